@@ -1,0 +1,11 @@
+//! placeholder
+pub mod digest;
+pub mod error;
+pub mod keys;
+pub mod layout;
+pub mod manifest;
+pub mod rel_path;
+pub mod timestamp;
+pub mod trust;
+pub mod xml;
+pub use error::*;

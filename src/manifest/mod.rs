@@ -1,0 +1,289 @@
+//! The manifest: the signed list of one release of a component, format 1.
+//!
+//! [`read`] takes bytes apart strictly, [`write`] puts them together canonically. Nothing here decides whether a manifest
+//! is to be trusted: that is [`trust`](crate::trust).
+
+pub(crate) mod read;
+mod write;
+
+pub use read::{Signature, SignedBytes};
+pub use write::{body, with_signatures};
+
+use crate::digest::Sha256;
+use crate::rel_path::RelPath;
+use crate::timestamp::Timestamp;
+use semver::{Version, VersionReq};
+use std::fmt;
+use std::str::FromStr;
+use url::Url;
+
+/// The most bytes of a manifest, signatures included.
+pub const MAX_BYTES: u64 = 64 << 20;
+/// The most files and links of a release.
+pub const MAX_FILES: usize = 200_000;
+/// The most base URLs.
+pub const MAX_BASE_URLS: usize = 8;
+/// The most signature lines.
+pub const MAX_SIGNATURES: usize = 8;
+
+/// One release of a component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// What the release is and where it comes from.
+    pub meta: Meta,
+    /// Its files; at least one.
+    pub files: Vec<File>,
+    /// Its symbolic links.
+    pub links: Vec<Link>,
+}
+
+/// What a release is, what it is for and where its objects are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meta {
+    /// The component that this is a release of.
+    pub component: Name,
+    /// The version that people read; it decides nothing.
+    pub version: Version,
+    /// The number that only grows and decides what is newer.
+    pub sequence: u64,
+    /// The line of releases that it belongs to, `stable` for most.
+    pub channel: Name,
+    /// Where it runs.
+    pub platform: Platform,
+    /// When it was signed.
+    pub issued: Timestamp,
+    /// From when on no client takes it any more.
+    pub expires: Option<Timestamp>,
+    /// The program to start, a listed file.
+    pub launch: Option<RelPath>,
+    /// Where the manifest and its objects are served, in order of preference; 1 to 8, each with a slash at the end.
+    pub base_urls: Vec<Url>,
+    /// Other components that it needs.
+    pub requires: Vec<Requirement>,
+}
+
+/// Another component that a release needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requirement {
+    /// The component.
+    pub component: Name,
+    /// The versions of it that will do.
+    pub version: VersionReq,
+}
+
+/// One file of a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Where it lies in the component.
+    pub path: RelPath,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The hash of its bytes.
+    pub sha256: Sha256,
+    /// Mode 0755 rather than 0644.
+    pub executable: bool,
+    /// Installed when missing and left alone otherwise.
+    pub preserve: bool,
+    /// The whole file, as one gzip member.
+    pub gz: Object,
+    /// Ways to make it, or a step on the way to it, from older content.
+    pub deltas: Vec<Delta>,
+    /// The index of its gzip's segments.
+    pub chunks: Option<Object>,
+}
+
+/// An immutable file on the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Object {
+    /// Its size in bytes.
+    pub size: u64,
+    /// The hash of its bytes, and its name.
+    pub sha256: Sha256,
+}
+
+/// A patch from one content to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delta {
+    /// How it works; a client ignores a delta whose method it does not know.
+    pub method: Name,
+    /// The content that it starts from.
+    pub from: Sha256,
+    /// The content that it makes; the file's own if absent.
+    pub to: Option<Sha256>,
+    /// The patch.
+    pub object: Object,
+}
+
+/// A symbolic link of a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Where it lies in the component.
+    pub path: RelPath,
+    /// What it says, relative to its own folder: a listed file, or a folder of listed files.
+    pub target: String,
+}
+
+/// A component's, channel's or delta method's name: `[a-z0-9][a-z0-9_-]{0,63}`, and no DOS device.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(Box<str>);
+
+impl Name {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Not a name as [`Name`] describes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a name of 1 to 64 of a-z 0-9 _ -, starting with a letter or digit, and no DOS device")]
+pub struct NotAName;
+
+impl FromStr for Name {
+    type Err = NotAName;
+
+    fn from_str(text: &str) -> Result<Self, NotAName> {
+        let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
+        let starts_well = text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
+        if !starts_well || text.len() > 64 || !text.bytes().all(fits) || crate::rel_path::is_device(text) {
+            return Err(NotAName);
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where a release runs: `any`, or Rust's `ARCH-OS` as in `x86_64-linux`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Platform(Box<str>);
+
+impl Platform {
+    /// Everywhere.
+    pub fn any() -> Self {
+        Self("any".into())
+    }
+
+    /// The platform that this program was compiled for.
+    pub fn host() -> Self {
+        Self(format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS).into())
+    }
+
+    /// The platform as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a release for this platform runs on `wanted`.
+    pub fn serves(&self, wanted: &Platform) -> bool {
+        self == wanted || *self == Self::any()
+    }
+}
+
+/// Neither `any` nor `ARCH-OS`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("neither `any` nor ARCH-OS as in x86_64-linux")]
+pub struct NotAPlatform;
+
+impl FromStr for Platform {
+    type Err = NotAPlatform;
+
+    fn from_str(text: &str) -> Result<Self, NotAPlatform> {
+        let part = |part: &str| {
+            !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        };
+        let pair = text.split_once('-').is_some_and(|(arch, os)| part(arch) && part(os));
+        if text.len() <= 64 && (text == "any" || pair) { Ok(Self(text.into())) } else { Err(NotAPlatform) }
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A path of a release, whatever lies there.
+pub(crate) enum LinkOrFile<'a> {
+    File(&'a File),
+    Link(&'a Link),
+}
+
+impl LinkOrFile<'_> {
+    fn path(&self) -> &RelPath {
+        match self {
+            LinkOrFile::File(file) => &file.path,
+            LinkOrFile::Link(link) => &link.path,
+        }
+    }
+}
+
+impl Manifest {
+    /// Files and links, sorted by path.
+    pub(crate) fn entries(&self) -> Vec<LinkOrFile<'_>> {
+        let files = self.files.iter().map(LinkOrFile::File);
+        let mut entries: Vec<_> = files.chain(self.links.iter().map(LinkOrFile::Link)).collect();
+        entries.sort_unstable_by(|a, b| a.path().cmp(b.path()));
+        entries
+    }
+
+    /// Whether both install the same files and links under the same version: only signatures, dates or URLs differ.
+    pub fn same_content(&self, other: &Manifest) -> bool {
+        fn sorted<'a, T, K: Ord>(items: &'a [T], key: impl Fn(&'a T) -> K) -> Vec<K> {
+            let mut keys: Vec<K> = items.iter().map(key).collect();
+            keys.sort_unstable();
+            keys
+        }
+        fn file(file: &File) -> (&RelPath, Sha256, u64, bool, bool) {
+            (&file.path, file.sha256, file.size, file.executable, file.preserve)
+        }
+        fn link(link: &Link) -> (&RelPath, &str) {
+            (&link.path, &link.target)
+        }
+        self.meta.version == other.meta.version
+            && sorted(&self.files, file) == sorted(&other.files, file)
+            && sorted(&self.links, link) == sorted(&other.links, link)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_one_spelling() {
+        for good in ["core", "a", "0", "my-add_on2", &"x".repeat(64)] {
+            assert_eq!(good.parse::<Name>().unwrap().as_str(), good);
+        }
+        for bad in ["", "-a", "_a", "Core", "a.b", "a/b", "../x", "?", "#", "/x", "ä", "a b", "nul", "com1", &"x".repeat(65)] {
+            assert_eq!(bad.parse::<Name>(), Err(NotAName), "{bad}");
+        }
+    }
+
+    #[test]
+    fn any_serves_every_platform_and_others_only_themselves() {
+        let linux: Platform = "x86_64-linux".parse().unwrap();
+        let mac: Platform = "aarch64-macos".parse().unwrap();
+        assert!(Platform::any().serves(&linux) && linux.serves(&linux));
+        assert!(!mac.serves(&linux) && !linux.serves(&Platform::any()));
+        for bad in ["", "linux", "x86_64-", "-linux", "X86-linux", "x86_64-linux-gnu"] {
+            assert_eq!(bad.parse::<Platform>(), Err(NotAPlatform), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! What makes a manifest trusted: bytes, keys, policy and clock in, a trusted manifest or one exact error out.
+//!
+//! The rules, in the order in which they are checked:
+//! - the signature lines are 1 to 8, exactly formed, of distinct keys (`signature-line`, `signature-count`, …);
+//! - at least one is by a trusted key (`unknown-key`), others are skipped;
+//! - as many distinct trusted keys as the threshold asks for have a good signature over the body (`bad-signature`,
+//!   `threshold`); a bad one beside enough good ones does no harm;
+//! - the body is manifest format 1 ([`Defect`](crate::error::Defect));
+//! - component, channel and platform are the ones asked for (`wrong-component`, `wrong-channel`, `wrong-platform`);
+//! - it is not older than any floor: its (key epoch, sequence) is higher, or it is that very body again (`retired-key`,
+//!   `rollback`, `sequence-conflict`);
+//! - it has not expired (`stale`), which [`Verified::fresh`] checks last: an expired manifest still moves the floor.
+//!
+//! Whether its `requires` hold is a question about a set of components: [`check_requires`].
+
+use crate::digest::Sha256;
+use crate::error::{Refused, Result};
+use crate::keys::TrustedKeys;
+use crate::manifest::{Manifest, Meta, Name, Platform, SignedBytes, read};
+use crate::timestamp::Timestamp;
+use semver::Version;
+use std::collections::BTreeMap;
+
+/// What a client asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The component.
+    pub component: Name,
+    /// The channel that it follows.
+    pub channel: Name,
+    /// Where it runs.
+    pub platform: Platform,
+}
+
+/// A place in the order of releases: nothing before it is taken again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Floor {
+    /// The last trusted key that signed; one that is trusted no more stands before all others.
+    pub key: Sha256,
+    /// The sequence under that key.
+    pub sequence: u64,
+    /// The hash of the body that had this place.
+    pub body: Sha256,
+}
+
+/// A manifest whose signature, form, bindings and order hold.
+#[derive(Debug, Clone)]
+pub struct Verified {
+    manifest: Manifest,
+    place: Floor,
+    bytes: Vec<u8>,
+}
+
+/// A manifest that may be acted on: verified, and not expired when it was checked.
+#[derive(Debug, Clone)]
+pub struct Trusted(Verified);
+
+/// Checks every rule but the last on the bytes of a manifest file.
+///
+/// # Errors
+/// The first rule that they break.
+pub fn verify(bytes: Vec<u8>, keys: &TrustedKeys, target: &Target, floors: &[Floor]) -> Result<Verified, Refused> {
+    let verified = authenticate(bytes, keys)?;
+    bind(&verified.manifest.meta, target)?;
+    floors.iter().try_for_each(|floor| order(&verified.place, floor, keys))?;
+    Ok(verified)
+}
+
+/// Checks signatures and form alone: for the manifest that is installed, whose place and age are what they are.
+///
+/// # Errors
+/// The first rule that the bytes break.
+pub fn authenticate(bytes: Vec<u8>, keys: &TrustedKeys) -> Result<Verified, Refused> {
+    let signed = SignedBytes::split(bytes.clone())?;
+    let body = Sha256::of(&signed.body);
+    let (mut epochs, mut bad) = (Vec::new(), None);
+    for signature in &signed.signatures {
+        match keys.find(&signature.key) {
+            None => {}
+            Some((epoch, key)) if key.verifies(&body, &signature.bytes) => epochs.push(epoch),
+            Some(_) => bad = Some(signature.key),
+        }
+    }
+    let valid = epochs.len();
+    if let Some(key) = bad.filter(|_| valid < keys.threshold()) {
+        return Err(Refused::BadSignature { key });
+    }
+    let Some(epoch) = epochs.into_iter().max() else {
+        return Err(Refused::UnknownKey);
+    };
+    if valid < keys.threshold() {
+        return Err(Refused::Threshold { valid, needed: keys.threshold() });
+    }
+    let manifest = read::parse(&signed.body)?;
+    let place = Floor { key: keys.id(epoch), sequence: manifest.meta.sequence, body };
+    Ok(Verified { manifest, place, bytes })
+}
+
+fn bind(meta: &Meta, target: &Target) -> Result<(), Refused> {
+    let wrong = |what, found: &str, expected: &str| {
+        Err(Refused::WrongTarget { what, found: found.to_owned(), expected: expected.to_owned() })
+    };
+    if meta.component != target.component {
+        return wrong("component", meta.component.as_str(), target.component.as_str());
+    }
+    if meta.channel != target.channel {
+        return wrong("channel", meta.channel.as_str(), target.channel.as_str());
+    }
+    if !meta.platform.serves(&target.platform) {
+        return wrong("platform", meta.platform.as_str(), target.platform.as_str());
+    }
+    Ok(())
+}
+
+fn order(place: &Floor, floor: &Floor, keys: &TrustedKeys) -> Result<(), Refused> {
+    if place.body == floor.body {
+        return Ok(());
+    }
+    let epoch = |key| keys.find(key).map(|(epoch, _)| epoch);
+    match epoch(&place.key).cmp(&epoch(&floor.key)) {
+        std::cmp::Ordering::Greater => Ok(()),
+        std::cmp::Ordering::Less => Err(Refused::RetiredKey { newer: floor.key }),
+        std::cmp::Ordering::Equal if place.sequence > floor.sequence => Ok(()),
+        std::cmp::Ordering::Equal if place.sequence == floor.sequence => {
+            Err(Refused::SequenceConflict { sequence: place.sequence })
+        }
+        std::cmp::Ordering::Equal => Err(Refused::Rollback { found: place.sequence, floor: floor.sequence }),
+    }
+}
+
+impl Floor {
+    /// Whether this place comes after `other` in the order of releases.
+    pub fn is_after(&self, other: &Floor, keys: &TrustedKeys) -> bool {
+        let rank = |floor: &Floor| (keys.find(&floor.key).map(|(epoch, _)| epoch), floor.sequence);
+        rank(self) > rank(other)
+    }
+}
+
+impl Verified {
+    /// The manifest.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Its place in the order of releases.
+    pub fn place(&self) -> &Floor {
+        &self.place
+    }
+
+    /// The file as it came, signatures included.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Checks the last rule, the age.
+    ///
+    /// # Errors
+    /// [`Refused::Stale`] at and after the manifest's `expires`.
+    pub fn fresh(self, now: Timestamp) -> Result<Trusted, Refused> {
+        match self.manifest.meta.expires {
+            Some(expires) if now >= expires => Err(Refused::Stale { expires }),
+            _ => Ok(Trusted(self)),
+        }
+    }
+}
+
+impl std::ops::Deref for Trusted {
+    type Target = Verified;
+
+    fn deref(&self) -> &Verified {
+        &self.0
+    }
+}
+
+/// Checks that in a set of components, as it will be, each one's `requires` hold.
+///
+/// # Errors
+/// [`Refused::Requires`] for the first one that does not.
+pub fn check_requires<'a>(
+    manifests: impl Iterator<Item = &'a Meta> + Clone,
+) -> Result<(), Refused> {
+    let versions: BTreeMap<&Name, &Version> = manifests.clone().map(|meta| (&meta.component, &meta.version)).collect();
+    for meta in manifests {
+        for requirement in &meta.requires {
+            let found = versions.get(&requirement.component).copied();
+            if !found.is_some_and(|version| requirement.version.matches(version)) {
+                return Err(Refused::Requires {
+                    component: meta.component.to_string(),
+                    required: requirement.component.to_string(),
+                    range: requirement.version.clone(),
+                    found: found.cloned(),
+                });
+            }
+        }
+    }
+    Ok(())
+}
