@@ -3,7 +3,8 @@
 use crate::digest::Sha256;
 use crate::manifest::Name;
 use crate::rel_path::{MANIFEST, STATE};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// What an object holds; its name on the server ends with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,6 +38,32 @@ pub fn release(sequence: u64) -> String {
     format!("releases/{sequence}.xml")
 }
 
+/// The name of the folder of stages in a state or work folder.
+pub const STAGES: &str = "stage";
+
+/// An install root: the folder that holds the components, with those that lie elsewhere by name.
+#[derive(Debug, Clone)]
+pub struct Root {
+    /// The install root itself.
+    pub dir: PathBuf,
+    /// The updater's own files.
+    pub state: StateDir,
+    /// Components that do not lie in the folder of their name under the root.
+    pub elsewhere: BTreeMap<Name, PathBuf>,
+}
+
+impl Root {
+    /// An install root with its state folder where it usually is.
+    pub fn new(dir: PathBuf) -> Self {
+        Self { state: StateDir { dir: dir.join(STATE) }, dir, elsewhere: BTreeMap::new() }
+    }
+
+    /// The folder of a component.
+    pub fn component(&self, name: &Name) -> PathBuf {
+        self.elsewhere.get(name).cloned().unwrap_or_else(|| self.dir.join(name.as_str()))
+    }
+}
+
 /// The updater's own files below an install root.
 #[derive(Debug, Clone)]
 pub struct StateDir {
@@ -45,11 +72,6 @@ pub struct StateDir {
 }
 
 impl StateDir {
-    /// The state folder of an install root.
-    pub fn of_root(root: &Path) -> Self {
-        Self { dir: root.join(STATE) }
-    }
-
     /// One updater at a time.
     pub fn lock(&self) -> PathBuf {
         self.dir.join("lock")
@@ -65,47 +87,13 @@ impl StateDir {
         self.dir.join("seen.xml")
     }
 
-    /// The update under way.
-    pub fn active_update(&self) -> PathBuf {
-        self.dir.join("active-update.xml")
-    }
-
-    /// Past updates.
-    pub fn history(&self) -> PathBuf {
-        self.dir.join("updates.xml")
-    }
-
     /// The state of the swap under way.
     pub fn journal(&self) -> PathBuf {
         self.dir.join("journal")
     }
 
-    /// The plan of the swap under way.
-    pub fn plan(&self) -> PathBuf {
-        self.dir.join("txn").join("plan.xml")
-    }
-
     /// What the helper did.
     pub fn helper_log(&self) -> PathBuf {
         self.dir.join("helper.log")
-    }
-}
-
-/// The folder of a component that lies on another file system than the state folder; else the state folder itself.
-#[derive(Debug, Clone)]
-pub struct WorkDir {
-    /// Where the component's stage and backups are.
-    pub dir: PathBuf,
-}
-
-impl WorkDir {
-    /// Complete, verified new files that are not live yet.
-    pub fn stage(&self, component: &Name) -> PathBuf {
-        self.dir.join("stage").join(component.as_str())
-    }
-
-    /// What the swap under way replaces.
-    pub fn backups(&self, component: &Name) -> PathBuf {
-        self.dir.join("txn").join(component.as_str())
     }
 }

@@ -7,6 +7,8 @@
 use crate::error::Defect;
 use quick_xml::events::Event as Token;
 use std::borrow::Cow;
+use std::fmt::Display;
+use std::str::FromStr;
 
 /// What is wrong, and on which line of the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +123,35 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Begins with the root element, which must be `name` of format 1; gives its line.
+    ///
+    /// # Errors
+    /// [`Defect::ElementMissing`] for another root, [`Defect::Format`] for another format.
+    pub fn root(&mut self, name: &str) -> Result<u64, Flaw> {
+        let mut element = match self.tag()? {
+            Some(Tag::Open(element)) if element.name == name => element,
+            _ => return Err(Flaw { defect: Defect::ElementMissing, line: 1, detail: format!("<{name}> is missing") }),
+        };
+        let format = element.required("format")?;
+        if *format != *"1" {
+            return Err(element.flaw(Defect::Format, format!("this program reads format 1, not `{format}`; update it")));
+        }
+        let line = element.line;
+        element.finish()?;
+        Ok(line)
+    }
+
+    /// Ends the document: the root's end tag was read, and nothing follows it.
+    ///
+    /// # Errors
+    /// Whatever follows.
+    pub fn end(&mut self) -> Result<(), Flaw> {
+        match self.tag()? {
+            Some(Tag::Open(element)) => Err(element.unknown()),
+            _ => Ok(()),
+        }
+    }
+
     /// Fails unless the next tag ends an element: for elements that have no children.
     ///
     /// # Errors
@@ -172,6 +203,48 @@ impl<'a> Element<'a> {
     pub fn required(&mut self, name: &str) -> Result<Cow<'a, str>, Flaw> {
         self.optional(name)
             .ok_or_else(|| self.flaw(Defect::AttributeMissing, format!("<{}> has no `{name}`", self.name)))
+    }
+
+    /// Takes an attribute that must be there and mean a `T`.
+    ///
+    /// # Errors
+    /// [`Defect::AttributeMissing`], or `defect` for a value that is none.
+    pub fn value<T: FromStr<Err: Display>>(&mut self, name: &str, defect: Defect) -> Result<T, Flaw> {
+        let text = self.required(name)?;
+        text.parse().map_err(|error| self.flaw(defect, format!("{name} `{text}`: {error}")))
+    }
+
+    /// Takes an attribute that may be absent, else must mean a `T`.
+    ///
+    /// # Errors
+    /// `defect` for a value that is none.
+    pub fn optional_value<T: FromStr<Err: Display>>(&mut self, name: &str, defect: Defect) -> Result<Option<T>, Flaw> {
+        let Some(text) = self.optional(name) else { return Ok(None) };
+        text.parse().map(Some).map_err(|error| self.flaw(defect, format!("{name} `{text}`: {error}")))
+    }
+
+    /// Takes a number: decimal, without sign, space or leading zero.
+    ///
+    /// # Errors
+    /// [`Defect::AttributeMissing`], [`Defect::Number`].
+    pub fn number(&mut self, name: &str) -> Result<u64, Flaw> {
+        let text = self.required(name)?;
+        let canonical = text == "0" || text.starts_with(|c: char| matches!(c, '1'..='9'));
+        text.parse().ok().filter(|_| canonical).ok_or_else(|| {
+            self.flaw(Defect::Number, format!("{name} `{text}` is not a number below 2^64 in its shortest form"))
+        })
+    }
+
+    /// Takes a truth that is false when absent.
+    ///
+    /// # Errors
+    /// [`Defect::Boolean`].
+    pub fn boolean(&mut self, name: &str) -> Result<bool, Flaw> {
+        match self.optional(name).as_deref() {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(other) => Err(self.flaw(Defect::Boolean, format!("{name} `{other}` is neither true nor false"))),
+        }
     }
 
     /// Fails when an attribute is left that nobody asked for.

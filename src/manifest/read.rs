@@ -13,7 +13,6 @@ use crate::xml::{Element, Flaw, Reader, Tag};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use std::collections::HashSet;
-use std::str::FromStr;
 use url::Url;
 
 const LINE_START: &[u8] = b"  <signature ";
@@ -113,47 +112,35 @@ pub fn parse(body: &[u8]) -> Result<Manifest, Refused> {
 
 fn document(body: &[u8]) -> Result<Manifest, Flaw> {
     let mut reader = Reader::new(body)?;
-    let mut root = open(&mut reader, "manifest", None)?;
-    let format = root.required("format")?;
-    if *format != *"1" {
-        return Err(root.flaw(Defect::Format, format!("this client reads format 1, not `{format}`; update it")));
-    }
-    let root_line = root.line;
-    root.finish()?;
-    let meta_element = open(&mut reader, "meta", Some(root_line))?;
+    let root_line = reader.root("manifest")?;
+    let meta_element = open(&mut reader, "meta", root_line)?;
     let (meta, launch_line) = meta(&mut reader, meta_element)?;
-    let files_element = open(&mut reader, "files", Some(root_line))?;
+    let files_element = open(&mut reader, "files", root_line)?;
     let (files, links, lines) = files(&mut reader, files_element)?;
     reader.expect_close()?;
-    // The root's end is the document's: `tag` refuses whatever follows it.
-    if let Some(Tag::Open(second)) = reader.tag()? {
-        return Err(second.unknown());
-    }
+    reader.end()?;
     check_paths(&meta, launch_line, &files, &links, &lines)?;
     Ok(Manifest { meta, files, links })
 }
 
 /// The next tag, which must open `name`.
-fn open<'a>(reader: &mut Reader<'a>, name: &str, parent_line: Option<u64>) -> Result<Element<'a>, Flaw> {
+fn open<'a>(reader: &mut Reader<'a>, name: &str, line: u64) -> Result<Element<'a>, Flaw> {
     match reader.tag()? {
         Some(Tag::Open(element)) if element.name == name => Ok(element),
         Some(Tag::Open(element)) => Err(element.unknown()),
-        _ => {
-            let line = parent_line.unwrap_or(1);
-            Err(Flaw { defect: Defect::ElementMissing, line, detail: format!("<{name}> is missing") })
-        }
+        _ => Err(Flaw { defect: Defect::ElementMissing, line, detail: format!("<{name}> is missing") }),
     }
 }
 
 fn meta(reader: &mut Reader<'_>, mut element: Element<'_>) -> Result<(Meta, u64), Flaw> {
     let mut meta = Meta {
-        component: value(&mut element, "component", Defect::Name)?,
-        version: value(&mut element, "version", Defect::Version)?,
-        sequence: number(&mut element, "sequence")?,
-        channel: value(&mut element, "channel", Defect::Name)?,
-        platform: value(&mut element, "platform", Defect::Platform)?,
-        issued: value(&mut element, "issued", Defect::Time)?,
-        expires: optional_value(&mut element, "expires", Defect::Time)?,
+        component: element.value("component", Defect::Name)?,
+        version: element.value("version", Defect::Version)?,
+        sequence: element.number("sequence")?,
+        channel: element.value("channel", Defect::Name)?,
+        platform: element.value("platform", Defect::Platform)?,
+        issued: element.value("issued", Defect::Time)?,
+        expires: element.optional_value("expires", Defect::Time)?,
         launch: match element.optional("launch") {
             Some(text) => Some(path(&element, &text)?),
             None => None,
@@ -177,8 +164,8 @@ fn meta(reader: &mut Reader<'_>, mut element: Element<'_>) -> Result<(Meta, u64)
                 meta.base_urls.push(url);
             }
             "requires" => {
-                let component: Name = value(&mut child, "component", Defect::Name)?;
-                let version = value(&mut child, "version", Defect::Version)?;
+                let component: Name = child.value("component", Defect::Name)?;
+                let version = child.value("version", Defect::Version)?;
                 if component == meta.component || meta.requires.iter().any(|other| other.component == component) {
                     return Err(child.flaw(Defect::Requires, format!("`{component}` is required twice, or by itself")));
                 }
@@ -261,8 +248,8 @@ fn file(reader: &mut Reader<'_>, mut element: Element<'_>) -> Result<File, Flaw>
     let text = element.required("path")?;
     let path = path(&element, &text)?;
     let object = object(&mut element)?;
-    let executable = boolean(&mut element, "executable")?;
-    let preserve = boolean(&mut element, "preserve")?;
+    let executable = element.boolean("executable")?;
+    let preserve = element.boolean("preserve")?;
     element.finish()?;
     let (mut gz, mut deltas, mut chunks) = (None, Vec::new(), None);
     while let Some(Tag::Open(mut child)) = reader.tag()? {
@@ -270,9 +257,9 @@ fn file(reader: &mut Reader<'_>, mut element: Element<'_>) -> Result<File, Flaw>
             "gz" if gz.is_none() => gz = Some(self::object(&mut child)?),
             "chunks" if chunks.is_none() => chunks = Some(self::object(&mut child)?),
             "delta" => deltas.push(Delta {
-                method: value(&mut child, "method", Defect::Name)?,
-                from: value(&mut child, "from", Defect::Hash)?,
-                to: optional_value(&mut child, "to", Defect::Hash)?,
+                method: child.value("method", Defect::Name)?,
+                from: child.value("from", Defect::Hash)?,
+                to: child.optional_value("to", Defect::Hash)?,
                 object: self::object(&mut child)?,
             }),
             _ => return Err(child.unknown()),
@@ -285,45 +272,11 @@ fn file(reader: &mut Reader<'_>, mut element: Element<'_>) -> Result<File, Flaw>
 }
 
 fn object(element: &mut Element<'_>) -> Result<Object, Flaw> {
-    Ok(Object { size: number(element, "size")?, sha256: value(element, "sha256", Defect::Hash)? })
+    Ok(Object { size: element.number("size")?, sha256: element.value("sha256", Defect::Hash)? })
 }
 
 fn path(element: &Element<'_>, text: &str) -> Result<RelPath, Flaw> {
     RelPath::new(text).map_err(|defect| element.flaw(Defect::Path(defect), format!("path {text:?}: {defect}")))
-}
-
-fn value<T: FromStr<Err: std::fmt::Display>>(element: &mut Element<'_>, name: &str, defect: Defect) -> Result<T, Flaw> {
-    let text = element.required(name)?;
-    text.parse().map_err(|error| element.flaw(defect, format!("{name} `{text}`: {error}")))
-}
-
-fn optional_value<T: FromStr<Err: std::fmt::Display>>(
-    element: &mut Element<'_>,
-    name: &str,
-    defect: Defect,
-) -> Result<Option<T>, Flaw> {
-    let Some(text) = element.optional(name) else { return Ok(None) };
-    text.parse().map(Some).map_err(|error| element.flaw(defect, format!("{name} `{text}`: {error}")))
-}
-
-fn number(element: &mut Element<'_>, name: &str) -> Result<u64, Flaw> {
-    let text = element.required(name)?;
-    canonical_number(&text)
-        .ok_or_else(|| element.flaw(Defect::Number, format!("{name} `{text}` is not a number below 2^64 in its shortest form")))
-}
-
-/// A decimal number without sign, spaces or leading zeros.
-pub(crate) fn canonical_number(text: &str) -> Option<u64> {
-    let number: u64 = text.parse().ok()?;
-    (text == "0" || text.starts_with(|c: char| matches!(c, '1'..='9'))).then_some(number)
-}
-
-fn boolean(element: &mut Element<'_>, name: &str) -> Result<bool, Flaw> {
-    match element.optional(name).as_deref() {
-        None | Some("false") => Ok(false),
-        Some("true") => Ok(true),
-        Some(other) => Err(element.flaw(Defect::Boolean, format!("{name} `{other}` is neither true nor false"))),
-    }
 }
 
 /// The rules that hold between paths: no two are one name, launch is a file, links lead to what is listed.

@@ -1,0 +1,238 @@
+//! What can go wrong for a publisher, beside what can go wrong for a client.
+//!
+//! Codes and exit codes follow [`patcher::Error`]: 2 for a call that cannot be right, 20 for the network, 21 for content
+//! that clients would refuse, 22 for this machine.
+
+use patcher::digest::Sha256;
+use patcher::error::{Caller, Machine, Refused};
+use patcher::rel_path::PathDefect;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A result whose error is [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Any failure of this tool.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// What a client could fail with too.
+    #[error(transparent)]
+    Patcher(#[from] patcher::Error),
+    /// A setting that has no default.
+    #[error("no {setting} is given; put `{key}` into component.toml or use {flag}")]
+    SettingMissing {
+        /// What is missing.
+        setting: &'static str,
+        /// Its key in component.toml.
+        key: &'static str,
+        /// Its flag.
+        flag: &'static str,
+    },
+    /// A component.toml that cannot be understood.
+    #[error("{} is not valid: {source}", path.display())]
+    ComponentFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and where.
+        source: Box<toml::de::Error>,
+    },
+    /// A private key that is none, or that no client would trust.
+    #[error("{} is not a usable private key: {detail}", path.display())]
+    PrivateKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// A private key behind a passphrase.
+    #[error("{} is encrypted, which is not supported yet; `openssl pkey -in KEY -out PLAIN` decrypts it", path.display())]
+    EncryptedKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The site, or a private key, inside the folder that is to be published.
+    #[error("{} lies in the build folder and would be published; move it out", path.display())]
+    InsideBuild {
+        /// The site or the key.
+        path: PathBuf,
+    },
+    /// A file that would have to be overwritten.
+    #[error("{} exists already and is not overwritten", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file with a name that clients refuse.
+    #[error("{} cannot be published: {defect}", path.display())]
+    Path {
+        /// The file.
+        path: PathBuf,
+        /// The rule that it breaks.
+        defect: PathDefect,
+    },
+    /// A name or a link that is not UTF-8.
+    #[error("{} cannot be published: its name or target is not UTF-8", path.display())]
+    NotUtf8 {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A socket, a device or a pipe.
+    #[error("{} cannot be published: it is neither a file nor a folder nor a link", path.display())]
+    Special {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A build folder with nothing to publish.
+    #[error("{} holds no file to publish", path.display())]
+    NoFiles {
+        /// The build folder.
+        path: PathBuf,
+    },
+    /// A file that somebody wrote to while it was read.
+    #[error("{} changed while the release was made; nothing was published", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A manifest on the publisher's disk that is not format 1.
+    #[error("{}: {source}", path.display())]
+    ManifestFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Refused,
+    },
+    /// No number is left for the next release.
+    #[error("the highest sequence, {}, is used up", u64::MAX)]
+    LastSequence,
+    /// The client's reader took the new manifest for another one than was meant.
+    #[error("the manifest does not read back as it was written; nothing was published")]
+    ReadBack,
+    /// A folder that should be a site and has no manifest.
+    #[error("{} holds no COMPONENT/manifest.xml", path.display())]
+    EmptySite {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// An object that is not on the site.
+    #[error("{} is missing", path.display())]
+    ObjectMissing {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// What `verify` found, after it has listed it.
+    #[error("{problems} of {checked} manifests and objects are not what clients will take")]
+    Unsound {
+        /// How many are bad.
+        problems: usize,
+        /// How many were looked at.
+        checked: usize,
+    },
+    /// Two releases of one sequence.
+    #[error("{} and {} are two manifests with one sequence; one of them has to go", latest.display(), kept.display())]
+    SequenceTwice {
+        /// The manifest that is to be superseded.
+        latest: PathBuf,
+        /// The one that is kept under that sequence.
+        kept: PathBuf,
+    },
+    /// A signature that could not be made.
+    #[error("key {key} cannot sign: {source}")]
+    Sign {
+        /// The key's id.
+        key: Sha256,
+        /// The reason.
+        source: rsa::Error,
+    },
+    /// A key pair that could not be made.
+    #[error("no key could be made: {detail}")]
+    Generate {
+        /// The reason.
+        detail: String,
+    },
+    /// Nobody takes the output.
+    #[error("cannot write the output: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl Error {
+    /// A short name for this kind of failure that never changes once released.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::Patcher(error) => error.code(),
+            Error::SettingMissing { .. } => "setting-missing",
+            Error::ComponentFile { .. } => "component-file",
+            Error::PrivateKey { .. } => "private-key",
+            Error::EncryptedKey { .. } => "encrypted-key",
+            Error::InsideBuild { .. } => "inside-build",
+            Error::Exists { .. } => "exists",
+            Error::Path { .. } => "path",
+            Error::NotUtf8 { .. } => "not-utf8",
+            Error::Special { .. } => "special-file",
+            Error::NoFiles { .. } => "no-files",
+            Error::Changed { .. } => "changed",
+            Error::ManifestFile { .. } => "manifest-file",
+            Error::LastSequence => "last-sequence",
+            Error::ReadBack => "read-back",
+            Error::EmptySite { .. } => "empty-site",
+            Error::ObjectMissing { .. } => "object-missing",
+            Error::Unsound { .. } => "unsound",
+            Error::SequenceTwice { .. } => "sequence-twice",
+            Error::Sign { .. } => "sign",
+            Error::Generate { .. } => "generate",
+            Error::Output(_) => "output",
+        }
+    }
+
+    /// The exit code of the program for this failure.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Patcher(error) => error.exit_code(),
+            Error::SettingMissing { .. }
+            | Error::ComponentFile { .. }
+            | Error::PrivateKey { .. }
+            | Error::EncryptedKey { .. }
+            | Error::InsideBuild { .. } => 2,
+            Error::Path { .. }
+            | Error::NotUtf8 { .. }
+            | Error::Special { .. }
+            | Error::NoFiles { .. }
+            | Error::ManifestFile { .. }
+            | Error::LastSequence
+            | Error::ReadBack
+            | Error::EmptySite { .. }
+            | Error::ObjectMissing { .. }
+            | Error::Unsound { .. }
+            | Error::SequenceTwice { .. } => 21,
+            Error::Exists { .. }
+            | Error::Changed { .. }
+            | Error::Sign { .. }
+            | Error::Generate { .. }
+            | Error::Output(_) => 22,
+        }
+    }
+
+    /// Wraps the system's answer to an operation on `path`; `action` is a verb.
+    pub(crate) fn io(action: &'static str, path: impl AsRef<Path>, source: io::Error) -> Self {
+        Machine::Io { action, path: path.as_ref().to_owned(), source }.into()
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        Error::Patcher(refused.into())
+    }
+}
+
+impl From<Machine> for Error {
+    fn from(machine: Machine) -> Self {
+        Error::Patcher(machine.into())
+    }
+}
+
+impl From<Caller> for Error {
+    fn from(caller: Caller) -> Self {
+        Error::Patcher(caller.into())
+    }
+}

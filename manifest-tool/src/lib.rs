@@ -1,0 +1,21 @@
+//! The publisher's side of patcher: makes a signed release out of a build folder, and checks what a site serves.
+//!
+//! A release goes through here as [`Settings`](settings::Settings) (what it is), a [`Tree`](tree::Tree) (what lies in the
+//! build folder), [`pack`](pack) (its contents as objects on the site) and [`release`](release), which signs the manifest
+//! and replaces the latest one, last of all. Nothing is signed that the client's own reader does not take.
+
+#![forbid(unsafe_code)]
+
+pub mod command;
+pub mod error;
+pub mod globs;
+pub mod gzip;
+pub mod manifest_file;
+pub mod pack;
+pub mod private_key;
+pub mod release;
+pub mod settings;
+pub mod site;
+pub mod tree;
+
+pub use error::{Error, Result};

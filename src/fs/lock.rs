@@ -1,0 +1,114 @@
+//! Locks between processes: files in the state folder, held by the system for as long as the process lives.
+
+use super::Dir;
+use crate::error::{Error, Result};
+use fs2::FileExt;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::time::{Duration, Instant};
+
+/// A lock that this process holds until it is dropped or the process ends.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+    what: &'static str,
+}
+
+/// How often a waiting process looks again.
+const POLL: Duration = Duration::from_millis(50);
+
+impl Lock {
+    /// Takes the lock for this process alone, waiting no longer than `patience`; leaves the process's id in the file.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] with the holder's process id as far as it is known, [`Machine::Io`](crate::error::Machine::Io).
+    pub fn exclusive(dir: &Dir, name: &str, what: &'static str, patience: Duration) -> Result<Self> {
+        let mut file = dir.open_or_create(name)?;
+        wait(dir, name, &mut file, what, patience, |file| file.try_lock_exclusive())?;
+        let left = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
+        left.map_err(|error| Error::io("write", dir.join(name), error))?;
+        Ok(Self { file, what })
+    }
+
+    /// Takes the lock together with others, waiting no longer than `patience`.
+    ///
+    /// # Errors
+    /// As [`exclusive`](Self::exclusive).
+    pub fn shared(dir: &Dir, name: &str, what: &'static str, patience: Duration) -> Result<Self> {
+        let mut file = dir.open_or_create(name)?;
+        wait(dir, name, &mut file, what, patience, |file| FileExt::try_lock_shared(file))?;
+        Ok(Self { file, what })
+    }
+
+    /// Runs `action` while no other process shares the lock, which this one holds shared before and after.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when another process shares it, or what `action` fails with.
+    pub fn alone<T>(&self, action: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.file.try_lock_exclusive().map_err(|_| Error::Busy { what: self.what, holder: None })?;
+        let result = action();
+        let again = FileExt::lock_shared(&self.file);
+        result.and_then(|value| again.map(|()| value).map_err(|error| Error::io("lock", "running", error)))
+    }
+}
+
+fn wait(
+    dir: &Dir,
+    name: &str,
+    file: &mut File,
+    what: &'static str,
+    patience: Duration,
+    try_lock: impl Fn(&File) -> io::Result<()>,
+) -> Result<()> {
+    let deadline = Instant::now().checked_add(patience);
+    loop {
+        match try_lock(file) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.raw_os_error() != fs2::lock_contended_error().raw_os_error() => {
+                return Err(Error::io("lock", dir.join(name), error));
+            }
+            Err(_) if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
+                return Err(Error::Busy { what, holder: holder(file) });
+            }
+            Err(_) => std::thread::sleep(POLL),
+        }
+    }
+}
+
+/// The process id that the holder left, if it left one.
+fn holder(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.rewind().ok()?;
+    file.take(16).read_to_string(&mut text).ok()?;
+    text.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_taker_learns_who_holds_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Dir::open(dir.path()).unwrap();
+        let first = Lock::exclusive(&dir, "lock", "the root", Duration::ZERO).unwrap();
+        match Lock::exclusive(&dir, "lock", "the root", Duration::ZERO) {
+            Err(Error::Busy { holder, .. }) => assert_eq!(holder, Some(std::process::id())),
+            other => panic!("{other:?}"),
+        }
+        drop(first);
+        Lock::exclusive(&dir, "lock", "the root", Duration::ZERO).unwrap();
+    }
+
+    #[test]
+    fn alone_needs_that_nobody_else_shares() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Dir::open(dir.path()).unwrap();
+        let one = Lock::shared(&dir, "running", "the program", Duration::ZERO).unwrap();
+        one.alone(|| Ok(())).unwrap();
+        let two = Lock::shared(&dir, "running", "the program", Duration::ZERO).unwrap();
+        assert_eq!(one.alone(|| Ok(())).unwrap_err().code(), "busy");
+        drop(two);
+        one.alone(|| Ok(())).unwrap();
+    }
+}

@@ -1,0 +1,144 @@
+//! The disk: the only module that changes it.
+//!
+//! Every path below an install root is walked folder by folder from an open [`Dir`], and no step follows a symbolic link:
+//! a link that somebody plants inside a component leads nothing out of it. New files are made under a name of their own
+//! and renamed into place, modes are set on open files, and what must last is synced before anything relies on it.
+
+#[cfg(not(unix))]
+compile_error!("patcher runs on Linux and macOS; Windows is not supported yet");
+
+mod lock;
+mod tree;
+mod unix;
+
+pub use lock::Lock;
+pub use tree::{Tree, create_root};
+pub use unix::Dir;
+
+use crate::digest::Sha256;
+use crate::error::{Error, Machine, Result};
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+/// The permission bits of an executable file.
+pub const EXECUTABLE: u32 = 0o755;
+/// The permission bits of every other file.
+pub const PLAIN: u32 = 0o644;
+
+/// The permission bits that a manifest's `executable` stands for.
+pub fn mode(executable: bool) -> u32 {
+    if executable { EXECUTABLE } else { PLAIN }
+}
+
+/// What lies at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing.
+    Absent,
+    /// A regular file.
+    File {
+        /// In bytes.
+        size: u64,
+        /// The permission bits.
+        mode: u32,
+    },
+    /// A symbolic link and what it says.
+    Link {
+        /// The text of the link.
+        target: String,
+    },
+    /// A folder.
+    Folder {
+        /// The permission bits.
+        mode: u32,
+    },
+    /// Something that no release brings: a device, a socket, a pipe.
+    Special,
+    /// A folder above the path is none: a file or a link stands at `at`.
+    Blocked {
+        /// The path of what is in the way.
+        at: String,
+        /// Whether it is a symbolic link.
+        link: bool,
+    },
+}
+
+impl Dir {
+    /// Replaces a small file in one step: written beside it, synced, renamed, the folder synced.
+    ///
+    /// # Errors
+    /// [`Machine::Io`]; the old file is there unchanged.
+    pub fn replace(&self, name: &str, bytes: &[u8], mode: u32) -> Result<()> {
+        let temporary = format!("{name}.new");
+        self.remove_file(&temporary)?;
+        let written = self.create(&temporary).and_then(|mut file| {
+            let done = file.write_all(bytes).and_then(|()| set_mode(&file, mode)).and_then(|()| file.sync_all());
+            done.map_err(|error| Error::io("write", self.join(&temporary), error))
+        });
+        if let Err(error) = written.and_then(|()| self.rename(&temporary, self, name)) {
+            // The temporary file is nobody's; the error to report is the one that came first.
+            let _ = self.remove_file(&temporary);
+            return Err(error);
+        }
+        self.sync()
+    }
+
+    /// A whole file that has at most `limit` bytes; none when it is absent.
+    ///
+    /// # Errors
+    /// [`Machine::StateDamaged`] for a larger one, [`Machine::UnsafePath`] for a link, [`Machine::Io`].
+    pub fn read_small(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        let Some(file) = self.open_file(name)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        io::Read::read_to_end(&mut io::Read::take(file, limit + 1), &mut bytes)
+            .map_err(|error| Error::io("read", self.join(name), error))?;
+        if bytes.len() as u64 > limit {
+            let detail = format!("it has more than {limit} bytes");
+            return Err(Machine::StateDamaged { path: self.join(name), detail }.into());
+        }
+        Ok(Some(bytes))
+    }
+
+    /// Removes a folder of the updater's own with all that it holds; nothing when it is absent.
+    ///
+    /// # Errors
+    /// [`Machine::Io`] for the first entry that stays.
+    pub fn remove_tree(&self, name: &str) -> Result<()> {
+        match self.find(name)? {
+            Found::Absent => return Ok(()),
+            Found::Folder { .. } => {}
+            _ => return self.remove_file(name),
+        }
+        if let Some(inner) = self.folder(name)? {
+            for entry in inner.names()? {
+                inner.remove_tree(&entry)?;
+            }
+        }
+        self.remove_folder(name).map(drop)
+    }
+
+    /// The bytes that are free for this user on the folder's file system.
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn free_space(&self) -> Result<u64> {
+        fs2::available_space(self.path()).map_err(|error| Error::io("ask for the free space of", self.path(), error))
+    }
+}
+
+/// Sets the permission bits of an open file.
+///
+/// # Errors
+/// What the system answers.
+pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
+    unix::set_mode(file, mode)
+}
+
+/// Hashes an open file from its start.
+///
+/// # Errors
+/// [`Machine::Io`] naming `path`.
+pub fn hash(file: &mut File, path: &Path) -> Result<(Sha256, u64)> {
+    Sha256::of_reader(file).map_err(|error| Error::io("read", path, error))
+}

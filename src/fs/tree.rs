@@ -1,0 +1,147 @@
+//! A component's folder: paths of many segments, walked without following a link.
+
+use super::{Dir, Found};
+use crate::error::{Error, Machine, Result};
+use std::cell::RefCell;
+use std::path::Path;
+use std::rc::Rc;
+
+/// A component's folder, which may be absent; keeps the last folder open, as neighbours usually come together.
+#[derive(Debug)]
+pub struct Tree {
+    root: Rc<Dir>,
+    last: RefCell<Option<(String, Rc<Dir>)>>,
+}
+
+impl Tree {
+    /// Opens a component's folder; none when it is absent.
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn open(path: &Path) -> Result<Option<Self>> {
+        match Dir::open(path) {
+            Ok(dir) => Ok(Some(Self { root: Rc::new(dir), last: RefCell::new(None) })),
+            Err(Error::Machine(Machine::Io { source, .. })) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The component's own folder.
+    pub fn root(&self) -> &Dir {
+        &self.root
+    }
+
+    /// What lies at a path.
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn find(&self, path: &str) -> Result<Found> {
+        let (folder, name) = split(path);
+        match self.walk(folder)? {
+            Ok(dir) => dir.find(name),
+            Err(instead) => Ok(instead),
+        }
+    }
+
+    /// The folder at `path` (empty for the component's own); none when it is absent.
+    ///
+    /// # Errors
+    /// [`Machine::UnsafePath`] when a file or a link stands in its way.
+    pub fn folder(&self, path: &str) -> Result<Option<Rc<Dir>>> {
+        match self.walk(path)? {
+            Ok(dir) => Ok(Some(dir)),
+            Err(Found::Blocked { at, .. }) => Err(Machine::UnsafePath { path: self.root.join(&at) }.into()),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// The folder that `path` lies in, and its name there.
+    ///
+    /// # Errors
+    /// [`Machine::UnsafePath`] when a file or a link stands in the way, [`Machine::Io`] for an absent folder.
+    pub fn parent<'a>(&self, path: &'a str) -> Result<(Rc<Dir>, &'a str)> {
+        let (folder, name) = split(path);
+        let absent = || Error::io("open", self.root.join(folder), std::io::ErrorKind::NotFound.into());
+        Ok((self.folder(folder)?.ok_or_else(absent)?, name))
+    }
+
+    /// Forgets the folder it keeps open: to be called when folders were removed.
+    pub fn forget(&self) {
+        self.last.borrow_mut().take();
+    }
+
+    /// The folder at `path`, or what is there instead.
+    fn walk(&self, path: &str) -> Result<std::result::Result<Rc<Dir>, Found>> {
+        if path.is_empty() {
+            return Ok(Ok(Rc::clone(&self.root)));
+        }
+        if let Some((last, dir)) = &*self.last.borrow()
+            && last == path
+        {
+            return Ok(Ok(Rc::clone(dir)));
+        }
+        let mut dir = Rc::clone(&self.root);
+        let mut end = 0;
+        for segment in path.split('/') {
+            end += segment.len() + usize::from(end > 0);
+            dir = match dir.folder(segment) {
+                Ok(Some(next)) => Rc::new(next),
+                Ok(None) => return Ok(Err(Found::Absent)),
+                Err(Error::Machine(Machine::UnsafePath { .. })) => {
+                    let link = matches!(dir.find(segment)?, Found::Link { .. });
+                    return Ok(Err(Found::Blocked { at: path[..end].to_owned(), link }));
+                }
+                Err(error) => return Err(error),
+            };
+        }
+        *self.last.borrow_mut() = Some((path.to_owned(), Rc::clone(&dir)));
+        Ok(Ok(dir))
+    }
+}
+
+fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
+}
+
+/// Makes a component's folder, or an install root, with the folders above it.
+///
+/// # Errors
+/// [`Machine::Io`].
+pub fn create_root(path: &Path) -> Result<()> {
+    std::fs::create_dir_all(path).map_err(|error| Error::io("make the folder", path, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_on_the_way_is_told_and_never_followed() {
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::write(outside.path().join("secret"), "x").unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("a/b")).unwrap();
+        std::fs::write(dir.path().join("a/b/c"), "abc").unwrap();
+        std::os::unix::fs::symlink(outside.path(), dir.path().join("a/out")).unwrap();
+        let tree = Tree::open(dir.path()).unwrap().unwrap();
+        assert!(matches!(tree.find("a/b/c").unwrap(), Found::File { size: 3, .. }));
+        assert_eq!(tree.find("a/b/d").unwrap(), Found::Absent);
+        assert_eq!(tree.find("x/y/z").unwrap(), Found::Absent);
+        assert_eq!(tree.find("a/b/c/d").unwrap(), Found::Blocked { at: "a/b/c".into(), link: false });
+        assert_eq!(tree.find("a/out/secret").unwrap(), Found::Blocked { at: "a/out".into(), link: true });
+        assert_eq!(tree.parent("a/out/secret").unwrap_err().code(), "unsafe-path");
+        assert!(matches!(tree.find("a/out").unwrap(), Found::Link { .. }));
+    }
+
+    #[test]
+    fn a_replaced_file_is_old_or_new_and_a_large_one_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Dir::open(dir.path()).unwrap();
+        assert_eq!(folder.read_small("state", 10).unwrap(), None);
+        folder.replace("state", b"one", 0o600).unwrap();
+        folder.replace("state", b"two", 0o600).unwrap();
+        assert_eq!(folder.read_small("state", 10).unwrap().as_deref(), Some(&b"two"[..]));
+        assert_eq!(folder.read_small("state", 2).unwrap_err().code(), "state-damaged");
+        assert_eq!(folder.names().unwrap(), ["state"]);
+    }
+}

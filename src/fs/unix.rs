@@ -1,0 +1,266 @@
+//! Folders by descriptor: `openat` and its family, never through a symbolic link (POSIX.1-2008).
+
+use super::Found;
+use crate::error::{Error, Machine, Result};
+use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+/// An open folder. Names are single segments; a link in their place is refused, never followed.
+#[derive(Debug)]
+pub struct Dir {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+impl Dir {
+    /// Opens a folder by a path of the user's own choice: links on the way to it are theirs.
+    ///
+    /// # Errors
+    /// [`Machine::Io`], an absent folder included.
+    pub fn open(path: &Path) -> Result<Self> {
+        let fd = rustix::fs::open(path, FOLDER, Mode::empty()).map_err(|errno| Error::io("open", path, errno.into()))?;
+        Ok(Self { fd, path: path.to_owned() })
+    }
+
+    /// The path that it was opened by, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of an entry, for messages.
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Opens a folder in it; none when it is absent.
+    ///
+    /// # Errors
+    /// [`Machine::UnsafePath`] when something else than a folder is there.
+    pub fn folder(&self, name: &str) -> Result<Option<Self>> {
+        match rustix::fs::openat(&self.fd, name, FOLDER | OFlags::NOFOLLOW, Mode::empty()) {
+            Ok(fd) => Ok(Some(Self { fd, path: self.join(name) })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(Errno::NOTDIR | Errno::LOOP | Errno::MLINK) => Err(Machine::UnsafePath { path: self.join(name) }.into()),
+            Err(errno) => Err(self.error("open", name, errno)),
+        }
+    }
+
+    /// Opens a folder in it, made with `mode` when it is absent.
+    ///
+    /// # Errors
+    /// As [`folder`](Self::folder) and [`make_folder`](Self::make_folder).
+    pub fn folder_or_new(&self, name: &str, mode: u32) -> Result<Self> {
+        if let Some(dir) = self.folder(name)? {
+            return Ok(dir);
+        }
+        self.make_folder(name, mode)?;
+        self.folder(name)?.ok_or_else(|| self.error("open", name, Errno::NOENT))
+    }
+
+    /// Makes a folder; one that is there is left as it is.
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn make_folder(&self, name: &str, mode: u32) -> Result<()> {
+        match rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(mode)) {
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(errno) => Err(self.error("make the folder", name, errno)),
+        }
+    }
+
+    /// Removes an empty folder and tells whether it is gone: one that holds something stays.
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn remove_folder(&self, name: &str) -> Result<bool> {
+        match rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => Ok(true),
+            Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(false),
+            Err(errno) => Err(self.error("remove the folder", name, errno)),
+        }
+    }
+
+    /// Opens a regular file for reading; none when it is absent.
+    ///
+    /// # Errors
+    /// [`Machine::UnsafePath`] when something else is there.
+    pub fn open_file(&self, name: &str) -> Result<Option<File>> {
+        // O_NONBLOCK: a pipe in the file's place must not hold the program.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        match rustix::fs::openat(&self.fd, name, flags, Mode::empty()) {
+            Ok(fd) => self.regular(name, fd).map(Some),
+            Err(Errno::NOENT) => Ok(None),
+            Err(Errno::LOOP | Errno::MLINK | Errno::NXIO) => Err(Machine::UnsafePath { path: self.join(name) }.into()),
+            Err(errno) => Err(self.error("open", name, errno)),
+        }
+    }
+
+    /// Makes a new file that only this user can read, for writing; there must be none.
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn create(&self, name: &str) -> Result<File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR);
+        fd.map(File::from).map_err(|errno| self.error("create", name, errno))
+    }
+
+    /// Opens a file of the updater's own for reading and writing, made when absent.
+    ///
+    /// # Errors
+    /// [`Machine::UnsafePath`] when something else is there, [`Machine::Io`].
+    pub fn open_or_create(&self, name: &str) -> Result<File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR) {
+            Ok(fd) => self.regular(name, fd),
+            Err(Errno::LOOP | Errno::MLINK | Errno::ISDIR) => Err(Machine::UnsafePath { path: self.join(name) }.into()),
+            Err(errno) => Err(self.error("open", name, errno)),
+        }
+    }
+
+    fn regular(&self, name: &str, fd: OwnedFd) -> Result<File> {
+        let stat = rustix::fs::fstat(&fd).map_err(|errno| self.error("examine", name, errno))?;
+        if !FileType::from_raw_mode(stat.st_mode).is_file() {
+            return Err(Machine::UnsafePath { path: self.join(name) }.into());
+        }
+        Ok(File::from(fd))
+    }
+
+    /// What lies at `name`.
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn find(&self, name: &str) -> Result<Found> {
+        let Some(stat) = self.stat(name)? else { return Ok(Found::Absent) };
+        let mode = permissions(&stat);
+        Ok(match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Found::File { size: u64::try_from(stat.st_size).unwrap_or(0), mode },
+            FileType::Directory => Found::Folder { mode },
+            FileType::Symlink => Found::Link { target: self.read_link(name)? },
+            _ => Found::Special,
+        })
+    }
+
+    fn stat(&self, name: &str) -> Result<Option<Stat>> {
+        match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(self.error("examine", name, errno)),
+        }
+    }
+
+    fn read_link(&self, name: &str) -> Result<String> {
+        let target = rustix::fs::readlinkat(&self.fd, name, Vec::new()).map_err(|errno| self.error("read", name, errno))?;
+        // A target that is not UTF-8 is none of ours; what it says exactly does not matter.
+        Ok(target.to_string_lossy().into_owned())
+    }
+
+    /// Makes a symbolic link; there must be nothing of its name.
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn make_link(&self, name: &str, target: &str) -> Result<()> {
+        rustix::fs::symlinkat(target, &self.fd, name).map_err(|errno| self.error("make the link", name, errno))
+    }
+
+    /// Renames an entry over whatever file `to_name` is in `to`, in one step.
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn rename(&self, name: &str, to: &Dir, to_name: &str) -> Result<()> {
+        rustix::fs::renameat(&self.fd, name, &to.fd, to_name).map_err(|errno| to.error("replace", to_name, errno))
+    }
+
+    /// Gives a file a second name; tells whether this file system can.
+    ///
+    /// # Errors
+    /// [`Machine::Io`], an existing `to_name` included.
+    pub fn hard_link(&self, name: &str, to: &Dir, to_name: &str) -> Result<bool> {
+        match rustix::fs::linkat(&self.fd, name, &to.fd, to_name, AtFlags::empty()) {
+            Ok(()) => Ok(true),
+            // PERM: a file system without links, or a kernel that protects other owners' files (fs.protected_hardlinks).
+            Err(Errno::XDEV | Errno::PERM | Errno::OPNOTSUPP | Errno::MLINK | Errno::NOSYS) => Ok(false),
+            Err(errno) => Err(to.error("link", to_name, errno)),
+        }
+    }
+
+    /// Removes a file or a link; nothing when it is absent.
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn remove_file(&self, name: &str) -> Result<()> {
+        match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(self.error("remove", name, errno)),
+        }
+    }
+
+    /// The names of all entries.
+    ///
+    /// # Errors
+    /// [`Machine::Io`]; [`Machine::UnsafePath`] for a name that is not UTF-8.
+    pub fn names(&self) -> Result<Vec<String>> {
+        let failed = |errno| self.error("list", ".", errno);
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&self.fd).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_str().map_err(|_| Machine::UnsafePath { path: self.path.clone() })?;
+            if name != "." && name != ".." {
+                names.push(name.to_owned());
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Makes the folder's entries last: names made, renamed and removed in it.
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn sync(&self) -> Result<()> {
+        rustix::fs::fsync(&self.fd).map_err(|errno| self.error("sync", ".", errno))
+    }
+
+    /// Whether this user may make and remove entries.
+    pub fn is_writable(&self) -> bool {
+        rustix::fs::accessat(&self.fd, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS).is_ok()
+    }
+
+    /// A number that is the same for all folders of one file system.
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn device(&self) -> Result<u64> {
+        let stat = rustix::fs::fstat(&self.fd).map_err(|errno| self.error("examine", ".", errno))?;
+        Ok(stat.st_dev as u64)
+    }
+
+    /// Whether this process's user owns it.
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn is_own(&self) -> Result<bool> {
+        let stat = rustix::fs::fstat(&self.fd).map_err(|errno| self.error("examine", ".", errno))?;
+        Ok(stat.st_uid == rustix::process::geteuid().as_raw())
+    }
+
+    fn error(&self, action: &'static str, name: &str, errno: Errno) -> Error {
+        let path = if name == "." { self.path.clone() } else { self.join(name) };
+        Error::io(action, path, errno.into())
+    }
+}
+
+fn permissions(stat: &Stat) -> u32 {
+    (stat.st_mode as u32) & 0o7777
+}
+
+/// The permission bits of an open file.
+pub(super) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
+    Ok(rustix::fs::fchmod(file, Mode::from_raw_mode(mode as rustix::fs::RawMode))?)
+}

@@ -1,0 +1,408 @@
+//! The durable record of one swap: its plan, written once, and its state, a file of one line.
+//!
+//! `txn/plan.xml` holds for every path of every component the content before and after; `journal` holds a state and the
+//! hash of that plan. Both are replaced atomically. What has been done is never counted: recovery looks at the disk.
+
+use crate::digest::Sha256;
+use crate::error::{Defect, Machine, Result};
+use crate::fs::Dir;
+use crate::inventory::Content;
+use crate::layout::StateDir;
+use crate::manifest::Name;
+use crate::rel_path::{MANIFEST, PathDefect, RelPath};
+use crate::xml::{DECLARATION, Element, Flaw, Reader, Tag, push_attribute};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// The journal's file name in the state folder.
+pub const JOURNAL: &str = "journal";
+/// The folder of the plan and of the backups in a state or work folder.
+pub const TRANSACTIONS: &str = "txn";
+const PLAN: &str = "plan.xml";
+/// The longest plan that is read: 200,000 steps of a path and two contents each, for several components.
+const MAX_PLAN: u64 = 256 << 20;
+
+/// How far a swap has got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Everything is staged; nothing is changed.
+    Prepared,
+    /// Everything is backed up; files are being replaced.
+    Applying,
+    /// The new version is installed; what is left is cleaning up.
+    Committed,
+}
+
+/// Everything that one swap changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transaction {
+    /// Each component once.
+    pub components: Vec<ComponentSteps>,
+}
+
+/// What a swap changes in one component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComponentSteps {
+    /// The component.
+    pub component: Name,
+    /// Its folder when the plan was made; a plan for another folder is not carried out.
+    pub dir: PathBuf,
+    /// Whether stage and backups lie in the component's own `.patcher`, it being on another file system.
+    pub own_work_dir: bool,
+    /// The version before, for people.
+    pub from: Option<String>,
+    /// The version after, for people; none for a removal.
+    pub to: Option<String>,
+    /// Folders that the new version needs and that are not there, outermost first.
+    pub new_folders: Vec<String>,
+    /// Folders that hold nothing of the new version, innermost first, with their modes: removed if they end up empty.
+    pub old_folders: Vec<(String, u32)>,
+    /// Every path that changes; the manifest is the last.
+    pub steps: Vec<Step>,
+}
+
+/// One path's change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The path.
+    pub place: Place,
+    /// What it holds before.
+    pub old: Content,
+    /// What it holds after.
+    pub new: Content,
+    /// The file in the stage that becomes it; none for a link or a removal.
+    pub staged: Option<String>,
+}
+
+/// A path that a swap may change: a listed one, or the manifest.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// A path of a release.
+    Listed(RelPath),
+    /// `manifest.xml`.
+    Manifest,
+}
+
+impl Place {
+    /// The path below the component's folder.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Place::Listed(path) => path.as_str(),
+            Place::Manifest => MANIFEST,
+        }
+    }
+
+}
+
+impl FromStr for Place {
+    type Err = PathDefect;
+
+    fn from_str(text: &str) -> Result<Self, PathDefect> {
+        if text == MANIFEST { Ok(Place::Manifest) } else { RelPath::new(text).map(Place::Listed) }
+    }
+}
+
+/// The swap under way.
+#[derive(Debug)]
+pub struct Journal {
+    /// How far it has got.
+    pub state: State,
+    /// What it changes.
+    pub transaction: Transaction,
+    plan: Sha256,
+}
+
+impl Journal {
+    /// The swap under way; none when there is none.
+    ///
+    /// # Errors
+    /// [`Machine::JournalUnreadable`] for a journal or plan that cannot be understood; nothing is changed.
+    pub fn read(state_dir: &Dir) -> Result<Option<Self>> {
+        let layout = StateDir { dir: state_dir.path().to_owned() };
+        let unreadable = |detail: String| Machine::JournalUnreadable { path: layout.journal(), detail };
+        let Some(line) = state_dir.read_small(JOURNAL, 100).map_err(|error| unreadable(error.to_string()))? else {
+            return Ok(None);
+        };
+        let line = String::from_utf8_lossy(&line);
+        let (state, plan) = parse_line(&line).ok_or_else(|| unreadable(format!("it says {line:?}")))?;
+        let bytes = match state_dir.folder(TRANSACTIONS)? {
+            Some(folder) => folder.read_small(PLAN, MAX_PLAN)?,
+            None => None,
+        };
+        let Some(bytes) = bytes else {
+            // The plan is removed after everything else that a committed swap cleans up, just before the journal.
+            return match state {
+                State::Committed => Ok(Some(Self { state, transaction: Transaction { components: Vec::new() }, plan })),
+                _ => Err(unreadable("its plan is missing".into()).into()),
+            };
+        };
+        if Sha256::of(&bytes) != plan {
+            return Err(unreadable("its plan is another one".into()).into());
+        }
+        let transaction = parse(&bytes).map_err(|flaw| unreadable(format!("plan line {}: {}", flaw.line, flaw.detail)))?;
+        Ok(Some(Self { state, transaction, plan }))
+    }
+
+    /// Writes the plan of a new swap and the state [`State::Prepared`].
+    ///
+    /// # Errors
+    /// [`Machine::StateDamaged`] for a plan that could not be read again, [`Machine::Io`]; then there is no journal.
+    pub fn begin(state_dir: &Dir, transaction: Transaction) -> Result<Self> {
+        let folder = state_dir.folder_or_new(TRANSACTIONS, 0o700)?;
+        let text = write(&transaction);
+        if parse(text.as_bytes()).as_ref() != Ok(&transaction) {
+            let detail = "the plan does not survive being written; is there a control character in a folder's name?".into();
+            return Err(Machine::StateDamaged { path: folder.join(PLAN), detail }.into());
+        }
+        folder.replace(PLAN, text.as_bytes(), 0o600)?;
+        state_dir.sync()?;
+        let mut journal = Self { state: State::Prepared, transaction, plan: Sha256::of(text.as_bytes()) };
+        journal.advance(state_dir, State::Prepared)?;
+        Ok(journal)
+    }
+
+    /// Writes the next state, durable when this returns.
+    ///
+    /// # Errors
+    /// [`Machine::Io`]; the state on disk may then be either.
+    pub fn advance(&mut self, state_dir: &Dir, state: State) -> Result<()> {
+        let word = match state {
+            State::Prepared => "PREPARED",
+            State::Applying => "APPLYING",
+            State::Committed => "COMMITTED",
+        };
+        state_dir.replace(JOURNAL, format!("{word} {}\n", self.plan).as_bytes(), 0o600)?;
+        self.state = state;
+        Ok(())
+    }
+
+    /// Ends a swap of which nothing is left to undo or to finish: the journal goes, durably.
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn end(state_dir: &Dir) -> Result<()> {
+        state_dir.remove_file(JOURNAL)?;
+        state_dir.sync()
+    }
+}
+
+fn parse_line(line: &str) -> Option<(State, Sha256)> {
+    let (word, hash) = line.strip_suffix('\n')?.split_once(' ')?;
+    let state = match word {
+        "PREPARED" => State::Prepared,
+        "APPLYING" => State::Applying,
+        "COMMITTED" => State::Committed,
+        _ => return None,
+    };
+    Some((state, hash.parse().ok()?))
+}
+
+fn write(transaction: &Transaction) -> String {
+    let mut text = format!("{DECLARATION}<transaction format=\"1\">\n");
+    for part in &transaction.components {
+        text.push_str("  <component");
+        push_attribute(&mut text, "name", &part.component);
+        push_attribute(&mut text, "dir", part.dir.display());
+        push_attribute(&mut text, "own-work-dir", part.own_work_dir);
+        for (name, version) in [("from", &part.from), ("to", &part.to)] {
+            if let Some(version) = version {
+                push_attribute(&mut text, name, version);
+            }
+        }
+        text.push_str(">\n");
+        for path in &part.new_folders {
+            text.push_str("    <new-folder");
+            push_attribute(&mut text, "path", path);
+            text.push_str("/>\n");
+        }
+        for (path, mode) in &part.old_folders {
+            text.push_str("    <old-folder");
+            push_attribute(&mut text, "path", path);
+            push_attribute(&mut text, "mode", format_args!("{mode:o}"));
+            text.push_str("/>\n");
+        }
+        for step in &part.steps {
+            text.push_str("    <step");
+            push_attribute(&mut text, "path", step.place.as_str());
+            push_attribute(&mut text, "old", &step.old);
+            push_attribute(&mut text, "new", &step.new);
+            if let Some(staged) = &step.staged {
+                push_attribute(&mut text, "staged", staged);
+            }
+            text.push_str("/>\n");
+        }
+        text.push_str("  </component>\n");
+    }
+    text.push_str("</transaction>\n");
+    text
+}
+
+fn parse(bytes: &[u8]) -> Result<Transaction, Flaw> {
+    let mut reader = Reader::new(bytes)?;
+    let mut components: Vec<ComponentSteps> = Vec::new();
+    reader.root("transaction")?;
+    while let Some(Tag::Open(element)) = reader.tag()? {
+        if element.name != "component" {
+            return Err(element.unknown());
+        }
+        components.push(component(&mut reader, element)?);
+    }
+    reader.end()?;
+    Ok(Transaction { components })
+}
+
+fn component(reader: &mut Reader<'_>, mut element: Element<'_>) -> Result<ComponentSteps, Flaw> {
+    let mut part = ComponentSteps {
+        component: element.value("name", Defect::Name)?,
+        dir: PathBuf::from(element.required("dir")?.into_owned()),
+        own_work_dir: element.boolean("own-work-dir")?,
+        from: element.optional("from").map(Into::into),
+        to: element.optional("to").map(Into::into),
+        new_folders: Vec::new(),
+        old_folders: Vec::new(),
+        steps: Vec::new(),
+    };
+    element.finish()?;
+    while let Some(Tag::Open(mut child)) = reader.tag()? {
+        match child.name {
+            "new-folder" => part.new_folders.push(folder(&mut child)?),
+            "old-folder" => {
+                let path = folder(&mut child)?;
+                part.old_folders.push((path, mode(&mut child)?));
+            }
+            "step" => part.steps.push(Step {
+                place: child.value("path", Defect::Syntax)?,
+                old: child.value("old", Defect::Syntax)?,
+                new: child.value("new", Defect::Syntax)?,
+                staged: match child.optional("staged") {
+                    Some(name) if is_staged_name(&name) => Some(name.into_owned()),
+                    Some(name) => return Err(child.flaw(Defect::Syntax, format!("staged name {name:?}"))),
+                    None => None,
+                },
+            }),
+            _ => return Err(child.unknown()),
+        }
+        child.finish()?;
+        reader.expect_close()?;
+    }
+    Ok(part)
+}
+
+/// A folder's path, held to the grammar of manifests again: a plan leads nowhere out of its component.
+fn folder(element: &mut Element<'_>) -> Result<String, Flaw> {
+    let text = element.required("path")?;
+    let path = RelPath::new(&text).map_err(|defect| element.flaw(Defect::Path(defect), format!("path {text:?}")))?;
+    Ok(path.as_str().to_owned())
+}
+
+fn mode(element: &mut Element<'_>) -> Result<u32, Flaw> {
+    let text = element.required("mode")?;
+    let mode = u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= 0o7777);
+    mode.ok_or_else(|| element.flaw(Defect::Number, format!("mode {text:?}")))
+}
+
+/// The names that the stage gives to its files: a hash and a number.
+fn is_staged_name(name: &str) -> bool {
+    let parts = name.split_once('-');
+    name == MANIFEST || parts.is_some_and(|(hash, number)| hash.parse::<Sha256>().is_ok() && number.parse::<u32>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> Transaction {
+        let file = |bytes: &[u8], mode| Content::File { sha256: Sha256::of(bytes), mode };
+        let listed = |path| Place::Listed(RelPath::new(path).unwrap());
+        Transaction {
+            components: vec![ComponentSteps {
+                component: "core".parse().unwrap(),
+                dir: "/opt/a & b/core".into(),
+                own_work_dir: false,
+                from: Some("1.0.0".into()),
+                to: None,
+                new_folders: vec!["a".into(), "a/b".into()],
+                old_folders: vec![("old".into(), 0o750)],
+                steps: vec![
+                    Step { place: listed("old/x"), old: file(b"1", 0o600), new: Content::Absent, staged: None },
+                    Step {
+                        place: listed("a/b/<&>'".replace(['<', '>'], "").as_str()),
+                        old: Content::Absent,
+                        new: file(b"2", 0o755),
+                        staged: Some(format!("{}-0", Sha256::of(b"2"))),
+                    },
+                    Step { place: listed("link"), old: Content::Folder, new: Content::Link { target: "a/b".into() }, staged: None },
+                    Step { place: Place::Manifest, old: file(b"m", 0o644), new: file(b"n", 0o644), staged: Some(MANIFEST.into()) },
+                ],
+            }],
+        }
+    }
+
+    #[test]
+    fn a_plan_survives_a_round_trip() {
+        let transaction = example();
+        assert_eq!(parse(write(&transaction).as_bytes()), Ok(transaction));
+    }
+
+    #[test]
+    fn states_follow_each_other_and_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Dir::open(dir.path()).unwrap();
+        assert!(Journal::read(&dir).unwrap().is_none());
+        let mut journal = Journal::begin(&dir, example()).unwrap();
+        for state in [State::Prepared, State::Applying, State::Committed] {
+            journal.advance(&dir, state).unwrap();
+            let read = Journal::read(&dir).unwrap().unwrap();
+            assert_eq!((read.state, &read.transaction), (state, &example()));
+        }
+        Journal::end(&dir).unwrap();
+        assert!(Journal::read(&dir).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_plan_that_could_not_be_read_again_is_not_begun() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Dir::open(dir.path()).unwrap();
+        let mut transaction = example();
+        transaction.components[0].dir = "/opt/a\nb".into();
+        assert_eq!(Journal::begin(&dir, transaction).unwrap_err().code(), "state-damaged");
+        assert!(Journal::read(&dir).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_plan_that_leaves_its_component_is_refused() {
+        let good = write(&example());
+        for (from, to) in [
+            ("path=\"old/x\"", "path=\"../x\""),
+            ("path=\"old/x\"", "path=\"/x\""),
+            ("path=\"a/b\"", "path=\"a/../../b\""),
+            ("name=\"core\"", "name=\"../core\""),
+            ("staged=\"manifest.xml\"", "staged=\"../manifest.xml\""),
+            ("staged=\"manifest.xml\"", "staged=\"x\""),
+            ("<step", "<stop"),
+            ("own-work-dir=\"false\"", "own-work-dir=\"\""),
+        ] {
+            assert!(good.contains(from), "{from}");
+            parse(good.replacen(from, to, 1).as_bytes()).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_journal_without_its_plan_is_unreadable() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().to_owned();
+        let dir = Dir::open(dir.path()).unwrap();
+        let code = || Journal::read(&dir).unwrap_err().code();
+        Journal::begin(&dir, example()).unwrap();
+        let plan = path.join("txn/plan.xml");
+        let bytes = std::fs::read(&plan).unwrap();
+        std::fs::write(&plan, [&bytes[..], b"\n"].concat()).unwrap();
+        assert_eq!(code(), "journal-unreadable");
+        std::fs::remove_file(&plan).unwrap();
+        assert_eq!(code(), "journal-unreadable");
+        for line in ["", "PREPARED", "DONE 00\n", "PREPARED zz\n", &"x".repeat(200)] {
+            std::fs::write(path.join("journal"), line).unwrap();
+            assert_eq!(code(), "journal-unreadable", "{line}");
+        }
+    }
+}

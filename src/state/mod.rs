@@ -1,0 +1,75 @@
+//! What the updater remembers between runs: files in the state folder, each replaced in one step.
+
+mod seen;
+
+pub use seen::{Etag, Release, Seen};
+
+use crate::error::{Error, Machine, Result};
+use crate::fs::{Dir, Found, Lock};
+use crate::layout::Root;
+use std::time::Duration;
+
+/// Opens the state folder of an install root.
+///
+/// # Errors
+/// [`Machine::UnsafePath`] when it is a link or belongs to another user, [`Machine::Io`]; none when it is absent.
+pub fn open(root: &Root) -> Result<Option<Dir>> {
+    let path = &root.state.dir;
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+        return Err(Machine::UnsafePath { path: path.clone() }.into());
+    };
+    let parent = match Dir::open(parent) {
+        Err(Error::Machine(Machine::Io { source, .. })) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        parent => parent?,
+    };
+    let Some(dir) = parent.folder(name)? else { return Ok(None) };
+    if !dir.is_own()? {
+        return Err(Machine::UnsafePath { path: path.clone() }.into());
+    }
+    Ok(Some(dir))
+}
+
+/// Opens the state folder, made for this user alone when it is absent.
+///
+/// # Errors
+/// As [`open`]; [`Machine::NotWritable`] when it cannot be made.
+pub fn open_or_create(root: &Root) -> Result<Dir> {
+    if let Some(dir) = open(root)? {
+        return Ok(dir);
+    }
+    let path = &root.state.dir;
+    let (Some(above), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+        return Err(Machine::UnsafePath { path: path.clone() }.into());
+    };
+    crate::fs::create_root(above)?;
+    let parent = Dir::open(above)?;
+    if parent.find(name)? == Found::Absent && !parent.is_writable() {
+        return Err(Machine::NotWritable { path: above.to_owned() }.into());
+    }
+    parent.make_folder(name, 0o700)?;
+    open(root)?.ok_or_else(|| Machine::UnsafePath { path: path.clone() }.into())
+}
+
+/// Makes this process the one updater of the root, waiting no longer than `patience` for another.
+///
+/// # Errors
+/// [`Error::Busy`] with the other's process id, [`Machine::Io`].
+pub fn lock(state_dir: &Dir, patience: Duration) -> Result<Lock> {
+    Lock::exclusive(state_dir, "lock", "the install root", patience)
+}
+
+/// Tells other processes that an instance of the program runs.
+///
+/// # Errors
+/// As [`lock`].
+pub fn running(state_dir: &Dir, patience: Duration) -> Result<Lock> {
+    Lock::shared(state_dir, "running", "the program", patience)
+}
+
+/// Waits until no instance of the program runs, and keeps new ones waiting.
+///
+/// # Errors
+/// As [`lock`].
+pub fn nobody_running(state_dir: &Dir, patience: Duration) -> Result<Lock> {
+    Lock::exclusive(state_dir, "running", "the program", patience)
+}

@@ -1,0 +1,201 @@
+//! `seen.xml`: for each component and channel the highest release ever verified, and the ETag of each manifest.
+//!
+//! It only adds to what the installed manifest says: deleted or damaged, it opens no door that one closes.
+
+use crate::digest::Sha256;
+use crate::error::{Defect, Result};
+use crate::fs::Dir;
+use crate::keys::TrustedKeys;
+use crate::manifest::Name;
+use crate::timestamp::Timestamp;
+use crate::trust::{Floor, Verified};
+use crate::xml::{DECLARATION, Flaw, Reader, Tag, push_attribute};
+
+const FILE: &str = "seen.xml";
+const MAX_BYTES: u64 = 4 << 20;
+
+/// The memory of what was verified.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    releases: Vec<Release>,
+    etags: Vec<Etag>,
+}
+
+/// The highest release of a component's channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// The component.
+    pub component: Name,
+    /// The channel.
+    pub channel: Name,
+    /// Its place in the order of releases.
+    pub place: Floor,
+    /// When it expires.
+    pub expires: Option<Timestamp>,
+}
+
+/// What a server called the manifest that it sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Etag {
+    /// The manifest's address.
+    pub url: String,
+    /// The server's word.
+    pub value: String,
+    /// The body that came with it.
+    pub body: Sha256,
+}
+
+impl Seen {
+    /// Reads the file. A missing one is empty; so is a damaged one, which the next [`save`](Self::save) replaces.
+    ///
+    /// # Errors
+    /// [`Machine::Io`](crate::error::Machine::Io).
+    pub fn load(state_dir: &Dir) -> Result<Self> {
+        let bytes = state_dir.read_small(FILE, MAX_BYTES)?.unwrap_or_default();
+        Ok(parse(&bytes).unwrap_or_default())
+    }
+
+    /// Writes the file, durable when this returns.
+    ///
+    /// # Errors
+    /// [`Machine::Io`](crate::error::Machine::Io).
+    pub fn save(&self, state_dir: &Dir) -> Result<()> {
+        state_dir.replace(FILE, self.write().as_bytes(), 0o600)
+    }
+
+    /// The highest release of a component's channel.
+    pub fn release(&self, component: &Name, channel: &Name) -> Option<&Release> {
+        self.releases.iter().find(|release| release.component == *component && release.channel == *channel)
+    }
+
+    /// Remembers a verified manifest and tells whether that changed anything.
+    pub fn record(&mut self, verified: &Verified, keys: &TrustedKeys) -> bool {
+        let meta = &verified.manifest().meta;
+        let release = Release {
+            component: meta.component.clone(),
+            channel: meta.channel.clone(),
+            place: verified.place().clone(),
+            expires: meta.expires,
+        };
+        let same = |other: &&mut Release| other.component == release.component && other.channel == release.channel;
+        match self.releases.iter_mut().find(same) {
+            Some(known) if release.place.is_after(&known.place, keys) => *known = release,
+            Some(_) => return false,
+            None => self.releases.push(release),
+        }
+        true
+    }
+
+    /// What the server called the manifest at `url` when its body was `body`.
+    pub fn etag(&self, url: &str, body: &Sha256) -> Option<&str> {
+        self.etags.iter().find(|etag| etag.url == url && etag.body == *body).map(|etag| etag.value.as_str())
+    }
+
+    /// Remembers what the server called a manifest and tells whether that changed anything. A word that is long or not
+    /// printable ASCII is not remembered.
+    pub fn record_etag(&mut self, etag: Etag) -> bool {
+        let plain = etag.value.len() <= 200 && etag.value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        if !plain || self.etags.contains(&etag) {
+            return false;
+        }
+        self.etags.retain(|other| other.url != etag.url);
+        self.etags.push(etag);
+        true
+    }
+
+    fn write(&self) -> String {
+        let mut text = format!("{DECLARATION}<seen format=\"1\">\n");
+        for release in &self.releases {
+            text.push_str("  <release");
+            push_attribute(&mut text, "component", &release.component);
+            push_attribute(&mut text, "channel", &release.channel);
+            push_attribute(&mut text, "key", release.place.key);
+            push_attribute(&mut text, "sequence", release.place.sequence);
+            push_attribute(&mut text, "body", release.place.body);
+            if let Some(expires) = release.expires {
+                push_attribute(&mut text, "expires", expires);
+            }
+            text.push_str("/>\n");
+        }
+        for etag in &self.etags {
+            text.push_str("  <etag");
+            push_attribute(&mut text, "url", &etag.url);
+            push_attribute(&mut text, "value", &etag.value);
+            push_attribute(&mut text, "body", etag.body);
+            text.push_str("/>\n");
+        }
+        text.push_str("</seen>\n");
+        text
+    }
+}
+
+fn parse(bytes: &[u8]) -> Result<Seen, Flaw> {
+    let mut reader = Reader::new(bytes)?;
+    let mut seen = Seen::default();
+    reader.root("seen")?;
+    while let Some(Tag::Open(mut element)) = reader.tag()? {
+        match element.name {
+            "release" => seen.releases.push(Release {
+                component: element.value("component", Defect::Name)?,
+                channel: element.value("channel", Defect::Name)?,
+                place: Floor {
+                    key: element.value("key", Defect::Hash)?,
+                    sequence: element.number("sequence")?,
+                    body: element.value("body", Defect::Hash)?,
+                },
+                expires: element.optional_value("expires", Defect::Time)?,
+            }),
+            "etag" => seen.etags.push(Etag {
+                url: element.required("url")?.into_owned(),
+                value: element.required("value")?.into_owned(),
+                body: element.value("body", Defect::Hash)?,
+            }),
+            _ => return Err(element.unknown()),
+        }
+        element.finish()?;
+        reader.expect_close()?;
+    }
+    reader.end()?;
+    Ok(seen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> Seen {
+        let place = Floor { key: Sha256::of(b"key"), sequence: u64::MAX, body: Sha256::of(b"body") };
+        let expires = Some("2027-01-01T00:00:00Z".parse().unwrap());
+        let release = Release { component: "core".parse().unwrap(), channel: "stable".parse().unwrap(), place, expires };
+        let etag = Etag { url: "http://a/?&".into(), value: "W/\"1-2\"".into(), body: Sha256::of(b"body") };
+        Seen { releases: vec![release], etags: vec![etag] }
+    }
+
+    #[test]
+    fn what_was_seen_survives_a_round_trip() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Dir::open(dir.path()).unwrap();
+        example().save(&dir).unwrap();
+        assert_eq!(Seen::load(&dir).unwrap(), example());
+    }
+
+    #[test]
+    fn a_damaged_memory_is_empty_and_can_be_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("seen.xml"), "<seen").unwrap();
+        let dir = Dir::open(dir.path()).unwrap();
+        assert_eq!(Seen::load(&dir).unwrap(), Seen::default());
+        example().save(&dir).unwrap();
+        assert_eq!(Seen::load(&dir).unwrap(), example());
+    }
+
+    #[test]
+    fn an_etag_counts_only_for_the_body_it_came_with() {
+        let mut seen = example();
+        assert_eq!(seen.etag("http://a/?&", &Sha256::of(b"body")), Some("W/\"1-2\""));
+        assert_eq!(seen.etag("http://a/?&", &Sha256::of(b"other")), None);
+        assert!(!seen.record_etag(seen.etags[0].clone()));
+        assert!(seen.record_etag(Etag { value: "new".into(), ..seen.etags[0].clone() }));
+        assert_eq!(seen.etags.len(), 1);
+    }
+}
