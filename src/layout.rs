@@ -40,6 +40,8 @@ pub fn release(sequence: u64) -> String {
 
 /// The name of the folder of stages in a state or work folder.
 pub const STAGES: &str = "stage";
+/// The folder of finished files in a component's stage.
+pub const FILES: &str = "files";
 
 /// An install root: the folder that holds the components, with those that lie elsewhere by name.
 #[derive(Debug, Clone)]

@@ -1,7 +1,11 @@
 //! placeholder
 pub mod digest;
 pub mod error;
+#[cfg(feature = "client")]
+pub mod fetch;
 pub mod fs;
+#[cfg(feature = "client")]
+pub mod gunzip;
 pub mod inventory;
 pub mod journal;
 pub mod keys;
@@ -9,6 +13,7 @@ pub mod layout;
 pub mod manifest;
 pub mod rel_path;
 pub mod state;
+pub mod swap;
 pub mod timestamp;
 pub mod trust;
 pub mod xml;

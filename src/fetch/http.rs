@@ -1,0 +1,189 @@
+//! HTTP and HTTPS by reqwest: no decompression, few redirects, and the same request from every user.
+//!
+//! A request carries no identifier and no version; only `If-None-Match` differs from user to user.
+
+use super::{Answer, Body, Fetch, unreachable};
+use crate::error::{Caller, Error, Network, Result};
+use reqwest::blocking::{Client, Response};
+use reqwest::header::{ACCEPT_ENCODING, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, RETRY_AFTER};
+use reqwest::redirect::{Attempt, Policy};
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+use rustls_platform_verifier::Verifier;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
+
+/// The most redirects that are followed.
+const MAX_REDIRECTS: usize = 3;
+/// The longest that a server may ask to be left alone.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+/// How to reach servers.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// A proxy for everything, as in `http://user:password@host:3128`; the usual environment variables where none is set.
+    pub proxy: Option<String>,
+    /// Hosts that are reached without the proxy, separated by commas, as in `no_proxy`.
+    pub no_proxy: Option<String>,
+    /// Headers for every request.
+    pub headers: Vec<(String, String)>,
+    /// How long a connection may take to come about.
+    pub connect_timeout: Duration,
+    /// How long no byte may come.
+    pub stall_timeout: Duration,
+    /// PEM certificates of authorities that are trusted besides the system's.
+    pub root_certificates: Vec<String>,
+    /// What the client calls itself.
+    pub user_agent: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            proxy: None,
+            no_proxy: None,
+            headers: Vec::new(),
+            connect_timeout: Duration::from_secs(10),
+            stall_timeout: Duration::from_secs(30),
+            root_certificates: Vec::new(),
+            user_agent: "patcher".to_owned(),
+        }
+    }
+}
+
+/// An HTTP client; connections are kept and used again.
+pub struct Http {
+    client: Client,
+    stall_timeout: Duration,
+}
+
+impl Http {
+    /// A client with these settings.
+    ///
+    /// # Errors
+    /// [`Caller::BadSetting`] for a proxy, header or certificate that is none.
+    pub fn new(settings: &Settings) -> Result<Self> {
+        let mut builder = Client::builder()
+            .tls_backend_preconfigured(tls(settings)?)
+            .connect_timeout(settings.connect_timeout)
+            .timeout(settings.stall_timeout)
+            .redirect(Policy::custom(redirect))
+            .referer(false)
+            .user_agent(&settings.user_agent)
+            .default_headers(headers(settings)?);
+        if let Some(proxy) = &settings.proxy {
+            let bad = |error: reqwest::Error| bad("proxy", proxy, innermost(&error));
+            let no_proxy = settings.no_proxy.as_deref().and_then(reqwest::NoProxy::from_string);
+            builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(bad)?.no_proxy(no_proxy));
+        }
+        let client = builder.build().map_err(|error| bad("client", "", innermost(&error)))?;
+        Ok(Self { client, stall_timeout: settings.stall_timeout })
+    }
+}
+
+impl Fetch for Http {
+    fn get(&self, url: &Url, etag: Option<&str>) -> Result<Answer> {
+        let mut request = self.client.get(url.clone());
+        if let Some(etag) = etag {
+            request = request.header(IF_NONE_MATCH, etag);
+        }
+        let response = request.send().map_err(|error| self.failed(url, &error))?;
+        let status = response.status().as_u16();
+        match status {
+            200 => Ok(Answer::Found(body(response))),
+            304 if etag.is_some() => Ok(Answer::NotModified),
+            _ => Err(Network::Status { url: url.to_string(), status, retry_after: retry_after(&response) }.into()),
+        }
+    }
+}
+
+impl Http {
+    fn failed(&self, url: &Url, error: &reqwest::Error) -> Error {
+        if error.is_redirect() {
+            return Network::Redirect { url: url.to_string(), detail: innermost(error) }.into();
+        }
+        if error.is_timeout() && !error.is_connect() {
+            return Network::Stalled { url: url.to_string(), limit: self.stall_timeout }.into();
+        }
+        unreachable(url, innermost(error))
+    }
+}
+
+fn redirect(attempt: Attempt<'_>) -> reqwest::redirect::Action {
+    let from = attempt.previous().last().map(Url::scheme);
+    match (from, attempt.url().scheme()) {
+        _ if attempt.previous().len() > MAX_REDIRECTS => attempt.error("more than 3 redirects"),
+        (Some("https"), "http") => attempt.error("from https to http"),
+        (_, "http" | "https") => attempt.follow(),
+        _ => attempt.error("to another scheme"),
+    }
+}
+
+fn headers(settings: &Settings) -> Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    for (name, value) in &settings.headers {
+        let parsed = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value));
+        let (Ok(key), Ok(content)) = parsed else {
+            return Err(bad("header", name, "not a header's name and value".into()));
+        };
+        headers.insert(key, content);
+    }
+    Ok(headers)
+}
+
+/// TLS with the system's authorities and the given ones, without touching the process's defaults.
+fn tls(settings: &Settings) -> Result<rustls::ClientConfig> {
+    let mut own = Vec::new();
+    for pem in &settings.root_certificates {
+        let parsed: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+        match parsed {
+            Ok(certificates) if !certificates.is_empty() => own.extend(certificates),
+            _ => return Err(bad("root certificate", "", "not a PEM certificate".into())),
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let versions = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
+    let builder = versions.map_err(|error| bad("TLS", "", error.to_string()))?;
+    Ok(match Verifier::new_with_extra_roots(own.iter().cloned(), provider) {
+        Ok(verifier) => {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
+        }
+        // A machine without any authority can still use http, and https by its own certificates.
+        Err(_) => {
+            let mut roots = rustls::RootCertStore::empty();
+            roots.add_parsable_certificates(own);
+            builder.with_root_certificates(roots).with_no_client_auth()
+        }
+    })
+}
+
+fn bad(setting: &'static str, value: &str, detail: String) -> Error {
+    Caller::BadSetting { setting, value: value.to_owned(), detail }.into()
+}
+
+fn body(response: Response) -> Body {
+    let etag = response.headers().get(ETAG).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    Body { reader: Box::new(response), etag }
+}
+
+fn retry_after(response: &Response) -> Option<Duration> {
+    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
+}
+
+/// The last error of a chain, which says what really happened.
+pub(super) fn innermost(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(next) = last.source() {
+        last = next;
+    }
+    last.to_string()
+}
+
+/// Whether a body's reader gave up because no byte came for the stall limit.
+pub(super) fn is_stall(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<reqwest::Error>());
+    error.kind() == io::ErrorKind::TimedOut || inner.is_some_and(reqwest::Error::is_timeout)
+}

@@ -1,0 +1,92 @@
+//! Gets bytes by address. Nothing here decides whether they are the right ones.
+
+mod cancel;
+mod file;
+mod http;
+mod pace;
+mod retry;
+
+pub use cancel::CancelToken;
+pub use http::{Http, Settings};
+pub use pace::Paced;
+pub use retry::Retries;
+
+use crate::error::{Defect, Error, Network, Refused, Result};
+use crate::manifest::MAX_BYTES;
+use std::io::Read;
+use url::Url;
+
+/// A source of manifests and objects.
+pub trait Fetch: Send + Sync {
+    /// Asks for what is at `url`, unless it is still what the server once called `etag`.
+    ///
+    /// # Errors
+    /// [`Network`] and its kinds.
+    fn get(&self, url: &Url, etag: Option<&str>) -> Result<Answer>;
+}
+
+/// What a source answers.
+pub enum Answer {
+    /// It is still what it was.
+    NotModified,
+    /// Here it is.
+    Found(Body),
+}
+
+/// The bytes of an answer, to be read to their end.
+pub struct Body {
+    /// The bytes as they travelled, whatever the server says of their encoding.
+    pub reader: Box<dyn Read + Send>,
+    /// What the server calls this state of it.
+    pub etag: Option<String>,
+}
+
+/// Fetches over HTTP, HTTPS, or from a folder by a `file:` address.
+pub struct Sources {
+    http: Http,
+}
+
+impl Sources {
+    /// With these settings for HTTP.
+    ///
+    /// # Errors
+    /// [`Caller::BadSetting`](crate::error::Caller::BadSetting) for a proxy or certificate that is none.
+    pub fn new(settings: &Settings) -> Result<Self> {
+        Ok(Self { http: Http::new(settings)? })
+    }
+}
+
+impl Fetch for Sources {
+    fn get(&self, url: &Url, etag: Option<&str>) -> Result<Answer> {
+        if url.scheme() == "file" { file::get(url) } else { self.http.get(url, etag) }
+    }
+}
+
+/// A manifest's bytes, and what the server calls them; none when it is still what the server once called `etag`.
+///
+/// # Errors
+/// [`Refused::Manifest`] for more than 64 MiB, [`Network`] and its kinds.
+pub fn manifest(source: &dyn Fetch, url: &Url, etag: Option<&str>, cancel: &CancelToken) -> Result<Option<(Vec<u8>, Option<String>)>> {
+    let body = match source.get(url, etag)? {
+        Answer::NotModified => return Ok(None),
+        Answer::Found(body) => body,
+    };
+    let mut bytes = Vec::new();
+    let mut reader = Paced::new(body.reader, url, cancel);
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let count = reader.read(&mut buffer)?;
+        if count == 0 {
+            return Ok(Some((bytes, body.etag)));
+        }
+        bytes.extend_from_slice(&buffer[..count]);
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(Refused::Manifest { defect: Defect::TooLarge, line: 1, detail: "more than 64 MiB".into() }.into());
+        }
+    }
+}
+
+/// The error of a connection that did not come about.
+fn unreachable(url: &Url, detail: impl std::fmt::Display) -> Error {
+    Network::Unreachable { url: url.to_string(), detail: detail.to_string() }.into()
+}

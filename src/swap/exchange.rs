@@ -1,0 +1,183 @@
+//! The steps that change live files, and the way back.
+
+use super::changed;
+use super::part::{Part, copy};
+use crate::error::Result;
+use crate::fs::{Dir, Tree};
+use crate::inventory::{Content, Inventory, content_at};
+use crate::journal::{Place, Step};
+use std::collections::BTreeSet;
+
+/// The name under which a file or link is made ready in the backup folder before it is renamed over its target.
+const READY: &str = "ready";
+
+/// Replaces everything in all parts: deletes, folders, files and links, manifests last; synced and verified.
+pub fn exchange(parts: &[Part]) -> Result<()> {
+    for part in parts {
+        for (_, step) in part.deletes() {
+            let (dir, name) = part.tree.parent(step.place.as_str())?;
+            dir.remove_file(name)?;
+        }
+        remove_folders(part)?;
+        for path in &part.steps.new_folders {
+            let (dir, name) = part.tree.parent(path)?;
+            dir.make_folder(name, 0o755)?;
+        }
+    }
+    let is_manifest = |step: &Step| step.place == Place::Manifest;
+    for last in [false, true] {
+        for part in parts {
+            part.puts().filter(|(_, step)| is_manifest(step) == last).try_for_each(|(_, step)| put(part, step))?;
+        }
+    }
+    for part in parts {
+        sync_folders(part)?;
+        verify(part, &part.inventory()?, |step| &step.new)?;
+    }
+    Ok(())
+}
+
+fn put(part: &Part, step: &Step) -> Result<()> {
+    let (dir, name) = part.tree.parent(step.place.as_str())?;
+    match (&step.new, &step.staged, &part.staged) {
+        (Content::Link { target }, ..) => {
+            part.backups.remove_file(READY)?;
+            part.backups.make_link(READY, target)?;
+            part.backups.rename(READY, &dir, name)
+        }
+        (_, Some(staged), Some(stage)) => stage.rename(staged, &dir, name),
+        _ => Err(changed(dir.join(name), "its new content is not staged")),
+    }
+}
+
+/// Removes the folders that nothing of the new version is in; one that still holds something of the user's stays.
+fn remove_folders(part: &Part) -> Result<()> {
+    for (path, _) in &part.steps.old_folders {
+        if part.tree.folder(path)?.is_none() {
+            continue;
+        }
+        part.tree.forget();
+        let (dir, name) = part.tree.parent(path)?;
+        dir.remove_folder(name)?;
+    }
+    part.tree.forget();
+    Ok(())
+}
+
+/// Makes the entries of every folder last in which a step made, replaced or removed one.
+fn sync_folders(part: &Part) -> Result<()> {
+    let changed = part.steps.steps.iter().map(|step| step.place.as_str());
+    let made = part.steps.new_folders.iter().map(String::as_str);
+    let removed = part.steps.old_folders.iter().map(|(path, _)| path.as_str());
+    let parent = |path: &str| path.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned());
+    let folders: BTreeSet<String> = changed.chain(made).chain(removed).map(parent).collect();
+    for path in &folders {
+        if let Ok(Some(dir)) = part.tree.folder(path) {
+            dir.sync()?;
+        }
+    }
+    // The component's own folder may be new; that it exists must last too.
+    match part.tree.root().path().parent() {
+        Some(above) => Dir::open(above)?.sync(),
+        None => Ok(()),
+    }
+}
+
+fn verify(part: &Part, found: &Inventory, expected: impl Fn(&Step) -> &Content) -> Result<()> {
+    for step in &part.steps.steps {
+        let (found, expected) = (found.content(step.place.as_str()), expected(step));
+        if found != expected {
+            let path = part.tree.root().join(step.place.as_str());
+            return Err(changed(path, format!("after the swap {found}, not {expected}")));
+        }
+    }
+    Ok(())
+}
+
+/// Brings everything back, whatever part of the exchange was done; may be repeated from any point.
+///
+/// Goes on after a failure, so that as much as possible comes back, and reports the first one.
+pub fn undo(parts: &[Part]) -> Result<()> {
+    let mut first = None;
+    let mut note = |result: Result<()>| {
+        if let Err(error) = result {
+            first.get_or_insert(error);
+        }
+    };
+    for part in parts {
+        part.tree.forget();
+        // What the new version added goes first: on a system that ignores case it may stand under an old name.
+        for (_, step) in part.puts().filter(|(_, step)| matches!(step.old, Content::Absent | Content::Folder)) {
+            note(take_back(part, step));
+        }
+        for path in part.steps.new_folders.iter().rev() {
+            note(remove_new_folder(&part.tree, path));
+        }
+        for (path, mode) in part.steps.old_folders.iter().rev() {
+            note(restore_folder(&part.tree, path, *mode));
+        }
+        for (index, step) in part.steps.steps.iter().enumerate() {
+            note(restore(part, index, step));
+        }
+        note(sync_folders(part));
+        note(part.inventory().and_then(|found| verify(part, &found, |step| &step.old)));
+    }
+    first.map_or(Ok(()), Err)
+}
+
+/// Removes an added file, back into the stage where that is easy, unless it is something else by now.
+fn take_back(part: &Part, step: &Step) -> Result<()> {
+    let path = step.place.as_str();
+    if content_at(&part.tree, path)? != step.new {
+        return Ok(());
+    }
+    keep_staged(part, step);
+    let (dir, name) = part.tree.parent(path)?;
+    dir.remove_file(name)
+}
+
+/// Puts a new file that is about to go under its staged name again, so that the next attempt need not download it. Only a
+/// convenience: where it fails, the file is downloaded once more.
+fn keep_staged(part: &Part, step: &Step) {
+    if let (Some(staged), Some(stage)) = (&step.staged, &part.staged)
+        && let Ok((dir, name)) = part.tree.parent(step.place.as_str())
+    {
+        let _ = dir.hard_link(name, stage, staged);
+    }
+}
+
+fn remove_new_folder(tree: &Tree, path: &str) -> Result<()> {
+    if tree.folder(path)?.is_none() {
+        return Ok(());
+    }
+    tree.forget();
+    let (dir, name) = tree.parent(path)?;
+    dir.remove_folder(name).map(drop)
+}
+
+fn restore_folder(tree: &Tree, path: &str, mode: u32) -> Result<()> {
+    let (dir, name) = tree.parent(path)?;
+    dir.make_folder(name, mode)
+}
+
+/// Renames an old file's backup over its target, keeping the backup under its own name until the swap has ended.
+fn restore(part: &Part, index: usize, step: &Step) -> Result<()> {
+    let path = step.place.as_str();
+    if matches!(step.old, Content::Absent | Content::Folder) || content_at(&part.tree, path)? == step.old {
+        return Ok(());
+    }
+    let (dir, name) = part.tree.parent(path)?;
+    part.backups.remove_file(READY)?;
+    match &step.old {
+        Content::Link { target } => part.backups.make_link(READY, target)?,
+        Content::File { mode, .. } => {
+            let backup = index.to_string();
+            if !part.backups.hard_link(&backup, &part.backups, READY)? {
+                copy(&part.backups, &backup, &part.backups, READY, *mode)?;
+            }
+        }
+        Content::Absent | Content::Folder => return Ok(()),
+    }
+    keep_staged(part, step);
+    part.backups.rename(READY, &dir, name)
+}

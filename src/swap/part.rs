@@ -1,0 +1,153 @@
+//! One component of a swap: its folders, the check before the first change, and its backups.
+
+use super::changed;
+use crate::error::{Error, Machine, Result};
+use crate::fs::{self, Dir, Tree};
+use crate::inventory::{Content, Inventory, hash_threads};
+use crate::journal::{ComponentSteps, Step, TRANSACTIONS};
+use crate::layout::{FILES, Root, STAGES};
+use crate::rel_path::STATE;
+use crate::state;
+use std::io;
+
+/// A component's steps with the folders that they work on.
+#[derive(Debug)]
+pub struct Part {
+    pub steps: ComponentSteps,
+    pub tree: Tree,
+    /// The staged files; absent when no step needs one.
+    pub staged: Option<Dir>,
+    pub backups: Dir,
+}
+
+impl Part {
+    /// Opens the folders of a component's steps; its own folder is made when it is absent.
+    pub fn open(root: &Root, steps: ComponentSteps) -> Result<Self> {
+        let dir = root.component(&steps.component);
+        if dir.display().to_string() != steps.dir.display().to_string() {
+            return Err(changed(steps.dir, format!("the swap was prepared for this folder, {} is now at {}", steps.component, dir.display())));
+        }
+        fs::create_root(&dir)?;
+        let tree = Tree::open(&dir)?.ok_or_else(|| Error::io("open", &dir, io::ErrorKind::NotFound.into()))?;
+        let work = work_dir(root, &steps)?;
+        let name = steps.component.as_str();
+        let staged = match work.folder(STAGES)? {
+            Some(stages) => stages.folder(name)?.map_or(Ok(None), |stage| stage.folder(FILES))?,
+            None => None,
+        };
+        let transactions = work.folder_or_new(TRANSACTIONS, 0o700)?;
+        let backups = transactions.folder_or_new(name, 0o700)?;
+        transactions.sync()?;
+        work.sync()?;
+        Ok(Self { steps, tree, staged, backups })
+    }
+
+    /// The steps that end with a file or a link.
+    pub fn puts(&self) -> impl Iterator<Item = (usize, &Step)> {
+        self.steps.steps.iter().enumerate().filter(|(_, step)| step.new != Content::Absent)
+    }
+
+    /// The steps that end with nothing.
+    pub fn deletes(&self) -> impl Iterator<Item = (usize, &Step)> {
+        self.steps.steps.iter().enumerate().filter(|(_, step)| step.new == Content::Absent)
+    }
+
+    /// Makes sure that the disk is as the plan says: every target still old, every staged file whole, nothing in the way.
+    pub fn check(&self) -> Result<()> {
+        let dir = self.tree.root().path();
+        let targets = self.inventory()?;
+        for step in &self.steps.steps {
+            let found = targets.content(step.place.as_str());
+            if *found != step.old {
+                return Err(changed(dir.join(step.place.as_str()), format!("{found}, not {}", step.old)));
+            }
+        }
+        for (at, content) in targets.blocked() {
+            if !self.deletes().any(|(_, step)| step.place.as_str() == at && step.old == *content) {
+                return Err(Machine::UnsafePath { path: dir.join(at) }.into());
+            }
+        }
+        let names = || self.puts().filter_map(|(_, step)| step.staged.as_deref());
+        let Some(staged) = &self.staged else {
+            return names().next().map_or(Ok(()), |name| Err(changed(dir.join(name), "nothing is staged")));
+        };
+        let files = Inventory::take(staged.path(), names(), hash_threads())?;
+        for (_, step) in self.puts() {
+            if let Some(name) = &step.staged
+                && *files.content(name) != step.new
+            {
+                return Err(changed(staged.join(name), format!("{}, not {}", files.content(name), step.new)));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is at every path of the steps now.
+    pub fn inventory(&self) -> Result<Inventory> {
+        let paths = self.steps.steps.iter().map(|step| step.place.as_str());
+        Inventory::take(self.tree.root().path(), paths, hash_threads())
+    }
+
+    /// Gives every file that will go a second name, so that it can come back, durably.
+    pub fn back_up(&self) -> Result<()> {
+        for (index, step) in self.steps.steps.iter().enumerate() {
+            let Content::File { mode, .. } = step.old else { continue };
+            let (dir, name) = self.tree.parent(step.place.as_str())?;
+            let backup = index.to_string();
+            self.backups.remove_file(&backup)?;
+            if !dir.hard_link(name, &self.backups, &backup)? {
+                copy(&dir, name, &self.backups, &backup, mode)?;
+            }
+        }
+        self.backups.sync()
+    }
+}
+
+/// Copies a file, its bytes and mode durable when this returns.
+pub fn copy(from: &Dir, name: &str, to: &Dir, to_name: &str, mode: u32) -> Result<()> {
+    let absent = || Error::io("open", from.join(name), io::ErrorKind::NotFound.into());
+    let mut source = from.open_file(name)?.ok_or_else(absent)?;
+    let mut target = to.create(to_name)?;
+    let copied = io::copy(&mut source, &mut target).and_then(|_| fs::set_mode(&target, mode)).and_then(|()| target.sync_all());
+    copied.map_err(|error| Error::io("copy to", to.join(to_name), error))
+}
+
+/// The folder of stages and backups: the state folder, or one beside the component when that is on another file system.
+fn work_dir(root: &Root, steps: &ComponentSteps) -> Result<Dir> {
+    if steps.own_work_dir {
+        return Dir::open(&root.component(&steps.component))?.folder_or_new(STATE, 0o700);
+    }
+    state::open_or_create(root)
+}
+
+/// Removes what a swap has put aside.
+pub fn remove_backups(root: &Root, steps: &ComponentSteps) -> Result<()> {
+    match work_dir(root, steps)?.folder(TRANSACTIONS)? {
+        Some(transactions) => transactions.remove_tree(steps.component.as_str()),
+        None => Ok(()),
+    }
+}
+
+/// Removes what was staged for a component.
+pub fn remove_stage(root: &Root, steps: &ComponentSteps) -> Result<()> {
+    match work_dir(root, steps)?.folder(STAGES)? {
+        Some(stages) => stages.remove_tree(steps.component.as_str()),
+        None => Ok(()),
+    }
+}
+
+/// Removes the folder of a component that is not installed, if nothing of the user's is in it.
+pub fn remove_vacated(root: &Root, steps: &ComponentSteps, installed: bool) -> Result<()> {
+    let dir = root.component(&steps.component);
+    let (false, Some(parent), Some(name)) = (installed, dir.parent(), dir.file_name().and_then(|name| name.to_str())) else {
+        return Ok(());
+    };
+    if steps.own_work_dir
+        && let Some(tree) = Tree::open(&dir)?
+        && tree.root().names()? == [STATE]
+    {
+        tree.root().remove_tree(STATE)?;
+    }
+    let parent = Dir::open(parent)?;
+    if parent.remove_folder(name)? { parent.sync() } else { Ok(()) }
+}
