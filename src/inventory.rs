@@ -3,6 +3,7 @@
 use crate::digest::Sha256;
 use crate::error::{Machine, Result};
 use crate::fs::{self, Found, Tree};
+use crate::manifest::LinkOrFile;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -29,6 +30,16 @@ pub enum Content {
     },
     /// A folder. No release brings one by itself, but it can be in a file's way.
     Folder,
+}
+
+impl LinkOrFile<'_> {
+    /// What it installs.
+    pub(crate) fn content(&self) -> Content {
+        match self {
+            LinkOrFile::File(file) => Content::File { sha256: file.sha256, mode: fs::mode(file.executable) },
+            LinkOrFile::Link(link) => Content::Link { target: link.target.clone() },
+        }
+    }
 }
 
 impl Content {
@@ -146,11 +157,6 @@ impl Inventory {
         self.blocked.iter().map(|(at, content)| (at.as_str(), content))
     }
 
-    /// A path that holds these bytes.
-    pub fn path_with(&self, sha256: &Sha256) -> Option<&str> {
-        self.contents.iter().find(|(_, content)| content.sha256() == Some(*sha256)).map(|(path, _)| path.as_str())
-    }
-
     /// All paths with what they hold, sorted.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Content)> {
         self.contents.iter().map(|(path, content)| (path.as_str(), content))
@@ -236,6 +242,5 @@ mod tests {
         assert_eq!(*inventory.content("gone"), Content::Absent);
         assert_eq!(*inventory.content("a/file/below"), Content::Absent);
         assert_eq!(inventory.blocked().map(|(at, _)| at).collect::<Vec<_>>(), ["a/file"]);
-        assert_eq!(inventory.path_with(&Sha256::of(b"x")), Some("a/file"));
     }
 }

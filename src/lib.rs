@@ -11,6 +11,8 @@ pub mod journal;
 pub mod keys;
 pub mod layout;
 pub mod manifest;
+#[cfg(feature = "client")]
+pub mod plan;
 pub mod rel_path;
 pub mod state;
 pub mod swap;

@@ -220,13 +220,15 @@ impl fmt::Debug for Platform {
 }
 
 /// A path of a release, whatever lies there.
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum LinkOrFile<'a> {
     File(&'a File),
     Link(&'a Link),
 }
 
-impl LinkOrFile<'_> {
-    fn path(&self) -> &RelPath {
+impl<'a> LinkOrFile<'a> {
+    /// Where it lies in the component.
+    pub fn path(&self) -> &'a RelPath {
         match self {
             LinkOrFile::File(file) => &file.path,
             LinkOrFile::Link(link) => &link.path,
@@ -239,7 +241,7 @@ impl Manifest {
     pub(crate) fn entries(&self) -> Vec<LinkOrFile<'_>> {
         let files = self.files.iter().map(LinkOrFile::File);
         let mut entries: Vec<_> = files.chain(self.links.iter().map(LinkOrFile::Link)).collect();
-        entries.sort_unstable_by(|a, b| a.path().cmp(b.path()));
+        entries.sort_unstable_by_key(LinkOrFile::path);
         entries
     }
 
