@@ -16,7 +16,7 @@
 use crate::digest::Sha256;
 use crate::error::{Refused, Result};
 use crate::keys::TrustedKeys;
-use crate::manifest::{Manifest, Meta, Name, Platform, SignedBytes, read};
+use crate::manifest::{self, Manifest, Meta, Name, Platform, SignedBytes};
 use crate::timestamp::Timestamp;
 use semver::Version;
 use std::collections::BTreeMap;
@@ -91,7 +91,7 @@ pub fn authenticate(bytes: Vec<u8>, keys: &TrustedKeys) -> Result<Verified, Refu
     if valid < keys.threshold() {
         return Err(Refused::Threshold { valid, needed: keys.threshold() });
     }
-    let manifest = read::parse(&signed.body)?;
+    let manifest = manifest::parse(&signed.body)?;
     let place = Floor { key: keys.id(epoch), sequence: manifest.meta.sequence, body };
     Ok(Verified { manifest, place, bytes })
 }

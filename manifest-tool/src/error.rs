@@ -30,12 +30,14 @@ pub enum Error {
         flag: &'static str,
     },
     /// A component.toml that cannot be understood.
-    #[error("{} is not valid: {source}", path.display())]
+    #[error("{} is not valid: line {line}: {detail}", path.display())]
     ComponentFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it, and where.
-        source: Box<toml::de::Error>,
+        /// Where, from 1.
+        line: usize,
+        /// What is wrong with it.
+        detail: String,
     },
     /// A private key that is none, or that no client would trust.
     #[error("{} is not a usable private key: {detail}", path.display())]
@@ -64,7 +66,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// A file with a name that clients refuse.
-    #[error("{} cannot be published: {defect}", path.display())]
+    #[error("{path:?} cannot be published: {defect}")]
     Path {
         /// The file.
         path: PathBuf,
@@ -72,7 +74,7 @@ pub enum Error {
         defect: PathDefect,
     },
     /// A name or a link that is not UTF-8.
-    #[error("{} cannot be published: its name or target is not UTF-8", path.display())]
+    #[error("{path:?} cannot be published: its name or target is not UTF-8")]
     NotUtf8 {
         /// The file.
         path: PathBuf,
@@ -95,13 +97,13 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// A manifest on the publisher's disk that is not format 1.
+    /// A manifest that is not format 1, or that clients would not take.
     #[error("{}: {source}", path.display())]
     ManifestFile {
-        /// The file.
+        /// The file, or its address.
         path: PathBuf,
         /// What is wrong with it.
-        source: Refused,
+        source: Box<Refused>,
     },
     /// No number is left for the next release.
     #[error("the highest sequence, {}, is used up", u64::MAX)]
@@ -115,11 +117,11 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
-    /// An object that is not on the site.
-    #[error("{} is missing", path.display())]
-    ObjectMissing {
+    /// A manifest or an object that is not on the site.
+    #[error("{url} is missing")]
+    Missing {
         /// Where it should be.
-        path: PathBuf,
+        url: String,
     },
     /// What `verify` found, after it has listed it.
     #[error("{problems} of {checked} manifests and objects are not what clients will take")]
@@ -176,7 +178,7 @@ impl Error {
             Error::LastSequence => "last-sequence",
             Error::ReadBack => "read-back",
             Error::EmptySite { .. } => "empty-site",
-            Error::ObjectMissing { .. } => "object-missing",
+            Error::Missing { .. } => "missing",
             Error::Unsound { .. } => "unsound",
             Error::SequenceTwice { .. } => "sequence-twice",
             Error::Sign { .. } => "sign",
@@ -202,7 +204,7 @@ impl Error {
             | Error::LastSequence
             | Error::ReadBack
             | Error::EmptySite { .. }
-            | Error::ObjectMissing { .. }
+            | Error::Missing { .. }
             | Error::Unsound { .. }
             | Error::SequenceTwice { .. } => 21,
             Error::Exists { .. }

@@ -1,8 +1,9 @@
 //! The publisher's side of patcher: makes a signed release out of a build folder, and checks what a site serves.
 //!
 //! A release goes through here as [`Settings`](settings::Settings) (what it is), a [`Tree`](tree::Tree) (what lies in the
-//! build folder), [`pack`](pack) (its contents as objects on the site) and [`release`](release), which signs the manifest
-//! and replaces the latest one, last of all. Nothing is signed that the client's own reader does not take.
+//! build folder), [`pack`] (its contents as objects on the site) and [`release`], which signs the manifest and replaces the
+//! latest one, last of all. Nothing is signed that the client's own reader does not take. [`verify`] looks at the result
+//! from the other side.
 
 #![forbid(unsafe_code)]
 
@@ -17,5 +18,6 @@ pub mod release;
 pub mod settings;
 pub mod site;
 pub mod tree;
+pub mod verify;
 
 pub use error::{Error, Result};

@@ -1,1 +1,65 @@
-fn main(){}
+//! The program `manifest-tool`: see `manifest-tool help`.
+
+#![forbid(unsafe_code)]
+
+use clap::{Parser, Subcommand};
+use manifest_tool::{Error, Result, command};
+use std::error::Error as _;
+use std::io::{self, BufWriter, Write as _};
+use std::process::ExitCode;
+
+/// Make, sign and check the releases that patcher installs.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    /// Say more: what led to an error, every file of a manifest
+    #[arg(short, long, global = true)]
+    verbose: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Keygen(command::keygen::Args),
+    Init(command::init::Args),
+    Sign(Box<command::sign::Args>),
+    Inspect(command::inspect::Args),
+    Body(command::body::Args),
+    Verify(command::verify::Args),
+}
+
+fn main() -> ExitCode {
+    let Cli { verbose, command } = Cli::parse();
+    match run(command, verbose) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => report(&error, verbose),
+    }
+}
+
+fn run(command: Command, verbose: bool) -> Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let done = match command {
+        Command::Keygen(args) => command::keygen::run(args, &mut out),
+        Command::Init(args) => command::init::run(args, &mut out),
+        Command::Sign(args) => command::sign::run(*args, &mut out),
+        Command::Inspect(args) => command::inspect::run(args, verbose, &mut out),
+        Command::Body(args) => command::body::run(args, &mut out),
+        Command::Verify(args) => command::verify::run(args, &mut out),
+    };
+    // What a command found before it failed is shown too.
+    done.and(out.flush().map_err(Error::Output))
+}
+
+/// One line that says what happened; the errors below it only when asked for.
+fn report(error: &Error, verbose: bool) -> ExitCode {
+    let mut text = format!("manifest-tool: {error}\n");
+    let mut source = error.source().filter(|_| verbose);
+    while let Some(below) = source {
+        text.push_str(&format!("  because: {below}\n"));
+        source = below.source();
+    }
+    // Nobody is left to be told when the standard error is closed too.
+    let _ = io::stderr().write_all(text.as_bytes());
+    ExitCode::from(error.exit_code())
+}

@@ -23,7 +23,7 @@ impl ManifestFile {
     /// [`Error::ManifestFile`] when it is not manifest format 1, or the system's answer.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = fs::read(path).map_err(|error| Error::io("read", path, error))?;
-        let not_valid = |source| Error::ManifestFile { path: path.to_owned(), source };
+        let not_valid = |refused| Error::ManifestFile { path: path.to_owned(), source: Box::new(refused) };
         let signed = SignedBytes::split(bytes.clone()).map_err(not_valid)?;
         let manifest = manifest::parse(&signed.body).map_err(not_valid)?;
         Ok(Self { bytes, signed, manifest })

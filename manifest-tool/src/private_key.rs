@@ -17,6 +17,11 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+/// What follows a key's name in the name of its secret file.
+const PRIVATE: &str = ".key.pem";
+/// What follows it in the name of the other one.
+const PUBLIC: &str = ".pub.pem";
+
 /// A key that signs manifests.
 pub struct PrivateKey {
     key: RsaPrivateKey,
@@ -80,29 +85,42 @@ impl PrivateKey {
         }
     }
 
+    /// Fails when `NAME.key.pem` or `NAME.pub.pem` is there.
+    ///
+    /// # Errors
+    /// [`Error::Exists`].
+    pub fn check_free(name: &Path) -> Result<()> {
+        match [PRIVATE, PUBLIC]
+            .map(|ending| with_ending(name, ending))
+            .into_iter()
+            .find(|path| path.symlink_metadata().is_ok())
+        {
+            Some(path) => Err(Error::Exists { path }),
+            None => Ok(()),
+        }
+    }
+
     /// Writes `NAME.key.pem` (PKCS#8, for its owner alone) and `NAME.pub.pem` (SPKI) and tells their paths.
     ///
     /// # Errors
-    /// [`Error::Exists`], before anything is written, if either is there; or the system's answer.
+    /// [`Error::Exists`] if either is there, before anything is written; or the system's answer.
     pub fn save(&self, name: &Path) -> Result<(PathBuf, PathBuf)> {
-        let path = |ending: &str| {
-            let mut path = name.as_os_str().to_owned();
-            path.push(ending);
-            PathBuf::from(path)
-        };
-        let (private, public) = (path(".key.pem"), path(".pub.pem"));
-        for path in [&private, &public] {
-            if path.symlink_metadata().is_ok() {
-                return Err(Error::Exists { path: path.clone() });
-            }
-        }
+        Self::check_free(name)?;
+        let (private, public) = (with_ending(name, PRIVATE), with_ending(name, PUBLIC));
         let failed = |detail: String| Error::Generate { detail };
         let pem = self.key.to_pkcs8_pem(LineEnding::LF).map_err(|error| failed(error.to_string()))?;
         create(&private, pem.as_bytes(), 0o600)?;
-        let pem = self.key.to_public_key_pem(LineEnding::LF).map_err(|error| failed(error.to_string()))?;
+        let pem =
+            self.key.to_public_key().to_public_key_pem(LineEnding::LF).map_err(|error| failed(error.to_string()))?;
         create(&public, pem.as_bytes(), 0o644)?;
         Ok((private, public))
     }
+}
+
+fn with_ending(name: &Path, ending: &str) -> PathBuf {
+    let mut path = name.as_os_str().to_owned();
+    path.push(ending);
+    path.into()
 }
 
 /// Writes a file that must not be there yet, durably: a key that is lost after its first use is lost for good.

@@ -100,6 +100,19 @@ impl Dir {
         Ok(Some(bytes))
     }
 
+    /// Copies a file, its bytes and mode durable when this returns; there must be no `to_name`.
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn copy(&self, name: &str, to: &Dir, to_name: &str, mode: u32) -> Result<()> {
+        let absent = || Error::io("open", self.join(name), io::ErrorKind::NotFound.into());
+        let mut source = self.open_file(name)?.ok_or_else(absent)?;
+        let mut target = to.create(to_name)?;
+        let copied = io::copy(&mut source, &mut target);
+        let kept = copied.and_then(|_| set_mode(&target, mode)).and_then(|()| target.sync_all());
+        kept.map_err(|error| Error::io("copy to", to.join(to_name), error))
+    }
+
     /// Removes a folder of the updater's own with all that it holds; nothing when it is absent.
     ///
     /// # Errors

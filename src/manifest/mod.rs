@@ -3,10 +3,10 @@
 //! [`read`] takes bytes apart strictly, [`write`] puts them together canonically. Nothing here decides whether a manifest
 //! is to be trusted: that is [`trust`](crate::trust).
 
-pub(crate) mod read;
+mod read;
 mod write;
 
-pub use read::{Signature, SignedBytes};
+pub use read::{Signature, SignedBytes, base_url, parse};
 pub use write::{body, with_signatures};
 
 use crate::digest::Sha256;

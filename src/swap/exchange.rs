@@ -1,7 +1,7 @@
 //! The steps that change live files, and the way back.
 
 use super::changed;
-use super::part::{Part, copy};
+use super::part::Part;
 use crate::error::Result;
 use crate::fs::{Dir, Tree};
 use crate::inventory::{Content, Inventory, content_at};
@@ -173,7 +173,7 @@ fn restore(part: &Part, index: usize, step: &Step) -> Result<()> {
         Content::File { mode, .. } => {
             let backup = index.to_string();
             if !part.backups.hard_link(&backup, &part.backups, READY)? {
-                copy(&part.backups, &backup, &part.backups, READY, *mode)?;
+                part.backups.copy(&backup, &part.backups, READY, *mode)?;
             }
         }
         Content::Absent | Content::Folder => return Ok(()),

@@ -2,7 +2,7 @@
 
 use super::changed;
 use crate::error::{Error, Machine, Result};
-use crate::fs::{self, Dir, Tree};
+use crate::fs::{Dir, Tree};
 use crate::inventory::{Content, Inventory, hash_threads};
 use crate::journal::{ComponentSteps, Step, TRANSACTIONS};
 use crate::layout::{FILES, Root, STAGES};
@@ -27,7 +27,7 @@ impl Part {
         if dir.display().to_string() != steps.dir.display().to_string() {
             return Err(changed(steps.dir, format!("the swap was prepared for this folder, {} is now at {}", steps.component, dir.display())));
         }
-        fs::create_root(&dir)?;
+        crate::fs::create_root(&dir)?;
         let tree = Tree::open(&dir)?.ok_or_else(|| Error::io("open", &dir, io::ErrorKind::NotFound.into()))?;
         let work = work_dir(root, &steps)?;
         let name = steps.component.as_str();
@@ -96,20 +96,11 @@ impl Part {
             let backup = index.to_string();
             self.backups.remove_file(&backup)?;
             if !dir.hard_link(name, &self.backups, &backup)? {
-                copy(&dir, name, &self.backups, &backup, mode)?;
+                dir.copy(name, &self.backups, &backup, mode)?;
             }
         }
         self.backups.sync()
     }
-}
-
-/// Copies a file, its bytes and mode durable when this returns.
-pub fn copy(from: &Dir, name: &str, to: &Dir, to_name: &str, mode: u32) -> Result<()> {
-    let absent = || Error::io("open", from.join(name), io::ErrorKind::NotFound.into());
-    let mut source = from.open_file(name)?.ok_or_else(absent)?;
-    let mut target = to.create(to_name)?;
-    let copied = io::copy(&mut source, &mut target).and_then(|_| fs::set_mode(&target, mode)).and_then(|()| target.sync_all());
-    copied.map_err(|error| Error::io("copy to", to.join(to_name), error))
 }
 
 /// The folder of stages and backups: the state folder, or one beside the component when that is on another file system.

@@ -1,0 +1,110 @@
+//! The helper's arguments, read by hand: a parser would be most of the program.
+
+use patcher::layout::{Root, StateDir};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// What the helper prints when it is asked, or asked wrongly.
+pub const USAGE: &str = "\
+usage: patcher-helper --root DIR [--state-dir DIR] [--component NAME=DIR]… [--wait-pid PID]
+                      [--working-dir DIR] [--restart -- COMMAND ARGUMENT…]
+
+Waits for process PID and every running instance of the program, makes the prepared update live, and starts COMMAND.";
+
+/// Where to work, whom to wait for, what to start.
+#[derive(Debug)]
+pub struct Arguments {
+    /// The install root with its state folder and components.
+    pub root: Root,
+    /// The process to wait for.
+    pub wait_pid: Option<u32>,
+    /// Where to start the command; the root unless it is given and there.
+    pub working_dir: Option<PathBuf>,
+    /// What to start; empty for nothing.
+    pub command: Vec<OsString>,
+}
+
+impl Arguments {
+    /// Reads the arguments; none for `--help`.
+    ///
+    /// # Errors
+    /// What is wrong with them, in words.
+    pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Option<Self>, String> {
+        let mut arguments = arguments.peekable();
+        let (mut root, mut state_dir, mut components) = (None, None, Vec::new());
+        let (mut wait_pid, mut working_dir, mut restart) = (None, None, false);
+        let mut command = Vec::new();
+        while let Some(name) = arguments.next() {
+            let name = name.to_string_lossy().into_owned();
+            let mut value = || arguments.next().ok_or_else(|| format!("{name} needs a value"));
+            match name.as_str() {
+                "--help" | "-h" => return Ok(None),
+                "--root" => root = Some(PathBuf::from(value()?)),
+                "--state-dir" => state_dir = Some(PathBuf::from(value()?)),
+                "--working-dir" => working_dir = Some(PathBuf::from(value()?)),
+                "--component" => components.push(component(&value()?)?),
+                "--wait-pid" => {
+                    let text = value()?.to_string_lossy().into_owned();
+                    wait_pid = Some(text.parse().map_err(|_| format!("--wait-pid `{text}` is no process id"))?);
+                }
+                "--restart" => restart = true,
+                "--" => command = arguments.by_ref().collect(),
+                _ => return Err(format!("unknown argument `{name}`")),
+            }
+        }
+        if restart == command.is_empty() {
+            return Err("--restart and -- COMMAND go together".to_owned());
+        }
+        let dir = absolute(root.ok_or("--root is missing")?)?;
+        let mut root = Root::new(dir);
+        if let Some(dir) = state_dir {
+            root.state = StateDir { dir: absolute(dir)? };
+        }
+        root.elsewhere.extend(components);
+        Ok(Some(Self { root, wait_pid, working_dir, command }))
+    }
+}
+
+fn absolute(path: PathBuf) -> Result<PathBuf, String> {
+    std::path::absolute(&path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn component(value: &OsString) -> Result<(patcher::manifest::Name, PathBuf), String> {
+    let text = value.to_str().ok_or("--component is not UTF-8")?;
+    let (name, dir) = text.split_once('=').ok_or_else(|| format!("--component `{text}` is not NAME=DIR"))?;
+    let name = name.parse().map_err(|error| format!("--component `{name}`: {error}"))?;
+    Ok((name, absolute(dir.into())?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &str) -> Result<Option<Arguments>, String> {
+        Arguments::parse(words.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn all_arguments_are_read() {
+        let all = "--root /r --state-dir /s --component a=/x --wait-pid 7 --working-dir /w --restart -- app --root x";
+        let arguments = parse(all).unwrap().unwrap();
+        assert_eq!(arguments.root.dir, PathBuf::from("/r"));
+        assert_eq!(arguments.root.state.dir, PathBuf::from("/s"));
+        assert_eq!(arguments.root.component(&"a".parse().unwrap()), PathBuf::from("/x"));
+        assert_eq!(arguments.root.component(&"b".parse().unwrap()), PathBuf::from("/r/b"));
+        assert_eq!(arguments.wait_pid, Some(7));
+        assert_eq!(arguments.working_dir, Some(PathBuf::from("/w")));
+        assert_eq!(arguments.command, ["app", "--root", "x"]);
+        assert!(parse("--root /r --help").unwrap().is_none());
+    }
+
+    #[test]
+    fn wrong_arguments_are_told() {
+        for words in [
+            "", "--root", "--root /r --wait-pid x", "--root /r --wait-pid -1", "--root /r --restart", "--root /r -- app",
+            "--root /r --component a", "--root /r --component ../a=/x", "--root /r --what", "--root /r stray",
+        ] {
+            parse(words).expect_err(words);
+        }
+    }
+}

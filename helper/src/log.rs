@@ -1,0 +1,35 @@
+//! `helper.log`: what the helper did, for people who look for the reason of something.
+
+use patcher::layout::Root;
+use patcher::state;
+use patcher::timestamp::Timestamp;
+use std::fmt;
+use std::fs::File;
+use std::io::{Seek as _, SeekFrom, Write as _};
+
+/// A log that has grown beyond this many bytes starts anew.
+const MAX_BYTES: u64 = 256 * 1024;
+
+/// The log; one that cannot be opened or written is done without, as the swap matters more.
+pub struct Log(Option<File>);
+
+impl Log {
+    /// Opens the log of a root's state folder.
+    pub fn open(root: &Root) -> Self {
+        let file = state::open(root).ok().flatten().and_then(|dir| dir.open_or_create("helper.log").ok());
+        Self(file.and_then(|mut file| {
+            if file.seek(SeekFrom::End(0)).ok()? > MAX_BYTES {
+                file.set_len(0).ok()?;
+                file.rewind().ok()?;
+            }
+            Some(file)
+        }))
+    }
+
+    /// Adds a line with the time and the helper's process id.
+    pub fn line(&mut self, text: fmt::Arguments<'_>) {
+        if let Some(file) = &mut self.0 {
+            let _ = writeln!(file, "{} [{}] {text}", Timestamp::now(), std::process::id());
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! `manifest-tool body MANIFEST`: the signed bytes, for a signature made or checked by another program.
+
+use crate::error::Result;
+use crate::manifest_file::ManifestFile;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Write a manifest's signed bytes to the standard output: the file without its signature lines
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The manifest
+    manifest: PathBuf,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Those of [`ManifestFile::read`].
+pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
+    out.write_all(&ManifestFile::read(&args.manifest)?.signed.body)?;
+    Ok(())
+}

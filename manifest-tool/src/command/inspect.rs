@@ -1,0 +1,73 @@
+//! `manifest-tool inspect MANIFEST`: what a manifest says, for people. It checks the form, not the signatures.
+
+use crate::error::Result;
+use crate::manifest_file::ManifestFile;
+use patcher::manifest::File;
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Show what a manifest says; -v lists its files. Signatures are not checked: `verify` does that
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The manifest
+    manifest: PathBuf,
+}
+
+/// Runs the command; `verbose` lists every file.
+///
+/// # Errors
+/// Those of [`ManifestFile::read`].
+pub fn run(args: Args, verbose: bool, out: &mut impl Write) -> Result<()> {
+    let ManifestFile { signed, manifest, .. } = ManifestFile::read(&args.manifest)?;
+    let meta = &manifest.meta;
+    writeln!(out, "component  {}", meta.component)?;
+    writeln!(out, "version    {}", meta.version)?;
+    writeln!(out, "sequence   {}", meta.sequence)?;
+    writeln!(out, "channel    {}", meta.channel)?;
+    writeln!(out, "platform   {}", meta.platform)?;
+    writeln!(out, "issued     {}", meta.issued)?;
+    if let Some(expires) = meta.expires {
+        writeln!(out, "expires    {expires}")?;
+    }
+    if let Some(launch) = &meta.launch {
+        writeln!(out, "launch     {launch}")?;
+    }
+    for url in &meta.base_urls {
+        writeln!(out, "url        {url}")?;
+    }
+    for requirement in &meta.requires {
+        writeln!(out, "requires   {} {}", requirement.component, requirement.version)?;
+    }
+    for signature in &signed.signatures {
+        writeln!(out, "signed by  {}", signature.key)?;
+    }
+    let size: u64 = manifest.files.iter().map(|file| file.size).sum();
+    let gz: HashMap<_, _> = manifest.files.iter().map(|file| (file.gz.sha256, file.gz.size)).collect();
+    writeln!(out, "files      {}, {size} bytes; {} as gz", manifest.files.len(), gz.values().sum::<u64>())?;
+    if !manifest.links.is_empty() {
+        writeln!(out, "links      {}", manifest.links.len())?;
+    }
+    if verbose {
+        writeln!(out)?;
+        manifest.files.iter().try_for_each(|file| write_file(file, out))?;
+        for link in &manifest.links {
+            writeln!(out, "{} -> {}", link.path, link.target)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_file(file: &File, out: &mut impl Write) -> Result<()> {
+    write!(out, "{} {:>11} {:>11}  {}", file.sha256, file.size, file.gz.size, file.path)?;
+    for (is_set, word) in [(file.executable, "executable"), (file.preserve, "preserve")] {
+        if is_set {
+            write!(out, "  {word}")?;
+        }
+    }
+    writeln!(out)?;
+    for delta in &file.deltas {
+        writeln!(out, "  {} from {}, {} bytes", delta.method, delta.from, delta.object.size)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! `manifest-tool verify SITE --key PUB`: whether clients will take what a site serves.
+
+use crate::error::{Error, Result};
+use crate::verify::{Verifier, latest_manifests};
+use patcher::error::Caller;
+use patcher::fetch::{Settings, Sources};
+use patcher::keys::{PublicKey, TrustedKeys};
+use patcher::timestamp::Timestamp;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use url::Url;
+
+/// Replay a client against every object of a site and list all that it would not take
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The site's folder, or the URL of a manifest.xml
+    #[arg(value_name = "SITE|URL")]
+    site: String,
+    /// A public key that clients trust; again for each
+    #[arg(long = "key", value_name = "PUB", required = true)]
+    keys: Vec<PathBuf>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`Error::Unsound`] after everything that is wrong is listed, or what kept it from looking.
+pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
+    let keys = args.keys.iter().map(|path| load(path)).collect::<Result<_>>()?;
+    let keys = TrustedKeys::new(keys, 1)?;
+    let source = Sources::new(&Settings::default())?;
+    let urls =
+        if args.site.contains("://") { vec![parse(&args.site)?] } else { latest_manifests(Path::new(&args.site))? };
+    let findings = Verifier { source: &source, keys: &keys, now: Timestamp::now() }.verify(&urls)?;
+    for problem in &findings.problems {
+        writeln!(out, "{problem}")?;
+    }
+    match findings.problems.len() {
+        0 => Ok(writeln!(out, "{} manifests and {} objects are sound", findings.manifests, findings.objects)?),
+        problems => Err(Error::Unsound { problems, checked: findings.manifests + findings.objects }),
+    }
+}
+
+fn load(path: &Path) -> Result<PublicKey> {
+    let pem = fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
+    PublicKey::from_pem(&pem).map_err(|error| {
+        let detail = error.to_string();
+        Caller::BadSetting { setting: "--key", value: path.display().to_string(), detail }.into()
+    })
+}
+
+fn parse(url: &str) -> Result<Url> {
+    Url::parse(url)
+        .map_err(|error| Caller::BadSetting { setting: "URL", value: url.to_owned(), detail: error.to_string() }.into())
+}

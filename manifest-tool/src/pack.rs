@@ -1,0 +1,62 @@
+//! A build folder's contents as objects: each distinct content is hashed, and compressed unless the site has it already.
+//!
+//! Every core works, on the largest files first, so that all of them finish together; files are read as streams, a buffer
+//! at a time. A file is read twice, and other bytes the second time are an error: what is signed is what is served.
+
+use crate::error::{Error, Result};
+use crate::gzip;
+use crate::site::ComponentSite;
+use crate::tree::{Tree, TreeFile};
+use patcher::digest::Sha256;
+use patcher::layout::ObjectKind;
+use patcher::manifest::Object;
+use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+
+/// The contents of a tree, and a file for each to read it from.
+pub type Contents<'a> = HashMap<Sha256, &'a TreeFile>;
+
+/// Hashes every file; the hashes are in the order of the tree's files.
+///
+/// # Errors
+/// [`Error::Changed`] for a file that grew or shrank, or the system's answer.
+pub fn hash(tree: &Tree) -> Result<Vec<Sha256>> {
+    let files = largest_first(tree.files.iter().enumerate(), |(_, file)| file);
+    let hashed = files.into_iter().par_bridge().map(|(index, file)| {
+        let path = tree.path(file);
+        let (sha256, size) = fs::File::open(&path)
+            .and_then(|mut file| Sha256::of_reader(&mut file))
+            .map_err(|error| Error::io("read", &path, error))?;
+        if size == file.size { Ok((index, sha256)) } else { Err(Error::Changed { path }) }
+    });
+    let in_order: BTreeMap<usize, Sha256> = hashed.collect::<Result<_>>()?;
+    Ok(in_order.into_values().collect())
+}
+
+/// Compresses `contents` onto the site and tells the gzip of each.
+///
+/// # Errors
+/// [`Error::Changed`] for a file with another hash than before, or the system's answer.
+pub fn compress(tree: &Tree, contents: &Contents<'_>, site: &ComponentSite) -> Result<HashMap<Sha256, Object>> {
+    let contents = largest_first(contents.iter(), |(_, file)| file);
+    let compressed = contents.into_iter().par_bridge().map(|(sha256, file)| {
+        let path = tree.path(file);
+        let mut input = fs::File::open(&path).map_err(|error| Error::io("read", &path, error))?;
+        let mut output = site.new_object()?;
+        let compressed =
+            gzip::compress(&mut input, output.as_file_mut()).map_err(|error| Error::io("compress", &path, error))?;
+        if compressed.content != *sha256 {
+            return Err(Error::Changed { path });
+        }
+        site.add_object(ObjectKind::Gz, &compressed.object, output)?;
+        Ok((*sha256, compressed.object))
+    });
+    compressed.collect()
+}
+
+fn largest_first<'a, T>(items: impl Iterator<Item = T>, file: impl Fn(&T) -> &&'a TreeFile) -> Vec<T> {
+    let mut items: Vec<T> = items.collect();
+    items.sort_unstable_by_key(|item| std::cmp::Reverse(file(item).size));
+    items
+}

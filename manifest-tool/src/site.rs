@@ -1,0 +1,158 @@
+//! A component's folder on the site: immutable objects, the manifests of past releases, and the latest one per channel.
+//!
+//! Everything appears whole, by a rename. Objects come first and are named by their own hash, so that an interrupted run
+//! leaves nothing but objects that nobody names; the latest manifest comes last.
+
+use crate::error::{Error, Result};
+use crate::manifest_file::ManifestFile;
+use patcher::digest::Sha256;
+use patcher::layout::{self, ObjectKind};
+use patcher::manifest::{Name, Object};
+use std::collections::HashMap;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
+
+/// The folder of one component.
+#[derive(Debug)]
+pub struct ComponentSite {
+    dir: PathBuf,
+}
+
+/// What the manifests on the site say, as far as it is of use for the next one.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// The highest sequence of all.
+    pub last_sequence: Option<u64>,
+    /// For content that was asked for, the gzip that is there already.
+    pub gz: HashMap<Sha256, Object>,
+}
+
+impl ComponentSite {
+    /// The folder `dir`, which need not be there yet.
+    pub fn new(dir: PathBuf) -> Self {
+        Self { dir }
+    }
+
+    /// Where something with this path below the base URL lies.
+    pub fn path(&self, below: &str) -> PathBuf {
+        self.dir.join(below)
+    }
+
+    /// The paths of all manifests: each channel's latest, then the past ones.
+    ///
+    /// # Errors
+    /// The system's answer.
+    pub fn manifests(&self) -> Result<Vec<PathBuf>> {
+        let mut all = xml_files(&self.dir)?;
+        all.append(&mut xml_files(&self.dir.join("releases"))?);
+        Ok(all)
+    }
+
+    /// Reads all manifests and keeps what they say of content that `is_wanted`.
+    ///
+    /// # Errors
+    /// [`Error::ManifestFile`] for one that is no manifest: the next sequence would be a guess.
+    pub fn survey(&self, is_wanted: impl Fn(&Sha256) -> bool) -> Result<Survey> {
+        let mut survey = Survey::default();
+        for path in self.manifests()? {
+            let manifest = ManifestFile::read(&path)?.manifest;
+            survey.last_sequence = survey.last_sequence.max(Some(manifest.meta.sequence));
+            for file in manifest.files.iter().filter(|file| is_wanted(&file.sha256)) {
+                if !survey.gz.contains_key(&file.sha256) && self.holds(ObjectKind::Gz, &file.gz) {
+                    survey.gz.insert(file.sha256, file.gz);
+                }
+            }
+        }
+        Ok(survey)
+    }
+
+    fn holds(&self, kind: ObjectKind, object: &Object) -> bool {
+        let metadata = fs::symlink_metadata(self.path(&layout::object(kind, &object.sha256)));
+        metadata.is_ok_and(|metadata| metadata.is_file() && metadata.len() == object.size)
+    }
+
+    /// A file for an object whose name is not known before it is written.
+    ///
+    /// # Errors
+    /// The system's answer.
+    pub fn new_object(&self) -> Result<NamedTempFile> {
+        temporary_in(&self.dir.join("objects"))
+    }
+
+    /// Puts a complete object in its place. It is not synced: what a power failure takes, `verify` finds and the next
+    /// `sign` makes again.
+    ///
+    /// # Errors
+    /// The system's answer.
+    pub fn add_object(&self, kind: ObjectKind, object: &Object, file: NamedTempFile) -> Result<()> {
+        let path = self.path(&layout::object(kind, &object.sha256));
+        let dir = path.parent().unwrap_or(&self.dir);
+        fs::create_dir_all(dir).map_err(|error| Error::io("create", dir, error))?;
+        file.persist(&path).map_err(|error| Error::io("create", &path, error.error))?;
+        Ok(())
+    }
+
+    /// Makes `manifest` the latest one of its channel; the one that it supersedes is kept under its sequence.
+    ///
+    /// # Errors
+    /// [`Error::SequenceTwice`] when another manifest is kept under that sequence, or the system's answer.
+    pub fn publish(&self, channel: &Name, manifest: &[u8]) -> Result<()> {
+        let latest = self.path(&layout::latest(channel));
+        if latest.symlink_metadata().is_ok() {
+            let superseded = ManifestFile::read(&latest)?;
+            let kept = self.path(&layout::release(superseded.manifest.meta.sequence));
+            match fs::read(&kept) {
+                Ok(bytes) if bytes == superseded.bytes => {}
+                Ok(_) => return Err(Error::SequenceTwice { latest, kept }),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => replace(&kept, &superseded.bytes)?,
+                Err(error) => return Err(Error::io("read", kept, error)),
+            }
+        }
+        replace(&latest, manifest)
+    }
+}
+
+/// Writes a file in one step: complete and synced, or the old one stays.
+///
+/// # Errors
+/// The system's answer.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let mut file = temporary_in(dir)?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(|error| Error::io("write", path, error))?;
+    file.persist(path).map_err(|error| Error::io("replace", path, error.error))?;
+    // A rename is durable once its folder is; Windows has no such call and needs none.
+    #[cfg(unix)]
+    fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| Error::io("sync", dir, error))?;
+    Ok(())
+}
+
+/// A file that is gone unless it is renamed; with the rights of any other new file, for a web server has to read it.
+fn temporary_in(dir: &Path) -> Result<NamedTempFile> {
+    fs::create_dir_all(dir).map_err(|error| Error::io("create", dir, error))?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".new-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(dir).map_err(|error| Error::io("write to", dir, error))
+}
+
+/// The XML files that lie in `dir` itself, sorted; none when there is no such folder.
+pub fn xml_files(dir: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::io("read", dir, error)),
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| Error::io("read", dir, error))?.path();
+        if path.extension().is_some_and(|extension| extension == "xml") {
+            paths.push(path);
+        }
+    }
+    paths.sort_unstable();
+    Ok(paths)
+}

@@ -1,0 +1,132 @@
+//! What lies in a build folder: the files and links of a release, with names that every client takes.
+//!
+//! Left out are `component.toml`, `manifest.xml` and `.patcher` at the top, and what the ignore globs match. Anything else
+//! that cannot be published is an error: a release without a file that somebody put there would be worse.
+
+use crate::error::{Error, Result};
+use crate::settings::{COMPONENT_FILE, Settings};
+use patcher::manifest::Link;
+use patcher::rel_path::{MANIFEST, RelPath, STATE};
+use std::fs::{self, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+use walkdir::{DirEntry, WalkDir};
+
+/// The files and links of a build folder, each sorted by path.
+#[derive(Debug)]
+pub struct Tree {
+    dir: PathBuf,
+    /// At least one.
+    pub files: Vec<TreeFile>,
+    /// As the manifest will hold them.
+    pub links: Vec<Link>,
+}
+
+/// A file of a build folder, as it was when the folder was read.
+#[derive(Debug)]
+pub struct TreeFile {
+    /// Its path in the release.
+    pub path: RelPath,
+    /// In bytes.
+    pub size: u64,
+    modified: Option<SystemTime>,
+    /// Whether it can be started.
+    pub executable: bool,
+    /// Whether it is the user's once it is installed.
+    pub preserve: bool,
+}
+
+impl Tree {
+    /// Reads the folder `dir`, following no links in it.
+    ///
+    /// # Errors
+    /// [`Error::Path`], [`Error::NotUtf8`] or [`Error::Special`] for the first thing that cannot be published,
+    /// [`Error::NoFiles`], or the system's answer.
+    pub fn scan(dir: &Path, settings: &Settings) -> Result<Self> {
+        let mut tree = Self { dir: dir.to_owned(), files: Vec::new(), links: Vec::new() };
+        let relative = |entry: &DirEntry| entry.path().strip_prefix(dir).unwrap_or(entry.path()).to_owned();
+        let updaters = [COMPONENT_FILE, MANIFEST, STATE];
+        let walk = WalkDir::new(dir).min_depth(1).sort_by_file_name().into_iter().filter_entry(|entry| {
+            let is_updaters = entry.depth() == 1 && updaters.iter().any(|name| entry.file_name() == *name);
+            !is_updaters && !settings.ignore.matches(&relative(entry))
+        });
+        for entry in walk {
+            let entry = entry.map_err(|error| {
+                let path = error.path().unwrap_or(dir).to_owned();
+                Error::io("read", path, error.into_io_error().unwrap_or_else(|| io::ErrorKind::Other.into()))
+            })?;
+            if !entry.file_type().is_dir() {
+                tree.add(&entry, &relative(&entry), settings)?;
+            }
+        }
+        if tree.files.is_empty() {
+            return Err(Error::NoFiles { path: dir.to_owned() });
+        }
+        tree.files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        tree.links.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        Ok(tree)
+    }
+
+    fn add(&mut self, entry: &DirEntry, relative: &Path, settings: &Settings) -> Result<()> {
+        let path = || entry.path().to_owned();
+        let text = published_path(relative).ok_or_else(|| Error::NotUtf8 { path: path() })?;
+        let rel_path = RelPath::new(&text).map_err(|defect| Error::Path { path: path(), defect })?;
+        if cfg!(unix) && entry.file_type().is_symlink() {
+            let target = fs::read_link(entry.path()).map_err(|error| Error::io("read", path(), error))?;
+            let target = target.into_os_string().into_string().map_err(|_| Error::NotUtf8 { path: path() })?;
+            self.links.push(Link { path: rel_path, target });
+            return Ok(());
+        }
+        if !entry.file_type().is_file() {
+            return Err(Error::Special { path: path() });
+        }
+        let metadata = fs::symlink_metadata(entry.path()).map_err(|error| Error::io("read", path(), error))?;
+        self.files.push(TreeFile {
+            path: rel_path,
+            size: metadata.len(),
+            modified: metadata.modified().ok(),
+            executable: settings
+                .executable
+                .as_ref()
+                .map_or_else(|| may_start(&metadata), |globs| globs.matches(relative)),
+            preserve: settings.preserve.matches(relative),
+        });
+        Ok(())
+    }
+
+    /// Where `file` lies.
+    pub fn path(&self, file: &TreeFile) -> PathBuf {
+        file.path.under(&self.dir)
+    }
+
+    /// Fails when a file was written to, replaced or removed since the folder was read, as far as size and time tell.
+    ///
+    /// # Errors
+    /// [`Error::Changed`].
+    pub fn check_unchanged(&self) -> Result<()> {
+        self.files.iter().try_for_each(|file| {
+            let path = self.path(file);
+            match fs::symlink_metadata(&path) {
+                Ok(now) if now.is_file() && now.len() == file.size && now.modified().ok() == file.modified => Ok(()),
+                _ => Err(Error::Changed { path }),
+            }
+        })
+    }
+}
+
+/// The path as manifests write it; none when it is not UTF-8.
+fn published_path(relative: &Path) -> Option<String> {
+    let segments: Option<Vec<&str>> = relative.iter().map(|segment| segment.to_str()).collect();
+    Some(segments?.join("/"))
+}
+
+#[cfg(unix)]
+fn may_start(metadata: &Metadata) -> bool {
+    std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o100 != 0
+}
+
+#[cfg(not(unix))]
+fn may_start(_: &Metadata) -> bool {
+    false
+}

@@ -1,0 +1,193 @@
+//! Replays a client against every object of a site, in a folder or where it is served.
+//!
+//! Unlike a client it does not stop at the first thing that is wrong: it finds them all. Only a network that does not
+//! deliver ends it, for that says nothing about the site.
+
+use crate::error::{Error, Result};
+use crate::site;
+use patcher::digest::{Hasher, Sha256};
+use patcher::error::{Network, Refused};
+use patcher::fetch::{self, Answer, CancelToken, Fetch, Paced, Retries};
+use patcher::gunzip::gunzip;
+use patcher::keys::TrustedKeys;
+use patcher::layout::{self, ObjectKind};
+use patcher::manifest::{Manifest, Object};
+use patcher::rel_path::RelPath;
+use patcher::timestamp::Timestamp;
+use patcher::trust;
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufReader, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use url::Url;
+
+/// What was looked at, and what a client would not take.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// How many manifests there are.
+    pub manifests: usize,
+    /// How many objects they name.
+    pub objects: usize,
+    /// What is wrong: manifests first, then objects by address.
+    pub problems: Vec<Error>,
+}
+
+/// A client that trusts some keys, at some time.
+pub struct Verifier<'a> {
+    /// Where manifests and objects come from.
+    pub source: &'a dyn Fetch,
+    /// What signs them.
+    pub keys: &'a TrustedKeys,
+    /// When they are taken.
+    pub now: Timestamp,
+}
+
+/// The addresses of the latest manifest of every component and channel of the site in the folder `dir`.
+///
+/// # Errors
+/// [`Error::EmptySite`], or the system's answer.
+pub fn latest_manifests(dir: &Path) -> Result<Vec<Url>> {
+    let io = |error| Error::io("read", dir, error);
+    // The address of a file has to be absolute.
+    let entries = fs::read_dir(dir.canonicalize().map_err(io)?).map_err(io)?;
+    let mut components: Vec<PathBuf> =
+        entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>().map_err(io)?;
+    components.retain(|path| path.is_dir());
+    components.sort_unstable();
+    let mut urls = Vec::new();
+    for component in components {
+        urls.extend(site::xml_files(&component)?.iter().flat_map(Url::from_file_path));
+    }
+    if urls.is_empty() { Err(Error::EmptySite { path: dir.to_owned() }) } else { Ok(urls) }
+}
+
+/// The objects to look at, each once: where it lies and what it must be, and for a gzip what it must hold.
+type Objects = BTreeMap<(Url, Sha256), (Object, Option<Content>)>;
+
+struct Content {
+    path: RelPath,
+    object: Object,
+}
+
+impl Verifier<'_> {
+    /// Checks the manifests at `urls` and all objects below their addresses.
+    ///
+    /// # Errors
+    /// A network that does not deliver; everything else is a finding.
+    pub fn verify(&self, urls: &[Url]) -> Result<Findings> {
+        let mut findings = Findings { manifests: urls.len(), ..Findings::default() };
+        let mut objects = Objects::new();
+        for url in urls {
+            match self.manifest(url) {
+                Ok(manifest) => collect(&manifest, url, &mut objects),
+                Err(error) => findings.problems.push(finding(error)?),
+            }
+        }
+        findings.objects = objects.len();
+        let check = |((url, _), (object, content)): (_, (_, _))| self.object(&url, &object, content).err();
+        let objects: Vec<_> = objects.into_iter().collect();
+        let wrong: Vec<Error> = objects.into_par_iter().filter_map(check).collect();
+        for error in wrong {
+            findings.problems.push(finding(error)?);
+        }
+        Ok(findings)
+    }
+
+    fn manifest(&self, url: &Url) -> Result<Manifest> {
+        let cancel = CancelToken::default();
+        let fetched = Retries::default().run(&cancel, || fetch::manifest(self.source, url, None, &cancel));
+        let bytes = fetched.map_err(|error| missing(url, error))?.map(|(bytes, _)| bytes).unwrap_or_default();
+        let refused = |refused| Error::ManifestFile { path: url.as_str().into(), source: Box::new(refused) };
+        let verified = trust::authenticate(bytes, self.keys).map_err(refused)?;
+        let trusted = verified.fresh(self.now).map_err(refused)?;
+        let channel = &trusted.manifest().meta.channel;
+        let name = url.path_segments().and_then(|mut segments| segments.next_back()).unwrap_or_default();
+        if layout::latest(channel) != name {
+            let expected = name.trim_end_matches(".xml").replace("manifest", "stable");
+            return Err(refused(Refused::WrongTarget { what: "channel", found: channel.to_string(), expected }));
+        }
+        Ok(trusted.manifest().clone())
+    }
+
+    fn object(&self, url: &Url, object: &Object, content: Option<Content>) -> Result<()> {
+        let cancel = CancelToken::default();
+        let fetched = Retries::default().run(&cancel, || self.fetch(url, object, &cancel));
+        let mut file = fetched.map_err(|error| missing(url, error))?;
+        let Some(Content { path, object: signed }) = content else { return Ok(()) };
+        file.rewind().map_err(|error| Error::io("read", "a temporary file", error))?;
+        let refused = |detail| Refused::Gzip { url: url.to_string(), path: path.to_string(), detail };
+        let mut hasher = Hasher::default();
+        let inflated = gunzip(BufReader::new(file), signed.size, |bytes| {
+            hasher.update(bytes);
+            Ok(())
+        });
+        inflated.map_err(|error| refused(error.to_string()))?;
+        match hasher.finish().0 {
+            found if found == signed.sha256 => Ok(()),
+            found => Err(refused(format!("it holds {found}, not {}", signed.sha256)).into()),
+        }
+    }
+
+    /// An object's bytes, once their size and hash are right.
+    fn fetch(&self, url: &Url, object: &Object, cancel: &CancelToken) -> patcher::Result<File> {
+        let io = |action, source| patcher::error::Machine::Io { action, path: "a temporary file".into(), source };
+        let mut file = tempfile::tempfile().map_err(|error| io("create", error))?;
+        let mut hasher = Hasher::default();
+        if let Answer::Found(body) = self.source.get(url, None)? {
+            let mut reader = Paced::new(body.reader, url, cancel);
+            let mut buffer = vec![0; 64 * 1024];
+            // One read past the signed size tells that there is more.
+            while hasher.length() <= object.size {
+                let count = reader.read(&mut buffer)?;
+                if count == 0 {
+                    break;
+                }
+                hasher.update(&buffer[..count]);
+                file.write_all(&buffer[..count]).map_err(|error| io("write", error))?;
+            }
+        }
+        let (sha256, size) = hasher.finish();
+        let url = || url.to_string();
+        if size != object.size {
+            let found = (size < object.size).then_some(size);
+            return Err(Refused::ObjectSize { url: url(), expected: object.size, found }.into());
+        }
+        if sha256 != object.sha256 {
+            return Err(Refused::ObjectHash { url: url(), expected: object.sha256, found: sha256 }.into());
+        }
+        Ok(file)
+    }
+}
+
+/// Adds the objects that `manifest` names below the address that it came from: a mirror is checked by its own address.
+fn collect(manifest: &Manifest, url: &Url, objects: &mut Objects) {
+    let mut add = |kind, object: &Object, content: Option<(&RelPath, Object)>| {
+        let below = layout::object(kind, &object.sha256);
+        // Never fails: `below` is a relative address of plain characters.
+        let Ok(url) = url.join(&below) else { return };
+        let signed = content.map_or(object.sha256, |(_, content)| content.sha256);
+        let content = content.map(|(path, object)| Content { path: path.clone(), object });
+        objects.entry((url, signed)).or_insert((*object, content));
+    };
+    for file in &manifest.files {
+        add(ObjectKind::Gz, &file.gz, Some((&file.path, Object { size: file.size, sha256: file.sha256 })));
+        file.deltas.iter().for_each(|delta| add(ObjectKind::Delta, &delta.object, None));
+        file.chunks.iter().for_each(|chunks| add(ObjectKind::Chunks, chunks, None));
+    }
+}
+
+fn missing(url: &Url, error: patcher::Error) -> Error {
+    match error {
+        patcher::Error::Network(Network::Status { status: 404, .. }) => Error::Missing { url: url.to_string() },
+        other => other.into(),
+    }
+}
+
+/// `error` as a finding, unless it is no more than a network that may deliver the next time.
+fn finding(error: Error) -> Result<Error> {
+    match error {
+        Error::Patcher(error) if error.is_retryable() => Err(error.into()),
+        other => Ok(other),
+    }
+}

@@ -1,0 +1,40 @@
+//! Key pairs.
+
+use crate::publisher::Publisher;
+use patcher::keys::PublicKey;
+
+#[test]
+fn a_key_pair_is_private_and_printed_by_its_id() {
+    let publisher = Publisher::new();
+    let out = publisher.run(&["keygen", "other", "--bits", "2048"]).ok();
+    let pem = String::from_utf8(publisher.read("other.pub.pem")).unwrap();
+    assert!(out.contains(&PublicKey::from_pem(&pem).unwrap().id().to_string()));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = publisher.path("other.key.pem").metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}
+
+#[test]
+fn neither_half_is_overwritten() {
+    let publisher = Publisher::new();
+    for half in ["key", "pub"] {
+        let name = format!("only-{half}");
+        publisher.write(&format!("{name}.{half}.pem"), "precious");
+        publisher.run(&["keygen", &name]).fails(22, "exists already");
+        assert_eq!(publisher.read(format!("{name}.{half}.pem")), b"precious");
+        let other = if half == "key" { "pub" } else { "key" };
+        assert!(!publisher.path(format!("{name}.{other}.pem")).exists());
+    }
+}
+
+#[test]
+fn sizes_that_clients_refuse_are_a_usage_error() {
+    let publisher = Publisher::new();
+    for bits in ["1024", "2047", "4097", "8192"] {
+        assert_eq!(publisher.run(&["keygen", "small", "--bits", bits]).code, 2);
+    }
+    assert!(!publisher.path("small.key.pem").exists());
+}

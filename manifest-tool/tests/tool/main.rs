@@ -1,0 +1,9 @@
+//! The program `manifest-tool` as a publisher uses it: real runs on folders of their own.
+
+#![expect(clippy::unwrap_used, reason = "a test whose world cannot be set up fails")]
+
+mod keygen;
+mod openssl;
+mod publisher;
+mod sign;
+mod verify;

@@ -1,0 +1,216 @@
+//! Releases, from a build folder to a site.
+
+use crate::publisher::Publisher;
+use patcher::manifest::{Manifest, SignedBytes, parse};
+use std::fs;
+
+fn manifest(publisher: &Publisher, path: &str) -> Manifest {
+    parse(&SignedBytes::split(publisher.read(path)).unwrap().body).unwrap()
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    let (one, two) = (Publisher::new(), Publisher::new());
+    one.sign(&[]).ok();
+    two.sign(&[]).ok();
+    assert_eq!(one.read("site/core/manifest.xml"), two.read("site/core/manifest.xml"));
+    assert_eq!(one.read("build/manifest.xml"), one.read("site/core/manifest.xml"));
+    let names = |publisher: &Publisher| {
+        publisher.objects().iter().map(|path| path.file_name().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&one), names(&two));
+    assert_eq!(names(&one).len(), 3, "the two files with one content are one object");
+    assert_eq!(manifest(&one, "build/manifest.xml").meta.issued.to_string(), "2026-11-21T00:00:00Z");
+}
+
+#[test]
+fn unchanged_content_is_not_compressed_again() {
+    let publisher = Publisher::new();
+    publisher.sign(&[]).ok();
+    let states = || {
+        publisher
+            .objects()
+            .into_iter()
+            .map(|path| {
+                let metadata = path.metadata().unwrap();
+                #[cfg(unix)]
+                let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
+                #[cfg(not(unix))]
+                let inode = 0;
+                (path, metadata.modified().unwrap(), inode)
+            })
+            .collect::<Vec<_>>()
+    };
+    let before = states();
+    publisher.write("build/share/new.txt", "new data");
+    let out = publisher.sign(&["--channel", "beta"]).ok();
+    assert!(out.contains("1 new objects") && out.contains("3 reused"), "{out}");
+    let after = states();
+    assert_eq!(after.len(), 4);
+    assert!(before.iter().all(|state| after.contains(state)));
+}
+
+#[test]
+fn a_lost_object_is_made_again() {
+    let publisher = Publisher::new();
+    publisher.sign(&[]).ok();
+    let lost = publisher.objects().remove(0);
+    let bytes = fs::read(&lost).unwrap();
+    fs::write(&lost, "").unwrap();
+    publisher.sign(&[]).ok();
+    assert_eq!(fs::read(&lost).unwrap(), bytes);
+}
+
+#[test]
+fn the_sequence_grows_over_all_channels_and_past_manifests_are_kept() {
+    let publisher = Publisher::new();
+    publisher.sign(&[]).ok();
+    let first = publisher.read("site/core/manifest.xml");
+    publisher.sign(&["--channel", "beta"]).ok();
+    assert!(!publisher.path("site/core/releases").exists());
+    publisher.sign(&[]).ok();
+    assert_eq!(publisher.read("site/core/releases/1.xml"), first);
+    assert_eq!(manifest(&publisher, "site/core/beta.xml").meta.sequence, 2);
+    assert_eq!(manifest(&publisher, "site/core/manifest.xml").meta.sequence, 3);
+
+    fs::remove_file(publisher.path("site/core/manifest.xml")).unwrap();
+    fs::rename(publisher.path("site/core/beta.xml"), publisher.path("site/core/releases/7.xml")).unwrap();
+    publisher.sign(&[]).ok();
+    assert_eq!(
+        manifest(&publisher, "site/core/manifest.xml").meta.sequence,
+        3,
+        "what a manifest says counts, not its name"
+    );
+}
+
+#[test]
+fn a_damaged_manifest_on_the_site_stops_the_next_release() {
+    let publisher = Publisher::new();
+    publisher.write("site/core/beta.xml", "<html/>");
+    publisher.sign(&[]).fails(21, "beta.xml");
+    assert!(!publisher.path("site/core/manifest.xml").exists());
+}
+
+#[test]
+fn the_component_file_says_what_flags_do_not() {
+    let publisher = Publisher::new();
+    publisher.run(&["init", "build"]).ok();
+    publisher.run(&["init", "build"]).fails(22, "exists already");
+    publisher.write(
+        "build/component.toml",
+        r#"
+        name = "core"
+        version = "2.1.0"
+        urls = ["https://a.example/core/", "https://b.example/core/"]
+        channel = "beta"
+        platform = "x86_64-linux"
+        launch = "bin/app"
+        expires = "2d"
+        ignore = ["empty"]
+        preserve = ["share/data.txt"]
+        executable = ["bin/"]
+        [requires]
+        runtime = ">=1.2"
+    "#,
+    );
+    publisher.write("build/.patcher/lock", "");
+    publisher.run(&["sign", "build", "--version", "2.2.0"]).ok();
+    let Manifest { meta, files, .. } = manifest(&publisher, "site/core/beta.xml");
+    assert_eq!((meta.version.to_string(), meta.platform.to_string()), ("2.2.0".into(), "x86_64-linux".into()));
+    assert_eq!((meta.base_urls.len(), meta.requires.len()), (2, 1));
+    assert_eq!(meta.expires.unwrap().to_string(), "2026-11-23T00:00:00Z");
+    let seen: Vec<_> = files.iter().map(|file| (file.path.as_str(), file.executable, file.preserve)).collect();
+    assert_eq!(seen, [("bin/app", true, false), ("share/data.txt", false, true), ("share/same.txt", false, false)]);
+
+    publisher.write("build/component.toml", "name = 'core'\nchanel = 'beta'\n");
+    publisher.run(&["sign", "build"]).fails(2, "line 2: unknown field `chanel`");
+}
+
+#[test]
+fn what_clients_would_refuse_is_refused_before_anything_is_written() {
+    for (path, rule) in [
+        ("aux.txt", "DOS device"),
+        ("a?b", "\\ < >"),
+        ("Bin/app", "one name"),
+        ("x~1", "short names"),
+        ("bin/MANIFEST .", "dot or a space"),
+    ] {
+        let publisher = Publisher::new();
+        publisher.write(&format!("build/{path}"), "x");
+        publisher.sign(&[]).fails(21, rule);
+        assert!(!publisher.path("site").exists() && !publisher.path("build/manifest.xml").exists());
+    }
+    let publisher = Publisher::new();
+    publisher.sign(&["--launch", "bin/missing"]).fails(21, "bin/missing");
+    publisher.run(&["sign", "nowhere"]).fails(22, "nowhere");
+    publisher.sign(&["--platform", "linux"]).fails(2, "platform");
+    publisher.sign(&["--expires", "yesterday"]).fails(2, "expires");
+    assert!(!publisher.path("site").exists());
+}
+
+#[test]
+fn keys_and_sites_in_the_build_folder_are_not_published() {
+    let publisher = Publisher::new();
+    publisher.write("build/release.key.pem", publisher.read("release.key.pem"));
+    publisher.sign(&["--key", "build/release.key.pem"]).fails(2, "move it out");
+    publisher.sign(&["--site", "build/site"]).fails(2, "move it out");
+    publisher.sign(&["--key", "release.key.pem", "--key", "./release.key.pem"]).fails(2, "twice");
+    assert!(!publisher.path("site").exists() && !publisher.path("build/manifest.xml").exists());
+}
+
+#[cfg(unix)]
+mod unix {
+    use super::manifest;
+    use crate::publisher::Publisher;
+    use std::ffi::OsStr;
+    use std::fs;
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    #[test]
+    fn a_symbolic_link_is_a_link_and_one_that_leads_out_is_refused() {
+        let publisher = Publisher::new();
+        symlink("bin/app", publisher.path("build/start")).unwrap();
+        symlink("../share", publisher.path("build/bin/data")).unwrap();
+        publisher.sign(&[]).ok();
+        let links = manifest(&publisher, "build/manifest.xml").links;
+        let links: Vec<_> = links.iter().map(|link| (link.path.as_str(), link.target.as_str())).collect();
+        assert_eq!(links, [("bin/data", "../share"), ("start", "bin/app")]);
+
+        symlink("/etc/passwd", publisher.path("build/passwd")).unwrap();
+        publisher.sign(&[]).fails(21, "passwd");
+    }
+
+    #[test]
+    fn the_owners_permission_makes_a_file_executable() {
+        let publisher = Publisher::new();
+        fs::set_permissions(publisher.path("build/bin/app"), fs::Permissions::from_mode(0o744)).unwrap();
+        fs::set_permissions(publisher.path("build/empty"), fs::Permissions::from_mode(0o655)).unwrap();
+        publisher.sign(&[]).ok();
+        let files = manifest(&publisher, "build/manifest.xml").files;
+        let executable: Vec<_> = files.iter().filter(|file| file.executable).map(|file| file.path.as_str()).collect();
+        assert_eq!(executable, ["bin/app"]);
+    }
+
+    #[test]
+    fn names_that_are_not_utf8_and_sockets_are_refused() {
+        let publisher = Publisher::new();
+        let odd = publisher.path("build").join(OsStr::from_bytes(b"caf\xe9"));
+        fs::write(&odd, "").unwrap();
+        publisher.sign(&[]).fails(21, "UTF-8");
+        fs::remove_file(odd).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(publisher.path("build/socket")).unwrap();
+        publisher.sign(&[]).fails(21, "neither a file");
+    }
+
+    #[test]
+    fn a_web_server_may_read_what_is_written() {
+        let publisher = Publisher::new();
+        publisher.sign(&[]).ok();
+        let mut all = publisher.objects();
+        all.push(publisher.path("site/core/manifest.xml"));
+        for path in all {
+            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o444, 0o444, "{}", path.display());
+        }
+    }
+}

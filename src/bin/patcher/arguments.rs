@@ -1,0 +1,161 @@
+//! The arguments, and the configuration that they stand for.
+
+use clap::{Parser, Subcommand};
+use patcher::error::{Caller, Machine};
+use patcher::{Config, Error, Result};
+use std::ffi::OsString;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The longest key or certificate file that is read, in bytes.
+const MAX_PEM: u64 = 1 << 20;
+
+/// Installs, checks, updates and verifies the components of a program.
+#[derive(Debug, Parser)]
+#[command(name = "patcher", version, arg_required_else_help = true)]
+pub struct Arguments {
+    /// The folder that holds the components
+    #[arg(long, value_name = "DIR", global = true, default_value = ".")]
+    root: PathBuf,
+    /// A trusted public key; several in the order in which they take over
+    #[arg(long = "key", value_name = "PUB.pem", global = true)]
+    keys: Vec<PathBuf>,
+    /// How many of the keys must have signed
+    #[arg(long, value_name = "N", global = true, default_value_t = 1)]
+    threshold: usize,
+    /// The channel to follow
+    #[arg(long, value_name = "NAME", global = true, default_value = "stable")]
+    channel: String,
+    /// The platform whose releases to take, as in x86_64-linux
+    #[arg(long, value_name = "PLATFORM", global = true)]
+    platform: Option<String>,
+    /// A component that does not lie in the folder of its name under the root
+    #[arg(long = "component", value_name = "NAME=DIR", global = true)]
+    components: Vec<String>,
+    /// A proxy for all requests; else the usual environment variables
+    #[arg(long, value_name = "URL", global = true)]
+    proxy: Option<String>,
+    /// A certificate authority to trust besides the system's
+    #[arg(long, value_name = "FILE", global = true)]
+    cacert: Option<PathBuf>,
+    /// How many seconds a connection may take
+    #[arg(long, value_name = "SECONDS", global = true, default_value_t = 10)]
+    connect_timeout: u64,
+    /// How many seconds may pass without a byte
+    #[arg(long, value_name = "SECONDS", global = true, default_value_t = 30)]
+    stall_timeout: u64,
+    /// How often to repeat what the network failed
+    #[arg(long, value_name = "N", global = true, default_value_t = 3)]
+    retries: u32,
+    /// Print one JSON object
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say more
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Install a component, or adopt the files that are there
+    Install {
+        /// The component
+        name: String,
+        /// The address of its manifest: http, https or file
+        #[arg(long, value_name = "URL")]
+        from: String,
+    },
+    /// See whether there is something new: exit code 10
+    Check {
+        /// All components unless named
+        names: Vec<String>,
+    },
+    /// Check, download and stage
+    Download {
+        /// All components unless named
+        names: Vec<String>,
+    },
+    /// Make what is staged live
+    Apply {
+        /// Let the helper do it once this process has ended
+        #[arg(long, value_name = "PID")]
+        wait_pid: Option<u32>,
+        /// Let the helper start COMMAND afterwards
+        #[arg(long, requires = "command")]
+        restart: bool,
+        /// What to start
+        #[arg(last = true, value_name = "COMMAND", requires = "restart")]
+        command: Vec<OsString>,
+    },
+    /// Check, download and apply
+    Update {
+        /// All components unless named
+        names: Vec<String>,
+    },
+    /// Compare the files with the manifests: exit code 11 when some are damaged or missing
+    Verify {
+        /// All components unless named
+        names: Vec<String>,
+    },
+    /// Finish or undo an interrupted swap
+    Recover,
+    /// Uninstall a component; files that the user added or changed stay
+    Remove {
+        /// The component
+        name: String,
+    },
+    /// Show what is installed and what is staged
+    Status,
+}
+
+impl Arguments {
+    /// The configuration that they stand for.
+    pub fn config(&self) -> Result<Config> {
+        let mut config = Config::new(&self.root)
+            .threshold(self.threshold)
+            .channel(&self.channel)
+            .connect_timeout(seconds("connect timeout", self.connect_timeout)?)
+            .stall_timeout(seconds("stall timeout", self.stall_timeout)?)
+            .retries(self.retries);
+        for path in &self.keys {
+            config = config.trusted_key(read_pem(path)?);
+        }
+        for component in &self.components {
+            let (name, dir) = component.split_once('=').ok_or_else(|| Caller::BadSetting {
+                setting: "component",
+                value: component.clone(),
+                detail: "not NAME=DIR".to_owned(),
+            })?;
+            config = config.component(name, dir);
+        }
+        if let Some(platform) = &self.platform {
+            config = config.platform(platform);
+        }
+        if let Some(proxy) = &self.proxy {
+            config = config.proxy(proxy);
+        }
+        if let Some(path) = &self.cacert {
+            config = config.add_root_certificate(read_pem(path)?);
+        }
+        Ok(config)
+    }
+}
+
+fn seconds(setting: &'static str, seconds: u64) -> Result<Duration> {
+    if (1..=86_400).contains(&seconds) {
+        return Ok(Duration::from_secs(seconds));
+    }
+    let detail = "not 1 to 86400 seconds".to_owned();
+    Err(Caller::BadSetting { setting, value: seconds.to_string(), detail }.into())
+}
+
+fn read_pem(path: &Path) -> Result<String> {
+    let failed = |source| Error::from(Machine::Io { action: "read", path: path.to_owned(), source });
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(MAX_PEM).read_to_string(&mut text).map_err(failed)?;
+    Ok(text)
+}

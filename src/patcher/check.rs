@@ -1,0 +1,263 @@
+//! Finding out whether there is something new: fetch, verify, remember, compare, plan.
+
+use super::{Installed, Patcher, Update, component_name};
+use crate::digest::Sha256;
+use crate::error::{Error, Machine, Refused, Result};
+use crate::fetch::{self, CancelToken};
+use crate::fs::{Dir, Tree};
+use crate::inventory::{Content, Inventory, hash_threads};
+use crate::layout;
+use crate::manifest::{LinkOrFile, Manifest, Meta, Name};
+use crate::plan::{Location, Obstacle, Plan, Situation};
+use crate::rel_path::{MANIFEST, RelPath};
+use crate::state::{Etag, Seen};
+use crate::timestamp::Timestamp;
+use crate::trust::{self, Floor, Target, Trusted, Verified};
+use std::collections::BTreeMap;
+use std::path::Path;
+use url::Url;
+
+use super::installed::{Damage, DamageKind};
+
+/// What asking the mirrors of a component came to.
+enum Latest {
+    /// The server says that nothing changed since the installed manifest.
+    Same,
+    /// The newest manifest that a mirror has.
+    Manifest(Box<Verified>),
+}
+
+impl Patcher {
+    /// Looks for a newer release of one component; none when it is up to date.
+    ///
+    /// A manifest that only renews the installed release is adopted without a word.
+    ///
+    /// # Errors
+    /// [`Refused`] for a manifest that breaks a rule of trust, [`Network`](crate::error::Network),
+    /// [`Machine::NotInstalled`], [`Machine::InstalledManifest`], [`Error::Busy`].
+    pub fn check_component(&self, component: &str) -> Result<Option<Update>> {
+        Ok(self.check_components(&[component])?.pop())
+    }
+
+    /// Looks for newer releases of several components, which are to be installed together.
+    ///
+    /// # Errors
+    /// As [`check_component`](Self::check_component); [`Refused::Requires`] when the set as it would be does not fit together.
+    pub fn check_components(&self, components: &[&str]) -> Result<Vec<Update>> {
+        let names = components.iter().map(|name| component_name(name)).collect::<Result<Vec<_>>>()?;
+        let (state_dir, _lock) = self.lock()?;
+        let mut updates = Vec::new();
+        for name in names {
+            let installed = self.must_be_installed(&name)?;
+            updates.extend(self.find_update(&state_dir, name, installed)?);
+        }
+        self.check_requires(updates.iter().map(|update| &update.trusted.manifest().meta), None)?;
+        Ok(updates)
+    }
+
+    /// Prepares the first installation of a component, or adopts the files of one whose manifest was lost.
+    ///
+    /// `url` is the address of its manifest: http, https, or file. What is there already is not fetched.
+    ///
+    /// # Errors
+    /// As [`check_component`](Self::check_component).
+    pub fn install(&self, component: &str, url: &str) -> Result<Update> {
+        let name = component_name(component)?;
+        let url = Url::parse(url).map_err(|error| super::config::bad("URL", url, error))?;
+        if !matches!(url.scheme(), "http" | "https" | "file") {
+            return Err(super::config::bad("URL", url.as_str(), "neither http, https nor file").into());
+        }
+        let (state_dir, _lock) = self.lock()?;
+        // A manifest that cannot be read is what installing again is the way out of.
+        let installed = match self.installed(&name) {
+            Err(Error::Machine(Machine::InstalledManifest { .. })) => None,
+            installed => installed?,
+        };
+        let mut seen = Seen::load(&state_dir)?;
+        let floors = self.floors(&name, installed.as_ref(), &seen);
+        let found = self.ask(&url, None, &name, &floors)?;
+        let Some((verified, etag)) = found else { return Err(Error::Cancelled) };
+        self.remember(&state_dir, &mut seen, &verified, &url, etag)?;
+        let trusted = verified.fresh(Timestamp::now())?;
+        self.check_requires(std::iter::once(&trusted.manifest().meta), None)?;
+        // What lies beside the manifest comes first; the addresses that it names are the other mirrors.
+        let mut mirrors: Vec<Url> = url.join(".").into_iter().collect();
+        let others = trusted.manifest().meta.base_urls.iter().filter(|base| !mirrors.contains(base));
+        mirrors.extend(others.cloned().collect::<Vec<_>>());
+        self.plan_update(name, installed, trusted, mirrors)
+    }
+
+    fn find_update(&self, state_dir: &Dir, name: Name, installed: Installed) -> Result<Option<Update>> {
+        let mut seen = Seen::load(state_dir)?;
+        let latest = self.latest(state_dir, &mut seen, &name, &installed)?;
+        let Latest::Manifest(verified) = latest else {
+            // That nothing changed does not make an expired manifest fresh.
+            return match installed.manifest.meta.expires {
+                Some(expires) if Timestamp::now() >= expires => Err(Refused::Stale { expires }.into()),
+                _ => Ok(None),
+            };
+        };
+        let trusted = verified.fresh(Timestamp::now())?;
+        if trusted.bytes() == installed.bytes {
+            return Ok(None);
+        }
+        if trusted.manifest().same_content(&installed.manifest) {
+            self.adopt(&name, &trusted)?;
+            return Ok(None);
+        }
+        let mirrors = trusted.manifest().meta.base_urls.clone();
+        self.plan_update(name, Some(installed), trusted, mirrors).map(Some)
+    }
+
+    /// Asks one mirror after the other. One that is unreachable, or has a manifest that is refused, leads to the next.
+    fn latest(&self, state_dir: &Dir, seen: &mut Seen, name: &Name, installed: &Installed) -> Result<Latest> {
+        let floors = self.floors(name, Some(installed), seen);
+        let file = layout::latest(&self.inner.channel);
+        let (mut refused, mut unreachable) = (None, None);
+        for base in &installed.manifest.meta.base_urls {
+            let Ok(url) = base.join(&file) else { continue };
+            let body = installed.place.as_ref().map(|place| place.body);
+            let etag = body.and_then(|body| seen.etag(url.as_str(), &body).map(str::to_owned));
+            match self.ask(&url, etag.as_deref(), name, &floors) {
+                Ok(None) => return Ok(Latest::Same),
+                Ok(Some((verified, etag))) => {
+                    self.remember(state_dir, seen, &verified, &url, etag)?;
+                    return Ok(Latest::Manifest(Box::new(verified)));
+                }
+                Err(error @ Error::Refused(_)) => drop(refused.get_or_insert(error)),
+                Err(error @ Error::Network(_)) => drop(unreachable.get_or_insert(error)),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(refused.or(unreachable).unwrap_or(Error::Cancelled))
+    }
+
+    /// Fetches and verifies one manifest; none when it is the one that the server called `etag`.
+    fn ask(&self, url: &Url, etag: Option<&str>, name: &Name, floors: &[Floor]) -> Result<Option<(Verified, Option<String>)>> {
+        let inner = &self.inner;
+        let cancel = CancelToken::default();
+        let answer = inner.retries.run(&cancel, || fetch::manifest(&*inner.source, url, etag, &cancel))?;
+        let Some((bytes, etag)) = answer else { return Ok(None) };
+        Ok(Some((trust::verify(bytes, &inner.keys, &self.target(name), floors)?, etag)))
+    }
+
+    /// Verifies the manifest of an earlier download again, by the rules of today.
+    pub(super) fn verify_staged(&self, state_dir: &Dir, name: &Name, installed: Option<&Installed>, bytes: Vec<u8>) -> Result<Trusted> {
+        let floors = self.floors(name, installed, &Seen::load(state_dir)?);
+        Ok(trust::verify(bytes, &self.inner.keys, &self.target(name), &floors)?.fresh(Timestamp::now())?)
+    }
+
+    fn target(&self, name: &Name) -> Target {
+        Target { component: name.clone(), channel: self.inner.channel.clone(), platform: self.inner.platform.clone() }
+    }
+
+    /// The places before which nothing is taken: what is installed, and what was ever seen.
+    fn floors(&self, name: &Name, installed: Option<&Installed>, seen: &Seen) -> Vec<Floor> {
+        let channel = &self.inner.channel;
+        let installed = installed.filter(|installed| installed.manifest.meta.channel == *channel);
+        let installed = installed.and_then(|installed| installed.place.clone());
+        installed.into_iter().chain(seen.release(name, channel).map(|release| release.place.clone())).collect()
+    }
+
+    /// Moves the floor, before anything else is fetched.
+    fn remember(&self, state_dir: &Dir, seen: &mut Seen, verified: &Verified, url: &Url, etag: Option<String>) -> Result<()> {
+        let moved = seen.record(verified, &self.inner.keys);
+        let body = verified.place().body;
+        let named = etag.is_some_and(|value| seen.record_etag(Etag { url: url.to_string(), value, body }));
+        if moved || named { seen.save(state_dir) } else { Ok(()) }
+    }
+
+    /// Replaces the installed manifest by one that installs the same files.
+    fn adopt(&self, name: &Name, trusted: &Trusted) -> Result<()> {
+        let dir = self.inner.root.component(name);
+        Dir::open(&dir)?.replace(MANIFEST, trusted.bytes(), crate::fs::PLAIN)
+    }
+
+    /// Checks the `requires` of all components as they would be with `changed` and without `removed`.
+    pub(super) fn check_requires<'a>(&self, changed: impl Iterator<Item = &'a Meta>, removed: Option<&Name>) -> Result<()> {
+        let mut set: BTreeMap<Name, Meta> = BTreeMap::new();
+        for name in self.components()? {
+            // A component with a damaged manifest says nothing about what it needs.
+            if let Ok(Some(installed)) = self.installed(&name) {
+                set.insert(name, installed.manifest.meta);
+            }
+        }
+        set.extend(changed.map(|meta| (meta.component.clone(), meta.clone())));
+        if let Some(name) = removed {
+            set.remove(name);
+        }
+        Ok(trust::check_requires(set.values())?)
+    }
+
+    /// Takes the inventory and works out what the update changes.
+    pub(super) fn plan_update(&self, name: Name, installed: Option<Installed>, trusted: Trusted, mirrors: Vec<Url>) -> Result<Update> {
+        let old = installed.as_ref().map(|installed| (&installed.manifest, installed.place.is_some()));
+        let (plan, inventory) = self.plan(&name, old, Some(trusted.manifest()))?;
+        let old_manifest = inventory.content(MANIFEST).clone();
+        let from = installed.map(|installed| installed.manifest.meta.version);
+        let patcher = self.clone();
+        Ok(Update { patcher, name, from, trusted, plan, inventory, old_manifest, mirrors, cancel: CancelToken::default() })
+    }
+
+    /// Plans the way from the installed release (and whether it is vouched for) to `new` over what is on disk.
+    pub(super) fn plan(&self, name: &Name, old: Option<(&Manifest, bool)>, new: Option<&Manifest>) -> Result<(Plan, Inventory)> {
+        let dir = self.inner.root.component(name);
+        let manifests = old.map(|(manifest, _)| manifest).into_iter().chain(new);
+        let mut paths: Vec<&str> = manifests.flat_map(Manifest::entries).map(|entry| entry.path().as_str()).collect();
+        paths.push(MANIFEST);
+        paths.sort_unstable();
+        paths.dedup();
+        let inventory = Inventory::take(&dir, paths.into_iter(), hash_threads())?;
+        let others = self.contents_elsewhere(name)?;
+        let tree = Tree::open(&dir)?;
+        let taken = |path: &RelPath| {
+            // What cannot be examined is taken: another name is always to be had.
+            tree.as_ref().is_some_and(|tree| !matches!(tree.find(path.as_str()), Ok(crate::fs::Found::Absent)))
+        };
+        let plan = Plan::new(&Situation {
+            new,
+            old: old.map(|(manifest, _)| manifest),
+            vouched: old.is_some_and(|(_, vouched)| vouched),
+            inventory: &inventory,
+            elsewhere: &|hash| others.get(hash).cloned(),
+            taken: &taken,
+        });
+        let plan = plan.map_err(|obstacle| match obstacle {
+            Obstacle::LinkedFolder(at) => Machine::UnsafePath { path: dir.join(at) },
+            Obstacle::NoFreeName(path) => Machine::FolderInTheWay { path: path.under(&dir) },
+        })?;
+        Ok((plan, inventory))
+    }
+
+    /// Where the other components hold which contents, by their manifests.
+    fn contents_elsewhere(&self, except: &Name) -> Result<BTreeMap<Sha256, Location>> {
+        let mut contents = BTreeMap::new();
+        for name in self.components()?.into_iter().filter(|name| name != except) {
+            let Ok(Some(Installed { manifest, place: Some(_), .. })) = self.installed(&name) else { continue };
+            for file in manifest.files {
+                let location = Location { component: Some(name.clone()), path: file.path.as_str().to_owned() };
+                contents.insert(file.sha256, location);
+            }
+        }
+        Ok(contents)
+    }
+}
+
+/// What is not as the manifest says.
+pub(super) fn damages(dir: &Path, manifest: &Manifest) -> Result<Vec<Damage>> {
+    let entries = manifest.entries();
+    let inventory = Inventory::take(dir, entries.iter().map(|entry| entry.path().as_str()), hash_threads())?;
+    let damage = |entry: &LinkOrFile<'_>| {
+        let (found, wanted) = (inventory.content(entry.path().as_str()), entry.content());
+        let preserved = matches!(entry, LinkOrFile::File(file) if file.preserve);
+        let kind = match found {
+            Content::Absent => DamageKind::Missing,
+            Content::File { .. } if preserved => return None,
+            _ if *found == wanted => return None,
+            _ if found.same_bytes(&wanted) => DamageKind::Mode,
+            _ => DamageKind::Changed,
+        };
+        Some(Damage { path: entry.path().clone(), kind })
+    };
+    Ok(entries.iter().filter_map(damage).collect())
+}

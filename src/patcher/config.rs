@@ -1,0 +1,199 @@
+//! What a program tells the updater about itself; it cannot be made without a trusted key.
+
+use crate::error::{Caller, Result};
+use crate::fetch::Settings;
+use crate::keys::{PublicKey, TrustedKeys};
+use crate::layout::{Root, StateDir};
+use crate::manifest::{Name, Platform};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where the program lies, whom it trusts, and how it reaches its site.
+///
+/// Values are checked when the [`Patcher`](super::Patcher) is made, so that building needs no error handling.
+#[derive(Debug, Clone)]
+pub struct Config {
+    root: PathBuf,
+    state_dir: Option<PathBuf>,
+    components: Vec<(String, PathBuf)>,
+    keys: Vec<String>,
+    threshold: usize,
+    channel: String,
+    platform: Option<String>,
+    helper: Option<PathBuf>,
+    pub(super) retries: u32,
+    pub(super) parallel: usize,
+    pub(super) settings: Settings,
+}
+
+impl Config {
+    /// For the components below `install_root`. At least one [`trusted_key`](Self::trusted_key) must follow.
+    pub fn new(install_root: impl Into<PathBuf>) -> Self {
+        Self {
+            root: install_root.into(),
+            state_dir: None,
+            components: Vec::new(),
+            keys: Vec::new(),
+            threshold: 1,
+            channel: "stable".to_owned(),
+            platform: None,
+            helper: None,
+            retries: 3,
+            parallel: 4,
+            settings: Settings::default(),
+        }
+    }
+
+    /// Trusts a key besides those given before; a later key takes over from the earlier ones. PEM, as
+    /// `manifest-tool keygen` writes it.
+    pub fn trusted_key(mut self, pem: impl Into<String>) -> Self {
+        self.keys.push(pem.into());
+        self
+    }
+
+    /// Trusts several keys, in the order in which they take over.
+    pub fn trusted_keys(mut self, pems: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.keys.extend(pems.into_iter().map(Into::into));
+        self
+    }
+
+    /// How many of the trusted keys must have signed a manifest; 1 unless set.
+    pub fn threshold(mut self, keys: usize) -> Self {
+        self.threshold = keys;
+        self
+    }
+
+    /// The channel to follow; `stable` unless set.
+    pub fn channel(mut self, channel: impl Into<String>) -> Self {
+        self.channel = channel.into();
+        self
+    }
+
+    /// The platform whose releases to take, as in `x86_64-linux`; the one that the program was compiled for unless set.
+    /// Releases for `any` are always taken.
+    pub fn platform(mut self, platform: impl Into<String>) -> Self {
+        self.platform = Some(platform.into());
+        self
+    }
+
+    /// A component that does not lie in the folder of its name under the install root.
+    pub fn component(mut self, name: impl Into<String>, dir: impl Into<PathBuf>) -> Self {
+        self.components.push((name.into(), dir.into()));
+        self
+    }
+
+    /// Where the updater keeps its own files; `.patcher` under the install root unless set.
+    pub fn state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.state_dir = Some(dir.into());
+        self
+    }
+
+    /// The helper program; `patcher-helper` beside the running program unless set.
+    pub fn helper(mut self, path: impl Into<PathBuf>) -> Self {
+        self.helper = Some(path.into());
+        self
+    }
+
+    /// A proxy for all requests, as in `http://user:password@host:3128`; the environment's (`https_proxy` …) unless set.
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.settings.proxy = Some(url.into());
+        self
+    }
+
+    /// Hosts to reach without the [`proxy`](Self::proxy), separated by commas.
+    pub fn no_proxy(mut self, hosts: impl Into<String>) -> Self {
+        self.settings.no_proxy = Some(hosts.into());
+        self
+    }
+
+    /// A header for every request.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.settings.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// A certificate authority (PEM) to trust besides the system's.
+    pub fn add_root_certificate(mut self, pem: impl Into<String>) -> Self {
+        self.settings.root_certificates.push(pem.into());
+        self
+    }
+
+    /// How long a connection may take to come about; 10 s unless set.
+    pub fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.settings.connect_timeout = limit;
+        self
+    }
+
+    /// How long no byte may come; 30 s unless set.
+    pub fn stall_timeout(mut self, limit: Duration) -> Self {
+        self.settings.stall_timeout = limit;
+        self
+    }
+
+    /// How often a request is repeated that the network failed; 3 unless set.
+    pub fn retries(mut self, count: u32) -> Self {
+        self.retries = count;
+        self
+    }
+
+    /// How many objects are fetched at a time; 4 unless set, 1 to 16.
+    pub fn parallel(mut self, count: usize) -> Self {
+        self.parallel = count;
+        self
+    }
+
+    /// What the client calls itself in requests; `patcher` unless set.
+    pub fn user_agent(mut self, name: impl Into<String>) -> Self {
+        self.settings.user_agent = name.into();
+        self
+    }
+
+    /// Checks every value.
+    pub(super) fn resolve(&self) -> Result<Resolved> {
+        let keys = self.keys.iter().map(|pem| PublicKey::from_pem(pem)).collect::<Result<_>>()?;
+        let root = absolute("install root", &self.root)?;
+        let state_dir = match &self.state_dir {
+            Some(dir) => StateDir { dir: absolute("state folder", dir)? },
+            None => Root::new(root.clone()).state,
+        };
+        let mut elsewhere = BTreeMap::new();
+        for (name, dir) in &self.components {
+            let component = name.parse().map_err(|error| bad("component", name, error))?;
+            elsewhere.insert(component, absolute("component", dir)?);
+        }
+        if !(1..=16).contains(&self.parallel) {
+            return Err(bad("parallel", &self.parallel.to_string(), "not 1 to 16").into());
+        }
+        let platform = match &self.platform {
+            Some(platform) => platform.parse().map_err(|error| bad("platform", platform, error))?,
+            None => Platform::host(),
+        };
+        Ok(Resolved {
+            root: Root { dir: root, state: state_dir, elsewhere },
+            keys: TrustedKeys::new(keys, self.threshold)?,
+            channel: self.channel.parse().map_err(|error| bad("channel", &self.channel, error))?,
+            platform,
+            helper: self.helper.clone(),
+        })
+    }
+}
+
+/// The values of a configuration, checked.
+#[derive(Debug)]
+pub(super) struct Resolved {
+    pub root: Root,
+    pub keys: TrustedKeys,
+    pub channel: Name,
+    pub platform: Platform,
+    pub helper: Option<PathBuf>,
+}
+
+fn absolute(setting: &'static str, path: &std::path::Path) -> Result<PathBuf> {
+    let absolute = std::path::absolute(path);
+    Ok(absolute.map_err(|error| bad(setting, &path.display().to_string(), error))?)
+}
+
+pub(super) fn bad(setting: &'static str, value: &str, detail: impl ToString) -> Caller {
+    Caller::BadSetting { setting, value: value.to_owned(), detail: detail.to_string() }
+}

@@ -1,0 +1,137 @@
+//! The components that are on this machine, read from the manifests that came with them.
+
+use super::Patcher;
+use crate::error::{Error, Machine, Refused, Result};
+use crate::fs::{Dir, Tree};
+use crate::manifest::{self, MAX_BYTES, Manifest, Name, SignedBytes};
+use crate::rel_path::MANIFEST;
+use crate::trust::{self, Floor};
+use std::collections::BTreeSet;
+
+/// An installed component.
+#[derive(Debug, Clone)]
+pub struct Installed {
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// Its place in the order of releases; none when no trusted key vouches for it any more.
+    pub place: Option<Floor>,
+    /// The manifest's file.
+    pub bytes: Vec<u8>,
+}
+
+/// A file of a component that is not as the installed manifest says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Damage {
+    /// The file or link.
+    pub path: crate::rel_path::RelPath,
+    /// What is wrong with it.
+    pub kind: DamageKind,
+}
+
+/// What is wrong with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DamageKind {
+    /// It is not there.
+    Missing,
+    /// Its bytes, or its target, are others.
+    Changed,
+    /// Only its mode is another.
+    Mode,
+}
+
+impl std::fmt::Display for DamageKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            DamageKind::Missing => "missing",
+            DamageKind::Changed => "changed",
+            DamageKind::Mode => "mode",
+        })
+    }
+}
+
+impl Patcher {
+    /// The components that have a manifest: those under the root and those that lie elsewhere by configuration.
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn components(&self) -> Result<Vec<Name>> {
+        let root = &self.inner.root;
+        let mut names = BTreeSet::new();
+        let mut consider = |name: Name| -> Result<()> {
+            if let Some(tree) = Tree::open(&root.component(&name))?
+                && tree.find(MANIFEST)? != crate::fs::Found::Absent
+            {
+                names.insert(name);
+            }
+            Ok(())
+        };
+        root.elsewhere.keys().cloned().try_for_each(&mut consider)?;
+        for entry in Dir::open(&root.dir)?.names()? {
+            if let Ok(name) = entry.parse::<Name>()
+                && root.dir.join(&entry).is_dir()
+            {
+                consider(name)?;
+            }
+        }
+        Ok(names.into_iter().collect())
+    }
+
+    /// An installed component, its manifest verified again; none when it has no manifest.
+    ///
+    /// # Errors
+    /// [`Machine::InstalledManifest`] when the manifest is damaged, [`Machine::Io`].
+    pub fn installed(&self, component: &Name) -> Result<Option<Installed>> {
+        let dir = self.inner.root.component(component);
+        let Some(tree) = Tree::open(&dir)? else { return Ok(None) };
+        let damaged = |detail: String| -> Error {
+            Machine::InstalledManifest { component: component.to_string(), path: dir.join(MANIFEST), detail }.into()
+        };
+        let bytes = match tree.root().read_small(MANIFEST, MAX_BYTES) {
+            Ok(None) => return Ok(None),
+            Ok(Some(bytes)) => bytes,
+            Err(Error::Machine(Machine::StateDamaged { detail, .. })) => return Err(damaged(detail)),
+            Err(error) => return Err(error),
+        };
+        let (manifest, place) = match trust::authenticate(bytes.clone(), &self.inner.keys) {
+            Ok(verified) => (verified.manifest().clone(), Some(verified.place().clone())),
+            // Signed by keys that the program has dropped: it still says where to ask.
+            Err(Refused::UnknownKey | Refused::Threshold { .. }) => {
+                let read = SignedBytes::split(bytes.clone()).and_then(|signed| manifest::parse(&signed.body));
+                (read.map_err(|error| damaged(error.to_string()))?, None)
+            }
+            Err(error) => return Err(damaged(error.to_string())),
+        };
+        if manifest.meta.component != *component {
+            return Err(damaged(format!("it is that of `{}`", manifest.meta.component)));
+        }
+        Ok(Some(Installed { manifest, place, bytes }))
+    }
+
+    /// An installed component that must be there.
+    ///
+    /// # Errors
+    /// [`Machine::NotInstalled`], and as [`installed`](Self::installed).
+    pub(super) fn must_be_installed(&self, component: &Name) -> Result<Installed> {
+        let dir = self.inner.root.component(component);
+        self.installed(component)?.ok_or_else(|| Machine::NotInstalled { component: component.to_string(), dir }.into())
+    }
+
+    /// Compares a component's files with its manifest.
+    ///
+    /// A file marked `preserve` is the user's to change: it only must not be missing.
+    ///
+    /// # Errors
+    /// [`Machine::NotInstalled`]; [`Machine::InstalledManifest`] when no trusted key vouches for the manifest.
+    pub fn verify(&self, component: &str) -> Result<Vec<Damage>> {
+        let name = super::component_name(component)?;
+        let installed = self.must_be_installed(&name)?;
+        let dir = self.inner.root.component(&name);
+        if installed.place.is_none() {
+            let detail = "no trusted key signed it".to_owned();
+            return Err(Machine::InstalledManifest { component: name.to_string(), path: dir.join(MANIFEST), detail }.into());
+        }
+        super::check::damages(&dir, &installed.manifest)
+    }
+}

@@ -1,0 +1,200 @@
+//! The handle: one install root, whom it trusts, and everything that can be done with it.
+
+mod check;
+mod config;
+mod installed;
+mod update;
+
+pub use config::Config;
+pub use installed::{Damage, DamageKind, Installed};
+pub use update::{Staged, Update};
+
+use crate::error::{Error, Machine, Result};
+use crate::fetch::{Fetch, Retries, Sources};
+use crate::fs::{Dir, Lock};
+use crate::journal::State;
+use crate::keys::TrustedKeys;
+use crate::layout::{Root, STAGES};
+use crate::manifest::{Name, Platform};
+use crate::rel_path::STATE;
+use crate::swap::{self, Recovery};
+use crate::{relaunch, state, trust};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long a call waits for another updater of the same root before it is busy.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a starting program waits for the helper to finish a swap.
+const START_PATIENCE: Duration = Duration::from_secs(60);
+
+/// An install root with its configuration. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Patcher {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    root: Root,
+    keys: TrustedKeys,
+    channel: Name,
+    platform: Platform,
+    helper: Option<PathBuf>,
+    source: Box<dyn Fetch>,
+    retries: Retries,
+    parallel: usize,
+    /// Held shared from [`Patcher::start`] on.
+    running: Mutex<Option<Lock>>,
+}
+
+impl fmt::Debug for Patcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Patcher({})", self.inner.root.dir.display())
+    }
+}
+
+impl Patcher {
+    /// Checks the configuration; nothing on the disk is touched yet.
+    ///
+    /// # Errors
+    /// [`Caller`](crate::error::Caller) and its kinds.
+    pub fn new(config: Config) -> Result<Self> {
+        let source = Box::new(Sources::new(&config.settings)?);
+        let resolved = config.resolve()?;
+        let inner = Inner {
+            root: resolved.root,
+            keys: resolved.keys,
+            channel: resolved.channel,
+            platform: resolved.platform,
+            helper: resolved.helper,
+            source,
+            retries: Retries { count: config.retries, ..Retries::default() },
+            parallel: config.parallel,
+            running: Mutex::new(None),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Tells that an instance of the program has started: finishes or undoes an interrupted swap first, and until this
+    /// process ends keeps others from swapping under it.
+    ///
+    /// A root that this user cannot write to has no swap to finish, and is used as it is.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when a swap is under way for longer than a minute; [`Machine::UndoFailed`],
+    /// [`Machine::JournalUnreadable`]: the program is not complete.
+    pub fn start(&self) -> Result<Recovery> {
+        let root = &self.inner.root;
+        let state_dir = match state::open_or_create(root) {
+            Err(Error::Machine(Machine::NotWritable { .. })) => return Ok(Recovery::Nothing),
+            state_dir => state_dir?,
+        };
+        let mut recovery = Recovery::Nothing;
+        if matches!(swap::pending(root)?, Some(State::Applying | State::Committed)) {
+            let lock = state::lock(&state_dir, START_PATIENCE)?;
+            recovery = swap::recover(root, &lock)?;
+        }
+        let running = state::running(&state_dir, START_PATIENCE)?;
+        *self.inner.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
+        Ok(recovery)
+    }
+
+    /// Finishes or undoes an interrupted swap.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Machine::UndoFailed`], [`Machine::JournalUnreadable`].
+    pub fn recover(&self) -> Result<Recovery> {
+        let Some(state_dir) = state::open(&self.inner.root)? else { return Ok(Recovery::Nothing) };
+        let lock = state::lock(&state_dir, PATIENCE)?;
+        swap::recover(&self.inner.root, &lock)
+    }
+
+    /// Whether a swap is prepared or was interrupted.
+    ///
+    /// # Errors
+    /// [`Machine::JournalUnreadable`].
+    pub fn pending_swap(&self) -> Result<Option<State>> {
+        swap::pending(&self.inner.root)
+    }
+
+    /// The version that is being staged or staged for each component, complete or not.
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn staging(&self) -> Result<Vec<(Name, semver::Version)>> {
+        let Some(state_dir) = state::open(&self.inner.root)? else { return Ok(Vec::new()) };
+        let mut staging = Vec::new();
+        for name in self.staged_components(&state_dir)? {
+            let stage = crate::stage::Stage::open(&self.inner.root, &state_dir, &name)?;
+            let verified = stage.manifest()?.map(|bytes| trust::authenticate(bytes, &self.inner.keys));
+            if let Some(Ok(verified)) = verified {
+                staging.push((name, verified.manifest().meta.version.clone()));
+            }
+        }
+        Ok(staging)
+    }
+
+    /// The components that have a stage.
+    fn staged_components(&self, state_dir: &Dir) -> Result<Vec<Name>> {
+        let names = |dir: Option<Dir>| dir.map_or(Ok(Vec::new()), |dir| dir.names());
+        let mut found = names(state_dir.folder(STAGES)?)?;
+        for (name, dir) in &self.inner.root.elsewhere {
+            let own = dir.join(STATE).join(STAGES).join(name.as_str());
+            if own.is_dir() {
+                found.push(name.to_string());
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        Ok(found.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
+    /// The update that a component's stage was filled for; none when there is none or it is installed already.
+    fn staged_update(&self, state_dir: &Dir, name: Name) -> Result<Option<Update>> {
+        let stage = crate::stage::Stage::open(&self.inner.root, state_dir, &name)?;
+        let Some(bytes) = stage.manifest()? else { return Ok(None) };
+        let installed = match self.installed(&name) {
+            Err(Error::Machine(Machine::InstalledManifest { .. })) => None,
+            installed => installed?,
+        };
+        if installed.as_ref().is_some_and(|installed| installed.bytes == bytes) {
+            return Ok(None);
+        }
+        let trusted = self.verify_staged(state_dir, &name, installed.as_ref(), bytes)?;
+        let mirrors = trusted.manifest().meta.base_urls.clone();
+        self.plan_update(name, installed, trusted, mirrors).map(Some)
+    }
+
+    /// Makes this call the one updater of the root, and the tree one that no interrupted swap has left halfway.
+    fn lock(&self) -> Result<(Dir, Lock)> {
+        let root = &self.inner.root;
+        let state_dir = state::open_or_create(root)?;
+        let lock = state::lock(&state_dir, PATIENCE)?;
+        if matches!(swap::pending(root)?, Some(State::Applying | State::Committed)) {
+            swap::recover(root, &lock)?;
+        }
+        Ok((state_dir, lock))
+    }
+
+    /// Runs a swap while no other instance of the program runs, and keeps new ones waiting.
+    fn while_nobody_runs<T>(&self, state_dir: &Dir, swap: impl FnOnce() -> Result<T>) -> Result<T> {
+        match &*self.inner.running.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(running) => running.alone(swap),
+            None => {
+                let _alone = state::nobody_running(state_dir, Duration::ZERO)?;
+                swap()
+            }
+        }
+    }
+
+    /// The helper program.
+    fn helper(&self) -> Result<PathBuf> {
+        relaunch::find_helper(self.inner.helper.as_deref())
+    }
+}
+
+/// A component's name as the caller gives it.
+fn component_name(text: &str) -> Result<Name> {
+    Ok(text.parse().map_err(|error| config::bad("component", text, error))?)
+}

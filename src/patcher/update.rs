@@ -1,0 +1,247 @@
+//! An update that was found, and one that is staged: each step takes the one before it, so that the order is the only one
+//! that compiles.
+
+use super::Patcher;
+use crate::digest::Sha256;
+use crate::error::{Caller, Error, Result};
+use crate::fetch::CancelToken;
+use crate::inventory::{Content, Inventory};
+use crate::journal::{ComponentSteps, Transaction};
+use crate::manifest::{Manifest, Name};
+use crate::plan::Plan;
+use crate::rel_path::{MANIFEST, RelPath};
+use crate::stage::{self, Progress, Stage, Transfer, preflight};
+use crate::swap::{self, Applied};
+use crate::trust::Trusted;
+use semver::Version;
+use std::convert::Infallible;
+use url::Url;
+
+/// A newer release of a component, verified, and what it takes to get there.
+#[derive(Debug)]
+#[must_use = "an update does nothing until it is downloaded"]
+pub struct Update {
+    pub(super) patcher: Patcher,
+    pub(super) name: Name,
+    pub(super) from: Option<Version>,
+    pub(super) trusted: Trusted,
+    pub(super) plan: Plan,
+    pub(super) inventory: Inventory,
+    pub(super) old_manifest: Content,
+    pub(super) mirrors: Vec<Url>,
+    pub(super) cancel: CancelToken,
+}
+
+impl Update {
+    /// The component.
+    pub fn component(&self) -> &str {
+        self.name.as_str()
+    }
+
+    /// The installed version; none for a first installation.
+    pub fn from(&self) -> Option<&Version> {
+        self.from.as_ref()
+    }
+
+    /// The version that it leads to.
+    pub fn to(&self) -> &Version {
+        &self.trusted.manifest().meta.version
+    }
+
+    /// The release's manifest.
+    pub fn manifest(&self) -> &Manifest {
+        self.trusted.manifest()
+    }
+
+    /// The bytes to fetch, before anything that is staged already is taken off.
+    pub fn download_size(&self) -> u64 {
+        self.plan.download_size()
+    }
+
+    /// How many files and links change.
+    pub fn changes(&self) -> usize {
+        self.plan.changes.iter().filter(|change| change.saved_from.is_none()).count()
+    }
+
+    /// Files of the user that lie where the release brings something, and the names they will have.
+    pub fn saved(&self) -> &[(RelPath, RelPath)] {
+        &self.plan.saved
+    }
+
+    /// Files that the release drops but the user has changed: they stay.
+    pub fn kept(&self) -> &[RelPath] {
+        &self.plan.kept
+    }
+
+    /// Lets `token` stop the download.
+    pub fn cancelled_by(mut self, token: &CancelToken) -> Self {
+        self.cancel = token.clone();
+        self
+    }
+
+    /// Fetches, verifies and stages everything that is new; goes on where an earlier download stopped.
+    ///
+    /// # Errors
+    /// [`Machine::NotWritable`], [`Machine::NoSpace`] and [`Machine::FolderInTheWay`] before the first byte is fetched;
+    /// [`Refused`](crate::error::Refused), [`Network`](crate::error::Network), [`Error::Cancelled`], [`Error::Busy`].
+    pub fn download(self, progress: impl FnMut(Progress)) -> Result<Staged> {
+        Self::download_all(vec![self], progress)
+    }
+
+    /// Downloads several updates that are to be installed together; the callback hears of them one after the other.
+    ///
+    /// # Errors
+    /// As [`download`](Self::download); [`Caller::ComponentTwice`]; [`Caller::NothingStaged`] for no update at all.
+    pub fn download_all(updates: Vec<Update>, mut progress: impl FnMut(Progress)) -> Result<Staged> {
+        let Some(patcher) = updates.first().map(|update| update.patcher.clone()) else {
+            return Err(Caller::NothingStaged.into());
+        };
+        if let Some(twice) = updates.iter().enumerate().find(|(at, one)| updates[..*at].iter().any(|other| other.name == one.name)) {
+            return Err(Caller::ComponentTwice { component: twice.1.name.to_string() }.into());
+        }
+        let (state_dir, _lock) = patcher.lock()?;
+        for update in &updates {
+            preflight::rights(&patcher.inner.root.component(&update.name), &update.plan)?;
+        }
+        for update in &updates {
+            let stage = Stage::open(&patcher.inner.root, &state_dir, &update.name)?;
+            stage.sweep(&update.plan)?;
+            let old_size = |change: &crate::plan::Change| update.inventory.size(change.path.as_str());
+            preflight::space(&stage, &update.plan, old_size, patcher.inner.parallel)?;
+            stage.set_manifest(update.trusted.bytes())?;
+            let root = &patcher.inner.root;
+            let transfer = Transfer {
+                source: &*patcher.inner.source,
+                mirrors: &update.mirrors,
+                locate: &|location| {
+                    let component = location.component.as_ref().unwrap_or(&update.name);
+                    root.component(component).join(&location.path)
+                },
+                retries: patcher.inner.retries,
+                parallel: patcher.inner.parallel,
+                cancel: &update.cancel,
+            };
+            stage.fill(&update.plan, &transfer, &mut progress)?;
+        }
+        Ok(Staged { patcher, updates })
+    }
+
+    fn steps(&self, stage: &Stage) -> Result<ComponentSteps> {
+        let new_manifest = Content::File { sha256: Sha256::of(self.trusted.bytes()), mode: crate::fs::PLAIN };
+        let versions = (self.from.as_ref().map(Version::to_string), Some(self.to().to_string()));
+        let manifests = (self.old_manifest.clone(), new_manifest);
+        stage::steps(&self.patcher.inner.root, &self.name, stage, &self.plan, manifests, versions)
+    }
+}
+
+/// Updates that are staged completely: what is left is the swap.
+#[derive(Debug)]
+#[must_use = "a staged update is not installed until it is applied"]
+pub struct Staged {
+    pub(super) patcher: Patcher,
+    pub(super) updates: Vec<Update>,
+}
+
+impl Staged {
+    /// The updates.
+    pub fn updates(&self) -> &[Update] {
+        &self.updates
+    }
+
+    /// Swaps now, in this process: for components that this process does not run from.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] while another instance of the program runs; [`Machine::Changed`] when the disk is not as it was
+    /// planned for; [`Machine::SwapUndone`], [`Machine::UndoFailed`].
+    pub fn apply(self) -> Result<Applied> {
+        let (state_dir, lock) = self.patcher.lock()?;
+        let root = &self.patcher.inner.root;
+        swap::prepare(root, &lock, self.transaction(&state_dir)?)?;
+        let applied = self.patcher.while_nobody_runs(&state_dir, || swap::apply(root, &lock))?;
+        applied.ok_or_else(|| Caller::NothingStaged.into())
+    }
+
+    /// Ends this program at once, lets the helper swap, and starts it again with the same arguments and working folder.
+    ///
+    /// # Errors
+    /// [`Machine::HelperMissing`](crate::error::Machine::HelperMissing) and others; then the program runs on and nothing is changed.
+    pub fn restart(self) -> Result<Infallible> {
+        let program = std::env::current_exe().map_err(|error| Error::io("find", "the running program", error))?;
+        let arguments = std::iter::once(program.into_os_string()).chain(std::env::args_os().skip(1));
+        self.apply_after(Some(std::process::id()), Some(arguments.collect()))?;
+        std::process::exit(0);
+    }
+
+    /// Lets the helper swap once this program has ended, whenever that is.
+    ///
+    /// # Errors
+    /// [`Machine::HelperMissing`](crate::error::Machine::HelperMissing) and others; then nothing is changed.
+    pub fn apply_on_exit(self) -> Result<()> {
+        self.apply_after(Some(std::process::id()), None)
+    }
+
+    /// Lets the helper swap once process `pid` and every instance of the program have ended, and start `command` afterwards.
+    ///
+    /// # Errors
+    /// As [`restart`](Self::restart).
+    pub fn apply_after(self, pid: Option<u32>, command: Option<Vec<std::ffi::OsString>>) -> Result<()> {
+        let (state_dir, lock) = self.patcher.lock()?;
+        let transaction = self.transaction(&state_dir)?;
+        let helper = self.patcher.helper()?;
+        swap::prepare(&self.patcher.inner.root, &lock, transaction)?;
+        crate::relaunch::start_helper(&self.patcher.inner.root, &state_dir, &helper, pid, command)
+    }
+
+    fn transaction(&self, state_dir: &crate::fs::Dir) -> Result<Transaction> {
+        let steps = |update: &Update| {
+            let stage = Stage::open(&self.patcher.inner.root, state_dir, &update.name)?;
+            update.steps(&stage)
+        };
+        Ok(Transaction { components: self.updates.iter().map(steps).collect::<Result<_>>()? })
+    }
+}
+
+impl Patcher {
+    /// What an earlier run has staged completely, if it is still the way forward from what is installed.
+    ///
+    /// # Errors
+    /// [`Refused`](crate::error::Refused) when the staged manifest is no longer acceptable, [`Error::Busy`].
+    pub fn staged(&self) -> Result<Option<Staged>> {
+        let (state_dir, _lock) = self.lock()?;
+        let mut updates = Vec::new();
+        for name in self.staged_components(&state_dir)? {
+            let Some(update) = self.staged_update(&state_dir, name)? else { continue };
+            let stage = Stage::open(&self.inner.root, &state_dir, &update.name)?;
+            match update.steps(&stage) {
+                Ok(_) => updates.push(update),
+                // An interrupted download: not staged yet.
+                Err(Error::Caller(Caller::NothingStaged)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((!updates.is_empty()).then(|| Staged { patcher: self.clone(), updates }))
+    }
+
+    /// Uninstalls a component: its unchanged files, its manifest and the folders that end up empty. Files that the user
+    /// added or changed stay.
+    ///
+    /// # Errors
+    /// [`Refused::Requires`](crate::error::Refused::Requires) when another component needs it, [`Machine::NotInstalled`],
+    /// [`Error::Busy`] while the program runs, and those of a swap.
+    pub fn remove(&self, component: &str) -> Result<Vec<RelPath>> {
+        let name = super::component_name(component)?;
+        let (state_dir, lock) = self.lock()?;
+        let installed = self.must_be_installed(&name)?;
+        self.check_requires(std::iter::empty(), Some(&name))?;
+        let (plan, inventory) = self.plan(&name, Some((&installed.manifest, installed.place.is_some())), None)?;
+        let root = &self.inner.root;
+        preflight::rights(&root.component(&name), &plan)?;
+        let stage = Stage::open(root, &state_dir, &name)?;
+        let manifests = (inventory.content(MANIFEST).clone(), Content::Absent);
+        let versions = (Some(installed.manifest.meta.version.to_string()), None);
+        let steps = stage::steps(root, &name, &stage, &plan, manifests, versions)?;
+        swap::prepare(root, &lock, Transaction { components: vec![steps] })?;
+        self.while_nobody_runs(&state_dir, || swap::apply(root, &lock))?;
+        Ok(plan.kept)
+    }
+}

@@ -1,0 +1,325 @@
+//! Gets every content of a plan into the stage: copied from the disk where it is, fetched where it is not.
+
+use super::{Stage, Writer, is_staged, staged_names};
+use crate::digest::Sha256;
+use crate::error::{Error, Refused, Result};
+use crate::fetch::{Answer, CancelToken, Fetch, Paced, Retries};
+use crate::fs::Dir;
+use crate::gunzip::{self, gunzip};
+use crate::inventory::Content;
+use crate::layout::{self, ObjectKind};
+use crate::plan::{Location, Obtain, Plan};
+use crate::rel_path::RelPath;
+use std::collections::BTreeMap;
+use std::io::{BufReader, Read as _};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use url::Url;
+
+/// What a download is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Copying a file that is on the disk already.
+    Copying,
+    /// Fetching from the site.
+    Downloading,
+}
+
+/// How far a download has got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// What is being done with [`path`](Self::path).
+    pub phase: Phase,
+    /// Bytes fetched so far.
+    pub bytes_done: u64,
+    /// Bytes to fetch in all; grows when a local file turns out not to be what it was.
+    pub bytes_total: u64,
+    /// The file that the news is about.
+    pub path: RelPath,
+}
+
+/// Everything that a download needs to know besides the plan.
+pub struct Transfer<'a> {
+    /// Where objects come from.
+    pub source: &'a dyn Fetch,
+    /// Addresses that objects are below of, in order of preference.
+    pub mirrors: &'a [Url],
+    /// Finds the file that a location names.
+    pub locate: &'a (dyn Fn(&Location) -> PathBuf + Sync),
+    /// How often to try again.
+    pub retries: Retries,
+    /// How many objects to fetch at a time.
+    pub parallel: usize,
+    /// Stops the download.
+    pub cancel: &'a CancelToken,
+}
+
+/// One content and the changes that need it.
+struct Job<'a> {
+    hash: Sha256,
+    obtain: &'a Obtain,
+    path: &'a RelPath,
+    /// The staged name and content of each change.
+    targets: Vec<(String, &'a Content)>,
+}
+
+/// News from a worker; bytes may be taken back when an object is fetched again.
+struct News<'a> {
+    phase: Phase,
+    path: &'a RelPath,
+    done: i64,
+    total: i64,
+}
+
+impl Stage {
+    /// Stages every content of a plan; what is staged already is not fetched again.
+    ///
+    /// # Errors
+    /// [`Refused`] for an object that no mirror has as it was signed, [`Network`](crate::error::Network),
+    /// [`Machine::Io`](crate::error::Machine::Io), [`Error::Cancelled`]; what is complete by then stays staged.
+    pub fn fill(&self, plan: &Plan, transfer: &Transfer<'_>, mut progress: impl FnMut(Progress)) -> Result<()> {
+        let jobs = jobs(plan);
+        let next = AtomicUsize::new(0);
+        let threads = transfer.parallel.clamp(1, jobs.len().max(1));
+        let (sender, news) = channel();
+        let mut totals = Totals { done: 0, total: plan.download_size() };
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads)
+                .map(|_| {
+                    let (sender, next, jobs) = (sender.clone(), &next, &jobs);
+                    scope.spawn(move || {
+                        while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                            let done = Worker { stage: self, transfer, job, news: &sender }.run();
+                            if done.is_err() {
+                                // The others finish what they have begun and start nothing new.
+                                next.store(jobs.len(), Ordering::Relaxed);
+                                return done;
+                            }
+                        }
+                        Ok(())
+                    })
+                })
+                .collect();
+            drop(sender);
+            totals.report(news, &mut progress);
+            // A panic in a worker goes on in the caller, as it would without threads.
+            let results = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            results.fold(Ok(()), Result::and)
+        })?;
+        self.files.sync()
+    }
+}
+
+/// A job for each content, those that take longest first.
+fn jobs(plan: &Plan) -> Vec<Job<'_>> {
+    let mut jobs: BTreeMap<Sha256, Job<'_>> = BTreeMap::new();
+    for (change, name) in plan.changes.iter().zip(staged_names(&plan.changes)) {
+        let (Some(name), Some(hash), None) = (name, change.new.sha256(), &change.saved_from) else { continue };
+        let Some(obtain) = plan.contents.get(&hash) else { continue };
+        let job = jobs.entry(hash).or_insert_with(|| Job { hash, obtain, path: &change.path, targets: Vec::new() });
+        job.targets.push((name, &change.new));
+    }
+    let mut jobs: Vec<_> = jobs.into_values().collect();
+    jobs.sort_by(|a, b| b.obtain.gz.size.cmp(&a.obtain.gz.size).then(a.hash.cmp(&b.hash)));
+    jobs
+}
+
+struct Totals {
+    done: i64,
+    total: u64,
+}
+
+impl Totals {
+    fn report(&mut self, news: Receiver<News<'_>>, progress: &mut impl FnMut(Progress)) {
+        for News { phase, path, done, total } in news {
+            self.done = self.done.saturating_add(done);
+            self.total = self.total.saturating_add_signed(total);
+            let bytes_done = u64::try_from(self.done).unwrap_or(0);
+            progress(Progress { phase, bytes_done, bytes_total: self.total, path: path.clone() });
+        }
+    }
+}
+
+struct Worker<'a, 'b> {
+    stage: &'a Stage,
+    transfer: &'a Transfer<'a>,
+    job: &'a Job<'b>,
+    news: &'a Sender<News<'b>>,
+}
+
+impl Worker<'_, '_> {
+    fn run(&self) -> Result<()> {
+        let files = &self.stage.files;
+        let obtain = self.job.obtain;
+        let Some(((first, content), others)) = self.job.targets.split_first() else { return Ok(()) };
+        self.transfer.cancel.check()?;
+        if is_staged(files, first, content)? {
+            if obtain.copy.is_none() {
+                self.tell(Phase::Downloading, to_signed(obtain.gz.size), 0);
+            }
+        } else {
+            let copied = match &obtain.copy {
+                Some(location) => self.copy((self.transfer.locate)(location), first, content)?,
+                None => false,
+            };
+            if !copied {
+                if obtain.copy.is_some() {
+                    self.tell(Phase::Downloading, 0, to_signed(obtain.gz.size));
+                }
+                self.fetch(first, content)?;
+            }
+        }
+        for (name, content) in others {
+            if !is_staged(files, name, content)? {
+                files.remove_file(name)?;
+                files.copy(first, files, name, mode(content))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&self, phase: Phase, done: i64, total: i64) {
+        // Nobody listens only when the caller has panicked, and then nobody misses the news.
+        let _ = self.news.send(News { phase, path: self.job.path, done, total });
+    }
+
+    /// Copies a local file, and tells whether it was what it should be.
+    fn copy(&self, path: PathBuf, name: &str, content: &Content) -> Result<bool> {
+        let Some((dir, file_name)) = path.parent().zip(path.file_name().and_then(|name| name.to_str())) else {
+            return Ok(false);
+        };
+        // Only an optimisation: whatever is wrong with the local file, the site has it too.
+        let Ok(Some(mut source)) = Dir::open(dir).and_then(|dir| dir.open_file(file_name)) else { return Ok(false) };
+        self.tell(Phase::Copying, 0, 0);
+        let mut writer = Writer::new(&self.stage.files, name)?;
+        let mut buffer = vec![0; 128 * 1024];
+        loop {
+            self.transfer.cancel.check()?;
+            match source.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => writer.write(&buffer[..count]).map_err(|error| writer.failed(error))?,
+                Err(_) => break,
+            }
+        }
+        if writer.digest() != (self.job.hash, self.job.obtain.size) {
+            writer.discard()?;
+            return Ok(false);
+        }
+        writer.finish(name, mode(content))?;
+        Ok(true)
+    }
+
+    /// Fetches the whole file from the first mirror that has it as it was signed.
+    fn fetch(&self, name: &str, content: &Content) -> Result<()> {
+        let path = layout::object(ObjectKind::Gz, &self.job.obtain.gz.sha256);
+        let (mut refused, mut unreachable) = (None, None);
+        for mirror in self.transfer.mirrors {
+            let url = mirror.join(&path).map_err(|error| crate::error::Network::Unreachable {
+                url: mirror.to_string(),
+                detail: error.to_string(),
+            })?;
+            match self.transfer.retries.run(self.transfer.cancel, || self.fetch_from(&url, name, content)) {
+                Err(error @ Error::Refused(_)) => drop(refused.get_or_insert(error)),
+                Err(error @ Error::Network(_)) => drop(unreachable.get_or_insert(error)),
+                done => return done,
+            }
+        }
+        Err(refused.or(unreachable).unwrap_or(Error::Cancelled))
+    }
+
+    /// Fetches the object, checks it, and only then inflates it.
+    fn fetch_from(&self, url: &Url, name: &str, content: &Content) -> Result<()> {
+        let Obtain { size, gz, .. } = self.job.obtain;
+        let mut received = 0;
+        let fetched = self.receive(url, gz.size.max(*size), &mut received);
+        let object = match fetched {
+            Ok(object) => object,
+            Err(error) => {
+                self.tell(Phase::Downloading, -received, 0);
+                return Err(error);
+            }
+        };
+        let (hash, length) = object.digest();
+        if (hash, length) == (self.job.hash, *size) {
+            // A proxy on the way has decompressed it; the content is what was signed.
+            self.tell(Phase::Downloading, to_signed(gz.size) - received, 0);
+            return object.finish(&object_name(&hash), mode(content)).and_then(|()| {
+                self.stage.objects.rename(&object_name(&hash), &self.stage.files, name)
+            });
+        }
+        if (hash, length) != (gz.sha256, gz.size) {
+            self.tell(Phase::Downloading, -received, 0);
+            object.discard()?;
+            let url = url.to_string();
+            return Err(if length == gz.size {
+                Refused::ObjectHash { url, expected: gz.sha256, found: hash }.into()
+            } else {
+                Refused::ObjectSize { url, expected: gz.size, found: Some(length) }.into()
+            });
+        }
+        self.inflate(url, &object, name, content)?;
+        object.discard()
+    }
+
+    /// Receives an object's bytes, at most `limit`.
+    fn receive(&self, url: &Url, limit: u64, received: &mut i64) -> Result<Writer<'_>> {
+        let Answer::Found(body) = self.transfer.source.get(url, None)? else {
+            return Err(crate::error::Network::Status { url: url.to_string(), status: 304, retry_after: None }.into());
+        };
+        let mut writer = Writer::new(&self.stage.objects, &object_name(&self.job.obtain.gz.sha256))?;
+        let mut reader = Paced::new(body.reader, url, self.transfer.cancel);
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            let count = reader.read(&mut buffer)?;
+            if count == 0 {
+                return Ok(writer);
+            }
+            if writer.hasher.length() + count as u64 > limit {
+                let expected = self.job.obtain.gz.size;
+                return Err(Refused::ObjectSize { url: url.to_string(), expected, found: None }.into());
+            }
+            writer.write(&buffer[..count]).map_err(|error| writer.failed(error))?;
+            *received += count as i64;
+            self.tell(Phase::Downloading, count as i64, 0);
+        }
+    }
+
+    /// Inflates a checked object into the stage, gunzip and hash in one pass.
+    fn inflate(&self, url: &Url, object: &Writer<'_>, name: &str, content: &Content) -> Result<()> {
+        let mut file = &object.file;
+        std::io::Seek::rewind(&mut file).map_err(|error| object.failed(error))?;
+        let mut writer = Writer::new(&self.stage.files, name)?;
+        let size = self.job.obtain.size;
+        let inflated = gunzip(BufReader::with_capacity(128 * 1024, file), size, |bytes| writer.write(bytes));
+        let refuse = |detail: String| Refused::Gzip { url: url.to_string(), path: self.job.path.to_string(), detail };
+        match inflated {
+            Err(gunzip::Error::Object(detail)) => return Err(refuse(detail).into()),
+            Err(gunzip::Error::Sink(error)) => return Err(writer.failed(error)),
+            Ok(()) => {}
+        }
+        let (hash, _) = writer.digest();
+        if hash != self.job.hash {
+            return Err(refuse(format!("its content has the SHA-256 {hash}, not {}", self.job.hash)).into());
+        }
+        writer.finish(name, mode(content))
+    }
+}
+
+fn object_name(hash: &Sha256) -> String {
+    hash.to_string()
+}
+
+fn mode(content: &Content) -> u32 {
+    match content {
+        Content::File { mode, .. } => *mode,
+        _ => crate::fs::PLAIN,
+    }
+}
+
+/// Signed sizes may be anything; for a display the largest number will do.
+fn to_signed(size: u64) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,190 @@
+//! The stage: complete, verified new files of a component that are not live yet.
+//!
+//! A file enters the stage only through a [`Writer`], which checks size and SHA-256 before it gives it its final name, so
+//! that whatever has such a name is whole. Names are those of the content, so that an interrupted download, or one for a
+//! release that was superseded, leaves nothing that is fetched twice.
+
+mod download;
+pub mod preflight;
+mod transaction;
+
+pub use download::{Phase, Progress, Transfer};
+pub use transaction::steps;
+
+use crate::digest::{Hasher, Sha256};
+use crate::error::{Error, Result};
+use crate::fs::{self, Dir};
+use crate::inventory::Content;
+use crate::layout::{FILES, Root, STAGES};
+use crate::manifest::Name;
+use crate::plan::{Change, Plan};
+use crate::rel_path::{MANIFEST, STATE};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+/// The folder of objects under way in a component's stage.
+const OBJECTS: &str = "objects";
+
+/// A component's stage.
+#[derive(Debug)]
+pub struct Stage {
+    dir: Dir,
+    files: Dir,
+    objects: Dir,
+    /// Whether it lies in a work folder of the component's own, that being on another file system than the state folder.
+    pub in_own_work_dir: bool,
+}
+
+impl Stage {
+    /// Opens the stage of a component, made when it is absent.
+    ///
+    /// # Errors
+    /// [`Machine::Io`](crate::error::Machine::Io), [`Machine::UnsafePath`](crate::error::Machine::UnsafePath).
+    pub fn open(root: &Root, state_dir: &Dir, component: &Name) -> Result<Self> {
+        let dir = root.component(component);
+        let in_own_work_dir = nearest_folder(&dir)?.device()? != state_dir.device()?;
+        let stages = if in_own_work_dir {
+            fs::create_root(&dir)?;
+            Dir::open(&dir)?.folder_or_new(STATE, 0o700)?.folder_or_new(STAGES, 0o700)?
+        } else {
+            state_dir.folder_or_new(STAGES, 0o700)?
+        };
+        let dir = stages.folder_or_new(component.as_str(), 0o700)?;
+        let (files, objects) = (dir.folder_or_new(FILES, 0o700)?, dir.folder_or_new(OBJECTS, 0o700)?);
+        Ok(Self { dir, files, objects, in_own_work_dir })
+    }
+
+    /// The manifest of the release that is staged, as it came; none when there is none.
+    ///
+    /// # Errors
+    /// [`Machine::Io`](crate::error::Machine::Io).
+    pub fn manifest(&self) -> Result<Option<Vec<u8>>> {
+        self.dir.read_small(MANIFEST, crate::manifest::MAX_BYTES)
+    }
+
+    /// Keeps the manifest of the release that is being staged.
+    ///
+    /// # Errors
+    /// [`Machine::Io`](crate::error::Machine::Io).
+    pub fn set_manifest(&self, bytes: &[u8]) -> Result<()> {
+        self.dir.replace(MANIFEST, bytes, fs::PLAIN)
+    }
+
+    /// Removes what an earlier, superseded download left and `plan` has no use for.
+    ///
+    /// # Errors
+    /// [`Machine::Io`](crate::error::Machine::Io).
+    pub fn sweep(&self, plan: &Plan) -> Result<()> {
+        let wanted: std::collections::HashSet<String> = staged_names(&plan.changes).into_iter().flatten().collect();
+        for name in self.files.names()?.iter().filter(|name| !wanted.contains(*name)) {
+            self.files.remove_tree(name)?;
+        }
+        for name in self.objects.names()? {
+            self.objects.remove_tree(&name)?;
+        }
+        Ok(())
+    }
+
+    /// The bytes of the new files that are staged already.
+    ///
+    /// # Errors
+    /// [`Machine::Io`](crate::error::Machine::Io).
+    pub fn bytes(&self) -> Result<u64> {
+        let mut sum = 0;
+        for name in self.files.names()? {
+            if let fs::Found::File { size, .. } = self.files.find(&name)? {
+                sum += size;
+            }
+        }
+        Ok(sum)
+    }
+}
+
+/// The stage's name for the new content of each change: the hash, and a number among the changes to that content. None
+/// for links and removals.
+fn staged_names(changes: &[Change]) -> Vec<Option<String>> {
+    let mut counts: HashMap<Sha256, usize> = HashMap::new();
+    let name = |change: &Change| {
+        let hash = change.new.sha256()?;
+        let count = counts.entry(hash).or_default();
+        *count += 1;
+        Some(format!("{hash}-{}", *count - 1))
+    };
+    changes.iter().map(name).collect()
+}
+
+/// The folder at `path`, or the nearest one above it that exists.
+///
+/// # Errors
+/// [`Machine::Io`](crate::error::Machine::Io).
+pub fn nearest_folder(path: &Path) -> Result<Dir> {
+    let mut path = path;
+    loop {
+        match (Dir::open(path), path.parent()) {
+            (Err(error), Some(above)) if error.code() == "not-found" => path = above,
+            (opened, _) => return opened,
+        }
+    }
+}
+
+/// Writes one file of the stage: its bytes are counted and hashed on the way, and it gets its name only when they are the
+/// right ones.
+struct Writer<'a> {
+    dir: &'a Dir,
+    partial: String,
+    file: File,
+    hasher: Hasher,
+}
+
+impl<'a> Writer<'a> {
+    /// Begins the file `name` in `dir`; whatever was begun under that name before is dropped.
+    fn new(dir: &'a Dir, name: &str) -> Result<Self> {
+        let partial = format!("{name}.part");
+        dir.remove_file(&partial)?;
+        let file = dir.create(&partial)?;
+        Ok(Self { dir, partial, file, hasher: Hasher::default() })
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)?;
+        self.hasher.update(bytes);
+        Ok(())
+    }
+
+    /// The error of a write that did not work.
+    fn failed(&self, error: io::Error) -> Error {
+        Error::io("write", self.dir.join(&self.partial), error)
+    }
+
+    /// The hash and number of the bytes so far.
+    fn digest(&self) -> (Sha256, u64) {
+        self.hasher.clone().finish()
+    }
+
+    /// Makes bytes and mode durable and gives the file its name.
+    fn finish(self, name: &str, mode: u32) -> Result<()> {
+        fs::set_mode(&self.file, mode).and_then(|()| self.file.sync_all()).map_err(|error| self.failed(error))?;
+        self.dir.rename(&self.partial, self.dir, name)
+    }
+
+    /// Drops the file.
+    fn discard(self) -> Result<()> {
+        self.dir.remove_file(&self.partial)
+    }
+}
+
+/// Whether a staged file is there with the content it should have; its mode is set right if it is.
+fn is_staged(dir: &Dir, name: &str, wanted: &Content) -> Result<bool> {
+    let Content::File { sha256, mode } = wanted else { return Ok(false) };
+    let Some(mut file) = dir.open_file(name)? else { return Ok(false) };
+    if fs::hash(&mut file, &dir.join(name))?.0 != *sha256 {
+        return Ok(false);
+    }
+    if !matches!(dir.find(name)?, fs::Found::File { mode: found, .. } if found == *mode) {
+        let set = fs::set_mode(&file, *mode).and_then(|()| file.sync_all());
+        set.map_err(|error| Error::io("set the mode of", dir.join(name), error))?;
+    }
+    Ok(true)
+}

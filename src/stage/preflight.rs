@@ -1,0 +1,93 @@
+//! What can be known before the first byte is fetched: rights, space, and folders of the user's in the way.
+
+use super::{Stage, nearest_folder};
+use crate::error::{Machine, Result};
+use crate::fs::{Dir, Found, Tree};
+use crate::inventory::Content;
+use crate::plan::{Change, Plan};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Room beyond the files themselves: manifests, the plan, folders, and what the file system rounds up.
+const SLACK: u64 = 1 << 20;
+/// A file system's block, to which every file is rounded up.
+const BLOCK: u64 = 4096;
+
+/// Makes sure that this user may change every folder that the plan touches.
+///
+/// # Errors
+/// [`Machine::NotWritable`] for the first that they may not, [`Machine::FolderInTheWay`] for a folder with files of the
+/// user's where the release has a file.
+pub fn rights(dir: &Path, plan: &Plan) -> Result<()> {
+    if !nearest_folder(dir)?.is_writable() {
+        return Err(Machine::NotWritable { path: dir.to_owned() }.into());
+    }
+    let Some(tree) = Tree::open(dir)? else { return Ok(()) };
+    let folders: BTreeSet<&str> = plan.changes.iter().filter_map(|change| change.path.parent()).collect();
+    for path in folders {
+        // An absent folder is made in one that is checked itself, or stands where a file is now.
+        if let Ok(Some(folder)) = tree.folder(path)
+            && !folder.is_writable()
+        {
+            return Err(Machine::NotWritable { path: dir.join(path) }.into());
+        }
+    }
+    let leaving: BTreeSet<&str> =
+        plan.changes.iter().filter(|change| change.new == Content::Absent).map(|change| change.path.as_str()).collect();
+    for change in plan.changes.iter().filter(|change| change.old == Content::Folder) {
+        if !is_vacated(&tree, change.path.as_str(), &leaving)? {
+            return Err(Machine::FolderInTheWay { path: dir.join(change.path.as_str()) }.into());
+        }
+    }
+    Ok(())
+}
+
+/// Whether everything in a folder leaves it. Folders without a file count as something: nobody knows what for they are.
+fn is_vacated(tree: &Tree, path: &str, leaving: &BTreeSet<&str>) -> Result<bool> {
+    let Some(folder) = tree.folder(path)? else { return Ok(true) };
+    let names = folder.names()?;
+    for name in &names {
+        let inner = format!("{path}/{name}");
+        let goes = match folder.find(name)? {
+            Found::Folder { .. } => is_vacated(tree, &inner, leaving)?,
+            _ => leaving.contains(inner.as_str()),
+        };
+        if !goes {
+            return Ok(false);
+        }
+    }
+    Ok(!names.is_empty())
+}
+
+/// Makes sure that stage, backups and objects under way have room on their disk.
+///
+/// # Errors
+/// [`Machine::NoSpace`] with both figures in bytes.
+pub fn space(stage: &Stage, plan: &Plan, old_size: impl Fn(&Change) -> u64, parallel: usize) -> Result<()> {
+    let rounded = |size: u64| size.saturating_add(BLOCK);
+    let add = |sum: u64, size: u64| sum.saturating_add(size);
+    let size = |change: &Change| change.new.sha256().and_then(|hash| plan.contents.get(&hash)).map_or(0, |content| content.size);
+    let new = plan.changes.iter().map(size).map(rounded).fold(0, add);
+    let mut objects: Vec<u64> = plan.contents.values().map(|content| content.gz.size).collect();
+    objects.sort_unstable_by(|a, b| b.cmp(a));
+    let objects = objects.into_iter().take(parallel).map(rounded).fold(0, add);
+    let backups = if can_link(&stage.files)? { 0 } else { plan.changes.iter().map(old_size).map(rounded).fold(0, add) };
+    let needed = [new, objects, backups, SLACK].into_iter().fold(0, add).saturating_sub(stage.bytes()?);
+    let available = stage.files.free_space()?;
+    if needed > available {
+        return Err(Machine::NoSpace { path: stage.files.path().to_owned(), needed, available }.into());
+    }
+    Ok(())
+}
+
+/// Whether the file system can give a file a second name: then backups take no room.
+fn can_link(dir: &Dir) -> Result<bool> {
+    let (probe, second) = ("link-probe", "link-probe-2");
+    dir.remove_file(probe)?;
+    dir.remove_file(second)?;
+    drop(dir.create(probe)?);
+    let can = dir.hard_link(probe, dir, second);
+    dir.remove_file(probe)?;
+    dir.remove_file(second)?;
+    can
+}

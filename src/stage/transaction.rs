@@ -1,0 +1,101 @@
+//! From a plan whose contents are all staged to the steps of a swap.
+
+use super::{Stage, is_staged, staged_names};
+use crate::error::{Caller, Result};
+use crate::fs::{Dir, Found, Tree};
+use crate::inventory::Content;
+use crate::journal::{ComponentSteps, Place, Step};
+use crate::layout::Root;
+use crate::manifest::Name;
+use crate::plan::Plan;
+use crate::rel_path::{MANIFEST, RelPath};
+use std::collections::BTreeSet;
+
+/// The steps that make a plan real in one component, the manifest's last.
+///
+/// # Errors
+/// [`Caller::NothingStaged`] when a file is not staged, [`Machine::Io`](crate::error::Machine::Io).
+pub fn steps(
+    root: &Root,
+    component: &Name,
+    stage: &Stage,
+    plan: &Plan,
+    manifest: (Content, Content),
+    versions: (Option<String>, Option<String>),
+) -> Result<ComponentSteps> {
+    let dir = root.component(component);
+    let tree = Tree::open(&dir)?;
+    let mut steps = Vec::with_capacity(plan.changes.len() + 1);
+    for (change, staged) in plan.changes.iter().zip(staged_names(&plan.changes)) {
+        if let Some(name) = &staged {
+            match (&change.saved_from, &tree) {
+                (Some(from), Some(tree)) => save(tree, from, &stage.files, name, &change.new)?,
+                _ if is_staged(&stage.files, name, &change.new)? => {}
+                _ => return Err(Caller::NothingStaged.into()),
+            }
+        }
+        let place = Place::Listed(change.path.clone());
+        steps.push(Step { place, old: change.old.clone(), new: change.new.clone(), staged });
+    }
+    let (old, new) = manifest;
+    if old != new {
+        let staged = (new != Content::Absent).then(|| MANIFEST.to_owned());
+        if staged.is_some() {
+            stage.files.remove_file(MANIFEST)?;
+            stage.dir.copy(MANIFEST, &stage.files, MANIFEST, crate::fs::PLAIN)?;
+        }
+        steps.push(Step { place: Place::Manifest, old, new, staged });
+    }
+    stage.files.sync()?;
+    stage.dir.sync()?;
+    let (new_folders, old_folders) = folders(tree.as_ref(), plan)?;
+    let (from, to) = versions;
+    Ok(ComponentSteps {
+        component: component.clone(),
+        dir,
+        own_work_dir: stage.in_own_work_dir,
+        from,
+        to,
+        new_folders,
+        old_folders,
+        steps,
+    })
+}
+
+/// Gives a user's file that moves aside a second name in the stage: it keeps its bytes, mode and dates.
+fn save(tree: &Tree, from: &RelPath, files: &Dir, name: &str, content: &Content) -> Result<()> {
+    let (dir, old_name) = tree.parent(from.as_str())?;
+    files.remove_file(name)?;
+    if let Content::File { mode, .. } = content
+        && !dir.hard_link(old_name, files, name)?
+    {
+        dir.copy(old_name, files, name, *mode)?;
+    }
+    Ok(())
+}
+
+/// The folders to make, outermost first, and those to remove if they end up empty, innermost first, with their modes.
+fn folders(tree: Option<&Tree>, plan: &Plan) -> Result<(Vec<String>, Vec<(String, u32)>)> {
+    let (mut needed, mut left) = (BTreeSet::new(), BTreeSet::new());
+    for change in &plan.changes {
+        let set = if change.new == Content::Absent { &mut left } else { &mut needed };
+        set.extend(change.path.folders());
+        if change.old == Content::Folder {
+            left.insert(change.path.as_str());
+        }
+    }
+    let found = |path: &str| tree.map_or(Ok(Found::Absent), |tree| tree.find(path));
+    let mut new_folders = Vec::new();
+    for path in &needed {
+        if !matches!(found(path)?, Found::Folder { .. }) {
+            new_folders.push((*path).to_owned());
+        }
+    }
+    let mut old_folders = Vec::new();
+    for path in left.iter().rev().filter(|path| !needed.contains(*path)) {
+        if let Found::Folder { mode } = found(path)? {
+            old_folders.push(((*path).to_owned(), mode));
+        }
+    }
+    Ok((new_folders, old_folders))
+}
