@@ -195,3 +195,6 @@ pub fn check_requires<'a>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

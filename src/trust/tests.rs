@@ -1,0 +1,180 @@
+//! Every rule of trust, broken one at a time.
+
+use super::*;
+use crate::keys::PublicKey;
+use crate::manifest::{Signature, with_signatures};
+use rsa::pkcs8::{EncodePublicKey as _, LineEnding};
+use rsa::{Pkcs1v15Sign, RsaPrivateKey};
+use std::sync::LazyLock;
+
+/// Three key pairs, made once: two that are trusted in most tests, and a stranger's.
+static KEYS: LazyLock<[RsaPrivateKey; 3]> = LazyLock::new(|| {
+    std::array::from_fn(|_| RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 2048).unwrap())
+});
+
+fn public(index: usize) -> PublicKey {
+    let pem = KEYS[index].to_public_key().to_public_key_pem(LineEnding::LF).unwrap();
+    PublicKey::from_pem(&pem).unwrap()
+}
+
+fn trusted(indices: &[usize], threshold: usize) -> TrustedKeys {
+    TrustedKeys::new(indices.iter().map(|index| public(*index)).collect(), threshold).unwrap()
+}
+
+fn body(sequence: u64, change: &str) -> String {
+    let hash = Sha256::of(b"content");
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<manifest format=\"1\">\n  <meta component=\"core\" version=\"1.0.0\" \
+         sequence=\"{sequence}\" channel=\"stable\" platform=\"any\" issued=\"2026-01-01T00:00:00Z\" \
+         expires=\"2027-01-01T00:00:00Z\">\n    <baseurl href=\"http://localhost/{change}/\"/>\n  </meta>\n  <files>\n    \
+         <file path=\"a\" size=\"7\" sha256=\"{hash}\"><gz size=\"9\" sha256=\"{hash}\"/></file>\n  </files>\n</manifest>\n"
+    )
+}
+
+fn sign(body: &str, signers: &[usize]) -> Vec<u8> {
+    let hash = Sha256::of(body.as_bytes());
+    let sign = |index: &usize| Signature {
+        key: public(*index).id(),
+        bytes: KEYS[*index].sign(Pkcs1v15Sign::new::<sha2::Sha256>(), hash.as_bytes()).unwrap(),
+    };
+    with_signatures(body.as_bytes(), &signers.iter().map(sign).collect::<Vec<_>>())
+}
+
+fn target(component: &str, channel: &str, platform: &str) -> Target {
+    Target {
+        component: component.parse().unwrap(),
+        channel: channel.parse().unwrap(),
+        platform: platform.parse().unwrap(),
+    }
+}
+
+fn core() -> Target {
+    target("core", "stable", "x86_64-linux")
+}
+
+fn check(bytes: Vec<u8>, keys: &TrustedKeys, floors: &[Floor]) -> Result<Verified, &'static str> {
+    verify(bytes, keys, &core(), floors).map_err(|error| crate::Error::from(error).code())
+}
+
+fn floor(key: usize, sequence: u64, body: &str) -> Floor {
+    Floor { key: public(key).id(), sequence, body: Sha256::of(body.as_bytes()) }
+}
+
+#[test]
+fn a_good_manifest_is_trusted() {
+    let verified = check(sign(&body(1, ""), &[0]), &trusted(&[0], 1), &[]).unwrap();
+    assert_eq!(*verified.place(), floor(0, 1, &body(1, "")));
+    verified.fresh("2026-06-01T00:00:00Z".parse().unwrap()).unwrap();
+}
+
+#[test]
+fn every_flipped_bit_of_the_body_and_its_signature_is_refused() {
+    let bytes = sign(&body(1, ""), &[0]);
+    let keys = trusted(&[0], 1);
+    for index in 0..bytes.len() {
+        for bit in 0..8 {
+            let mut flipped = bytes.clone();
+            flipped[index] ^= 1 << bit;
+            assert!(check(flipped, &keys, &[]).is_err(), "byte {index} bit {bit}");
+        }
+    }
+}
+
+#[test]
+fn only_trusted_keys_count() {
+    let body = body(1, "");
+    assert_eq!(check(sign(&body, &[2]), &trusted(&[0, 1], 1), &[]).unwrap_err(), "unknown-key");
+    check(sign(&body, &[2, 0]), &trusted(&[0, 1], 1), &[]).unwrap();
+    let forged = with_signatures(body.as_bytes(), &[Signature { key: public(0).id(), bytes: vec![1; 256] }]);
+    assert_eq!(check(forged, &trusted(&[0, 1], 1), &[]).unwrap_err(), "bad-signature");
+    let long = [Signature { key: public(2).id(), bytes: vec![1; 5000] }, Signature { key: public(0).id(), bytes: vec![] }];
+    assert_eq!(check(with_signatures(body.as_bytes(), &long), &trusted(&[0], 1), &[]).unwrap_err(), "bad-signature");
+}
+
+#[test]
+fn a_signature_of_another_body_is_refused() {
+    let other = String::from_utf8(sign(&body(2, ""), &[0])).unwrap();
+    let line = other.lines().find(|line| line.starts_with("  <signature ")).unwrap();
+    let mixed = body(1, "").replace("</manifest>", &format!("{line}\n</manifest>"));
+    assert_eq!(check(mixed.into_bytes(), &trusted(&[0], 1), &[]).unwrap_err(), "bad-signature");
+}
+
+#[test]
+fn the_threshold_counts_distinct_good_signatures() {
+    let body = body(1, "");
+    let keys = trusted(&[0, 1], 2);
+    check(sign(&body, &[0, 1]), &keys, &[]).unwrap();
+    assert_eq!(check(sign(&body, &[0]), &keys, &[]).unwrap_err(), "threshold");
+    assert_eq!(check(sign(&body, &[0, 2]), &keys, &[]).unwrap_err(), "threshold");
+    let mut one_bad = SignedBytes::split(sign(&body, &[0, 1])).unwrap();
+    one_bad.signatures[1].bytes[0] ^= 1;
+    let bytes = with_signatures(&one_bad.body, &one_bad.signatures);
+    assert_eq!(check(bytes.clone(), &keys, &[]).unwrap_err(), "bad-signature");
+    check(bytes, &trusted(&[0, 1], 1), &[]).expect("a bad signature beside enough good ones does no harm");
+}
+
+#[test]
+fn a_manifest_is_bound_to_what_it_is_for() {
+    let bytes = sign(&body(1, ""), &[0]);
+    let code = |target: Target| verify(bytes.clone(), &trusted(&[0], 1), &target, &[]).err().map(|e| crate::Error::from(e).code());
+    assert_eq!(code(target("addon", "stable", "any")), Some("wrong-component"));
+    assert_eq!(code(target("core", "beta", "any")), Some("wrong-channel"));
+    assert_eq!(code(target("core", "stable", "aarch64-macos")), None);
+    let linux = body(1, "").replace("\"any\"", "\"x86_64-linux\"");
+    let mac = target("core", "stable", "aarch64-macos");
+    let refused = verify(sign(&linux, &[0]), &trusted(&[0], 1), &mac, &[]).unwrap_err();
+    assert_eq!(crate::Error::from(refused).code(), "wrong-platform");
+}
+
+#[test]
+fn only_newer_or_the_same_is_taken() {
+    let keys = trusted(&[0, 1], 1);
+    let floors = [floor(0, 5, &body(5, ""))];
+    check(sign(&body(6, ""), &[0]), &keys, &floors).unwrap();
+    check(sign(&body(5, ""), &[0]), &keys, &floors).unwrap();
+    assert_eq!(check(sign(&body(4, ""), &[0]), &keys, &floors).unwrap_err(), "rollback");
+    assert_eq!(check(sign(&body(5, "other"), &[0]), &keys, &floors).unwrap_err(), "sequence-conflict");
+    let two = [floor(0, 3, "x"), floor(0, 9, "y")];
+    assert_eq!(check(sign(&body(6, ""), &[0]), &keys, &two).unwrap_err(), "rollback", "every floor holds");
+}
+
+#[test]
+fn a_later_key_starts_afresh_and_retires_the_earlier() {
+    let keys = trusted(&[0, 1], 1);
+    let fast_forwarded = [floor(0, u64::MAX, "x")];
+    check(sign(&body(1, ""), &[1]), &keys, &fast_forwarded).unwrap();
+    let rotated = [floor(1, 1, "y")];
+    assert_eq!(check(sign(&body(1_000, ""), &[0]), &keys, &rotated).unwrap_err(), "retired-key");
+    check(sign(&body(2, ""), &[0, 1]), &keys, &rotated).unwrap();
+    check(sign(&body(7, ""), &[0]), &keys, &[floor(1, 7, &body(7, ""))]).expect("that very body again");
+}
+
+#[test]
+fn a_floor_under_a_dropped_key_stands_before_all() {
+    let floors = [floor(0, u64::MAX, "x")];
+    check(sign(&body(1, ""), &[1]), &trusted(&[1], 1), &floors).unwrap();
+    let keys = trusted(&[1], 1);
+    assert!(floor(1, 1, "").is_after(&floors[0], &keys));
+    assert!(!floors[0].is_after(&floor(1, 1, ""), &keys));
+}
+
+#[test]
+fn an_expired_manifest_is_verified_but_stale() {
+    let verified = check(sign(&body(1, ""), &[0]), &trusted(&[0], 1), &[]).unwrap();
+    let code = |now: &str| verified.clone().fresh(now.parse().unwrap()).err().map(|error| crate::Error::from(error).code());
+    assert_eq!(code("2026-12-31T23:59:59Z"), None);
+    assert_eq!(code("2027-01-01T00:00:00Z"), Some("stale"));
+}
+
+#[test]
+fn requirements_hold_over_the_whole_set() {
+    let with = |component: &str, version: &str, requires: &str| {
+        let text = body(1, "").replace("core", component).replace("1.0.0", version).replace("  </meta>", &format!("{requires}  </meta>"));
+        manifest::parse(text.as_bytes()).unwrap().meta
+    };
+    let core = with("core", "2.0.0", "<requires component=\"runtime\" version=\">=1.2\"/>");
+    let code = |set: &[Meta]| check_requires(set.iter()).err().map(|error| crate::Error::from(error).code());
+    assert_eq!(code(&[core.clone(), with("runtime", "1.2.0", "")]), None);
+    assert_eq!(code(&[core.clone(), with("runtime", "1.1.9", "")]), Some("requires"));
+    assert_eq!(code(&[core]), Some("requires"));
+}
