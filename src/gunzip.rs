@@ -38,9 +38,8 @@ pub fn gunzip(mut object: impl BufRead, size: u64, mut sink: impl FnMut(&[u8]) -
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(broken(error)),
         };
-        left = left
-            .checked_sub(count as u64)
-            .ok_or_else(|| Error::Object(format!("it holds more than {size} bytes")))?;
+        left =
+            left.checked_sub(count as u64).ok_or_else(|| Error::Object(format!("it holds more than {size} bytes")))?;
         sink(&buffer[..count]).map_err(Error::Sink)?;
     }
     if left > 0 {

@@ -3,7 +3,6 @@
 use crate::digest::Sha256;
 use crate::error::{Machine, Result};
 use crate::fs::{self, Found, Tree};
-use crate::manifest::LinkOrFile;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -32,12 +31,13 @@ pub enum Content {
     Folder,
 }
 
-impl LinkOrFile<'_> {
+#[cfg(feature = "client")]
+impl crate::manifest::LinkOrFile<'_> {
     /// What it installs.
     pub(crate) fn content(&self) -> Content {
         match self {
-            LinkOrFile::File(file) => Content::File { sha256: file.sha256, mode: fs::mode(file.executable) },
-            LinkOrFile::Link(link) => Content::Link { target: link.target.clone() },
+            Self::File(file) => Content::File { sha256: file.sha256, mode: fs::mode(file.executable) },
+            Self::Link(link) => Content::Link { target: link.target.clone() },
         }
     }
 }

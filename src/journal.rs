@@ -91,7 +91,6 @@ impl Place {
             Place::Manifest => MANIFEST,
         }
     }
-
 }
 
 impl FromStr for Place {
@@ -139,7 +138,8 @@ impl Journal {
         if Sha256::of(&bytes) != plan {
             return Err(unreadable("its plan is another one".into()).into());
         }
-        let transaction = parse(&bytes).map_err(|flaw| unreadable(format!("plan line {}: {}", flaw.line, flaw.detail)))?;
+        let transaction =
+            parse(&bytes).map_err(|flaw| unreadable(format!("plan line {}: {}", flaw.line, flaw.detail)))?;
         Ok(Some(Self { state, transaction, plan }))
     }
 
@@ -151,7 +151,8 @@ impl Journal {
         let folder = state_dir.folder_or_new(TRANSACTIONS, 0o700)?;
         let text = write(&transaction);
         if parse(text.as_bytes()).as_ref() != Ok(&transaction) {
-            let detail = "the plan does not survive being written; is there a control character in a folder's name?".into();
+            let detail =
+                "the plan does not survive being written; is there a control character in a folder's name?".into();
             return Err(Machine::StateDamaged { path: folder.join(PLAN), detail }.into());
         }
         folder.replace(PLAN, text.as_bytes(), 0o600)?;
@@ -304,7 +305,8 @@ fn mode(element: &mut Element<'_>) -> Result<u32, Flaw> {
 /// The names that the stage gives to its files: a hash and a number.
 fn is_staged_name(name: &str) -> bool {
     let parts = name.split_once('-');
-    name == MANIFEST || parts.is_some_and(|(hash, number)| hash.parse::<Sha256>().is_ok() && number.parse::<u32>().is_ok())
+    name == MANIFEST
+        || parts.is_some_and(|(hash, number)| hash.parse::<Sha256>().is_ok() && number.parse::<u32>().is_ok())
 }
 
 #[cfg(test)]
@@ -331,8 +333,18 @@ mod tests {
                         new: file(b"2", 0o755),
                         staged: Some(format!("{}-0", Sha256::of(b"2"))),
                     },
-                    Step { place: listed("link"), old: Content::Folder, new: Content::Link { target: "a/b".into() }, staged: None },
-                    Step { place: Place::Manifest, old: file(b"m", 0o644), new: file(b"n", 0o644), staged: Some(MANIFEST.into()) },
+                    Step {
+                        place: listed("link"),
+                        old: Content::Folder,
+                        new: Content::Link { target: "a/b".into() },
+                        staged: None,
+                    },
+                    Step {
+                        place: Place::Manifest,
+                        old: file(b"m", 0o644),
+                        new: file(b"n", 0o644),
+                        staged: Some(MANIFEST.into()),
+                    },
                 ],
             }],
         }

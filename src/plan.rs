@@ -105,7 +105,10 @@ impl Plan {
 
     /// The bytes to fetch if nothing is staged yet and no copy fails.
     pub fn download_size(&self) -> u64 {
-        self.contents.values().filter(|obtain| obtain.copy.is_none()).fold(0, |sum, obtain| sum.saturating_add(obtain.gz.size))
+        self.contents
+            .values()
+            .filter(|obtain| obtain.copy.is_none())
+            .fold(0, |sum, obtain| sum.saturating_add(obtain.gz.size))
     }
 }
 
@@ -178,7 +181,12 @@ impl<'a> Planner<'a> {
         if !ours {
             self.save(path, have)?;
         }
-        self.plan.changes.push(Change { path: path.clone(), old: have.clone(), new: Content::Absent, saved_from: None });
+        self.plan.changes.push(Change {
+            path: path.clone(),
+            old: have.clone(),
+            new: Content::Absent,
+            saved_from: None,
+        });
         Ok(())
     }
 
@@ -192,7 +200,12 @@ impl<'a> Planner<'a> {
             match (content, RelPath::new(at)) {
                 (Content::File { .. }, Ok(path)) => {
                     self.save(&path, content)?;
-                    self.plan.changes.push(Change { path, old: content.clone(), new: Content::Absent, saved_from: None });
+                    self.plan.changes.push(Change {
+                        path,
+                        old: content.clone(),
+                        new: Content::Absent,
+                        saved_from: None,
+                    });
                 }
                 _ => return Err(Obstacle::LinkedFolder(at.to_owned())),
             }
@@ -209,13 +222,13 @@ impl<'a> Planner<'a> {
             (!planned && !(self.situation.taken)(&name)).then_some(name)
         });
         let name = free.ok_or_else(|| Obstacle::NoFreeName(path.clone()))?;
-        let change = Change { path: name.clone(), old: Content::Absent, new: content.clone(), saved_from: Some(path.clone()) };
+        let change =
+            Change { path: name.clone(), old: Content::Absent, new: content.clone(), saved_from: Some(path.clone()) };
         self.plan.changes.push(change);
         self.plan.saved.push((path.clone(), name));
         Ok(())
     }
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -289,7 +302,9 @@ mod tests {
             old: old.as_ref(),
             vouched,
             inventory: &inventory,
-            elsewhere: &|hash| (*hash == Sha256::of(b"shared")).then(|| Location { component: None, path: "other".into() }),
+            elsewhere: &|hash| {
+                (*hash == Sha256::of(b"shared")).then(|| Location { component: None, path: "other".into() })
+            },
             taken: &|path| dir.path().join(path.as_str()).exists(),
         })?;
         let mut words: Vec<String> = plan
@@ -300,7 +315,9 @@ mod tests {
             .collect();
         words.extend(plan.saved.iter().map(|(path, name)| format!("{path}->{name}")));
         words.extend(plan.kept.iter().map(|path| format!("={path}")));
-        words.extend(plan.contents.values().filter_map(|obtain| obtain.copy.as_ref()).map(|from| format!("<{}", from.path)));
+        words.extend(
+            plan.contents.values().filter_map(|obtain| obtain.copy.as_ref()).map(|from| format!("<{}", from.path)),
+        );
         words.push(format!("({})", plan.download_size()));
         Ok(words.join(" "))
     }
@@ -340,7 +357,10 @@ mod tests {
     #[test]
     fn a_users_file_at_a_new_path_is_saved() {
         assert_eq!(plan(Some(&["a=1"]), Some(&["a=1", "b=2"]), &["a=1", "b=mine"]), "+b b->b.saved (101)");
-        assert_eq!(plan(Some(&["a=1"]), Some(&["a=1", "b=2"]), &["a=1", "b=mine", "b.saved=x"]), "+b b->b.saved2 (101)");
+        assert_eq!(
+            plan(Some(&["a=1"]), Some(&["a=1", "b=2"]), &["a=1", "b=mine", "b.saved=x"]),
+            "+b b->b.saved2 (101)"
+        );
         assert_eq!(plan(Some(&["a=1"]), Some(&["a=1", "b=2"]), &["a=1", "b=2"]), "(0)");
         assert_eq!(plan(Some(&["a=1"]), Some(&["a=1", "b=2"]), &["a=1", "b>a"]), "+b b->b.saved (101)");
     }

@@ -34,7 +34,13 @@ pub fn find_helper(configured: Option<&Path>) -> Result<PathBuf> {
 ///
 /// # Errors
 /// [`Machine::Io`].
-pub fn start_helper(root: &Root, state_dir: &Dir, helper: &Path, pid: Option<u32>, command: Option<Vec<OsString>>) -> Result<()> {
+pub fn start_helper(
+    root: &Root,
+    state_dir: &Dir,
+    helper: &Path,
+    pid: Option<u32>,
+    command: Option<Vec<OsString>>,
+) -> Result<()> {
     let copy = copy_helper(state_dir, helper)?;
     let mut start = Command::new(&copy);
     start.arg("--root").arg(&root.dir).arg("--state-dir").arg(&root.state.dir);

@@ -98,7 +98,9 @@ impl<'a> Reader<'a> {
                     }
                     return Ok(Some(self.close()));
                 }
-                Ok(Token::Text(_)) if self.text[start..self.position()].trim_start_matches(SPACES).is_empty() => continue,
+                Ok(Token::Text(_)) if self.text[start..self.position()].trim_start_matches(SPACES).is_empty() => {
+                    continue;
+                }
                 Ok(Token::Eof) if self.ended => return Ok(None),
                 Ok(Token::Eof) => return Err(self.flaw(start, Defect::Syntax, "the document is cut off".into())),
                 Ok(_) => {
@@ -184,7 +186,8 @@ impl<'a> Reader<'a> {
     }
 
     fn flaw(&mut self, offset: usize, defect: Defect, detail: String) -> Flaw {
-        let skipped = self.text[offset.min(self.text.len())..].len() - self.text[offset.min(self.text.len())..].trim_start().len();
+        let skipped = self.text[offset.min(self.text.len())..].len()
+            - self.text[offset.min(self.text.len())..].trim_start().len();
         Flaw { defect, line: self.line(offset + skipped), detail }
     }
 }
@@ -254,7 +257,9 @@ impl<'a> Element<'a> {
     pub fn finish(self) -> Result<(), Flaw> {
         match self.attributes.first() {
             None => Ok(()),
-            Some((name, _)) => Err(self.flaw(Defect::Attribute, format!("<{}> has an unknown attribute `{name}`", self.name))),
+            Some((name, _)) => {
+                Err(self.flaw(Defect::Attribute, format!("<{}> has an unknown attribute `{name}`", self.name)))
+            }
         }
     }
 
@@ -283,7 +288,8 @@ fn check_characters(bytes: &[u8]) -> Result<&str, Flaw> {
     }
     if !text.is_ascii() {
         // C1 controls and the noncharacters of every plane.
-        let bad = |c: char| matches!(c, '\u{80}'..='\u{9f}' | '\u{fdd0}'..='\u{fdef}') || u32::from(c) & 0xfffe == 0xfffe;
+        let bad =
+            |c: char| matches!(c, '\u{80}'..='\u{9f}' | '\u{fdd0}'..='\u{fdef}') || u32::from(c) & 0xfffe == 0xfffe;
         if let Some((at, _)) = text.char_indices().find(|(_, c)| bad(*c)) {
             return Err(flaw(at, "a control character or a noncharacter"));
         }
@@ -432,21 +438,75 @@ mod tests {
     #[test]
     fn what_quick_xml_lets_through_is_refused() {
         for document in [
-            "", "<a>", "<a></b>", "<a/><a/>", "<a/>text", "<a/></a>", "text<a/>", "<a>text</a>", "<a><!-- c --></a>", "<!-- c --><a/>",
-            "<a/><!-- c -->", "<a><![CDATA[x]]></a>", "<a><?pi x?></a>", "<!DOCTYPE a><a/>", "<a><?xml version=\"1.0\"?></a>",
-            "<a/><?xml version=\"1.0\" encoding=\"UTF-8\"?>", "<x:a/>", "<a xmlns=\"u\"/><b/>", "<a xmlns:x=\"u\"/>", "<a x:y=\"1\"/>", "<a x=\"1\"y=\"2\"/>",
-            "<a x=1/>", "<a x/>", "<a x=\"1/>", "<a x=\"<\"/>", "<a x=\"&#1;\"/>", "<a x=\"&#65;\"/>", "<a x=\"&nbsp;\"/>",
-            "<a x=\"&\"/>", "<a x=\"&amp\"/>", "<a x=\"a\tb\"/>", "<a x=\"a\nb\"/>", "< a/>", "<A/>", "<1/>", "<a &amp;/>", "<a></ a>",
-            "<a>&amp;</a>", "<a / >", "<a x='1' x='2'/>", "<a/>\u{0}", "<a X=\"1\"/>", "<a =\"1\"/>", "<a></a x=\"1\">", "<>", "</>", "<a/ x=\"1\">",
+            "",
+            "<a>",
+            "<a></b>",
+            "<a/><a/>",
+            "<a/>text",
+            "<a/></a>",
+            "text<a/>",
+            "<a>text</a>",
+            "<a><!-- c --></a>",
+            "<!-- c --><a/>",
+            "<a/><!-- c -->",
+            "<a><![CDATA[x]]></a>",
+            "<a><?pi x?></a>",
+            "<!DOCTYPE a><a/>",
+            "<a><?xml version=\"1.0\"?></a>",
+            "<a/><?xml version=\"1.0\" encoding=\"UTF-8\"?>",
+            "<x:a/>",
+            "<a xmlns=\"u\"/><b/>",
+            "<a xmlns:x=\"u\"/>",
+            "<a x:y=\"1\"/>",
+            "<a x=\"1\"y=\"2\"/>",
+            "<a x=1/>",
+            "<a x/>",
+            "<a x=\"1/>",
+            "<a x=\"<\"/>",
+            "<a x=\"&#1;\"/>",
+            "<a x=\"&#65;\"/>",
+            "<a x=\"&nbsp;\"/>",
+            "<a x=\"&\"/>",
+            "<a x=\"&amp\"/>",
+            "<a x=\"a\tb\"/>",
+            "<a x=\"a\nb\"/>",
+            "< a/>",
+            "<A/>",
+            "<1/>",
+            "<a &amp;/>",
+            "<a></ a>",
+            "<a>&amp;</a>",
+            "<a / >",
+            "<a x='1' x='2'/>",
+            "<a/>\u{0}",
+            "<a X=\"1\"/>",
+            "<a =\"1\"/>",
+            "<a></a x=\"1\">",
+            "<>",
+            "</>",
+            "<a/ x=\"1\">",
         ] {
             let flaw = read(document).expect_err(document);
-            assert!(matches!(flaw.defect, Defect::Syntax | Defect::Attribute | Defect::Encoding), "{document}: {flaw:?}");
+            assert!(
+                matches!(flaw.defect, Defect::Syntax | Defect::Attribute | Defect::Encoding),
+                "{document}: {flaw:?}"
+            );
         }
     }
 
     #[test]
     fn bytes_that_no_value_holds_are_refused() {
-        for bytes in [&b"\xef\xbb\xbf"[..], b"\xff", b"\0", b"\r\n", b"\x7f", b"\x1b", "\u{fffe}".as_bytes(), "\u{85}".as_bytes(), "\u{1ffff}".as_bytes()] {
+        for bytes in [
+            &b"\xef\xbb\xbf"[..],
+            b"\xff",
+            b"\0",
+            b"\r\n",
+            b"\x7f",
+            b"\x1b",
+            "\u{fffe}".as_bytes(),
+            "\u{85}".as_bytes(),
+            "\u{1ffff}".as_bytes(),
+        ] {
             let document = [bytes, DECLARATION.as_bytes(), b"<a/>"].concat();
             assert_eq!(Reader::new(&document).err().map(|flaw| flaw.defect), Some(Defect::Encoding), "{bytes:?}");
         }
@@ -454,9 +514,18 @@ mod tests {
 
     #[test]
     fn the_first_line_is_exactly_the_declaration() {
-        for first in ["", "<?xml version='1.0' encoding='UTF-8'?>\n", "<?xml version=\"1.0\"?>\n", " <?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"] {
+        for first in [
+            "",
+            "<?xml version='1.0' encoding='UTF-8'?>\n",
+            "<?xml version=\"1.0\"?>\n",
+            " <?xml version=\"1.0\" encoding=\"UTF-8\"?>\n",
+        ] {
             let document = format!("{first}<a/>");
-            assert_eq!(Reader::new(document.as_bytes()).err().map(|flaw| flaw.defect), Some(Defect::Declaration), "{first}");
+            assert_eq!(
+                Reader::new(document.as_bytes()).err().map(|flaw| flaw.defect),
+                Some(Defect::Declaration),
+                "{first}"
+            );
         }
     }
 

@@ -101,8 +101,16 @@ mod tests {
     #[test]
     fn wrong_arguments_are_told() {
         for words in [
-            "", "--root", "--root /r --wait-pid x", "--root /r --wait-pid -1", "--root /r --restart", "--root /r -- app",
-            "--root /r --component a", "--root /r --component ../a=/x", "--root /r --what", "--root /r stray",
+            "",
+            "--root",
+            "--root /r --wait-pid x",
+            "--root /r --wait-pid -1",
+            "--root /r --restart",
+            "--root /r -- app",
+            "--root /r --component a",
+            "--root /r --component ../a=/x",
+            "--root /r --what",
+            "--root /r stray",
         ] {
             parse(words).expect_err(words);
         }

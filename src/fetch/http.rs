@@ -144,12 +144,11 @@ fn tls(settings: &Settings) -> Result<rustls::ClientConfig> {
         }
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let versions = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
+    let versions =
+        rustls::ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
     let builder = versions.map_err(|error| bad("TLS", "", error.to_string()))?;
     Ok(match Verifier::new_with_extra_roots(own.iter().cloned(), provider) {
-        Ok(verifier) => {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
-        }
+        Ok(verifier) => builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth(),
         // A machine without any authority can still use http, and https by its own certificates.
         Err(_) => {
             let mut roots = rustls::RootCertStore::empty();

@@ -66,7 +66,12 @@ impl Fetch for Sources {
 ///
 /// # Errors
 /// [`Refused::Manifest`] for more than 64 MiB, [`Network`] and its kinds.
-pub fn manifest(source: &dyn Fetch, url: &Url, etag: Option<&str>, cancel: &CancelToken) -> Result<Option<(Vec<u8>, Option<String>)>> {
+pub fn manifest(
+    source: &dyn Fetch,
+    url: &Url,
+    etag: Option<&str>,
+    cancel: &CancelToken,
+) -> Result<Option<(Vec<u8>, Option<String>)>> {
     let body = match source.get(url, etag)? {
         Answer::NotModified => return Ok(None),
         Answer::Found(body) => body,
@@ -81,7 +86,9 @@ pub fn manifest(source: &dyn Fetch, url: &Url, etag: Option<&str>, cancel: &Canc
         }
         bytes.extend_from_slice(&buffer[..count]);
         if bytes.len() as u64 > MAX_BYTES {
-            return Err(Refused::Manifest { defect: Defect::TooLarge, line: 1, detail: "more than 64 MiB".into() }.into());
+            return Err(
+                Refused::Manifest { defect: Defect::TooLarge, line: 1, detail: "more than 64 MiB".into() }.into()
+            );
         }
     }
 }

@@ -36,7 +36,7 @@ impl Lock {
     /// As [`exclusive`](Self::exclusive).
     pub fn shared(dir: &Dir, name: &str, what: &'static str, patience: Duration) -> Result<Self> {
         let mut file = dir.open_or_create(name)?;
-        wait(dir, name, &mut file, what, patience, |file| FileExt::try_lock_shared(file))?;
+        wait(dir, name, &mut file, what, patience, FileExt::try_lock_shared)?;
         Ok(Self { file, what })
     }
 

@@ -21,7 +21,9 @@ impl Tree {
     pub fn open(path: &Path) -> Result<Option<Self>> {
         match Dir::open(path) {
             Ok(dir) => Ok(Some(Self { root: Rc::new(dir), last: RefCell::new(None) })),
-            Err(Error::Machine(Machine::Io { source, .. })) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(Error::Machine(Machine::Io { source, .. })) if source.kind() == std::io::ErrorKind::NotFound => {
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }

@@ -24,7 +24,8 @@ impl Dir {
     /// # Errors
     /// [`Machine::Io`], an absent folder included.
     pub fn open(path: &Path) -> Result<Self> {
-        let fd = rustix::fs::open(path, FOLDER, Mode::empty()).map_err(|errno| Error::io("open", path, errno.into()))?;
+        let fd =
+            rustix::fs::open(path, FOLDER, Mode::empty()).map_err(|errno| Error::io("open", path, errno.into()))?;
         Ok(Self { fd, path: path.to_owned() })
     }
 
@@ -46,7 +47,9 @@ impl Dir {
         match rustix::fs::openat(&self.fd, name, FOLDER | OFlags::NOFOLLOW, Mode::empty()) {
             Ok(fd) => Ok(Some(Self { fd, path: self.join(name) })),
             Err(Errno::NOENT) => Ok(None),
-            Err(Errno::NOTDIR | Errno::LOOP | Errno::MLINK) => Err(Machine::UnsafePath { path: self.join(name) }.into()),
+            Err(Errno::NOTDIR | Errno::LOOP | Errno::MLINK) => {
+                Err(Machine::UnsafePath { path: self.join(name) }.into())
+            }
             Err(errno) => Err(self.error("open", name, errno)),
         }
     }
@@ -156,7 +159,8 @@ impl Dir {
     }
 
     fn read_link(&self, name: &str) -> Result<String> {
-        let target = rustix::fs::readlinkat(&self.fd, name, Vec::new()).map_err(|errno| self.error("read", name, errno))?;
+        let target =
+            rustix::fs::readlinkat(&self.fd, name, Vec::new()).map_err(|errno| self.error("read", name, errno))?;
         // A target that is not UTF-8 is none of ours; what it says exactly does not matter.
         Ok(target.to_string_lossy().into_owned())
     }
@@ -256,6 +260,7 @@ impl Dir {
     }
 }
 
+#[cfg_attr(target_os = "linux", expect(clippy::unnecessary_cast, reason = "the field has 16 bits on macOS"))]
 fn permissions(stat: &Stat) -> u32 {
     (stat.st_mode as u32) & 0o7777
 }

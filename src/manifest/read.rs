@@ -160,7 +160,8 @@ fn meta(reader: &mut Reader<'_>, mut element: Element<'_>) -> Result<(Meta, u64)
             }
             "baseurl" => {
                 let href = child.required("href")?;
-                let url = base_url(&href).map_err(|detail| child.flaw(Defect::BaseUrl, format!("`{href}`: {detail}")))?;
+                let url =
+                    base_url(&href).map_err(|detail| child.flaw(Defect::BaseUrl, format!("`{href}`: {detail}")))?;
                 meta.base_urls.push(url);
             }
             "requires" => {
@@ -285,15 +286,23 @@ fn check_paths(meta: &Meta, meta_line: u64, files: &[File], links: &[Link], line
     rel_path::check_together(paths()).map_err(|(index, conflict)| {
         let path = paths().nth(index).map(RelPath::as_str).unwrap_or_default();
         let (defect, detail) = match conflict {
-            Conflict::SameName => (Defect::PathConflict, format!("path {path:?} is one name with another path, or has such a folder")),
-            Conflict::FileIsFolder => (Defect::PathIsFolder, format!("path {path:?} is another path's folder, or in another path")),
+            Conflict::SameName => {
+                (Defect::PathConflict, format!("path {path:?} is one name with another path, or has such a folder"))
+            }
+            Conflict::FileIsFolder => {
+                (Defect::PathIsFolder, format!("path {path:?} is another path's folder, or in another path"))
+            }
         };
         Flaw { defect, line: lines[index], detail }
     })?;
     if let Some(launch) = &meta.launch
         && !files.iter().any(|file| file.path == *launch)
     {
-        return Err(Flaw { defect: Defect::Launch, line: meta_line, detail: format!("launch `{launch}` is not a listed file") });
+        return Err(Flaw {
+            defect: Defect::Launch,
+            line: meta_line,
+            detail: format!("launch `{launch}` is not a listed file"),
+        });
     }
     if links.is_empty() {
         return Ok(());
@@ -307,7 +316,8 @@ fn check_paths(meta: &Meta, meta_line: u64, files: &[File], links: &[Link], line
         // A target reached through another link is not listed under the link's name, so it is not found either.
         let target = resolve(&link.path, &link.target);
         if !target.is_some_and(|target| targets.contains(target.as_str())) {
-            let detail = format!("the target {:?} of {:?} is no listed file and no folder of one", link.target, link.path);
+            let detail =
+                format!("the target {:?} of {:?} is no listed file and no folder of one", link.target, link.path);
             return Err(Flaw { defect: Defect::LinkTarget, line: *line, detail });
         }
     }

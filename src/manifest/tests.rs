@@ -56,7 +56,10 @@ fn other_spellings_of_the_same_are_the_same() {
     let manifest = parse(GOOD.as_bytes()).unwrap();
     for (from, to) in [
         ("<manifest format=\"1\">", "<manifest\n  format = '1' >"),
-        ("size=\"20\" sha256=\"00112233445566778899aabbccddeeff00112233445566778899aabbccddee08\"/>", "sha256=\"00112233445566778899aabbccddeeff00112233445566778899aabbccddee08\" size='20'></gz>"),
+        (
+            "size=\"20\" sha256=\"00112233445566778899aabbccddeeff00112233445566778899aabbccddee08\"/>",
+            "sha256=\"00112233445566778899aabbccddeeff00112233445566778899aabbccddee08\" size='20'></gz>",
+        ),
         (" preserve=\"true\"", " executable=\"false\" preserve=\"true\""),
         ("  </files>\n", "\t\n </files>\n"),
     ] {
@@ -69,7 +72,10 @@ fn other_spellings_of_the_same_are_the_same() {
 fn each_rule_has_a_manifest_that_breaks_it() {
     use Defect::*;
     let a_file = "<file path=\"x\" size=\"1\" sha256=\"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\"><gz size=\"1\" sha256=\"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\"/></file>";
-    let second = |path: &str| format!("  </files>\n{}", "").replace("  </files>", &format!("{}</files>", a_file.replace("\"x\"", &format!("\"{path}\""))));
+    let second = |path: &str| {
+        format!("  </files>\n{}", "")
+            .replace("  </files>", &format!("{}</files>", a_file.replace("\"x\"", &format!("\"{path}\""))))
+    };
     let nine_urls = "<baseurl href=\"http://a/\"/>".repeat(9);
     for (from, to, expected) in [
         ("<?xml version=\"1.0\" encoding=\"UTF-8\"?>", "<?xml version=\"1.0\"?>", Declaration),
@@ -180,7 +186,9 @@ fn what_must_be_there_is_missed() {
 
 #[test]
 fn more_than_the_limits_is_refused() {
-    let file = |number: usize| format!("<file path=\"{number}\" size=\"1\" sha256=\"{KEY}\"><gz size=\"1\" sha256=\"{KEY}\"/></file>");
+    let file = |number: usize| {
+        format!("<file path=\"{number}\" size=\"1\" sha256=\"{KEY}\"><gz size=\"1\" sha256=\"{KEY}\"/></file>")
+    };
     let with = |count: usize| {
         let files: String = (0..count).map(file).collect();
         parse(GOOD.replacen("  </files>", &format!("{files}</files>"), 1).as_bytes())
@@ -249,7 +257,13 @@ fn signature_lines_have_one_form_and_one_place() {
         (signed(&format!("\n{good}")), SignatureLine),
         (GOOD.replacen("  <files>\n", &format!("  <files>\n{good}"), 1).into_bytes(), SignatureLine),
         (GOOD.replacen("<manifest", &format!("{good}<manifest"), 1).into_bytes(), SignatureLine),
-        (String::from_utf8(signed(&good)).unwrap().replacen("  <files>\n", &format!("  <files>\n{}", line(&KEY.replace("00", "bb"), "AAAA")), 1).into_bytes(), SignatureLine),
+        (
+            String::from_utf8(signed(&good))
+                .unwrap()
+                .replacen("  <files>\n", &format!("  <files>\n{}", line(&KEY.replace("00", "bb"), "AAAA")), 1)
+                .into_bytes(),
+            SignatureLine,
+        ),
         ([signed(&good), b"\n".to_vec()].concat(), End),
         ([signed(&good), good.clone().into_bytes()].concat(), End),
         (signed(&good)[..signed(&good).len() - 1].to_vec(), End),
@@ -269,7 +283,9 @@ fn names_have_one_spelling() {
     for good in ["core", "a", "0", "my-add_on2", &"x".repeat(64)] {
         assert_eq!(good.parse::<Name>().unwrap().as_str(), good);
     }
-    for bad in ["", "-a", "_a", "Core", "a.b", "a/b", "../x", "?", "#", "/x", "ä", "a b", "nul", "com1", &"x".repeat(65)] {
+    for bad in
+        ["", "-a", "_a", "Core", "a.b", "a/b", "../x", "?", "#", "/x", "ä", "a b", "nul", "com1", &"x".repeat(65)]
+    {
         assert_eq!(bad.parse::<Name>(), Err(NotAName), "{bad}");
     }
 }

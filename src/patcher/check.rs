@@ -133,7 +133,13 @@ impl Patcher {
     }
 
     /// Fetches and verifies one manifest; none when it is the one that the server called `etag`.
-    fn ask(&self, url: &Url, etag: Option<&str>, name: &Name, floors: &[Floor]) -> Result<Option<(Verified, Option<String>)>> {
+    fn ask(
+        &self,
+        url: &Url,
+        etag: Option<&str>,
+        name: &Name,
+        floors: &[Floor],
+    ) -> Result<Option<(Verified, Option<String>)>> {
         let inner = &self.inner;
         let cancel = CancelToken::default();
         let answer = inner.retries.run(&cancel, || fetch::manifest(&*inner.source, url, etag, &cancel))?;
@@ -142,7 +148,13 @@ impl Patcher {
     }
 
     /// Verifies the manifest of an earlier download again, by the rules of today.
-    pub(super) fn verify_staged(&self, state_dir: &Dir, name: &Name, installed: Option<&Installed>, bytes: Vec<u8>) -> Result<Trusted> {
+    pub(super) fn verify_staged(
+        &self,
+        state_dir: &Dir,
+        name: &Name,
+        installed: Option<&Installed>,
+        bytes: Vec<u8>,
+    ) -> Result<Trusted> {
         let floors = self.floors(name, installed, &Seen::load(state_dir)?);
         Ok(trust::verify(bytes, &self.inner.keys, &self.target(name), &floors)?.fresh(Timestamp::now())?)
     }
@@ -160,7 +172,14 @@ impl Patcher {
     }
 
     /// Moves the floor, before anything else is fetched.
-    fn remember(&self, state_dir: &Dir, seen: &mut Seen, verified: &Verified, url: &Url, etag: Option<String>) -> Result<()> {
+    fn remember(
+        &self,
+        state_dir: &Dir,
+        seen: &mut Seen,
+        verified: &Verified,
+        url: &Url,
+        etag: Option<String>,
+    ) -> Result<()> {
         let moved = seen.record(verified, &self.inner.keys);
         let body = verified.place().body;
         let named = etag.is_some_and(|value| seen.record_etag(Etag { url: url.to_string(), value, body }));
@@ -174,7 +193,11 @@ impl Patcher {
     }
 
     /// Checks the `requires` of all components as they would be with `changed` and without `removed`.
-    pub(super) fn check_requires<'a>(&self, changed: impl Iterator<Item = &'a Meta>, removed: Option<&Name>) -> Result<()> {
+    pub(super) fn check_requires<'a>(
+        &self,
+        changed: impl Iterator<Item = &'a Meta>,
+        removed: Option<&Name>,
+    ) -> Result<()> {
         let mut set: BTreeMap<Name, Meta> = BTreeMap::new();
         for name in self.components()? {
             // A component with a damaged manifest says nothing about what it needs.
@@ -190,17 +213,38 @@ impl Patcher {
     }
 
     /// Takes the inventory and works out what the update changes.
-    pub(super) fn plan_update(&self, name: Name, installed: Option<Installed>, trusted: Trusted, mirrors: Vec<Url>) -> Result<Update> {
+    pub(super) fn plan_update(
+        &self,
+        name: Name,
+        installed: Option<Installed>,
+        trusted: Trusted,
+        mirrors: Vec<Url>,
+    ) -> Result<Update> {
         let old = installed.as_ref().map(|installed| (&installed.manifest, installed.place.is_some()));
         let (plan, inventory) = self.plan(&name, old, Some(trusted.manifest()))?;
         let old_manifest = inventory.content(MANIFEST).clone();
         let from = installed.map(|installed| installed.manifest.meta.version);
         let patcher = self.clone();
-        Ok(Update { patcher, name, from, trusted, plan, inventory, old_manifest, mirrors, cancel: CancelToken::default() })
+        Ok(Update {
+            patcher,
+            name,
+            from,
+            trusted,
+            plan,
+            inventory,
+            old_manifest,
+            mirrors,
+            cancel: CancelToken::default(),
+        })
     }
 
     /// Plans the way from the installed release (and whether it is vouched for) to `new` over what is on disk.
-    pub(super) fn plan(&self, name: &Name, old: Option<(&Manifest, bool)>, new: Option<&Manifest>) -> Result<(Plan, Inventory)> {
+    pub(super) fn plan(
+        &self,
+        name: &Name,
+        old: Option<(&Manifest, bool)>,
+        new: Option<&Manifest>,
+    ) -> Result<(Plan, Inventory)> {
         let dir = self.inner.root.component(name);
         let manifests = old.map(|(manifest, _)| manifest).into_iter().chain(new);
         let mut paths: Vec<&str> = manifests.flat_map(Manifest::entries).map(|entry| entry.path().as_str()).collect();

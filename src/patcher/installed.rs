@@ -130,7 +130,9 @@ impl Patcher {
         let dir = self.inner.root.component(&name);
         if installed.place.is_none() {
             let detail = "no trusted key signed it".to_owned();
-            return Err(Machine::InstalledManifest { component: name.to_string(), path: dir.join(MANIFEST), detail }.into());
+            return Err(
+                Machine::InstalledManifest { component: name.to_string(), path: dir.join(MANIFEST), detail }.into()
+            );
         }
         super::check::damages(&dir, &installed.manifest)
     }

@@ -96,7 +96,9 @@ impl Update {
         let Some(patcher) = updates.first().map(|update| update.patcher.clone()) else {
             return Err(Caller::NothingStaged.into());
         };
-        if let Some(twice) = updates.iter().enumerate().find(|(at, one)| updates[..*at].iter().any(|other| other.name == one.name)) {
+        if let Some(twice) =
+            updates.iter().enumerate().find(|(at, one)| updates[..*at].iter().any(|other| other.name == one.name))
+        {
             return Err(Caller::ComponentTwice { component: twice.1.name.to_string() }.into());
         }
         let (state_dir, _lock) = patcher.lock()?;

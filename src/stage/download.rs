@@ -106,7 +106,9 @@ impl Stage {
             drop(sender);
             totals.report(news, &mut progress);
             // A panic in a worker goes on in the caller, as it would without threads.
-            let results = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            let results = workers
+                .into_iter()
+                .map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
             results.fold(Ok(()), Result::and)
         })?;
         self.files.sync()
@@ -246,9 +248,9 @@ impl Worker<'_, '_> {
         if (hash, length) == (self.job.hash, *size) {
             // A proxy on the way has decompressed it; the content is what was signed.
             self.tell(Phase::Downloading, to_signed(gz.size) - received, 0);
-            return object.finish(&object_name(&hash), mode(content)).and_then(|()| {
-                self.stage.objects.rename(&object_name(&hash), &self.stage.files, name)
-            });
+            return object
+                .finish(&object_name(&hash), mode(content))
+                .and_then(|()| self.stage.objects.rename(&object_name(&hash), &self.stage.files, name));
         }
         if (hash, length) != (gz.sha256, gz.size) {
             self.tell(Phase::Downloading, -received, 0);

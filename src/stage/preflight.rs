@@ -66,7 +66,9 @@ fn is_vacated(tree: &Tree, path: &str, leaving: &BTreeSet<&str>) -> Result<bool>
 pub fn space(stage: &Stage, plan: &Plan, old_size: impl Fn(&Change) -> u64, parallel: usize) -> Result<()> {
     let rounded = |size: u64| size.saturating_add(BLOCK);
     let add = |sum: u64, size: u64| sum.saturating_add(size);
-    let size = |change: &Change| change.new.sha256().and_then(|hash| plan.contents.get(&hash)).map_or(0, |content| content.size);
+    let size = |change: &Change| {
+        change.new.sha256().and_then(|hash| plan.contents.get(&hash)).map_or(0, |content| content.size)
+    };
     let new = plan.changes.iter().map(size).map(rounded).fold(0, add);
     let mut objects: Vec<u64> = plan.contents.values().map(|content| content.gz.size).collect();
     objects.sort_unstable_by(|a, b| b.cmp(a));

@@ -48,7 +48,7 @@ pub fn steps(
     }
     stage.files.sync()?;
     stage.dir.sync()?;
-    let (new_folders, old_folders) = folders(tree.as_ref(), plan)?;
+    let folders = folders(tree.as_ref(), plan)?;
     let (from, to) = versions;
     Ok(ComponentSteps {
         component: component.clone(),
@@ -56,8 +56,8 @@ pub fn steps(
         own_work_dir: stage.in_own_work_dir,
         from,
         to,
-        new_folders,
-        old_folders,
+        new_folders: folders.new,
+        old_folders: folders.old,
         steps,
     })
 }
@@ -74,8 +74,16 @@ fn save(tree: &Tree, from: &RelPath, files: &Dir, name: &str, content: &Content)
     Ok(())
 }
 
-/// The folders to make, outermost first, and those to remove if they end up empty, innermost first, with their modes.
-fn folders(tree: Option<&Tree>, plan: &Plan) -> Result<(Vec<String>, Vec<(String, u32)>)> {
+/// What a plan means for folders.
+#[derive(Default)]
+struct Folders {
+    /// To make, outermost first.
+    new: Vec<String>,
+    /// To remove if they end up empty, innermost first, with their modes.
+    old: Vec<(String, u32)>,
+}
+
+fn folders(tree: Option<&Tree>, plan: &Plan) -> Result<Folders> {
     let (mut needed, mut left) = (BTreeSet::new(), BTreeSet::new());
     for change in &plan.changes {
         let set = if change.new == Content::Absent { &mut left } else { &mut needed };
@@ -85,17 +93,16 @@ fn folders(tree: Option<&Tree>, plan: &Plan) -> Result<(Vec<String>, Vec<(String
         }
     }
     let found = |path: &str| tree.map_or(Ok(Found::Absent), |tree| tree.find(path));
-    let mut new_folders = Vec::new();
+    let mut folders = Folders::default();
     for path in &needed {
         if !matches!(found(path)?, Found::Folder { .. }) {
-            new_folders.push((*path).to_owned());
+            folders.new.push((*path).to_owned());
         }
     }
-    let mut old_folders = Vec::new();
     for path in left.iter().rev().filter(|path| !needed.contains(*path)) {
         if let Found::Folder { mode } = found(path)? {
-            old_folders.push(((*path).to_owned(), mode));
+            folders.old.push(((*path).to_owned(), mode));
         }
     }
-    Ok((new_folders, old_folders))
+    Ok(folders)
 }

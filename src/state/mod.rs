@@ -19,7 +19,9 @@ pub fn open(root: &Root) -> Result<Option<Dir>> {
         return Err(Machine::UnsafePath { path: path.clone() }.into());
     };
     let parent = match Dir::open(parent) {
-        Err(Error::Machine(Machine::Io { source, .. })) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(Error::Machine(Machine::Io { source, .. })) if source.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(None);
+        }
         parent => parent?,
     };
     let Some(dir) = parent.folder(name)? else { return Ok(None) };

@@ -166,7 +166,8 @@ mod tests {
     fn example() -> Seen {
         let place = Floor { key: Sha256::of(b"key"), sequence: u64::MAX, body: Sha256::of(b"body") };
         let expires = Some("2027-01-01T00:00:00Z".parse().unwrap());
-        let release = Release { component: "core".parse().unwrap(), channel: "stable".parse().unwrap(), place, expires };
+        let release =
+            Release { component: "core".parse().unwrap(), channel: "stable".parse().unwrap(), place, expires };
         let etag = Etag { url: "http://a/?&".into(), value: "W/\"1-2\"".into(), body: Sha256::of(b"body") };
         Seen { releases: vec![release], etags: vec![etag] }
     }

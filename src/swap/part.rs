@@ -25,7 +25,10 @@ impl Part {
     pub fn open(root: &Root, steps: ComponentSteps) -> Result<Self> {
         let dir = root.component(&steps.component);
         if dir.display().to_string() != steps.dir.display().to_string() {
-            return Err(changed(steps.dir, format!("the swap was prepared for this folder, {} is now at {}", steps.component, dir.display())));
+            return Err(changed(
+                steps.dir,
+                format!("the swap was prepared for this folder, {} is now at {}", steps.component, dir.display()),
+            ));
         }
         crate::fs::create_root(&dir)?;
         let tree = Tree::open(&dir)?.ok_or_else(|| Error::io("open", &dir, io::ErrorKind::NotFound.into()))?;
@@ -130,7 +133,8 @@ pub fn remove_stage(root: &Root, steps: &ComponentSteps) -> Result<()> {
 /// Removes the folder of a component that is not installed, if nothing of the user's is in it.
 pub fn remove_vacated(root: &Root, steps: &ComponentSteps, installed: bool) -> Result<()> {
     let dir = root.component(&steps.component);
-    let (false, Some(parent), Some(name)) = (installed, dir.parent(), dir.file_name().and_then(|name| name.to_str())) else {
+    let (false, Some(parent), Some(name)) = (installed, dir.parent(), dir.file_name().and_then(|name| name.to_str()))
+    else {
         return Ok(());
     };
     if steps.own_work_dir

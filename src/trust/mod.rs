@@ -176,9 +176,7 @@ impl std::ops::Deref for Trusted {
 ///
 /// # Errors
 /// [`Refused::Requires`] for the first one that does not.
-pub fn check_requires<'a>(
-    manifests: impl Iterator<Item = &'a Meta> + Clone,
-) -> Result<(), Refused> {
+pub fn check_requires<'a>(manifests: impl Iterator<Item = &'a Meta> + Clone) -> Result<(), Refused> {
     let versions: BTreeMap<&Name, &Version> = manifests.clone().map(|meta| (&meta.component, &meta.version)).collect();
     for meta in manifests {
         for requirement in &meta.requires {

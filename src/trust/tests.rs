@@ -8,9 +8,8 @@ use rsa::{Pkcs1v15Sign, RsaPrivateKey};
 use std::sync::LazyLock;
 
 /// Three key pairs, made once: two that are trusted in most tests, and a stranger's.
-static KEYS: LazyLock<[RsaPrivateKey; 3]> = LazyLock::new(|| {
-    std::array::from_fn(|_| RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 2048).unwrap())
-});
+static KEYS: LazyLock<[RsaPrivateKey; 3]> =
+    LazyLock::new(|| std::array::from_fn(|_| RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 2048).unwrap()));
 
 fn public(index: usize) -> PublicKey {
     let pem = KEYS[index].to_public_key().to_public_key_pem(LineEnding::LF).unwrap();
@@ -87,7 +86,8 @@ fn only_trusted_keys_count() {
     check(sign(&body, &[2, 0]), &trusted(&[0, 1], 1), &[]).unwrap();
     let forged = with_signatures(body.as_bytes(), &[Signature { key: public(0).id(), bytes: vec![1; 256] }]);
     assert_eq!(check(forged, &trusted(&[0, 1], 1), &[]).unwrap_err(), "bad-signature");
-    let long = [Signature { key: public(2).id(), bytes: vec![1; 5000] }, Signature { key: public(0).id(), bytes: vec![] }];
+    let long =
+        [Signature { key: public(2).id(), bytes: vec![1; 5000] }, Signature { key: public(0).id(), bytes: vec![] }];
     assert_eq!(check(with_signatures(body.as_bytes(), &long), &trusted(&[0], 1), &[]).unwrap_err(), "bad-signature");
 }
 
@@ -116,7 +116,9 @@ fn the_threshold_counts_distinct_good_signatures() {
 #[test]
 fn a_manifest_is_bound_to_what_it_is_for() {
     let bytes = sign(&body(1, ""), &[0]);
-    let code = |target: Target| verify(bytes.clone(), &trusted(&[0], 1), &target, &[]).err().map(|e| crate::Error::from(e).code());
+    let code = |target: Target| {
+        verify(bytes.clone(), &trusted(&[0], 1), &target, &[]).err().map(|e| crate::Error::from(e).code())
+    };
     assert_eq!(code(target("addon", "stable", "any")), Some("wrong-component"));
     assert_eq!(code(target("core", "beta", "any")), Some("wrong-channel"));
     assert_eq!(code(target("core", "stable", "aarch64-macos")), None);
@@ -161,7 +163,8 @@ fn a_floor_under_a_dropped_key_stands_before_all() {
 #[test]
 fn an_expired_manifest_is_verified_but_stale() {
     let verified = check(sign(&body(1, ""), &[0]), &trusted(&[0], 1), &[]).unwrap();
-    let code = |now: &str| verified.clone().fresh(now.parse().unwrap()).err().map(|error| crate::Error::from(error).code());
+    let code =
+        |now: &str| verified.clone().fresh(now.parse().unwrap()).err().map(|error| crate::Error::from(error).code());
     assert_eq!(code("2026-12-31T23:59:59Z"), None);
     assert_eq!(code("2027-01-01T00:00:00Z"), Some("stale"));
 }
@@ -169,7 +172,10 @@ fn an_expired_manifest_is_verified_but_stale() {
 #[test]
 fn requirements_hold_over_the_whole_set() {
     let with = |component: &str, version: &str, requires: &str| {
-        let text = body(1, "").replace("core", component).replace("1.0.0", version).replace("  </meta>", &format!("{requires}  </meta>"));
+        let text = body(1, "")
+            .replace("core", component)
+            .replace("1.0.0", version)
+            .replace("  </meta>", &format!("{requires}  </meta>"));
         manifest::parse(text.as_bytes()).unwrap().meta
     };
     let core = with("core", "2.0.0", "<requires component=\"runtime\" version=\">=1.2\"/>");

@@ -50,7 +50,10 @@ impl Report {
             Outcome::Available(updates) => updates.iter().for_each(|update| println!("{}", available(update))),
             Outcome::Staged(None) | Outcome::Applied(None) => println!("nothing to do"),
             Outcome::Staged(Some(staged)) => {
-                staged.updates().iter().for_each(|update| println!("{}: {} is staged", update.component(), update.to()));
+                staged
+                    .updates()
+                    .iter()
+                    .for_each(|update| println!("{}: {} is staged", update.component(), update.to()));
                 staged.updates().iter().for_each(files_of_the_user);
             }
             Outcome::Applied(Some(applied)) => println!("{}", swapped(applied)),
@@ -86,7 +89,10 @@ impl Report {
                 Ok(installed) => {
                     let meta = &installed.manifest.meta;
                     let trusted = if installed.place.is_some() { "" } else { "  not signed by a trusted key" };
-                    println!("{name:<20} {:<16} {:<10} sequence {}{trusted}", meta.version, meta.channel, meta.sequence);
+                    println!(
+                        "{name:<20} {:<16} {:<10} sequence {}{trusted}",
+                        meta.version, meta.channel, meta.sequence
+                    );
                     if self.verbose {
                         meta.base_urls.iter().for_each(|url| println!("{:<20} {url}", ""));
                     }
@@ -136,7 +142,8 @@ fn files_of_the_user(update: &Update) {
 
 fn swapped(applied: &Applied) -> String {
     let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "not installed".to_owned());
-    let lines = applied.components.iter().map(|(name, from, to)| format!("{name}: {} -> {}", version(from), version(to)));
+    let lines =
+        applied.components.iter().map(|(name, from, to)| format!("{name}: {} -> {}", version(from), version(to)));
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -161,7 +168,8 @@ fn swap_state(state: State) -> &'static str {
 
 fn to_json(outcome: &Outcome) -> Value {
     let update = |update: &Update| {
-        let saved = update.saved().iter().map(|(path, kept)| json!({ "path": path.as_str(), "kept_as": kept.as_str() }));
+        let saved =
+            update.saved().iter().map(|(path, kept)| json!({ "path": path.as_str(), "kept_as": kept.as_str() }));
         json!({
             "component": update.component(),
             "from": update.from().map(ToString::to_string),
@@ -175,18 +183,19 @@ fn to_json(outcome: &Outcome) -> Value {
     let updates = |list: &[Update]| list.iter().map(update).collect::<Vec<_>>();
     match outcome {
         Outcome::Available(list) => json!({ "updates": updates(list) }),
-        Outcome::Staged(staged) => json!({ "staged": staged.as_ref().map_or(Vec::new(), |staged| updates(staged.updates())) }),
+        Outcome::Staged(staged) => {
+            json!({ "staged": staged.as_ref().map_or(Vec::new(), |staged| updates(staged.updates())) })
+        }
         Outcome::Applied(applied) => {
             let components = applied.iter().flat_map(|applied| &applied.components);
-            let components = components.map(|(name, from, to)| json!({ "component": name.as_str(), "from": from, "to": to }));
+            let components =
+                components.map(|(name, from, to)| json!({ "component": name.as_str(), "from": from, "to": to }));
             json!({ "applied": components.collect::<Vec<_>>() })
         }
         Outcome::Scheduled => json!({ "scheduled": true }),
         Outcome::Verified(components) => {
             let damage = |damage: &Damage| json!({ "path": damage.path.as_str(), "kind": damage.kind.to_string() });
-            let component = |(name, damages): &(String, Vec<Damage>)| {
-                json!({ "component": name, "damaged": damages.iter().map(damage).collect::<Vec<_>>() })
-            };
+            let component = |(name, damages): &(String, Vec<Damage>)| json!({ "component": name, "damaged": damages.iter().map(damage).collect::<Vec<_>>() });
             json!({ "components": components.iter().map(component).collect::<Vec<_>>() })
         }
         Outcome::Recovered(recovery) => json!({ "recovery": match recovery {
@@ -203,7 +212,8 @@ fn to_json(outcome: &Outcome) -> Value {
 }
 
 fn status_to_json(status: &Status) -> Value {
-    let component = |(name, installed): &(patcher::manifest::Name, patcher::Result<patcher::Installed>)| match installed {
+    let component = |(name, installed): &(patcher::manifest::Name, patcher::Result<patcher::Installed>)| match installed
+    {
         Ok(installed) => {
             let meta = &installed.manifest.meta;
             json!({
@@ -214,11 +224,11 @@ fn status_to_json(status: &Status) -> Value {
                 "trusted": installed.place.is_some(),
             })
         }
-        Err(error) => json!({ "component": name.as_str(), "error": { "code": error.code(), "message": error.to_string() } }),
+        Err(error) => {
+            json!({ "component": name.as_str(), "error": { "code": error.code(), "message": error.to_string() } })
+        }
     };
-    let staging = |(name, version): &(patcher::manifest::Name, semver::Version)| {
-        json!({ "component": name.as_str(), "version": version.to_string() })
-    };
+    let staging = |(name, version): &(patcher::manifest::Name, semver::Version)| json!({ "component": name.as_str(), "version": version.to_string() });
     json!({
         "components": status.components.iter().map(component).collect::<Vec<_>>(),
         "staged": status.staging.iter().map(staging).collect::<Vec<_>>(),
