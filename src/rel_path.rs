@@ -3,12 +3,17 @@
 //! The grammar is one for the publisher's tool, the client and the helper, on every system: what Linux would take but
 //! Windows or macOS would read as another file, a device or a folder above is refused everywhere.
 
+use icu_casemap::CaseMapper;
+use icu_normalizer::{ComposingNormalizer, ComposingNormalizerBorrowed, DecomposingNormalizer, DecomposingNormalizerBorrowed};
+use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
+use icu_properties::{CodePointMapData, CodePointSetData};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use unicode_normalization::UnicodeNormalization as _;
-use unicode_normalization::char::is_public_assigned;
+
+const NFC: ComposingNormalizerBorrowed<'_> = ComposingNormalizer::new_nfc();
+const NFD: DecomposingNormalizerBorrowed<'_> = DecomposingNormalizer::new_nfd();
 
 /// The longest path, in bytes of UTF-8.
 pub const MAX_BYTES: usize = 240;
@@ -116,7 +121,7 @@ impl RelPath {
             return Err(PathDefect::Absolute);
         }
         text.chars().try_for_each(check_character)?;
-        if !text.is_ascii() && !unicode_normalization::is_nfc(text) {
+        if !text.is_ascii() && !NFC.is_normalized(text) {
             return Err(PathDefect::NotNormalized);
         }
         if text.split('/').count() > MAX_SEGMENTS {
@@ -186,24 +191,22 @@ pub(crate) fn is_device(name: &str) -> bool {
 }
 
 fn check_character(character: char) -> Result<(), PathDefect> {
-    match character {
-        '\\' | '<' | '>' | ':' | '"' | '|' | '?' | '*' => Err(PathDefect::Reserved),
-        _ if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') => Err(PathDefect::Control),
-        _ if character.is_ascii() => Ok(()),
-        _ if is_invisible(character) => Err(PathDefect::Invisible),
-        _ if !is_public_assigned(character) => Err(PathDefect::Unassigned),
+    if matches!(character, '\\' | '<' | '>' | ':' | '"' | '|' | '?' | '*') {
+        return Err(PathDefect::Reserved);
+    }
+    if character.is_ascii() && !character.is_ascii_control() {
+        return Ok(());
+    }
+    match CodePointMapData::<GeneralCategory>::new().get(character) {
+        GeneralCategory::Control | GeneralCategory::LineSeparator | GeneralCategory::ParagraphSeparator => {
+            Err(PathDefect::Control)
+        }
+        // Bidi controls and most zero-width characters; the rest, fillers and variation selectors, is ignorable.
+        GeneralCategory::Format => Err(PathDefect::Invisible),
+        _ if CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character) => Err(PathDefect::Invisible),
+        GeneralCategory::Unassigned | GeneralCategory::PrivateUse => Err(PathDefect::Unassigned),
         _ => Ok(()),
     }
-}
-
-/// Unicode's Default_Ignorable_Code_Point (DerivedCoreProperties): bidi controls, zero-width characters, fillers,
-/// variation selectors and tags.
-fn is_invisible(character: char) -> bool {
-    matches!(character,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
-        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
-        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
-        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 fn check_segment(segment: &str) -> Result<(), PathDefect> {
@@ -235,8 +238,8 @@ fn check_segment(segment: &str) -> Result<(), PathDefect> {
 /// What `text` is to a system that ignores case: full case folding, then NFC (Unicode 3.13, canonical caseless matching).
 pub(crate) fn fold(text: &str) -> Cow<'_, str> {
     if !text.is_ascii() {
-        let decomposed: String = text.nfd().collect();
-        return caseless::default_case_fold_str(&decomposed).nfc().collect::<String>().into();
+        let folded = CaseMapper::new().fold_string(&NFD.normalize(text)).into_owned();
+        return NFC.normalize(&folded).into_owned().into();
     }
     if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return text.to_ascii_lowercase().into();

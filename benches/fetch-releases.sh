@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Brings real releases of real programs to DIR/NAME/VERSION, with pip and npm: what the tables in docs/measured.md are made from.
+# What is there already is not fetched again.
+set -euo pipefail
+out=${1:?usage: fetch-releases.sh DIR}
+list=$(cd "$(dirname "$0")" && pwd)/releases.txt
+mkdir -p "$out" && cd "$out"
+
+unpack_pypi() { # package version platform folder
+  pip download -q --disable-pip-version-check --no-deps --only-binary=:all: --python-version 3.11 --platform "$3" \
+    -d "$4/wheel" "$1==$2" </dev/null
+  python3 -m zipfile -e "$4"/wheel/*.whl "$4/tree"
+  # A wheel names its metadata folders after the version; a program's component would not.
+  for folder in "$4/tree"/*-"$2".d*; do
+    if [ -d "$folder" ]; then mv "$folder" "${folder/-$2/}"; fi
+  done
+}
+
+unpack_npm() { # package version - folder
+  mkdir "$4/pack" "$4/tree"
+  (cd "$4/pack" && npm pack --silent "$1@$2" </dev/null >/dev/null)
+  tar xzf "$4"/pack/*.tgz -C "$4/tree"
+}
+
+while read -r name kind package platform versions; do
+  case "$name" in '' | '#'*) continue ;; esac
+  for version in $versions; do
+    if [ -e "$name/$version" ]; then continue; fi
+    work=$(mktemp -d "$PWD/.fetch.XXXXXX")
+    "unpack_$kind" "$package" "$version" "$platform" "$work"
+    mkdir -p "$name" && mv "$work/tree" "$name/$version" && rm -rf "$work"
+    echo "$name $version: $(find "$name/$version" -type f | wc -l) files"
+  done
+done <"$list"

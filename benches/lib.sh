@@ -1,0 +1,39 @@
+# What the scripts beside this one share: the programs, a web server on loopback, and a scratch folder that goes at the end.
+project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+bin=${CARGO_TARGET_DIR:-$project/target}/release
+cargo build --quiet --release --workspace --features cli --manifest-path "$project/Cargo.toml"
+
+work=$(mktemp -d /var/tmp/patcher-bench.XXXXXX)
+server=
+finish() {
+  if [ -n "$server" ]; then kill "$server" && wait "$server" 2>/dev/null || true; fi
+  rm -rf "$work"
+}
+trap finish EXIT
+
+# Serves $work/site at $url with nginx in its default configuration but for paths and port; the log has a line `URI BYTES` a request.
+serve() {
+  mkdir -p "$work/nginx" "$work/site"
+  local port
+  port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+  cat >"$work/nginx.conf" <<X
+daemon off; pid $work/nginx/pid; error_log $work/nginx/error.log; $([ "$(id -u)" = 0 ] && echo "user root;")
+events {}
+http {
+  include /etc/nginx/mime.types; sendfile on; tcp_nopush on;
+  log_format bytes '\$uri \$body_bytes_sent \$status'; access_log $work/nginx/access.log bytes;
+  client_body_temp_path $work/nginx; proxy_temp_path $work/nginx; fastcgi_temp_path $work/nginx;
+  uwsgi_temp_path $work/nginx; scgi_temp_path $work/nginx;
+  server { listen 127.0.0.1:$port; root $work/site; }
+}
+X
+  nginx -c "$work/nginx.conf" &
+  server=$!
+  url=http://127.0.0.1:$port
+  for _ in $(seq 100); do
+    if curl -s -o /dev/null "$url/"; then return; fi
+    sleep 0.1
+  done
+  echo "nginx did not start" >&2
+  exit 1
+}

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Publishes the releases of real programs one after the other and updates installed copies from each to the next, and two at a
+# time, and back: prints what changed, what was downloaded, and how long it took, and stops at the first difference.
+#
+#   benches/fetch-releases.sh DIR && benches/releases.sh DIR
+set -euo pipefail
+corpora=$(realpath "${1:?usage: releases.sh DIR}")
+. "$(dirname "$0")/lib.sh"
+serve
+cd "$work"
+"$bin/manifest-tool" keygen release --bits 3072 >/dev/null
+
+publish() { # corpus version: signs it and keeps the build folder as $work/build
+  rm -rf build && cp -r "$corpora/$1/$2" build
+  "$bin/manifest-tool" sign build --site site --key release.key.pem --component "$1" --version "$2" --base-url "$url/$1/" >/dev/null
+  gz=$(grep -o '<gz size="[0-9]*" sha256="[0-9a-f]*"' build/manifest.xml | sort -u | grep -o 'size="[0-9]*' | grep -o '[0-9]*' | paste -sd+ | bc)
+  tar=$(tar c -C "$corpora/$1/$2" . | gzip -9 | wc -c)
+}
+
+same() { # corpus root: the installed tree is the publisher's, bytes and modes, and its manifest's signature holds
+  diff -r build "$2/$1"
+  diff <(cd build && find . -type f -perm /100 | sort) <(cd "$2/$1" && find . -type f -perm /100 | sort)
+  "$bin/patcher" --root "$2" --key release.pub.pem verify "$1" >/dev/null
+  sed '/^  <signature /d' "$2/$1/manifest.xml" >body
+  sed -n 's|^  <signature [^>]*>\(.*\)</signature>$|\1|p' "$2/$1/manifest.xml" | head -1 | base64 -d >sig
+  openssl dgst -sha256 -verify release.pub.pem -signature sig body >/dev/null
+}
+
+row() { # corpus root from to command…: runs the command of the client and prints what it cost
+  local corpus=$1 root=$2 from=$3 to=$4
+  shift 4
+  local changes before bytes start
+  changes=$(diff -rq build "$root/$corpus" 2>/dev/null | grep -vc '/manifest.xml differ' || true)
+  before=$(wc -l <nginx/access.log)
+  start=$EPOCHREALTIME
+  "$bin/patcher" --root "$root" --key release.pub.pem "$@" >/dev/null
+  local seconds
+  seconds=$(echo "$EPOCHREALTIME - $start" | bc)
+  bytes=$(tail -n +$((before + 1)) nginx/access.log | awk '/\/objects\// { sum += $2 } END { print sum + 0 }')
+  same "$corpus" "$root"
+  printf '| %s | %s → %s | %s | %.3f | %.3f | %.3f | %.2f |\n' "$corpus" "$from" "$to" "$changes" \
+    "$(mb "$bytes")" "$(mb "$gz")" "$(mb "$tar")" "$seconds"
+}
+
+mb() { echo "scale=6; $1 / 1000000" | bc; }
+
+echo '| program | from → to | files changed | downloaded, MB | all .gz, MB | tar.gz, MB | seconds |'
+echo '|---|---|---|---|---|---|---|'
+for corpus in $(ls "$corpora"); do
+  versions=($(ls "$corpora/$corpus" | sort -V))
+  first=${versions[0]} second=${versions[1]} third=${versions[2]}
+  mkdir -p far near
+  publish "$corpus" "$first"
+  row "$corpus" far - "$first" install "$corpus" --from "$url/$corpus/manifest.xml"
+  cp -r far/. near
+  publish "$corpus" "$second"
+  row "$corpus" near "$first" "$second" update "$corpus"
+  publish "$corpus" "$third"
+  row "$corpus" near "$second" "$third" update "$corpus"
+  row "$corpus" far "$first" "$third" update "$corpus"
+  # A release is withdrawn by publishing the old content under the next sequence.
+  publish "$corpus" "$second"
+  row "$corpus" far "$third" "$second" update "$corpus"
+  rm -rf far near "site/$corpus"
+done

@@ -1,0 +1,121 @@
+//! The main job, as a story on the terminal: `cargo run --example quickstart`.
+//!
+//! A publisher makes keys, builds a small program, signs it and serves it; a user installs and runs it; the next version
+//! comes out, and the running program becomes it; an attacker tries two things. The processes, the helper, the tool and
+//! the web server are real, on this machine alone. It fails when anything is not as the story says, and leaves nothing
+//! behind when everything is.
+
+mod installation;
+mod log;
+mod narrator;
+mod site;
+mod workshop;
+
+use installation::Installation;
+use narrator::{step, tell, title};
+use site::Site;
+use std::path::Path;
+use std::process::ExitCode;
+use workshop::Workshop;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+const MANIFEST: &str = "greeter/manifest.xml";
+
+fn main() -> ExitCode {
+    let dir = match tempfile::Builder::new().prefix("patcher-quickstart-").tempdir() {
+        Ok(dir) => dir,
+        Err(error) => {
+            eprintln!("quickstart: no temporary folder: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    if let Err(error) = story(dir.path()) {
+        eprintln!("\nquickstart: {error}\nquickstart: everything is kept in {}", dir.keep().display());
+        return ExitCode::FAILURE;
+    }
+    let path = dir.path().to_owned();
+    if let Err(error) = dir.close() {
+        eprintln!("\nquickstart: {} is not removed: {error}", path.display());
+        return ExitCode::FAILURE;
+    }
+    println!("\n1.0.0 became 1.1.0 by itself; what was forged or old was refused.");
+    println!("Nothing is left behind: no process, no {}.", path.display());
+    ExitCode::SUCCESS
+}
+
+fn story(dir: &Path) -> Result<()> {
+    title("patcher: from the publisher's build to the user's disk, and safely");
+    tell("folder", &dir.display().to_string());
+
+    step(1, "Build what comes with patcher (the first time this takes a minute)");
+    let workshop = Workshop::new(dir)?;
+    workshop.build_tools()?;
+
+    step(2, "Make a key pair: one half signs, the other is built into the program");
+    let key = workshop.make_keys()?;
+
+    step(3, "Build version 1.0.0 of a small program, sign it, serve it");
+    let site = Site::serve(workshop.site())?;
+    workshop.build("1.0.0", "Good morning", &key, &site.url("greeter/"))?;
+    workshop.sign()?;
+    tell("site", &format!("is at {}", site.url("")));
+
+    step(4, "A user installs it");
+    let mut installation = Installation::new(dir.join("installed"), &key)?;
+    installation.install(&site.url(MANIFEST))?;
+    site.report();
+    installation.require_complete("1.0.0")?;
+
+    step(5, "The user starts it; it looks for something newer from time to time");
+    installation.start()?;
+    installation.greeter.wait_for("Good morning, this is greeter 1.0.0")?;
+    installation.greeter.wait_for("up to date")?;
+
+    step(6, "The publisher builds and signs version 1.1.0 while 1.0.0 runs");
+    workshop.build("1.1.0", "Good evening", &key, &site.url("greeter/"))?;
+    workshop.sign()?;
+
+    step(7, "The running 1.0.0 finds it, downloads what changed, and ends");
+    installation.greeter.wait_for("found 1.1.0: 2 files change")?;
+    installation.greeter.wait_for("the helper takes over")?;
+    installation.wait_for_end()?;
+    let objects = site.report().iter().filter(|answer| answer.is_object()).count();
+    require(objects == 2, &format!("two files changed, but {objects} objects were downloaded"))?;
+
+    step(8, "The helper swaps the files, all or none, and starts 1.1.0");
+    installation.helper.wait_for("greeter: 1.0.0 -> 1.1.0")?;
+    installation.helper.wait_for("started")?;
+    installation.greeter.wait_for("Good evening, this is greeter 1.1.0")?;
+    installation.greeter.wait_for("up to date")?;
+    site.report();
+    installation.require_complete("1.1.0")?;
+
+    step(9, "An attacker on the server changes one character of the manifest");
+    let genuine = site.read(MANIFEST)?;
+    let forged = genuine.replacen(r#" version="1.1.0""#, r#" version="1.1.1""#, 1);
+    require(forged != genuine, "the manifest does not name its version")?;
+    site.replace(MANIFEST, &forged)?;
+    installation.greeter.wait_for("bad-signature (exit code 21)")?;
+    site.report();
+    installation.require_complete("1.1.0")?;
+
+    step(10, "The attacker puts the old manifest back, with its genuine signature");
+    site.replace(MANIFEST, &site.read("greeter/releases/1.xml")?)?;
+    installation.greeter.wait_for("rollback (exit code 21)")?;
+    site.report();
+    installation.require_complete("1.1.0")?;
+
+    step(11, "The publisher restores the server: nothing new, so nothing is sent");
+    site.replace(MANIFEST, &genuine)?;
+    installation.greeter.wait_for("up to date")?;
+    let answers = site.report();
+    require(answers.last().is_some_and(|last| last.status == 304), "the manifest was sent again")?;
+    installation.stop()?;
+    installation.greeter.wait_for("goodbye")
+}
+
+/// Ends the story unless everything is as it tells.
+fn require(holds: bool, otherwise: &str) -> Result<()> {
+    if holds { Ok(()) } else { Err(otherwise.into()) }
+}

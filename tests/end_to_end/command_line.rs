@@ -1,0 +1,102 @@
+//! What programs in other languages build on: exit codes, JSON, and words for people.
+
+use crate::support::programs;
+use crate::support::run::Run;
+use crate::support::tree::Tree;
+use crate::support::world::World;
+use serde_json::json;
+use std::process::Command;
+
+#[test]
+fn usage_errors_end_with_2() {
+    let world = World::honest();
+    world.publish("1.0.0", &Tree::from_seed(1));
+    world.install("core");
+    let wrong: [&[&str]; 12] = [
+        &["frobnicate"],
+        &["--frobnicate", "check"],
+        &["install"],
+        &["install", "core"],
+        &["remove"],
+        &["apply", "--wait-pid", "soon"],
+        &["apply", "--restart"],
+        &["check", "No Name"],
+        &["check", "../core"],
+        &["--connect-timeout", "0", "check"],
+        &["--channel", "No Channel", "check"],
+        &["--component", "core", "check"],
+    ];
+    for arguments in wrong {
+        let run = world.user.run(arguments).ends(2);
+        assert!(!run.err.is_empty() && run.out.is_empty(), "{run:#?}");
+    }
+    Run::of(&mut Command::new(programs::patcher())).ends(2);
+    let root = world.user.root();
+    let patcher = |key: &[&str]| Run::of(Command::new(programs::patcher()).arg("--root").arg(&root).args(key).args(["--json", "check"]));
+    patcher(&[]).fails(2, "no-key");
+    let key = world.user.key().to_str().unwrap();
+    patcher(&["--key", key, "--key", key]).fails(2, "bad-key");
+    let private = world.publisher.public_key().with_file_name("release.key.pem");
+    patcher(&["--key", private.to_str().unwrap()]).fails(2, "bad-key");
+    world.user.fails(2, "bad-setting", &["install", "core", "--from", "ftp://127.0.0.1/"]);
+    world.user.fails(2, "bad-setting", &["install", "core", "--from", "manifest.xml"]);
+}
+
+#[test]
+fn help_and_version_are_no_errors() {
+    for argument in ["--help", "--version", "help"] {
+        let run = Run::of(Command::new(programs::patcher()).arg(argument)).ends(0);
+        assert!(!run.out.is_empty() && run.err.is_empty());
+    }
+}
+
+#[test]
+fn every_answer_in_json_has_its_fields() {
+    let world = World::honest();
+    let (one, two) = (Tree::default().file("a", b"one", 0o644), Tree::default().file("a", b"two", 0o644));
+    let user = &world.user;
+    assert_eq!(user.ok(&["status"]), json!({ "components": [], "staged": [], "swap": null }));
+    let published = world.publish("1.0.0", &one);
+    let first = user.ok(&["install", "core", "--from", &world.manifest_url("core")]);
+    assert_eq!(first, json!({ "applied": [{ "component": "core", "from": null, "to": "1.0.0" }] }));
+    let installed = json!({
+        "component": "core", "version": "1.0.0", "sequence": 1, "channel": "stable", "trusted": true,
+    });
+    assert_eq!(user.ok(&["status"]), json!({ "components": [installed], "staged": [], "swap": null }));
+    assert_eq!(user.ok(&["check"]), json!({ "updates": [] }));
+    assert_eq!(user.ok(&["update"]), json!({ "applied": [] }));
+    assert_eq!(user.ok(&["recover"]), json!({ "recovery": "nothing" }));
+    assert_eq!(user.ok(&["verify"]), json!({ "components": [{ "component": "core", "damaged": [] }] }));
+
+    assert_eq!(published.manifest.files.len(), 1);
+    let bytes = world.publish("2.0.0", &two).manifest.files[0].gz.size;
+    let update = json!({
+        "component": "core", "from": "1.0.0", "to": "2.0.0", "files": 1, "bytes": bytes, "saved": [], "left": [],
+    });
+    assert_eq!(user.json(10, &["check"]), json!({ "updates": [update] }));
+    assert_eq!(user.ok(&["download"]), json!({ "staged": [update] }));
+    assert_eq!(user.ok(&["status"])["staged"], json!([{ "component": "core", "version": "2.0.0" }]));
+    let applied = json!({ "applied": [{ "component": "core", "from": "1.0.0", "to": "2.0.0" }] });
+    assert_eq!(user.ok(&["apply"]), applied);
+    assert_eq!(user.ok(&["download"]), json!({ "staged": [] }));
+
+    std::fs::write(user.component("core").join("manifest.xml"), "").unwrap();
+    let status = user.ok(&["status"]);
+    assert_eq!(status["components"][0]["error"]["code"], "installed-manifest");
+}
+
+#[test]
+fn people_get_one_line_and_the_causes_only_when_they_ask() {
+    let world = World::honest();
+    world.publish("1.0.0", &Tree::from_seed(1));
+    world.install("core");
+    world.publish("2.0.0", &Tree::from_seed(1).mutate(2));
+    let check = world.user.run(&["check"]).ends(10);
+    assert!(check.out.starts_with("core: 1.0.0 -> 2.0.0, ") && check.out.lines().count() == 1, "{check:#?}");
+    world.user.run(&["update"]).ends(0);
+    assert_eq!(world.user.run(&["check"]).ends(0).out, "up to date\n");
+    assert_eq!(world.user.run(&["verify"]).ends(0).out, "core: complete\n");
+    let failed = world.user.run(&["check", "other"]).ends(22);
+    assert!(failed.out.is_empty() && failed.err.starts_with("patcher: other is not installed in "), "{failed:#?}");
+    assert_eq!(failed.err.lines().count(), 1);
+}

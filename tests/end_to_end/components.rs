@@ -1,0 +1,90 @@
+//! Several components in one install root.
+
+use crate::support::tree::Tree;
+use crate::support::world::World;
+use serde_json::json;
+
+fn tree(text: &str) -> Tree {
+    Tree::default().file("content", text.as_bytes(), 0o644)
+}
+
+#[test]
+fn what_a_component_needs_must_be_there_before_it_is_installed() {
+    let world = World::honest();
+    world.publisher.release("core", "1.0.0", &tree("core")).requires("runtime", ">=1.2").sign();
+    let install = ["install", "core", "--from", &world.manifest_url("core")];
+    world.user.fails(21, "requires", &install);
+    world.publisher.release("runtime", "1.1.0", &tree("runtime 1.1")).sign();
+    world.install("runtime");
+    world.user.fails(21, "requires", &install);
+    assert!(!world.user.component("core").exists());
+    assert!(!world.server.take_requests().iter().any(|path| path.contains("core/objects")));
+
+    world.publisher.release("runtime", "1.2.0", &tree("runtime 1.2")).sign();
+    world.user.ok(&["update"]);
+    world.user.ok(&install);
+    world.user.has("core", &tree("core"));
+    world.user.fails(21, "requires", &["remove", "runtime"]);
+    world.user.has("runtime", &tree("runtime 1.2"));
+    world.user.ok(&["remove", "core"]);
+    world.user.ok(&["remove", "runtime"]);
+}
+
+#[test]
+fn components_that_need_each_other_are_updated_together_or_not_at_all() {
+    let world = World::honest();
+    let publish = |number: u32| {
+        let (version, range) = (format!("{number}.0.0"), format!("^{number}"));
+        world.publisher.release("core", &version, &tree(&format!("core {number}"))).requires("addon", &range).sign();
+        world.publisher.release("addon", &version, &tree(&format!("addon {number}"))).sign();
+    };
+    world.publisher.release("addon", "1.0.0", &tree("addon 1")).sign();
+    world.install("addon");
+    publish(1);
+    world.install("core");
+    publish(2);
+    for one in ["core", "addon"] {
+        world.user.fails(21, "requires", &["update", one]);
+    }
+    world.user.has("core", &tree("core 1"));
+    world.user.has("addon", &tree("addon 1"));
+
+    let found = world.user.json(10, &["check"]);
+    assert_eq!(found["updates"].as_array().map(Vec::len), Some(2));
+    let applied = world.user.ok(&["update"]);
+    let expected = ["addon", "core"].map(|name| json!({ "component": name, "from": "1.0.0", "to": "2.0.0" }));
+    assert_eq!(applied, json!({ "applied": expected }));
+    world.user.has("core", &tree("core 2"));
+    world.user.has("addon", &tree("addon 2"));
+}
+
+#[test]
+fn a_file_that_another_component_holds_costs_no_object() {
+    let world = World::honest();
+    let shared = "the same library ".repeat(1000);
+    world.publisher.release("one", "1.0.0", &tree(&shared)).sign();
+    world.publisher.release("two", "1.0.0", &tree(&shared).file("own", b"own", 0o644)).sign();
+    world.install("one");
+    world.server.take_requests();
+    world.install("two");
+    let requests = world.server.take_requests();
+    assert_eq!(requests.len(), 2, "{requests:?}");
+    world.user.has("two", &tree(&shared).file("own", b"own", 0o644));
+}
+
+#[test]
+fn a_command_names_components_or_means_all_of_them() {
+    let world = World::honest();
+    for name in ["one", "two", "three"] {
+        world.publisher.release(name, "1.0.0", &tree(name)).sign();
+        world.install(name);
+        world.publisher.release(name, "2.0.0", &tree(&format!("{name} 2"))).sign();
+    }
+    world.user.ok(&["update", "two", "one"]);
+    world.user.has("one", &tree("one 2"));
+    world.user.has("two", &tree("two 2"));
+    world.user.has("three", &tree("three"));
+    world.user.ok(&["update"]);
+    world.user.has("three", &tree("three 2"));
+    world.user.fails(22, "not-installed", &["update", "four"]);
+}

@@ -1,0 +1,192 @@
+//! A machine that is in the way: rights, space, somebody else at work.
+
+use crate::support::left_out;
+use crate::support::programs;
+use crate::support::publisher::Published;
+use crate::support::run::Run;
+use crate::support::scripted::Scripted;
+use crate::support::tree::Tree;
+use crate::support::world::World;
+use fs2::FileExt as _;
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::path::Path;
+use std::process::Command;
+
+const NOBODY: u32 = 65534;
+
+/// Version 1 installed, version 2 published.
+fn outdated() -> (World<Scripted>, Published, Tree) {
+    let world = World::honest();
+    let one = Tree::default().file("bin/app", b"app 1", 0o755).file("lib/inner/x", b"x 1", 0o644);
+    world.publish("1.0.0", &one);
+    world.install("core");
+    let two = Tree::default().file("bin/app", b"app 2", 0o755).file("lib/inner/x", b"x 2", 0o644);
+    let published = world.publish("2.0.0", &two);
+    world.server.take_requests();
+    (world, published, one)
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Runs `patcher` as a user who is not root; nobody else's rights are bent for the tests.
+fn run_as_nobody(world: &World<Scripted>, arguments: &[&str]) -> Option<Run> {
+    if !is_root() {
+        return Some(world.user.run(arguments));
+    }
+    let mut command = Command::new(left_out::program("setpriv")?);
+    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
+    // Where it was built that user may not be able to look.
+    let program = world.user.path("patcher");
+    if !program.exists() {
+        fs::copy(programs::patcher(), &program).unwrap();
+    }
+    command.arg(program);
+    world.user.prepare(&mut command, arguments);
+    Some(Run::of(&mut command))
+}
+
+fn give_to_nobody(path: &Path) {
+    if is_root() {
+        for entry in walkdir::WalkDir::new(path) {
+            chown(entry.unwrap().path(), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_told_before_an_object_is_asked_for() {
+    for folder in ["", "lib/inner", "bin"] {
+        let (world, _, one) = outdated();
+        fs::set_permissions(world.user.path("."), Permissions::from_mode(0o755)).unwrap();
+        give_to_nobody(&world.user.root());
+        let folder = world.user.component("core").join(folder);
+        fs::set_permissions(&folder, Permissions::from_mode(0o555)).unwrap();
+        let run = run_as_nobody(&world, &["--json", "update"]);
+        fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
+        let Some(run) = run else { return };
+        run.fails(22, "not-writable");
+        assert_eq!(world.server.take_requests(), ["/core/manifest.xml"]);
+        one.assert_is(&world.user.tree("core"));
+    }
+}
+
+#[test]
+fn another_users_install_root_is_not_updated() {
+    if !is_root() {
+        return left_out::say("files of two users need root");
+    }
+    let (world, _, one) = outdated();
+    fs::set_permissions(world.user.path("."), Permissions::from_mode(0o755)).unwrap();
+    let Some(run) = run_as_nobody(&world, &["--json", "update"]) else { return };
+    assert_eq!(run.code, Some(22), "{run:#?}");
+    assert!(world.server.take_requests().is_empty());
+    one.assert_is(&world.user.tree("core"));
+}
+
+#[test]
+fn too_little_space_is_told_before_an_object_is_asked_for() {
+    let Some(unshare) = left_out::program("unshare") else { return };
+    let (world, ..) = outdated();
+    let large = Tree::default().file("large", &vec![7; 6 << 20], 0o644);
+    world.publish("3.0.0", &large);
+    let mount = world.user.path("small disk");
+    fs::create_dir(&mount).unwrap();
+    // The mount is the command's own and ends with it.
+    let in_mount = |script: &str| {
+        let mut command = Command::new(&unshare);
+        command.arg("--mount").args((!is_root()).then_some("--map-root-user")).args(["sh", "-c", script]);
+        command
+    };
+    let script = format!("mount -t tmpfs -o size=4m none '{}'", mount.display());
+    if Run::of(&mut in_mount(&script)).code != Some(0) {
+        return left_out::say("a small file system cannot be mounted here");
+    }
+    let mut command = in_mount(&format!("{script} && exec \"$@\""));
+    command.arg("sh").arg(programs::patcher());
+    let component = format!("core={}", mount.display());
+    let url = world.manifest_url("core");
+    world.user.prepare(&mut command, &["--component", &component, "--json", "install", "core", "--from", &url]);
+    Run::of(&mut command).fails(22, "no-space");
+    assert_eq!(world.server.take_requests(), ["/core/manifest.xml"]);
+}
+
+#[test]
+fn a_second_updater_is_busy() {
+    let (world, _, one) = outdated();
+    let lock = File::options().read(true).write(true).open(world.user.state("lock")).unwrap();
+    lock.lock_exclusive().unwrap();
+    for command in [&["check"][..], &["update"], &["remove", "core"]] {
+        world.user.fails(23, "busy", command);
+    }
+    one.assert_is(&world.user.tree("core"));
+    // What changes nothing needs no lock.
+    world.user.ok(&["status"]);
+    world.user.ok(&["verify"]);
+    drop(lock);
+    world.user.ok(&["update"]);
+}
+
+#[test]
+fn a_running_instance_of_the_program_is_not_swapped_under() {
+    let (world, _, one) = outdated();
+    let running = File::create(world.user.state("running")).unwrap();
+    FileExt::lock_shared(&running).unwrap();
+    world.user.ok(&["download"]);
+    world.user.fails(23, "busy", &["apply"]);
+    world.user.fails(23, "busy", &["remove", "core"]);
+    world.user.has("core", &one);
+    drop(running);
+    world.user.ok(&["update"]);
+    assert_eq!(world.user.ok(&["status"])["components"][0]["version"], "2.0.0");
+}
+
+trait Lock {
+    fn lock_exclusive(&self) -> std::io::Result<()>;
+}
+
+impl Lock for File {
+    fn lock_exclusive(&self) -> std::io::Result<()> {
+        FileExt::lock_exclusive(self)
+    }
+}
+
+#[test]
+fn a_folder_of_the_users_where_a_release_has_a_file_is_told() {
+    let (world, _, one) = outdated();
+    let own = Tree::default().file("new/mine", b"mine", 0o644);
+    own.write_into(&world.user.component("core"));
+    world.publish("3.0.0", &one.clone().file("new", b"new", 0o644));
+    world.user.fails(22, "folder-in-the-way", &["update"]);
+    let mut all = one;
+    all.0.extend(own.0);
+    all.assert_is(&world.user.tree("core"));
+}
+
+#[test]
+fn a_link_in_the_place_of_a_folder_leads_nothing_out_of_the_component() {
+    let (world, _, _) = outdated();
+    let outside = world.user.path("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("x"), "not yours").unwrap();
+    let inner = world.user.component("core").join("lib/inner");
+    fs::remove_dir_all(&inner).unwrap();
+    std::os::unix::fs::symlink(&outside, &inner).unwrap();
+    world.user.fails(22, "unsafe-path", &["update"]);
+    assert_eq!(fs::read_to_string(outside.join("x")).unwrap(), "not yours");
+}
+
+#[test]
+fn a_journal_that_cannot_be_read_deletes_nothing() {
+    let (world, _, one) = outdated();
+    for text in ["", "APPLYING\n", "APPLYING 00\n", "garbage"] {
+        fs::write(world.user.state("journal"), text).unwrap();
+        for command in ["recover", "update", "apply"] {
+            world.user.fails(22, "journal-unreadable", &[command]);
+        }
+        assert_eq!(fs::read_to_string(world.user.state("journal")).unwrap(), text);
+        one.assert_is(&world.user.tree("core"));
+    }
+}

@@ -1,0 +1,50 @@
+//! The three programs together, as publisher, server and user have them: real processes, real servers on loopback, real
+//! folders. Every test has a world of its own and leaves nothing behind.
+
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test whose world cannot be set up fails")]
+
+/// Makes a test for every server out of each function of a server's kind.
+macro_rules! on_every_server {
+    ($($name:ident),+ $(,)?) => { $(
+        mod $name {
+            use crate::support::server::Kind;
+
+            #[test]
+            fn nginx() {
+                super::$name(Kind::Nginx);
+            }
+            #[test]
+            fn nginx_with_encoding() {
+                super::$name(Kind::NginxEncoding);
+            }
+            #[test]
+            fn apache() {
+                super::$name(Kind::Apache);
+            }
+            #[test]
+            fn apache_with_encoding() {
+                super::$name(Kind::ApacheEncoding);
+            }
+            #[test]
+            fn apache_that_inflates() {
+                super::$name(Kind::ApacheInflating);
+            }
+        }
+    )+ };
+}
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod command_line;
+mod components;
+mod crash;
+mod helper;
+mod install;
+mod machine;
+mod mirrors;
+mod network;
+mod refused;
+mod update;
+mod users_files;

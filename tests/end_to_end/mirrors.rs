@@ -1,0 +1,100 @@
+//! Several base URLs: the first that has what was signed serves it.
+
+use crate::support::publisher::{Published, Publisher};
+use crate::support::scripted::{Reply, Scripted};
+use crate::support::tree::Tree;
+use crate::support::user::User;
+use crate::support::world::Serving as _;
+use std::net::TcpListener;
+
+/// A first mirror that follows a script, and a second one that is well.
+struct Mirrors {
+    first: Scripted,
+    second: Scripted,
+    publisher: Publisher,
+    user: User,
+}
+
+impl Mirrors {
+    /// With version 1 installed while both were well, and version 2 published.
+    fn new() -> (Self, Published, Tree) {
+        let mut publisher = Publisher::new();
+        let serve = || Scripted::serve(&publisher.site(), |_| Reply::Site);
+        let (first, second) = (serve(), serve());
+        publisher.serve_at([first.url(), second.url()]);
+        let mut user = User::trusting(&publisher);
+        user.options = vec!["--retries".into(), "0".into()];
+        publisher.release("core", "1.0.0", &Tree::from_seed(1)).sign();
+        user.ok(&["install", "core", "--from", &format!("{}core/manifest.xml", first.url())]);
+        let next = Tree::from_seed(1).mutate(2);
+        let published = publisher.release("core", "2.0.0", &next).sign();
+        first.take_requests();
+        assert!(second.take_requests().is_empty(), "the first mirror was well");
+        (Self { first, second, publisher, user }, published, next)
+    }
+}
+
+#[test]
+fn the_second_mirror_serves_what_the_first_does_not_have() {
+    let garbage = || Reply::Bytes(b"<html>Welcome to the hotel's network</html>".to_vec());
+    let lies: [fn() -> Reply; 4] =
+        [garbage, || Reply::Status(503, String::new()), || Reply::Status(404, String::new()), || Reply::CutAfter(10)];
+    for lie in lies {
+        let (mirrors, published, next) = Mirrors::new();
+        mirrors.first.follow(move |_| lie());
+        mirrors.user.ok(&["update"]);
+        mirrors.user.has("core", &next);
+        assert!(mirrors.second.take_requests().contains(&published.object("bin/app")));
+    }
+}
+
+#[test]
+fn the_second_mirror_serves_when_the_first_is_down() {
+    let (mut mirrors, _, next) = Mirrors::new();
+    // A server that is gone: nothing else gets its port while the socket is bound and does not listen.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let down = format!("http://127.0.0.1:{port}/");
+    mirrors.publisher.serve_at([down, mirrors.second.url()]);
+    mirrors.publisher.release("core", "3.0.0", &next).sign();
+    mirrors.user.ok(&["update"]);
+    let last = next.mutate(3);
+    mirrors.publisher.release("core", "4.0.0", &last).sign();
+    mirrors.user.ok(&["update"]);
+    mirrors.user.has("core", &last);
+}
+
+#[test]
+fn a_mirror_that_was_left_behind_is_passed_over() {
+    let (mirrors, _, next) = Mirrors::new();
+    let old = mirrors.publisher.site().join("core/releases/1.xml");
+    let old = if old.exists() { old } else { mirrors.user.component("core").join("manifest.xml") };
+    let old = std::fs::read(old).unwrap();
+    mirrors.user.ok(&["update"]);
+    let last = next.mutate(3);
+    mirrors.publisher.release("core", "3.0.0", &last).sign();
+    mirrors.first.follow(move |path| if path.ends_with(".xml") { Reply::Bytes(old.clone()) } else { Reply::Site });
+    mirrors.user.ok(&["update"]);
+    mirrors.user.has("core", &last);
+}
+
+#[test]
+fn one_bad_object_comes_from_the_second_mirror() {
+    let (mirrors, published, next) = Mirrors::new();
+    let bad = published.object("bin/app");
+    let lie = bad.clone();
+    mirrors.first.follow(move |path| if path == lie { Reply::Bytes(b"garbage".to_vec()) } else { Reply::Site });
+    mirrors.user.ok(&["update"]);
+    mirrors.user.has("core", &next);
+    assert_eq!(mirrors.second.take_requests(), [bad]);
+}
+
+#[test]
+fn the_first_refusal_is_told_when_no_mirror_will_do() {
+    let (mirrors, ..) = Mirrors::new();
+    let before = mirrors.user.tree("core");
+    mirrors.first.follow(|_| Reply::Bytes(Vec::new()));
+    mirrors.second.follow(|_| Reply::Status(500, String::new()));
+    let run = mirrors.user.run(&["--json", "update"]);
+    assert_eq!(run.code, Some(21), "{run:?}");
+    before.assert_is(&mirrors.user.tree("core"));
+}

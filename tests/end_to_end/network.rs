@@ -1,0 +1,186 @@
+//! A network that fails, and a user who stops it.
+
+use crate::support::deadline::wait_for;
+use crate::support::publisher::Published;
+use crate::support::run::Run;
+use crate::support::scripted::{Reply, Scripted};
+use crate::support::server::Kind;
+use crate::support::tree::Tree;
+use crate::support::user::User;
+use crate::support::world::World;
+use rustix::process::{Pid, Signal, kill_process};
+use std::collections::BTreeSet;
+use std::process::Stdio;
+use std::time::Duration;
+
+on_every_server!(a_missing_object_is_the_networks_fault);
+
+fn a_missing_object_is_the_networks_fault(kind: Kind) {
+    let Some(world) = World::on(kind) else { return };
+    let one = Tree::from_seed(1);
+    world.publish("1.0.0", &one);
+    world.install("core");
+    let published = world.publish("2.0.0", &one.mutate(2));
+    let object = world.publisher.site().join(&published.object("bin/app")[1..]);
+    let kept = std::fs::read(&object).unwrap();
+    std::fs::remove_file(&object).unwrap();
+    world.user.fails(20, "http-status", &["update"]);
+    world.user.has("core", &one);
+    std::fs::write(&object, kept).unwrap();
+    world.user.ok(&["update"]);
+    world.user.has("core", &one.mutate(2));
+}
+
+/// Version 1 installed from a scripted server, version 2 published; nothing is tried twice.
+fn outdated() -> (World<Scripted>, Published, Tree, Tree) {
+    let mut world = World::honest();
+    world.user.options = vec!["--retries".into(), "0".into()];
+    let (one, two) = (Tree::from_seed(1), Tree::from_seed(1).mutate(2));
+    world.publish("1.0.0", &one);
+    world.install("core");
+    let published = world.publish("2.0.0", &two);
+    world.server.take_requests();
+    (world, published, one, two)
+}
+
+#[test]
+fn a_server_that_is_down_is_told() {
+    let (world, _, one, _) = outdated();
+    let (user, server) = (&world.user, world.server);
+    drop(server);
+    for command in ["check", "download", "update"] {
+        user.fails(20, "unreachable", &[command]);
+    }
+    user.has("core", &one);
+}
+
+#[test]
+fn statuses_of_400_and_above_are_told() {
+    let (world, _, one, _) = outdated();
+    for status in [400, 403, 404, 410, 500, 502, 503] {
+        world.server.follow(move |_| Reply::Status(status, String::new()));
+        world.user.fails(20, "http-status", &["update"]);
+    }
+    world.user.has("core", &one);
+}
+
+#[test]
+fn a_connection_that_ends_early_is_tried_again() {
+    let (mut world, published, one, two) = outdated();
+    let object = published.object("bin/app");
+    let cut = object.clone();
+    world.server.follow(move |path| if path == cut { Reply::CutAfter(100) } else { Reply::Site });
+    world.user.fails(20, "cut-off", &["update"]);
+    world.user.has("core", &one);
+    world.server.take_requests();
+    world.user.options = vec!["--retries".into(), "1".into()];
+    let times = std::sync::atomic::AtomicU32::new(0);
+    let cut = object.clone();
+    world.server.follow(move |path| match path == cut && times.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0 {
+        true => Reply::CutAfter(100),
+        false => Reply::Site,
+    });
+    world.user.ok(&["update"]);
+    world.user.has("core", &two);
+    assert_eq!(world.server.take_requests().iter().filter(|path| **path == object).count(), 2);
+}
+
+#[test]
+fn a_server_that_asks_to_be_left_alone_is_not_asked_again() {
+    let (mut world, ..) = outdated();
+    world.user.options.clear();
+    world.server.follow(|_| Reply::Status(503, "Retry-After: 120\r\n".into()));
+    world.user.fails(20, "http-status", &["check"]);
+    assert_eq!(world.server.take_requests().len(), 1);
+}
+
+#[test]
+fn redirects_are_followed_and_loops_are_not() {
+    let (world, _, _, two) = outdated();
+    let elsewhere = Scripted::serve(&world.publisher.site(), |_| Reply::Site);
+    let target = crate::support::world::Serving::url(&elsewhere);
+    world.server.follow(move |path| Reply::Status(302, format!("Location: {}{path}\r\n", target.trim_end_matches('/'))));
+    world.user.ok(&["update"]);
+    world.user.has("core", &two);
+    world.server.follow(|path| Reply::Status(301, format!("Location: {path}\r\n")));
+    world.user.fails(20, "redirect", &["check"]);
+    world.server.follow(|_| Reply::Status(302, "Location: file:///etc/hostname\r\n".into()));
+    let run = world.user.run(&["--json", "check"]);
+    assert_eq!(run.code, Some(20), "{run:?}");
+}
+
+#[test]
+fn a_slow_download_that_keeps_coming_is_waited_for_and_a_silent_one_is_not() {
+    let (mut world, published, one, two) = outdated();
+    world.user.options = ["--retries", "0", "--stall-timeout", "1"].map(Into::into).to_vec();
+    let object = published.object("bin/app");
+    let silent = object.clone();
+    world.server.follow(move |path| if path == silent { Reply::Silence } else { Reply::Site });
+    world.user.fails(20, "stalled", &["update"]);
+    world.user.has("core", &one);
+    // More than twice the limit in all, and never without a byte for as long.
+    let piece = published.manifest.files.iter().find(|file| file.path.as_str() == "bin/app").unwrap().gz.size as usize / 8;
+    let pause = Duration::from_millis(300);
+    world.server.follow(move |path| if path == object { Reply::Slowly(piece, pause) } else { Reply::Site });
+    world.user.ok(&["update"]);
+    world.user.has("core", &two);
+}
+
+#[test]
+fn a_download_that_the_user_stops_goes_on_where_it_was() {
+    let (world, published, one, two) = outdated();
+    let slow = published.object("bin/app");
+    let crawls = slow.clone();
+    let crawl = Reply::Slowly(1, Duration::from_millis(10));
+    world.server.follow(move |path| if path == crawls { crawl.clone() } else { Reply::Site });
+    let mut command = world.user.command(&["--json", "update"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+
+    let before: BTreeSet<String> = installed_objects(&world, &one);
+    let others = published.objects().difference(&before).filter(|path| **path != slow).count();
+    let finished = || {
+        let names = std::fs::read_dir(world.user.state("stage/core/files")).ok()?;
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        (names.filter(|name| !name.ends_with(".part")).count() >= others).then_some(())
+    };
+    wait_for("all objects but one", finished);
+    wait_for("the slow object", || world.user.state("stage/core/objects").read_dir().ok()?.next());
+    kill_process(Pid::from_raw(child.id() as i32).unwrap(), Signal::INT).unwrap();
+    Run::ended(child.wait_with_output().unwrap()).fails(24, "cancelled");
+    world.user.has("core", &one);
+
+    world.server.follow(|_| Reply::Site);
+    world.server.take_requests();
+    world.user.ok(&["update"]);
+    assert_eq!(world.server.take_requests(), ["/core/manifest.xml".to_owned(), slow]);
+    world.user.has("core", &two);
+}
+
+/// The objects of what is installed now: those of a release of the same tree.
+fn installed_objects(world: &World<Scripted>, tree: &Tree) -> BTreeSet<String> {
+    let user = User::trusting(&world.publisher);
+    drop(user);
+    let scratch = crate::support::publisher::Publisher::new();
+    scratch.release("core", "1.0.0", tree).sign().objects()
+}
+
+#[test]
+fn a_user_who_stops_a_silent_server_need_not_wait_for_its_time_limit() {
+    let (world, published, one, _) = outdated();
+    let silent = published.object("bin/app");
+    world.server.follow(move |path| if path == silent { Reply::Silence } else { Reply::Site });
+    let mut command = world.user.command(&["--json", "--stall-timeout", "3600", "update"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for("the silent object", || world.user.state("stage/core/objects").read_dir().ok()?.next());
+    kill_process(Pid::from_raw(child.id() as i32).unwrap(), Signal::INT).unwrap();
+    let deadline = std::time::Instant::now() + Duration::from_secs(15);
+    while child.try_wait().unwrap().is_none() && std::time::Instant::now() < deadline {
+        std::thread::yield_now();
+    }
+    let stopped = child.try_wait().unwrap().is_some();
+    let _ = child.kill();
+    let run = Run::ended(child.wait_with_output().unwrap());
+    assert!(stopped, "still waiting");
+    run.fails(24, "cancelled");
+    world.user.has("core", &one);
+}

@@ -1,0 +1,12 @@
+//! What end-to-end tests are made of: real programs, real servers, trees from seeds, a publisher and a user.
+
+pub mod deadline;
+pub mod left_out;
+pub mod programs;
+pub mod publisher;
+pub mod run;
+pub mod scripted;
+pub mod server;
+pub mod tree;
+pub mod user;
+pub mod world;

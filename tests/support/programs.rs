@@ -1,0 +1,48 @@
+//! The three programs, built once for each process of tests, so that `cargo test` needs nothing built before.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The command line program.
+pub fn patcher() -> PathBuf {
+    dir().join("patcher")
+}
+
+/// The publisher's tool.
+pub fn manifest_tool() -> PathBuf {
+    dir().join("manifest-tool")
+}
+
+/// The helper, beside [`patcher`], where that one looks for it.
+pub fn helper() -> PathBuf {
+    dir().join("patcher-helper")
+}
+
+/// The folder of the programs: that of the profile which the tests themselves were built with.
+fn dir() -> &'static Path {
+    static DIR: OnceLock<PathBuf> = OnceLock::new();
+    DIR.get_or_init(build)
+}
+
+fn build() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let dir = test.ancestors().nth(2).unwrap();
+    let profile = match dir.file_name().unwrap().to_str().unwrap() {
+        "debug" => "dev",
+        profile => profile,
+    };
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--workspace", "--features", "cli", "--bins", "--profile", profile]);
+    cargo.arg("--target-dir").arg(dir.parent().unwrap()).current_dir(env!("CARGO_MANIFEST_DIR"));
+    // What cargo tells a test about its package would make build scripts run again that look at it.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|start| text.starts_with(start)) {
+            cargo.env_remove(&name);
+        }
+    }
+    let built = cargo.output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    dir.to_owned()
+}

@@ -1,0 +1,166 @@
+//! A publisher in a temporary folder: keys, build folders and a site, signed by the real `manifest-tool`.
+
+use super::programs;
+use super::run::Run;
+use super::tree::Tree;
+use patcher::layout::{ObjectKind, object};
+use patcher::manifest::{self, Manifest, SignedBytes};
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use tempfile::TempDir;
+
+/// A key pair, a site, and where that is served.
+pub struct Publisher {
+    dir: TempDir,
+    urls: Vec<String>,
+}
+
+/// A release that is about to be signed.
+#[must_use]
+pub struct Release<'a> {
+    publisher: &'a Publisher,
+    component: &'a str,
+    tree: &'a Tree,
+    settings: String,
+    urls: Vec<String>,
+    arguments: Vec<String>,
+    issued: Option<u64>,
+}
+
+/// A release that was signed.
+pub struct Published {
+    pub manifest: Manifest,
+    component: String,
+}
+
+impl Publisher {
+    /// With the one key that all publishers of the process share.
+    pub fn new() -> Self {
+        Self::with_key(&keys()[0])
+    }
+
+    /// Somebody with another key.
+    pub fn stranger() -> Self {
+        Self::with_key(&keys()[1])
+    }
+
+    fn with_key((private, public): &(Vec<u8>, Vec<u8>)) -> Self {
+        let dir = TempDir::new().unwrap();
+        // A server that runs as another user reads the site.
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(dir.path().join("release.key.pem"), private).unwrap();
+        fs::write(dir.path().join("release.pub.pem"), public).unwrap();
+        fs::create_dir(dir.path().join("site")).unwrap();
+        Self { dir, urls: vec!["http://127.0.0.1:9/".to_owned()] }
+    }
+
+    /// Says where the site is served, in order of preference.
+    pub fn serve_at(&mut self, urls: impl IntoIterator<Item = String>) {
+        self.urls = urls.into_iter().collect();
+    }
+
+    /// The folder that is served.
+    pub fn site(&self) -> PathBuf {
+        self.dir.path().join("site")
+    }
+
+    /// The public key's file.
+    pub fn public_key(&self) -> PathBuf {
+        self.dir.path().join("release.pub.pem")
+    }
+
+    /// The latest manifest's file on the site.
+    pub fn manifest(&self, component: &str) -> PathBuf {
+        self.site().join(component).join("manifest.xml")
+    }
+
+    /// Begins the next release of a component.
+    pub fn release<'a>(&'a self, component: &'a str, version: &str, tree: &'a Tree) -> Release<'a> {
+        let arguments = ["--component", component, "--version", version].map(str::to_owned).to_vec();
+        let urls = self.urls.iter().map(|url| format!("{url}{component}/")).collect();
+        Release { publisher: self, component, tree, settings: String::new(), urls, arguments, issued: None }
+    }
+}
+
+impl Release<'_> {
+    /// Needs another component.
+    pub fn requires(mut self, component: &str, range: &str) -> Self {
+        self.arguments.extend(["--requires".to_owned(), format!("{component}={range}")]);
+        self
+    }
+
+    /// Leaves the files that match `glob` to the user once they are installed.
+    pub fn preserve(mut self, glob: &str) -> Self {
+        self.settings = format!("preserve = [{glob:?}]\n");
+        self
+    }
+
+    /// In another channel than `stable`.
+    pub fn channel(mut self, channel: &str) -> Self {
+        self.arguments.extend(["--channel", channel].map(str::to_owned));
+        self
+    }
+
+    /// Signed at `issued` (seconds since 1970) and good for `days`.
+    pub fn good_for(mut self, issued: u64, days: u32) -> Self {
+        self.issued = Some(issued);
+        self.arguments.extend(["--expires".to_owned(), format!("{days}d")]);
+        self
+    }
+
+    /// Signs it and puts it on the site.
+    #[track_caller]
+    pub fn sign(self) -> Published {
+        let dir = self.publisher.dir.path();
+        let build = dir.join("build").join(self.component);
+        self.tree.write(&build);
+        fs::write(build.join("component.toml"), &self.settings).unwrap();
+        let mut tool = Command::new(programs::manifest_tool());
+        tool.arg("sign").arg(&build).arg("--site").arg(self.publisher.site());
+        tool.arg("--key").arg(dir.join("release.key.pem")).args(&self.arguments).env_remove("SOURCE_DATE_EPOCH");
+        for url in &self.urls {
+            tool.args(["--base-url", url]);
+        }
+        if let Some(issued) = self.issued {
+            tool.env("SOURCE_DATE_EPOCH", issued.to_string());
+        }
+        Run::of(&mut tool).ends(0);
+        Published { manifest: read(&build.join("manifest.xml")), component: self.component.to_owned() }
+    }
+}
+
+impl Published {
+    /// The path on the site of the object that holds a file, with a slash before it as requests have it.
+    #[track_caller]
+    pub fn object(&self, path: &str) -> String {
+        let file = self.manifest.files.iter().find(|file| file.path.as_str() == path).unwrap();
+        format!("/{}/{}", self.component, object(ObjectKind::Gz, &file.gz.sha256))
+    }
+
+    /// The paths on the site of all objects.
+    pub fn objects(&self) -> BTreeSet<String> {
+        self.manifest.files.iter().map(|file| self.object(file.path.as_str())).collect()
+    }
+}
+
+fn read(path: &Path) -> Manifest {
+    manifest::parse(&SignedBytes::split(fs::read(path).unwrap()).unwrap().body).unwrap()
+}
+
+/// Two key pairs for all tests: making one takes longer than most of them do.
+fn keys() -> &'static [(Vec<u8>, Vec<u8>); 2] {
+    static KEYS: OnceLock<[(Vec<u8>, Vec<u8>); 2]> = OnceLock::new();
+    KEYS.get_or_init(|| {
+        ["one", "two"].map(|name| {
+            let dir = TempDir::new().unwrap();
+            let name = dir.path().join(name);
+            Run::of(Command::new(programs::manifest_tool()).args(["keygen", "--bits", "2048"]).arg(&name)).ends(0);
+            let read = |ending| fs::read(name.with_extension(ending)).unwrap();
+            (read("key.pem"), read("pub.pem"))
+        })
+    })
+}

@@ -1,0 +1,248 @@
+//! Real web servers on loopback: nginx and Apache, configured as distributions do, each with a site's folder.
+
+use super::deadline::wait_for;
+use super::left_out;
+use super::world::Serving;
+use std::cell::Cell;
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use tempfile::TempDir;
+
+/// Which server, and what is special about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// As Debian configures it: `gzip on`.
+    Nginx,
+    /// Tells every client that a `.gz` is only an encoding, and compresses whatever it may.
+    NginxEncoding,
+    /// As Debian configures it: `mod_deflate` for text.
+    Apache,
+    /// With the popular `AddEncoding x-gzip .gz`.
+    ApacheEncoding,
+    /// Decompresses on the way, as proxies do.
+    ApacheInflating,
+}
+
+/// A request as the access log has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    pub status: u16,
+    pub path: String,
+    /// The value of `If-None-Match`, `-` for none.
+    pub etag: String,
+}
+
+/// A server, which stops when it is dropped.
+pub struct Server {
+    child: Child,
+    dir: TempDir,
+    port: u16,
+    /// How many bytes of the access log were read.
+    read: Cell<usize>,
+}
+
+/// The address that answers only when this very server runs.
+const READY: &str = "/is-it-you";
+
+impl Server {
+    /// Starts a server for the folder `site`; none when it is not installed.
+    pub fn start(kind: Kind, site: &Path) -> Option<Self> {
+        let (name, config): (_, fn(Kind, &Path, &Path, u16) -> String) = match kind {
+            Kind::Nginx | Kind::NginxEncoding => ("nginx", nginx),
+            _ => ("apache2", apache),
+        };
+        let program = left_out::program(name)?;
+        let dir = TempDir::new().unwrap();
+        // Apache's workers are another user.
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let port = free_port();
+        let file = dir.path().join("server.conf");
+        fs::write(&file, config(kind, dir.path(), site, port)).unwrap();
+        fs::write(dir.path().join("ready"), format!("{}\n", dir.path().display())).unwrap();
+        let mut command = Command::new(program);
+        match name {
+            "nginx" => command.arg("-p").arg(dir.path()).arg("-c").arg(&file).args(["-g", "daemon off;"]),
+            _ => command.arg("-d").arg(dir.path()).arg("-f").arg(&file).arg("-DFOREGROUND"),
+        };
+        let log = fs::File::create(dir.path().join("output.log")).unwrap();
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        let mut server = Self { child: command.spawn().unwrap(), dir, port, read: Cell::new(0) };
+        wait_for("the server", || {
+            assert_eq!(server.child.try_wait().unwrap(), None, "{name} ended: {}", server.words());
+            server.is_ready().then_some(())
+        });
+        server.take_requests();
+        Some(server)
+    }
+
+    /// The requests since the last call, in order.
+    pub fn take_requests(&self) -> Vec<Request> {
+        // A request of our own: when it is in the log, so are those before it.
+        let mark = format!("{READY}?{}", self.read.get());
+        assert!(get(self.port, &mark).is_some());
+        let log = self.dir.path().join("access.log");
+        let text = wait_for("the access log", || {
+            let text = fs::read_to_string(&log).ok()?;
+            text.lines().any(|line| line.contains(&format!("\"{mark}\""))).then_some(text)
+        });
+        let new = text[self.read.replace(text.len())..].lines().map(request);
+        new.filter(|request| !request.path.starts_with(READY)).collect()
+    }
+
+    fn is_ready(&self) -> bool {
+        get(self.port, READY).is_some_and(|answer| answer.contains(&format!("\r\n{}\n", self.dir.path().display())))
+    }
+
+    /// What the server had to say.
+    fn words(&self) -> String {
+        ["output.log", "error.log"].map(|name| fs::read_to_string(self.dir.path().join(name)).unwrap_or_default()).concat()
+    }
+}
+
+impl Serving for Server {
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/", self.port)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(pid) = rustix::process::Pid::from_raw(self.child.id() as i32) {
+            // The main process takes its workers with it.
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        let _ = self.child.wait();
+    }
+}
+
+/// A port below those that the system gives to connections, and each one only once.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = (std::process::id() % 10_000) as u16;
+    let ports = std::iter::repeat_with(|| 20_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000);
+    ports.take(12_000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
+}
+
+/// Asks for a path and gives the whole answer.
+fn get(port: u16, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
+
+fn request(line: &str) -> Request {
+    let mut parts = line.splitn(3, ' ');
+    let mut part = || parts.next().unwrap().to_owned();
+    let (status, path, etag) = (part(), part(), part());
+    let unquoted = |text: &str| text[1..text.len() - 1].replace("\\\"", "\"").replace("\\x22", "\"");
+    Request { status: status.parse().unwrap(), path: unquoted(&path), etag: unquoted(&etag) }
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn nginx(kind: Kind, dir: &Path, site: &Path, port: u16) -> String {
+    let (dir, site) = (dir.display(), site.display());
+    // Its workers may read a temporary folder only as the user who made it.
+    let user = if is_root() { "user root;" } else { "" };
+    let types = Path::new("/etc/nginx/mime.types");
+    let types = if types.exists() { format!("include {};", types.display()) } else { String::new() };
+    let encoding = match kind {
+        Kind::NginxEncoding => {
+            "gzip_min_length 1; gzip_proxied any; gzip_types *; gzip_vary on;
+            location ~ \\.gz$ { add_header Content-Encoding x-gzip; }"
+        }
+        _ => "",
+    };
+    format!(
+        r#"{user}
+worker_processes 1;
+pid {dir}/pid;
+error_log {dir}/error.log;
+events {{ worker_connections 768; }}
+http {{
+    sendfile on;
+    tcp_nopush on;
+    types_hash_max_size 2048;
+    {types}
+    default_type application/octet-stream;
+    gzip on;
+    client_body_temp_path {dir}/body;
+    proxy_temp_path {dir}/proxy;
+    fastcgi_temp_path {dir}/fastcgi;
+    uwsgi_temp_path {dir}/uwsgi;
+    scgi_temp_path {dir}/scgi;
+    log_format requests '$status "$request_uri" "$http_if_none_match"';
+    access_log {dir}/access.log requests;
+    server {{
+        listen 127.0.0.1:{port};
+        root {site};
+        location = {READY} {{ alias {dir}/ready; }}
+        {encoding}
+    }}
+}}
+"#
+    )
+}
+
+fn apache(kind: Kind, dir: &Path, site: &Path, port: u16) -> String {
+    let modules = ["/usr/lib/apache2/modules", "/usr/lib64/httpd/modules", "/usr/libexec/apache2"];
+    let modules = modules.map(PathBuf::from).into_iter().find(|path| path.is_dir()).unwrap();
+    let loaded = ["mpm_event", "authz_core", "mime", "dir", "alias", "filter", "deflate", "negotiation", "setenvif"];
+    let load = |name: &str| match modules.join(format!("mod_{name}.so")) {
+        path if path.exists() => format!("LoadModule {name}_module {}\n", path.display()),
+        _ => String::new(),
+    };
+    let load: String = loaded.iter().map(|name| load(name)).collect();
+    // It does not start as root without another user for its workers.
+    let user = if is_root() { "User #65534\nGroup #65534" } else { "" };
+    let special = match kind {
+        Kind::ApacheEncoding => "AddEncoding x-gzip .gz",
+        Kind::ApacheInflating => "AddEncoding x-gzip .gz\n<FilesMatch \"\\.gz$\">\nSetOutputFilter INFLATE\n</FilesMatch>",
+        _ => "",
+    };
+    let types = if Path::new("/etc/mime.types").exists() { "/etc/mime.types" } else { "/dev/null" };
+    let (dir, site) = (dir.display(), site.display());
+    format!(
+        r#"{load}{user}
+ServerName 127.0.0.1
+Listen 127.0.0.1:{port}
+DefaultRuntimeDir {dir}
+PidFile {dir}/pid
+ErrorLog {dir}/error.log
+LogLevel warn
+StartServers 1
+MinSpareThreads 4
+MaxSpareThreads 16
+ThreadsPerChild 16
+KeepAlive On
+TypesConfig {types}
+IncludeOptional /etc/apache2/mods-available/mime.con[f]
+IncludeOptional /etc/apache2/mods-available/deflate.con[f]
+LogFormat "%>s \"%U%q\" \"%{{If-None-Match}}i\"" requests
+CustomLog {dir}/access.log requests
+DocumentRoot {site}
+<Directory />
+    Options FollowSymLinks
+    AllowOverride None
+    Require all denied
+</Directory>
+<Directory {site}>
+    Require all granted
+</Directory>
+Alias {READY} {dir}/ready
+<Directory {dir}>
+    Require all granted
+</Directory>
+{special}
+"#
+    )
+}

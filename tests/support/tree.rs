@@ -1,0 +1,232 @@
+//! Folders of files: made from a seed, changed by a seed, written, read back and compared by bytes, modes and links.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+/// What a path holds.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// A file and its permission bits.
+    File { bytes: Vec<u8>, mode: u32 },
+    /// A symbolic link and what it says.
+    Link { target: String },
+    /// A folder with nothing in it; no release has one.
+    EmptyFolder,
+}
+
+/// The files, links and empty folders of a folder, by path.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Tree(pub BTreeMap<String, Entry>);
+
+/// What is the updater's own in a component's folder.
+const UPDATERS: [&str; 2] = ["manifest.xml", ".patcher"];
+/// The largest file, in bytes.
+const LARGEST: u64 = 150_000;
+
+impl Tree {
+    /// Some thirty files and a link in nested folders, of 0 bytes to some 100 kB, some executable.
+    pub fn from_seed(seed: u64) -> Self {
+        let mut chance = Chance(seed);
+        let mut tree = Self::default()
+            .file("bin/app", &chance.program(LARGEST), 0o755)
+            .file("empty", b"", 0o644)
+            .file("größe/naïve ßtraße.txt", "Grüße\n".repeat(99).as_bytes(), 0o644)
+            .file("größe/日本語/説明.txt", "説明\n".repeat(500).as_bytes(), 0o644)
+            .file("lib/libapp.so.1.0", &chance.program(LARGEST / 2), 0o755)
+            .link("lib/libapp.so", "libapp.so.1.0");
+        for _ in 0..25 {
+            tree.add(&mut chance);
+        }
+        tree
+    }
+
+    /// The next version: files changed, added, removed, moved to another name, made executable or no longer; a link that
+    /// leads elsewhere. The same seed makes the same changes.
+    pub fn mutate(&self, seed: u64) -> Self {
+        let mut chance = Chance(seed);
+        let mut next = self.clone();
+        next.put("bin/app", chance.program(LARGEST), 0o755);
+        next.put(&format!("lib/libapp.so.1.{seed}"), chance.program(LARGEST / 2), 0o755);
+        next = next.link("lib/libapp.so", &format!("libapp.so.1.{seed}"));
+        let free: Vec<String> = self.0.keys().filter(|path| path.starts_with("data/")).cloned().collect();
+        for path in &free {
+            let Some(Entry::File { mut bytes, mode }) = next.0.get(path).cloned() else { continue };
+            match chance.below(8) {
+                0 => next = next.without(path),
+                1 => {
+                    next = next.without(path);
+                    next.put(&format!("moved/{seed}/{}", path.replace('/', "-")), bytes, mode);
+                }
+                2 => next.put(path, bytes, mode ^ 0o111),
+                3 | 4 => {
+                    let at = chance.below(bytes.len() as u64 + 1) as usize;
+                    bytes.insert(at, seed as u8);
+                    next.put(path, bytes, mode);
+                }
+                _ => {}
+            }
+        }
+        for _ in 0..3 {
+            next.add(&mut chance);
+        }
+        next
+    }
+
+    /// With a file more, or another one.
+    pub fn file(mut self, path: &str, bytes: &[u8], mode: u32) -> Self {
+        self.put(path, bytes.to_vec(), mode);
+        self
+    }
+
+    /// With a link more, or another one.
+    pub fn link(mut self, path: &str, target: &str) -> Self {
+        self.0.insert(path.to_owned(), Entry::Link { target: target.to_owned() });
+        self
+    }
+
+    /// Without what is at a path.
+    pub fn without(mut self, path: &str) -> Self {
+        self.0.remove(path).unwrap();
+        self
+    }
+
+    /// With a file under another name.
+    pub fn renamed(mut self, path: &str, to: &str) -> Self {
+        let entry = self.0.remove(path).unwrap();
+        self.0.insert(to.to_owned(), entry);
+        self
+    }
+
+    fn put(&mut self, path: &str, bytes: Vec<u8>, mode: u32) {
+        self.0.insert(path.to_owned(), Entry::File { bytes, mode });
+    }
+
+    fn add(&mut self, chance: &mut Chance) {
+        let mut path = "data".to_owned();
+        for _ in 0..chance.below(4) {
+            let _ = write!(path, "/folder {}", chance.below(4));
+        }
+        let _ = write!(path, "/{:08x}.bin", chance.next() as u32);
+        let size = [0, 1, 100, 4096, 20_000, LARGEST][chance.below(6) as usize];
+        let bytes = if chance.below(2) == 0 { chance.noise(size) } else { chance.program(size) };
+        let mode = if chance.below(4) == 0 { 0o755 } else { 0o644 };
+        self.put(&path, bytes, mode);
+    }
+
+    /// Makes a folder that holds exactly this.
+    pub fn write(&self, dir: &Path) {
+        let _ = fs::remove_dir_all(dir);
+        self.write_into(dir);
+    }
+
+    /// Puts everything into a folder, over what is there.
+    pub fn write_into(&self, dir: &Path) {
+        fs::create_dir_all(dir).unwrap();
+        for (path, entry) in &self.0 {
+            let path = dir.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            match entry {
+                Entry::File { bytes, mode } => {
+                    fs::write(&path, bytes).unwrap();
+                    fs::set_permissions(&path, fs::Permissions::from_mode(*mode)).unwrap();
+                }
+                Entry::Link { target } => std::os::unix::fs::symlink(target, &path).unwrap(),
+                Entry::EmptyFolder => fs::create_dir(&path).unwrap(),
+            }
+        }
+    }
+
+    /// What a component's folder holds besides the updater's own; nothing when it is absent.
+    pub fn read(dir: &Path) -> Self {
+        let mut tree = Self::default();
+        if !dir.exists() {
+            return tree;
+        }
+        let walk = walkdir::WalkDir::new(dir).min_depth(1).into_iter();
+        for entry in walk.filter_entry(|entry| entry.depth() > 1 || !UPDATERS.iter().any(|name| entry.file_name() == *name)) {
+            let entry = entry.unwrap();
+            let path = entry.path();
+            let name = path.strip_prefix(dir).unwrap().to_str().unwrap().to_owned();
+            let found = if entry.file_type().is_symlink() {
+                Entry::Link { target: fs::read_link(path).unwrap().to_str().unwrap().to_owned() }
+            } else if entry.file_type().is_file() {
+                let mode = entry.metadata().unwrap().permissions().mode() & 0o7777;
+                Entry::File { bytes: fs::read(path).unwrap(), mode }
+            } else if fs::read_dir(path).unwrap().next().is_none() {
+                Entry::EmptyFolder
+            } else {
+                continue;
+            };
+            tree.0.insert(name, found);
+        }
+        tree
+    }
+
+    /// Expects `found` to be the same, and tells what is not.
+    #[track_caller]
+    pub fn assert_is(&self, found: &Tree) {
+        let differences = self.differences(found);
+        assert!(differences.is_empty(), "{differences}");
+    }
+
+    /// What is different in `found`, a line a path.
+    pub fn differences(&self, found: &Tree) -> String {
+        let mut text = String::new();
+        for (path, wanted) in &self.0 {
+            match found.0.get(path) {
+                Some(found) if found == wanted => {}
+                found => drop(writeln!(text, "{path}: {found:?}, not {wanted:?}")),
+            }
+        }
+        for (path, extra) in found.0.iter().filter(|(path, _)| !self.0.contains_key(*path)) {
+            drop(writeln!(text, "{path}: {extra:?}, not nothing"));
+        }
+        text
+    }
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Entry::File { bytes, mode } => {
+                let start = String::from_utf8_lossy(&bytes[..bytes.len().min(16)]).into_owned();
+                write!(f, "file {mode:o} of {} bytes, {start:?}", bytes.len())
+            }
+            Entry::Link { target } => write!(f, "link to {target}"),
+            Entry::EmptyFolder => f.write_str("empty folder"),
+        }
+    }
+}
+
+/// Numbers that look like chance and are the same for the same seed (SplitMix64, Steele, Lea and Flood 2014).
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+
+    /// Bytes that no compression makes smaller.
+    fn noise(&mut self, size: u64) -> Vec<u8> {
+        (0..size).map(|_| self.next() as u8).collect()
+    }
+
+    /// Bytes that repeat themselves as programs do.
+    fn program(&mut self, size: u64) -> Vec<u8> {
+        let words: Vec<[u8; 8]> = (0..64).map(|_| self.next().to_le_bytes()).collect();
+        let mut bytes: Vec<u8> = (0..=size / 8).flat_map(|_| words[self.below(64) as usize]).collect();
+        bytes.truncate(size as usize);
+        bytes
+    }
+}

@@ -1,0 +1,109 @@
+//! A user's machine: an install root in a temporary folder, and runs of the real `patcher` on it.
+
+use super::programs;
+use super::publisher::Publisher;
+use super::run::Run;
+use super::tree::Tree;
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+
+/// An install root and whom it trusts.
+pub struct User {
+    dir: TempDir,
+    key: PathBuf,
+    /// Given to every run before the command.
+    pub options: Vec<String>,
+}
+
+impl User {
+    /// With an empty install root.
+    pub fn trusting(publisher: &Publisher) -> Self {
+        Self::at(TempDir::new().unwrap(), publisher)
+    }
+
+    /// With an install root in `dir`.
+    pub fn at(dir: TempDir, publisher: &Publisher) -> Self {
+        fs::create_dir(dir.path().join("root")).unwrap();
+        let key = dir.path().join("trusted.pem");
+        fs::copy(publisher.public_key(), &key).unwrap();
+        Self { dir, key, options: Vec::new() }
+    }
+
+    /// A folder beside the install root.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The install root.
+    pub fn root(&self) -> PathBuf {
+        self.path("root")
+    }
+
+    /// The public key's file.
+    pub fn key(&self) -> &Path {
+        &self.key
+    }
+
+    /// The folder of a component.
+    pub fn component(&self, name: &str) -> PathBuf {
+        self.root().join(name)
+    }
+
+    /// A file of the state folder.
+    pub fn state(&self, name: &str) -> PathBuf {
+        self.root().join(".patcher").join(name)
+    }
+
+    /// The program with its options and `arguments`, not started yet.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(programs::patcher());
+        self.prepare(&mut command, arguments);
+        command
+    }
+
+    /// Gives another program that starts `patcher` its options and `arguments`.
+    pub fn prepare(&self, command: &mut Command, arguments: &[&str]) {
+        command.arg("--root").arg(self.root()).arg("--key").arg(&self.key).args(&self.options).args(arguments);
+        // The servers are on this machine, whatever proxy it needs for others.
+        ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"].iter().for_each(|name| drop(command.env_remove(name)));
+        command.stdin(Stdio::null());
+    }
+
+    /// Runs the program to its end.
+    pub fn run(&self, arguments: &[&str]) -> Run {
+        Run::of(&mut self.command(arguments))
+    }
+
+    /// Runs the program with `--json`, expects this exit code, and gives what it printed.
+    #[track_caller]
+    pub fn json(&self, exit: i32, arguments: &[&str]) -> Value {
+        self.run(&[&["--json"], arguments].concat()).ends(exit).json()
+    }
+
+    /// Runs the program with `--json` and expects it to do what it was asked to.
+    #[track_caller]
+    pub fn ok(&self, arguments: &[&str]) -> Value {
+        self.json(0, arguments)
+    }
+
+    /// Runs the program with `--json` and expects it to fail with this exit code and this code.
+    #[track_caller]
+    pub fn fails(&self, exit: i32, code: &str, arguments: &[&str]) {
+        self.run(&[&["--json"], arguments].concat()).fails(exit, code);
+    }
+
+    /// What a component's folder holds.
+    pub fn tree(&self, component: &str) -> Tree {
+        Tree::read(&self.component(component))
+    }
+
+    /// Expects a component to hold `tree`, and `verify` to agree.
+    #[track_caller]
+    pub fn has(&self, component: &str, tree: &Tree) {
+        tree.assert_is(&self.tree(component));
+        self.ok(&["verify", component]);
+    }
+}
