@@ -2,7 +2,7 @@
 //!
 //! It lies in `ROOT/greeter/bin/`, with `patcher-helper` beside it; its greeting lies in `ROOT/greeter/share/`. Where
 //! another program looks for updates once a day, it looks five times a second. It ends when it is updated, when there is a
-//! file `ROOT/greeter.stop`, or after two minutes, so that nothing stays behind whatever becomes of the quickstart.
+//! file `ROOT/greeter.stop`, or after five minutes, so that nothing stays behind whatever becomes of the quickstart.
 
 use patcher::timestamp::Timestamp;
 use patcher::{Config, Error, Update};
@@ -19,7 +19,7 @@ const VERSION: Option<&str> = option_env!("GREETER_VERSION");
 /// The publisher's public key, PEM.
 const KEY: Option<&str> = option_env!("GREETER_KEY");
 const PAUSE: Duration = Duration::from_millis(200);
-const LIFETIME: Duration = Duration::from_secs(120);
+const LIFETIME: Duration = Duration::from_secs(300);
 
 fn main() -> ExitCode {
     let (Some(version), Some(key)) = (VERSION, KEY) else {

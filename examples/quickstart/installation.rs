@@ -95,7 +95,7 @@ impl Installation {
 
 impl Drop for Installation {
     fn drop(&mut self) {
-        // Nobody is left to be told; the greeter ends itself after two minutes.
+        // Nobody is left to be told; the greeter ends by itself after five minutes.
         let _ = self.stop();
     }
 }

@@ -45,10 +45,10 @@ fn main() -> ExitCode {
 }
 
 fn story(dir: &Path) -> Result<()> {
-    title("patcher: from the publisher's build to the user's disk, and safely");
+    title("patcher: a release, its update, and two attacks");
     tell("folder", &dir.display().to_string());
 
-    step(1, "Build what comes with patcher (the first time this takes a minute)");
+    step(1, "Build what comes with patcher (the first time this takes minutes)");
     let workshop = Workshop::new(dir)?;
     workshop.build_tools()?;
 

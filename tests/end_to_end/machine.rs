@@ -7,7 +7,7 @@ use crate::support::run::Run;
 use crate::support::scripted::Scripted;
 use crate::support::tree::Tree;
 use crate::support::world::World;
-use fs2::FileExt as _;
+use fs2::FileExt;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
@@ -89,7 +89,7 @@ fn another_users_install_root_is_not_updated() {
 #[test]
 fn too_little_space_is_told_before_an_object_is_asked_for() {
     let Some(unshare) = left_out::program("unshare") else { return };
-    let (world, ..) = outdated();
+    let (mut world, ..) = outdated();
     let large = Tree::default().file("large", &vec![7; 6 << 20], 0o644);
     world.publish("3.0.0", &large);
     let mount = world.user.path("small disk");
@@ -106,9 +106,9 @@ fn too_little_space_is_told_before_an_object_is_asked_for() {
     }
     let mut command = in_mount(&format!("{script} && exec \"$@\""));
     command.arg("sh").arg(programs::patcher());
-    let component = format!("core={}", mount.display());
+    world.user.elsewhere.insert("core".into(), mount);
     let url = world.manifest_url("core");
-    world.user.prepare(&mut command, &["--component", &component, "--json", "install", "core", "--from", &url]);
+    world.user.prepare(&mut command, &["--json", "install", "core", "--from", &url]);
     Run::of(&mut command).fails(22, "no-space");
     assert_eq!(world.server.take_requests(), ["/core/manifest.xml"]);
 }
@@ -117,7 +117,7 @@ fn too_little_space_is_told_before_an_object_is_asked_for() {
 fn a_second_updater_is_busy() {
     let (world, _, one) = outdated();
     let lock = File::options().read(true).write(true).open(world.user.state("lock")).unwrap();
-    lock.lock_exclusive().unwrap();
+    FileExt::lock_exclusive(&lock).unwrap();
     for command in [&["check"][..], &["update"], &["remove", "core"]] {
         world.user.fails(23, "busy", command);
     }
@@ -141,16 +141,6 @@ fn a_running_instance_of_the_program_is_not_swapped_under() {
     drop(running);
     world.user.ok(&["update"]);
     assert_eq!(world.user.ok(&["status"])["components"][0]["version"], "2.0.0");
-}
-
-trait Lock {
-    fn lock_exclusive(&self) -> std::io::Result<()>;
-}
-
-impl Lock for File {
-    fn lock_exclusive(&self) -> std::io::Result<()> {
-        FileExt::lock_exclusive(self)
-    }
 }
 
 #[test]

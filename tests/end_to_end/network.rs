@@ -1,16 +1,15 @@
 //! A network that fails, and a user who stops it.
 
-use crate::support::deadline::wait_for;
+use crate::support::deadline::{wait_at_most, wait_for};
 use crate::support::publisher::Published;
 use crate::support::run::Run;
 use crate::support::scripted::{Reply, Scripted};
 use crate::support::server::Kind;
-use crate::support::tree::Tree;
-use crate::support::user::User;
-use crate::support::world::World;
+use crate::support::tree::{Entry, Tree};
+use crate::support::world::{Serving as _, World};
 use rustix::process::{Pid, Signal, kill_process};
-use std::collections::BTreeSet;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 on_every_server!(a_missing_object_is_the_networks_fault);
@@ -74,11 +73,9 @@ fn a_connection_that_ends_early_is_tried_again() {
     world.user.has("core", &one);
     world.server.take_requests();
     world.user.options = vec!["--retries".into(), "1".into()];
-    let times = std::sync::atomic::AtomicU32::new(0);
-    let cut = object.clone();
-    world.server.follow(move |path| match path == cut && times.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0 {
-        true => Reply::CutAfter(100),
-        false => Reply::Site,
+    let (cut, again) = (object.clone(), AtomicBool::new(false));
+    world.server.follow(move |path| {
+        if path == cut && !again.swap(true, Ordering::SeqCst) { Reply::CutAfter(100) } else { Reply::Site }
     });
     world.user.ok(&["update"]);
     world.user.has("core", &two);
@@ -98,7 +95,7 @@ fn a_server_that_asks_to_be_left_alone_is_not_asked_again() {
 fn redirects_are_followed_and_loops_are_not() {
     let (world, _, _, two) = outdated();
     let elsewhere = Scripted::serve(&world.publisher.site(), |_| Reply::Site);
-    let target = crate::support::world::Serving::url(&elsewhere);
+    let target = elsewhere.url();
     world.server.follow(move |path| Reply::Status(302, format!("Location: {}{path}\r\n", target.trim_end_matches('/'))));
     world.user.ok(&["update"]);
     world.user.has("core", &two);
@@ -132,19 +129,20 @@ fn a_download_that_the_user_stops_goes_on_where_it_was() {
     let slow = published.object("bin/app");
     let crawls = slow.clone();
     let crawl = Reply::Slowly(1, Duration::from_millis(10));
+    // Every file that changes but the one that crawls, copies of local files included.
+    let new = world.user.json(10, &["check"])["updates"][0]["files"].as_u64().unwrap() as usize;
+    let new = new - changes_without_a_file(&one, &two) - 1;
     world.server.follow(move |path| if path == crawls { crawl.clone() } else { Reply::Site });
     let mut command = world.user.command(&["--json", "update"]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
 
-    let before: BTreeSet<String> = installed_objects(&world, &one);
-    let others = published.objects().difference(&before).filter(|path| **path != slow).count();
-    let finished = || {
-        let names = std::fs::read_dir(world.user.state("stage/core/files")).ok()?;
-        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        (names.filter(|name| !name.ends_with(".part")).count() >= others).then_some(())
-    };
-    wait_for("all objects but one", finished);
-    wait_for("the slow object", || world.user.state("stage/core/objects").read_dir().ok()?.next());
+    let mut requests = Vec::new();
+    wait_for("everything but one object", || {
+        requests.extend(world.server.take_requests());
+        let staged = world.user.state("stage/core/files").read_dir().ok()?;
+        let finished = staged.filter(|entry| !entry.as_ref().unwrap().path().extension().is_some_and(|end| end == "part"));
+        (finished.count() == new && requests.contains(&slow)).then_some(())
+    });
     kill_process(Pid::from_raw(child.id() as i32).unwrap(), Signal::INT).unwrap();
     Run::ended(child.wait_with_output().unwrap()).fails(24, "cancelled");
     world.user.has("core", &one);
@@ -156,12 +154,11 @@ fn a_download_that_the_user_stops_goes_on_where_it_was() {
     world.user.has("core", &two);
 }
 
-/// The objects of what is installed now: those of a release of the same tree.
-fn installed_objects(world: &World<Scripted>, tree: &Tree) -> BTreeSet<String> {
-    let user = User::trusting(&world.publisher);
-    drop(user);
-    let scratch = crate::support::publisher::Publisher::new();
-    scratch.release("core", "1.0.0", tree).sign().objects()
+/// How many paths change that need nothing staged: removed ones, and links.
+fn changes_without_a_file(one: &Tree, two: &Tree) -> usize {
+    let removed = one.0.keys().filter(|path| !two.0.contains_key(*path)).count();
+    let is_link = |path: &&String| matches!(two.0[*path], Entry::Link { .. }) && one.0.get(*path) != two.0.get(*path);
+    removed + two.0.keys().filter(is_link).count()
 }
 
 #[test]
@@ -171,16 +168,12 @@ fn a_user_who_stops_a_silent_server_need_not_wait_for_its_time_limit() {
     world.server.follow(move |path| if path == silent { Reply::Silence } else { Reply::Site });
     let mut command = world.user.command(&["--json", "--stall-timeout", "3600", "update"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    wait_for("the silent object", || world.user.state("stage/core/objects").read_dir().ok()?.next());
+    wait_for("the silent object", || world.server.take_requests().contains(&published.object("bin/app")).then_some(()));
     kill_process(Pid::from_raw(child.id() as i32).unwrap(), Signal::INT).unwrap();
-    let deadline = std::time::Instant::now() + Duration::from_secs(15);
-    while child.try_wait().unwrap().is_none() && std::time::Instant::now() < deadline {
-        std::thread::yield_now();
-    }
-    let stopped = child.try_wait().unwrap().is_some();
+    let stopped = wait_at_most(Duration::from_secs(15), || child.try_wait().unwrap());
     let _ = child.kill();
     let run = Run::ended(child.wait_with_output().unwrap());
-    assert!(stopped, "still waiting");
+    assert!(stopped.is_some(), "it waits on");
     run.fails(24, "cancelled");
     world.user.has("core", &one);
 }

@@ -1,7 +1,6 @@
 //! Folders of files: made from a seed, changed by a seed, written, read back and compared by bytes, modes and links.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -107,9 +106,9 @@ impl Tree {
     fn add(&mut self, chance: &mut Chance) {
         let mut path = "data".to_owned();
         for _ in 0..chance.below(4) {
-            let _ = write!(path, "/folder {}", chance.below(4));
+            path.push_str(&format!("/folder {}", chance.below(4)));
         }
-        let _ = write!(path, "/{:08x}.bin", chance.next() as u32);
+        path.push_str(&format!("/{:08x}.bin", chance.next() as u32));
         let size = [0, 1, 100, 4096, 20_000, LARGEST][chance.below(6) as usize];
         let bytes = if chance.below(2) == 0 { chance.noise(size) } else { chance.program(size) };
         let mode = if chance.below(4) == 0 { 0o755 } else { 0o644 };
@@ -178,11 +177,12 @@ impl Tree {
         for (path, wanted) in &self.0 {
             match found.0.get(path) {
                 Some(found) if found == wanted => {}
-                found => drop(writeln!(text, "{path}: {found:?}, not {wanted:?}")),
+                Some(found) => text.push_str(&format!("{path}: {found:?}, not {wanted:?}\n")),
+                None => text.push_str(&format!("{path}: nothing, not {wanted:?}\n")),
             }
         }
         for (path, extra) in found.0.iter().filter(|(path, _)| !self.0.contains_key(*path)) {
-            drop(writeln!(text, "{path}: {extra:?}, not nothing"));
+            text.push_str(&format!("{path}: {extra:?}, not nothing\n"));
         }
         text
     }

@@ -5,6 +5,7 @@ use super::publisher::Publisher;
 use super::run::Run;
 use super::tree::Tree;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -16,20 +17,18 @@ pub struct User {
     key: PathBuf,
     /// Given to every run before the command.
     pub options: Vec<String>,
+    /// The components that do not lie in the install root.
+    pub elsewhere: BTreeMap<String, PathBuf>,
 }
 
 impl User {
     /// With an empty install root.
     pub fn trusting(publisher: &Publisher) -> Self {
-        Self::at(TempDir::new().unwrap(), publisher)
-    }
-
-    /// With an install root in `dir`.
-    pub fn at(dir: TempDir, publisher: &Publisher) -> Self {
+        let dir = TempDir::new().unwrap();
         fs::create_dir(dir.path().join("root")).unwrap();
         let key = dir.path().join("trusted.pem");
         fs::copy(publisher.public_key(), &key).unwrap();
-        Self { dir, key, options: Vec::new() }
+        Self { dir, key, options: Vec::new(), elsewhere: BTreeMap::new() }
     }
 
     /// A folder beside the install root.
@@ -49,7 +48,7 @@ impl User {
 
     /// The folder of a component.
     pub fn component(&self, name: &str) -> PathBuf {
-        self.root().join(name)
+        self.elsewhere.get(name).cloned().unwrap_or_else(|| self.root().join(name))
     }
 
     /// A file of the state folder.
@@ -66,9 +65,15 @@ impl User {
 
     /// Gives another program that starts `patcher` its options and `arguments`.
     pub fn prepare(&self, command: &mut Command, arguments: &[&str]) {
-        command.arg("--root").arg(self.root()).arg("--key").arg(&self.key).args(&self.options).args(arguments);
+        command.arg("--root").arg(self.root()).arg("--key").arg(&self.key).args(&self.options);
+        for (name, dir) in &self.elsewhere {
+            command.arg("--component").arg(format!("{name}={}", dir.display()));
+        }
+        command.args(arguments);
         // The servers are on this machine, whatever proxy it needs for others.
-        ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"].iter().for_each(|name| drop(command.env_remove(name)));
+        for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
+            command.env_remove(name);
+        }
         command.stdin(Stdio::null());
     }
 
