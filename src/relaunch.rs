@@ -80,19 +80,15 @@ pub fn detached(mut command: Command, path: &Path) -> Result<Child> {
     }
 }
 
+/// Copies the helper into a fresh folder of this user's alone; the path that it is given by may lead through links.
 fn copy_helper(state_dir: &Dir, helper: &Path) -> Result<PathBuf> {
-    let (Some(from), Some(name)) = (helper.parent(), helper.file_name().and_then(|name| name.to_str())) else {
+    let real = helper.canonicalize().map_err(|error| Error::io("find", helper, error))?;
+    let (Some(dir), Some(name)) = (real.parent(), real.file_name().and_then(|name| name.to_str())) else {
         return Err(Machine::HelperMissing { path: helper.to_owned() }.into());
     };
     state_dir.remove_tree(FOLDER)?;
     let folder = state_dir.folder_or_new(FOLDER, 0o700)?;
-    // The path may lead through links: it is the program's own choice.
-    let real = helper.canonicalize().map_err(|error| Error::io("find", helper, error))?;
-    let (from, name) = match (real.parent(), real.file_name().and_then(|name| name.to_str())) {
-        (Some(dir), Some(name)) => (dir.to_owned(), name.to_owned()),
-        _ => (from.to_owned(), name.to_owned()),
-    };
-    Dir::open(&from)?.copy(&name, &folder, HELPER, 0o700)?;
+    Dir::open(dir)?.copy(name, &folder, HELPER, 0o700)?;
     Ok(folder.join(HELPER))
 }
 

@@ -7,10 +7,7 @@ use crate::error::{Caller, Error, Network, Result};
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{ACCEPT_ENCODING, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, RETRY_AFTER};
 use reqwest::redirect::{Attempt, Policy};
-use rustls::pki_types::{CertificateDer, pem::PemObject as _};
-use rustls_platform_verifier::Verifier;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
@@ -65,7 +62,7 @@ impl Http {
     /// [`Caller::BadSetting`] for a proxy, header or certificate that is none.
     pub fn new(settings: &Settings) -> Result<Self> {
         let mut builder = Client::builder()
-            .tls_backend_preconfigured(tls(settings)?)
+            .tls_backend_preconfigured(super::tls::config(&settings.root_certificates)?)
             .connect_timeout(settings.connect_timeout)
             .timeout(settings.stall_timeout)
             .redirect(Policy::custom(redirect))
@@ -131,31 +128,6 @@ fn headers(settings: &Settings) -> Result<HeaderMap> {
         headers.insert(key, content);
     }
     Ok(headers)
-}
-
-/// TLS with the system's authorities and the given ones, without touching the process's defaults.
-fn tls(settings: &Settings) -> Result<rustls::ClientConfig> {
-    let mut own = Vec::new();
-    for pem in &settings.root_certificates {
-        let parsed: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
-        match parsed {
-            Ok(certificates) if !certificates.is_empty() => own.extend(certificates),
-            _ => return Err(bad("root certificate", "", "not a PEM certificate".into())),
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let versions =
-        rustls::ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
-    let builder = versions.map_err(|error| bad("TLS", "", error.to_string()))?;
-    Ok(match Verifier::new_with_extra_roots(own.iter().cloned(), provider) {
-        Ok(verifier) => builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth(),
-        // A machine without any authority can still use http, and https by its own certificates.
-        Err(_) => {
-            let mut roots = rustls::RootCertStore::empty();
-            roots.add_parsable_certificates(own);
-            builder.with_root_certificates(roots).with_no_client_auth()
-        }
-    })
 }
 
 fn bad(setting: &'static str, value: &str, detail: String) -> Error {

@@ -5,6 +5,7 @@ mod file;
 mod http;
 mod pace;
 mod retry;
+mod tls;
 
 pub use cancel::CancelToken;
 pub use http::{Http, Settings};

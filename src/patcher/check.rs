@@ -98,11 +98,11 @@ impl Patcher {
             };
         };
         let trusted = verified.fresh(Timestamp::now())?;
-        if trusted.bytes() == installed.bytes {
-            return Ok(None);
-        }
         if trusted.manifest().same_content(&installed.manifest) {
-            self.adopt(&name, &trusted)?;
+            // Never one of an earlier place: a copy of the installed manifest that lost a signature retires nothing.
+            if installed.place.is_none_or(|place| trusted.place().is_after(&place, &self.inner.keys)) {
+                self.adopt(&name, &trusted)?;
+            }
             return Ok(None);
         }
         let mirrors = trusted.manifest().meta.base_urls.clone();
@@ -114,9 +114,11 @@ impl Patcher {
         let floors = self.floors(name, Some(installed), seen);
         let file = layout::latest(&self.inner.channel);
         let (mut refused, mut unreachable) = (None, None);
+        // "Not modified" is an answer only while the installed manifest is the newest one seen: else it would be older.
+        let newest = seen.release(name, &self.inner.channel).map(|release| &release.place);
+        let body = installed.place.as_ref().filter(|place| newest == Some(place)).map(|place| place.body);
         for base in &installed.manifest.meta.base_urls {
             let Ok(url) = base.join(&file) else { continue };
-            let body = installed.place.as_ref().map(|place| place.body);
             let etag = body.and_then(|body| seen.etag(url.as_str(), &body).map(str::to_owned));
             match self.ask(&url, etag.as_deref(), name, &floors) {
                 Ok(None) => return Ok(Latest::Same),

@@ -9,15 +9,15 @@ pub use config::Config;
 pub use installed::{Damage, DamageKind, Installed};
 pub use update::{Staged, Update};
 
-use crate::error::{Error, Machine, Result};
+use crate::error::{Caller, Error, Machine, Result};
 use crate::fetch::{Fetch, Retries, Sources};
 use crate::fs::{Dir, Lock};
-use crate::journal::State;
+use crate::journal::{State, Transaction};
 use crate::keys::TrustedKeys;
 use crate::layout::{Root, STAGES};
 use crate::manifest::{Name, Platform};
 use crate::rel_path::STATE;
-use crate::swap::{self, Recovery};
+use crate::swap::{self, Applied, Recovery};
 use crate::{relaunch, state, trust};
 use std::fmt;
 use std::path::PathBuf;
@@ -177,8 +177,12 @@ impl Patcher {
         Ok((state_dir, lock))
     }
 
-    /// Runs a swap while no other instance of the program runs, and keeps new ones waiting.
-    fn while_nobody_runs<T>(&self, state_dir: &Dir, swap: impl FnOnce() -> Result<T>) -> Result<T> {
+    /// Swaps in this process, while no other instance of the program runs, and keeps new ones waiting.
+    fn swap(&self, state_dir: &Dir, lock: &Lock, transaction: Transaction) -> Result<Applied> {
+        let swap = || {
+            swap::prepare(&self.inner.root, lock, transaction)?;
+            swap::apply(&self.inner.root, lock)?.ok_or_else(|| Caller::NothingStaged.into())
+        };
         match &*self.inner.running.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(running) => running.alone(swap),
             None => {

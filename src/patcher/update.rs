@@ -157,10 +157,8 @@ impl Staged {
     /// planned for; [`Machine::SwapUndone`], [`Machine::UndoFailed`].
     pub fn apply(self) -> Result<Applied> {
         let (state_dir, lock) = self.patcher.lock()?;
-        let root = &self.patcher.inner.root;
-        swap::prepare(root, &lock, self.transaction(&state_dir)?)?;
-        let applied = self.patcher.while_nobody_runs(&state_dir, || swap::apply(root, &lock))?;
-        applied.ok_or_else(|| Caller::NothingStaged.into())
+        let transaction = self.transaction(&state_dir)?;
+        self.patcher.swap(&state_dir, &lock, transaction)
     }
 
     /// Ends this program at once, lets the helper swap, and starts it again with the same arguments and working folder.
@@ -190,8 +188,13 @@ impl Staged {
         let (state_dir, lock) = self.patcher.lock()?;
         let transaction = self.transaction(&state_dir)?;
         let helper = self.patcher.helper()?;
-        swap::prepare(&self.patcher.inner.root, &lock, transaction)?;
-        crate::relaunch::start_helper(&self.patcher.inner.root, &state_dir, &helper, pid, command)
+        let root = &self.patcher.inner.root;
+        swap::prepare(root, &lock, transaction)?;
+        let started = crate::relaunch::start_helper(root, &state_dir, &helper, pid, command);
+        if started.is_err() {
+            swap::recover(root, &lock)?;
+        }
+        started
     }
 
     fn transaction(&self, state_dir: &crate::fs::Dir) -> Result<Transaction> {
@@ -242,8 +245,7 @@ impl Patcher {
         let manifests = (inventory.content(MANIFEST).clone(), Content::Absent);
         let versions = (Some(installed.manifest.meta.version.to_string()), None);
         let steps = stage::steps(root, &name, &stage, &plan, manifests, versions)?;
-        swap::prepare(root, &lock, Transaction { components: vec![steps] })?;
-        self.while_nobody_runs(&state_dir, || swap::apply(root, &lock))?;
+        self.swap(&state_dir, &lock, Transaction { components: vec![steps] })?;
         Ok(plan.kept)
     }
 }

@@ -71,16 +71,29 @@ fn sync_folders(part: &Part) -> Result<()> {
     let removed = part.steps.old_folders.iter().map(|(path, _)| path.as_str());
     let parent = |path: &str| path.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned());
     let folders: BTreeSet<String> = changed.chain(made).chain(removed).map(parent).collect();
-    for path in &folders {
-        if let Ok(Some(dir)) = part.tree.folder(path) {
-            dir.sync()?;
-        }
-    }
+    let dir = part.tree.root().path();
+    in_parallel(folders.into_iter().collect(), |paths| {
+        let Some(tree) = Tree::open(dir)? else { return Ok(()) };
+        // A folder that was removed has nothing to sync.
+        paths.iter().try_for_each(|path| tree.folder(path).ok().flatten().map_or(Ok(()), |dir| dir.sync()))
+    })?;
     // The component's own folder may be new; that it exists must last too.
     match part.tree.root().path().parent() {
         Some(above) => Dir::open(above)?.sync(),
         None => Ok(()),
     }
+}
+
+/// Shares `items` among a few threads: what waits for the disk can wait together.
+fn in_parallel<T: Sync>(items: Vec<T>, work: impl Fn(&[T]) -> Result<()> + Sync) -> Result<()> {
+    const THREADS: usize = 8;
+    std::thread::scope(|scope| {
+        let shares = items.chunks(items.len().div_ceil(THREADS).max(1));
+        let workers: Vec<_> = shares.map(|share| scope.spawn(|| work(share))).collect();
+        // A panic in a worker goes on in the caller, as it would without threads.
+        let results = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        results.fold(Ok(()), Result::and)
+    })
 }
 
 fn verify(part: &Part, found: &Inventory, expected: impl Fn(&Step) -> &Content) -> Result<()> {

@@ -64,7 +64,6 @@ pub fn apply(root: &Root, lock: &Lock) -> Result<Option<Applied>> {
     let checked = open_parts(root, &journal.transaction).and_then(|parts| {
         parts.iter().try_for_each(Part::check)?;
         parts.iter().try_for_each(Part::back_up)?;
-        state_dir.sync()?;
         Ok(parts)
     });
     let parts = match checked {

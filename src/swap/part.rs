@@ -18,6 +18,9 @@ pub struct Part {
     /// The staged files; absent when no step needs one.
     pub staged: Option<Dir>,
     pub backups: Dir,
+    /// The folders above the backups, in which they must be found again.
+    transactions: Dir,
+    work: Dir,
 }
 
 impl Part {
@@ -40,9 +43,7 @@ impl Part {
         };
         let transactions = work.folder_or_new(TRANSACTIONS, 0o700)?;
         let backups = transactions.folder_or_new(name, 0o700)?;
-        transactions.sync()?;
-        work.sync()?;
-        Ok(Self { steps, tree, staged, backups })
+        Ok(Self { steps, tree, staged, backups, transactions, work })
     }
 
     /// The steps that end with a file or a link.
@@ -102,7 +103,9 @@ impl Part {
                 dir.copy(name, &self.backups, &backup, mode)?;
             }
         }
-        self.backups.sync()
+        self.backups.sync()?;
+        self.transactions.sync()?;
+        self.work.sync()
     }
 }
 

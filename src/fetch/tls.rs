@@ -1,0 +1,94 @@
+//! TLS for the HTTP client: the system's authorities and the program's own, without touching the process's defaults.
+
+use crate::error::{Caller, Result};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::WebPkiServerVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls_platform_verifier::Verifier;
+use std::sync::{Arc, OnceLock};
+
+/// The configuration of a client that also trusts the authorities in `pems`.
+///
+/// # Errors
+/// [`Caller::BadSetting`] for a PEM without a certificate.
+pub fn config(pems: &[String]) -> Result<ClientConfig> {
+    let bad = |detail: String| Caller::BadSetting { setting: "root certificate", value: String::new(), detail };
+    let mut own = Vec::new();
+    for pem in pems {
+        let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(|read| read.ok()).collect();
+        if certificates.is_empty() {
+            return Err(bad("not a PEM certificate".to_owned()).into());
+        }
+        own.extend(certificates);
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = LateVerifier { own, provider: Arc::clone(&provider), verifier: OnceLock::new() };
+    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = versions.map_err(|error| bad(error.to_string()))?.dangerous();
+    Ok(builder.with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
+}
+
+/// Reads the system's certificates when the first server shows one: a site over http, or a check that needs no network,
+/// does without the hundreds of files that they are.
+#[derive(Debug)]
+struct LateVerifier {
+    own: Vec<CertificateDer<'static>>,
+    provider: Arc<CryptoProvider>,
+    verifier: OnceLock<Option<Arc<dyn ServerCertVerifier>>>,
+}
+
+impl LateVerifier {
+    fn verifier(&self) -> Result<&Arc<dyn ServerCertVerifier>, Error> {
+        let made = self.verifier.get_or_init(|| {
+            match Verifier::new_with_extra_roots(self.own.iter().cloned(), Arc::clone(&self.provider)) {
+                Ok(verifier) => Some(Arc::new(verifier)),
+                // A machine without any authority still has the program's own.
+                Err(_) => {
+                    let mut roots = RootCertStore::empty();
+                    roots.add_parsable_certificates(self.own.iter().cloned());
+                    let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider));
+                    Some(builder.build().ok()?)
+                }
+            }
+        });
+        made.as_ref().ok_or(Error::InvalidCertificate(CertificateError::UnknownIssuer))
+    }
+}
+
+impl ServerCertVerifier for LateVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        self.verifier()?.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verifier()?.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verifier()?.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
