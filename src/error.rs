@@ -254,6 +254,14 @@ pub enum Network {
         /// How long the server asks to be left alone.
         retry_after: Option<Duration>,
     },
+    /// The server has asked, not long ago, to be left alone until then.
+    #[error("{url} asked to be left alone until {until}")]
+    Wait {
+        /// What would have been asked for.
+        url: String,
+        /// When it may be asked again.
+        until: crate::timestamp::Timestamp,
+    },
     /// More than three redirects, one from https to http, or one to another scheme.
     #[error("{url} was redirected where a client does not follow: {detail}")]
     Redirect {
@@ -421,6 +429,7 @@ impl Error {
                 Network::Stalled { .. } => "stalled",
                 Network::CutOff { .. } => "cut-off",
                 Network::Status { .. } => "http-status",
+                Network::Wait { .. } => "retry-later",
                 Network::Redirect { .. } => "redirect",
             },
             Error::Machine(machine) => machine.code(),
@@ -449,11 +458,11 @@ impl Error {
         }
     }
 
-    /// Whether the same call may succeed later without anybody's doing: the network, a busy root, a stopped download.
+    /// Whether the same call may succeed when it is repeated soon, without anybody's doing: the network, a busy root, a stopped download.
     pub fn is_retryable(&self) -> bool {
         match self {
             Error::Network(Network::Status { status, .. }) => *status == 408 || *status == 429 || *status >= 500,
-            Error::Network(Network::Redirect { .. }) => false,
+            Error::Network(Network::Redirect { .. } | Network::Wait { .. }) => false,
             Error::Network(_) | Error::Busy { .. } | Error::Cancelled => true,
             Error::Refused(_) | Error::Machine(_) | Error::Caller(_) => false,
         }

@@ -2,19 +2,21 @@
 //!
 //! A request carries no identifier and no version; only `If-None-Match` differs from user to user.
 
-use super::{Answer, Body, Fetch, unreachable};
+use super::{Answer, Body, Fetch, Request, unreachable};
 use crate::error::{Caller, Error, Network, Result};
 use reqwest::blocking::{Client, Response};
-use reqwest::header::{ACCEPT_ENCODING, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT_ENCODING, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, RANGE, RETRY_AFTER,
+};
 use reqwest::redirect::{Attempt, Policy};
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use url::Url;
 
 /// The most redirects that are followed.
 const MAX_REDIRECTS: usize = 3;
 /// The longest that a server may ask to be left alone.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// How to reach servers.
 #[derive(Debug, Clone)]
@@ -80,17 +82,25 @@ impl Http {
 }
 
 impl Fetch for Http {
-    fn get(&self, url: &Url, etag: Option<&str>) -> Result<Answer> {
-        let mut request = self.client.get(url.clone());
-        if let Some(etag) = etag {
-            request = request.header(IF_NONE_MATCH, etag);
+    fn get(&self, request: &Request<'_>) -> Result<Answer> {
+        let url = request.url;
+        let mut headers = HeaderMap::new();
+        if let Some(etag) = request.etag.and_then(|etag| HeaderValue::from_str(etag).ok()) {
+            headers.insert(IF_NONE_MATCH, etag);
         }
-        let response = request.send().map_err(|error| self.failed(url, &error))?;
-        let status = response.status().as_u16();
-        match status {
-            200 => Ok(Answer::Found(body(response))),
-            304 if etag.is_some() => Ok(Answer::NotModified),
-            _ => Err(Network::Status { url: url.to_string(), status, retry_after: retry_after(&response) }.into()),
+        if let Some((from, _)) = request.resume {
+            headers.insert(RANGE, HeaderValue::try_from(format!("bytes={from}-")).map_err(|error| unreachable(url, error))?);
+        }
+        let response = self.client.get(url.clone()).headers(headers).send().map_err(|error| self.failed(url, &error))?;
+        match (response.status().as_u16(), request.resume) {
+            (200, _) => Ok(Answer::Found(body(response, 0))),
+            (206, Some((from, total))) if is_rest(&response, from, total) => Ok(Answer::Found(body(response, from))),
+            // Another part than the one asked for, or none: everything anew.
+            (206 | 416, Some(_)) => self.get(&Request { resume: None, ..*request }),
+            (304, _) if request.etag.is_some() => Ok(Answer::NotModified),
+            (status, _) => {
+                Err(Network::Status { url: url.to_string(), status, retry_after: retry_after(&response) }.into())
+            }
         }
     }
 }
@@ -134,14 +144,25 @@ fn bad(setting: &'static str, value: &str, detail: String) -> Error {
     Caller::BadSetting { setting, value: value.to_owned(), detail }.into()
 }
 
-fn body(response: Response) -> Body {
+fn body(response: Response, from: u64) -> Body {
     let etag = response.headers().get(ETAG).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    Body { reader: Box::new(response), etag }
+    Body { reader: Box::new(response), etag, from }
 }
 
+/// Whether a partial answer is exactly the rest of an object of `total` bytes (RFC 9110, 14.4).
+fn is_rest(response: &Response, from: u64, total: u64) -> bool {
+    let range = response.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
+    total > 0 && range == Some(&format!("bytes {from}-{}/{total}", total - 1))
+}
+
+/// How long the server asks to be left alone, by a number of seconds or a date (RFC 9110, 10.2.3); a day at most.
 fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
+    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::now()).unwrap_or_default(),
+    };
+    Some(wait.min(MAX_RETRY_AFTER))
 }
 
 /// The last error of a chain, which says what really happened.

@@ -8,7 +8,7 @@ mod retry;
 mod tls;
 
 pub use cancel::CancelToken;
-pub use http::{Http, Settings};
+pub use http::{Http, MAX_RETRY_AFTER, Settings};
 pub use pace::Paced;
 pub use retry::Retries;
 
@@ -19,11 +19,29 @@ use url::Url;
 
 /// A source of manifests and objects.
 pub trait Fetch: Send + Sync {
-    /// Asks for what is at `url`, unless it is still what the server once called `etag`.
+    /// Asks for what is at an address.
     ///
     /// # Errors
     /// [`Network`] and its kinds.
-    fn get(&self, url: &Url, etag: Option<&str>) -> Result<Answer>;
+    fn get(&self, request: &Request<'_>) -> Result<Answer>;
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The address.
+    pub url: &'a Url,
+    /// What the server called the state that is known already.
+    pub etag: Option<&'a str>,
+    /// How many bytes are there already, and how many there must be in all.
+    pub resume: Option<(u64, u64)>,
+}
+
+impl<'a> Request<'a> {
+    /// For everything at `url`.
+    pub fn new(url: &'a Url) -> Self {
+        Self { url, etag: None, resume: None }
+    }
 }
 
 /// What a source answers.
@@ -40,6 +58,8 @@ pub struct Body {
     pub reader: Box<dyn Read + Send>,
     /// What the server calls this state of it.
     pub etag: Option<String>,
+    /// Where the bytes begin: 0, or where it was asked to resume.
+    pub from: u64,
 }
 
 /// Fetches over HTTP, HTTPS, or from a folder by a `file:` address.
@@ -58,8 +78,8 @@ impl Sources {
 }
 
 impl Fetch for Sources {
-    fn get(&self, url: &Url, etag: Option<&str>) -> Result<Answer> {
-        if url.scheme() == "file" { file::get(url) } else { self.http.get(url, etag) }
+    fn get(&self, request: &Request<'_>) -> Result<Answer> {
+        if request.url.scheme() == "file" { file::get(request) } else { self.http.get(request) }
     }
 }
 
@@ -73,7 +93,7 @@ pub fn manifest(
     etag: Option<&str>,
     cancel: &CancelToken,
 ) -> Result<Option<(Vec<u8>, Option<String>)>> {
-    let body = match source.get(url, etag)? {
+    let body = match source.get(&Request { url, etag, resume: None })? {
         Answer::NotModified => return Ok(None),
         Answer::Found(body) => body,
     };

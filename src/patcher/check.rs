@@ -75,7 +75,8 @@ impl Patcher {
         };
         let mut seen = Seen::load(&state_dir)?;
         let floors = self.floors(&name, installed.as_ref(), &seen);
-        let found = self.ask(&url, None, &name, &floors)?;
+        self.may_ask(&seen, &url)?;
+        let found = self.ask(&url, None, &name, &floors).map_err(|error| self.heed(&state_dir, error))?;
         let Some((verified, etag)) = found else { return Err(Error::Cancelled) };
         self.remember(&state_dir, &mut seen, &verified, &url, etag)?;
         let trusted = verified.fresh(Timestamp::now())?;
@@ -120,14 +121,19 @@ impl Patcher {
         for base in &installed.manifest.meta.base_urls {
             let Ok(url) = base.join(&file) else { continue };
             let etag = body.and_then(|body| seen.etag(url.as_str(), &body).map(str::to_owned));
-            match self.ask(&url, etag.as_deref(), name, &floors) {
+            match self.may_ask(seen, &url).and_then(|()| self.ask(&url, etag.as_deref(), name, &floors)) {
                 Ok(None) => return Ok(Latest::Same),
                 Ok(Some((verified, etag))) => {
                     self.remember(state_dir, seen, &verified, &url, etag)?;
                     return Ok(Latest::Manifest(Box::new(verified)));
                 }
                 Err(error @ Error::Refused(_)) => drop(refused.get_or_insert(error)),
-                Err(error @ Error::Network(_)) => drop(unreachable.get_or_insert(error)),
+                Err(error @ Error::Network(_)) => {
+                    let error = self.heed(state_dir, error);
+                    // What was remembered must survive the next save of what was seen here.
+                    *seen = Seen::load(state_dir)?;
+                    unreachable.get_or_insert(error);
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -165,12 +171,14 @@ impl Patcher {
         Target { component: name.clone(), channel: self.inner.channel.clone(), platform: self.inner.platform.clone() }
     }
 
-    /// The places before which nothing is taken: what is installed, and what was ever seen.
+    /// The places before which nothing is taken: what is installed, what was ever seen, and what the program was built with.
     fn floors(&self, name: &Name, installed: Option<&Installed>, seen: &Seen) -> Vec<Floor> {
         let channel = &self.inner.channel;
         let installed = installed.filter(|installed| installed.manifest.meta.channel == *channel);
         let installed = installed.and_then(|installed| installed.place.clone());
-        installed.into_iter().chain(seen.release(name, channel).map(|release| release.place.clone())).collect()
+        let seen = seen.release(name, channel).map(|release| release.place.clone());
+        let compiled_in = self.inner.floors.get(name).cloned();
+        installed.into_iter().chain(seen).chain(compiled_in).collect()
     }
 
     /// Moves the floor, before anything else is fetched.

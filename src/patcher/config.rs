@@ -5,6 +5,7 @@ use crate::fetch::Settings;
 use crate::keys::{PublicKey, TrustedKeys};
 use crate::layout::{Root, StateDir};
 use crate::manifest::{Name, Platform};
+use crate::trust::Floor;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,6 +20,7 @@ pub struct Config {
     components: Vec<(String, PathBuf)>,
     keys: Vec<String>,
     threshold: usize,
+    floors: Vec<(String, u64)>,
     channel: String,
     platform: Option<String>,
     helper: Option<PathBuf>,
@@ -36,6 +38,7 @@ impl Config {
             components: Vec::new(),
             keys: Vec::new(),
             threshold: 1,
+            floors: Vec::new(),
             channel: "stable".to_owned(),
             platform: None,
             helper: None,
@@ -61,6 +64,13 @@ impl Config {
     /// How many of the trusted keys must have signed a manifest; 1 unless set.
     pub fn threshold(mut self, keys: usize) -> Self {
         self.threshold = keys;
+        self
+    }
+
+    /// The lowest sequence of a component's releases that is ever taken: that of the release which the program was built for.
+    /// It counts under the first of the trusted keys, and holds even when everything that was remembered is lost.
+    pub fn floor(mut self, component: impl Into<String>, sequence: u64) -> Self {
+        self.floors.push((component.into(), sequence));
         self
     }
 
@@ -169,9 +179,16 @@ impl Config {
             Some(platform) => platform.parse().map_err(|error| bad("platform", platform, error))?,
             None => Platform::host(),
         };
+        let keys = TrustedKeys::new(keys, self.threshold)?;
+        let mut floors = BTreeMap::new();
+        for (name, sequence) in &self.floors {
+            let component = name.parse::<Name>().map_err(|error| bad("floor", name, error))?;
+            floors.extend(Floor::at_least(*sequence, &keys).map(|floor| (component, floor)));
+        }
         Ok(Resolved {
             root: Root { dir: root, state: state_dir, elsewhere },
-            keys: TrustedKeys::new(keys, self.threshold)?,
+            keys,
+            floors,
             channel: self.channel.parse().map_err(|error| bad("channel", &self.channel, error))?,
             platform,
             helper: self.helper.clone(),
@@ -184,6 +201,7 @@ impl Config {
 pub(super) struct Resolved {
     pub root: Root,
     pub keys: TrustedKeys,
+    pub floors: BTreeMap<Name, Floor>,
     pub channel: Name,
     pub platform: Platform,
     pub helper: Option<PathBuf>,

@@ -2,6 +2,7 @@
 
 mod check;
 mod config;
+mod courtesy;
 mod installed;
 mod update;
 
@@ -18,7 +19,9 @@ use crate::layout::{Root, STAGES};
 use crate::manifest::{Name, Platform};
 use crate::rel_path::STATE;
 use crate::swap::{self, Applied, Recovery};
+use crate::trust::Floor;
 use crate::{relaunch, state, trust};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,6 +41,7 @@ pub struct Patcher {
 struct Inner {
     root: Root,
     keys: TrustedKeys,
+    floors: BTreeMap<Name, Floor>,
     channel: Name,
     platform: Platform,
     helper: Option<PathBuf>,
@@ -65,6 +69,7 @@ impl Patcher {
         let inner = Inner {
             root: resolved.root,
             keys: resolved.keys,
+            floors: resolved.floors,
             channel: resolved.channel,
             platform: resolved.platform,
             helper: resolved.helper,

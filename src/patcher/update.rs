@@ -11,8 +11,9 @@ use crate::manifest::{Manifest, Name};
 use crate::plan::Plan;
 use crate::rel_path::{MANIFEST, RelPath};
 use crate::stage::{self, Progress, Stage, Transfer, preflight};
+use crate::state::Seen;
 use crate::swap::{self, Applied};
-use crate::trust::Trusted;
+use crate::trust::{Trusted, Warning};
 use semver::Version;
 use std::convert::Infallible;
 use url::Url;
@@ -73,6 +74,11 @@ impl Update {
         &self.plan.kept
     }
 
+    /// What somebody should know about the release although it is taken.
+    pub fn warning(&self) -> Option<Warning> {
+        self.trusted.warning()
+    }
+
     /// Lets `token` stop the download.
     pub fn cancelled_by(mut self, token: &CancelToken) -> Self {
         self.cancel = token.clone();
@@ -112,9 +118,10 @@ impl Update {
             preflight::space(&stage, &update.plan, old_size, patcher.inner.parallel)?;
             stage.set_manifest(update.trusted.bytes())?;
             let root = &patcher.inner.root;
+            let mirrors = patcher.mirrors(&state_dir, update)?;
             let transfer = Transfer {
                 source: &*patcher.inner.source,
-                mirrors: &update.mirrors,
+                mirrors: &mirrors,
                 locate: &|location| {
                     let component = location.component.as_ref().unwrap_or(&update.name);
                     root.component(component).join(&location.path)
@@ -123,7 +130,7 @@ impl Update {
                 parallel: patcher.inner.parallel,
                 cancel: &update.cancel,
             };
-            stage.fill(&update.plan, &transfer, &mut progress)?;
+            stage.fill(&update.plan, &transfer, &mut progress).map_err(|error| patcher.heed(&state_dir, error))?;
         }
         Ok(Staged { patcher, updates })
     }
@@ -207,6 +214,17 @@ impl Staged {
 }
 
 impl Patcher {
+    /// The mirrors that may be asked now; all that matters when nothing has to be fetched is that this is no error.
+    fn mirrors(&self, state_dir: &crate::fs::Dir, update: &Update) -> Result<Vec<Url>> {
+        let seen = Seen::load(state_dir)?;
+        let (willing, waiting): (Vec<_>, Vec<_>) =
+            update.mirrors.iter().map(|url| self.may_ask(&seen, url).map(|()| url.clone())).partition(Result::is_ok);
+        match waiting.into_iter().next() {
+            Some(Err(error)) if willing.is_empty() && update.download_size() > 0 => Err(error),
+            _ => willing.into_iter().collect(),
+        }
+    }
+
     /// What an earlier run has staged completely, if it is still the way forward from what is installed.
     ///
     /// # Errors

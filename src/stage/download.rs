@@ -2,8 +2,8 @@
 
 use super::{Stage, Writer, is_staged, staged_names};
 use crate::digest::Sha256;
-use crate::error::{Error, Refused, Result};
-use crate::fetch::{Answer, CancelToken, Fetch, Paced, Retries};
+use crate::error::{Error, Network, Refused, Result};
+use crate::fetch::{Answer, CancelToken, Fetch, Paced, Request, Retries};
 use crate::fs::Dir;
 use crate::gunzip::{self, gunzip};
 use crate::inventory::Content;
@@ -219,11 +219,19 @@ impl Worker<'_, '_> {
         let path = layout::object(ObjectKind::Gz, &self.job.obtain.gz.sha256);
         let (mut refused, mut unreachable) = (None, None);
         for mirror in self.transfer.mirrors {
-            let url = mirror.join(&path).map_err(|error| crate::error::Network::Unreachable {
+            let url = mirror.join(&path).map_err(|error| Network::Unreachable {
                 url: mirror.to_string(),
                 detail: error.to_string(),
             })?;
-            match self.transfer.retries.run(self.transfer.cancel, || self.fetch_from(&url, name, content)) {
+            let attempt = || {
+                let mut told = Told { worker: self, bytes: 0 };
+                let done = self.fetch_from(&url, name, content, &mut told);
+                if done.is_err() {
+                    told.take_back();
+                }
+                done
+            };
+            match self.transfer.retries.run(self.transfer.cancel, attempt) {
                 Err(error @ Error::Refused(_)) => drop(refused.get_or_insert(error)),
                 Err(error @ Error::Network(_)) => drop(unreachable.get_or_insert(error)),
                 done => return done,
@@ -233,59 +241,71 @@ impl Worker<'_, '_> {
     }
 
     /// Fetches the object, checks it, and only then inflates it.
-    fn fetch_from(&self, url: &Url, name: &str, content: &Content) -> Result<()> {
+    fn fetch_from(&self, url: &Url, name: &str, content: &Content, told: &mut Told<'_, '_, '_>) -> Result<()> {
         let Obtain { size, gz, .. } = self.job.obtain;
-        let mut received = 0;
-        let fetched = self.receive(url, gz.size.max(*size), &mut received);
-        let object = match fetched {
-            Ok(object) => object,
-            Err(error) => {
-                self.tell(Phase::Downloading, -received, 0);
-                return Err(error);
-            }
-        };
-        let (hash, length) = object.digest();
-        if (hash, length) == (self.job.hash, *size) {
-            // A proxy on the way has decompressed it; the content is what was signed.
-            self.tell(Phase::Downloading, to_signed(gz.size) - received, 0);
-            return object
-                .finish(&object_name(&hash), mode(content))
-                .and_then(|()| self.stage.objects.rename(&object_name(&hash), &self.stage.files, name));
+        let object_name = gz.sha256.to_string();
+        let mut object = Writer::resume(&self.stage.objects, &object_name)?;
+        // More than the whole is nothing to go on with; neither is what a proxy had decompressed.
+        if object.hasher.length() > gz.size {
+            object = Writer::new(&self.stage.objects, &object_name)?;
         }
-        if (hash, length) != (gz.sha256, gz.size) {
-            self.tell(Phase::Downloading, -received, 0);
+        told.tell(to_signed(object.hasher.length()));
+        let resumed = object.hasher.length() > 0;
+        if object.hasher.length() < gz.size {
+            object = self.receive(url, object, told)?;
+        }
+        let found = object.digest();
+        if found == (self.job.hash, *size) {
+            // A proxy on the way has decompressed it; the content is what was signed.
+            told.tell(to_signed(gz.size) - told.bytes);
+            object.finish(&object_name, mode(content))?;
+            return self.stage.objects.rename(&object_name, &self.stage.files, name);
+        }
+        if found != (gz.sha256, gz.size) {
             object.discard()?;
+            if resumed {
+                // What was there before, or the server's idea of it, was not what it should have been: once more from zero.
+                told.take_back();
+                return self.fetch_from(url, name, content, told);
+            }
             let url = url.to_string();
-            return Err(if length == gz.size {
-                Refused::ObjectHash { url, expected: gz.sha256, found: hash }.into()
+            return Err(if found.1 == gz.size {
+                Refused::ObjectHash { url, expected: gz.sha256, found: found.0 }.into()
             } else {
-                Refused::ObjectSize { url, expected: gz.size, found: Some(length) }.into()
+                let whole = (found.1 <= self.largest()).then_some(found.1);
+                Refused::ObjectSize { url, expected: gz.size, found: whole }.into()
             });
         }
         self.inflate(url, &object, name, content)?;
         object.discard()
     }
 
-    /// Receives an object's bytes, at most `limit`.
-    fn receive(&self, url: &Url, limit: u64, received: &mut i64) -> Result<Writer<'_>> {
-        let Answer::Found(body) = self.transfer.source.get(url, None)? else {
-            return Err(crate::error::Network::Status { url: url.to_string(), status: 304, retry_after: None }.into());
+    /// The most bytes that an answer may have: those of the gzip, or of the content when a proxy decompresses it.
+    fn largest(&self) -> u64 {
+        self.job.obtain.gz.size.max(self.job.obtain.size)
+    }
+
+    /// Receives what is missing of an object. What is longer than it may be is cut off within a buffer.
+    fn receive<'s>(&'s self, url: &Url, mut object: Writer<'s>, told: &mut Told<'_, '_, '_>) -> Result<Writer<'s>> {
+        let gz = &self.job.obtain.gz;
+        let have = object.hasher.length();
+        let resume = (have > 0).then_some((have, gz.size));
+        let Answer::Found(body) = self.transfer.source.get(&Request { url, etag: None, resume })? else {
+            return Err(Network::Status { url: url.to_string(), status: 304, retry_after: None }.into());
         };
-        let mut writer = Writer::new(&self.stage.objects, &object_name(&self.job.obtain.gz.sha256))?;
+        if body.from != have {
+            object = Writer::new(&self.stage.objects, &gz.sha256.to_string())?;
+            told.take_back();
+        }
         let mut reader = Paced::new(body.reader, url, self.transfer.cancel);
         let mut buffer = vec![0; 64 * 1024];
         loop {
             let count = reader.read(&mut buffer)?;
-            if count == 0 {
-                return Ok(writer);
+            if count == 0 || object.hasher.length() > self.largest() {
+                return Ok(object);
             }
-            if writer.hasher.length() + count as u64 > limit {
-                let expected = self.job.obtain.gz.size;
-                return Err(Refused::ObjectSize { url: url.to_string(), expected, found: None }.into());
-            }
-            writer.write(&buffer[..count]).map_err(|error| writer.failed(error))?;
-            *received += count as i64;
-            self.tell(Phase::Downloading, count as i64, 0);
+            object.write(&buffer[..count]).map_err(|error| object.failed(error))?;
+            told.tell(count as i64);
         }
     }
 
@@ -310,8 +330,21 @@ impl Worker<'_, '_> {
     }
 }
 
-fn object_name(hash: &Sha256) -> String {
-    hash.to_string()
+/// What a worker has told of one object's bytes; taken back when the object is given up before it is complete.
+struct Told<'w, 'a, 'b> {
+    worker: &'w Worker<'a, 'b>,
+    bytes: i64,
+}
+
+impl Told<'_, '_, '_> {
+    fn tell(&mut self, bytes: i64) {
+        self.bytes += bytes;
+        self.worker.tell(Phase::Downloading, bytes, 0);
+    }
+
+    fn take_back(&mut self) {
+        self.tell(-self.bytes);
+    }
 }
 
 fn mode(content: &Content) -> u32 {

@@ -19,9 +19,9 @@ use crate::layout::{FILES, Root, STAGES};
 use crate::manifest::Name;
 use crate::plan::{Change, Plan};
 use crate::rel_path::{MANIFEST, STATE};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 /// The folder of objects under way in a component's stage.
@@ -77,12 +77,13 @@ impl Stage {
     /// # Errors
     /// [`Machine::Io`](crate::error::Machine::Io).
     pub fn sweep(&self, plan: &Plan) -> Result<()> {
-        let wanted: std::collections::HashSet<String> = staged_names(&plan.changes).into_iter().flatten().collect();
+        let wanted: HashSet<String> = staged_names(&plan.changes).into_iter().flatten().collect();
         for name in self.files.names()?.iter().filter(|name| !wanted.contains(*name)) {
             self.files.remove_tree(name)?;
         }
-        for name in self.objects.names()? {
-            self.objects.remove_tree(&name)?;
+        let objects: HashSet<String> = plan.contents.values().map(|content| partial(&content.gz.sha256.to_string())).collect();
+        for name in self.objects.names()?.iter().filter(|name| !objects.contains(*name)) {
+            self.objects.remove_tree(name)?;
         }
         Ok(())
     }
@@ -129,6 +130,11 @@ pub fn nearest_folder(path: &Path) -> Result<Dir> {
     }
 }
 
+/// The name of a file that is not complete.
+fn partial(name: &str) -> String {
+    format!("{name}.part")
+}
+
 /// Writes one file of the stage: its bytes are counted and hashed on the way, and it gets its name only when they are the
 /// right ones.
 struct Writer<'a> {
@@ -141,10 +147,26 @@ struct Writer<'a> {
 impl<'a> Writer<'a> {
     /// Begins the file `name` in `dir`; whatever was begun under that name before is dropped.
     fn new(dir: &'a Dir, name: &str) -> Result<Self> {
-        let partial = format!("{name}.part");
+        let partial = partial(name);
         dir.remove_file(&partial)?;
         let file = dir.create(&partial)?;
         Ok(Self { dir, partial, file, hasher: Hasher::default() })
+    }
+
+    /// Goes on with the file `name` where an earlier writer stopped; what is there already is hashed again.
+    fn resume(dir: &'a Dir, name: &str) -> Result<Self> {
+        let partial = partial(name);
+        let file = dir.open_or_create(&partial)?;
+        let mut writer = Self { dir, partial, file, hasher: Hasher::default() };
+        let mut buffer = vec![0; 128 * 1024];
+        loop {
+            match writer.file.read(&mut buffer) {
+                Ok(0) => return Ok(writer),
+                Ok(count) => writer.hasher.update(&buffer[..count]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::io("read", dir.join(&writer.partial), error)),
+            }
+        }
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -2,7 +2,7 @@
 
 mod seen;
 
-pub use seen::{Etag, Release, Seen};
+pub use seen::{Etag, Release, Seen, Wait};
 
 use crate::error::{Error, Machine, Result};
 use crate::fs::{Dir, Found, Lock};

@@ -19,6 +19,7 @@ const MAX_BYTES: u64 = 4 << 20;
 pub struct Seen {
     releases: Vec<Release>,
     etags: Vec<Etag>,
+    waits: Vec<Wait>,
 }
 
 /// The highest release of a component's channel.
@@ -43,6 +44,15 @@ pub struct Etag {
     pub value: String,
     /// The body that came with it.
     pub body: Sha256,
+}
+
+/// A server that has asked to be left alone for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wait {
+    /// Its host, with the port where it is not the scheme's own.
+    pub host: String,
+    /// Until when.
+    pub until: Timestamp,
 }
 
 impl Seen {
@@ -103,6 +113,20 @@ impl Seen {
         true
     }
 
+    /// Until when a server wants to be left alone; none when it may be asked. A time further away than `longest` seconds
+    /// is none that was ever asked for: the clock was set back.
+    pub fn wait(&self, host: &str, now: Timestamp, longest: u64) -> Option<Timestamp> {
+        let until = self.waits.iter().find(|wait| wait.host == host)?.until;
+        let left = u64::try_from(until.unix() - now.unix()).ok()?;
+        (1..=longest).contains(&left).then_some(until)
+    }
+
+    /// Remembers that a server wants to be left alone, and forgets those whose time has come.
+    pub fn record_wait(&mut self, wait: Wait, now: Timestamp) {
+        self.waits.retain(|other| other.until > now && other.host != wait.host);
+        self.waits.push(wait);
+    }
+
     fn write(&self) -> String {
         let mut text = format!("{DECLARATION}<seen format=\"1\">\n");
         for release in &self.releases {
@@ -122,6 +146,12 @@ impl Seen {
             push_attribute(&mut text, "url", &etag.url);
             push_attribute(&mut text, "value", &etag.value);
             push_attribute(&mut text, "body", etag.body);
+            text.push_str("/>\n");
+        }
+        for wait in &self.waits {
+            text.push_str("  <wait");
+            push_attribute(&mut text, "host", &wait.host);
+            push_attribute(&mut text, "until", wait.until);
             text.push_str("/>\n");
         }
         text.push_str("</seen>\n");
@@ -150,6 +180,10 @@ fn parse(bytes: &[u8]) -> Result<Seen, Flaw> {
                 value: element.required("value")?.into_owned(),
                 body: element.value("body", Defect::Hash)?,
             }),
+            "wait" => seen.waits.push(Wait {
+                host: element.required("host")?.into_owned(),
+                until: element.value("until", Defect::Time)?,
+            }),
             _ => return Err(element.unknown()),
         }
         element.finish()?;
@@ -169,7 +203,8 @@ mod tests {
         let release =
             Release { component: "core".parse().unwrap(), channel: "stable".parse().unwrap(), place, expires };
         let etag = Etag { url: "http://a/?&".into(), value: "W/\"1-2\"".into(), body: Sha256::of(b"body") };
-        Seen { releases: vec![release], etags: vec![etag] }
+        let wait = Wait { host: "a:8080".into(), until: expires.unwrap() };
+        Seen { releases: vec![release], etags: vec![etag], waits: vec![wait] }
     }
 
     #[test]
@@ -198,5 +233,18 @@ mod tests {
         assert!(!seen.record_etag(seen.etags[0].clone()));
         assert!(seen.record_etag(Etag { value: "new".into(), ..seen.etags[0].clone() }));
         assert_eq!(seen.etags.len(), 1);
+    }
+
+    #[test]
+    fn a_server_is_left_alone_until_its_time_and_no_longer() {
+        let at = |seconds| Timestamp::from_unix(1_000 + seconds);
+        let mut seen = Seen::default();
+        seen.record_wait(Wait { host: "a".into(), until: at(60) }, at(0));
+        assert_eq!(seen.wait("a", at(59), 60), Some(at(60)));
+        assert_eq!(seen.wait("a", at(60), 60), None);
+        assert_eq!(seen.wait("b", at(0), 60), None);
+        assert_eq!(seen.wait("a", at(-1), 60), None, "the clock was set back");
+        seen.record_wait(Wait { host: "b".into(), until: at(99) }, at(70));
+        assert_eq!(seen.waits.len(), 1);
     }
 }

@@ -9,7 +9,8 @@
 //! - component, channel and platform are the ones asked for (`wrong-component`, `wrong-channel`, `wrong-platform`);
 //! - it is not older than any floor: its (key epoch, sequence) is higher, or it is that very body again (`retired-key`,
 //!   `rollback`, `sequence-conflict`);
-//! - it has not expired (`stale`), which [`Verified::fresh`] checks last: an expired manifest still moves the floor.
+//! - it has not expired (`stale`), which [`Verified::fresh`] checks last: an expired manifest still moves the floor. One
+//!   that was signed in the future is taken with a [`Warning`].
 //!
 //! Whether its `requires` hold is a question about a set of components: [`check_requires`].
 
@@ -53,7 +54,22 @@ pub struct Verified {
 
 /// A manifest that may be acted on: verified, and not expired when it was checked.
 #[derive(Debug, Clone)]
-pub struct Trusted(Verified);
+pub struct Trusted {
+    verified: Verified,
+    warning: Option<Warning>,
+}
+
+/// Something that is no reason to refuse a manifest, but that somebody should know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Warning {
+    /// The manifest was signed in what is the future by this machine's clock, which then cannot tell what has expired.
+    #[error("by this machine's clock it is before {issued}, when the release was signed; is the clock right?")]
+    ClockBehind {
+        /// When the manifest was signed.
+        issued: Timestamp,
+    },
+}
 
 /// Checks every rule but the last on the bytes of a manifest file.
 ///
@@ -129,6 +145,13 @@ fn order(place: &Floor, floor: &Floor, keys: &TrustedKeys) -> Result<(), Refused
 }
 
 impl Floor {
+    /// The floor of a program that was built knowing release `sequence` under the first of its keys; none for 0.
+    pub fn at_least(sequence: u64, keys: &TrustedKeys) -> Option<Self> {
+        // No body has this hash: the release with that sequence is taken by its number.
+        let nothing = Sha256::of(b"");
+        Some(Self { key: keys.id(0), sequence: sequence.checked_sub(1)?, body: nothing })
+    }
+
     /// Whether this place comes after `other` in the order of releases.
     pub fn is_after(&self, other: &Floor, keys: &TrustedKeys) -> bool {
         let rank = |floor: &Floor| (keys.find(&floor.key).map(|(epoch, _)| epoch), floor.sequence);
@@ -159,8 +182,19 @@ impl Verified {
     pub fn fresh(self, now: Timestamp) -> Result<Trusted, Refused> {
         match self.manifest.meta.expires {
             Some(expires) if now >= expires => Err(Refused::Stale { expires }),
-            _ => Ok(Trusted(self)),
+            _ => {
+                let issued = self.manifest.meta.issued;
+                let warning = (issued > now).then_some(Warning::ClockBehind { issued });
+                Ok(Trusted { verified: self, warning })
+            }
         }
+    }
+}
+
+impl Trusted {
+    /// What somebody should know about it.
+    pub fn warning(&self) -> Option<Warning> {
+        self.warning
     }
 }
 
@@ -168,7 +202,7 @@ impl std::ops::Deref for Trusted {
     type Target = Verified;
 
     fn deref(&self) -> &Verified {
-        &self.0
+        &self.verified
     }
 }
 

@@ -170,6 +170,24 @@ fn an_expired_manifest_is_verified_but_stale() {
 }
 
 #[test]
+fn a_clock_that_is_behind_is_a_warning() {
+    let verified = check(sign(&body(1, ""), &[0]), &trusted(&[0], 1), &[]).unwrap();
+    let warning = |now: &str| verified.clone().fresh(now.parse().unwrap()).unwrap().warning();
+    assert_eq!(warning("2026-01-01T00:00:00Z"), None);
+    assert_eq!(warning("2025-12-31T23:59:59Z"), Some(Warning::ClockBehind { issued: "2026-01-01T00:00:00Z".parse().unwrap() }));
+}
+
+#[test]
+fn a_compiled_in_floor_is_a_number_under_the_first_key() {
+    let keys = trusted(&[0, 1], 1);
+    let floor = Floor::at_least(5, &keys).unwrap();
+    assert_eq!(check(sign(&body(4, ""), &[0]), &keys, std::slice::from_ref(&floor)).unwrap_err(), "rollback");
+    check(sign(&body(5, ""), &[0]), &keys, std::slice::from_ref(&floor)).unwrap();
+    check(sign(&body(1, ""), &[1]), &keys, &[floor]).expect("a later key starts afresh");
+    assert_eq!(Floor::at_least(0, &keys), None);
+}
+
+#[test]
 fn requirements_hold_over_the_whole_set() {
     let with = |component: &str, version: &str, requires: &str| {
         let text = body(1, "")

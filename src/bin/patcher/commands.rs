@@ -42,11 +42,12 @@ pub fn run(arguments: &Arguments, report: &Report) -> Result<Outcome> {
     match &arguments.command {
         Command::Install { name, from } => {
             let update = patcher.install(name, from)?;
+            report.warn(std::slice::from_ref(&update));
             apply(download(vec![update], report)?)
         }
-        Command::Check { names } => Ok(Outcome::Available(check(&patcher, names)?)),
-        Command::Download { names } => Ok(Outcome::Staged(download(check(&patcher, names)?, report)?)),
-        Command::Update { names } => apply(download(check(&patcher, names)?, report)?),
+        Command::Check { names } => Ok(Outcome::Available(check(&patcher, names, report)?)),
+        Command::Download { names } => Ok(Outcome::Staged(download(check(&patcher, names, report)?, report)?)),
+        Command::Update { names } => apply(download(check(&patcher, names, report)?, report)?),
         Command::Apply { wait_pid: None, command, .. } if command.is_empty() => apply(patcher.staged()?),
         Command::Apply { wait_pid, command, .. } => match patcher.staged()? {
             Some(staged) => {
@@ -81,9 +82,11 @@ fn all_or(patcher: &Patcher, names: &[String]) -> Result<Vec<String>> {
     Ok(patcher.components()?.iter().map(Name::to_string).collect())
 }
 
-fn check(patcher: &Patcher, names: &[String]) -> Result<Vec<Update>> {
+fn check(patcher: &Patcher, names: &[String], report: &Report) -> Result<Vec<Update>> {
     let names = all_or(patcher, names)?;
-    patcher.check_components(&names.iter().map(String::as_str).collect::<Vec<_>>())
+    let updates = patcher.check_components(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
+    report.warn(&updates);
+    Ok(updates)
 }
 
 /// Downloads with a progress display, until the user stops it.

@@ -23,6 +23,12 @@ impl Report {
         Self { json, verbose }
     }
 
+    /// Tells what somebody should know about releases that are taken all the same.
+    pub fn warn(&self, updates: &[Update]) {
+        let warnings = updates.iter().filter_map(|update| Some((update.component(), update.warning()?)));
+        warnings.for_each(|(name, warning)| eprintln!("patcher: warning: {name}: {warning}"));
+    }
+
     /// Begins the display of a download: a bar on a terminal, else a line.
     pub fn download(&self, updates: &[Update]) -> Display {
         if self.json {
