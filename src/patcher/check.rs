@@ -178,7 +178,7 @@ impl Patcher {
         let installed = installed.and_then(|installed| installed.place.clone());
         let seen = seen.release(name, channel).map(|release| release.place.clone());
         let compiled_in = self.inner.floors.get(name).cloned();
-        installed.into_iter().chain(seen).chain(compiled_in).collect()
+        installed.into_iter().chain(seen).map(Floor::Release).chain(compiled_in).collect()
     }
 
     /// Moves the floor, before anything else is fetched.

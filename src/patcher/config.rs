@@ -183,7 +183,7 @@ impl Config {
         let mut floors = BTreeMap::new();
         for (name, sequence) in &self.floors {
             let component = name.parse::<Name>().map_err(|error| bad("floor", name, error))?;
-            floors.extend(Floor::at_least(*sequence, &keys).map(|floor| (component, floor)));
+            floors.insert(component, Floor::Number { key: keys.id(0), sequence: *sequence });
         }
         Ok(Resolved {
             root: Root { dir: root, state: state_dir, elsewhere },

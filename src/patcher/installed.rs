@@ -5,7 +5,7 @@ use crate::error::{Error, Machine, Refused, Result};
 use crate::fs::{Dir, Tree};
 use crate::manifest::{self, MAX_BYTES, Manifest, Name, SignedBytes};
 use crate::rel_path::MANIFEST;
-use crate::trust::{self, Floor};
+use crate::trust::{self, Place};
 use std::collections::BTreeSet;
 
 /// An installed component.
@@ -14,7 +14,7 @@ pub struct Installed {
     /// Its manifest.
     pub manifest: Manifest,
     /// Its place in the order of releases; none when no trusted key vouches for it any more.
-    pub place: Option<Floor>,
+    pub place: Option<Place>,
     /// The manifest's file.
     pub bytes: Vec<u8>,
 }

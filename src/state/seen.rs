@@ -8,7 +8,7 @@ use crate::fs::Dir;
 use crate::keys::TrustedKeys;
 use crate::manifest::Name;
 use crate::timestamp::Timestamp;
-use crate::trust::{Floor, Verified};
+use crate::trust::{Place, Verified};
 use crate::xml::{DECLARATION, Flaw, Reader, Tag, push_attribute};
 
 const FILE: &str = "seen.xml";
@@ -30,7 +30,7 @@ pub struct Release {
     /// The channel.
     pub channel: Name,
     /// Its place in the order of releases.
-    pub place: Floor,
+    pub place: Place,
     /// When it expires.
     pub expires: Option<Timestamp>,
 }
@@ -168,7 +168,7 @@ fn parse(bytes: &[u8]) -> Result<Seen, Flaw> {
             "release" => seen.releases.push(Release {
                 component: element.value("component", Defect::Name)?,
                 channel: element.value("channel", Defect::Name)?,
-                place: Floor {
+                place: Place {
                     key: element.value("key", Defect::Hash)?,
                     sequence: element.number("sequence")?,
                     body: element.value("body", Defect::Hash)?,
@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     fn example() -> Seen {
-        let place = Floor { key: Sha256::of(b"key"), sequence: u64::MAX, body: Sha256::of(b"body") };
+        let place = Place { key: Sha256::of(b"key"), sequence: u64::MAX, body: Sha256::of(b"body") };
         let expires = Some("2027-01-01T00:00:00Z".parse().unwrap());
         let release =
             Release { component: "core".parse().unwrap(), channel: "stable".parse().unwrap(), place, expires };
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_server_is_left_alone_until_its_time_and_no_longer() {
-        let at = |seconds| Timestamp::from_unix(1_000 + seconds);
+        let at = |seconds: i64| Timestamp::from_unix(1_000 + seconds);
         let mut seen = Seen::default();
         seen.record_wait(Wait { host: "a".into(), until: at(60) }, at(0));
         assert_eq!(seen.wait("a", at(59), 60), Some(at(60)));

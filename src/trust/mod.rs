@@ -20,6 +20,7 @@ use crate::keys::TrustedKeys;
 use crate::manifest::{self, Manifest, Meta, Name, Platform, SignedBytes};
 use crate::timestamp::Timestamp;
 use semver::Version;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// What a client asks for.
@@ -33,9 +34,9 @@ pub struct Target {
     pub platform: Platform,
 }
 
-/// A place in the order of releases: nothing before it is taken again.
+/// Where a release stands in the order of releases.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Floor {
+pub struct Place {
     /// The last trusted key that signed; one that is trusted no more stands before all others.
     pub key: Sha256,
     /// The sequence under that key.
@@ -44,11 +45,25 @@ pub struct Floor {
     pub body: Sha256,
 }
 
+/// What a release must not be older than.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Floor {
+    /// A release that was verified before: that very one again, or a later one.
+    Release(Place),
+    /// A number that a program was built with, under one of its keys: that one, or a higher one.
+    Number {
+        /// The key's id.
+        key: Sha256,
+        /// The lowest sequence that is taken.
+        sequence: u64,
+    },
+}
+
 /// A manifest whose signature, form, bindings and order hold.
 #[derive(Debug, Clone)]
 pub struct Verified {
     manifest: Manifest,
-    place: Floor,
+    place: Place,
     bytes: Vec<u8>,
 }
 
@@ -108,7 +123,7 @@ pub fn authenticate(bytes: Vec<u8>, keys: &TrustedKeys) -> Result<Verified, Refu
         return Err(Refused::Threshold { valid, needed: keys.threshold() });
     }
     let manifest = manifest::parse(&signed.body)?;
-    let place = Floor { key: keys.id(epoch), sequence: manifest.meta.sequence, body };
+    let place = Place { key: keys.id(epoch), sequence: manifest.meta.sequence, body };
     Ok(Verified { manifest, place, bytes })
 }
 
@@ -128,33 +143,28 @@ fn bind(meta: &Meta, target: &Target) -> Result<(), Refused> {
     Ok(())
 }
 
-fn order(place: &Floor, floor: &Floor, keys: &TrustedKeys) -> Result<(), Refused> {
-    if place.body == floor.body {
-        return Ok(());
-    }
+fn order(place: &Place, floor: &Floor, keys: &TrustedKeys) -> Result<(), Refused> {
+    let (key, sequence) = match floor {
+        Floor::Release(seen) if seen.body == place.body => return Ok(()),
+        Floor::Release(seen) => (&seen.key, seen.sequence),
+        Floor::Number { key, sequence } => (key, *sequence),
+    };
     let epoch = |key| keys.find(key).map(|(epoch, _)| epoch);
-    match epoch(&place.key).cmp(&epoch(&floor.key)) {
-        std::cmp::Ordering::Greater => Ok(()),
-        std::cmp::Ordering::Less => Err(Refused::RetiredKey { newer: floor.key }),
-        std::cmp::Ordering::Equal if place.sequence > floor.sequence => Ok(()),
-        std::cmp::Ordering::Equal if place.sequence == floor.sequence => {
-            Err(Refused::SequenceConflict { sequence: place.sequence })
-        }
-        std::cmp::Ordering::Equal => Err(Refused::Rollback { found: place.sequence, floor: floor.sequence }),
+    match (epoch(&place.key).cmp(&epoch(key)), place.sequence.cmp(&sequence)) {
+        (Ordering::Greater, _) | (Ordering::Equal, Ordering::Greater) => Ok(()),
+        (Ordering::Less, _) => Err(Refused::RetiredKey { newer: *key }),
+        (Ordering::Equal, Ordering::Less) => Err(Refused::Rollback { found: place.sequence, floor: sequence }),
+        (Ordering::Equal, Ordering::Equal) => match floor {
+            Floor::Number { .. } => Ok(()),
+            Floor::Release(_) => Err(Refused::SequenceConflict { sequence }),
+        },
     }
 }
 
-impl Floor {
-    /// The floor of a program that was built knowing release `sequence` under the first of its keys; none for 0.
-    pub fn at_least(sequence: u64, keys: &TrustedKeys) -> Option<Self> {
-        // No body has this hash: the release with that sequence is taken by its number.
-        let nothing = Sha256::of(b"");
-        Some(Self { key: keys.id(0), sequence: sequence.checked_sub(1)?, body: nothing })
-    }
-
+impl Place {
     /// Whether this place comes after `other` in the order of releases.
-    pub fn is_after(&self, other: &Floor, keys: &TrustedKeys) -> bool {
-        let rank = |floor: &Floor| (keys.find(&floor.key).map(|(epoch, _)| epoch), floor.sequence);
+    pub fn is_after(&self, other: &Place, keys: &TrustedKeys) -> bool {
+        let rank = |floor: &Place| (keys.find(&floor.key).map(|(epoch, _)| epoch), floor.sequence);
         rank(self) > rank(other)
     }
 }
@@ -166,7 +176,7 @@ impl Verified {
     }
 
     /// Its place in the order of releases.
-    pub fn place(&self) -> &Floor {
+    pub fn place(&self) -> &Place {
         &self.place
     }
 
