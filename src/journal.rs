@@ -138,8 +138,8 @@ impl Journal {
         if Sha256::of(&bytes) != plan {
             return Err(unreadable("its plan is another one".into()).into());
         }
-        let transaction =
-            parse(&bytes).map_err(|flaw| unreadable(format!("plan line {}: {}", flaw.line, flaw.detail)))?;
+        let transaction = Transaction::parse(&bytes)
+            .map_err(|flaw| unreadable(format!("plan line {}: {}", flaw.line, flaw.detail)))?;
         Ok(Some(Self { state, transaction, plan }))
     }
 
@@ -150,7 +150,7 @@ impl Journal {
     pub fn begin(state_dir: &Dir, transaction: Transaction) -> Result<Self> {
         let folder = state_dir.folder_or_new(TRANSACTIONS, 0o700)?;
         let text = write(&transaction);
-        if parse(text.as_bytes()).as_ref() != Ok(&transaction) {
+        if Transaction::parse(text.as_bytes()).as_ref() != Ok(&transaction) {
             let detail =
                 "the plan does not survive being written; is there a control character in a folder's name?".into();
             return Err(Machine::StateDamaged { path: folder.join(PLAN), detail }.into());
@@ -198,6 +198,26 @@ fn parse_line(line: &str) -> Option<(State, Sha256)> {
     Some((state, hash.parse().ok()?))
 }
 
+impl Transaction {
+    /// Reads a plan.
+    ///
+    /// # Errors
+    /// What is not as a plan is written; every path in it keeps the rules of manifests.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
+        let mut reader = Reader::new(bytes)?;
+        let mut components: Vec<ComponentSteps> = Vec::new();
+        reader.root("transaction")?;
+        while let Some(Tag::Open(element)) = reader.tag()? {
+            if element.name != "component" {
+                return Err(element.unknown());
+            }
+            components.push(component(&mut reader, element)?);
+        }
+        reader.end()?;
+        Ok(Self { components })
+    }
+}
+
 fn write(transaction: &Transaction) -> String {
     let mut text = format!("{DECLARATION}<transaction format=\"1\">\n");
     for part in &transaction.components {
@@ -236,20 +256,6 @@ fn write(transaction: &Transaction) -> String {
     }
     text.push_str("</transaction>\n");
     text
-}
-
-fn parse(bytes: &[u8]) -> Result<Transaction, Flaw> {
-    let mut reader = Reader::new(bytes)?;
-    let mut components: Vec<ComponentSteps> = Vec::new();
-    reader.root("transaction")?;
-    while let Some(Tag::Open(element)) = reader.tag()? {
-        if element.name != "component" {
-            return Err(element.unknown());
-        }
-        components.push(component(&mut reader, element)?);
-    }
-    reader.end()?;
-    Ok(Transaction { components })
 }
 
 fn component(reader: &mut Reader<'_>, mut element: Element<'_>) -> Result<ComponentSteps, Flaw> {
@@ -353,7 +359,7 @@ mod tests {
     #[test]
     fn a_plan_survives_a_round_trip() {
         let transaction = example();
-        assert_eq!(parse(write(&transaction).as_bytes()), Ok(transaction));
+        assert_eq!(Transaction::parse(write(&transaction).as_bytes()), Ok(transaction));
     }
 
     #[test]
@@ -395,7 +401,7 @@ mod tests {
             ("own-work-dir=\"false\"", "own-work-dir=\"\""),
         ] {
             assert!(good.contains(from), "{from}");
-            parse(good.replacen(from, to, 1).as_bytes()).unwrap_err();
+            Transaction::parse(good.replacen(from, to, 1).as_bytes()).unwrap_err();
         }
     }
 

@@ -23,7 +23,9 @@ pub(super) fn get(request: &Request<'_>) -> Result<Answer> {
 fn open(path: &Path, resume: Option<(u64, u64)>) -> io::Result<(File, u64)> {
     let mut file = File::open(path)?;
     match resume {
-        Some((from, total)) if file.metadata()?.len() == total => Ok((file.seek(SeekFrom::Start(from)).map(|_| file)?, from)),
+        Some((from, total)) if file.metadata()?.len() == total => {
+            Ok((file.seek(SeekFrom::Start(from)).map(|_| file)?, from))
+        }
         _ => Ok((file, 0)),
     }
 }

@@ -89,9 +89,13 @@ impl Fetch for Http {
             headers.insert(IF_NONE_MATCH, etag);
         }
         if let Some((from, _)) = request.resume {
-            headers.insert(RANGE, HeaderValue::try_from(format!("bytes={from}-")).map_err(|error| unreachable(url, error))?);
+            headers.insert(
+                RANGE,
+                HeaderValue::try_from(format!("bytes={from}-")).map_err(|error| unreachable(url, error))?,
+            );
         }
-        let response = self.client.get(url.clone()).headers(headers).send().map_err(|error| self.failed(url, &error))?;
+        let response =
+            self.client.get(url.clone()).headers(headers).send().map_err(|error| self.failed(url, &error))?;
         match (response.status().as_u16(), request.resume) {
             (200, _) => Ok(Answer::Found(body(response, 0))),
             (206, Some((from, total))) if is_rest(&response, from, total) => Ok(Answer::Found(body(response, from))),

@@ -1,8 +1,8 @@
 //! TLS for the HTTP client: the system's authorities and the program's own, without touching the process's defaults.
 
 use crate::error::{Caller, Result};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -18,7 +18,8 @@ pub fn config(pems: &[String]) -> Result<ClientConfig> {
     let bad = |detail: String| Caller::BadSetting { setting: "root certificate", value: String::new(), detail };
     let mut own = Vec::new();
     for pem in pems {
-        let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(|read| read.ok()).collect();
+        let certificates: Vec<_> =
+            CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(|read| read.ok()).collect();
         if certificates.is_empty() {
             return Err(bad("not a PEM certificate".to_owned()).into());
         }
@@ -49,7 +50,8 @@ impl LateVerifier {
                 Err(_) => {
                     let mut roots = RootCertStore::empty();
                     roots.add_parsable_certificates(self.own.iter().cloned());
-                    let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider));
+                    let builder =
+                        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider));
                     Some(builder.build().ok()?)
                 }
             }

@@ -219,10 +219,9 @@ impl Worker<'_, '_> {
         let path = layout::object(ObjectKind::Gz, &self.job.obtain.gz.sha256);
         let (mut refused, mut unreachable) = (None, None);
         for mirror in self.transfer.mirrors {
-            let url = mirror.join(&path).map_err(|error| Network::Unreachable {
-                url: mirror.to_string(),
-                detail: error.to_string(),
-            })?;
+            let url = mirror
+                .join(&path)
+                .map_err(|error| Network::Unreachable { url: mirror.to_string(), detail: error.to_string() })?;
             let attempt = || {
                 let mut told = Told { worker: self, bytes: 0 };
                 let done = self.fetch_from(&url, name, content, &mut told);

@@ -81,7 +81,8 @@ impl Stage {
         for name in self.files.names()?.iter().filter(|name| !wanted.contains(*name)) {
             self.files.remove_tree(name)?;
         }
-        let objects: HashSet<String> = plan.contents.values().map(|content| partial(&content.gz.sha256.to_string())).collect();
+        let objects: HashSet<String> =
+            plan.contents.values().map(|content| partial(&content.gz.sha256.to_string())).collect();
         for name in self.objects.names()?.iter().filter(|name| !objects.contains(*name)) {
             self.objects.remove_tree(name)?;
         }

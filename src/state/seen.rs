@@ -62,7 +62,45 @@ impl Seen {
     /// [`Machine::Io`](crate::error::Machine::Io).
     pub fn load(state_dir: &Dir) -> Result<Self> {
         let bytes = state_dir.read_small(FILE, MAX_BYTES)?.unwrap_or_default();
-        Ok(parse(&bytes).unwrap_or_default())
+        Ok(Self::parse(&bytes).unwrap_or_default())
+    }
+
+    /// Reads what [`save`](Self::save) wrote.
+    ///
+    /// # Errors
+    /// What is not as it is written there.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
+        let mut reader = Reader::new(bytes)?;
+        let mut seen = Seen::default();
+        reader.root("seen")?;
+        while let Some(Tag::Open(mut element)) = reader.tag()? {
+            match element.name {
+                "release" => seen.releases.push(Release {
+                    component: element.value("component", Defect::Name)?,
+                    channel: element.value("channel", Defect::Name)?,
+                    place: Place {
+                        key: element.value("key", Defect::Hash)?,
+                        sequence: element.number("sequence")?,
+                        body: element.value("body", Defect::Hash)?,
+                    },
+                    expires: element.optional_value("expires", Defect::Time)?,
+                }),
+                "etag" => seen.etags.push(Etag {
+                    url: element.required("url")?.into_owned(),
+                    value: element.required("value")?.into_owned(),
+                    body: element.value("body", Defect::Hash)?,
+                }),
+                "wait" => seen.waits.push(Wait {
+                    host: element.required("host")?.into_owned(),
+                    until: element.value("until", Defect::Time)?,
+                }),
+                _ => return Err(element.unknown()),
+            }
+            element.finish()?;
+            reader.expect_close()?;
+        }
+        reader.end()?;
+        Ok(seen)
     }
 
     /// Writes the file, durable when this returns.
@@ -157,40 +195,6 @@ impl Seen {
         text.push_str("</seen>\n");
         text
     }
-}
-
-fn parse(bytes: &[u8]) -> Result<Seen, Flaw> {
-    let mut reader = Reader::new(bytes)?;
-    let mut seen = Seen::default();
-    reader.root("seen")?;
-    while let Some(Tag::Open(mut element)) = reader.tag()? {
-        match element.name {
-            "release" => seen.releases.push(Release {
-                component: element.value("component", Defect::Name)?,
-                channel: element.value("channel", Defect::Name)?,
-                place: Place {
-                    key: element.value("key", Defect::Hash)?,
-                    sequence: element.number("sequence")?,
-                    body: element.value("body", Defect::Hash)?,
-                },
-                expires: element.optional_value("expires", Defect::Time)?,
-            }),
-            "etag" => seen.etags.push(Etag {
-                url: element.required("url")?.into_owned(),
-                value: element.required("value")?.into_owned(),
-                body: element.value("body", Defect::Hash)?,
-            }),
-            "wait" => seen.waits.push(Wait {
-                host: element.required("host")?.into_owned(),
-                until: element.value("until", Defect::Time)?,
-            }),
-            _ => return Err(element.unknown()),
-        }
-        element.finish()?;
-        reader.expect_close()?;
-    }
-    reader.end()?;
-    Ok(seen)
 }
 
 #[cfg(test)]

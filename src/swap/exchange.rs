@@ -91,7 +91,8 @@ fn in_parallel<T: Sync>(items: Vec<T>, work: impl Fn(&[T]) -> Result<()> + Sync)
         let shares = items.chunks(items.len().div_ceil(THREADS).max(1));
         let workers: Vec<_> = shares.map(|share| scope.spawn(|| work(share))).collect();
         // A panic in a worker goes on in the caller, as it would without threads.
-        let results = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        let results =
+            workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         results.fold(Ok(()), Result::and)
     })
 }

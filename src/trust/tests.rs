@@ -175,7 +175,10 @@ fn a_clock_that_is_behind_is_a_warning() {
     let verified = check(sign(&body(1, ""), &[0]), &trusted(&[0], 1), &[]).unwrap();
     let warning = |now: &str| verified.clone().fresh(now.parse().unwrap()).unwrap().warning();
     assert_eq!(warning("2026-01-01T00:00:00Z"), None);
-    assert_eq!(warning("2025-12-31T23:59:59Z"), Some(Warning::ClockBehind { issued: "2026-01-01T00:00:00Z".parse().unwrap() }));
+    assert_eq!(
+        warning("2025-12-31T23:59:59Z"),
+        Some(Warning::ClockBehind { issued: "2026-01-01T00:00:00Z".parse().unwrap() })
+    );
 }
 
 #[test]

@@ -1,0 +1,12 @@
+//! The signature cut: what it takes apart is the same file when it is put together again.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use patcher::manifest::{SignedBytes, with_signatures};
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(signed) = SignedBytes::split(bytes.to_vec()) {
+        assert_eq!(with_signatures(&signed.body, &signed.signatures), bytes);
+        assert!(!signed.body.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"  <signature ")));
+    }
+});
