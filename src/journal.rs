@@ -155,6 +155,8 @@ impl Journal {
                 "the plan does not survive being written; is there a control character in a folder's name?".into();
             return Err(Machine::StateDamaged { path: folder.join(PLAN), detail }.into());
         }
+        // A journal of a swap that was prepared and never begun must not stand beside another plan than its own.
+        Self::end(state_dir)?;
         folder.replace(PLAN, text.as_bytes(), 0o600)?;
         state_dir.sync()?;
         let mut journal = Self { state: State::Prepared, transaction, plan: Sha256::of(text.as_bytes()) };

@@ -88,7 +88,7 @@ impl Update {
     /// Fetches, verifies and stages everything that is new; goes on where an earlier download stopped.
     ///
     /// # Errors
-    /// [`Machine::NotWritable`], [`Machine::NoSpace`] and [`Machine::FolderInTheWay`] before the first byte is fetched;
+    /// [`Machine::NotWritable`](crate::error::Machine::NotWritable), [`Machine::NoSpace`](crate::error::Machine::NoSpace) and [`Machine::FolderInTheWay`](crate::error::Machine::FolderInTheWay) before the first byte is fetched;
     /// [`Refused`](crate::error::Refused), [`Network`](crate::error::Network), [`Error::Cancelled`], [`Error::Busy`].
     pub fn download(self, progress: impl FnMut(Progress)) -> Result<Staged> {
         Self::download_all(vec![self], progress)
@@ -160,8 +160,8 @@ impl Staged {
     /// Swaps now, in this process: for components that this process does not run from.
     ///
     /// # Errors
-    /// [`Error::Busy`] while another instance of the program runs; [`Machine::Changed`] when the disk is not as it was
-    /// planned for; [`Machine::SwapUndone`], [`Machine::UndoFailed`].
+    /// [`Error::Busy`] while another instance of the program runs; [`Machine::Changed`](crate::error::Machine::Changed) when the disk is not as it was
+    /// planned for; [`Machine::SwapUndone`](crate::error::Machine::SwapUndone), [`Machine::UndoFailed`](crate::error::Machine::UndoFailed).
     pub fn apply(self) -> Result<Applied> {
         let (state_dir, lock) = self.patcher.lock()?;
         let transaction = self.transaction(&state_dir)?;
@@ -249,7 +249,7 @@ impl Patcher {
     /// added or changed stay.
     ///
     /// # Errors
-    /// [`Refused::Requires`](crate::error::Refused::Requires) when another component needs it, [`Machine::NotInstalled`],
+    /// [`Refused::Requires`](crate::error::Refused::Requires) when another component needs it, [`Machine::NotInstalled`](crate::error::Machine::NotInstalled),
     /// [`Error::Busy`] while the program runs, and those of a swap.
     pub fn remove(&self, component: &str) -> Result<Vec<RelPath>> {
         let name = super::component_name(component)?;

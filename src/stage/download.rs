@@ -78,7 +78,7 @@ impl Stage {
     /// Stages every content of a plan; what is staged already is not fetched again.
     ///
     /// # Errors
-    /// [`Refused`] for an object that no mirror has as it was signed, [`Network`](crate::error::Network),
+    /// [`Refused`] for an object that no mirror has as it was signed, [`Network`],
     /// [`Machine::Io`](crate::error::Machine::Io), [`Error::Cancelled`]; what is complete by then stays staged.
     pub fn fill(&self, plan: &Plan, transfer: &Transfer<'_>, mut progress: impl FnMut(Progress)) -> Result<()> {
         let jobs = jobs(plan);

@@ -1,6 +1,6 @@
 //! The stage: complete, verified new files of a component that are not live yet.
 //!
-//! A file enters the stage only through a [`Writer`], which checks size and SHA-256 before it gives it its final name, so
+//! A file enters the stage only through a `Writer`, which checks size and SHA-256 before it gives it its final name, so
 //! that whatever has such a name is whole. Names are those of the content, so that an interrupted download, or one for a
 //! release that was superseded, leaves nothing that is fetched twice.
 

@@ -203,11 +203,15 @@ mod tests {
 
     fn example() -> Seen {
         let place = Place { key: Sha256::of(b"key"), sequence: u64::MAX, body: Sha256::of(b"body") };
-        let expires = Some("2027-01-01T00:00:00Z".parse().unwrap());
-        let release =
-            Release { component: "core".parse().unwrap(), channel: "stable".parse().unwrap(), place, expires };
+        let expires = "2027-01-01T00:00:00Z".parse().unwrap();
+        let release = Release {
+            component: "core".parse().unwrap(),
+            channel: "stable".parse().unwrap(),
+            place,
+            expires: Some(expires),
+        };
         let etag = Etag { url: "http://a/?&".into(), value: "W/\"1-2\"".into(), body: Sha256::of(b"body") };
-        let wait = Wait { host: "a:8080".into(), until: expires.unwrap() };
+        let wait = Wait { host: "a:8080".into(), until: expires };
         Seen { releases: vec![release], etags: vec![etag], waits: vec![wait] }
     }
 

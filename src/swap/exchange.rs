@@ -3,7 +3,7 @@
 use super::changed;
 use super::part::Part;
 use crate::error::Result;
-use crate::fs::{Dir, Tree};
+use crate::fs::{Dir, Found, Tree};
 use crate::inventory::{Content, Inventory, content_at};
 use crate::journal::{Place, Step};
 use std::collections::BTreeSet;
@@ -32,7 +32,9 @@ pub fn exchange(parts: &[Part]) -> Result<()> {
     }
     for part in parts {
         sync_folders(part)?;
-        verify(part, &part.inventory()?, |step| &step.new)?;
+        let is_new_folder = |step: &Step| part.steps.new_folders.iter().any(|path| path == step.place.as_str());
+        // Where a file has become a folder, the step that removes the file leaves the folder behind.
+        verify(part, &part.inventory()?, |step| if is_new_folder(step) { &Content::Folder } else { &step.new })?;
     }
     Ok(())
 }
@@ -161,7 +163,8 @@ fn keep_staged(part: &Part, step: &Step) {
 }
 
 fn remove_new_folder(tree: &Tree, path: &str) -> Result<()> {
-    if tree.folder(path)?.is_none() {
+    // Where a file was to become a folder, the file may still be there.
+    if !matches!(tree.find(path)?, Found::Folder { .. }) {
         return Ok(());
     }
     tree.forget();

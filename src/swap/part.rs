@@ -119,16 +119,21 @@ fn work_dir(root: &Root, steps: &ComponentSteps) -> Result<Dir> {
 
 /// Removes what a swap has put aside.
 pub fn remove_backups(root: &Root, steps: &ComponentSteps) -> Result<()> {
-    match work_dir(root, steps)?.folder(TRANSACTIONS)? {
-        Some(transactions) => transactions.remove_tree(steps.component.as_str()),
-        None => Ok(()),
-    }
+    remove_work(root, steps, TRANSACTIONS)
 }
 
 /// Removes what was staged for a component.
 pub fn remove_stage(root: &Root, steps: &ComponentSteps) -> Result<()> {
-    match work_dir(root, steps)?.folder(STAGES)? {
-        Some(stages) => stages.remove_tree(steps.component.as_str()),
+    remove_work(root, steps, STAGES)
+}
+
+fn remove_work(root: &Root, steps: &ComponentSteps, kind: &str) -> Result<()> {
+    // A work folder of the component's own has gone with the component.
+    if steps.own_work_dir && Tree::open(&root.component(&steps.component))?.is_none() {
+        return Ok(());
+    }
+    match work_dir(root, steps)?.folder(kind)? {
+        Some(folder) => folder.remove_tree(steps.component.as_str()),
         None => Ok(()),
     }
 }

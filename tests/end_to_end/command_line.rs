@@ -32,7 +32,9 @@ fn usage_errors_end_with_2() {
     }
     Run::of(&mut Command::new(programs::patcher())).ends(2);
     let root = world.user.root();
-    let patcher = |key: &[&str]| Run::of(Command::new(programs::patcher()).arg("--root").arg(&root).args(key).args(["--json", "check"]));
+    let patcher = |key: &[&str]| {
+        Run::of(Command::new(programs::patcher()).arg("--root").arg(&root).args(key).args(["--json", "check"]))
+    };
     patcher(&[]).fails(2, "no-key");
     let key = world.user.key().to_str().unwrap();
     patcher(&["--key", key, "--key", key]).fails(2, "bad-key");

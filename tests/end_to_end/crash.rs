@@ -11,8 +11,7 @@ use crate::support::run::Run;
 use crate::support::scripted::Scripted;
 use crate::support::tree::Tree;
 use crate::support::world::World;
-use fs2::FileExt;
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,6 +20,8 @@ use std::process::Command;
 const CALLS: [&str; 9] =
     ["renameat", "linkat", "unlinkat", "symlinkat", "mkdirat", "write", "fsync", "fchmod", "ftruncate"];
 const SIGKILL: i32 = 9;
+/// What strace is asked to do with a call.
+const KILL: &str = "signal=SIGKILL";
 
 /// A world whose install root is brought back to the same state before every run.
 struct Scene {
@@ -57,9 +58,11 @@ impl Scene {
         let old = base.clone().file("bin/app", b"app 1", 0o755).file("gone/deep/x", b"x", 0o644);
         let old = old.file("data", b"data", 0o644).file("folder/y", b"y", 0o644).file("mode", b"mode", 0o644);
         let old = old.link("link", "data").file("moved", b"moved", 0o644);
-        let new = base.file("bin/app", b"app 2", 0o755).file("folder", b"file", 0o644);
-        let new = new.file("mode", b"mode", 0o755).link("link", "bin/app").file("data", b"data", 0o644).file("fresh/moved", b"moved", 0o644);
-        let new = new.file("brought", b"brought", 0o644).file("fresh/twice", b"brought", 0o755);
+        // A file becomes a folder and a folder a file; the user has a file of their own where `brought` comes.
+        let new = base.file("bin/app", b"app 2", 0o755).file("data/inner", b"inner", 0o644);
+        let new = new.file("folder", b"file", 0o644).file("mode", b"mode", 0o755).link("link", "bin/app");
+        let new = new.file("fresh/moved", b"moved", 0o644).file("fresh/twice", b"brought", 0o755);
+        let new = new.file("brought", b"brought", 0o644);
         world.publish("1.0.0", &old);
         world.install("core");
         let own = Tree::default().file("own", b"mine", 0o600).file("brought", b"mine too", 0o640);
@@ -75,10 +78,12 @@ impl Scene {
     /// The same, with the plan written and the helper's turn to come.
     fn prepared() -> Option<Self> {
         let scene = Self::staged()?;
-        let running = File::create(scene.world.user.state("running")).unwrap();
-        FileExt::lock_shared(&running).unwrap();
-        scene.world.user.fails(23, "busy", &["apply"]);
-        assert!(scene.journal().starts_with("PREPARED"));
+        let apply = scene.patcher(&["apply"]);
+        // Killed before the first backup is made; the user's file that moves aside is linked before that.
+        let mut numbers = 1..;
+        while !scene.journal().starts_with("PREPARED") {
+            scene.disturb(&apply, KILL, "linkat", numbers.next().unwrap()).unwrap();
+        }
         Some(scene)
     }
 
@@ -151,7 +156,7 @@ impl Scene {
 
     /// The same, the program being killed.
     fn kill_everywhere(&self, state: &str, calls: &[&str], program: &Command, mut look: impl FnMut(&str)) {
-        self.disturb_everywhere("signal=SIGKILL", state, calls, program, |_, what| look(what));
+        self.disturb_everywhere(KILL, state, calls, program, |_, what| look(what));
     }
 
     /// Recovers, and expects all old or all new and nothing left of the swap.
@@ -293,7 +298,9 @@ fn a_first_install_that_is_killed_anywhere_leaves_all_or_nothing() {
     scene.save("empty");
     let mut ends = Ends::default();
     let install = scene.patcher(&["install", "core", "--from", &scene.world.manifest_url("core")]);
-    scene.kill_everywhere("empty", &["renameat", "unlinkat", "mkdirat"], &install, |what| scene.recover(what, &mut ends));
+    scene.kill_everywhere("empty", &["renameat", "unlinkat", "mkdirat"], &install, |what| {
+        scene.recover(what, &mut ends)
+    });
     assert!(ends.old > 0 && ends.new > 0, "{ends:?}");
 }
 

@@ -59,7 +59,8 @@ fn the_helper_waits_for_the_program_swaps_and_starts_it_again() {
     let started = world.user.path("started");
     let script = format!("pwd > '{0}.new'; echo \"$@\" >> '{0}.new'; mv '{0}.new' '{0}'", started.display());
     let dir = world.user.path("");
-    let arguments = ["--json", "apply", "--wait-pid", &app.pid(), "--restart", "--", "sh", "-c", &script, "sh", "a b", "--c"];
+    let arguments =
+        ["--json", "apply", "--wait-pid", &app.pid(), "--restart", "--", "sh", "-c", &script, "sh", "a b", "--c"];
     let run = Run::of(world.user.command(&arguments).current_dir(&dir)).ends(0);
     assert_eq!(run.json(), serde_json::json!({ "scheduled": true }));
 

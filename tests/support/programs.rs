@@ -21,11 +21,12 @@ pub fn helper() -> PathBuf {
 
 /// The folder of the programs: that of the profile which the tests themselves were built with.
 fn dir() -> &'static Path {
-    static DIR: OnceLock<PathBuf> = OnceLock::new();
-    DIR.get_or_init(build)
+    static DIR: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    DIR.get_or_init(build).as_ref().unwrap_or_else(|words| panic!("the programs cannot be built: {words}"))
 }
 
-fn build() -> PathBuf {
+/// The folder, or what cargo had to say.
+fn build() -> Result<PathBuf, String> {
     let test = std::env::current_exe().unwrap();
     let dir = test.ancestors().nth(2).unwrap();
     let profile = match dir.file_name().unwrap().to_str().unwrap() {
@@ -43,6 +44,5 @@ fn build() -> PathBuf {
         }
     }
     let built = cargo.output().unwrap();
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    dir.to_owned()
+    if built.status.success() { Ok(dir.to_owned()) } else { Err(String::from_utf8_lossy(&built.stderr).into_owned()) }
 }

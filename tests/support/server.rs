@@ -52,10 +52,11 @@ const READY: &str = "/is-it-you";
 impl Server {
     /// Starts a server for the folder `site`; none when it is not installed.
     pub fn start(kind: Kind, site: &Path) -> Option<Self> {
-        let (name, config): (_, fn(Kind, &Path, &Path, u16) -> String) = match kind {
-            Kind::Nginx | Kind::NginxEncoding => ("nginx", nginx),
-            _ => ("apache2", apache),
+        let name = match kind {
+            Kind::Nginx | Kind::NginxEncoding => "nginx",
+            Kind::Apache | Kind::ApacheEncoding | Kind::ApacheInflating => "apache2",
         };
+        let config = if name == "nginx" { nginx } else { apache };
         let program = left_out::program(name)?;
         let dir = TempDir::new().unwrap();
         // Apache's workers are another user.
@@ -100,7 +101,9 @@ impl Server {
 
     /// What the server had to say.
     fn words(&self) -> String {
-        ["output.log", "error.log"].map(|name| fs::read_to_string(self.dir.path().join(name)).unwrap_or_default()).concat()
+        ["output.log", "error.log"]
+            .map(|name| fs::read_to_string(self.dir.path().join(name)).unwrap_or_default())
+            .concat()
     }
 }
 
@@ -206,7 +209,9 @@ fn apache(kind: Kind, dir: &Path, site: &Path, port: u16) -> String {
     let user = if is_root() { "User #65534\nGroup #65534" } else { "" };
     let special = match kind {
         Kind::ApacheEncoding => "AddEncoding x-gzip .gz",
-        Kind::ApacheInflating => "AddEncoding x-gzip .gz\n<FilesMatch \"\\.gz$\">\nSetOutputFilter INFLATE\n</FilesMatch>",
+        Kind::ApacheInflating => {
+            "AddEncoding x-gzip .gz\n<FilesMatch \"\\.gz$\">\nSetOutputFilter INFLATE\n</FilesMatch>"
+        }
         _ => "",
     };
     let types = if Path::new("/etc/mime.types").exists() { "/etc/mime.types" } else { "/dev/null" };

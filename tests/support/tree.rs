@@ -145,7 +145,9 @@ impl Tree {
             return tree;
         }
         let walk = walkdir::WalkDir::new(dir).min_depth(1).into_iter();
-        for entry in walk.filter_entry(|entry| entry.depth() > 1 || !UPDATERS.iter().any(|name| entry.file_name() == *name)) {
+        for entry in
+            walk.filter_entry(|entry| entry.depth() > 1 || !UPDATERS.iter().any(|name| entry.file_name() == *name))
+        {
             let entry = entry.unwrap();
             let path = entry.path();
             let name = path.strip_prefix(dir).unwrap().to_str().unwrap().to_owned();
