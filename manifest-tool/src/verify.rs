@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::site;
 use patcher::digest::{Hasher, Sha256};
 use patcher::error::{Network, Refused};
-use patcher::fetch::{self, Answer, CancelToken, Fetch, Paced, Retries};
+use patcher::fetch::{self, Answer, CancelToken, Fetch, Paced, Request, Retries};
 use patcher::gunzip::gunzip;
 use patcher::keys::TrustedKeys;
 use patcher::layout::{self, ObjectKind};
@@ -134,7 +134,7 @@ impl Verifier<'_> {
         let io = |action, source| patcher::error::Machine::Io { action, path: "a temporary file".into(), source };
         let mut file = tempfile::tempfile().map_err(|error| io("create", error))?;
         let mut hasher = Hasher::default();
-        if let Answer::Found(body) = self.source.get(url, None)? {
+        if let Answer::Found(body) = self.source.get(&Request::new(url))? {
             let mut reader = Paced::new(body.reader, url, cancel);
             let mut buffer = vec![0; 64 * 1024];
             // One read past the signed size tells that there is more.
