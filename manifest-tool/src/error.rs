@@ -47,16 +47,36 @@ pub enum Error {
         /// What is wrong with it.
         detail: String,
     },
-    /// A private key behind a passphrase.
-    #[error("{} is encrypted, which is not supported yet; `openssl pkey -in KEY -out PLAIN` decrypts it", path.display())]
+    /// A private key that is encrypted, but not as PKCS#8 with PBES2, AES, and HMAC-SHA-2 or scrypt.
+    #[error("{} is encrypted in a way that is not supported; `openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out NEW` makes one that is", path.display())]
     EncryptedKey {
         /// The file.
         path: PathBuf,
     },
-    /// The site, or a private key, inside the folder that is to be published.
+    /// A passphrase that is needed, and nobody to ask for it.
+    #[error("{} needs a passphrase; use --passphrase-file, set ${}, or run it on a terminal", path.display(), crate::passphrase::VARIABLE)]
+    NoPassphrase {
+        /// The private key.
+        path: PathBuf,
+    },
+    /// A passphrase that does not open a private key.
+    #[error("{} cannot be opened with this passphrase", path.display())]
+    WrongPassphrase {
+        /// The private key.
+        path: PathBuf,
+    },
+    /// A passphrase that a new private key cannot have.
+    #[error("{} cannot be encrypted: {detail}", path.display())]
+    NewPassphrase {
+        /// The private key.
+        path: PathBuf,
+        /// What is wrong with the passphrase.
+        detail: &'static str,
+    },
+    /// The site, a private key or another file of the publisher's inside the folder that is to be published.
     #[error("{} lies in the build folder and would be published; move it out", path.display())]
     InsideBuild {
-        /// The site or the key.
+        /// The site or the file.
         path: PathBuf,
     },
     /// A file that would have to be overwritten.
@@ -104,6 +124,30 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with it.
         source: Box<Refused>,
+    },
+    /// A manifest that is to be signed again and comes from somebody else.
+    #[error("{} is signed by none of the given keys; --trust PUB.pem names a key that it is signed by", path.display())]
+    OtherSigner {
+        /// The manifest.
+        path: PathBuf,
+    },
+    /// A signature from elsewhere that does not fit.
+    #[error("{} is not the signature of {} by key {key}; it has to be the bytes of RSASSA-PKCS1-v1_5 with SHA-256 over what `body` shows", path.display(), manifest.display())]
+    Signature {
+        /// The signature.
+        path: PathBuf,
+        /// What it should be a signature of.
+        manifest: PathBuf,
+        /// The key that should have made it.
+        key: Sha256,
+    },
+    /// A manifest that was made before another one that is on the site now.
+    #[error("sequence {sequence} is used up, {} has it or a higher one; make what is to be signed again", path.display())]
+    SequenceTaken {
+        /// The manifest's sequence.
+        sequence: u64,
+        /// The one on the site.
+        path: PathBuf,
     },
     /// No number is left for the next release.
     #[error("the highest sequence, {}, is used up", u64::MAX)]
@@ -167,6 +211,9 @@ impl Error {
             Error::ComponentFile { .. } => "component-file",
             Error::PrivateKey { .. } => "private-key",
             Error::EncryptedKey { .. } => "encrypted-key",
+            Error::NoPassphrase { .. } => "no-passphrase",
+            Error::WrongPassphrase { .. } => "wrong-passphrase",
+            Error::NewPassphrase { .. } => "new-passphrase",
             Error::InsideBuild { .. } => "inside-build",
             Error::Exists { .. } => "exists",
             Error::Path { .. } => "path",
@@ -175,6 +222,9 @@ impl Error {
             Error::NoFiles { .. } => "no-files",
             Error::Changed { .. } => "changed",
             Error::ManifestFile { .. } => "manifest-file",
+            Error::OtherSigner { .. } => "other-signer",
+            Error::Signature { .. } => "signature",
+            Error::SequenceTaken { .. } => "sequence-taken",
             Error::LastSequence => "last-sequence",
             Error::ReadBack => "read-back",
             Error::EmptySite { .. } => "empty-site",
@@ -195,12 +245,18 @@ impl Error {
             | Error::ComponentFile { .. }
             | Error::PrivateKey { .. }
             | Error::EncryptedKey { .. }
+            | Error::NoPassphrase { .. }
+            | Error::WrongPassphrase { .. }
+            | Error::NewPassphrase { .. }
             | Error::InsideBuild { .. } => 2,
             Error::Path { .. }
             | Error::NotUtf8 { .. }
             | Error::Special { .. }
             | Error::NoFiles { .. }
             | Error::ManifestFile { .. }
+            | Error::OtherSigner { .. }
+            | Error::Signature { .. }
+            | Error::SequenceTaken { .. }
             | Error::LastSequence
             | Error::ReadBack
             | Error::EmptySite { .. }

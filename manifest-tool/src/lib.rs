@@ -1,9 +1,9 @@
 //! The publisher's side of patcher: makes a signed release out of a build folder, and checks what a site serves.
 //!
 //! A release goes through here as [`Settings`](settings::Settings) (what it is), a [`Tree`](tree::Tree) (what lies in the
-//! build folder), [`pack`] (its contents as objects on the site) and [`release`], which signs the manifest and replaces the
-//! latest one, last of all. Nothing is signed that the client's own reader does not take. [`verify`] looks at the result
-//! from the other side.
+//! build folder), [`pack`] (its contents as objects on the site) and [`release`], which has the manifest signed by
+//! [`signing`] and replaces the latest one, last of all. Nothing is signed that the client's own reader does not take.
+//! [`verify`] looks at the result from the other side.
 
 #![forbid(unsafe_code)]
 
@@ -11,11 +11,15 @@ pub mod command;
 pub mod error;
 pub mod globs;
 pub mod gzip;
+pub mod links;
 pub mod manifest_file;
 pub mod pack;
+pub mod passphrase;
 pub mod private_key;
+pub mod public_key;
 pub mod release;
 pub mod settings;
+pub mod signing;
 pub mod site;
 pub mod tree;
 pub mod verify;

@@ -1,6 +1,8 @@
-//! A manifest on the publisher's disk, read without asking who signed it: to number the next release and to look at it.
+//! A manifest on the publisher's disk, read without asking who signed it: to number the next release, to look at it and
+//! to have it signed.
 
 use crate::error::{Error, Result};
+use patcher::error::Refused;
 use patcher::manifest::{self, Manifest, SignedBytes};
 use std::fs;
 use std::path::Path;
@@ -22,9 +24,24 @@ impl ManifestFile {
     /// # Errors
     /// [`Error::ManifestFile`] when it is not manifest format 1, or the system's answer.
     pub fn read(path: &Path) -> Result<Self> {
+        Self::take_apart(path, SignedBytes::split)
+    }
+
+    /// Reads the file at `path`, which may be a body as well: a manifest that is not signed yet.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read).
+    pub fn read_signed_or_not(path: &Path) -> Result<Self> {
+        Self::take_apart(path, |bytes| {
+            let is_signed = bytes.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"  <signature "));
+            if is_signed { SignedBytes::split(bytes) } else { Ok(SignedBytes { body: bytes, signatures: Vec::new() }) }
+        })
+    }
+
+    fn take_apart(path: &Path, split: impl Fn(Vec<u8>) -> Result<SignedBytes, Refused>) -> Result<Self> {
         let bytes = fs::read(path).map_err(|error| Error::io("read", path, error))?;
         let not_valid = |refused| Error::ManifestFile { path: path.to_owned(), source: Box::new(refused) };
-        let signed = SignedBytes::split(bytes.clone()).map_err(not_valid)?;
+        let signed = split(bytes.clone()).map_err(not_valid)?;
         let manifest = manifest::parse(&signed.body).map_err(not_valid)?;
         Ok(Self { bytes, signed, manifest })
     }

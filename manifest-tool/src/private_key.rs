@@ -1,22 +1,33 @@
 //! The publisher's private keys: RSA, kept as PEM, 2048 to 4096 bits as clients take them.
 //!
+//! An encrypted one is PKCS#8 with PBES2 (RFC 8018), as openssl makes it. Those that are made here have
+//! PBKDF2-HMAC-SHA256 and AES-256-CBC: unlike scrypt, every openssl reads them, LibreSSL and those with FIPS too.
+//!
 //! Signing is blinded: the `rsa` crate's arithmetic takes a time that depends on the key (RUSTSEC-2023-0071), and with
 //! random blinding that time says nothing about it. The signature is the same each time all the same.
 
 use crate::error::{Error, Result};
+use crate::passphrase::{Passphrase, Passphrases};
 use patcher::digest::Sha256;
 use patcher::error::Caller;
 use patcher::keys::PublicKey;
 use patcher::manifest::Signature;
 use rsa::pkcs1::DecodeRsaPrivateKey as _;
-use rsa::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, EncodePublicKey as _, LineEnding};
-use rsa::rand_core::OsRng;
+use rsa::pkcs8::pkcs5::{self, pbes2::Parameters};
+use rsa::pkcs8::{
+    self, DecodePrivateKey as _, EncodePrivateKey as _, EncodePublicKey as _, EncryptedPrivateKeyInfo, LineEnding,
+    PrivateKeyInfo, SecretDocument,
+};
+use rsa::rand_core::{OsRng, RngCore as _};
 use rsa::{Pkcs1v15Sign, RsaPrivateKey};
 use std::fs;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
+/// How often PBKDF2 hashes a passphrase: what OWASP's Password Storage Cheat Sheet asks for with HMAC-SHA256.
+const ITERATIONS: u32 = 600_000;
 /// What follows a key's name in the name of its secret file.
 const PRIVATE: &str = ".key.pem";
 /// What follows it in the name of the other one.
@@ -39,20 +50,27 @@ impl PrivateKey {
         Self::new(key).map_err(failed)
     }
 
-    /// Reads a PKCS#8 or PKCS#1 PEM.
+    /// Reads a PKCS#8 or PKCS#1 PEM; an encrypted one is opened with what `passphrases` says.
     ///
     /// # Errors
-    /// [`Error::PrivateKey`], [`Error::EncryptedKey`], or the system's answer.
-    pub fn load(path: &Path) -> Result<Self> {
-        let pem = fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
-        if pem.contains("ENCRYPTED") {
+    /// [`Error::PrivateKey`], [`Error::EncryptedKey`], [`Error::WrongPassphrase`], those of [`Passphrases::of`], or the
+    /// system's answer.
+    pub fn load(path: &Path, passphrases: &Passphrases) -> Result<Self> {
+        let pem = Zeroizing::new(fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?);
+        let pem = pem.trim();
+        let unusable = |detail: String| Error::PrivateKey { path: path.to_owned(), detail };
+        // PKCS#1 has no encryption of its own: openssl's old one is in the PEM's header.
+        if pem.contains("Proc-Type: 4,ENCRYPTED") {
             return Err(Error::EncryptedKey { path: path.to_owned() });
         }
-        let unusable = |detail: String| Error::PrivateKey { path: path.to_owned(), detail };
         let key = if pem.contains("BEGIN RSA PRIVATE KEY") {
-            RsaPrivateKey::from_pkcs1_pem(pem.trim()).map_err(|error| unusable(error.to_string()))?
+            RsaPrivateKey::from_pkcs1_pem(pem).map_err(|error| unusable(error.to_string()))?
+        } else if pem.contains("BEGIN ENCRYPTED PRIVATE KEY") {
+            let (_, der) = SecretDocument::from_pem(pem).map_err(|error| unusable(error.to_string()))?;
+            let opened = open(path, der.as_bytes(), passphrases)?;
+            RsaPrivateKey::from_pkcs8_der(opened.as_bytes()).map_err(|error| unusable(error.to_string()))?
         } else {
-            RsaPrivateKey::from_pkcs8_pem(pem.trim()).map_err(|error| unusable(error.to_string()))?
+            RsaPrivateKey::from_pkcs8_pem(pem).map_err(|error| unusable(error.to_string()))?
         };
         Self::new(key).map_err(unusable)
     }
@@ -85,35 +103,74 @@ impl PrivateKey {
         }
     }
 
-    /// Fails when `NAME.key.pem` or `NAME.pub.pem` is there.
-    ///
-    /// # Errors
-    /// [`Error::Exists`].
-    pub fn check_free(name: &Path) -> Result<()> {
-        match [PRIVATE, PUBLIC]
-            .map(|ending| with_ending(name, ending))
-            .into_iter()
-            .find(|path| path.symlink_metadata().is_ok())
-        {
-            Some(path) => Err(Error::Exists { path }),
-            None => Ok(()),
-        }
-    }
-
-    /// Writes `NAME.key.pem` (PKCS#8, for its owner alone) and `NAME.pub.pem` (SPKI) and tells their paths.
+    /// Writes the private half as PKCS#8, encrypted if there is a passphrase, for its owner alone, and the public one as
+    /// SPKI.
     ///
     /// # Errors
     /// [`Error::Exists`] if either is there, before anything is written; or the system's answer.
-    pub fn save(&self, name: &Path) -> Result<(PathBuf, PathBuf)> {
-        Self::check_free(name)?;
-        let (private, public) = (with_ending(name, PRIVATE), with_ending(name, PUBLIC));
-        let failed = |detail: String| Error::Generate { detail };
-        let pem = self.key.to_pkcs8_pem(LineEnding::LF).map_err(|error| failed(error.to_string()))?;
-        create(&private, pem.as_bytes(), 0o600)?;
-        let pem =
-            self.key.to_public_key().to_public_key_pem(LineEnding::LF).map_err(|error| failed(error.to_string()))?;
-        create(&public, pem.as_bytes(), 0o644)?;
-        Ok((private, public))
+    pub fn save(&self, files: &KeyFiles, passphrase: Option<&Passphrase>) -> Result<()> {
+        files.check_free()?;
+        let failed = |error: pkcs8::Error| Error::Generate { detail: error.to_string() };
+        create(&files.private, self.to_pem(passphrase).map_err(failed)?.as_bytes(), 0o600)?;
+        let public = self.key.to_public_key().to_public_key_pem(LineEnding::LF);
+        create(&files.public, public.map_err(|error| failed(error.into()))?.as_bytes(), 0o644)
+    }
+
+    fn to_pem(&self, passphrase: Option<&Passphrase>) -> pkcs8::Result<Zeroizing<String>> {
+        let Some(passphrase) = passphrase else { return self.key.to_pkcs8_pem(LineEnding::LF) };
+        let (mut salt, mut iv) = ([0; 16], [0; 16]);
+        OsRng.fill_bytes(&mut salt);
+        OsRng.fill_bytes(&mut iv);
+        let parameters = Parameters::pbkdf2_sha256_aes256cbc(ITERATIONS, &salt, &iv)?;
+        let plain = self.key.to_pkcs8_der()?;
+        let encrypted = PrivateKeyInfo::try_from(plain.as_bytes())?.encrypt_with_params(parameters, passphrase)?;
+        Ok(encrypted.to_pem("ENCRYPTED PRIVATE KEY", LineEnding::LF)?)
+    }
+}
+
+/// The files of a key pair.
+pub struct KeyFiles {
+    /// `NAME.key.pem`.
+    pub private: PathBuf,
+    /// `NAME.pub.pem`.
+    pub public: PathBuf,
+}
+
+impl KeyFiles {
+    /// Those with this name.
+    pub fn new(name: &Path) -> Self {
+        Self { private: with_ending(name, PRIVATE), public: with_ending(name, PUBLIC) }
+    }
+
+    /// Fails when one of them is there.
+    ///
+    /// # Errors
+    /// [`Error::Exists`].
+    pub fn check_free(&self) -> Result<()> {
+        match [&self.private, &self.public].into_iter().find(|path| path.symlink_metadata().is_ok()) {
+            Some(path) => Err(Error::Exists { path: path.clone() }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Decrypts the private key that was at `path`; what comes out is PKCS#8.
+fn open(path: &Path, der: &[u8], passphrases: &Passphrases) -> Result<SecretDocument> {
+    let unsupported = || Error::EncryptedKey { path: path.to_owned() };
+    let wrong = || Error::WrongPassphrase { path: path.to_owned() };
+    let encrypted = EncryptedPrivateKeyInfo::try_from(der).map_err(|_| unsupported())?;
+    let opened = encrypted.decrypt(passphrases.of(path)?).map_err(|error| match error {
+        pkcs8::Error::EncryptedPrivateKey(
+            pkcs5::Error::UnsupportedAlgorithm { .. }
+            | pkcs5::Error::AlgorithmParametersInvalid { .. }
+            | pkcs5::Error::NoPbes1CryptSupport,
+        ) => unsupported(),
+        _ => wrong(),
+    })?;
+    // One wrong passphrase in 256 comes out with a padding, and then as nothing that is a key.
+    match PrivateKeyInfo::try_from(opened.as_bytes()) {
+        Ok(_) => Ok(opened),
+        Err(_) => Err(wrong()),
     }
 }
 

@@ -11,11 +11,13 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::Path;
 use std::str::FromStr;
-use std::{fs, io};
+use std::{env, fs, io};
 use url::Url;
 
 /// The settings file's name in a build folder; it is no part of the release.
 pub const COMPONENT_FILE: &str = "component.toml";
+
+const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 /// A component.toml with comments, as `init` writes it.
 pub const TEMPLATE: &str = include_str!("component.toml");
@@ -60,7 +62,7 @@ pub struct Flags {
     /// The program to start, a path in the build folder
     #[arg(long, value_name = "PATH")]
     pub launch: Option<String>,
-    /// From when on clients refuse it: a time as in 2027-05-20T00:00:00Z, or days as in 180d
+    /// From when on clients refuse it: a time as in 2027-05-20T00:00:00Z, days as in 180d, or never [default: never]
     #[arg(long, value_name = "TIME")]
     pub expires: Option<String>,
     /// Another component that it needs, and in which versions; again for each
@@ -141,7 +143,7 @@ impl Settings {
             },
             issued,
             expires: match flags.expires.or(file.expires) {
-                Some(expires) => Some(checked("expires", &expires, expiry(&expires, issued))?),
+                Some(expires) => expiry(&expires, issued)?,
                 None => None,
             },
             requires,
@@ -192,17 +194,34 @@ fn requirement_flag(flag: &str) -> Result<Requirement> {
     requirement(name, range)
 }
 
-/// A time, or days from `issued` on.
-fn expiry(text: &str, issued: Timestamp) -> Result<Timestamp, &'static str> {
+/// When what is issued at `issued` expires: at a time, days later, or `never`.
+///
+/// # Errors
+/// [`Caller::BadSetting`].
+pub fn expiry(text: &str, issued: Timestamp) -> Result<Option<Timestamp>> {
     let expires = match text.strip_suffix('d').map(str::parse::<u32>) {
+        _ if text == "never" => return Ok(None),
         Some(days) => days.ok().map(|days| Timestamp::from_unix(issued.unix() + i64::from(days) * 86_400)),
         None => text.parse().ok(),
     };
-    match expires {
-        None => Err("neither a time as in 2027-05-20T00:00:00Z nor days as in 180d"),
+    let expires = match expires {
+        None => Err("neither a time as in 2027-05-20T00:00:00Z nor days as in 180d nor never"),
         Some(expires) if expires <= issued => Err("it would expire before it is issued"),
-        Some(expires) => Ok(expires),
-    }
+        Some(expires) => Ok(Some(expires)),
+    };
+    checked("expires", text, expires)
+}
+
+/// The time of signing: SOURCE_DATE_EPOCH where it is set (<https://reproducible-builds.org/specs/source-date-epoch/>), else
+/// the machine's clock.
+///
+/// # Errors
+/// [`Caller::BadSetting`].
+pub fn issued() -> Result<Timestamp> {
+    let Some(value) = env::var_os(SOURCE_DATE_EPOCH) else { return Ok(Timestamp::now()) };
+    let value = value.to_string_lossy();
+    let seconds = value.parse().map_err(|_| "not a number of seconds");
+    checked(SOURCE_DATE_EPOCH, &value, seconds).map(Timestamp::from_unix)
 }
 
 #[cfg(test)]
@@ -237,6 +256,10 @@ mod tests {
         assert_eq!(meta.requires[0].component.as_str(), "runtime");
         assert_eq!(meta.requires.len(), 1);
         assert_eq!(meta.expires.unwrap().to_string(), "2026-11-23T00:00:00Z");
+
+        let flags = Flags { expires: Some("never".into()), ..Flags::default() };
+        let meta = settings(flags, &format!("{MINIMAL}expires = '2d'\n")).unwrap().meta(7);
+        assert_eq!(meta.expires, None);
     }
 
     #[test]

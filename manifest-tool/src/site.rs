@@ -8,6 +8,7 @@ use crate::manifest_file::ManifestFile;
 use patcher::digest::Sha256;
 use patcher::layout::{self, ObjectKind};
 use patcher::manifest::{Name, Object};
+use patcher::trust::Verified;
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Write as _};
@@ -94,24 +95,55 @@ impl ComponentSite {
         Ok(())
     }
 
+    /// Fails unless `manifest` comes after all others here, or is its channel's latest with other signatures.
+    ///
+    /// # Errors
+    /// [`Error::SequenceTaken`], [`Error::ManifestFile`] for one that is no manifest, or the system's answer.
+    pub fn check_next(&self, manifest: &Verified) -> Result<()> {
+        let latest = self.latest(&manifest.manifest().meta.channel);
+        if latest.symlink_metadata().is_ok() && is_same(&ManifestFile::read(&latest)?, manifest) {
+            return Ok(());
+        }
+        let sequence = manifest.place().sequence;
+        self.manifests()?.into_iter().try_for_each(|path| {
+            let is_before = ManifestFile::read(&path)?.manifest.meta.sequence < sequence;
+            if is_before { Ok(()) } else { Err(Error::SequenceTaken { sequence, path }) }
+        })
+    }
+
     /// Makes `manifest` the latest one of its channel; the one that it supersedes is kept under its sequence.
     ///
     /// # Errors
     /// [`Error::SequenceTwice`] when another manifest is kept under that sequence, or the system's answer.
-    pub fn publish(&self, channel: &Name, manifest: &[u8]) -> Result<()> {
-        let latest = self.path(&layout::latest(channel));
+    pub fn publish(&self, manifest: &Verified) -> Result<()> {
+        let latest = self.latest(&manifest.manifest().meta.channel);
         if latest.symlink_metadata().is_ok() {
             let superseded = ManifestFile::read(&latest)?;
-            let kept = self.path(&layout::release(superseded.manifest.meta.sequence));
-            match fs::read(&kept) {
-                Ok(bytes) if bytes == superseded.bytes => {}
-                Ok(_) => return Err(Error::SequenceTwice { latest, kept }),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => replace(&kept, &superseded.bytes)?,
-                Err(error) => return Err(Error::io("read", kept, error)),
+            if !is_same(&superseded, manifest) {
+                self.keep(latest.clone(), &superseded)?;
             }
         }
-        replace(&latest, manifest)
+        replace(&latest, manifest.bytes())
     }
+
+    fn keep(&self, latest: PathBuf, superseded: &ManifestFile) -> Result<()> {
+        let kept = self.path(&layout::release(superseded.manifest.meta.sequence));
+        let is_other = |other: ManifestFile| other.signed.body != superseded.signed.body;
+        if kept.symlink_metadata().is_ok() && is_other(ManifestFile::read(&kept)?) {
+            return Err(Error::SequenceTwice { latest, kept });
+        }
+        replace(&kept, &superseded.bytes)
+    }
+
+    /// Where the latest manifest of a channel lies.
+    pub fn latest(&self, channel: &Name) -> PathBuf {
+        self.path(&layout::latest(channel))
+    }
+}
+
+/// Whether both have one body, whoever signed it.
+fn is_same(file: &ManifestFile, manifest: &Verified) -> bool {
+    Sha256::of(&file.signed.body) == manifest.place().body
 }
 
 /// Writes a file in one step: complete and synced, or the old one stays.
@@ -119,7 +151,7 @@ impl ComponentSite {
 /// # Errors
 /// The system's answer.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("."));
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = temporary_in(dir)?;
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(|error| Error::io("write", path, error))?;
     file.persist(path).map_err(|error| Error::io("replace", path, error.error))?;

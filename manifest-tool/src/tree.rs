@@ -4,6 +4,7 @@
 //! that cannot be published is an error: a release without a file that somebody put there would be worse.
 
 use crate::error::{Error, Result};
+use crate::links::{self, Shortened};
 use crate::settings::{COMPONENT_FILE, Settings};
 use patcher::manifest::Link;
 use patcher::rel_path::{MANIFEST, RelPath, STATE};
@@ -21,6 +22,8 @@ pub struct Tree {
     pub files: Vec<TreeFile>,
     /// As the manifest will hold them.
     pub links: Vec<Link>,
+    /// Those of them that are shorter than in the build folder.
+    pub shortened: Vec<Shortened>,
 }
 
 /// A file of a build folder, as it was when the folder was read.
@@ -44,7 +47,7 @@ impl Tree {
     /// [`Error::Path`], [`Error::NotUtf8`] or [`Error::Special`] for the first thing that cannot be published,
     /// [`Error::NoFiles`], or the system's answer.
     pub fn scan(dir: &Path, settings: &Settings) -> Result<Self> {
-        let mut tree = Self { dir: dir.to_owned(), files: Vec::new(), links: Vec::new() };
+        let mut tree = Self { dir: dir.to_owned(), files: Vec::new(), links: Vec::new(), shortened: Vec::new() };
         let relative = |entry: &DirEntry| entry.path().strip_prefix(dir).unwrap_or(entry.path()).to_owned();
         let updaters = [COMPONENT_FILE, MANIFEST, STATE];
         let walk = WalkDir::new(dir).min_depth(1).sort_by_file_name().into_iter().filter_entry(|entry| {
@@ -65,6 +68,7 @@ impl Tree {
         }
         tree.files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         tree.links.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        tree.shortened = links::shorten(tree.files.iter().map(|file| &file.path), &mut tree.links);
         Ok(tree)
     }
 

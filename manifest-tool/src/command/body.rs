@@ -8,15 +8,15 @@ use std::path::PathBuf;
 /// Write a manifest's signed bytes to the standard output: the file without its signature lines
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The manifest
+    /// The manifest, signed or not
     manifest: PathBuf,
 }
 
 /// Runs the command.
 ///
 /// # Errors
-/// Those of [`ManifestFile::read`].
+/// Those of [`ManifestFile::read_signed_or_not`].
 pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
-    out.write_all(&ManifestFile::read(&args.manifest)?.signed.body)?;
+    out.write_all(&ManifestFile::read_signed_or_not(&args.manifest)?.signed.body)?;
     Ok(())
 }

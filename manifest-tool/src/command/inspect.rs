@@ -10,16 +10,16 @@ use std::path::PathBuf;
 /// Show what a manifest says; -v lists its files. Signatures are not checked: `verify` does that
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The manifest
+    /// The manifest, signed or not
     manifest: PathBuf,
 }
 
 /// Runs the command; `verbose` lists every file.
 ///
 /// # Errors
-/// Those of [`ManifestFile::read`].
+/// Those of [`ManifestFile::read_signed_or_not`].
 pub fn run(args: Args, verbose: bool, out: &mut impl Write) -> Result<()> {
-    let ManifestFile { signed, manifest, .. } = ManifestFile::read(&args.manifest)?;
+    let ManifestFile { signed, manifest, .. } = ManifestFile::read_signed_or_not(&args.manifest)?;
     let meta = &manifest.meta;
     writeln!(out, "component  {}", meta.component)?;
     writeln!(out, "version    {}", meta.version)?;

@@ -1,12 +1,12 @@
 //! `manifest-tool verify SITE --key PUB`: whether clients will take what a site serves.
 
 use crate::error::{Error, Result};
+use crate::public_key;
 use crate::verify::{Verifier, latest_manifests};
 use patcher::error::Caller;
 use patcher::fetch::{Settings, Sources};
-use patcher::keys::{PublicKey, TrustedKeys};
+use patcher::keys::TrustedKeys;
 use patcher::timestamp::Timestamp;
-use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use url::Url;
@@ -27,7 +27,7 @@ pub struct Args {
 /// # Errors
 /// [`Error::Unsound`] after everything that is wrong is listed, or what kept it from looking.
 pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
-    let keys = args.keys.iter().map(|path| load(path)).collect::<Result<_>>()?;
+    let keys = args.keys.iter().map(|path| public_key::load("--key", path)).collect::<Result<_>>()?;
     let keys = TrustedKeys::new(keys, 1)?;
     let source = Sources::new(&Settings::default())?;
     let urls =
@@ -40,14 +40,6 @@ pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
         0 => Ok(writeln!(out, "{} manifests and {} objects are sound", findings.manifests, findings.objects)?),
         problems => Err(Error::Unsound { problems, checked: findings.manifests + findings.objects }),
     }
-}
-
-fn load(path: &Path) -> Result<PublicKey> {
-    let pem = fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
-    PublicKey::from_pem(&pem).map_err(|error| {
-        let detail = error.to_string();
-        Caller::BadSetting { setting: "--key", value: path.display().to_string(), detail }.into()
-    })
 }
 
 fn parse(url: &str) -> Result<Url> {

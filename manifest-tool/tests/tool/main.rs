@@ -2,8 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test whose world cannot be set up fails")]
 
+mod attach;
 mod keygen;
 mod openssl;
+mod passphrase;
 mod publisher;
+mod resign;
 mod sign;
 mod verify;

@@ -1,9 +1,13 @@
 //! A publisher in a temporary folder: a key, a build folder with a few files, and a site.
 
+use patcher::keys::{PublicKey, TrustedKeys};
+use patcher::manifest::{Manifest, SignedBytes, parse};
+use patcher::trust::{self, Floor, Target, Verified};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+use std::time::SystemTime;
 use tempfile::TempDir;
 
 /// 2026-11-21T00:00:00Z, in seconds.
@@ -12,6 +16,9 @@ pub const SIGNED_AT: &str = "1795219200";
 pub struct Publisher {
     dir: TempDir,
 }
+
+/// An object's path, time and, where there is such a thing, inode.
+pub type ObjectState = (PathBuf, SystemTime, u64);
 
 /// What a run of the program left behind.
 pub struct Run {
@@ -48,11 +55,47 @@ impl Publisher {
         fs::read(self.path(path)).unwrap()
     }
 
+    /// The manifest at `path`, whoever signed it.
+    pub fn manifest(&self, path: &str) -> Manifest {
+        parse(&SignedBytes::split(self.read(path)).unwrap().body).unwrap()
+    }
+
+    /// The manifest at `path` as a client takes it that asks for the stable `core`, trusts all of `keys` and needs all of
+    /// them.
+    pub fn verified(&self, path: &str, keys: &[&str], floors: &[Floor]) -> patcher::Result<Verified> {
+        let key = |name: &&str| PublicKey::from_pem(&String::from_utf8(self.read(name)).unwrap()).unwrap();
+        let keys = TrustedKeys::new(keys.iter().map(key).collect(), keys.len()).unwrap();
+        let target = Target {
+            component: "core".parse().unwrap(),
+            channel: "stable".parse().unwrap(),
+            platform: "any".parse().unwrap(),
+        };
+        Ok(trust::verify(self.read(path), &keys, &target, floors)?)
+    }
+
     /// Runs the program in the publisher's folder.
     pub fn run(&self, args: &[&str]) -> Run {
+        self.run_with(args, &[])
+    }
+
+    /// Runs it with more in its environment.
+    pub fn run_with(&self, args: &[&str], environment: &[(&str, &str)]) -> Run {
         let mut command = Command::new(env!("CARGO_BIN_EXE_manifest-tool"));
-        command.args(args).current_dir(self.dir.path()).env("SOURCE_DATE_EPOCH", SIGNED_AT).env_remove("MANIFEST_KEY");
+        command
+            .args(args)
+            .current_dir(self.dir.path())
+            .env("SOURCE_DATE_EPOCH", SIGNED_AT)
+            .env_remove("MANIFEST_KEY")
+            .env_remove("MANIFEST_KEY_PASSPHRASE");
+        command.envs(environment.iter().copied());
         Run::of(command.output().unwrap())
+    }
+
+    /// Runs openssl, which has to succeed.
+    #[track_caller]
+    pub fn openssl(&self, args: &[&str]) {
+        let output = Command::new("openssl").args(args).current_dir(self.dir.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// Signs `build` as the component `core`, with `more` arguments.
@@ -79,6 +122,29 @@ impl Publisher {
             .map(|entry| entry.into_path())
             .collect()
     }
+
+    /// All objects of the site as they are on the disk: one that is written again has another state.
+    pub fn object_states(&self) -> Vec<ObjectState> {
+        let state = |path: PathBuf| {
+            let metadata = path.metadata().unwrap();
+            #[cfg(unix)]
+            let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
+            #[cfg(not(unix))]
+            let inode = 0;
+            (path, metadata.modified().unwrap(), inode)
+        };
+        self.objects().into_iter().map(state).collect()
+    }
+}
+
+/// Whether `program` is not there; says so, and fails where everything should be there.
+pub fn is_missing(program: &str) -> bool {
+    let missing = Command::new(program).arg("--version").output().is_err();
+    if missing {
+        assert!(std::env::var_os("CI").is_none(), "CI has {program}");
+        println!("SKIPPED: {program} is not installed");
+    }
+    missing
 }
 
 impl Run {
@@ -94,6 +160,13 @@ impl Run {
         self.out
     }
 
+    /// Expects that the command line is refused by its form.
+    #[track_caller]
+    pub fn usage_error(&self) {
+        assert_eq!(self.code, 2, "{}", self.err);
+        assert!(self.err.contains("Usage: ") || self.err.contains("'--help'"), "{}", self.err);
+    }
+
     /// Expects this exit code and one line of error that holds `text`.
     #[track_caller]
     pub fn fails(&self, code: i32, text: &str) {
@@ -101,6 +174,25 @@ impl Run {
         assert!(self.err.starts_with("manifest-tool: ") && self.err.contains(text), "{}", self.err);
         assert_eq!(self.err.lines().count(), 1, "{}", self.err);
     }
+}
+
+/// Runs the program on a terminal of its own, on which `typed` is typed; errors come with the output.
+#[cfg(target_os = "linux")]
+pub fn on_terminal(publisher: &Publisher, args: &str, typed: &str) -> Run {
+    use std::io::Write as _;
+    use std::process::Stdio;
+    let mut terminal = Command::new("script")
+        .args(["--quiet", "--return", "--command"])
+        .arg(format!("{} {args}", env!("CARGO_BIN_EXE_manifest-tool")))
+        .arg("/dev/null")
+        .current_dir(publisher.dir.path())
+        .env_remove("MANIFEST_KEY_PASSPHRASE")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    terminal.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
+    Run::of(terminal.wait_with_output().unwrap())
 }
 
 /// One key pair for all tests: making one takes longer than they do.

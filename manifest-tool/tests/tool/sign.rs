@@ -1,12 +1,8 @@
 //! Releases, from a build folder to a site.
 
 use crate::publisher::Publisher;
-use patcher::manifest::{Manifest, SignedBytes, parse};
+use patcher::manifest::Manifest;
 use std::fs;
-
-fn manifest(publisher: &Publisher, path: &str) -> Manifest {
-    parse(&SignedBytes::split(publisher.read(path)).unwrap().body).unwrap()
-}
 
 #[test]
 fn the_same_input_gives_the_same_bytes() {
@@ -20,32 +16,18 @@ fn the_same_input_gives_the_same_bytes() {
     };
     assert_eq!(names(&one), names(&two));
     assert_eq!(names(&one).len(), 3, "the two files with one content are one object");
-    assert_eq!(manifest(&one, "build/manifest.xml").meta.issued.to_string(), "2026-11-21T00:00:00Z");
+    assert_eq!(one.manifest("build/manifest.xml").meta.issued.to_string(), "2026-11-21T00:00:00Z");
 }
 
 #[test]
 fn unchanged_content_is_not_compressed_again() {
     let publisher = Publisher::new();
     publisher.sign(&[]).ok();
-    let states = || {
-        publisher
-            .objects()
-            .into_iter()
-            .map(|path| {
-                let metadata = path.metadata().unwrap();
-                #[cfg(unix)]
-                let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
-                #[cfg(not(unix))]
-                let inode = 0;
-                (path, metadata.modified().unwrap(), inode)
-            })
-            .collect::<Vec<_>>()
-    };
-    let before = states();
+    let before = publisher.object_states();
     publisher.write("build/share/new.txt", "new data");
     let out = publisher.sign(&["--channel", "beta"]).ok();
     assert!(out.contains("1 new objects") && out.contains("3 reused"), "{out}");
-    let after = states();
+    let after = publisher.object_states();
     assert_eq!(after.len(), 4);
     assert!(before.iter().all(|state| after.contains(state)));
 }
@@ -70,14 +52,14 @@ fn the_sequence_grows_over_all_channels_and_past_manifests_are_kept() {
     assert!(!publisher.path("site/core/releases").exists());
     publisher.sign(&[]).ok();
     assert_eq!(publisher.read("site/core/releases/1.xml"), first);
-    assert_eq!(manifest(&publisher, "site/core/beta.xml").meta.sequence, 2);
-    assert_eq!(manifest(&publisher, "site/core/manifest.xml").meta.sequence, 3);
+    assert_eq!(publisher.manifest("site/core/beta.xml").meta.sequence, 2);
+    assert_eq!(publisher.manifest("site/core/manifest.xml").meta.sequence, 3);
 
     fs::remove_file(publisher.path("site/core/manifest.xml")).unwrap();
     fs::rename(publisher.path("site/core/beta.xml"), publisher.path("site/core/releases/7.xml")).unwrap();
     publisher.sign(&[]).ok();
     assert_eq!(
-        manifest(&publisher, "site/core/manifest.xml").meta.sequence,
+        publisher.manifest("site/core/manifest.xml").meta.sequence,
         3,
         "what a manifest says counts, not its name"
     );
@@ -115,7 +97,7 @@ fn the_component_file_says_what_flags_do_not() {
     );
     publisher.write("build/.patcher/lock", "");
     publisher.run(&["sign", "build", "--version", "2.2.0"]).ok();
-    let Manifest { meta, files, .. } = manifest(&publisher, "site/core/beta.xml");
+    let Manifest { meta, files, .. } = publisher.manifest("site/core/beta.xml");
     assert_eq!((meta.version.to_string(), meta.platform.to_string()), ("2.2.0".into(), "x86_64-linux".into()));
     assert_eq!((meta.base_urls.len(), meta.requires.len()), (2, 1));
     assert_eq!(meta.expires.unwrap().to_string(), "2026-11-23T00:00:00Z");
@@ -160,7 +142,6 @@ fn keys_and_sites_in_the_build_folder_are_not_published() {
 
 #[cfg(unix)]
 mod unix {
-    use super::manifest;
     use crate::publisher::Publisher;
     use std::ffi::OsStr;
     use std::fs;
@@ -173,7 +154,7 @@ mod unix {
         symlink("bin/app", publisher.path("build/start")).unwrap();
         symlink("../share", publisher.path("build/bin/data")).unwrap();
         publisher.sign(&[]).ok();
-        let links = manifest(&publisher, "build/manifest.xml").links;
+        let links = publisher.manifest("build/manifest.xml").links;
         let links: Vec<_> = links.iter().map(|link| (link.path.as_str(), link.target.as_str())).collect();
         assert_eq!(links, [("bin/data", "../share"), ("start", "bin/app")]);
 
@@ -182,12 +163,50 @@ mod unix {
     }
 
     #[test]
+    fn a_chain_of_links_is_shortened_and_said() {
+        let publisher = Publisher::new();
+        publisher.write("build/lib/libz.so.1.3", "the library");
+        symlink("libz.so.1.3", publisher.path("build/lib/libz.so.1")).unwrap();
+        symlink("libz.so.1", publisher.path("build/lib/libz.so")).unwrap();
+        symlink("lib", publisher.path("build/lib64")).unwrap();
+        symlink("../lib64/libz.so", publisher.path("build/share/z")).unwrap();
+        let out = publisher.sign(&[]).ok();
+        assert!(out.contains("\nlib/libz.so -> libz.so.1.3 (was libz.so.1)\n"), "{out}");
+        assert!(out.contains("\nshare/z -> ../lib/libz.so.1.3 (was ../lib64/libz.so)\n"), "{out}");
+        assert_eq!(out.matches(" (was ").count(), 2, "{out}");
+        let links = publisher.manifest("build/manifest.xml").links;
+        let links: Vec<_> = links.iter().map(|link| (link.path.as_str(), link.target.as_str())).collect();
+        assert_eq!(
+            links,
+            [
+                ("lib/libz.so", "libz.so.1.3"),
+                ("lib/libz.so.1", "libz.so.1.3"),
+                ("lib64", "lib"),
+                ("share/z", "../lib/libz.so.1.3")
+            ]
+        );
+    }
+
+    #[test]
+    fn chains_that_end_nowhere_or_outside_are_refused() {
+        for (first, second) in
+            [("b", "a"), ("b", "missing"), ("b", "../build/empty"), ("b", "/etc/passwd"), ("a", "empty")]
+        {
+            let publisher = Publisher::new();
+            symlink(first, publisher.path("build/a")).unwrap();
+            symlink(second, publisher.path("build/b")).unwrap();
+            publisher.sign(&[]).fails(21, "is no listed file");
+            assert!(!publisher.path("site").exists());
+        }
+    }
+
+    #[test]
     fn the_owners_permission_makes_a_file_executable() {
         let publisher = Publisher::new();
         fs::set_permissions(publisher.path("build/bin/app"), fs::Permissions::from_mode(0o744)).unwrap();
         fs::set_permissions(publisher.path("build/empty"), fs::Permissions::from_mode(0o655)).unwrap();
         publisher.sign(&[]).ok();
-        let files = manifest(&publisher, "build/manifest.xml").files;
+        let files = publisher.manifest("build/manifest.xml").files;
         let executable: Vec<_> = files.iter().filter(|file| file.executable).map(|file| file.path.as_str()).collect();
         assert_eq!(executable, ["bin/app"]);
     }

@@ -74,6 +74,7 @@ fn a_missing_object_is_found() {
 
 /// Signs a manifest again in which the largest object is `gz`: a publisher whose own tools went wrong.
 fn with_object(publisher: &Publisher, gz: &[u8]) -> String {
+    use manifest_tool::passphrase::Passphrases;
     use manifest_tool::private_key::PrivateKey;
     use patcher::manifest::{Object, SignedBytes, body, parse, with_signatures};
     let mut manifest = parse(&SignedBytes::split(publisher.read("site/core/manifest.xml")).unwrap().body).unwrap();
@@ -82,7 +83,7 @@ fn with_object(publisher: &Publisher, gz: &[u8]) -> String {
     let name = patcher::layout::object(patcher::layout::ObjectKind::Gz, &file.gz.sha256);
     publisher.write(&format!("site/core/{name}"), gz);
     let body = body(&manifest);
-    let key = PrivateKey::load(&publisher.path("release.key.pem")).unwrap();
+    let key = PrivateKey::load(&publisher.path("release.key.pem"), &Passphrases::default()).unwrap();
     publisher.write("site/core/manifest.xml", with_signatures(&body, &[key.sign(&body).unwrap()]));
     name
 }

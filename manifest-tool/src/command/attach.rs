@@ -1,0 +1,75 @@
+//! `manifest-tool attach MANIFEST`: takes a signature that another program made.
+
+use super::write_release;
+use crate::error::{Error, Result};
+use crate::manifest_file::ManifestFile;
+use crate::public_key;
+use crate::site::{self, ComponentSite};
+use patcher::error::Refused;
+use patcher::keys::TrustedKeys;
+use patcher::manifest::{Signature, with_signatures};
+use patcher::trust::{self, Verified};
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Add a signature that was made elsewhere to a manifest, or to what `--body` wrote; one by the same key is replaced
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The manifest, signed or not
+    manifest: PathBuf,
+    /// The signature's bytes, as `openssl dgst -sha256 -sign` writes them
+    #[arg(long, value_name = "FILE")]
+    signature: PathBuf,
+    /// The public key of the one that signed
+    #[arg(long, value_name = "PUB")]
+    key: PathBuf,
+    /// Where the result goes [default: in the place of MANIFEST]
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Publish the result as well: the folder that is uploaded
+    #[arg(long)]
+    site: Option<PathBuf>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`Error::Signature`] or another reason for which a client would not take the result; [`Error::SequenceTaken`]; all of
+/// them before anything is written; or the system's answer.
+pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
+    let signed = attach(&args)?;
+    let meta = &signed.manifest().meta;
+    let site = args.site.map(|site| ComponentSite::new(site.join(meta.component.as_str())));
+    if let Some(site) = &site {
+        site.check_next(&signed)?;
+    }
+    site::replace(&args.output.unwrap_or(args.manifest), signed.bytes())?;
+    if let Some(site) = &site {
+        site.publish(&signed)?;
+    }
+    write_release(meta, out)?;
+    writeln!(out, "signed by {}", signed.place().key)?;
+    Ok(())
+}
+
+/// The manifest with the signature, once that is found good as a client finds it.
+fn attach(args: &Args) -> Result<Verified> {
+    let ManifestFile { signed, .. } = ManifestFile::read_signed_or_not(&args.manifest)?;
+    let public = public_key::load("--key", &args.key)?;
+    let bytes = fs::read(&args.signature).map_err(|error| Error::io("read", &args.signature, error))?;
+    let key = public.id();
+    let mut signatures = signed.signatures;
+    let signature = Signature { key, bytes };
+    match signatures.iter_mut().find(|other| other.key == key) {
+        Some(same) => *same = signature,
+        None => signatures.push(signature),
+    }
+    let verified = trust::authenticate(with_signatures(&signed.body, &signatures), &TrustedKeys::new(vec![public], 1)?);
+    verified.map_err(|refused| match refused {
+        Refused::BadSignature { key } => {
+            Error::Signature { path: args.signature.clone(), manifest: args.manifest.clone(), key }
+        }
+        other => Error::ManifestFile { path: args.manifest.clone(), source: Box::new(other) },
+    })
+}

@@ -1,0 +1,123 @@
+//! How a manifest gets its signatures: from keys that are read here, or from one that only another program can use.
+//!
+//! Nothing leaves [`Signing::seal`] that the client's own reader does not take for the very value that was meant: under
+//! the public halves of all keys, where they sign here.
+
+use crate::error::{Error, Result};
+use crate::passphrase::Passphrases;
+use crate::private_key::PrivateKey;
+use crate::site::{self, ComponentSite};
+use patcher::keys::{PublicKey, TrustedKeys};
+use patcher::manifest::{self, Manifest};
+use patcher::trust::{self, Verified};
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// What the command line says of signing.
+#[derive(Debug, clap::Args)]
+pub struct SigningFlags {
+    /// A private key; again for each further signature [default: $MANIFEST_KEY or ./release.key.pem]
+    #[arg(long = "key", value_name = "FILE")]
+    keys: Vec<PathBuf>,
+    #[command(flatten)]
+    passphrases: Passphrases,
+    /// Publish nothing and write to FILE what is to be signed, for a key that is elsewhere; `attach` goes on from there
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["keys", "passphrase_file"])]
+    body: Option<PathBuf>,
+}
+
+/// Who signs.
+pub enum Signing {
+    /// These keys, all of them.
+    Here(Vec<PrivateKey>),
+    /// A key in a device or a service: what it is to sign goes to this file.
+    Elsewhere(PathBuf),
+}
+
+/// A manifest that is ready for one of the two.
+pub enum Sealed {
+    /// Signed, and to be published.
+    Signed(Box<Verified>),
+    /// To be signed: the bytes, and the file that they go to.
+    Body(Vec<u8>, PathBuf),
+}
+
+impl SigningFlags {
+    /// The files that must not be published: keys, the passphrase, what is to be signed.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let more = [&self.passphrases.passphrase_file, &self.body].into_iter().flatten().cloned();
+        self.key_paths().into_iter().chain(more).collect()
+    }
+
+    /// Reads the private keys, if any are to be used.
+    ///
+    /// # Errors
+    /// Those of [`PrivateKey::load`].
+    pub fn load(self) -> Result<Signing> {
+        let keys = self.key_paths();
+        match self.body {
+            Some(file) => Ok(Signing::Elsewhere(file)),
+            None => {
+                let load = |path: &PathBuf| PrivateKey::load(path, &self.passphrases);
+                Ok(Signing::Here(keys.iter().map(load).collect::<Result<_>>()?))
+            }
+        }
+    }
+
+    fn key_paths(&self) -> Vec<PathBuf> {
+        match &self.body {
+            None if self.keys.is_empty() => {
+                vec![env::var_os("MANIFEST_KEY").map_or_else(|| "./release.key.pem".into(), PathBuf::from)]
+            }
+            _ => self.keys.clone(),
+        }
+    }
+}
+
+impl Signing {
+    /// The public halves of the keys that sign here.
+    pub fn public_keys(&self) -> Vec<PublicKey> {
+        match self {
+            Signing::Here(keys) => keys.iter().map(|key| key.public().clone()).collect(),
+            Signing::Elsewhere(_) => Vec::new(),
+        }
+    }
+
+    /// Signs with every key, or leaves that to others, and reads the result as a client does.
+    ///
+    /// # Errors
+    /// Whatever a client would refuse; [`Error::ReadBack`]; those of [`PrivateKey::sign`].
+    pub fn seal(&self, manifest: &Manifest) -> Result<Sealed> {
+        let body = manifest::body(manifest);
+        let (sealed, read) = match self {
+            Signing::Here(keys) => {
+                let trusted = TrustedKeys::new(self.public_keys(), keys.len().max(1))?;
+                let signatures: Vec<_> = keys.iter().map(|key| key.sign(&body)).collect::<Result<_>>()?;
+                let verified = trust::authenticate(manifest::with_signatures(&body, &signatures), &trusted)?;
+                let read = verified.manifest().clone();
+                (Sealed::Signed(Box::new(verified)), read)
+            }
+            Signing::Elsewhere(file) => {
+                let read = manifest::parse(&body)?;
+                (Sealed::Body(body, file.clone()), read)
+            }
+        };
+        if read == *manifest { Ok(sealed) } else { Err(Error::ReadBack) }
+    }
+}
+
+impl Sealed {
+    /// Publishes a signed manifest on `site` and, before that, writes it to `copy`; a body goes to its file alone.
+    ///
+    /// # Errors
+    /// Those of [`ComponentSite::publish`], or the system's answer.
+    pub fn publish(&self, site: &ComponentSite, copy: Option<&Path>) -> Result<()> {
+        match self {
+            Sealed::Signed(manifest) => {
+                copy.map_or(Ok(()), |path| site::replace(path, manifest.bytes()))?;
+                site.publish(manifest)
+            }
+            Sealed::Body(body, file) => site::replace(file, body),
+        }
+    }
+}

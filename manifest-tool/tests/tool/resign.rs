@@ -1,0 +1,117 @@
+//! Releases that are issued again.
+
+use crate::publisher::{Publisher, Run, SIGNED_AT};
+use patcher::trust::Floor;
+use std::fs;
+
+const LATEST: &str = "site/core/manifest.xml";
+const DAY: u64 = 86_400;
+
+/// Resigns `core`, `days` after it was signed.
+fn resign(publisher: &Publisher, days: u64, more: &[&str]) -> Run {
+    let at = (SIGNED_AT.parse::<u64>().unwrap() + days * DAY).to_string();
+    publisher.run_with(&[&["resign", "core"], more].concat(), &[("SOURCE_DATE_EPOCH", &at)])
+}
+
+/// With a signed release and a second key, `standby`.
+fn with_standby_key() -> Publisher {
+    let publisher = Publisher::new();
+    publisher.run(&["keygen", "standby", "--bits", "2048"]).ok();
+    publisher.sign(&[]).ok();
+    publisher
+}
+
+#[test]
+fn a_renewed_release_has_a_new_term_and_nothing_else() {
+    let publisher = Publisher::new();
+    publisher.sign(&["--expires", "10d"]).ok();
+    let first = publisher.verified(LATEST, &["release.pub.pem"], &[]).unwrap();
+    let objects = publisher.object_states();
+    let out = resign(&publisher, 9, &[]).ok();
+    assert_eq!(out, "core 1.0.0, sequence 2, channel stable, platform any\nexpires 2026-12-10T00:00:00Z\n");
+
+    let floor = Floor::Release(first.place().clone());
+    let second = publisher.verified(LATEST, &["release.pub.pem"], &[floor]).unwrap();
+    let meta = &second.manifest().meta;
+    assert_eq!((meta.sequence, meta.issued.to_string()), (2, "2026-11-30T00:00:00Z".into()));
+    assert!(second.manifest().same_content(first.manifest()));
+    assert_eq!(second.manifest().files, first.manifest().files);
+    assert_eq!(publisher.object_states(), objects);
+    assert_eq!(publisher.read("site/core/releases/1.xml"), first.bytes());
+    assert_eq!(publisher.read("build/manifest.xml"), first.bytes(), "the build folder is not asked for");
+}
+
+#[test]
+fn an_expired_release_can_be_renewed() {
+    let publisher = Publisher::new();
+    publisher.sign(&["--expires", "1d"]).ok();
+    resign(&publisher, 100, &[]).ok();
+    assert_eq!(publisher.manifest(LATEST).meta.expires.unwrap().to_string(), "2027-03-02T00:00:00Z");
+}
+
+#[test]
+fn a_term_can_be_given_and_none_stays_none() {
+    let publisher = Publisher::new();
+    publisher.sign(&["--expires", "10d"]).ok();
+    let expires = |more: &[&str]| {
+        resign(&publisher, 1, more).ok();
+        publisher.manifest(LATEST).meta.expires.map(|time| time.to_string())
+    };
+    assert_eq!(expires(&["--expires", "1d"]).as_deref(), Some("2026-11-23T00:00:00Z"));
+    assert_eq!(expires(&["--expires", "2027-05-20T00:00:00Z"]).as_deref(), Some("2027-05-20T00:00:00Z"));
+    assert_eq!(expires(&["--expires", "never"]), None);
+    assert_eq!(expires(&[]), None);
+    resign(&publisher, 1, &["--expires", "2026-11-22T00:00:00Z"]).fails(2, "before it is issued");
+    assert_eq!(publisher.manifest(LATEST).meta.sequence, 5);
+}
+
+#[test]
+fn a_channel_is_renewed_by_itself_and_the_sequence_grows_over_all() {
+    let publisher = Publisher::new();
+    publisher.sign(&[]).ok();
+    publisher.sign(&["--channel", "beta"]).ok();
+    let stable = publisher.read(LATEST);
+    resign(&publisher, 1, &["--channel", "beta"]).ok();
+    assert_eq!(publisher.manifest("site/core/beta.xml").meta.sequence, 3);
+    assert_eq!(publisher.read(LATEST), stable);
+    resign(&publisher, 1, &["--channel", "nightly"]).fails(22, "nightly.xml");
+    publisher.run(&["resign", "addon"]).fails(22, "addon");
+}
+
+#[test]
+fn a_second_key_is_added_by_naming_both() {
+    let publisher = with_standby_key();
+    resign(&publisher, 1, &["--key", "release.key.pem", "--key", "standby.key.pem"]).ok();
+    publisher.verified(LATEST, &["release.pub.pem", "standby.pub.pem"], &[]).unwrap();
+    resign(&publisher, 1, &["--key", "standby.key.pem"]).ok();
+    publisher.verified(LATEST, &["standby.pub.pem"], &[]).unwrap();
+    resign(&publisher, 1, &["--key", "standby.key.pem", "--key", "./standby.key.pem"]).fails(2, "twice");
+}
+
+#[test]
+fn a_release_by_another_signer_is_renewed_only_if_that_one_is_trusted() {
+    let publisher = with_standby_key();
+    let before = publisher.read(LATEST);
+    resign(&publisher, 1, &["--key", "standby.key.pem"]).fails(21, "--trust");
+    resign(&publisher, 1, &["--key", "standby.key.pem", "--trust", "standby.pub.pem"]).fails(21, "--trust");
+    resign(&publisher, 1, &["--key", "standby.key.pem", "--trust", "standby.key.pem"]).fails(2, "private key");
+    assert_eq!(publisher.read(LATEST), before);
+    resign(&publisher, 1, &["--key", "standby.key.pem", "--trust", "release.pub.pem"]).ok();
+    publisher.verified(LATEST, &["standby.pub.pem"], &[]).unwrap();
+    assert_eq!(publisher.read("site/core/releases/1.xml"), before);
+}
+
+#[test]
+fn a_forged_or_misplaced_release_is_not_renewed() {
+    let publisher = Publisher::new();
+    publisher.sign(&[]).ok();
+    let signed = String::from_utf8(publisher.read(LATEST)).unwrap();
+    publisher.write(LATEST, signed.replace("1.0.0", "1.0.1"));
+    resign(&publisher, 1, &[]).fails(21, "does not fit its content");
+    publisher.write("site/core/beta.xml", &signed);
+    resign(&publisher, 1, &["--channel", "beta"]).fails(21, "`stable`, not `beta`");
+    fs::rename(publisher.path("site/core"), publisher.path("site/addon")).unwrap();
+    publisher.write("site/addon/manifest.xml", &signed);
+    publisher.run(&["resign", "addon"]).fails(21, "`core`, not `addon`");
+    publisher.run(&["resign", "../core"]).usage_error();
+}
