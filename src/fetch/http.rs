@@ -2,9 +2,10 @@
 //!
 //! A request carries no identifier and no version; only `If-None-Match` differs from user to user.
 
+use super::call::{Head, call};
 use super::{Answer, Body, Fetch, Request, unreachable};
 use crate::error::{Caller, Error, Network, Result};
-use reqwest::blocking::{Client, Response};
+use reqwest::blocking::Client;
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, RANGE, RETRY_AFTER,
 };
@@ -94,16 +95,16 @@ impl Fetch for Http {
                 HeaderValue::try_from(format!("bytes={from}-")).map_err(|error| unreachable(url, error))?,
             );
         }
-        let response =
-            self.client.get(url.clone()).headers(headers).send().map_err(|error| self.failed(url, &error))?;
-        match (response.status().as_u16(), request.resume) {
-            (200, _) => Ok(Answer::Found(body(response, 0))),
-            (206, Some((from, total))) if is_rest(&response, from, total) => Ok(Answer::Found(body(response, from))),
+        let head = call(self.client.get(url.clone()).headers(headers), request.cancel)?;
+        let head = head.map_err(|error| self.failed(url, &error))?;
+        match (head.status, request.resume) {
+            (200, _) => Ok(Answer::Found(body(head, 0))),
+            (206, Some((from, total))) if is_rest(&head.headers, from, total) => Ok(Answer::Found(body(head, from))),
             // Another part than the one asked for, or none: everything anew.
             (206 | 416, Some(_)) => self.get(&Request { resume: None, ..*request }),
             (304, _) if request.etag.is_some() => Ok(Answer::NotModified),
             (status, _) => {
-                Err(Network::Status { url: url.to_string(), status, retry_after: retry_after(&response) }.into())
+                Err(Network::Status { url: url.to_string(), status, retry_after: retry_after(&head.headers) }.into())
             }
         }
     }
@@ -148,20 +149,20 @@ fn bad(setting: &'static str, value: &str, detail: String) -> Error {
     Caller::BadSetting { setting, value: value.to_owned(), detail }.into()
 }
 
-fn body(response: Response, from: u64) -> Body {
-    let etag = response.headers().get(ETAG).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    Body { reader: Box::new(response), etag, from }
+fn body(head: Head, from: u64) -> Body {
+    let etag = head.headers.get(ETAG).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    Body { reader: Box::new(head.body), etag, from }
 }
 
 /// Whether a partial answer is exactly the rest of an object of `total` bytes (RFC 9110, 14.4).
-fn is_rest(response: &Response, from: u64, total: u64) -> bool {
-    let range = response.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
+fn is_rest(headers: &HeaderMap, from: u64, total: u64) -> bool {
+    let range = headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
     total > 0 && range == Some(&format!("bytes {from}-{}/{total}", total - 1))
 }
 
 /// How long the server asks to be left alone, by a number of seconds or a date (RFC 9110, 10.2.3); a day at most.
-fn retry_after(response: &Response) -> Option<Duration> {
-    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match text.parse() {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::now()).unwrap_or_default(),

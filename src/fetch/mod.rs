@@ -1,5 +1,6 @@
 //! Gets bytes by address. Nothing here decides whether they are the right ones.
 
+mod call;
 mod cancel;
 mod file;
 mod http;
@@ -35,12 +36,14 @@ pub struct Request<'a> {
     pub etag: Option<&'a str>,
     /// How many bytes are there already, and how many there must be in all.
     pub resume: Option<(u64, u64)>,
+    /// Stops it.
+    pub cancel: &'a CancelToken,
 }
 
 impl<'a> Request<'a> {
     /// For everything at `url`.
-    pub fn new(url: &'a Url) -> Self {
-        Self { url, etag: None, resume: None }
+    pub fn new(url: &'a Url, cancel: &'a CancelToken) -> Self {
+        Self { url, etag: None, resume: None, cancel }
     }
 }
 
@@ -93,7 +96,7 @@ pub fn manifest(
     etag: Option<&str>,
     cancel: &CancelToken,
 ) -> Result<Option<(Vec<u8>, Option<String>)>> {
-    let body = match source.get(&Request { url, etag, resume: None })? {
+    let body = match source.get(&Request { etag, ..Request::new(url, cancel) })? {
         Answer::NotModified => return Ok(None),
         Answer::Found(body) => body,
     };

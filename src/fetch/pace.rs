@@ -43,7 +43,10 @@ impl<'a> Paced<'a> {
                     return Ok(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.cut_off(&error)),
+                Err(error) => {
+                    self.cancel.check()?;
+                    return Err(self.cut_off(&error));
+                }
             }
         }
     }

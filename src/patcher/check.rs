@@ -3,7 +3,7 @@
 use super::{Installed, Patcher, Update, component_name};
 use crate::digest::Sha256;
 use crate::error::{Error, Machine, Refused, Result};
-use crate::fetch::{self, CancelToken};
+use crate::fetch;
 use crate::fs::{Dir, Tree};
 use crate::inventory::{Content, Inventory, hash_threads};
 use crate::layout;
@@ -149,8 +149,8 @@ impl Patcher {
         floors: &[Floor],
     ) -> Result<Option<(Verified, Option<String>)>> {
         let inner = &self.inner;
-        let cancel = CancelToken::default();
-        let answer = inner.retries.run(&cancel, || fetch::manifest(&*inner.source, url, etag, &cancel))?;
+        let ask = || fetch::manifest(&*inner.source, url, etag, &inner.cancel);
+        let answer = inner.retries.run(&inner.cancel, ask)?;
         let Some((bytes, etag)) = answer else { return Ok(None) };
         Ok(Some((trust::verify(bytes, &inner.keys, &self.target(name), floors)?, etag)))
     }
@@ -244,7 +244,7 @@ impl Patcher {
             inventory,
             old_manifest,
             mirrors,
-            cancel: CancelToken::default(),
+            cancel: self.inner.cancel.clone(),
         })
     }
 

@@ -1,7 +1,7 @@
 //! What a program tells the updater about itself; it cannot be made without a trusted key.
 
 use crate::error::{Caller, Result};
-use crate::fetch::Settings;
+use crate::fetch::{CancelToken, Settings};
 use crate::keys::{PublicKey, TrustedKeys};
 use crate::layout::{Root, StateDir};
 use crate::manifest::{Name, Platform};
@@ -26,6 +26,7 @@ pub struct Config {
     helper: Option<PathBuf>,
     pub(super) retries: u32,
     pub(super) parallel: usize,
+    pub(super) cancel: CancelToken,
     pub(super) settings: Settings,
 }
 
@@ -44,6 +45,7 @@ impl Config {
             helper: None,
             retries: 3,
             parallel: 4,
+            cancel: CancelToken::default(),
             settings: Settings::default(),
         }
     }
@@ -144,6 +146,12 @@ impl Config {
     /// How often a request is repeated that the network failed; 3 unless set.
     pub fn retries(mut self, count: u32) -> Self {
         self.retries = count;
+        self
+    }
+
+    /// Lets `token` stop every call that waits for the network.
+    pub fn cancelled_by(mut self, token: &CancelToken) -> Self {
+        self.cancel = token.clone();
         self
     }
 

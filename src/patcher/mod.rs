@@ -11,7 +11,7 @@ pub use installed::{Damage, DamageKind, Installed};
 pub use update::{Staged, Update};
 
 use crate::error::{Caller, Error, Machine, Result};
-use crate::fetch::{Fetch, Retries, Sources};
+use crate::fetch::{CancelToken, Fetch, Retries, Sources};
 use crate::fs::{Dir, Lock};
 use crate::journal::{State, Transaction};
 use crate::keys::TrustedKeys;
@@ -48,6 +48,7 @@ struct Inner {
     source: Box<dyn Fetch>,
     retries: Retries,
     parallel: usize,
+    cancel: CancelToken,
     /// Held shared from [`Patcher::start`] on.
     running: Mutex<Option<Lock>>,
 }
@@ -76,6 +77,7 @@ impl Patcher {
             source,
             retries: Retries { count: config.retries, ..Retries::default() },
             parallel: config.parallel,
+            cancel: config.cancel,
             running: Mutex::new(None),
         };
         Ok(Self { inner: Arc::new(inner) })

@@ -79,7 +79,7 @@ impl Update {
         self.trusted.warning()
     }
 
-    /// Lets `token` stop the download.
+    /// Lets `token` stop the download, instead of the one that the configuration names.
     pub fn cancelled_by(mut self, token: &CancelToken) -> Self {
         self.cancel = token.clone();
         self

@@ -289,7 +289,8 @@ impl Worker<'_, '_> {
         let gz = &self.job.obtain.gz;
         let have = object.hasher.length();
         let resume = (have > 0).then_some((have, gz.size));
-        let Answer::Found(body) = self.transfer.source.get(&Request { url, etag: None, resume })? else {
+        let request = Request { resume, ..Request::new(url, self.transfer.cancel) };
+        let Answer::Found(body) = self.transfer.source.get(&request)? else {
             return Err(Network::Status { url: url.to_string(), status: 304, retry_after: None }.into());
         };
         if body.from != have {

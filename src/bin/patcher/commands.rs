@@ -38,7 +38,11 @@ pub struct Status {
 
 /// Runs the command that the arguments name.
 pub fn run(arguments: &Arguments, report: &Report) -> Result<Outcome> {
-    let patcher = Patcher::new(arguments.config()?)?;
+    let cancel = CancelToken::default();
+    let stop = cancel.clone();
+    // Without a handler, ^C ends the program at once: what is complete stays staged then, too.
+    let _ = ctrlc::set_handler(move || stop.cancel());
+    let patcher = Patcher::new(arguments.config()?.cancelled_by(&cancel))?;
     match &arguments.command {
         Command::Install { name, from } => {
             let update = patcher.install(name, from)?;
@@ -94,12 +98,7 @@ fn download(updates: Vec<Update>, report: &Report) -> Result<Option<Staged>> {
     if updates.is_empty() {
         return Ok(None);
     }
-    let cancel = CancelToken::default();
-    let stop = cancel.clone();
-    // Without a handler, ^C ends the program at once: what is complete stays staged then, too.
-    let _ = ctrlc::set_handler(move || stop.cancel());
     let display = report.download(&updates);
-    let updates = updates.into_iter().map(|update| update.cancelled_by(&cancel)).collect();
     let staged = Update::download_all(updates, |progress| display.show(&progress));
     display.end();
     staged.map(Some)
