@@ -46,5 +46,6 @@ mod machine;
 mod mirrors;
 mod network;
 mod refused;
+mod tls;
 mod update;
 mod users_files;

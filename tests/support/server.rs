@@ -20,6 +20,8 @@ pub enum Kind {
     Nginx,
     /// Tells every client that a `.gz` is only an encoding, and compresses whatever it may.
     NginxEncoding,
+    /// Over TLS, with a certificate of an authority that no system knows.
+    NginxTls,
     /// As Debian configures it: `mod_deflate` for text.
     Apache,
     /// With the popular `AddEncoding x-gzip .gz`.
@@ -42,6 +44,8 @@ pub struct Server {
     child: Child,
     dir: TempDir,
     port: u16,
+    /// Where it speaks TLS.
+    tls_port: Option<u16>,
     /// How many bytes of the access log were read.
     read: Cell<usize>,
 }
@@ -53,7 +57,7 @@ impl Server {
     /// Starts a server for the folder `site`; none when it is not installed.
     pub fn start(kind: Kind, site: &Path) -> Option<Self> {
         let name = match kind {
-            Kind::Nginx | Kind::NginxEncoding => "nginx",
+            Kind::Nginx | Kind::NginxEncoding | Kind::NginxTls => "nginx",
             Kind::Apache | Kind::ApacheEncoding | Kind::ApacheInflating => "apache2",
         };
         let config = if name == "nginx" { nginx } else { apache };
@@ -62,8 +66,15 @@ impl Server {
         // Apache's workers are another user.
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let port = free_port();
+        let tls_port = match kind {
+            Kind::NginxTls => {
+                certify(dir.path(), &left_out::program("openssl")?);
+                Some(free_port())
+            }
+            _ => None,
+        };
         let file = dir.path().join("server.conf");
-        fs::write(&file, config(kind, dir.path(), site, port)).unwrap();
+        fs::write(&file, config(kind, dir.path(), site, port, tls_port)).unwrap();
         fs::write(dir.path().join("ready"), format!("{}\n", dir.path().display())).unwrap();
         let mut command = Command::new(program);
         match name {
@@ -72,13 +83,18 @@ impl Server {
         };
         let log = fs::File::create(dir.path().join("output.log")).unwrap();
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-        let mut server = Self { child: command.spawn().unwrap(), dir, port, read: Cell::new(0) };
+        let mut server = Self { child: command.spawn().unwrap(), dir, port, tls_port, read: Cell::new(0) };
         wait_for("the server", || {
             assert_eq!(server.child.try_wait().unwrap(), None, "{name} ended: {}", server.words());
             server.is_ready().then_some(())
         });
         server.take_requests();
         Some(server)
+    }
+
+    /// The certificate of the authority that vouches for it.
+    pub fn authority(&self) -> PathBuf {
+        self.dir.path().join("ca.pem")
     }
 
     /// The requests since the last call, in order.
@@ -109,7 +125,10 @@ impl Server {
 
 impl Serving for Server {
     fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/", self.port)
+        match self.tls_port {
+            Some(port) => format!("https://127.0.0.1:{port}/"),
+            None => format!("http://127.0.0.1:{}/", self.port),
+        }
     }
 }
 
@@ -152,7 +171,19 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-fn nginx(kind: Kind, dir: &Path, site: &Path, port: u16) -> String {
+/// Makes an authority and a certificate for loopback by it.
+fn certify(dir: &Path, openssl: &Path) {
+    let run = |arguments: &str| {
+        let output = Command::new(openssl).args(arguments.split(' ')).current_dir(dir).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    fs::write(dir.join("names"), "subjectAltName=IP:127.0.0.1\n").unwrap();
+    run("req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=authority");
+    run("req -newkey rsa:2048 -nodes -keyout tls.key -out tls.csr -subj /CN=server");
+    run("x509 -req -in tls.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out tls.pem");
+}
+
+fn nginx(kind: Kind, dir: &Path, site: &Path, port: u16, tls_port: Option<u16>) -> String {
     let (dir, site) = (dir.display(), site.display());
     // Its workers may read a temporary folder only as the user who made it.
     let user = if is_root() { "user root;" } else { "" };
@@ -165,6 +196,12 @@ fn nginx(kind: Kind, dir: &Path, site: &Path, port: u16) -> String {
         }
         _ => "",
     };
+    let tls = tls_port.map_or(String::new(), |tls_port| {
+        format!(
+            "listen 127.0.0.1:{tls_port} ssl; ssl_certificate {dir}/tls.pem; ssl_certificate_key {dir}/tls.key;
+        location = /unsafe.xml {{ return 302 http://127.0.0.1:{port}/core/manifest.xml; }}"
+        )
+    });
     format!(
         r#"{user}
 worker_processes 1;
@@ -187,6 +224,7 @@ http {{
     access_log {dir}/access.log requests;
     server {{
         listen 127.0.0.1:{port};
+        {tls}
         root {site};
         location = {READY} {{ alias {dir}/ready; }}
         {encoding}
@@ -196,7 +234,7 @@ http {{
     )
 }
 
-fn apache(kind: Kind, dir: &Path, site: &Path, port: u16) -> String {
+fn apache(kind: Kind, dir: &Path, site: &Path, port: u16, _: Option<u16>) -> String {
     let modules = ["/usr/lib/apache2/modules", "/usr/lib64/httpd/modules", "/usr/libexec/apache2"];
     let modules = modules.map(PathBuf::from).into_iter().find(|path| path.is_dir()).unwrap();
     let loaded = ["mpm_event", "authz_core", "mime", "dir", "alias", "filter", "deflate", "negotiation", "setenvif"];

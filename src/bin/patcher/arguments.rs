@@ -111,6 +111,13 @@ pub enum Command {
     Status,
 }
 
+impl Command {
+    /// Whether it may take long for others' reasons, so that a user may want to stop it.
+    pub fn asks_a_server(&self) -> bool {
+        matches!(self, Self::Install { .. } | Self::Check { .. } | Self::Download { .. } | Self::Update { .. })
+    }
+}
+
 impl Arguments {
     /// The configuration that they stand for.
     pub fn config(&self) -> Result<Config> {

@@ -39,9 +39,11 @@ pub struct Status {
 /// Runs the command that the arguments name.
 pub fn run(arguments: &Arguments, report: &Report) -> Result<Outcome> {
     let cancel = CancelToken::default();
-    let stop = cancel.clone();
-    // Without a handler, ^C ends the program at once: what is complete stays staged then, too.
-    let _ = ctrlc::set_handler(move || stop.cancel());
+    if arguments.command.asks_a_server() {
+        let stop = cancel.clone();
+        // Without a handler, ^C ends the program at once: what is complete stays staged then, too.
+        let _ = ctrlc::set_handler(move || stop.cancel());
+    }
     let patcher = Patcher::new(arguments.config()?.cancelled_by(&cancel))?;
     match &arguments.command {
         Command::Install { name, from } => {
