@@ -11,6 +11,27 @@ pub const WINDOW: Duration = Duration::from_secs(60);
 /// The slowest that a body may come over a [`WINDOW`], in bytes a second.
 pub const MIN_RATE: u64 = 1000;
 
+/// How many bytes have come since when.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    since: Instant,
+    bytes: u64,
+}
+
+impl Pace {
+    /// Counts bytes that came by `now`, and tells whether the last whole window had enough of them.
+    fn keeps_up(&mut self, now: Instant, count: u64) -> bool {
+        self.bytes += count;
+        let window = now.saturating_duration_since(self.since);
+        if window < WINDOW {
+            return true;
+        }
+        let enough = u128::from(self.bytes) * 1000 >= u128::from(MIN_RATE) * window.as_millis();
+        *self = Self { since: now, bytes: 0 };
+        enough
+    }
+}
+
 /// Reads a body; one that stays below the minimum rate for a whole window is given up.
 pub struct Paced<'a> {
     reader: Box<dyn Read + Send>,
@@ -18,14 +39,14 @@ pub struct Paced<'a> {
     cancel: &'a CancelToken,
     received: u64,
     last_byte: Instant,
-    /// When the window began, and the bytes since then.
-    window: (Instant, u64),
+    pace: Pace,
 }
 
 impl<'a> Paced<'a> {
     /// Reads `reader`, which came from `url`, until `cancel` stops it.
     pub fn new(reader: Box<dyn Read + Send>, url: &'a Url, cancel: &'a CancelToken) -> Self {
-        Self { reader, url, cancel, received: 0, last_byte: Instant::now(), window: (Instant::now(), 0) }
+        let now = Instant::now();
+        Self { reader, url, cancel, received: 0, last_byte: now, pace: Pace { since: now, bytes: 0 } }
     }
 
     /// The next bytes; none at the end.
@@ -39,7 +60,9 @@ impl<'a> Paced<'a> {
                 Ok(count) => {
                     self.received += count as u64;
                     self.last_byte = Instant::now();
-                    self.keep_pace(count as u64)?;
+                    if count > 0 && !self.pace.keeps_up(self.last_byte, count as u64) {
+                        return Err(Network::Stalled { url: self.url.to_string(), limit: WINDOW }.into());
+                    }
                     return Ok(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -51,24 +74,29 @@ impl<'a> Paced<'a> {
         }
     }
 
-    fn keep_pace(&mut self, count: u64) -> Result<()> {
-        let (start, so_far) = self.window;
-        self.window.1 = so_far + count;
-        if start.elapsed() < WINDOW {
-            return Ok(());
-        }
-        if self.window.1 < MIN_RATE * WINDOW.as_secs() {
-            return Err(Network::Stalled { url: self.url.to_string(), limit: WINDOW }.into());
-        }
-        self.window = (Instant::now(), 0);
-        Ok(())
-    }
-
     fn cut_off(&self, error: &io::Error) -> Error {
         let url = self.url.to_string();
         if super::http::is_stall(error) {
             return Network::Stalled { url, limit: self.last_byte.elapsed() }.into();
         }
         Network::CutOff { url, received: self.received, detail: super::http::innermost(error) }.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trickle_is_given_up_after_a_window() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut pace = Pace { since: start, bytes: 0 };
+        assert!(pace.keeps_up(at(59), 1), "a window is not over");
+        assert!(!pace.keeps_up(at(60), 1));
+        let mut pace = Pace { since: start, bytes: 0 };
+        assert!(pace.keeps_up(at(60), 60_000));
+        assert!(!pace.keeps_up(at(120), 59_999), "each window counts for itself");
+        assert!(pace.keeps_up(at(180), 1_000_000));
     }
 }

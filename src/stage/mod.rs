@@ -6,6 +6,8 @@
 
 mod download;
 pub mod preflight;
+#[cfg(test)]
+mod tests;
 mod transaction;
 
 pub use download::{Phase, Progress, Transfer};
