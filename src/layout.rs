@@ -1,6 +1,8 @@
 //! Where things lie: on the server below a component's base URL, and on the user's machine below the install root.
 
 use crate::digest::Sha256;
+use crate::error::Result;
+use crate::fs;
 use crate::manifest::Name;
 use crate::rel_path::{MANIFEST, STATE};
 use std::collections::BTreeMap;
@@ -63,6 +65,18 @@ impl Root {
     /// The folder of a component.
     pub fn component(&self, name: &Name) -> PathBuf {
         self.elsewhere.get(name).cloned().unwrap_or_else(|| self.dir.join(name.as_str()))
+    }
+
+    /// The folder of a component, made sure to be no link unless the program said that it lies there.
+    ///
+    /// # Errors
+    /// [`Machine::UnsafePath`](crate::error::Machine::UnsafePath).
+    pub fn checked_component(&self, name: &Name) -> Result<PathBuf> {
+        let dir = self.component(name);
+        if !self.elsewhere.contains_key(name) {
+            fs::refuse_link(&dir)?;
+        }
+        Ok(dir)
     }
 }
 

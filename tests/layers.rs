@@ -20,7 +20,7 @@ const LAYERS: [&[&str]; 6] = [
 ];
 
 /// Modules that decide and do not act: no disk, no network, no clock.
-const PURE: [&str; 9] = ["digest", "timestamp", "rel_path", "xml", "layout", "manifest", "keys", "trust", "plan"];
+const PURE: [&str; 8] = ["digest", "timestamp", "rel_path", "xml", "manifest", "keys", "trust", "plan"];
 
 /// A file of the library without comments and tests.
 struct Source {

@@ -12,7 +12,7 @@ mod tree;
 mod unix;
 
 pub use lock::Lock;
-pub use tree::{Tree, create_root};
+pub use tree::{Tree, create_root, refuse_link};
 pub use unix::Dir;
 
 use crate::digest::Sha256;

@@ -105,6 +105,17 @@ fn split(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
 }
 
+/// Fails when a link stands at `path`: for folders inside of an install root, which nobody chose to be links.
+///
+/// # Errors
+/// [`Machine::UnsafePath`].
+pub fn refuse_link(path: &Path) -> Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.is_symlink() => Err(Machine::UnsafePath { path: path.to_owned() }.into()),
+        _ => Ok(()),
+    }
+}
+
 /// Makes a component's folder, or an install root, with the folders above it.
 ///
 /// # Errors

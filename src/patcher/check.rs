@@ -255,7 +255,7 @@ impl Patcher {
         old: Option<(&Manifest, bool)>,
         new: Option<&Manifest>,
     ) -> Result<(Plan, Inventory)> {
-        let dir = self.inner.root.component(name);
+        let dir = self.inner.root.checked_component(name)?;
         let manifests = old.map(|(manifest, _)| manifest).into_iter().chain(new);
         let mut paths: Vec<&str> = manifests.flat_map(Manifest::entries).map(|entry| entry.path().as_str()).collect();
         paths.push(MANIFEST);

@@ -83,7 +83,7 @@ impl Patcher {
     /// # Errors
     /// [`Machine::InstalledManifest`] when the manifest is damaged, [`Machine::Io`].
     pub fn installed(&self, component: &Name) -> Result<Option<Installed>> {
-        let dir = self.inner.root.component(component);
+        let dir = self.inner.root.checked_component(component)?;
         let Some(tree) = Tree::open(&dir)? else { return Ok(None) };
         let damaged = |detail: String| -> Error {
             Machine::InstalledManifest { component: component.to_string(), path: dir.join(MANIFEST), detail }.into()

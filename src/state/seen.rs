@@ -31,8 +31,6 @@ pub struct Release {
     pub channel: Name,
     /// Its place in the order of releases.
     pub place: Place,
-    /// When it expires.
-    pub expires: Option<Timestamp>,
 }
 
 /// What a server called the manifest that it sent.
@@ -83,7 +81,6 @@ impl Seen {
                         sequence: element.number("sequence")?,
                         body: element.value("body", Defect::Hash)?,
                     },
-                    expires: element.optional_value("expires", Defect::Time)?,
                 }),
                 "etag" => seen.etags.push(Etag {
                     url: element.required("url")?.into_owned(),
@@ -123,7 +120,6 @@ impl Seen {
             component: meta.component.clone(),
             channel: meta.channel.clone(),
             place: verified.place().clone(),
-            expires: meta.expires,
         };
         let same = |other: &&mut Release| other.component == release.component && other.channel == release.channel;
         match self.releases.iter_mut().find(same) {
@@ -174,9 +170,6 @@ impl Seen {
             push_attribute(&mut text, "key", release.place.key);
             push_attribute(&mut text, "sequence", release.place.sequence);
             push_attribute(&mut text, "body", release.place.body);
-            if let Some(expires) = release.expires {
-                push_attribute(&mut text, "expires", expires);
-            }
             text.push_str("/>\n");
         }
         for etag in &self.etags {
@@ -203,7 +196,6 @@ mod tests {
 
     fn example() -> Seen {
         let place = Place { key: Sha256::of(b"key"), sequence: u64::MAX, body: Sha256::of(b"body") };
-        let expires = "2027-01-01T00:00:00Z".parse().unwrap();
         let release = Release {
             component: "core".parse().unwrap(),
             channel: "stable".parse().unwrap(),
@@ -211,7 +203,7 @@ mod tests {
             expires: Some(expires),
         };
         let etag = Etag { url: "http://a/?&".into(), value: "W/\"1-2\"".into(), body: Sha256::of(b"body") };
-        let wait = Wait { host: "a:8080".into(), until: expires };
+        let wait = Wait { host: "a:8080".into(), until: "2027-01-01T00:00:00Z".parse().unwrap() };
         Seen { releases: vec![release], etags: vec![etag], waits: vec![wait] }
     }
 

@@ -26,7 +26,7 @@ pub struct Part {
 impl Part {
     /// Opens the folders of a component's steps; its own folder is made when it is absent.
     pub fn open(root: &Root, steps: ComponentSteps) -> Result<Self> {
-        let dir = root.component(&steps.component);
+        let dir = root.checked_component(&steps.component)?;
         if dir.display().to_string() != steps.dir.display().to_string() {
             return Err(changed(
                 steps.dir,
