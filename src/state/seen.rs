@@ -196,12 +196,7 @@ mod tests {
 
     fn example() -> Seen {
         let place = Place { key: Sha256::of(b"key"), sequence: u64::MAX, body: Sha256::of(b"body") };
-        let release = Release {
-            component: "core".parse().unwrap(),
-            channel: "stable".parse().unwrap(),
-            place,
-            expires: Some(expires),
-        };
+        let release = Release { component: "core".parse().unwrap(), channel: "stable".parse().unwrap(), place };
         let etag = Etag { url: "http://a/?&".into(), value: "W/\"1-2\"".into(), body: Sha256::of(b"body") };
         let wait = Wait { host: "a:8080".into(), until: "2027-01-01T00:00:00Z".parse().unwrap() };
         Seen { releases: vec![release], etags: vec![etag], waits: vec![wait] }
