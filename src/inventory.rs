@@ -98,10 +98,10 @@ impl FromStr for Content {
 /// The contents of some paths of a component.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inventory {
-    contents: BTreeMap<String, Content>,
-    sizes: BTreeMap<String, u64>,
+    /// What each path holds, and a file's size in bytes.
+    contents: BTreeMap<String, (Content, u64)>,
     /// Files and links that stand where a path has a folder, and so make it absent.
-    blocked: BTreeMap<String, Content>,
+    blocked: Vec<(String, Content)>,
 }
 
 impl Inventory {
@@ -121,9 +121,10 @@ impl Inventory {
                         None => Entry::default(),
                     };
                     let mut taken = taken.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    taken.0.contents.insert((*path).to_owned(), entry.content);
-                    taken.0.sizes.insert((*path).to_owned(), entry.size);
-                    taken.0.blocked.extend(entry.blocked);
+                    taken.0.contents.insert((*path).to_owned(), (entry.content, entry.size));
+                    if let Some(blocked) = entry.blocked.filter(|blocked| !taken.0.blocked.contains(blocked)) {
+                        taken.0.blocked.push(blocked);
+                    }
                 }
                 Ok(())
             });
@@ -144,12 +145,12 @@ impl Inventory {
 
     /// What a path holds; absent when it was not examined.
     pub fn content(&self, path: &str) -> &Content {
-        self.contents.get(path).unwrap_or(&Content::Absent)
+        self.contents.get(path).map_or(&Content::Absent, |(content, _)| content)
     }
 
     /// A file's size in bytes, 0 for everything else.
     pub fn size(&self, path: &str) -> u64 {
-        self.sizes.get(path).copied().unwrap_or(0)
+        self.contents.get(path).map_or(0, |(_, size)| *size)
     }
 
     /// Files and links that stand where an examined path has a folder.
@@ -159,7 +160,7 @@ impl Inventory {
 
     /// All paths with what they hold, sorted.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Content)> {
-        self.contents.iter().map(|(path, content)| (path.as_str(), content))
+        self.contents.iter().map(|(path, (content, _))| (path.as_str(), content))
     }
 }
 

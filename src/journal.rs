@@ -5,7 +5,7 @@
 
 use crate::digest::Sha256;
 use crate::error::{Defect, Machine, Result};
-use crate::fs::Dir;
+use crate::fs::{Dir, Found};
 use crate::inventory::Content;
 use crate::layout::StateDir;
 use crate::manifest::Name;
@@ -184,6 +184,9 @@ impl Journal {
     /// # Errors
     /// [`Machine::Io`].
     pub fn end(state_dir: &Dir) -> Result<()> {
+        if state_dir.find(JOURNAL)? == Found::Absent {
+            return Ok(());
+        }
         state_dir.remove_file(JOURNAL)?;
         state_dir.sync()
     }

@@ -180,7 +180,7 @@ impl fmt::Debug for RelPath {
 
 /// Whether `name` is one that Windows gives to a device, whatever its case or extension.
 pub(crate) fn is_device(name: &str) -> bool {
-    let stem = name.split('.').next().unwrap_or(name).trim_end_matches(' ').to_lowercase();
+    let stem = name.split('.').next().unwrap_or(name).trim_end_matches(' ').to_ascii_lowercase();
     match stem.as_str() {
         "con" | "prn" | "aux" | "nul" | "conin$" | "conout$" => true,
         _ => ["com", "lpt"].iter().any(|device| {

@@ -110,8 +110,7 @@ impl Stage {
                 .into_iter()
                 .map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
             results.fold(Ok(()), Result::and)
-        })?;
-        self.files.sync()
+        })
     }
 }
 

@@ -188,9 +188,10 @@ impl<'a> Writer<'a> {
         self.hasher.clone().finish()
     }
 
-    /// Makes bytes and mode durable and gives the file its name.
+    /// Sets the mode and gives the file its name. It is made durable with all others when the swap is prepared ([`steps`]);
+    /// until then a power cut may leave anything under that name, which is why what is staged is hashed before it is used.
     fn finish(self, name: &str, mode: u32) -> Result<()> {
-        fs::set_mode(&self.file, mode).and_then(|()| self.file.sync_all()).map_err(|error| self.failed(error))?;
+        fs::set_mode(&self.file, mode).map_err(|error| self.failed(error))?;
         self.dir.rename(&self.partial, self.dir, name)
     }
 
@@ -208,8 +209,7 @@ fn is_staged(dir: &Dir, name: &str, wanted: &Content) -> Result<bool> {
         return Ok(false);
     }
     if !matches!(dir.find(name)?, fs::Found::File { mode: found, .. } if found == *mode) {
-        let set = fs::set_mode(&file, *mode).and_then(|()| file.sync_all());
-        set.map_err(|error| Error::io("set the mode of", dir.join(name), error))?;
+        fs::set_mode(&file, *mode).map_err(|error| Error::io("set the mode of", dir.join(name), error))?;
     }
     Ok(true)
 }

@@ -11,7 +11,7 @@ use crate::plan::Plan;
 use crate::rel_path::{MANIFEST, RelPath};
 use std::collections::BTreeSet;
 
-/// The steps that make a plan real in one component, the manifest's last.
+/// The steps that make a plan real in one component, the manifest's last; what they need is durable when this returns.
 ///
 /// # Errors
 /// [`Caller::NothingStaged`] when a file is not staged, [`Machine::Io`](crate::error::Machine::Io).
@@ -46,6 +46,8 @@ pub fn steps(
         }
         steps.push(Step { place: Place::Manifest, old, new, staged });
     }
+    let staged: Vec<&str> = steps.iter().filter_map(|step| step.staged.as_deref()).collect();
+    stage.files.sync_files(&staged)?;
     stage.files.sync()?;
     stage.dir.sync()?;
     let folders = folders(tree.as_ref(), plan)?;

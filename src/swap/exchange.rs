@@ -3,10 +3,9 @@
 use super::changed;
 use super::part::Part;
 use crate::error::Result;
-use crate::fs::{Dir, Found, Tree};
+use crate::fs::{self, Dir, Found, Tree};
 use crate::inventory::{Content, Inventory, content_at};
 use crate::journal::{Place, Step};
-use std::collections::BTreeSet;
 
 /// The name under which a file or link is made ready in the backup folder before it is renamed over its target.
 const READY: &str = "ready";
@@ -72,9 +71,11 @@ fn sync_folders(part: &Part) -> Result<()> {
     let made = part.steps.new_folders.iter().map(String::as_str);
     let removed = part.steps.old_folders.iter().map(|(path, _)| path.as_str());
     let parent = |path: &str| path.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned());
-    let folders: BTreeSet<String> = changed.chain(made).chain(removed).map(parent).collect();
+    let mut folders: Vec<String> = changed.chain(made).chain(removed).map(parent).collect();
+    folders.sort_unstable();
+    folders.dedup();
     let dir = part.tree.root().path();
-    in_parallel(folders.into_iter().collect(), |paths| {
+    fs::in_parallel(&folders, |paths| {
         let Some(tree) = Tree::open(dir)? else { return Ok(()) };
         // A folder that was removed has nothing to sync.
         paths.iter().try_for_each(|path| tree.folder(path).ok().flatten().map_or(Ok(()), |dir| dir.sync()))
@@ -84,19 +85,6 @@ fn sync_folders(part: &Part) -> Result<()> {
         Some(above) => Dir::open(above)?.sync(),
         None => Ok(()),
     }
-}
-
-/// Shares `items` among a few threads: what waits for the disk can wait together.
-fn in_parallel<T: Sync>(items: Vec<T>, work: impl Fn(&[T]) -> Result<()> + Sync) -> Result<()> {
-    const THREADS: usize = 8;
-    std::thread::scope(|scope| {
-        let shares = items.chunks(items.len().div_ceil(THREADS).max(1));
-        let workers: Vec<_> = shares.map(|share| scope.spawn(|| work(share))).collect();
-        // A panic in a worker goes on in the caller, as it would without threads.
-        let results =
-            workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        results.fold(Ok(()), Result::and)
-    })
 }
 
 fn verify(part: &Part, found: &Inventory, expected: impl Fn(&Step) -> &Content) -> Result<()> {
