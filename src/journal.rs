@@ -158,7 +158,6 @@ impl Journal {
         // A journal of a swap that was prepared and never begun must not stand beside another plan than its own.
         Self::end(state_dir)?;
         folder.replace(PLAN, text.as_bytes(), 0o600)?;
-        state_dir.sync()?;
         let mut journal = Self { state: State::Prepared, transaction, plan: Sha256::of(text.as_bytes()) };
         journal.advance(state_dir, State::Prepared)?;
         Ok(journal)

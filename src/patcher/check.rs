@@ -208,16 +208,18 @@ impl Patcher {
         changed: impl Iterator<Item = &'a Meta>,
         removed: Option<&Name>,
     ) -> Result<()> {
-        let mut set: BTreeMap<Name, Meta> = BTreeMap::new();
+        let mut set: BTreeMap<Name, Meta> = changed.map(|meta| (meta.component.clone(), meta.clone())).collect();
+        if set.is_empty() && removed.is_none() {
+            return Ok(());
+        }
         for name in self.components()? {
             // A component with a damaged manifest says nothing about what it needs.
-            if let Ok(Some(installed)) = self.installed(&name) {
+            if Some(&name) != removed
+                && !set.contains_key(&name)
+                && let Ok(Some(installed)) = self.installed(&name)
+            {
                 set.insert(name, installed.manifest.meta);
             }
-        }
-        set.extend(changed.map(|meta| (meta.component.clone(), meta.clone())));
-        if let Some(name) = removed {
-            set.remove(name);
         }
         Ok(trust::check_requires(set.values())?)
     }

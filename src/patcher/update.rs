@@ -235,11 +235,9 @@ impl Patcher {
         for name in self.staged_components(&state_dir)? {
             let Some(update) = self.staged_update(&state_dir, name)? else { continue };
             let stage = Stage::open(&self.inner.root, &state_dir, &update.name)?;
-            match update.steps(&stage) {
-                Ok(_) => updates.push(update),
-                // An interrupted download: not staged yet.
-                Err(Error::Caller(Caller::NothingStaged)) => {}
-                Err(error) => return Err(error),
+            // Else it is an interrupted download.
+            if stage.is_complete(&update.plan)? {
+                updates.push(update);
             }
         }
         Ok((!updates.is_empty()).then(|| Staged { patcher: self.clone(), updates }))

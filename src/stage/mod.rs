@@ -91,6 +91,20 @@ impl Stage {
         Ok(())
     }
 
+    /// Whether every new file of a plan is staged, whole.
+    ///
+    /// # Errors
+    /// [`Machine::Io`](crate::error::Machine::Io).
+    pub fn is_complete(&self, plan: &Plan) -> Result<bool> {
+        for (change, name) in plan.changes.iter().zip(staged_names(&plan.changes)) {
+            let (Some(name), None) = (name, &change.saved_from) else { continue };
+            if !is_staged(&self.files, &name, &change.new)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// The bytes of the new files that are staged already.
     ///
     /// # Errors

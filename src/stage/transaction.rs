@@ -1,7 +1,7 @@
 //! From a plan whose contents are all staged to the steps of a swap.
 
-use super::{Stage, is_staged, staged_names};
-use crate::error::{Caller, Result};
+use super::{Stage, staged_names};
+use crate::error::Result;
 use crate::fs::{Dir, Found, Tree};
 use crate::inventory::Content;
 use crate::journal::{ComponentSteps, Place, Step};
@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 /// The steps that make a plan real in one component, the manifest's last; what they need is durable when this returns.
 ///
 /// # Errors
-/// [`Caller::NothingStaged`] when a file is not staged, [`Machine::Io`](crate::error::Machine::Io).
+/// [`Machine::Io`](crate::error::Machine::Io), also for a file that is not staged.
 pub fn steps(
     root: &Root,
     component: &Name,
@@ -27,12 +27,8 @@ pub fn steps(
     let tree = Tree::open(&dir)?;
     let mut steps = Vec::with_capacity(plan.changes.len() + 1);
     for (change, staged) in plan.changes.iter().zip(staged_names(&plan.changes)) {
-        if let Some(name) = &staged {
-            match (&change.saved_from, &tree) {
-                (Some(from), Some(tree)) => save(tree, from, &stage.files, name, &change.new)?,
-                _ if is_staged(&stage.files, name, &change.new)? => {}
-                _ => return Err(Caller::NothingStaged.into()),
-            }
+        if let (Some(name), Some(from), Some(tree)) = (&staged, &change.saved_from, &tree) {
+            save(tree, from, &stage.files, name, &change.new)?;
         }
         let place = Place::Listed(change.path.clone());
         steps.push(Step { place, old: change.old.clone(), new: change.new.clone(), staged });

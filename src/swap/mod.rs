@@ -153,7 +153,6 @@ fn clean_up(root: &Root, state_dir: &Dir, transaction: &Transaction) -> Result<(
         part::remove_vacated(root, steps, steps.to.is_some())?;
     }
     state_dir.remove_tree(TRANSACTIONS)?;
-    state_dir.sync()?;
     Journal::end(state_dir)
 }
 

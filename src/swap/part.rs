@@ -105,7 +105,8 @@ impl Part {
         }
         self.backups.sync()?;
         self.transactions.sync()?;
-        self.work.sync()
+        // The state folder is synced with the journal's next state.
+        if self.steps.own_work_dir { self.work.sync() } else { Ok(()) }
     }
 }
 
