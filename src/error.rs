@@ -262,7 +262,7 @@ pub enum Network {
         /// When it may be asked again.
         until: crate::timestamp::Timestamp,
     },
-    /// More than three redirects, one from https to http, or one to another scheme.
+    /// More than three redirects, or one from https to http.
     #[error("{url} was redirected where a client does not follow: {detail}")]
     Redirect {
         /// What was asked for.

@@ -186,9 +186,10 @@ impl<'a> Reader<'a> {
     }
 
     fn flaw(&mut self, offset: usize, defect: Defect, detail: String) -> Flaw {
-        let skipped = self.text[offset.min(self.text.len())..].len()
-            - self.text[offset.min(self.text.len())..].trim_start().len();
-        Flaw { defect, line: self.line(offset + skipped), detail }
+        let rest = &self.text[offset.min(self.text.len())..];
+        let skipped = rest.len() - rest.trim_start().len();
+        // What stands in the document must not make two lines of a message.
+        Flaw { defect, line: self.line(offset + skipped), detail: detail.replace(['\n', '\t'], " ") }
     }
 }
 

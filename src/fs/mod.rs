@@ -113,16 +113,17 @@ impl Dir {
         kept.map_err(|error| Error::io("copy to", to.join(to_name), error))
     }
 
-    /// Makes the bytes and modes of files last.
+    /// Gives files their modes, and makes their bytes and modes last.
     ///
     /// # Errors
     /// [`Machine::Io`], an absent file included.
-    pub fn sync_files(&self, names: &[&str]) -> Result<()> {
-        in_parallel(names, |names| {
-            names.iter().try_for_each(|name| {
+    pub fn seal_files(&self, files: &[(&str, u32)]) -> Result<()> {
+        in_parallel(files, |files| {
+            files.iter().try_for_each(|(name, mode)| {
                 let file = self.open_file(name)?;
-                let synced = file.map_or(Err(io::ErrorKind::NotFound.into()), |file| file.sync_all());
-                synced.map_err(|error| Error::io("sync", self.join(name), error))
+                let seal = |file: File| set_mode(&file, *mode).and_then(|()| file.sync_all());
+                let sealed = file.map_or(Err(io::ErrorKind::NotFound.into()), seal);
+                sealed.map_err(|error| Error::io("sync", self.join(name), error))
             })
         })
     }

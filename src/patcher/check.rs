@@ -2,7 +2,7 @@
 
 use super::{Installed, Patcher, Update, component_name};
 use crate::digest::Sha256;
-use crate::error::{Error, Machine, Refused, Result};
+use crate::error::{Error, Machine, Result};
 use crate::fetch;
 use crate::fs::{Dir, Tree};
 use crate::inventory::{Content, Inventory, hash_threads};
@@ -12,20 +12,12 @@ use crate::plan::{Location, Obstacle, Plan, Situation};
 use crate::rel_path::{MANIFEST, RelPath};
 use crate::state::{Etag, Seen};
 use crate::timestamp::Timestamp;
-use crate::trust::{self, Floor, Target, Trusted, Verified};
+use crate::trust::{self, Floor, Target, Trusted, Verified, not_expired};
 use std::collections::BTreeMap;
 use std::path::Path;
 use url::Url;
 
 use super::installed::{Damage, DamageKind};
-
-/// What asking the mirrors of a component came to.
-enum Latest {
-    /// The server says that nothing changed since the installed manifest.
-    Same,
-    /// The newest manifest that a mirror has.
-    Manifest(Box<Verified>),
-}
 
 impl Patcher {
     /// Looks for a newer release of one component; none when it is up to date.
@@ -90,15 +82,7 @@ impl Patcher {
 
     fn find_update(&self, state_dir: &Dir, name: Name, installed: Installed) -> Result<Option<Update>> {
         let mut seen = Seen::load(state_dir)?;
-        let latest = self.latest(state_dir, &mut seen, &name, &installed)?;
-        let Latest::Manifest(verified) = latest else {
-            // That nothing changed does not make an expired manifest fresh.
-            return match installed.manifest.meta.expires {
-                Some(expires) if Timestamp::now() >= expires => Err(Refused::Stale { expires }.into()),
-                _ => Ok(None),
-            };
-        };
-        let trusted = verified.fresh(Timestamp::now())?;
+        let Some(trusted) = self.latest(state_dir, &mut seen, &name, &installed)? else { return Ok(None) };
         if trusted.manifest().same_content(&installed.manifest) {
             // Never one of an earlier place: a copy of the installed manifest that lost a signature retires nothing.
             if installed.place.is_none_or(|place| trusted.place().is_after(&place, &self.inner.keys)) {
@@ -110,8 +94,11 @@ impl Patcher {
         self.plan_update(name, Some(installed), trusted, mirrors).map(Some)
     }
 
-    /// Asks one mirror after the other. One that is unreachable, or has a manifest that is refused, leads to the next.
-    fn latest(&self, state_dir: &Dir, seen: &mut Seen, name: &Name, installed: &Installed) -> Result<Latest> {
+    /// The newest release that a mirror has; none when the installed one is still the newest.
+    ///
+    /// Asks one mirror after the other. One that is unreachable, or has a manifest that is refused or has expired, leads to
+    /// the next.
+    fn latest(&self, state_dir: &Dir, seen: &mut Seen, name: &Name, installed: &Installed) -> Result<Option<Trusted>> {
         let floors = self.floors(name, Some(installed), seen);
         let file = layout::latest(&self.inner.channel);
         let (mut refused, mut unreachable) = (None, None);
@@ -121,23 +108,30 @@ impl Patcher {
         for base in &installed.manifest.meta.base_urls {
             let Ok(url) = base.join(&file) else { continue };
             let etag = body.and_then(|body| seen.etag(url.as_str(), &body).map(str::to_owned));
-            match self.may_ask(seen, &url).and_then(|()| self.ask(&url, etag.as_deref(), name, &floors)) {
-                Ok(None) => return Ok(Latest::Same),
+            let asked = self.may_ask(seen, &url).and_then(|()| self.ask(&url, etag.as_deref(), name, &floors));
+            let fresh = match asked {
+                // That nothing changed does not make an expired manifest fresh.
+                Ok(None) => not_expired(&installed.manifest.meta, Timestamp::now()).map(|()| None),
                 Ok(Some((verified, etag))) => {
                     self.remember(state_dir, seen, &verified, &url, etag)?;
-                    return Ok(Latest::Manifest(Box::new(verified)));
+                    verified.fresh(Timestamp::now()).map(Some)
                 }
-                Err(error @ Error::Refused(_)) => drop(refused.get_or_insert(error)),
+                Err(Error::Refused(refused)) => Err(refused),
                 Err(error @ Error::Network(_)) => {
                     let error = self.heed(state_dir, error);
                     // What was remembered must survive the next save of what was seen here.
                     *seen = Seen::load(state_dir)?;
                     unreachable.get_or_insert(error);
+                    continue;
                 }
                 Err(error) => return Err(error),
+            };
+            match fresh {
+                Ok(latest) => return Ok(latest),
+                Err(error) => drop(refused.get_or_insert(error)),
             }
         }
-        Err(refused.or(unreachable).unwrap_or(Error::Cancelled))
+        Err(refused.map(Error::Refused).or(unreachable).unwrap_or(Error::Cancelled))
     }
 
     /// Fetches and verifies one manifest; none when it is the one that the server called `etag`.

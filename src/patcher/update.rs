@@ -139,7 +139,9 @@ impl Update {
         let new_manifest = Content::File { sha256: Sha256::of(self.trusted.bytes()), mode: crate::fs::PLAIN };
         let versions = (self.from.as_ref().map(Version::to_string), Some(self.to().to_string()));
         let manifests = (self.old_manifest.clone(), new_manifest);
-        stage::steps(&self.patcher.inner.root, &self.name, stage, &self.plan, manifests, versions)
+        let steps = stage::steps(&self.patcher.inner.root, &self.name, stage, &self.plan, manifests, versions);
+        // Somebody has emptied the stage since it was filled.
+        steps.map_err(|error| if error.code() == "not-found" { Caller::NothingStaged.into() } else { error })
     }
 }
 

@@ -42,8 +42,11 @@ pub fn steps(
         }
         steps.push(Step { place: Place::Manifest, old, new, staged });
     }
-    let staged: Vec<&str> = steps.iter().filter_map(|step| step.staged.as_deref()).collect();
-    stage.files.sync_files(&staged)?;
+    let staged = steps.iter().filter_map(|step| match (&step.staged, &step.new) {
+        (Some(name), Content::File { mode, .. }) => Some((name.as_str(), *mode)),
+        _ => None,
+    });
+    stage.files.seal_files(&staged.collect::<Vec<_>>())?;
     stage.files.sync()?;
     stage.dir.sync()?;
     let folders = folders(tree.as_ref(), plan)?;

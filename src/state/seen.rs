@@ -3,7 +3,7 @@
 //! It only adds to what the installed manifest says: deleted or damaged, it opens no door that one closes.
 
 use crate::digest::Sha256;
-use crate::error::{Defect, Result};
+use crate::error::{Defect, Error, Machine, Result};
 use crate::fs::Dir;
 use crate::keys::TrustedKeys;
 use crate::manifest::Name;
@@ -59,8 +59,11 @@ impl Seen {
     /// # Errors
     /// [`Machine::Io`](crate::error::Machine::Io).
     pub fn load(state_dir: &Dir) -> Result<Self> {
-        let bytes = state_dir.read_small(FILE, MAX_BYTES)?.unwrap_or_default();
-        Ok(Self::parse(&bytes).unwrap_or_default())
+        match state_dir.read_small(FILE, MAX_BYTES) {
+            Ok(bytes) => Ok(Self::parse(&bytes.unwrap_or_default()).unwrap_or_default()),
+            Err(Error::Machine(Machine::StateDamaged { .. })) => Ok(Self::default()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads what [`save`](Self::save) wrote.

@@ -2,6 +2,7 @@
 
 use super::changed;
 use super::part::Part;
+use crate::digest::Sha256;
 use crate::error::Result;
 use crate::fs::{self, Dir, Found, Tree};
 use crate::inventory::{Content, Inventory, content_at};
@@ -165,6 +166,19 @@ fn restore_folder(tree: &Tree, path: &str, mode: u32) -> Result<()> {
     dir.make_folder(name, mode)
 }
 
+/// Makes sure that a backup is what was put aside, before anything is replaced by it.
+fn check_backup(backups: &Dir, name: &str, expected: Sha256) -> Result<()> {
+    let path = backups.join(name);
+    let found = match backups.open_file(name)? {
+        Some(mut file) => Some(fs::hash(&mut file, &path)?.0),
+        None => None,
+    };
+    if found == Some(expected) {
+        return Ok(());
+    }
+    Err(changed(path, found.map_or("the backup is missing".to_owned(), |found| format!("{found}, not {expected}"))))
+}
+
 /// Renames an old file's backup over its target, keeping the backup under its own name until the swap has ended.
 fn restore(part: &Part, index: usize, step: &Step) -> Result<()> {
     let path = step.place.as_str();
@@ -175,8 +189,9 @@ fn restore(part: &Part, index: usize, step: &Step) -> Result<()> {
     part.backups.remove_file(READY)?;
     match &step.old {
         Content::Link { target } => part.backups.make_link(READY, target)?,
-        Content::File { mode, .. } => {
+        Content::File { sha256, mode } => {
             let backup = index.to_string();
+            check_backup(&part.backups, &backup, *sha256)?;
             if !part.backups.hard_link(&backup, &part.backups, READY)? {
                 part.backups.copy(&backup, &part.backups, READY, *mode)?;
             }

@@ -190,14 +190,21 @@ impl Verified {
     /// # Errors
     /// [`Refused::Stale`] at and after the manifest's `expires`.
     pub fn fresh(self, now: Timestamp) -> Result<Trusted, Refused> {
-        match self.manifest.meta.expires {
-            Some(expires) if now >= expires => Err(Refused::Stale { expires }),
-            _ => {
-                let issued = self.manifest.meta.issued;
-                let warning = (issued > now).then_some(Warning::ClockBehind { issued });
-                Ok(Trusted { verified: self, warning })
-            }
-        }
+        not_expired(&self.manifest.meta, now)?;
+        let issued = self.manifest.meta.issued;
+        let warning = (issued > now).then_some(Warning::ClockBehind { issued });
+        Ok(Trusted { verified: self, warning })
+    }
+}
+
+/// Checks the age alone: for a manifest that was trusted before.
+///
+/// # Errors
+/// [`Refused::Stale`] at and after its `expires`.
+pub fn not_expired(meta: &Meta, now: Timestamp) -> Result<(), Refused> {
+    match meta.expires {
+        Some(expires) if now >= expires => Err(Refused::Stale { expires }),
+        _ => Ok(()),
     }
 }
 

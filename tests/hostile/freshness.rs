@@ -1,0 +1,536 @@
+//! Old releases replayed, new ones withheld, numbers used up, and releases of something else.
+
+use super::publisher::{Key, Release, first, second, sign, stranger};
+use super::server::Reply;
+use super::table::{Row, checks, manifest};
+use super::world::{MANIFEST, World, check, code, told, update};
+use patcher::manifest::Requirement;
+use patcher::{Config, Patcher};
+use std::fs;
+
+/// The offered release with another version and sequence.
+fn release(world: &World, version: &str, sequence: u64) -> Release {
+    let mut release = world.new.clone();
+    release.manifest.meta.version = version.parse().unwrap();
+    release.manifest.meta.sequence = sequence;
+    release
+}
+
+/// Puts a release on the site, signed by `keys`.
+fn offer(world: &World, release: &Release, keys: &[&Key]) {
+    world.server.put(MANIFEST, sign(release.body(), keys));
+    world.server.be_honest();
+}
+
+/// Expects an outcome that changes nothing that is installed.
+#[track_caller]
+fn refuses(world: &World, expected: &str) {
+    let before = world.snapshot().tree;
+    assert_eq!(world.update(), expected);
+    assert_eq!(before.differences(&world.snapshot().tree), "");
+}
+
+#[test]
+fn what_is_older_or_for_something_else_is_refused_and_moves_nothing() {
+    checks(|world| {
+        let signed = |name: &str, change: &dyn Fn(&mut Release), expected| {
+            let mut release = world.new.clone();
+            change(&mut release);
+            manifest(name, sign(release.body(), &[first()]), expected)
+        };
+        let mut rows: Vec<Row> = vec![
+            signed(
+                "a sequence less (tuf: test_new_timestamp_version_rollback)",
+                &|r| r.manifest.meta.sequence = 9,
+                "rollback",
+            ),
+            signed("the first sequence", &|r| r.manifest.meta.sequence = 1, "rollback"),
+            signed("sequence 0", &|r| r.manifest.meta.sequence = 0, "rollback"),
+            signed(
+                "a higher version under a lower sequence",
+                &|r| {
+                    r.manifest.meta.sequence = 9;
+                    r.manifest.meta.version = "99.0.0".parse().unwrap();
+                },
+                "rollback",
+            ),
+            signed(
+                "a later date under a lower sequence",
+                &|r| {
+                    r.manifest.meta.sequence = 9;
+                    r.manifest.meta.issued = "2025-01-01T00:00:00Z".parse().unwrap();
+                },
+                "rollback",
+            ),
+            signed(
+                "other files under the same sequence (tuf: test_timestamp_content_changes)",
+                &|r| r.manifest.meta.sequence = 10,
+                "sequence-conflict",
+            ),
+            signed(
+                "another component (tuf: test_incorrect_metadata_type)",
+                &|r| r.manifest.meta.component = "addon".parse().unwrap(),
+                "wrong-component",
+            ),
+            signed(
+                "another component's highest sequence",
+                &|r| {
+                    r.manifest.meta.component = "addon".parse().unwrap();
+                    r.manifest.meta.sequence = u64::MAX;
+                },
+                "wrong-component",
+            ),
+            signed(
+                "a component whose name begins alike",
+                &|r| r.manifest.meta.component = "core-2".parse().unwrap(),
+                "wrong-component",
+            ),
+            signed("another channel", &|r| r.manifest.meta.channel = "beta".parse().unwrap(), "wrong-channel"),
+            signed(
+                "another channel's highest sequence",
+                &|r| {
+                    r.manifest.meta.channel = "beta".parse().unwrap();
+                    r.manifest.meta.sequence = u64::MAX;
+                },
+                "wrong-channel",
+            ),
+            signed(
+                "another platform",
+                &|r| r.manifest.meta.platform = "riscv64-plan9".parse().unwrap(),
+                "wrong-platform",
+            ),
+            signed(
+                "another platform's highest sequence",
+                &|r| {
+                    r.manifest.meta.platform = "riscv64-plan9".parse().unwrap();
+                    r.manifest.meta.sequence = u64::MAX;
+                },
+                "wrong-platform",
+            ),
+            signed(
+                "everything of somebody else, expired",
+                &|r| {
+                    r.manifest.meta.component = "addon".parse().unwrap();
+                    r.manifest.meta.expires = Some("2024-01-02T00:00:00Z".parse().unwrap());
+                },
+                "wrong-component",
+            ),
+        ];
+        // The installed release under its own sequence, with one thing changed.
+        let conflict = |name: &str, change: &dyn Fn(&mut Release)| {
+            let mut release = world.old.clone();
+            change(&mut release);
+            manifest(name, sign(release.body(), &[first()]), "sequence-conflict")
+        };
+        rows.push(conflict("the installed release with another date", &|r| {
+            r.manifest.meta.issued = "2023-01-01T00:00:00Z".parse().unwrap()
+        }));
+        rows.push(conflict("the installed release without an end", &|r| r.manifest.meta.expires = None));
+        rows.push(conflict("the installed release with another address", &|r| {
+            r.manifest.meta.base_urls = vec!["http://evil.example/".parse().unwrap()]
+        }));
+        rows.push(manifest(
+            "the installed release with a space more",
+            sign(world.old.body().replacen("<files>", "<files >", 1), &[first()]),
+            "sequence-conflict",
+        ));
+        rows
+    });
+}
+
+#[test]
+fn a_lost_or_forged_state_opens_no_door_that_the_installed_manifest_closes() {
+    type Damage = fn(&World);
+    let rows: &[(&str, Damage)] = &[
+        ("no state folder", |w| fs::remove_dir_all(w.root().join(".patcher")).unwrap()),
+        ("no memory", |w| fs::remove_file(w.state("seen.xml")).unwrap()),
+        ("an empty memory", |w| fs::write(w.state("seen.xml"), "").unwrap()),
+        ("garbage", |w| fs::write(w.state("seen.xml"), [0xff; 9]).unwrap()),
+        ("a memory cut off", |w| {
+            let text = fs::read_to_string(w.state("seen.xml")).unwrap();
+            fs::write(w.state("seen.xml"), &text[..text.len() / 2]).unwrap();
+        }),
+        ("a lower sequence remembered", |w| {
+            let text = fs::read_to_string(w.state("seen.xml")).unwrap();
+            fs::write(w.state("seen.xml"), text.replace("sequence=\"10\"", "sequence=\"1\"")).unwrap();
+        }),
+        ("another key remembered", |w| {
+            let text = fs::read_to_string(w.state("seen.xml")).unwrap();
+            fs::write(w.state("seen.xml"), text.replace(&first().id.to_string(), &stranger().id.to_string())).unwrap();
+        }),
+        ("10 MB remembered", |w| fs::write(w.state("seen.xml"), vec![b' '; 10 << 20]).unwrap()),
+    ];
+    for (name, damage) in rows {
+        let world = World::new();
+        offer(&world, &release(&world, "0.9.0", 9), &[first()]);
+        damage(&world);
+        assert_eq!(world.check(), "rollback", "{name}");
+        offer(&world, &world.new, &[first()]);
+        assert_eq!(world.update(), "updated to 2.0.0", "{name}");
+    }
+}
+
+#[test]
+fn a_lost_or_forged_manifest_opens_no_door_that_the_memory_closes() {
+    type Damage = fn(&World);
+    let manifest = |world: &World| world.core("manifest.xml");
+    let rows: &[(&str, Damage, &str)] = &[
+        ("no manifest", |w| fs::remove_file(w.core("manifest.xml")).unwrap(), "not-installed"),
+        ("an empty manifest", |w| fs::write(w.core("manifest.xml"), "").unwrap(), "installed-manifest"),
+        ("garbage", |w| fs::write(w.core("manifest.xml"), [7; 99]).unwrap(), "installed-manifest"),
+        (
+            "a body without a signature",
+            |w| fs::write(w.core("manifest.xml"), w.old.body()).unwrap(),
+            "installed-manifest",
+        ),
+        (
+            "a signature that does not fit",
+            |w| {
+                let text = fs::read_to_string(w.core("manifest.xml")).unwrap();
+                fs::write(w.core("manifest.xml"), text.replacen("sequence=\"10\"", "sequence=\"1\"", 1)).unwrap();
+            },
+            "installed-manifest",
+        ),
+        (
+            "another component's",
+            |w| {
+                let mut other = w.old.clone();
+                other.manifest.meta.component = "addon".parse().unwrap();
+                fs::write(w.core("manifest.xml"), sign(other.body(), &[first()])).unwrap();
+            },
+            "installed-manifest",
+        ),
+        (
+            "more than 64 MiB",
+            |w| fs::write(w.core("manifest.xml"), vec![b' '; (64 << 20) + 1]).unwrap(),
+            "installed-manifest",
+        ),
+        (
+            "a folder",
+            |w| {
+                fs::remove_file(w.core("manifest.xml")).unwrap();
+                fs::create_dir(w.core("manifest.xml")).unwrap();
+            },
+            "unsafe-path",
+        ),
+        (
+            "a link",
+            |w| {
+                fs::rename(w.core("manifest.xml"), w.path("elsewhere.xml")).unwrap();
+                std::os::unix::fs::symlink(w.path("elsewhere.xml"), w.core("manifest.xml")).unwrap();
+            },
+            "unsafe-path",
+        ),
+        (
+            "an older one that was once signed",
+            |w| {
+                let mut older = w.old.clone();
+                older.manifest.meta.sequence = 1;
+                fs::write(w.core("manifest.xml"), sign(older.body(), &[first()])).unwrap();
+            },
+            "rollback",
+        ),
+        ("a stranger's", |w| fs::write(w.core("manifest.xml"), sign(w.old.body(), &[stranger()])).unwrap(), "rollback"),
+    ];
+    for (name, damage, expected) in rows {
+        let world = World::new();
+        offer(&world, &release(&world, "0.9.0", 9), &[first()]);
+        damage(&world);
+        assert_eq!(world.check(), *expected, "{name}");
+        if *expected == "unsafe-path" {
+            continue;
+        }
+        let url = format!("{}core/manifest.xml", world.server.url());
+        let told = world.patcher().install("core", &url).map(|_| ()).unwrap_err();
+        assert_eq!(code(&told), "rollback", "{name}");
+        offer(&world, &world.new, &[first()]);
+        let update = world.patcher().install("core", &url).unwrap();
+        update.download(|_| {}).unwrap().apply().unwrap();
+        assert!(manifest(&world).is_file(), "{name}");
+    }
+}
+
+#[test]
+fn the_floor_that_a_program_was_built_with_holds_when_everything_is_lost() {
+    for (floor, sequence, expected) in [
+        (10, 9, "rollback"),
+        (10, 0, "rollback"),
+        (u64::MAX, u64::MAX - 1, "rollback"),
+        (10, 10, "2.0.0"),
+        (0, 0, "2.0.0"),
+    ] {
+        let world = World::new();
+        fs::remove_dir_all(world.root().join(".patcher")).unwrap();
+        fs::remove_file(world.core("manifest.xml")).unwrap();
+        offer(&world, &release(&world, "2.0.0", sequence), &[first()]);
+        let patcher = Patcher::new(world.config().floor("core", floor)).unwrap();
+        let url = format!("{}core/manifest.xml", world.server.url());
+        let told = told(patcher.install("core", &url).map(|update| update.to().to_string()));
+        assert_eq!(told, expected, "{floor} {sequence}");
+    }
+    // The same floor closes the door to a check.
+    let world = World::new();
+    let patcher = Patcher::new(world.config().floor("core", 30)).unwrap();
+    assert_eq!(check(&patcher), "rollback");
+    // A later key's releases are above it.
+    offer(&world, &release(&world, "3.0.0", 1), &[second()]);
+    assert_eq!(update(&patcher), "updated to 3.0.0");
+}
+
+#[test]
+fn a_release_that_was_only_seen_closes_the_door_to_those_before_it() {
+    let world = World::new();
+    offer(&world, &release(&world, "3.0.0", 30), &[first()]);
+    assert_eq!(world.check(), "update to 3.0.0");
+    let before = world.snapshot();
+    for (body, expected) in [
+        (world.new.body(), "rollback"),
+        // Not even what is installed is "up to date" any more.
+        (world.old.body(), "rollback"),
+        (release(&world, "3.0.1", 30).body(), "sequence-conflict"),
+        (release(&world, "3.0.0", 29).body(), "rollback"),
+    ] {
+        world.server.put(MANIFEST, sign(body, &[first()]));
+        refuses(&world, expected);
+        assert_eq!(before.differences(&world.snapshot()), "");
+    }
+    offer(&world, &release(&world, "3.0.0", 30), &[first()]);
+    assert_eq!(world.update(), "updated to 3.0.0");
+}
+
+#[test]
+fn a_number_that_a_stolen_key_used_up_is_recovered_by_the_next_key() {
+    let world = World::new();
+    // tuf: test_new_timestamp_fast_forward_recovery
+    offer(&world, &release(&world, "6.6.6", u64::MAX), &[first()]);
+    assert_eq!(world.check(), "update to 6.6.6");
+    offer(&world, &world.new, &[first()]);
+    refuses(&world, "rollback");
+    offer(&world, &release(&world, "2.0.0", u64::MAX), &[first()]);
+    refuses(&world, "sequence-conflict");
+    // tuf: test_root_rotation
+    offer(&world, &release(&world, "2.0.0", 1), &[second()]);
+    assert_eq!(world.update(), "updated to 2.0.0");
+    for sequence in [0, 2, 21, u64::MAX] {
+        offer(&world, &release(&world, "6.6.7", sequence), &[first()]);
+        refuses(&world, "retired-key");
+    }
+    // Neither does what the first key once signed come back when the memory is lost.
+    fs::remove_dir_all(world.root().join(".patcher")).unwrap();
+    refuses(&world, "retired-key");
+    offer(&world, &release(&world, "2.0.0", 0), &[second()]);
+    refuses(&world, "rollback");
+    offer(&world, &release(&world, "2.1.0", 2), &[first(), second()]);
+    assert_eq!(world.update(), "updated to 2.1.0");
+    // A copy that lost the later key's signature is the same release, and retires nothing.
+    let installed = fs::read(world.core("manifest.xml")).unwrap();
+    offer(&world, &release(&world, "2.1.0", 2), &[first()]);
+    refuses(&world, "up to date");
+    assert_eq!(fs::read(world.core("manifest.xml")).unwrap(), installed);
+    offer(&world, &release(&world, "2.2.0", 3), &[first()]);
+    refuses(&world, "retired-key");
+}
+
+#[test]
+fn a_stranger_can_use_no_number_up() {
+    let world = World::new();
+    let before = world.snapshot();
+    offer(&world, &release(&world, "6.6.6", u64::MAX), &[stranger()]);
+    refuses(&world, "unknown-key");
+    assert_eq!(before.differences(&world.snapshot()), "");
+    offer(&world, &world.new, &[first()]);
+    assert_eq!(world.update(), "updated to 2.0.0");
+}
+
+/// tuf: `test_timestamp_expired`, `test_faketime`.
+#[test]
+fn an_expired_release_is_stale_however_it_is_served() {
+    let world = World::new();
+    let mut expired = release(&world, "2.0.0", 20);
+    expired.manifest.meta.expires = Some("2024-01-02T00:00:00Z".parse().unwrap());
+    offer(&world, &expired, &[first()]);
+    let before = world.snapshot();
+    refuses(&world, "stale");
+    let after = world.snapshot();
+    // It was verified, and moves the floor; nothing but that.
+    assert_eq!(after.state.keys().collect::<Vec<_>>(), before.state.keys().collect::<Vec<_>>());
+    assert_ne!(after.state["seen.xml"], before.state["seen.xml"]);
+    for _ in 0..2 {
+        refuses(&world, "stale");
+    }
+    world.server.lie(MANIFEST, Reply::Status(304, String::new(), Vec::new()));
+    refuses(&world, "http-status");
+    assert_eq!(after.differences(&world.snapshot()), "");
+    // What is not expired and older is a rollback all the same.
+    offer(&world, &release(&world, "1.9.0", 19), &[first()]);
+    refuses(&world, "rollback");
+    offer(&world, &release(&world, "2.0.0", 20), &[first()]);
+    refuses(&world, "sequence-conflict");
+    offer(&world, &release(&world, "2.0.1", 21), &[first()]);
+    assert_eq!(world.update(), "updated to 2.0.1");
+}
+
+/// tuf: `test_expired_local_timestamp`.
+#[test]
+fn what_is_installed_may_expire_and_be_renewed() {
+    let world = World::new();
+    let mut expired = world.old.clone();
+    expired.manifest.meta.sequence = 11;
+    expired.manifest.meta.expires = Some("2024-01-02T00:00:00Z".parse().unwrap());
+    let bytes = sign(expired.body(), &[first()]);
+    fs::write(world.core("manifest.xml"), &bytes).unwrap();
+    world.server.put(MANIFEST, bytes);
+    refuses(&world, "stale");
+    world.server.take_requests();
+    // Its name is known now: the server says that nothing changed, which makes it no fresher.
+    refuses(&world, "stale");
+    assert!(world.server.take_requests()[0].header("if-none-match").is_some());
+    world.server.lie(MANIFEST, Reply::Status(304, String::new(), Vec::new()));
+    refuses(&world, "stale");
+    // The files are as they were; a renewal is adopted without a word, and a release is taken.
+    let mut renewed = world.old.clone();
+    renewed.manifest.meta.sequence = 12;
+    offer(&world, &renewed, &[first()]);
+    assert_eq!(world.check(), "up to date");
+    assert_eq!(fs::read(world.core("manifest.xml")).unwrap(), sign(renewed.body(), &[first()]));
+    offer(&world, &world.new, &[first()]);
+    assert_eq!(world.update(), "updated to 2.0.0");
+}
+
+#[test]
+fn what_is_needed_and_not_there_is_refused() {
+    for (component, range) in [
+        ("unknown", "*"),
+        ("core", ">=3"),
+        ("core", "=0.1.0"),
+        ("core", "<1"),
+        ("core", "2.0.0-rc.1"),
+        ("runtime", ">=0"),
+    ] {
+        let world = World::new();
+        // tuf: extraneous dependencies; a component set is the program's, never a manifest's
+        let mut addon =
+            Release::new("addon", "1.0.0", 1, &format!("{}addon/", world.server.url())).file("x", b"x", false);
+        addon.manifest.meta.requires =
+            vec![Requirement { component: component.parse().unwrap(), version: range.parse().unwrap() }];
+        world.publish(&addon);
+        let before = world.snapshot().tree;
+        let url = format!("{}addon/manifest.xml", world.server.url());
+        world.server.take_requests();
+        let told = world.patcher().install("addon", &url).map(|_| ()).unwrap_err();
+        assert_eq!(code(&told), "requires", "{component} {range}");
+        assert_eq!(world.server.take_paths(), ["/addon/manifest.xml"]);
+        assert_eq!(before.differences(&world.snapshot().tree), "");
+        assert_eq!(world.update(), "updated to 2.0.0");
+    }
+}
+
+#[test]
+fn releases_that_do_not_fit_together_are_not_mixed() {
+    let world = World::new();
+    let url = format!("{}addon/", world.server.url());
+    let addon = |version: &str, sequence, range: &str| {
+        let mut addon = Release::new("addon", version, sequence, &url).file("x", version.as_bytes(), false);
+        addon.manifest.meta.requires =
+            vec![Requirement { component: "core".parse().unwrap(), version: range.parse().unwrap() }];
+        addon
+    };
+    world.publish(&addon("1.0.0", 1, "^1"));
+    world.install("addon");
+    let before = world.snapshot().tree;
+    let refused = |components: &[&str], expected: &str| {
+        let told = told(world.patcher().check_components(components).map(|_| "all".to_owned()));
+        assert_eq!(told, expected, "{components:?}");
+        assert_eq!(before.differences(&world.snapshot().tree), "");
+    };
+    // The new core without the add-on that goes with it.
+    refused(&["core"], "requires");
+    refused(&["core", "addon"], "requires");
+    // The new add-on without the core that it needs: an old core is served beside it.
+    world.publish(&addon("2.0.0", 2, "^2"));
+    refused(&["addon"], "requires");
+    world.server.lie(MANIFEST, Reply::Bytes(sign(world.old.body(), &[first()])));
+    refused(&["addon", "core"], "rollback");
+    world.server.lie(MANIFEST, Reply::Status(404, String::new(), Vec::new()));
+    refused(&["addon", "core"], "http-status");
+    // One's manifest in the place of the other's.
+    world.server.lie(MANIFEST, Reply::Bytes(world.server.file("/addon/manifest.xml")));
+    refused(&["core", "addon"], "wrong-component");
+    world.server.be_honest();
+    let updates = world.patcher().check_components(&["core", "addon"]).unwrap();
+    patcher::Update::download_all(updates, |_| {}).unwrap().apply().unwrap();
+    assert_eq!(fs::read(world.root().join("addon/x")).unwrap(), b"2.0.0");
+}
+
+/// tuf: `test_unusual_role_name`.
+#[test]
+fn a_components_name_is_checked_before_anything_is_asked() {
+    let world = World::new();
+    let url = format!("{}core/manifest.xml", world.server.url());
+    let before = world.snapshot();
+    for name in [
+        "?",
+        "#",
+        "/x",
+        "../core",
+        "",
+        ".",
+        "..",
+        "core/",
+        "CORE",
+        "nul",
+        "core\0",
+        "core manifest",
+        ".patcher",
+        "%2e%2e",
+    ] {
+        assert_eq!(code(&world.patcher().check_component(name).unwrap_err()), "bad-setting", "{name:?}");
+        assert_eq!(code(&world.patcher().install(name, &url).unwrap_err()), "bad-setting", "{name:?}");
+        assert_eq!(code(&world.patcher().verify(name).unwrap_err()), "bad-setting", "{name:?}");
+        assert_eq!(code(&world.patcher().remove(name).unwrap_err()), "bad-setting", "{name:?}");
+    }
+    for url in ["", "core", "ftp://127.0.0.1/x", "javascript:x", "data:,x"] {
+        assert_eq!(code(&world.patcher().install("core", url).unwrap_err()), "bad-setting", "{url:?}");
+    }
+    assert!(world.server.take_requests().is_empty());
+    assert_eq!(before.differences(&world.snapshot()), "");
+    let told = world.patcher().install("addon", &url).map(|_| ()).unwrap_err();
+    assert_eq!(code(&told), "wrong-component");
+    assert!(!world.root().join("addon").exists());
+}
+
+/// A clock that is behind cannot tell what has expired: that is told, and no reason to refuse.
+#[test]
+fn a_release_from_the_future_is_taken_with_a_warning() {
+    let world = World::new();
+    let mut future = world.new.clone();
+    future.manifest.meta.issued = "2998-01-01T00:00:00Z".parse().unwrap();
+    offer(&world, &future, &[first()]);
+    let update = world.patcher().check_component("core").unwrap().unwrap();
+    assert!(update.warning().is_some());
+}
+
+/// An honest way back: the old content under the next sequence.
+#[test]
+fn a_lower_version_under_a_higher_sequence_is_taken() {
+    let world = World::new();
+    offer(&world, &release(&world, "0.5.0", 20), &[first()]);
+    assert_eq!(world.update(), "updated to 0.5.0");
+}
+
+#[test]
+fn a_channel_of_its_own_has_a_floor_of_its_own() {
+    let world = World::new();
+    let beta = |config: Config| Patcher::new(config.channel("beta")).unwrap();
+    let mut release = release(&world, "3.0.0-beta.1", 3);
+    release.manifest.meta.channel = "beta".parse().unwrap();
+    world.server.put("/core/beta.xml", sign(release.body(), &[first()]));
+    assert_eq!(check(&beta(world.config())), "update to 3.0.0-beta.1");
+    release.manifest.meta.sequence = 2;
+    world.server.put("/core/beta.xml", sign(release.body(), &[first()]));
+    assert_eq!(check(&beta(world.config())), "rollback");
+    // The other channel's file under this one's name.
+    world.server.put("/core/beta.xml", sign(world.new.body(), &[first()]));
+    assert_eq!(check(&beta(world.config())), "wrong-channel");
+    assert_eq!(world.update(), "updated to 2.0.0");
+}

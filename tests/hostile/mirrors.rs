@@ -1,0 +1,152 @@
+//! Several base URLs of which the first is hostile: the next one helps, and nothing is poisoned.
+
+use super::publisher::{Release, first, sign, stranger};
+use super::server::{Reply, Server, head};
+use super::table::not_installed;
+use super::world::{MANIFEST, World};
+
+/// A world whose installed release names two mirrors, which both have 2.0.0.
+struct Mirrors {
+    world: World,
+    second: Server,
+}
+
+impl Mirrors {
+    fn new() -> Self {
+        let (world, second) = (World::new(), Server::start());
+        let mut mirrors = Self { world, second };
+        let named = |release: &Release, sequence: u64| {
+            let mut release = release.clone();
+            release.manifest.meta.sequence = sequence;
+            release.manifest.meta.base_urls.push(format!("{}core/", mirrors.second.url()).parse().unwrap());
+            release
+        };
+        let (mut old, new) = (named(&mirrors.world.old, 11), named(&mirrors.world.new, 20));
+        old.manifest.meta.version = "1.1.0".parse().unwrap();
+        mirrors.world.publish(&old);
+        assert_eq!(mirrors.world.update(), "updated to 1.1.0");
+        mirrors.world.publish(&new);
+        for (path, bytes) in new.all_objects() {
+            mirrors.second.put(&path, bytes.clone());
+        }
+        mirrors.second.put(MANIFEST, sign(new.body(), &[first()]));
+        (mirrors.world.old, mirrors.world.new) = (old, new);
+        mirrors.take_paths();
+        mirrors
+    }
+
+    fn take_paths(&self) -> (Vec<String>, Vec<String>) {
+        (self.world.server.take_paths(), self.second.take_paths())
+    }
+}
+
+/// What the first mirror does with its manifest, and the code when the second one is no better.
+fn lies(world: &World) -> Vec<(&'static str, Reply, &'static str)> {
+    let changed = |change: &dyn Fn(&mut Release)| {
+        let mut release = world.new.clone();
+        change(&mut release);
+        Reply::Bytes(sign(release.body(), &[first()]))
+    };
+    let bad = String::from_utf8(world.server.file(MANIFEST)).unwrap().replacen("2.0.0", "2.0.1", 1);
+    vec![
+        ("not found", Reply::Status(404, String::new(), Vec::new()), "http-status"),
+        ("an error", Reply::Status(500, String::new(), Vec::new()), "http-status"),
+        ("a page", Reply::Bytes(b"<html></html>".to_vec()), "manifest-end"),
+        ("nothing", Reply::Bytes(Vec::new()), "manifest-end"),
+        ("no answer", Reply::Raw(Vec::new()), "unreachable"),
+        ("silence", Reply::Silence(Vec::new()), "stalled"),
+        ("cut off", Reply::head("200", "Content-Length: 9999\r\n", b"<?xml"), "cut-off"),
+        ("without end", Reply::Endless(b"HTTP/1.1 200 OK\r\nA: ".to_vec(), vec![b'x'; 1 << 14]), "unreachable"),
+        ("a redirect to itself", Reply::Status(302, format!("Location: {MANIFEST}\r\n"), Vec::new()), "redirect"),
+        ("a stranger's", Reply::Bytes(sign(world.new.body(), &[stranger()])), "unknown-key"),
+        ("tampered with", Reply::Bytes(bad.into_bytes()), "bad-signature"),
+        ("an older one", changed(&|release| release.manifest.meta.sequence = 10), "rollback"),
+        ("another one of that number", changed(&|release| release.manifest.meta.sequence = 11), "sequence-conflict"),
+        (
+            "another component's",
+            changed(&|release| release.manifest.meta.component = "addon".parse().unwrap()),
+            "wrong-component",
+        ),
+        (
+            "another channel's",
+            changed(&|release| release.manifest.meta.channel = "beta".parse().unwrap()),
+            "wrong-channel",
+        ),
+        (
+            "expired",
+            changed(&|release| {
+                release.manifest.meta.sequence = 12;
+                release.manifest.meta.expires = Some("2024-01-02T00:00:00Z".parse().unwrap());
+            }),
+            "stale",
+        ),
+    ]
+}
+
+#[test]
+fn a_hostile_first_mirror_leads_to_the_next() {
+    let count = lies(&Mirrors::new().world).len();
+    let mut problems = Vec::new();
+    for index in 0..count {
+        let mirrors = Mirrors::new();
+        let (name, reply, _) = lies(&mirrors.world).swap_remove(index);
+        mirrors.world.expect_silence(reply.is_silence());
+        mirrors.world.server.lie(MANIFEST, reply);
+        let told = mirrors.world.update();
+        if told != "updated to 2.0.0" {
+            problems.push(format!("{name}: {told}"));
+        }
+    }
+    println!("{count} rows");
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[test]
+fn when_no_mirror_is_good_the_first_refusal_is_told_and_nothing_changes() {
+    let mirrors = Mirrors::new();
+    let before = mirrors.world.snapshot();
+    for (name, reply, expected) in lies(&mirrors.world) {
+        if name == "expired" {
+            continue;
+        }
+        mirrors.world.expect_silence(reply.is_silence());
+        mirrors.world.server.lie(MANIFEST, reply.clone());
+        mirrors.second.lie(MANIFEST, reply);
+        assert_eq!(mirrors.world.check(), expected, "{name}");
+        assert_eq!(before.differences(&mirrors.world.snapshot()), "", "{name}");
+    }
+    // A refusal says more than a network's failure.
+    mirrors.world.server.lie(MANIFEST, Reply::Status(404, String::new(), Vec::new()));
+    mirrors.second.lie(MANIFEST, Reply::Bytes(b"<html></html>".to_vec()));
+    assert_eq!(mirrors.world.check(), "manifest-end");
+    mirrors.second.be_honest();
+    assert_eq!(mirrors.world.update(), "updated to 2.0.0");
+}
+
+#[test]
+fn a_hostile_object_comes_from_the_next_mirror() {
+    let world = World::new();
+    let good = world.new.objects[0].clone();
+    let lies = [
+        ("not found", Reply::Status(404, String::new(), Vec::new())),
+        ("a page", Reply::Bytes(b"<html></html>".to_vec())),
+        ("nothing", Reply::Bytes(Vec::new())),
+        ("no answer", Reply::Raw(Vec::new())),
+        ("silence", Reply::Silence(head("200", "", &good[..9]))),
+        ("other bytes of its size", Reply::Bytes(vec![0; good.len()])),
+        ("half of it", Reply::Bytes(good[..good.len() / 2].to_vec())),
+        ("cut off", Reply::head("200", &format!("Content-Length: {}\r\n", good.len()), &good[..good.len() / 2])),
+        ("without end", Reply::Endless(head("200", "", b""), vec![0; 1 << 16])),
+        ("a wish to be left alone", Reply::Status(503, "Retry-After: 100\r\n".into(), Vec::new())),
+    ];
+    for (name, reply) in lies {
+        let mirrors = Mirrors::new();
+        let path = mirrors.world.new.object_path("bin/app");
+        mirrors.world.expect_silence(reply.is_silence());
+        mirrors.world.server.lie(&path, reply);
+        assert_eq!(mirrors.world.update(), "updated to 2.0.0", "{name}");
+        assert_eq!(not_installed(&mirrors.world), None, "{name}");
+        let (_, second) = mirrors.take_paths();
+        assert_eq!(second, [path], "{name}");
+    }
+}

@@ -1,0 +1,154 @@
+//! A publisher in memory: keys made once for the process, releases as values, and signatures over whatever a test wants
+//! signed.
+
+use patcher::digest::Sha256;
+use patcher::layout::{ObjectKind, object};
+use patcher::manifest::{self, File, Link, Manifest, Meta, Object, Platform, Signature};
+use patcher::rel_path::RelPath;
+use rsa::pkcs8::{EncodePublicKey as _, LineEnding};
+use rsa::{Pkcs1v15Sign, RsaPrivateKey};
+use std::io::Write as _;
+use std::sync::OnceLock;
+
+/// A key pair.
+pub struct Key {
+    pub private: RsaPrivateKey,
+    pub id: Sha256,
+    pub pem: String,
+}
+
+/// The publisher's key.
+pub fn first() -> &'static Key {
+    &keys()[0]
+}
+
+/// The publisher's standby key.
+pub fn second() -> &'static Key {
+    &keys()[1]
+}
+
+/// Somebody else's.
+pub fn stranger() -> &'static Key {
+    &keys()[2]
+}
+
+fn keys() -> &'static [Key; 3] {
+    static KEYS: OnceLock<[Key; 3]> = OnceLock::new();
+    KEYS.get_or_init(|| [(); 3].map(|()| std::thread::spawn(Key::new)).map(|thread| thread.join().unwrap()))
+}
+
+impl Key {
+    fn new() -> Self {
+        let private = RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 2048).unwrap();
+        let public = private.to_public_key();
+        let id = sha256(public.to_public_key_der().unwrap().as_bytes());
+        Self { id, pem: public.to_public_key_pem(LineEnding::LF).unwrap(), private }
+    }
+
+    /// Its signature over `body`.
+    pub fn sign(&self, body: &[u8]) -> Signature {
+        let scheme = Pkcs1v15Sign::new::<rsa::sha2::Sha256>();
+        Signature { key: self.id, bytes: self.private.sign(scheme, sha256(body).as_bytes()).unwrap() }
+    }
+}
+
+/// A manifest file: `body` signed by `keys`.
+pub fn sign(body: impl AsRef<[u8]>, keys: &[&Key]) -> Vec<u8> {
+    let signatures: Vec<_> = keys.iter().map(|key| key.sign(body.as_ref())).collect();
+    manifest::with_signatures(body.as_ref(), &signatures)
+}
+
+pub fn sha256(bytes: &[u8]) -> Sha256 {
+    Sha256::of(bytes)
+}
+
+/// One plain gzip member.
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::GzBuilder::new().write(Vec::new(), flate2::Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Bytes that no compression makes smaller, the same for the same seed (xorshift64, Marsaglia 2003).
+pub fn noise(seed: u64, size: usize) -> Vec<u8> {
+    let mut state = seed | 1 << 63;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 24) as u8
+    };
+    (0..size).map(|_| next()).collect()
+}
+
+/// A release and its objects.
+#[derive(Clone)]
+pub struct Release {
+    pub manifest: Manifest,
+    /// What each file's object holds, in the order of the files.
+    pub objects: Vec<Vec<u8>>,
+}
+
+impl Release {
+    /// Of `component`, for every platform, served below `base_url`, without files yet.
+    pub fn new(component: &str, version: &str, sequence: u64, base_url: &str) -> Self {
+        let meta = Meta {
+            component: component.parse().unwrap(),
+            version: version.parse().unwrap(),
+            sequence,
+            channel: "stable".parse().unwrap(),
+            platform: Platform::any(),
+            issued: "2024-01-01T00:00:00Z".parse().unwrap(),
+            expires: Some("2999-01-01T00:00:00Z".parse().unwrap()),
+            launch: None,
+            base_urls: vec![base_url.parse().unwrap()],
+            requires: Vec::new(),
+        };
+        Self { manifest: Manifest { meta, files: Vec::new(), links: Vec::new() }, objects: Vec::new() }
+    }
+
+    /// With a file more.
+    pub fn file(self, path: &str, bytes: &[u8], executable: bool) -> Self {
+        let object = gzip(bytes);
+        self.file_from(path, bytes, executable, object)
+    }
+
+    /// With a file more, whose object is whatever the test says.
+    pub fn file_from(mut self, path: &str, bytes: &[u8], executable: bool, object: Vec<u8>) -> Self {
+        self.manifest.files.push(File {
+            path: RelPath::new(path).unwrap(),
+            size: bytes.len() as u64,
+            sha256: sha256(bytes),
+            executable,
+            preserve: false,
+            gz: Object { size: object.len() as u64, sha256: sha256(&object) },
+            deltas: Vec::new(),
+            chunks: None,
+        });
+        self.objects.push(object);
+        self
+    }
+
+    /// With a link more.
+    pub fn link(mut self, path: &str, target: &str) -> Self {
+        self.manifest.links.push(Link { path: RelPath::new(path).unwrap(), target: target.to_owned() });
+        self
+    }
+
+    /// The bytes to sign.
+    pub fn body(&self) -> String {
+        String::from_utf8(manifest::body(&self.manifest)).unwrap()
+    }
+
+    /// The path on the site of a file's object.
+    pub fn object_path(&self, path: &str) -> String {
+        let file = self.manifest.files.iter().find(|file| file.path.as_str() == path).unwrap();
+        format!("/{}/{}", self.manifest.meta.component, object(ObjectKind::Gz, &file.gz.sha256))
+    }
+
+    /// The paths on the site and bytes of all objects.
+    pub fn all_objects(&self) -> impl Iterator<Item = (String, &Vec<u8>)> {
+        let paths = self.manifest.files.iter().map(|file| self.object_path(file.path.as_str()));
+        paths.zip(&self.objects)
+    }
+}

@@ -1,0 +1,169 @@
+//! What a check sends, byte for byte: the same from every user, whoever they are and whatever they have.
+
+use super::publisher::{first, sign};
+use super::server::{Reply, Request};
+use super::world::{MANIFEST, World, told};
+use crate::support::programs;
+use patcher::Patcher;
+use std::process::{Command, Stdio};
+
+/// The request of a check; `etag` is a whole header line or nothing.
+fn expected(path: &str, host: &str, more: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\n{more}accept-encoding: identity\r\nuser-agent: patcher\r\naccept: */*\r\nhost: {host}\r\n\r\n"
+    )
+}
+
+/// Its lines in one order: HTTP gives their order no meaning, so a test of one library's should not either.
+fn sorted(head: &str) -> Vec<String> {
+    let mut lines: Vec<String> = head.lines().map(str::to_owned).collect();
+    lines[1..].sort();
+    lines
+}
+
+fn heads(requests: Vec<Request>) -> Vec<String> {
+    requests.into_iter().map(|request| request.head).collect()
+}
+
+/// The request without its `Host`.
+fn without_host(head: &str, host: &str) -> String {
+    head.replace(&format!("host: {host}\r\n"), "")
+}
+
+#[test]
+fn two_users_send_the_same_bytes() {
+    let (one, two) = (World::new(), World::new());
+    // The other user has another version, another root, other files, more components, and a longer memory.
+    assert_eq!(two.update(), "updated to 2.0.0");
+    let mut later = two.new.clone();
+    later.manifest.meta.version = "3.0.0-rc.1+build.7".parse().unwrap();
+    later.manifest.meta.sequence = 77;
+    two.publish(&later);
+    assert_eq!(two.check(), "update to 3.0.0-rc.1+build.7");
+    std::fs::write(two.core("mine"), "mine").unwrap();
+    std::fs::remove_file(one.state("seen.xml")).unwrap();
+    let (one_head, two_head) = {
+        one.server.take_requests();
+        two.server.take_requests();
+        one.check();
+        two.check();
+        (heads(one.server.take_requests()), heads(two.server.take_requests()))
+    };
+    assert_eq!(one_head.len(), 1);
+    assert_eq!(without_host(&one_head[0], &one.server.host()), without_host(&two_head[0], &two.server.host()));
+    assert_eq!(sorted(&one_head[0]), sorted(&expected(MANIFEST, &one.server.host(), "")));
+}
+
+#[test]
+fn only_if_none_match_differs_and_only_while_the_installed_release_is_the_newest() {
+    let world = World::new();
+    world.server.put(MANIFEST, sign(world.old.body(), &[first()]));
+    for etag in [None, Some(()), Some(())] {
+        std::fs::remove_file(world.state("seen.xml"))
+            .or_else(|error| if etag.is_some() { Ok(()) } else { Err(error) })
+            .unwrap();
+        if etag.is_some() {
+            assert_eq!(world.check(), "up to date");
+        }
+        world.server.take_requests();
+        assert_eq!(world.check(), "up to date");
+        let requests = world.server.take_requests();
+        let value = requests[0].header("if-none-match").map(|value| format!("if-none-match: {value}\r\n"));
+        assert_eq!(value.is_some(), etag.is_some());
+        let line = value.unwrap_or_default();
+        assert_eq!(sorted(&requests[0].head), sorted(&expected(MANIFEST, &world.server.host(), &line)));
+        if etag.is_none() {
+            std::fs::write(world.state("seen.xml"), "").unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_download_asks_for_objects_with_the_same_bytes_and_for_a_range_only_to_go_on() {
+    let world = World::new();
+    let path = world.new.object_path("bin/app");
+    let good = world.new.objects[0].clone();
+    world.server.lie(&path, Reply::head("200", &format!("Content-Length: {}\r\n", good.len()), &good[..1000]));
+    assert_eq!(world.update(), "cut-off");
+    let host = world.server.host();
+    for request in world.server.take_requests().iter().filter(|request| request.path != MANIFEST) {
+        assert_eq!(sorted(&request.head), sorted(&expected(&request.path, &host, "")));
+    }
+    world.server.be_honest();
+    assert_eq!(world.update(), "updated to 2.0.0");
+    for request in world.server.take_requests().iter().filter(|request| request.path != MANIFEST) {
+        let range = if request.path == path { "range: bytes=1000-\r\n" } else { "" };
+        assert_eq!(sorted(&request.head), sorted(&expected(&request.path, &host, range)));
+    }
+}
+
+/// What a server gives a client to carry is not carried: no cookie, no referer, no password of a redirect's.
+#[test]
+fn nothing_that_a_server_says_comes_back_to_it() {
+    let world = World::new();
+    let good = world.server.file(MANIFEST);
+    let (host, url) = (world.server.host(), world.server.url());
+    world.server.follow(move |request| {
+        let cookies = "Set-Cookie: id=4711; Path=/; Max-Age=99999\r\nETag: \"user-4711\"\r\nAlt-Svc: h2=\":1\"\r\n\
+                       Strict-Transport-Security: max-age=99999\r\nAccept-CH: Sec-CH-UA-Platform\r\nNEL: {}\r\n";
+        match request.path.as_str() {
+            MANIFEST => Reply::Status(302, format!("{cookies}Location: {url}next\r\n"), Vec::new()),
+            _ => Reply::Status(200, cookies.to_owned(), good.clone()),
+        }
+    });
+    std::fs::remove_file(world.state("seen.xml")).unwrap();
+    for _ in 0..2 {
+        assert_eq!(world.check(), "update to 2.0.0");
+        let heads = heads(world.server.take_requests());
+        assert_eq!(heads.len(), 2);
+        assert_eq!(sorted(&heads[0]), sorted(&expected(MANIFEST, &host, "")));
+        assert_eq!(sorted(&heads[1]), sorted(&expected("/next", &host, "")));
+    }
+}
+
+/// The installation of the first user of a platform looks like that of any other.
+#[test]
+fn a_first_installation_and_another_platform_send_the_same_bytes() {
+    let world = World::new();
+    let url = format!("{}core/manifest.xml", world.server.url());
+    let elsewhere = world.path("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    let mut requests = Vec::new();
+    for platform in ["x86_64-linux", "aarch64-macos"] {
+        let config = world.config().platform(platform).state_dir(elsewhere.join(platform));
+        let install = Patcher::new(config.clone()).unwrap().install("core", &url);
+        assert_eq!(told(install.map(|update| update.to().to_string())), "2.0.0");
+        requests.extend(heads(world.server.take_requests()));
+    }
+    assert_eq!(requests.len(), 2);
+    assert_eq!(requests[0], requests[1]);
+    assert_eq!(sorted(&requests[0]), sorted(&expected(MANIFEST, &world.server.host(), "")));
+}
+
+/// The command line program, under two users' environments.
+#[test]
+fn the_program_sends_the_same_bytes_in_every_environment() {
+    let world = World::new();
+    std::fs::write(world.path("key.pem"), &first().pem).unwrap();
+    let mut requests = Vec::new();
+    for (user, language, home, zone) in
+        [("alice", "de_DE.UTF-8", "/home/alice", "Europe/Berlin"), ("bob", "C", "/nowhere", "UTC")]
+    {
+        // Each the first time.
+        std::fs::remove_file(world.state("seen.xml")).unwrap();
+        let mut program = Command::new(programs::patcher());
+        program.arg("--root").arg(world.root()).arg("--key").arg(world.path("key.pem")).arg("check");
+        program.env_clear().envs([
+            ("USER", user),
+            ("LANG", language),
+            ("HOME", home),
+            ("TZ", zone),
+            ("HOSTNAME", user),
+        ]);
+        assert_eq!(program.stdin(Stdio::null()).output().unwrap().status.code(), Some(10));
+        requests.extend(heads(world.server.take_requests()));
+    }
+    assert_eq!(requests.len(), 2);
+    assert_eq!(requests[0], requests[1]);
+    assert_eq!(sorted(&requests[0]), sorted(&expected(MANIFEST, &world.server.host(), "")));
+}

@@ -1,0 +1,159 @@
+//! Tables of defects, and what holds for every row of one.
+
+use super::publisher::sha256;
+use super::server::Reply;
+use super::world::{MANIFEST, World};
+use crate::support::tree::Entry;
+use std::collections::BTreeMap;
+
+/// One defect: at `path` the server does this, and the client says that.
+pub struct Row {
+    pub name: String,
+    pub path: String,
+    pub reply: Reply,
+    /// An error's code, or what else a check or an update comes to.
+    pub expected: &'static str,
+}
+
+/// A row about the manifest.
+pub fn row(name: impl Into<String>, reply: Reply, expected: &'static str) -> Row {
+    Row { name: name.into(), path: MANIFEST.to_owned(), reply, expected }
+}
+
+/// A row that serves `bytes` as the manifest.
+pub fn manifest(name: impl Into<String>, bytes: impl Into<Vec<u8>>, expected: &'static str) -> Row {
+    row(name, Reply::Bytes(bytes.into()), expected)
+}
+
+/// Checks for an update a row at a time. A refused manifest leads to no other request and changes nothing at all.
+#[track_caller]
+pub fn checks(rows: fn(&World) -> Vec<Row>) {
+    let mut world = World::new();
+    let mut problems = Vec::new();
+    let before = world.snapshot();
+    let table = rows(&world);
+    let count = table.len();
+    for (index, row) in table.into_iter().enumerate() {
+        if is_good(row.expected) {
+            let fresh = World::new();
+            let row = rows(&fresh).swap_remove(index);
+            fresh.server.lie(&row.path, row.reply);
+            let told = fresh.check();
+            if told != row.expected {
+                problems.push(format!("{}: {told}, not {}", row.name, row.expected));
+            }
+            continue;
+        }
+        world.expect_silence(row.expected == "stalled");
+        world.server.lie(&row.path, row.reply);
+        let told = world.check();
+        if told != row.expected {
+            problems.push(format!("{}: {told}, not {}", row.name, row.expected));
+        }
+        let asked = world.server.take_paths();
+        if asked.first().map(String::as_str) != Some(MANIFEST) || asked.iter().any(|path| path.contains("/objects/")) {
+            problems.push(format!("{}: it asked for {asked:?}", row.name));
+        }
+        let differences = before.differences(&world.snapshot());
+        if !differences.is_empty() {
+            problems.push(format!("{}: {differences}", row.name));
+            world = World::new();
+        }
+    }
+    finish(&world, count, problems);
+}
+
+/// Updates a row at a time. A refused object leaves nothing of itself in the stage.
+#[track_caller]
+pub fn updates(rows: fn(&World) -> Vec<Row>) {
+    // The manifest of 2.0.0 is known and the floor has moved before the first row.
+    let prepared = || {
+        let world = World::new();
+        assert_eq!(world.check(), "update to 2.0.0");
+        world
+    };
+    let world = prepared();
+    let mut problems = Vec::new();
+    let before = world.snapshot();
+    let table = rows(&world);
+    let count = table.len();
+    for (index, row) in table.into_iter().enumerate() {
+        if is_good(row.expected) {
+            let fresh = prepared();
+            let row = rows(&fresh).swap_remove(index);
+            fresh.server.lie(&row.path, row.reply);
+            let told = fresh.update();
+            if told != row.expected {
+                problems.push(format!("{}: {told}, not {}", row.name, row.expected));
+            } else if let Some(difference) = not_installed(&fresh) {
+                problems.push(format!("{}: {difference}", row.name));
+            }
+            continue;
+        }
+        world.expect_silence(row.expected == "stalled");
+        world.server.lie(&row.path, row.reply.clone());
+        let told = world.update();
+        if told != row.expected {
+            problems.push(format!("{}: {told}, not {}", row.name, row.expected));
+        }
+        let after = world.snapshot();
+        if let Some(wrong) = wrong_in_stage(&after.state, &row) {
+            problems.push(format!("{}: the stage holds {wrong}", row.name));
+        }
+        if world.staged_bytes() > most_staged(&world) {
+            problems.push(format!("{}: {} bytes are staged", row.name, world.staged_bytes()));
+        }
+        let differences = before.clone().without_stage().differences(&after.without_stage());
+        if !differences.is_empty() {
+            problems.push(format!("{}: {differences}", row.name));
+        }
+        world.clear_stage();
+    }
+    finish(&world, count, problems);
+}
+
+/// A table's end: nothing it did keeps the good release out.
+#[track_caller]
+fn finish(world: &World, count: usize, mut problems: Vec<String>) {
+    world.expect_silence(false);
+    world.server.be_honest();
+    let told = world.update();
+    if told != "updated to 2.0.0" {
+        problems.push(format!("afterwards: {told}"));
+    }
+    problems.extend(not_installed(world));
+    println!("{count} rows");
+    assert!(problems.is_empty(), "{} of {count} rows:\n{}", problems.len(), problems.join("\n"));
+}
+
+fn is_good(expected: &str) -> bool {
+    expected.contains(' ')
+}
+
+/// What of 2.0.0 is not as it was signed.
+pub fn not_installed(world: &World) -> Option<String> {
+    let damages = world.patcher().verify("core").map_err(|error| error.to_string());
+    match damages {
+        Ok(damages) if damages.is_empty() => None,
+        other => Some(format!("{other:?}")),
+    }
+}
+
+/// The most that a stage may hold: every object and every file of the release, what a buffer is ahead, and manifests.
+pub fn most_staged(world: &World) -> u64 {
+    let files = world.new.manifest.files.iter().map(|file| file.size + file.gz.size).sum::<u64>();
+    files + (64 << 10) + (64 << 10)
+}
+
+/// A staged file that is not what its name says, or what is left of an object that was refused for good.
+fn wrong_in_stage(state: &BTreeMap<String, Entry>, row: &Row) -> Option<String> {
+    let object = row.path.rsplit('/').next().and_then(|name| name.strip_suffix(".gz")).unwrap_or(&row.path);
+    let is_network = matches!(row.expected, "cut-off" | "stalled");
+    state.iter().find_map(|(path, entry)| {
+        let Entry::File { bytes, .. } = entry else { return None };
+        let name = path.strip_prefix("stage/core/files/");
+        let whole = name.is_none_or(|name| name.starts_with(&sha256(bytes).to_string()));
+        let left = !is_network && path.contains(object) && !bytes.is_empty();
+        (!whole || left).then(|| format!("{path} of {} bytes", bytes.len()))
+    })
+}
