@@ -57,6 +57,14 @@ impl Tree {
         }
     }
 
+    /// The folder at `path`; none when it is absent or something else stands there or on the way.
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn find_folder(&self, path: &str) -> Result<Option<Rc<Dir>>> {
+        Ok(self.walk(path)?.ok())
+    }
+
     /// The folder that `path` lies in, and its name there.
     ///
     /// # Errors

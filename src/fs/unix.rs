@@ -77,6 +77,15 @@ impl Dir {
         }
     }
 
+    /// Sets the folder's own permission bits.
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn set_mode(&self, mode: u32) -> Result<()> {
+        let done = rustix::fs::fchmod(&self.fd, Mode::from_raw_mode(mode as rustix::fs::RawMode));
+        done.map_err(|errno| self.error("set the mode of", ".", errno))
+    }
+
     /// Removes an empty folder and tells whether it is gone: one that holds something stays.
     ///
     /// # Errors

@@ -78,8 +78,11 @@ fn sync_folders(part: &Part) -> Result<()> {
     let dir = part.tree.root().path();
     fs::in_parallel(&folders, |paths| {
         let Some(tree) = Tree::open(dir)? else { return Ok(()) };
-        // A folder that was removed has nothing to sync.
-        paths.iter().try_for_each(|path| tree.folder(path).ok().flatten().map_or(Ok(()), |dir| dir.sync()))
+        paths.iter().try_for_each(|path| match tree.find_folder(path)? {
+            Some(folder) => folder.sync(),
+            // It was removed, or a file stands there now.
+            None => Ok(()),
+        })
     })?;
     // The component's own folder may be new; that it exists must last too.
     match part.tree.root().path().parent() {
@@ -163,7 +166,9 @@ fn remove_new_folder(tree: &Tree, path: &str) -> Result<()> {
 
 fn restore_folder(tree: &Tree, path: &str, mode: u32) -> Result<()> {
     let (dir, name) = tree.parent(path)?;
-    dir.make_folder(name, mode)
+    dir.make_folder(name, mode)?;
+    // What the user's mask took away when it was made.
+    dir.folder(name)?.map_or(Ok(()), |folder| folder.set_mode(mode))
 }
 
 /// Makes sure that a backup is what was put aside, before anything is replaced by it.

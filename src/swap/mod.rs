@@ -9,6 +9,8 @@
 
 mod exchange;
 mod part;
+#[cfg(test)]
+mod tests;
 
 use crate::error::{Error, Machine, Result};
 use crate::fs::{Dir, Lock};

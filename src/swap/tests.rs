@@ -1,0 +1,150 @@
+//! Recovery from states that a crash can leave, built by hand. Crashes of real processes at every call are in
+//! `tests/end_to_end/crash.rs`.
+
+use super::*;
+use crate::digest::Sha256;
+use crate::inventory::Content;
+use crate::journal::{ComponentSteps, Place, Step};
+use crate::rel_path::RelPath;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+/// A swap that replaces `a`, removes `old/x` with its folder, and adds `new/y`.
+struct Scene {
+    dir: tempfile::TempDir,
+    root: Root,
+}
+
+fn file(content: &str) -> Content {
+    Content::File { sha256: Sha256::of(content.as_bytes()), mode: 0o644 }
+}
+
+fn mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+impl Scene {
+    /// The journal at `state`, backups made, and nothing of the swap done yet.
+    fn new(state: State) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::new(dir.path().to_owned());
+        let scene = Self { dir, root };
+        for (path, content) in [("core/a", "old a"), ("core/old/x", "x")] {
+            scene.write(path, content);
+        }
+        mode(&scene.path("core/old"), 0o775);
+        let state_dir = state::open_or_create(&scene.root).unwrap();
+        for (index, content) in [(0, "old a"), (1, "x")] {
+            scene.write(&format!(".patcher/txn/core/{index}"), content);
+        }
+        let step = |path: &str, old: Content, new: Content| {
+            let staged = new.sha256().map(|hash| format!("{hash}-0"));
+            Step { place: Place::Listed(RelPath::new(path).unwrap()), old, new, staged }
+        };
+        let component = ComponentSteps {
+            component: "core".parse().unwrap(),
+            dir: scene.path("core"),
+            own_work_dir: false,
+            from: Some("1.0.0".into()),
+            to: Some("2.0.0".into()),
+            new_folders: vec!["new".into()],
+            old_folders: vec![("old".into(), 0o775)],
+            steps: vec![
+                step("a", file("old a"), file("new a")),
+                step("old/x", file("x"), Content::Absent),
+                step("new/y", Content::Absent, file("y")),
+            ],
+        };
+        let mut journal = Journal::begin(&state_dir, Transaction { components: vec![component] }).unwrap();
+        journal.advance(&state_dir, state).unwrap();
+        scene
+    }
+
+    fn path(&self, path: &str) -> std::path::PathBuf {
+        self.dir.path().join(path)
+    }
+
+    fn write(&self, path: &str, content: &str) {
+        fs::create_dir_all(self.path(path).parent().unwrap()).unwrap();
+        fs::write(self.path(path), content).unwrap();
+        mode(&self.path(path), 0o644);
+    }
+
+    fn recover(&self) -> Result<Recovery> {
+        let lock = state::lock(&state::open_or_create(&self.root)?, Duration::ZERO)?;
+        recover(&self.root, &lock)
+    }
+
+    fn is_old(&self) -> bool {
+        fs::read_to_string(self.path("core/a")).unwrap() == "old a"
+            && fs::read_to_string(self.path("core/old/x")).unwrap() == "x"
+            && fs::metadata(self.path("core/old")).unwrap().permissions().mode() & 0o7777 == 0o775
+            && !self.path("core/new").exists()
+            && !self.path(".patcher/txn").exists()
+            && !self.path(".patcher/journal").exists()
+    }
+}
+
+#[test]
+fn whatever_part_of_a_swap_was_done_is_undone() {
+    let steps: [fn(&Scene); 5] = [
+        |scene| fs::remove_file(scene.path("core/old/x")).unwrap(),
+        |scene| fs::remove_dir(scene.path("core/old")).unwrap(),
+        |scene| fs::create_dir(scene.path("core/new")).unwrap(),
+        |scene| scene.write("core/a", "new a"),
+        |scene| scene.write("core/new/y", "y"),
+    ];
+    for done in 0..=steps.len() {
+        let scene = Scene::new(State::Applying);
+        steps[..done].iter().for_each(|step| step(&scene));
+        assert_eq!(scene.recover().unwrap(), Recovery::RolledBack);
+        assert!(scene.is_old(), "after {done} steps");
+        assert_eq!(scene.recover().unwrap(), Recovery::Nothing);
+    }
+}
+
+#[test]
+fn a_prepared_swap_is_forgotten_and_a_committed_one_is_cleaned_up() {
+    let scene = Scene::new(State::Prepared);
+    assert_eq!(scene.recover().unwrap(), Recovery::Discarded);
+    assert!(scene.is_old());
+
+    let scene = Scene::new(State::Committed);
+    scene.write("core/a", "new a");
+    assert_eq!(scene.recover().unwrap(), Recovery::Finished);
+    assert_eq!(fs::read_to_string(scene.path("core/a")).unwrap(), "new a");
+    assert!(!scene.path(".patcher/txn").exists() && !scene.path(".patcher/journal").exists());
+}
+
+#[test]
+fn a_file_of_the_users_in_a_new_folder_stays() {
+    let scene = Scene::new(State::Applying);
+    scene.write("core/new/mine", "mine");
+    assert_eq!(scene.recover().unwrap(), Recovery::RolledBack);
+    assert_eq!(fs::read_to_string(scene.path("core/new/mine")).unwrap(), "mine");
+}
+
+#[test]
+fn a_damaged_backup_is_not_restored_and_everything_is_kept() {
+    let scene = Scene::new(State::Applying);
+    scene.write("core/a", "new a");
+    scene.write(".patcher/txn/core/0", "damaged");
+    assert_eq!(scene.recover().unwrap_err().code(), "undo-failed");
+    assert_eq!(fs::read_to_string(scene.path("core/a")).unwrap(), "new a");
+    assert!(scene.path(".patcher/journal").exists() && scene.path(".patcher/txn/core/1").exists());
+
+    scene.write(".patcher/txn/core/0", "old a");
+    assert_eq!(scene.recover().unwrap(), Recovery::RolledBack);
+    assert!(scene.is_old());
+}
+
+#[test]
+fn a_plan_for_another_folder_is_not_carried_out() {
+    let mut scene = Scene::new(State::Applying);
+    let name: crate::manifest::Name = "core".parse().unwrap();
+    scene.root.elsewhere.insert(name, scene.path("elsewhere"));
+    assert_eq!(scene.recover().unwrap_err().code(), "undo-failed");
+    assert!(!scene.path("elsewhere").exists() && scene.path(".patcher/journal").exists());
+}
