@@ -25,7 +25,7 @@ impl Patcher {
     /// A manifest that only renews the installed release is adopted without a word.
     ///
     /// # Errors
-    /// [`Refused`] for a manifest that breaks a rule of trust, [`Network`](crate::error::Network),
+    /// [`Refused`](crate::error::Refused) for a manifest that breaks a rule of trust, [`Network`](crate::error::Network),
     /// [`Machine::NotInstalled`], [`Machine::InstalledManifest`], [`Error::Busy`].
     pub fn check_component(&self, component: &str) -> Result<Option<Update>> {
         Ok(self.check_components(&[component])?.pop())
@@ -34,7 +34,8 @@ impl Patcher {
     /// Looks for newer releases of several components, which are to be installed together.
     ///
     /// # Errors
-    /// As [`check_component`](Self::check_component); [`Refused::Requires`] when the set as it would be does not fit together.
+    /// As [`check_component`](Self::check_component); [`Refused::Requires`](crate::error::Refused::Requires) when the set as
+    /// it would be does not fit together.
     pub fn check_components(&self, components: &[&str]) -> Result<Vec<Update>> {
         let names = components.iter().map(|name| component_name(name)).collect::<Result<Vec<_>>>()?;
         let (state_dir, _lock) = self.lock()?;
