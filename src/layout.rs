@@ -88,28 +88,8 @@ pub struct StateDir {
 }
 
 impl StateDir {
-    /// One updater at a time.
-    pub fn lock(&self) -> PathBuf {
-        self.dir.join("lock")
-    }
-
-    /// Held shared by every running instance of the program.
-    pub fn running(&self) -> PathBuf {
-        self.dir.join("running")
-    }
-
-    /// The highest releases verified.
-    pub fn seen(&self) -> PathBuf {
-        self.dir.join("seen.xml")
-    }
-
     /// The state of the swap under way.
     pub fn journal(&self) -> PathBuf {
         self.dir.join("journal")
-    }
-
-    /// What the helper did.
-    pub fn helper_log(&self) -> PathBuf {
-        self.dir.join("helper.log")
     }
 }
