@@ -14,7 +14,7 @@ const READY: &str = "ready";
 /// Replaces everything in all parts: deletes, folders, files and links, manifests last; synced and verified.
 pub fn exchange(parts: &[Part]) -> Result<()> {
     for part in parts {
-        for (_, step) in part.deletes() {
+        for step in part.deletes() {
             let (dir, name) = part.tree.parent(step.place.as_str())?;
             dir.remove_file(name)?;
         }
@@ -27,7 +27,7 @@ pub fn exchange(parts: &[Part]) -> Result<()> {
     let is_manifest = |step: &Step| step.place == Place::Manifest;
     for last in [false, true] {
         for part in parts {
-            part.puts().filter(|(_, step)| is_manifest(step) == last).try_for_each(|(_, step)| put(part, step))?;
+            part.puts().filter(|step| is_manifest(step) == last).try_for_each(|step| put(part, step))?;
         }
     }
     for part in parts {
@@ -115,7 +115,7 @@ pub fn undo(parts: &[Part]) -> Result<()> {
     for part in parts {
         part.tree.forget();
         // What the new version added goes first: on a system that ignores case it may stand under an old name.
-        for (_, step) in part.puts().filter(|(_, step)| matches!(step.old, Content::Absent | Content::Folder)) {
+        for step in part.puts().filter(|step| matches!(step.old, Content::Absent | Content::Folder)) {
             note(take_back(part, step));
         }
         for path in part.steps.new_folders.iter().rev() {

@@ -47,13 +47,13 @@ impl Part {
     }
 
     /// The steps that end with a file or a link.
-    pub fn puts(&self) -> impl Iterator<Item = (usize, &Step)> {
-        self.steps.steps.iter().enumerate().filter(|(_, step)| step.new != Content::Absent)
+    pub fn puts(&self) -> impl Iterator<Item = &Step> {
+        self.steps.steps.iter().filter(|step| step.new != Content::Absent)
     }
 
     /// The steps that end with nothing.
-    pub fn deletes(&self) -> impl Iterator<Item = (usize, &Step)> {
-        self.steps.steps.iter().enumerate().filter(|(_, step)| step.new == Content::Absent)
+    pub fn deletes(&self) -> impl Iterator<Item = &Step> {
+        self.steps.steps.iter().filter(|step| step.new == Content::Absent)
     }
 
     /// Makes sure that the disk is as the plan says: every target still old, every staged file whole, nothing in the way.
@@ -67,16 +67,16 @@ impl Part {
             }
         }
         for (at, content) in targets.blocked() {
-            if !self.deletes().any(|(_, step)| step.place.as_str() == at && step.old == *content) {
+            if !self.deletes().any(|step| step.place.as_str() == at && step.old == *content) {
                 return Err(Machine::UnsafePath { path: dir.join(at) }.into());
             }
         }
-        let names = || self.puts().filter_map(|(_, step)| step.staged.as_deref());
+        let names = || self.puts().filter_map(|step| step.staged.as_deref());
         let Some(staged) = &self.staged else {
             return names().next().map_or(Ok(()), |name| Err(changed(dir.join(name), "nothing is staged")));
         };
         let files = Inventory::take(staged.path(), names(), hash_threads())?;
-        for (_, step) in self.puts() {
+        for step in self.puts() {
             if let Some(name) = &step.staged
                 && *files.content(name) != step.new
             {
