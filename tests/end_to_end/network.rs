@@ -32,13 +32,8 @@ fn a_missing_object_is_the_networks_fault(kind: Kind) {
 
 /// Version 1 installed from a scripted server, version 2 published; nothing is tried twice.
 fn outdated() -> (World<Scripted>, Published, Tree, Tree) {
-    let mut world = World::honest();
+    let (mut world, published, one, two) = World::outdated();
     world.user.options = vec!["--retries".into(), "0".into()];
-    let (one, two) = (Tree::from_seed(1), Tree::from_seed(1).mutate(2));
-    world.publish("1.0.0", &one);
-    world.install("core");
-    let published = world.publish("2.0.0", &two);
-    world.server.take_requests();
     (world, published, one, two)
 }
 

@@ -1,22 +1,11 @@
 //! What is not what the publisher signed, or not what was asked for, is refused and changes nothing.
 
-use crate::support::publisher::{Published, Publisher};
+use crate::support::publisher::Publisher;
 use crate::support::scripted::{Reply, Scripted};
 use crate::support::tree::Tree;
 use crate::support::user::User;
 use crate::support::world::{Serving as _, World};
 use std::fs;
-
-/// Version 1 installed, version 2 published.
-fn outdated() -> (World<Scripted>, Published, Tree, Tree) {
-    let world = World::honest();
-    let (one, two) = (Tree::from_seed(1), Tree::from_seed(1).mutate(2));
-    world.publish("1.0.0", &one);
-    world.install("core");
-    let published = world.publish("2.0.0", &two);
-    world.server.take_requests();
-    (world, published, one, two)
-}
 
 /// Expects that the manifest `bytes` is refused with this code and nothing but it is asked for.
 #[track_caller]
@@ -30,7 +19,7 @@ fn refuses(world: &World<Scripted>, before: &Tree, bytes: Vec<u8>, code: &str) {
 
 #[test]
 fn a_manifest_with_any_flipped_byte_is_refused() {
-    let (world, _, one, two) = outdated();
+    let (world, _, one, two) = World::outdated();
     let good = fs::read(world.publisher.manifest("core")).unwrap();
     let text = String::from_utf8(good.clone()).unwrap();
     // A byte of each part: the declaration, the meta section, a hash, the signature's key and value, the end.
@@ -53,7 +42,7 @@ fn a_manifest_with_any_flipped_byte_is_refused() {
 
 #[test]
 fn a_manifest_that_is_cut_off_empty_or_a_web_page_is_refused() {
-    let (world, _, one, _) = outdated();
+    let (world, _, one, _) = World::outdated();
     let good = fs::read(world.publisher.manifest("core")).unwrap();
     refuses(&world, &one, Vec::new(), "manifest-end");
     refuses(&world, &one, good[..good.len() / 2].to_vec(), "manifest-end");
@@ -91,7 +80,7 @@ fn an_older_manifest_is_refused_as_a_rollback() {
 
 #[test]
 fn a_release_that_was_seen_and_not_installed_counts() {
-    let (world, _, one, two) = outdated();
+    let (world, _, one, two) = World::outdated();
     let second = fs::read(world.publisher.manifest("core")).unwrap();
     world.publish("3.0.0", &two.mutate(3));
     world.user.json(10, &["check"]);
@@ -101,7 +90,7 @@ fn a_release_that_was_seen_and_not_installed_counts() {
 
 #[test]
 fn two_manifests_with_one_sequence_are_an_attack() {
-    let (world, _, one, two) = outdated();
+    let (world, _, one, two) = World::outdated();
     world.user.json(10, &["check"]);
     world.server.take_requests();
     let mut other = Publisher::new();
@@ -113,7 +102,7 @@ fn two_manifests_with_one_sequence_are_an_attack() {
 
 #[test]
 fn a_strangers_manifest_is_refused() {
-    let (world, _, one, two) = outdated();
+    let (world, _, one, two) = World::outdated();
     let mut stranger = Publisher::stranger();
     stranger.serve_at([world.server.url()]);
     for version in ["7.0.0", "8.0.0", "9.0.0"] {
@@ -127,7 +116,7 @@ fn a_strangers_manifest_is_refused() {
 
 #[test]
 fn a_manifest_of_something_else_is_refused() {
-    let (world, _, one, two) = outdated();
+    let (world, _, one, two) = World::outdated();
     world.publisher.release("addon", "9.0.0", &two).sign();
     refuses(&world, &one, fs::read(world.publisher.manifest("addon")).unwrap(), "wrong-component");
     world.publisher.release("core", "9.0.0", &two).channel("beta").sign();
@@ -138,7 +127,7 @@ fn a_manifest_of_something_else_is_refused() {
 #[test]
 fn an_expired_release_is_refused_and_what_is_installed_runs_on() {
     const LONG_AGO: u64 = 1_600_000_000;
-    let (world, _, one, two) = outdated();
+    let (world, _, one, two) = World::outdated();
     world.publisher.release("core", "3.0.0", &two).good_for(LONG_AGO, 30).sign();
     world.user.fails(21, "stale", &["update"]);
     world.user.has("core", &one);
@@ -151,7 +140,7 @@ fn an_expired_release_is_refused_and_what_is_installed_runs_on() {
 
 #[test]
 fn a_tampered_object_is_refused_and_changes_nothing() {
-    let (world, published, one, two) = outdated();
+    let (world, published, one, two) = World::outdated();
     let object = published.object("bin/app");
     let good = fs::read(world.publisher.site().join(&object[1..])).unwrap();
     let flipped = |at: usize| {
