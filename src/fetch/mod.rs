@@ -121,3 +121,8 @@ pub fn manifest(
 fn unreachable(url: &Url, detail: impl std::fmt::Display) -> Error {
     Network::Unreachable { url: url.to_string(), detail: detail.to_string() }.into()
 }
+
+/// The error of having no mirror that may be asked.
+pub(crate) fn nowhere(what: &str) -> Error {
+    Network::Unreachable { url: what.to_owned(), detail: "no mirror may be asked for it now".to_owned() }.into()
+}

@@ -69,8 +69,8 @@ impl Patcher {
         let mut seen = Seen::load(&state_dir)?;
         let floors = self.floors(&name, installed.as_ref(), &seen);
         self.may_ask(&seen, &url)?;
-        let found = self.ask(&url, None, &name, &floors).map_err(|error| self.heed(&state_dir, error))?;
-        let Some((verified, etag)) = found else { return Err(Error::Cancelled) };
+        let found = self.ask(&url, None, &name, &floors).map_err(|error| self.heed(&state_dir, &mut seen, error))?;
+        let Some((verified, etag)) = found else { return Err(fetch::nowhere(url.as_str())) };
         self.remember(&state_dir, &mut seen, &verified, &url, etag)?;
         let trusted = verified.fresh(Timestamp::now())?;
         self.check_requires(std::iter::once(&trusted.manifest().meta), None)?;
@@ -119,9 +119,7 @@ impl Patcher {
                 }
                 Err(Error::Refused(refused)) => Err(refused),
                 Err(error @ Error::Network(_)) => {
-                    let error = self.heed(state_dir, error);
-                    // What was remembered must survive the next save of what was seen here.
-                    *seen = Seen::load(state_dir)?;
+                    let error = self.heed(state_dir, seen, error);
                     unreachable.get_or_insert(error);
                     continue;
                 }
@@ -132,7 +130,7 @@ impl Patcher {
                 Err(error) => drop(refused.get_or_insert(error)),
             }
         }
-        Err(refused.map(Error::Refused).or(unreachable).unwrap_or(Error::Cancelled))
+        Err(refused.map(Error::Refused).or(unreachable).unwrap_or_else(|| fetch::nowhere(&file)))
     }
 
     /// Fetches and verifies one manifest; none when it is the one that the server called `etag`.

@@ -21,17 +21,15 @@ impl Patcher {
     }
 
     /// Remembers what a server has asked for when it refused; gives the error back.
-    pub(super) fn heed(&self, state_dir: &Dir, error: Error) -> Error {
+    pub(super) fn heed(&self, state_dir: &Dir, seen: &mut Seen, error: Error) -> Error {
         let Error::Network(Network::Status { url, retry_after: Some(after), .. }) = &error else { return error };
         let Ok(url) = Url::parse(url) else { return error };
         let now = Timestamp::now();
         let seconds = i64::try_from(after.as_secs()).unwrap_or(i64::MAX);
         let until = Timestamp::from_unix(now.unix().saturating_add(seconds));
+        seen.record_wait(Wait { host: host(&url), until }, now);
         // That it could not be written down is no worse than a server that did not say it.
-        if let Ok(mut seen) = Seen::load(state_dir) {
-            seen.record_wait(Wait { host: host(&url), until }, now);
-            let _ = seen.save(state_dir);
-        }
+        let _ = seen.save(state_dir);
         error
     }
 }

@@ -88,7 +88,8 @@ impl Update {
     /// Fetches, verifies and stages everything that is new; goes on where an earlier download stopped.
     ///
     /// # Errors
-    /// [`Machine::NotWritable`](crate::error::Machine::NotWritable), [`Machine::NoSpace`](crate::error::Machine::NoSpace) and [`Machine::FolderInTheWay`](crate::error::Machine::FolderInTheWay) before the first byte is fetched;
+    /// [`Machine::NotWritable`](crate::error::Machine::NotWritable), [`Machine::NoSpace`](crate::error::Machine::NoSpace) and
+    /// [`Machine::FolderInTheWay`](crate::error::Machine::FolderInTheWay) before the first byte is fetched;
     /// [`Refused`](crate::error::Refused), [`Network`](crate::error::Network), [`Error::Cancelled`], [`Error::Busy`].
     pub fn download(self, progress: impl FnMut(Progress)) -> Result<Staged> {
         Self::download_all(vec![self], progress)
@@ -108,6 +109,7 @@ impl Update {
             return Err(Caller::ComponentTwice { component: twice.1.name.to_string() }.into());
         }
         let (state_dir, _lock) = patcher.lock()?;
+        let mut seen = Seen::load(&state_dir)?;
         for update in &updates {
             preflight::rights(&patcher.inner.root.component(&update.name), &update.plan)?;
         }
@@ -118,7 +120,7 @@ impl Update {
             preflight::space(&stage, &update.plan, old_size, patcher.inner.parallel)?;
             stage.set_manifest(update.trusted.bytes())?;
             let root = &patcher.inner.root;
-            let mirrors = patcher.mirrors(&state_dir, update)?;
+            let mirrors = patcher.mirrors(&seen, update)?;
             let transfer = Transfer {
                 source: &*patcher.inner.source,
                 mirrors: &mirrors,
@@ -130,7 +132,8 @@ impl Update {
                 parallel: patcher.inner.parallel,
                 cancel: &update.cancel,
             };
-            stage.fill(&update.plan, &transfer, &mut progress).map_err(|error| patcher.heed(&state_dir, error))?;
+            let filled = stage.fill(&update.plan, &transfer, &mut progress);
+            filled.map_err(|error| patcher.heed(&state_dir, &mut seen, error))?;
         }
         Ok(Staged { patcher, updates })
     }
@@ -162,8 +165,9 @@ impl Staged {
     /// Swaps now, in this process: for components that this process does not run from.
     ///
     /// # Errors
-    /// [`Error::Busy`] while another instance of the program runs; [`Machine::Changed`](crate::error::Machine::Changed) when the disk is not as it was
-    /// planned for; [`Machine::SwapUndone`](crate::error::Machine::SwapUndone), [`Machine::UndoFailed`](crate::error::Machine::UndoFailed).
+    /// [`Error::Busy`] while another instance of the program runs; [`Machine::Changed`](crate::error::Machine::Changed) when
+    /// the disk is not as it was planned for; [`Machine::SwapUndone`](crate::error::Machine::SwapUndone),
+    /// [`Machine::UndoFailed`](crate::error::Machine::UndoFailed).
     pub fn apply(self) -> Result<Applied> {
         let (state_dir, lock) = self.patcher.lock()?;
         let transaction = self.transaction(&state_dir)?;
@@ -173,7 +177,8 @@ impl Staged {
     /// Ends this program at once, lets the helper swap, and starts it again with the same arguments and working folder.
     ///
     /// # Errors
-    /// [`Machine::HelperMissing`](crate::error::Machine::HelperMissing) and others; then the program runs on and nothing is changed.
+    /// [`Machine::HelperMissing`](crate::error::Machine::HelperMissing) and others; then the program runs on and nothing is
+    /// changed.
     pub fn restart(self) -> Result<Infallible> {
         let program = std::env::current_exe().map_err(|error| Error::io("find", "the running program", error))?;
         let arguments = std::iter::once(program.into_os_string()).chain(std::env::args_os().skip(1));
@@ -217,10 +222,9 @@ impl Staged {
 
 impl Patcher {
     /// The mirrors that may be asked now; all that matters when nothing has to be fetched is that this is no error.
-    fn mirrors(&self, state_dir: &crate::fs::Dir, update: &Update) -> Result<Vec<Url>> {
-        let seen = Seen::load(state_dir)?;
+    fn mirrors(&self, seen: &Seen, update: &Update) -> Result<Vec<Url>> {
         let (willing, waiting): (Vec<_>, Vec<_>) =
-            update.mirrors.iter().map(|url| self.may_ask(&seen, url).map(|()| url.clone())).partition(Result::is_ok);
+            update.mirrors.iter().map(|url| self.may_ask(seen, url).map(|()| url.clone())).partition(Result::is_ok);
         match waiting.into_iter().next() {
             Some(Err(error)) if willing.is_empty() && update.download_size() > 0 => Err(error),
             _ => willing.into_iter().collect(),

@@ -3,7 +3,7 @@
 use super::{Stage, Writer, is_staged, staged_names};
 use crate::digest::Sha256;
 use crate::error::{Error, Network, Refused, Result};
-use crate::fetch::{Answer, CancelToken, Fetch, Paced, Request, Retries};
+use crate::fetch::{self, Answer, CancelToken, Fetch, Paced, Request, Retries};
 use crate::fs::Dir;
 use crate::gunzip::{self, gunzip};
 use crate::inventory::Content;
@@ -235,7 +235,7 @@ impl Worker<'_, '_> {
                 done => return done,
             }
         }
-        Err(refused.or(unreachable).unwrap_or(Error::Cancelled))
+        Err(refused.or(unreachable).unwrap_or_else(|| fetch::nowhere(&path)))
     }
 
     /// Fetches the object, checks it, and only then inflates it.
