@@ -10,14 +10,64 @@ use crate::layout;
 use crate::manifest::{LinkOrFile, Manifest, Meta, Name};
 use crate::plan::{Location, Obstacle, Plan, Situation};
 use crate::rel_path::{MANIFEST, RelPath};
-use crate::state::{Etag, Seen};
+use crate::state::{Etag, MAX_ATTEMPTS, Reason, Seen, Verdicts};
 use crate::timestamp::Timestamp;
 use crate::trust::{self, Floor, Target, Trusted, Verified, not_expired};
+use semver::Version;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 use url::Url;
 
 use super::installed::{Damage, DamageKind};
+
+/// What a check has found.
+#[derive(Debug, Default)]
+pub struct Check {
+    /// Newer releases, to be installed together.
+    pub updates: Vec<Update>,
+    /// Newer releases that are left alone.
+    pub held: Vec<Held>,
+}
+
+/// A newer release that is not offered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The component.
+    pub component: String,
+    /// The release's version.
+    pub version: Version,
+    /// Why it is left alone.
+    pub why: Why,
+}
+
+/// Why a release is not offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Why {
+    /// It was installed here before and rolled back; one with other content is offered again.
+    RolledBack(Reason),
+    /// The swap to it has failed three times; a release with a higher sequence is offered again.
+    SwapFailed,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Why::RolledBack(reason) => write!(f, "it was rolled back: {reason}"),
+            Why::SwapFailed => write!(f, "the swap to it has failed {MAX_ATTEMPTS} times"),
+        }
+    }
+}
+
+/// Whether a release did not work on this machine.
+pub(super) fn held(verdicts: &Verdicts, manifest: &Manifest) -> Option<Why> {
+    let component = &manifest.meta.component;
+    if let Some(bad) = verdicts.bad(component, &manifest.content_id()) {
+        return Some(Why::RolledBack(bad.reason));
+    }
+    (verdicts.attempts(component, manifest.meta.sequence) >= MAX_ATTEMPTS).then_some(Why::SwapFailed)
+}
 
 impl Patcher {
     /// Looks for a newer release of one component; none when it is up to date.
@@ -28,7 +78,7 @@ impl Patcher {
     /// [`Refused`](crate::error::Refused) for a manifest that breaks a rule of trust, [`Network`](crate::error::Network),
     /// [`Machine::NotInstalled`], [`Machine::InstalledManifest`], [`Error::Busy`].
     pub fn check_component(&self, component: &str) -> Result<Option<Update>> {
-        Ok(self.check_components(&[component])?.pop())
+        Ok(self.check(&[component])?.updates.pop())
     }
 
     /// Looks for newer releases of several components, which are to be installed together.
@@ -36,16 +86,16 @@ impl Patcher {
     /// # Errors
     /// As [`check_component`](Self::check_component); [`Refused::Requires`](crate::error::Refused::Requires) when the set as
     /// it would be does not fit together.
-    pub fn check_components(&self, components: &[&str]) -> Result<Vec<Update>> {
+    pub fn check(&self, components: &[&str]) -> Result<Check> {
         let names = components.iter().map(|name| component_name(name)).collect::<Result<Vec<_>>>()?;
         let (state_dir, _lock) = self.lock()?;
-        let mut updates = Vec::new();
+        let mut check = Check::default();
         for name in names {
             let installed = self.must_be_installed(&name)?;
-            updates.extend(self.find_update(&state_dir, name, installed)?);
+            self.find_update(&state_dir, name, installed, &mut check)?;
         }
-        self.check_requires(updates.iter().map(|update| &update.trusted.manifest().meta), None)?;
-        Ok(updates)
+        self.check_requires(check.updates.iter().map(|update| &update.trusted.manifest().meta), None)?;
+        Ok(check)
     }
 
     /// Prepares the first installation of a component, or adopts the files of one whose manifest was lost.
@@ -73,6 +123,11 @@ impl Patcher {
         let Some((verified, etag)) = found else { return Err(fetch::nowhere(url.as_str())) };
         self.remember(&state_dir, &mut seen, &verified, &url, etag)?;
         let trusted = verified.fresh(Timestamp::now())?;
+        // Whoever installs a release by hand wants it, whatever became of it before.
+        let (mut verdicts, manifest) = (Verdicts::load(&state_dir)?, trusted.manifest());
+        if verdicts.forgive(&name, &manifest.content_id(), manifest.meta.sequence) {
+            verdicts.save(&state_dir)?;
+        }
         self.check_requires(std::iter::once(&trusted.manifest().meta), None)?;
         // What lies beside the manifest comes first; the addresses that it names are the other mirrors.
         let mut mirrors: Vec<Url> = url.join(".").into_iter().collect();
@@ -81,18 +136,24 @@ impl Patcher {
         self.plan_update(name, installed, trusted, mirrors)
     }
 
-    fn find_update(&self, state_dir: &Dir, name: Name, installed: Installed) -> Result<Option<Update>> {
+    fn find_update(&self, state_dir: &Dir, name: Name, installed: Installed, check: &mut Check) -> Result<()> {
         let mut seen = Seen::load(state_dir)?;
-        let Some(trusted) = self.latest(state_dir, &mut seen, &name, &installed)? else { return Ok(None) };
+        let Some(trusted) = self.latest(state_dir, &mut seen, &name, &installed)? else { return Ok(()) };
         if trusted.manifest().same_content(&installed.manifest) {
             // Never one of an earlier place: a copy of the installed manifest that lost a signature retires nothing.
             if installed.place.is_none_or(|place| trusted.place().is_after(&place, &self.inner.keys)) {
                 self.adopt(&name, &trusted)?;
             }
-            return Ok(None);
+            return Ok(());
+        }
+        if let Some(why) = held(&Verdicts::load(state_dir)?, trusted.manifest()) {
+            let version = trusted.manifest().meta.version.clone();
+            check.held.push(Held { component: name.to_string(), version, why });
+            return Ok(());
         }
         let mirrors = trusted.manifest().meta.base_urls.clone();
-        self.plan_update(name, Some(installed), trusted, mirrors).map(Some)
+        check.updates.push(self.plan_update(name, Some(installed), trusted, mirrors)?);
+        Ok(())
     }
 
     /// The newest release that a mirror has; none when the installed one is still the newest.

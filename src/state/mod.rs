@@ -1,8 +1,12 @@
 //! What the updater remembers between runs: files in the state folder, each replaced in one step.
 
 mod seen;
+mod starts;
+mod verdicts;
 
 pub use seen::{Etag, Release, Seen, Wait};
+pub use starts::{News, Starts};
+pub use verdicts::{Bad, MAX_ATTEMPTS, NotAReason, Reason, Verdicts};
 
 use crate::error::{Error, Machine, Result};
 use crate::fs::{Dir, Found, Lock};

@@ -2,10 +2,14 @@
 //!
 //! The order of a swap: plan and journal (`PREPARED`) are durable; everything is checked; everything old is backed up
 //! under a second name; `APPLYING`; deletes, folders, renames, manifests last; every touched folder is synced and every
-//! target hashed again; `COMMITTED`, the one moment at which the new version is installed; only then the clean-up.
+//! target hashed again; `COMMITTED`, the one moment at which the new version is installed.
 //!
-//! A crash before `COMMITTED` ends in all old, one after it in all new: [`recover`] decides by the hashes on disk, never
-//! by a count of steps, and may itself be interrupted and repeated at any point.
+//! The backups stay while the new version is on probation: [`take_back`] returns to the old one by the same undo as that of
+//! a swap which failed. [`keep`] ends the probation: `CONFIRMED`, then the clean-up. A swap without a probation goes from
+//! `APPLYING` to `CONFIRMED`.
+//!
+//! A crash before `COMMITTED` or `CONFIRMED` ends in all old, one after it in all new: [`recover`] decides by the hashes on
+//! disk, never by a count of steps, and may itself be interrupted and repeated at any point.
 
 mod exchange;
 mod part;
@@ -14,9 +18,10 @@ mod tests;
 
 use crate::error::{Error, Machine, Result};
 use crate::fs::{Dir, Lock};
-use crate::journal::{Journal, State, TRANSACTIONS, Transaction};
+use crate::journal::{ComponentSteps, Journal, State, TRANSACTIONS, Transaction};
 use crate::layout::Root;
-use crate::state;
+use crate::state::{self, News, Reason, Starts, Verdicts};
+use crate::timestamp::Timestamp;
 use part::Part;
 
 /// What a swap did, by component.
@@ -24,6 +29,13 @@ use part::Part;
 pub struct Applied {
     /// Component, version before, version after; no version where the component was or is not installed.
     pub components: Vec<(crate::manifest::Name, Option<String>, Option<String>)>,
+}
+
+impl Applied {
+    fn of(transaction: Transaction) -> Self {
+        let versions = |part: ComponentSteps| (part.component, part.from, part.to.map(|to| to.version));
+        Self { components: transaction.components.into_iter().map(versions).collect() }
+    }
 }
 
 /// What [`recover`] found.
@@ -42,9 +54,12 @@ pub enum Recovery {
 
 /// Writes the plan of a swap whose files are all staged; from here on the helper can carry it out.
 ///
+/// A version that is still on probation has got this far: it is kept.
+///
 /// # Errors
 /// [`Machine::Io`]; then nothing is prepared.
-pub fn prepare(root: &Root, _lock: &Lock, transaction: Transaction) -> Result<()> {
+pub fn prepare(root: &Root, lock: &Lock, transaction: Transaction) -> Result<()> {
+    keep(root, lock)?;
     Journal::begin(&state::open_or_create(root)?, transaction).map(drop)
 }
 
@@ -53,7 +68,7 @@ pub fn prepare(root: &Root, _lock: &Lock, transaction: Transaction) -> Result<()
 /// # Errors
 /// [`Machine::Changed`] and others when the check before the first change fails: nothing was swapped.
 /// [`Machine::SwapUndone`] when a step failed and everything is as before; [`Machine::UndoFailed`] when that could not be
-/// reached: journal and backups are kept for [`recover`].
+/// reached: journal and backups are kept for [`recover`]. Each is counted against the release.
 pub fn apply(root: &Root, lock: &Lock) -> Result<Option<Applied>> {
     let Some(state_dir) = state::open(root)? else { return Ok(None) };
     let mut journal = match Journal::read(&state_dir)? {
@@ -71,15 +86,18 @@ pub fn apply(root: &Root, lock: &Lock) -> Result<Option<Applied>> {
     let parts = match checked {
         Ok(parts) => parts,
         Err(error) => {
+            count_failure(&state_dir, &journal.transaction);
             discard(root, &state_dir, &journal.transaction)?;
             return Err(error);
         }
     };
+    let end = if journal.transaction.probation { State::Committed } else { State::Confirmed };
     let swapped = journal
         .advance(&state_dir, State::Applying)
         .and_then(|()| exchange::exchange(&parts))
-        .and_then(|()| journal.advance(&state_dir, State::Committed));
+        .and_then(|()| journal.advance(&state_dir, end));
     if let Err(cause) = swapped {
+        count_failure(&state_dir, &journal.transaction);
         // The journal may say anything by now; it must say APPLYING, durably, before a single file goes back.
         let undone = journal.advance(&state_dir, State::Applying).and_then(|()| exchange::undo(&parts));
         return Err(match undone.and_then(|()| discard(root, &state_dir, &journal.transaction)) {
@@ -89,13 +107,17 @@ pub fn apply(root: &Root, lock: &Lock) -> Result<Option<Applied>> {
         .into());
     }
     drop(parts);
-    let versions = |part: crate::journal::ComponentSteps| (part.component, part.from, part.to);
-    // The new version is installed, whatever becomes of the leftovers: the next recovery sweeps what stays.
-    let _ = clean_up(root, &state_dir, &journal.transaction);
-    Ok(Some(Applied { components: journal.transaction.components.into_iter().map(versions).collect() }))
+    let components = &journal.transaction.components;
+    // The new version is installed, whatever becomes of news and leftovers: the next recovery or download sweeps what stays.
+    let _ = tell(&state_dir, components, None);
+    let _ = match end {
+        State::Committed => components.iter().try_for_each(|steps| part::remove_stage(root, steps)),
+        _ => clean_up(root, &state_dir, &journal.transaction),
+    };
+    Ok(Some(Applied::of(journal.transaction)))
 }
 
-/// Finishes or undoes a swap that was interrupted.
+/// Finishes or undoes a swap that was interrupted. A version on probation is left alone.
 ///
 /// # Errors
 /// [`Machine::JournalUnreadable`] with nothing changed; [`Machine::UndoFailed`] with journal and backups kept.
@@ -112,19 +134,88 @@ pub fn recover(root: &Root, _lock: &Lock) -> Result<Recovery> {
             Ok(Recovery::Discarded)
         }
         State::Applying => {
-            let undone = open_parts(root, &journal.transaction).and_then(|parts| exchange::undo(&parts));
-            undone.map_err(|cause| Machine::UndoFailed { cause: Box::new(cause) })?;
+            undo(root, &journal.transaction)?;
+            count_failure(&state_dir, &journal.transaction);
             discard(root, &state_dir, &journal.transaction)?;
             Ok(Recovery::RolledBack)
         }
-        State::Committed => {
+        State::Committed => Ok(Recovery::Nothing),
+        State::Confirmed => {
             clean_up(root, &state_dir, &journal.transaction)?;
             Ok(Recovery::Finished)
         }
     }
 }
 
-/// Whether a swap is prepared, under way or not cleaned up.
+/// The swap whose new version is on probation.
+///
+/// # Errors
+/// As [`Journal::read`].
+pub fn on_probation(root: &Root) -> Result<Option<Journal>> {
+    let Some(state_dir) = state::open(root)? else { return Ok(None) };
+    Ok(Journal::read(&state_dir)?.filter(|journal| journal.state == State::Committed))
+}
+
+/// Ends the probation of a new version, which stays: its backups go. Tells whether there was one.
+///
+/// # Errors
+/// As [`Journal::read`]; [`Machine::Io`].
+pub fn keep(root: &Root, _lock: &Lock) -> Result<bool> {
+    let Some(mut journal) = on_probation(root)? else { return Ok(false) };
+    let state_dir = state::open_or_create(root)?;
+    journal.advance(&state_dir, State::Confirmed)?;
+    clean_up(root, &state_dir, &journal.transaction)?;
+    Ok(true)
+}
+
+/// Returns from a version on probation to the one before, and remembers it as bad; none when there is none on probation.
+///
+/// # Errors
+/// [`Machine::UndoFailed`] with journal and backups kept: [`recover`] goes on with the way back.
+pub fn take_back(root: &Root, _lock: &Lock, reason: Reason) -> Result<Option<Applied>> {
+    let Some(mut journal) = on_probation(root)? else { return Ok(None) };
+    let state_dir = state::open_or_create(root)?;
+    // First, so that a crash on the way back cannot end in the same release being offered again.
+    let mut verdicts = Verdicts::load(&state_dir)?;
+    verdicts.condemn(&journal.transaction.components, reason, Timestamp::now());
+    verdicts.save(&state_dir)?;
+    journal.advance(&state_dir, State::Applying)?;
+    undo(root, &journal.transaction)?;
+    let _ = tell(&state_dir, &journal.transaction.components, Some(reason));
+    discard(root, &state_dir, &journal.transaction)?;
+    let Applied { mut components } = Applied::of(journal.transaction);
+    components.iter_mut().for_each(|(_, from, to)| std::mem::swap(from, to));
+    Ok(Some(Applied { components }))
+}
+
+fn undo(root: &Root, transaction: &Transaction) -> Result<()> {
+    let undone = open_parts(root, transaction).and_then(|parts| exchange::undo(&parts));
+    undone.map_err(|cause| Machine::UndoFailed { cause: Box::new(cause) }.into())
+}
+
+/// Counts a failure against the releases of a swap. One that cannot be written down is counted the next time.
+fn count_failure(state_dir: &Dir, transaction: &Transaction) {
+    let _ = Verdicts::load(state_dir).and_then(|mut verdicts| {
+        verdicts.count_failure(&transaction.components);
+        verdicts.save(state_dir)
+    });
+}
+
+/// Leaves word for the program's next start: of an update, or of the return from one.
+fn tell(state_dir: &Dir, components: &[ComponentSteps], rolled_back: Option<Reason>) -> Result<()> {
+    // A program that was never started here has nothing to compare with.
+    let Some(mut starts) = Starts::load(state_dir)? else { return Ok(()) };
+    for part in components {
+        let (Some(from), Some(to)) = (part.from.clone(), part.to.as_ref().map(|to| to.version.clone())) else {
+            continue;
+        };
+        let (from, to) = if rolled_back.is_some() { (to, from) } else { (from, to) };
+        starts.tell(News { component: part.component.clone(), from, to, rolled_back });
+    }
+    starts.save(state_dir)
+}
+
+/// Whether a swap is prepared, under way, on probation or not cleaned up.
 ///
 /// # Errors
 /// As [`Journal::read`].
@@ -151,7 +242,10 @@ fn discard(root: &Root, state_dir: &Dir, transaction: &Transaction) -> Result<()
 fn clean_up(root: &Root, state_dir: &Dir, transaction: &Transaction) -> Result<()> {
     for steps in &transaction.components {
         part::remove_backups(root, steps)?;
-        part::remove_stage(root, steps)?;
+        // After a probation the stage may be the next update's.
+        if !transaction.probation {
+            part::remove_stage(root, steps)?;
+        }
         part::remove_vacated(root, steps, steps.to.is_some())?;
     }
     state_dir.remove_tree(TRANSACTIONS)?;
