@@ -10,7 +10,7 @@ use crate::layout;
 use crate::manifest::{LinkOrFile, Manifest, Meta, Name};
 use crate::plan::{Location, Obstacle, Plan, Situation};
 use crate::rel_path::{MANIFEST, RelPath};
-use crate::state::{Etag, MAX_ATTEMPTS, Reason, Seen, Verdicts};
+use crate::state::{Etag, MAX_ATTEMPTS, Reason, Seen, StateFile as _, Verdicts};
 use crate::timestamp::Timestamp;
 use crate::trust::{self, Floor, Target, Trusted, Verified, not_expired};
 use semver::Version;
@@ -116,7 +116,7 @@ impl Patcher {
             Err(Error::Machine(Machine::InstalledManifest { .. })) => None,
             installed => installed?,
         };
-        let mut seen = Seen::load(&state_dir)?;
+        let mut seen = Seen::load_or_default(&state_dir)?;
         let floors = self.floors(&name, installed.as_ref(), &seen);
         self.may_ask(&seen, &url)?;
         let found = self.ask(&url, None, &name, &floors).map_err(|error| self.heed(&state_dir, &mut seen, error))?;
@@ -124,7 +124,7 @@ impl Patcher {
         self.remember(&state_dir, &mut seen, &verified, &url, etag)?;
         let trusted = verified.fresh(Timestamp::now())?;
         // Whoever installs a release by hand wants it, whatever became of it before.
-        let (mut verdicts, manifest) = (Verdicts::load(&state_dir)?, trusted.manifest());
+        let (mut verdicts, manifest) = (Verdicts::load_or_default(&state_dir)?, trusted.manifest());
         if verdicts.forgive(&name, &manifest.content_id(), manifest.meta.sequence) {
             verdicts.save(&state_dir)?;
         }
@@ -137,7 +137,7 @@ impl Patcher {
     }
 
     fn find_update(&self, state_dir: &Dir, name: Name, installed: Installed, check: &mut Check) -> Result<()> {
-        let mut seen = Seen::load(state_dir)?;
+        let mut seen = Seen::load_or_default(state_dir)?;
         let Some(trusted) = self.latest(state_dir, &mut seen, &name, &installed)? else { return Ok(()) };
         if trusted.manifest().same_content(&installed.manifest) {
             // Never one of an earlier place: a copy of the installed manifest that lost a signature retires nothing.
@@ -146,7 +146,7 @@ impl Patcher {
             }
             return Ok(());
         }
-        if let Some(why) = held(&Verdicts::load(state_dir)?, trusted.manifest()) {
+        if let Some(why) = held(&Verdicts::load_or_default(state_dir)?, trusted.manifest()) {
             let version = trusted.manifest().meta.version.clone();
             check.held.push(Held { component: name.to_string(), version, why });
             return Ok(());
@@ -217,7 +217,7 @@ impl Patcher {
         installed: Option<&Installed>,
         bytes: Vec<u8>,
     ) -> Result<Trusted> {
-        let floors = self.floors(name, installed, &Seen::load(state_dir)?);
+        let floors = self.floors(name, installed, &Seen::load_or_default(state_dir)?);
         Ok(trust::verify(bytes, &self.inner.keys, &self.target(name), &floors)?.fresh(Timestamp::now())?)
     }
 

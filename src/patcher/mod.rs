@@ -24,7 +24,7 @@ use crate::layout::{Root, STAGES};
 use crate::manifest::{Name, Platform};
 use crate::rel_path::STATE;
 use crate::relaunch::{self, Job};
-use crate::state::Verdicts;
+use crate::state::{StateFile as _, Verdicts};
 use crate::swap::{self, Applied, Recovery};
 use crate::trust::Floor;
 use crate::{state, trust};
@@ -156,7 +156,7 @@ impl Patcher {
             return Ok(None);
         }
         let trusted = self.verify_staged(state_dir, &name, installed.as_ref(), bytes)?;
-        if check::held(&Verdicts::load(state_dir)?, trusted.manifest()).is_some() {
+        if check::held(&Verdicts::load_or_default(state_dir)?, trusted.manifest()).is_some() {
             return Ok(None);
         }
         let mirrors = trusted.manifest().meta.base_urls.clone();

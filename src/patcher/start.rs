@@ -7,7 +7,7 @@ use crate::fs::{Dir, Lock};
 use crate::journal::{Journal, State};
 use crate::manifest::Name;
 use crate::relaunch::{self, Job};
-use crate::state::{self, News, Reason, Starts};
+use crate::state::{self, News, Reason, Starts, StateFile as _};
 use crate::swap::{self, Applied, Recovery};
 use std::path::Path;
 use std::sync::PoisonError;
@@ -107,7 +107,7 @@ impl Patcher {
         match Journal::peek(state_dir)? {
             Some((State::Prepared, _)) => self.replace(state_dir, None, |lock| swap::apply(root, lock))?,
             Some((State::Committed, plan)) => {
-                let starts = Starts::load(state_dir)?.unwrap_or_default();
+                let starts = Starts::load_or_default(state_dir)?;
                 if starts.unconfirmed(&plan) >= UNCONFIRMED_STARTS {
                     let reason = Reason::Unconfirmed;
                     self.replace(state_dir, Some(reason), |lock| swap::take_back(root, lock, reason))?;
@@ -166,7 +166,7 @@ impl Patcher {
 
     /// What the program has not been told yet, the most important first.
     fn what_happened(&self, state_dir: &Dir, first_run: bool, undone: bool) -> Result<Started> {
-        let mut starts = Starts::load(state_dir)?.unwrap_or_default();
+        let mut starts = Starts::load_or_default(state_dir)?;
         let recovered = starts.recovered() || undone;
         let news = starts.take_news();
         if first_run || starts.recovered() || !news.is_empty() {

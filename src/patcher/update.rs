@@ -12,7 +12,7 @@ use crate::plan::Plan;
 use crate::rel_path::{MANIFEST, RelPath};
 use crate::relaunch::{self, Job};
 use crate::stage::{self, Progress, Stage, Transfer, preflight};
-use crate::state::Seen;
+use crate::state::{Seen, StateFile as _};
 use crate::swap::{self, Applied};
 use crate::trust::{Trusted, Warning};
 use semver::Version;
@@ -110,7 +110,7 @@ impl Update {
             return Err(Caller::ComponentTwice { component: twice.1.name.to_string() }.into());
         }
         let (state_dir, _lock) = patcher.lock()?;
-        let mut seen = Seen::load(&state_dir)?;
+        let mut seen = Seen::load_or_default(&state_dir)?;
         for update in &updates {
             preflight::rights(&patcher.inner.root.component(&update.name), &update.plan)?;
         }

@@ -3,15 +3,12 @@
 //!
 //! Written only when it says something new: the start of a confirmed version changes nothing on the disk.
 
+use super::file::StateFile;
 use crate::digest::Sha256;
-use crate::error::{Defect, Error, Machine, Result};
-use crate::fs::Dir;
+use crate::error::Defect;
 use crate::manifest::Name;
 use crate::state::Reason;
 use crate::xml::{DECLARATION, Flaw, Reader, Tag, push_attribute};
-
-const FILE: &str = "starts.xml";
-const MAX_BYTES: u64 = 1 << 20;
 
 /// What is known of the program's starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,26 +35,6 @@ pub struct News {
 }
 
 impl Starts {
-    /// Reads the file; none when there is none: the program was never started here. A damaged one says nothing.
-    ///
-    /// # Errors
-    /// [`Machine::Io`].
-    pub fn load(state_dir: &Dir) -> Result<Option<Self>> {
-        match state_dir.read_small(FILE, MAX_BYTES) {
-            Ok(bytes) => Ok(bytes.map(|bytes| Self::parse(&bytes).unwrap_or_default())),
-            Err(Error::Machine(Machine::StateDamaged { .. })) => Ok(Some(Self::default())),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Writes the file, durable when this returns.
-    ///
-    /// # Errors
-    /// [`Machine::Io`].
-    pub fn save(&self, state_dir: &Dir) -> Result<()> {
-        state_dir.replace(FILE, self.write().as_bytes(), 0o600)
-    }
-
     /// How often the version that the swap with this plan brought was started.
     pub fn unconfirmed(&self, plan: &Sha256) -> u32 {
         self.unconfirmed.filter(|(of, _)| of == plan).map_or(0, |(_, count)| count)
@@ -88,12 +65,12 @@ impl Starts {
     pub fn take_news(&mut self) -> Vec<News> {
         std::mem::take(&mut self.news)
     }
+}
 
-    /// Reads what [`save`](Self::save) wrote.
-    ///
-    /// # Errors
-    /// What is not as it is written there.
-    pub fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
+impl StateFile for Starts {
+    const NAME: &'static str = "starts.xml";
+
+    fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
         let mut reader = Reader::new(bytes)?;
         let mut starts = Self::default();
         reader.root("starts")?;
@@ -148,6 +125,7 @@ impl Starts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fs::Dir;
 
     fn news(from: &str, to: &str, rolled_back: Option<Reason>) -> News {
         News { component: "core".parse().unwrap(), from: from.into(), to: to.into(), rolled_back }
@@ -164,7 +142,7 @@ mod tests {
         starts.tell(news("2", "1", Some(Reason::Exited(1))));
         starts.save(&dir).unwrap();
         assert_eq!(Starts::load(&dir).unwrap(), Some(starts));
-        dir.replace(FILE, b"<starts", 0o600).unwrap();
+        dir.replace(Starts::NAME, b"<starts", 0o600).unwrap();
         assert_eq!(Starts::load(&dir).unwrap(), Some(Starts::default()));
     }
 

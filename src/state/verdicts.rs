@@ -3,9 +3,9 @@
 //! A release that was rolled back is known by its content, whatever its sequence: signed again it is still the same. A
 //! release whose swap failed is known by its sequence, as the reason may lie in this machine.
 
+use super::file::StateFile;
 use crate::digest::Sha256;
-use crate::error::{Defect, Error, Machine, Result};
-use crate::fs::Dir;
+use crate::error::Defect;
 use crate::journal::{ComponentSteps, Release};
 use crate::manifest::Name;
 use crate::timestamp::Timestamp;
@@ -13,8 +13,6 @@ use crate::xml::{DECLARATION, Element, Flaw, Reader, Tag, push_attribute};
 use std::fmt;
 use std::str::FromStr;
 
-const FILE: &str = "verdicts.xml";
-const MAX_BYTES: u64 = 1 << 20;
 /// How many verdicts of each kind are kept, the newest.
 const KEPT: usize = 100;
 /// How often the swap to one release is tried.
@@ -121,26 +119,6 @@ impl FromStr for Reason {
 }
 
 impl Verdicts {
-    /// Reads the file. A missing one is empty; so is a damaged one, which the next [`save`](Self::save) replaces.
-    ///
-    /// # Errors
-    /// [`Machine::Io`].
-    pub fn load(state_dir: &Dir) -> Result<Self> {
-        match state_dir.read_small(FILE, MAX_BYTES) {
-            Ok(bytes) => Ok(Self::parse(&bytes.unwrap_or_default()).unwrap_or_default()),
-            Err(Error::Machine(Machine::StateDamaged { .. })) => Ok(Self::default()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Writes the file, durable when this returns.
-    ///
-    /// # Errors
-    /// [`Machine::Io`].
-    pub fn save(&self, state_dir: &Dir) -> Result<()> {
-        state_dir.replace(FILE, self.write().as_bytes(), 0o600)
-    }
-
     /// The verdict on a release that was rolled back.
     pub fn bad(&self, component: &Name, content: &Sha256) -> Option<&Bad> {
         self.bad.iter().find(|bad| bad.component == *component && bad.content == *content)
@@ -180,12 +158,12 @@ impl Verdicts {
         self.failed.retain(|failed| failed.component != *component || failed.sequence != sequence);
         self.bad.len() + self.failed.len() < before
     }
+}
 
-    /// Reads what [`save`](Self::save) wrote.
-    ///
-    /// # Errors
-    /// What is not as it is written there.
-    pub fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
+impl StateFile for Verdicts {
+    const NAME: &'static str = "verdicts.xml";
+
+    fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
         let mut reader = Reader::new(bytes)?;
         let mut verdicts = Self::default();
         reader.root("verdicts")?;
@@ -251,6 +229,7 @@ fn keep_newest<T>(list: &mut Vec<T>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fs::Dir;
 
     fn steps(sequence: u64, content: &[u8]) -> Vec<ComponentSteps> {
         let to = Release { version: "2.0.0".into(), sequence, content: Sha256::of(content) };
@@ -276,9 +255,9 @@ mod tests {
         }
         verdicts.count_failure(&steps(u64::MAX, b""));
         verdicts.save(&dir).unwrap();
-        assert_eq!(Verdicts::load(&dir).unwrap(), verdicts);
-        dir.replace(FILE, b"<verdicts", 0o600).unwrap();
-        assert_eq!(Verdicts::load(&dir).unwrap(), Verdicts::default());
+        assert_eq!(Verdicts::load_or_default(&dir).unwrap(), verdicts);
+        dir.replace(Verdicts::NAME, b"<verdicts", 0o600).unwrap();
+        assert_eq!(Verdicts::load_or_default(&dir).unwrap(), Verdicts::default());
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::error::{Error, Machine, Result};
 use crate::fs::{Dir, Lock};
 use crate::journal::{ComponentSteps, Journal, State, TRANSACTIONS, Transaction};
 use crate::layout::Root;
-use crate::state::{self, News, Reason, Starts, Verdicts};
+use crate::state::{self, News, Outcome, Reason, Starts, StateFile as _, Verdicts};
 use crate::timestamp::Timestamp;
 use part::Part;
 
@@ -86,7 +86,7 @@ pub fn apply(root: &Root, lock: &Lock) -> Result<Option<Applied>> {
     let parts = match checked {
         Ok(parts) => parts,
         Err(error) => {
-            count_failure(&state_dir, &journal.transaction);
+            count_failure(&state_dir, &journal.transaction, error.code());
             discard(root, &state_dir, &journal.transaction)?;
             return Err(error);
         }
@@ -97,7 +97,7 @@ pub fn apply(root: &Root, lock: &Lock) -> Result<Option<Applied>> {
         .and_then(|()| exchange::exchange(&parts))
         .and_then(|()| journal.advance(&state_dir, end));
     if let Err(cause) = swapped {
-        count_failure(&state_dir, &journal.transaction);
+        count_failure(&state_dir, &journal.transaction, cause.code());
         // The journal may say anything by now; it must say APPLYING, durably, before a single file goes back.
         let undone = journal.advance(&state_dir, State::Applying).and_then(|()| exchange::undo(&parts));
         return Err(match undone.and_then(|()| discard(root, &state_dir, &journal.transaction)) {
@@ -110,6 +110,11 @@ pub fn apply(root: &Root, lock: &Lock) -> Result<Option<Applied>> {
     let components = &journal.transaction.components;
     // The new version is installed, whatever becomes of news and leftovers: the next recovery or download sweeps what stays.
     let _ = tell(&state_dir, components, None);
+    remember(
+        &state_dir,
+        &journal.transaction,
+        if end == State::Committed { Outcome::Applied } else { Outcome::Confirmed },
+    );
     let _ = match end {
         State::Committed => components.iter().try_for_each(|steps| part::remove_stage(root, steps)),
         _ => clean_up(root, &state_dir, &journal.transaction),
@@ -135,7 +140,7 @@ pub fn recover(root: &Root, _lock: &Lock) -> Result<Recovery> {
         }
         State::Applying => {
             undo(root, &journal.transaction)?;
-            count_failure(&state_dir, &journal.transaction);
+            count_failure(&state_dir, &journal.transaction, "interrupted");
             discard(root, &state_dir, &journal.transaction)?;
             Ok(Recovery::RolledBack)
         }
@@ -164,6 +169,7 @@ pub fn keep(root: &Root, _lock: &Lock) -> Result<bool> {
     let Some(mut journal) = on_probation(root)? else { return Ok(false) };
     let state_dir = state::open_or_create(root)?;
     journal.advance(&state_dir, State::Confirmed)?;
+    remember(&state_dir, &journal.transaction, Outcome::Confirmed);
     clean_up(root, &state_dir, &journal.transaction)?;
     Ok(true)
 }
@@ -176,12 +182,13 @@ pub fn take_back(root: &Root, _lock: &Lock, reason: Reason) -> Result<Option<App
     let Some(mut journal) = on_probation(root)? else { return Ok(None) };
     let state_dir = state::open_or_create(root)?;
     // First, so that a crash on the way back cannot end in the same release being offered again.
-    let mut verdicts = Verdicts::load(&state_dir)?;
+    let mut verdicts = Verdicts::load_or_default(&state_dir)?;
     verdicts.condemn(&journal.transaction.components, reason, Timestamp::now());
     verdicts.save(&state_dir)?;
     journal.advance(&state_dir, State::Applying)?;
     undo(root, &journal.transaction)?;
     let _ = tell(&state_dir, &journal.transaction.components, Some(reason));
+    remember(&state_dir, &journal.transaction, Outcome::RolledBack(reason));
     discard(root, &state_dir, &journal.transaction)?;
     let Applied { mut components } = Applied::of(journal.transaction);
     components.iter_mut().for_each(|(_, from, to)| std::mem::swap(from, to));
@@ -193,9 +200,15 @@ fn undo(root: &Root, transaction: &Transaction) -> Result<()> {
     undone.map_err(|cause| Machine::UndoFailed { cause: Box::new(cause) }.into())
 }
 
+/// Adds what has become of a swap to the history. What cannot be written down is missing there and nowhere else.
+fn remember(state_dir: &Dir, transaction: &Transaction, outcome: Outcome) {
+    let _ = state::record(state_dir, &transaction.components, outcome, Timestamp::now());
+}
+
 /// Counts a failure against the releases of a swap. One that cannot be written down is counted the next time.
-fn count_failure(state_dir: &Dir, transaction: &Transaction) {
-    let _ = Verdicts::load(state_dir).and_then(|mut verdicts| {
+fn count_failure(state_dir: &Dir, transaction: &Transaction, code: &'static str) {
+    remember(state_dir, transaction, Outcome::Failed(code));
+    let _ = Verdicts::load_or_default(state_dir).and_then(|mut verdicts| {
         verdicts.count_failure(&transaction.components);
         verdicts.save(state_dir)
     });

@@ -6,6 +6,7 @@ use crate::digest::Sha256;
 use crate::inventory::Content;
 use crate::journal::{ComponentSteps, Place, Release, Step};
 use crate::rel_path::RelPath;
+use crate::state::StateFile as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -187,7 +188,7 @@ fn a_version_that_is_taken_back_is_remembered_as_bad() {
     let name: crate::manifest::Name = "core".parse().unwrap();
     assert_eq!(applied.components, [(name.clone(), Some("2.0.0".into()), Some("1.0.0".into()))]);
     assert!(scene.is_old());
-    let verdicts = Verdicts::load(&state::open_or_create(&scene.root).unwrap()).unwrap();
+    let verdicts = Verdicts::load_or_default(&state::open_or_create(&scene.root).unwrap()).unwrap();
     assert_eq!(verdicts.bad(&name, &Sha256::of(b"2")).unwrap().reason, Reason::Exited(3));
 }
 
@@ -206,6 +207,6 @@ fn what_was_changed_on_probation_is_kept_beside() {
 fn an_undone_swap_is_counted_against_its_release() {
     let scene = Scene::new(State::Applying);
     scene.recover().unwrap();
-    let verdicts = Verdicts::load(&state::open_or_create(&scene.root).unwrap()).unwrap();
+    let verdicts = Verdicts::load_or_default(&state::open_or_create(&scene.root).unwrap()).unwrap();
     assert_eq!(verdicts.attempts(&"core".parse().unwrap(), 2), 1);
 }
