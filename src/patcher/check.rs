@@ -2,7 +2,7 @@
 
 use super::{Installed, Patcher, Update, component_name};
 use crate::digest::Sha256;
-use crate::error::{Error, Machine, Result};
+use crate::error::{Error, Machine, Refused, Result};
 use crate::fetch;
 use crate::fs::{Dir, Tree};
 use crate::inventory::{Content, Inventory, hash_threads};
@@ -10,7 +10,7 @@ use crate::layout;
 use crate::manifest::{LinkOrFile, Manifest, Meta, Name};
 use crate::plan::{Location, Obstacle, Plan, Situation};
 use crate::rel_path::{MANIFEST, RelPath};
-use crate::state::{Etag, MAX_ATTEMPTS, Reason, Seen, StateFile as _, Verdicts};
+use crate::state::{Choices, Etag, MAX_ATTEMPTS, Reason, Seen, StateFile as _, Verdicts};
 use crate::timestamp::Timestamp;
 use crate::trust::{self, Floor, Target, Trusted, Verified, not_expired};
 use semver::Version;
@@ -42,9 +42,13 @@ pub struct Held {
 }
 
 /// Why a release is not offered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Why {
+    /// The user has skipped this version.
+    Skipped,
+    /// It needs a version of another component that is not to be had, or another one cannot live with it.
+    Requires(String),
     /// It was installed here before and rolled back; one with other content is offered again.
     RolledBack(Reason),
     /// The swap to it has failed three times; a release with a higher sequence is offered again.
@@ -55,18 +59,23 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Why::RolledBack(reason) => write!(f, "it was rolled back: {reason}"),
+            Why::Skipped => f.write_str("it was skipped"),
+            Why::Requires(detail) => f.write_str(detail),
             Why::SwapFailed => write!(f, "the swap to it has failed {MAX_ATTEMPTS} times"),
         }
     }
 }
 
-/// Whether a release did not work on this machine.
-pub(super) fn held(verdicts: &Verdicts, manifest: &Manifest) -> Option<Why> {
+/// Whether a release did not work on this machine, or the user does not want it.
+pub(super) fn held(verdicts: &Verdicts, choices: &Choices, manifest: &Manifest) -> Option<Why> {
     let component = &manifest.meta.component;
     if let Some(bad) = verdicts.bad(component, &manifest.content_id()) {
         return Some(Why::RolledBack(bad.reason));
     }
-    (verdicts.attempts(component, manifest.meta.sequence) >= MAX_ATTEMPTS).then_some(Why::SwapFailed)
+    if verdicts.attempts(component, manifest.meta.sequence) >= MAX_ATTEMPTS {
+        return Some(Why::SwapFailed);
+    }
+    choices.skips(component, &manifest.meta.version).then_some(Why::Skipped)
 }
 
 impl Patcher {
@@ -94,8 +103,32 @@ impl Patcher {
             let installed = self.must_be_installed(&name)?;
             self.find_update(&state_dir, name, installed, &mut check)?;
         }
-        self.check_requires(check.updates.iter().map(|update| &update.trusted.manifest().meta), None)?;
+        self.hold_back_what_does_not_fit(&mut check)?;
         Ok(check)
+    }
+
+    /// Leaves out what needs a version of another component that is neither installed nor offered, and what another
+    /// installed component cannot live with.
+    ///
+    /// # Errors
+    /// The first [`Refused::Requires`] when nothing is left.
+    fn hold_back_what_does_not_fit(&self, check: &mut Check) -> Result<()> {
+        let mut first = None;
+        while let Err(error) =
+            self.check_requires(check.updates.iter().map(|update| &update.trusted.manifest().meta), None)
+        {
+            let Error::Refused(Refused::Requires { component, required, .. }) = &error else { return Err(error) };
+            let offered = |name: &str| check.updates.iter().position(|update| update.component() == name);
+            let Some(at) = offered(component).or_else(|| offered(required)) else { return Err(error) };
+            let update = check.updates.remove(at);
+            let (component, version) = (update.component().to_owned(), update.to().clone());
+            check.held.push(Held { component, version, why: Why::Requires(error.to_string()) });
+            first.get_or_insert(error);
+        }
+        match first {
+            Some(error) if check.updates.is_empty() => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Prepares the first installation of a component, or adopts the files of one whose manifest was lost.
@@ -146,7 +179,7 @@ impl Patcher {
             }
             return Ok(());
         }
-        if let Some(why) = held(&Verdicts::load_or_default(state_dir)?, trusted.manifest()) {
+        if let Some(why) = held(&Verdicts::load_or_default(state_dir)?, &self.choices()?, trusted.manifest()) {
             let version = trusted.manifest().meta.version.clone();
             check.held.push(Held { component: name.to_string(), version, why });
             return Ok(());
@@ -301,6 +334,7 @@ impl Patcher {
             old_manifest,
             mirrors,
             cancel: self.inner.cancel.clone(),
+            repairs: false,
         })
     }
 

@@ -1,10 +1,12 @@
 //! The handle: one install root, whom it trusts, and everything that can be done with it.
 
 mod check;
+mod choices;
 mod config;
 mod courtesy;
 mod installed;
 mod previous;
+mod repair;
 mod start;
 mod update;
 
@@ -156,7 +158,7 @@ impl Patcher {
             return Ok(None);
         }
         let trusted = self.verify_staged(state_dir, &name, installed.as_ref(), bytes)?;
-        if check::held(&Verdicts::load_or_default(state_dir)?, trusted.manifest()).is_some() {
+        if check::held(&Verdicts::load_or_default(state_dir)?, &self.choices()?, trusted.manifest()).is_some() {
             return Ok(None);
         }
         let mirrors = trusted.manifest().meta.base_urls.clone();

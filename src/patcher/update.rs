@@ -32,6 +32,8 @@ pub struct Update {
     pub(super) old_manifest: Content,
     pub(super) mirrors: Vec<Url>,
     pub(super) cancel: CancelToken,
+    /// Whether it leads to the release that is installed already.
+    pub(super) repairs: bool,
 }
 
 impl Update {
@@ -216,8 +218,8 @@ impl Staged {
             let stage = Stage::open(&self.patcher.inner.root, state_dir, &update.name)?;
             update.steps(&stage)
         };
-        let probation =
-            !self.patcher.inner.probation.is_zero() && self.updates.iter().any(|update| update.from.is_some());
+        let probation = !self.patcher.inner.probation.is_zero()
+            && self.updates.iter().any(|update| update.from.is_some() && !update.repairs);
         Ok(Transaction { probation, components: self.updates.iter().map(steps).collect::<Result<_>>()? })
     }
 }

@@ -1,6 +1,7 @@
 //! What the updater remembers between runs: files in the state folder, each replaced in one step.
 
 mod active;
+mod choices;
 mod file;
 mod history;
 mod seen;
@@ -9,6 +10,7 @@ mod update;
 mod verdicts;
 
 pub use active::{Active, ActiveUpdate, Patch};
+pub use choices::Choices;
 pub use file::{StateFile, Unknown, set_aside};
 pub use history::{History, KEPT, Outcome, PastUpdate, record};
 pub use seen::{Etag, Release, Seen, Wait};
