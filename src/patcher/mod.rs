@@ -26,6 +26,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use url::Url;
 
 /// How long a call waits for another updater of the same root before it is busy.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -45,6 +46,7 @@ struct Inner {
     channel: Name,
     platform: Platform,
     helper: Option<PathBuf>,
+    site: Option<Url>,
     source: Box<dyn Fetch>,
     retries: Retries,
     parallel: usize,
@@ -74,6 +76,7 @@ impl Patcher {
             channel: resolved.channel,
             platform: resolved.platform,
             helper: resolved.helper,
+            site: resolved.site,
             source,
             retries: Retries { count: config.retries, ..Retries::default() },
             parallel: config.parallel,
@@ -169,7 +172,7 @@ impl Patcher {
             return Ok(None);
         }
         let trusted = self.verify_staged(state_dir, &name, installed.as_ref(), bytes)?;
-        let mirrors = trusted.manifest().meta.base_urls.clone();
+        let mirrors = self.base_urls(&trusted.manifest().meta);
         self.plan_update(name, installed, trusted, mirrors).map(Some)
     }
 
