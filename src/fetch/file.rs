@@ -8,6 +8,7 @@ use std::path::Path;
 use url::Url;
 
 /// The address that somebody means by a text: http, https or file, or the path of a file or folder. A folder's ends in `/`.
+/// A path may be that of a stick which is not plugged in now, and then it has to be absolute.
 ///
 /// # Errors
 /// [`Caller::BadSetting`] for `setting` when it is none.
@@ -18,8 +19,9 @@ pub fn address(setting: &'static str, text: &str) -> Result<Url> {
         Ok(url) if url.scheme() == "file" => {
             url.to_file_path().map_err(|()| bad("not the address of a local file".to_owned()))?
         }
-        Ok(_) if !Path::new(text).exists() => return Err(bad("neither http, https, file nor a path".to_owned()).into()),
-        Err(error) if text.contains("://") || text.is_empty() => return Err(bad(error.to_string()).into()),
+        _ if !Path::new(text).is_absolute() && !Path::new(text).exists() => {
+            return Err(bad("neither http, https, file nor a path".to_owned()).into());
+        }
         _ => std::path::absolute(text).map_err(|error| bad(error.to_string()))?,
     };
     let url = if path.is_dir() { Url::from_directory_path(&path) } else { Url::from_file_path(&path) };
@@ -71,7 +73,8 @@ mod tests {
         }
         assert_eq!(address("site", file.to_str().unwrap()).unwrap().as_str(), format!("file://{path}/a%20b"));
         assert_eq!(address("site", "https://h/x").unwrap().as_str(), "https://h/x");
-        for bad in ["", "ftp://h/x", "http://", "data:x"] {
+        assert_eq!(address("site", "/not/there").unwrap().as_str(), "file:///not/there");
+        for bad in ["", "ftp://h/x", "http://", "data:x", "not/there"] {
             assert_eq!(address("site", bad).unwrap_err().code(), "bad-setting", "{bad}");
         }
     }

@@ -20,6 +20,8 @@ use url::Url;
 
 /// The most redirects that are followed.
 const MAX_REDIRECTS: usize = 3;
+/// How many connections that were closed while they were idle a request may meet.
+const MAX_CLOSED: usize = 2;
 /// The longest that a server may ask to be left alone.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 
@@ -131,9 +133,9 @@ impl Http {
         let mut url = first.clone();
         for _ in 0..=MAX_REDIRECTS {
             let turn = self.hosts.turn(&url, request.cancel)?;
-            let head = call(self.client.get(url.clone()).headers(self.headers(request, &url)), request.cancel)?;
+            let head = self.ask(request, &url);
             turn.answered();
-            let head = head.map_err(|error| self.failed(request.url, &url, &error))?;
+            let head = head?;
             match location(&head, &url) {
                 Some(next) => {
                     may_lead(&url, &next).map_err(|detail| redirected(request.url, detail))?;
@@ -143,6 +145,18 @@ impl Http {
             }
         }
         Err(redirected(request.url, "more than 3 redirects"))
+    }
+
+    /// Asks at one address. A server may close an idle connection just when it is used again (RFC 9112, 9.6): that is no answer.
+    fn ask(&self, request: &Request<'_>, url: &Url) -> Result<Head> {
+        let mut tries = 0;
+        loop {
+            match call(self.client.get(url.clone()).headers(self.headers(request, url)), request.cancel)? {
+                Ok(head) => return Ok(head),
+                Err(error) if tries < MAX_CLOSED && was_closed(&error) => tries += 1,
+                Err(error) => return Err(self.failed(request.url, url, &error)),
+            }
+        }
     }
 
     fn headers(&self, request: &Request<'_>, url: &Url) -> HeaderMap {
@@ -192,12 +206,8 @@ impl Http {
         if error.is_timeout() && !error.is_connect() {
             return Network::Stalled { url: asked.to_string(), limit: self.stall_timeout }.into();
         }
-        match (self.proxies.to(at), innermost(error)) {
-            // The status of a proxy that was asked for a tunnel; it may do no better the next time.
-            (Some(_), detail) if detail.ends_with("proxy authorization required") => self.status(asked, 407, None),
-            (Some(proxy), detail) => unreachable(asked, format!("{detail} (by the proxy {})", proxy::shown(proxy))),
-            (None, detail) => unreachable(asked, detail),
-        }
+        let by = self.proxies.to(at).map(|proxy| format!(" (by the proxy {})", proxy::shown(proxy)));
+        unreachable(asked, format!("{}{}", innermost(error), by.unwrap_or_default()))
     }
 }
 
@@ -283,6 +293,17 @@ pub(super) fn innermost(error: &dyn std::error::Error) -> String {
         last = next;
     }
     last.to_string()
+}
+
+/// Whether a connection ended before the first byte of an answer.
+fn was_closed(error: &reqwest::Error) -> bool {
+    let mut causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    let closed = |cause: &(dyn std::error::Error + 'static)| {
+        let io = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        matches!(io, Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe))
+            || cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message)
+    };
+    !error.is_connect() && causes.any(closed)
 }
 
 /// Whether a body's reader gave up because no byte came for the stall limit.

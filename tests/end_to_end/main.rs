@@ -45,6 +45,7 @@ mod install;
 mod machine;
 mod mirrors;
 mod network;
+mod proxies;
 mod refused;
 mod tls;
 mod update;

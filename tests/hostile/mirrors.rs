@@ -147,6 +147,7 @@ fn a_hostile_object_comes_from_the_next_mirror() {
         assert_eq!(mirrors.world.update(), "updated to 2.0.0", "{name}");
         assert_eq!(not_installed(&mirrors.world), None, "{name}");
         let (_, second) = mirrors.take_paths();
-        assert_eq!(second, [path], "{name}");
+        // A mirror that cannot be reached is asked last from then on.
+        assert_eq!(second.first(), Some(&path), "{name}");
     }
 }
