@@ -45,6 +45,7 @@ mod install;
 mod machine;
 mod mirrors;
 mod network;
+mod offline;
 mod proxies;
 mod refused;
 mod tls;

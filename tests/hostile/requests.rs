@@ -167,3 +167,17 @@ fn the_program_sends_the_same_bytes_in_every_environment() {
     assert_eq!(requests[0], requests[1]);
     assert_eq!(sorted(&requests[0]), sorted(&expected(MANIFEST, &world.server.host(), "")));
 }
+
+#[test]
+fn what_a_program_says_of_itself_stays_with_the_address_that_it_asked() {
+    let world = World::new();
+    let elsewhere = super::server::Server::start();
+    elsewhere.put(MANIFEST, world.server.file(MANIFEST));
+    let target = format!("Location: {}core/manifest.xml\r\n", elsewhere.url().replace("//", "//me:too@"));
+    world.server.follow(move |_| Reply::Status(302, target.clone(), Vec::new()));
+    let config = world.config().header("Authorization", "Bearer of-a-token").header("X-Program", "app");
+    assert_eq!(super::world::check(&Patcher::new(config).unwrap()), "update to 2.0.0");
+    let (asked, led) = (world.server.take_requests(), elsewhere.take_requests());
+    assert_eq!(asked[0].header("authorization"), Some("Bearer of-a-token"));
+    assert_eq!((led[0].header("authorization"), led[0].header("x-program")), (None, Some("app")));
+}
