@@ -96,3 +96,13 @@ echo
 echo "| $objects objects of $bytes bytes, a round trip of 50 ms ($LINE) | download | \`aria2c -j4\` | ratio |"
 echo '|---|---|---|---|'
 echo "| seconds, medians of $runs | $a | $b | $(echo "scale=4; $a / $b" | bc | xargs printf '%.2f') |"
+
+# The same objects without a delay, with a limit on the rate that makes them take about ten seconds.
+limit=2097152
+rm -rf inst && cp -r old inst
+size=$(cd site && find core/objects -type f -printf '%s\n' | paste -sd+ | bc)
+took=$(seconds patcher --site "$counted" --rate-limit "$limit" download core)
+echo
+echo "| \`--rate-limit 2M\`, the same objects without a delay | bytes a second | of the limit |"
+echo '|---|---|---|'
+printf '| %.2f s | %.0f | %.3f |\n' "$took" "$(echo "$size / $took" | bc)" "$(echo "scale=4; $size / $took / $limit" | bc)"
