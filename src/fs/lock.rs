@@ -26,8 +26,12 @@ impl Lock {
     pub fn exclusive(dir: &Dir, name: &str, what: &'static str, patience: Duration) -> Result<Self> {
         let mut file = dir.open_or_create(name)?;
         wait(dir, name, &mut file, what, patience, |file| file.try_lock_exclusive())?;
-        let left = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
-        left.map_err(|error| Error::io("write", dir.join(name), error))?;
+        // A process that takes it again and again leaves the disk alone.
+        if holder(&mut file) != Some(std::process::id()) {
+            let left =
+                file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
+            left.map_err(|error| Error::io("write", dir.join(name), error))?;
+        }
         Ok(Self { file, what })
     }
 
