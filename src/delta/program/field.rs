@@ -102,11 +102,11 @@ pub struct Place {
 }
 
 impl Place {
-    /// The place of the byte at `offset` of a file.
-    pub fn new(places: &Places, offset: u32) -> Option<Place> {
-        let address = places.address(offset)?;
+    /// The place of the byte at `offset` of a file; address 0 if it is not in memory, where no kind counts from its own place.
+    pub fn new(places: &Places, offset: u32) -> Place {
+        let address = places.address(offset).unwrap_or(0);
         let slice = if places.universal { address & !(SLICE - 1) } else { 0 };
-        Some(Place { base: places.base, address, slice })
+        Place { base: places.base, address, slice }
     }
 }
 

@@ -77,10 +77,7 @@ impl Projection {
     /// What the field's word, `old_word` in the old file, will be at `new_offset` of the new file, in the course of `block`.
     pub fn predict(&self, field: &Field, old_word: u64, new_offset: u32, block: &Block) -> Prediction {
         let unknown = Prediction { word: old_word, known: None };
-        let (Some(old_place), Some(place)) = (Place::new(&self.old, field.offset), Place::new(&self.new, new_offset))
-        else {
-            return unknown;
-        };
+        let (old_place, place) = (Place::new(&self.old, field.offset), Place::new(&self.new, new_offset));
         let Some(target) = field::read(field.kind, field.extra, old_word, old_place) else { return unknown };
         let (mut projected, exact) = self.project(target, Some(block));
         if let Some(learned) = self.learned.as_ref().and_then(|learned| learned.find(target)) {

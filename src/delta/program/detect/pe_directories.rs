@@ -104,7 +104,9 @@ fn guards<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, found: &mut Found
 fn guesses<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, start: u32, end: u32, found: &mut Found) -> Option<()> {
     for at in (start.next_multiple_of(4)..end).step_by(4) {
         let target = bytes.u32(at)?;
-        if target >= LOWEST && image.places.holds(target) {
+        // Two small numbers or two characters of UTF-16.
+        let is_pair = target & 0xff00_ff00 == 0;
+        if target >= LOWEST && !is_pair && image.places.holds(target) {
             found.add(at, Kind::MaybeInData, 0);
         }
     }

@@ -22,7 +22,7 @@ pub fn find<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, found: &mut Fou
                 let _ = match section.kind {
                     elf::SHT_RELA => rela(image, bytes, section, found),
                     elf::SHT_RELR => relr(image, bytes, section, found),
-                    elf::SHT_DYNSYM => symbols(image, bytes, section, found),
+                    elf::SHT_DYNSYM | elf::SHT_SYMTAB => symbols(image, bytes, section, found),
                     elf::SHT_DYNAMIC => dynamic(image, bytes, section, found),
                     _ if section.is_named(".got.plt") => words(image, bytes, section, found),
                     _ => None,

@@ -10,6 +10,8 @@ const SHT_NOBITS: u32 = 8;
 const SHF_ALLOC: u64 = 2;
 const SHF_EXECINSTR: u64 = 4;
 
+/// `sh_type` of all symbols; not loaded.
+pub const SHT_SYMTAB: u32 = 2;
 /// `sh_type` of relocations with addends.
 pub const SHT_RELA: u32 = 4;
 /// `sh_type` of the dynamic table.
@@ -99,14 +101,20 @@ fn sections<R: Read + Seek>(bytes: &mut Bytes<R>, machine: Machine, places: &Pla
         let at = header(number)?;
         let kind = bytes.u32(at.checked_add(4)?)?;
         let flags = bytes.u64(at.checked_add(8)?)?;
-        if flags & SHF_ALLOC == 0 || kind == SHT_NOBITS || sections.len() == MAX_SECTIONS {
+        let is_loaded = flags & SHF_ALLOC != 0;
+        if !is_loaded && kind != SHT_SYMTAB || kind == SHT_NOBITS || sections.len() == MAX_SECTIONS {
             continue;
         }
-        let address = bytes.u64(at.checked_add(16)?)?.checked_sub(places.base)?.try_into().ok()?;
+        let address = bytes.u64(at.checked_add(16)?)?;
+        let address = if is_loaded { address.checked_sub(places.base)?.try_into().ok()? } else { 0 };
         let mut name = [0; 16];
         let name_at = names.checked_add(bytes.u32(at)?)?;
         let length = bytes.copy(name_at, &mut name);
-        let content = if flags & SHF_EXECINSTR == 0 { Content::Data } else { Content::Code(machine) };
+        let content = match flags & SHF_EXECINSTR {
+            _ if !is_loaded => Content::Unmapped,
+            0 => Content::Data,
+            _ => Content::Code(machine),
+        };
         sections.push(Section {
             name: short_name(&name[..length]),
             content,

@@ -57,6 +57,8 @@ pub enum Content {
     Code(Machine),
     /// Anything else.
     Data,
+    /// Something that is not in memory; its address means nothing.
+    Unmapped,
 }
 
 /// A named part of the file.
@@ -167,7 +169,7 @@ impl Image {
     pub fn code(&self) -> impl Iterator<Item = (&Section, Machine)> {
         self.sections.iter().filter_map(|section| match section.content {
             Content::Code(machine) => Some((section, machine)),
-            Content::Data => None,
+            Content::Data | Content::Unmapped => None,
         })
     }
 
