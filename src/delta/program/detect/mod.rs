@@ -68,10 +68,10 @@ pub fn fields<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>) -> Vec<Field>
     // A table that ends early, or is none, says so by `None`: what was found of it stays.
     let _ = pointers::find(image, bytes, &mut found);
     let _ = unwind::find(image, bytes, &mut found);
+    let is_go = go::find(image, bytes, &mut found).is_some();
     if image.format == Format::Pe {
-        let _ = pe_directories::find(image, bytes, &mut found);
+        let _ = pe_directories::find(image, bytes, !is_go, &mut found);
     }
-    let _ = go::find(image, bytes, &mut found);
     found.starts.sort_unstable();
     found.starts.dedup();
     let starts = std::mem::take(&mut found.starts);

@@ -11,12 +11,12 @@ const WRITE: u32 = 0x8000_0000;
 /// Relative addresses below this are headers: nothing points there, and small numbers are many.
 const LOWEST: u32 = 0x1000;
 
-/// Notes the fields of the directories, and guesses.
-pub fn find<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, found: &mut Found) -> Option<()> {
+/// Notes the fields of the directories, and guesses if they are wanted: Go's data has no relative addresses.
+pub fn find<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, with_guesses: bool, found: &mut Found) -> Option<()> {
     let _ = exports(image, bytes, found);
     let _ = imports(image, bytes, found);
     let _ = guards(image, bytes, found);
-    let guessed = |kind: u32| kind & WRITE == 0;
+    let guessed = |kind: u32| with_guesses && kind & WRITE == 0;
     for section in image.sections.iter().filter(|section| section.content == Content::Data && guessed(section.kind)) {
         if !section.is_named(".reloc") && !section.is_named(".rsrc") && !section.is_named(".pdata") {
             let _ = guesses(image, bytes, section.offset, section.end(), found);
