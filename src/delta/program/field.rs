@@ -13,6 +13,8 @@ pub enum Kind {
     Absolute,
     /// Eight bytes of a chain of fixups: the low 36 bits are the distance from the slice's beginning.
     Chained,
+    /// As `Chained`, but the absolute address.
+    ChainedAbsolute,
     /// Four bytes: the relative address.
     Relative,
     /// Four bytes: the relative address behind the last byte of a range.
@@ -54,7 +56,7 @@ impl Kind {
     /// The bytes of the word.
     pub fn width(self) -> u32 {
         match self {
-            Kind::Absolute | Kind::Chained => 8,
+            Kind::Absolute | Kind::Chained | Kind::ChainedAbsolute => 8,
             _ => 4,
         }
     }
@@ -116,6 +118,9 @@ pub fn read(kind: Kind, extra: u32, word: u64, place: Place) -> Option<u32> {
     let here = place.address;
     Some(match kind {
         Kind::Absolute => u32::try_from(word.checked_sub(place.base)?).ok()?.wrapping_add(place.slice),
+        Kind::ChainedAbsolute => {
+            u32::try_from((word & CHAINED).checked_sub(place.base)?).ok()?.wrapping_add(place.slice)
+        }
         Kind::Chained => u32::try_from(word & CHAINED).ok()?.wrapping_add(place.slice),
         Kind::Relative | Kind::MaybeInData | Kind::MaybeInCode => low.wrapping_add(place.slice),
         Kind::End => low.wrapping_sub(1),
@@ -141,10 +146,17 @@ pub fn write(kind: Kind, extra: u32, word: u64, place: Place, target: u32) -> u6
     match kind {
         Kind::Absolute => place.base.wrapping_add(u64::from(target.wrapping_sub(place.slice))),
         Kind::Chained => word & !CHAINED | u64::from(target.wrapping_sub(place.slice)),
+        Kind::ChainedAbsolute => {
+            let absolute = place.base.wrapping_add(u64::from(target.wrapping_sub(place.slice)));
+            word & !CHAINED | absolute & CHAINED
+        }
         _ => u64::from(match kind {
-            Kind::Absolute | Kind::Chained | Kind::Relative | Kind::MaybeInData | Kind::MaybeInCode => {
-                target.wrapping_sub(place.slice)
-            }
+            Kind::Absolute
+            | Kind::Chained
+            | Kind::ChainedAbsolute
+            | Kind::Relative
+            | Kind::MaybeInData
+            | Kind::MaybeInCode => target.wrapping_sub(place.slice),
             Kind::End => target.wrapping_add(1),
             Kind::FromHere => away.wrapping_sub(extra),
             Kind::Back => away.wrapping_neg(),

@@ -45,13 +45,17 @@ pub struct Projection {
     map: BlockMap,
     learned: Option<Learned>,
     gates: [i32; GATES],
+    /// The last base that was projected, and where it went: many fields in a row have the same.
+    base: (u32, u32),
 }
 
 impl Projection {
     /// A projection that has learned nothing yet. `fields` is the number of the old program's fields.
     pub fn new(old: Places, new: Places, map: BlockMap, settings: Settings, fields: usize) -> Projection {
         let learned = settings.learn.then(|| Learned::new(fields));
-        Projection { old, new, map, learned, gates: [0; GATES] }
+        let mut projection = Projection { old, new, map, learned, gates: [0; GATES], base: (0, 0) };
+        projection.base = (0, projection.project(0, None).0);
+        projection
     }
 
     /// Where an address of the old program is in the new one, and whether a block says so.
@@ -75,7 +79,7 @@ impl Projection {
     }
 
     /// What the field's word, `old_word` in the old file, will be at `new_offset` of the new file, in the course of `block`.
-    pub fn predict(&self, field: &Field, old_word: u64, new_offset: u32, block: &Block) -> Prediction {
+    pub fn predict(&mut self, field: &Field, old_word: u64, new_offset: u32, block: &Block) -> Prediction {
         let unknown = Prediction { word: old_word, known: None };
         let (old_place, place) = (Place::new(&self.old, field.offset), Place::new(&self.new, new_offset));
         let Some(target) = field::read(field.kind, field.extra, old_word, old_place) else { return unknown };
@@ -85,7 +89,10 @@ impl Projection {
                 projected = learned.new;
             }
         }
-        let extra = if field.kind.has_base() { self.project(field.extra, Some(block)).0 } else { field.extra };
+        if field.kind.has_base() && self.base.0 != field.extra {
+            self.base = (field.extra, self.project(field.extra, None).0);
+        }
+        let extra = if field.kind.has_base() { self.base.1 } else { field.extra };
         let projected_word = field::write(field.kind, extra, old_word, place, projected);
         let believed = field.kind.gate().is_none_or(|gate| self.gates[gate] >= 0);
         let word = if believed { projected_word } else { old_word };

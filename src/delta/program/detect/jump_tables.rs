@@ -39,11 +39,15 @@ impl Tables {
             }
         } else if instruction.map == 0 && instruction.opcode == 0x8d && instruction.is_rip_relative() {
             let target = seen.address.wrapping_add(u32::from(instruction.length)).wrapping_add(displacement);
-            let is_data = |content| matches!(content, Content::Data);
-            if target % 4 == 0 && image.sections.iter().any(|section| is_data(section.content) && section.holds(target))
-            {
-                self.in_data.insert(target);
-            }
+            self.note_address(image, target);
+        }
+    }
+
+    /// Remembers an address that an instruction loads, if it could be that of a table in data.
+    pub fn note_address(&mut self, image: &Image, address: u32) {
+        let mut data = image.sections.iter().filter(|section| section.content == Content::Data);
+        if address % 4 == 0 && data.any(|section| section.holds(address)) {
+            self.in_data.insert(address);
         }
     }
 

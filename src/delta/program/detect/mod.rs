@@ -3,6 +3,7 @@
 //! What is found depends on the program's bytes alone: integers, walks in the order of the file, and a list sorted by a
 //! total order. Both ends of a delta find the same; what is missed or mistaken costs bytes in the delta, never the result.
 
+mod arm;
 mod go;
 mod jump_tables;
 mod pe_directories;
@@ -79,7 +80,7 @@ pub fn fields<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>) -> Vec<Field>
     for (section, machine) in image.code() {
         match machine {
             Machine::X86_64 => sweep::x86(image, bytes, section, &starts, &mut tables, &mut found),
-            Machine::Aarch64 => {}
+            Machine::Aarch64 => arm::sweep(image, bytes, section, &mut tables, &mut found),
         }
     }
     drop(starts);

@@ -4,7 +4,7 @@
 use super::Found;
 use crate::delta::program::bytes::Bytes;
 use crate::delta::program::field::Kind;
-use crate::delta::program::image::{Content, Format, Image, Section, elf};
+use crate::delta::program::image::{Content, Format, Image, Section, elf, macho::Command};
 use std::io::{Read, Seek};
 
 /// Absolute addresses below this are not told from small numbers.
@@ -13,6 +13,9 @@ const LOWEST_BASE: u64 = 0x1_0000;
 const WITH_ADDRESS: [u32; 4] = [8, 37, 1027, 1032];
 /// The tags of dynamic entries that are addresses.
 const ADDRESS_TAGS: [u64; 14] = [3, 4, 5, 6, 7, 12, 13, 23, 25, 26, 36, 0x6fff_fef5, 0x6fff_fff0, 0x6fff_fffe];
+
+const LC_SYMTAB: u32 = 2;
+const LC_DYLD_CHAINED_FIXUPS: u32 = 0x8000_0034;
 
 /// Notes the pointers of a program.
 pub fn find<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, found: &mut Found) -> Option<()> {
@@ -32,7 +35,15 @@ pub fn find<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, found: &mut Fou
         Format::Pe => {
             let _ = base_relocations(image, bytes, found);
         }
-        Format::MachO => {}
+        Format::MachO => {
+            for command in &image.commands {
+                let _ = match command.command {
+                    LC_SYMTAB => mach_symbols(image, bytes, command, found),
+                    LC_DYLD_CHAINED_FIXUPS => chains(image, bytes, command, found),
+                    _ => None,
+                };
+            }
+        }
     }
     if image.places.base >= LOWEST_BASE {
         for section in image.sections.iter().filter(|section| section.content == Content::Data) {
@@ -137,6 +148,83 @@ fn base_relocations<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, found: 
             }
         }
         at = at.checked_add(size)?;
+    }
+    Some(())
+}
+
+/// Mach-O's symbols that lie in a section.
+fn mach_symbols<R: Read + Seek>(
+    image: &Image,
+    bytes: &mut Bytes<R>,
+    command: &Command,
+    found: &mut Found,
+) -> Option<()> {
+    const TYPE: u8 = 0x0e;
+    const IN_SECTION: u8 = 0x0e;
+    let table = command.slice_offset.checked_add(bytes.u32(command.offset.checked_add(8)?)?)?;
+    for number in 0..bytes.u32(command.offset.checked_add(12)?)? {
+        let at = table.checked_add(number.checked_mul(16)?)?;
+        // Any of the three highest bits says that it is for a debugger.
+        let kind = bytes.u8(at.checked_add(4)?)?;
+        if kind & 0xe0 == 0 && kind & TYPE == IN_SECTION {
+            pointer(image, bytes, at.checked_add(8)?, found);
+        }
+    }
+    Some(())
+}
+
+/// Mach-O's chains of fixups: each page has a chain of pointers, of which each says how far away the next is. Those that are
+/// bound by name hold no address.
+fn chains<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, command: &Command, found: &mut Found) -> Option<()> {
+    let header = command.slice_offset.checked_add(bytes.u32(command.offset.checked_add(8)?)?)?;
+    let segments = header.checked_add(bytes.u32(header.checked_add(4)?)?)?;
+    for number in 0..bytes.u32(segments)? {
+        let at = segments.checked_add(4)?.checked_add(number.checked_mul(4)?)?;
+        match bytes.u32(at)? {
+            0 => {}
+            start => {
+                let _ = chained_segment(image, bytes, command, segments.checked_add(start)?, found);
+            }
+        }
+    }
+    Some(())
+}
+
+fn chained_segment<R: Read + Seek>(
+    image: &Image,
+    bytes: &mut Bytes<R>,
+    command: &Command,
+    at: u32,
+    found: &mut Found,
+) -> Option<()> {
+    /// `DYLD_CHAINED_PTR_64` (targets are absolute) and `DYLD_CHAINED_PTR_64_OFFSET` (targets count from the slice).
+    const FORMATS: [u16; 2] = [2, 6];
+    const NO_CHAIN: u16 = 0xffff;
+    let page_size = u32::from(bytes.u16(at.checked_add(4)?)?);
+    let format = bytes.u16(at.checked_add(6)?)?;
+    if !FORMATS.contains(&format) {
+        return None;
+    }
+    let start = command.slice_address.checked_add(bytes.small_u64(at.checked_add(8)?)?)?;
+    for page in 0..u32::from(bytes.u16(at.checked_add(20)?)?) {
+        let first = bytes.u16(at.checked_add(22 + 2 * page)?)?;
+        if first == NO_CHAIN {
+            continue;
+        }
+        let address = start.checked_add(page.checked_mul(page_size)?)?.checked_add(u32::from(first))?;
+        let mut offset = image.places.offset(address)?;
+        loop {
+            let word = bytes.u64(offset)?;
+            if word >> 63 == 0 {
+                let kind = if format == 6 { Kind::Chained } else { Kind::ChainedAbsolute };
+                found.add(offset, kind, 0);
+            }
+            let next = (word >> 51 & 0xfff) as u32 * 4;
+            if next == 0 {
+                break;
+            }
+            offset = offset.checked_add(next)?;
+        }
     }
     Some(())
 }
