@@ -2,13 +2,15 @@
 
 use super::base::Base;
 use super::control::{Block, Blocks};
-use super::header::Content;
+use super::header::{Content, Mode};
+use super::program::Predicted;
 use super::streams::{Patch, Stream};
 use super::{DeltaError, StreamKind};
 use std::io::{Read, Seek, Write};
 
-/// How many bytes go through the loop at once.
-const STEP: usize = 64 * 1024;
+/// How many bytes of a block go through the loop at once. Part of the format: an address that lies across the end of a step
+/// is not predicted.
+pub const STEP: usize = 64 * 1024;
 
 /// From which file to which: what the manifest says that a patch does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +49,7 @@ impl Prediction for Plain {
 /// # Errors
 /// Any [`DeltaError`]; `out` has then had the first part of what may be the wrong file.
 pub fn apply(
-    base: impl Read + Seek,
+    mut base: impl Read + Seek,
     patch: impl Read + Seek,
     edge: &Edge,
     mut out: impl Write,
@@ -58,8 +60,14 @@ pub fn apply(
             return Err(DeltaError::OtherFile(which));
         }
     }
-    let base = Base::open(base, edge.old.size)?;
-    exchange(base, &patch, &mut Plain, &mut out)
+    match &patch.header.mode {
+        Mode::Plain => exchange(Base::open(base, edge.old.size)?, &patch, &mut Plain, &mut out),
+        Mode::Program(program) => {
+            let mut predicted = Predicted::open(&mut base, &patch, program)?;
+            exchange(Base::open(base, edge.old.size)?, &patch, &mut predicted, &mut out)?;
+            predicted.finish()
+        }
+    }
 }
 
 /// Walks the blocks: extra bytes up to each, then its prediction plus the differences.

@@ -2,6 +2,7 @@
 //!
 //! Reading allocates nothing that a patch could choose; the stream lengths add up to exactly the patch's size.
 
+use super::program::Program;
 use super::{DeltaError, varint};
 use crate::digest::Sha256;
 use std::fmt;
@@ -11,6 +12,8 @@ const MAGIC: [u8; 4] = *b"\x8fPDL";
 const FORMAT: u8 = 1;
 /// LZMA2 without a container, lc=3 lp=0 pb=0.
 const CODEC: u8 = 0;
+const STREAMS: usize = 7;
+const PLAIN_STREAMS: usize = 5;
 
 /// A file's content by size and hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,17 +25,28 @@ pub struct Content {
 }
 
 /// What the differences of a patch are taken against.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Mode {
     /// The old bytes themselves.
     Plain,
+    /// The old program's bytes, with its addresses as they are expected in the new program.
+    Program(Program),
 }
 
 impl Mode {
-    fn number(self) -> u8 {
+    fn number(&self) -> u8 {
         match self {
             Mode::Plain => 0,
+            Mode::Program(_) => 1,
+        }
+    }
+
+    /// The streams of a patch of this mode, in their order.
+    pub fn streams(&self) -> &'static [StreamKind] {
+        match self {
+            Mode::Plain => &StreamKind::ALL[..PLAIN_STREAMS],
+            Mode::Program(_) => &StreamKind::ALL,
         }
     }
 }
@@ -51,18 +65,33 @@ pub enum StreamKind {
     Difference,
     /// New bytes outside of blocks.
     Extra,
+    /// How many addresses are as expected before each that is not; of [`Mode::Program`] alone.
+    FieldRun,
+    /// How far each of those is from what was expected; of [`Mode::Program`] alone.
+    FieldResidual,
 }
 
 impl StreamKind {
-    /// The streams of [`Mode::Plain`], in their order.
-    pub const PLAIN: [StreamKind; 5] =
-        [StreamKind::ExtraLength, StreamKind::BlockLength, StreamKind::Seek, StreamKind::Difference, StreamKind::Extra];
+    /// All streams in their order; the last two are those of [`Mode::Program`] alone.
+    pub const ALL: [StreamKind; STREAMS] = [
+        StreamKind::ExtraLength,
+        StreamKind::BlockLength,
+        StreamKind::Seek,
+        StreamKind::Difference,
+        StreamKind::Extra,
+        StreamKind::FieldRun,
+        StreamKind::FieldResidual,
+    ];
 
     /// The size of this stream's dictionary in bytes: what a reader has to keep of it. Their sum bounds the memory of
     /// [`apply`](super::apply).
     pub fn dictionary(self) -> u32 {
         match self {
-            StreamKind::ExtraLength | StreamKind::BlockLength | StreamKind::Seek => 1 << 20,
+            StreamKind::ExtraLength
+            | StreamKind::BlockLength
+            | StreamKind::Seek
+            | StreamKind::FieldRun
+            | StreamKind::FieldResidual => 1 << 20,
             StreamKind::Difference => 4 << 20,
             StreamKind::Extra => 8 << 20,
         }
@@ -77,6 +106,8 @@ impl fmt::Display for StreamKind {
             StreamKind::Seek => "seek",
             StreamKind::Difference => "difference",
             StreamKind::Extra => "extra",
+            StreamKind::FieldRun => "field run",
+            StreamKind::FieldResidual => "field residual",
         })
     }
 }
@@ -99,8 +130,8 @@ pub struct Header {
     pub old: Content,
     /// The file to make.
     pub new: Content,
-    /// The streams in the order of [`StreamKind::PLAIN`].
-    pub streams: [PackedStream; 5],
+    /// The streams in the order of [`StreamKind::ALL`]; those that the mode does not have are empty.
+    pub streams: [PackedStream; STREAMS],
 }
 
 impl Header {
@@ -111,7 +142,10 @@ impl Header {
             varint::write(content.size, &mut bytes);
             bytes.extend_from_slice(content.sha256.as_bytes());
         }
-        for stream in &self.streams {
+        if let Mode::Program(program) = &self.mode {
+            program.write(&mut bytes);
+        }
+        for stream in &self.streams[..self.mode.streams().len()] {
             varint::write(stream.raw, &mut bytes);
             varint::write(stream.packed, &mut bytes);
         }
@@ -130,8 +164,8 @@ impl Header {
         }
         let unknown = |what, number| Err(DeltaError::UnknownMethod { what, number });
         match head[4..] {
-            [FORMAT, 0, CODEC] => {}
-            [FORMAT, 0, codec] => return unknown("codec", codec),
+            [FORMAT, 0 | 1, CODEC] => {}
+            [FORMAT, 0 | 1, codec] => return unknown("codec", codec),
             [FORMAT, mode, _] => return unknown("mode", mode),
             [format, ..] => return unknown("format", format),
             [] => return Err(DeltaError::Header("it is cut off")),
@@ -143,11 +177,12 @@ impl Header {
             Ok(Content { size, sha256: Sha256::from_bytes(sha256) })
         };
         let (old, new) = (content()?, content()?);
-        let mut streams = [PackedStream::default(); 5];
-        for stream in &mut streams {
+        let mode = if head[5] == 0 { Mode::Plain } else { Mode::Program(Program::read(|| number(patch))?) };
+        let mut streams = [PackedStream::default(); STREAMS];
+        for stream in &mut streams[..mode.streams().len()] {
             *stream = PackedStream { raw: number(patch)?, packed: number(patch)? };
         }
-        let header = Self { mode: Mode::Plain, old, new, streams };
+        let header = Self { mode, old, new, streams };
         header.check()?;
         Ok(header)
     }
@@ -160,13 +195,15 @@ impl Header {
         if self.streams.iter().any(|stream| stream.packed > stream.raw) {
             return Err(DeltaError::Header("a stream is longer packed than unpacked"));
         }
-        let [extra_length, block_length, seek, difference, extra] = self.streams.map(|stream| stream.raw);
+        let [extra_length, block_length, seek, difference, extra, field_run, field_residual] =
+            self.streams.map(|stream| stream.raw);
         if difference.checked_add(extra) != Some(self.new.size) {
             return Err(DeltaError::Header("differences and extra bytes are not as long as the new file"));
         }
         // A control gives at least one byte of the new file, and is written in at most ten.
         let most = u128::from(self.new.size) * 10;
-        if [extra_length, block_length, seek].iter().any(|length| u128::from(*length) > most) {
+        if [extra_length, block_length, seek, field_run, field_residual].iter().any(|length| u128::from(*length) > most)
+        {
             return Err(DeltaError::Header("there are more controls than new bytes"));
         }
         Ok(())

@@ -20,7 +20,7 @@ pub mod varint;
 #[cfg(test)]
 mod tests;
 
-pub use apply::{Edge, Plain, Prediction, apply};
+pub use apply::{Edge, Plain, Prediction, STEP, apply};
 pub use control::{Block, Blocks};
 pub use header::{Content, Header, Mode, PackedStream, StreamKind};
 
@@ -60,6 +60,9 @@ pub enum DeltaError {
         /// What is wrong with it.
         detail: String,
     },
+    /// The delta is for a program, and the old file is none that is known here.
+    #[error("the delta is for a program, and the old file is none")]
+    NotAProgram,
     /// The old file is not as long as it should be.
     #[error("the delta's old file has another size")]
     Base,
@@ -83,6 +86,7 @@ impl DeltaError {
             DeltaError::OtherFile(_) => "delta-other-file",
             DeltaError::Control { .. } => "delta-control",
             DeltaError::Stream { .. } => "delta-stream",
+            DeltaError::NotAProgram => "delta-not-a-program",
             DeltaError::Base => "delta-base",
             DeltaError::ReadBase(_) => "delta-read-base",
             DeltaError::ReadPatch(_) => "delta-read",

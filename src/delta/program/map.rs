@@ -3,9 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// A run of the old file that the new one has too, in its own place.
+/// A run of the old file that the new one has too, in its own place: a block, or a part of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Block {
+pub struct Piece {
     /// Where it begins in the old file.
     pub old: u32,
     /// Where it begins in the new file.
@@ -14,7 +14,14 @@ pub struct Block {
     pub length: u32,
 }
 
-impl Block {
+impl Piece {
+    /// A block of a delta; none if a file is too large for this map.
+    pub fn of(block: &crate::delta::Block) -> Option<Piece> {
+        let (old, new, length) =
+            (block.old.try_into().ok()?, block.new.try_into().ok()?, block.length.try_into().ok()?);
+        Some(Piece { old, new, length })
+    }
+
     /// Where the byte at `old` went, if it is in this block.
     pub fn find(&self, old: u32) -> Option<u32> {
         let inside = old.wrapping_sub(self.old);
@@ -25,16 +32,16 @@ impl Block {
 /// Blocks without overlaps, in the order of the old file. Where several cover a byte, the longest one has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockMap {
-    pieces: Vec<Block>,
+    pieces: Vec<Piece>,
 }
 
 impl BlockMap {
     /// The map that the blocks of a delta make; they may overlap in the old file.
-    pub fn new(mut blocks: Vec<Block>) -> BlockMap {
+    pub fn new(mut blocks: Vec<Piece>) -> BlockMap {
         blocks.retain(|block| block.length > 0);
         blocks.sort_unstable();
-        let mut pieces: Vec<Block> = Vec::with_capacity(blocks.len());
-        let mut open: BinaryHeap<(u32, Reverse<Block>)> = BinaryHeap::new();
+        let mut pieces: Vec<Piece> = Vec::with_capacity(blocks.len());
+        let mut open: BinaryHeap<(u32, Reverse<Piece>)> = BinaryHeap::new();
         let mut at = 0;
         let mut rest = blocks.into_iter().peekable();
         loop {
@@ -54,7 +61,7 @@ impl BlockMap {
                 continue;
             };
             let end = block.old.saturating_add(block.length).min(next.unwrap_or(u32::MAX));
-            let piece = Block { old: at, new: block.new.wrapping_add(at - block.old), length: end - at };
+            let piece = Piece { old: at, new: block.new.wrapping_add(at - block.old), length: end - at };
             match pieces.last_mut() {
                 Some(last) if last.find(at - 1).is_some() && last.new.wrapping_add(last.length) == piece.new => {
                     last.length += piece.length;
@@ -84,7 +91,7 @@ mod tests {
     use super::*;
 
     fn map(blocks: &[(u32, u32, u32)]) -> BlockMap {
-        BlockMap::new(blocks.iter().map(|&(old, new, length)| Block { old, new, length }).collect())
+        BlockMap::new(blocks.iter().map(|&(old, new, length)| Piece { old, new, length }).collect())
     }
 
     #[test]

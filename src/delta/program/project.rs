@@ -5,7 +5,7 @@
 
 use super::field::{self, Field, GATES, Kind, Place};
 use super::image::Places;
-use super::map::{Block, BlockMap};
+use super::map::{BlockMap, Piece};
 
 /// What a publisher chooses for each file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct Settings {
 
 /// A prediction, until its outcome is known.
 #[derive(Debug, Clone, Copy)]
-pub struct Prediction {
+pub struct Guess {
     /// The word that is expected in the new file.
     pub word: u64,
     /// What is remembered for [`Projection::outcome`]: nothing where no address could be read.
@@ -59,7 +59,7 @@ impl Projection {
     }
 
     /// Where an address of the old program is in the new one, and whether a block says so.
-    pub fn project(&self, address: u32, within: Option<&Block>) -> (u32, bool) {
+    pub fn project(&self, address: u32, within: Option<&Piece>) -> (u32, bool) {
         if let Some(offset) = self.old.offset(address) {
             let inside = within.and_then(|block| block.find(offset)).map(|new| (new, true));
             if let Some((new, exact)) = inside.or_else(|| self.map.find(offset)) {
@@ -79,8 +79,8 @@ impl Projection {
     }
 
     /// What the field's word, `old_word` in the old file, will be at `new_offset` of the new file, in the course of `block`.
-    pub fn predict(&mut self, field: &Field, old_word: u64, new_offset: u32, block: &Block) -> Prediction {
-        let unknown = Prediction { word: old_word, known: None };
+    pub fn predict(&mut self, field: &Field, old_word: u64, new_offset: u32, block: &Piece) -> Guess {
+        let unknown = Guess { word: old_word, known: None };
         let (old_place, place) = (Place::new(&self.old, field.offset), Place::new(&self.new, new_offset));
         let Some(target) = field::read(field.kind, field.extra, old_word, old_place) else { return unknown };
         let (mut projected, exact) = self.project(target, Some(block));
@@ -97,11 +97,11 @@ impl Projection {
         let believed = field.kind.gate().is_none_or(|gate| self.gates[gate] >= 0);
         let word = if believed { projected_word } else { old_word };
         let known = Known { kind: field.kind, extra, place, old_word, projected_word, target, projected };
-        Prediction { word, known: Some(known) }
+        Guess { word, known: Some(known) }
     }
 
     /// Takes note of what a predicted word really is.
-    pub fn outcome(&mut self, prediction: &Prediction, word: u64) {
+    pub fn outcome(&mut self, prediction: &Guess, word: u64) {
         let Some(known) = &prediction.known else { return };
         if let Some(gate) = known.kind.gate() {
             let score = i32::from(known.projected_word == word) - i32::from(known.old_word == word);
