@@ -15,7 +15,7 @@ const LAYERS: [&[&str]; 6] = [
     &["manifest", "keys", "layout", "inventory"],
     &["trust", "journal", "state"],
     &["swap", "relaunch"],
-    &["fetch", "gunzip", "plan", "stage"],
+    &["fetch", "gunzip", "delta", "plan", "stage"],
     &["patcher"],
 ];
 

@@ -1,0 +1,226 @@
+//! The head of a patch: which file it makes from which, and how long each stream is.
+//!
+//! Reading allocates nothing that a patch could choose; the stream lengths add up to exactly the patch's size.
+
+use super::program::Program;
+use super::{DeltaError, varint};
+use crate::digest::Sha256;
+use std::fmt;
+use std::io::{self, Read};
+
+const MAGIC: [u8; 4] = *b"\x8fPDL";
+const FORMAT: u8 = 1;
+/// LZMA2 without a container, lc=3 lp=0 pb=0.
+const CODEC: u8 = 0;
+const STREAMS: usize = 7;
+const PLAIN_STREAMS: usize = 5;
+
+/// A file's content by size and hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Content {
+    /// In bytes.
+    pub size: u64,
+    /// Of all bytes.
+    pub sha256: Sha256,
+}
+
+/// What the differences of a patch are taken against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Mode {
+    /// The old bytes themselves.
+    Plain,
+    /// The old program's bytes, with its addresses as they are expected in the new program.
+    Program(Program),
+}
+
+impl Mode {
+    fn number(&self) -> u8 {
+        match self {
+            Mode::Plain => 0,
+            Mode::Program(_) => 1,
+        }
+    }
+
+    /// The streams of a patch of this mode, in their order.
+    pub fn streams(&self) -> &'static [StreamKind] {
+        match self {
+            Mode::Plain => &StreamKind::ALL[..PLAIN_STREAMS],
+            Mode::Program(_) => &StreamKind::ALL,
+        }
+    }
+}
+
+/// A stream of a patch, in the order in which they lie there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum StreamKind {
+    /// How many bytes of [`StreamKind::Extra`] stand before each block.
+    ExtraLength,
+    /// How long each block is.
+    BlockLength,
+    /// How far each block's old place is from where the one before would lead.
+    Seek,
+    /// New bytes minus predicted ones, of all blocks.
+    Difference,
+    /// New bytes outside of blocks.
+    Extra,
+    /// How many addresses are as expected before each that is not; of [`Mode::Program`] alone.
+    FieldRun,
+    /// How far each of those is from what was expected; of [`Mode::Program`] alone.
+    FieldResidual,
+}
+
+impl StreamKind {
+    /// All streams in their order; the last two are those of [`Mode::Program`] alone.
+    pub const ALL: [StreamKind; STREAMS] = [
+        StreamKind::ExtraLength,
+        StreamKind::BlockLength,
+        StreamKind::Seek,
+        StreamKind::Difference,
+        StreamKind::Extra,
+        StreamKind::FieldRun,
+        StreamKind::FieldResidual,
+    ];
+
+    /// The size of this stream's dictionary in bytes: what a reader has to keep of it. Their sum bounds the memory of
+    /// [`apply`](super::apply).
+    pub fn dictionary(self) -> u32 {
+        match self {
+            StreamKind::ExtraLength
+            | StreamKind::BlockLength
+            | StreamKind::Seek
+            | StreamKind::FieldRun
+            | StreamKind::FieldResidual => 1 << 20,
+            StreamKind::Difference => 4 << 20,
+            StreamKind::Extra => 8 << 20,
+        }
+    }
+}
+
+impl fmt::Display for StreamKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            StreamKind::ExtraLength => "extra length",
+            StreamKind::BlockLength => "block length",
+            StreamKind::Seek => "seek",
+            StreamKind::Difference => "difference",
+            StreamKind::Extra => "extra",
+            StreamKind::FieldRun => "field run",
+            StreamKind::FieldResidual => "field residual",
+        })
+    }
+}
+
+/// How long one stream is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PackedStream {
+    /// In bytes, unpacked.
+    pub raw: u64,
+    /// In bytes, as it lies in the patch; equal to `raw` when it is stored as it is.
+    pub packed: u64,
+}
+
+/// The head of a patch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// What the differences are taken against.
+    pub mode: Mode,
+    /// The file to start from.
+    pub old: Content,
+    /// The file to make.
+    pub new: Content,
+    /// The streams in the order of [`StreamKind::ALL`]; those that the mode does not have are empty.
+    pub streams: [PackedStream; STREAMS],
+}
+
+impl Header {
+    /// The header's bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = [&MAGIC[..], &[FORMAT, self.mode.number(), CODEC]].concat();
+        for content in [&self.old, &self.new] {
+            varint::write(content.size, &mut bytes);
+            bytes.extend_from_slice(content.sha256.as_bytes());
+        }
+        if let Mode::Program(program) = &self.mode {
+            program.write(&mut bytes);
+        }
+        for stream in &self.streams[..self.mode.streams().len()] {
+            varint::write(stream.raw, &mut bytes);
+            varint::write(stream.packed, &mut bytes);
+        }
+        bytes
+    }
+
+    /// Reads the header at the start of a patch.
+    ///
+    /// # Errors
+    /// [`DeltaError::Header`], [`DeltaError::UnknownMethod`], [`DeltaError::ReadPatch`].
+    pub fn read(patch: &mut impl Read) -> Result<Self, DeltaError> {
+        let mut head = [0; 7];
+        fill(patch, &mut head)?;
+        if head[..4] != MAGIC {
+            return Err(DeltaError::Header("it does not start as a delta"));
+        }
+        let unknown = |what, number| Err(DeltaError::UnknownMethod { what, number });
+        match head[4..] {
+            [FORMAT, 0 | 1, CODEC] => {}
+            [FORMAT, 0 | 1, codec] => return unknown("codec", codec),
+            [FORMAT, mode, _] => return unknown("mode", mode),
+            [format, ..] => return unknown("format", format),
+            [] => return Err(DeltaError::Header("it is cut off")),
+        }
+        let mut content = || -> Result<Content, DeltaError> {
+            let size = number(patch)?;
+            let mut sha256 = [0; 32];
+            fill(patch, &mut sha256)?;
+            Ok(Content { size, sha256: Sha256::from_bytes(sha256) })
+        };
+        let (old, new) = (content()?, content()?);
+        let mode = if head[5] == 0 { Mode::Plain } else { Mode::Program(Program::read(|| number(patch))?) };
+        let mut streams = [PackedStream::default(); STREAMS];
+        for stream in &mut streams[..mode.streams().len()] {
+            *stream = PackedStream { raw: number(patch)?, packed: number(patch)? };
+        }
+        let header = Self { mode, old, new, streams };
+        header.check()?;
+        Ok(header)
+    }
+
+    /// What holds between its numbers in every patch.
+    fn check(&self) -> Result<(), DeltaError> {
+        if self.old.size > i64::MAX as u64 || self.new.size > i64::MAX as u64 {
+            return Err(DeltaError::Header("a file is too large"));
+        }
+        if self.streams.iter().any(|stream| stream.packed > stream.raw) {
+            return Err(DeltaError::Header("a stream is longer packed than unpacked"));
+        }
+        let [extra_length, block_length, seek, difference, extra, field_run, field_residual] =
+            self.streams.map(|stream| stream.raw);
+        if difference.checked_add(extra) != Some(self.new.size) {
+            return Err(DeltaError::Header("differences and extra bytes are not as long as the new file"));
+        }
+        // A control gives at least one byte of the new file, and is written in at most ten.
+        let most = u128::from(self.new.size) * 10;
+        if [extra_length, block_length, seek, field_run, field_residual].iter().any(|length| u128::from(*length) > most)
+        {
+            return Err(DeltaError::Header("there are more controls than new bytes"));
+        }
+        Ok(())
+    }
+}
+
+fn fill(patch: &mut impl Read, bytes: &mut [u8]) -> Result<(), DeltaError> {
+    patch.read_exact(bytes).map_err(cut_off)
+}
+
+fn number(patch: &mut impl Read) -> Result<u64, DeltaError> {
+    varint::read(patch).map_err(cut_off)?.ok_or(DeltaError::Header("a number is not in its one form"))
+}
+
+fn cut_off(error: io::Error) -> DeltaError {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => DeltaError::Header("it is cut off"),
+        _ => DeltaError::ReadPatch(error),
+    }
+}
