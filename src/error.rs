@@ -34,6 +34,12 @@ pub enum Error {
         /// The process that has it, where it is known.
         holder: Option<u32>,
     },
+    /// The user has stopped downloads for a while. Exit code 24.
+    #[error("updates are paused since {since}; `resume` goes on")]
+    Paused {
+        /// Since when.
+        since: crate::timestamp::Timestamp,
+    },
     /// The user stopped it; what was downloaded is kept. Exit code 24.
     #[error("stopped; what was downloaded is kept")]
     Cancelled,
@@ -446,6 +452,7 @@ impl Error {
                 Caller::ComponentTwice { .. } => "component-twice",
             },
             Error::Busy { .. } => "busy",
+            Error::Paused { .. } => "paused",
             Error::Cancelled => "cancelled",
         }
     }
@@ -458,7 +465,7 @@ impl Error {
             Error::Refused(_) => 21,
             Error::Machine(_) => 22,
             Error::Busy { .. } => 23,
-            Error::Cancelled => 24,
+            Error::Paused { .. } | Error::Cancelled => 24,
         }
     }
 
@@ -468,7 +475,7 @@ impl Error {
             Error::Network(Network::Status { status, .. }) => *status == 408 || *status == 429 || *status >= 500,
             Error::Network(Network::Redirect { .. } | Network::Wait { .. }) => false,
             Error::Network(_) | Error::Busy { .. } | Error::Cancelled => true,
-            Error::Refused(_) | Error::Machine(_) | Error::Caller(_) => false,
+            Error::Paused { .. } | Error::Refused(_) | Error::Machine(_) | Error::Caller(_) => false,
         }
     }
 

@@ -26,6 +26,9 @@ pub use header::{Content, Header, Mode, PackedStream, StreamKind};
 
 use std::io;
 
+/// The methods by which a manifest names the deltas that [`apply`] reads.
+pub const METHODS: [&str; 2] = ["plain", "program1"];
+
 /// Why a patch does not lead from the old file to the new one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

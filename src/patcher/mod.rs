@@ -6,6 +6,7 @@ mod config;
 mod courtesy;
 mod installed;
 mod previous;
+mod record;
 mod repair;
 mod start;
 mod update;

@@ -107,6 +107,11 @@ pub enum Command {
         /// All components unless named
         names: Vec<String>,
     },
+    /// Fetch what is missing or damaged, and nothing else
+    Repair {
+        /// All components unless named
+        names: Vec<String>,
+    },
     /// Compare the files with the manifests: exit code 11 when some are damaged or missing
     Verify {
         /// All components unless named
@@ -128,12 +133,34 @@ pub enum Command {
     },
     /// Show what is installed and what is staged
     Status,
+    /// Show what became of the updates of the past, the newest first
+    History,
+    /// Stop downloads, those of other processes too, until `resume`
+    Pause,
+    /// Allow downloads again, and go on with one that was stopped
+    Resume,
+    /// Leave the newest version of a component out
+    Skip {
+        /// The component
+        name: String,
+    },
 }
 
 impl Command {
     /// Whether it may take long for others' reasons, so that a user may want to stop it.
     pub fn asks_a_server(&self) -> bool {
-        matches!(self, Self::Install { .. } | Self::Check { .. } | Self::Download { .. } | Self::Update { .. })
+        !matches!(
+            self,
+            Self::Apply { .. }
+                | Self::Verify { .. }
+                | Self::Confirm
+                | Self::Rollback { .. }
+                | Self::Recover
+                | Self::Remove { .. }
+                | Self::Status
+                | Self::History
+                | Self::Pause
+        )
     }
 }
 
