@@ -48,6 +48,8 @@ pub mod state;
 pub mod swap;
 pub mod timestamp;
 pub mod trust;
+#[cfg(feature = "client")]
+pub mod watch;
 pub mod xml;
 
 pub use error::{Error, Result};
@@ -61,6 +63,8 @@ pub use patcher::{
 pub use stage::{Phase, Progress};
 pub use state::Reason;
 pub use swap::{Applied, Recovery};
+#[cfg(feature = "client")]
+pub use watch::{WatchOptions, Watcher};
 
 #[cfg(feature = "client")]
 mod global {

@@ -16,7 +16,7 @@ const LAYERS: [&[&str]; 6] = [
     &["trust", "journal", "state"],
     &["swap", "relaunch"],
     &["fetch", "gunzip", "delta", "plan", "stage"],
-    &["patcher"],
+    &["patcher", "watch"],
 ];
 
 /// Modules that decide and do not act: no disk, no network, no clock.

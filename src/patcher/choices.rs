@@ -51,6 +51,15 @@ impl Patcher {
         self.choose(|choices| choices.skip(name, version.clone()))
     }
 
+    /// Whether the user has left a version out.
+    ///
+    /// # Errors
+    /// [`Machine::Io`](crate::error::Machine::Io).
+    pub fn is_skipped(&self, component: &str, version: &Version) -> Result<bool> {
+        let choices = self.choices()?;
+        Ok(component.parse().is_ok_and(|name| choices.skips(&name, version)))
+    }
+
     /// Does something that takes long, and stops it when the user pauses downloads, in this process or in another.
     pub(super) fn until_paused<T>(&self, cancel: &CancelToken, action: impl FnOnce() -> T) -> T {
         std::thread::scope(|scope| {

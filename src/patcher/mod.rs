@@ -96,6 +96,11 @@ impl Patcher {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// The install root.
+    pub(crate) fn root(&self) -> &Root {
+        &self.inner.root
+    }
+
     /// Finishes or undoes an interrupted swap.
     ///
     /// # Errors

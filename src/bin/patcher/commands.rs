@@ -6,7 +6,9 @@ use patcher::error::{Caller, Network};
 use patcher::manifest::Name;
 use patcher::state::{ActiveUpdate, PastUpdate};
 use patcher::timestamp::Timestamp;
+use patcher::watch::Mode;
 use patcher::{Applied, CancelToken, Check, Damage, Error, Held, Patcher, Previous, Recovery, Result, Staged, Update};
+use patcher::{WatchOptions, Watcher};
 use semver::Version;
 
 /// What came of a command.
@@ -23,6 +25,8 @@ pub enum Outcome {
     Scheduled,
     /// What `verify` found, by component.
     Verified(Vec<(String, Vec<Damage>)>),
+    /// `watch` was told to end.
+    Stopped,
     /// `pause` has stopped downloads.
     Paused,
     /// The version of a component that `skip` leaves out; none when none is offered.
@@ -59,9 +63,12 @@ pub struct Status {
 pub fn run(arguments: &Arguments, report: &Report) -> Result<Outcome> {
     let cancel = CancelToken::default();
     if arguments.command.asks_a_server() {
-        let stop = cancel.clone();
+        let (stop, main) = (cancel.clone(), std::thread::current());
         // Without a handler, ^C ends the program at once: what is complete stays staged then, too.
-        let _ = ctrlc::set_handler(move || stop.cancel());
+        let _ = ctrlc::set_handler(move || {
+            stop.cancel();
+            main.unpark();
+        });
     }
     let patcher = Patcher::new(arguments.config()?.cancelled_by(&cancel))?;
     match &arguments.command {
@@ -112,6 +119,22 @@ pub fn run(arguments: &Arguments, report: &Report) -> Result<Outcome> {
                 patcher.skip(name, version)?;
             }
             Ok(Outcome::Skipped(name.clone(), offered))
+        }
+        Command::Watch { interval, first_within, notify, apply } => {
+            let mode = match (notify, apply) {
+                (true, _) => Mode::Notify,
+                (_, true) => Mode::Apply,
+                _ => Mode::Download,
+            };
+            let options = WatchOptions::default().interval(*interval).first_within(*first_within).mode(mode);
+            let log = report.events();
+            let watcher = Watcher::start(&patcher, options, move |event| log.tell(&event))?;
+            // Whoever wants to end it tells this process to; a handler that cannot be set ends it at once.
+            while !cancel.is_cancelled() {
+                std::thread::park();
+            }
+            watcher.stop();
+            Ok(Outcome::Stopped)
         }
         Command::History => patcher.history().map(Outcome::History),
         Command::Recover => patcher.recover().map(Outcome::Recovered),

@@ -7,8 +7,8 @@ use patcher::timestamp::Timestamp;
 use patcher::{Damage, Held, Previous, Recovery, Update, Why};
 use serde_json::{Value, json};
 
-/// The object that a command prints.
-pub fn outcome(outcome: &Outcome) -> Value {
+/// The object that a command prints; none for one that has printed what there was to tell.
+pub fn outcome(outcome: &Outcome) -> Option<Value> {
     let update = |update: &Update| {
         let saved =
             update.saved().iter().map(|(path, kept)| json!({ "path": path.as_str(), "kept_as": kept.as_str() }));
@@ -23,7 +23,8 @@ pub fn outcome(outcome: &Outcome) -> Value {
         })
     };
     let updates = |list: &[Update]| list.iter().map(update).collect::<Vec<_>>();
-    match outcome {
+    Some(match outcome {
+        Outcome::Stopped => return None,
         Outcome::Available(check) => json!({ "updates": updates(&check.updates), "held": held_list(&check.held) }),
         Outcome::Staged(staged, held) => {
             let staged = staged.as_ref().map_or(Vec::new(), |staged| updates(staged.updates()));
@@ -57,10 +58,10 @@ pub fn outcome(outcome: &Outcome) -> Value {
             json!({ "removed": name, "left": kept.iter().map(|path| path.as_str()).collect::<Vec<_>>() })
         }
         Outcome::Status(status) => status_object(status),
-    }
+    })
 }
 
-fn held_list(held: &[Held]) -> Vec<Value> {
+pub fn held_list(held: &[Held]) -> Vec<Value> {
     let why = |why: &Why| match why {
         Why::RolledBack(_) => "rolled-back",
         Why::SwapFailed => "swap-failed",

@@ -1,6 +1,9 @@
 //! What the user sees: progress on a terminal, plain lines otherwise, one JSON object for programs.
 
+mod events;
 mod json;
+
+pub use events::Events;
 
 use crate::commands::{Outcome, Status};
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
@@ -48,10 +51,17 @@ impl Report {
         Display(None)
     }
 
+    /// How to tell of a watcher's events.
+    pub fn events(&self) -> Events {
+        Events { json: self.json }
+    }
+
     /// Tells what came of a command.
     pub fn done(&self, outcome: &Outcome) {
         if self.json {
-            println!("{}", json::outcome(outcome));
+            if let Some(object) = json::outcome(outcome) {
+                println!("{object}");
+            }
             return;
         }
         match outcome {
@@ -76,6 +86,7 @@ impl Report {
                 held.iter().for_each(left_alone);
                 println!("{}", swapped(applied));
             }
+            Outcome::Stopped => {}
             Outcome::Paused => println!("paused: nothing is downloaded until `resume`"),
             Outcome::Skipped(name, Some(version)) => println!("{name}: {version} is skipped"),
             Outcome::Skipped(name, None) => println!("{name}: up to date"),
