@@ -1,18 +1,17 @@
 //! Writes a patch.
 
 use super::pack::pack;
-use patcher::delta::{Block, Content, Header, Mode, PackedStream, StreamKind, varint};
+use patcher::delta::{Block, Content, DeltaError, Header, Mode, PackedStream, Prediction, STEP, StreamKind, varint};
 use patcher::digest::Sha256;
 use rayon::prelude::*;
 
-/// The streams of a patch that are the same in all modes, before they are packed, in their order. `expect` makes what is expected of a block
-/// out of its old bytes.
+/// The streams of a patch that are the same in all modes, before they are packed, in their order.
 pub fn streams(
     old: &[u8],
     new: &[u8],
     blocks: &[Block],
-    mut expect: impl FnMut(&Block, &mut [u8]),
-) -> [Vec<u8>; StreamKind::ALL.len()] {
+    prediction: &mut impl Prediction,
+) -> Result<[Vec<u8>; StreamKind::ALL.len()], DeltaError> {
     let [mut extra_length, mut block_length, mut seek, mut difference, mut extra] = <[Vec<u8>; 5]>::default();
     let (mut old_end, mut new_end) = (0u64, 0u64);
     for block in blocks {
@@ -23,13 +22,15 @@ pub fn streams(
         extra.extend_from_slice(&new[new_end as usize..block.new as usize]);
         let (o, n, l) = (block.old as usize, block.new as usize, block.length as usize);
         let mut expected = old[o..o + l].to_vec();
-        expect(block, &mut expected);
+        for (number, step) in expected.chunks_mut(STEP).enumerate() {
+            prediction.predict(block, (number * STEP) as u64, step)?;
+        }
         difference.extend(new[n..n + l].iter().zip(&expected).map(|(new, old)| new.wrapping_sub(*old)));
         old_end = block.old + block.length;
         new_end = block.new + block.length;
     }
     extra.extend_from_slice(&new[new_end as usize..]);
-    [extra_length, block_length, seek, difference, extra, Vec::new(), Vec::new()]
+    Ok([extra_length, block_length, seek, difference, extra, Vec::new(), Vec::new()])
 }
 
 /// A patch with these streams.

@@ -1,6 +1,6 @@
 //! Packs the streams of a delta.
 
-use liblzma::stream::{Action, Filters, LzmaOptions, Status, Stream, MatchFinder, Mode};
+use liblzma::stream::{Action, Filters, LzmaOptions, MatchFinder, Mode, Status, Stream};
 
 pub fn pack(raw: &[u8], dictionary: u32, level: u32) -> Vec<u8> {
     let mut options = LzmaOptions::new_preset(level).unwrap();
