@@ -11,6 +11,7 @@ const MAGIC: [u8; 4] = *b"\x8fPDL";
 const FORMAT: u8 = 1;
 /// LZMA2 without a container, lc=3 lp=0 pb=0.
 const CODEC: u8 = 0;
+const STREAMS: usize = 6;
 
 /// A file's content by size and hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +48,9 @@ pub enum StreamKind {
     BlockLength,
     /// How far each block's old place is from where the one before would lead.
     Seek,
-    /// New bytes minus predicted ones, of all blocks.
+    /// How long the long runs of zeros in [`StreamKind::Difference`] are.
+    Run,
+    /// New bytes minus predicted ones, of all blocks, with runs of zeros cut short.
     Difference,
     /// New bytes outside of blocks.
     Extra,
@@ -55,10 +58,11 @@ pub enum StreamKind {
 
 impl StreamKind {
     /// The streams of [`Mode::Plain`], in their order.
-    pub const PLAIN: [StreamKind; 5] = [
+    pub const PLAIN: [StreamKind; STREAMS] = [
         StreamKind::ExtraLength,
         StreamKind::BlockLength,
         StreamKind::Seek,
+        StreamKind::Run,
         StreamKind::Difference,
         StreamKind::Extra,
     ];
@@ -67,8 +71,8 @@ impl StreamKind {
     /// [`apply`](super::apply).
     pub fn dictionary(self) -> u32 {
         match self {
-            StreamKind::ExtraLength | StreamKind::BlockLength | StreamKind::Seek => 1 << 20,
-            StreamKind::Difference => 4 << 20,
+            StreamKind::ExtraLength | StreamKind::BlockLength | StreamKind::Seek | StreamKind::Run => 1 << 20,
+            StreamKind::Difference => 2 << 20,
             StreamKind::Extra => 8 << 20,
         }
     }
@@ -80,6 +84,7 @@ impl fmt::Display for StreamKind {
             StreamKind::ExtraLength => "extra length",
             StreamKind::BlockLength => "block length",
             StreamKind::Seek => "seek",
+            StreamKind::Run => "run",
             StreamKind::Difference => "difference",
             StreamKind::Extra => "extra",
         })
@@ -105,13 +110,15 @@ pub struct Header {
     /// The file to make.
     pub new: Content,
     /// The streams in the order of [`StreamKind::PLAIN`].
-    pub streams: [PackedStream; 5],
+    pub streams: [PackedStream; STREAMS],
+    /// From this length on, less one, runs of zeros have the rest of their length in [`StreamKind::Run`].
+    pub short_run: u8,
 }
 
 impl Header {
     /// The header's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = [&MAGIC[..], &[FORMAT, self.mode.number(), CODEC]].concat();
+        let mut bytes = [&MAGIC[..], &[FORMAT, self.mode.number(), CODEC, self.short_run]].concat();
         for content in [&self.old, &self.new] {
             varint::write(content.size, &mut bytes);
             bytes.extend_from_slice(content.sha256.as_bytes());
@@ -128,18 +135,18 @@ impl Header {
     /// # Errors
     /// [`DeltaError::Header`], [`DeltaError::UnknownMethod`], [`DeltaError::ReadPatch`].
     pub fn read(patch: &mut impl Read) -> Result<Self, DeltaError> {
-        let mut head = [0; 7];
+        let mut head = [0; 8];
         fill(patch, &mut head)?;
         if head[..4] != MAGIC {
             return Err(DeltaError::Header("it does not start as a delta"));
         }
         let unknown = |what, number| Err(DeltaError::UnknownMethod { what, number });
-        match head[4..] {
-            [FORMAT, 0, CODEC] => {}
-            [FORMAT, 0, codec] => return unknown("codec", codec),
-            [FORMAT, mode, _] => return unknown("mode", mode),
-            [format, ..] => return unknown("format", format),
-            [] => return Err(DeltaError::Header("it is cut off")),
+        let [.., format, mode, codec, short_run] = head;
+        match (format, mode, codec) {
+            (FORMAT, 0, CODEC) => {}
+            (FORMAT, 0, _) => return unknown("codec", codec),
+            (FORMAT, ..) => return unknown("mode", mode),
+            _ => return unknown("format", format),
         }
         let mut content = || -> Result<Content, DeltaError> {
             let size = number(patch)?;
@@ -148,11 +155,11 @@ impl Header {
             Ok(Content { size, sha256: Sha256::from_bytes(sha256) })
         };
         let (old, new) = (content()?, content()?);
-        let mut streams = [PackedStream::default(); 5];
+        let mut streams = [PackedStream::default(); STREAMS];
         for stream in &mut streams {
             *stream = PackedStream { raw: number(patch)?, packed: number(patch)? };
         }
-        let header = Self { mode: Mode::Plain, old, new, streams };
+        let header = Self { mode: Mode::Plain, old, new, streams, short_run };
         header.check()?;
         Ok(header)
     }
@@ -165,14 +172,9 @@ impl Header {
         if self.streams.iter().any(|stream| stream.packed > stream.raw) {
             return Err(DeltaError::Header("a stream is longer packed than unpacked"));
         }
-        let [extra_length, block_length, seek, difference, extra] = self.streams.map(|stream| stream.raw);
-        if difference.checked_add(extra) != Some(self.new.size) {
-            return Err(DeltaError::Header("differences and extra bytes are not as long as the new file"));
-        }
-        // A control gives at least one byte of the new file, and is written in at most ten.
-        let most = u128::from(self.new.size) * 10;
-        if [extra_length, block_length, seek].iter().any(|length| u128::from(*length) > most) {
-            return Err(DeltaError::Header("there are more controls than new bytes"));
+        // Every number or byte of a stream stands for at least one new byte, and a number has at most ten bytes.
+        if self.streams.iter().any(|stream| stream.raw / 10 > self.new.size) {
+            return Err(DeltaError::Header("a stream is too long for the new file"));
         }
         Ok(())
     }

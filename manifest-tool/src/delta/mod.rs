@@ -1,14 +1,19 @@
-//! Makes deltas.
+//! Makes deltas of format 1: what [`patcher::delta`] applies.
+//!
+//! - [`encode()`] finds the [`matching`], writes the streams that say it ([`streams`]), and packs them ([`pack`]).
+//! - The same two files give the same bytes, whatever the number of cores. How much memory it may take can change them: a file
+//!   too large for it is matched piece by piece ([`window`]).
+//! - Whether a delta pays is for the caller to say.
 
 pub mod encode;
+pub mod grams;
 pub mod matching;
 pub mod pack;
+pub mod streams;
 pub mod suffix;
+pub mod window;
 
-/// Makes a delta.
-pub fn encode(old: &[u8], new: &[u8]) -> Vec<u8> {
-    let suffixes = suffix::Suffixes::sort(old);
-    let blocks = matching::blocks(old, &suffixes, new);
-    drop(suffixes);
-    encode::patch(old, new, &blocks)
-}
+#[cfg(test)]
+mod tests;
+
+pub use encode::{Encoded, encode, memory};
