@@ -1,46 +1,88 @@
 //! Makes deltas between programs: matches both a second time with each address replaced by a label of what it points to, and
 //! takes the differences against what the client will predict.
 
-use super::encode;
-use super::{matching, suffix::Suffixes};
+use super::encode::Delta;
+use super::matching::{self, Index};
+use super::streams::{Spool, Streams, spool};
 use patcher::delta::program::field::{self, Field, Place};
 use patcher::delta::program::image::{Image, elf};
 use patcher::delta::program::map::{BlockMap, Piece};
 use patcher::delta::program::project::{Projection, Settings};
 use patcher::delta::program::walk::{Walk, residual};
 use patcher::delta::program::{MAX_BLOCKS, Program, parse};
-use patcher::delta::{Block, DeltaError, Mode, Prediction, StreamKind, varint};
+use patcher::delta::{Block, DeltaError, Edge, Mode, Prediction, varint};
 use rayon::prelude::*;
-use std::io::Cursor;
+use std::io::{self, Cursor, Read, Seek, Write};
 
 /// How many times the files are matched on labels: a second time pays where code was really reshuffled.
 const PASSES: usize = 2;
 
-/// The smallest patch from `old` to `new` as programs; none if one of them is none. `blocks` are those that the bytes alone
-/// give.
+/// How many more bytes another place must explain than going on does: labelled programs have fewer differences by chance than
+/// others, and Go's tables want short blocks.
+const SLACK: usize = 8;
+
+/// About how much memory [`delta`] takes: both files and both labelled ones, the index, and the fields.
+pub fn memory(edge: &Edge) -> u64 {
+    let (old, new) = (edge.old.size, edge.new.size);
+    old.saturating_mul(12).saturating_add(new.saturating_mul(6)).saturating_add(64 << 20)
+}
+
+/// The smallest delta between two files as programs, and how many blocks it has; none if one of them is none. `blocks` are those that
+/// the bytes alone give. Each stream takes at most `memory` bytes, and the disk beyond.
 ///
 /// # Errors
-/// None that two files in memory can cause.
-pub fn patch(old: &[u8], new: &[u8], blocks: &[Block]) -> Result<Option<Vec<u8>>, DeltaError> {
-    let (Some(old), Some(new)) = rayon::join(|| Parsed::new(old), || Parsed::new(new)) else { return Ok(None) };
+/// What either file or the temporary folder fails with.
+pub fn delta(
+    old: &mut (impl Read + Seek),
+    new: &mut (impl Read + Seek),
+    edge: &Edge,
+    blocks: &[Block],
+    memory: usize,
+) -> io::Result<Option<(Delta, usize)>> {
+    if !begins_as_program(old)? {
+        return Ok(None);
+    }
+    let (old, new) = (read(old, edge.old.size)?, read(new, edge.new.size)?);
+    let (Some(old), Some(new)) = rayon::join(|| Parsed::new(&old), || Parsed::new(&new)) else { return Ok(None) };
     let has_guesses = old.fields.iter().any(|field| field.kind.gate().is_some());
     let settings = [(true, true), (true, false), (false, true), (false, false)];
     let settings = settings.into_iter().filter(|(_, guess)| has_guesses || !guess);
     let settings: Vec<Settings> = settings.map(|(learn, guess)| Settings { learn, guess }).collect();
     let mut blocks = blocks.to_vec();
-    let mut best: Option<Vec<u8>> = None;
+    let mut best: Option<(Delta, usize)> = None;
     for _ in 0..PASSES {
         let Some(matched) = rematch(&old, &new, &blocks) else { break };
         blocks = matched;
         let Some(map) = map(&blocks) else { break };
-        let patches = settings.par_iter().map(|settings| write(&old, &new, &blocks, &map, *settings));
-        let Some(smallest) = patches.collect::<Result<Vec<_>, _>>()?.into_iter().min_by_key(Vec::len) else { break };
-        if best.as_ref().is_some_and(|best| best.len() <= smallest.len()) {
+        let deltas = settings.par_iter().map(|settings| write(&old, &new, edge, &blocks, &map, *settings, memory));
+        let Some(smallest) = deltas.collect::<io::Result<Vec<_>>>()?.into_iter().min_by_key(Delta::size) else { break };
+        if best.as_ref().is_some_and(|(best, _)| best.size() <= smallest.size()) {
             break;
         }
-        best = Some(smallest);
+        best = Some((smallest, blocks.len()));
     }
     Ok(best)
+}
+
+/// Whether a file begins as a program does: what is none need not be read whole.
+fn begins_as_program(file: &mut (impl Read + Seek)) -> io::Result<bool> {
+    let mut magic = [0; 4];
+    file.rewind()?;
+    match file.read_exact(&mut magic) {
+        Ok(()) => Ok(Image::is_magic(&magic)),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn read(file: &mut (impl Read + Seek), size: u64) -> io::Result<Vec<u8>> {
+    file.rewind()?;
+    let mut bytes = Vec::new();
+    file.take(size).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 != size {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(bytes)
 }
 
 /// A program with its fields.
@@ -111,17 +153,19 @@ fn rematch(old: &Parsed<'_>, new: &Parsed<'_>, blocks: &[Block]) -> Option<Vec<B
     let projection = Projection::new(old.image.places.clone(), new.image.places.clone(), map(blocks)?, settings, 0);
     let old = old.labelled(|target| projection.project(target, None).0);
     let new = new.labelled(|target| target);
-    Some(matching::blocks(&old, &Suffixes::sort(&old), &new))
+    Some(matching::blocks(&Index::new(&old), &new, 0, SLACK))
 }
 
-/// The patch with these blocks and settings.
+/// The delta with these blocks and settings.
 fn write(
     old: &Parsed<'_>,
     new: &Parsed<'_>,
+    edge: &Edge,
     blocks: &[Block],
     map: &BlockMap,
     settings: Settings,
-) -> Result<Vec<u8>, DeltaError> {
+    memory: usize,
+) -> io::Result<Delta> {
     let mut fields = old.fields.clone();
     if !settings.guess {
         fields.retain(|field| field.kind.gate().is_none());
@@ -129,20 +173,20 @@ fn write(
     let (old_places, places) = (old.image.places.clone(), new.image.places.clone());
     let projection = Projection::new(old_places, places.clone(), map.clone(), settings, fields.len());
     let walk = Walk::new(fields, projection);
-    let mut expected = Expected { walk, new: new.bytes, runs: Vec::new(), residuals: Vec::new(), run: 0 };
-    let mut streams = encode::streams(old.bytes, new.bytes, blocks, &mut expected)?;
-    streams[StreamKind::FieldRun as usize] = expected.runs;
-    streams[StreamKind::FieldResidual as usize] = expected.residuals;
+    let (runs, residuals) = (spool(memory), spool(memory));
+    let mut expected = Expected { walk, new: new.bytes, runs, residuals, run: 0 };
+    let (mut old_bytes, mut new_bytes) = (Cursor::new(old.bytes), Cursor::new(new.bytes));
+    let streams = Streams::write(&mut old_bytes, &mut new_bytes, edge.new.size, blocks, &mut expected, memory)?;
     let mode = Mode::Program(Program { places, settings });
-    Ok(encode::patch(old.bytes, new.bytes, mode, &streams))
+    Delta::new(mode, edge, streams, Some([expected.runs, expected.residuals]), memory)
 }
 
 /// What the client will predict, with what it has to be told of fields where it is wrong.
 struct Expected<'a> {
     walk: Walk,
     new: &'a [u8],
-    runs: Vec<u8>,
-    residuals: Vec<u8>,
+    runs: Spool,
+    residuals: Spool,
     /// How many fields in a row were predicted right.
     run: u64,
 }
@@ -158,8 +202,8 @@ impl Prediction for Expected<'_> {
             match residual(width, guess.word, word) {
                 0 => *run += 1,
                 residual => {
-                    varint::write(std::mem::take(run), runs);
-                    varint::write(varint::zigzag(residual), residuals);
+                    put(runs, std::mem::take(run))?;
+                    put(residuals, varint::zigzag(residual))?;
                 }
             }
             Ok(word)
@@ -167,9 +211,15 @@ impl Prediction for Expected<'_> {
     }
 }
 
+fn put(to: &mut Spool, number: u64) -> Result<(), DeltaError> {
+    let mut bytes = Vec::with_capacity(10);
+    varint::write(number, &mut bytes);
+    to.write_all(&bytes).map_err(DeltaError::Write)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::encode as delta;
+    use super::super::encode;
     use patcher::delta::{Content, Edge, Header, Mode, apply};
     use patcher::digest::Sha256;
     use std::io::Cursor;
@@ -207,6 +257,12 @@ mod tests {
     fn edge(old: &[u8], new: &[u8]) -> Edge {
         let content = |bytes: &[u8]| Content { size: bytes.len() as u64, sha256: Sha256::of(bytes) };
         Edge { old: content(old), new: content(new) }
+    }
+
+    fn delta(old: &[u8], new: &[u8]) -> std::io::Result<Vec<u8>> {
+        let mut patch = Vec::new();
+        encode(&mut Cursor::new(old), &mut Cursor::new(new), &edge(old, new), 1 << 30, &mut patch)?;
+        Ok(patch)
     }
 
     #[test]
