@@ -130,7 +130,8 @@ fn opcode(bytes: &[u8], at: &mut usize) -> Option<(u8, u8, Form)> {
         }
         0x62 => {
             let map = next()? & 7;
-            (next()?, next()?);
+            next()?;
+            next()?;
             next().map(|opcode| (map, opcode, vector(map, opcode)))
         }
         // XOP, which shares its first byte with `pop`.

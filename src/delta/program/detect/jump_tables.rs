@@ -46,7 +46,7 @@ impl Tables {
     /// Remembers an address that an instruction loads, if it could be that of a table in data.
     pub fn note_address(&mut self, image: &Image, address: u32) {
         let mut data = image.sections.iter().filter(|section| section.content == Content::Data);
-        if address % 4 == 0 && data.any(|section| section.holds(address)) {
+        if address.is_multiple_of(4) && data.any(|section| section.holds(address)) {
             self.in_data.insert(address);
         }
     }

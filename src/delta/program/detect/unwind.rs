@@ -194,7 +194,7 @@ fn pdata<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, found: &mut Found)
 /// What a function's unwind information points to: the entry that it is chained to, or its handler and the handler's data.
 fn unwind_information<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, at: u32, found: &mut Found) -> Option<()> {
     let [flags, _, codes, _] = bytes.array(at)?;
-    let tail = at.checked_add(4 + 2 * (u32::from(codes) + 1 & !1))?;
+    let tail = at.checked_add(4 + 2 * ((u32::from(codes) + 1) & !1))?;
     if flags >> 3 & 4 != 0 {
         found.add(tail, Kind::Relative, 0);
         found.add(tail.checked_add(4)?, Kind::End, 0);
