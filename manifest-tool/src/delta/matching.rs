@@ -98,41 +98,42 @@ impl<'a> Scan<'a> {
     /// The first place from `scan` on where it pays to leave the diagonal, and for which match.
     fn leave(&self, mut scan: usize) -> Option<(usize, Match)> {
         let mut known = (scan, Match::default());
-        // Of the bytes from `scan` to `scored`, how many the diagonal explains.
-        let (mut score, mut scored) = (0, scan);
         while scan < self.new.len() {
-            let passed = match self.goes_on(scan) {
-                length if length >= GOES_ON => length,
-                _ => {
-                    known = self.longest(scan, known);
-                    let found = known.1;
-                    let end = if found.length < GRAM { scored } else { scored.max(scan + found.length) };
-                    score += (scored..end).filter(|place| self.explains(*place)).count();
-                    scored = end;
-                    if found.length > score + self.slack {
-                        return Some((scan, found));
-                    }
-                    if found.length >= GRAM && found.length == score { found.length } else { 1 }
-                }
-            };
-            if passed == 1 {
-                score -= usize::from(scored > scan && self.explains(scan));
-                scored = scored.max(scan + 1);
-            } else {
-                (score, scored) = (0, scan + passed);
+            let passed = self.goes_on(scan);
+            if passed >= GOES_ON {
+                scan += passed;
+                continue;
             }
-            scan += passed;
+            if self.may_pay(scan) {
+                known = self.longest(scan, known);
+                let missed = (scan..scan + known.1.length).filter(|place| !self.explains(*place));
+                if missed.take(self.slack + 1).count() > self.slack {
+                    return Some(known);
+                }
+            }
+            scan += 1;
         }
         None
     }
 
-    /// The longest match at `scan`, with its place; `known` is the one of the byte before, or of an earlier one. Matches
-    /// shorter than [`GRAM`] may be missed: none is worth leaving for.
+    /// Whether a match at `scan` may be long enough to leave for it: its first and its last stretch are in the old file.
+    fn may_pay(&self, scan: usize) -> bool {
+        let mut end = scan + self.slack + 1;
+        let mut place = scan;
+        while place < end {
+            if end > self.new.len() {
+                return false;
+            }
+            end += usize::from(self.explains(place));
+            place += 1;
+        }
+        let grams = &self.index.grams;
+        grams.may_have(&self.new[scan..]) && grams.may_have(&self.new[end - GRAM..])
+    }
+
+    /// The longest match at `scan`, with its place; `known` is that of an earlier byte.
     fn longest(&self, scan: usize, (place, found): (usize, Match)) -> (usize, Match) {
         let Index { suffixes, grams, .. } = self.index;
-        if !grams.may_have(&self.new[scan..]) {
-            return (scan, Match::default());
-        }
         let end = place + found.length;
         // A match that reaches further than the known one contains the stretch around that one's end.
         if end >= scan + GRAM && !grams.may_have(&self.new[end + 1 - GRAM..]) {

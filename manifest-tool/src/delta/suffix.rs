@@ -95,3 +95,44 @@ pub fn equal(a: &[u8], b: &[u8]) -> usize {
     }
     count + a[count..].iter().zip(&b[count..]).take_while(|(a, b)| a == b).count()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_match_is_found_wherever_it_lies() {
+        let text = b"abracadabra, abracadabrand, \xff\xff\0\0\xff";
+        let suffixes = Suffixes::sort(text);
+        for start in 0..text.len() {
+            for end in start + 2..=text.len() {
+                let bytes = [&text[start..end], b"\x01\x02"].concat();
+                let slow = (0..text.len()).map(|place| equal(&text[place..], &bytes)).max().unwrap();
+                let found = suffixes.longest(&bytes);
+                assert_eq!(found.length, slow, "{bytes:?}");
+                assert_eq!(equal(&text[found.position..], &bytes), slow);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_has_no_match() {
+        for text in [&b""[..], b"a", b"ab"] {
+            let suffixes = Suffixes::sort(text);
+            for bytes in [&b""[..], b"a", b"ba", b"xyz"] {
+                assert_eq!(suffixes.longest(bytes).length, 0, "{bytes:?} in {text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn equal_starts_are_counted_to_the_byte() {
+        let bytes: Vec<u8> = (0..40).collect();
+        for length in 0..40 {
+            let mut other = bytes.clone();
+            other[length] ^= 0x80;
+            assert_eq!(equal(&bytes, &other), length);
+            assert_eq!(equal(&bytes, &bytes[..length]), length);
+        }
+    }
+}
