@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod command;
+pub mod delta;
 pub mod error;
 pub mod globs;
 pub mod gzip;

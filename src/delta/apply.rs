@@ -2,6 +2,7 @@
 
 use super::base::Base;
 use super::control::{Block, Blocks};
+use super::difference::Differences;
 use super::header::{Content, Mode};
 use super::program::Predicted;
 use super::streams::{Patch, Stream};
@@ -78,22 +79,19 @@ fn exchange<P: Read + Seek>(
     out: &mut impl Write,
 ) -> Result<(), DeltaError> {
     let mut blocks = Blocks::open(patch);
-    let mut differences = patch.stream(StreamKind::Difference);
+    let mut differences = Differences::open(patch);
     let mut extra = patch.stream(StreamKind::Extra);
-    let (mut bytes, mut difference) = (vec![0; STEP], vec![0; STEP]);
+    let mut bytes = vec![0; STEP];
     let mut new = 0;
     while let Some(block) = blocks.next_block()? {
         copy(&mut extra, block.new - new, &mut bytes, out)?;
         let mut offset = 0;
         while offset < block.length {
             let count = (block.length - offset).min(STEP as u64) as usize;
-            let (bytes, difference) = (&mut bytes[..count], &mut difference[..count]);
+            let bytes = &mut bytes[..count];
             base.fill(block.old + offset, bytes)?;
             prediction.predict(&block, offset, bytes)?;
-            differences.fill(difference)?;
-            for (byte, difference) in bytes.iter_mut().zip(difference) {
-                *byte = byte.wrapping_add(*difference);
-            }
+            differences.add_to(bytes)?;
             out.write_all(bytes).map_err(DeltaError::Write)?;
             offset += count as u64;
         }

@@ -12,8 +12,8 @@ const MAGIC: [u8; 4] = *b"\x8fPDL";
 const FORMAT: u8 = 1;
 /// LZMA2 without a container, lc=3 lp=0 pb=0.
 const CODEC: u8 = 0;
-const STREAMS: usize = 7;
-const PLAIN_STREAMS: usize = 5;
+const PLAIN_STREAMS: usize = 6;
+const STREAMS: usize = 8;
 
 /// A file's content by size and hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Mode {
     /// The streams of a patch of this mode, in their order.
     pub fn streams(&self) -> &'static [StreamKind] {
         match self {
-            Mode::Plain => &StreamKind::ALL[..PLAIN_STREAMS],
+            Mode::Plain => &StreamKind::PLAIN,
             Mode::Program(_) => &StreamKind::ALL,
         }
     }
@@ -61,7 +61,9 @@ pub enum StreamKind {
     BlockLength,
     /// How far each block's old place is from where the one before would lead.
     Seek,
-    /// New bytes minus predicted ones, of all blocks.
+    /// How long the long runs of zeros in [`StreamKind::Difference`] are.
+    Run,
+    /// New bytes minus predicted ones, of all blocks, with runs of zeros cut short.
     Difference,
     /// New bytes outside of blocks.
     Extra,
@@ -72,11 +74,22 @@ pub enum StreamKind {
 }
 
 impl StreamKind {
-    /// All streams in their order; the last two are those of [`Mode::Program`] alone.
+    /// The streams of [`Mode::Plain`], in their order.
+    pub const PLAIN: [StreamKind; PLAIN_STREAMS] = [
+        StreamKind::ExtraLength,
+        StreamKind::BlockLength,
+        StreamKind::Seek,
+        StreamKind::Run,
+        StreamKind::Difference,
+        StreamKind::Extra,
+    ];
+
+    /// All streams in their order, which are those of [`Mode::Program`].
     pub const ALL: [StreamKind; STREAMS] = [
         StreamKind::ExtraLength,
         StreamKind::BlockLength,
         StreamKind::Seek,
+        StreamKind::Run,
         StreamKind::Difference,
         StreamKind::Extra,
         StreamKind::FieldRun,
@@ -90,9 +103,10 @@ impl StreamKind {
             StreamKind::ExtraLength
             | StreamKind::BlockLength
             | StreamKind::Seek
+            | StreamKind::Run
             | StreamKind::FieldRun
             | StreamKind::FieldResidual => 1 << 20,
-            StreamKind::Difference => 4 << 20,
+            StreamKind::Difference => 2 << 20,
             StreamKind::Extra => 8 << 20,
         }
     }
@@ -104,6 +118,7 @@ impl fmt::Display for StreamKind {
             StreamKind::ExtraLength => "extra length",
             StreamKind::BlockLength => "block length",
             StreamKind::Seek => "seek",
+            StreamKind::Run => "run",
             StreamKind::Difference => "difference",
             StreamKind::Extra => "extra",
             StreamKind::FieldRun => "field run",
@@ -132,12 +147,14 @@ pub struct Header {
     pub new: Content,
     /// The streams in the order of [`StreamKind::ALL`]; those that the mode does not have are empty.
     pub streams: [PackedStream; STREAMS],
+    /// From this length on, less one, runs of zeros have the rest of their length in [`StreamKind::Run`].
+    pub short_run: u8,
 }
 
 impl Header {
     /// The header's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = [&MAGIC[..], &[FORMAT, self.mode.number(), CODEC]].concat();
+        let mut bytes = [&MAGIC[..], &[FORMAT, self.mode.number(), CODEC, self.short_run]].concat();
         for content in [&self.old, &self.new] {
             varint::write(content.size, &mut bytes);
             bytes.extend_from_slice(content.sha256.as_bytes());
@@ -157,18 +174,18 @@ impl Header {
     /// # Errors
     /// [`DeltaError::Header`], [`DeltaError::UnknownMethod`], [`DeltaError::ReadPatch`].
     pub fn read(patch: &mut impl Read) -> Result<Self, DeltaError> {
-        let mut head = [0; 7];
+        let mut head = [0; 8];
         fill(patch, &mut head)?;
         if head[..4] != MAGIC {
             return Err(DeltaError::Header("it does not start as a delta"));
         }
         let unknown = |what, number| Err(DeltaError::UnknownMethod { what, number });
-        match head[4..] {
-            [FORMAT, 0 | 1, CODEC] => {}
-            [FORMAT, 0 | 1, codec] => return unknown("codec", codec),
-            [FORMAT, mode, _] => return unknown("mode", mode),
-            [format, ..] => return unknown("format", format),
-            [] => return Err(DeltaError::Header("it is cut off")),
+        let [.., format, mode, codec, short_run] = head;
+        match (format, mode, codec) {
+            (FORMAT, 0 | 1, CODEC) => {}
+            (FORMAT, 0 | 1, _) => return unknown("codec", codec),
+            (FORMAT, ..) => return unknown("mode", mode),
+            _ => return unknown("format", format),
         }
         let mut content = || -> Result<Content, DeltaError> {
             let size = number(patch)?;
@@ -177,12 +194,12 @@ impl Header {
             Ok(Content { size, sha256: Sha256::from_bytes(sha256) })
         };
         let (old, new) = (content()?, content()?);
-        let mode = if head[5] == 0 { Mode::Plain } else { Mode::Program(Program::read(|| number(patch))?) };
+        let mode = if mode == 0 { Mode::Plain } else { Mode::Program(Program::read(|| number(patch))?) };
         let mut streams = [PackedStream::default(); STREAMS];
         for stream in &mut streams[..mode.streams().len()] {
             *stream = PackedStream { raw: number(patch)?, packed: number(patch)? };
         }
-        let header = Self { mode, old, new, streams };
+        let header = Self { mode, old, new, streams, short_run };
         header.check()?;
         Ok(header)
     }
@@ -195,16 +212,9 @@ impl Header {
         if self.streams.iter().any(|stream| stream.packed > stream.raw) {
             return Err(DeltaError::Header("a stream is longer packed than unpacked"));
         }
-        let [extra_length, block_length, seek, difference, extra, field_run, field_residual] =
-            self.streams.map(|stream| stream.raw);
-        if difference.checked_add(extra) != Some(self.new.size) {
-            return Err(DeltaError::Header("differences and extra bytes are not as long as the new file"));
-        }
-        // A control gives at least one byte of the new file, and is written in at most ten.
-        let most = u128::from(self.new.size) * 10;
-        if [extra_length, block_length, seek, field_run, field_residual].iter().any(|length| u128::from(*length) > most)
-        {
-            return Err(DeltaError::Header("there are more controls than new bytes"));
+        // Every number or byte of a stream stands for at least one new byte, and a number has at most ten bytes.
+        if self.streams.iter().any(|stream| stream.raw / 10 > self.new.size) {
+            return Err(DeltaError::Header("a stream is too long for the new file"));
         }
         Ok(())
     }

@@ -5,7 +5,7 @@
 use super::{DeltaError, Header, PackedStream, StreamKind, varint};
 use lzma_rust2::Lzma2Reader;
 use std::cell::RefCell;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 
 /// How much of a stream is read from the patch at once.
 const READ_AHEAD: usize = 32 * 1024;
@@ -51,7 +51,7 @@ impl<P: Read + Seek> Patch<P> {
             let dictionary = u64::from(kind.dictionary()).min(raw);
             Unpacked::Lzma2(Box::new(Lzma2Reader::new(section, dictionary as u32, None)))
         };
-        Stream { kind, left: raw, unpacked }
+        Stream { kind, reader: BufReader::new(Exactly { left: raw, unpacked }) }
     }
 }
 
@@ -82,27 +82,66 @@ enum Unpacked<'a, P> {
     Lzma2(Box<Lzma2Reader<BufReader<Section<'a, P>>>>),
 }
 
+/// The bytes of a stream, no more than its header says.
+struct Exactly<'a, P> {
+    left: u64,
+    unpacked: Unpacked<'a, P>,
+}
+
+impl<P: Read + Seek> Read for Exactly<'_, P> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let most = bytes.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let count = match &mut self.unpacked {
+            Unpacked::Stored(section) => section.read(&mut bytes[..most])?,
+            Unpacked::Lzma2(reader) => reader.read(&mut bytes[..most])?,
+        };
+        self.left -= count as u64;
+        Ok(count)
+    }
+}
+
 /// The unpacked bytes of one stream.
 pub struct Stream<'a, P> {
     kind: StreamKind,
-    left: u64,
-    unpacked: Unpacked<'a, P>,
+    reader: BufReader<Exactly<'a, P>>,
 }
 
 impl<P: Read + Seek> Stream<'_, P> {
     /// How many bytes are left.
     pub fn left(&self) -> u64 {
-        self.left
+        self.reader.buffer().len() as u64 + self.reader.get_ref().left
     }
 
     /// Fills `bytes` with the next ones.
     pub fn fill(&mut self, bytes: &mut [u8]) -> Result<(), DeltaError> {
-        self.read_exact(bytes).map_err(|error| self.failed(error))
+        self.reader.read_exact(bytes).map_err(|error| self.failed(error))
+    }
+
+    /// The next bytes that are at hand, at least one.
+    pub fn at_hand(&mut self) -> Result<&[u8], DeltaError> {
+        // What is at hand cannot be returned from within the match: it would keep the stream borrowed for the error.
+        match self.reader.fill_buf().map(<[u8]>::is_empty) {
+            Ok(false) => Ok(self.reader.buffer()),
+            Ok(true) => Err(self.invalid("it is cut off")),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    /// Passes over bytes that were at hand.
+    pub fn consume(&mut self, count: usize) {
+        self.reader.consume(count);
+    }
+
+    /// Reads the next byte.
+    pub fn byte(&mut self) -> Result<u8, DeltaError> {
+        let mut byte = [0];
+        self.fill(&mut byte)?;
+        Ok(byte[0])
     }
 
     /// Reads the next number.
     pub fn number(&mut self) -> Result<u64, DeltaError> {
-        match varint::read(self) {
+        match varint::read(&mut self.reader) {
             Ok(Some(number)) => Ok(number),
             Ok(None) => Err(self.invalid("a number is not in its one form")),
             Err(error) => Err(self.failed(error)),
@@ -111,10 +150,11 @@ impl<P: Read + Seek> Stream<'_, P> {
 
     /// Checks that it is used up.
     pub fn finish(mut self) -> Result<(), DeltaError> {
-        if self.left > 0 {
-            return Err(self.invalid(format!("{} bytes are left over", self.left)));
+        let left = self.left();
+        if left > 0 {
+            return Err(self.invalid(format!("{left} bytes are left over")));
         }
-        let section = match &mut self.unpacked {
+        let section = match &mut self.reader.get_mut().unpacked {
             Unpacked::Stored(section) => section,
             Unpacked::Lzma2(reader) => match reader.read(&mut [0]) {
                 Ok(0) => reader.inner_mut(),
@@ -128,7 +168,8 @@ impl<P: Read + Seek> Stream<'_, P> {
         Ok(())
     }
 
-    fn invalid(&self, detail: impl Into<String>) -> DeltaError {
+    /// An error about its content.
+    pub fn invalid(&self, detail: impl Into<String>) -> DeltaError {
         DeltaError::Stream { stream: self.kind, detail: detail.into() }
     }
 
@@ -140,17 +181,5 @@ impl<P: Read + Seek> Stream<'_, P> {
             InvalidData | InvalidInput | Other | OutOfMemory | Unsupported => self.invalid(error.to_string()),
             _ => DeltaError::ReadPatch(error),
         }
-    }
-}
-
-impl<P: Read + Seek> Read for Stream<'_, P> {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let most = bytes.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        let count = match &mut self.unpacked {
-            Unpacked::Stored(section) => section.read(&mut bytes[..most])?,
-            Unpacked::Lzma2(reader) => reader.read(&mut bytes[..most])?,
-        };
-        self.left -= count as u64;
-        Ok(count)
     }
 }

@@ -1,19 +1,21 @@
-//! Makes deltas.
+//! Makes deltas of format 1: what [`patcher::delta`] applies.
+//!
+//! - [`encode()`] finds the [`matching`], writes the streams that say it ([`streams`]), and packs them ([`pack`]).
+//! - Two programs are also matched as such ([`program`]); the smaller delta is kept.
+//! - The same two files give the same bytes, whatever the number of cores. How much memory it may take can change them: a file
+//!   too large for it is matched piece by piece ([`window`]).
+//! - Whether a delta pays is for the caller to say.
 
 pub mod encode;
+pub mod grams;
 pub mod matching;
 pub mod pack;
 pub mod program;
+pub mod streams;
 pub mod suffix;
+pub mod window;
 
-use patcher::delta::Mode;
+#[cfg(test)]
+mod tests;
 
-/// Makes a delta: of a program's own mode if that is the smaller one.
-pub fn encode(old: &[u8], new: &[u8]) -> Vec<u8> {
-    let suffixes = suffix::Suffixes::sort(old);
-    let blocks = matching::blocks(old, &suffixes, new);
-    drop(suffixes);
-    let plain = || encode::patch(old, new, Mode::Plain, &encode::streams(old, new, &blocks, |_, _| {}));
-    let (plain, program) = rayon::join(plain, || program::patch(old, new, &blocks));
-    program.filter(|program| program.len() < plain.len()).unwrap_or(plain)
-}
+pub use encode::{Encoded, encode, memory};

@@ -15,7 +15,7 @@ pub struct Suffixes<'a> {
 pub struct Match {
     /// Where it starts in the text.
     pub position: usize,
-    /// Its length; 0 when not even a pair of bytes is there.
+    /// Its length; 0 when no pair of bytes is there.
     pub length: usize,
 }
 
@@ -24,12 +24,16 @@ impl<'a> Suffixes<'a> {
     pub const MAX_TEXT: usize = i32::MAX as usize;
 
     /// Sorts the suffixes of `text`, in four bytes of memory per byte.
+    ///
+    /// # Panics
+    /// For a text longer than [`Suffixes::MAX_TEXT`].
     pub fn sort(text: &'a [u8]) -> Self {
-        assert!(text.len() <= Self::MAX_TEXT, "the caller cuts larger files into windows");
+        assert!(text.len() <= Self::MAX_TEXT, "larger files are cut into windows");
         let sorted = if text.is_empty() {
             Vec::new()
         } else {
             let sorted = SuffixArrayConstruction::for_text(text).in_owned_buffer32().single_threaded().run();
+            // It refuses only texts that are empty or too long, and runs out of memory as everything does.
             sorted.expect("the text is neither empty nor too long").into_vec()
         };
         let mut pairs = vec![0u32; (1 << 16) + 1];
@@ -82,7 +86,7 @@ pub fn equal(a: &[u8], b: &[u8]) -> usize {
     let (a, b) = (&a[..length], &b[..length]);
     let mut count = 0;
     for (a, b) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
-        let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("chunks of eight"));
+        let word = |bytes: &[u8]| u64::from_le_bytes(std::array::from_fn(|index| bytes[index]));
         let differing = word(a) ^ word(b);
         if differing != 0 {
             return count + differing.trailing_zeros() as usize / 8;
@@ -90,4 +94,45 @@ pub fn equal(a: &[u8], b: &[u8]) -> usize {
         count += 8;
     }
     count + a[count..].iter().zip(&b[count..]).take_while(|(a, b)| a == b).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_match_is_found_wherever_it_lies() {
+        let text = b"abracadabra, abracadabrand, \xff\xff\0\0\xff";
+        let suffixes = Suffixes::sort(text);
+        for start in 0..text.len() {
+            for end in start + 2..=text.len() {
+                let bytes = [&text[start..end], b"\x01\x02"].concat();
+                let slow = (0..text.len()).map(|place| equal(&text[place..], &bytes)).max().unwrap();
+                let found = suffixes.longest(&bytes);
+                assert_eq!(found.length, slow, "{bytes:?}");
+                assert_eq!(equal(&text[found.position..], &bytes), slow);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_has_no_match() {
+        for text in [&b""[..], b"a", b"ab"] {
+            let suffixes = Suffixes::sort(text);
+            for bytes in [&b""[..], b"a", b"ba", b"xyz"] {
+                assert_eq!(suffixes.longest(bytes).length, 0, "{bytes:?} in {text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn equal_starts_are_counted_to_the_byte() {
+        let bytes: Vec<u8> = (0..40).collect();
+        for length in 0..40 {
+            let mut other = bytes.clone();
+            other[length] ^= 0x80;
+            assert_eq!(equal(&bytes, &other), length);
+            assert_eq!(equal(&bytes, &bytes[..length]), length);
+        }
+    }
 }

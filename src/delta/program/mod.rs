@@ -14,6 +14,10 @@ pub mod image;
 pub mod map;
 mod predict;
 pub mod project;
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod tests;
 pub mod walk;
 pub mod x86;
 

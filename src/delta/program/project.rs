@@ -62,10 +62,9 @@ impl Projection {
     pub fn project(&self, address: u32, within: Option<&Piece>) -> (u32, bool) {
         if let Some(offset) = self.old.offset(address) {
             let inside = within.and_then(|block| block.find(offset)).map(|new| (new, true));
-            if let Some((new, exact)) = inside.or_else(|| self.map.find(offset)) {
-                if let Some(new) = self.new.address(new) {
-                    return (new, exact);
-                }
+            let found = inside.or_else(|| self.map.find(offset));
+            if let Some(found) = found.and_then(|(new, exact)| Some((self.new.address(new)?, exact))) {
+                return found;
             }
         }
         // Not in the file, or nowhere near a block: as far from its segment's end in the file as before.
@@ -84,10 +83,9 @@ impl Projection {
         let (old_place, place) = (Place::new(&self.old, field.offset), Place::new(&self.new, new_offset));
         let Some(target) = field::read(field.kind, field.extra, old_word, old_place) else { return unknown };
         let (mut projected, exact) = self.project(target, Some(block));
-        if let Some(learned) = self.learned.as_ref().and_then(|learned| learned.find(target)) {
-            if !exact || learned.count > 0 {
-                projected = learned.new;
-            }
+        let learned = self.learned.as_ref().and_then(|learned| learned.find(target));
+        if let Some(learned) = learned.filter(|learned| !exact || learned.count > 0) {
+            projected = learned.new;
         }
         if field.kind.has_base() && self.base.0 != field.extra {
             self.base = (field.extra, self.project(field.extra, None).0);
@@ -106,10 +104,10 @@ impl Projection {
         if let Some(gate) = known.kind.gate() {
             let score = i32::from(known.projected_word == word) - i32::from(known.old_word == word);
             self.gates[gate] = (self.gates[gate] + score).clamp(-GATE_LIMIT, GATE_LIMIT);
-        } else if let Some(learned) = self.learned.as_mut().filter(|_| !known.kind.is_partial()) {
-            if let Some(new) = field::read(known.kind, known.extra, word, known.place) {
-                learned.note(known.target, new, known.projected == new);
-            }
+        } else if let Some(learned) = self.learned.as_mut().filter(|_| !known.kind.is_partial())
+            && let Some(new) = field::read(known.kind, known.extra, word, known.place)
+        {
+            learned.note(known.target, new, known.projected == new);
         }
     }
 }

@@ -130,7 +130,8 @@ fn opcode(bytes: &[u8], at: &mut usize) -> Option<(u8, u8, Form)> {
         }
         0x62 => {
             let map = next()? & 7;
-            (next()?, next()?);
+            next()?;
+            next()?;
             next().map(|opcode| (map, opcode, vector(map, opcode)))
         }
         // XOP, which shares its first byte with `pop`.
@@ -211,5 +212,61 @@ fn vector(map: u8, opcode: u8) -> Form {
         (1 | 2 | 5 | 6 | 9, _) => Form::Modrm(0),
         (10, _) => Form::Modrm(4),
         _ => Form::None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_those_of_the_manual() {
+        for (bytes, length) in [
+            (&[0x90][..], 1),
+            (&[0xe8, 1, 2, 3, 4], 5),
+            (&[0x66, 0x90], 2),
+            (&[0x48, 0x8b, 0x05, 1, 2, 3, 4], 7),
+            (&[0x48, 0x8d, 0x64, 0x24, 0x08], 5),
+            (&[0x48, 0x8b, 0x84, 0xc8, 1, 2, 3, 4], 8),
+            (&[0x8b, 0x04, 0x25, 1, 2, 3, 4], 7),
+            (&[0x48, 0xb8, 1, 2, 3, 4, 5, 6, 7, 8], 10),
+            (&[0x66, 0xb8, 1, 2], 4),
+            (&[0x66, 0x81, 0xc0, 1, 2], 5),
+            (&[0xf6, 0x05, 1, 2, 3, 4, 5], 7),
+            (&[0xf7, 0xd8], 2),
+            (&[0xf7, 0xc0, 1, 2, 3, 4], 6),
+            (&[0xc8, 1, 2, 3], 4),
+            (&[0xa1, 1, 2, 3, 4, 5, 6, 7, 8], 9),
+            (&[0x0f, 0x85, 1, 2, 3, 4], 6),
+            (&[0x0f, 0x1f, 0x44, 0, 0], 5),
+            (&[0x66, 0x0f, 0x38, 0x00, 0xc1], 5),
+            (&[0x66, 0x0f, 0x3a, 0x0f, 0xc1, 8], 6),
+            (&[0xc5, 0xf9, 0x6f, 0x05, 1, 2, 3, 4], 8),
+            (&[0xc5, 0xf8, 0x77], 3),
+            (&[0xc4, 0xe3, 0x7d, 0x39, 0xc1, 1], 6),
+            (&[0x62, 0xf1, 0x7c, 0x48, 0x28, 0x05, 1, 2, 3, 4], 10),
+            (&[0x62, 0xf3, 0xfd, 0x48, 0x1b, 0xc1, 1], 7),
+            (&[0x8f, 0xe8, 0x78, 0xc0, 0xc1, 1], 6),
+            (&[0x8f, 0xc0], 2),
+        ] {
+            let found = decode(&[bytes, &[0x90; 4]].concat()).map(|found| usize::from(found.length));
+            assert_eq!(found, Some(length), "{bytes:02x?}");
+            assert_eq!(decode(&bytes[..length - 1]), None, "{bytes:02x?} cut off");
+        }
+    }
+
+    #[test]
+    fn what_is_no_instruction_is_none() {
+        for bytes in [&[0x06][..], &[0x9a, 0, 0, 0, 0], &[0x0f, 0x04], &[0x48, 0x66, 0x90], &[0x66; 15], &[]] {
+            assert_eq!(decode(bytes), None, "{bytes:02x?}");
+        }
+    }
+
+    #[test]
+    fn an_operand_lies_before_the_immediate() {
+        let found = decode(&[0xc7, 0x05, 1, 2, 3, 4, 5, 6, 7, 8]).unwrap();
+        assert!(found.is_rip_relative());
+        assert_eq!((found.displacement, found.displacement_size), (2, 4));
+        assert_eq!((found.immediate, found.immediate_size), (6, 4));
     }
 }

@@ -88,3 +88,37 @@ fn forget(register: &mut Option<Page>, found: &mut Found) {
         found.add(open, Kind::Page, address);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::delta::program::field::Kind;
+    use crate::delta::program::samples::*;
+
+    fn found(text: &[u32]) -> Vec<(u32, Kind, u32)> {
+        let text = [text, &[0xd503_201f; 16]].concat();
+        let parts = [code(".text", 0x1000, words(text)), data(".data", 1, 0x2000, vec![0; 0x1000])];
+        fields_in(&elf(183, 0, &parts), 0x1000..0x1800)
+    }
+
+    #[test]
+    fn branches_within_the_code_are_fields() {
+        assert_eq!(found(&[0x9400_0002]), [(0x1000, Kind::Branch26, 0)]);
+        assert_eq!(found(&[0xb400_0041]), [(0x1000, Kind::Branch19, 0)]);
+        assert_eq!(found(&[0x3600_0041]), [(0x1000, Kind::Branch14, 0)]);
+        assert_eq!(found(&[0x9500_0002]), []);
+    }
+
+    #[test]
+    fn a_page_and_what_adds_to_it_share_a_target() {
+        let pair = [(0x1000, Kind::Page, 0x2128), (0x1004, Kind::Low12, 0x2128)];
+        assert_eq!(found(&[0xb000_0003, 0x9104_a063]), pair); // adrp x3; add x3, x3, #0x128
+        assert_eq!(found(&[0xb000_0003, 0xf940_9463]), pair); // ldr x3, [x3, #0x128]
+    }
+
+    #[test]
+    fn a_register_that_was_changed_is_no_page() {
+        let page = [(0x1000, Kind::Page, 0x2000)];
+        assert_eq!(found(&[0xb000_0003, 0xaa01_03e3, 0x9104_a063]), page); // mov x3, x1
+        assert_eq!(found(&[0xb000_0003, 0x9400_0001, 0x9104_a063]), [page[0], (0x1004, Kind::Branch26, 0)]);
+    }
+}

@@ -279,3 +279,61 @@ impl Types {
         Some(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::delta::program::field::Kind;
+    use crate::delta::program::samples::*;
+
+    /// A program with one function and one type.
+    fn go() -> Vec<u8> {
+        const BASE: u64 = 0x40_0000;
+        let mut table = words([0xffff_fff1, 0x0801_0000]);
+        table.extend(longs([1, 0, BASE + 0x1000, 0x100, 0x200, 0x280, 0x300, 0x400]));
+        table.resize(0x400, 0);
+        table.extend(words([0, 0x20, 0x40, 0, 0, 0, 0, 0, 0, 0]));
+        table.resize(0x420, 0);
+        table.extend(words([0, 5, 0, 0, 1, 2, 3, 1, 0, 0, 0x0100_0000, 9, 0x18]));
+        let mut types = vec![0; 64];
+        types.extend(longs([8, 0]));
+        types.extend(words([1, 0x0208_0800, 0, 0, 0, 0, 4, 0]));
+        let mut module = longs([BASE + 0x2000, BASE + 0x2100]);
+        module.resize(512, 0);
+        for (number, address) in [(22, 0x1000), (23, 0x1040), (37, 0x3000), (38, 0x3080), (40, 0x3000)] {
+            module[8 * number..8 * number + 8].copy_from_slice(&(BASE + address).to_le_bytes());
+        }
+        let parts = [
+            code(".text", 0x1000, vec![0x90; 64]),
+            data(".gopclntab", 1, 0x2000, table),
+            data(".rodata", 1, 0x3000, types),
+            data(".noptrdata", 1, 0x4000, module),
+        ];
+        elf(62, BASE, &parts)
+    }
+
+    #[test]
+    fn a_function_has_fields_in_the_table_and_in_its_entry() {
+        let expected = [
+            (0x2400, Kind::FromBase, 0x1000),
+            (0x2404, Kind::FromBase, 0x2400),
+            (0x2408, Kind::FromBase, 0x1000),
+            (0x2420, Kind::FromBase, 0x1000),
+            (0x2424, Kind::FromBase, 0x2100),
+            (0x2430, Kind::FromBase, 0x2300),
+            (0x2434, Kind::FromBase, 0x2300),
+            (0x2438, Kind::FromBase, 0x2300),
+            (0x2440, Kind::Index4, 0x2200),
+            (0x244c, Kind::FromBase, 0x2300),
+            (0x2450, Kind::FromBase, 0x3000),
+        ];
+        assert_eq!(fields_in(&go(), 0x2400..0x2500), expected);
+    }
+
+    #[test]
+    fn a_type_has_a_name_and_what_is_no_type_has_none() {
+        let mut file = go();
+        assert_eq!(fields_in(&file, 0x3000..0x3080), [(0x3068, Kind::FromBase, 0x3000)]);
+        file[0x3056] = 3; // an alignment that there is not
+        assert_eq!(fields_in(&file, 0x3000..0x3080), []);
+    }
+}

@@ -46,7 +46,7 @@ impl Tables {
     /// Remembers an address that an instruction loads, if it could be that of a table in data.
     pub fn note_address(&mut self, image: &Image, address: u32) {
         let mut data = image.sections.iter().filter(|section| section.content == Content::Data);
-        if address % 4 == 0 && data.any(|section| section.holds(address)) {
+        if address.is_multiple_of(4) && data.any(|section| section.holds(address)) {
             self.in_data.insert(address);
         }
     }
@@ -98,5 +98,31 @@ impl Tables {
                 size += 4;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::delta::program::field::Kind;
+    use crate::delta::program::samples::*;
+
+    #[test]
+    fn a_table_in_data_is_distances_from_its_beginning_up_to_one_that_leads_nowhere() {
+        let lea = [0x48, 0x8d, 0x05, 0xf9, 0x0f, 0, 0]; // to 0x2000
+        let table = words([0x1000u32.wrapping_sub(0x2000), 0x1010u32.wrapping_sub(0x2000), 7]);
+        let text = [&lea[..], &[0x90; 64]].concat();
+        let file = elf(62, 0, &[code(".text", 0x1000, text), data(".rodata", 1, 0x2000, table)]);
+        let expected = [(0x2000, Kind::FromBase, 0x2000), (0x2004, Kind::FromBase, 0x2000)];
+        assert_eq!(fields_in(&file, 0x2000..0x2100), expected);
+    }
+
+    #[test]
+    fn a_table_among_code_is_leapt_over() {
+        let load = [0x8b, 0x8c, 0x82, 0x10, 0x10, 0, 0]; // mov ecx, [rdx + 4 * rax + 0x1010]
+        let mut text = [&load[..], &[0x90; 9]].concat();
+        text.extend(words([0x1000, 0x1004, 0xe8e8_e8e8]));
+        let file = pe(0x8664, &[code(".text", 0x1000, text)], &[]);
+        let expected = [(0x1003, Kind::MaybeInCode, 0), (0x1010, Kind::Relative, 0), (0x1014, Kind::Relative, 0)];
+        assert_eq!(fields_in(&file, 0x1000..0x1100), expected);
     }
 }

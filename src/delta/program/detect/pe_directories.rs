@@ -112,3 +112,36 @@ fn guesses<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, start: u32, end:
     }
     Some(())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::delta::program::field::Kind;
+    use crate::delta::program::samples::*;
+
+    #[test]
+    fn guesses_are_aligned_words_of_read_only_data_that_are_no_characters() {
+        let content = words([0x2100, 7, 0x0001_0002, 0x9999_9999]);
+        let file = |kind| {
+            let parts =
+                [data(".rdata", kind, 0x1000, content.clone()), data(".big", 0xc000_0040, 0x2000, vec![0; 1 << 20])];
+            fields_in(&pe(0x8664, &parts, &[]), 0x1000..0x1100)
+        };
+        assert_eq!(file(0x4000_0040), [(0x1000, Kind::MaybeInData, 0)]);
+        assert_eq!(file(0xc000_0040), []);
+    }
+
+    #[test]
+    fn exports_and_imports_are_fields() {
+        let mut exports = words([0, 0, 0, 0x1000, 1, 2, 0, 0x1100, 0, 0]);
+        exports.resize(0x100, 0);
+        exports.extend(words([0x1004, 0x1008]));
+        let mut imports = words([0x1240, 0, 0, 0x1000, 0, 0, 0, 0, 0, 0]);
+        imports.resize(0x40, 0);
+        imports.extend(longs([0x1000, 1 << 63 | 5, 0]));
+        exports.resize(0x200, 0);
+        exports.extend(imports);
+        let file = pe(0x8664, &[data(".edata", 0xc000_0040, 0x1000, exports)], &[(0, 0x1000, 40), (1, 0x1200, 40)]);
+        let found: Vec<u32> = fields_in(&file, 0x1000..0x2000).iter().map(|field| field.0).collect();
+        assert_eq!(found, [0x100c, 0x101c, 0x1100, 0x1104, 0x1200, 0x120c, 0x1240]);
+    }
+}

@@ -67,10 +67,9 @@ fn rela<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, section: &Section, 
         if WITH_ADDRESS.contains(&kind) {
             pointer(image, bytes, at.checked_add(16)?, found);
             // Some linkers write the addend into the place as well.
-            if let Some(place) = place.and_then(|place| image.places.offset(place)) {
-                if bytes.u64(place).is_some_and(|word| word != 0) {
-                    pointer(image, bytes, place, found);
-                }
+            let place = place.and_then(|place| image.places.offset(place));
+            if let Some(place) = place.filter(|place| bytes.u64(*place).is_some_and(|word| word != 0)) {
+                pointer(image, bytes, place, found);
             }
         }
     }
@@ -227,4 +226,61 @@ fn chained_segment<R: Read + Seek>(
         }
     }
     Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::delta::program::field::Kind;
+    use crate::delta::program::samples::*;
+
+    fn kinds(file: &[u8], range: std::ops::Range<u32>) -> Vec<u32> {
+        let found = fields_in(file, range);
+        assert!(found.iter().all(|field| field.1 == Kind::Absolute), "{found:?}");
+        found.into_iter().map(|field| field.0).collect()
+    }
+
+    #[test]
+    fn relocations_are_fields_and_so_are_addends_of_relative_ones() {
+        let entries = longs([0x2000, 8, 0x1000, 0x2008, 6 | 3 << 32, 0x1000]);
+        let parts = [data(".rela.dyn", 4, 0x1000, entries), data(".data", 1, 0x2000, longs([0x1000, 0x1000]))];
+        let file = elf(62, 0, &parts);
+        assert_eq!(kinds(&file, 0x1000..0x1030), [0x1000, 0x1010, 0x1018]);
+        // The linker wrote the first addend into its place too; the second place is for a symbol.
+        assert_eq!(kinds(&file, 0x2000..0x2010), [0x2000]);
+    }
+
+    #[test]
+    fn packed_relocations_lead_to_pointers() {
+        let packed = data(".relr.dyn", 19, 0x1000, longs([0x2000, 0b1011]));
+        let file = elf(62, 0, &[packed, data(".data", 1, 0x2000, longs([0x1000; 8]))]);
+        assert_eq!(kinds(&file, 0x1000..0x1010), [0x1000]);
+        assert_eq!(kinds(&file, 0x2000..0x2040), [0x2000, 0x2008, 0x2018]);
+    }
+
+    #[test]
+    fn symbols_of_a_section_are_fields() {
+        let symbols = longs([0x1_0000_0000_0001, 0x1000, 0, 1, 0x1000, 0, 0xfff1_0000_0000_0001, 0x1000, 0]);
+        assert_eq!(kinds(&elf(62, 0, &[data(".dynsym", 11, 0x1000, symbols)]), 0x1000..0x1100), [0x1008]);
+    }
+
+    #[test]
+    fn words_of_data_are_pointers_only_where_the_program_has_a_high_address() {
+        let parts = |base: u64| [data(".data", 1, 0x1000, longs([base + 0x1000, 0x1000, base + 0x10_0000]))];
+        assert_eq!(kinds(&elf(62, 0x40_0000, &parts(0x40_0000)), 0x1000..0x1018), [0x1000]);
+        assert!(kinds(&elf(62, 0, &parts(0)), 0x1000..0x1018).is_empty());
+    }
+
+    #[test]
+    fn a_windows_program_lists_its_pointers_by_page() {
+        let file = windows(9);
+        assert_eq!(fields_in(&file, 0x4000..0x4100), [(0x4000, Kind::Relative, 0)]);
+        assert_eq!(kinds(&file, 0x2200..0x2280).len(), 16);
+    }
+
+    #[test]
+    fn chained_fixups_are_followed_to_their_end() {
+        let found = fields_in(&mac(9), 0x3000..0x3100);
+        assert_eq!(found.len(), 16);
+        assert!(found.iter().all(|field| field.1 == Kind::Chained));
+    }
 }

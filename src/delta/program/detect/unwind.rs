@@ -194,7 +194,7 @@ fn pdata<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, found: &mut Found)
 /// What a function's unwind information points to: the entry that it is chained to, or its handler and the handler's data.
 fn unwind_information<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, at: u32, found: &mut Found) -> Option<()> {
     let [flags, _, codes, _] = bytes.array(at)?;
-    let tail = at.checked_add(4 + 2 * (u32::from(codes) + 1 & !1))?;
+    let tail = at.checked_add(4 + 2 * ((u32::from(codes) + 1) & !1))?;
     if flags >> 3 & 4 != 0 {
         found.add(tail, Kind::Relative, 0);
         found.add(tail.checked_add(4)?, Kind::End, 0);
@@ -207,4 +207,48 @@ fn unwind_information<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, at: u
         }
     }
     Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::delta::program::field::Kind;
+    use crate::delta::program::samples::*;
+
+    #[test]
+    fn a_frame_says_its_common_entry_function_and_length() {
+        let mut frames = words([16, 0]);
+        frames.extend([1, b'z', b'R', 0, 1, 0x78, 16, 1, 0x1b, 0, 0, 0]);
+        frames.extend(words([16, 24, 0x1000u32.wrapping_sub(0x201c), 0x20, 0]));
+        let file = elf(62, 0, &[code(".text", 0x1000, vec![0x90; 64]), data(".eh_frame", 1, 0x2000, frames)]);
+        let expected = [(0x2018, Kind::Back, 0), (0x201c, Kind::FromHere, 0), (0x2020, Kind::Length, 0x1000)];
+        assert_eq!(fields_in(&file, 0x2000..0x2100), expected);
+    }
+
+    #[test]
+    fn the_index_over_frames_is_distances_from_itself() {
+        let mut index = vec![1, 0x1b, 3, 0x3b];
+        index.extend(words([0x10, 1, 0xffff_f000, 0x20]));
+        let file = elf(62, 0, &[data(".eh_frame_hdr", 1, 0x2000, index)]);
+        let expected =
+            [(0x2004, Kind::FromHere, 0), (0x200c, Kind::FromBase, 0x2000), (0x2010, Kind::FromBase, 0x2000)];
+        assert_eq!(fields_in(&file, 0x2000..0x2100), expected);
+    }
+
+    #[test]
+    fn a_windows_function_has_begin_end_and_unwind_information_with_a_handler() {
+        let table = words([0x1000, 0x1010, 0x3000]);
+        let information = words([0x0000_0009, 0x1000]); // a handler, no codes
+        let file = pe(
+            0x8664,
+            &[
+                code(".text", 0x1000, vec![0x90; 64]),
+                data(".pdata", 0x4000_0040, 0x2000, table),
+                data(".xdata", 0xc000_0040, 0x3000, information),
+            ],
+            &[(3, 0x2000, 12)],
+        );
+        let expected = [(0x2000, Kind::Relative, 0), (0x2004, Kind::End, 0), (0x2008, Kind::Relative, 0)];
+        assert_eq!(fields_in(&file, 0x2000..0x2100), expected);
+        assert_eq!(fields_in(&file, 0x3000..0x3100), [(0x3004, Kind::Relative, 0)]);
+    }
 }

@@ -153,6 +153,14 @@ pub struct Image {
 }
 
 impl Image {
+    /// Whether a program may begin with these bytes.
+    pub fn is_magic(magic: &[u8; 4]) -> bool {
+        matches!(
+            magic,
+            [0x7f, b'E', b'L', b'F'] | [b'M', b'Z', ..] | [0xcf, 0xfa, 0xed, 0xfe] | [0xca, 0xfe, 0xba, 0xbe]
+        )
+    }
+
     /// The program in `bytes`; none if it is none that is known here.
     pub fn parse<R: Read + Seek>(bytes: &mut Bytes<R>) -> Option<Image> {
         let image = match bytes.array::<4>(0)? {
