@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 /// What the command line says of stepping stones.
 #[derive(Debug, Default, clap::Args)]
 pub struct StoneFlags {
-    /// Clients below VERSION first go to the newest release on the site that is not below it
+    /// Clients below VERSION first go to the newest release on the site that is not below it, but below this one
     #[arg(long, value_name = "VERSION")]
     min_version: Option<String>,
     /// Clients below a version first go to the release on the site with this sequence; again for each
@@ -33,7 +33,7 @@ pub struct StoneFlags {
 pub struct SteppingStones {
     /// Whether those of the channel's latest release are taken over.
     carry: bool,
-    /// Versions below which clients go to the newest release that is not below them.
+    /// Versions below which clients go to the newest release that is not below them, but below the one to be published.
     min_versions: Vec<Version>,
     /// Sequences of releases, by the version below which clients go there.
     named: Vec<(Version, u64)>,
@@ -92,10 +92,13 @@ impl SteppingStones {
             if chosen.contains_key(below) {
                 continue;
             }
-            let reaches = |release: &&&SiteRelease| release.meta.version.cmp_precedence(below).is_ge();
-            let newest = candidates.iter().filter(reaches).max_by_key(|release| release.meta.sequence);
+            let is_between = |release: &&&SiteRelease| {
+                let version = &release.meta.version;
+                version.cmp_precedence(below).is_ge() && version.cmp_precedence(&meta.version).is_lt()
+            };
+            let newest = candidates.iter().filter(is_between).max_by_key(|release| release.meta.sequence);
             let Some(newest) = newest else {
-                let detail = "the site has none in this channel; publish one there first, or use --no-stepping-stones";
+                let detail = "the site has none in this channel and before this version; publish one there first, or do without (--no-stepping-stones)";
                 return Err(missing(below, "a release that is not below it".into(), detail));
             };
             chosen.insert(below.clone(), name(newest, below, meta, signing)?);

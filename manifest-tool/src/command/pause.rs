@@ -28,7 +28,7 @@ pub struct Args {
 /// Runs the command.
 ///
 /// # Errors
-/// Those of [`renew`].
+/// Those of [`reissue::renew`](crate::reissue::renew), and of reading keys.
 pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
     let Args { component, site, channel, signing } = args;
     // A critical release is offered whatever the rollout says: it has to lose that to stop.

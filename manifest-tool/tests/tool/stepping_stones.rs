@@ -46,6 +46,15 @@ fn the_newest_release_that_is_not_below_is_named_and_stays_named() {
 }
 
 #[test]
+fn a_stone_that_was_forgotten_is_laid_by_the_same_version_again() {
+    let publisher = with_history();
+    publisher.sign_as("3.0.0", &[]).ok();
+    publisher.sign_as("3.0.0", &["--min-version", "2.0.0"]).ok();
+    assert_eq!(stones(&publisher), ["2.0.0=3"], "3.0.0 is no way to itself");
+    publisher.sign_as("3.1.0", &["--min-version", "3.1.0"]).fails(2, "before this version");
+}
+
+#[test]
 fn a_release_is_named_by_its_sequence_on_the_command_line_or_in_the_file() {
     let publisher = with_history();
     publisher.sign_as("3.0.0", &["--stepping-stone", "2.0.0=2", "--stepping-stone", "1.0.0=1"]).ok();
