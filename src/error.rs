@@ -106,6 +106,14 @@ pub enum Refused {
         /// The sequence that both have.
         sequence: u64,
     },
+    /// Not the earlier release that a newer manifest sends older versions to.
+    #[error("releases/{sequence}.xml is not the stepping stone that the newest manifest names: {detail}")]
+    SteppingStone {
+        /// The sequence that the newest manifest names.
+        sequence: u64,
+        /// What does not fit.
+        detail: &'static str,
+    },
     /// Past the manifest's `expires`; the installed version runs on.
     #[error("the newest known manifest has expired at {expires}; the publisher must renew it")]
     Stale {
@@ -208,6 +216,12 @@ pub enum Defect {
     BaseUrl,
     /// A `requires` of the component itself, or one given twice.
     Requires,
+    /// A `rollout` of 100 or more.
+    Rollout,
+    /// A stepping stone above this release or not before it, or one that does not stand in order.
+    SteppingStone,
+    /// Notes in no language, in one language twice, without content, with too much of it, or at an address that is none.
+    Notes,
     /// A path that format 1 refuses.
     Path(crate::rel_path::PathDefect),
     /// Two paths that are one name on some system.
@@ -498,6 +512,7 @@ impl Refused {
             Refused::RetiredKey { .. } => "retired-key",
             Refused::Rollback { .. } => "rollback",
             Refused::SequenceConflict { .. } => "sequence-conflict",
+            Refused::SteppingStone { .. } => "stepping-stone",
             Refused::Stale { .. } => "stale",
             Refused::Requires { .. } => "requires",
             Refused::ObjectSize { .. } => "object-size",
@@ -535,6 +550,9 @@ impl Defect {
             Defect::Expires => "manifest-expires",
             Defect::BaseUrl => "manifest-base-url",
             Defect::Requires => "manifest-requires",
+            Defect::Rollout => "manifest-rollout",
+            Defect::SteppingStone => "manifest-stepping-stone",
+            Defect::Notes => "manifest-notes",
             Defect::Path(defect) => defect.code(),
             Defect::PathConflict => "path-conflict",
             Defect::PathIsFolder => "path-is-folder",

@@ -14,8 +14,12 @@ pub fn release(entries: &[&str]) -> Manifest {
         issued: "2026-01-01T00:00:00Z".parse().unwrap(),
         expires: None,
         launch: None,
+        rollout: None,
+        critical: false,
         base_urls: vec!["http://localhost/".parse().unwrap()],
         requires: vec![],
+        stepping_stones: vec![],
+        notes: vec![],
     };
     let mut manifest = Manifest { meta, files: vec![], links: vec![] };
     for entry in entries {

@@ -18,6 +18,7 @@ mod freshness;
 mod http;
 mod keys;
 mod machine;
+mod meta;
 mod mirrors;
 mod objects;
 mod paths;
