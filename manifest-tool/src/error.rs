@@ -21,6 +21,14 @@ pub enum Error {
     /// What a client could fail with too.
     #[error(transparent)]
     Patcher(#[from] patcher::Error),
+    /// A delta that does not make what it should: an error of this program, found before anybody else could meet it.
+    #[error("the delta to {} is wrong: {detail}", path.display())]
+    Delta {
+        /// The file that it should make.
+        path: PathBuf,
+        /// What is wrong.
+        detail: String,
+    },
     /// A setting that has no default.
     #[error("no {setting} is given; put `{key}` into component.toml or use {flag}")]
     SettingMissing {
@@ -231,6 +239,7 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Error::Patcher(error) => error.code(),
+            Error::Delta { .. } => "delta",
             Error::SettingMissing { .. } => "setting-missing",
             Error::ComponentFile { .. } => "component-file",
             Error::PrivateKey { .. } => "private-key",
@@ -277,7 +286,8 @@ impl Error {
             | Error::InsideBuild { .. }
             | Error::VersionNotNewer { .. }
             | Error::NoSteppingStone { .. } => 2,
-            Error::Path { .. }
+            Error::Delta { .. }
+            | Error::Path { .. }
             | Error::NotUtf8 { .. }
             | Error::Special { .. }
             | Error::NoFiles { .. }

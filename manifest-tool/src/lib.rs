@@ -9,6 +9,7 @@
 
 pub mod command;
 pub mod delta;
+pub mod deltas;
 pub mod error;
 pub mod globs;
 pub mod gzip;

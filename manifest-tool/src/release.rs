@@ -3,6 +3,7 @@
 //!
 //! Every manifest goes through [`Signing::seal`]; a draft of it does before anything is written.
 
+use crate::deltas;
 use crate::error::{Error, Result};
 use crate::links::Shortened;
 use crate::manifest_file::ManifestFile;
@@ -35,6 +36,10 @@ pub struct Summary {
     pub new_bytes: u64,
     /// The objects that were there already.
     pub reused_objects: usize,
+    /// The deltas that were made.
+    pub deltas: usize,
+    /// Bytes of those.
+    pub delta_bytes: u64,
 }
 
 /// Publishes the folder `build` on `site`.
@@ -62,7 +67,13 @@ pub fn sign(build: &Path, site: &Path, settings: &Settings, signing: &Signing) -
     let new = pack::compress(&tree, &contents, &site)?;
     let gz =
         |content: Object| reused.get(&content.sha256).or_else(|| new.get(&content.sha256)).copied().unwrap_or(content);
-    let manifest = assemble(meta, &tree, &hashes, gz);
+    let known = |sha256: &Sha256| reused.get(sha256).or_else(|| new.get(sha256)).copied();
+    let mut deltas = deltas::make(settings.deltas, &site, &releases, &tree, &hashes, &known)?;
+    let mut manifest = assemble(meta, &tree, &hashes, gz);
+    for file in &mut manifest.files {
+        // The first file of a content has them; they are found from anywhere in the manifest.
+        file.deltas = deltas.of.remove(&file.sha256).unwrap_or_default();
+    }
     let sealed = signing.seal(&manifest)?;
     tree.check_unchanged()?;
     sealed.publish(&site, Some(&build.join(MANIFEST)))?;
@@ -73,6 +84,8 @@ pub fn sign(build: &Path, site: &Path, settings: &Settings, signing: &Signing) -
         new_objects: new.len(),
         new_bytes: new.values().map(|object| object.size).sum(),
         reused_objects: reused.len(),
+        deltas: deltas.made,
+        delta_bytes: deltas.bytes,
         meta: manifest.meta,
         shortened: tree.shortened,
     })

@@ -1,5 +1,6 @@
 //! What a release is to be: `component.toml` in the build folder, with the command line over it.
 
+use crate::deltas::DeltaFlags;
 use crate::error::{Error, Result};
 use crate::globs::Globs;
 use crate::notes;
@@ -111,6 +112,9 @@ pub struct Flags {
     /// What older versions go through first.
     #[command(flatten)]
     pub stepping_stones: StoneFlags,
+    /// Deltas.
+    #[command(flatten)]
+    pub deltas: DeltaFlags,
 }
 
 /// What a release is to be, each value checked for itself.
@@ -134,6 +138,8 @@ pub struct Settings {
     pub allow_downgrade: bool,
     /// What older versions go through first.
     pub stepping_stones: SteppingStones,
+    /// How deltas are made.
+    pub deltas: DeltaFlags,
     /// What stays out of the release.
     pub ignore: Globs,
     /// What is installed when missing and otherwise left alone.
@@ -200,6 +206,7 @@ impl Settings {
             }
         };
         Ok(Self {
+            deltas: flags.deltas,
             component: parsed("component", &component)?,
             version: parsed("version", &version)?,
             base_urls: base_urls.iter().map(|url| checked("base-url", url, base_url(url))).collect::<Result<_>>()?,

@@ -83,7 +83,8 @@ impl ComponentSite {
         Ok(survey)
     }
 
-    fn holds(&self, kind: ObjectKind, object: &Object) -> bool {
+    /// Whether an object is there, by its size.
+    pub fn holds(&self, kind: ObjectKind, object: &Object) -> bool {
         let metadata = fs::symlink_metadata(self.path(&layout::object(kind, &object.sha256)));
         metadata.is_ok_and(|metadata| metadata.is_file() && metadata.len() == object.size)
     }

@@ -43,8 +43,8 @@ pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
     writeln!(out, "{} files and {} links, {} bytes", summary.files, summary.links, summary.bytes)?;
     writeln!(
         out,
-        "{} new objects, {} bytes; {} reused",
-        summary.new_objects, summary.new_bytes, summary.reused_objects
+        "{} new objects, {} bytes; {} reused; {} deltas, {} bytes",
+        summary.new_objects, summary.new_bytes, summary.reused_objects, summary.deltas, summary.delta_bytes
     )?;
     write_next(&signing, &args.site, &format!(" --output {}", args.build.join(MANIFEST).display()), out)
 }

@@ -1,0 +1,196 @@
+//! Which file of an old release a new file is made from: the one at its path, one whose name differs in a hash or a number
+//! only, or the most similar one of those that the new release drops.
+
+use crate::error::{Error, Result};
+use crate::tree::TreeFile;
+use patcher::digest::Sha256;
+use patcher::manifest::{File, Manifest};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fs;
+use std::io::Read as _;
+use std::path::PathBuf;
+use tempfile::NamedTempFile;
+
+/// How many bytes a sketch hashes together.
+const SHINGLE: usize = 32;
+/// How many hashes a sketch keeps, the lowest.
+const KEPT: usize = 64;
+/// How many of them two files must share to be called similar.
+const SIMILAR: usize = 8;
+/// How many old files are looked into for one new one.
+const CANDIDATES: usize = 16;
+/// Of larger files only so many bytes are looked at.
+const LOOKED_AT: u64 = 8 << 20;
+
+/// The files of one old release.
+pub struct Bases<'a> {
+    by_path: HashMap<&'a str, &'a File>,
+    /// What the new release drops, by ending, sorted by size.
+    dropped: BTreeMap<&'a str, Vec<&'a File>>,
+    /// What the new release drops, by its name without hashes, and then without numbers.
+    by_pattern: [HashMap<String, Vec<&'a File>>; 2],
+    sketches: HashMap<Sha256, Sketch>,
+}
+
+impl<'a> Bases<'a> {
+    /// The files of `manifest`; `paths` are those of the new release.
+    pub fn new(manifest: &'a Manifest, paths: &HashSet<&str>) -> Self {
+        let dropped: Vec<&File> = manifest.files.iter().filter(|file| !paths.contains(file.path.as_str())).collect();
+        let mut by_pattern = [HashMap::new(), HashMap::new()];
+        for file in &dropped {
+            for (map, pattern) in by_pattern.iter_mut().zip(patterns(file.path.as_str())) {
+                map.entry(pattern).or_insert_with(Vec::new).push(*file);
+            }
+        }
+        let mut by_ending: BTreeMap<&str, Vec<&File>> = BTreeMap::new();
+        dropped.iter().for_each(|file| by_ending.entry(ending(file.path.as_str())).or_default().push(file));
+        by_ending.values_mut().for_each(|files| files.sort_by_key(|file| (file.size, file.path.clone())));
+        let by_path = manifest.files.iter().map(|file| (file.path.as_str(), file)).collect();
+        Self { by_path, dropped: by_ending, by_pattern, sketches: HashMap::new() }
+    }
+
+    /// The file that `new` is best made from.
+    ///
+    /// # Errors
+    /// What reading either file fails with.
+    pub fn of(
+        &mut self,
+        new: &TreeFile,
+        path: impl Fn() -> PathBuf,
+        old: impl Fn(&File) -> Result<NamedTempFile>,
+    ) -> Result<Option<&'a File>> {
+        if let Some(file) = self.by_path.get(new.path.as_str()) {
+            return Ok(Some(file));
+        }
+        for (map, pattern) in self.by_pattern.iter().zip(patterns(new.path.as_str())) {
+            if let Some([file]) = map.get(&pattern).map(Vec::as_slice) {
+                return Ok(Some(file));
+            }
+        }
+        let Some(files) = self.dropped.get(ending(new.path.as_str())) else { return Ok(None) };
+        let mut candidates: Vec<&'a File> =
+            files.iter().copied().filter(|file| file.size / 4 <= new.size && new.size / 4 <= file.size).collect();
+        candidates.sort_by_key(|file| (file.size.abs_diff(new.size), file.path.clone()));
+        candidates.truncate(CANDIDATES);
+        if candidates.is_empty() {
+            return Ok(None);
+        }
+        let wanted = Sketch::of(path())?;
+        let mut best = None;
+        for file in candidates {
+            if !self.sketches.contains_key(&file.sha256) {
+                self.sketches.insert(file.sha256, Sketch::of(old(file)?.path().to_owned())?);
+            }
+            let shared = self.sketches[&file.sha256].shares(&wanted);
+            if shared >= SIMILAR && best.is_none_or(|(most, _)| shared > most) {
+                best = Some((shared, file));
+            }
+        }
+        Ok(best.map(|(_, file)| file))
+    }
+}
+
+fn ending(path: &str) -> &str {
+    path.rsplit_once('.').map_or("", |(_, ending)| if ending.contains('/') { "" } else { ending })
+}
+
+/// A path with every long stretch of hexadecimal digits replaced, and one with all numbers replaced as well.
+fn patterns(path: &str) -> [String; 2] {
+    let mut hashes = String::new();
+    let mut rest = path;
+    while !rest.is_empty() {
+        let length = rest.bytes().take_while(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')).count();
+        if length >= 8 {
+            hashes.push('*');
+            rest = &rest[length..];
+            continue;
+        }
+        let next = rest.chars().next().map_or(1, char::len_utf8);
+        let step = length.max(next);
+        hashes.push_str(&rest[..step]);
+        rest = &rest[step..];
+    }
+    let mut numbers = String::new();
+    for character in hashes.chars() {
+        let is_digit = character.is_ascii_digit();
+        if !is_digit {
+            numbers.push(character);
+        } else if !numbers.ends_with('#') {
+            numbers.push('#');
+        }
+    }
+    [hashes, numbers]
+}
+
+/// The lowest hashes of a file's stretches: similar files share many of them (Broder, "On the resemblance and containment of
+/// documents", 1997).
+struct Sketch(BTreeSet<u64>);
+
+impl Sketch {
+    fn of(path: PathBuf) -> Result<Self> {
+        let failed = |error| Error::io("read", &path, error);
+        let mut bytes = Vec::new();
+        fs::File::open(&path).map_err(failed)?.take(LOOKED_AT).read_to_end(&mut bytes).map_err(failed)?;
+        let mut lowest = BTreeSet::new();
+        // A polynomial hash that rolls, then mixed so that low values are spread evenly.
+        const BASE: u64 = 0x9E37_79B9_7F4A_7C15;
+        let leaving = (0..SHINGLE).fold(1_u64, |power, _| power.wrapping_mul(BASE));
+        let mut rolling = 0_u64;
+        for (at, byte) in bytes.iter().enumerate() {
+            rolling = rolling.wrapping_mul(BASE).wrapping_add(u64::from(*byte) + 1);
+            if at < SHINGLE - 1 {
+                continue;
+            }
+            if at >= SHINGLE {
+                rolling = rolling.wrapping_sub(leaving.wrapping_mul(u64::from(bytes[at - SHINGLE]) + 1));
+            }
+            let mixed = (rolling ^ (rolling >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            let mixed = mixed ^ (mixed >> 32);
+            if lowest.len() < KEPT || lowest.last().is_some_and(|last| mixed < *last) {
+                lowest.insert(mixed);
+                if lowest.len() > KEPT {
+                    lowest.pop_last();
+                }
+            }
+        }
+        Ok(Self(lowest))
+    }
+
+    fn shares(&self, other: &Self) -> usize {
+        self.0.intersection(&other.0).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    #[test]
+    fn hashes_and_numbers_in_names_do_not_count() {
+        assert_eq!(patterns("static/1036.0d1f109c3d842497fd51.js")[0], "static/1036.*.js");
+        assert_eq!(patterns("lib/libfoo.so.6.7.1")[1], "lib/libfoo.so.#.#.#");
+        assert_eq!(patterns("decade/fed.é")[0], "decade/fed.é");
+    }
+
+    fn sketch(bytes: &[u8]) -> Sketch {
+        let mut file = NamedTempFile::new().unwrap();
+        file.write_all(bytes).unwrap();
+        Sketch::of(file.path().to_owned()).unwrap()
+    }
+
+    #[test]
+    fn similar_files_share_much_and_others_nothing() {
+        let text = |seed: u64| -> Vec<u8> {
+            let words = (0..20_000_u64).map(|n| (n ^ seed).wrapping_mul(0x2545_F491_4F6C_DD1D).to_le_bytes());
+            words.flatten().collect()
+        };
+        let (one, other) = (text(1), text(1 << 40));
+        let mut changed = one.clone();
+        changed[1000] ^= 1;
+        changed.splice(50_000..50_010, *b"something else");
+        assert!(sketch(&one).shares(&sketch(&changed)) > KEPT / 2);
+        assert_eq!(sketch(&one).shares(&sketch(&other)), 0);
+        assert_eq!(sketch(b"short").shares(&sketch(b"short")), 0);
+    }
+}

@@ -1,0 +1,62 @@
+//! How much memory may be in use at a time: whoever wants more than is left waits until others are done.
+
+use std::sync::{Condvar, Mutex, PoisonError};
+
+/// An amount of memory that is shared out.
+pub struct Budget {
+    left: Mutex<u64>,
+    changed: Condvar,
+    all: u64,
+}
+
+/// A part of it, given back when it is dropped.
+pub struct Share<'a> {
+    budget: &'a Budget,
+    bytes: u64,
+}
+
+impl Budget {
+    /// So many bytes.
+    pub fn new(bytes: u64) -> Self {
+        Self { left: Mutex::new(bytes), changed: Condvar::new(), all: bytes }
+    }
+
+    /// Waits for `bytes`, or for everything if that is less.
+    pub fn take(&self, bytes: u64) -> Share<'_> {
+        let bytes = bytes.min(self.all);
+        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut left = self.changed.wait_while(left, |left| *left < bytes).unwrap_or_else(PoisonError::into_inner);
+        *left -= bytes;
+        Share { budget: self, bytes }
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        *self.budget.left.lock().unwrap_or_else(PoisonError::into_inner) += self.bytes;
+        self.budget.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    #[test]
+    fn no_more_is_in_use_than_there_is() {
+        let (budget, used, most) = (Budget::new(10), AtomicU64::new(0), AtomicU64::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for bytes in [4, 6, 99, 1] {
+                        let share = budget.take(bytes);
+                        most.fetch_max(used.fetch_add(share.bytes, Ordering::SeqCst) + share.bytes, Ordering::SeqCst);
+                        used.fetch_sub(share.bytes, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+        assert!(most.into_inner() <= 10);
+    }
+}

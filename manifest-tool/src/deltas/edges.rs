@@ -1,0 +1,144 @@
+//! The deltas that are known, and which of them help somebody on the way to a release.
+
+use patcher::digest::Sha256;
+use patcher::manifest::{Delta, Manifest, Object};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
+
+/// How many deltas a file element has at most.
+const MOST: usize = 64;
+
+/// Deltas by what they make, each with its `to`.
+#[derive(Debug, Default)]
+pub struct Edges {
+    into: HashMap<Sha256, Vec<Delta>>,
+    pairs: HashSet<(Sha256, Sha256)>,
+}
+
+impl Edges {
+    /// Adds a delta whose `to` is given, unless there is one between the same contents.
+    pub fn add(&mut self, delta: Delta) {
+        let Some(to) = delta.to else { return };
+        if self.pairs.insert((delta.from, to)) {
+            self.into.entry(to).or_default().push(delta);
+        }
+    }
+
+    /// Adds the deltas of a release whose objects are there.
+    pub fn add_all(&mut self, manifest: &Manifest, is_there: impl Fn(&Object) -> bool) {
+        for file in &manifest.files {
+            for delta in file.deltas.iter().filter(|delta| is_there(&delta.object)) {
+                self.add(Delta { to: Some(delta.to.unwrap_or(file.sha256)), ..delta.clone() });
+            }
+        }
+    }
+
+    /// Whether there is a delta between two contents.
+    pub fn has(&self, from: &Sha256, to: &Sha256) -> bool {
+        self.pairs.contains(&(*from, *to))
+    }
+
+    /// For each content of a release, with the size of its gzip, the deltas on the ways to it that are cheaper than the gzip;
+    /// each delta once.
+    pub fn useful(&self, contents: impl Iterator<Item = (Sha256, u64)>) -> HashMap<Sha256, Vec<Delta>> {
+        let (mut useful, mut used) = (HashMap::new(), HashSet::new());
+        for (content, gz) in contents {
+            let mut deltas = self.ways_to(content, gz);
+            deltas.retain(|delta| used.insert((delta.from, delta.to)));
+            for delta in &mut deltas {
+                delta.to = delta.to.filter(|to| *to != content);
+            }
+            if !deltas.is_empty() {
+                useful.insert(content, deltas);
+            }
+        }
+        useful
+    }
+
+    /// The tree of the cheapest ways to a content, as far as they cost less than `limit`: the nearest first.
+    fn ways_to(&self, content: Sha256, limit: u64) -> Vec<Delta> {
+        let mut ways: BTreeMap<Sha256, (u64, &Delta)> = BTreeMap::new();
+        let (mut done, mut tree) = (HashSet::new(), Vec::new());
+        let mut open = BinaryHeap::from([Reverse((0_u64, content))]);
+        while let Some(Reverse((cost, at))) = open.pop() {
+            if !done.insert(at) {
+                continue;
+            }
+            if let Some((_, delta)) = ways.get(&at) {
+                tree.push((*delta).clone());
+                if tree.len() == MOST {
+                    break;
+                }
+            }
+            for delta in self.into.get(&at).into_iter().flatten() {
+                let through = cost.saturating_add(delta.object.size);
+                let better = ways.get(&delta.from).is_none_or(|(known, _)| through < *known);
+                if through < limit && better && !done.contains(&delta.from) {
+                    ways.insert(delta.from, (through, delta));
+                    open.push(Reverse((through, delta.from)));
+                }
+            }
+        }
+        tree
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(name: &str) -> Sha256 {
+        Sha256::of(name.as_bytes())
+    }
+
+    /// Deltas as `from>to:size`.
+    fn edges(list: &[&str]) -> Edges {
+        let mut edges = Edges::default();
+        for edge in list {
+            let (from, rest) = edge.split_once('>').unwrap();
+            let (to, size) = rest.split_once(':').unwrap();
+            let object = Object { size: size.parse().unwrap(), sha256: hash(edge) };
+            edges.add(Delta { method: "plain".parse().unwrap(), from: hash(from), to: Some(hash(to)), object });
+        }
+        edges
+    }
+
+    fn kept(list: &[&str], contents: &[(&str, u64)]) -> Vec<Vec<String>> {
+        let useful = edges(list).useful(contents.iter().map(|(name, gz)| (hash(name), *gz)));
+        let name = |delta: &Delta| list.iter().find(|edge| hash(edge) == delta.object.sha256).unwrap().to_string();
+        contents
+            .iter()
+            .map(|(content, _)| useful.get(&hash(content)).map_or(vec![], |list| list.iter().map(name).collect()))
+            .collect()
+    }
+
+    #[test]
+    fn older_deltas_are_kept_while_a_way_over_them_is_cheaper() {
+        let list = ["c>n:10", "b>c:20", "a>b:80"];
+        assert_eq!(kept(&list, &[("n", 100)]), [["c>n:10", "b>c:20"]]);
+        assert_eq!(kept(&list, &[("n", 111)]), [["c>n:10", "b>c:20", "a>b:80"]]);
+    }
+
+    #[test]
+    fn a_dearer_way_from_the_same_content_goes() {
+        assert_eq!(kept(&["a>n:50", "a>b:10", "b>n:10"], &[("n", 100)]), [["b>n:10", "a>b:10"]]);
+    }
+
+    #[test]
+    fn a_delta_stands_in_one_place() {
+        let list = ["m>n:10", "a>m:10"];
+        assert_eq!(kept(&list, &[("m", 100), ("n", 100)]), [vec!["a>m:10"], vec!["m>n:10"]]);
+    }
+
+    #[test]
+    fn two_deltas_between_the_same_contents_are_one() {
+        assert_eq!(kept(&["a>n:10", "a>n:20"], &[("n", 100)]), [["a>n:10"]]);
+    }
+
+    #[test]
+    fn the_files_own_content_is_not_named() {
+        let useful = edges(&["a>n:1", "b>a:1"]).useful([(hash("n"), 100)].into_iter());
+        let targets: Vec<_> = useful[&hash("n")].iter().map(|delta| delta.to).collect();
+        assert_eq!(targets, [None, Some(hash("a"))]);
+    }
+}

@@ -1,0 +1,261 @@
+//! Which deltas a release has: new ones to what is new, from the releases before, and those of earlier releases that still
+//! help somebody.
+//!
+//! - Old contents are rebuilt from the site's own objects; nobody keeps old build folders.
+//! - A delta is computed once: for a content that no kept release has. It is applied by the client's own code and compared
+//!   before it is published.
+//! - It is published if it saves a tenth of the gzip, and kept for as long as a way over it is cheaper than the gzip.
+
+mod bases;
+mod budget;
+mod edges;
+
+use crate::delta;
+use crate::error::{Error, Result};
+use crate::manifest_file::ManifestFile;
+use crate::site::{ComponentSite, SiteRelease};
+use crate::tree::{Tree, TreeFile};
+use bases::Bases;
+use budget::Budget;
+use edges::Edges;
+use patcher::delta::{Content, Edge, Header, Mode};
+use patcher::digest::{Hasher, Sha256};
+use patcher::gunzip;
+use patcher::layout::{self, ObjectKind};
+use patcher::manifest::{Delta, File, Manifest, Object};
+use rayon::iter::{IndexedParallelIterator as _, IntoParallelIterator as _, ParallelIterator as _};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs;
+use std::io::{self, BufReader, Seek as _, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+use tempfile::NamedTempFile;
+
+/// What a delta must save of the gzip to be worth a request: a part in so many.
+const WORTH: u64 = 10;
+/// Smaller files are fetched whole.
+const SMALLEST: u64 = 4096;
+
+/// How deltas are to be made.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct DeltaFlags {
+    /// From how many of the last releases to make deltas; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub deltas: usize,
+    /// How much memory that may take, as in 512M or 2G
+    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = parse_size)]
+    pub memory: u64,
+}
+
+impl Default for DeltaFlags {
+    fn default() -> Self {
+        Self { deltas: 3, memory: 2 << 30 }
+    }
+}
+
+/// The deltas of a release.
+#[derive(Debug, Default)]
+pub struct Deltas {
+    /// Those that stand in the file element of each content.
+    pub of: HashMap<Sha256, Vec<Delta>>,
+    /// How many were made for this release.
+    pub made: usize,
+    /// Bytes of those.
+    pub bytes: u64,
+}
+
+/// One delta to make.
+struct Task<'a> {
+    from: &'a File,
+    to: Sha256,
+    file: &'a TreeFile,
+    gz: Object,
+}
+
+/// Makes what deltas a release is to have, and keeps those of earlier ones that still help.
+///
+/// `hashes` are those of the tree's files, and `gz` tells the gzip of each content.
+///
+/// # Errors
+/// [`Error::Delta`] for one that does not do what it should; [`Error::ManifestFile`], or the system's answer.
+pub fn make(
+    flags: DeltaFlags,
+    site: &ComponentSite,
+    releases: &[SiteRelease],
+    tree: &Tree,
+    hashes: &[Sha256],
+    gz: &(impl Fn(&Sha256) -> Option<Object> + Sync),
+) -> Result<Deltas> {
+    if flags.deltas == 0 {
+        return Ok(Deltas::default());
+    }
+    let previous = previous_releases(flags.deltas, releases, hashes)?;
+    let mut edges = Edges::default();
+    for manifest in &previous {
+        edges.add_all(manifest, |object| site.holds(ObjectKind::Delta, object));
+    }
+    let tasks = tasks(&previous, site, tree, hashes, &edges, gz)?;
+    let maker = Maker { site, tree, budget: Budget::new(flags.memory), limit: flags.memory, old: Mutex::default() };
+    let made: Vec<Option<Delta>> =
+        tasks.into_par_iter().with_max_len(1).map(|task| maker.make(&task)).collect::<Result<_>>()?;
+    let made: Vec<Delta> = made.into_iter().flatten().collect();
+    let (count, bytes) = (made.len(), made.iter().map(|delta| delta.object.size).sum());
+    made.into_iter().for_each(|delta| edges.add(delta));
+    let contents = hashes.iter().filter_map(|hash| Some((*hash, gz(hash)?.size)));
+    Ok(Deltas { of: edges.useful(contents), made: count, bytes })
+}
+
+/// The last releases with contents of their own, the newest first.
+fn previous_releases(count: usize, releases: &[SiteRelease], hashes: &[Sha256]) -> Result<Vec<Manifest>> {
+    let mut by_sequence: Vec<&SiteRelease> = releases.iter().collect();
+    by_sequence.sort_by_key(|release| std::cmp::Reverse(release.meta.sequence));
+    let wanted: BTreeSet<&Sha256> = hashes.iter().collect();
+    let (mut previous, mut known) = (Vec::new(), HashSet::new());
+    for release in by_sequence {
+        let manifest = ManifestFile::read(&release.path)?.manifest;
+        let contents: BTreeSet<&Sha256> = manifest.files.iter().map(|file| &file.sha256).collect();
+        // The same content under another sequence or channel says nothing new; its deltas do.
+        let is_new = contents != wanted && known.insert(manifest.content_id());
+        if is_new || previous.is_empty() {
+            previous.push(manifest);
+        }
+        if previous.len() == count {
+            break;
+        }
+    }
+    Ok(previous)
+}
+
+/// The deltas to make: to each content that no previous release has, from one file of each of them.
+fn tasks<'a>(
+    previous: &'a [Manifest],
+    site: &ComponentSite,
+    tree: &'a Tree,
+    hashes: &[Sha256],
+    edges: &Edges,
+    gz: &impl Fn(&Sha256) -> Option<Object>,
+) -> Result<Vec<Task<'a>>> {
+    let known: HashSet<&Sha256> =
+        previous.iter().flat_map(|manifest| &manifest.files).map(|file| &file.sha256).collect();
+    let paths: HashSet<&str> = tree.files.iter().map(|file| file.path.as_str()).collect();
+    let mut bases: Vec<Bases<'_>> = previous.iter().map(|manifest| Bases::new(manifest, &paths)).collect();
+    let (mut tasks, mut chosen) = (Vec::new(), HashSet::new());
+    for (file, to) in tree.files.iter().zip(hashes) {
+        let Some(gz) = gz(to).filter(|_| file.size >= SMALLEST && !known.contains(to)) else { continue };
+        // What does not compress is packed already: a change in it changes all that follows.
+        if gz.size > file.size - file.size / 50 {
+            continue;
+        }
+        for bases in &mut bases {
+            let Some(from) = bases.of(file, || tree.path(file), |old| rebuild(site, old))? else { continue };
+            if from.size >= SMALLEST / 4 && !edges.has(&from.sha256, to) && chosen.insert((from.sha256, *to)) {
+                tasks.push(Task { from, to: *to, file, gz });
+            }
+        }
+    }
+    // The largest first, so that all cores finish together.
+    tasks.sort_by_key(|task| std::cmp::Reverse(task.file.size));
+    Ok(tasks)
+}
+
+/// Unpacks an old file of the site, and makes sure that it is that file.
+fn rebuild(site: &ComponentSite, old: &File) -> Result<NamedTempFile> {
+    let path = site.path(&layout::object(ObjectKind::Gz, &old.gz.sha256));
+    let failed = |error: io::Error| Error::io("unpack", &path, error);
+    let object = fs::File::open(&path).map_err(failed)?;
+    let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
+    let mut hasher = Hasher::default();
+    let unpacked = gunzip::gunzip(BufReader::with_capacity(128 * 1024, object), old.size, |bytes| {
+        hasher.update(bytes);
+        file.write_all(bytes)
+    });
+    match unpacked {
+        Ok(()) if hasher.finish() == (old.sha256, old.size) => Ok(file),
+        Err(gunzip::Error::Sink(error)) => Err(failed(error)),
+        _ => Err(failed(io::Error::new(io::ErrorKind::InvalidData, "it is not what its manifest says"))),
+    }
+}
+
+/// Makes deltas, several at a time.
+struct Maker<'a> {
+    site: &'a ComponentSite,
+    tree: &'a Tree,
+    budget: Budget,
+    limit: u64,
+    /// Old contents that have been rebuilt.
+    old: Mutex<HashMap<Sha256, Arc<NamedTempFile>>>,
+}
+
+impl Maker<'_> {
+    /// Makes a delta; none when it is not worth a request.
+    fn make(&self, task: &Task<'_>) -> Result<Option<Delta>> {
+        let edge = Edge {
+            old: Content { size: task.from.size, sha256: task.from.sha256 },
+            new: Content { size: task.file.size, sha256: task.to },
+        };
+        let _share = self.budget.take(delta::memory(&edge).min(self.limit));
+        let old = self.old(task.from)?;
+        let path = self.tree.path(task.file);
+        let failed = |error: io::Error| Error::io("make a delta to", &path, error);
+        let mut old = fs::File::open(old.path()).map_err(failed)?;
+        let mut new = fs::File::open(&path).map_err(failed)?;
+        let mut object = self.site.new_object()?;
+        let size = delta::encode(&mut old, &mut new, &edge, self.limit, object.as_file_mut()).map_err(failed)?.size;
+        if size > task.gz.size - task.gz.size / WORTH {
+            return Ok(None);
+        }
+        object.rewind().map_err(failed)?;
+        let (sha256, size) = Sha256::of_reader(object.as_file_mut()).map_err(failed)?;
+        let wrong = |detail: String| Error::Delta { path: path.clone(), detail };
+        object.rewind().map_err(failed)?;
+        let header = Header::read(object.as_file_mut()).map_err(|error| wrong(error.to_string()))?;
+        object.rewind().map_err(failed)?;
+        let mut made = HashingSink(Hasher::default());
+        patcher::delta::apply(&mut old, object.as_file_mut(), &edge, &mut made)
+            .map_err(|error| wrong(error.to_string()))?;
+        if made.0.finish() != (edge.new.sha256, edge.new.size) {
+            return Err(wrong("it makes another file".to_owned()));
+        }
+        let object_name = Object { size, sha256 };
+        self.site.add_object(ObjectKind::Delta, &object_name, object)?;
+        let method = if matches!(header.mode, Mode::Plain) { "plain" } else { "program1" };
+        let method = method.parse().map_err(|_| wrong("its method has no name".to_owned()))?;
+        Ok(Some(Delta { method, from: edge.old.sha256, to: Some(task.to), object: object_name }))
+    }
+
+    fn old(&self, file: &File) -> Result<Arc<NamedTempFile>> {
+        if let Some(known) = self.old.lock().unwrap_or_else(PoisonError::into_inner).get(&file.sha256) {
+            return Ok(Arc::clone(known));
+        }
+        let rebuilt = Arc::new(rebuild(self.site, file)?);
+        self.old.lock().unwrap_or_else(PoisonError::into_inner).insert(file.sha256, Arc::clone(&rebuilt));
+        Ok(rebuilt)
+    }
+}
+
+/// Hashes what a client would write.
+struct HashingSink(Hasher);
+
+impl Write for HashingSink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A number of bytes, with the suffix K, M or G by 1024.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match text[digits.len()..].to_ascii_uppercase().as_str() {
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        _ => return Err("the suffixes are K, M and G".to_owned()),
+    };
+    let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+    bytes.ok_or_else(|| "not a number of bytes".to_owned())
+}
