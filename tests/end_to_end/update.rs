@@ -79,7 +79,7 @@ fn what_seeds_make_of_trees_is_installed_and_updated() {
     for seed in 100..110 {
         let user = User::trusting(&world.publisher);
         let (one, two) = (Tree::from_seed(seed), Tree::from_seed(seed).mutate(seed + 1));
-        world.publish("1.0.0", &one);
+        world.publisher.release("core", "1.0.0", &one).downgrade().sign();
         user.ok(&["install", "core", "--from", &world.manifest_url("core")]);
         user.has("core", &one);
         world.publish("2.0.0", &two);
