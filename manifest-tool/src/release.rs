@@ -9,7 +9,7 @@ use crate::manifest_file::ManifestFile;
 use crate::pack::{self, Contents};
 use crate::settings::{Settings, expiry};
 use crate::signing::Signing;
-use crate::site::{ComponentSite, Survey};
+use crate::site::{ComponentSite, Packed, Survey};
 use crate::tree::Tree;
 use patcher::digest::Sha256;
 use patcher::error::Refused;
@@ -52,15 +52,17 @@ pub fn sign(build: &Path, site: &Path, settings: &Settings, signing: &Signing) -
     let mut contents: Contents<'_> = hashes.iter().copied().zip(&tree.files).collect();
 
     let site = ComponentSite::new(site.join(settings.component.as_str()));
-    let Survey { last_sequence, gz: reused } = site.survey(|sha256| contents.contains_key(sha256))?;
+    let Survey { last_sequence, packed: reused } = site.survey(|sha256| contents.contains_key(sha256))?;
     let meta = settings.meta(next_sequence(last_sequence)?);
-    signing.seal(&assemble(meta.clone(), &tree, &hashes, |content| content))?;
+    signing.seal(&assemble(meta.clone(), &tree, &hashes, |content| Packed { gz: content, chunks: None }))?;
 
     contents.retain(|sha256, _| !reused.contains_key(sha256));
     let new = pack::compress(&tree, &contents, &site)?;
-    let gz =
-        |content: Object| reused.get(&content.sha256).or_else(|| new.get(&content.sha256)).copied().unwrap_or(content);
-    let manifest = assemble(meta, &tree, &hashes, gz);
+    let packed = |content: Object| {
+        let packed = reused.get(&content.sha256).or_else(|| new.get(&content.sha256));
+        packed.copied().unwrap_or(Packed { gz: content, chunks: None })
+    };
+    let manifest = assemble(meta, &tree, &hashes, packed);
     let sealed = signing.seal(&manifest)?;
     tree.check_unchanged()?;
     sealed.publish(&site, Some(&build.join(MANIFEST)))?;
@@ -68,25 +70,28 @@ pub fn sign(build: &Path, site: &Path, settings: &Settings, signing: &Signing) -
         files: tree.files.len(),
         links: tree.links.len(),
         bytes: tree.files.iter().map(|file| file.size).sum(),
-        new_objects: new.len(),
-        new_bytes: new.values().map(|object| object.size).sum(),
-        reused_objects: reused.len(),
+        new_objects: new.values().map(Packed::count).sum(),
+        new_bytes: new.values().map(Packed::bytes).sum(),
+        reused_objects: reused.values().map(Packed::count).sum(),
         meta: manifest.meta,
         shortened: tree.shortened,
     })
 }
 
-/// The manifest of `tree`; `gz` tells each content's object.
-fn assemble(meta: Meta, tree: &Tree, hashes: &[Sha256], gz: impl Fn(Object) -> Object) -> Manifest {
-    let files = tree.files.iter().zip(hashes).map(|(file, sha256)| File {
-        path: file.path.clone(),
-        size: file.size,
-        sha256: *sha256,
-        executable: file.executable,
-        preserve: file.preserve,
-        gz: gz(Object { size: file.size, sha256: *sha256 }),
-        deltas: Vec::new(),
-        chunks: None,
+/// The manifest of `tree`; `packed` tells each content's objects.
+fn assemble(meta: Meta, tree: &Tree, hashes: &[Sha256], packed: impl Fn(Object) -> Packed) -> Manifest {
+    let files = tree.files.iter().zip(hashes).map(|(file, sha256)| {
+        let Packed { gz, chunks } = packed(Object { size: file.size, sha256: *sha256 });
+        File {
+            path: file.path.clone(),
+            size: file.size,
+            sha256: *sha256,
+            executable: file.executable,
+            preserve: file.preserve,
+            gz,
+            deltas: Vec::new(),
+            chunks,
+        }
     });
     Manifest { meta, files: files.collect(), links: tree.links.clone() }
 }
