@@ -15,12 +15,12 @@ const LAYERS: [&[&str]; 6] = [
     &["manifest", "keys", "layout", "inventory"],
     &["trust", "journal", "state"],
     &["swap", "relaunch"],
-    &["fetch", "gunzip", "delta", "plan", "stage"],
+    &["fetch", "gunzip", "delta", "chunks", "plan", "stage"],
     &["patcher", "watch"],
 ];
 
 /// Modules that decide and do not act: no disk, no network, no clock.
-const PURE: [&str; 8] = ["digest", "timestamp", "rel_path", "xml", "manifest", "keys", "trust", "plan"];
+const PURE: [&str; 9] = ["digest", "timestamp", "rel_path", "xml", "manifest", "keys", "trust", "chunks", "plan"];
 
 /// A file of the library without comments and tests.
 struct Source {
