@@ -39,7 +39,6 @@ mod support;
 
 mod command_line;
 mod components;
-mod crash;
 mod helper;
 mod install;
 mod machine;
