@@ -18,9 +18,6 @@ pub struct Part {
     /// The staged files; absent when no step needs one.
     pub staged: Option<Dir>,
     pub backups: Dir,
-    /// The folders above the backups, in which they must be found again.
-    transactions: Dir,
-    work: Dir,
 }
 
 impl Part {
@@ -41,9 +38,8 @@ impl Part {
             Some(stages) => stages.folder(name)?.map_or(Ok(None), |stage| stage.folder(FILES))?,
             None => None,
         };
-        let transactions = work.folder_or_new(TRANSACTIONS, 0o700)?;
-        let backups = transactions.folder_or_new(name, 0o700)?;
-        Ok(Self { steps, tree, staged, backups, transactions, work })
+        let backups = work.folder_or_new(TRANSACTIONS, 0o700)?.folder_or_new(name, 0o700)?;
+        Ok(Self { steps, tree, staged, backups })
     }
 
     /// The steps that end with a file or a link.
@@ -103,10 +99,7 @@ impl Part {
                 dir.copy(name, &self.backups, &backup, mode)?;
             }
         }
-        self.backups.sync()?;
-        self.transactions.sync()?;
-        // The state folder is synced with the journal's next state.
-        if self.steps.own_work_dir { self.work.sync() } else { Ok(()) }
+        self.backups.sync()
     }
 }
 

@@ -12,10 +12,13 @@ fn run(scene: &Scene) {
         // What another process does at the same time may have made it one call fewer; then it has come to its end.
         let run = scene.disturb(scene.program(), KILL, &point);
         let found = scene.settle();
-        tally.count(&point.to_string(), match run {
-            Some(run) => found.and_then(|end| scene.kept(&run, end)),
-            None => found,
-        });
+        tally.count(
+            &point.to_string(),
+            match run {
+                Some(run) => found.and_then(|end| scene.kept(&run, end)),
+                None => found,
+            },
+        );
     }
     tally.close();
 }

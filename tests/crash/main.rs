@@ -24,8 +24,11 @@ macro_rules! scenarios {
 #[path = "../support/mod.rs"]
 mod support;
 
+mod disk;
 mod faults;
 mod kill;
+mod order;
+mod power;
 mod recovery;
 mod sample;
 mod scenarios;

@@ -3,11 +3,11 @@
 use crate::scene::{Promise, Scene};
 use crate::support::left_out;
 use crate::support::programs;
+use crate::support::publisher::Publisher;
+use crate::support::scripted::Scripted;
 use crate::support::tree::Tree;
 use crate::support::user::User;
 use crate::support::world::World;
-use crate::support::publisher::Publisher;
-use crate::support::scripted::Scripted;
 use crate::tally::End;
 use crate::trace::{KILL, Point, Tracer};
 use std::fs;
@@ -216,15 +216,14 @@ pub fn remove() -> Option<Scene> {
 
 /// A scene whose component lies on another file system than the install root.
 fn elsewhere(make: impl FnOnce(&Path) -> Option<Scene>) -> Option<Scene> {
-    let Ok(dir) = tempfile::tempdir_in("/dev/shm") else {
-        left_out::say("there is no /dev/shm");
+    let device = |path: &Path| path.metadata().map(|found| found.dev()).ok();
+    let here = device(&std::env::temp_dir());
+    let other = |path: &&str| device(Path::new(path)).is_some_and(|device| Some(device) != here);
+    let Some(other) = ["/dev/shm", "/var/tmp", "/tmp"].into_iter().find(other) else {
+        left_out::say("there is no second file system");
         return None;
     };
-    let device = |path: &Path| path.metadata().unwrap().dev();
-    if device(dir.path()) == device(&std::env::temp_dir()) {
-        left_out::say("/dev/shm is the file system of temporary files");
-        return None;
-    }
+    let dir = tempfile::tempdir_in(other).unwrap();
     let mut scene = make(&dir.path().join("core"))?;
     scene.keep(dir);
     Some(scene)
