@@ -8,6 +8,7 @@ set -euo pipefail
 [ $# -gt 0 ] || set -- 10 1000 10000
 runs=5
 rustc --edition 2024 -O -o "$work/bare" "$(dirname "$0")/downtime/bare.rs"
+serve
 cd "$work"
 "$bin/manifest-tool" keygen release --bits 2048 >/dev/null
 
@@ -28,7 +29,7 @@ for number in range(count):
         file.write(chance.randbytes(4096))
 X
   "$bin/manifest-tool" sign build --site site --key release.key.pem --component core --version "$2.0.0" \
-    --base-url "file://$work/site/core/" >/dev/null
+    --base-url "$url/core/" >/dev/null
 }
 
 # The seconds from the end of a program to the start of the next.
@@ -56,9 +57,9 @@ bare() {
 echo "| files changed | downtime, s | link, rename, sync, s | ratio |"
 echo "|---|---|---|---|"
 for files in "$@"; do
-  rm -rf site inst installed next
+  rm -rf site/core inst installed next
   build "$files" 1
-  mkdir inst && patcher install core --from "file://$work/site/core/manifest.xml"
+  mkdir inst && patcher install core --from "$url/core/manifest.xml"
   build "$files" 2
   rm -f build/manifest.xml && mv build next
   patcher download

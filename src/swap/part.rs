@@ -90,11 +90,14 @@ impl Part {
 
     /// Gives every file that will go a second name, so that it can come back, durably.
     pub fn back_up(&self) -> Result<()> {
+        // What an attempt that was given up has left.
+        for left in self.backups.names()? {
+            self.backups.remove_file(&left)?;
+        }
         for (index, step) in self.steps.steps.iter().enumerate() {
             let Content::File { mode, .. } = step.old else { continue };
             let (dir, name) = self.tree.parent(step.place.as_str())?;
             let backup = index.to_string();
-            self.backups.remove_file(&backup)?;
             if !dir.hard_link(name, &self.backups, &backup)? {
                 dir.copy(name, &self.backups, &backup, mode)?;
             }
