@@ -65,6 +65,10 @@ impl Unsynced {
                 }
                 changed(folders, folder(0));
             }
+            "mkdir" => {
+                let parent = call.quoted(0).and_then(|path| path.rsplit_once('/'));
+                changed(folders, parent.map(|(parent, _)| parent.to_owned()));
+            }
             "mkdirat" | "symlinkat" => drop(changed(folders, folder(0))),
             "openat" if call.text.contains("O_EXCL") => drop(changed(folders, folder(0))),
             "write" | "fchmod" | "ftruncate" | "copy_file_range" => {
@@ -100,8 +104,13 @@ fn journals(call: &Call) -> Option<&str> {
 }
 
 fn run(scene: &Scene) {
+    follow(scene, &[]);
+}
+
+/// Follows a program that strace, with these options, has an eye on.
+fn follow(scene: &Scene, options: &[&str]) {
     scene.bring_back("start");
-    let (_, calls) = scene.calls(scene.program());
+    let (_, calls) = scene.calls_with(options, scene.program());
     let mut unsynced = Unsynced::default();
     let (mut states, mut last, mut wrong) = (0, None, Vec::new());
     let user = scene.user();
@@ -123,6 +132,9 @@ fn run(scene: &Scene) {
     }
     let components = ["core", "addon"].map(|name| user.component(name).display().to_string());
     wrong.extend(unsynced.below(&components).into_iter().filter(|words| !words.contains("/.patcher")));
+    // Whether there is a component at all stands in the folder that it lies in.
+    let parents = components.iter().filter_map(|path| path.rsplit_once('/')).map(|(parent, _)| parent);
+    wrong.extend(parents.filter_map(|parent| unsynced.folders.get(parent)).cloned());
     let last = last.expect("the journal has changed");
     wrong.extend(unsynced.folders.get(&last).filter(|words| words.contains("\"journal\"")).cloned());
     assert!(states > 0 && wrong.is_empty(), "{}: not synced: {wrong:#?}", scene.name);
@@ -130,4 +142,11 @@ fn run(scene: &Scene) {
 
 scenarios! {
     helper, apply, apply_unwatched, two_components, first_install, remove, other_disk, remove_other_disk, keep, take_back,
+}
+
+#[test]
+fn a_disk_without_second_names() {
+    if let Some(scene) = crate::scenarios::helper() {
+        follow(&scene, &["-e", "inject=linkat:error=EOPNOTSUPP"]);
+    }
 }

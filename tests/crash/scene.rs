@@ -124,7 +124,12 @@ impl Scene {
 
     /// Every call of the undisturbed program from the state that is there now.
     pub fn calls(&self, program: &Command) -> (Run, Vec<Call>) {
-        self.tracer.watch(program, &self.user().path("trace"))
+        self.calls_with(&[], program)
+    }
+
+    /// The same, strace being given these options too.
+    pub fn calls_with(&self, options: &[&str], program: &Command) -> (Run, Vec<Call>) {
+        self.tracer.watch(options, program, &self.user().path("trace"))
     }
 
     /// Every point of the program from a remembered state, and the program.

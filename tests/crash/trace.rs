@@ -90,9 +90,9 @@ impl Tracer {
         Some(Self(strace))
     }
 
-    /// Runs a program undisturbed, and gives all its calls.
-    pub fn watch(&self, program: &Command, trace: &Path) -> (Run, Vec<Call>) {
-        let run = self.run(&["-y", "-s", "4096"], program, trace);
+    /// Runs a program, undisturbed but for what `options` say, and gives all its calls.
+    pub fn watch(&self, options: &[&str], program: &Command, trace: &Path) -> (Run, Vec<Call>) {
+        let run = self.run(&[&["-y", "-s", "4096"], options].concat(), program, trace);
         let text = String::from_utf8_lossy(&std::fs::read(trace).unwrap()).into_owned();
         (run, text.lines().filter_map(call).collect())
     }
