@@ -27,10 +27,7 @@ const FOLDER: &str = "helper";
 pub fn find_helper(configured: Option<&Path>) -> Result<PathBuf> {
     let path = match configured {
         Some(path) => path.to_owned(),
-        None => {
-            let program = std::env::current_exe().map_err(|error| Error::io("find", "the running program", error))?;
-            program.with_file_name(HELPER)
-        }
+        None => running_program()?.with_file_name(HELPER),
     };
     if path.is_file() { Ok(path) } else { Err(Machine::HelperMissing { path }.into()) }
 }
@@ -80,12 +77,26 @@ pub fn start_helper(root: &Root, state_dir: &Dir, helper: &Path, job: Job) -> Re
     detached(start, &copy, None).map(drop)
 }
 
+/// Where this process's program was started from, whether or not another file lies there by now.
+///
+/// # Errors
+/// [`Machine::Io`] when the system does not know which program runs.
+pub fn running_program() -> Result<PathBuf> {
+    let program = std::env::current_exe().map_err(|error| Error::io("find", "the running program", error))?;
+    // What Linux adds to the name of a file that was replaced while it runs (proc_pid_exe(5)).
+    let name = program.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(" (deleted)"));
+    Ok(match name {
+        Some(name) if !program.exists() => program.with_file_name(name),
+        _ => program,
+    })
+}
+
 /// The command that starts this program again as it was started.
 ///
 /// # Errors
 /// [`Machine::Io`] when the system does not know which program runs.
 pub fn this_program() -> Result<Vec<OsString>> {
-    let program = std::env::current_exe().map_err(|error| Error::io("find", "the running program", error))?;
+    let program = running_program()?;
     Ok(std::iter::once(program.into_os_string()).chain(std::env::args_os().skip(1)).collect())
 }
 

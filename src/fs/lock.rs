@@ -42,7 +42,7 @@ impl Lock {
     pub fn shared(dir: &Dir, name: &str, what: &'static str, patience: Duration) -> Result<Self> {
         let mut file = dir.open_or_create(name)?;
         wait(dir, name, &mut file, what, patience, FileExt::try_lock_shared)?;
-        Ok(Self { file, what })
+        Ok(Self { file, what }.nameless())
     }
 
     /// Takes the lock that this process alone holds together with others from now on.
@@ -51,7 +51,15 @@ impl Lock {
     /// [`Machine::Io`](crate::error::Machine::Io).
     pub fn share(self) -> Result<Self> {
         FileExt::lock_shared(&self.file).map_err(|error| Error::io("lock", self.what, error))?;
-        Ok(self)
+        Ok(self.nameless())
+    }
+
+    /// Takes away the number of whoever held the lock alone before: of those who share it none can speak for all, and a
+    /// number of somebody who is gone is worse than none.
+    fn nameless(self) -> Self {
+        // Only for messages.
+        let _ = self.file.set_len(0);
+        self
     }
 
     /// Runs `action` while no other process shares the lock, which this one holds shared before and after.
@@ -110,6 +118,18 @@ mod tests {
         }
         drop(first);
         Lock::exclusive(&dir, "lock", "the root", Duration::ZERO).unwrap();
+    }
+
+    #[test]
+    fn who_shares_it_is_not_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Dir::open(dir.path()).unwrap();
+        drop(Lock::exclusive(&dir, "running", "the program", Duration::ZERO).unwrap());
+        let _shared = Lock::shared(&dir, "running", "the program", Duration::ZERO).unwrap();
+        match Lock::exclusive(&dir, "running", "the program", Duration::ZERO) {
+            Err(Error::Busy { holder, .. }) => assert_eq!(holder, None),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

@@ -124,12 +124,17 @@ pub fn refuse_link(path: &Path) -> Result<()> {
     }
 }
 
-/// Makes a component's folder, or an install root, with the folders above it.
+/// Makes a component's folder, or an install root, with the folders above it, unless it is there; that it is there is
+/// durable when this returns.
 ///
 /// # Errors
 /// [`Machine::Io`].
 pub fn create_root(path: &Path) -> Result<()> {
-    std::fs::create_dir_all(path).map_err(|error| Error::io("make the folder", path, error))
+    if path.is_dir() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(path).map_err(|error| Error::io("make the folder", path, error))?;
+    path.parent().map_or(Ok(()), |above| Dir::open(above)?.sync())
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ impl Dir {
         }
     }
 
-    /// Opens a folder in it, made with `mode` when it is absent.
+    /// Opens a folder in it, made with `mode` when it is absent; that it is there is durable when this returns.
     ///
     /// # Errors
     /// As [`folder`](Self::folder) and [`make_folder`](Self::make_folder).
@@ -63,6 +63,7 @@ impl Dir {
             return Ok(dir);
         }
         self.make_folder(name, mode)?;
+        self.sync()?;
         self.folder(name)?.ok_or_else(|| self.error("open", name, Errno::NOENT))
     }
 

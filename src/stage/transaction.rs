@@ -48,7 +48,6 @@ pub fn steps(
     });
     stage.files.seal_files(&staged.collect::<Vec<_>>())?;
     stage.files.sync()?;
-    stage.dir.sync()?;
     let folders = folders(tree.as_ref(), plan)?;
     let (from, to) = versions;
     Ok(ComponentSteps {

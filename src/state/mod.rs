@@ -65,6 +65,8 @@ pub fn open_or_create(root: &Root) -> Result<Dir> {
         return Err(Machine::NotWritable { path: above.to_owned() }.into());
     }
     parent.make_folder(name, 0o700)?;
+    // A journal that a power cut takes away with its folder undoes nothing.
+    parent.sync()?;
     open(root)?.ok_or_else(|| Machine::UnsafePath { path: path.clone() }.into())
 }
 

@@ -84,12 +84,7 @@ fn sync_folders(part: &Part) -> Result<()> {
             // It was removed, or a file stands there now.
             None => Ok(()),
         })
-    })?;
-    // The component's own folder may be new; that it exists must last too.
-    match part.tree.root().path().parent() {
-        Some(above) => Dir::open(above)?.sync(),
-        None => Ok(()),
-    }
+    })
 }
 
 fn verify(part: &Part, found: &Inventory, expected: impl Fn(&Step) -> &Content) -> Result<()> {

@@ -18,9 +18,6 @@ pub struct Part {
     /// The staged files; absent when no step needs one.
     pub staged: Option<Dir>,
     pub backups: Dir,
-    /// The folders above the backups, in which they must be found again.
-    transactions: Dir,
-    work: Dir,
 }
 
 impl Part {
@@ -41,9 +38,8 @@ impl Part {
             Some(stages) => stages.folder(name)?.map_or(Ok(None), |stage| stage.folder(FILES))?,
             None => None,
         };
-        let transactions = work.folder_or_new(TRANSACTIONS, 0o700)?;
-        let backups = transactions.folder_or_new(name, 0o700)?;
-        Ok(Self { steps, tree, staged, backups, transactions, work })
+        let backups = work.folder_or_new(TRANSACTIONS, 0o700)?.folder_or_new(name, 0o700)?;
+        Ok(Self { steps, tree, staged, backups })
     }
 
     /// The steps that end with a file or a link.
@@ -94,19 +90,19 @@ impl Part {
 
     /// Gives every file that will go a second name, so that it can come back, durably.
     pub fn back_up(&self) -> Result<()> {
+        // What an attempt that was given up has left.
+        for left in self.backups.names()? {
+            self.backups.remove_file(&left)?;
+        }
         for (index, step) in self.steps.steps.iter().enumerate() {
             let Content::File { mode, .. } = step.old else { continue };
             let (dir, name) = self.tree.parent(step.place.as_str())?;
             let backup = index.to_string();
-            self.backups.remove_file(&backup)?;
             if !dir.hard_link(name, &self.backups, &backup)? {
                 dir.copy(name, &self.backups, &backup, mode)?;
             }
         }
-        self.backups.sync()?;
-        self.transactions.sync()?;
-        // The state folder is synced with the journal's next state.
-        if self.steps.own_work_dir { self.work.sync() } else { Ok(()) }
+        self.backups.sync()
     }
 }
 

@@ -1,5 +1,5 @@
 //! Recovery from states that a crash can leave, built by hand. Crashes of real processes at every call are in
-//! `tests/end_to_end/crash.rs`.
+//! `tests/crash`.
 
 use super::*;
 use crate::digest::Sha256;

@@ -39,14 +39,15 @@ mod support;
 
 mod command_line;
 mod components;
-mod crash;
 mod helper;
 mod install;
+mod instances;
 mod machine;
 mod mirrors;
 mod network;
 mod offline;
 mod probation;
+mod program;
 mod proxies;
 mod refused;
 mod tls;
