@@ -1,10 +1,13 @@
 //! Locks between processes: files in the state folder, held by the system for as long as the process lives.
+//!
+//! The holder's process id stands in the locked file, or, on Windows, where nobody else can read a locked file, in one
+//! beside it (`lock.pid`).
 
 use super::Dir;
 use crate::error::{Error, Result};
 use fs2::FileExt;
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::io::{self, Seek as _, Write as _};
 use std::time::{Duration, Instant};
 
 /// A lock that this process holds until it is dropped or the process ends.
@@ -24,8 +27,10 @@ impl Lock {
     /// [`Error::Busy`] with the holder's process id as far as it is known, [`Machine::Io`](crate::error::Machine::Io).
     pub fn exclusive(dir: &Dir, name: &str, what: &'static str, patience: Duration) -> Result<Self> {
         let mut file = dir.open_or_create(name)?;
-        wait(dir, name, &mut file, what, patience, |file| file.try_lock_exclusive())?;
-        let left = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
+        wait(dir, name, &file, what, patience, |file| file.try_lock_exclusive())?;
+        let mut beside = if cfg!(windows) { Some(dir.open_or_create(&beside(name))?) } else { None };
+        let named = beside.as_mut().unwrap_or(&mut file);
+        let left = named.set_len(0).and_then(|()| named.rewind()).and_then(|()| write!(named, "{}", std::process::id()));
         left.map_err(|error| Error::io("write", dir.join(name), error))?;
         Ok(Self { file, what })
     }
@@ -35,8 +40,8 @@ impl Lock {
     /// # Errors
     /// As [`exclusive`](Self::exclusive).
     pub fn shared(dir: &Dir, name: &str, what: &'static str, patience: Duration) -> Result<Self> {
-        let mut file = dir.open_or_create(name)?;
-        wait(dir, name, &mut file, what, patience, FileExt::try_lock_shared)?;
+        let file = dir.open_or_create(name)?;
+        wait(dir, name, &file, what, patience, FileExt::try_lock_shared)?;
         Ok(Self { file, what })
     }
 
@@ -45,17 +50,35 @@ impl Lock {
     /// # Errors
     /// [`Error::Busy`] when another process shares it, or what `action` fails with.
     pub fn alone<T>(&self, action: impl FnOnce() -> Result<T>) -> Result<T> {
-        self.file.try_lock_exclusive().map_err(|_| Error::Busy { what: self.what, holder: None })?;
-        let result = action();
-        let again = FileExt::lock_shared(&self.file);
-        result.and_then(|value| again.map(|()| value).map_err(|error| Error::io("lock", "running", error)))
+        let failed = |error| Error::io("lock", self.what, error);
+        self.release().map_err(failed)?;
+        let result = match self.file.try_lock_exclusive() {
+            Ok(()) => {
+                let result = action();
+                self.release().map_err(failed)?;
+                result
+            }
+            Err(_) => Err(Error::Busy { what: self.what, holder: None }),
+        };
+        FileExt::lock_shared(&self.file).map_err(failed)?;
+        result
     }
+
+    /// Lets go where a lock cannot be turned into one of the other kind in one step.
+    fn release(&self) -> io::Result<()> {
+        if cfg!(windows) { FileExt::unlock(&self.file) } else { Ok(()) }
+    }
+}
+
+/// The name of the file beside a lock that tells who holds it.
+fn beside(name: &str) -> String {
+    format!("{name}.pid")
 }
 
 fn wait(
     dir: &Dir,
     name: &str,
-    file: &mut File,
+    file: &File,
     what: &'static str,
     patience: Duration,
     try_lock: impl Fn(&File) -> io::Result<()>,
@@ -68,7 +91,7 @@ fn wait(
                 return Err(Error::io("lock", dir.join(name), error));
             }
             Err(_) if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
-                return Err(Error::Busy { what, holder: holder(file) });
+                return Err(Error::Busy { what, holder: holder(dir, name) });
             }
             Err(_) => std::thread::sleep(POLL),
         }
@@ -76,11 +99,9 @@ fn wait(
 }
 
 /// The process id that the holder left, if it left one.
-fn holder(file: &mut File) -> Option<u32> {
-    let mut text = String::new();
-    file.rewind().ok()?;
-    file.take(16).read_to_string(&mut text).ok()?;
-    text.parse().ok()
+fn holder(dir: &Dir, name: &str) -> Option<u32> {
+    let text = dir.read_small(&if cfg!(windows) { beside(name) } else { name.to_owned() }, 16).ok()??;
+    String::from_utf8(text).ok()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ impl Tree {
     /// [`Machine::Io`].
     pub fn open(path: &Path) -> Result<Option<Self>> {
         match Dir::open(path) {
-            Ok(dir) => Ok(Some(Self { root: Rc::new(dir), last: RefCell::new(None) })),
+            Ok(dir) => Ok(Some(dir.into())),
             Err(Error::Machine(Machine::Io { source, .. })) if source.kind() == std::io::ErrorKind::NotFound => {
                 Ok(None)
             }
@@ -113,6 +113,12 @@ fn split(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
 }
 
+impl From<Dir> for Tree {
+    fn from(dir: Dir) -> Self {
+        Self { root: Rc::new(dir), last: RefCell::new(None) }
+    }
+}
+
 /// Fails when a link stands at `path`: for folders inside of an install root, which nobody chose to be links.
 ///
 /// # Errors
@@ -129,6 +135,7 @@ pub fn refuse_link(path: &Path) -> Result<()> {
 /// # Errors
 /// [`Machine::Io`].
 pub fn create_root(path: &Path) -> Result<()> {
+    super::steps::next("make the folder")?;
     std::fs::create_dir_all(path).map_err(|error| Error::io("make the folder", path, error))
 }
 

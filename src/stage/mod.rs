@@ -211,6 +211,7 @@ impl<'a> Writer<'a> {
 
     /// Drops the file.
     fn discard(self) -> Result<()> {
+        drop(self.file);
         self.dir.remove_file(&self.partial)
     }
 }
@@ -222,8 +223,6 @@ fn is_staged(dir: &Dir, name: &str, wanted: &Content) -> Result<bool> {
     if fs::hash(&mut file, &dir.join(name))?.0 != *sha256 {
         return Ok(false);
     }
-    if !matches!(dir.find(name)?, fs::Found::File { mode: found, .. } if found == *mode) {
-        fs::set_mode(&file, *mode).map_err(|error| Error::io("set the mode of", dir.join(name), error))?;
-    }
+    dir.ensure_mode(name, *mode)?;
     Ok(true)
 }

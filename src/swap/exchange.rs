@@ -197,12 +197,15 @@ fn restore(part: &Part, index: usize, step: &Step) -> Result<()> {
         Content::File { sha256, mode } => {
             let backup = index.to_string();
             check_backup(&part.backups, &backup, *sha256)?;
-            if !part.backups.hard_link(&backup, &part.backups, READY)? {
-                part.backups.copy(&backup, &part.backups, READY, *mode)?;
-            }
+            part.backups.link_or_copy(&backup, &part.backups, READY, *mode)?;
         }
         Content::Absent | Content::Folder => return Ok(()),
     }
     keep_staged(part, step);
-    part.backups.rename(READY, &dir, name)
+    part.backups.rename(READY, &dir, name)?;
+    match step.old {
+        // Where a file that is read-only cannot be replaced, it was made writable, and with it its backup.
+        Content::File { mode, .. } => dir.ensure_mode(name, mode),
+        _ => Ok(()),
+    }
 }

@@ -82,6 +82,8 @@ pub fn apply(root: &Root, lock: &Lock) -> Result<Option<Applied>> {
     if let Err(cause) = swapped {
         // The journal may say anything by now; it must say APPLYING, durably, before a single file goes back.
         let undone = journal.advance(&state_dir, State::Applying).and_then(|()| exchange::undo(&parts));
+        // Folders that are held open cannot be removed everywhere.
+        drop(parts);
         return Err(match undone.and_then(|()| discard(root, &state_dir, &journal.transaction)) {
             Ok(()) => Machine::SwapUndone { cause: Box::new(cause) },
             Err(cause) => Machine::UndoFailed { cause: Box::new(cause) },
