@@ -30,7 +30,8 @@ impl Lock {
         wait(dir, name, &file, what, patience, |file| file.try_lock_exclusive())?;
         let mut beside = if cfg!(windows) { Some(dir.open_or_create(&beside(name))?) } else { None };
         let named = beside.as_mut().unwrap_or(&mut file);
-        let left = named.set_len(0).and_then(|()| named.rewind()).and_then(|()| write!(named, "{}", std::process::id()));
+        let left =
+            named.set_len(0).and_then(|()| named.rewind()).and_then(|()| write!(named, "{}", std::process::id()));
         left.map_err(|error| Error::io("write", dir.join(name), error))?;
         Ok(Self { file, what })
     }

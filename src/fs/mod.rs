@@ -6,13 +6,13 @@
 
 mod lock;
 mod steps;
-mod tree;
 #[cfg(unix)]
 #[path = "unix.rs"]
 mod system;
 #[cfg(windows)]
 #[path = "windows/mod.rs"]
 mod system;
+mod tree;
 
 pub use lock::Lock;
 #[cfg(test)]

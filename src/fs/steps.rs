@@ -42,8 +42,9 @@ mod counted {
         Refused,
     }
 
+    /// The steps so far, and the one that matters.
     #[derive(Debug)]
-    struct Count {
+    pub struct Count {
         stop: Stop,
         at: usize,
         done: AtomicUsize,

@@ -143,6 +143,7 @@ pub fn create_root(path: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
+    #[cfg(unix)]
     #[test]
     fn a_link_on_the_way_is_told_and_never_followed() {
         let outside = tempfile::tempdir().unwrap();

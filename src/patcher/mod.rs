@@ -104,6 +104,8 @@ impl Patcher {
         }
         let running = state::running(&state_dir, START_PATIENCE)?;
         *self.inner.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
+        // What stays is in nobody's way, and no reason not to start.
+        let _ = swap::sweep(root);
         Ok(recovery)
     }
 

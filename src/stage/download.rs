@@ -245,7 +245,7 @@ impl Worker<'_, '_> {
         let mut object = Writer::resume(&self.stage.objects, &object_name)?;
         // More than the whole is nothing to go on with; neither is what a proxy had decompressed.
         if object.hasher.length() > gz.size {
-            object = Writer::new(&self.stage.objects, &object_name)?;
+            object = object.start_over(&object_name)?;
         }
         told.tell(to_signed(object.hasher.length()));
         let resumed = object.hasher.length() > 0;
@@ -293,7 +293,7 @@ impl Worker<'_, '_> {
             return Err(Network::Status { url: url.to_string(), status: 304, retry_after: None }.into());
         };
         if body.from != have {
-            object = Writer::new(&self.stage.objects, &gz.sha256.to_string())?;
+            object = object.start_over(&gz.sha256.to_string())?;
             told.take_back();
         }
         let mut reader = Paced::new(body.reader, url, self.transfer.cancel);

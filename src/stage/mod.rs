@@ -170,6 +170,12 @@ impl<'a> Writer<'a> {
         Ok(Self { dir, partial, file, hasher: Hasher::default() })
     }
 
+    /// Begins anew; what was written is dropped.
+    fn start_over(self, name: &str) -> Result<Self> {
+        drop(self.file);
+        Self::new(self.dir, name)
+    }
+
     /// Goes on with the file `name` where an earlier writer stopped; what is there already is hashed again.
     fn resume(dir: &'a Dir, name: &str) -> Result<Self> {
         let partial = partial(name);

@@ -7,6 +7,7 @@
 //! A crash before `COMMITTED` ends in all old, one after it in all new: [`recover`] decides by the hashes on disk, never
 //! by a count of steps, and may itself be interrupted and repeated at any point.
 
+mod aside;
 mod exchange;
 mod part;
 #[cfg(test)]
@@ -18,6 +19,8 @@ use crate::journal::{Journal, State, TRANSACTIONS, Transaction};
 use crate::layout::Root;
 use crate::state;
 use part::Part;
+
+pub use aside::sweep;
 
 /// What a swap did, by component.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +106,7 @@ pub fn apply(root: &Root, lock: &Lock) -> Result<Option<Applied>> {
 /// [`Machine::JournalUnreadable`] with nothing changed; [`Machine::UndoFailed`] with journal and backups kept.
 pub fn recover(root: &Root, _lock: &Lock) -> Result<Recovery> {
     let Some(state_dir) = state::open(root)? else { return Ok(Recovery::Nothing) };
+    sweep(root)?;
     let Some(journal) = Journal::read(&state_dir)? else {
         // A crash between the journal's end and that of its leftovers.
         state_dir.remove_tree(TRANSACTIONS)?;

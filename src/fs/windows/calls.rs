@@ -113,14 +113,13 @@ fn is_own_id(owner: PSID) -> io::Result<bool> {
         let size = size_of_val(&buffer) as u32;
         let mut used = 0;
         // SAFETY: the buffer has the size that is told.
-        done(unsafe {
-            GetTokenInformation(token.as_raw_handle(), kind, buffer.as_mut_ptr().cast(), size, &mut used)
-        })?;
+        done(unsafe { GetTokenInformation(token.as_raw_handle(), kind, buffer.as_mut_ptr().cast(), size, &mut used) })?;
         // SAFETY: the system has filled the buffer with the structure of that kind, whose id points into the buffer.
         let id = unsafe {
-            match kind {
-                TokenUser => (*buffer.as_ptr().cast::<TOKEN_USER>()).User.Sid,
-                _ => (*buffer.as_ptr().cast::<TOKEN_OWNER>()).Owner,
+            if kind == TokenUser {
+                (*buffer.as_ptr().cast::<TOKEN_USER>()).User.Sid
+            } else {
+                (*buffer.as_ptr().cast::<TOKEN_OWNER>()).Owner
             }
         };
         // SAFETY: both ids are valid.

@@ -28,8 +28,8 @@ use windows_sys::Win32::Foundation::{
 };
 use windows_sys::Win32::Storage::FileSystem::{
     FILE_ADD_FILE, FILE_ADD_SUBDIRECTORY, FILE_ATTRIBUTE_DIRECTORY, FILE_ATTRIBUTE_REPARSE_POINT,
-    FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, FILE_LIST_DIRECTORY, FILE_READ_ATTRIBUTES, FILE_SHARE_READ, FILE_SHARE_WRITE,
-    READ_CONTROL, SYNCHRONIZE,
+    FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, FILE_LIST_DIRECTORY, FILE_READ_ATTRIBUTES,
+    FILE_SHARE_READ, FILE_SHARE_WRITE, READ_CONTROL, SYNCHRONIZE,
 };
 
 /// The mode that every folder has.
@@ -224,7 +224,8 @@ impl Dir {
         let failed = |error| self.error("open", name, error);
         // With "backup semantics" a folder opens too, and can be told from a file that may not be read.
         let flags = FILE_FLAG_BACKUP_SEMANTICS;
-        let file = retry_open(|| options.custom_flags(flags | FILE_FLAG_OPEN_REPARSE_POINT).open(&real)).map_err(failed)?;
+        let file =
+            retry_open(|| options.custom_flags(flags | FILE_FLAG_OPEN_REPARSE_POINT).open(&real)).map_err(failed)?;
         let found = file.metadata().map_err(failed)?;
         if !found.is_file() {
             return Err(Machine::UnsafePath { path: self.join(name) }.into());
@@ -359,7 +360,10 @@ impl Dir {
                 |path| fs::remove_file(path)
             }
             // A junction is a folder to the system, and removed as one.
-            Found::Link { .. } if fs::symlink_metadata(&real).is_ok_and(|found| found.file_attributes() & FILE_ATTRIBUTE_DIRECTORY != 0) => {
+            Found::Link { .. }
+                if fs::symlink_metadata(&real)
+                    .is_ok_and(|found| found.file_attributes() & FILE_ATTRIBUTE_DIRECTORY != 0) =>
+            {
                 |path| fs::remove_dir(path)
             }
             _ => |path| fs::remove_file(path),
@@ -479,8 +483,7 @@ impl Dir {
     /// # Errors
     /// [`Machine::Io`].
     pub fn free_space(&self) -> Result<u64> {
-        calls::free_space(&self.real)
-            .map_err(|error| Error::io("ask for the free space of", &self.path, error))
+        calls::free_space(&self.real).map_err(|error| Error::io("ask for the free space of", &self.path, error))
     }
 
     fn error(&self, action: &'static str, name: &str, error: io::Error) -> Error {
