@@ -114,7 +114,9 @@ impl Dir {
     /// # Errors
     /// [`Machine::Io`].
     pub fn link_or_copy(&self, name: &str, to: &Dir, to_name: &str, mode: u32) -> Result<()> {
-        if self.hard_link(name, to, to_name)? { Ok(()) } else { self.copy(name, to, to_name, mode) }
+        // On Windows a read-only file must be made writable before one of its names can go, and the others are with it.
+        let may_share = cfg!(unix) || mode & 0o200 != 0;
+        if may_share && self.hard_link(name, to, to_name)? { Ok(()) } else { self.copy(name, to, to_name, mode) }
     }
 
     /// Copies a file, its bytes and mode durable when this returns; there must be no `to_name`.

@@ -202,10 +202,5 @@ fn restore(part: &Part, index: usize, step: &Step) -> Result<()> {
         Content::Absent | Content::Folder => return Ok(()),
     }
     keep_staged(part, step);
-    part.backups.rename(READY, &dir, name)?;
-    match step.old {
-        // Where a file that is read-only cannot be replaced, it was made writable, and with it its backup.
-        Content::File { mode, .. } => dir.ensure_mode(name, mode),
-        _ => Ok(()),
-    }
+    part.backups.rename(READY, &dir, name)
 }
