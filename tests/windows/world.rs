@@ -84,7 +84,13 @@ impl World {
             from: Some("1.0.0".into()),
             to: Some("2.0.0".into()),
             new_folders: after.difference(&before).cloned().collect(),
-            old_folders: before.difference(&after).rev().map(|path| (path.clone(), 0o755)).collect(),
+            // Sorted, a folder stands before those in it.
+            old_folders: before
+                .iter()
+                .rev()
+                .filter(|path| !after.contains(*path))
+                .map(|path| (path.clone(), 0o755))
+                .collect(),
             steps: paths.into_iter().map(step).filter(|step| step.old != step.new).collect(),
         };
         Transaction { components: vec![component] }
