@@ -63,6 +63,7 @@ impl Greeter {
         patcher::init(Config::new(&self.root).trusted_key(key))?;
         let greeting = fs::read_to_string(self.root.join(COMPONENT).join("share/greeting.txt"))?;
         self.say(format_args!("{}, this is greeter {version}", greeting.trim()));
+        patcher::confirm()?;
         let (stop, end) = (self.root.join("greeter.stop"), Instant::now() + LIFETIME);
         while !stop.exists() && Instant::now() < end {
             match patcher::check_component(COMPONENT) {

@@ -9,11 +9,12 @@ const KEY: &str = include_str!("release.pub.pem");
 fn main() -> Result<(), Box<dyn Error>> {
     let program = std::env::current_exe()?;
     let root = program.ancestors().nth(3).ok_or("the program does not lie in ROOT/app/bin")?;
-    patcher::init(Config::new(root).trusted_key(KEY))?; // finishes or undoes an interrupted swap first
+    patcher::init(Config::new(root).trusted_key(KEY))?; // finishes what an earlier run began
     if let Err(error) = update() {
         eprintln!("no update this time: {error}");
     }
     println!("hello, world");
+    patcher::confirm()?; // this version works; without a word from it the old one would come back
     Ok(())
 }
 

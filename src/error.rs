@@ -425,6 +425,9 @@ pub enum Caller {
     /// Nothing is staged that could be applied.
     #[error("nothing is staged to be applied")]
     NothingStaged,
+    /// No version is on probation, so that there is none to return to.
+    #[error("no version is on probation: there is none to return to")]
+    NothingToRollBack,
     /// Two releases of one component in one swap.
     #[error("{component} stands twice in one update")]
     ComponentTwice {
@@ -453,6 +456,7 @@ impl Error {
                 Caller::BadSetting { .. } => "bad-setting",
                 Caller::Init(_) => "init",
                 Caller::NothingStaged => "nothing-staged",
+                Caller::NothingToRollBack => "nothing-to-roll-back",
                 Caller::ComponentTwice { .. } => "component-twice",
             },
             Error::Busy { .. } => "busy",

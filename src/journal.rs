@@ -8,7 +8,7 @@ use crate::error::{Defect, Machine, Result};
 use crate::fs::{Dir, Found};
 use crate::inventory::Content;
 use crate::layout::StateDir;
-use crate::manifest::Name;
+use crate::manifest::{Manifest, Meta, Name};
 use crate::rel_path::{MANIFEST, PathDefect, RelPath};
 use crate::xml::{DECLARATION, Element, Flaw, Reader, Tag, push_attribute};
 use std::path::PathBuf;
@@ -29,13 +29,17 @@ pub enum State {
     Prepared,
     /// Everything is backed up; files are being replaced.
     Applying,
-    /// The new version is installed; what is left is cleaning up.
+    /// The new version is installed and on probation: the backups are kept, and it can be taken back.
     Committed,
+    /// The new version stays; what is left is cleaning up.
+    Confirmed,
 }
 
 /// Everything that one swap changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Transaction {
+    /// Whether the new version must prove itself before the backups go.
+    pub probation: bool,
     /// Each component once.
     pub components: Vec<ComponentSteps>,
 }
@@ -51,14 +55,32 @@ pub struct ComponentSteps {
     pub own_work_dir: bool,
     /// The version before, for people.
     pub from: Option<String>,
-    /// The version after, for people; none for a removal.
-    pub to: Option<String>,
+    /// The release after; none for a removal.
+    pub to: Option<Release>,
     /// Folders that the new version needs and that are not there, outermost first.
     pub new_folders: Vec<String>,
     /// Folders that hold nothing of the new version, innermost first, with their modes: removed if they end up empty.
     pub old_folders: Vec<(String, u32)>,
     /// Every path that changes; the manifest is the last.
     pub steps: Vec<Step>,
+}
+
+/// A release that a component is to become: enough to know it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// Its version, for people.
+    pub version: String,
+    /// Its sequence.
+    pub sequence: u64,
+    /// Its [`content_id`](crate::manifest::Manifest::content_id).
+    pub content: Sha256,
+}
+
+impl From<&Manifest> for Release {
+    fn from(manifest: &Manifest) -> Self {
+        let Meta { version, sequence, .. } = &manifest.meta;
+        Self { version: version.to_string(), sequence: *sequence, content: manifest.content_id() }
+    }
 }
 
 /// One path's change.
@@ -108,30 +130,39 @@ pub struct Journal {
     pub state: State,
     /// What it changes.
     pub transaction: Transaction,
-    plan: Sha256,
+    /// The hash of its plan, by which the swap is known.
+    pub plan: Sha256,
 }
 
 impl Journal {
+    /// The state and the plan's hash, without reading the plan; none when no swap is under way.
+    ///
+    /// # Errors
+    /// [`Machine::JournalUnreadable`] for a journal that cannot be understood.
+    pub fn peek(state_dir: &Dir) -> Result<Option<(State, Sha256)>> {
+        let unreadable = |detail| unreadable(state_dir, detail);
+        let Some(line) = state_dir.read_small(JOURNAL, 100).map_err(|error| unreadable(error.to_string()))? else {
+            return Ok(None);
+        };
+        let line = String::from_utf8_lossy(&line);
+        parse_line(&line).map(Some).ok_or_else(|| unreadable(format!("it says {line:?}")).into())
+    }
+
     /// The swap under way; none when there is none.
     ///
     /// # Errors
     /// [`Machine::JournalUnreadable`] for a journal or plan that cannot be understood; nothing is changed.
     pub fn read(state_dir: &Dir) -> Result<Option<Self>> {
-        let layout = StateDir { dir: state_dir.path().to_owned() };
-        let unreadable = |detail: String| Machine::JournalUnreadable { path: layout.journal(), detail };
-        let Some(line) = state_dir.read_small(JOURNAL, 100).map_err(|error| unreadable(error.to_string()))? else {
-            return Ok(None);
-        };
-        let line = String::from_utf8_lossy(&line);
-        let (state, plan) = parse_line(&line).ok_or_else(|| unreadable(format!("it says {line:?}")))?;
+        let unreadable = |detail| unreadable(state_dir, detail);
+        let Some((state, plan)) = Self::peek(state_dir)? else { return Ok(None) };
         let bytes = match state_dir.folder(TRANSACTIONS)? {
             Some(folder) => folder.read_small(PLAN, MAX_PLAN)?,
             None => None,
         };
         let Some(bytes) = bytes else {
-            // The plan is removed after everything else that a committed swap cleans up, just before the journal.
+            // The plan is removed after everything else that is cleaned up, just before the journal.
             return match state {
-                State::Committed => Ok(Some(Self { state, transaction: Transaction { components: Vec::new() }, plan })),
+                State::Confirmed => Ok(Some(Self { state, transaction: Transaction::default(), plan })),
                 _ => Err(unreadable("its plan is missing".into()).into()),
             };
         };
@@ -172,6 +203,7 @@ impl Journal {
             State::Prepared => "PREPARED",
             State::Applying => "APPLYING",
             State::Committed => "COMMITTED",
+            State::Confirmed => "CONFIRMED",
         };
         state_dir.replace(JOURNAL, format!("{word} {}\n", self.plan).as_bytes(), 0o600)?;
         self.state = state;
@@ -191,12 +223,18 @@ impl Journal {
     }
 }
 
+fn unreadable(state_dir: &Dir, detail: String) -> Machine {
+    let layout = StateDir { dir: state_dir.path().to_owned() };
+    Machine::JournalUnreadable { path: layout.journal(), detail }
+}
+
 fn parse_line(line: &str) -> Option<(State, Sha256)> {
     let (word, hash) = line.strip_suffix('\n')?.split_once(' ')?;
     let state = match word {
         "PREPARED" => State::Prepared,
         "APPLYING" => State::Applying,
         "COMMITTED" => State::Committed,
+        "CONFIRMED" => State::Confirmed,
         _ => return None,
     };
     Some((state, hash.parse().ok()?))
@@ -209,30 +247,41 @@ impl Transaction {
     /// What is not as a plan is written; every path in it keeps the rules of manifests.
     pub fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
         let mut reader = Reader::new(bytes)?;
-        let mut components: Vec<ComponentSteps> = Vec::new();
+        let mut transaction = Self::default();
         reader.root("transaction")?;
         while let Some(Tag::Open(element)) = reader.tag()? {
-            if element.name != "component" {
-                return Err(element.unknown());
+            match element.name {
+                "probation" if !transaction.probation => {
+                    element.finish()?;
+                    reader.expect_close()?;
+                    transaction.probation = true;
+                }
+                "component" => transaction.components.push(component(&mut reader, element)?),
+                _ => return Err(element.unknown()),
             }
-            components.push(component(&mut reader, element)?);
         }
         reader.end()?;
-        Ok(Self { components })
+        Ok(transaction)
     }
 }
 
 fn write(transaction: &Transaction) -> String {
     let mut text = format!("{DECLARATION}<transaction format=\"1\">\n");
+    if transaction.probation {
+        text.push_str("  <probation/>\n");
+    }
     for part in &transaction.components {
         text.push_str("  <component");
         push_attribute(&mut text, "name", &part.component);
         push_attribute(&mut text, "dir", part.dir.display());
         push_attribute(&mut text, "own-work-dir", part.own_work_dir);
-        for (name, version) in [("from", &part.from), ("to", &part.to)] {
-            if let Some(version) = version {
-                push_attribute(&mut text, name, version);
-            }
+        if let Some(version) = &part.from {
+            push_attribute(&mut text, "from", version);
+        }
+        if let Some(release) = &part.to {
+            push_attribute(&mut text, "to", &release.version);
+            push_attribute(&mut text, "sequence", release.sequence);
+            push_attribute(&mut text, "content", release.content);
         }
         text.push_str(">\n");
         for path in &part.new_folders {
@@ -268,7 +317,14 @@ fn component(reader: &mut Reader<'_>, mut element: Element<'_>) -> Result<Compon
         dir: PathBuf::from(element.required("dir")?.into_owned()),
         own_work_dir: element.boolean("own-work-dir")?,
         from: element.optional("from").map(Into::into),
-        to: element.optional("to").map(Into::into),
+        to: match element.optional("to") {
+            Some(version) => Some(Release {
+                version: version.into_owned(),
+                sequence: element.number("sequence")?,
+                content: element.value("content", Defect::Hash)?,
+            }),
+            None => None,
+        },
         new_folders: Vec::new(),
         old_folders: Vec::new(),
         steps: Vec::new(),
@@ -327,12 +383,13 @@ mod tests {
         let file = |bytes: &[u8], mode| Content::File { sha256: Sha256::of(bytes), mode };
         let listed = |path| Place::Listed(RelPath::new(path).unwrap());
         Transaction {
+            probation: true,
             components: vec![ComponentSteps {
                 component: "core".parse().unwrap(),
                 dir: "/opt/a & b/core".into(),
                 own_work_dir: false,
                 from: Some("1.0.0".into()),
-                to: None,
+                to: Some(Release { version: "2.0.0".into(), sequence: u64::MAX, content: Sha256::of(b"content") }),
                 new_folders: vec!["a".into(), "a/b".into()],
                 old_folders: vec![("old".into(), 0o750)],
                 steps: vec![
@@ -372,7 +429,7 @@ mod tests {
         let dir = Dir::open(dir.path()).unwrap();
         assert!(Journal::read(&dir).unwrap().is_none());
         let mut journal = Journal::begin(&dir, example()).unwrap();
-        for state in [State::Prepared, State::Applying, State::Committed] {
+        for state in [State::Prepared, State::Applying, State::Committed, State::Confirmed] {
             journal.advance(&dir, state).unwrap();
             let read = Journal::read(&dir).unwrap().unwrap();
             assert_eq!((read.state, &read.transaction), (state, &example()));

@@ -9,12 +9,13 @@
 //! const KEY: &str = "-----BEGIN PUBLIC KEY-----\n…"; // include_str!("../keys/release.pub.pem")
 //!
 //! fn main() -> Result<(), patcher::Error> {
-//!     patcher::init(patcher::Config::new("/opt/app").trusted_key(KEY))?; // finishes or undoes an interrupted swap first
+//!     patcher::init(patcher::Config::new("/opt/app").trusted_key(KEY))?; // finishes what an earlier run began
 //!     if let Some(update) = patcher::check_component("core")? {
 //!         println!("{} is available, {} bytes", update.to(), update.download_size());
 //!         let staged = update.download(|progress| println!("{} bytes", progress.bytes_done))?;
 //!         staged.restart()?; // the helper takes over
 //!     }
+//!     patcher::confirm()?; // this version runs well: its probation ends
 //!     run_the_app()
 //! }
 //! ```
@@ -51,29 +52,40 @@ pub use error::{Error, Result};
 #[cfg(feature = "client")]
 pub use fetch::CancelToken;
 #[cfg(feature = "client")]
-pub use patcher::{Config, Damage, DamageKind, Installed, Patcher, Staged, Update};
+pub use patcher::{
+    Check, Config, Damage, DamageKind, Held, Installed, Patcher, Previous, Staged, Started, Update, Why,
+};
 #[cfg(feature = "client")]
 pub use stage::{Phase, Progress};
+pub use state::Reason;
 pub use swap::{Applied, Recovery};
 
 #[cfg(feature = "client")]
 mod global {
     use crate::error::{Caller, Result};
-    use crate::{Config, Patcher, Recovery, Update};
+    use crate::{Config, Patcher, Started, Update};
     use std::sync::OnceLock;
 
     static PATCHER: OnceLock<Patcher> = OnceLock::new();
 
-    /// Sets the program's one [`Patcher`] up and starts it: finishes or undoes an interrupted swap. To be called first in
-    /// `main`.
+    /// Sets the program's one [`Patcher`] up and starts it: what was left to do for an update is done first. To be called
+    /// first in `main`.
     ///
     /// # Errors
     /// As [`Patcher::new`] and [`Patcher::start`]; [`Caller::Init`] for a second call.
-    pub fn init(config: Config) -> Result<Recovery> {
+    pub fn init(config: Config) -> Result<Started> {
         let patcher = Patcher::new(config)?;
-        let recovery = patcher.start()?;
+        let started = patcher.start()?;
         PATCHER.set(patcher).map_err(|_| Caller::Init("`init` was called twice"))?;
-        Ok(recovery)
+        Ok(started)
+    }
+
+    /// Tells that this version of the program works: its probation ends.
+    ///
+    /// # Errors
+    /// As [`Patcher::confirm`]; [`Caller::Init`] before [`init`].
+    pub fn confirm() -> Result<bool> {
+        handle()?.confirm()
     }
 
     /// Looks for a newer release of a component with the program's [`Patcher`]; none when it is up to date.
@@ -94,4 +106,4 @@ mod global {
 }
 
 #[cfg(feature = "client")]
-pub use global::{check_component, handle, init};
+pub use global::{check_component, confirm, handle, init};

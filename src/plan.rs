@@ -215,13 +215,11 @@ impl<'a> Planner<'a> {
 
     /// Plans that the user's file at `path` is kept beside it under a free name.
     fn save(&mut self, path: &RelPath, content: &Content) -> Result<(), Obstacle> {
-        let free = (1..100).find_map(|number| {
-            let ending = if number == 1 { ".saved".to_owned() } else { format!(".saved{number}") };
-            let name = RelPath::new(&format!("{path}{ending}")).ok()?;
+        let free = |name: &RelPath| {
             let planned = self.new_paths.contains(name.as_str()) || self.new_folders.contains(name.as_str());
-            (!planned && !(self.situation.taken)(&name)).then_some(name)
-        });
-        let name = free.ok_or_else(|| Obstacle::NoFreeName(path.clone()))?;
+            !planned && !(self.situation.taken)(name)
+        };
+        let name = path.saved_names().find(free).ok_or_else(|| Obstacle::NoFreeName(path.clone()))?;
         let change =
             Change { path: name.clone(), old: Content::Absent, new: content.clone(), saved_from: Some(path.clone()) };
         self.plan.changes.push(change);

@@ -158,6 +158,12 @@ impl RelPath {
         self.0.match_indices('/').map(|(at, _)| &self.0[..at])
     }
 
+    /// The names under which a file of the user's that is in the way is kept beside this path, in the order of preference.
+    pub fn saved_names(&self) -> impl Iterator<Item = RelPath> {
+        let endings = (1..100).map(|number| if number == 1 { ".saved".to_owned() } else { format!(".saved{number}") });
+        endings.filter_map(move |ending| RelPath::new(&format!("{self}{ending}")).ok())
+    }
+
     /// The path below `dir`, for messages and for the system.
     pub fn under(&self, dir: &Path) -> PathBuf {
         let mut path = dir.to_owned();

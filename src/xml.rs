@@ -264,6 +264,14 @@ impl<'a> Element<'a> {
         }
     }
 
+    /// The attributes that nobody has asked for, by name.
+    pub fn rest(self) -> Vec<(String, String)> {
+        let mut rest: Vec<_> =
+            self.attributes.into_iter().map(|(name, value)| (name.to_owned(), value.into_owned())).collect();
+        rest.sort_unstable();
+        rest
+    }
+
     /// A flaw of this element.
     pub fn flaw(&self, defect: Defect, detail: impl Into<String>) -> Flaw {
         Flaw { defect, line: self.line, detail: detail.into() }

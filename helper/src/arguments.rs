@@ -1,15 +1,21 @@
 //! The helper's arguments, read by hand: a parser would be most of the program.
 
 use patcher::layout::{Root, StateDir};
+use patcher::relaunch::PROBATION;
+use patcher::state::Reason;
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
 
 /// What the helper prints when it is asked, or asked wrongly.
 pub const USAGE: &str = "\
-usage: patcher-helper --root DIR [--state-dir DIR] [--component NAME=DIR]… [--wait-pid PID]
-                      [--working-dir DIR] [--restart -- COMMAND ARGUMENT…]
+usage: patcher-helper --root DIR [--state-dir DIR] [--component NAME=DIR]… [--wait-pid PID] [--roll-back REASON]
+                      [--probation SECONDS] [--working-dir DIR] [--restart -- COMMAND ARGUMENT…]
 
-Waits for process PID and every running instance of the program, makes the prepared update live, and starts COMMAND.";
+Waits for process PID and every running instance of the program, makes the prepared update live (or returns from the one
+on probation), starts COMMAND, and watches it until it has confirmed that it works: else the old version comes back.";
 
 /// Where to work, whom to wait for, what to start.
 #[derive(Debug)]
@@ -18,6 +24,10 @@ pub struct Arguments {
     pub root: Root,
     /// The process to wait for.
     pub wait_pid: Option<u32>,
+    /// Why to return from the version on probation; none to make the prepared one live.
+    pub roll_back: Option<Reason>,
+    /// How long the started version may take to confirm that it works.
+    pub probation: Duration,
     /// Where to start the command; the root unless it is given and there.
     pub working_dir: Option<PathBuf>,
     /// What to start; empty for nothing.
@@ -33,6 +43,7 @@ impl Arguments {
         let mut arguments = arguments.peekable();
         let (mut root, mut state_dir, mut components) = (None, None, Vec::new());
         let (mut wait_pid, mut working_dir, mut restart) = (None, None, false);
+        let (mut roll_back, mut probation) = (None, PROBATION);
         let mut command = Vec::new();
         while let Some(name) = arguments.next() {
             let name = name.to_string_lossy().into_owned();
@@ -43,10 +54,9 @@ impl Arguments {
                 "--state-dir" => state_dir = Some(PathBuf::from(value()?)),
                 "--working-dir" => working_dir = Some(PathBuf::from(value()?)),
                 "--component" => components.push(component(&value()?)?),
-                "--wait-pid" => {
-                    let text = value()?.to_string_lossy().into_owned();
-                    wait_pid = Some(text.parse().map_err(|_| format!("--wait-pid `{text}` is no process id"))?);
-                }
+                "--wait-pid" => wait_pid = Some(parsed(&name, &value()?)?),
+                "--roll-back" => roll_back = Some(parsed(&name, &value()?)?),
+                "--probation" => probation = Duration::from_secs(parsed(&name, &value()?)?),
                 "--restart" => restart = true,
                 "--" => command = arguments.by_ref().collect(),
                 _ => return Err(format!("unknown argument `{name}`")),
@@ -61,8 +71,13 @@ impl Arguments {
             root.state = StateDir { dir: absolute(dir)? };
         }
         root.elsewhere.extend(components);
-        Ok(Some(Self { root, wait_pid, working_dir, command }))
+        Ok(Some(Self { root, wait_pid, roll_back, probation, working_dir, command }))
     }
+}
+
+fn parsed<T: FromStr<Err: Display>>(name: &str, value: &OsString) -> Result<T, String> {
+    let text = value.to_string_lossy();
+    text.parse().map_err(|error| format!("{name} `{text}`: {error}"))
 }
 
 fn absolute(path: PathBuf) -> Result<PathBuf, String> {
@@ -86,13 +101,16 @@ mod tests {
 
     #[test]
     fn all_arguments_are_read() {
-        let all = "--root /r --state-dir /s --component a=/x --wait-pid 7 --working-dir /w --restart -- app --root x";
+        let all = "--root /r --state-dir /s --component a=/x --wait-pid 7 --roll-back exited:3 --probation 60 \
+                   --working-dir /w --restart -- app --root x";
         let arguments = parse(all).unwrap().unwrap();
         assert_eq!(arguments.root.dir, PathBuf::from("/r"));
         assert_eq!(arguments.root.state.dir, PathBuf::from("/s"));
         assert_eq!(arguments.root.component(&"a".parse().unwrap()), PathBuf::from("/x"));
         assert_eq!(arguments.root.component(&"b".parse().unwrap()), PathBuf::from("/r/b"));
         assert_eq!(arguments.wait_pid, Some(7));
+        assert_eq!(arguments.roll_back, Some(Reason::Exited(3)));
+        assert_eq!(arguments.probation, Duration::from_secs(60));
         assert_eq!(arguments.working_dir, Some(PathBuf::from("/w")));
         assert_eq!(arguments.command, ["app", "--root", "x"]);
         assert!(parse("--root /r --help").unwrap().is_none());
@@ -105,6 +123,8 @@ mod tests {
             "--root",
             "--root /r --wait-pid x",
             "--root /r --wait-pid -1",
+            "--root /r --roll-back why",
+            "--root /r --probation long",
             "--root /r --restart",
             "--root /r -- app",
             "--root /r --component a",

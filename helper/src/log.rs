@@ -1,5 +1,6 @@
 //! `helper.log`: what the helper did, for people who look for the reason of something.
 
+use patcher::error::Error;
 use patcher::layout::Root;
 use patcher::state;
 use patcher::timestamp::Timestamp;
@@ -31,5 +32,10 @@ impl Log {
         if let Some(file) = &mut self.0 {
             let _ = writeln!(file, "{} [{}] {text}", Timestamp::now(), std::process::id());
         }
+    }
+
+    /// Adds a line about an error.
+    pub fn error(&mut self, error: &Error) {
+        self.line(format_args!("{error} ({})", error.code()));
     }
 }

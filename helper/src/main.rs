@@ -1,4 +1,5 @@
-//! The helper: waits for the program to end, makes its staged update live, and starts it again.
+//! The helper: waits for the program to end, makes its staged update live, starts it again, and watches the new version
+//! until it has confirmed that it works.
 //!
 //! What it swaps stands in the journal of the state folder and nowhere else; its arguments only say where that is, whom to
 //! wait for, and what to start. It talks to nobody but `helper.log`.
@@ -6,16 +7,22 @@
 
 mod arguments;
 mod log;
+mod watch;
 
 use arguments::Arguments;
 use log::Log;
 use patcher::error::{Error, Machine, Result};
-use patcher::{relaunch, state, swap};
-use std::process::{Command, ExitCode};
+use patcher::state::Reason;
+use patcher::{Applied, relaunch, state, swap};
+use std::process::{Child, Command, ExitCode};
 use std::time::Duration;
 
-/// How long other instances of the program, and other updaters, may keep the helper waiting.
+/// How long other instances of the program, and other updaters, may keep waiting a helper that somebody waits for.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long they may keep waiting a helper that nobody waits for: it has nothing to start.
+const LONG_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+/// The exit code of a helper that had to return to the old version.
+const ROLLED_BACK: u8 = 25;
 
 fn main() -> ExitCode {
     let arguments = match Arguments::parse(std::env::args_os().skip(1)) {
@@ -31,58 +38,119 @@ fn main() -> ExitCode {
     };
     relaunch::leave_session();
     let mut log = Log::open(&arguments.root);
-    let result = swap(&arguments, &mut log);
-    if let Err(error) = &result {
-        log.line(format_args!("{} ({})", error, error.code()));
-        eprintln!("patcher-helper: {error}");
+    match run(&arguments, &mut log) {
+        Ok(None) => ExitCode::SUCCESS,
+        Ok(Some(_)) => ExitCode::from(ROLLED_BACK),
+        Err(error) => {
+            eprintln!("patcher-helper: {error}");
+            ExitCode::from(error.exit_code())
+        }
     }
-    if let Err(error) = start(&arguments, &result, &mut log) {
-        log.line(format_args!("{} ({})", error, error.code()));
-        return ExitCode::from(error.exit_code());
+}
+
+/// Swaps, starts the program, and returns to the old version if the new one does not work; tells why it had to.
+fn run(arguments: &Arguments, log: &mut Log) -> Result<Option<Reason>> {
+    let changed = match arguments.roll_back {
+        Some(reason) => roll_back(arguments, reason, log),
+        None => swap(arguments, log),
+    };
+    if let Err(error) = &changed {
+        log.error(error);
     }
-    result.map_or_else(|error| ExitCode::from(error.exit_code()), |()| ExitCode::SUCCESS)
+    let failure = match start(arguments, &changed, log) {
+        Ok(None) => None,
+        Ok(Some(mut child)) => watch::watch(&arguments.root, &mut child, arguments.probation, log),
+        Err(error) => {
+            log.error(&error);
+            if swap::on_probation(&arguments.root)?.is_none() {
+                return Err(error);
+            }
+            Some(Reason::NotStarted)
+        }
+    };
+    let Some(reason) = failure else { return changed.map(|()| None) };
+    let returned = roll_back(arguments, reason, log);
+    if let Err(error) = &returned {
+        log.error(error);
+    }
+    // The old version did its work before; it is not watched.
+    start(arguments, &returned, log).inspect_err(|error| log.error(error))?;
+    returned.map(|()| Some(reason))
 }
 
 /// Waits until nobody uses the program, and swaps.
 fn swap(arguments: &Arguments, log: &mut Log) -> Result<()> {
+    wait(arguments, log);
+    alone(arguments, log, |lock, log| {
+        match swap::apply(&arguments.root, lock)? {
+            Some(applied) => tell(&applied, log),
+            None => log.line(format_args!("no swap was prepared")),
+        }
+        Ok(())
+    })
+}
+
+/// Waits until nobody uses the program, and returns to the version before the one on probation.
+fn roll_back(arguments: &Arguments, reason: Reason, log: &mut Log) -> Result<()> {
+    wait(arguments, log);
+    alone(arguments, log, |lock, log| {
+        match swap::take_back(&arguments.root, lock, reason)? {
+            Some(applied) => {
+                log.line(format_args!("rolled back: {reason}"));
+                tell(&applied, log);
+            }
+            None => log.line(format_args!("no version is on probation")),
+        }
+        Ok(())
+    })
+}
+
+fn wait(arguments: &Arguments, log: &mut Log) {
     if let Some(pid) = arguments.wait_pid {
         log.line(format_args!("waiting for process {pid}"));
         relaunch::wait_for_exit(pid, None);
     }
+}
+
+/// Acts while no instance of the program runs, as the one updater of the root.
+fn alone(
+    arguments: &Arguments,
+    log: &mut Log,
+    action: impl FnOnce(&patcher::fs::Lock, &mut Log) -> Result<()>,
+) -> Result<()> {
     let root = &arguments.root;
     let Some(state_dir) = state::open(root)? else {
         log.line(format_args!("{} has no state folder: nothing to do", root.dir.display()));
         return Ok(());
     };
-    let _nobody = state::nobody_running(&state_dir, PATIENCE)?;
-    let lock = state::lock(&state_dir, PATIENCE)?;
-    let Some(applied) = swap::apply(root, &lock)? else {
-        log.line(format_args!("no swap was prepared"));
-        return Ok(());
-    };
-    for (component, from, to) in applied.components {
-        let version = |version: Option<String>| version.unwrap_or_else(|| "not installed".to_owned());
-        log.line(format_args!("{component}: {} -> {}", version(from), version(to)));
-    }
-    Ok(())
+    let patience = if arguments.command.is_empty() { LONG_PATIENCE } else { PATIENCE };
+    let _nobody = state::nobody_running(&state_dir, patience)?;
+    action(&state::lock(&state_dir, patience)?, log)
 }
 
-/// Starts the program again, unless it runs already or is not complete.
-fn start(arguments: &Arguments, swapped: &Result<()>, log: &mut Log) -> Result<()> {
-    let Some((program, rest)) = arguments.command.split_first() else { return Ok(()) };
-    match swapped {
-        Err(Error::Busy { .. }) => return Ok(()),
+fn tell(applied: &Applied, log: &mut Log) {
+    for (component, from, to) in &applied.components {
+        let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "not installed".to_owned());
+        log.line(format_args!("{component}: {} -> {}", version(from), version(to)));
+    }
+}
+
+/// Starts the program again, unless there is none to start, it runs already, or is not complete.
+fn start(arguments: &Arguments, changed: &Result<()>, log: &mut Log) -> Result<Option<Child>> {
+    let Some((program, rest)) = arguments.command.split_first() else { return Ok(None) };
+    match changed {
+        Err(Error::Busy { .. }) => return Ok(None),
         Err(Error::Machine(Machine::UndoFailed { .. } | Machine::JournalUnreadable { .. })) => {
             log.line(format_args!("the program is not complete and is not started"));
-            return Ok(());
+            return Ok(None);
         }
         _ => {}
     }
     let mut command = Command::new(program);
-    command.args(rest);
+    command.args(rest).env(relaunch::RELAUNCHED, "1");
     let dir = arguments.working_dir.as_deref().filter(|dir| dir.is_dir()).unwrap_or(&arguments.root.dir);
     command.current_dir(dir);
-    let child = relaunch::detached(command, program.as_ref())?;
+    let child = relaunch::detached(command, program.as_ref(), watch::output(&arguments.root))?;
     log.line(format_args!("started {} as process {}", program.display(), child.id()));
-    Ok(())
+    Ok(Some(child))
 }

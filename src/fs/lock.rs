@@ -17,8 +17,9 @@ pub struct Lock {
     what: &'static str,
 }
 
-/// How often a waiting process looks again.
-const POLL: Duration = Duration::from_millis(50);
+/// How often a waiting process looks again at first, and after a long wait.
+const POLL: Duration = Duration::from_millis(20);
+const LONG_POLL: Duration = Duration::from_secs(1);
 
 impl Lock {
     /// Takes the lock for this process alone, waiting no longer than `patience`; leaves the process's id in the file.
@@ -44,6 +45,16 @@ impl Lock {
         let file = dir.open_or_create(name)?;
         wait(dir, name, &file, what, patience, FileExt::try_lock_shared)?;
         Ok(Self { file, what })
+    }
+
+    /// Takes the lock that this process alone holds together with others from now on.
+    ///
+    /// # Errors
+    /// [`Machine::Io`](crate::error::Machine::Io).
+    pub fn share(self) -> Result<Self> {
+        let shared = self.release().and_then(|()| FileExt::lock_shared(&self.file));
+        shared.map_err(|error| Error::io("lock", self.what, error))?;
+        Ok(self)
     }
 
     /// Runs `action` while no other process shares the lock, which this one holds shared before and after.
@@ -84,17 +95,15 @@ fn wait(
     patience: Duration,
     try_lock: impl Fn(&File) -> io::Result<()>,
 ) -> Result<()> {
-    let deadline = Instant::now().checked_add(patience);
+    let start = Instant::now();
     loop {
         match try_lock(file) {
             Ok(()) => return Ok(()),
             Err(error) if error.raw_os_error() != fs2::lock_contended_error().raw_os_error() => {
                 return Err(Error::io("lock", dir.join(name), error));
             }
-            Err(_) if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
-                return Err(Error::Busy { what, holder: holder(dir, name) });
-            }
-            Err(_) => std::thread::sleep(POLL),
+            Err(_) if start.elapsed() >= patience => return Err(Error::Busy { what, holder: holder(dir, name) }),
+            Err(_) => std::thread::sleep((start.elapsed() / 20).clamp(POLL, LONG_POLL)),
         }
     }
 }

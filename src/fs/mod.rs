@@ -141,6 +141,17 @@ impl Dir {
         in_parallel(files, |files| files.iter().try_for_each(|(name, mode)| self.seal(name, *mode)))
     }
 
+    /// Removes a folder of the updater's own that nobody needs any more. What is in use stays until the next time.
+    ///
+    /// # Errors
+    /// [`Machine::Io`] for the first entry that stays for another reason.
+    pub fn remove_leftovers(&self, name: &str) -> Result<()> {
+        match self.remove_tree(name) {
+            Err(Error::Machine(Machine::InUse { .. })) => Ok(()),
+            removed => removed,
+        }
+    }
+
     /// Removes a folder of the updater's own with all that it holds; nothing when it is absent.
     ///
     /// # Errors

@@ -153,13 +153,13 @@ impl Dir {
         fd.map(File::from).map_err(|errno| self.error("create", name, errno))
     }
 
-    /// Opens a file of the updater's own for reading and writing, made when absent.
+    /// Opens a file of the updater's own for reading and for writing at its end, made when absent.
     ///
     /// # Errors
     /// [`Machine::UnsafePath`] when something else is there, [`Machine::Io`].
     pub fn open_or_create(&self, name: &str) -> Result<File> {
         steps::next("open")?;
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR) {
             Ok(fd) => self.regular(name, fd),
             Err(Errno::LOOP | Errno::MLINK | Errno::ISDIR) => Err(Machine::UnsafePath { path: self.join(name) }.into()),

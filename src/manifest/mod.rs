@@ -11,7 +11,7 @@ mod write;
 pub use read::{Signature, SignedBytes, base_url, parse};
 pub use write::{body, with_signatures};
 
-use crate::digest::Sha256;
+use crate::digest::{Hasher, Sha256};
 use crate::rel_path::RelPath;
 use crate::timestamp::Timestamp;
 use semver::{Version, VersionReq};
@@ -247,21 +247,26 @@ impl Manifest {
         entries
     }
 
+    /// What tells this release's content from another's: the hash of its version and of all that it installs. Signatures,
+    /// dates, sequence and URLs do not count.
+    pub fn content_id(&self) -> Sha256 {
+        let mut hasher = Hasher::default();
+        hasher.update(self.meta.version.to_string().as_bytes());
+        for entry in self.entries() {
+            let line = match entry {
+                LinkOrFile::File(file) => {
+                    let File { path, sha256, size, executable, preserve, .. } = file;
+                    format!("\nfile {sha256} {size} {executable} {preserve} {path}")
+                }
+                LinkOrFile::Link(link) => format!("\nlink {} -> {}", link.path, link.target),
+            };
+            hasher.update(line.as_bytes());
+        }
+        hasher.finish().0
+    }
+
     /// Whether both install the same files and links under the same version: only signatures, dates or URLs differ.
     pub fn same_content(&self, other: &Manifest) -> bool {
-        fn sorted<'a, T, K: Ord>(items: &'a [T], key: impl Fn(&'a T) -> K) -> Vec<K> {
-            let mut keys: Vec<K> = items.iter().map(key).collect();
-            keys.sort_unstable();
-            keys
-        }
-        fn file(file: &File) -> (&RelPath, Sha256, u64, bool, bool) {
-            (&file.path, file.sha256, file.size, file.executable, file.preserve)
-        }
-        fn link(link: &Link) -> (&RelPath, &str) {
-            (&link.path, &link.target)
-        }
-        self.meta.version == other.meta.version
-            && sorted(&self.files, file) == sorted(&other.files, file)
-            && sorted(&self.links, link) == sorted(&other.links, link)
+        self.content_id() == other.content_id()
     }
 }

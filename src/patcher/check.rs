@@ -2,7 +2,7 @@
 
 use super::{Installed, Patcher, Update, component_name};
 use crate::digest::Sha256;
-use crate::error::{Error, Machine, Result};
+use crate::error::{Error, Machine, Refused, Result};
 use crate::fetch;
 use crate::fs::{Dir, Tree};
 use crate::inventory::{Content, Inventory, hash_threads};
@@ -10,14 +10,73 @@ use crate::layout;
 use crate::manifest::{LinkOrFile, Manifest, Meta, Name};
 use crate::plan::{Location, Obstacle, Plan, Situation};
 use crate::rel_path::{MANIFEST, RelPath};
-use crate::state::{Etag, Seen};
+use crate::state::{Choices, Etag, MAX_ATTEMPTS, Reason, Seen, StateFile as _, Verdicts};
 use crate::timestamp::Timestamp;
 use crate::trust::{self, Floor, Target, Trusted, Verified, not_expired};
+use semver::Version;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 use url::Url;
 
 use super::installed::{Damage, DamageKind};
+
+/// What a check has found.
+#[derive(Debug, Default)]
+pub struct Check {
+    /// Newer releases, to be installed together.
+    pub updates: Vec<Update>,
+    /// Newer releases that are left alone.
+    pub held: Vec<Held>,
+}
+
+/// A newer release that is not offered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The component.
+    pub component: String,
+    /// The release's version.
+    pub version: Version,
+    /// Why it is left alone.
+    pub why: Why,
+}
+
+/// Why a release is not offered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Why {
+    /// The user has skipped this version.
+    Skipped,
+    /// It needs a version of another component that is not to be had, or another one cannot live with it.
+    Requires(String),
+    /// It was installed here before and rolled back; one with other content is offered again.
+    RolledBack(Reason),
+    /// The swap to it has failed three times; a release with a higher sequence is offered again.
+    SwapFailed,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Why::RolledBack(reason) => write!(f, "it was rolled back: {reason}"),
+            Why::Skipped => f.write_str("it was skipped"),
+            Why::Requires(detail) => f.write_str(detail),
+            Why::SwapFailed => write!(f, "the swap to it has failed {MAX_ATTEMPTS} times"),
+        }
+    }
+}
+
+/// Whether a release did not work on this machine, or the user does not want it.
+pub(super) fn held(verdicts: &Verdicts, choices: &Choices, manifest: &Manifest) -> Option<Why> {
+    let component = &manifest.meta.component;
+    if let Some(bad) = verdicts.bad(component, &manifest.content_id()) {
+        return Some(Why::RolledBack(bad.reason));
+    }
+    if verdicts.attempts(component, manifest.meta.sequence) >= MAX_ATTEMPTS {
+        return Some(Why::SwapFailed);
+    }
+    choices.skips(component, &manifest.meta.version).then_some(Why::Skipped)
+}
 
 impl Patcher {
     /// Looks for a newer release of one component; none when it is up to date.
@@ -28,7 +87,7 @@ impl Patcher {
     /// [`Refused`](crate::error::Refused) for a manifest that breaks a rule of trust, [`Network`](crate::error::Network),
     /// [`Machine::NotInstalled`], [`Machine::InstalledManifest`], [`Error::Busy`].
     pub fn check_component(&self, component: &str) -> Result<Option<Update>> {
-        Ok(self.check_components(&[component])?.pop())
+        Ok(self.check(&[component])?.updates.pop())
     }
 
     /// Looks for newer releases of several components, which are to be installed together.
@@ -36,16 +95,40 @@ impl Patcher {
     /// # Errors
     /// As [`check_component`](Self::check_component); [`Refused::Requires`](crate::error::Refused::Requires) when the set as
     /// it would be does not fit together.
-    pub fn check_components(&self, components: &[&str]) -> Result<Vec<Update>> {
+    pub fn check(&self, components: &[&str]) -> Result<Check> {
         let names = components.iter().map(|name| component_name(name)).collect::<Result<Vec<_>>>()?;
         let (state_dir, _lock) = self.lock()?;
-        let mut updates = Vec::new();
+        let mut check = Check::default();
         for name in names {
             let installed = self.must_be_installed(&name)?;
-            updates.extend(self.find_update(&state_dir, name, installed)?);
+            self.find_update(&state_dir, name, installed, &mut check)?;
         }
-        self.check_requires(updates.iter().map(|update| &update.trusted.manifest().meta), None)?;
-        Ok(updates)
+        self.hold_back_what_does_not_fit(&mut check)?;
+        Ok(check)
+    }
+
+    /// Leaves out what needs a version of another component that is neither installed nor offered, and what another
+    /// installed component cannot live with.
+    ///
+    /// # Errors
+    /// The first [`Refused::Requires`] when nothing is left.
+    fn hold_back_what_does_not_fit(&self, check: &mut Check) -> Result<()> {
+        let mut first = None;
+        while let Err(error) =
+            self.check_requires(check.updates.iter().map(|update| &update.trusted.manifest().meta), None)
+        {
+            let Error::Refused(Refused::Requires { component, required, .. }) = &error else { return Err(error) };
+            let offered = |name: &str| check.updates.iter().position(|update| update.component() == name);
+            let Some(at) = offered(component).or_else(|| offered(required)) else { return Err(error) };
+            let update = check.updates.remove(at);
+            let (component, version) = (update.component().to_owned(), update.to().clone());
+            check.held.push(Held { component, version, why: Why::Requires(error.to_string()) });
+            first.get_or_insert(error);
+        }
+        match first {
+            Some(error) if check.updates.is_empty() => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Prepares the first installation of a component, or adopts the files of one whose manifest was lost.
@@ -66,13 +149,18 @@ impl Patcher {
             Err(Error::Machine(Machine::InstalledManifest { .. })) => None,
             installed => installed?,
         };
-        let mut seen = Seen::load(&state_dir)?;
+        let mut seen = Seen::load_or_default(&state_dir)?;
         let floors = self.floors(&name, installed.as_ref(), &seen);
         self.may_ask(&seen, &url)?;
         let found = self.ask(&url, None, &name, &floors).map_err(|error| self.heed(&state_dir, &mut seen, error))?;
         let Some((verified, etag)) = found else { return Err(fetch::nowhere(url.as_str())) };
         self.remember(&state_dir, &mut seen, &verified, &url, etag)?;
         let trusted = verified.fresh(Timestamp::now())?;
+        // Whoever installs a release by hand wants it, whatever became of it before.
+        let (mut verdicts, manifest) = (Verdicts::load_or_default(&state_dir)?, trusted.manifest());
+        if verdicts.forgive(&name, &manifest.content_id(), manifest.meta.sequence) {
+            verdicts.save(&state_dir)?;
+        }
         self.check_requires(std::iter::once(&trusted.manifest().meta), None)?;
         // What lies beside the manifest comes first; the addresses that it names are the other mirrors.
         let mut mirrors: Vec<Url> = url.join(".").into_iter().collect();
@@ -81,18 +169,24 @@ impl Patcher {
         self.plan_update(name, installed, trusted, mirrors)
     }
 
-    fn find_update(&self, state_dir: &Dir, name: Name, installed: Installed) -> Result<Option<Update>> {
-        let mut seen = Seen::load(state_dir)?;
-        let Some(trusted) = self.latest(state_dir, &mut seen, &name, &installed)? else { return Ok(None) };
+    fn find_update(&self, state_dir: &Dir, name: Name, installed: Installed, check: &mut Check) -> Result<()> {
+        let mut seen = Seen::load_or_default(state_dir)?;
+        let Some(trusted) = self.latest(state_dir, &mut seen, &name, &installed)? else { return Ok(()) };
         if trusted.manifest().same_content(&installed.manifest) {
             // Never one of an earlier place: a copy of the installed manifest that lost a signature retires nothing.
             if installed.place.is_none_or(|place| trusted.place().is_after(&place, &self.inner.keys)) {
                 self.adopt(&name, &trusted)?;
             }
-            return Ok(None);
+            return Ok(());
+        }
+        if let Some(why) = held(&Verdicts::load_or_default(state_dir)?, &self.choices()?, trusted.manifest()) {
+            let version = trusted.manifest().meta.version.clone();
+            check.held.push(Held { component: name.to_string(), version, why });
+            return Ok(());
         }
         let mirrors = trusted.manifest().meta.base_urls.clone();
-        self.plan_update(name, Some(installed), trusted, mirrors).map(Some)
+        check.updates.push(self.plan_update(name, Some(installed), trusted, mirrors)?);
+        Ok(())
     }
 
     /// The newest release that a mirror has; none when the installed one is still the newest.
@@ -156,7 +250,7 @@ impl Patcher {
         installed: Option<&Installed>,
         bytes: Vec<u8>,
     ) -> Result<Trusted> {
-        let floors = self.floors(name, installed, &Seen::load(state_dir)?);
+        let floors = self.floors(name, installed, &Seen::load_or_default(state_dir)?);
         Ok(trust::verify(bytes, &self.inner.keys, &self.target(name), &floors)?.fresh(Timestamp::now())?)
     }
 
@@ -240,6 +334,7 @@ impl Patcher {
             old_manifest,
             mirrors,
             cancel: self.inner.cancel.clone(),
+            repairs: false,
         })
     }
 

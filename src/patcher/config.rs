@@ -5,6 +5,7 @@ use crate::fetch::{CancelToken, Settings};
 use crate::keys::{PublicKey, TrustedKeys};
 use crate::layout::{Root, StateDir};
 use crate::manifest::{Name, Platform};
+use crate::relaunch::PROBATION;
 use crate::trust::Floor;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub struct Config {
     channel: String,
     platform: Option<String>,
     helper: Option<PathBuf>,
+    pub(super) probation: Duration,
     pub(super) retries: u32,
     pub(super) parallel: usize,
     pub(super) cancel: CancelToken,
@@ -43,6 +45,7 @@ impl Config {
             channel: "stable".to_owned(),
             platform: None,
             helper: None,
+            probation: PROBATION,
             retries: 3,
             parallel: 4,
             cancel: CancelToken::default(),
@@ -104,6 +107,13 @@ impl Config {
     /// The helper program; `patcher-helper` beside the running program unless set.
     pub fn helper(mut self, path: impl Into<PathBuf>) -> Self {
         self.helper = Some(path.into());
+        self
+    }
+
+    /// How long a new version may take to [`confirm`](super::Patcher::confirm) that it works before the old one comes back;
+    /// five minutes unless set. Zero for no probation at all: new versions stay, whether they work or not.
+    pub fn probation(mut self, limit: Duration) -> Self {
+        self.probation = limit;
         self
     }
 

@@ -4,7 +4,7 @@ use super::Patcher;
 use crate::error::{Error, Network, Result};
 use crate::fetch::MAX_RETRY_AFTER;
 use crate::fs::Dir;
-use crate::state::{Seen, Wait};
+use crate::state::{Seen, StateFile as _, Wait};
 use crate::timestamp::Timestamp;
 use url::Url;
 

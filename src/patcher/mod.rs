@@ -1,13 +1,20 @@
 //! The handle: one install root, whom it trusts, and everything that can be done with it.
 
 mod check;
+mod choices;
 mod config;
 mod courtesy;
 mod installed;
+mod previous;
+mod repair;
+mod start;
 mod update;
 
+pub use check::{Check, Held, Why};
 pub use config::Config;
 pub use installed::{Damage, DamageKind, Installed};
+pub use previous::Previous;
+pub use start::Started;
 pub use update::{Staged, Update};
 
 use crate::error::{Caller, Error, Machine, Result};
@@ -18,19 +25,19 @@ use crate::keys::TrustedKeys;
 use crate::layout::{Root, STAGES};
 use crate::manifest::{Name, Platform};
 use crate::rel_path::STATE;
+use crate::relaunch::{self, Job};
+use crate::state::{StateFile as _, Verdicts};
 use crate::swap::{self, Applied, Recovery};
 use crate::trust::Floor;
-use crate::{relaunch, state, trust};
+use crate::{state, trust};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long a call waits for another updater of the same root before it is busy.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long a starting program waits for the helper to finish a swap.
-const START_PATIENCE: Duration = Duration::from_secs(60);
 
 /// An install root with its configuration. Cheap to clone; clones share everything.
 #[derive(Clone)]
@@ -45,6 +52,7 @@ struct Inner {
     channel: Name,
     platform: Platform,
     helper: Option<PathBuf>,
+    probation: Duration,
     source: Box<dyn Fetch>,
     retries: Retries,
     parallel: usize,
@@ -74,6 +82,7 @@ impl Patcher {
             channel: resolved.channel,
             platform: resolved.platform,
             helper: resolved.helper,
+            probation: config.probation,
             source,
             retries: Retries { count: config.retries, ..Retries::default() },
             parallel: config.parallel,
@@ -81,32 +90,6 @@ impl Patcher {
             running: Mutex::new(None),
         };
         Ok(Self { inner: Arc::new(inner) })
-    }
-
-    /// Tells that an instance of the program has started: finishes or undoes an interrupted swap first, and until this
-    /// process ends keeps others from swapping under it.
-    ///
-    /// A root that this user cannot write to has no swap to finish, and is used as it is.
-    ///
-    /// # Errors
-    /// [`Error::Busy`] when a swap is under way for longer than a minute; [`Machine::UndoFailed`],
-    /// [`Machine::JournalUnreadable`]: the program is not complete.
-    pub fn start(&self) -> Result<Recovery> {
-        let root = &self.inner.root;
-        let state_dir = match state::open_or_create(root) {
-            Err(Error::Machine(Machine::NotWritable { .. })) => return Ok(Recovery::Nothing),
-            state_dir => state_dir?,
-        };
-        let mut recovery = Recovery::Nothing;
-        if matches!(swap::pending(root)?, Some(State::Applying | State::Committed)) {
-            let lock = state::lock(&state_dir, START_PATIENCE)?;
-            recovery = swap::recover(root, &lock)?;
-        }
-        let running = state::running(&state_dir, START_PATIENCE)?;
-        *self.inner.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
-        // What stays is in nobody's way, and no reason not to start.
-        let _ = swap::sweep(root);
-        Ok(recovery)
     }
 
     /// Finishes or undoes an interrupted swap.
@@ -127,7 +110,7 @@ impl Patcher {
         swap::pending(&self.inner.root)
     }
 
-    /// The version that is being staged or staged for each component, complete or not.
+    /// The version that is being staged or staged for each component, complete or not, and not installed yet.
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -136,8 +119,12 @@ impl Patcher {
         let mut staging = Vec::new();
         for name in self.staged_components(&state_dir)? {
             let stage = crate::stage::Stage::open(&self.inner.root, &state_dir, &name)?;
-            let verified = stage.manifest()?.map(|bytes| trust::authenticate(bytes, &self.inner.keys));
-            if let Some(Ok(verified)) = verified {
+            let Some(bytes) = stage.manifest()? else { continue };
+            // What a crash after the swap has left is not staged any more.
+            let is_installed = self.installed(&name).is_ok_and(|found| found.is_some_and(|found| found.bytes == bytes));
+            if let Ok(verified) = trust::authenticate(bytes, &self.inner.keys)
+                && !is_installed
+            {
                 staging.push((name, verified.manifest().meta.version.clone()));
             }
         }
@@ -171,6 +158,9 @@ impl Patcher {
             return Ok(None);
         }
         let trusted = self.verify_staged(state_dir, &name, installed.as_ref(), bytes)?;
+        if check::held(&Verdicts::load_or_default(state_dir)?, &self.choices()?, trusted.manifest()).is_some() {
+            return Ok(None);
+        }
         let mirrors = trusted.manifest().meta.base_urls.clone();
         self.plan_update(name, installed, trusted, mirrors).map(Some)
     }
@@ -180,25 +170,35 @@ impl Patcher {
         let root = &self.inner.root;
         let state_dir = state::open_or_create(root)?;
         let lock = state::lock(&state_dir, PATIENCE)?;
-        if matches!(swap::pending(root)?, Some(State::Applying | State::Committed)) {
+        if matches!(swap::pending(root)?, Some(State::Applying | State::Confirmed)) {
             swap::recover(root, &lock)?;
         }
         Ok((state_dir, lock))
     }
 
-    /// Swaps in this process, while no other instance of the program runs, and keeps new ones waiting.
+    /// Swaps in this process.
     fn swap(&self, state_dir: &Dir, lock: &Lock, transaction: Transaction) -> Result<Applied> {
-        let swap = || {
+        self.alone(state_dir, || {
             swap::prepare(&self.inner.root, lock, transaction)?;
             swap::apply(&self.inner.root, lock)?.ok_or_else(|| Caller::NothingStaged.into())
-        };
+        })
+    }
+
+    /// Acts while no other instance of the program runs, and keeps new ones waiting.
+    fn alone<T>(&self, state_dir: &Dir, action: impl FnOnce() -> Result<T>) -> Result<T> {
         match &*self.inner.running.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(running) => running.alone(swap),
+            Some(running) => running.alone(action),
             None => {
                 let _alone = state::nobody_running(state_dir, Duration::ZERO)?;
-                swap()
+                action()
             }
         }
+    }
+
+    /// Starts the helper, which does `job` when this call's caller and everybody else has let go.
+    fn start_helper(&self, state_dir: &Dir, helper: &Path, job: Job) -> Result<()> {
+        let job = Job { probation: self.inner.probation, ..job };
+        relaunch::start_helper(&self.inner.root, state_dir, helper, job)
     }
 
     /// The helper program.

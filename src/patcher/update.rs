@@ -3,15 +3,16 @@
 
 use super::Patcher;
 use crate::digest::Sha256;
-use crate::error::{Caller, Error, Result};
+use crate::error::{Caller, Result};
 use crate::fetch::CancelToken;
 use crate::inventory::{Content, Inventory};
 use crate::journal::{ComponentSteps, Transaction};
 use crate::manifest::{Manifest, Name};
 use crate::plan::Plan;
 use crate::rel_path::{MANIFEST, RelPath};
+use crate::relaunch::{self, Job};
 use crate::stage::{self, Progress, Stage, Transfer, preflight};
-use crate::state::Seen;
+use crate::state::{Seen, StateFile as _};
 use crate::swap::{self, Applied};
 use crate::trust::{Trusted, Warning};
 use semver::Version;
@@ -31,6 +32,8 @@ pub struct Update {
     pub(super) old_manifest: Content,
     pub(super) mirrors: Vec<Url>,
     pub(super) cancel: CancelToken,
+    /// Whether it leads to the release that is installed already.
+    pub(super) repairs: bool,
 }
 
 impl Update {
@@ -109,7 +112,7 @@ impl Update {
             return Err(Caller::ComponentTwice { component: twice.1.name.to_string() }.into());
         }
         let (state_dir, _lock) = patcher.lock()?;
-        let mut seen = Seen::load(&state_dir)?;
+        let mut seen = Seen::load_or_default(&state_dir)?;
         for update in &updates {
             preflight::rights(&patcher.inner.root.component(&update.name), &update.plan)?;
         }
@@ -141,7 +144,7 @@ impl Update {
 
     fn steps(&self, stage: &Stage) -> Result<ComponentSteps> {
         let new_manifest = Content::File { sha256: Sha256::of(self.trusted.bytes()), mode: crate::fs::PLAIN };
-        let versions = (self.from.as_ref().map(Version::to_string), Some(self.to().to_string()));
+        let versions = (self.from.as_ref().map(Version::to_string), Some(self.trusted.manifest().into()));
         let manifests = (self.old_manifest.clone(), new_manifest);
         let steps = stage::steps(&self.patcher.inner.root, &self.name, stage, &self.plan, manifests, versions);
         // Somebody has emptied the stage since it was filled.
@@ -181,9 +184,7 @@ impl Staged {
     /// [`Machine::HelperMissing`](crate::error::Machine::HelperMissing) and others; then the program runs on and nothing is
     /// changed.
     pub fn restart(self) -> Result<Infallible> {
-        let program = std::env::current_exe().map_err(|error| Error::io("find", "the running program", error))?;
-        let arguments = std::iter::once(program.into_os_string()).chain(std::env::args_os().skip(1));
-        self.apply_after(Some(std::process::id()), Some(arguments.collect()))?;
+        self.apply_after(Some(std::process::id()), Some(relaunch::this_program()?))?;
         std::process::exit(0);
     }
 
@@ -205,7 +206,8 @@ impl Staged {
         let helper = self.patcher.helper()?;
         let root = &self.patcher.inner.root;
         swap::prepare(root, &lock, transaction)?;
-        let started = crate::relaunch::start_helper(root, &state_dir, &helper, pid, command);
+        let job = Job { wait_for: pid, command, ..Job::default() };
+        let started = self.patcher.start_helper(&state_dir, &helper, job);
         if started.is_err() {
             swap::recover(root, &lock)?;
         }
@@ -217,7 +219,9 @@ impl Staged {
             let stage = Stage::open(&self.patcher.inner.root, state_dir, &update.name)?;
             update.steps(&stage)
         };
-        Ok(Transaction { components: self.updates.iter().map(steps).collect::<Result<_>>()? })
+        let probation = !self.patcher.inner.probation.is_zero()
+            && self.updates.iter().any(|update| update.from.is_some() && !update.repairs);
+        Ok(Transaction { probation, components: self.updates.iter().map(steps).collect::<Result<_>>()? })
     }
 }
 
@@ -269,7 +273,7 @@ impl Patcher {
         let versions = (Some(installed.manifest.meta.version.to_string()), None);
         let steps = stage::steps(root, &name, &stage, &plan, manifests, versions)?;
         drop(stage);
-        self.swap(&state_dir, &lock, Transaction { components: vec![steps] })?;
+        self.swap(&state_dir, &lock, Transaction { probation: false, components: vec![steps] })?;
         Ok(plan.kept)
     }
 }

@@ -40,3 +40,9 @@ pub fn leave_session() {
 
 /// Nothing: what is not to be handed down is closed by the system, and the started program leaves its session itself.
 pub fn detach(_command: &mut Command) {}
+
+/// Asks a process to end, and tells whether that could be done.
+pub fn ask_to_end(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    pid.is_some_and(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM).is_ok())
+}

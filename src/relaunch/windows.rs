@@ -61,3 +61,8 @@ pub fn detach(command: &mut Command) {
         unsafe { SetHandleInformation(GetStdHandle(kind), HANDLE_FLAG_INHERIT, 0) };
     }
 }
+
+/// There is no way to ask a process without a console or windows to end.
+pub fn ask_to_end(_pid: u32) -> bool {
+    false
+}

@@ -4,7 +4,7 @@ use super::{Stage, staged_names};
 use crate::error::Result;
 use crate::fs::{Dir, Found, Tree};
 use crate::inventory::Content;
-use crate::journal::{ComponentSteps, Place, Step};
+use crate::journal::{ComponentSteps, Place, Release, Step};
 use crate::layout::Root;
 use crate::manifest::Name;
 use crate::plan::Plan;
@@ -21,7 +21,7 @@ pub fn steps(
     stage: &Stage,
     plan: &Plan,
     manifest: (Content, Content),
-    versions: (Option<String>, Option<String>),
+    versions: (Option<String>, Option<Release>),
 ) -> Result<ComponentSteps> {
     let dir = root.component(component);
     let tree = Tree::open(&dir)?;

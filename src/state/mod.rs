@@ -1,8 +1,22 @@
 //! What the updater remembers between runs: files in the state folder, each replaced in one step.
 
+mod active;
+mod choices;
+mod file;
+mod history;
 mod seen;
+mod starts;
+mod update;
+mod verdicts;
 
+pub use active::{Active, ActiveUpdate, Patch};
+pub use choices::Choices;
+pub use file::{StateFile, Unknown, set_aside};
+pub use history::{History, KEPT, Outcome, PastUpdate, record};
 pub use seen::{Etag, Release, Seen, Wait};
+pub use starts::{News, Starts};
+pub use update::{UnknownWord, UpdateState, UpdateType};
+pub use verdicts::{Bad, MAX_ATTEMPTS, NotAReason, Reason, Verdicts};
 
 use crate::error::{Error, Machine, Result};
 use crate::fs::{Dir, Found, Lock};

@@ -2,17 +2,14 @@
 //!
 //! It only adds to what the installed manifest says: deleted or damaged, it opens no door that one closes.
 
+use super::file::StateFile;
 use crate::digest::Sha256;
-use crate::error::{Defect, Error, Machine, Result};
-use crate::fs::Dir;
+use crate::error::Defect;
 use crate::keys::TrustedKeys;
 use crate::manifest::Name;
 use crate::timestamp::Timestamp;
 use crate::trust::{Place, Verified};
 use crate::xml::{DECLARATION, Flaw, Reader, Tag, push_attribute};
-
-const FILE: &str = "seen.xml";
-const MAX_BYTES: u64 = 4 << 20;
 
 /// The memory of what was verified.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,63 +51,6 @@ pub struct Wait {
 }
 
 impl Seen {
-    /// Reads the file. A missing one is empty; so is a damaged one, which the next [`save`](Self::save) replaces.
-    ///
-    /// # Errors
-    /// [`Machine::Io`](crate::error::Machine::Io).
-    pub fn load(state_dir: &Dir) -> Result<Self> {
-        match state_dir.read_small(FILE, MAX_BYTES) {
-            Ok(bytes) => Ok(Self::parse(&bytes.unwrap_or_default()).unwrap_or_default()),
-            Err(Error::Machine(Machine::StateDamaged { .. })) => Ok(Self::default()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Reads what [`save`](Self::save) wrote.
-    ///
-    /// # Errors
-    /// What is not as it is written there.
-    pub fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
-        let mut reader = Reader::new(bytes)?;
-        let mut seen = Seen::default();
-        reader.root("seen")?;
-        while let Some(Tag::Open(mut element)) = reader.tag()? {
-            match element.name {
-                "release" => seen.releases.push(Release {
-                    component: element.value("component", Defect::Name)?,
-                    channel: element.value("channel", Defect::Name)?,
-                    place: Place {
-                        key: element.value("key", Defect::Hash)?,
-                        sequence: element.number("sequence")?,
-                        body: element.value("body", Defect::Hash)?,
-                    },
-                }),
-                "etag" => seen.etags.push(Etag {
-                    url: element.required("url")?.into_owned(),
-                    value: element.required("value")?.into_owned(),
-                    body: element.value("body", Defect::Hash)?,
-                }),
-                "wait" => seen.waits.push(Wait {
-                    host: element.required("host")?.into_owned(),
-                    until: element.value("until", Defect::Time)?,
-                }),
-                _ => return Err(element.unknown()),
-            }
-            element.finish()?;
-            reader.expect_close()?;
-        }
-        reader.end()?;
-        Ok(seen)
-    }
-
-    /// Writes the file, durable when this returns.
-    ///
-    /// # Errors
-    /// [`Machine::Io`](crate::error::Machine::Io).
-    pub fn save(&self, state_dir: &Dir) -> Result<()> {
-        state_dir.replace(FILE, self.write().as_bytes(), 0o600)
-    }
-
     /// The highest release of a component's channel.
     pub fn release(&self, component: &Name, channel: &Name) -> Option<&Release> {
         self.releases.iter().find(|release| release.component == *component && release.channel == *channel)
@@ -163,6 +103,43 @@ impl Seen {
         self.waits.retain(|other| other.until > now && other.host != wait.host);
         self.waits.push(wait);
     }
+}
+
+impl StateFile for Seen {
+    const NAME: &'static str = "seen.xml";
+
+    fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
+        let mut reader = Reader::new(bytes)?;
+        let mut seen = Seen::default();
+        reader.root("seen")?;
+        while let Some(Tag::Open(mut element)) = reader.tag()? {
+            match element.name {
+                "release" => seen.releases.push(Release {
+                    component: element.value("component", Defect::Name)?,
+                    channel: element.value("channel", Defect::Name)?,
+                    place: Place {
+                        key: element.value("key", Defect::Hash)?,
+                        sequence: element.number("sequence")?,
+                        body: element.value("body", Defect::Hash)?,
+                    },
+                }),
+                "etag" => seen.etags.push(Etag {
+                    url: element.required("url")?.into_owned(),
+                    value: element.required("value")?.into_owned(),
+                    body: element.value("body", Defect::Hash)?,
+                }),
+                "wait" => seen.waits.push(Wait {
+                    host: element.required("host")?.into_owned(),
+                    until: element.value("until", Defect::Time)?,
+                }),
+                _ => return Err(element.unknown()),
+            }
+            element.finish()?;
+            reader.expect_close()?;
+        }
+        reader.end()?;
+        Ok(seen)
+    }
 
     fn write(&self) -> String {
         let mut text = format!("{DECLARATION}<seen format=\"1\">\n");
@@ -196,6 +173,7 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fs::Dir;
 
     fn example() -> Seen {
         let place = Place { key: Sha256::of(b"key"), sequence: u64::MAX, body: Sha256::of(b"body") };
@@ -210,7 +188,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let dir = Dir::open(dir.path()).unwrap();
         example().save(&dir).unwrap();
-        assert_eq!(Seen::load(&dir).unwrap(), example());
+        assert_eq!(Seen::load_or_default(&dir).unwrap(), example());
     }
 
     #[test]
@@ -218,9 +196,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("seen.xml"), "<seen").unwrap();
         let dir = Dir::open(dir.path()).unwrap();
-        assert_eq!(Seen::load(&dir).unwrap(), Seen::default());
+        assert_eq!(Seen::load_or_default(&dir).unwrap(), Seen::default());
         example().save(&dir).unwrap();
-        assert_eq!(Seen::load(&dir).unwrap(), example());
+        assert_eq!(Seen::load_or_default(&dir).unwrap(), example());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::fs::{self, Dir, Found, Tree};
 use crate::inventory::{Content, Inventory, content_at};
 use crate::journal::{Place, Step};
+use crate::rel_path::RelPath;
 
 /// The name under which a file or link is made ready in the backup folder before it is renamed over its target.
 const READY: &str = "ready";
@@ -187,10 +188,10 @@ fn check_backup(backups: &Dir, name: &str, expected: Sha256) -> Result<()> {
 /// Renames an old file's backup over its target, keeping the backup under its own name until the swap has ended.
 fn restore(part: &Part, index: usize, step: &Step) -> Result<()> {
     let path = step.place.as_str();
-    if matches!(step.old, Content::Absent | Content::Folder) || content_at(&part.tree, path)? == step.old {
+    let found = content_at(&part.tree, path)?;
+    if matches!(step.old, Content::Absent | Content::Folder) || found == step.old {
         return Ok(());
     }
-    let (dir, name) = part.tree.parent(path)?;
     part.backups.remove_file(READY)?;
     match &step.old {
         Content::Link { target } => part.backups.make_link(READY, target)?,
@@ -201,6 +202,25 @@ fn restore(part: &Part, index: usize, step: &Step) -> Result<()> {
         }
         Content::Absent | Content::Folder => return Ok(()),
     }
-    keep_staged(part, step);
+    let (dir, name) = part.tree.parent(path)?;
+    if found == step.new {
+        keep_staged(part, step);
+    } else if let (Content::File { .. } | Content::Link { .. }, Place::Listed(path)) = (&found, &step.place) {
+        // Somebody has changed it since the swap. That the program is whole again matters more than a name to keep it by.
+        if let Some(free) = free_name(&dir, path)? {
+            dir.rename(name, &dir, &free)?;
+        }
+    }
     part.backups.rename(READY, &dir, name)
+}
+
+/// A name beside `path` that nothing has yet; none in the unlikely case that a hundred are taken.
+fn free_name(dir: &Dir, path: &RelPath) -> Result<Option<String>> {
+    for candidate in path.saved_names() {
+        let name = candidate.segments().next_back().unwrap_or_default();
+        if dir.find(name)? == Found::Absent {
+            return Ok(Some(name.to_owned()));
+        }
+    }
+    Ok(None)
 }

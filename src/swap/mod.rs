@@ -2,10 +2,14 @@
 //!
 //! The order of a swap: plan and journal (`PREPARED`) are durable; everything is checked; everything old is backed up
 //! under a second name; `APPLYING`; deletes, folders, renames, manifests last; every touched folder is synced and every
-//! target hashed again; `COMMITTED`, the one moment at which the new version is installed; only then the clean-up.
+//! target hashed again; `COMMITTED`, the one moment at which the new version is installed.
 //!
-//! A crash before `COMMITTED` ends in all old, one after it in all new: [`recover`] decides by the hashes on disk, never
-//! by a count of steps, and may itself be interrupted and repeated at any point.
+//! The backups stay while the new version is on probation: [`take_back`] returns to the old one by the same undo as that of
+//! a swap which failed. [`keep`] ends the probation: `CONFIRMED`, then the clean-up. A swap without a probation goes from
+//! `APPLYING` to `CONFIRMED`.
+//!
+//! A crash before `COMMITTED` or `CONFIRMED` ends in all old, one after it in all new: [`recover`] decides by the hashes on
+//! disk, never by a count of steps, and may itself be interrupted and repeated at any point.
 
 mod aside;
 mod exchange;
@@ -15,9 +19,10 @@ mod tests;
 
 use crate::error::{Error, Machine, Result};
 use crate::fs::{Dir, Lock};
-use crate::journal::{Journal, State, TRANSACTIONS, Transaction};
+use crate::journal::{ComponentSteps, Journal, State, TRANSACTIONS, Transaction};
 use crate::layout::Root;
-use crate::state;
+use crate::state::{self, News, Outcome, Reason, Starts, StateFile as _, Verdicts};
+use crate::timestamp::Timestamp;
 use part::Part;
 
 pub use aside::sweep;
@@ -27,6 +32,13 @@ pub use aside::sweep;
 pub struct Applied {
     /// Component, version before, version after; no version where the component was or is not installed.
     pub components: Vec<(crate::manifest::Name, Option<String>, Option<String>)>,
+}
+
+impl Applied {
+    fn of(transaction: Transaction) -> Self {
+        let versions = |part: ComponentSteps| (part.component, part.from, part.to.map(|to| to.version));
+        Self { components: transaction.components.into_iter().map(versions).collect() }
+    }
 }
 
 /// What [`recover`] found.
@@ -45,9 +57,12 @@ pub enum Recovery {
 
 /// Writes the plan of a swap whose files are all staged; from here on the helper can carry it out.
 ///
+/// A version that is still on probation has got this far: it is kept.
+///
 /// # Errors
 /// [`Machine::Io`]; then nothing is prepared.
-pub fn prepare(root: &Root, _lock: &Lock, transaction: Transaction) -> Result<()> {
+pub fn prepare(root: &Root, lock: &Lock, transaction: Transaction) -> Result<()> {
+    keep(root, lock)?;
     Journal::begin(&state::open_or_create(root)?, transaction).map(drop)
 }
 
@@ -56,7 +71,7 @@ pub fn prepare(root: &Root, _lock: &Lock, transaction: Transaction) -> Result<()
 /// # Errors
 /// [`Machine::Changed`] and others when the check before the first change fails: nothing was swapped.
 /// [`Machine::SwapUndone`] when a step failed and everything is as before; [`Machine::UndoFailed`] when that could not be
-/// reached: journal and backups are kept for [`recover`].
+/// reached: journal and backups are kept for [`recover`]. Each is counted against the release.
 pub fn apply(root: &Root, lock: &Lock) -> Result<Option<Applied>> {
     let Some(state_dir) = state::open(root)? else { return Ok(None) };
     let mut journal = match Journal::read(&state_dir)? {
@@ -74,15 +89,18 @@ pub fn apply(root: &Root, lock: &Lock) -> Result<Option<Applied>> {
     let parts = match checked {
         Ok(parts) => parts,
         Err(error) => {
+            count_failure(&state_dir, &journal.transaction, error.code());
             discard(root, &state_dir, &journal.transaction)?;
             return Err(error);
         }
     };
+    let end = if journal.transaction.probation { State::Committed } else { State::Confirmed };
     let swapped = journal
         .advance(&state_dir, State::Applying)
         .and_then(|()| exchange::exchange(&parts))
-        .and_then(|()| journal.advance(&state_dir, State::Committed));
+        .and_then(|()| journal.advance(&state_dir, end));
     if let Err(cause) = swapped {
+        count_failure(&state_dir, &journal.transaction, cause.code());
         // The journal may say anything by now; it must say APPLYING, durably, before a single file goes back.
         let undone = journal.advance(&state_dir, State::Applying).and_then(|()| exchange::undo(&parts));
         // Folders that are held open cannot be removed everywhere.
@@ -94,13 +112,22 @@ pub fn apply(root: &Root, lock: &Lock) -> Result<Option<Applied>> {
         .into());
     }
     drop(parts);
-    let versions = |part: crate::journal::ComponentSteps| (part.component, part.from, part.to);
-    // The new version is installed, whatever becomes of the leftovers: the next recovery sweeps what stays.
-    let _ = clean_up(root, &state_dir, &journal.transaction);
-    Ok(Some(Applied { components: journal.transaction.components.into_iter().map(versions).collect() }))
+    let components = &journal.transaction.components;
+    // The new version is installed, whatever becomes of news and leftovers: the next recovery or download sweeps what stays.
+    let _ = tell(&state_dir, components, None);
+    remember(
+        &state_dir,
+        &journal.transaction,
+        if end == State::Committed { Outcome::Applied } else { Outcome::Confirmed },
+    );
+    let _ = match end {
+        State::Committed => components.iter().try_for_each(|steps| part::remove_stage(root, steps)),
+        _ => clean_up(root, &state_dir, &journal.transaction),
+    };
+    Ok(Some(Applied::of(journal.transaction)))
 }
 
-/// Finishes or undoes a swap that was interrupted.
+/// Finishes or undoes a swap that was interrupted. A version on probation is left alone.
 ///
 /// # Errors
 /// [`Machine::JournalUnreadable`] with nothing changed; [`Machine::UndoFailed`] with journal and backups kept.
@@ -109,7 +136,7 @@ pub fn recover(root: &Root, _lock: &Lock) -> Result<Recovery> {
     sweep(root)?;
     let Some(journal) = Journal::read(&state_dir)? else {
         // A crash between the journal's end and that of its leftovers.
-        state_dir.remove_tree(TRANSACTIONS)?;
+        state_dir.remove_leftovers(TRANSACTIONS)?;
         return Ok(Recovery::Nothing);
     };
     match journal.state {
@@ -118,19 +145,96 @@ pub fn recover(root: &Root, _lock: &Lock) -> Result<Recovery> {
             Ok(Recovery::Discarded)
         }
         State::Applying => {
-            let undone = open_parts(root, &journal.transaction).and_then(|parts| exchange::undo(&parts));
-            undone.map_err(|cause| Machine::UndoFailed { cause: Box::new(cause) })?;
+            undo(root, &journal.transaction)?;
+            count_failure(&state_dir, &journal.transaction, "interrupted");
             discard(root, &state_dir, &journal.transaction)?;
             Ok(Recovery::RolledBack)
         }
-        State::Committed => {
+        State::Committed => Ok(Recovery::Nothing),
+        State::Confirmed => {
             clean_up(root, &state_dir, &journal.transaction)?;
             Ok(Recovery::Finished)
         }
     }
 }
 
-/// Whether a swap is prepared, under way or not cleaned up.
+/// The swap whose new version is on probation.
+///
+/// # Errors
+/// As [`Journal::read`].
+pub fn on_probation(root: &Root) -> Result<Option<Journal>> {
+    let Some(state_dir) = state::open(root)? else { return Ok(None) };
+    Ok(Journal::read(&state_dir)?.filter(|journal| journal.state == State::Committed))
+}
+
+/// Ends the probation of a new version, which stays: its backups go. Tells whether there was one.
+///
+/// # Errors
+/// As [`Journal::read`]; [`Machine::Io`].
+pub fn keep(root: &Root, _lock: &Lock) -> Result<bool> {
+    let Some(mut journal) = on_probation(root)? else { return Ok(false) };
+    let state_dir = state::open_or_create(root)?;
+    journal.advance(&state_dir, State::Confirmed)?;
+    remember(&state_dir, &journal.transaction, Outcome::Confirmed);
+    clean_up(root, &state_dir, &journal.transaction)?;
+    Ok(true)
+}
+
+/// Returns from a version on probation to the one before, and remembers it as bad; none when there is none on probation.
+///
+/// # Errors
+/// [`Machine::UndoFailed`] with journal and backups kept: [`recover`] goes on with the way back.
+pub fn take_back(root: &Root, _lock: &Lock, reason: Reason) -> Result<Option<Applied>> {
+    let Some(mut journal) = on_probation(root)? else { return Ok(None) };
+    let state_dir = state::open_or_create(root)?;
+    // First, so that a crash on the way back cannot end in the same release being offered again.
+    let mut verdicts = Verdicts::load_or_default(&state_dir)?;
+    verdicts.condemn(&journal.transaction.components, reason, Timestamp::now());
+    verdicts.save(&state_dir)?;
+    journal.advance(&state_dir, State::Applying)?;
+    undo(root, &journal.transaction)?;
+    let _ = tell(&state_dir, &journal.transaction.components, Some(reason));
+    remember(&state_dir, &journal.transaction, Outcome::RolledBack(reason));
+    discard(root, &state_dir, &journal.transaction)?;
+    let Applied { mut components } = Applied::of(journal.transaction);
+    components.iter_mut().for_each(|(_, from, to)| std::mem::swap(from, to));
+    Ok(Some(Applied { components }))
+}
+
+fn undo(root: &Root, transaction: &Transaction) -> Result<()> {
+    let undone = open_parts(root, transaction).and_then(|parts| exchange::undo(&parts));
+    undone.map_err(|cause| Machine::UndoFailed { cause: Box::new(cause) }.into())
+}
+
+/// Adds what has become of a swap to the history. What cannot be written down is missing there and nowhere else.
+fn remember(state_dir: &Dir, transaction: &Transaction, outcome: Outcome) {
+    let _ = state::record(state_dir, &transaction.components, outcome, Timestamp::now());
+}
+
+/// Counts a failure against the releases of a swap. One that cannot be written down is counted the next time.
+fn count_failure(state_dir: &Dir, transaction: &Transaction, code: &'static str) {
+    remember(state_dir, transaction, Outcome::Failed(code));
+    let _ = Verdicts::load_or_default(state_dir).and_then(|mut verdicts| {
+        verdicts.count_failure(&transaction.components);
+        verdicts.save(state_dir)
+    });
+}
+
+/// Leaves word for the program's next start: of an update, or of the return from one.
+fn tell(state_dir: &Dir, components: &[ComponentSteps], rolled_back: Option<Reason>) -> Result<()> {
+    // A program that was never started here has nothing to compare with.
+    let Some(mut starts) = Starts::load(state_dir)? else { return Ok(()) };
+    for part in components {
+        let (Some(from), Some(to)) = (part.from.clone(), part.to.as_ref().map(|to| to.version.clone())) else {
+            continue;
+        };
+        let (from, to) = if rolled_back.is_some() { (to, from) } else { (from, to) };
+        starts.tell(News { component: part.component.clone(), from, to, rolled_back });
+    }
+    starts.save(state_dir)
+}
+
+/// Whether a swap is prepared, under way, on probation or not cleaned up.
 ///
 /// # Errors
 /// As [`Journal::read`].
@@ -150,17 +254,20 @@ fn discard(root: &Root, state_dir: &Dir, transaction: &Transaction) -> Result<()
         part::remove_backups(root, steps)?;
         part::remove_vacated(root, steps, steps.from.is_some())?;
     }
-    state_dir.remove_tree(TRANSACTIONS)
+    state_dir.remove_leftovers(TRANSACTIONS)
 }
 
 /// Ends a swap that is live: the journal goes last, so that a crash on the way is followed by another clean-up.
 fn clean_up(root: &Root, state_dir: &Dir, transaction: &Transaction) -> Result<()> {
     for steps in &transaction.components {
         part::remove_backups(root, steps)?;
-        part::remove_stage(root, steps)?;
+        // After a probation the stage may be the next update's.
+        if !transaction.probation {
+            part::remove_stage(root, steps)?;
+        }
         part::remove_vacated(root, steps, steps.to.is_some())?;
     }
-    state_dir.remove_tree(TRANSACTIONS)?;
+    state_dir.remove_leftovers(TRANSACTIONS)?;
     Journal::end(state_dir)
 }
 

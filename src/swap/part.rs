@@ -132,7 +132,7 @@ fn remove_work(root: &Root, steps: &ComponentSteps, kind: &str) -> Result<()> {
         return Ok(());
     }
     match work_dir(root, steps)?.folder(kind)? {
-        Some(folder) => folder.remove_tree(steps.component.as_str()),
+        Some(folder) => folder.remove_leftovers(steps.component.as_str()),
         None => Ok(()),
     }
 }

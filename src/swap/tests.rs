@@ -7,8 +7,9 @@ use super::*;
 use crate::digest::Sha256;
 use crate::fs::Found;
 use crate::inventory::Content;
-use crate::journal::{ComponentSteps, Place, Step};
+use crate::journal::{ComponentSteps, Place, Release, Step};
 use crate::rel_path::RelPath;
+use crate::state::StateFile as _;
 use std::fs;
 use std::time::Duration;
 
@@ -48,7 +49,7 @@ impl Scene {
             dir: scene.path("core"),
             own_work_dir: false,
             from: Some("1.0.0".into()),
-            to: Some("2.0.0".into()),
+            to: Some(Release { version: "2.0.0".into(), sequence: 2, content: Sha256::of(b"2") }),
             new_folders: vec!["new".into()],
             old_folders: vec![("old".into(), FOLDER_MODE)],
             steps: vec![
@@ -57,7 +58,8 @@ impl Scene {
                 step("new/y", Content::Absent, file("y")),
             ],
         };
-        let mut journal = Journal::begin(&state_dir, Transaction { components: vec![component] }).unwrap();
+        let mut journal =
+            Journal::begin(&state_dir, Transaction { probation: true, components: vec![component] }).unwrap();
         journal.advance(&state_dir, state).unwrap();
         scene
     }
@@ -73,9 +75,12 @@ impl Scene {
         file.ensure_mode(path.rsplit('/').next().unwrap(), 0o644).unwrap();
     }
 
+    fn lock(&self) -> Lock {
+        state::lock(&state::open_or_create(&self.root).unwrap(), Duration::ZERO).unwrap()
+    }
+
     fn recover(&self) -> Result<Recovery> {
-        let lock = state::lock(&state::open_or_create(&self.root)?, Duration::ZERO)?;
-        recover(&self.root, &lock)
+        recover(&self.root, &self.lock())
     }
 
     fn is_old(&self) -> bool {
@@ -107,12 +112,12 @@ fn whatever_part_of_a_swap_was_done_is_undone() {
 }
 
 #[test]
-fn a_prepared_swap_is_forgotten_and_a_committed_one_is_cleaned_up() {
+fn a_prepared_swap_is_forgotten_and_a_confirmed_one_is_cleaned_up() {
     let scene = Scene::new(State::Prepared);
     assert_eq!(scene.recover().unwrap(), Recovery::Discarded);
     assert!(scene.is_old());
 
-    let scene = Scene::new(State::Committed);
+    let scene = Scene::new(State::Confirmed);
     scene.write("core/a", "new a");
     assert_eq!(scene.recover().unwrap(), Recovery::Finished);
     assert_eq!(fs::read_to_string(scene.path("core/a")).unwrap(), "new a");
@@ -148,4 +153,61 @@ fn a_plan_for_another_folder_is_not_carried_out() {
     scene.root.elsewhere.insert(name, scene.path("elsewhere"));
     assert_eq!(scene.recover().unwrap_err().code(), "undo-failed");
     assert!(!scene.path("elsewhere").exists() && scene.path(".patcher/journal").exists());
+}
+
+/// A swap that is committed, its new version on probation.
+fn on_probation() -> Scene {
+    let scene = Scene::new(State::Committed);
+    scene.write("core/a", "new a");
+    fs::remove_dir_all(scene.path("core/old")).unwrap();
+    scene.write("core/new/y", "y");
+    scene
+}
+
+#[test]
+fn a_version_on_probation_is_left_alone_by_a_recovery() {
+    let scene = on_probation();
+    assert_eq!(scene.recover().unwrap(), Recovery::Nothing);
+    assert_eq!(fs::read_to_string(scene.path("core/a")).unwrap(), "new a");
+    assert!(super::on_probation(&scene.root).unwrap().is_some());
+}
+
+#[test]
+fn a_version_that_is_kept_leaves_no_backups() {
+    let scene = on_probation();
+    assert!(keep(&scene.root, &scene.lock()).unwrap());
+    assert_eq!(fs::read_to_string(scene.path("core/a")).unwrap(), "new a");
+    assert!(!scene.path(".patcher/txn").exists() && !scene.path(".patcher/journal").exists());
+    assert!(!keep(&scene.root, &scene.lock()).unwrap());
+    assert_eq!(take_back(&scene.root, &scene.lock(), Reason::Asked).unwrap(), None);
+}
+
+#[test]
+fn a_version_that_is_taken_back_is_remembered_as_bad() {
+    let scene = on_probation();
+    let applied = take_back(&scene.root, &scene.lock(), Reason::Exited(3)).unwrap().unwrap();
+    let name: crate::manifest::Name = "core".parse().unwrap();
+    assert_eq!(applied.components, [(name.clone(), Some("2.0.0".into()), Some("1.0.0".into()))]);
+    assert!(scene.is_old());
+    let verdicts = Verdicts::load_or_default(&state::open_or_create(&scene.root).unwrap()).unwrap();
+    assert_eq!(verdicts.bad(&name, &Sha256::of(b"2")).unwrap().reason, Reason::Exited(3));
+}
+
+#[test]
+fn what_was_changed_on_probation_is_kept_beside() {
+    let scene = on_probation();
+    scene.write("core/a", "mine");
+    scene.write("core/a.saved", "mine too");
+    take_back(&scene.root, &scene.lock(), Reason::Asked).unwrap().unwrap();
+    assert!(scene.is_old());
+    assert_eq!(fs::read_to_string(scene.path("core/a.saved2")).unwrap(), "mine");
+    assert_eq!(fs::read_to_string(scene.path("core/a.saved")).unwrap(), "mine too");
+}
+
+#[test]
+fn an_undone_swap_is_counted_against_its_release() {
+    let scene = Scene::new(State::Applying);
+    scene.recover().unwrap();
+    let verdicts = Verdicts::load_or_default(&state::open_or_create(&scene.root).unwrap()).unwrap();
+    assert_eq!(verdicts.attempts(&"core".parse().unwrap(), 2), 1);
 }

@@ -57,16 +57,17 @@ fn every_answer_in_json_has_its_fields() {
     let world = World::honest();
     let (one, two) = (Tree::default().file("a", b"one", 0o644), Tree::default().file("a", b"two", 0o644));
     let user = &world.user;
-    assert_eq!(user.ok(&["status"]), json!({ "components": [], "staged": [], "swap": null }));
+    assert_eq!(user.ok(&["status"]), json!({ "components": [], "staged": [], "swap": null, "previous": [] }));
     let published = world.publish("1.0.0", &one);
     let first = user.ok(&["install", "core", "--from", &world.manifest_url("core")]);
-    assert_eq!(first, json!({ "applied": [{ "component": "core", "from": null, "to": "1.0.0" }] }));
+    assert_eq!(first, json!({ "applied": [{ "component": "core", "from": null, "to": "1.0.0" }], "held": [] }));
     let installed = json!({
         "component": "core", "version": "1.0.0", "sequence": 1, "channel": "stable", "trusted": true,
     });
-    assert_eq!(user.ok(&["status"]), json!({ "components": [installed], "staged": [], "swap": null }));
-    assert_eq!(user.ok(&["check"]), json!({ "updates": [] }));
-    assert_eq!(user.ok(&["update"]), json!({ "applied": [] }));
+    assert_eq!(user.ok(&["status"]), json!({ "components": [installed], "staged": [], "swap": null, "previous": [] }));
+    assert_eq!(user.ok(&["check"]), json!({ "updates": [], "held": [] }));
+    assert_eq!(user.ok(&["update"]), json!({ "applied": [], "held": [] }));
+    assert_eq!(user.ok(&["confirm"]), json!({ "confirmed": false }));
     assert_eq!(user.ok(&["recover"]), json!({ "recovery": "nothing" }));
     assert_eq!(user.ok(&["verify"]), json!({ "components": [{ "component": "core", "damaged": [] }] }));
 
@@ -75,12 +76,22 @@ fn every_answer_in_json_has_its_fields() {
     let update = json!({
         "component": "core", "from": "1.0.0", "to": "2.0.0", "files": 1, "bytes": bytes, "saved": [], "left": [],
     });
-    assert_eq!(user.json(10, &["check"]), json!({ "updates": [update] }));
-    assert_eq!(user.ok(&["download"]), json!({ "staged": [update] }));
+    assert_eq!(user.json(10, &["check"]), json!({ "updates": [update], "held": [] }));
+    assert_eq!(user.ok(&["download"]), json!({ "staged": [update], "held": [] }));
     assert_eq!(user.ok(&["status"])["staged"], json!([{ "component": "core", "version": "2.0.0" }]));
-    let applied = json!({ "applied": [{ "component": "core", "from": "1.0.0", "to": "2.0.0" }] });
-    assert_eq!(user.ok(&["apply"]), applied);
-    assert_eq!(user.ok(&["download"]), json!({ "staged": [] }));
+    let swapped =
+        |from: &str, to: &str| json!({ "applied": [{ "component": "core", "from": from, "to": to }], "held": [] });
+    assert_eq!(user.ok(&["apply"]), swapped("1.0.0", "2.0.0"));
+    assert_eq!(user.ok(&["download"]), json!({ "staged": [], "held": [] }));
+    let status = user.ok(&["status"]);
+    assert_eq!(status["swap"], "probation");
+    assert_eq!(status["previous"], json!([{ "component": "core", "version": "1.0.0" }]));
+    assert_eq!(user.ok(&["rollback"]), swapped("2.0.0", "1.0.0"));
+    let held = json!([{ "component": "core", "version": "2.0.0", "why": "rolled-back", "reason": "asked" }]);
+    assert_eq!(user.json(25, &["check"]), json!({ "updates": [], "held": held }));
+    user.fails(2, "nothing-to-roll-back", &["rollback"]);
+    user.ok(&["install", "core", "--from", &world.manifest_url("core")]);
+    assert_eq!(user.ok(&["confirm"]), json!({ "confirmed": true }));
 
     std::fs::write(user.component("core").join("manifest.xml"), "").unwrap();
     let status = user.ok(&["status"]);

@@ -159,10 +159,12 @@ impl Scene {
         self.disturb_everywhere(KILL, state, calls, program, |_, what| look(what));
     }
 
-    /// Recovers, and expects all old or all new and nothing left of the swap.
+    /// Recovers, keeps a new version, and expects all old or all new and nothing left of the swap.
     fn recover(&self, what: &str, ends: &mut Ends) {
-        let run = self.world.user.run(&["recover"]);
-        assert_eq!(run.code, Some(0), "{what}: {run:#?}");
+        for verb in ["recover", "confirm"] {
+            let run = self.world.user.run(&[verb]);
+            assert_eq!(run.code, Some(0), "{what}: {run:#?}");
+        }
         for left in ["journal", "txn"] {
             assert!(!self.world.user.state(left).exists(), "{what}: {left} is left");
         }

@@ -73,7 +73,7 @@ fn the_helper_waits_for_the_program_swaps_and_starts_it_again() {
     assert_eq!(words, format!("{}\na b --c\n", dir.canonicalize().unwrap().display()));
     world.user.has("core", &two);
     wait_for_log(&world, "core: 1.0.0 -> 2.0.0");
-    assert_eq!(world.user.ok(&["status"])["swap"], serde_json::Value::Null);
+    assert_eq!(world.user.ok(&["status"])["swap"], "probation");
 }
 
 #[test]

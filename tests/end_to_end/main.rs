@@ -45,6 +45,7 @@ mod install;
 mod machine;
 mod mirrors;
 mod network;
+mod probation;
 mod refused;
 mod tls;
 mod update;

@@ -439,7 +439,7 @@ fn releases_that_do_not_fit_together_are_not_mixed() {
     world.install("addon");
     let before = world.snapshot().tree;
     let refused = |components: &[&str], expected: &str| {
-        let told = told(world.patcher().check_components(components).map(|_| "all".to_owned()));
+        let told = told(world.patcher().check(components).map(|_| "all".to_owned()));
         assert_eq!(told, expected, "{components:?}");
         assert_eq!(before.differences(&world.snapshot().tree), "");
     };
@@ -457,7 +457,7 @@ fn releases_that_do_not_fit_together_are_not_mixed() {
     world.server.lie(MANIFEST, Reply::Bytes(world.server.file("/addon/manifest.xml")));
     refused(&["core", "addon"], "wrong-component");
     world.server.be_honest();
-    let updates = world.patcher().check_components(&["core", "addon"]).unwrap();
+    let updates = world.patcher().check(&["core", "addon"]).unwrap().updates;
     patcher::Update::download_all(updates, |_| {}).unwrap().apply().unwrap();
     assert_eq!(fs::read(world.root().join("addon/x")).unwrap(), b"2.0.0");
 }

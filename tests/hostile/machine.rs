@@ -230,9 +230,10 @@ fn a_link_under_a_temporary_name_is_replaced_and_not_followed() {
 fn plan(world: &World, change: impl Fn(String) -> String) -> String {
     let app = sha256(&fs::read(world.core("bin/app")).unwrap());
     let evil = sha256(OUTSIDE);
+    let release = format!("to=\"2.0.0\" sequence=\"2\" content=\"{app}\"");
     change(format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<transaction format=\"1\">\n  <component name=\"core\" dir=\"{}\" \
-         own-work-dir=\"false\" from=\"1.0.0\" to=\"2.0.0\">\n    <new-folder path=\"fresh\"/>\n    <old-folder path=\"old\" \
+         own-work-dir=\"false\" from=\"1.0.0\" {release}>\n    <new-folder path=\"fresh\"/>\n    <old-folder path=\"old\" \
          mode=\"755\"/>\n    <step path=\"bin/app\" old=\"file 755 {app}\" new=\"file 755 {evil}\" staged=\"{evil}-0\"/>\n    \
          <step path=\"added\" old=\"absent\" new=\"link bin/app\"/>\n  </component>\n</transaction>\n",
         world.root().join("core").display()
@@ -273,6 +274,11 @@ fn a_journal_or_plan_that_is_none_stops_everything_and_deletes_nothing() {
         ("new=\"link bin/app\"", "new=\"\""),
         ("old=\"absent\"", "old=\"file 77777 00\""),
         ("own-work-dir=\"false\"", "own-work-dir=\"no\""),
+        ("sequence=\"2\"", "sequence=\"-2\""),
+        ("sequence=\"2\"", ""),
+        ("content=\"", "content=\"x"),
+        ("<component", "<probation/><probation/><component"),
+        ("<component", "<probation for=\"ever\"/><component"),
         ("<transaction format=\"1\">", "<transaction format=\"2\">"),
         ("<transaction", "<!DOCTYPE x><transaction"),
         ("<step", "<run command=\"sh\"/><step"),
@@ -342,12 +348,16 @@ fn refuses_journal(name: &str, plant: impl Fn(&World)) {
     plant(&world);
     let before = world.snapshot();
     let patcher = world.patcher();
-    for told in [
+    let mut told = vec![
         code(&patcher.recover().map(|_| ()).unwrap_err()),
         world.check(),
-        code(&patcher.start().map(|_| ()).unwrap_err()),
         code(&patcher.remove("core").map(|_| ()).unwrap_err()),
-    ] {
+    ];
+    // A program whose swap is done is complete, and starts whatever became of the plan.
+    if !fs::read_to_string(world.state("journal")).is_ok_and(|journal| journal.starts_with("COMMITTED ")) {
+        told.push(code(&patcher.start().map(|_| ()).unwrap_err()));
+    }
+    for told in told {
         assert_eq!(told, "journal-unreadable", "{name}");
     }
     assert_eq!(before.differences(&world.snapshot()), "", "{name}");
@@ -371,10 +381,10 @@ fn a_well_formed_plan_for_another_folder_is_not_carried_out() {
             let expected = match state {
                 "PREPARED" => "recovery: Discarded",
                 "APPLYING" => "undo-failed",
-                _ => "recovery: Finished",
+                _ => "recovery: Nothing",
             };
             assert_eq!(told, expected, "{state} {dir}");
-            assert_eq!(world.state("journal").exists(), state == "APPLYING", "{state} {dir}");
+            assert_eq!(world.state("journal").exists(), state != "PREPARED", "{state} {dir}");
             assert_eq!(before.differences(&world.snapshot().tree), "", "{state} {dir}");
             outside.assert_is(&Tree::read(&world.path("outside")));
         }

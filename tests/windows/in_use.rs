@@ -51,10 +51,14 @@ fn a_file_that_somebody_holds_for_a_moment_is_replaced_as_soon_as_it_is_let_go()
 fn a_file_that_somebody_holds_for_good_ends_in_the_old_version() {
     let world =
         World::prepared("root", tree([("a", b"1"), ("b", b"1")]), tree([("a", b"2"), ("b", b"2"), ("c", b"2")]));
-    let _held = hold(&world.core("b"));
+    let held = hold(&world.core("b"));
     let ended = world.helper().status().unwrap();
     assert_eq!(ended.code(), Some(22), "{}", world.log());
     assert!(world.log().contains("(swap-undone)"), "{}", world.log());
+    // The backup of the held file is that file: it goes when it can.
+    assert!(world.core("a").exists() && world.root.state.dir.join("txn").exists());
+    drop(held);
+    assert_eq!(world.recover().unwrap(), Recovery::Nothing);
     world.is_old();
 }
 

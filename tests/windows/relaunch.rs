@@ -3,6 +3,7 @@
 use crate::deadline::wait_for;
 use crate::program::{self, BODY, Program, with_talk};
 use crate::world::{World, program as built, tree};
+use patcher::relaunch::{self, Job};
 use std::fs;
 use std::io::Read as _;
 use std::process::Stdio;
@@ -48,7 +49,8 @@ fn the_helper_is_started_from_a_copy_and_a_second_one_while_the_first_still_runs
     let state_dir = patcher::state::open(&world.root).unwrap().unwrap();
     for number in 1..=2 {
         let helper = built("patcher-helper.exe");
-        patcher::relaunch::start_helper(&world.root, &state_dir, &helper, Some(pid), None).unwrap();
+        let job = Job { wait_for: Some(pid), ..Job::default() };
+        relaunch::start_helper(&world.root, &state_dir, &helper, job).unwrap();
         wait_for("the helper", || (world.log().matches("waiting for process").count() == number).then_some(()));
     }
     app.stop();
@@ -64,7 +66,7 @@ fn a_process_that_runs_or_has_ended_is_told_apart() {
     let world = world();
     let mut app = Program::start(&world.core("app.exe"), &world.path("app"));
     let (pid, _) = app.started();
-    assert!(!patcher::relaunch::wait_for_exit(pid, Some(Duration::from_millis(100))));
+    assert!(!relaunch::wait_for_exit(pid, Some(Duration::from_millis(100))));
     app.stop();
-    assert!(patcher::relaunch::wait_for_exit(pid, Some(Duration::from_secs(30))));
+    assert!(relaunch::wait_for_exit(pid, Some(Duration::from_secs(30))));
 }

@@ -4,11 +4,11 @@ use crate::deadline::wait_for;
 use patcher::digest::Sha256;
 use patcher::fs::{Dir, PLAIN};
 use patcher::inventory::Content;
-use patcher::journal::{ComponentSteps, Place, State, Step, Transaction};
+use patcher::journal::{ComponentSteps, Place, Release, State, Step, Transaction};
 use patcher::layout::Root;
 use patcher::rel_path::RelPath;
-use patcher::swap::{self, Applied, Recovery};
-use patcher::{Result, state};
+use patcher::swap::{self, Recovery};
+use patcher::{Applied, Result, state};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,8 +39,8 @@ impl World {
         for (path, bytes) in &world.old {
             write(&world.core(path), bytes);
         }
-        for bytes in world.new.values() {
-            write(&world.root.state.dir.join("stage/core/files").join(staged_name(bytes)), bytes);
+        for (path, bytes) in &world.new {
+            write(&world.root.state.dir.join("stage/core/files").join(world.staged_name(path)), bytes);
         }
         swap::prepare(&world.root, &world.lock(), world.transaction()).unwrap();
         world
@@ -75,14 +75,14 @@ impl World {
             place: Place::Listed(RelPath::new(path).unwrap()),
             old: content(&self.old, path),
             new: content(&self.new, path),
-            staged: self.new.get(path).map(|bytes| staged_name(bytes)),
+            staged: self.new.contains_key(path).then(|| self.staged_name(path)),
         };
         let component = ComponentSteps {
             component: "core".parse().unwrap(),
             dir: self.root.dir.join("core"),
             own_work_dir: false,
             from: Some("1.0.0".into()),
-            to: Some("2.0.0".into()),
+            to: Some(Release { version: "2.0.0".into(), sequence: 2, content: Sha256::of(b"2") }),
             new_folders: after.difference(&before).cloned().collect(),
             // Sorted, a folder stands before those in it.
             old_folders: before
@@ -93,7 +93,12 @@ impl World {
                 .collect(),
             steps: paths.into_iter().map(step).filter(|step| step.old != step.new).collect(),
         };
-        Transaction { components: vec![component] }
+        Transaction { probation: false, components: vec![component] }
+    }
+
+    /// The hash of a new file, and a number of its own.
+    fn staged_name(&self, path: &str) -> String {
+        format!("{}-{}", Sha256::of(&self.new[path]), self.new.keys().take_while(|other| **other != path).count())
     }
 
     pub fn apply(&self) -> Result<Option<Applied>> {
@@ -164,10 +169,6 @@ pub fn program(name: &str) -> PathBuf {
     let path = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join(name);
     assert!(path.is_file(), "{} is not built", path.display());
     path
-}
-
-fn staged_name(bytes: &[u8]) -> String {
-    format!("{}-0", Sha256::of(bytes))
 }
 
 fn write(path: &Path, bytes: &[u8]) {

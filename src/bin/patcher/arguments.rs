@@ -48,6 +48,9 @@ pub struct Arguments {
     /// How often to repeat what the network failed
     #[arg(long, value_name = "N", global = true, default_value_t = 3)]
     retries: u32,
+    /// How many seconds a new version may take to confirm that it works; 0 to keep it unasked
+    #[arg(long, value_name = "SECONDS", global = true, default_value_t = 300)]
+    probation: u64,
     /// Print one JSON object
     #[arg(long, global = true)]
     pub json: bool,
@@ -100,6 +103,13 @@ pub enum Command {
         /// All components unless named
         names: Vec<String>,
     },
+    /// Tell that the new version works: its probation ends
+    Confirm,
+    /// Return to the version before the one on probation
+    Rollback {
+        /// A component that must be among those that return
+        name: Option<String>,
+    },
     /// Finish or undo an interrupted swap
     Recover,
     /// Uninstall a component; files that the user added or changed stay
@@ -126,7 +136,8 @@ impl Arguments {
             .channel(&self.channel)
             .connect_timeout(seconds("connect timeout", self.connect_timeout)?)
             .stall_timeout(seconds("stall timeout", self.stall_timeout)?)
-            .retries(self.retries);
+            .retries(self.retries)
+            .probation(Duration::from_secs(self.probation));
         for path in &self.keys {
             config = config.trusted_key(read_pem(path)?);
         }

@@ -8,6 +8,7 @@ mod report;
 use arguments::Arguments;
 use clap::Parser as _;
 use commands::{Outcome, run};
+use patcher::Check;
 use report::Report;
 use std::process::ExitCode;
 
@@ -30,7 +31,12 @@ impl Outcome {
     /// The exit code of a command that did what it was asked to.
     fn exit_code(&self) -> u8 {
         match self {
-            Outcome::Available(updates) if !updates.is_empty() => 10,
+            Outcome::Available(check) if !check.updates.is_empty() => 10,
+            Outcome::Available(Check { held, .. }) | Outcome::Staged(None, held) | Outcome::Applied(None, held)
+                if !held.is_empty() =>
+            {
+                25
+            }
             Outcome::Verified(components) if components.iter().any(|(_, damages)| !damages.is_empty()) => 11,
             _ => 0,
         }

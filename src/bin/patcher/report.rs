@@ -3,7 +3,7 @@
 use crate::commands::{Outcome, Status};
 use indicatif::{ProgressBar, ProgressStyle};
 use patcher::journal::State;
-use patcher::{Applied, Damage, Error, Progress, Recovery, Update};
+use patcher::{Applied, Damage, Error, Held, Previous, Progress, Recovery, Update, Why};
 use serde_json::{Value, json};
 use std::error::Error as _;
 use std::io::IsTerminal as _;
@@ -52,17 +52,29 @@ impl Report {
             return;
         }
         match outcome {
-            Outcome::Available(updates) if updates.is_empty() => println!("up to date"),
-            Outcome::Available(updates) => updates.iter().for_each(|update| println!("{}", available(update))),
-            Outcome::Staged(None) | Outcome::Applied(None) => println!("nothing to do"),
-            Outcome::Staged(Some(staged)) => {
+            Outcome::Available(check) => {
+                check.updates.iter().for_each(|update| println!("{}", available(update)));
+                check.held.iter().for_each(left_alone);
+                if check.updates.is_empty() && check.held.is_empty() {
+                    println!("up to date");
+                }
+            }
+            Outcome::Staged(None, held) | Outcome::Applied(None, held) if held.is_empty() => println!("nothing to do"),
+            Outcome::Staged(None, held) | Outcome::Applied(None, held) => held.iter().for_each(left_alone),
+            Outcome::Staged(Some(staged), held) => {
+                held.iter().for_each(left_alone);
                 staged
                     .updates()
                     .iter()
                     .for_each(|update| println!("{}: {} is staged", update.component(), update.to()));
                 staged.updates().iter().for_each(files_of_the_user);
             }
-            Outcome::Applied(Some(applied)) => println!("{}", swapped(applied)),
+            Outcome::Applied(Some(applied), held) => {
+                held.iter().for_each(left_alone);
+                println!("{}", swapped(applied));
+            }
+            Outcome::Confirmed(true) => println!("confirmed: the new version stays"),
+            Outcome::Confirmed(false) => println!("no version is on probation"),
             Outcome::Scheduled => println!("the helper applies it when the process has ended"),
             Outcome::Verified(components) => components.iter().for_each(|(name, damages)| verified(name, damages)),
             Outcome::Recovered(recovery) => println!("{}", recovered(*recovery)),
@@ -110,6 +122,9 @@ impl Report {
         if let Some(state) = status.swap {
             println!("{}", swap_state(state));
         }
+        for (name, version) in status.previous.iter().flat_map(Previous::components) {
+            println!("{name:<20} {:<16} comes back with `rollback`", version.as_deref().unwrap_or("nothing"));
+        }
         if status.components.is_empty() {
             println!("nothing is installed");
         }
@@ -140,6 +155,10 @@ fn available(update: &Update) -> String {
     format!("{name}: {from} -> {to}, {files} files change, {bytes} bytes to download")
 }
 
+fn left_alone(held: &Held) {
+    println!("{}: {} is left alone: {}", held.component, held.version, held.why);
+}
+
 fn files_of_the_user(update: &Update) {
     let name = update.component();
     update.saved().iter().for_each(|(path, kept)| println!("{name}: your {path} is kept as {kept}"));
@@ -168,7 +187,8 @@ fn swap_state(state: State) -> &'static str {
     match state {
         State::Prepared => "a swap is prepared",
         State::Applying => "a swap was interrupted; `recover` undoes it",
-        State::Committed => "a swap is done but not cleaned up; `recover` does it",
+        State::Committed => "a new version is on probation; `confirm` keeps it",
+        State::Confirmed => "a swap is done but not cleaned up; `recover` does it",
     }
 }
 
@@ -188,16 +208,18 @@ fn to_json(outcome: &Outcome) -> Value {
     };
     let updates = |list: &[Update]| list.iter().map(update).collect::<Vec<_>>();
     match outcome {
-        Outcome::Available(list) => json!({ "updates": updates(list) }),
-        Outcome::Staged(staged) => {
-            json!({ "staged": staged.as_ref().map_or(Vec::new(), |staged| updates(staged.updates())) })
+        Outcome::Available(check) => json!({ "updates": updates(&check.updates), "held": held_to_json(&check.held) }),
+        Outcome::Staged(staged, held) => {
+            let staged = staged.as_ref().map_or(Vec::new(), |staged| updates(staged.updates()));
+            json!({ "staged": staged, "held": held_to_json(held) })
         }
-        Outcome::Applied(applied) => {
+        Outcome::Applied(applied, held) => {
             let components = applied.iter().flat_map(|applied| &applied.components);
             let components =
                 components.map(|(name, from, to)| json!({ "component": name.as_str(), "from": from, "to": to }));
-            json!({ "applied": components.collect::<Vec<_>>() })
+            json!({ "applied": components.collect::<Vec<_>>(), "held": held_to_json(held) })
         }
+        Outcome::Confirmed(confirmed) => json!({ "confirmed": confirmed }),
         Outcome::Scheduled => json!({ "scheduled": true }),
         Outcome::Verified(components) => {
             let damage = |damage: &Damage| json!({ "path": damage.path.as_str(), "kind": damage.kind.to_string() });
@@ -215,6 +237,24 @@ fn to_json(outcome: &Outcome) -> Value {
         }
         Outcome::Status(status) => status_to_json(status),
     }
+}
+
+fn held_to_json(held: &[Held]) -> Vec<Value> {
+    let why = |why: &Why| match why {
+        Why::RolledBack(_) => "rolled-back",
+        Why::SwapFailed => "swap-failed",
+        _ => "other",
+    };
+    let one = |held: &Held| {
+        let reason = match held.why {
+            Why::RolledBack(reason) => Some(reason.word()),
+            _ => None,
+        };
+        json!({
+            "component": held.component, "version": held.version.to_string(), "why": why(&held.why), "reason": reason
+        })
+    };
+    held.iter().map(one).collect()
 }
 
 fn status_to_json(status: &Status) -> Value {
@@ -241,7 +281,11 @@ fn status_to_json(status: &Status) -> Value {
         "swap": status.swap.map(|state| match state {
             State::Prepared => "prepared",
             State::Applying => "interrupted",
-            State::Committed => "committed",
+            State::Committed => "probation",
+            State::Confirmed => "confirmed",
         }),
+        "previous": status.previous.iter().flat_map(Previous::components)
+            .map(|(name, version)| json!({ "component": name, "version": version }))
+            .collect::<Vec<_>>(),
     })
 }

@@ -14,10 +14,11 @@ mod patience;
 
 use super::{Found, LINKS, PLAIN, steps};
 use crate::error::{Error, Machine, Result};
-use patience::{insist, is_in_use};
-use std::ffi::OsStr;
+use patience::{LITTLE_PATIENCE, PATIENCE, insist, is_in_use};
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::windows::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::windows::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -62,7 +63,8 @@ impl Dir {
         if !handle.metadata().map_err(failed)?.is_dir() {
             return Err(failed(io::ErrorKind::NotADirectory.into()));
         }
-        let real = fs::canonicalize(path).map_err(failed)?;
+        // Some volumes do not tell where they are; then the path is taken as it is given.
+        let real = fs::canonicalize(path).or_else(|_| verbatim(path)).map_err(failed)?;
         Ok(Self { handle, path: path.to_owned(), real, work: None })
     }
 
@@ -114,7 +116,7 @@ impl Dir {
         Ok(self.stored(name)?.is_some_and(|stored| stored == OsStr::new(name)))
     }
 
-    fn stored(&self, name: &str) -> Result<Option<std::ffi::OsString>> {
+    fn stored(&self, name: &str) -> Result<Option<OsString>> {
         calls::stored_name(&self.real(name)).map_err(|error| self.error("examine", name, error))
     }
 
@@ -171,7 +173,7 @@ impl Dir {
         steps::next("make the folder")?;
         self.check_name(name)?;
         let real = self.real(name);
-        match insist(|_| self.unless_denied(fs::create_dir(&real))) {
+        match insist(PATIENCE, |_| self.unless_denied(fs::create_dir(&real))) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             done => done.map_err(|error| self.error("make the folder", name, error)),
         }
@@ -195,7 +197,7 @@ impl Dir {
             return Ok(true);
         }
         let real = self.real(name);
-        match insist(|_| self.unless_denied(fs::remove_dir(&real))) {
+        match insist(PATIENCE, |_| self.unless_denied(fs::remove_dir(&real))) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
             Err(error) if calls::is(&error, &[ERROR_DIR_NOT_EMPTY]) => Ok(false),
@@ -310,7 +312,7 @@ impl Dir {
             _ => {}
         }
         let (from, target) = (self.real(name), to.real(to_name));
-        insist(|is_late| {
+        insist(PATIENCE, |is_late| {
             let moved = to.unless_denied(calls::move_file(&from, &target, true));
             match moved {
                 Err(error) if is_late && is_in_use(&error) => {
@@ -368,7 +370,9 @@ impl Dir {
             }
             _ => |path| fs::remove_file(path),
         };
-        let done = insist(|is_late| match self.unless_denied(remove(&real)) {
+        let own = self.work.as_deref().is_some_and(|work| real.starts_with(work));
+        let patience = if own { LITTLE_PATIENCE } else { PATIENCE };
+        let done = insist(patience, |is_late| match self.unless_denied(remove(&real)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) if is_late && is_in_use(&error) => self.move_aside(name).map(drop).map_err(|_| error),
             done => done,
@@ -494,6 +498,28 @@ impl Dir {
     }
 }
 
+/// The path as the system keeps it, with nothing in it that has a second meaning.
+fn verbatim(path: &Path) -> io::Result<PathBuf> {
+    use std::path::{Component, Prefix};
+    let absolute = std::path::absolute(path)?;
+    let start = match absolute.components().next() {
+        Some(Component::Prefix(prefix)) => match prefix.kind() {
+            Prefix::Disk(_) => r"\\?\",
+            Prefix::UNC(..) => r"\\?\UNC",
+            _ => "",
+        },
+        _ => "",
+    };
+    let mut verbatim = OsString::from(start);
+    let rest = absolute.as_os_str();
+    match start {
+        // One of the two backslashes before the server's name stays.
+        r"\\?\UNC" => verbatim.push(OsString::from_wide(&rest.encode_wide().skip(1).collect::<Vec<_>>())),
+        _ => verbatim.push(rest),
+    }
+    Ok(verbatim.into())
+}
+
 fn open_folder(path: &Path, flags: u32) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.access_mode(FILE_LIST_DIRECTORY | FILE_READ_ATTRIBUTES | READ_CONTROL | SYNCHRONIZE);
@@ -509,7 +535,7 @@ fn open_folder(path: &Path, flags: u32) -> io::Result<File> {
 /// Opens what another program may hold for a moment; a refusal for want of rights is final.
 fn retry_open(mut open: impl FnMut() -> io::Result<File>) -> io::Result<File> {
     let mut opened = None;
-    let tried = insist(|_| match open() {
+    let tried = insist(PATIENCE, |_| match open() {
         Err(error) if calls::is(&error, &[ERROR_ACCESS_DENIED]) => {
             opened = Some(Err(error));
             Ok(())

@@ -83,12 +83,12 @@ impl World {
             dir: self.root.dir.join("core"),
             own_work_dir: false,
             from: Some("1.0.0".into()),
-            to: Some("2.0.0".into()),
+            to: Some(Release { version: "2.0.0".into(), sequence: 2, content: Sha256::of(b"2") }),
             new_folders: ["new", "new/deep", "to-folder"].map(str::to_owned).into(),
             old_folders: ["to-file", "gone/deep", "gone"].map(|path| (path.to_owned(), folder_mode)).into(),
             steps,
         };
-        Transaction { components: vec![component] }
+        Transaction { probation: false, components: vec![component] }
     }
 
     /// Prepares and applies, as a process that is stopped somewhere.

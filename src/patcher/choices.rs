@@ -1,0 +1,62 @@
+//! What the user decides: to pause, to go on, to skip a version.
+
+use super::Patcher;
+use crate::error::Result;
+use crate::state::{self, Choices, StateFile as _};
+use crate::timestamp::Timestamp;
+use semver::Version;
+
+impl Patcher {
+    /// Stops downloads, those of other processes too, until [`resume`](Self::resume); what was downloaded is kept.
+    ///
+    /// # Errors
+    /// [`Machine::Io`](crate::error::Machine::Io), [`Machine::NotWritable`](crate::error::Machine::NotWritable).
+    pub fn pause(&self) -> Result<()> {
+        self.choose(|choices| drop(choices.paused.get_or_insert_with(Timestamp::now)))
+    }
+
+    /// Allows downloads again; tells whether they had been stopped.
+    ///
+    /// # Errors
+    /// As [`pause`](Self::pause).
+    pub fn resume(&self) -> Result<bool> {
+        let paused = self.paused()?.is_some();
+        if paused {
+            self.choose(|choices| choices.paused = None)?;
+        }
+        Ok(paused)
+    }
+
+    /// Since when the user has stopped downloads.
+    ///
+    /// # Errors
+    /// [`Machine::Io`](crate::error::Machine::Io).
+    pub fn paused(&self) -> Result<Option<Timestamp>> {
+        Ok(self.choices()?.paused)
+    }
+
+    /// Leaves a version of a component out; a higher one is offered again. A release that the publisher calls critical is
+    /// offered all the same.
+    ///
+    /// # Errors
+    /// As [`pause`](Self::pause); [`Caller::BadSetting`](crate::error::Caller::BadSetting) for a name that is none.
+    pub fn skip(&self, component: &str, version: &Version) -> Result<()> {
+        let name = super::component_name(component)?;
+        self.choose(|choices| choices.skip(name, version.clone()))
+    }
+
+    pub(super) fn choices(&self) -> Result<Choices> {
+        match state::open(&self.inner.root)? {
+            Some(state_dir) => Choices::load_or_default(&state_dir),
+            None => Ok(Choices::default()),
+        }
+    }
+
+    /// Changes the user's choices. Not under the lock of updaters: a download under way is to be stopped by it.
+    fn choose(&self, change: impl FnOnce(&mut Choices)) -> Result<()> {
+        let state_dir = state::open_or_create(&self.inner.root)?;
+        let mut choices = Choices::load_or_default(&state_dir)?;
+        change(&mut choices);
+        choices.save(&state_dir)
+    }
+}

@@ -1,0 +1,258 @@
+//! `active-update.xml`: the updates under way, one for each component, with a patch for each object that they fetch.
+
+use super::file::{StateFile, Unknown, push_optional, push_unknown};
+use super::update::{UpdateState, UpdateType};
+use crate::digest::Sha256;
+use crate::error::Defect;
+use crate::manifest::Name;
+use crate::timestamp::Timestamp;
+use crate::xml::{DECLARATION, Element, Flaw, Reader, Tag, push_attribute};
+
+/// The updates under way.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Active {
+    /// Each component once.
+    pub updates: Vec<ActiveUpdate>,
+}
+
+/// An update under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActiveUpdate {
+    /// The component.
+    pub component: Name,
+    /// What it is carried by.
+    pub kind: UpdateType,
+    /// The version before; none for a first installation.
+    pub from: Option<String>,
+    /// The version that it leads to.
+    pub version: String,
+    /// That release's sequence.
+    pub sequence: u64,
+    /// The channel.
+    pub channel: Name,
+    /// How far it has got.
+    pub state: UpdateState,
+    /// When its download began.
+    pub found: Timestamp,
+    /// When everything was there.
+    pub staged: Option<Timestamp>,
+    /// Bytes that were fetched, over all attempts.
+    pub bytes: u64,
+    /// Seconds that were spent on fetching, over all attempts.
+    pub seconds: u64,
+    /// The code of the error that stopped it last.
+    pub error: Option<String>,
+    /// The objects that it fetches.
+    pub patches: Vec<Patch>,
+    /// Attributes that this version does not know.
+    pub unknown: Vec<Unknown>,
+}
+
+/// One object of an update.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Patch {
+    /// What it is: a delta or parts, or a whole file.
+    pub kind: UpdateType,
+    /// The address that it is asked for at.
+    pub url: String,
+    /// Where it came from, after redirects.
+    pub final_url: Option<String>,
+    /// The object's SHA-256.
+    pub hash: Sha256,
+    /// Its size in bytes.
+    pub size: u64,
+    /// How many of them are there.
+    pub bytes: u64,
+    /// How far it has got: downloading, staged or failed.
+    pub state: UpdateState,
+    /// The code of the error that stopped it last.
+    pub error: Option<String>,
+    /// Attributes that this version does not know.
+    pub unknown: Vec<Unknown>,
+}
+
+impl Active {
+    /// The update of a component.
+    pub fn of(&self, component: &Name) -> Option<&ActiveUpdate> {
+        self.updates.iter().find(|update| update.component == *component)
+    }
+
+    /// Puts an update in the place of the component's last one.
+    pub fn set(&mut self, update: ActiveUpdate) {
+        match self.updates.iter_mut().find(|other| other.component == update.component) {
+            Some(other) => *other = update,
+            None => self.updates.push(update),
+        }
+    }
+
+    /// Takes a component's update out.
+    pub fn take(&mut self, component: &Name) -> Option<ActiveUpdate> {
+        let at = self.updates.iter().position(|update| update.component == *component)?;
+        Some(self.updates.remove(at))
+    }
+}
+
+impl StateFile for Active {
+    const NAME: &'static str = "active-update.xml";
+    /// 200,000 patches for each of some components.
+    const MAX_BYTES: u64 = 256 << 20;
+
+    fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
+        let mut reader = Reader::new(bytes)?;
+        let mut active = Self::default();
+        reader.root("active-update")?;
+        while let Some(Tag::Open(element)) = reader.tag()? {
+            if element.name != "update" {
+                return Err(element.unknown());
+            }
+            let mut update = update(element)?;
+            while let Some(Tag::Open(element)) = reader.tag()? {
+                if element.name != "patch" {
+                    return Err(element.unknown());
+                }
+                update.patches.push(patch(element)?);
+                reader.expect_close()?;
+            }
+            active.updates.push(update);
+        }
+        reader.end()?;
+        Ok(active)
+    }
+
+    fn write(&self) -> String {
+        let mut text = format!("{DECLARATION}<active-update format=\"1\">\n");
+        for update in &self.updates {
+            text.push_str("  <update");
+            push_attribute(&mut text, "component", &update.component);
+            push_attribute(&mut text, "type", update.kind);
+            push_optional(&mut text, "from", update.from.as_ref());
+            push_attribute(&mut text, "version", &update.version);
+            push_attribute(&mut text, "sequence", update.sequence);
+            push_attribute(&mut text, "channel", &update.channel);
+            push_attribute(&mut text, "state", update.state);
+            push_attribute(&mut text, "found", update.found);
+            push_optional(&mut text, "staged", update.staged);
+            push_attribute(&mut text, "bytes", update.bytes);
+            push_attribute(&mut text, "seconds", update.seconds);
+            push_optional(&mut text, "error", update.error.as_ref());
+            push_unknown(&mut text, &update.unknown);
+            text.push_str(">\n");
+            for patch in &update.patches {
+                text.push_str("    <patch");
+                push_attribute(&mut text, "type", patch.kind);
+                push_attribute(&mut text, "url", &patch.url);
+                push_optional(&mut text, "final-url", patch.final_url.as_ref());
+                push_attribute(&mut text, "hash-function", "sha256");
+                push_attribute(&mut text, "hash-value", patch.hash);
+                push_attribute(&mut text, "size", patch.size);
+                push_attribute(&mut text, "bytes", patch.bytes);
+                push_attribute(&mut text, "state", patch.state);
+                push_optional(&mut text, "error", patch.error.as_ref());
+                push_unknown(&mut text, &patch.unknown);
+                text.push_str("/>\n");
+            }
+            text.push_str("  </update>\n");
+        }
+        text.push_str("</active-update>\n");
+        text
+    }
+}
+
+fn update(mut element: Element<'_>) -> Result<ActiveUpdate, Flaw> {
+    Ok(ActiveUpdate {
+        component: element.value("component", Defect::Name)?,
+        kind: element.value("type", Defect::Syntax)?,
+        from: element.optional("from").map(Into::into),
+        version: element.required("version")?.into_owned(),
+        sequence: element.number("sequence")?,
+        channel: element.value("channel", Defect::Name)?,
+        state: element.value("state", Defect::Syntax)?,
+        found: element.value("found", Defect::Time)?,
+        staged: element.optional_value("staged", Defect::Time)?,
+        bytes: element.number("bytes")?,
+        seconds: element.number("seconds")?,
+        error: element.optional("error").map(Into::into),
+        patches: Vec::new(),
+        unknown: element.rest(),
+    })
+}
+
+fn patch(mut element: Element<'_>) -> Result<Patch, Flaw> {
+    let function = element.required("hash-function")?;
+    if function != "sha256" {
+        return Err(element.flaw(Defect::Hash, format!("hash function `{function}`")));
+    }
+    Ok(Patch {
+        kind: element.value("type", Defect::Syntax)?,
+        url: element.required("url")?.into_owned(),
+        final_url: element.optional("final-url").map(Into::into),
+        hash: element.value("hash-value", Defect::Hash)?,
+        size: element.number("size")?,
+        bytes: element.number("bytes")?,
+        state: element.value("state", Defect::Syntax)?,
+        error: element.optional("error").map(Into::into),
+        unknown: element.rest(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::Dir;
+
+    fn example() -> Active {
+        let patch = Patch {
+            kind: UpdateType::Partial,
+            url: "http://a/core/objects/ab/ab.gz?&".into(),
+            final_url: Some("http://b/".into()),
+            hash: Sha256::of(b"object"),
+            size: 9,
+            bytes: 4,
+            state: UpdateState::Failed,
+            error: Some("cut-off".into()),
+            unknown: Vec::new(),
+        };
+        let update = ActiveUpdate {
+            component: "core".parse().unwrap(),
+            kind: UpdateType::Complete,
+            from: None,
+            version: "2.0.0".into(),
+            sequence: u64::MAX,
+            channel: "stable".parse().unwrap(),
+            state: UpdateState::Downloading,
+            found: Timestamp::from_unix(0),
+            staged: None,
+            bytes: 4,
+            seconds: 1,
+            error: None,
+            patches: vec![patch.clone(), Patch { final_url: None, error: None, ..patch }],
+            unknown: Vec::new(),
+        };
+        Active { updates: vec![update] }
+    }
+
+    #[test]
+    fn updates_under_way_survive_a_round_trip() {
+        assert_eq!(Active::parse(example().write().as_bytes()), Ok(example()));
+    }
+
+    #[test]
+    fn attributes_of_a_later_version_survive_a_rewrite() {
+        let text =
+            example().write().replace("<update ", "<update mood=\"good\" ").replace("<patch ", "<patch via=\"&lt;\" ");
+        let active = Active::parse(text.as_bytes()).unwrap();
+        let again = active.write();
+        assert!(again.contains(" mood=\"good\"") && again.matches(" via=\"&lt;\"").count() == 2, "{again}");
+        assert_eq!(Active::parse(again.as_bytes()), Ok(active));
+    }
+
+    #[test]
+    fn a_damaged_file_is_set_aside_and_says_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Dir::open(dir.path()).unwrap();
+        dir.replace(Active::NAME, b"<active-update", 0o600).unwrap();
+        assert_eq!(Active::load(&dir).unwrap(), Some(Active::default()));
+        assert_eq!(super::super::set_aside(&dir).unwrap(), ["active-update.xml.damaged"]);
+        assert_eq!(Active::load(&dir).unwrap(), None);
+    }
+}

@@ -1,0 +1,158 @@
+//! `choices.xml`: what the user has decided about updates, and the random number that decides when this machine's turn is.
+//!
+//! The number says nothing about the machine, and never leaves it.
+
+use super::file::StateFile;
+use crate::digest::Sha256;
+use crate::error::Defect;
+use crate::manifest::Name;
+use crate::timestamp::Timestamp;
+use crate::xml::{DECLARATION, Flaw, Reader, Tag, push_attribute};
+use semver::Version;
+use std::hash::{BuildHasher as _, RandomState};
+
+/// How many skipped versions are remembered, the newest.
+const KEPT: usize = 100;
+
+/// The user's decisions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Choices {
+    /// Since when nothing is to be downloaded.
+    pub paused: Option<Timestamp>,
+    skipped: Vec<(Name, Version)>,
+    draw: Option<u64>,
+}
+
+impl Choices {
+    /// Whether the user does not want this version.
+    pub fn skips(&self, component: &Name, version: &Version) -> bool {
+        self.skipped.iter().any(|(name, skipped)| name == component && skipped == version)
+    }
+
+    /// Remembers that the user does not want this version.
+    pub fn skip(&mut self, component: Name, version: Version) {
+        self.skipped.retain(|(name, skipped)| *name != component || *skipped != version);
+        self.skipped.push((component, version));
+        self.skipped.drain(..self.skipped.len().saturating_sub(KEPT));
+    }
+
+    /// Forgets that the user did not want it; tells whether that was so.
+    pub fn want(&mut self, component: &Name, version: &Version) -> bool {
+        let before = self.skipped.len();
+        self.skipped.retain(|(name, skipped)| name != component || skipped != version);
+        self.skipped.len() < before
+    }
+
+    /// Draws the random number if there is none yet, and tells whether it did.
+    pub fn draw(&mut self) -> bool {
+        let none = self.draw.is_none();
+        self.draw.get_or_insert_with(|| RandomState::new().hash_one(0));
+        none
+    }
+
+    /// Whether it is this machine's turn when a release goes to `percent` of all: for each version another share of the
+    /// machines, and one that only grows with the percentage.
+    pub fn is_among(&self, percent: u8, component: &Name, version: &Version) -> bool {
+        let ticket = format!("{:016x} {component} {version}", self.draw.unwrap_or_default());
+        let [a, b, c, d, ..] = *Sha256::of(ticket.as_bytes()).as_bytes();
+        u32::from_be_bytes([a, b, c, d]) % 100 < u32::from(percent)
+    }
+}
+
+impl StateFile for Choices {
+    const NAME: &'static str = "choices.xml";
+
+    fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
+        let mut reader = Reader::new(bytes)?;
+        let mut choices = Self::default();
+        reader.root("choices")?;
+        while let Some(Tag::Open(mut element)) = reader.tag()? {
+            match element.name {
+                "paused" => choices.paused = Some(element.value("since", Defect::Time)?),
+                "skip" => choices
+                    .skipped
+                    .push((element.value("component", Defect::Name)?, element.value("version", Defect::Version)?)),
+                "draw" => choices.draw = Some(element.number("number")?),
+                _ => return Err(element.unknown()),
+            }
+            element.finish()?;
+            reader.expect_close()?;
+        }
+        reader.end()?;
+        Ok(choices)
+    }
+
+    fn write(&self) -> String {
+        let mut text = format!("{DECLARATION}<choices format=\"1\">\n");
+        if let Some(since) = self.paused {
+            text.push_str("  <paused");
+            push_attribute(&mut text, "since", since);
+            text.push_str("/>\n");
+        }
+        for (component, version) in &self.skipped {
+            text.push_str("  <skip");
+            push_attribute(&mut text, "component", component);
+            push_attribute(&mut text, "version", version);
+            text.push_str("/>\n");
+        }
+        if let Some(number) = self.draw {
+            text.push_str("  <draw");
+            push_attribute(&mut text, "number", number);
+            text.push_str("/>\n");
+        }
+        text.push_str("</choices>\n");
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn core() -> Name {
+        "core".parse().unwrap()
+    }
+
+    #[test]
+    fn choices_survive_a_round_trip() {
+        let mut choices = Choices { paused: Some(Timestamp::from_unix(9)), ..Choices::default() };
+        choices.skip(core(), Version::new(2, 0, 0));
+        choices.draw();
+        assert_eq!(Choices::parse(choices.write().as_bytes()), Ok(choices));
+    }
+
+    #[test]
+    fn one_version_is_skipped_and_no_other() {
+        let mut choices = Choices::default();
+        choices.skip(core(), Version::new(2, 0, 0));
+        assert!(choices.skips(&core(), &Version::new(2, 0, 0)));
+        assert!(!choices.skips(&core(), &Version::new(2, 0, 1)));
+        assert!(choices.want(&core(), &Version::new(2, 0, 0)));
+        assert!(!choices.skips(&core(), &Version::new(2, 0, 0)));
+    }
+
+    #[test]
+    fn a_share_of_the_machines_takes_part_and_stays_when_it_grows() {
+        let versions: Vec<Version> = (0..10).map(|patch| Version::new(1, 0, patch)).collect();
+        let machines = (0..1000).map(|draw| Choices { draw: Some(draw), ..Choices::default() });
+        let mut counts = [0; 3];
+        for machine in machines {
+            for version in &versions {
+                let taking = [0, 10, 50].map(|percent| machine.is_among(percent, &core(), version));
+                assert!(!taking[0] && (!taking[1] || taking[2]));
+                counts.iter_mut().zip(taking).for_each(|(count, takes)| *count += usize::from(takes));
+            }
+        }
+        assert_eq!(counts[0], 0);
+        assert!((900..1100).contains(&counts[1]) && (4800..5200).contains(&counts[2]), "{counts:?}");
+    }
+
+    #[test]
+    fn a_number_is_drawn_once() {
+        let mut choices = Choices::default();
+        assert!(choices.draw());
+        let drawn = choices.clone();
+        assert!(!choices.draw());
+        assert_eq!(choices, drawn);
+    }
+}

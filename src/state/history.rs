@@ -1,0 +1,336 @@
+//! `updates.xml`: what became of the updates of the past, the newest first.
+
+use super::active::{Active, ActiveUpdate};
+use super::file::{StateFile, Unknown, push_optional, push_unknown};
+use super::update::{UpdateState, UpdateType};
+use super::verdicts::Reason;
+use crate::error::{Defect, Result};
+use crate::fs::Dir;
+use crate::journal::{ComponentSteps, Release};
+use crate::manifest::Name;
+use crate::timestamp::Timestamp;
+use crate::xml::{DECLARATION, Element, Flaw, Reader, Tag, push_attribute};
+
+/// How many updates are remembered unless the program says otherwise.
+pub const KEPT: usize = 50;
+
+/// The updates of the past.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct History {
+    /// How many are kept.
+    pub limit: usize,
+    /// The newest first.
+    pub updates: Vec<PastUpdate>,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self { limit: KEPT, updates: Vec::new() }
+    }
+}
+
+/// An update of the past.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastUpdate {
+    /// The component.
+    pub component: Name,
+    /// What it was carried by.
+    pub kind: UpdateType,
+    /// The version before; none for a first installation.
+    pub from: Option<String>,
+    /// The version that it led to.
+    pub to: String,
+    /// That release's sequence.
+    pub sequence: u64,
+    /// When its download began.
+    pub found: Option<Timestamp>,
+    /// When everything was there.
+    pub staged: Option<Timestamp>,
+    /// When the swap was done.
+    pub installed: Option<Timestamp>,
+    /// When it was confirmed.
+    pub confirmed: Option<Timestamp>,
+    /// When it was rolled back.
+    pub rolled_back: Option<Timestamp>,
+    /// Bytes that were fetched.
+    pub bytes: u64,
+    /// Seconds that were spent on fetching.
+    pub seconds: u64,
+    /// What became of it: applied, confirmed, rolled back or failed.
+    pub result: UpdateState,
+    /// The code of the error, or the reason of the rollback.
+    pub error: Option<String>,
+    /// Attributes that this version does not know.
+    pub unknown: Vec<Unknown>,
+}
+
+/// What has become of a swap.
+#[derive(Debug, Clone, Copy)]
+pub enum Outcome {
+    /// The new version is installed, and on probation.
+    Applied,
+    /// The new version is installed and stays.
+    Confirmed,
+    /// The new version was taken back.
+    RolledBack(Reason),
+    /// The swap failed with this error code; the old version is there.
+    Failed(&'static str),
+}
+
+/// Writes down what has become of everything that a swap brings: out of `active-update.xml`, into `updates.xml`.
+///
+/// # Errors
+/// [`Machine::Io`](crate::error::Machine::Io).
+pub fn record(state_dir: &Dir, components: &[ComponentSteps], outcome: Outcome, now: Timestamp) -> Result<()> {
+    let (mut active, mut history) = (Active::load_or_default(state_dir)?, History::load_or_default(state_dir)?);
+    let before = active.clone();
+    for part in components {
+        let Some(release) = &part.to else { continue };
+        let under_way = match outcome {
+            // It may be tried again.
+            Outcome::Failed(code) => {
+                let update = active.updates.iter_mut().find(|update| update.is(&part.component, release));
+                update.map(|update| {
+                    (update.state, update.error) = (UpdateState::Failed, Some(code.to_owned()));
+                    update.clone()
+                })
+            }
+            _ => active
+                .of(&part.component)
+                .is_some_and(|update| update.is(&part.component, release))
+                .then(|| active.take(&part.component))
+                .flatten(),
+        };
+        history.note(part, release, under_way, outcome, now);
+    }
+    history.save(state_dir)?;
+    if active == before { Ok(()) } else { active.save(state_dir) }
+}
+
+impl ActiveUpdate {
+    fn is(&self, component: &Name, release: &Release) -> bool {
+        self.component == *component && self.sequence == release.sequence
+    }
+}
+
+impl History {
+    fn note(
+        &mut self,
+        part: &ComponentSteps,
+        release: &Release,
+        under_way: Option<ActiveUpdate>,
+        outcome: Outcome,
+        now: Timestamp,
+    ) {
+        let known = |past: &PastUpdate| {
+            past.component == part.component && past.sequence == release.sequence && past.result == UpdateState::Applied
+        };
+        let mut past = match self.updates.iter().position(known) {
+            Some(at) => self.updates.remove(at),
+            None => PastUpdate::new(part, release, under_way),
+        };
+        match outcome {
+            Outcome::Applied => (past.result, past.installed) = (UpdateState::Applied, Some(now)),
+            Outcome::Confirmed => {
+                past.installed.get_or_insert(now);
+                (past.result, past.confirmed) = (UpdateState::Confirmed, Some(now));
+            }
+            Outcome::RolledBack(reason) => {
+                (past.result, past.rolled_back, past.error) = (UpdateState::RolledBack, Some(now), Some(reason.word()));
+            }
+            Outcome::Failed(code) => (past.result, past.error) = (UpdateState::Failed, Some(code.to_owned())),
+        }
+        self.updates.insert(0, past);
+        self.updates.truncate(self.limit);
+    }
+}
+
+impl PastUpdate {
+    fn new(part: &ComponentSteps, release: &Release, under_way: Option<ActiveUpdate>) -> Self {
+        let under_way = under_way.as_ref();
+        Self {
+            component: part.component.clone(),
+            kind: under_way.map(|update| update.kind).unwrap_or_default(),
+            from: part.from.clone(),
+            to: release.version.clone(),
+            sequence: release.sequence,
+            found: under_way.map(|update| update.found),
+            staged: under_way.and_then(|update| update.staged),
+            installed: None,
+            confirmed: None,
+            rolled_back: None,
+            bytes: under_way.map_or(0, |update| update.bytes),
+            seconds: under_way.map_or(0, |update| update.seconds),
+            result: UpdateState::Applied,
+            error: None,
+            unknown: Vec::new(),
+        }
+    }
+}
+
+impl StateFile for History {
+    const NAME: &'static str = "updates.xml";
+
+    fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
+        let mut reader = Reader::new(bytes)?;
+        let mut history = Self::default();
+        reader.root("updates")?;
+        while let Some(Tag::Open(mut element)) = reader.tag()? {
+            match element.name {
+                "keep" => {
+                    history.limit = element.value("updates", Defect::Number)?;
+                    element.finish()?;
+                }
+                "update" => history.updates.push(update(element)?),
+                _ => return Err(element.unknown()),
+            }
+            reader.expect_close()?;
+        }
+        reader.end()?;
+        Ok(history)
+    }
+
+    fn write(&self) -> String {
+        let mut text = format!("{DECLARATION}<updates format=\"1\">\n");
+        if self.limit != KEPT {
+            text.push_str("  <keep");
+            push_attribute(&mut text, "updates", self.limit);
+            text.push_str("/>\n");
+        }
+        for past in &self.updates {
+            text.push_str("  <update");
+            push_attribute(&mut text, "component", &past.component);
+            push_attribute(&mut text, "type", past.kind);
+            push_optional(&mut text, "from", past.from.as_ref());
+            push_attribute(&mut text, "to", &past.to);
+            push_attribute(&mut text, "sequence", past.sequence);
+            push_optional(&mut text, "found", past.found);
+            push_optional(&mut text, "staged", past.staged);
+            push_optional(&mut text, "installed", past.installed);
+            push_optional(&mut text, "confirmed", past.confirmed);
+            push_optional(&mut text, "rolled-back", past.rolled_back);
+            push_attribute(&mut text, "bytes", past.bytes);
+            push_attribute(&mut text, "seconds", past.seconds);
+            push_attribute(&mut text, "result", past.result);
+            push_optional(&mut text, "error", past.error.as_ref());
+            push_unknown(&mut text, &past.unknown);
+            text.push_str("/>\n");
+        }
+        text.push_str("</updates>\n");
+        text
+    }
+}
+
+fn update(mut element: Element<'_>) -> Result<PastUpdate, Flaw> {
+    Ok(PastUpdate {
+        component: element.value("component", Defect::Name)?,
+        kind: element.value("type", Defect::Syntax)?,
+        from: element.optional("from").map(Into::into),
+        to: element.required("to")?.into_owned(),
+        sequence: element.number("sequence")?,
+        found: element.optional_value("found", Defect::Time)?,
+        staged: element.optional_value("staged", Defect::Time)?,
+        installed: element.optional_value("installed", Defect::Time)?,
+        confirmed: element.optional_value("confirmed", Defect::Time)?,
+        rolled_back: element.optional_value("rolled-back", Defect::Time)?,
+        bytes: element.number("bytes")?,
+        seconds: element.number("seconds")?,
+        result: element.value("result", Defect::Syntax)?,
+        error: element.optional("error").map(Into::into),
+        unknown: element.rest(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Sha256;
+
+    fn part(sequence: u64) -> ComponentSteps {
+        let to = Release { version: format!("{sequence}.0.0"), sequence, content: Sha256::of(b"") };
+        ComponentSteps {
+            component: "core".parse().unwrap(),
+            dir: "/core".into(),
+            own_work_dir: false,
+            from: Some("0.9.0".into()),
+            to: Some(to),
+            new_folders: Vec::new(),
+            old_folders: Vec::new(),
+            steps: Vec::new(),
+        }
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_unix(seconds)
+    }
+
+    fn active(sequence: u64) -> ActiveUpdate {
+        ActiveUpdate {
+            component: "core".parse().unwrap(),
+            kind: UpdateType::Partial,
+            from: Some("0.9.0".into()),
+            version: format!("{sequence}.0.0"),
+            sequence,
+            channel: "stable".parse().unwrap(),
+            state: UpdateState::Staged,
+            found: at(1),
+            staged: Some(at(2)),
+            bytes: 100,
+            seconds: 7,
+            error: None,
+            patches: Vec::new(),
+            unknown: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn an_update_becomes_history_and_its_end_is_added_to_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Dir::open(dir.path()).unwrap();
+        Active { updates: vec![active(1)] }.save(&dir).unwrap();
+        record(&dir, &[part(1)], Outcome::Applied, at(3)).unwrap();
+        assert_eq!(Active::load(&dir).unwrap().unwrap().updates, []);
+        record(&dir, &[part(1)], Outcome::Confirmed, at(4)).unwrap();
+        let history = History::load(&dir).unwrap().unwrap();
+        let [past] = &history.updates[..] else { panic!("{history:?}") };
+        assert_eq!((past.found, past.staged, past.installed), (Some(at(1)), Some(at(2)), Some(at(3))));
+        assert_eq!(
+            (past.confirmed, past.result, past.bytes, past.seconds),
+            (Some(at(4)), UpdateState::Confirmed, 100, 7)
+        );
+        assert_eq!(past.kind, UpdateType::Partial);
+    }
+
+    #[test]
+    fn a_failed_swap_is_history_and_may_be_tried_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Dir::open(dir.path()).unwrap();
+        Active { updates: vec![active(1)] }.save(&dir).unwrap();
+        record(&dir, &[part(1)], Outcome::Failed("no-space"), at(3)).unwrap();
+        record(&dir, &[part(1)], Outcome::Applied, at(4)).unwrap();
+        record(&dir, &[part(1)], Outcome::RolledBack(Reason::Exited(1)), at(5)).unwrap();
+        let history = History::load(&dir).unwrap().unwrap();
+        let results: Vec<_> = history.updates.iter().map(|past| (past.result, past.error.as_deref())).collect();
+        assert_eq!(results, [(UpdateState::RolledBack, Some("exited:1")), (UpdateState::Failed, Some("no-space"))]);
+    }
+
+    #[test]
+    fn only_the_newest_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Dir::open(dir.path()).unwrap();
+        History { limit: 3, updates: Vec::new() }.save(&dir).unwrap();
+        for sequence in 1..=5 {
+            record(&dir, &[part(sequence)], Outcome::Confirmed, at(1)).unwrap();
+        }
+        let history = History::load(&dir).unwrap().unwrap();
+        assert_eq!(history.updates.iter().map(|past| past.sequence).collect::<Vec<_>>(), [5, 4, 3]);
+    }
+
+    #[test]
+    fn history_survives_a_round_trip_with_what_it_does_not_know() {
+        let mut history =
+            History { limit: 7, updates: vec![PastUpdate::new(&part(1), part(1).to.as_ref().unwrap(), None)] };
+        history.updates[0].unknown.push(("mood".into(), "<good>".into()));
+        assert_eq!(History::parse(history.write().as_bytes()), Ok(history));
+    }
+}

@@ -1,0 +1,168 @@
+//! `starts.xml`: that the program has been started here before, how often a version on probation was, and what it does not
+//! know yet: that it was updated or rolled back.
+//!
+//! Written only when it says something new: the start of a confirmed version changes nothing on the disk.
+
+use super::file::StateFile;
+use crate::digest::Sha256;
+use crate::error::Defect;
+use crate::manifest::Name;
+use crate::state::Reason;
+use crate::xml::{DECLARATION, Flaw, Reader, Tag, push_attribute};
+
+/// What is known of the program's starts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Starts {
+    /// Starts of the version that the swap with this plan brought, none of them confirmed.
+    unconfirmed: Option<(Sha256, u32)>,
+    /// Whether an interrupted swap was undone.
+    recovered: bool,
+    /// What the next start is to be told.
+    news: Vec<News>,
+}
+
+/// A change of a component that the program has not been told of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News {
+    /// The component.
+    pub component: Name,
+    /// The version before.
+    pub from: String,
+    /// The version that is installed now.
+    pub to: String,
+    /// Why `from` was rolled back; none when `to` is an update.
+    pub rolled_back: Option<Reason>,
+}
+
+impl Starts {
+    /// How often the version that the swap with this plan brought was started.
+    pub fn unconfirmed(&self, plan: &Sha256) -> u32 {
+        self.unconfirmed.filter(|(of, _)| of == plan).map_or(0, |(_, count)| count)
+    }
+
+    /// Counts a start of the version that the swap with this plan brought.
+    pub fn count(&mut self, plan: Sha256) {
+        self.unconfirmed = Some((plan, self.unconfirmed(&plan).saturating_add(1)));
+    }
+
+    /// Whether an interrupted swap was undone and the program does not know it yet.
+    pub fn recovered(&self) -> bool {
+        self.recovered
+    }
+
+    /// Remembers that an interrupted swap was undone, or that the program knows it.
+    pub fn set_recovered(&mut self, recovered: bool) {
+        self.recovered = recovered;
+    }
+
+    /// Leaves something for the next start to be told; what was said before of the same component is out of date.
+    pub fn tell(&mut self, news: News) {
+        self.news.retain(|other| other.component != news.component);
+        self.news.push(news);
+    }
+
+    /// What the program is to be told, once.
+    pub fn take_news(&mut self) -> Vec<News> {
+        std::mem::take(&mut self.news)
+    }
+}
+
+impl StateFile for Starts {
+    const NAME: &'static str = "starts.xml";
+
+    fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
+        let mut reader = Reader::new(bytes)?;
+        let mut starts = Self::default();
+        reader.root("starts")?;
+        while let Some(Tag::Open(mut element)) = reader.tag()? {
+            match element.name {
+                "unconfirmed" if starts.unconfirmed.is_none() => {
+                    let plan = element.value("plan", Defect::Hash)?;
+                    starts.unconfirmed = Some((plan, element.value("count", Defect::Number)?));
+                }
+                "recovered" if !starts.recovered => starts.recovered = true,
+                "news" => starts.news.push(News {
+                    component: element.value("component", Defect::Name)?,
+                    from: element.required("from")?.into_owned(),
+                    to: element.required("to")?.into_owned(),
+                    rolled_back: element.optional_value("rolled-back", Defect::Syntax)?,
+                }),
+                _ => return Err(element.unknown()),
+            }
+            element.finish()?;
+            reader.expect_close()?;
+        }
+        reader.end()?;
+        Ok(starts)
+    }
+
+    fn write(&self) -> String {
+        let mut text = format!("{DECLARATION}<starts format=\"1\">\n");
+        if let Some((plan, count)) = &self.unconfirmed {
+            text.push_str("  <unconfirmed");
+            push_attribute(&mut text, "plan", plan);
+            push_attribute(&mut text, "count", count);
+            text.push_str("/>\n");
+        }
+        if self.recovered {
+            text.push_str("  <recovered/>\n");
+        }
+        for news in &self.news {
+            text.push_str("  <news");
+            push_attribute(&mut text, "component", &news.component);
+            push_attribute(&mut text, "from", &news.from);
+            push_attribute(&mut text, "to", &news.to);
+            if let Some(reason) = &news.rolled_back {
+                push_attribute(&mut text, "rolled-back", reason.word());
+            }
+            text.push_str("/>\n");
+        }
+        text.push_str("</starts>\n");
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::Dir;
+
+    fn news(from: &str, to: &str, rolled_back: Option<Reason>) -> News {
+        News { component: "core".parse().unwrap(), from: from.into(), to: to.into(), rolled_back }
+    }
+
+    #[test]
+    fn starts_survive_a_round_trip_and_a_damaged_file_says_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Dir::open(dir.path()).unwrap();
+        assert_eq!(Starts::load(&dir).unwrap(), None);
+        let mut starts = Starts::default();
+        starts.count(Sha256::of(b"plan"));
+        starts.set_recovered(true);
+        starts.tell(news("2", "1", Some(Reason::Exited(1))));
+        starts.save(&dir).unwrap();
+        assert_eq!(Starts::load(&dir).unwrap(), Some(starts));
+        dir.replace(Starts::NAME, b"<starts", 0o600).unwrap();
+        assert_eq!(Starts::load(&dir).unwrap(), Some(Starts::default()));
+    }
+
+    #[test]
+    fn starts_are_counted_for_one_swap_only() {
+        let (one, two) = (Sha256::of(b"1"), Sha256::of(b"2"));
+        let mut starts = Starts::default();
+        starts.count(one);
+        starts.count(one);
+        assert_eq!((starts.unconfirmed(&one), starts.unconfirmed(&two)), (2, 0));
+        starts.count(two);
+        assert_eq!((starts.unconfirmed(&one), starts.unconfirmed(&two)), (0, 1));
+    }
+
+    #[test]
+    fn news_of_a_component_replace_older_ones_and_are_told_once() {
+        let mut starts = Starts::default();
+        starts.tell(news("1", "2", None));
+        starts.tell(news("2", "1", Some(Reason::Silent)));
+        assert_eq!(starts.take_news(), [news("2", "1", Some(Reason::Silent))]);
+        assert_eq!(starts.take_news(), []);
+    }
+}

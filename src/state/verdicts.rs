@@ -1,0 +1,295 @@
+//! `verdicts.xml`: which releases did not work on this machine, so that they are not tried for ever.
+//!
+//! A release that was rolled back is known by its content, whatever its sequence: signed again it is still the same. A
+//! release whose swap failed is known by its sequence, as the reason may lie in this machine.
+
+use super::file::StateFile;
+use crate::digest::Sha256;
+use crate::error::Defect;
+use crate::journal::{ComponentSteps, Release};
+use crate::manifest::Name;
+use crate::timestamp::Timestamp;
+use crate::xml::{DECLARATION, Element, Flaw, Reader, Tag, push_attribute};
+use std::fmt;
+use std::str::FromStr;
+
+/// How many verdicts of each kind are kept, the newest.
+const KEPT: usize = 100;
+/// How often the swap to one release is tried.
+pub const MAX_ATTEMPTS: u32 = 3;
+
+/// What became of releases that did not work.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verdicts {
+    bad: Vec<Bad>,
+    failed: Vec<Failed>,
+}
+
+/// A release that was installed, did not work, and was rolled back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bad {
+    /// The component.
+    pub component: Name,
+    /// The version, for people.
+    pub version: String,
+    /// The release's [`content_id`](crate::manifest::Manifest::content_id).
+    pub content: Sha256,
+    /// Why it was rolled back.
+    pub reason: Reason,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A release whose swap has failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// The component.
+    pub component: Name,
+    /// The release's sequence.
+    pub sequence: u64,
+    /// How often.
+    pub attempts: u32,
+}
+
+/// Why a new version was rolled back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// It ended with this exit code before it was confirmed.
+    Exited(i32),
+    /// It was ended by this signal before it was confirmed.
+    Killed(i32),
+    /// The system could not start it.
+    NotStarted,
+    /// It ran for the whole probation and did not confirm.
+    Silent,
+    /// It was started again and again and never confirmed.
+    Unconfirmed,
+    /// Somebody asked for the old version.
+    Asked,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Exited(code) => write!(f, "it ended with exit code {code}"),
+            Reason::Killed(signal) => write!(f, "it was ended by signal {signal}"),
+            Reason::NotStarted => f.write_str("it could not be started"),
+            Reason::Silent => f.write_str("it did not confirm that it works"),
+            Reason::Unconfirmed => f.write_str("it was started again and again and never confirmed that it works"),
+            Reason::Asked => f.write_str("the old version was asked for"),
+        }
+    }
+}
+
+impl Reason {
+    /// The reason as one word, for files, arguments and programs; [`FromStr`] reads it.
+    pub fn word(&self) -> String {
+        match self {
+            Reason::Exited(code) => format!("exited:{code}"),
+            Reason::Killed(signal) => format!("killed:{signal}"),
+            Reason::NotStarted => "not-started".to_owned(),
+            Reason::Silent => "silent".to_owned(),
+            Reason::Unconfirmed => "unconfirmed".to_owned(),
+            Reason::Asked => "asked".to_owned(),
+        }
+    }
+}
+
+/// Not a [`Reason::word`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a reason for a rollback")]
+pub struct NotAReason;
+
+impl FromStr for Reason {
+    type Err = NotAReason;
+
+    fn from_str(word: &str) -> Result<Self, NotAReason> {
+        let (name, number) = word.split_once(':').map_or((word, None), |(name, number)| (name, number.parse().ok()));
+        match (name, number) {
+            ("exited", Some(code)) => Ok(Reason::Exited(code)),
+            ("killed", Some(signal)) => Ok(Reason::Killed(signal)),
+            ("not-started", None) => Ok(Reason::NotStarted),
+            ("silent", None) => Ok(Reason::Silent),
+            ("unconfirmed", None) => Ok(Reason::Unconfirmed),
+            ("asked", None) => Ok(Reason::Asked),
+            _ => Err(NotAReason),
+        }
+    }
+}
+
+impl Verdicts {
+    /// The verdict on a release that was rolled back.
+    pub fn bad(&self, component: &Name, content: &Sha256) -> Option<&Bad> {
+        self.bad.iter().find(|bad| bad.component == *component && bad.content == *content)
+    }
+
+    /// How often the swap to a release has failed.
+    pub fn attempts(&self, component: &Name, sequence: u64) -> u32 {
+        let same = |failed: &&Failed| failed.component == *component && failed.sequence == sequence;
+        self.failed.iter().find(same).map_or(0, |failed| failed.attempts)
+    }
+
+    /// Remembers that everything which these steps bring was rolled back.
+    pub fn condemn(&mut self, components: &[ComponentSteps], reason: Reason, at: Timestamp) {
+        for (component, Release { version, content, .. }) in releases(components) {
+            self.bad.retain(|bad| bad.component != *component || bad.content != *content);
+            let (component, version, content) = (component.clone(), version.clone(), *content);
+            self.bad.push(Bad { component, version, content, reason, at });
+        }
+        keep_newest(&mut self.bad);
+    }
+
+    /// Counts a swap that failed, for everything that these steps bring.
+    pub fn count_failure(&mut self, components: &[ComponentSteps]) {
+        for (component, Release { sequence, .. }) in releases(components) {
+            let attempts = self.attempts(component, *sequence).saturating_add(1);
+            // What failed to become an older release is of no interest any more.
+            self.failed.retain(|failed| failed.component != *component);
+            self.failed.push(Failed { component: component.clone(), sequence: *sequence, attempts });
+        }
+        keep_newest(&mut self.failed);
+    }
+
+    /// Forgets what is held against a release, as somebody wants it all the same; tells whether there was anything.
+    pub fn forgive(&mut self, component: &Name, content: &Sha256, sequence: u64) -> bool {
+        let before = self.bad.len() + self.failed.len();
+        self.bad.retain(|bad| bad.component != *component || bad.content != *content);
+        self.failed.retain(|failed| failed.component != *component || failed.sequence != sequence);
+        self.bad.len() + self.failed.len() < before
+    }
+}
+
+impl StateFile for Verdicts {
+    const NAME: &'static str = "verdicts.xml";
+
+    fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
+        let mut reader = Reader::new(bytes)?;
+        let mut verdicts = Self::default();
+        reader.root("verdicts")?;
+        while let Some(Tag::Open(mut element)) = reader.tag()? {
+            match element.name {
+                "bad" => verdicts.bad.push(bad(&mut element)?),
+                "failed" => verdicts.failed.push(Failed {
+                    component: element.value("component", Defect::Name)?,
+                    sequence: element.number("sequence")?,
+                    attempts: element.value("attempts", Defect::Number)?,
+                }),
+                _ => return Err(element.unknown()),
+            }
+            element.finish()?;
+            reader.expect_close()?;
+        }
+        reader.end()?;
+        Ok(verdicts)
+    }
+
+    fn write(&self) -> String {
+        let mut text = format!("{DECLARATION}<verdicts format=\"1\">\n");
+        for bad in &self.bad {
+            text.push_str("  <bad");
+            push_attribute(&mut text, "component", &bad.component);
+            push_attribute(&mut text, "version", &bad.version);
+            push_attribute(&mut text, "content", bad.content);
+            push_attribute(&mut text, "reason", bad.reason.word());
+            push_attribute(&mut text, "at", bad.at);
+            text.push_str("/>\n");
+        }
+        for failed in &self.failed {
+            text.push_str("  <failed");
+            push_attribute(&mut text, "component", &failed.component);
+            push_attribute(&mut text, "sequence", failed.sequence);
+            push_attribute(&mut text, "attempts", failed.attempts);
+            text.push_str("/>\n");
+        }
+        text.push_str("</verdicts>\n");
+        text
+    }
+}
+
+fn bad(element: &mut Element<'_>) -> Result<Bad, Flaw> {
+    Ok(Bad {
+        component: element.value("component", Defect::Name)?,
+        version: element.required("version")?.into_owned(),
+        content: element.value("content", Defect::Hash)?,
+        reason: element.value("reason", Defect::Syntax)?,
+        at: element.value("at", Defect::Time)?,
+    })
+}
+
+/// The releases that steps bring; a removal brings none.
+fn releases(components: &[ComponentSteps]) -> impl Iterator<Item = (&Name, &Release)> {
+    components.iter().filter_map(|part| Some((&part.component, part.to.as_ref()?)))
+}
+
+fn keep_newest<T>(list: &mut Vec<T>) {
+    list.drain(..list.len().saturating_sub(KEPT));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::Dir;
+
+    fn steps(sequence: u64, content: &[u8]) -> Vec<ComponentSteps> {
+        let to = Release { version: "2.0.0".into(), sequence, content: Sha256::of(content) };
+        vec![ComponentSteps {
+            component: "core".parse().unwrap(),
+            dir: "/core".into(),
+            own_work_dir: false,
+            from: None,
+            to: Some(to),
+            new_folders: Vec::new(),
+            old_folders: Vec::new(),
+            steps: Vec::new(),
+        }]
+    }
+
+    #[test]
+    fn verdicts_survive_a_round_trip_and_a_damaged_file_is_empty() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Dir::open(dir.path()).unwrap();
+        let mut verdicts = Verdicts::default();
+        for reason in [Reason::Exited(-1), Reason::Killed(9), Reason::NotStarted, Reason::Silent, Reason::Asked] {
+            verdicts.condemn(&steps(1, reason.word().as_bytes()), reason, Timestamp::from_unix(0));
+        }
+        verdicts.count_failure(&steps(u64::MAX, b""));
+        verdicts.save(&dir).unwrap();
+        assert_eq!(Verdicts::load_or_default(&dir).unwrap(), verdicts);
+        dir.replace(Verdicts::NAME, b"<verdicts", 0o600).unwrap();
+        assert_eq!(Verdicts::load_or_default(&dir).unwrap(), Verdicts::default());
+    }
+
+    #[test]
+    fn a_bad_release_is_known_by_its_content_until_it_is_forgiven() {
+        let core: Name = "core".parse().unwrap();
+        let mut verdicts = Verdicts::default();
+        verdicts.condemn(&steps(7, b"a"), Reason::Silent, Timestamp::from_unix(0));
+        assert_eq!(verdicts.bad(&core, &Sha256::of(b"a")).unwrap().reason, Reason::Silent);
+        assert!(verdicts.bad(&core, &Sha256::of(b"b")).is_none());
+        assert!(verdicts.forgive(&core, &Sha256::of(b"a"), 8));
+        assert!(verdicts.bad(&core, &Sha256::of(b"a")).is_none());
+    }
+
+    #[test]
+    fn failures_are_counted_for_one_sequence_only() {
+        let core: Name = "core".parse().unwrap();
+        let mut verdicts = Verdicts::default();
+        verdicts.count_failure(&steps(7, b"a"));
+        verdicts.count_failure(&steps(7, b"a"));
+        assert_eq!(verdicts.attempts(&core, 7), 2);
+        assert_eq!(verdicts.attempts(&core, 8), 0);
+        verdicts.count_failure(&steps(8, b"b"));
+        assert_eq!((verdicts.attempts(&core, 7), verdicts.attempts(&core, 8)), (0, 1));
+    }
+
+    #[test]
+    fn only_the_newest_verdicts_are_kept() {
+        let mut verdicts = Verdicts::default();
+        for number in 0..150_u64 {
+            verdicts.condemn(&steps(number, &number.to_le_bytes()), Reason::Asked, Timestamp::from_unix(0));
+        }
+        assert_eq!(verdicts.bad.len(), KEPT);
+        assert_eq!(verdicts.bad[0].content, Sha256::of(&50_u64.to_le_bytes()));
+    }
+}

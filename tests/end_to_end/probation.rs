@@ -1,0 +1,186 @@
+//! A new version has to confirm that it works; the old one comes back from one that does not.
+
+use crate::support::deadline::wait_for;
+use crate::support::scripted::Scripted;
+use crate::support::tree::Tree;
+use crate::support::user::User;
+use crate::support::world::World;
+use patcher::{Config, Patcher, Reason, Started};
+use std::fs;
+
+/// A program that tells in `lives` that it runs, and then does what `then` says.
+fn program(version: &str, then: &str) -> Tree {
+    let script = format!("#!/bin/sh\necho {version} \"$@\" >> \"$PATCHER_TEST_LIVES\"\n{then}\n");
+    Tree::default().file("app", script.as_bytes(), 0o755).file("version", version.as_bytes(), 0o644)
+}
+
+/// Version 1 of the program, which works, and an update to version 2, which does what `then` says, in the helper's hands.
+struct Scene {
+    world: World<Scripted>,
+    one: Tree,
+    two: Tree,
+}
+
+impl Scene {
+    fn new(then: &str) -> Self {
+        let world = World::honest();
+        let (one, two) = (program("1", ""), program("2", then));
+        world.publish("1.0.0", &one);
+        world.install("core");
+        world.publish("2.0.0", &two);
+        world.user.ok(&["download"]);
+        Self { world, one, two }
+    }
+
+    fn user(&self) -> &User {
+        &self.world.user
+    }
+
+    /// Lets the helper swap and start the program, which has `seconds` to confirm.
+    fn restart(&self, seconds: &str) {
+        let app = self.user().component("core").join("app");
+        let arguments = ["--probation", seconds, "apply", "--restart", "--", app.to_str().unwrap(), "a b"];
+        let mut command = self.user().command(&arguments);
+        let run = command.env("PATCHER_TEST_LIVES", self.user().path("lives")).output().unwrap();
+        assert!(run.status.success(), "{run:?}");
+    }
+
+    #[track_caller]
+    fn wait_for_log(&self, words: &str) {
+        let log = self.user().state("helper.log");
+        wait_for(words, || fs::read_to_string(&log).ok()?.contains(words).then_some(()));
+    }
+
+    /// Expects that both versions were started, the old one last, and that the new one is not offered again.
+    #[track_caller]
+    fn has_returned(&self, reason: &str) {
+        let lives = self.user().path("lives");
+        wait_for("the old version", || fs::read_to_string(&lives).ok()?.ends_with("1 a b\n").then_some(()));
+        self.user().has("core", &self.one);
+        let check = self.user().json(25, &["check"]);
+        assert_eq!(check["held"][0]["reason"], reason);
+        self.user().json(25, &["update"]);
+        assert_eq!(self.user().ok(&["status"])["swap"], serde_json::Value::Null);
+    }
+}
+
+#[test]
+fn a_version_that_ends_with_an_error_goes_and_its_last_words_are_kept() {
+    let scene = Scene::new("echo some words; echo last words >&2; exit 3");
+    scene.restart("60");
+    scene.has_returned("exited:3");
+    scene.wait_for_log("it ended with exit code 3");
+    scene.wait_for_log("| some words");
+    scene.wait_for_log("| last words");
+    assert_eq!(fs::read_to_string(scene.user().path("lives")).unwrap(), "2 a b\n1 a b\n");
+}
+
+#[test]
+fn a_version_that_is_killed_goes() {
+    let scene = Scene::new("kill -SEGV $$");
+    scene.restart("60");
+    scene.has_returned("killed:11");
+}
+
+#[test]
+fn a_version_that_stays_silent_is_ended_and_goes() {
+    let scene = Scene::new("exec sleep 600");
+    scene.restart("1");
+    scene.has_returned("silent");
+}
+
+#[test]
+fn a_version_that_cannot_be_started_goes() {
+    let scene = Scene::new("");
+    let two = scene.two.clone().file("app", b"#!/no/such/interpreter\n", 0o755);
+    scene.world.publish("3.0.0", &two);
+    scene.user().ok(&["download"]);
+    scene.restart("60");
+    let lives = scene.user().path("lives");
+    wait_for("the old version", || lives.exists().then_some(()));
+    scene.user().has("core", &scene.one);
+    assert_eq!(scene.user().json(25, &["check"])["held"][0]["reason"], "not-started");
+}
+
+#[test]
+fn a_version_that_confirms_stays() {
+    let scene = Scene::new("exec sleep 600");
+    scene.restart("60");
+    scene.wait_for_log("started ");
+    assert_eq!(scene.user().ok(&["confirm"])["confirmed"], true);
+    scene.wait_for_log("the new version was confirmed");
+    scene.user().has("core", &scene.two);
+    scene.user().fails(2, "nothing-to-roll-back", &["rollback"]);
+    assert!(!scene.user().state("txn").exists());
+    let pid = fs::read_to_string(scene.user().state("helper.log")).unwrap();
+    let pid = pid.split("as process ").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+    assert!(std::process::Command::new("kill").arg(pid).status().unwrap().success());
+}
+
+#[test]
+fn a_version_that_ends_well_without_a_word_has_more_starts() {
+    let scene = Scene::new("");
+    scene.restart("60");
+    scene.wait_for_log("it has more starts");
+    scene.user().has("core", &scene.two);
+    assert_eq!(scene.user().ok(&["status"])["swap"], "probation");
+}
+
+#[test]
+fn a_release_with_other_content_is_offered_after_a_bad_one_and_the_bad_one_signed_again_is_not() {
+    let scene = Scene::new("");
+    scene.user().ok(&["apply"]);
+    scene.user().ok(&["rollback", "core"]);
+    scene.world.publish("2.0.0", &scene.two.clone());
+    scene.user().json(25, &["check"]);
+    scene.world.publish("2.0.1", &scene.two);
+    assert_eq!(scene.user().json(10, &["check"])["updates"][0]["to"], "2.0.1");
+    scene.user().ok(&["update"]);
+    scene.user().fails(2, "nothing-to-roll-back", &["rollback", "other"]);
+}
+
+#[test]
+fn without_a_probation_nothing_is_kept() {
+    let scene = Scene::new("");
+    scene.user().ok(&["--probation", "0", "apply"]);
+    scene.user().fails(2, "nothing-to-roll-back", &["rollback"]);
+    assert!(!scene.user().state("txn").exists() && !scene.user().state("journal").exists());
+}
+
+/// The program's own handle, as it starts.
+fn start(user: &User) -> Started {
+    let key = fs::read_to_string(user.key()).unwrap();
+    Patcher::new(Config::new(user.root()).trusted_key(key)).unwrap().start().unwrap()
+}
+
+#[test]
+fn a_starting_program_learns_what_has_happened() {
+    let scene = Scene::new("");
+    assert_eq!(start(scene.user()), Started::FirstRun);
+    assert_eq!(start(scene.user()), Started::Normal);
+    scene.user().ok(&["apply"]);
+    let (component, one, two) = (|| "core".to_owned(), || "1.0.0".to_owned(), || "2.0.0".to_owned());
+    assert_eq!(start(scene.user()), Started::Updated { component: component(), from: one(), to: two() });
+    // Three starts without a confirmation, and the fourth is that of the old version.
+    assert_eq!(start(scene.user()), Started::Normal);
+    assert_eq!(start(scene.user()), Started::Normal);
+    let reason = Reason::Unconfirmed;
+    assert_eq!(start(scene.user()), Started::RolledBack { component: component(), from: two(), to: one(), reason });
+    scene.user().has("core", &scene.one);
+    assert_eq!(start(scene.user()), Started::Normal);
+    assert_eq!(scene.user().json(25, &["check"])["held"][0]["reason"], "unconfirmed");
+}
+
+#[test]
+fn a_confirmed_version_may_be_started_as_often_as_one_likes() {
+    let scene = Scene::new("");
+    scene.user().ok(&["apply"]);
+    for _ in 0..3 {
+        start(scene.user());
+    }
+    scene.user().ok(&["confirm"]);
+    for _ in 0..3 {
+        start(scene.user());
+    }
+    scene.user().has("core", &scene.two);
+}
