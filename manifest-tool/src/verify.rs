@@ -135,7 +135,7 @@ impl Verifier<'_> {
         let mut file = tempfile::tempfile().map_err(|error| io("create", error))?;
         let mut hasher = Hasher::default();
         if let Answer::Found(body) = self.source.get(&Request::new(url, cancel))? {
-            let mut reader = Paced::new(body.reader, url, cancel);
+            let mut reader = Paced::new(body, url, cancel);
             let mut buffer = vec![0; 64 * 1024];
             // One read past the signed size tells that there is more.
             while hasher.length() <= object.size {

@@ -3,6 +3,10 @@
 use crate::error::{Error, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long a stopped caller may have to wait.
+const TICK: Duration = Duration::from_millis(50);
 
 /// Stops the calls that it was given to, from any thread; what was downloaded stays and is used the next time.
 #[derive(Debug, Clone, Default)]
@@ -20,5 +24,21 @@ impl CancelToken {
     /// [`Error::Cancelled`].
     pub fn check(&self) -> Result<()> {
         if self.0.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
+    }
+
+    /// Lets time pass, unless and until [`cancel`](Self::cancel) is called.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`].
+    pub(super) fn wait(&self, time: Duration) -> Result<()> {
+        let start = Instant::now();
+        loop {
+            self.check()?;
+            let left = time.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                return Ok(());
+            }
+            std::thread::sleep(left.min(TICK));
+        }
     }
 }

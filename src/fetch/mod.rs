@@ -3,19 +3,28 @@
 mod call;
 mod cancel;
 mod file;
+mod hosts;
 mod http;
+mod mirrors;
 mod pace;
+mod proxy;
+mod rate;
 mod retry;
 mod tls;
 
 pub use cancel::CancelToken;
+pub use file::address;
 pub use http::{Http, MAX_RETRY_AFTER, Settings};
+pub use mirrors::{Mirrors, PROBE};
 pub use pace::Paced;
+pub use proxy::Address as ProxyAddress;
+pub use rate::Rate;
 pub use retry::Retries;
 
 use crate::error::{Defect, Error, Network, Refused, Result};
 use crate::manifest::MAX_BYTES;
 use std::io::Read;
+use std::sync::Arc;
 use url::Url;
 
 /// A source of manifests and objects.
@@ -36,6 +45,11 @@ pub struct Request<'a> {
     pub etag: Option<&'a str>,
     /// How many bytes are there already, and how many there must be in all.
     pub resume: Option<(u64, u64)>,
+    /// Of what is resumed, no more bytes than these; a server that knows no ranges sends them all.
+    pub at_most: Option<u64>,
+    /// Where an earlier answer came from after redirects: what is resumed is asked for there first, and at `url` when that
+    /// place has no rest of it.
+    pub last_url: Option<&'a Url>,
     /// Stops it.
     pub cancel: &'a CancelToken,
 }
@@ -43,7 +57,7 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     /// For everything at `url`.
     pub fn new(url: &'a Url, cancel: &'a CancelToken) -> Self {
-        Self { url, etag: None, resume: None, cancel }
+        Self { url, etag: None, resume: None, at_most: None, last_url: None, cancel }
     }
 }
 
@@ -63,6 +77,19 @@ pub struct Body {
     pub etag: Option<String>,
     /// Where the bytes begin: 0, or where it was asked to resume.
     pub from: u64,
+    /// Where it came from, after redirects.
+    pub final_url: Url,
+    /// Whether the rest of it may be asked for there.
+    pub ranges: bool,
+    /// How fast it may be read.
+    pub rate: Option<Arc<Rate>>,
+}
+
+impl Body {
+    /// A whole one of which nothing else is known, as fast as it comes.
+    pub fn new(reader: Box<dyn Read + Send>, final_url: Url) -> Self {
+        Self { reader, etag: None, from: 0, final_url, ranges: false, rate: None }
+    }
 }
 
 /// Fetches over HTTP, HTTPS, or from a folder by a `file:` address.
@@ -71,7 +98,7 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// With these settings for HTTP.
+    /// With these settings for HTTP and the environment's proxies.
     ///
     /// # Errors
     /// [`Caller::BadSetting`](crate::error::Caller::BadSetting) for a proxy or certificate that is none.
@@ -100,13 +127,13 @@ pub fn manifest(
         Answer::NotModified => return Ok(None),
         Answer::Found(body) => body,
     };
-    let mut bytes = Vec::new();
-    let mut reader = Paced::new(body.reader, url, cancel);
+    let (mut bytes, etag) = (Vec::new(), body.etag.clone());
+    let mut reader = Paced::new(body, url, cancel);
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let count = reader.read(&mut buffer)?;
         if count == 0 {
-            return Ok(Some((bytes, body.etag)));
+            return Ok(Some((bytes, etag)));
         }
         bytes.extend_from_slice(&buffer[..count]);
         if bytes.len() as u64 > MAX_BYTES {

@@ -1,8 +1,9 @@
-//! A body that must keep coming: stoppable, and cut off when it trickles.
+//! A body that must keep coming, and no faster than it may: stoppable, and cut off when it trickles.
 
-use super::CancelToken;
+use super::{Body, CancelToken, Rate};
 use crate::error::{Error, Network, Result};
 use std::io::{self, Read};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use url::Url;
 
@@ -32,21 +33,24 @@ impl Pace {
     }
 }
 
-/// Reads a body; one that stays below the minimum rate for a whole window is given up.
+/// Reads a body; one that stays below the minimum rate for a whole window is given up. The time for which it is held back
+/// is not the server's.
 pub struct Paced<'a> {
     reader: Box<dyn Read + Send>,
     url: &'a Url,
     cancel: &'a CancelToken,
+    rate: Option<Arc<Rate>>,
     received: u64,
     last_byte: Instant,
     pace: Pace,
 }
 
 impl<'a> Paced<'a> {
-    /// Reads `reader`, which came from `url`, until `cancel` stops it.
-    pub fn new(reader: Box<dyn Read + Send>, url: &'a Url, cancel: &'a CancelToken) -> Self {
+    /// Reads `body`, which was asked for at `url`, until `cancel` stops it.
+    pub fn new(body: Body, url: &'a Url, cancel: &'a CancelToken) -> Self {
         let now = Instant::now();
-        Self { reader, url, cancel, received: 0, last_byte: now, pace: Pace { since: now, bytes: 0 } }
+        let Body { reader, rate, .. } = body;
+        Self { reader, url, cancel, rate, received: 0, last_byte: now, pace: Pace { since: now, bytes: 0 } }
     }
 
     /// The next bytes; none at the end.
@@ -54,14 +58,19 @@ impl<'a> Paced<'a> {
     /// # Errors
     /// [`Error::Cancelled`], [`Network::Stalled`], [`Network::CutOff`].
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let most = self.rate.as_ref().map_or(buffer.len(), |rate| rate.piece().min(buffer.len()));
         loop {
             self.cancel.check()?;
-            match self.reader.read(buffer) {
+            match self.reader.read(&mut buffer[..most]) {
                 Ok(count) => {
                     self.received += count as u64;
                     self.last_byte = Instant::now();
                     if count > 0 && !self.pace.keeps_up(self.last_byte, count as u64) {
                         return Err(Network::Stalled { url: self.url.to_string(), limit: WINDOW }.into());
+                    }
+                    if let Some(rate) = &self.rate {
+                        rate.wait_for(count, self.cancel)?;
+                        self.pace.since += self.last_byte.elapsed();
                     }
                     return Ok(count);
                 }

@@ -2,7 +2,7 @@
 
 use super::CancelToken;
 use crate::error::{Error, Network, Result};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How often and how patiently a request is repeated.
 #[derive(Debug, Clone, Copy)]
@@ -37,22 +37,10 @@ impl Retries {
                 Err(error) if error.is_retryable() => {}
                 done => return done,
             }
-            wait(pause, cancel)?;
+            cancel.wait(pause)?;
             pause = pause.saturating_mul(2);
         }
         attempt()
-    }
-}
-
-fn wait(pause: Duration, cancel: &CancelToken) -> Result<()> {
-    let end = Instant::now() + pause;
-    loop {
-        cancel.check()?;
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(());
-        }
-        std::thread::sleep(left.min(Duration::from_millis(50)));
     }
 }
 

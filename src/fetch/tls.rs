@@ -29,7 +29,9 @@ pub fn config(pems: &[String]) -> Result<ClientConfig> {
     let verifier = LateVerifier { own, provider: Arc::clone(&provider), verifier: OnceLock::new() };
     let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let builder = versions.map_err(|error| bad(error.to_string()))?.dangerous();
-    Ok(builder.with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
+    let mut config = builder.with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
 }
 
 /// Reads the system's certificates when the first server shows one: a site over http, or a check that needs no network,

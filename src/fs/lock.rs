@@ -29,11 +29,14 @@ impl Lock {
     pub fn exclusive(dir: &Dir, name: &str, what: &'static str, patience: Duration) -> Result<Self> {
         let mut file = dir.open_or_create(name)?;
         wait(dir, name, &file, what, patience, |file| file.try_lock_exclusive())?;
-        let mut beside = if cfg!(windows) { Some(dir.open_or_create(&beside(name))?) } else { None };
-        let named = beside.as_mut().unwrap_or(&mut file);
-        let left =
-            named.set_len(0).and_then(|()| named.rewind()).and_then(|()| write!(named, "{}", std::process::id()));
-        left.map_err(|error| Error::io("write", dir.join(name), error))?;
+        // A process that takes it again and again leaves the disk alone.
+        if holder(dir, name) != Some(std::process::id()) {
+            let mut beside = if cfg!(windows) { Some(dir.open_or_create(&beside(name))?) } else { None };
+            let file = beside.as_mut().unwrap_or(&mut file);
+            let left =
+                file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
+            left.map_err(|error| Error::io("write", dir.join(name), error))?;
+        }
         Ok(Self { file, what })
     }
 

@@ -14,7 +14,7 @@ use crate::state::{Choices, Etag, MAX_ATTEMPTS, Reason, Seen, StateFile as _, Ve
 use crate::timestamp::Timestamp;
 use crate::trust::{self, Floor, Target, Trusted, Verified, not_expired};
 use semver::Version;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 use url::Url;
@@ -133,15 +133,17 @@ impl Patcher {
 
     /// Prepares the first installation of a component, or adopts the files of one whose manifest was lost.
     ///
-    /// `url` is the address of its manifest: http, https, or file. What is there already is not fetched.
+    /// `from` is the address of its manifest: http, https, file, or a path. That of a folder (which ends in `/`, or is one on
+    /// this machine) stands for the channel's latest manifest in it. What is there already is not fetched.
     ///
     /// # Errors
     /// As [`check_component`](Self::check_component).
-    pub fn install(&self, component: &str, url: &str) -> Result<Update> {
+    pub fn install(&self, component: &str, from: &str) -> Result<Update> {
         let name = component_name(component)?;
-        let url = Url::parse(url).map_err(|error| super::config::bad("URL", url, error))?;
-        if !matches!(url.scheme(), "http" | "https" | "file") {
-            return Err(super::config::bad("URL", url.as_str(), "neither http, https nor file").into());
+        let mut url = fetch::address("URL", from)?;
+        if url.path().ends_with('/') {
+            let latest = layout::latest(&self.inner.channel);
+            url = url.join(&latest).map_err(|error| super::config::bad("URL", from, error))?;
         }
         let (state_dir, _lock) = self.lock()?;
         // A manifest that cannot be read is what installing again is the way out of.
@@ -164,8 +166,9 @@ impl Patcher {
         self.check_requires(std::iter::once(&trusted.manifest().meta), None)?;
         // What lies beside the manifest comes first; the addresses that it names are the other mirrors.
         let mut mirrors: Vec<Url> = url.join(".").into_iter().collect();
-        let others = trusted.manifest().meta.base_urls.iter().filter(|base| !mirrors.contains(base));
-        mirrors.extend(others.cloned().collect::<Vec<_>>());
+        mirrors.extend(self.base_urls(&trusted.manifest().meta));
+        let mut known = BTreeSet::new();
+        mirrors.retain(|mirror| known.insert(mirror.clone()));
         self.plan_update(name, installed, trusted, mirrors)
     }
 
@@ -184,7 +187,7 @@ impl Patcher {
             check.held.push(Held { component: name.to_string(), version, why });
             return Ok(());
         }
-        let mirrors = trusted.manifest().meta.base_urls.clone();
+        let mirrors = self.base_urls(&trusted.manifest().meta);
         check.updates.push(self.plan_update(name, Some(installed), trusted, mirrors)?);
         Ok(())
     }
@@ -200,7 +203,7 @@ impl Patcher {
         // "Not modified" is an answer only while the installed manifest is the newest one seen: else it would be older.
         let newest = seen.release(name, &self.inner.channel).map(|release| &release.place);
         let body = installed.place.as_ref().filter(|place| newest == Some(place)).map(|place| place.body);
-        for base in &installed.manifest.meta.base_urls {
+        for base in self.base_urls(&installed.manifest.meta) {
             let Ok(url) = base.join(&file) else { continue };
             let etag = body.and_then(|body| seen.etag(url.as_str(), &body).map(str::to_owned));
             let asked = self.may_ask(seen, &url).and_then(|()| self.ask(&url, etag.as_deref(), name, &floors));
@@ -225,6 +228,14 @@ impl Patcher {
             }
         }
         Err(refused.map(Error::Refused).or(unreachable).unwrap_or_else(|| fetch::nowhere(&file)))
+    }
+
+    /// What a component's releases are below of: the addresses that its manifest names, or the site that is asked instead.
+    pub(super) fn base_urls(&self, meta: &Meta) -> Vec<Url> {
+        match &self.inner.site {
+            Some(site) => site.join(&format!("{}/", meta.component)).into_iter().collect(),
+            None => meta.base_urls.clone(),
+        }
     }
 
     /// Fetches and verifies one manifest; none when it is the one that the server called `etag`.

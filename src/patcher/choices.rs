@@ -12,7 +12,7 @@ impl Patcher {
     /// # Errors
     /// [`Machine::Io`](crate::error::Machine::Io), [`Machine::NotWritable`](crate::error::Machine::NotWritable).
     pub fn pause(&self) -> Result<()> {
-        self.choose(|choices| drop(choices.paused.get_or_insert_with(Timestamp::now)))
+        self.choose(|choices| choices.paused = choices.paused.or_else(|| Some(Timestamp::now())))
     }
 
     /// Allows downloads again; tells whether they had been stopped.

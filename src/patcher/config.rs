@@ -1,7 +1,7 @@
 //! What a program tells the updater about itself; it cannot be made without a trusted key.
 
 use crate::error::{Caller, Result};
-use crate::fetch::{CancelToken, Settings};
+use crate::fetch::{self, CancelToken, ProxyAddress, Settings};
 use crate::keys::{PublicKey, TrustedKeys};
 use crate::layout::{Root, StateDir};
 use crate::manifest::{Name, Platform};
@@ -10,6 +10,10 @@ use crate::trust::Floor;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
+use url::Url;
+
+/// The lowest limit on the bytes per second: below it, servers give a client up.
+const LEAST_RATE: u64 = 1000;
 
 /// Where the program lies, whom it trusts, and how it reaches its site.
 ///
@@ -26,6 +30,7 @@ pub struct Config {
     platform: Option<String>,
     helper: Option<PathBuf>,
     pub(super) probation: Duration,
+    site: Option<String>,
     pub(super) retries: u32,
     pub(super) parallel: usize,
     pub(super) cancel: CancelToken,
@@ -46,6 +51,7 @@ impl Config {
             platform: None,
             helper: None,
             probation: PROBATION,
+            site: None,
             retries: 3,
             parallel: 4,
             cancel: CancelToken::default(),
@@ -104,6 +110,14 @@ impl Config {
         self
     }
 
+    /// The one site to ask, with a folder for each component, instead of the addresses that the installed manifests name: its
+    /// address by http, https or file, or the path of a folder, as on a USB stick. A release is taken for its signature, not
+    /// for the place where it was found.
+    pub fn site(mut self, place: impl Into<String>) -> Self {
+        self.site = Some(place.into());
+        self
+    }
+
     /// The helper program; `patcher-helper` beside the running program unless set.
     pub fn helper(mut self, path: impl Into<PathBuf>) -> Self {
         self.helper = Some(path.into());
@@ -117,13 +131,15 @@ impl Config {
         self
     }
 
-    /// A proxy for all requests, as in `http://user:password@host:3128`; the environment's (`https_proxy` …) unless set.
+    /// A proxy for all requests, as in `http://user:password@host:3128`; by http, https, socks4(a) or socks5(h). Unless set,
+    /// those of the environment: `http_proxy` (lower case only), `https_proxy`, `all_proxy`. An empty one is none.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
-        self.settings.proxy = Some(url.into());
+        self.settings.proxy = Some(ProxyAddress(url.into()));
         self
     }
 
-    /// Hosts to reach without the [`proxy`](Self::proxy), separated by commas.
+    /// Hosts to reach without a proxy, the environment's as well: names (with all below them), addresses and networks as in
+    /// `10.0.0.0/8`, separated by commas, or `*`. The environment's `no_proxy` unless set.
     pub fn no_proxy(mut self, hosts: impl Into<String>) -> Self {
         self.settings.no_proxy = Some(hosts.into());
         self
@@ -165,9 +181,16 @@ impl Config {
         self
     }
 
-    /// How many objects are fetched at a time; 4 unless set, 1 to 16.
+    /// The most bytes a second that all downloads take together; 1000 at least. No limit unless set.
+    pub fn rate_limit(mut self, bytes_per_second: u64) -> Self {
+        self.settings.rate_limit = Some(bytes_per_second);
+        self
+    }
+
+    /// How many objects are fetched at a time, and no more from one host; 4 unless set, 1 to 16.
     pub fn parallel(mut self, count: usize) -> Self {
         self.parallel = count;
+        self.settings.per_host = count;
         self
     }
 
@@ -193,6 +216,9 @@ impl Config {
         if !(1..=16).contains(&self.parallel) {
             return Err(bad("parallel", &self.parallel.to_string(), "not 1 to 16").into());
         }
+        if let Some(limit) = self.settings.rate_limit.filter(|limit| *limit < LEAST_RATE) {
+            return Err(bad("rate limit", &limit.to_string(), "fewer than 1000 bytes a second").into());
+        }
         let platform = match &self.platform {
             Some(platform) => platform.parse().map_err(|error| bad("platform", platform, error))?,
             None => Platform::host(),
@@ -203,6 +229,14 @@ impl Config {
             let component = name.parse::<Name>().map_err(|error| bad("floor", name, error))?;
             floors.insert(component, Floor::Number { key: keys.id(0), sequence: *sequence });
         }
+        let site = match &self.site {
+            Some(place) => {
+                let url = fetch::address("site", place)?;
+                let folder = if url.path().ends_with('/') { url.path().to_owned() } else { format!("{}/", url.path()) };
+                Some(url.join(&folder).map_err(|error| bad("site", place, error))?)
+            }
+            None => None,
+        };
         Ok(Resolved {
             root: Root { dir: root, state: state_dir, elsewhere },
             keys,
@@ -210,6 +244,7 @@ impl Config {
             channel: self.channel.parse().map_err(|error| bad("channel", &self.channel, error))?,
             platform,
             helper: self.helper.clone(),
+            site,
         })
     }
 }
@@ -223,6 +258,7 @@ pub(super) struct Resolved {
     pub channel: Name,
     pub platform: Platform,
     pub helper: Option<PathBuf>,
+    pub site: Option<Url>,
 }
 
 fn absolute(setting: &'static str, path: &std::path::Path) -> Result<PathBuf> {

@@ -35,6 +35,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use url::Url;
 
 /// How long a call waits for another updater of the same root before it is busy.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -53,6 +54,7 @@ struct Inner {
     platform: Platform,
     helper: Option<PathBuf>,
     probation: Duration,
+    site: Option<Url>,
     source: Box<dyn Fetch>,
     retries: Retries,
     parallel: usize,
@@ -83,6 +85,7 @@ impl Patcher {
             platform: resolved.platform,
             helper: resolved.helper,
             probation: config.probation,
+            site: resolved.site,
             source,
             retries: Retries { count: config.retries, ..Retries::default() },
             parallel: config.parallel,
@@ -161,7 +164,7 @@ impl Patcher {
         if check::held(&Verdicts::load_or_default(state_dir)?, &self.choices()?, trusted.manifest()).is_some() {
             return Ok(None);
         }
-        let mirrors = trusted.manifest().meta.base_urls.clone();
+        let mirrors = self.base_urls(&trusted.manifest().meta);
         self.plan_update(name, installed, trusted, mirrors).map(Some)
     }
 

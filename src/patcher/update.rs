@@ -4,7 +4,7 @@
 use super::Patcher;
 use crate::digest::Sha256;
 use crate::error::{Caller, Result};
-use crate::fetch::CancelToken;
+use crate::fetch::{CancelToken, Mirrors};
 use crate::inventory::{Content, Inventory};
 use crate::journal::{ComponentSteps, Transaction};
 use crate::manifest::{Manifest, Name};
@@ -123,7 +123,7 @@ impl Update {
             preflight::space(&stage, &update.plan, old_size, patcher.inner.parallel)?;
             stage.set_manifest(update.trusted.bytes())?;
             let root = &patcher.inner.root;
-            let mirrors = patcher.mirrors(&seen, update)?;
+            let mirrors = Mirrors::new(patcher.mirrors(&seen, update)?);
             let transfer = Transfer {
                 source: &*patcher.inner.source,
                 mirrors: &mirrors,

@@ -3,7 +3,7 @@
 use super::{Stage, Writer, is_staged, staged_names};
 use crate::digest::Sha256;
 use crate::error::{Error, Network, Refused, Result};
-use crate::fetch::{self, Answer, CancelToken, Fetch, Paced, Request, Retries};
+use crate::fetch::{self, Answer, CancelToken, Fetch, Mirrors, Paced, Request, Retries};
 use crate::fs::Dir;
 use crate::gunzip::{self, gunzip};
 use crate::inventory::Content;
@@ -45,8 +45,8 @@ pub struct Progress {
 pub struct Transfer<'a> {
     /// Where objects come from.
     pub source: &'a dyn Fetch,
-    /// Addresses that objects are below of, in order of preference.
-    pub mirrors: &'a [Url],
+    /// Addresses that objects are below of.
+    pub mirrors: &'a Mirrors,
     /// Finds the file that a location names.
     pub locate: &'a (dyn Fn(&Location) -> PathBuf + Sync),
     /// How often to try again.
@@ -58,12 +58,12 @@ pub struct Transfer<'a> {
 }
 
 /// One content and the changes that need it.
-struct Job<'a> {
+pub(super) struct Job<'a> {
     hash: Sha256,
-    obtain: &'a Obtain,
+    pub(super) obtain: &'a Obtain,
     path: &'a RelPath,
     /// The staged name and content of each change.
-    targets: Vec<(String, &'a Content)>,
+    pub(super) targets: Vec<(String, &'a Content)>,
 }
 
 /// News from a worker; bytes may be taken back when an object is fetched again.
@@ -82,6 +82,7 @@ impl Stage {
     /// [`Machine::Io`](crate::error::Machine::Io), [`Error::Cancelled`]; what is complete by then stays staged.
     pub fn fill(&self, plan: &Plan, transfer: &Transfer<'_>, mut progress: impl FnMut(Progress)) -> Result<()> {
         let jobs = jobs(plan);
+        self.probe(&jobs, transfer)?;
         let next = AtomicUsize::new(0);
         let threads = transfer.parallel.clamp(1, jobs.len().max(1));
         let (sender, news) = channel();
@@ -143,6 +144,9 @@ impl Totals {
         }
     }
 }
+
+/// The address of an object, and where that led the last time.
+type From<'a> = (&'a Url, &'a mut Option<Url>);
 
 struct Worker<'a, 'b> {
     stage: &'a Stage,
@@ -217,13 +221,14 @@ impl Worker<'_, '_> {
     fn fetch(&self, name: &str, content: &Content) -> Result<()> {
         let path = layout::object(ObjectKind::Gz, &self.job.obtain.gz.sha256);
         let (mut refused, mut unreachable) = (None, None);
-        for mirror in self.transfer.mirrors {
+        for mirror in self.transfer.mirrors.in_order() {
             let url = mirror
                 .join(&path)
                 .map_err(|error| Network::Unreachable { url: mirror.to_string(), detail: error.to_string() })?;
+            let mut last_url = None;
             let attempt = || {
                 let mut told = Told { worker: self, bytes: 0 };
-                let done = self.fetch_from(&url, name, content, &mut told);
+                let done = self.fetch_from((&url, &mut last_url), name, content, &mut told);
                 if done.is_err() {
                     told.take_back();
                 }
@@ -231,7 +236,12 @@ impl Worker<'_, '_> {
             };
             match self.transfer.retries.run(self.transfer.cancel, attempt) {
                 Err(error @ Error::Refused(_)) => drop(refused.get_or_insert(error)),
-                Err(error @ Error::Network(_)) => drop(unreachable.get_or_insert(error)),
+                Err(error @ Error::Network(_)) => {
+                    if error.is_retryable() {
+                        self.transfer.mirrors.demote(&mirror);
+                    }
+                    unreachable.get_or_insert(error);
+                }
                 done => return done,
             }
         }
@@ -239,7 +249,8 @@ impl Worker<'_, '_> {
     }
 
     /// Fetches the object, checks it, and only then inflates it.
-    fn fetch_from(&self, url: &Url, name: &str, content: &Content, told: &mut Told<'_, '_, '_>) -> Result<()> {
+    fn fetch_from(&self, from: From<'_>, name: &str, content: &Content, told: &mut Told<'_, '_, '_>) -> Result<()> {
+        let (url, last_url) = from;
         let Obtain { size, gz, .. } = self.job.obtain;
         let object_name = gz.sha256.to_string();
         let mut object = Writer::resume(&self.stage.objects, &object_name)?;
@@ -250,7 +261,7 @@ impl Worker<'_, '_> {
         told.tell(to_signed(object.hasher.length()));
         let resumed = object.hasher.length() > 0;
         if object.hasher.length() < gz.size {
-            object = self.receive(url, object, told)?;
+            object = self.receive((url, last_url), object, told)?;
         }
         let found = object.digest();
         if found == (self.job.hash, *size) {
@@ -264,7 +275,7 @@ impl Worker<'_, '_> {
             if resumed {
                 // What was there before, or the server's idea of it, was not what it should have been: once more from zero.
                 told.take_back();
-                return self.fetch_from(url, name, content, told);
+                return self.fetch_from((url, last_url), name, content, told);
             }
             let url = url.to_string();
             return Err(if found.1 == gz.size {
@@ -284,11 +295,16 @@ impl Worker<'_, '_> {
     }
 
     /// Receives what is missing of an object. What is longer than it may be is cut off within a buffer.
-    fn receive<'s>(&'s self, url: &Url, mut object: Writer<'s>, told: &mut Told<'_, '_, '_>) -> Result<Writer<'s>> {
+    fn receive<'s>(
+        &'s self,
+        (url, last_url): From<'_>,
+        mut object: Writer<'s>,
+        told: &mut Told<'_, '_, '_>,
+    ) -> Result<Writer<'s>> {
         let gz = &self.job.obtain.gz;
         let have = object.hasher.length();
         let resume = (have > 0).then_some((have, gz.size));
-        let request = Request { resume, ..Request::new(url, self.transfer.cancel) };
+        let request = Request { resume, last_url: last_url.as_ref(), ..Request::new(url, self.transfer.cancel) };
         let Answer::Found(body) = self.transfer.source.get(&request)? else {
             return Err(Network::Status { url: url.to_string(), status: 304, retry_after: None }.into());
         };
@@ -296,7 +312,8 @@ impl Worker<'_, '_> {
             object = object.start_over(&gz.sha256.to_string())?;
             told.take_back();
         }
-        let mut reader = Paced::new(body.reader, url, self.transfer.cancel);
+        *last_url = Some(body.final_url.clone()).filter(|last| last != url && body.ranges);
+        let mut reader = Paced::new(body, url, self.transfer.cancel);
         let mut buffer = vec![0; 64 * 1024];
         loop {
             let count = reader.read(&mut buffer)?;

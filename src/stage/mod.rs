@@ -6,6 +6,7 @@
 
 mod download;
 pub mod preflight;
+mod probe;
 #[cfg(test)]
 mod tests;
 mod transaction;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::error::{Error, Network};
-use crate::fetch::{Answer, Body, CancelToken, Fetch, Request, Retries};
+use crate::fetch::{Answer, Body, CancelToken, Fetch, Mirrors, Request, Retries};
 use crate::manifest::Object;
 use crate::plan::{Location, Obtain};
 use crate::rel_path::RelPath;
@@ -21,7 +21,7 @@ impl<F: Fn(Option<(u64, u64)>) -> (Box<dyn Read + Send>, u64) + Send + Sync> Fet
     fn get(&self, request: &Request<'_>) -> Result<Answer> {
         self.asked.lock().unwrap().push(request.resume);
         let (reader, from) = (self.answer)(request.resume);
-        Ok(Answer::Found(Body { reader, etag: None, from }))
+        Ok(Answer::Found(Body { from, ..Body::new(reader, request.url.clone()) }))
     }
 }
 
@@ -72,7 +72,7 @@ impl Scene {
         let mut last = None;
         let transfer = Transfer {
             source: site,
-            mirrors: &[Url::parse("http://localhost/core/").unwrap()],
+            mirrors: &Mirrors::new(vec![Url::parse("http://localhost/core/").unwrap()]),
             locate: &|_| PathBuf::from(locate),
             retries: Retries { count: 0, ..Retries::default() },
             parallel: 4,

@@ -10,7 +10,7 @@ use crate::support::world::{Serving as _, World};
 use rustix::process::{Pid, Signal, kill_process};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 on_every_server!(a_missing_object_is_the_networks_fault);
 
@@ -174,4 +174,41 @@ fn a_user_who_stops_a_silent_server_need_not_wait_for_its_time_limit() {
     assert!(stopped.is_some(), "it waits on");
     run.fails(24, "cancelled");
     world.user.has("core", &one);
+}
+
+#[test]
+fn a_download_takes_as_long_as_its_rate_limit_says() {
+    let (mut world, _, one, _) = outdated();
+    let next = one.file("large", &noise(1_000_000), 0o644);
+    let published = world.publish("3.0.0", &next);
+    let bytes: u64 = published.manifest.files.iter().map(|file| file.gz.size).filter(|size| *size > 500_000).sum();
+    world.user.options = ["--rate-limit", "400K"].map(Into::into).to_vec();
+    let start = Instant::now();
+    world.user.ok(&["download"]);
+    let found = bytes as f64 / start.elapsed().as_secs_f64();
+    assert!(found <= 400.0 * 1024.0 * 1.05, "{found} bytes a second");
+    assert!(found >= 400.0 * 1024.0 / 2.0, "{found} bytes a second");
+}
+
+#[test]
+fn a_user_who_stops_a_download_that_is_held_back_need_not_wait_for_it() {
+    let (mut world, published, one, _) = outdated();
+    world.user.options = ["--rate-limit", "1000"].map(Into::into).to_vec();
+    let mut command = world.user.command(&["--json", "update"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for("an object", || world.server.take_requests().contains(&published.object("bin/app")).then_some(()));
+    kill_process(Pid::from_raw(child.id() as i32).unwrap(), Signal::INT).unwrap();
+    let stopped = wait_at_most(Duration::from_secs(15), || child.try_wait().unwrap());
+    let _ = child.kill();
+    let run = Run::ended(child.wait_with_output().unwrap());
+    assert!(stopped.is_some(), "it waits on");
+    run.fails(24, "cancelled");
+    world.user.has("core", &one);
+}
+
+/// Bytes that no compressor makes smaller.
+fn noise(count: usize) -> Vec<u8> {
+    let next =
+        |state: &u64| Some(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407));
+    std::iter::successors(Some(1), next).map(|state| (state >> 56) as u8).take(count).collect()
 }

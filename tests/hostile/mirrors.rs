@@ -1,6 +1,6 @@
 //! Several base URLs of which the first is hostile: the next one helps, and nothing is poisoned.
 
-use super::publisher::{Release, first, sign, stranger};
+use super::publisher::{Release, first, noise, sign, stranger};
 use super::server::{Reply, Server, head};
 use super::table::not_installed;
 use super::world::{MANIFEST, World};
@@ -147,6 +147,73 @@ fn a_hostile_object_comes_from_the_next_mirror() {
         assert_eq!(mirrors.world.update(), "updated to 2.0.0", "{name}");
         assert_eq!(not_installed(&mirrors.world), None, "{name}");
         let (_, second) = mirrors.take_paths();
-        assert_eq!(second, [path], "{name}");
+        // A mirror that cannot be reached is asked last from then on.
+        assert_eq!(second.first(), Some(&path), "{name}");
+    }
+}
+
+/// The ranges that a server was asked for of an object, empty for the whole.
+fn ranges(server: &Server, path: &str) -> Vec<String> {
+    let asked = server.take_requests().into_iter().filter(|request| request.path == path);
+    asked.map(|request| request.header("range").unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn an_interrupted_object_goes_on_at_the_next_mirror() {
+    let mirrors = Mirrors::new();
+    let (good, path) = (mirrors.world.new.objects[0].clone(), mirrors.world.new.object_path("bin/app"));
+    let half = good.len() / 2;
+    let cut = Reply::head("200", &format!("Content-Length: {}\r\n", good.len()), &good[..half]);
+    mirrors.world.server.lie(&path, cut);
+    assert_eq!(mirrors.world.update(), "updated to 2.0.0");
+    assert_eq!(ranges(&mirrors.second, &path), [format!("bytes={half}-")]);
+}
+
+#[test]
+fn the_fastest_mirror_is_found_with_bytes_that_are_not_fetched_twice() {
+    let mirrors = Mirrors::new();
+    let mut release = mirrors.world.new.clone().file("large", &noise(7, 5_000_000), false);
+    release.manifest.meta.sequence = 30;
+    mirrors.world.publish(&release);
+    for (path, bytes) in release.all_objects() {
+        mirrors.second.put(&path, bytes.clone());
+    }
+    let path = release.object_path("large");
+    mirrors.world.server.lie(&path, Reply::Silence(Vec::new()));
+    assert_eq!(mirrors.world.update(), "updated to 2.0.0");
+    assert_eq!(ranges(&mirrors.second, &path), ["bytes=0-65535", "bytes=65536-"]);
+    assert_eq!(ranges(&mirrors.world.server, &path), ["bytes=0-65535"]);
+}
+
+#[test]
+fn what_a_hostile_mirror_wins_a_race_with_is_not_kept() {
+    let mirrors = Mirrors::new();
+    let mut release = mirrors.world.new.clone().file("large", &noise(7, 5_000_000), false);
+    release.manifest.meta.sequence = 30;
+    mirrors.world.publish(&release);
+    for (path, bytes) in release.all_objects() {
+        mirrors.second.put(&path, bytes.clone());
+    }
+    let path = release.object_path("large");
+    let total = release.objects.last().unwrap().len();
+    let lies = [
+        Reply::Status(206, format!("Content-Range: bytes 0-65535/{total}\r\n"), vec![0; 65536]),
+        Reply::Bytes(vec![0; 65536]),
+        Reply::Bytes(Vec::new()),
+        Reply::Status(206, format!("Content-Range: bytes 0-{}/{total}\r\n", total - 1), vec![0; 65536]),
+        Reply::Endless(head("200", "", b""), vec![0; 1 << 16]),
+    ];
+    for lie in lies {
+        mirrors.world.clear_stage();
+        mirrors.world.server.lie(&path, lie);
+        assert_eq!(mirrors.world.check(), "update to 2.0.0");
+        let staged = super::world::within_the_deadline({
+            let patcher = mirrors.world.patcher();
+            move || {
+                let update = patcher.check_component("core").unwrap().unwrap();
+                update.download(|_| {}).map_or_else(|error| error.to_string(), |_| "staged".to_owned())
+            }
+        });
+        assert_eq!(staged, "staged");
     }
 }

@@ -5,6 +5,7 @@ use super::server::{Reply, Request};
 use super::world::{MANIFEST, World, told};
 use crate::support::programs;
 use patcher::Patcher;
+use std::os::unix::fs::MetadataExt as _;
 use std::process::{Command, Stdio};
 
 /// The request of a check; `etag` is a whole header line or nothing.
@@ -166,4 +167,40 @@ fn the_program_sends_the_same_bytes_in_every_environment() {
     assert_eq!(requests.len(), 2);
     assert_eq!(requests[0], requests[1]);
     assert_eq!(sorted(&requests[0]), sorted(&expected(MANIFEST, &world.server.host(), "")));
+}
+
+#[test]
+fn what_a_program_says_of_itself_stays_with_the_address_that_it_asked() {
+    let world = World::new();
+    let elsewhere = super::server::Server::start();
+    elsewhere.put(MANIFEST, world.server.file(MANIFEST));
+    let target = format!("Location: {}core/manifest.xml\r\n", elsewhere.url().replace("//", "//me:too@"));
+    world.server.follow(move |_| Reply::Status(302, target.clone(), Vec::new()));
+    let config = world.config().header("Authorization", "Bearer of-a-token").header("X-Program", "app");
+    assert_eq!(super::world::check(&Patcher::new(config).unwrap()), "update to 2.0.0");
+    let (asked, led) = (world.server.take_requests(), elsewhere.take_requests());
+    assert_eq!(asked[0].header("authorization"), Some("Bearer of-a-token"));
+    assert_eq!((led[0].header("authorization"), led[0].header("x-program")), (None, Some("app")));
+}
+
+#[test]
+fn a_check_that_finds_nothing_new_is_one_small_request_and_writes_nothing() {
+    let world = World::new();
+    world.server.put(MANIFEST, sign(world.old.body(), &[first()]));
+    let patcher = world.patcher();
+    assert_eq!(super::world::check(&patcher), "up to date");
+    let files = || {
+        let entries = walkdir::WalkDir::new(world.root()).sort_by_file_name().into_iter().map(Result::unwrap);
+        let state = entries.map(|entry| (entry.metadata().unwrap(), entry.into_path()));
+        state.map(|(meta, path)| (path, meta.ino(), meta.mtime(), meta.mtime_nsec())).collect::<Vec<_>>()
+    };
+    let before = files();
+    world.server.take_requests();
+    world.server.take_sent();
+    assert_eq!(super::world::check(&patcher), "up to date");
+    let requests = world.server.take_requests();
+    assert_eq!(requests.len(), 1);
+    let (up, down) = (requests[0].head.len() as u64, world.server.take_sent());
+    assert!(up + down < 1000, "{up} bytes up, {down} bytes down");
+    assert_eq!(files(), before);
 }

@@ -3,11 +3,12 @@
 use super::publisher::noise;
 use super::server::{Reply, content_range, head};
 use super::table::not_installed;
-use super::world::World;
+use super::world::{World, update};
 use crate::support::tree::Tree;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A world in which the program's object has come halfway.
 struct Interrupted {
@@ -276,4 +277,39 @@ fn an_unfinished_object_that_is_no_file_is_not_written_through() {
         assert_eq!(before.differences(&Tree::read(&interrupted.world.root())), "", "{name}");
     }
     println!("{} rows", rows.len());
+}
+
+#[test]
+fn what_was_redirected_goes_on_where_it_led_and_at_its_own_address_when_that_is_gone() {
+    for gone in [false, true] {
+        let world = World::new();
+        let (good, path) = (world.new.objects[0].clone(), world.new.object_path("bin/app"));
+        let half = good.len() / 2;
+        world.server.put("/elsewhere", good.clone());
+        let cut = head("200", &format!("Accept-Ranges: bytes\r\nContent-Length: {}\r\n", good.len()), &good[..half]);
+        let (object, led, broke) = (path.clone(), AtomicBool::new(false), AtomicBool::new(false));
+        world.server.follow(move |request| {
+            if request.path == object && !led.swap(true, Ordering::SeqCst) {
+                Reply::Status(302, "Location: /elsewhere\r\n".into(), Vec::new())
+            } else if request.path == "/elsewhere" && !broke.swap(true, Ordering::SeqCst) {
+                Reply::Raw(cut.clone())
+            } else if request.path == "/elsewhere" && gone {
+                Reply::Status(403, String::new(), Vec::new())
+            } else {
+                Reply::Site
+            }
+        });
+        let patcher = patcher::Patcher::new(world.config().retries(1)).unwrap();
+        assert_eq!(update(&patcher), "updated to 2.0.0");
+        let requests = world.server.take_requests().into_iter();
+        let asked: Vec<_> = requests
+            .filter(|request| request.path == path || request.path == "/elsewhere")
+            .map(|request| (request.header("range").unwrap_or_default().to_owned(), request.path))
+            .collect();
+        let rest = format!("bytes={half}-");
+        let mut expected = vec![("", path.as_str()), ("", "/elsewhere"), (&rest, "/elsewhere")];
+        expected.extend(gone.then_some((rest.as_str(), path.as_str())));
+        let asked: Vec<_> = asked.iter().map(|(range, path)| (range.as_str(), path.as_str())).collect();
+        assert_eq!(asked, expected);
+    }
 }

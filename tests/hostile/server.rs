@@ -253,10 +253,13 @@ impl Shared {
         if request.header("if-none-match") == Some(&etag) {
             return whole(304, &line, b"");
         }
-        let from =
-            request.header("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
-        match from {
-            Some(from) if from < bytes.len() => whole(206, &(line + &content_range(from, bytes.len())), &bytes[from..]),
+        let range = request.header("range").and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
+        let range = range.map(|(from, last)| (from.parse().unwrap(), last.parse().unwrap_or(bytes.len() - 1)));
+        match range {
+            Some((from, last)) if from <= last && last < bytes.len() => {
+                let part = format!("{line}Content-Range: bytes {from}-{last}/{}\r\n", bytes.len());
+                whole(206, &part, &bytes[from..=last])
+            }
             Some(_) => whole(416, "", b""),
             None => whole(200, &line, bytes),
         }

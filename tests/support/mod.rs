@@ -3,6 +3,7 @@
 pub mod deadline;
 pub mod left_out;
 pub mod programs;
+pub mod proxy;
 pub mod publisher;
 pub mod run;
 pub mod scripted;

@@ -4,6 +4,7 @@ use super::deadline::wait_for;
 use super::left_out;
 use super::world::Serving;
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -22,6 +23,8 @@ pub enum Kind {
     NginxEncoding,
     /// Over TLS, with a certificate of an authority that no system knows.
     NginxTls,
+    /// The same, by HTTP/2.
+    NginxHttp2,
     /// As Debian configures it: `mod_deflate` for text.
     Apache,
     /// With the popular `AddEncoding x-gzip .gz`.
@@ -57,7 +60,7 @@ impl Server {
     /// Starts a server for the folder `site`; none when it is not installed.
     pub fn start(kind: Kind, site: &Path) -> Option<Self> {
         let name = match kind {
-            Kind::Nginx | Kind::NginxEncoding | Kind::NginxTls => "nginx",
+            Kind::Nginx | Kind::NginxEncoding | Kind::NginxTls | Kind::NginxHttp2 => "nginx",
             Kind::Apache | Kind::ApacheEncoding | Kind::ApacheInflating => "apache2",
         };
         let config = if name == "nginx" { nginx } else { apache };
@@ -67,7 +70,7 @@ impl Server {
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let port = free_port();
         let tls_port = match kind {
-            Kind::NginxTls => {
+            Kind::NginxTls | Kind::NginxHttp2 => {
                 certify(dir.path(), &left_out::program("openssl")?);
                 Some(free_port())
             }
@@ -111,6 +114,15 @@ impl Server {
         new.filter(|request| !request.path.starts_with(READY)).collect()
     }
 
+    /// The TLS connections so far that had a request: the number, the protocol, and whether it went on with an earlier session.
+    pub fn tls_connections(&self) -> BTreeSet<(u64, String, bool)> {
+        self.take_requests();
+        let text = fs::read_to_string(self.dir.path().join("tls.log")).unwrap();
+        let lines = text.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+        let over_tls = lines.filter(|line| line[1].parse().ok() == self.tls_port);
+        over_tls.map(|line| (line[0].parse().unwrap(), line[2].to_owned(), line[3] == "r")).collect()
+    }
+
     fn is_ready(&self) -> bool {
         get(self.port, READY).is_some_and(|answer| answer.contains(&format!("\r\n{}\n", self.dir.path().display())))
     }
@@ -143,7 +155,7 @@ impl Drop for Server {
 }
 
 /// A port below those that the system gives to connections, and each one only once.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = (std::process::id() % 10_000) as u16;
     let ports = std::iter::repeat_with(|| 20_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000);
@@ -196,9 +208,10 @@ fn nginx(kind: Kind, dir: &Path, site: &Path, port: u16, tls_port: Option<u16>) 
         }
         _ => "",
     };
+    let http2 = if kind == Kind::NginxHttp2 { " http2" } else { "" };
     let tls = tls_port.map_or(String::new(), |tls_port| {
         format!(
-            "listen 127.0.0.1:{tls_port} ssl; ssl_certificate {dir}/tls.pem; ssl_certificate_key {dir}/tls.key;
+            "listen 127.0.0.1:{tls_port} ssl{http2}; ssl_certificate {dir}/tls.pem; ssl_certificate_key {dir}/tls.key;
         location = /unsafe.xml {{ return 302 http://127.0.0.1:{port}/core/manifest.xml; }}"
         )
     });
@@ -222,6 +235,8 @@ http {{
     scgi_temp_path {dir}/scgi;
     log_format requests '$status "$request_uri" "$http_if_none_match"';
     access_log {dir}/access.log requests;
+    log_format tls '$connection $server_port $server_protocol $ssl_session_reused';
+    access_log {dir}/tls.log tls;
     server {{
         listen 127.0.0.1:{port};
         {tls}

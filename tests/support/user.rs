@@ -71,8 +71,8 @@ impl User {
         }
         command.args(arguments);
         // The servers are on this machine, whatever proxy it needs for others.
-        for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
-            command.env_remove(name);
+        for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
+            command.env_remove(name).env_remove(name.to_uppercase());
         }
         command.stdin(Stdio::null());
     }

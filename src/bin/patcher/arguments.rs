@@ -36,6 +36,15 @@ pub struct Arguments {
     /// A proxy for all requests; else the usual environment variables
     #[arg(long, value_name = "URL", global = true)]
     proxy: Option<String>,
+    /// Hosts to reach without a proxy, separated by commas; else the environment's no_proxy
+    #[arg(long, value_name = "HOSTS", global = true)]
+    no_proxy: Option<String>,
+    /// The most bytes a second, as in 500K or 2M; 0 is no limit
+    #[arg(long, value_name = "SPEED", global = true)]
+    rate_limit: Option<String>,
+    /// The site to ask instead of those that the manifests name: a URL or a folder
+    #[arg(long, value_name = "DIR_OR_URL", global = true)]
+    site: Option<String>,
     /// A certificate authority to trust besides the system's
     #[arg(long, value_name = "FILE", global = true)]
     cacert: Option<PathBuf>,
@@ -67,7 +76,7 @@ pub enum Command {
     Install {
         /// The component
         name: String,
-        /// The address of its manifest: http, https or file
+        /// Its manifest or the folder of that: http, https, file, or a path
         #[arg(long, value_name = "URL")]
         from: String,
     },
@@ -155,6 +164,15 @@ impl Arguments {
         if let Some(proxy) = &self.proxy {
             config = config.proxy(proxy);
         }
+        if let Some(hosts) = &self.no_proxy {
+            config = config.no_proxy(hosts);
+        }
+        if let Some(limit) = self.rate_limit.as_deref().map(speed).transpose()?.filter(|limit| *limit > 0) {
+            config = config.rate_limit(limit);
+        }
+        if let Some(site) = &self.site {
+            config = config.site(site);
+        }
         if let Some(path) = &self.cacert {
             config = config.add_root_certificate(read_pem(path)?);
         }
@@ -170,10 +188,46 @@ fn seconds(setting: &'static str, seconds: u64) -> Result<Duration> {
     Err(Caller::BadSetting { setting, value: seconds.to_string(), detail }.into())
 }
 
+/// Bytes a second as curl's `--limit-rate` takes them: a number, and a suffix that counts by 1024.
+fn speed(text: &str) -> Result<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let power = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => Some(0),
+        "k" => Some(1),
+        "m" => Some(2),
+        "g" => Some(3),
+        "t" => Some(4),
+        "p" => Some(5),
+        _ => None,
+    };
+    let number = digits.parse::<u64>().ok().zip(power);
+    number.and_then(|(number, power)| number.checked_mul(1024_u64.pow(power))).ok_or_else(|| {
+        let detail = "not a number of bytes a second, as in 500K or 2M".to_owned();
+        Caller::BadSetting { setting: "rate limit", value: text.to_owned(), detail }.into()
+    })
+}
+
 fn read_pem(path: &Path) -> Result<String> {
     let failed = |source| Error::from(Machine::Io { action: "read", path: path.to_owned(), source });
     let mut text = String::new();
     let file = std::fs::File::open(path).map_err(failed)?;
     file.take(MAX_PEM).read_to_string(&mut text).map_err(failed)?;
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::speed;
+
+    #[test]
+    fn speeds_are_written_as_for_curl() {
+        for (text, bytes) in
+            [("0", 0), ("800", 800), ("800B", 800), ("500K", 512_000), ("2m", 2 << 20), ("1G", 1 << 30)]
+        {
+            assert_eq!(speed(text).ok(), Some(bytes), "{text}");
+        }
+        for text in ["", "K", "-1", "1.5M", "1KB", "1 K", "fast", "99999999999P", "½K"] {
+            assert_eq!(speed(text).map_err(|error| error.code()), Err("bad-setting"), "{text}");
+        }
+    }
 }

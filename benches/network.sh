@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# Measures what a check and a download cost on a line with a round trip of 50 ms, beside aria2 on the same line, both in one run.
+#
+#   benches/network.sh
+#
+# The line is `tc netem` in a network namespace where the kernel has it, else a relay that delays both directions and the opening
+# of a connection alike (and has no slow start); which one it was is printed.
+set -euo pipefail
+if [ -z "${LINE:-}" ]; then
+  if unshare -n bash -c 'ip link set lo up && tc qdisc add dev lo root netem delay 25ms' 2>/dev/null; then
+    exec env LINE=netem unshare -n bash -c 'ip link set lo up && tc qdisc add dev lo root netem delay 25ms && exec "$0"' "$0"
+  fi
+  export LINE=relay
+fi
+. "$(dirname "$0")/lib.sh"
+serve
+cd "$work"
+objects=1000 bytes=20000 runs=3
+relays=()
+trap 'for relay in "${relays[@]}"; do kill "$relay" 2>/dev/null || true; done; finish' EXIT
+
+line() { # port delay: sets $port to that of the line's other end, which counts bytes in $work/counts
+  python3 "$project/benches/relay.py" "$1" "$2" "$work/counts" >"$work/port" &
+  relays+=($!)
+  until [ -s "$work/port" ]; do sleep 0.05; done
+  port=$(cat "$work/port")
+  : >"$work/port"
+}
+
+line "${url##*:}" 0
+counted=http://127.0.0.1:$port
+if [ "$LINE" = relay ]; then
+  line "${url##*:}" 25
+  url=http://127.0.0.1:$port
+fi
+
+python3 - "$objects" "$bytes" <<'X'
+import os, random, sys
+random.seed(1)
+os.makedirs("build/files")
+for number in range(int(sys.argv[1])):
+    with open(f"build/files/{number}", "wb") as file:
+        file.write(random.randbytes(int(sys.argv[2]) - 30))
+X
+"$bin/manifest-tool" keygen release --bits 3072 >/dev/null
+mkdir first && echo 1 >first/only
+sign() { "$bin/manifest-tool" sign "$1" --site site --key release.key.pem --component core --version "$2" --base-url "$3/core/" >/dev/null; }
+patcher() { "$bin/patcher" --root "$root" --key release.pub.pem "$@"; }
+
+# A check that finds nothing new, on a line that counts.
+root=inst
+sign first 1.0.0 "$counted"
+patcher install core --from "$counted/core/manifest.xml" >/dev/null
+patcher check core >/dev/null
+sleep 0.3
+: >counts && : >nginx/access.log && touch before && sleep 0.05
+patcher check core >/dev/null
+sleep 0.3
+echo '| a check that finds nothing new | |'
+echo '|---|---|'
+echo "| requests: status | $(awk '{ print $3 }' nginx/access.log | paste -sd' ') |"
+echo "| bytes up and down, headers included | $(paste -sd' ' counts) |"
+echo "| files written | $(find inst -newer before -type f -printf '%P ' | sed 's/ $//') |"
+if command -v strace >/dev/null; then
+  strace -f -o trace -e trace=fsync,fdatasync,rename,renameat,renameat2,write,pwrite64,ftruncate -y "$bin/patcher" \
+    --root inst --key release.pub.pem check core >/dev/null
+  echo "| calls on files of the root: fsync, rename, write | $(for call in 'fsync|fdatasync' 'rename' 'write|pwrite64'; do
+    grep -E "^[0-9]+ +($call)[a-z0-9]*\(" trace | grep -c "$work/inst" || true
+  done | paste -sd' ') |"
+fi
+
+# All objects, by the client and by aria2, alternately.
+rm -rf site/core
+root=old
+sign first 1.0.0 "$url"
+patcher install core --from "$url/core/manifest.xml" >/dev/null
+sign build 2.0.0 "$url"
+(cd site && find core/objects -type f -printf "$url/%p\n") | sort >list
+seconds() {
+  local start=$EPOCHREALTIME
+  "$@" >/dev/null
+  echo "$EPOCHREALTIME - $start" | bc
+}
+median() { printf '%s\n' "$@" | sort -n | sed -n "$((runs / 2 + 1))p" | xargs printf '%.2f'; }
+root=inst
+ours=() theirs=()
+for _ in $(seq $runs); do
+  rm -rf inst && cp -r old inst
+  ours+=("$(seconds patcher download core)")
+  rm -rf got && mkdir got
+  theirs+=("$(seconds aria2c -j4 -q --console-log-level=error -d got -i list)")
+  [ "$(find got -type f | wc -l)" -ge "$objects" ]
+done
+a=$(median "${ours[@]}") b=$(median "${theirs[@]}")
+echo
+echo "| $objects objects of $bytes bytes, a round trip of 50 ms ($LINE) | download | \`aria2c -j4\` | ratio |"
+echo '|---|---|---|---|'
+echo "| seconds, medians of $runs | $a | $b | $(echo "scale=4; $a / $b" | bc | xargs printf '%.2f') |"
+
+# The same objects without a delay, with a limit on the rate that makes them take about ten seconds.
+limit=2097152
+rm -rf inst && cp -r old inst
+size=$(cd site && find core/objects -type f -printf '%s\n' | paste -sd+ | bc)
+took=$(seconds patcher --site "$counted" --rate-limit "$limit" download core)
+echo
+echo "| \`--rate-limit 2M\`, the same objects without a delay | bytes a second | of the limit |"
+echo '|---|---|---|'
+printf '| %.2f s | %.0f | %.3f |\n' "$took" "$(echo "$size / $took" | bc)" "$(echo "scale=4; $size / $took / $limit" | bc)"

@@ -1,0 +1,32 @@
+//! Finding the fastest mirror by the first bytes of a download, which are not fetched twice.
+
+use super::download::{Job, Transfer};
+use super::{Stage, Writer, is_staged};
+use crate::error::Result;
+use crate::fetch::PROBE;
+use crate::layout::{self, ObjectKind};
+
+impl Stage {
+    /// Lets the mirrors race for the next bytes of the largest object that is to be fetched, where there is enough to fetch.
+    pub(super) fn probe(&self, jobs: &[Job<'_>], transfer: &Transfer<'_>) -> Result<()> {
+        let fetched = jobs.iter().filter(|job| job.obtain.copy.is_none());
+        if !transfer.mirrors.are_worth_a_probe(fetched.clone().map(|job| job.obtain.gz.size).sum()) {
+            return Ok(());
+        }
+        for job in fetched.take_while(|job| job.obtain.gz.size > PROBE) {
+            let (gz, first) = (&job.obtain.gz, job.targets.first());
+            if first.is_none_or(|(name, content)| is_staged(&self.files, name, content).unwrap_or(false)) {
+                continue;
+            }
+            let mut object = Writer::resume(&self.objects, &gz.sha256.to_string())?;
+            let have = object.hasher.length();
+            if have.saturating_add(PROBE) > gz.size {
+                continue;
+            }
+            let path = layout::object(ObjectKind::Gz, &gz.sha256);
+            let won = transfer.mirrors.race(transfer.source, &path, (have, gz.size), transfer.cancel)?;
+            return object.write(&won.unwrap_or_default()).map_err(|error| object.failed(error));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,157 @@
+//! Networks that let nobody out but through a proxy: HTTP, CONNECT and SOCKS5, open or with a password.
+
+use crate::support::proxy::{Proxy, Speaks};
+use crate::support::run::Run;
+use crate::support::scripted::{Reply, Scripted};
+use crate::support::server::{Kind, Server};
+use crate::support::tree::Tree;
+use crate::support::world::{Serving, World};
+use std::process::Command;
+
+type Login<'a> = Option<(&'a str, &'a str)>;
+
+/// A user name and password that an address has to spell.
+const LOGIN: (&str, &str) = ("me", "se-cret");
+const WRONG: (&str, &str) = ("me", "un-known");
+
+/// A world whose user trusts the server and tries nothing twice, with version 1 on the site.
+fn world(kind: Kind) -> Option<(World<Server>, Tree)> {
+    let mut world = World::on(kind)?;
+    world.user.options = ["--retries", "0"].map(Into::into).to_vec();
+    if kind == Kind::NginxTls {
+        world.user.options.extend(["--cacert".into(), world.server.authority().display().to_string()]);
+    }
+    let one = Tree::from_seed(1);
+    world.publish("1.0.0", &one);
+    Some((world, one))
+}
+
+/// Installs and updates by a proxy, on a site over http and one over https.
+fn everything_goes_by(speaks: Speaks, scheme: &str, login: Login<'_>) {
+    for kind in [Kind::Nginx, Kind::NginxTls] {
+        let Some((mut world, one)) = world(kind) else { return };
+        let Some(proxy) = Proxy::start(speaks, login) else { return };
+        world.user.options.extend(["--proxy".into(), proxy.url(scheme, login)]);
+        world.install("core");
+        world.user.has("core", &one);
+        assert!(proxy.was_used(), "the first installation");
+        let two = one.mutate(2);
+        world.publish("2.0.0", &two);
+        world.user.json(10, &["check"]);
+        assert!(proxy.was_used(), "the check");
+        world.user.ok(&["update"]);
+        world.user.has("core", &two);
+        assert!(proxy.was_used(), "the update");
+    }
+}
+
+#[test]
+fn a_site_is_reached_by_an_http_proxy() {
+    everything_goes_by(Speaks::Http, "http", None);
+}
+
+#[test]
+fn a_site_is_reached_by_an_http_proxy_with_a_password() {
+    everything_goes_by(Speaks::Http, "http", Some(LOGIN));
+}
+
+#[test]
+fn a_site_is_reached_by_a_socks_proxy() {
+    everything_goes_by(Speaks::Socks5, "socks5", None);
+    everything_goes_by(Speaks::Socks5, "socks5h", None);
+}
+
+#[test]
+fn a_site_is_reached_by_a_socks_proxy_with_a_password() {
+    everything_goes_by(Speaks::Socks5, "socks5", Some(LOGIN));
+    everything_goes_by(Speaks::Socks5, "socks5h", Some(LOGIN));
+}
+
+#[test]
+fn a_wrong_password_is_the_networks_fault_and_no_password_is_ever_printed() {
+    for (speaks, scheme) in [(Speaks::Http, "http"), (Speaks::Socks5, "socks5")] {
+        for kind in [Kind::Nginx, Kind::NginxTls] {
+            let Some((world, _)) = world(kind) else { return };
+            let Some(proxy) = Proxy::start(speaks, Some(LOGIN)) else { return };
+            let url = world.manifest_url("core");
+            // Only where there is no tunnel to be made has the proxy's answer a status of its own.
+            let answers = speaks == Speaks::Http && kind == Kind::Nginx;
+            let code = if answers { "http-status" } else { "unreachable" };
+            for login in [None, Some(WRONG)] {
+                let proxy = proxy.url(scheme, login);
+                let command = ["--proxy", &proxy, "--json", "-v", "install", "core", "--from", &url];
+                let run = world.user.run(&command);
+                run.fails(20, code);
+                assert!(!format!("{run:?}").contains(WRONG.1), "{run:?}");
+                let plain = world.user.run(&["--proxy", &proxy, "-v", "install", "core", "--from", &url]).ends(20);
+                assert!(!format!("{plain:?}").contains(WRONG.1), "{plain:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_address_that_is_none_is_told_without_its_password() {
+    let Some((world, _)) = world(Kind::Nginx) else { return };
+    for proxy in ["ftp://me:se-cret@127.0.0.1", "http://me:se-cret@127.0.0.1:none"] {
+        let run = world.user.run(&["--json", "-v", "--proxy", proxy, "check"]);
+        run.fails(2, "bad-setting");
+        assert!(!format!("{run:?}").contains(LOGIN.1), "{run:?}");
+    }
+}
+
+#[test]
+fn a_proxy_that_is_down_is_not_passed_by() {
+    let Some((world, _)) = world(Kind::Nginx) else { return };
+    let url = world.manifest_url("core");
+    world.server.take_requests();
+    for proxy in ["http://127.0.0.1:9", "socks5://127.0.0.1:9"] {
+        let run = world.user.run(&["--proxy", proxy, "--json", "install", "core", "--from", &url]);
+        run.fails(20, "unreachable");
+        assert!(run.out.contains("by the proxy"), "{run:?}");
+    }
+    assert!(world.server.take_requests().is_empty());
+}
+
+/// Runs `check` in an environment of these variables.
+fn check(world: &World<Server>, environment: &[(&str, &str)], more: &[&str]) -> Run {
+    let mut command: Command = world.user.command(&[more, &["check"]].concat());
+    Run::of(command.envs(environment.iter().copied()))
+}
+
+#[test]
+fn the_environment_names_proxies_and_what_is_reached_without() {
+    for (kind, names) in [(Kind::Nginx, ["http_proxy", "ALL_PROXY"]), (Kind::NginxTls, ["https_proxy", "HTTPS_PROXY"])]
+    {
+        let Some((world, _)) = world(kind) else { return };
+        world.install("core");
+        let Some(proxy) = Proxy::start(Speaks::Http, Some(LOGIN)) else { return };
+        let address = proxy.url("http", Some(LOGIN));
+        for name in names {
+            check(&world, &[(name, &address)], &[]).ends(0);
+            assert!(proxy.was_used(), "{name}");
+            check(&world, &[(name, &address), ("no_proxy", "127.0.0.1")], &[]).ends(0);
+            check(&world, &[(name, &address), ("NO_PROXY", "127.0.0.0/8")], &[]).ends(0);
+            check(&world, &[(name, &address)], &["--no-proxy", "localhost,127.0.0.1"]).ends(0);
+            check(&world, &[(name, "http://127.0.0.1:9")], &["--proxy", ""]).ends(0);
+            assert!(!proxy.was_used(), "{name}");
+        }
+        check(&world, &[("HTTP_PROXY", &address)], &[]).ends(0);
+        assert!(!proxy.was_used(), "a web server's CGI program gets that from a request");
+    }
+}
+
+#[test]
+fn a_proxy_is_told_the_password_again_after_a_redirect() {
+    let (mut world, _, _, two) = World::outdated();
+    let Some(proxy) = Proxy::start(Speaks::Http, Some(LOGIN)) else { return };
+    let elsewhere = Scripted::serve(&world.publisher.site(), |_| Reply::Site);
+    let target = elsewhere.url();
+    world
+        .server
+        .follow(move |path| Reply::Status(302, format!("Location: {}{path}\r\n", target.trim_end_matches('/'))));
+    world.user.options = ["--retries", "0", "--proxy", &proxy.url("http", Some(LOGIN))].map(Into::into).to_vec();
+    world.user.ok(&["update"]);
+    world.user.has("core", &two);
+    assert!(elsewhere.take_requests().len() > 1 && proxy.was_used());
+}
