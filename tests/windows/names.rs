@@ -43,8 +43,7 @@ fn a_folder_of_the_users_in_other_letters_stops_the_swap() {
 
 #[test]
 fn paths_of_more_than_260_characters_are_swapped_and_undone() {
-    let deep: String = (0..8).map(|_| format!("{}/", "d".repeat(40))).collect();
-    let root = deep.trim_end_matches('/');
+    let root = &vec!["d".repeat(40); 8].join("\\");
     const OLD: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb/cccccccccccccccccccccccccccccccccccccccc/old";
     const NEW: &str = "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee/cccccccccccccccccccccccccccccccccccccccc/new";
     let scene = || World::prepared(root, tree([(OLD, b"1"), ("a", b"1")]), tree([(NEW, b"2"), ("a", b"2")]));

@@ -152,7 +152,14 @@ impl World {
             assert!(fs::read(self.core(path)).unwrap() == *bytes, "{path} has other bytes\n{}", self.log());
         }
         assert_eq!(swap::pending(&self.root).unwrap(), None);
-        assert!(!self.root.state.dir.join("txn").exists());
+    }
+
+    /// Expects nothing of the swap to be left.
+    #[track_caller]
+    pub fn is_clean(&self) {
+        let left: Vec<_> = walkdir::WalkDir::new(self.root.state.dir.join("txn")).into_iter().flatten().collect();
+        assert!(left.is_empty(), "{left:?}");
+        assert_eq!(self.aside(), 0);
     }
 
     /// How many files were moved aside and are still there.

@@ -26,8 +26,9 @@ pub fn insist(patience: Duration, mut action: impl FnMut(bool) -> io::Result<()>
     let start = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {
-        match action(start.elapsed() >= GENTLE) {
-            Err(error) if is_in_use(&error) && start.elapsed() < patience => std::thread::sleep(pause),
+        let is_late = start.elapsed() >= GENTLE;
+        match action(is_late) {
+            Err(error) if is_in_use(&error) && !(is_late && start.elapsed() >= patience) => std::thread::sleep(pause),
             result => return result,
         }
         pause = (pause * 2).min(LONGEST_PAUSE);

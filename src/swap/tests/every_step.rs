@@ -40,7 +40,9 @@ struct World {
 impl World {
     /// The old tree installed, the new one staged, and nothing prepared yet.
     fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        // Hundreds of swaps, and no power that is lost: they need not wait for a disk.
+        let memory = Path::new("/dev/shm");
+        let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
         let root = Root::new(dir.path().to_owned());
         for (path, content) in OLD {
             write(&dir.path().join("core").join(path), content);
@@ -206,7 +208,7 @@ fn whatever_step_of_the_recovery_is_the_last_the_next_one_ends_it() {
         !steps.stopped()
     });
     let total = total.unwrap();
-    for death in [total / 3, total / 2, total * 2 / 3, total * 3 / 4, total - 5] {
+    for death in [total / 2, total * 3 / 4, total - 5] {
         for at in 0.. {
             let world = World::new();
             let transaction = world.transaction();
