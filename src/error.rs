@@ -34,6 +34,12 @@ pub enum Error {
         /// The process that has it, where it is known.
         holder: Option<u32>,
     },
+    /// The user has stopped downloads for a while. Exit code 24.
+    #[error("updates are paused since {since}; `resume` goes on")]
+    Paused {
+        /// Since when.
+        since: crate::timestamp::Timestamp,
+    },
     /// The user stopped it; what was downloaded is kept. Exit code 24.
     #[error("stopped; what was downloaded is kept")]
     Cancelled,
@@ -99,6 +105,14 @@ pub enum Refused {
     SequenceConflict {
         /// The sequence that both have.
         sequence: u64,
+    },
+    /// Not the earlier release that a newer manifest sends older versions to.
+    #[error("releases/{sequence}.xml is not the stepping stone that the newest manifest names: {detail}")]
+    SteppingStone {
+        /// The sequence that the newest manifest names.
+        sequence: u64,
+        /// What does not fit.
+        detail: &'static str,
     },
     /// Past the manifest's `expires`; the installed version runs on.
     #[error("the newest known manifest has expired at {expires}; the publisher must renew it")]
@@ -202,6 +216,12 @@ pub enum Defect {
     BaseUrl,
     /// A `requires` of the component itself, or one given twice.
     Requires,
+    /// A `rollout` of 100 or more.
+    Rollout,
+    /// A stepping stone above this release or not before it, or one that does not stand in order.
+    SteppingStone,
+    /// Notes in no language, in one language twice, without content, with too much of it, or at an address that is none.
+    Notes,
     /// A path that format 1 refuses.
     Path(crate::rel_path::PathDefect),
     /// Two paths that are one name on some system.
@@ -460,6 +480,7 @@ impl Error {
                 Caller::ComponentTwice { .. } => "component-twice",
             },
             Error::Busy { .. } => "busy",
+            Error::Paused { .. } => "paused",
             Error::Cancelled => "cancelled",
         }
     }
@@ -472,7 +493,7 @@ impl Error {
             Error::Refused(_) => 21,
             Error::Machine(_) => 22,
             Error::Busy { .. } => 23,
-            Error::Cancelled => 24,
+            Error::Paused { .. } | Error::Cancelled => 24,
         }
     }
 
@@ -482,7 +503,7 @@ impl Error {
             Error::Network(Network::Status { status, .. }) => *status == 408 || *status == 429 || *status >= 500,
             Error::Network(Network::Redirect { .. } | Network::Wait { .. }) => false,
             Error::Network(_) | Error::Busy { .. } | Error::Cancelled => true,
-            Error::Refused(_) | Error::Machine(_) | Error::Caller(_) => false,
+            Error::Paused { .. } | Error::Refused(_) | Error::Machine(_) | Error::Caller(_) => false,
         }
     }
 
@@ -505,6 +526,7 @@ impl Refused {
             Refused::RetiredKey { .. } => "retired-key",
             Refused::Rollback { .. } => "rollback",
             Refused::SequenceConflict { .. } => "sequence-conflict",
+            Refused::SteppingStone { .. } => "stepping-stone",
             Refused::Stale { .. } => "stale",
             Refused::Requires { .. } => "requires",
             Refused::ObjectSize { .. } => "object-size",
@@ -542,6 +564,9 @@ impl Defect {
             Defect::Expires => "manifest-expires",
             Defect::BaseUrl => "manifest-base-url",
             Defect::Requires => "manifest-requires",
+            Defect::Rollout => "manifest-rollout",
+            Defect::SteppingStone => "manifest-stepping-stone",
+            Defect::Notes => "manifest-notes",
             Defect::Path(defect) => defect.code(),
             Defect::PathConflict => "path-conflict",
             Defect::PathIsFolder => "path-is-folder",

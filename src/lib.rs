@@ -22,6 +22,8 @@
 //!
 //! Without the feature `client` the crate is the core that the helper program is built on: no HTTP, no TLS.
 
+#[cfg(feature = "client")]
+pub mod delta;
 pub mod digest;
 pub mod error;
 #[cfg(feature = "client")]
@@ -46,6 +48,8 @@ pub mod state;
 pub mod swap;
 pub mod timestamp;
 pub mod trust;
+#[cfg(feature = "client")]
+pub mod watch;
 pub mod xml;
 
 pub use error::{Error, Result};
@@ -59,6 +63,8 @@ pub use patcher::{
 pub use stage::{Phase, Progress};
 pub use state::Reason;
 pub use swap::{Applied, Recovery};
+#[cfg(feature = "client")]
+pub use watch::{WatchOptions, Watcher};
 
 #[cfg(feature = "client")]
 mod global {

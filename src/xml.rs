@@ -233,6 +233,19 @@ impl<'a> Element<'a> {
     /// [`Defect::AttributeMissing`], [`Defect::Number`].
     pub fn number(&mut self, name: &str) -> Result<u64, Flaw> {
         let text = self.required(name)?;
+        self.parse_number(name, &text)
+    }
+
+    /// Takes such a number that may be absent.
+    ///
+    /// # Errors
+    /// [`Defect::Number`].
+    pub fn optional_number(&mut self, name: &str) -> Result<Option<u64>, Flaw> {
+        let Some(text) = self.optional(name) else { return Ok(None) };
+        self.parse_number(name, &text).map(Some)
+    }
+
+    fn parse_number(&self, name: &str, text: &str) -> Result<u64, Flaw> {
         let canonical = text == "0" || text.starts_with(|c: char| matches!(c, '1'..='9'));
         text.parse().ok().filter(|_| canonical).ok_or_else(|| {
             self.flaw(Defect::Number, format!("{name} `{text}` is not a number below 2^64 in its shortest form"))

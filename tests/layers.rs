@@ -15,8 +15,8 @@ const LAYERS: [&[&str]; 6] = [
     &["manifest", "keys", "layout", "inventory"],
     &["trust", "journal", "state"],
     &["swap", "relaunch"],
-    &["fetch", "gunzip", "plan", "stage"],
-    &["patcher"],
+    &["fetch", "gunzip", "delta", "plan", "stage"],
+    &["patcher", "watch"],
 ];
 
 /// Modules that decide and do not act: no disk, no network, no clock.

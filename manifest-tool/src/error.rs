@@ -5,7 +5,9 @@
 
 use patcher::digest::Sha256;
 use patcher::error::{Caller, Machine, Refused};
+use patcher::manifest::Name;
 use patcher::rel_path::PathDefect;
+use semver::Version;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -149,6 +151,28 @@ pub enum Error {
         /// The one on the site.
         path: PathBuf,
     },
+    /// A version that does not grow.
+    #[error(
+        "version {version} does not come after {latest}, the latest one of {channel}; --allow-downgrade publishes it all the same"
+    )]
+    VersionNotNewer {
+        /// The version of the new release.
+        version: Version,
+        /// The version of the latest one.
+        latest: Version,
+        /// Their channel.
+        channel: Name,
+    },
+    /// An earlier release that older versions were to go through first and that is none.
+    #[error("clients below {below} cannot go first to {release}: {detail}")]
+    NoSteppingStone {
+        /// The version from which on it is not needed.
+        below: Version,
+        /// The release.
+        release: String,
+        /// Why not.
+        detail: String,
+    },
     /// No number is left for the next release.
     #[error("the highest sequence, {}, is used up", u64::MAX)]
     LastSequence,
@@ -225,6 +249,8 @@ impl Error {
             Error::OtherSigner { .. } => "other-signer",
             Error::Signature { .. } => "signature",
             Error::SequenceTaken { .. } => "sequence-taken",
+            Error::VersionNotNewer { .. } => "version-not-newer",
+            Error::NoSteppingStone { .. } => "no-stepping-stone",
             Error::LastSequence => "last-sequence",
             Error::ReadBack => "read-back",
             Error::EmptySite { .. } => "empty-site",
@@ -248,7 +274,9 @@ impl Error {
             | Error::NoPassphrase { .. }
             | Error::WrongPassphrase { .. }
             | Error::NewPassphrase { .. }
-            | Error::InsideBuild { .. } => 2,
+            | Error::InsideBuild { .. }
+            | Error::VersionNotNewer { .. }
+            | Error::NoSteppingStone { .. } => 2,
             Error::Path { .. }
             | Error::NotUtf8 { .. }
             | Error::Special { .. }

@@ -5,11 +5,13 @@ use crate::error::{Error, Result};
 use patcher::error::Refused;
 use patcher::manifest::{self, Manifest, SignedBytes};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A manifest file, taken apart.
 #[derive(Debug)]
 pub struct ManifestFile {
+    /// Where it lies.
+    pub path: PathBuf,
     /// The file as it is.
     pub bytes: Vec<u8>,
     /// Its body and its signatures.
@@ -43,6 +45,6 @@ impl ManifestFile {
         let not_valid = |refused| Error::ManifestFile { path: path.to_owned(), source: Box::new(refused) };
         let signed = split(bytes.clone()).map_err(not_valid)?;
         let manifest = manifest::parse(&signed.body).map_err(not_valid)?;
-        Ok(Self { bytes, signed, manifest })
+        Ok(Self { path: path.to_owned(), bytes, signed, manifest })
     }
 }

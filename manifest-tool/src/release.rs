@@ -1,5 +1,5 @@
 //! Makes a release: reads the build folder, completes the site's objects, writes the manifest for the installer and, last
-//! of all, replaces the latest one on the site. Or issues one again, with nothing but a new manifest.
+//! of all, replaces the latest one on the site.
 //!
 //! Every manifest goes through [`Signing::seal`]; a draft of it does before anything is written.
 
@@ -7,17 +7,13 @@ use crate::error::{Error, Result};
 use crate::links::Shortened;
 use crate::manifest_file::ManifestFile;
 use crate::pack::{self, Contents};
-use crate::settings::{Settings, expiry};
+use crate::settings::Settings;
 use crate::signing::Signing;
 use crate::site::{ComponentSite, Survey};
 use crate::tree::Tree;
 use patcher::digest::Sha256;
-use patcher::error::Refused;
-use patcher::keys::{PublicKey, TrustedKeys};
-use patcher::manifest::{File, Manifest, Meta, Name, Object};
+use patcher::manifest::{File, Manifest, Meta, Object};
 use patcher::rel_path::MANIFEST;
-use patcher::timestamp::Timestamp;
-use patcher::trust::{self, Target};
 use std::path::Path;
 
 /// What was published.
@@ -44,7 +40,8 @@ pub struct Summary {
 /// Publishes the folder `build` on `site`.
 ///
 /// # Errors
-/// Whatever a client would refuse, before anything is written; [`Error::Changed`] when the build folder does not keep
+/// [`Error::VersionNotNewer`], those of [`SteppingStones::choose`](crate::stepping_stones::SteppingStones::choose), and
+/// whatever a client would refuse, all before anything is written; [`Error::Changed`] when the build folder does not keep
 /// still; or the system's answer.
 pub fn sign(build: &Path, site: &Path, settings: &Settings, signing: &Signing) -> Result<Summary> {
     let tree = Tree::scan(build, settings)?;
@@ -52,8 +49,13 @@ pub fn sign(build: &Path, site: &Path, settings: &Settings, signing: &Signing) -
     let mut contents: Contents<'_> = hashes.iter().copied().zip(&tree.files).collect();
 
     let site = ComponentSite::new(site.join(settings.component.as_str()));
-    let Survey { last_sequence, gz: reused } = site.survey(|sha256| contents.contains_key(sha256))?;
-    let meta = settings.meta(next_sequence(last_sequence)?);
+    let Survey { last_sequence, gz: reused, releases } = site.survey(|sha256| contents.contains_key(sha256))?;
+    let mut meta = settings.meta(next_sequence(last_sequence)?);
+    let latest = site.read_latest(&meta.channel)?;
+    if !settings.allow_downgrade {
+        check_version(&assemble(meta.clone(), &tree, &hashes, |content| content), latest.as_ref())?;
+    }
+    meta.stepping_stones = settings.stepping_stones.choose(&meta, latest.as_ref(), &releases, signing)?;
     signing.seal(&assemble(meta.clone(), &tree, &hashes, |content| content))?;
 
     contents.retain(|sha256, _| !reused.contains_key(sha256));
@@ -91,59 +93,24 @@ fn assemble(meta: Meta, tree: &Tree, hashes: &[Sha256], gz: impl Fn(Object) -> O
     Manifest { meta, files: files.collect(), links: tree.links.clone() }
 }
 
-/// What changes when a release is issued again.
-#[derive(Debug)]
-pub struct Renewal {
-    /// The component.
-    pub component: Name,
-    /// The channel whose latest release it is.
-    pub channel: Name,
-    /// When it is issued again.
-    pub issued: Timestamp,
-    /// When it expires, as [`expiry`] reads it; without it the old term starts anew, and none stays none.
-    pub expires: Option<String>,
-}
-
-/// Issues the latest release on `site` again: the same content under the next sequence and a new term. Objects are not
-/// touched. The release has to be signed by one of the keys that sign it now or by one of `trusted`.
+/// Fails unless the version grows over the channel's latest release; the very release again is a renewal.
 ///
 /// # Errors
-/// [`Error::OtherSigner`]; whatever a client would refuse, before anything is written; or the system's answer.
-pub fn renew(site: &Path, renewal: &Renewal, trusted: Vec<PublicKey>, signing: &Signing) -> Result<Meta> {
-    let site = ComponentSite::new(site.join(renewal.component.as_str()));
-    let path = site.latest(&renewal.channel);
-    let latest = ManifestFile::read(&path)?;
-    let target = Target {
-        component: renewal.component.clone(),
-        channel: renewal.channel.clone(),
-        platform: latest.manifest.meta.platform.clone(),
-    };
-    let mut keys = signing.public_keys();
-    let further: Vec<_> = trusted.into_iter().filter(|key| !keys.contains(key)).collect();
-    keys.extend(further);
-    if keys.is_empty() {
-        return Err(Error::OtherSigner { path });
+/// [`Error::VersionNotNewer`].
+pub fn check_version(manifest: &Manifest, latest: Option<&ManifestFile>) -> Result<()> {
+    let Some(latest) = latest.map(|file| &file.manifest) else { return Ok(()) };
+    let (version, before) = (&manifest.meta.version, &latest.meta.version);
+    if version.cmp_precedence(before).is_gt() || manifest.same_content(latest) {
+        return Ok(());
     }
-    let verified = trust::verify(latest.bytes, &TrustedKeys::new(keys, 1)?, &target, &[]);
-    let verified = verified.map_err(|refused| match refused {
-        Refused::UnknownKey => Error::OtherSigner { path },
-        other => Error::ManifestFile { path, source: Box::new(other) },
-    })?;
-    let mut manifest = verified.manifest().clone();
-    let meta = &mut manifest.meta;
-    let renewed = |expires: Timestamp| {
-        Timestamp::from_unix(renewal.issued.unix().saturating_add(expires.unix() - meta.issued.unix()))
-    };
-    meta.expires = match &renewal.expires {
-        Some(expires) => expiry(expires, renewal.issued)?,
-        None => meta.expires.map(renewed),
-    };
-    meta.issued = renewal.issued;
-    meta.sequence = next_sequence(site.survey(|_| false)?.last_sequence)?;
-    signing.seal(&manifest)?.publish(&site, None)?;
-    Ok(manifest.meta)
+    let channel = manifest.meta.channel.clone();
+    Err(Error::VersionNotNewer { version: version.clone(), latest: before.clone(), channel })
 }
 
-fn next_sequence(last: Option<u64>) -> Result<u64> {
+/// The sequence after `last`, the highest of a site.
+///
+/// # Errors
+/// [`Error::LastSequence`].
+pub fn next_sequence(last: Option<u64>) -> Result<u64> {
     last.unwrap_or(0).checked_add(1).ok_or(Error::LastSequence)
 }

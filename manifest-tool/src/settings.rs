@@ -2,14 +2,16 @@
 
 use crate::error::{Error, Result};
 use crate::globs::Globs;
+use crate::notes;
+use crate::stepping_stones::{SteppingStones, StoneFlags};
 use patcher::error::Caller;
-use patcher::manifest::{Meta, Name, Platform, Requirement, base_url};
+use patcher::manifest::{Meta, Name, Notes, Platform, Requirement, base_url};
 use patcher::rel_path::RelPath;
 use patcher::timestamp::Timestamp;
 use semver::{Version, VersionReq};
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::{env, fs, io};
 use url::Url;
@@ -33,12 +35,38 @@ pub struct ComponentFile {
     platform: Option<String>,
     launch: Option<String>,
     expires: Option<String>,
+    rollout: Option<String>,
     requires: Option<BTreeMap<String, String>>,
+    notes: Option<BTreeMap<String, OneOrMore>>,
+    #[serde(rename = "min-version")]
+    min_version: Option<String>,
+    #[serde(rename = "stepping-stones")]
+    stepping_stones: Option<BTreeMap<String, u64>>,
+    /// The build folder: what the file names lies there.
+    #[serde(skip)]
+    dir: PathBuf,
     #[serde(default)]
     ignore: Vec<String>,
     #[serde(default)]
     preserve: Vec<String>,
     executable: Option<Vec<String>>,
+}
+
+/// A value, or a list of them.
+#[derive(Debug, serde::Deserialize)]
+#[serde(untagged, expecting = "expected a text or a list of texts")]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+impl OneOrMore {
+    fn into_vec(self) -> Vec<String> {
+        match self {
+            OneOrMore::One(value) => vec![value],
+            OneOrMore::More(values) => values,
+        }
+    }
 }
 
 /// What the command line says; each one that is given wins over component.toml.
@@ -68,6 +96,21 @@ pub struct Flags {
     /// Another component that it needs, and in which versions; again for each
     #[arg(long, value_name = "NAME=RANGE")]
     pub requires: Vec<String>,
+    /// The share of clients that it is offered to at first, as in 10%; `resign` raises it [default: 100%]
+    #[arg(long, value_name = "PERCENT")]
+    pub rollout: Option<String>,
+    /// Offer it to everybody, whatever the rollout and whatever a user skipped
+    #[arg(long)]
+    pub critical: bool,
+    /// What is new, in a language: a file of plain text, or the address of a page, as in en=NEWS.txt; again for each
+    #[arg(long, value_name = "LANG=FILE|URL")]
+    pub notes: Vec<String>,
+    /// Publish it even if its version is not higher than the latest one
+    #[arg(long)]
+    pub allow_downgrade: bool,
+    /// What older versions go through first.
+    #[command(flatten)]
+    pub stepping_stones: StoneFlags,
 }
 
 /// What a release is to be, each value checked for itself.
@@ -84,6 +127,13 @@ pub struct Settings {
     issued: Timestamp,
     expires: Option<Timestamp>,
     requires: Vec<Requirement>,
+    rollout: Option<u8>,
+    critical: bool,
+    notes: Vec<Notes>,
+    /// Whether the version need not grow.
+    pub allow_downgrade: bool,
+    /// What older versions go through first.
+    pub stepping_stones: SteppingStones,
     /// What stays out of the release.
     pub ignore: Globs,
     /// What is installed when missing and otherwise left alone.
@@ -100,11 +150,14 @@ impl ComponentFile {
     pub fn read(build: &Path) -> Result<Self> {
         let path = build.join(COMPONENT_FILE);
         match fs::read_to_string(&path) {
-            Ok(text) => toml::from_str(&text).map_err(|error| {
-                let before = error.span().map_or("", |span| &text[..span.start]);
-                let line = before.matches('\n').count() + 1;
-                Error::ComponentFile { path: path.clone(), line, detail: error.message().to_owned() }
-            }),
+            Ok(text) => {
+                let file: Self = toml::from_str(&text).map_err(|error| {
+                    let before = error.span().map_or("", |span| &text[..span.start]);
+                    let line = before.matches('\n').count() + 1;
+                    Error::ComponentFile { path: path.clone(), line, detail: error.message().to_owned() }
+                })?;
+                Ok(Self { dir: build.to_owned(), ..file })
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound && build.is_dir() => Ok(Self::default()),
             Err(error) => Err(Error::io("read", path, error)),
         }
@@ -131,6 +184,21 @@ impl Settings {
                 .map(|(name, range)| requirement(name, range))
                 .collect::<Result<_>>()?,
         };
+        let notes = match given(flags.notes) {
+            Some(flags) => {
+                let pair = |flag: &String| {
+                    let pair = flag.split_once('=').ok_or("not LANG=FILE or LANG=URL, as in en=NEWS.txt");
+                    checked("notes", flag, pair).map(|(language, source)| (language.to_owned(), source.to_owned()))
+                };
+                notes::read(&flags.iter().map(pair).collect::<Result<Vec<_>>>()?, Path::new(""))?
+            }
+            None => {
+                let file_notes = file.notes.unwrap_or_default().into_iter();
+                let pairs = file_notes
+                    .flat_map(|(language, sources)| sources.into_vec().into_iter().map(move |s| (language.clone(), s)));
+                notes::read(&pairs.collect::<Vec<_>>(), &file.dir)?
+            }
+        };
         Ok(Self {
             component: parsed("component", &component)?,
             version: parsed("version", &version)?,
@@ -147,6 +215,18 @@ impl Settings {
                 None => None,
             },
             requires,
+            rollout: match flags.rollout.or(file.rollout) {
+                Some(percent) => rollout(&percent)?,
+                None => None,
+            },
+            critical: flags.critical,
+            notes,
+            allow_downgrade: flags.allow_downgrade,
+            stepping_stones: SteppingStones::new(
+                flags.stepping_stones,
+                file.min_version,
+                file.stepping_stones.unwrap_or_default(),
+            )?,
             ignore: Globs::new("ignore", &file.ignore)?,
             preserve: Globs::new("preserve", &file.preserve)?,
             executable: match &file.executable {
@@ -156,7 +236,7 @@ impl Settings {
         })
     }
 
-    /// What the manifest says of the release.
+    /// What the manifest says of the release; its stepping stones are chosen on the site.
     pub fn meta(&self, sequence: u64) -> Meta {
         Meta {
             component: self.component.clone(),
@@ -169,6 +249,10 @@ impl Settings {
             launch: self.launch.clone(),
             base_urls: self.base_urls.clone(),
             requires: self.requires.clone(),
+            rollout: self.rollout,
+            critical: self.critical,
+            stepping_stones: Vec::new(),
+            notes: self.notes.clone(),
         }
     }
 }
@@ -177,11 +261,11 @@ fn given<T>(list: Vec<T>) -> Option<Vec<T>> {
     (!list.is_empty()).then_some(list)
 }
 
-fn checked<T>(setting: &'static str, value: &str, result: Result<T, impl Display>) -> Result<T> {
+pub(crate) fn checked<T>(setting: &'static str, value: &str, result: Result<T, impl Display>) -> Result<T> {
     result.map_err(|error| Caller::BadSetting { setting, value: value.to_owned(), detail: error.to_string() }.into())
 }
 
-fn parsed<T: FromStr<Err: Display>>(setting: &'static str, value: &str) -> Result<T> {
+pub(crate) fn parsed<T: FromStr<Err: Display>>(setting: &'static str, value: &str) -> Result<T> {
     checked(setting, value, value.parse())
 }
 
@@ -210,6 +294,19 @@ pub fn expiry(text: &str, issued: Timestamp) -> Result<Option<Timestamp>> {
         Some(expires) => Ok(Some(expires)),
     };
     checked("expires", text, expires)
+}
+
+/// The share of clients that a release is offered to, as the manifest says it: nothing for everybody.
+///
+/// # Errors
+/// [`Caller::BadSetting`].
+pub fn rollout(text: &str) -> Result<Option<u8>> {
+    let percent: Option<u8> = text.strip_suffix('%').unwrap_or(text).parse().ok();
+    match percent {
+        Some(100) => Ok(None),
+        Some(percent @ ..100) => Ok(Some(percent)),
+        _ => checked("rollout", text, Err("not a percentage from 0% to 100%")),
+    }
 }
 
 /// The time of signing: SOURCE_DATE_EPOCH where it is set (<https://reproducible-builds.org/specs/source-date-epoch/>), else
@@ -273,6 +370,14 @@ mod tests {
             "expires = 'soon'",
             "ignore = ['[']",
             "[requires]\nruntime = 'newest'",
+            "rollout = '101%'",
+            "rollout = '-1%'",
+            "rollout = 'some'",
+            "min-version = '2'",
+            "[stepping-stones]\n2 = 41",
+            "[notes]\nenglish = 'https://example.com/'",
+            "[notes]\nen = 'ftp://example.com/'",
+            "[notes]\nen = ['https://example.com/a', 'https://example.com/b']",
         ] {
             assert_eq!(code(&format!("{MINIMAL}{wrong}\n")), "bad-setting", "{wrong}");
         }
@@ -292,7 +397,13 @@ mod tests {
         let is_setting = |line: &&str| line.contains(" = ") || line.starts_with('[');
         let filled: Vec<&str> = without_marks.lines().filter(is_setting).collect();
         settings(Flags::default(), TEMPLATE).unwrap();
-        settings(Flags::default(), &filled.join("\n")).unwrap();
+        let dir = tempfile::TempDir::new().unwrap();
+        fs::write(dir.path().join("NEWS.txt"), "All of it.\n").unwrap();
+        fs::write(dir.path().join(COMPONENT_FILE), filled.join("\n")).unwrap();
+        let file = ComponentFile::read(dir.path()).unwrap();
+        let meta = Settings::new(Flags::default(), file, ISSUED.parse().unwrap()).unwrap().meta(7);
+        assert_eq!((meta.rollout, meta.notes.len()), (Some(10), 2));
+        assert_eq!(meta.notes.iter().find(|notes| notes.language.as_str() == "en").unwrap().lines, ["All of it."]);
         assert!(toml::from_str::<ComponentFile>("nmae = 'core'").is_err());
     }
 }

@@ -6,7 +6,9 @@
 use crate::error::{Error, Result};
 use crate::passphrase::Passphrases;
 use crate::private_key::PrivateKey;
+use crate::public_key;
 use crate::site::{self, ComponentSite};
+use patcher::error::Refused;
 use patcher::keys::{PublicKey, TrustedKeys};
 use patcher::manifest::{self, Manifest};
 use patcher::trust::{self, Verified};
@@ -24,10 +26,20 @@ pub struct SigningFlags {
     /// Publish nothing and write to FILE what is to be signed, for a key that is elsewhere; `attach` goes on from there
     #[arg(long, value_name = "FILE", conflicts_with_all = ["keys", "passphrase_file"])]
     body: Option<PathBuf>,
+    /// A public key that earlier releases may be signed by, beside those that sign now; again for each
+    #[arg(long = "trust", value_name = "PUB")]
+    trusted: Vec<PathBuf>,
+}
+
+/// Who signs, and who may have signed before.
+pub struct Signing {
+    /// Who signs.
+    pub signer: Signer,
+    trusted: Vec<PublicKey>,
 }
 
 /// Who signs.
-pub enum Signing {
+pub enum Signer {
     /// These keys, all of them.
     Here(Vec<PrivateKey>),
     /// A key in a device or a service: what it is to sign goes to this file.
@@ -49,19 +61,21 @@ impl SigningFlags {
         self.key_paths().into_iter().chain(more).collect()
     }
 
-    /// Reads the private keys, if any are to be used.
+    /// Reads the public keys and, if any are to be used, the private ones.
     ///
     /// # Errors
-    /// Those of [`PrivateKey::load`].
+    /// Those of [`PrivateKey::load`] and [`public_key::load`].
     pub fn load(self) -> Result<Signing> {
+        let trusted = self.trusted.iter().map(|path| public_key::load("--trust", path)).collect::<Result<_>>()?;
         let keys = self.key_paths();
-        match self.body {
-            Some(file) => Ok(Signing::Elsewhere(file)),
+        let signer = match self.body {
+            Some(file) => Signer::Elsewhere(file),
             None => {
                 let load = |path: &PathBuf| PrivateKey::load(path, &self.passphrases);
-                Ok(Signing::Here(keys.iter().map(load).collect::<Result<_>>()?))
+                Signer::Here(keys.iter().map(load).collect::<Result<_>>()?)
             }
-        }
+        };
+        Ok(Signing { signer, trusted })
     }
 
     fn key_paths(&self) -> Vec<PathBuf> {
@@ -76,11 +90,33 @@ impl SigningFlags {
 
 impl Signing {
     /// The public halves of the keys that sign here.
-    pub fn public_keys(&self) -> Vec<PublicKey> {
-        match self {
-            Signing::Here(keys) => keys.iter().map(|key| key.public().clone()).collect(),
-            Signing::Elsewhere(_) => Vec::new(),
+    fn public_keys(&self) -> Vec<PublicKey> {
+        match &self.signer {
+            Signer::Here(keys) => keys.iter().map(|key| key.public().clone()).collect(),
+            Signer::Elsewhere(_) => Vec::new(),
         }
+    }
+
+    /// Checks the manifest at `path`, which is to be vouched for again: signed by a key that signs now, or by a trusted one.
+    ///
+    /// # Errors
+    /// [`Error::OtherSigner`], or [`Error::ManifestFile`] with what `check` refuses.
+    pub fn check_earlier(
+        &self,
+        path: &Path,
+        check: impl FnOnce(&TrustedKeys) -> Result<Verified, Refused>,
+    ) -> Result<Verified> {
+        let mut keys = self.public_keys();
+        let further: Vec<_> = self.trusted.iter().filter(|key| !keys.contains(key)).cloned().collect();
+        keys.extend(further);
+        let path = path.to_owned();
+        if keys.is_empty() {
+            return Err(Error::OtherSigner { path });
+        }
+        check(&TrustedKeys::new(keys, 1)?).map_err(|refused| match refused {
+            Refused::UnknownKey => Error::OtherSigner { path },
+            other => Error::ManifestFile { path, source: Box::new(other) },
+        })
     }
 
     /// Signs with every key, or leaves that to others, and reads the result as a client does.
@@ -89,15 +125,15 @@ impl Signing {
     /// Whatever a client would refuse; [`Error::ReadBack`]; those of [`PrivateKey::sign`].
     pub fn seal(&self, manifest: &Manifest) -> Result<Sealed> {
         let body = manifest::body(manifest);
-        let (sealed, read) = match self {
-            Signing::Here(keys) => {
+        let (sealed, read) = match &self.signer {
+            Signer::Here(keys) => {
                 let trusted = TrustedKeys::new(self.public_keys(), keys.len().max(1))?;
                 let signatures: Vec<_> = keys.iter().map(|key| key.sign(&body)).collect::<Result<_>>()?;
                 let verified = trust::authenticate(manifest::with_signatures(&body, &signatures), &trusted)?;
                 let read = verified.manifest().clone();
                 (Sealed::Signed(Box::new(verified)), read)
             }
-            Signing::Elsewhere(file) => {
+            Signer::Elsewhere(file) => {
                 let read = manifest::parse(&body)?;
                 (Sealed::Body(body, file.clone()), read)
             }
@@ -110,10 +146,12 @@ impl Sealed {
     /// Publishes a signed manifest on `site` and, before that, writes it to `copy`; a body goes to its file alone.
     ///
     /// # Errors
-    /// Those of [`ComponentSite::publish`], or the system's answer.
+    /// Those of [`ComponentSite::check_next`], before anything is written; those of [`ComponentSite::publish`], or the system's answer.
     pub fn publish(&self, site: &ComponentSite, copy: Option<&Path>) -> Result<()> {
         match self {
             Sealed::Signed(manifest) => {
+                // Somebody else may have published since the sequence was chosen.
+                site.check_next(manifest)?;
                 copy.map_or(Ok(()), |path| site::replace(path, manifest.bytes()))?;
                 site.publish(manifest)
             }

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::manifest_file::ManifestFile;
 use patcher::digest::Sha256;
 use patcher::layout::{self, ObjectKind};
-use patcher::manifest::{Name, Object};
+use patcher::manifest::{Meta, Name, Object};
 use patcher::trust::Verified;
 use std::collections::HashMap;
 use std::fs;
@@ -28,6 +28,19 @@ pub struct Survey {
     pub last_sequence: Option<u64>,
     /// For content that was asked for, the gzip that is there already.
     pub gz: HashMap<Sha256, Object>,
+    /// All releases.
+    pub releases: Vec<SiteRelease>,
+}
+
+/// A release on the site, by what its manifest says of it.
+#[derive(Debug)]
+pub struct SiteRelease {
+    /// The manifest's file.
+    pub path: PathBuf,
+    /// What the release is.
+    pub meta: Meta,
+    /// The hash of the manifest's body.
+    pub body: Sha256,
 }
 
 impl ComponentSite {
@@ -58,13 +71,14 @@ impl ComponentSite {
     pub fn survey(&self, is_wanted: impl Fn(&Sha256) -> bool) -> Result<Survey> {
         let mut survey = Survey::default();
         for path in self.manifests()? {
-            let manifest = ManifestFile::read(&path)?.manifest;
+            let ManifestFile { manifest, signed, .. } = ManifestFile::read(&path)?;
             survey.last_sequence = survey.last_sequence.max(Some(manifest.meta.sequence));
             for file in manifest.files.iter().filter(|file| is_wanted(&file.sha256)) {
                 if !survey.gz.contains_key(&file.sha256) && self.holds(ObjectKind::Gz, &file.gz) {
                     survey.gz.insert(file.sha256, file.gz);
                 }
             }
+            survey.releases.push(SiteRelease { path, meta: manifest.meta, body: Sha256::of(&signed.body) });
         }
         Ok(survey)
     }
@@ -100,8 +114,8 @@ impl ComponentSite {
     /// # Errors
     /// [`Error::SequenceTaken`], [`Error::ManifestFile`] for one that is no manifest, or the system's answer.
     pub fn check_next(&self, manifest: &Verified) -> Result<()> {
-        let latest = self.latest(&manifest.manifest().meta.channel);
-        if latest.symlink_metadata().is_ok() && is_same(&ManifestFile::read(&latest)?, manifest) {
+        let latest = self.read_latest(&manifest.manifest().meta.channel)?;
+        if latest.is_some_and(|latest| is_same(&latest, manifest)) {
             return Ok(());
         }
         let sequence = manifest.place().sequence;
@@ -116,12 +130,10 @@ impl ComponentSite {
     /// # Errors
     /// [`Error::SequenceTwice`] when another manifest is kept under that sequence, or the system's answer.
     pub fn publish(&self, manifest: &Verified) -> Result<()> {
-        let latest = self.latest(&manifest.manifest().meta.channel);
-        if latest.symlink_metadata().is_ok() {
-            let superseded = ManifestFile::read(&latest)?;
-            if !is_same(&superseded, manifest) {
-                self.keep(latest.clone(), &superseded)?;
-            }
+        let channel = &manifest.manifest().meta.channel;
+        let latest = self.latest(channel);
+        if let Some(superseded) = self.read_latest(channel)?.filter(|superseded| !is_same(superseded, manifest)) {
+            self.keep(latest.clone(), &superseded)?;
         }
         replace(&latest, manifest.bytes())
     }
@@ -133,6 +145,15 @@ impl ComponentSite {
             return Err(Error::SequenceTwice { latest, kept });
         }
         replace(&kept, &superseded.bytes)
+    }
+
+    /// The latest manifest of a channel, if there is one.
+    ///
+    /// # Errors
+    /// Those of [`ManifestFile::read`].
+    pub fn read_latest(&self, channel: &Name) -> Result<Option<ManifestFile>> {
+        let path = self.latest(channel);
+        if path.symlink_metadata().is_ok() { ManifestFile::read(&path).map(Some) } else { Ok(None) }
     }
 
     /// Where the latest manifest of a channel lies.

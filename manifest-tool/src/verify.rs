@@ -11,12 +11,12 @@ use patcher::fetch::{self, Answer, CancelToken, Fetch, Paced, Request, Retries};
 use patcher::gunzip::gunzip;
 use patcher::keys::TrustedKeys;
 use patcher::layout::{self, ObjectKind};
-use patcher::manifest::{Manifest, Object};
+use patcher::manifest::{Manifest, Meta, Object, SteppingStone};
 use patcher::rel_path::RelPath;
 use patcher::timestamp::Timestamp;
-use patcher::trust;
+use patcher::trust::{self, Target};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{BufReader, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -71,19 +71,35 @@ struct Content {
 }
 
 impl Verifier<'_> {
-    /// Checks the manifests at `urls` and all objects below their addresses.
+    /// Checks the manifests at `urls`, the earlier releases that they send older versions to, and all objects below their
+    /// addresses.
     ///
     /// # Errors
     /// A network that does not deliver; everything else is a finding.
     pub fn verify(&self, urls: &[Url]) -> Result<Findings> {
         let mut findings = Findings { manifests: urls.len(), ..Findings::default() };
         let mut objects = Objects::new();
+        let mut stones = BTreeSet::new();
         for url in urls {
-            match self.manifest(url) {
-                Ok(manifest) => collect(&manifest, url, &mut objects),
-                Err(error) => findings.problems.push(finding(error)?),
+            let manifest = match self.manifest(url) {
+                Ok(manifest) => manifest,
+                Err(error) => {
+                    findings.problems.push(finding(error)?);
+                    continue;
+                }
+            };
+            collect(&manifest, url, &mut objects);
+            for stone in &manifest.meta.stepping_stones {
+                // Never fails: it is a relative address of plain characters.
+                let Ok(at) = url.join(&layout::release(stone.sequence)) else { continue };
+                match self.stepping_stone(&at, &manifest.meta, stone) {
+                    Ok(stone) => collect(&stone, url, &mut objects),
+                    Err(error) => findings.problems.push(finding(error)?),
+                }
+                stones.insert(at);
             }
         }
+        findings.manifests += stones.len();
         findings.objects = objects.len();
         let check = |((url, _), (object, content)): (_, (_, _))| self.object(&url, &object, content).err();
         let objects: Vec<_> = objects.into_iter().collect();
@@ -94,12 +110,23 @@ impl Verifier<'_> {
         Ok(findings)
     }
 
-    fn manifest(&self, url: &Url) -> Result<Manifest> {
+    /// An earlier release as somebody with an older version takes it.
+    fn stepping_stone(&self, url: &Url, meta: &Meta, stone: &SteppingStone) -> Result<Manifest> {
+        let Meta { component, channel, platform, .. } = meta.clone();
+        let target = Target { component, channel, platform };
+        let verified = trust::verify_stepping_stone(self.bytes(url)?, self.keys, &target, stone, &[]);
+        Ok(verified.map_err(|refused| refused_at(url, refused))?.manifest().clone())
+    }
+
+    fn bytes(&self, url: &Url) -> Result<Vec<u8>> {
         let cancel = CancelToken::default();
         let fetched = Retries::default().run(&cancel, || fetch::manifest(self.source, url, None, &cancel));
-        let bytes = fetched.map_err(|error| missing(url, error))?.map(|(bytes, _)| bytes).unwrap_or_default();
-        let refused = |refused| Error::ManifestFile { path: url.as_str().into(), source: Box::new(refused) };
-        let verified = trust::authenticate(bytes, self.keys).map_err(refused)?;
+        Ok(fetched.map_err(|error| missing(url, error))?.map(|(bytes, _)| bytes).unwrap_or_default())
+    }
+
+    fn manifest(&self, url: &Url) -> Result<Manifest> {
+        let refused = |refused| refused_at(url, refused);
+        let verified = trust::authenticate(self.bytes(url)?, self.keys).map_err(refused)?;
         let trusted = verified.fresh(self.now).map_err(refused)?;
         let channel = &trusted.manifest().meta.channel;
         let name = url.path_segments().and_then(|mut segments| segments.next_back()).unwrap_or_default();
@@ -175,6 +202,10 @@ fn collect(manifest: &Manifest, url: &Url, objects: &mut Objects) {
         file.deltas.iter().for_each(|delta| add(ObjectKind::Delta, &delta.object, None));
         file.chunks.iter().for_each(|chunks| add(ObjectKind::Chunks, chunks, None));
     }
+}
+
+fn refused_at(url: &Url, refused: Refused) -> Error {
+    Error::ManifestFile { path: url.as_str().into(), source: Box::new(refused) }
 }
 
 fn missing(url: &Url, error: patcher::Error) -> Error {

@@ -3,12 +3,14 @@
 //! [`parse`] takes bytes apart strictly, [`body`] puts them together canonically. Nothing here decides whether a manifest is
 //! to be trusted: that is [`trust`](crate::trust).
 
+mod notes;
 mod read;
 #[cfg(test)]
 mod tests;
 mod write;
 
-pub use read::{Signature, SignedBytes, base_url, parse};
+pub use notes::{Language, NotALanguage, Notes};
+pub use read::{Signature, SignedBytes, base_url, notes_url, parse};
 pub use write::{body, with_signatures};
 
 use crate::digest::{Hasher, Sha256};
@@ -27,6 +29,14 @@ pub const MAX_FILES: usize = 200_000;
 pub const MAX_BASE_URLS: usize = 8;
 /// The most signature lines.
 pub const MAX_SIGNATURES: usize = 8;
+/// The most stepping stones.
+pub const MAX_STEPPING_STONES: usize = 8;
+/// The most languages of notes.
+pub const MAX_NOTES: usize = 32;
+/// The most lines of notes, of all languages together.
+pub const MAX_NOTES_LINES: usize = 1000;
+/// The most bytes of those lines.
+pub const MAX_NOTES_BYTES: usize = 64 << 10;
 
 /// One release of a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,10 +68,29 @@ pub struct Meta {
     pub expires: Option<Timestamp>,
     /// The program to start, a listed file.
     pub launch: Option<RelPath>,
+    /// The share of clients that it is offered to, in percent from 0 (nobody: it is paused) to 99; everybody if absent.
+    pub rollout: Option<u8>,
+    /// Offered to everybody, whatever the rollout and whatever a user skipped.
+    pub critical: bool,
     /// Where the manifest and its objects are served, in order of preference; 1 to 8, each with a slash at the end.
     pub base_urls: Vec<Url>,
     /// Other components that it needs.
     pub requires: Vec<Requirement>,
+    /// Earlier releases that older versions have to go through first; at most 8, by rising [`below`](SteppingStone::below).
+    pub stepping_stones: Vec<SteppingStone>,
+    /// What is new, for people; each language once.
+    pub notes: Vec<Notes>,
+}
+
+/// An earlier release that versions older than some version have to be updated to first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SteppingStone {
+    /// The version from which on it is not needed.
+    pub below: Version,
+    /// The earlier release's sequence, and its name on the server: `releases/SEQUENCE.xml`.
+    pub sequence: u64,
+    /// The hash of its body.
+    pub body: Sha256,
 }
 
 /// Another component that a release needs.
@@ -247,8 +276,14 @@ impl Manifest {
         entries
     }
 
+    /// The release to which a client with the version `installed` goes before it goes to this one: of the stones above that
+    /// version the lowest. None when it may come here at once. Build metadata do not count.
+    pub fn stepping_stone_for(&self, installed: &Version) -> Option<&SteppingStone> {
+        self.meta.stepping_stones.iter().find(|stone| installed.cmp_precedence(&stone.below).is_lt())
+    }
+
     /// What tells this release's content from another's: the hash of its version and of all that it installs. Signatures,
-    /// dates, sequence and URLs do not count.
+    /// dates, sequence and URLs do not count, nor do rollout, urgency, stepping stones and notes.
     pub fn content_id(&self) -> Sha256 {
         let mut hasher = Hasher::default();
         hasher.update(self.meta.version.to_string().as_bytes());
@@ -265,7 +300,8 @@ impl Manifest {
         hasher.finish().0
     }
 
-    /// Whether both install the same files and links under the same version: only signatures, dates or URLs differ.
+    /// Whether both install the same files and links under the same version: only what [`content_id`](Self::content_id)
+    /// leaves out differs.
     pub fn same_content(&self, other: &Manifest) -> bool {
         self.content_id() == other.content_id()
     }

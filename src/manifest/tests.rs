@@ -8,10 +8,21 @@ use crate::rel_path::PathDefect;
 const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 const GOOD: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <manifest format="1">
-  <meta component="core" version="3.1.0" sequence="42" channel="stable" platform="x86_64-linux" issued="2026-11-21T00:00:00Z" expires="2027-05-20T00:00:00Z" launch="bin/app">
+  <meta component="core" version="3.1.0" sequence="42" channel="stable" platform="x86_64-linux" issued="2026-11-21T00:00:00Z" expires="2027-05-20T00:00:00Z" launch="bin/app" rollout="10" critical="true">
     <baseurl href="https://dl.example.com/core/"/>
     <baseurl href="http://mirror.example.com:8080/a%20b/core/"/>
     <requires component="runtime" version="&gt;=1.2"/>
+    <stepping-stone below="1.0.0" sequence="7" body="00112233445566778899aabbccddeeff00112233445566778899aabbccddee09"/>
+    <stepping-stone below="2.0.0-rc.1" sequence="41" body="00112233445566778899aabbccddeeff00112233445566778899aabbccddee0a"/>
+    <notes lang="en" href="https://example.com/news/3.1.html">
+      <line text="Faster &amp; smaller."/>
+      <line text=""/>
+      <line text="  - „starts“ at once"/>
+    </notes>
+    <notes lang="pt-BR" href="https://example.com/news/"/>
+    <notes lang="zh-Hant">
+      <line text="更快"/>
+    </notes>
   </meta>
   <files>
     <file path="bin/app" size="11694592" sha256="00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff" executable="true">
@@ -48,6 +59,8 @@ fn the_canonical_form_survives_reading_and_writing() {
     assert_eq!(String::from_utf8(body(&manifest)).unwrap(), GOOD);
     assert_eq!(manifest.meta.base_urls.len(), 2);
     assert_eq!(manifest.files[0].deltas.len(), 2);
+    assert_eq!((manifest.meta.rollout, manifest.meta.critical), (Some(10), true));
+    assert_eq!((manifest.meta.stepping_stones.len(), manifest.meta.notes.len()), (2, 3));
     assert!(manifest.files[0].executable && manifest.files[1].preserve);
 }
 
@@ -62,6 +75,11 @@ fn other_spellings_of_the_same_are_the_same() {
         ),
         (" preserve=\"true\"", " executable=\"false\" preserve=\"true\""),
         ("  </files>\n", "\t\n </files>\n"),
+        (
+            "<notes lang=\"pt-BR\" href=\"https://example.com/news/\"/>",
+            "<notes href='https://example.com/news/' lang='pt-BR'></notes>",
+        ),
+        (" critical=\"true\"", " critical='true'"),
     ] {
         assert!(GOOD.contains(from), "{from}");
         assert_eq!(parse(GOOD.replacen(from, to, 1).as_bytes()).unwrap(), manifest, "{to}");
@@ -137,6 +155,46 @@ fn each_rule_has_a_manifest_that_breaks_it() {
         ("component=\"runtime\"", "component=\"core\"", Requires),
         ("    <requires ", "    <requires component=\"runtime\" version=\"*\"/>\n    <requires ", Requires),
         ("version=\"&gt;=1.2\"", "version=\"newest\"", Version),
+        ("rollout=\"10\"", "rollout=\"100\"", Rollout),
+        ("rollout=\"10\"", "rollout=\"266\"", Rollout),
+        ("rollout=\"10\"", "rollout=\"010\"", Number),
+        ("rollout=\"10\"", "rollout=\"10%\"", Number),
+        ("rollout=\"10\"", "rollout=\"\"", Number),
+        ("critical=\"true\"", "critical=\"yes\"", Boolean),
+        ("below=\"1.0.0\" ", "", AttributeMissing),
+        ("sequence=\"7\" ", "", AttributeMissing),
+        (" body=\"00112233445566778899aabbccddeeff00112233445566778899aabbccddee09\"", "", AttributeMissing),
+        ("ccddee09\"/>", "ccddee09\" more=\"1\"/>", Attribute),
+        ("ccddee09\"/>", "ccddee09\"><x/></stepping-stone>", Element),
+        ("ccddee09", "ccddee0", Hash),
+        ("below=\"1.0.0\"", "below=\"1.0\"", Version),
+        ("below=\"1.0.0\"", "below=\"&lt;1.0.0\"", Version),
+        ("below=\"1.0.0\"", "below=\"2.0.0\"", SteppingStone),
+        ("below=\"1.0.0\"", "below=\"2.0.0-rc.1\"", SteppingStone),
+        ("below=\"1.0.0\"", "below=\"2.0.0-rc.1+other\"", SteppingStone),
+        ("below=\"2.0.0-rc.1\"", "below=\"3.1.1\"", SteppingStone),
+        ("sequence=\"7\"", "sequence=\"42\"", SteppingStone),
+        ("sequence=\"7\"", "sequence=\"43\"", SteppingStone),
+        ("sequence=\"7\"", "sequence=\"07\"", Number),
+        ("lang=\"en\" ", "", AttributeMissing),
+        ("lang=\"en\"", "lang=\"EN\"", Notes),
+        ("lang=\"en\"", "lang=\"e\"", Notes),
+        ("lang=\"en\"", "lang=\"english\"", Notes),
+        ("lang=\"en\"", "lang=\"pt-br\"", Notes),
+        ("https://example.com/news/3.1.html", "file:///etc/passwd", Notes),
+        ("https://example.com/news/3.1.html", "javascript:alert(1)", Notes),
+        ("https://example.com/news/3.1.html", "https://example.com/?user=1", Notes),
+        ("https://example.com/news/3.1.html", "https://me@example.com/", Notes),
+        (" href=\"https://example.com/news/\"", "", Notes),
+        ("      <line text=\"更快\"/>\n", "", Notes),
+        ("      <line text=\"更快\"/>\n", "更快", Syntax),
+        ("<line text=\"更快\"/>", "<line/>", AttributeMissing),
+        ("<line text=\"更快\"/>", "<line text=\"更快\" bold=\"true\"/>", Attribute),
+        ("<line text=\"更快\"/>", "<line text=\"更快\"><line/></line>", Element),
+        ("<line text=\"更快\"/>", "<p text=\"更快\"/>", Element),
+        ("text=\"更快\"", "text=\"\t更快\"", Syntax),
+        ("text=\"更快\"", "text=\"\u{1b}[31m\"", Encoding),
+        ("  <files>", "  <notes lang=\"fr\" href=\"http://a/\"/>\n  <files>", Element),
         ("size=\"11694592\"", "size=\"1e6\"", Number),
         (" size=\"11694592\"", "", AttributeMissing),
         (KEY, &KEY.to_uppercase(), Hash),
@@ -198,6 +256,97 @@ fn more_than_the_limits_is_refused() {
     let long = vec![b' '; MAX_BYTES as usize + 1];
     assert_eq!(defect(parse(&long)), Some(Defect::TooLarge));
     assert_eq!(defect(SignedBytes::split(long)), Some(Defect::TooLarge));
+}
+
+#[test]
+fn more_stepping_stones_and_notes_than_the_limits_are_refused() {
+    let with = |more: &str| defect(parse(GOOD.replacen("  </meta>", &format!("{more}  </meta>"), 1).as_bytes()));
+    let stones = |count: usize| -> String {
+        let stone = |number| format!("<stepping-stone below=\"3.0.{number}\" sequence=\"1\" body=\"{KEY}\"/>");
+        (0..count).map(stone).collect()
+    };
+    assert_eq!(with(&stones(MAX_STEPPING_STONES - 2)), None);
+    assert_eq!(with(&stones(MAX_STEPPING_STONES - 1)), Some(Defect::Element));
+    let languages = |count: usize| -> String {
+        (0..count).map(|number| format!("<notes lang=\"de-x{number}\" href=\"http://a/b\"/>")).collect()
+    };
+    assert_eq!(with(&languages(MAX_NOTES - 3)), None);
+    assert_eq!(with(&languages(MAX_NOTES - 2)), Some(Defect::Notes));
+    let lines = |count: usize, text: &str| {
+        format!("<notes lang=\"fr\">{}</notes>", format!("<line text=\"{text}\"/>").repeat(count))
+    };
+    let there: Vec<_> = parse(GOOD.as_bytes()).unwrap().meta.notes.into_iter().flat_map(|notes| notes.lines).collect();
+    assert_eq!(with(&lines(MAX_NOTES_LINES - there.len(), "")), None);
+    assert_eq!(with(&lines(MAX_NOTES_LINES - there.len() + 1, "")), Some(Defect::Notes), "of all languages together");
+    let rest = MAX_NOTES_BYTES - there.iter().map(String::len).sum::<usize>();
+    assert_eq!(with(&lines(1, &"x".repeat(rest))), None);
+    assert_eq!(with(&lines(1, &"x".repeat(rest + 1))), Some(Defect::Notes), "of all languages together");
+}
+
+#[test]
+fn the_lowest_stepping_stone_above_a_version_is_its_next_one() {
+    let manifest = parse(GOOD.as_bytes()).unwrap();
+    let next = |version: &str| manifest.stepping_stone_for(&version.parse().unwrap()).map(|stone| stone.sequence);
+    assert_eq!(next("0.9.0"), Some(7));
+    assert_eq!(next("1.0.0-rc.1"), Some(7), "a pre-release is before its release");
+    assert_eq!(next("1.0.0"), Some(41));
+    assert_eq!(next("2.0.0-beta.9"), Some(41));
+    assert_eq!(next("2.0.0-rc.1"), None);
+    assert_eq!(next("2.0.0-rc.1+build"), None);
+    assert_eq!(next("3.1.0"), None);
+    assert_eq!(next("9.0.0"), None);
+}
+
+#[test]
+fn what_is_said_about_a_release_is_not_its_content() {
+    let manifest = parse(GOOD.as_bytes()).unwrap();
+    let without = |change: fn(&mut Meta)| {
+        let mut other = manifest.clone();
+        change(&mut other.meta);
+        assert_ne!(other, manifest);
+        other.same_content(&manifest)
+    };
+    assert!(without(|meta| meta.rollout = Some(50)));
+    assert!(without(|meta| meta.critical = false));
+    assert!(without(|meta| meta.stepping_stones.clear()));
+    assert!(without(|meta| meta.notes.clear()));
+    assert!(!without(|meta| meta.version.patch += 1));
+}
+
+#[test]
+fn notes_are_chosen_by_preference_then_kin_then_english_then_order() {
+    let with = |languages: &[&str]| {
+        let mut meta = parse(GOOD.as_bytes()).unwrap().meta;
+        let notes = |language: &&str| Notes { language: language.parse().unwrap(), href: None, lines: vec![] };
+        meta.notes = languages.iter().map(notes).collect();
+        meta
+    };
+    let choose = |there: &[&str], preferred: &[&str]| {
+        let preferred: Vec<Language> = preferred.iter().map(|language| language.parse().unwrap()).collect();
+        with(there).notes_for(&preferred).map(|notes| notes.language.to_string()).unwrap_or_default()
+    };
+    let there = ["fr", "en", "pt-BR", "zh-Hans", "zh-Hant", "de"];
+    assert_eq!(choose(&there, &["pt-br"]), "pt-BR", "case does not count");
+    assert_eq!(choose(&there, &["de-AT"]), "de");
+    assert_eq!(choose(&there, &["zh-Hant-TW"]), "zh-Hant");
+    assert_eq!(choose(&there, &["pt-PT"]), "pt-BR");
+    assert_eq!(choose(&there, &["pt"]), "pt-BR");
+    assert_eq!(choose(&there, &["it", "de-AT", "fr"]), "de", "the first that there is something for");
+    assert_eq!(choose(&there, &["it"]), "en");
+    assert_eq!(choose(&there, &[]), "en");
+    assert_eq!(choose(&["fr", "de"], &["it"]), "fr");
+    assert_eq!(choose(&[], &["it"]), "");
+}
+
+#[test]
+fn languages_have_one_form() {
+    for good in ["en", "gsw", "pt-BR", "zh-Hant-TW", "sl-rozaj-biske-1994"] {
+        assert_eq!(good.parse::<Language>().unwrap().as_str(), good);
+    }
+    for bad in ["", "e", "engl", "En", "en-", "-en", "en--US", "en-U", "en_US", "en-abcdefghi", "é", "en-ü1", "*"] {
+        assert_eq!(bad.parse::<Language>(), Err(NotALanguage), "{bad}");
+    }
+    assert_eq!(format!("en{}", "-abc".repeat(9)).parse::<Language>(), Err(NotALanguage), "more than 35 bytes");
 }
 
 #[test]

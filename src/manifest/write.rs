@@ -1,6 +1,6 @@
 //! Writes manifest format 1 in its one canonical form: two spaces a level, attributes in a fixed order, paths sorted.
 
-use super::{LinkOrFile, Manifest, Object, Signature};
+use super::{LinkOrFile, Manifest, Notes, Object, Signature};
 use crate::xml::{DECLARATION, push_attribute};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -23,6 +23,12 @@ pub fn body(manifest: &Manifest) -> Vec<u8> {
     if let Some(launch) = &meta.launch {
         push_attribute(&mut text, "launch", launch);
     }
+    if let Some(rollout) = meta.rollout {
+        push_attribute(&mut text, "rollout", rollout);
+    }
+    if meta.critical {
+        push_attribute(&mut text, "critical", true);
+    }
     text.push_str(">\n");
     for url in &meta.base_urls {
         text.push_str("    <baseurl");
@@ -35,6 +41,14 @@ pub fn body(manifest: &Manifest) -> Vec<u8> {
         push_attribute(&mut text, "version", &requirement.version);
         text.push_str("/>\n");
     }
+    for stone in &meta.stepping_stones {
+        text.push_str("    <stepping-stone");
+        push_attribute(&mut text, "below", &stone.below);
+        push_attribute(&mut text, "sequence", stone.sequence);
+        push_attribute(&mut text, "body", stone.body);
+        text.push_str("/>\n");
+    }
+    meta.notes.iter().for_each(|notes| push_notes(&mut text, notes));
     text.push_str("  </meta>\n  <files>\n");
     for entry in manifest.entries() {
         match entry {
@@ -89,6 +103,24 @@ pub fn with_signatures(body: &[u8], signatures: &[Signature]) -> Vec<u8> {
     }
     file.extend_from_slice(LAST_LINE.as_bytes());
     file
+}
+
+fn push_notes(text: &mut String, notes: &Notes) {
+    text.push_str("    <notes");
+    push_attribute(text, "lang", &notes.language);
+    if let Some(href) = &notes.href {
+        push_attribute(text, "href", href);
+    }
+    if notes.lines.is_empty() {
+        return text.push_str("/>\n");
+    }
+    text.push_str(">\n");
+    for line in &notes.lines {
+        text.push_str("      <line");
+        push_attribute(text, "text", line);
+        text.push_str("/>\n");
+    }
+    text.push_str("    </notes>\n");
 }
 
 fn push_object(text: &mut String, object: &Object) {

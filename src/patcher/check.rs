@@ -107,6 +107,15 @@ impl Patcher {
         Ok(check)
     }
 
+    /// Looks for newer releases of everything that is installed.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub fn check_all(&self) -> Result<Check> {
+        let names = self.components()?;
+        self.check(&names.iter().map(Name::as_str).collect::<Vec<_>>())
+    }
+
     /// Leaves out what needs a version of another component that is neither installed nor offered, and what another
     /// installed component cannot live with.
     ///

@@ -2,9 +2,15 @@
 
 use super::Patcher;
 use crate::error::Result;
+use crate::fetch::CancelToken;
 use crate::state::{self, Choices, StateFile as _};
 use crate::timestamp::Timestamp;
 use semver::Version;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
+
+/// How often a download looks whether the user has paused it.
+const PERIOD: Duration = Duration::from_millis(500);
 
 impl Patcher {
     /// Stops downloads, those of other processes too, until [`resume`](Self::resume); what was downloaded is kept.
@@ -43,6 +49,32 @@ impl Patcher {
     pub fn skip(&self, component: &str, version: &Version) -> Result<()> {
         let name = super::component_name(component)?;
         self.choose(|choices| choices.skip(name, version.clone()))
+    }
+
+    /// Whether the user has left a version out.
+    ///
+    /// # Errors
+    /// [`Machine::Io`](crate::error::Machine::Io).
+    pub fn is_skipped(&self, component: &str, version: &Version) -> Result<bool> {
+        let choices = self.choices()?;
+        Ok(component.parse().is_ok_and(|name| choices.skips(&name, version)))
+    }
+
+    /// Does something that takes long, and stops it when the user pauses downloads, in this process or in another.
+    pub(super) fn until_paused<T>(&self, cancel: &CancelToken, action: impl FnOnce() -> T) -> T {
+        std::thread::scope(|scope| {
+            let (done, is_done) = std::sync::mpsc::channel::<()>();
+            scope.spawn(move || {
+                while let Err(RecvTimeoutError::Timeout) = is_done.recv_timeout(PERIOD) {
+                    if self.paused().is_ok_and(|paused| paused.is_some()) {
+                        return cancel.cancel();
+                    }
+                }
+            });
+            let result = action();
+            drop(done);
+            result
+        })
     }
 
     pub(super) fn choices(&self) -> Result<Choices> {

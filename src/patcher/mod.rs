@@ -6,6 +6,7 @@ mod config;
 mod courtesy;
 mod installed;
 mod previous;
+mod record;
 mod repair;
 mod start;
 mod update;
@@ -93,6 +94,11 @@ impl Patcher {
             running: Mutex::new(None),
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The install root.
+    pub(crate) fn root(&self) -> &Root {
+        &self.inner.root
     }
 
     /// Finishes or undoes an interrupted swap.

@@ -2,8 +2,9 @@
 //! that compiles.
 
 use super::Patcher;
+use super::record::Record;
 use crate::digest::Sha256;
-use crate::error::{Caller, Result};
+use crate::error::{Caller, Error, Result};
 use crate::fetch::{CancelToken, Mirrors};
 use crate::inventory::{Content, Inventory};
 use crate::journal::{ComponentSteps, Transaction};
@@ -62,6 +63,16 @@ impl Update {
         self.plan.download_size()
     }
 
+    /// The release's place among those of its component.
+    pub fn sequence(&self) -> u64 {
+        self.trusted.manifest().meta.sequence
+    }
+
+    /// Whether any file is made from deltas or parts rather than fetched whole.
+    pub fn is_partial(&self) -> bool {
+        self.plan.is_partial()
+    }
+
     /// How many files and links change.
     pub fn changes(&self) -> usize {
         self.plan.changes.iter().filter(|change| change.saved_from.is_none()).count()
@@ -111,6 +122,9 @@ impl Update {
         {
             return Err(Caller::ComponentTwice { component: twice.1.name.to_string() }.into());
         }
+        if let Some(since) = patcher.paused()? {
+            return Err(Error::Paused { since });
+        }
         let (state_dir, _lock) = patcher.lock()?;
         let mut seen = Seen::load_or_default(&state_dir)?;
         for update in &updates {
@@ -124,6 +138,8 @@ impl Update {
             stage.set_manifest(update.trusted.bytes())?;
             let root = &patcher.inner.root;
             let mirrors = Mirrors::new(patcher.mirrors(&seen, update)?);
+            let record = Record::begin(&state_dir, update)?;
+            let cancel = update.cancel.child();
             let transfer = Transfer {
                 source: &*patcher.inner.source,
                 mirrors: &mirrors,
@@ -134,9 +150,11 @@ impl Update {
                 },
                 retries: patcher.inner.retries,
                 parallel: patcher.inner.parallel,
-                cancel: &update.cancel,
+                ledger: &record,
+                cancel: &cancel,
             };
-            let filled = stage.fill(&update.plan, &transfer, &mut progress);
+            let filled = patcher.until_paused(&cancel, || stage.fill(&update.plan, &transfer, &mut progress));
+            record.end(&filled, patcher.paused()?.is_some())?;
             filled.map_err(|error| patcher.heed(&state_dir, &mut seen, error))?;
         }
         Ok(Staged { patcher, updates })
@@ -234,6 +252,30 @@ impl Patcher {
             Some(Err(error)) if willing.is_empty() && update.download_size() > 0 => Err(error),
             _ => willing.into_iter().collect(),
         }
+    }
+
+    /// What an earlier run has begun to download and not finished, with what was to be installed together with it; none of it
+    /// needs to be asked for again. Empty when nothing is unfinished, or when it is not to be had any more: what is refused
+    /// or has expired by now.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Machine::Io`](crate::error::Machine::Io).
+    pub fn unfinished(&self) -> Result<Vec<Update>> {
+        let (state_dir, _lock) = self.lock()?;
+        let (mut updates, mut complete) = (Vec::new(), true);
+        for name in self.staged_components(&state_dir)? {
+            let update = match self.staged_update(&state_dir, name) {
+                Err(Error::Refused(_)) => return Ok(Vec::new()),
+                update => update?,
+            };
+            let Some(update) = update else { continue };
+            complete &= Stage::open(&self.inner.root, &state_dir, &update.name)?.is_complete(&update.plan)?;
+            updates.push(update);
+        }
+        if complete {
+            updates.clear();
+        }
+        Ok(updates)
     }
 
     /// What an earlier run has staged completely, if it is still the way forward from what is installed.

@@ -4,28 +4,33 @@
 //! that whatever has such a name is whole. Names are those of the content, so that an interrupted download, or one for a
 //! release that was superseded, leaves nothing that is fetched twice.
 
-mod download;
+mod content;
+mod fill;
+mod ledger;
+mod object;
 pub mod preflight;
 mod probe;
+mod progress;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod writer;
 
-pub use download::{Phase, Progress, Transfer};
+pub use fill::Transfer;
+pub use ledger::{Event, Ledger};
+pub use progress::{Phase, Progress};
 pub use transaction::steps;
 
-use crate::digest::{Hasher, Sha256};
-use crate::error::{Error, Result};
+use crate::digest::Sha256;
+use crate::error::Result;
 use crate::fs::{self, Dir};
-use crate::inventory::Content;
 use crate::layout::{FILES, Root, STAGES};
 use crate::manifest::Name;
 use crate::plan::{Change, Plan};
 use crate::rel_path::{MANIFEST, STATE};
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
-use std::io::{self, Read as _, Write as _};
 use std::path::Path;
+use writer::{is_staged, partial};
 
 /// The folder of objects under way in a component's stage.
 const OBJECTS: &str = "objects";
@@ -84,8 +89,12 @@ impl Stage {
         for name in self.files.names()?.iter().filter(|name| !wanted.contains(*name)) {
             self.files.remove_tree(name)?;
         }
-        let objects: HashSet<String> =
-            plan.contents.values().map(|content| partial(&content.gz.sha256.to_string())).collect();
+        let objects: HashSet<String> = plan
+            .contents
+            .values()
+            .flat_map(|obtain| obtain.objects().map(|object| object.sha256.to_string()))
+            .flat_map(|name| [partial(&name), name])
+            .collect();
         for name in self.objects.names()?.iter().filter(|name| !objects.contains(*name)) {
             self.objects.remove_tree(name)?;
         }
@@ -146,90 +155,4 @@ pub fn nearest_folder(path: &Path) -> Result<Dir> {
             (opened, _) => return opened,
         }
     }
-}
-
-/// The name of a file that is not complete.
-fn partial(name: &str) -> String {
-    format!("{name}.part")
-}
-
-/// Writes one file of the stage: its bytes are counted and hashed on the way, and it gets its name only when they are the
-/// right ones.
-struct Writer<'a> {
-    dir: &'a Dir,
-    partial: String,
-    file: File,
-    hasher: Hasher,
-}
-
-impl<'a> Writer<'a> {
-    /// Begins the file `name` in `dir`; whatever was begun under that name before is dropped.
-    fn new(dir: &'a Dir, name: &str) -> Result<Self> {
-        let partial = partial(name);
-        dir.remove_file(&partial)?;
-        let file = dir.create(&partial)?;
-        Ok(Self { dir, partial, file, hasher: Hasher::default() })
-    }
-
-    /// Begins anew; what was written is dropped.
-    fn start_over(self, name: &str) -> Result<Self> {
-        drop(self.file);
-        Self::new(self.dir, name)
-    }
-
-    /// Goes on with the file `name` where an earlier writer stopped; what is there already is hashed again.
-    fn resume(dir: &'a Dir, name: &str) -> Result<Self> {
-        let partial = partial(name);
-        let file = dir.open_or_create(&partial)?;
-        let mut writer = Self { dir, partial, file, hasher: Hasher::default() };
-        let mut buffer = vec![0; 128 * 1024];
-        loop {
-            match writer.file.read(&mut buffer) {
-                Ok(0) => return Ok(writer),
-                Ok(count) => writer.hasher.update(&buffer[..count]),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::io("read", dir.join(&writer.partial), error)),
-            }
-        }
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)?;
-        self.hasher.update(bytes);
-        Ok(())
-    }
-
-    /// The error of a write that did not work.
-    fn failed(&self, error: io::Error) -> Error {
-        Error::io("write", self.dir.join(&self.partial), error)
-    }
-
-    /// The hash and number of the bytes so far.
-    fn digest(&self) -> (Sha256, u64) {
-        self.hasher.clone().finish()
-    }
-
-    /// Sets the mode and gives the file its name. It is made durable with all others when the swap is prepared ([`steps`]);
-    /// until then a power cut may leave anything under that name, which is why what is staged is hashed before it is used.
-    fn finish(self, name: &str, mode: u32) -> Result<()> {
-        fs::set_mode(&self.file, mode).map_err(|error| self.failed(error))?;
-        self.dir.rename(&self.partial, self.dir, name)
-    }
-
-    /// Drops the file.
-    fn discard(self) -> Result<()> {
-        drop(self.file);
-        self.dir.remove_file(&self.partial)
-    }
-}
-
-/// Whether a staged file is there with the content it should have; its mode is set right if it is.
-fn is_staged(dir: &Dir, name: &str, wanted: &Content) -> Result<bool> {
-    let Content::File { sha256, mode } = wanted else { return Ok(false) };
-    let Some(mut file) = dir.open_file(name)? else { return Ok(false) };
-    if fs::hash(&mut file, &dir.join(name))?.0 != *sha256 {
-        return Ok(false);
-    }
-    dir.ensure_mode(name, *mode)?;
-    Ok(true)
 }

@@ -1,7 +1,8 @@
 //! Finding the fastest mirror by the first bytes of a download, which are not fetched twice.
 
-use super::download::{Job, Transfer};
-use super::{Stage, Writer, is_staged};
+use super::Stage;
+use super::fill::{Job, Transfer};
+use super::writer::{Writer, is_staged};
 use crate::error::Result;
 use crate::fetch::PROBE;
 use crate::layout::{self, ObjectKind};
@@ -9,7 +10,7 @@ use crate::layout::{self, ObjectKind};
 impl Stage {
     /// Lets the mirrors race for the next bytes of the largest object that is to be fetched, where there is enough to fetch.
     pub(super) fn probe(&self, jobs: &[Job<'_>], transfer: &Transfer<'_>) -> Result<()> {
-        let fetched = jobs.iter().filter(|job| job.obtain.copy.is_none());
+        let fetched = jobs.iter().filter(|job| job.obtain.copy.is_none() && job.obtain.chain.is_none());
         if !transfer.mirrors.are_worth_a_probe(fetched.clone().map(|job| job.obtain.gz.size).sum()) {
             return Ok(());
         }
@@ -19,7 +20,7 @@ impl Stage {
                 continue;
             }
             let mut object = Writer::resume(&self.objects, &gz.sha256.to_string())?;
-            let have = object.hasher.length();
+            let have = object.length();
             if have.saturating_add(PROBE) > gz.size {
                 continue;
             }

@@ -3,10 +3,12 @@
 use super::*;
 use crate::error::{Error, Network};
 use crate::fetch::{Answer, Body, CancelToken, Fetch, Mirrors, Request, Retries};
+use crate::inventory::Content;
+use crate::layout::ObjectKind;
 use crate::manifest::Object;
 use crate::plan::{Location, Obtain};
 use crate::rel_path::RelPath;
-use std::io::{Read, Write as _};
+use std::io::{self, Read, Write as _};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use url::Url;
@@ -23,6 +25,17 @@ impl<F: Fn(Option<(u64, u64)>) -> (Box<dyn Read + Send>, u64) + Send + Sync> Fet
         let (reader, from) = (self.answer)(request.resume);
         Ok(Answer::Found(Body { from, ..Body::new(reader, request.url.clone()) }))
     }
+}
+
+/// Keeps no record.
+struct Forgetful;
+
+impl Ledger for Forgetful {
+    fn last_url(&self, _: &Sha256) -> Option<Url> {
+        None
+    }
+
+    fn note(&self, _: Object, _: ObjectKind, _: &Url, _: Event) {}
 }
 
 /// A body that ends in an error, as one does that is cut off.
@@ -62,7 +75,7 @@ impl Scene {
         let gz = Object { size: object.len() as u64, sha256: Sha256::of(&object) };
         let new = Content::File { sha256: hash, mode: fs::mode(true) };
         let change = Change { path: RelPath::new("a").unwrap(), old: Content::Absent, new, saved_from: None };
-        let contents = [(hash, Obtain { size: content.len() as u64, copy, gz })].into();
+        let contents = [(hash, Obtain { size: content.len() as u64, copy, chain: None, parts: None, gz })].into();
         let plan = Plan { changes: vec![change], contents, ..Plan::default() };
         Self { _dir: dir, stage, plan, name: format!("{hash}-0"), object }
     }
@@ -76,6 +89,7 @@ impl Scene {
             locate: &|_| PathBuf::from(locate),
             retries: Retries { count: 0, ..Retries::default() },
             parallel: 4,
+            ledger: &Forgetful,
             cancel: &CancelToken::default(),
         };
         self.stage.fill(&self.plan, &transfer, |progress| last = Some(progress))?;

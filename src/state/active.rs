@@ -40,6 +40,8 @@ pub struct ActiveUpdate {
     pub bytes: u64,
     /// Seconds that were spent on fetching, over all attempts.
     pub seconds: u64,
+    /// How many objects were fetched because a cheaper way had failed.
+    pub fallbacks: u64,
     /// The code of the error that stopped it last.
     pub error: Option<String>,
     /// The objects that it fetches.
@@ -134,6 +136,7 @@ impl StateFile for Active {
             push_optional(&mut text, "staged", update.staged);
             push_attribute(&mut text, "bytes", update.bytes);
             push_attribute(&mut text, "seconds", update.seconds);
+            push_attribute(&mut text, "fallbacks", update.fallbacks);
             push_optional(&mut text, "error", update.error.as_ref());
             push_unknown(&mut text, &update.unknown);
             text.push_str(">\n");
@@ -171,6 +174,7 @@ fn update(mut element: Element<'_>) -> Result<ActiveUpdate, Flaw> {
         staged: element.optional_value("staged", Defect::Time)?,
         bytes: element.number("bytes")?,
         seconds: element.number("seconds")?,
+        fallbacks: element.number("fallbacks")?,
         error: element.optional("error").map(Into::into),
         patches: Vec::new(),
         unknown: element.rest(),
@@ -224,6 +228,7 @@ mod tests {
             staged: None,
             bytes: 4,
             seconds: 1,
+            fallbacks: 0,
             error: None,
             patches: vec![patch.clone(), Patch { final_url: None, error: None, ..patch }],
             unknown: Vec::new(),

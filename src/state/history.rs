@@ -56,6 +56,8 @@ pub struct PastUpdate {
     pub bytes: u64,
     /// Seconds that were spent on fetching.
     pub seconds: u64,
+    /// How many objects were fetched because a cheaper way had failed.
+    pub fallbacks: u64,
     /// What became of it: applied, confirmed, rolled back or failed.
     pub result: UpdateState,
     /// The code of the error, or the reason of the rollback.
@@ -161,6 +163,7 @@ impl PastUpdate {
             rolled_back: None,
             bytes: under_way.map_or(0, |update| update.bytes),
             seconds: under_way.map_or(0, |update| update.seconds),
+            fallbacks: under_way.map_or(0, |update| update.fallbacks),
             result: UpdateState::Applied,
             error: None,
             unknown: Vec::new(),
@@ -211,6 +214,7 @@ impl StateFile for History {
             push_optional(&mut text, "rolled-back", past.rolled_back);
             push_attribute(&mut text, "bytes", past.bytes);
             push_attribute(&mut text, "seconds", past.seconds);
+            push_attribute(&mut text, "fallbacks", past.fallbacks);
             push_attribute(&mut text, "result", past.result);
             push_optional(&mut text, "error", past.error.as_ref());
             push_unknown(&mut text, &past.unknown);
@@ -235,6 +239,7 @@ fn update(mut element: Element<'_>) -> Result<PastUpdate, Flaw> {
         rolled_back: element.optional_value("rolled-back", Defect::Time)?,
         bytes: element.number("bytes")?,
         seconds: element.number("seconds")?,
+        fallbacks: element.number("fallbacks")?,
         result: element.value("result", Defect::Syntax)?,
         error: element.optional("error").map(Into::into),
         unknown: element.rest(),
@@ -277,6 +282,7 @@ mod tests {
             staged: Some(at(2)),
             bytes: 100,
             seconds: 7,
+            fallbacks: 1,
             error: None,
             patches: Vec::new(),
             unknown: Vec::new(),

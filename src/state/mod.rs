@@ -8,6 +8,7 @@ mod seen;
 mod starts;
 mod update;
 mod verdicts;
+mod watched;
 
 pub use active::{Active, ActiveUpdate, Patch};
 pub use choices::Choices;
@@ -17,6 +18,7 @@ pub use seen::{Etag, Release, Seen, Wait};
 pub use starts::{News, Starts};
 pub use update::{UnknownWord, UpdateState, UpdateType};
 pub use verdicts::{Bad, MAX_ATTEMPTS, NotAReason, Reason, Verdicts};
+pub use watched::Watched;
 
 use crate::error::{Error, Machine, Result};
 use crate::fs::{Dir, Found, Lock};

@@ -12,12 +12,13 @@
 //! - it has not expired (`stale`), which [`Verified::fresh`] checks last: an expired manifest still moves the floor. One
 //!   that was signed in the future is taken with a [`Warning`].
 //!
-//! Whether its `requires` hold is a question about a set of components: [`check_requires`].
+//! Whether its `requires` hold is a question about a set of components: [`check_requires`]. An earlier release that the newest
+//! manifest sends older versions to has rules of its own: [`verify_stepping_stone`].
 
 use crate::digest::Sha256;
 use crate::error::{Refused, Result};
 use crate::keys::TrustedKeys;
-use crate::manifest::{self, Manifest, Meta, Name, Platform, SignedBytes};
+use crate::manifest::{self, Manifest, Meta, Name, Platform, SignedBytes, SteppingStone};
 use crate::timestamp::Timestamp;
 use semver::Version;
 use std::cmp::Ordering;
@@ -94,6 +95,52 @@ pub fn verify(bytes: Vec<u8>, keys: &TrustedKeys, target: &Target, floors: &[Flo
     let verified = authenticate(bytes, keys)?;
     bind(&verified.manifest.meta, target)?;
     floors.iter().try_for_each(|floor| order(&verified.place, floor, keys))?;
+    Ok(verified)
+}
+
+/// Checks the bytes of a stepping stone: the earlier release that a trusted manifest sends this client's version to.
+///
+/// `stone` comes from a manifest that [`verify`] and [`Verified::fresh`] took, whose place is remembered as ever. `floors` are
+/// what is installed and what the program was built with, and not what was seen: the newest manifest itself was, and is
+/// later. Nothing that is found here may move what was seen. The rules, in order:
+/// - a trusted key signed it, as for every manifest. A hash alone would let whoever can sign but once name anything;
+/// - component, channel and platform are the ones asked for;
+/// - its body is the one that the newest manifest names (`stepping-stone`), so that no other release that was ever signed,
+///   and none that a retired key signs today, stands in for it;
+/// - its sequence is the one named, and its version is one that needs this stone no more (`stepping-stone`), so that the way
+///   leads upwards and ends;
+/// - it comes after what is installed (`rollback`, `retired-key`, and `stepping-stone` for the installed release itself).
+///
+/// Its own age, rollout and stepping stones do not count, those of the newest manifest do:
+/// [`Verified::fresh_as_stepping_stone_of`]. An old manifest, replayed for the stones that it names, is refused by its own
+/// order before they are read.
+///
+/// # Errors
+/// The first rule that they break.
+pub fn verify_stepping_stone(
+    bytes: Vec<u8>,
+    keys: &TrustedKeys,
+    target: &Target,
+    stone: &SteppingStone,
+    floors: &[Floor],
+) -> Result<Verified, Refused> {
+    let verified = authenticate(bytes, keys)?;
+    let Verified { manifest: Manifest { meta, .. }, place, .. } = &verified;
+    bind(meta, target)?;
+    let other = |detail| Err(Refused::SteppingStone { sequence: stone.sequence, detail });
+    if place.body != stone.body {
+        return other("its content is another one");
+    }
+    if place.sequence != stone.sequence {
+        return other("it has another sequence");
+    }
+    if meta.version.cmp_precedence(&stone.below).is_lt() {
+        return other("its version is one that needs the stone itself");
+    }
+    if floors.iter().any(|floor| matches!(floor, Floor::Release(installed) if installed.body == place.body)) {
+        return other("it is the release that is installed");
+    }
+    floors.iter().try_for_each(|floor| order(place, floor, keys))?;
     Ok(verified)
 }
 
@@ -199,6 +246,20 @@ impl Verified {
         let issued = self.manifest.meta.issued;
         let warning = (issued > now).then_some(Warning::ClockBehind { issued });
         Ok(Trusted { verified: self, warning })
+    }
+
+    /// Takes a stepping stone for as fresh as the manifest that names it: what it says of its own age was said before anybody
+    /// knew how long it would be needed.
+    ///
+    /// # Errors
+    /// [`Refused::SteppingStone`] when `newest` does not name it.
+    pub fn fresh_as_stepping_stone_of(self, newest: &Trusted) -> Result<Trusted, Refused> {
+        let Place { sequence, body, .. } = self.place;
+        if newest.manifest.meta.stepping_stones.iter().any(|stone| stone.body == body) {
+            Ok(Trusted { verified: self, warning: newest.warning })
+        } else {
+            Err(Refused::SteppingStone { sequence, detail: "it does not name this one" })
+        }
     }
 }
 

@@ -194,6 +194,86 @@ fn a_compiled_in_floor_is_a_number_under_a_key() {
     assert_eq!(code(1, 1), None, "a later key starts afresh");
 }
 
+/// The release of the version 2.0.0 under sequence 41, signed by `signers`, and the stone that names it.
+fn stone(signers: &[usize]) -> (Vec<u8>, SteppingStone) {
+    let body = body(41, "").replace("version=\"1.0.0\"", "version=\"2.0.0\"");
+    let stone = SteppingStone { below: Version::new(2, 0, 0), sequence: 41, body: Sha256::of(body.as_bytes()) };
+    (sign(&body, signers), stone)
+}
+
+/// The code with which a stone is refused by somebody who has the release of sequence `installed`; none if it is taken.
+fn refused_stone(bytes: Vec<u8>, stone: &SteppingStone, installed: Place) -> Option<&'static str> {
+    let result = verify_stepping_stone(bytes, &trusted(&[0, 1], 1), &core(), stone, &[Floor::Release(installed)]);
+    result.err().map(|error| crate::Error::from(error).code())
+}
+
+#[test]
+fn a_stepping_stone_is_taken_although_a_later_release_was_seen() {
+    let (bytes, stone) = stone(&[0]);
+    let seen = [floor(0, 90, "newest")];
+    assert_eq!(check(bytes.clone(), &trusted(&[0, 1], 1), &seen).unwrap_err(), "rollback", "by itself it is too old");
+    assert_eq!(refused_stone(bytes, &stone, floor(0, 40, "installed")), None);
+}
+
+#[test]
+fn each_rule_of_stepping_stones_has_one_that_breaks_it() {
+    let installed = || floor(0, 40, "installed");
+    let (bytes, good) = stone(&[0]);
+    let as_named = |body: String, signer: usize| {
+        let named = SteppingStone { body: Sha256::of(body.as_bytes()), ..good.clone() };
+        refused_stone(sign(&body, &[signer]), &named, installed())
+    };
+    let text = || String::from_utf8(SignedBytes::split(bytes.clone()).unwrap().body).unwrap();
+    assert_eq!(as_named(text(), 0), None);
+    assert_eq!(as_named(text(), 2), Some("unknown-key"), "the hash alone does not do");
+    let forged = with_signatures(text().as_bytes(), &[Signature { key: public(0).id(), bytes: vec![1; 256] }]);
+    assert_eq!(refused_stone(forged, &good, installed()), Some("bad-signature"));
+    assert_eq!(as_named(text().replace("core", "addon"), 0), Some("wrong-component"));
+    assert_eq!(as_named(text().replace("stable", "beta"), 0), Some("wrong-channel"));
+    assert_eq!(as_named(text().replace("\"any\"", "\"aarch64-macos\""), 0), Some("wrong-platform"));
+    let other = text().replace("localhost", "elsewhere");
+    assert_eq!(refused_stone(sign(&other, &[0]), &good, installed()), Some("stepping-stone"), "another release");
+    assert_eq!(refused_stone(sign(&other, &[1]), &good, installed()), Some("stepping-stone"), "a later key's");
+    assert_eq!(as_named(text().replace("\"41\"", "\"42\""), 0), Some("stepping-stone"), "another sequence");
+    assert_eq!(as_named(text().replace("2.0.0", "1.9.9"), 0), Some("stepping-stone"), "a way that leads nowhere");
+    assert_eq!(refused_stone(bytes.clone(), &good, floor(0, 42, "x")), Some("rollback"));
+    assert_eq!(refused_stone(bytes.clone(), &good, floor(0, 41, "x")), Some("sequence-conflict"));
+    assert_eq!(refused_stone(bytes.clone(), &good, floor(0, 41, &text())), Some("stepping-stone"), "installed already");
+    assert_eq!(refused_stone(bytes, &good, floor(1, 1, "x")), Some("retired-key"));
+}
+
+#[test]
+fn a_stepping_stone_keeps_to_the_floor_that_is_compiled_in_and_to_the_threshold() {
+    let (bytes, stone) = stone(&[0]);
+    let code = |threshold, sequence| {
+        let floors = [Floor::Number { key: public(0).id(), sequence }];
+        let keys = trusted(&[0, 1], threshold);
+        let result = verify_stepping_stone(bytes.clone(), &keys, &core(), &stone, &floors);
+        result.err().map(|error| crate::Error::from(error).code())
+    };
+    assert_eq!(code(1, 41), None);
+    assert_eq!(code(1, 42), Some("rollback"));
+    assert_eq!(code(2, 41), Some("threshold"));
+}
+
+#[test]
+fn a_stepping_stone_is_as_fresh_as_the_manifest_that_names_it() {
+    let (bytes, stone) = stone(&[0]);
+    let keys = trusted(&[0], 1);
+    let late = "2027-06-01T00:00:00Z".parse().unwrap();
+    let newest = |stones: &str| {
+        let body = body(90, "").replace("version=\"1.0.0\"", "version=\"3.0.0\"").replace("2027-01-01", "2028-01-01");
+        let body = body.replace("  </meta>", &format!("{stones}  </meta>"));
+        check(sign(&body, &[0]), &keys, &[]).unwrap().fresh(late).unwrap()
+    };
+    let named = format!("<stepping-stone below=\"2.0.0\" sequence=\"41\" body=\"{}\"/>", stone.body);
+    let verified = verify_stepping_stone(bytes, &keys, &core(), &stone, &[]).unwrap();
+    verified.clone().fresh(late).expect_err("by itself it has expired");
+    verified.clone().fresh_as_stepping_stone_of(&newest(&named)).unwrap();
+    let refused = verified.fresh_as_stepping_stone_of(&newest("")).unwrap_err();
+    assert_eq!(crate::Error::from(refused).code(), "stepping-stone");
+}
+
 #[test]
 fn requirements_hold_over_the_whole_set() {
     let with = |component: &str, version: &str, requires: &str| {

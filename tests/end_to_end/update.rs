@@ -164,7 +164,7 @@ fn an_honest_downgrade_is_an_update() {
     world.publish("1.0.0", &one);
     world.publish("2.0.0", &two);
     world.install("core");
-    world.publish("1.0.0", &one);
+    world.publisher.release("core", "1.0.0", &one).downgrade().sign();
     world.user.ok(&["update"]);
     world.user.has("core", &one);
     assert_eq!(world.user.ok(&["status"])["components"][0]["version"], "1.0.0");

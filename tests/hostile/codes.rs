@@ -9,6 +9,7 @@ const TABLES: &[&str] = &[
     include_str!("http.rs"),
     include_str!("keys.rs"),
     include_str!("machine.rs"),
+    include_str!("meta.rs"),
     include_str!("mirrors.rs"),
     include_str!("objects.rs"),
     include_str!("paths.rs"),

@@ -19,6 +19,7 @@ mod freshness;
 mod http;
 mod keys;
 mod machine;
+mod meta;
 mod mirrors;
 mod objects;
 mod paths;

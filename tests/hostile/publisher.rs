@@ -101,8 +101,12 @@ impl Release {
             issued: "2024-01-01T00:00:00Z".parse().unwrap(),
             expires: Some("2999-01-01T00:00:00Z".parse().unwrap()),
             launch: None,
+            rollout: None,
+            critical: false,
             base_urls: vec![base_url.parse().unwrap()],
             requires: Vec::new(),
+            stepping_stones: Vec::new(),
+            notes: Vec::new(),
         };
         Self { manifest: Manifest { meta, files: Vec::new(), links: Vec::new() }, objects: Vec::new() }
     }

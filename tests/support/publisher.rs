@@ -105,6 +105,12 @@ impl Release<'_> {
         self
     }
 
+    /// With a version that is lower than the latest one.
+    pub fn downgrade(mut self) -> Self {
+        self.arguments.push("--allow-downgrade".to_owned());
+        self
+    }
+
     /// Signed at `issued` (seconds since 1970) and good for `days`.
     pub fn good_for(mut self, issued: u64, days: u32) -> Self {
         self.issued = Some(issued);

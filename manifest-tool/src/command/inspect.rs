@@ -2,19 +2,19 @@
 
 use crate::error::Result;
 use crate::manifest_file::ManifestFile;
-use patcher::manifest::File;
+use patcher::manifest::{File, SteppingStone};
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Show what a manifest says; -v lists its files. Signatures are not checked: `verify` does that
+/// Show what a manifest says; -v lists its files and its notes. Signatures are not checked: `verify` does that
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The manifest, signed or not
     manifest: PathBuf,
 }
 
-/// Runs the command; `verbose` lists every file.
+/// Runs the command; `verbose` lists every file and every line of its notes.
 ///
 /// # Errors
 /// Those of [`ManifestFile::read_signed_or_not`].
@@ -38,6 +38,22 @@ pub fn run(args: Args, verbose: bool, out: &mut impl Write) -> Result<()> {
     }
     for requirement in &meta.requires {
         writeln!(out, "requires   {} {}", requirement.component, requirement.version)?;
+    }
+    if let Some(percent) = meta.rollout {
+        writeln!(out, "rollout    {percent}%")?;
+    }
+    if meta.critical {
+        writeln!(out, "critical   true")?;
+    }
+    for SteppingStone { below, sequence, .. } in &meta.stepping_stones {
+        writeln!(out, "first to   releases/{sequence}.xml, when below {below}")?;
+    }
+    for notes in &meta.notes {
+        let address = notes.href.as_ref().map(|href| format!(", {href}")).unwrap_or_default();
+        writeln!(out, "notes      {}, {} lines{address}", notes.language, notes.lines.len())?;
+        if verbose {
+            notes.lines.iter().try_for_each(|line| writeln!(out, "           {line}"))?;
+        }
     }
     for signature in &signed.signatures {
         writeln!(out, "signed by  {}", signature.key)?;

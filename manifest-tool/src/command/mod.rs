@@ -5,12 +5,14 @@ pub mod body;
 pub mod init;
 pub mod inspect;
 pub mod keygen;
+pub mod pause;
+pub mod promote;
 pub mod resign;
 pub mod sign;
 pub mod verify;
 
 use crate::error::Result;
-use crate::signing::Signing;
+use crate::signing::{Signer, Signing};
 use patcher::manifest::Meta;
 use std::io::Write;
 use std::path::Path;
@@ -25,9 +27,32 @@ fn write_release(meta: &Meta, out: &mut impl Write) -> Result<()> {
     Ok(())
 }
 
+/// Says from when on clients refuse it, and which of them it is for.
+fn write_terms(meta: &Meta, out: &mut impl Write) -> Result<()> {
+    match meta.expires {
+        Some(expires) => writeln!(out, "expires {expires}")?,
+        None => writeln!(out, "never expires")?,
+    }
+    write_audience(meta, out)
+}
+
+/// Says which clients it is for, unless it is for all of them in one step.
+fn write_audience(meta: &Meta, out: &mut impl Write) -> Result<()> {
+    match meta.rollout {
+        _ if meta.critical => writeln!(out, "critical: offered to everybody, whatever the rollout")?,
+        Some(0) => writeln!(out, "paused: offered to nobody")?,
+        Some(percent) => writeln!(out, "offered to {percent}% of the clients")?,
+        None => {}
+    }
+    for stone in &meta.stepping_stones {
+        writeln!(out, "below {} first to releases/{}.xml", stone.below, stone.sequence)?;
+    }
+    Ok(())
+}
+
 /// Says what is left to do when a key elsewhere signs; `and` is what `attach` is to be told beside the site.
 fn write_next(signing: &Signing, site: &Path, and: &str, out: &mut impl Write) -> Result<()> {
-    if let Signing::Elsewhere(file) = signing {
+    if let Signer::Elsewhere(file) = &signing.signer {
         let (file, site) = (file.display(), site.display());
         writeln!(out, "nothing is published yet: sign {file}, then")?;
         writeln!(out, "manifest-tool attach {file} --signature SIG --key PUB.pem --site {site}{and}")?;

@@ -1,14 +1,13 @@
-//! `manifest-tool resign COMPONENT`: issues the latest release again, to renew its term or to add a key.
+//! `manifest-tool resign COMPONENT`: issues the latest release again, to renew its term, to add a key, or for more clients.
 
-use super::{write_next, write_release};
+use super::{write_next, write_release, write_terms};
 use crate::error::Result;
-use crate::public_key;
-use crate::release::{self, Renewal};
+use crate::reissue::{self, Renewal};
 use crate::settings::issued;
 use crate::signing::SigningFlags;
 use patcher::manifest::Name;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Sign the latest release of a component again, under the next sequence and with a new term; no object is touched
 #[derive(Debug, clap::Args)]
@@ -24,27 +23,33 @@ pub struct Args {
     /// From when on clients refuse it: a time, days as in 180d, or never [default: as long as the last time]
     #[arg(long, value_name = "TIME")]
     expires: Option<String>,
+    /// The share of clients that it is offered to, as in 50% [default: as it is]
+    #[arg(long, value_name = "PERCENT")]
+    rollout: Option<String>,
+    /// Offer it to everybody, whatever the rollout and whatever a user skipped; or, with =false, no more [default: as it is]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    critical: Option<bool>,
     #[command(flatten)]
     signing: SigningFlags,
-    /// A public key that the release may be signed by so far, beside those that sign it now; again for each
-    #[arg(long = "trust", value_name = "PUB")]
-    trusted: Vec<PathBuf>,
 }
 
 /// Runs the command.
 ///
 /// # Errors
-/// Those of [`release::renew`], and of reading keys.
+/// Those of [`reissue::renew`], and of reading keys.
 pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
-    let trusted = args.trusted.iter().map(|path| public_key::load("--trust", path)).collect::<Result<_>>()?;
-    let Args { component, site, channel, expires, signing, .. } = args;
-    let renewal = Renewal { component, channel, issued: issued()?, expires };
+    let Args { component, site, channel, expires, rollout, critical, signing } = args;
+    renew(&site, &Renewal { component, channel, issued: issued()?, expires, rollout, critical }, signing, out)
+}
+
+/// Issues a release again and says what it is now.
+///
+/// # Errors
+/// Those of [`reissue::renew`], and of reading keys.
+pub(super) fn renew(site: &Path, renewal: &Renewal, signing: SigningFlags, out: &mut impl Write) -> Result<()> {
     let signing = signing.load()?;
-    let meta = release::renew(&site, &renewal, trusted, &signing)?;
+    let meta = reissue::renew(site, renewal, &signing)?;
     write_release(&meta, out)?;
-    match meta.expires {
-        Some(expires) => writeln!(out, "expires {expires}")?,
-        None => writeln!(out, "never expires")?,
-    }
-    write_next(&signing, &site, "", out)
+    write_terms(&meta, out)?;
+    write_next(&signing, site, "", out)
 }

@@ -1,6 +1,6 @@
 //! `manifest-tool sign BUILD`: publishes a build folder.
 
-use super::{write_next, write_release};
+use super::{write_audience, write_next, write_release};
 use crate::error::{Error, Result};
 use crate::links::Shortened;
 use crate::release;
@@ -36,6 +36,7 @@ pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
     let signing = args.signing.load()?;
     let summary = release::sign(&args.build, &args.site, &settings, &signing)?;
     write_release(&summary.meta, out)?;
+    write_audience(&summary.meta, out)?;
     for Shortened { link, was } in &summary.shortened {
         writeln!(out, "{} -> {} (was {was})", link.path, link.target)?;
     }

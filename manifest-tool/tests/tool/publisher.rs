@@ -98,15 +98,20 @@ impl Publisher {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// Signs `build` as the component `core`, with `more` arguments.
+    /// Signs `build` as version 1.0.0 of the component `core`, with `more` arguments.
     pub fn sign(&self, more: &[&str]) -> Run {
+        self.sign_as("1.0.0", more)
+    }
+
+    /// Signs `build` as this version of the component `core`, with `more` arguments.
+    pub fn sign_as(&self, version: &str, more: &[&str]) -> Run {
         let flags = [
             "sign",
             "build",
             "--component",
             "core",
             "--version",
-            "1.0.0",
+            version,
             "--base-url",
             "https://dl.example.com/core/",
         ];

@@ -88,24 +88,74 @@ fn the_component_file_says_what_flags_do_not() {
         platform = "x86_64-linux"
         launch = "bin/app"
         expires = "2d"
+        rollout = "10%"
         ignore = ["empty"]
         preserve = ["share/data.txt"]
         executable = ["bin/"]
         [requires]
         runtime = ">=1.2"
+        [notes]
+        en = "empty"
+        de = ["share/data.txt", "https://example.com/"]
     "#,
     );
     publisher.write("build/.patcher/lock", "");
+    publisher.run(&["sign", "build"]).fails(2, "nothing in it");
+    publisher.write("build/empty", "The news.");
     publisher.run(&["sign", "build", "--version", "2.2.0"]).ok();
     let Manifest { meta, files, .. } = publisher.manifest("site/core/beta.xml");
     assert_eq!((meta.version.to_string(), meta.platform.to_string()), ("2.2.0".into(), "x86_64-linux".into()));
     assert_eq!((meta.base_urls.len(), meta.requires.len()), (2, 1));
     assert_eq!(meta.expires.unwrap().to_string(), "2026-11-23T00:00:00Z");
+    assert_eq!(meta.rollout, Some(10));
+    let notes: Vec<_> = meta.notes.iter().map(|notes| (notes.language.as_str(), notes.lines[0].as_str())).collect();
+    assert_eq!(notes, [("de", "some data"), ("en", "The news.")], "files lie in the build folder");
     let seen: Vec<_> = files.iter().map(|file| (file.path.as_str(), file.executable, file.preserve)).collect();
     assert_eq!(seen, [("bin/app", true, false), ("share/data.txt", false, true), ("share/same.txt", false, false)]);
 
     publisher.write("build/component.toml", "name = 'core'\nchanel = 'beta'\n");
     publisher.run(&["sign", "build"]).fails(2, "line 2: unknown field `chanel`");
+}
+
+#[test]
+fn versions_grow_unless_somebody_insists() {
+    let publisher = Publisher::new();
+    publisher.sign_as("2.0.0", &[]).ok();
+    publisher.sign_as("2.0.0", &[]).ok();
+    publisher.write("build/share/new.txt", "new data");
+    let before = publisher.objects();
+    for version in ["2.0.0", "2.0.0+other", "2.0.0-rc.1", "1.9.9"] {
+        publisher.sign_as(version, &[]).fails(2, "--allow-downgrade");
+    }
+    assert_eq!(publisher.objects(), before);
+    publisher.sign_as("1.9.9", &["--channel", "beta"]).ok();
+    publisher.sign_as("1.9.9", &["--allow-downgrade"]).ok();
+    let meta = publisher.manifest("site/core/manifest.xml").meta;
+    assert_eq!((meta.version.to_string().as_str(), meta.sequence), ("1.9.9", 4), "the sequence grows all the same");
+}
+
+#[test]
+fn notes_are_signed_by_language() {
+    let publisher = Publisher::new();
+    publisher.write("news.txt", "\u{feff}New:\r\n\t- <fast>\r\n\r\n");
+    let notes =
+        ["--notes", "en=news.txt", "--notes", "en=https://example.com/news", "--notes", "de=https://example.com/"];
+    publisher.sign(&notes).ok();
+    let out = publisher.run(&["inspect", "-v", "site/core/manifest.xml"]).ok();
+    assert!(out.contains("notes      en, 2 lines, https://example.com/news\n           New:\n"), "{out}");
+    assert!(out.contains("notes      de, 0 lines, https://example.com/\n"), "{out}");
+    assert_eq!(publisher.manifest("site/core/manifest.xml").meta.notes[0].lines, ["New:", "    - <fast>"]);
+
+    publisher.sign_as("1.0.1", &[]).ok();
+    assert!(publisher.manifest("site/core/manifest.xml").meta.notes.is_empty(), "they are of one release");
+    publisher.write("odd.txt", "\x1b[31mred");
+    publisher.write("long.txt", "x".repeat((64 << 10) + 1));
+    publisher.sign_as("1.0.2", &["--notes", "en=odd.txt"]).fails(2, "control character");
+    publisher.sign_as("1.0.2", &["--notes", "en=long.txt"]).fails(21, "64 KiB");
+    publisher.sign_as("1.0.2", &["--notes", "en=none.txt"]).fails(22, "none.txt");
+    publisher.sign_as("1.0.2", &["--notes", "english=news.txt"]).fails(2, "language");
+    publisher.sign_as("1.0.2", &["--notes", "news.txt"]).fails(2, "LANG=FILE");
+    publisher.sign_as("1.0.2", &["--notes", "en=news.txt", "--notes", "en=news.txt"]).fails(2, "already");
 }
 
 #[test]
@@ -159,7 +209,7 @@ mod unix {
         assert_eq!(links, [("bin/data", "../share"), ("start", "bin/app")]);
 
         symlink("/etc/passwd", publisher.path("build/passwd")).unwrap();
-        publisher.sign(&[]).fails(21, "passwd");
+        publisher.sign_as("1.0.1", &[]).fails(21, "passwd");
     }
 
     #[test]

@@ -107,6 +107,11 @@ pub enum Command {
         /// All components unless named
         names: Vec<String>,
     },
+    /// Fetch what is missing or damaged, and nothing else
+    Repair {
+        /// All components unless named
+        names: Vec<String>,
+    },
     /// Compare the files with the manifests: exit code 11 when some are damaged or missing
     Verify {
         /// All components unless named
@@ -128,12 +133,49 @@ pub enum Command {
     },
     /// Show what is installed and what is staged
     Status,
+    /// Show what became of the updates of the past, the newest first
+    History,
+    /// Check again and again, until this process is told to end
+    Watch {
+        /// From one check to the next, as in 4h, 30m or 90s
+        #[arg(long, value_name = "TIME", default_value = "4h", value_parser = duration)]
+        interval: Duration,
+        /// The first check comes at a random time within this one
+        #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
+        first_within: Duration,
+        /// Only tell of updates
+        #[arg(long, conflicts_with = "apply")]
+        notify: bool,
+        /// Apply updates as soon as no instance of the program runs
+        #[arg(long)]
+        apply: bool,
+    },
+    /// Stop downloads, those of other processes too, until `resume`
+    Pause,
+    /// Allow downloads again, and go on with one that was stopped
+    Resume,
+    /// Leave the newest version of a component out
+    Skip {
+        /// The component
+        name: String,
+    },
 }
 
 impl Command {
     /// Whether it may take long for others' reasons, so that a user may want to stop it.
     pub fn asks_a_server(&self) -> bool {
-        matches!(self, Self::Install { .. } | Self::Check { .. } | Self::Download { .. } | Self::Update { .. })
+        !matches!(
+            self,
+            Self::Apply { .. }
+                | Self::Verify { .. }
+                | Self::Confirm
+                | Self::Rollback { .. }
+                | Self::Recover
+                | Self::Remove { .. }
+                | Self::Status
+                | Self::History
+                | Self::Pause
+        )
     }
 }
 
@@ -205,6 +247,23 @@ fn speed(text: &str) -> Result<u64> {
         let detail = "not a number of bytes a second, as in 500K or 2M".to_owned();
         Caller::BadSetting { setting: "rate limit", value: text.to_owned(), detail }.into()
     })
+}
+
+/// A number of seconds, minutes, hours or days.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        _ => return Err("the units are s, m, h and d".to_owned()),
+    };
+    let seconds = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    seconds
+        .filter(|seconds| *seconds <= 366 * 24 * 60 * 60)
+        .map(Duration::from_secs)
+        .ok_or_else(|| "not a time up to a year".to_owned())
 }
 
 fn read_pem(path: &Path) -> Result<String> {

@@ -2,9 +2,13 @@
 
 use crate::arguments::{Arguments, Command};
 use crate::report::Report;
-use patcher::error::Caller;
+use patcher::error::{Caller, Network};
 use patcher::manifest::Name;
-use patcher::{Applied, CancelToken, Check, Damage, Held, Patcher, Previous, Recovery, Result, Staged, Update};
+use patcher::state::{ActiveUpdate, PastUpdate};
+use patcher::timestamp::Timestamp;
+use patcher::watch::Mode;
+use patcher::{Applied, CancelToken, Check, Damage, Error, Held, Patcher, Previous, Recovery, Result, Staged, Update};
+use patcher::{WatchOptions, Watcher};
 use semver::Version;
 
 /// What came of a command.
@@ -21,6 +25,14 @@ pub enum Outcome {
     Scheduled,
     /// What `verify` found, by component.
     Verified(Vec<(String, Vec<Damage>)>),
+    /// `watch` was told to end.
+    Stopped,
+    /// `pause` has stopped downloads.
+    Paused,
+    /// The version of a component that `skip` leaves out; none when none is offered.
+    Skipped(String, Option<Version>),
+    /// What `history` tells.
+    History(Vec<PastUpdate>),
     /// What `recover` did.
     Recovered(Recovery),
     /// What `remove` left, as the user's.
@@ -39,15 +51,24 @@ pub struct Status {
     pub swap: Option<patcher::journal::State>,
     /// What a rollback would return to.
     pub previous: Option<Previous>,
+    /// Updates under way.
+    pub active: Vec<ActiveUpdate>,
+    /// Since when the user has stopped downloads.
+    pub paused: Option<Timestamp>,
+    /// Files of the updater that were damaged and set aside.
+    pub set_aside: Vec<String>,
 }
 
 /// Runs the command that the arguments name.
 pub fn run(arguments: &Arguments, report: &Report) -> Result<Outcome> {
     let cancel = CancelToken::default();
     if arguments.command.asks_a_server() {
-        let stop = cancel.clone();
+        let (stop, main) = (cancel.clone(), std::thread::current());
         // Without a handler, ^C ends the program at once: what is complete stays staged then, too.
-        let _ = ctrlc::set_handler(move || stop.cancel());
+        let _ = ctrlc::set_handler(move || {
+            stop.cancel();
+            main.unpark();
+        });
     }
     let patcher = Patcher::new(arguments.config()?.cancelled_by(&cancel))?;
     match &arguments.command {
@@ -58,12 +79,13 @@ pub fn run(arguments: &Arguments, report: &Report) -> Result<Outcome> {
         }
         Command::Check { names } => Ok(Outcome::Available(check(&patcher, names, report)?)),
         Command::Download { names } => {
-            let Check { updates, held, .. } = check(&patcher, names, report)?;
-            Ok(Outcome::Staged(download(updates, report)?, held))
+            fetch(&patcher, names, report).map(|(staged, held)| Outcome::Staged(staged, held))
         }
-        Command::Update { names } => {
-            let Check { updates, held, .. } = check(&patcher, names, report)?;
-            apply(download(updates, report)?, held)
+        Command::Update { names } => fetch(&patcher, names, report).and_then(|(staged, held)| apply(staged, held)),
+        Command::Repair { names } => {
+            let repair = |name: String| patcher.repair(&name).transpose();
+            let repairs = all_or(&patcher, names)?.into_iter().filter_map(repair).collect::<Result<Vec<_>>>()?;
+            apply(download(repairs, report)?, Vec::new())
         }
         Command::Apply { wait_pid: None, command, .. } if command.is_empty() => apply(patcher.staged()?, Vec::new()),
         Command::Apply { wait_pid, command, .. } => match patcher.staged()? {
@@ -86,6 +108,35 @@ pub fn run(arguments: &Arguments, report: &Report) -> Result<Outcome> {
             let previous = patcher.previous()?.filter(returns).ok_or(Caller::NothingToRollBack)?;
             Ok(Outcome::Applied(Some(previous.restore()?), Vec::new()))
         }
+        Command::Pause => patcher.pause().map(|()| Outcome::Paused),
+        Command::Resume => {
+            patcher.resume()?;
+            Ok(Outcome::Staged(download(patcher.unfinished()?, report)?, Vec::new()))
+        }
+        Command::Skip { name } => {
+            let offered = patcher.check_component(name)?.map(|update| update.to().clone());
+            if let Some(version) = &offered {
+                patcher.skip(name, version)?;
+            }
+            Ok(Outcome::Skipped(name.clone(), offered))
+        }
+        Command::Watch { interval, first_within, notify, apply } => {
+            let mode = match (notify, apply) {
+                (true, _) => Mode::Notify,
+                (_, true) => Mode::Apply,
+                _ => Mode::Download,
+            };
+            let options = WatchOptions::default().interval(*interval).first_within(*first_within).mode(mode);
+            let log = report.events();
+            let watcher = Watcher::start(&patcher, options, move |event| log.tell(&event))?;
+            // Whoever wants to end it tells this process to; a handler that cannot be set ends it at once.
+            while !cancel.is_cancelled() {
+                std::thread::park();
+            }
+            watcher.stop();
+            Ok(Outcome::Stopped)
+        }
+        Command::History => patcher.history().map(Outcome::History),
         Command::Recover => patcher.recover().map(Outcome::Recovered),
         Command::Remove { name } => patcher.remove(name).map(|kept| Outcome::Removed(name.clone(), kept)),
         Command::Status => {
@@ -96,7 +147,9 @@ pub fn run(arguments: &Arguments, report: &Report) -> Result<Outcome> {
             };
             let components = components.filter_map(installed).collect();
             let (staging, swap) = (patcher.staging()?, patcher.pending_swap()?);
-            Ok(Outcome::Status(Status { components, staging, swap, previous: patcher.previous()? }))
+            let (previous, active) = (patcher.previous()?, patcher.active()?);
+            let (paused, set_aside) = (patcher.paused()?, patcher.set_aside()?);
+            Ok(Outcome::Status(Status { components, staging, active, swap, previous, paused, set_aside }))
         }
     }
 }
@@ -114,6 +167,21 @@ fn check(patcher: &Patcher, names: &[String], report: &Report) -> Result<Check> 
     let check = patcher.check(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
     report.warn(&check.updates);
     Ok(check)
+}
+
+/// Goes on with what was begun, without asking for anything again; else checks and downloads what is new.
+fn fetch(patcher: &Patcher, names: &[String], report: &Report) -> Result<(Option<Staged>, Vec<Held>)> {
+    let unfinished = patcher.unfinished()?;
+    let is_meant = |update: &Update| names.is_empty() || names.iter().any(|name| name == update.component());
+    if !unfinished.is_empty() && unfinished.iter().all(is_meant) {
+        match download(unfinished, report) {
+            // The site has moved on.
+            Err(Error::Refused(_) | Error::Network(Network::Status { status: 404 | 410, .. })) => {}
+            done => return done.map(|staged| (staged, Vec::new())),
+        }
+    }
+    let Check { updates, held, .. } = check(patcher, names, report)?;
+    Ok((download(updates, report)?, held))
 }
 
 /// Downloads with a progress display, until the user stops it.

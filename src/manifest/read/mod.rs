@@ -3,9 +3,11 @@
 //! Nothing unsigned is ever parsed and nothing parsed is unsigned: [`SignedBytes::body`] is at the same time what the
 //! signatures are over and all that [`parse`] sees.
 
-use super::{
-    Delta, File, Link, MAX_BASE_URLS, MAX_BYTES, MAX_FILES, MAX_SIGNATURES, Manifest, Meta, Name, Object, Requirement,
-};
+mod meta;
+
+pub use meta::{base_url, notes_url};
+
+use super::{Delta, File, Link, MAX_BYTES, MAX_FILES, MAX_SIGNATURES, Manifest, Meta, Object};
 use crate::digest::Sha256;
 use crate::error::{Defect, Refused};
 use crate::rel_path::{self, Conflict, RelPath};
@@ -13,7 +15,6 @@ use crate::xml::{Element, Flaw, Reader, Tag};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use std::collections::HashSet;
-use url::Url;
 
 const LINE_START: &[u8] = b"  <signature ";
 const LAST_LINE: &[u8] = b"</manifest>\n";
@@ -114,7 +115,7 @@ fn document(body: &[u8]) -> Result<Manifest, Flaw> {
     let mut reader = Reader::new(body)?;
     let root_line = reader.root("manifest")?;
     let meta_element = open(&mut reader, "meta", root_line)?;
-    let (meta, launch_line) = meta(&mut reader, meta_element)?;
+    let (meta, launch_line) = meta::read(&mut reader, meta_element)?;
     let files_element = open(&mut reader, "files", root_line)?;
     let (files, links, lines) = files(&mut reader, files_element)?;
     reader.expect_close()?;
@@ -130,82 +131,6 @@ fn open<'a>(reader: &mut Reader<'a>, name: &str, line: u64) -> Result<Element<'a
         Some(Tag::Open(element)) => Err(element.unknown()),
         _ => Err(Flaw { defect: Defect::ElementMissing, line, detail: format!("<{name}> is missing") }),
     }
-}
-
-fn meta(reader: &mut Reader<'_>, mut element: Element<'_>) -> Result<(Meta, u64), Flaw> {
-    let mut meta = Meta {
-        component: element.value("component", Defect::Name)?,
-        version: element.value("version", Defect::Version)?,
-        sequence: element.number("sequence")?,
-        channel: element.value("channel", Defect::Name)?,
-        platform: element.value("platform", Defect::Platform)?,
-        issued: element.value("issued", Defect::Time)?,
-        expires: element.optional_value("expires", Defect::Time)?,
-        launch: match element.optional("launch") {
-            Some(text) => Some(path(&element, &text)?),
-            None => None,
-        },
-        base_urls: Vec::new(),
-        requires: Vec::new(),
-    };
-    if meta.expires.is_some_and(|expires| expires <= meta.issued) {
-        return Err(element.flaw(Defect::Expires, "`expires` is not after `issued`"));
-    }
-    let line = element.line;
-    element.finish()?;
-    while let Some(Tag::Open(mut child)) = reader.tag()? {
-        match child.name {
-            "baseurl" if meta.base_urls.len() == MAX_BASE_URLS => {
-                return Err(child.flaw(Defect::Element, "more than 8 base URLs"));
-            }
-            "baseurl" => {
-                let href = child.required("href")?;
-                let url =
-                    base_url(&href).map_err(|detail| child.flaw(Defect::BaseUrl, format!("`{href}`: {detail}")))?;
-                meta.base_urls.push(url);
-            }
-            "requires" => {
-                let component: Name = child.value("component", Defect::Name)?;
-                let version = child.value("version", Defect::Version)?;
-                if component == meta.component || meta.requires.iter().any(|other| other.component == component) {
-                    return Err(child.flaw(Defect::Requires, format!("`{component}` is required twice, or by itself")));
-                }
-                meta.requires.push(Requirement { component, version });
-            }
-            _ => return Err(child.unknown()),
-        }
-        child.finish()?;
-        reader.expect_close()?;
-    }
-    if meta.base_urls.is_empty() {
-        return Err(Flaw { defect: Defect::ElementMissing, line, detail: "<baseurl> is missing".into() });
-    }
-    Ok((meta, line))
-}
-
-/// Takes an address that clients may append a file's name to.
-///
-/// # Errors
-/// What is wrong with it, in words.
-pub fn base_url(text: &str) -> Result<Url, &'static str> {
-    let url = Url::parse(text).map_err(|_| "not a URL")?;
-    let authority = text.split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or(rest));
-    if !matches!(url.scheme(), "http" | "https") || authority.is_empty() {
-        return Err("neither http:// nor https://");
-    }
-    if authority.contains('@') {
-        return Err("it holds a user name");
-    }
-    if text.contains(['?', '#']) {
-        return Err("it has a query or a fragment");
-    }
-    if !text.ends_with('/') {
-        return Err("it does not end in a slash");
-    }
-    if text.contains([' ', '\\']) || text.chars().any(char::is_control) {
-        return Err("it has a space or a backslash");
-    }
-    Ok(url)
 }
 
 /// For each file and link, in that order, the line it stands on.

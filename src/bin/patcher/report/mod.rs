@@ -1,10 +1,16 @@
 //! What the user sees: progress on a terminal, plain lines otherwise, one JSON object for programs.
 
+mod events;
+mod json;
+
+pub use events::Events;
+
 use crate::commands::{Outcome, Status};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use patcher::journal::State;
-use patcher::{Applied, Damage, Error, Held, Previous, Progress, Recovery, Update, Why};
-use serde_json::{Value, json};
+use patcher::state::PastUpdate;
+use patcher::{Applied, Damage, Error, Held, Previous, Progress, Recovery, Update};
+use serde_json::json;
 use std::error::Error as _;
 use std::io::IsTerminal as _;
 
@@ -45,10 +51,17 @@ impl Report {
         Display(None)
     }
 
+    /// How to tell of a watcher's events.
+    pub fn events(&self) -> Events {
+        Events { json: self.json }
+    }
+
     /// Tells what came of a command.
     pub fn done(&self, outcome: &Outcome) {
         if self.json {
-            println!("{}", to_json(outcome));
+            if let Some(object) = json::outcome(outcome) {
+                println!("{object}");
+            }
             return;
         }
         match outcome {
@@ -73,6 +86,11 @@ impl Report {
                 held.iter().for_each(left_alone);
                 println!("{}", swapped(applied));
             }
+            Outcome::Stopped => {}
+            Outcome::Paused => println!("paused: nothing is downloaded until `resume`"),
+            Outcome::Skipped(name, Some(version)) => println!("{name}: {version} is skipped"),
+            Outcome::Skipped(name, None) => println!("{name}: up to date"),
+            Outcome::History(updates) => history(updates),
             Outcome::Confirmed(true) => println!("confirmed: the new version stays"),
             Outcome::Confirmed(false) => println!("no version is on probation"),
             Outcome::Scheduled => println!("the helper applies it when the process has ended"),
@@ -119,6 +137,23 @@ impl Report {
             }
         }
         status.staging.iter().for_each(|(name, version)| println!("{name:<20} {version:<16} staged"));
+        for update in &status.active {
+            let done: u64 = update.patches.iter().map(|patch| patch.bytes.min(patch.size)).sum();
+            let all: u64 = update.patches.iter().map(|patch| patch.size).sum();
+            let error = update.error.as_ref().map(|error| format!("  {error}")).unwrap_or_default();
+            println!(
+                "{:<20} {:<16} {:<12} {} of {}{error}",
+                update.component,
+                update.version,
+                update.state,
+                HumanBytes(done),
+                HumanBytes(all)
+            );
+        }
+        if let Some(since) = status.paused {
+            println!("updates are paused since {since}; `resume` goes on");
+        }
+        status.set_aside.iter().for_each(|name| println!("a damaged file of the updater was set aside: {name}"));
         if let Some(state) = status.swap {
             println!("{}", swap_state(state));
         }
@@ -153,6 +188,24 @@ fn available(update: &Update) -> String {
     let from = update.from().map_or("not installed".to_owned(), ToString::to_string);
     let (name, to, files, bytes) = (update.component(), update.to(), update.changes(), update.download_size());
     format!("{name}: {from} -> {to}, {files} files change, {bytes} bytes to download")
+}
+
+/// A table that fits 80 columns, one line for an update.
+fn history(updates: &[PastUpdate]) {
+    if updates.is_empty() {
+        println!("no updates yet");
+        return;
+    }
+    println!("{:<16} {:<12} {:<23} {:<11} {:>9}  error", "when", "component", "versions", "result", "fetched");
+    for past in updates {
+        let when =
+            [past.rolled_back, past.confirmed, past.installed, past.staged, past.found].into_iter().flatten().next();
+        let when = when.map(|when| when.to_string()[..16].replace('T', " ")).unwrap_or_default();
+        let versions = format!("{} -> {}", past.from.as_deref().unwrap_or("-"), past.to);
+        let error = past.error.as_deref().unwrap_or_default();
+        let fetched = HumanBytes(past.bytes).to_string();
+        println!("{when:<16} {:<12} {versions:<23} {:<11} {fetched:>9}  {error}", past.component.as_str(), past.result);
+    }
 }
 
 fn left_alone(held: &Held) {
@@ -190,102 +243,4 @@ fn swap_state(state: State) -> &'static str {
         State::Committed => "a new version is on probation; `confirm` keeps it",
         State::Confirmed => "a swap is done but not cleaned up; `recover` does it",
     }
-}
-
-fn to_json(outcome: &Outcome) -> Value {
-    let update = |update: &Update| {
-        let saved =
-            update.saved().iter().map(|(path, kept)| json!({ "path": path.as_str(), "kept_as": kept.as_str() }));
-        json!({
-            "component": update.component(),
-            "from": update.from().map(ToString::to_string),
-            "to": update.to().to_string(),
-            "files": update.changes(),
-            "bytes": update.download_size(),
-            "saved": saved.collect::<Vec<_>>(),
-            "left": update.kept().iter().map(|path| path.as_str()).collect::<Vec<_>>(),
-        })
-    };
-    let updates = |list: &[Update]| list.iter().map(update).collect::<Vec<_>>();
-    match outcome {
-        Outcome::Available(check) => json!({ "updates": updates(&check.updates), "held": held_to_json(&check.held) }),
-        Outcome::Staged(staged, held) => {
-            let staged = staged.as_ref().map_or(Vec::new(), |staged| updates(staged.updates()));
-            json!({ "staged": staged, "held": held_to_json(held) })
-        }
-        Outcome::Applied(applied, held) => {
-            let components = applied.iter().flat_map(|applied| &applied.components);
-            let components =
-                components.map(|(name, from, to)| json!({ "component": name.as_str(), "from": from, "to": to }));
-            json!({ "applied": components.collect::<Vec<_>>(), "held": held_to_json(held) })
-        }
-        Outcome::Confirmed(confirmed) => json!({ "confirmed": confirmed }),
-        Outcome::Scheduled => json!({ "scheduled": true }),
-        Outcome::Verified(components) => {
-            let damage = |damage: &Damage| json!({ "path": damage.path.as_str(), "kind": damage.kind.to_string() });
-            let component = |(name, damages): &(String, Vec<Damage>)| json!({ "component": name, "damaged": damages.iter().map(damage).collect::<Vec<_>>() });
-            json!({ "components": components.iter().map(component).collect::<Vec<_>>() })
-        }
-        Outcome::Recovered(recovery) => json!({ "recovery": match recovery {
-            Recovery::Discarded => "discarded",
-            Recovery::RolledBack => "rolled-back",
-            Recovery::Finished => "finished",
-            _ => "nothing",
-        } }),
-        Outcome::Removed(name, kept) => {
-            json!({ "removed": name, "left": kept.iter().map(|path| path.as_str()).collect::<Vec<_>>() })
-        }
-        Outcome::Status(status) => status_to_json(status),
-    }
-}
-
-fn held_to_json(held: &[Held]) -> Vec<Value> {
-    let why = |why: &Why| match why {
-        Why::RolledBack(_) => "rolled-back",
-        Why::SwapFailed => "swap-failed",
-        _ => "other",
-    };
-    let one = |held: &Held| {
-        let reason = match held.why {
-            Why::RolledBack(reason) => Some(reason.word()),
-            _ => None,
-        };
-        json!({
-            "component": held.component, "version": held.version.to_string(), "why": why(&held.why), "reason": reason
-        })
-    };
-    held.iter().map(one).collect()
-}
-
-fn status_to_json(status: &Status) -> Value {
-    let component = |(name, installed): &(patcher::manifest::Name, patcher::Result<patcher::Installed>)| match installed
-    {
-        Ok(installed) => {
-            let meta = &installed.manifest.meta;
-            json!({
-                "component": name.as_str(),
-                "version": meta.version.to_string(),
-                "sequence": meta.sequence,
-                "channel": meta.channel.as_str(),
-                "trusted": installed.place.is_some(),
-            })
-        }
-        Err(error) => {
-            json!({ "component": name.as_str(), "error": { "code": error.code(), "message": error.to_string() } })
-        }
-    };
-    let staging = |(name, version): &(patcher::manifest::Name, semver::Version)| json!({ "component": name.as_str(), "version": version.to_string() });
-    json!({
-        "components": status.components.iter().map(component).collect::<Vec<_>>(),
-        "staged": status.staging.iter().map(staging).collect::<Vec<_>>(),
-        "swap": status.swap.map(|state| match state {
-            State::Prepared => "prepared",
-            State::Applying => "interrupted",
-            State::Committed => "probation",
-            State::Confirmed => "confirmed",
-        }),
-        "previous": status.previous.iter().flat_map(Previous::components)
-            .map(|(name, version)| json!({ "component": name, "version": version }))
-            .collect::<Vec<_>>(),
-    })
 }

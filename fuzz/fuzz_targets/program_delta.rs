@@ -1,0 +1,18 @@
+//! The reader of program deltas: it never makes more than the signed size, whatever the old file and the delta hold.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use patcher::delta::{Edge, Header, apply};
+use std::io::Cursor;
+
+fuzz_target!(|input: (&[u8], &[u8])| {
+    let (old, patch) = input;
+    let Ok(header) = Header::read(&mut &patch[..]) else { return };
+    if header.new.size > 1 << 20 {
+        return;
+    }
+    let mut made = Vec::new();
+    let result = apply(Cursor::new(old), Cursor::new(patch), &Edge { old: header.old, new: header.new }, &mut made);
+    assert!(made.len() as u64 <= header.new.size);
+    assert!(result.is_err() || made.len() as u64 == header.new.size);
+});

@@ -1,0 +1,21 @@
+//! Makes deltas of format 1: what [`patcher::delta`] applies.
+//!
+//! - [`encode()`] finds the [`matching`], writes the streams that say it ([`streams`]), and packs them ([`pack`]).
+//! - Two programs are also matched as such ([`program`]); the smaller delta is kept.
+//! - The same two files give the same bytes, whatever the number of cores. How much memory it may take can change them: a file
+//!   too large for it is matched piece by piece ([`window`]).
+//! - Whether a delta pays is for the caller to say.
+
+pub mod encode;
+pub mod grams;
+pub mod matching;
+pub mod pack;
+pub mod program;
+pub mod streams;
+pub mod suffix;
+pub mod window;
+
+#[cfg(test)]
+mod tests;
+
+pub use encode::{Encoded, encode, memory};

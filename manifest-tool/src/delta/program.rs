@@ -1,0 +1,312 @@
+//! Makes deltas between programs: matches both a second time with each address replaced by a label of what it points to, and
+//! takes the differences against what the client will predict.
+
+use super::encode::Delta;
+use super::matching::{self, Index};
+use super::streams::{Spool, Streams, spool};
+use patcher::delta::program::field::{self, Field, Place};
+use patcher::delta::program::image::{Image, elf};
+use patcher::delta::program::map::{BlockMap, Piece};
+use patcher::delta::program::project::{Projection, Settings};
+use patcher::delta::program::walk::{Walk, residual};
+use patcher::delta::program::{MAX_BLOCKS, Program, parse};
+use patcher::delta::{Block, DeltaError, Edge, Mode, Prediction, varint};
+use rayon::prelude::*;
+use std::io::{self, Cursor, Read, Seek, Write};
+
+/// How many times the files are matched on labels: a second time pays where code was really reshuffled.
+const PASSES: usize = 2;
+
+/// How many more bytes another place must explain than going on does: labelled programs have fewer differences by chance than
+/// others, and Go's tables want short blocks.
+const SLACK: usize = 8;
+
+/// About how much memory [`delta`] takes: both files and both labelled ones, the index, and the fields.
+pub fn memory(edge: &Edge) -> u64 {
+    let (old, new) = (edge.old.size, edge.new.size);
+    old.saturating_mul(12).saturating_add(new.saturating_mul(6)).saturating_add(64 << 20)
+}
+
+/// The smallest delta between two files as programs, and how many blocks it has; none if one of them is none. `blocks` are those that
+/// the bytes alone give. Each stream takes at most `memory` bytes, and the disk beyond.
+///
+/// # Errors
+/// What either file or the temporary folder fails with.
+pub fn delta(
+    old: &mut (impl Read + Seek),
+    new: &mut (impl Read + Seek),
+    edge: &Edge,
+    blocks: &[Block],
+    memory: usize,
+) -> io::Result<Option<(Delta, usize)>> {
+    if !begins_as_program(old)? {
+        return Ok(None);
+    }
+    let (old, new) = (read(old, edge.old.size)?, read(new, edge.new.size)?);
+    let (Some(old), Some(new)) = rayon::join(|| Parsed::new(&old), || Parsed::new(&new)) else { return Ok(None) };
+    let has_guesses = old.fields.iter().any(|field| field.kind.gate().is_some());
+    let settings = [(true, true), (true, false), (false, true), (false, false)];
+    let settings = settings.into_iter().filter(|(_, guess)| has_guesses || !guess);
+    let settings: Vec<Settings> = settings.map(|(learn, guess)| Settings { learn, guess }).collect();
+    let mut blocks = blocks.to_vec();
+    let mut best: Option<(Delta, usize)> = None;
+    for _ in 0..PASSES {
+        let Some(matched) = rematch(&old, &new, &blocks) else { break };
+        blocks = matched;
+        let Some(map) = map(&blocks) else { break };
+        let deltas = settings.par_iter().map(|settings| write(&old, &new, edge, &blocks, &map, *settings, memory));
+        let Some(smallest) = deltas.collect::<io::Result<Vec<_>>>()?.into_iter().min_by_key(Delta::size) else { break };
+        if best.as_ref().is_some_and(|(best, _)| best.size() <= smallest.size()) {
+            break;
+        }
+        best = Some((smallest, blocks.len()));
+    }
+    Ok(best)
+}
+
+/// Whether a file begins as a program does: what is none need not be read whole.
+fn begins_as_program(file: &mut (impl Read + Seek)) -> io::Result<bool> {
+    let mut magic = [0; 4];
+    file.rewind()?;
+    match file.read_exact(&mut magic) {
+        Ok(()) => Ok(Image::is_magic(&magic)),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn read(file: &mut (impl Read + Seek), size: u64) -> io::Result<Vec<u8>> {
+    file.rewind()?;
+    let mut bytes = Vec::new();
+    file.take(size).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 != size {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(bytes)
+}
+
+/// A program with its fields.
+struct Parsed<'a> {
+    bytes: &'a [u8],
+    image: Image,
+    fields: Vec<Field>,
+}
+
+impl<'a> Parsed<'a> {
+    fn new(bytes: &'a [u8]) -> Option<Self> {
+        let (image, fields) = parse(Cursor::new(bytes), bytes.len() as u64).ok()??;
+        Some(Parsed { bytes, image, fields })
+    }
+
+    /// The bytes with each field replaced by a label of its target, which `label` may move.
+    fn labelled(&self, label: impl Fn(u32) -> u32) -> Vec<u8> {
+        let mut labelled = self.bytes.to_vec();
+        for field in &self.fields {
+            let (at, width) = (field.offset as usize, field.kind.width() as usize);
+            let word = word(self.bytes, at, width);
+            let place = Place::new(&self.image.places, field.offset);
+            if let Some(target) = field::read(field.kind, field.extra, word, place) {
+                // As if all fields lay in one place: then only the target tells two of them apart.
+                let nowhere = Place { base: 0, address: 0, slice: 0 };
+                let label = field::write(field.kind, 0, word, nowhere, label(target));
+                labelled[at..at + width].copy_from_slice(&label.to_le_bytes()[..width]);
+            }
+        }
+        self.label_relocated(&mut labelled, label);
+        labelled
+    }
+
+    /// Writes the label of each relocation's addend where the loader would write the address: the file has zeros there.
+    fn label_relocated(&self, labelled: &mut [u8], label: impl Fn(u32) -> u32) {
+        let places = &self.image.places;
+        for section in self.image.sections.iter().filter(|section| section.kind == elf::SHT_RELA) {
+            let table = self.bytes.get(section.offset as usize..section.end() as usize).unwrap_or_default();
+            for entry in table.chunks_exact(24) {
+                let place = places.relative(word(entry, 0, 8)).and_then(|place| places.offset(place));
+                let target = places.relative(word(entry, 16, 8)).filter(|target| *target > 0);
+                if let (Some(place), Some(target)) = (place, target) {
+                    if let Some(word) = labelled.get_mut(place as usize..place as usize + 8) {
+                        word.copy_from_slice(&u64::from(label(target)).to_le_bytes());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The number of `width` bytes that lies `at`, within `bytes`.
+fn word(bytes: &[u8], at: usize, width: usize) -> u64 {
+    let mut word = [0; 8];
+    word[..width].copy_from_slice(&bytes[at..at + width]);
+    u64::from_le_bytes(word)
+}
+
+/// The map of these blocks; none if they are too many or too large for the mode.
+fn map(blocks: &[Block]) -> Option<BlockMap> {
+    let pieces: Option<Vec<Piece>> = blocks.iter().map(Piece::of).collect();
+    pieces.filter(|pieces| pieces.len() <= MAX_BLOCKS).map(BlockMap::new)
+}
+
+/// The blocks that the labels give: those of the old program are of where its targets went, by the blocks so far.
+fn rematch(old: &Parsed<'_>, new: &Parsed<'_>, blocks: &[Block]) -> Option<Vec<Block>> {
+    let settings = Settings { learn: false, guess: false };
+    let projection = Projection::new(old.image.places.clone(), new.image.places.clone(), map(blocks)?, settings, 0);
+    let old = old.labelled(|target| projection.project(target, None).0);
+    let new = new.labelled(|target| target);
+    Some(matching::blocks(&Index::new(&old), &new, 0, SLACK))
+}
+
+/// The delta with these blocks and settings.
+fn write(
+    old: &Parsed<'_>,
+    new: &Parsed<'_>,
+    edge: &Edge,
+    blocks: &[Block],
+    map: &BlockMap,
+    settings: Settings,
+    memory: usize,
+) -> io::Result<Delta> {
+    let mut fields = old.fields.clone();
+    if !settings.guess {
+        fields.retain(|field| field.kind.gate().is_none());
+    }
+    let (old_places, places) = (old.image.places.clone(), new.image.places.clone());
+    let projection = Projection::new(old_places, places.clone(), map.clone(), settings, fields.len());
+    let walk = Walk::new(fields, projection);
+    let (runs, residuals) = (spool(memory), spool(memory));
+    let mut expected = Expected { walk, new: new.bytes, runs, residuals, run: 0 };
+    let (mut old_bytes, mut new_bytes) = (Cursor::new(old.bytes), Cursor::new(new.bytes));
+    let streams = Streams::write(&mut old_bytes, &mut new_bytes, edge.new.size, blocks, &mut expected, memory)?;
+    let mode = Mode::Program(Program { places, settings });
+    Delta::new(mode, edge, streams, Some([expected.runs, expected.residuals]), memory)
+}
+
+/// What the client will predict, with what it has to be told of fields where it is wrong.
+struct Expected<'a> {
+    walk: Walk,
+    new: &'a [u8],
+    runs: Spool,
+    residuals: Spool,
+    /// How many fields in a row were predicted right.
+    run: u64,
+}
+
+impl Prediction for Expected<'_> {
+    fn predict(&mut self, block: &Block, offset: u64, bytes: &mut [u8]) -> Result<(), DeltaError> {
+        let (Some(piece), Ok(offset)) = (Piece::of(block), u32::try_from(offset)) else {
+            return Err(DeltaError::NotAProgram);
+        };
+        let Expected { walk, new, runs, residuals, run } = self;
+        walk.step(&piece, offset, bytes, |at, width, guess| {
+            let word = word(new, at as usize, width as usize);
+            match residual(width, guess.word, word) {
+                0 => *run += 1,
+                residual => {
+                    put(runs, std::mem::take(run))?;
+                    put(residuals, varint::zigzag(residual))?;
+                }
+            }
+            Ok(word)
+        })
+    }
+}
+
+fn put(to: &mut Spool, number: u64) -> Result<(), DeltaError> {
+    let mut bytes = Vec::with_capacity(10);
+    varint::write(number, &mut bytes);
+    to.write_all(&bytes).map_err(DeltaError::Write)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::encode;
+    use patcher::delta::{Content, Edge, Header, Mode, apply};
+    use patcher::digest::Sha256;
+    use std::io::Cursor;
+
+    /// An ELF file whose functions of 32 bytes each call another one; `extra` functions stand before the one in the middle.
+    fn program(extra: usize) -> Vec<u8> {
+        const FUNCTIONS: usize = 600;
+        const CODE: usize = 0x1000;
+        let at = |number: usize| CODE + 32 * (number + if number < FUNCTIONS / 2 { 0 } else { extra });
+        let mut file = vec![0xcc; CODE + 32 * (FUNCTIONS + extra)];
+        file[..CODE].fill(0);
+        for number in 0..FUNCTIONS {
+            let here = at(number);
+            file[here..here + 4].copy_from_slice(&[0x48, 0x83, 0xec, number as u8]);
+            for call in 0..4 {
+                let place = here + 4 + 5 * call;
+                let target = at((number * 7919 + call * 104_729) % FUNCTIONS);
+                file[place] = 0xe8;
+                file[place + 1..place + 5].copy_from_slice(&(target as i32 - place as i32 - 5).to_le_bytes());
+            }
+        }
+        let size = file.len() as u64;
+        file[..8].copy_from_slice(&[0x7f, b'E', b'L', b'F', 2, 1, 1, 0]);
+        file[18] = 62;
+        file[32] = 64;
+        file[54] = 56;
+        file[56] = 1;
+        file[64] = 1;
+        file[68] = 5;
+        file[96..104].copy_from_slice(&size.to_le_bytes());
+        file[104..112].copy_from_slice(&size.to_le_bytes());
+        file
+    }
+
+    fn edge(old: &[u8], new: &[u8]) -> Edge {
+        let content = |bytes: &[u8]| Content { size: bytes.len() as u64, sha256: Sha256::of(bytes) };
+        Edge { old: content(old), new: content(new) }
+    }
+
+    fn delta(old: &[u8], new: &[u8]) -> std::io::Result<Vec<u8>> {
+        let mut patch = Vec::new();
+        encode(&mut Cursor::new(old), &mut Cursor::new(new), &edge(old, new), 1 << 30, &mut patch)?;
+        Ok(patch)
+    }
+
+    #[test]
+    fn a_program_whose_code_moved_costs_little() {
+        let (old, new) = (program(0), program(3));
+        let patch = delta(&old, &new).unwrap();
+        assert!(matches!(Header::read(&mut &patch[..]).unwrap().mode, Mode::Program(_)));
+        assert!(patch.len() < 400, "{} bytes", patch.len());
+        let mut made = Vec::new();
+        apply(Cursor::new(&old), Cursor::new(&patch), &edge(&old, &new), &mut made).unwrap();
+        assert!(made == new);
+    }
+
+    #[test]
+    fn what_is_no_program_gets_a_plain_delta() {
+        let (old, new) = (program(0), program(3));
+        let patch = delta(&old[1..], &new[1..]).unwrap();
+        assert_eq!(Header::read(&mut &patch[..]).unwrap().mode, Mode::Plain);
+    }
+
+    #[test]
+    fn a_program_delta_for_what_is_no_program_is_refused() {
+        let (old, new) = (program(0), program(3));
+        let patch = delta(&old, &new).unwrap();
+        let mut other = old.clone();
+        other[0] = 0;
+        let error = apply(Cursor::new(&other), Cursor::new(&patch), &edge(&old, &new), &mut Vec::new()).unwrap_err();
+        assert_eq!(error.code(), "delta-not-a-program");
+    }
+
+    #[test]
+    fn a_damaged_patch_never_gives_more_than_was_signed() {
+        let (old, new) = (program(0), program(3));
+        let patch = delta(&old, &new).unwrap();
+        let edge = edge(&old, &new);
+        for at in 0..patch.len() {
+            for value in [0, 0xff, patch[at] ^ 1] {
+                let mut damaged = patch.clone();
+                damaged[at] = value;
+                let mut made = Vec::new();
+                let result = apply(Cursor::new(&old), Cursor::new(&damaged), &edge, &mut made);
+                assert!(made.len() as u64 <= edge.new.size);
+                assert!(result.is_err() || made.len() as u64 == edge.new.size);
+            }
+        }
+    }
+}

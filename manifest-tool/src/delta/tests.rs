@@ -1,0 +1,131 @@
+use super::{Encoded, encode};
+use patcher::delta::{Content, Edge, Header, apply};
+use patcher::digest::Sha256;
+use std::io::Cursor;
+
+/// Bytes that look like chance, the same for the same seed.
+fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(2).wrapping_add(1);
+    std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    })
+    .take(length)
+    .collect()
+}
+
+fn edge(old: &[u8], new: &[u8]) -> Edge {
+    let content = |bytes: &[u8]| Content { size: bytes.len() as u64, sha256: Sha256::of(bytes) };
+    Edge { old: content(old), new: content(new) }
+}
+
+fn delta(old: &[u8], new: &[u8], memory: u64) -> Vec<u8> {
+    let mut delta = Vec::new();
+    let Encoded { size, .. } =
+        encode(&mut Cursor::new(old), &mut Cursor::new(new), &edge(old, new), memory, &mut delta).unwrap();
+    assert_eq!(size, delta.len() as u64);
+    delta
+}
+
+/// The size of the delta, once it has made the new file again.
+fn round_trip(old: &[u8], new: &[u8], memory: u64) -> usize {
+    let delta = delta(old, new, memory);
+    let mut made = Vec::new();
+    apply(Cursor::new(old), Cursor::new(&delta), &edge(old, new), &mut made).unwrap();
+    assert!(made == new);
+    delta.len()
+}
+
+const PLENTY: u64 = 1 << 30;
+
+#[test]
+fn files_of_every_kind_come_back_whole() {
+    let base = noise(1, 50_000);
+    let zeros = vec![0; 200_000];
+    for (old, new) in [
+        (&b""[..], &b""[..]),
+        (b"", b"a"),
+        (b"a", b""),
+        (b"ab", b"abab"),
+        (b"", &base),
+        (&base, b""),
+        (&base, &base),
+        (&base, &base[1..]),
+        (&base[..30_000], &base),
+        (&zeros, &base),
+        (&base, &zeros),
+        (&zeros[1..], &zeros),
+    ] {
+        round_trip(old, new, PLENTY);
+    }
+}
+
+#[test]
+fn what_is_equal_or_moved_costs_next_to_nothing() {
+    let old = noise(2, 3_000_000);
+    assert!(round_trip(&old, &old, PLENTY) < 120);
+    let moved = [&old[2_000_000..], &old[..2_000_000]].concat();
+    assert!(round_trip(&old, &moved, PLENTY) < 150);
+}
+
+#[test]
+fn scattered_changes_stay_within_one_block() {
+    let old = noise(3, 400_000);
+    let mut new = old.clone();
+    new.iter_mut().step_by(1000).for_each(|byte| *byte = byte.wrapping_add(7));
+    let delta = delta(&old, &new, PLENTY);
+    let header = Header::read(&mut &delta[..]).unwrap();
+    assert!(header.streams[1].raw <= 3, "{header:?}");
+    assert!(round_trip(&old, &new, PLENTY) < 300);
+}
+
+#[test]
+fn edits_cost_what_they_bring() {
+    let old = noise(4, 1_000_000);
+    let mut new = old.clone();
+    for (index, place) in (50_000..950_000).step_by(90_000).enumerate() {
+        let inserted = noise(100 + index as u64, 300);
+        new.splice(place..place + 100, inserted);
+    }
+    assert!(round_trip(&old, &new, PLENTY) < 10 * 300 + 400);
+}
+
+#[test]
+fn a_diagonal_that_ends_in_the_middle_of_a_slice_is_left() {
+    // Code whose addresses have moved: most bytes equal, every few differ, and then a jump elsewhere.
+    let mut old = noise(5, 300_000);
+    let elsewhere = noise(6, 100_000);
+    old.extend_from_slice(&elsewhere);
+    let mut new = [&old[..150_000], &elsewhere, &old[150_000..300_000]].concat();
+    new.iter_mut().step_by(29).for_each(|byte| *byte = byte.wrapping_sub(1));
+    let size = round_trip(&old, &new, PLENTY);
+    assert!(size < 2000, "{size}");
+}
+
+#[test]
+fn the_same_files_give_the_same_bytes_on_any_number_of_cores() {
+    let old = noise(7, 2_000_000);
+    let mut new = [&old[700_000..], &noise(8, 5000), &old[..1_300_000]].concat();
+    new.iter_mut().step_by(777).for_each(|byte| *byte ^= 0x55);
+    let with = |cores| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(cores).build().unwrap();
+        pool.install(|| delta(&old, &new, PLENTY))
+    };
+    assert!(with(1) == with(3));
+}
+
+#[test]
+fn files_beyond_the_memory_are_matched_in_windows() {
+    let old = noise(9, 3_000_000);
+    let new = [&noise(10, 1000), &old[..1_000_000], &old[1_010_000..]].concat();
+    let windowed = round_trip(&old, &new, 4 << 20);
+    assert!(windowed < 1000 + 500, "{windowed}");
+}
+
+#[test]
+fn a_file_that_is_shorter_than_it_should_be_fails() {
+    let (old, new) = (noise(11, 1000), noise(12, 1000));
+    let edge = edge(&old, &new);
+    encode(&mut Cursor::new(&old[1..]), &mut Cursor::new(&new), &edge, PLENTY, &mut Vec::new()).unwrap_err();
+    encode(&mut Cursor::new(&old), &mut Cursor::new(&new[1..]), &edge, PLENTY, &mut Vec::new()).unwrap_err();
+}

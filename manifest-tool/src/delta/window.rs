@@ -1,0 +1,100 @@
+//! Matches files that are too large for the memory, piece by piece.
+//!
+//! Each piece of the new file sees the part of the old one, twice as long, around the same relative place. What has moved
+//! further than that is not found.
+
+use super::matching::{Index, SLACK, append, blocks};
+use super::suffix::Suffixes;
+use patcher::delta::{Block, Edge};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
+
+/// A piece of the new file, and the part of the old one that it is compared with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Window {
+    new: Range<u64>,
+    old: Range<u64>,
+}
+
+/// The memory that matching takes, in bytes: both texts, the index, and nothing else that grows.
+pub fn memory(old: u64, new: u64) -> u64 {
+    old.saturating_mul(11).div_ceil(2).saturating_add(new)
+}
+
+/// The blocks of the new file, found in at most `limit` bytes of memory (but at least a MiB).
+///
+/// # Errors
+/// What either file fails with, or that it is shorter than `edge` says.
+pub fn match_files(
+    old: &mut (impl Read + Seek),
+    new: &mut (impl Read + Seek),
+    edge: &Edge,
+    limit: u64,
+) -> io::Result<Vec<Block>> {
+    let mut all = Vec::new();
+    for window in windows(edge.old.size, edge.new.size, limit) {
+        let (old, new) = (read(old, &window.old)?, read(new, &window.new)?);
+        let lead = window.new.start.saturating_sub(window.old.start) as usize;
+        for block in blocks(&Index::new(&old), &new, lead, SLACK) {
+            append(&mut all, Block { old: block.old + window.old.start, new: block.new + window.new.start, ..block });
+        }
+    }
+    Ok(all)
+}
+
+/// How the files are cut up.
+fn windows(old: u64, new: u64, limit: u64) -> Vec<Window> {
+    if memory(old, new) <= limit && old <= Suffixes::MAX_TEXT as u64 {
+        return vec![Window { new: 0..new, old: 0..old }];
+    }
+    let piece = (limit / memory(2, 1)).clamp(64 * 1024, Suffixes::MAX_TEXT as u64 / 2);
+    let mut windows = Vec::new();
+    let mut start = 0;
+    while start < new {
+        let end = (start + piece).min(new);
+        let middle = u128::from(start + (end - start) / 2) * u128::from(old) / u128::from(new);
+        let first = (middle as u64).saturating_sub(piece).min(old.saturating_sub(2 * piece));
+        windows.push(Window { new: start..end, old: first..(first + 2 * piece).min(old) });
+        start = end;
+    }
+    windows
+}
+
+fn read(file: &mut (impl Read + Seek), range: &Range<u64>) -> io::Result<Vec<u8>> {
+    file.seek(SeekFrom::Start(range.start))?;
+    let mut bytes = vec![0; (range.end - range.start) as usize];
+    file.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fits_is_matched_as_a_whole() {
+        assert_eq!(windows(1000, 2000, 7500), [Window { new: 0..2000, old: 0..1000 }]);
+        assert_eq!(windows(0, 0, 0), [Window { new: 0..0, old: 0..0 }]);
+    }
+
+    #[test]
+    fn windows_cover_the_new_file_and_stay_within_memory_and_old_file() {
+        for (old, new) in [(100 << 20, 90 << 20), (1, 100 << 20), (100 << 20, 1 << 20), (5 << 40, 5 << 40)] {
+            let limit = if new > 1 << 30 { 16 << 30 } else { 24 << 20 };
+            let mut end = 0;
+            for window in windows(old, new, limit) {
+                assert_eq!(window.new.start, end);
+                end = window.new.end;
+                assert!(window.old.start <= window.old.end && window.old.end <= old, "{window:?}");
+                assert!(memory(window.old.end - window.old.start, window.new.end - window.new.start) <= limit);
+            }
+            assert_eq!(end, new);
+        }
+    }
+
+    #[test]
+    fn old_files_that_no_index_holds_are_cut_whatever_the_memory() {
+        let windows = windows(3 << 30, 1 << 20, u64::MAX);
+        assert!(windows.iter().all(|window| window.old.end - window.old.start <= Suffixes::MAX_TEXT as u64));
+    }
+}

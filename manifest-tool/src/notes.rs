@@ -1,0 +1,82 @@
+//! Release notes as a publisher gives them: files of plain text and addresses of pages, each for a language.
+
+use crate::error::{Error, Result};
+use crate::settings::{checked, parsed};
+use patcher::manifest::{Language, MAX_NOTES_BYTES, Notes, notes_url};
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
+
+/// Reads notes from pairs of a language and a file or an address; a language may have one of each. Files are looked for in
+/// `dir`.
+///
+/// # Errors
+/// [`Caller::BadSetting`](patcher::error::Caller::BadSetting), or the system's answer.
+pub fn read(given: &[(String, String)], dir: &Path) -> Result<Vec<Notes>> {
+    let mut all: Vec<Notes> = Vec::new();
+    for (language, source) in given {
+        let language: Language = parsed("notes", language)?;
+        let index = all.iter().position(|notes| notes.language == language).unwrap_or_else(|| {
+            all.push(Notes { language, href: None, lines: Vec::new() });
+            all.len() - 1
+        });
+        let notes = &mut all[index];
+        let is_address = source.contains("://");
+        if if is_address { notes.href.is_some() } else { !notes.lines.is_empty() } {
+            return checked("notes", source, Err("the language has such notes already"));
+        }
+        if is_address {
+            notes.href = Some(checked("notes", source, notes_url(source))?);
+        } else {
+            notes.lines = checked("notes", source, lines(&text(&dir.join(source))?))?;
+        }
+    }
+    Ok(all)
+}
+
+fn text(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).map_err(|error| Error::io("read", path, error))?;
+    // No more than what can only be too much; the manifest's reader counts what is left of it.
+    file.take(2 * MAX_NOTES_BYTES as u64).read_to_end(&mut bytes).map_err(|error| Error::io("read", path, error))?;
+    Ok(bytes)
+}
+
+/// The lines of a text as a manifest can hold them: without tabs, and without empty ones at both ends.
+fn lines(text: &[u8]) -> Result<Vec<String>, String> {
+    if text.len() == 2 * MAX_NOTES_BYTES {
+        return Err("more than 64 KiB".into());
+    }
+    let text = std::str::from_utf8(text).map_err(|_| "not UTF-8")?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut lines: Vec<String> = text.lines().map(|line| line.replace('\t', "    ").trim_end().to_owned()).collect();
+    let blank = lines.iter().take_while(|line| line.is_empty()).count();
+    lines.drain(..blank);
+    lines.truncate(lines.iter().rposition(|line| !line.is_empty()).map_or(0, |last| last + 1));
+    if lines.is_empty() {
+        return Err("there is nothing in it".into());
+    }
+    match lines.iter().position(|line| line.contains(char::is_control)) {
+        Some(index) => Err(format!("line {} of its text holds a control character", blank + index + 1)),
+        None => Ok(lines),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_becomes_plain_lines() {
+        let text = "\u{feff}\r\n\nNew:\t\r\n\r\n\t- „fast“\n\n\n";
+        assert_eq!(lines(text.as_bytes()).unwrap(), ["New:", "", "    - „fast“"]);
+    }
+
+    #[test]
+    fn what_no_terminal_should_show_is_refused() {
+        assert_eq!(lines(b"\nred: \x1b[31m").unwrap_err(), "line 2 of its text holds a control character");
+        assert_eq!(lines(b"\xff").unwrap_err(), "not UTF-8");
+        assert_eq!(lines(b"\n \n").unwrap_err(), "there is nothing in it");
+        assert_eq!(lines(&vec![b'x'; 2 * MAX_NOTES_BYTES]).unwrap_err(), "more than 64 KiB");
+    }
+}

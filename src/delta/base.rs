@@ -1,0 +1,65 @@
+//! The old file, read in pages that are kept for a while: blocks are short, and many lie close together.
+
+use super::DeltaError;
+use std::io::{self, Read, Seek, SeekFrom};
+
+const PAGE: usize = 64 * 1024;
+/// Each page has one place in the cache, by its number; 2 MiB in all.
+const PLACES: usize = 32;
+
+/// The old file behind its cache.
+pub struct Base<B> {
+    file: B,
+    size: u64,
+    pages: Vec<Page>,
+}
+
+#[derive(Default)]
+struct Page {
+    number: Option<u64>,
+    bytes: Vec<u8>,
+}
+
+impl<B: Read + Seek> Base<B> {
+    /// Checks that the file is `size` bytes long.
+    pub fn open(mut file: B, size: u64) -> Result<Self, DeltaError> {
+        if file.seek(SeekFrom::End(0)).map_err(DeltaError::ReadBase)? != size {
+            return Err(DeltaError::Base);
+        }
+        Ok(Self { file, size, pages: (0..PLACES).map(|_| Page::default()).collect() })
+    }
+
+    /// Fills `bytes` with what lies at `position`; the caller has checked that it lies within the file.
+    pub fn fill(&mut self, mut position: u64, mut bytes: &mut [u8]) -> Result<(), DeltaError> {
+        while !bytes.is_empty() {
+            let (number, offset) = (position / PAGE as u64, (position % PAGE as u64) as usize);
+            let page = self.page(number)?;
+            // Shorter only when the file has shrunk since it was opened.
+            let part = page.get(offset..).filter(|part| !part.is_empty()).ok_or(DeltaError::Base)?;
+            let count = part.len().min(bytes.len());
+            bytes[..count].copy_from_slice(&part[..count]);
+            bytes = &mut bytes[count..];
+            position += count as u64;
+        }
+        Ok(())
+    }
+
+    fn page(&mut self, number: u64) -> Result<&[u8], DeltaError> {
+        let page = &mut self.pages[(number % PLACES as u64) as usize];
+        if page.number != Some(number) {
+            page.number = None;
+            let start = number * PAGE as u64;
+            let length = self.size.saturating_sub(start).min(PAGE as u64);
+            page.bytes.resize(length as usize, 0);
+            let file = &mut self.file;
+            file.seek(SeekFrom::Start(start)).and_then(|_| file.read_exact(&mut page.bytes)).map_err(|error| {
+                match error.kind() {
+                    io::ErrorKind::UnexpectedEof => DeltaError::Base,
+                    _ => DeltaError::ReadBase(error),
+                }
+            })?;
+            page.number = Some(number);
+        }
+        Ok(&page.bytes)
+    }
+}

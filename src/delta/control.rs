@@ -1,0 +1,85 @@
+//! The list of blocks: which stretches of the new file come from where in the old one.
+//!
+//! A block that [`Blocks`] gives lies within both files, and the blocks follow each other without overlap; when it ends, what
+//! is left of the new file is extra bytes.
+
+use super::streams::{Patch, Stream};
+use super::{DeltaError, StreamKind, varint};
+use std::io::{Read, Seek};
+
+/// A stretch of the new file that is made from one of the old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Block {
+    /// Where it starts in the old file.
+    pub old: u64,
+    /// Where it starts in the new file.
+    pub new: u64,
+    /// Its length in bytes, at least one.
+    pub length: u64,
+}
+
+/// Reads the blocks of a patch in their order.
+pub struct Blocks<'a, P> {
+    extra_length: Stream<'a, P>,
+    block_length: Stream<'a, P>,
+    seek: Stream<'a, P>,
+    old_size: u64,
+    new_size: u64,
+    /// Where the next block lies if its old place is what the one before leads to.
+    old: u64,
+    new: u64,
+    index: u64,
+}
+
+impl<'a, P: Read + Seek> Blocks<'a, P> {
+    /// The blocks of `patch`, from the first.
+    pub(super) fn open(patch: &'a Patch<P>) -> Self {
+        Self {
+            extra_length: patch.stream(StreamKind::ExtraLength),
+            block_length: patch.stream(StreamKind::BlockLength),
+            seek: patch.stream(StreamKind::Seek),
+            old_size: patch.header.old.size,
+            new_size: patch.header.new.size,
+            old: 0,
+            new: 0,
+            index: 0,
+        }
+    }
+
+    /// The next block; none after the last.
+    ///
+    /// # Errors
+    /// [`DeltaError::Control`], [`DeltaError::Stream`], [`DeltaError::ReadPatch`].
+    pub fn next_block(&mut self) -> Result<Option<Block>, DeltaError> {
+        if self.block_length.left() == 0 {
+            return Ok(None);
+        }
+        let index = self.index;
+        let broken = |rule| DeltaError::Control { index, rule };
+        let extra = self.extra_length.number()?;
+        let length = self.block_length.number()?;
+        let seek = varint::unzigzag(self.seek.number()?);
+        if length == 0 {
+            return Err(broken("it is empty"));
+        }
+        // Sizes are below 2^63, and so are all sums that have passed.
+        let new = self.new.checked_add(extra).filter(|new| *new <= self.new_size);
+        let new = new.ok_or(broken("it starts behind the new file"))?;
+        let after = new.checked_add(length).filter(|end| *end <= self.new_size);
+        let after = after.ok_or(broken("it ends behind the new file"))?;
+        let old = self.old.checked_add(extra).and_then(|old| old.checked_add_signed(seek));
+        let old = old.ok_or(broken("it starts before the old file"))?;
+        let old_after = old.checked_add(length).filter(|end| *end <= self.old_size);
+        self.old = old_after.ok_or(broken("it ends behind the old file"))?;
+        self.new = after;
+        self.index += 1;
+        Ok(Some(Block { old, new, length }))
+    }
+
+    /// Checks that all three streams are used up.
+    pub(super) fn finish(self) -> Result<(), DeltaError> {
+        self.extra_length.finish()?;
+        self.block_length.finish()?;
+        self.seek.finish()
+    }
+}

@@ -1,0 +1,90 @@
+//! The aarch64 instructions that hold an address or a part of one.
+
+/// What an instruction word says, as far as it is about addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Instruction {
+    /// `b`, `bl`.
+    Branch26 {
+        /// Whether it comes back, with the registers up to 18 changed.
+        call: bool,
+    },
+    /// `b.cond`, `cbz`, `cbnz`, `ldr` of a literal.
+    Branch19,
+    /// `tbz`, `tbnz`.
+    Branch14,
+    /// `adr`.
+    Adr,
+    /// `adrp`: the page of something goes into `to`.
+    Page {
+        /// A register's number.
+        to: u8,
+    },
+    /// `add` of 12 bits, or a load or store at a distance of 12 bits: the distance in bytes.
+    Low12 {
+        /// The register that the distance counts from.
+        from: u8,
+        /// The register that is changed, unless it is a store.
+        to: Option<u8>,
+        /// In bytes.
+        distance: u32,
+    },
+    /// Anything else; most instructions change the register that their low five bits name.
+    Other {
+        /// A register's number.
+        to: u8,
+    },
+}
+
+/// What `word` is.
+pub fn decode(word: u32) -> Instruction {
+    let to = (word & 31) as u8;
+    let from = (word >> 5 & 31) as u8;
+    let low12 = word >> 10 & 0xfff;
+    if word & 0x7c00_0000 == 0x1400_0000 {
+        return Instruction::Branch26 { call: word >> 31 == 1 };
+    }
+    let is_conditional = word & 0xff00_0010 == 0x5400_0000 || word & 0x7e00_0000 == 0x3400_0000;
+    if is_conditional || word & 0x3b00_0000 == 0x1800_0000 {
+        return Instruction::Branch19;
+    }
+    if word & 0x7e00_0000 == 0x3600_0000 {
+        return Instruction::Branch14;
+    }
+    match word & 0x9f00_0000 {
+        0x1000_0000 => return Instruction::Adr,
+        0x9000_0000 => return Instruction::Page { to },
+        _ => {}
+    }
+    if word & 0xffc0_0000 == 0x9100_0000 {
+        return Instruction::Low12 { from, to: Some(to), distance: low12 };
+    }
+    if word & 0x3b00_0000 == 0x3900_0000 {
+        let is_store = word >> 22 & 3 == 0 || word & 0x04c0_0000 == 0x0480_0000;
+        // A load into a vector changes no register that holds an address.
+        let to = (!is_store && word & 0x0400_0000 == 0).then_some(to);
+        return Instruction::Low12 { from, to, distance: low12 << super::field::low12_scale(word) };
+    }
+    Instruction::Other { to }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instructions_are_told_apart() {
+        assert_eq!(decode(0x9400_0001), Instruction::Branch26 { call: true });
+        assert_eq!(decode(0x1400_0001), Instruction::Branch26 { call: false });
+        assert_eq!(decode(0x5400_0040), Instruction::Branch19); // b.eq
+        assert_eq!(decode(0xb400_0041), Instruction::Branch19); // cbz x1
+        assert_eq!(decode(0x5800_0041), Instruction::Branch19); // ldr x1, literal
+        assert_eq!(decode(0x3600_0041), Instruction::Branch14); // tbz w1, #0
+        assert_eq!(decode(0x1000_0041), Instruction::Adr);
+        assert_eq!(decode(0xb000_0003), Instruction::Page { to: 3 });
+        assert_eq!(decode(0x9104_8c63), Instruction::Low12 { from: 3, to: Some(3), distance: 0x123 });
+        assert_eq!(decode(0xf940_9463), Instruction::Low12 { from: 3, to: Some(3), distance: 0x128 }); // ldr x3
+        assert_eq!(decode(0xf900_9463), Instruction::Low12 { from: 3, to: None, distance: 0x128 }); // str x3
+        assert_eq!(decode(0x3dc0_4863), Instruction::Low12 { from: 3, to: None, distance: 0x120 }); // ldr q3
+        assert_eq!(decode(0xaa01_03e0), Instruction::Other { to: 0 }); // mov x0, x1
+    }
+}

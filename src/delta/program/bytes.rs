@@ -1,0 +1,165 @@
+//! A program's bytes, read by pages and at a price: what a parser may look at, and for how long.
+//!
+//! - At most [`SLOTS`] pages are held, whatever the file's size.
+//! - Every number read is a step. When the budget is used up, every read says "nothing there", and so each walk over a table
+//!   ends, however its sizes and offsets lead it on. Both ends of a delta stop at the same step.
+//! - A failed read is remembered and reported once, by [`Bytes::finish`]; until then it too reads as "nothing there".
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+const PAGE: usize = 64 * 1024;
+const SLOTS: usize = 64;
+
+/// A file of at most 4 GiB, as little-endian numbers at offsets.
+pub struct Bytes<R> {
+    source: R,
+    length: u32,
+    /// The page in slot `number % SLOTS`, if any; never longer than the file.
+    slots: Vec<Option<(u32, Box<[u8]>)>>,
+    steps: u64,
+    failed: Option<io::Error>,
+}
+
+impl<R: Read + Seek> Bytes<R> {
+    /// The first `length` bytes of `source`.
+    pub fn new(source: R, length: u32) -> Bytes<R> {
+        let steps = 1_000_000 + 2 * u64::from(length);
+        Bytes { source, length, slots: (0..SLOTS).map(|_| None).collect(), steps, failed: None }
+    }
+
+    /// The file's size.
+    pub fn length(&self) -> u32 {
+        self.length
+    }
+
+    /// Uses `count` steps up; nothing when there are not that many left.
+    pub fn step(&mut self, count: u64) -> Option<()> {
+        self.steps = self.steps.checked_sub(count).or_else(|| {
+            self.steps = 0;
+            None
+        })?;
+        Some(())
+    }
+
+    /// Whether all was read that was asked for and is in the file.
+    ///
+    /// # Errors
+    /// The first error of the source.
+    pub fn finish(self) -> io::Result<()> {
+        self.failed.map_or(Ok(()), Err)
+    }
+
+    /// The bytes from `offset` on as far as they lie in one page: none behind the end.
+    pub fn page(&mut self, offset: u32) -> &[u8] {
+        let number = offset / PAGE as u32;
+        let slot = number as usize % SLOTS;
+        if self.slots[slot].as_ref().is_none_or(|(held, _)| *held != number) {
+            self.slots[slot] = self.load(number).map(|bytes| (number, bytes));
+        }
+        match &self.slots[slot] {
+            Some((_, bytes)) => bytes.get(offset as usize % PAGE..).unwrap_or_default(),
+            None => &[],
+        }
+    }
+
+    fn load(&mut self, number: u32) -> Option<Box<[u8]>> {
+        let start = u64::from(number) * PAGE as u64;
+        let length = u64::from(self.length).checked_sub(start)?.min(PAGE as u64);
+        if length == 0 || self.failed.is_some() {
+            return None;
+        }
+        let mut bytes = vec![0; length as usize];
+        let read = self.source.seek(SeekFrom::Start(start)).and_then(|_| self.source.read_exact(&mut bytes));
+        match read {
+            Ok(()) => Some(bytes.into_boxed_slice()),
+            Err(error) => {
+                self.failed = Some(error);
+                None
+            }
+        }
+    }
+
+    /// Fills `buffer` from `offset` on; the count that was there.
+    pub fn copy(&mut self, offset: u32, buffer: &mut [u8]) -> usize {
+        let mut done = 0;
+        while done < buffer.len() {
+            let Some(at) = offset.checked_add(done as u32) else { break };
+            let page = self.page(at);
+            let count = page.len().min(buffer.len() - done);
+            if count == 0 {
+                break;
+            }
+            buffer[done..done + count].copy_from_slice(&page[..count]);
+            done += count;
+        }
+        done
+    }
+
+    /// The `N` bytes at `offset`, for one step.
+    pub fn array<const N: usize>(&mut self, offset: u32) -> Option<[u8; N]> {
+        self.step(1)?;
+        if let Some(bytes) = self.page(offset).first_chunk() {
+            return Some(*bytes);
+        }
+        let mut bytes = [0; N];
+        (self.copy(offset, &mut bytes) == N).then_some(bytes)
+    }
+
+    /// The byte at `offset`.
+    pub fn u8(&mut self, offset: u32) -> Option<u8> {
+        self.array(offset).map(|[byte]| byte)
+    }
+
+    /// The two bytes at `offset`.
+    pub fn u16(&mut self, offset: u32) -> Option<u16> {
+        self.array(offset).map(u16::from_le_bytes)
+    }
+
+    /// The four bytes at `offset`.
+    pub fn u32(&mut self, offset: u32) -> Option<u32> {
+        self.array(offset).map(u32::from_le_bytes)
+    }
+
+    /// The eight bytes at `offset`.
+    pub fn u64(&mut self, offset: u32) -> Option<u64> {
+        self.array(offset).map(u64::from_le_bytes)
+    }
+
+    /// The eight bytes at `offset`, as a size or offset of a file this small.
+    pub fn small_u64(&mut self, offset: u32) -> Option<u32> {
+        self.u64(offset).and_then(|value| value.try_into().ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Cursor;
+
+    #[test]
+    fn numbers_are_read_across_pages_and_not_behind_the_end() {
+        let content: Vec<u8> = (0..PAGE + 10).map(|at| at as u8).collect();
+        let mut bytes = Bytes::new(Cursor::new(&content), content.len() as u32);
+        assert_eq!(bytes.u32(PAGE as u32 - 2), Some(0x0100_fffe));
+        assert_eq!(bytes.u64(PAGE as u32 + 2), Some(0x0908_0706_0504_0302));
+        assert_eq!(bytes.u64(PAGE as u32 + 3), None);
+        assert_eq!(bytes.u8(u32::MAX), None);
+        bytes.finish().unwrap();
+    }
+
+    #[test]
+    fn a_used_up_budget_ends_every_read() {
+        let content = [7; 100];
+        let mut bytes = Bytes::new(Cursor::new(&content), 100);
+        assert_eq!(bytes.u8(0), Some(7));
+        assert_eq!(bytes.step(u64::MAX), None);
+        assert_eq!(bytes.u8(0), None);
+    }
+
+    #[test]
+    fn a_failed_read_is_reported_at_the_end() {
+        let mut bytes = Bytes::new(Cursor::new([7; 10]), 100);
+        assert_eq!(bytes.u8(0), None);
+        bytes.finish().unwrap_err();
+    }
+}

@@ -1,0 +1,89 @@
+//! Finds the addresses inside a program.
+//!
+//! What is found depends on the program's bytes alone: integers, walks in the order of the file, and a list sorted by a
+//! total order. Both ends of a delta find the same; what is missed or mistaken costs bytes in the delta, never the result.
+
+mod arm;
+mod go;
+mod jump_tables;
+mod pe_directories;
+mod pointers;
+mod relative_branches;
+mod rip_relative;
+mod sweep;
+mod unwind;
+
+use super::bytes::Bytes;
+use super::field::{Field, Kind};
+use super::image::{Format, Image, Machine};
+use std::io::{Read, Seek};
+
+/// The fields of a program while they are found: at most one for four bytes of the file.
+#[derive(Debug)]
+pub struct Found {
+    fields: Vec<Field>,
+    room: usize,
+    /// Where functions begin in the file, as far as tables say so.
+    starts: Vec<u32>,
+}
+
+impl Found {
+    fn new(file_length: u32) -> Found {
+        Found { fields: Vec::new(), room: file_length as usize / 4, starts: Vec::new() }
+    }
+
+    /// Notes a field, unless there are too many already.
+    fn add(&mut self, offset: u32, kind: Kind, extra: u32) {
+        if self.fields.len() < self.room {
+            if self.fields.len() == self.fields.capacity() {
+                self.fields.reserve_exact(self.fields.len() / 8 + 1024);
+            }
+            self.fields.push(Field { offset, kind, extra });
+        }
+    }
+
+    /// Notes where a function begins.
+    fn start(&mut self, offset: u32) {
+        if self.starts.len() < self.room / 4 {
+            self.starts.push(offset);
+        }
+    }
+
+    /// The fields in order, none overlapping another; one that is certain displaces one that is a guess.
+    fn finish(mut self) -> Vec<Field> {
+        self.fields.sort_unstable();
+        self.fields.dedup_by(|next, kept| {
+            let overlap = next.offset - kept.offset < kept.kind.width();
+            if overlap && kept.kind.gate().is_some() && next.kind.gate().is_none() {
+                *kept = *next;
+            }
+            overlap
+        });
+        self.fields
+    }
+}
+
+/// All fields of a program, sorted, without overlaps.
+pub fn fields<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>) -> Vec<Field> {
+    let mut found = Found::new(bytes.length());
+    // A table that ends early, or is none, says so by `None`: what was found of it stays.
+    let _ = pointers::find(image, bytes, &mut found);
+    let _ = unwind::find(image, bytes, &mut found);
+    let is_go = go::find(image, bytes, &mut found).is_some();
+    if image.format == Format::Pe {
+        let _ = pe_directories::find(image, bytes, !is_go, &mut found);
+    }
+    found.starts.sort_unstable();
+    found.starts.dedup();
+    let starts = std::mem::take(&mut found.starts);
+    let mut tables = jump_tables::Tables::default();
+    for (section, machine) in image.code() {
+        match machine {
+            Machine::X86_64 => sweep::x86(image, bytes, section, &starts, &mut tables, &mut found),
+            Machine::Aarch64 => arm::sweep(image, bytes, section, &mut tables, &mut found),
+        }
+    }
+    drop(starts);
+    tables.find(image, bytes, &mut found);
+    found.finish()
+}

@@ -1,0 +1,105 @@
+//! Program-aware deltas: predicts how the addresses in a program change when its code moves.
+//!
+//! - What is predicted depends on the old program, the list of blocks, and what the header says of the new program: nothing
+//!   else. Both ends compute the same; a detector that is mistaken makes a delta larger, never its result wrong.
+//! - The old program is read by pages. Beside it there are its fields (12 bytes each, at most one for four bytes of the file), the map of
+//!   at most [`MAX_BLOCKS`] blocks, and a table of learned targets of at most 6 MiB.
+//! - What a release's `detect` finds never changes: another set of detectors is another mode.
+
+pub mod aarch64;
+pub mod bytes;
+pub mod detect;
+pub mod field;
+pub mod image;
+pub mod map;
+mod predict;
+pub mod project;
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod tests;
+pub mod walk;
+pub mod x86;
+
+pub(super) use predict::Predicted;
+
+use super::{DeltaError, varint};
+use field::Field;
+use image::{Image, MAX_SEGMENTS, Places, Segment};
+use project::Settings;
+use std::io::{self, Read, Seek};
+
+/// The most blocks of a delta of this mode, which are all kept in memory.
+pub const MAX_BLOCKS: usize = 1 << 18;
+
+const LEARN: u64 = 1;
+const GUESS: u64 = 2;
+const UNIVERSAL: u64 = 4;
+
+/// What a delta's header says of the new program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// Where its bytes lie in memory.
+    pub places: Places,
+    /// How to predict.
+    pub settings: Settings,
+}
+
+impl Program {
+    /// Appends it to a header.
+    pub fn write(&self, to: &mut Vec<u8>) {
+        let flag = |is_set: bool, flag: u64| if is_set { flag } else { 0 };
+        let flags = flag(self.settings.learn, LEARN)
+            | flag(self.settings.guess, GUESS)
+            | flag(self.places.universal, UNIVERSAL);
+        varint::write(flags, to);
+        varint::write(self.places.base, to);
+        varint::write(self.places.segments.len() as u64, to);
+        for segment in &self.places.segments {
+            for number in [segment.address, segment.offset, segment.file_size, segment.memory_size] {
+                varint::write(number.into(), to);
+            }
+        }
+    }
+
+    /// Reads it with `number`, which gives the next number of a header.
+    ///
+    /// # Errors
+    /// [`DeltaError::Header`] for unknown flags, no or too many segments, and places behind 4 GiB; those of `number`.
+    pub fn read(mut number: impl FnMut() -> Result<u64, DeltaError>) -> Result<Program, DeltaError> {
+        let flags = number()?;
+        if flags & !(LEARN | GUESS | UNIVERSAL) != 0 {
+            return Err(DeltaError::Header("it has an unknown flag"));
+        }
+        let base = number()?;
+        let count = number()?;
+        if count == 0 || count > MAX_SEGMENTS as u64 {
+            return Err(DeltaError::Header("it has no segments, or too many"));
+        }
+        let mut place =
+            || u32::try_from(number()?).map_err(|_| DeltaError::Header("a segment lies behind four gigabytes"));
+        let mut segments = Vec::new();
+        for _ in 0..count {
+            let (address, offset, file_size, memory_size) = (place()?, place()?, place()?, place()?);
+            segments.push(Segment { address, offset, file_size, memory_size });
+        }
+        let places = Places { base, universal: flags & UNIVERSAL != 0, segments };
+        let settings = Settings { learn: flags & LEARN != 0, guess: flags & GUESS != 0 };
+        Ok(Program { places, settings })
+    }
+}
+
+/// The program in `source` with its fields; none if it is no program that is known here, or 4 GiB or more.
+///
+/// # Errors
+/// Those of `source`.
+pub fn parse(source: impl Read + Seek, size: u64) -> io::Result<Option<(Image, Vec<Field>)>> {
+    let Ok(size) = u32::try_from(size) else { return Ok(None) };
+    let mut bytes = bytes::Bytes::new(source, size);
+    let parsed = Image::parse(&mut bytes).map(|image| {
+        let fields = detect::fields(&image, &mut bytes);
+        (image, fields)
+    });
+    bytes.finish()?;
+    Ok(parsed)
+}

@@ -1,0 +1,166 @@
+//! Predicts the fields of the new program from those of the old one and the map between them.
+//!
+//! Both ends of a delta ask for the same predictions in the same order and tell the same outcomes, so that they are always in
+//! the same state. A prediction that is wrong costs a few bytes in the delta.
+
+use super::field::{self, Field, GATES, Kind, Place};
+use super::image::Places;
+use super::map::{BlockMap, Piece};
+
+/// What a publisher chooses for each file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// Whether a target's new place is remembered when a field told it.
+    pub learn: bool,
+    /// Whether words that only look like addresses are predicted, as long as that goes well.
+    pub guess: bool,
+}
+
+/// A prediction, until its outcome is known.
+#[derive(Debug, Clone, Copy)]
+pub struct Guess {
+    /// The word that is expected in the new file.
+    pub word: u64,
+    /// What is remembered for [`Projection::outcome`]: nothing where no address could be read.
+    known: Option<Known>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    kind: Kind,
+    extra: u32,
+    place: Place,
+    old_word: u64,
+    /// The word if its target is projected, whether or not that was believed.
+    projected_word: u64,
+    target: u32,
+    projected: u32,
+}
+
+/// The way from the old program's addresses to the new one's, with what was learned on it.
+#[derive(Debug)]
+pub struct Projection {
+    old: Places,
+    new: Places,
+    map: BlockMap,
+    learned: Option<Learned>,
+    gates: [i32; GATES],
+    /// The last base that was projected, and where it went: many fields in a row have the same.
+    base: (u32, u32),
+}
+
+impl Projection {
+    /// A projection that has learned nothing yet. `fields` is the number of the old program's fields.
+    pub fn new(old: Places, new: Places, map: BlockMap, settings: Settings, fields: usize) -> Projection {
+        let learned = settings.learn.then(|| Learned::new(fields));
+        let mut projection = Projection { old, new, map, learned, gates: [0; GATES], base: (0, 0) };
+        projection.base = (0, projection.project(0, None).0);
+        projection
+    }
+
+    /// Where an address of the old program is in the new one, and whether a block says so.
+    pub fn project(&self, address: u32, within: Option<&Piece>) -> (u32, bool) {
+        if let Some(offset) = self.old.offset(address) {
+            let inside = within.and_then(|block| block.find(offset)).map(|new| (new, true));
+            let found = inside.or_else(|| self.map.find(offset));
+            if let Some(found) = found.and_then(|(new, exact)| Some((self.new.address(new)?, exact))) {
+                return found;
+            }
+        }
+        // Not in the file, or nowhere near a block: as far from its segment's end in the file as before.
+        let number = self.old.segment(address);
+        let segments = number.and_then(|number| Some((self.old.segments.get(number)?, self.new.segments.get(number)?)));
+        let shift = segments.map_or(0, |(old, new)| {
+            let old_end = old.address.wrapping_add(old.file_size);
+            new.address.wrapping_add(new.file_size).wrapping_sub(old_end)
+        });
+        (address.wrapping_add(shift), false)
+    }
+
+    /// What the field's word, `old_word` in the old file, will be at `new_offset` of the new file, in the course of `block`.
+    pub fn predict(&mut self, field: &Field, old_word: u64, new_offset: u32, block: &Piece) -> Guess {
+        let unknown = Guess { word: old_word, known: None };
+        let (old_place, place) = (Place::new(&self.old, field.offset), Place::new(&self.new, new_offset));
+        let Some(target) = field::read(field.kind, field.extra, old_word, old_place) else { return unknown };
+        let (mut projected, exact) = self.project(target, Some(block));
+        let learned = self.learned.as_ref().and_then(|learned| learned.find(target));
+        if let Some(learned) = learned.filter(|learned| !exact || learned.count > 0) {
+            projected = learned.new;
+        }
+        if field.kind.has_base() && self.base.0 != field.extra {
+            self.base = (field.extra, self.project(field.extra, None).0);
+        }
+        let extra = if field.kind.has_base() { self.base.1 } else { field.extra };
+        let projected_word = field::write(field.kind, extra, old_word, place, projected);
+        let believed = field.kind.gate().is_none_or(|gate| self.gates[gate] >= 0);
+        let word = if believed { projected_word } else { old_word };
+        let known = Known { kind: field.kind, extra, place, old_word, projected_word, target, projected };
+        Guess { word, known: Some(known) }
+    }
+
+    /// Takes note of what a predicted word really is.
+    pub fn outcome(&mut self, prediction: &Guess, word: u64) {
+        let Some(known) = &prediction.known else { return };
+        if let Some(gate) = known.kind.gate() {
+            let score = i32::from(known.projected_word == word) - i32::from(known.old_word == word);
+            self.gates[gate] = (self.gates[gate] + score).clamp(-GATE_LIMIT, GATE_LIMIT);
+        } else if let Some(learned) = self.learned.as_mut().filter(|_| !known.kind.is_partial())
+            && let Some(new) = field::read(known.kind, known.extra, word, known.place)
+        {
+            learned.note(known.target, new, known.projected == new);
+        }
+    }
+}
+
+/// How many wrong guesses it takes at most to turn from belief to disbelief.
+const GATE_LIMIT: i32 = 4;
+
+/// Where old targets were seen to be: a table of fixed size, in which a new target displaces another one of the same slot.
+#[derive(Debug)]
+struct Learned {
+    slots: Vec<Observation>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Observation {
+    old: u32,
+    new: u32,
+    /// How often it was seen again, less how often another was; 0 after the first time.
+    count: u32,
+}
+
+impl Learned {
+    /// The most slots, of twelve bytes.
+    const MOST: usize = 1 << 19;
+
+    fn new(fields: usize) -> Learned {
+        let slots = fields.next_power_of_two().min(Learned::MOST);
+        Learned { slots: vec![Observation::default(); slots] }
+    }
+
+    fn slot(&self, old: u32) -> usize {
+        // Fibonacci hashing: the high bits of a product are mixed best.
+        let bits = self.slots.len().trailing_zeros();
+        (u64::from(old.wrapping_mul(0x9e37_79b1)) << bits >> 32) as usize
+    }
+
+    fn find(&self, old: u32) -> Option<Observation> {
+        self.slots.get(self.slot(old)).copied().filter(|seen| seen.old == old && old != 0)
+    }
+
+    fn note(&mut self, old: u32, new: u32, was_expected: bool) {
+        let slot = self.slot(old);
+        let Some(seen) = self.slots.get_mut(slot) else { return };
+        if seen.old == old {
+            if seen.new == new {
+                seen.count = (seen.count + 1).min(3);
+            } else if seen.count > 0 {
+                seen.count -= 1;
+            } else {
+                seen.new = new;
+            }
+        } else if !was_expected {
+            *seen = Observation { old, new, count: 0 };
+        }
+    }
+}

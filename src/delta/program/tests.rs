@@ -1,0 +1,188 @@
+use super::bytes::Bytes;
+use super::field::{Field, Kind};
+use super::image::{Image, MAX_SEGMENTS, SLICE};
+use super::map::{BlockMap, Piece};
+use super::parse;
+use super::project::{Projection, Settings};
+use super::samples::*;
+use crate::digest::Sha256;
+use std::io::Cursor;
+
+fn hash(file: &[u8]) -> String {
+    let mut list = Vec::new();
+    for Field { offset, kind, extra } in parsed(file).1 {
+        list.extend(words([offset, kind as u32, extra]));
+    }
+    Sha256::of(&list).to_string()
+}
+
+/// The detectors of `program1` are frozen with its first release: a change that moves one of these hashes is another mode.
+#[test]
+fn the_fields_of_fixed_programs_never_change() {
+    let found = [linux(1), windows(1), mac(1), universal(&[mac(1), mac(2)])].map(|file| hash(&file));
+    assert_eq!(
+        found,
+        [
+            "093592eadda51b8937bd16916df7ba515001bdb87247e10b015ad7cdf52c2258",
+            "dce1bb272feba5a203f5cc01d257d1e04fdbfca6cf027f7c9f83b490ae80d7c9",
+            "70c0cdc535720eb7f8ec4aa9e83d00b59560acba0d19de78d2577da68051d6ad",
+            "d4e50b81863ff09c6aab37f6d11f308a57a150cbffc5b4ffae63ef4a4d02d435",
+        ]
+    );
+}
+
+fn settings(learn: bool) -> Settings {
+    Settings { learn, guess: true }
+}
+
+fn projection(old: &[u8], new: &[u8], pieces: &[(u32, u32, u32)], learn: bool) -> Projection {
+    let pieces = pieces.iter().map(|&(old, new, length)| Piece { old, new, length }).collect();
+    let (old, new) = (parsed(old).0.places, parsed(new).0.places);
+    Projection::new(old, new, BlockMap::new(pieces), settings(learn), 1024)
+}
+
+/// A program with code at 0x1000, and the same with its code moved by 0x100.
+fn moved() -> (Vec<u8>, Vec<u8>) {
+    let at = |address| elf(62, 0, &[code(".text", address, vec![0x90; 0x400])]);
+    (at(0x1000), at(0x1100))
+}
+
+#[test]
+fn a_call_follows_its_target() {
+    let (old, new) = moved();
+    let mut projection = projection(&old, &new, &[(0x1000, 0x1000, 0x100), (0x1100, 0x1200, 0x300)], true);
+    let field = Field { offset: 0x1001, kind: Kind::FromHere, extra: 4 };
+    let block = Piece { old: 0x1000, new: 0x1000, length: 0x100 };
+    let guess = projection.predict(&field, 0x1200 - 0x1005, 0x1001, &block);
+    assert_eq!(guess.word, 0x1300 - 0x1005);
+}
+
+#[test]
+fn a_target_in_the_same_block_stays_in_it() {
+    let (old, new) = moved();
+    let mut projection = projection(&old, &new, &[(0x1000, 0x1000, 0x300), (0x1000, 0x1300, 0x100)], true);
+    let field = Field { offset: 0x1001, kind: Kind::FromHere, extra: 4 };
+    let block = Piece { old: 0x1000, new: 0x1300, length: 0x100 };
+    assert_eq!(projection.predict(&field, 0x20, 0x1301, &block).word, 0x20);
+}
+
+#[test]
+fn an_exact_projection_is_overridden_only_by_two_equal_observations() {
+    let (old, new) = moved();
+    let mut projection = projection(&old, &new, &[(0x1000, 0x1100, 0x400)], true);
+    let block = Piece { old: 0x1000, new: 0x1100, length: 0x400 };
+    let field = |number: u32| Field { offset: 0x1000 + 8 * number, kind: Kind::Relative, extra: 0 };
+    let mut word = |number: u32| {
+        let guess = projection.predict(&field(number), 0x1200, 0x1100 + 8 * number, &block);
+        projection.outcome(&guess, 0x1380);
+        guess.word
+    };
+    assert_eq!([word(0), word(1), word(2)], [0x1300, 0x1300, 0x1380]);
+}
+
+#[test]
+fn nothing_is_learned_when_the_header_says_so() {
+    let (old, new) = moved();
+    let mut projection = projection(&old, &new, &[(0x1000, 0x1100, 0x400)], false);
+    let block = Piece { old: 0x1000, new: 0x1100, length: 0x400 };
+    for number in 0..4 {
+        let field = Field { offset: 0x1000 + 8 * number, kind: Kind::Relative, extra: 0 };
+        let guess = projection.predict(&field, 0x1200, 0x1100 + 8 * number, &block);
+        assert_eq!(guess.word, 0x1300);
+        projection.outcome(&guess, 0x1380);
+    }
+}
+
+#[test]
+fn guesses_are_believed_only_while_they_go_well() {
+    let (old, new) = moved();
+    let mut projection = projection(&old, &new, &[(0x1000, 0x1100, 0x400)], true);
+    let block = Piece { old: 0x1000, new: 0x1100, length: 0x400 };
+    let mut word = |number: u32, right: u64| {
+        let field = Field { offset: 0x1000 + 4 * number, kind: Kind::MaybeInData, extra: 0 };
+        let guess = projection.predict(&field, 0x1200, 0x1100 + 4 * number, &block);
+        projection.outcome(&guess, right);
+        guess.word
+    };
+    assert_eq!(word(0, 0x1200), 0x1300);
+    assert_eq!([word(1, 0x1200), word(2, 0x1300)], [0x1200, 0x1200]);
+    assert_eq!([word(3, 0x1300), word(4, 0x1300)], [0x1200, 0x1300]);
+}
+
+#[test]
+fn fields_are_at_most_one_for_four_bytes_and_never_overlap() {
+    for file in [linux(3), windows(3), mac(3)] {
+        let (_, fields) = parsed(&file);
+        assert!(fields.len() <= file.len() / 4);
+        for pair in fields.windows(2) {
+            assert!(pair[0].offset + pair[0].kind.width() <= pair[1].offset);
+        }
+    }
+}
+
+#[test]
+fn too_many_segments_make_no_program() {
+    let mut file = elf(62, 0, &[code(".text", 0x4000, vec![0x90; 64])]);
+    let segment = file[64..120].to_vec();
+    for count in [MAX_SEGMENTS, MAX_SEGMENTS + 1] {
+        for number in 0..count {
+            file[64 + 56 * number..120 + 56 * number].copy_from_slice(&segment);
+        }
+        file[56..58].copy_from_slice(&(count as u16).to_le_bytes());
+        let parsed = parse(Cursor::new(&file), file.len() as u64).unwrap();
+        assert_eq!(parsed.is_some(), count <= MAX_SEGMENTS);
+    }
+}
+
+#[test]
+fn what_is_no_program_is_none() {
+    for file in [&b""[..], b"\x7fELF", b"MZ", b"#!/bin/sh\n", &[0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, 52]] {
+        assert!(parse(Cursor::new(file), file.len() as u64).unwrap().is_none());
+    }
+    assert!(parse(Cursor::new(b""), 1 << 32).unwrap().is_none());
+}
+
+#[test]
+fn a_universal_file_keeps_its_slices_apart() {
+    let slices = [mac(1), mac(2)];
+    let (image, fields) = parsed(&universal(&slices));
+    assert_eq!(image.places.segments.len(), 2);
+    assert_eq!(image.places.address(0x2_1000), Some(SLICE + 0x1000));
+    let thin: usize = slices.iter().map(|slice| parsed(slice).1.len()).sum();
+    assert_eq!(fields.len(), thin);
+}
+
+/// Tables that lead to themselves and to each other: the walk ends when its budget does.
+#[test]
+fn tables_that_multiply_end_with_the_budget() {
+    // Every import descriptor's list of names is the whole rest of the section, and never ends in it.
+    let descriptors = (0..20_000).flat_map(|_| [0x1000, 0, 0, 0x1000, 0x1000]);
+    let file = pe(0x8664, &[data(".rdata", 0x4000_0040, 0x1000, words(descriptors))], &[(1, 0x1000, 400_000)]);
+    let (_, fields) = parsed(&file);
+    assert!(fields.len() <= file.len() / 4);
+}
+
+/// Whatever an old file holds: no panic, no endless walk, fields in order and inside of the file.
+#[test]
+fn mutated_programs_are_parsed_or_refused() {
+    let mut random = Random(7);
+    for original in [linux(5), windows(5), mac(5), universal(&[mac(5), mac(6)])] {
+        for _ in 0..300 {
+            let mut file = original.clone();
+            for _ in 0..1 + random.below(8) {
+                // Headers and tables are what leads a parser.
+                let limit = if random.below(2) == 0 { 0x800 } else { file.len() as u32 };
+                let at = random.below(limit) as usize;
+                file[at] = [0, 1, 0xff, 0x80, random.below(256) as u8][random.below(5) as usize];
+            }
+            file.truncate(file.len() - random.below(2) as usize * random.below(0x1000) as usize);
+            let mut bytes = Bytes::new(Cursor::new(&file), file.len() as u32);
+            if let Some(image) = Image::parse(&mut bytes) {
+                let fields = super::detect::fields(&image, &mut bytes);
+                assert!(fields.len() <= file.len() / 4);
+                assert!(fields.is_sorted());
+            }
+            bytes.finish().unwrap();
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Walks over the fields of each block, with a prediction for each: what both ends of a delta do alike.
+
+use super::field::Field;
+use super::map::Piece;
+use super::project::{Guess, Projection};
+
+/// The old program's fields and the projection that predicts them.
+#[derive(Debug)]
+pub struct Walk {
+    fields: Vec<Field>,
+    projection: Projection,
+}
+
+impl Walk {
+    /// A walk with nothing learned. `fields` are those of the old program, sorted, without overlaps.
+    pub fn new(fields: Vec<Field>, projection: Projection) -> Walk {
+        Walk { fields, projection }
+    }
+
+    /// Replaces the words of all fields that lie whole in one step of a block.
+    ///
+    /// `bytes` are the old ones from `offset` of the block on. `actual` is told the offset in the new file, the word's width and the
+    /// guess, and says what the word really is. Every field of a step is asked for exactly once, in order.
+    ///
+    /// # Errors
+    /// Those of `actual`.
+    pub fn step<E>(
+        &mut self,
+        block: &Piece,
+        offset: u32,
+        bytes: &mut [u8],
+        mut actual: impl FnMut(u32, u32, &Guess) -> Result<u64, E>,
+    ) -> Result<(), E> {
+        let start = block.old + offset;
+        let first = self.fields.partition_point(|field| field.offset < start);
+        for index in first..self.fields.len() {
+            let field = self.fields[index];
+            let (at, width) = ((field.offset - start) as usize, field.kind.width());
+            let Some(place) = bytes.get_mut(at..at.saturating_add(width as usize)) else {
+                if at >= bytes.len() {
+                    break;
+                }
+                continue; // it straddles the end: plain bytes
+            };
+            let mut word = [0; 8];
+            word[..place.len()].copy_from_slice(place);
+            let new_offset = block.new + offset + at as u32;
+            let guess = self.projection.predict(&field, u64::from_le_bytes(word), new_offset, block);
+            let word = actual(new_offset, width, &guess)?;
+            self.projection.outcome(&guess, word);
+            place.copy_from_slice(&word.to_le_bytes()[..width as usize]);
+        }
+        Ok(())
+    }
+}
+
+/// What to add to a guess of `width` bytes to get `word`.
+pub fn residual(width: u32, guess: u64, word: u64) -> i64 {
+    let residual = word.wrapping_sub(guess);
+    if width == 4 { i64::from(residual as i32) } else { residual as i64 }
+}
+
+/// Undoes [`residual`].
+pub fn word(width: u32, guess: u64, residual: i64) -> u64 {
+    let word = guess.wrapping_add(residual as u64);
+    if width == 4 { word & u64::from(u32::MAX) } else { word }
+}

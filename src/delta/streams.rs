@@ -1,0 +1,185 @@
+//! The streams of one patch, each read on its own from the one file that they lie in.
+//!
+//! A stream gives exactly its raw length; at its end it must be used up, packed bytes included.
+
+use super::{DeltaError, Header, PackedStream, StreamKind, varint};
+use lzma_rust2::Lzma2Reader;
+use std::cell::RefCell;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+
+/// How much of a stream is read from the patch at once.
+const READ_AHEAD: usize = 32 * 1024;
+
+/// A patch on disk that several streams are read from.
+pub struct Patch<P> {
+    file: RefCell<P>,
+    /// The header of the patch.
+    pub header: Header,
+    first_stream: u64,
+}
+
+impl<P: Read + Seek> Patch<P> {
+    /// Reads the header, and checks that the streams end where the patch does.
+    pub fn open(mut file: P) -> Result<Self, DeltaError> {
+        let size = file.seek(SeekFrom::End(0)).map_err(DeltaError::ReadPatch)?;
+        file.rewind().map_err(DeltaError::ReadPatch)?;
+        let mut head = BufReader::with_capacity(512, &mut file);
+        let header = Header::read(&mut head)?;
+        let first_stream = head.stream_position().map_err(DeltaError::ReadPatch)?;
+        let mut end = Some(first_stream);
+        for stream in &header.streams {
+            end = end.and_then(|end| end.checked_add(stream.packed));
+        }
+        if end != Some(size) {
+            return Err(DeltaError::Header("its streams do not end where it ends"));
+        }
+        Ok(Self { file: RefCell::new(file), header, first_stream })
+    }
+
+    /// Opens a stream from its start; any number of them can be open at once.
+    pub fn stream(&self, kind: StreamKind) -> Stream<'_, P> {
+        let index = kind as usize;
+        let before: u64 = self.header.streams[..index].iter().map(|stream| stream.packed).sum();
+        let PackedStream { raw, packed } = self.header.streams[index];
+        let position = self.first_stream + before;
+        let section = Section { file: &self.file, position, left: packed };
+        let section = BufReader::with_capacity(READ_AHEAD.min(packed as usize), section);
+        let unpacked = if raw == packed {
+            Unpacked::Stored(section)
+        } else {
+            // No match reaches back further than the whole stream: small streams cost little memory.
+            let dictionary = u64::from(kind.dictionary()).min(raw);
+            Unpacked::Lzma2(Box::new(Lzma2Reader::new(section, dictionary as u32, None)))
+        };
+        Stream { kind, reader: BufReader::new(Exactly { left: raw, unpacked }) }
+    }
+}
+
+/// The packed bytes of one stream.
+struct Section<'a, P> {
+    file: &'a RefCell<P>,
+    position: u64,
+    left: u64,
+}
+
+impl<P: Read + Seek> Read for Section<'_, P> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let most = bytes.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        if most == 0 {
+            return Ok(0);
+        }
+        let mut file = self.file.borrow_mut();
+        file.seek(SeekFrom::Start(self.position))?;
+        let count = file.read(&mut bytes[..most])?;
+        self.position += count as u64;
+        self.left -= count as u64;
+        Ok(count)
+    }
+}
+
+enum Unpacked<'a, P> {
+    Stored(BufReader<Section<'a, P>>),
+    Lzma2(Box<Lzma2Reader<BufReader<Section<'a, P>>>>),
+}
+
+/// The bytes of a stream, no more than its header says.
+struct Exactly<'a, P> {
+    left: u64,
+    unpacked: Unpacked<'a, P>,
+}
+
+impl<P: Read + Seek> Read for Exactly<'_, P> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let most = bytes.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let count = match &mut self.unpacked {
+            Unpacked::Stored(section) => section.read(&mut bytes[..most])?,
+            Unpacked::Lzma2(reader) => reader.read(&mut bytes[..most])?,
+        };
+        self.left -= count as u64;
+        Ok(count)
+    }
+}
+
+/// The unpacked bytes of one stream.
+pub struct Stream<'a, P> {
+    kind: StreamKind,
+    reader: BufReader<Exactly<'a, P>>,
+}
+
+impl<P: Read + Seek> Stream<'_, P> {
+    /// How many bytes are left.
+    pub fn left(&self) -> u64 {
+        self.reader.buffer().len() as u64 + self.reader.get_ref().left
+    }
+
+    /// Fills `bytes` with the next ones.
+    pub fn fill(&mut self, bytes: &mut [u8]) -> Result<(), DeltaError> {
+        self.reader.read_exact(bytes).map_err(|error| self.failed(error))
+    }
+
+    /// The next bytes that are at hand, at least one.
+    pub fn at_hand(&mut self) -> Result<&[u8], DeltaError> {
+        // What is at hand cannot be returned from within the match: it would keep the stream borrowed for the error.
+        match self.reader.fill_buf().map(<[u8]>::is_empty) {
+            Ok(false) => Ok(self.reader.buffer()),
+            Ok(true) => Err(self.invalid("it is cut off")),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    /// Passes over bytes that were at hand.
+    pub fn consume(&mut self, count: usize) {
+        self.reader.consume(count);
+    }
+
+    /// Reads the next byte.
+    pub fn byte(&mut self) -> Result<u8, DeltaError> {
+        let mut byte = [0];
+        self.fill(&mut byte)?;
+        Ok(byte[0])
+    }
+
+    /// Reads the next number.
+    pub fn number(&mut self) -> Result<u64, DeltaError> {
+        match varint::read(&mut self.reader) {
+            Ok(Some(number)) => Ok(number),
+            Ok(None) => Err(self.invalid("a number is not in its one form")),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    /// Checks that it is used up.
+    pub fn finish(mut self) -> Result<(), DeltaError> {
+        let left = self.left();
+        if left > 0 {
+            return Err(self.invalid(format!("{left} bytes are left over")));
+        }
+        let section = match &mut self.reader.get_mut().unpacked {
+            Unpacked::Stored(section) => section,
+            Unpacked::Lzma2(reader) => match reader.read(&mut [0]) {
+                Ok(0) => reader.inner_mut(),
+                Ok(_) => return Err(self.invalid("it is longer than it says")),
+                Err(error) => return Err(self.failed(error)),
+            },
+        };
+        if section.get_ref().left > 0 || !section.buffer().is_empty() {
+            return Err(self.invalid("something follows its end"));
+        }
+        Ok(())
+    }
+
+    /// An error about its content.
+    pub fn invalid(&self, detail: impl Into<String>) -> DeltaError {
+        DeltaError::Stream { stream: self.kind, detail: detail.into() }
+    }
+
+    /// Tells a disk that cannot be read from packed bytes that make no sense.
+    fn failed(&self, error: io::Error) -> DeltaError {
+        use io::ErrorKind::{InvalidData, InvalidInput, Other, OutOfMemory, UnexpectedEof, Unsupported};
+        match error.kind() {
+            UnexpectedEof => self.invalid("it is cut off"),
+            InvalidData | InvalidInput | Other | OutOfMemory | Unsupported => self.invalid(error.to_string()),
+            _ => DeltaError::ReadPatch(error),
+        }
+    }
+}

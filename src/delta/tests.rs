@@ -1,0 +1,373 @@
+use super::header::{Content, Header, Mode, PackedStream, StreamKind};
+use super::*;
+use crate::digest::Sha256;
+use lzma_rust2::{Lzma2Options, Lzma2Writer};
+use std::io::{Cursor, SeekFrom, Write as _};
+
+/// A patch that is put together by hand, so that one thing in it can be wrong.
+#[derive(Clone)]
+struct Draft {
+    header: Header,
+    raw: [Vec<u8>; 6],
+    /// Which streams are packed; the others are stored.
+    packed: [bool; 6],
+}
+
+impl Draft {
+    /// The patch from `old` to `new` with blocks (extra bytes before it, length, seek), and differences as they are written.
+    fn new(old: &[u8], new: &[u8], blocks: &[(u64, u64, i64)], differences: &[u8], extra: &[u8]) -> Self {
+        let mut raw = [const { Vec::new() }; 6];
+        for (extra, length, seek) in blocks {
+            varint::write(*extra, &mut raw[0]);
+            varint::write(*length, &mut raw[1]);
+            varint::write(varint::zigzag(*seek), &mut raw[2]);
+        }
+        raw[4] = differences.to_vec();
+        raw[5] = extra.to_vec();
+        let (old, new) = (content(old), content(new));
+        let header = Header { mode: Mode::Plain, old, new, streams: [PackedStream::default(); 6], short_run: 16 };
+        Self { header, raw, packed: [false; 6] }
+    }
+
+    fn edge(&self) -> Edge {
+        Edge { old: self.header.old, new: self.header.new }
+    }
+
+    fn stream(&self, index: usize) -> Vec<u8> {
+        if self.packed[index] { lzma2(&self.raw[index]) } else { self.raw[index].clone() }
+    }
+
+    /// The patch, with lengths that fit.
+    fn bytes(&self) -> Vec<u8> {
+        let mut header = self.header.clone();
+        let streams: Vec<_> = (0..6).map(|index| self.stream(index)).collect();
+        for (index, stream) in streams.iter().enumerate() {
+            header.streams[index] = PackedStream { raw: self.raw[index].len() as u64, packed: stream.len() as u64 };
+        }
+        [header.to_bytes(), streams.concat()].concat()
+    }
+
+    fn apply(&self) -> Result<Vec<u8>, DeltaError> {
+        run(OLD, &self.bytes(), &self.edge())
+    }
+}
+
+const OLD: &[u8] = b"the quick brown fox jumps over the lazy dog";
+const NEW: &[u8] = b"a quick green fox jumps over the lazy dogs!";
+
+/// From [`OLD`] to [`NEW`]: "a", " quick", " green" for " brown", the rest of the old text, "s!".
+fn draft() -> Draft {
+    let differences: Vec<u8> =
+        [&[0, 6], &[b'g' - b'b', 0, 0, b'e'.wrapping_sub(b'o'), b'e'.wrapping_sub(b'w')][..], &[0, 16]].concat();
+    let mut draft = Draft::new(OLD, NEW, &[(1, 40, 2)], &differences, b"as!");
+    varint::write(29 - 17, &mut draft.raw[3]);
+    draft
+}
+
+fn content(bytes: &[u8]) -> Content {
+    Content { size: bytes.len() as u64, sha256: Sha256::of(bytes) }
+}
+
+fn lzma2(raw: &[u8]) -> Vec<u8> {
+    let mut options = Lzma2Options::with_preset(6);
+    options.lzma_options.dict_size = 1 << 20;
+    let mut writer = Lzma2Writer::new(Vec::new(), options);
+    writer.write_all(raw).unwrap();
+    writer.finish().unwrap()
+}
+
+/// Applies a patch, and sees that nobody is given more than was promised.
+fn run(old: &[u8], patch: &[u8], edge: &Edge) -> Result<Vec<u8>, DeltaError> {
+    let mut out = Vec::new();
+    let result = apply(Cursor::new(old), Cursor::new(patch), edge, &mut out);
+    assert!(out.len() as u64 <= edge.new.size);
+    result.map(|()| out)
+}
+
+/// A patch of about a MiB that no line of fits into one step, all of it packed.
+fn large() -> (Vec<u8>, Vec<u8>, Draft) {
+    let old: Vec<u8> = (0..400_000u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    let (first, second) = old.split_at(900_000);
+    let mut new = [second, b"between", first].concat();
+    new.iter_mut().step_by(70_001).for_each(|byte| *byte = byte.wrapping_add(3));
+    let mut draft = Draft::new(&old, &new, &[(0, 700_000, 900_000), (7, 900_000, -1_600_007)], &[], b"between");
+    draft.header.short_run = 0;
+    let expected = [second, first].concat();
+    let blocks = [&new[..700_000], &new[700_007..]].concat();
+    let mut zeros = 0;
+    for (new, old) in blocks.iter().zip(&expected) {
+        if new == old {
+            zeros += 1;
+            continue;
+        }
+        if zeros > 0 {
+            draft.raw[4].push(0);
+            varint::write(zeros - 1, &mut draft.raw[3]);
+        }
+        draft.raw[4].push(new.wrapping_sub(*old));
+        zeros = 0;
+    }
+    draft.raw[4].push(0);
+    varint::write(zeros - 1, &mut draft.raw[3]);
+    (old, new, draft)
+}
+
+#[test]
+fn a_patch_makes_the_new_file() {
+    assert_eq!(draft().apply().unwrap(), NEW);
+    let nothing = Draft::new(OLD, b"", &[], b"", b"");
+    assert_eq!(nothing.apply().unwrap(), b"");
+}
+
+#[test]
+fn blocks_longer_than_a_step_and_pages_of_the_base_are_put_together() {
+    let (old, new, draft) = large();
+    assert!(run(&old, &draft.bytes(), &draft.edge()).unwrap() == new);
+}
+
+#[test]
+fn packed_streams_are_read_like_stored_ones() {
+    let old = b"abcdefgh".repeat(1000);
+    let mut new = b"x".repeat(5000);
+    new.extend_from_slice(&old);
+    let mut draft = Draft::new(&old, &new, &[(5000, 8000, -5000)], &[0], &new[..5000]);
+    draft.header.short_run = 0;
+    varint::write(7999, &mut draft.raw[3]);
+    draft.packed[5] = true;
+    assert!(draft.stream(5).len() < 100);
+    assert!(run(&old, &draft.bytes(), &draft.edge()).unwrap() == new);
+}
+
+#[test]
+fn every_truncation_and_addition_is_refused() {
+    let (bytes, edge) = (draft().bytes(), draft().edge());
+    for length in 0..bytes.len() {
+        let error = run(OLD, &bytes[..length], &edge).unwrap_err();
+        assert!(matches!(error, DeltaError::Header(_)), "{length}: {error}");
+    }
+    run(OLD, &[&bytes[..], b"\0"].concat(), &edge).unwrap_err();
+}
+
+#[test]
+fn every_changed_byte_is_refused_or_shows_in_the_hash() {
+    let (bytes, edge) = (draft().bytes(), draft().edge());
+    for index in 0..bytes.len() {
+        for bit in 0..8 {
+            let mut bytes = bytes.clone();
+            bytes[index] ^= 1 << bit;
+            let result = run(OLD, &bytes, &edge);
+            assert!(result.map_or(true, |new| Sha256::of(&new) != edge.new.sha256), "byte {index}, bit {bit}");
+        }
+    }
+}
+
+#[test]
+fn unknown_formats_modes_and_codecs_are_told_apart() {
+    let edge = draft().edge();
+    for (place, name) in [(4, "format"), (5, "mode"), (6, "codec")] {
+        let mut bytes = draft().bytes();
+        bytes[place] += 1;
+        match run(OLD, &bytes, &edge).unwrap_err() {
+            error @ DeltaError::UnknownMethod { what, .. } => assert_eq!((what, error.code()), (name, "delta-method")),
+            error => panic!("{name}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn a_patch_between_other_files_is_refused() {
+    let (draft, other) = (draft(), content(b"other"));
+    for (edge, which) in [
+        (Edge { old: other, ..draft.edge() }, "old"),
+        (Edge { new: other, ..draft.edge() }, "new"),
+        (Edge { old: Content { size: 1, ..draft.edge().old }, ..draft.edge() }, "old"),
+        (Edge { new: Content { size: 1, ..draft.edge().new }, ..draft.edge() }, "new"),
+    ] {
+        let error = run(OLD, &draft.bytes(), &edge).unwrap_err();
+        assert!(matches!(error, DeltaError::OtherFile(found) if found == which), "{error}");
+    }
+}
+
+#[test]
+fn a_base_of_another_size_is_refused_and_one_that_lies_shows_in_the_hash() {
+    let draft = draft();
+    for base in [&OLD[1..], &[OLD, b"x"].concat()] {
+        assert!(matches!(run(base, &draft.bytes(), &draft.edge()).unwrap_err(), DeltaError::Base));
+    }
+    let mut base = OLD.to_vec();
+    base[10] ^= 1;
+    assert_ne!(Sha256::of(&run(&base, &draft.bytes(), &draft.edge()).unwrap()), draft.header.new.sha256);
+}
+
+/// Says that it is longer than it is, as a file does that shrinks while it is read.
+struct Shrinking(Cursor<Vec<u8>>);
+
+impl std::io::Read for Shrinking {
+    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+        self.0.read(bytes)
+    }
+}
+
+impl std::io::Seek for Shrinking {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        match to {
+            SeekFrom::End(0) => Ok(OLD.len() as u64),
+            to => self.0.seek(to),
+        }
+    }
+}
+
+#[test]
+fn a_base_that_shrinks_meanwhile_is_refused() {
+    let base = Shrinking(Cursor::new(OLD[..20].to_vec()));
+    let error = apply(base, Cursor::new(draft().bytes()), &draft().edge(), Vec::new()).unwrap_err();
+    assert!(matches!(error, DeltaError::Base), "{error}");
+}
+
+#[test]
+fn blocks_outside_of_both_files_are_refused() {
+    let (old, new) = (OLD.len() as u64, NEW.len() as u64);
+    for (blocks, expected) in [
+        (vec![(0, 0, 0)], "it is empty"),
+        (vec![(new + 1, 1, 0)], "it starts behind the new file"),
+        (vec![(u64::MAX, 1, 0)], "it starts behind the new file"),
+        (vec![(0, new + 1, 0)], "it ends behind the new file"),
+        (vec![(1, u64::MAX, 0)], "it ends behind the new file"),
+        (vec![(0, new, 0), (0, 1, -5)], "it ends behind the new file"),
+        (vec![(0, 1, -1)], "it starts before the old file"),
+        (vec![(0, 5, 0), (1, 5, -7)], "it starts before the old file"),
+        (vec![(0, 1, i64::MIN)], "it starts before the old file"),
+        (vec![(0, 5, old as i64 - 4)], "it ends behind the old file"),
+        (vec![(0, 1, i64::MAX)], "it ends behind the old file"),
+    ] {
+        let draft = Draft::new(OLD, NEW, &blocks, &[1; 43], NEW);
+        match draft.apply().unwrap_err() {
+            DeltaError::Control { rule, .. } => assert_eq!(rule, expected, "{blocks:?}"),
+            error => panic!("{blocks:?}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn streams_that_are_too_short_or_too_long_are_refused() {
+    for index in 0..6 {
+        let mut short = draft();
+        short.raw[index].pop();
+        let mut long = draft();
+        long.raw[index].push(1);
+        for draft in [short, long] {
+            let error = draft.apply().unwrap_err();
+            assert!(matches!(error, DeltaError::Stream { .. } | DeltaError::Control { .. }), "{index}: {error}");
+        }
+    }
+}
+
+#[test]
+fn numbers_in_another_form_are_refused() {
+    for index in 0..4 {
+        let mut draft = draft();
+        draft.raw[index].insert(0, 0x80);
+        let error = draft.apply().unwrap_err();
+        assert!(error.to_string().contains("one form"), "{error}");
+    }
+}
+
+#[test]
+fn runs_that_no_file_can_hold_are_refused() {
+    let mut over = draft();
+    over.raw[4][1] = 17;
+    assert!(over.apply().unwrap_err().to_string().contains("longer than it can be"));
+    let mut long = draft();
+    long.raw[3].clear();
+    varint::write(u64::MAX, &mut long.raw[3]);
+    assert!(long.apply().unwrap_err().to_string().contains("longer than any file"));
+    let mut late = draft();
+    late.raw[3][0] += 1;
+    assert!(late.apply().unwrap_err().to_string().contains("longer than the blocks"));
+}
+
+/// A draft whose extra stream is packed, and that stream's bytes, which `change` may damage.
+fn with_packed(change: impl FnOnce(&mut Vec<u8>, &mut PackedStream)) -> Result<Vec<u8>, DeltaError> {
+    let new = b"0123456789".repeat(1000);
+    let draft = Draft::new(OLD, &new, &[], b"", &new);
+    let mut packed = lzma2(&new);
+    let mut header = draft.header.clone();
+    let mut length = PackedStream { raw: new.len() as u64, packed: packed.len() as u64 };
+    change(&mut packed, &mut length);
+    header.streams[5] = length;
+    run(OLD, &[header.to_bytes(), packed].concat(), &draft.edge())
+}
+
+#[test]
+fn packed_streams_are_used_up_exactly() {
+    with_packed(|_, _| {}).unwrap();
+    let refused = [
+        // Cut off, with a length that says so.
+        with_packed(|packed, length| {
+            packed.truncate(packed.len() - 3);
+            length.packed -= 3;
+        }),
+        // Something behind the end.
+        with_packed(|packed, length| {
+            packed.push(0);
+            length.packed += 1;
+        }),
+        // Not LZMA2.
+        with_packed(|packed, _| packed[0] = 0x55),
+        // A match from before the start.
+        with_packed(|packed, _| packed[0] = 0xc0),
+    ];
+    for result in refused {
+        let error = result.unwrap_err();
+        assert!(matches!(error, DeltaError::Stream { stream: StreamKind::Extra, .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_bomb_is_cut_off_at_the_new_size() {
+    let new = [0; 100];
+    let bomb = lzma2(&vec![0; 10_000_000]);
+    let mut header = Draft::new(OLD, &new, &[], b"", &new).header;
+    let edge = Edge { old: header.old, new: header.new };
+    for raw in [100, 10_000_000] {
+        header.streams[5] = PackedStream { raw, packed: bomb.len() as u64 };
+        run(OLD, &[header.to_bytes(), bomb.clone()].concat(), &edge).unwrap_err();
+    }
+}
+
+#[test]
+fn lengths_that_do_not_add_up_are_refused() {
+    let edge = draft().edge();
+    let with = |change: &dyn Fn(&mut Header)| {
+        let mut header = draft().header;
+        for (stream, raw) in header.streams.iter_mut().zip(&draft().raw) {
+            *stream = PackedStream { raw: raw.len() as u64, packed: raw.len() as u64 };
+        }
+        change(&mut header);
+        run(OLD, &[header.to_bytes(), draft().raw.concat()].concat(), &edge).unwrap_err()
+    };
+    for error in [
+        with(&|header| header.streams[5].packed -= 1),
+        with(&|header| header.streams[5].raw -= 1),
+        with(&|header| header.streams[0].packed = u64::MAX),
+        with(&|header| header.streams[0] = PackedStream { raw: u64::MAX, packed: u64::MAX }),
+        with(&|header| header.streams[0].raw = 440),
+        with(&|header| header.new.size = 1 << 63),
+        with(&|header| header.old.size = u64::MAX),
+    ] {
+        assert!(matches!(error, DeltaError::Header(_)), "{error}");
+    }
+}
+
+#[test]
+fn the_dictionaries_stay_within_the_memory_that_a_client_is_promised() {
+    let sum: u32 = StreamKind::PLAIN.iter().map(|kind| kind.dictionary()).sum();
+    assert!(sum <= 14 << 20, "{sum}");
+}
+
+#[test]
+fn who_cannot_write_is_told_so() {
+    let mut small = [0; 10];
+    let error = apply(Cursor::new(OLD), Cursor::new(draft().bytes()), &draft().edge(), &mut small[..]).unwrap_err();
+    assert_eq!(error.code(), "delta-write");
+}

@@ -1,0 +1,90 @@
+//! Release notes: what is new, for people, in the languages that the publisher writes.
+
+use super::Meta;
+use std::fmt;
+use std::str::FromStr;
+use url::Url;
+
+/// What is new in a release, in one language: a page, lines of text, or both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notes {
+    /// The language.
+    pub language: Language,
+    /// A page to read.
+    pub href: Option<Url>,
+    /// Plain text; no line holds a control character, so that a terminal may show it.
+    pub lines: Vec<String>,
+}
+
+/// A language: `[a-z]{2,3}(-[A-Za-z0-9]{2,8})*` in at most 35 bytes, a part of BCP 47 (RFC 5646, which asks for 35 in 4.4.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Language(Box<str>);
+
+impl Language {
+    /// The language as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Without script, region and the like: `pt` of `pt-BR`.
+    pub fn primary(&self) -> &str {
+        self.0.split('-').next().unwrap_or(&self.0)
+    }
+
+    /// Whether it is `tag`, in whatever case: tags are compared without it (RFC 5646, 2.1.1).
+    fn is(&self, tag: &str) -> bool {
+        self.0.eq_ignore_ascii_case(tag)
+    }
+}
+
+/// Not a language as [`Language`] describes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a language as in en, pt-BR or zh-Hant-TW")]
+pub struct NotALanguage;
+
+impl FromStr for Language {
+    type Err = NotALanguage;
+
+    fn from_str(text: &str) -> Result<Self, NotALanguage> {
+        let (primary, rest) = text.split_once('-').map_or((text, None), |(primary, rest)| (primary, Some(rest)));
+        let is_primary = (2..=3).contains(&primary.len()) && primary.bytes().all(|byte| byte.is_ascii_lowercase());
+        let is_subtag =
+            |tag: &str| (2..=8).contains(&tag.len()) && tag.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let is_rest = rest.is_none_or(|rest| rest.split('-').all(is_subtag));
+        if is_primary && is_rest && text.len() <= 35 { Ok(Self(text.into())) } else { Err(NotALanguage) }
+    }
+}
+
+impl fmt::Display for Language {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl Meta {
+    /// The notes for somebody who prefers these languages, the best one first. For each of them that very one is looked for,
+    /// then what it is part of (RFC 4647, 3.4), then another one of its kin, as `pt-BR` for `pt-PT`; after all of them
+    /// English, and what stands first. None when there are no notes.
+    pub fn notes_for(&self, preferred: &[Language]) -> Option<&Notes> {
+        let chosen = preferred.iter().find_map(|language| self.notes_in(language.as_str()));
+        chosen.or_else(|| self.notes_in("en")).or(self.notes.first())
+    }
+
+    fn notes_in(&self, wanted: &str) -> Option<&Notes> {
+        let mut range = wanted;
+        loop {
+            let found = self.notes.iter().find(|notes| notes.language.is(range));
+            match (found, range.rsplit_once('-')) {
+                (Some(_), _) => return found,
+                (None, Some((wider, _))) => range = wider,
+                // What is left is the primary language.
+                (None, None) => return self.notes.iter().find(|notes| notes.language.primary() == range),
+            }
+        }
+    }
+
+    /// Whether there are notes in this language already.
+    pub(super) fn has_notes_in(&self, language: &Language) -> bool {
+        self.notes.iter().any(|notes| notes.language.is(language.as_str()))
+    }
+}

@@ -1,0 +1,60 @@
+//! `watch.xml`: when the site was last asked by the watcher, and how often in a row that has failed.
+
+use super::file::StateFile;
+use crate::error::Defect;
+use crate::timestamp::Timestamp;
+use crate::xml::{DECLARATION, Flaw, Reader, Tag, push_attribute};
+
+/// What a watcher leaves for the next one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Watched {
+    /// The last check and the failures in a row that it ends.
+    pub last: Option<(Timestamp, u32)>,
+}
+
+impl StateFile for Watched {
+    const NAME: &'static str = "watch.xml";
+
+    fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
+        let mut reader = Reader::new(bytes)?;
+        let mut watched = Self::default();
+        reader.root("watch")?;
+        while let Some(Tag::Open(mut element)) = reader.tag()? {
+            match element.name {
+                "check" => {
+                    let at = element.value("at", Defect::Time)?;
+                    watched.last = Some((at, element.value("failures", Defect::Number)?));
+                }
+                _ => return Err(element.unknown()),
+            }
+            element.finish()?;
+            reader.expect_close()?;
+        }
+        reader.end()?;
+        Ok(watched)
+    }
+
+    fn write(&self) -> String {
+        let mut text = format!("{DECLARATION}<watch format=\"1\">\n");
+        if let Some((at, failures)) = self.last {
+            text.push_str("  <check");
+            push_attribute(&mut text, "at", at);
+            push_attribute(&mut text, "failures", failures);
+            text.push_str("/>\n");
+        }
+        text.push_str("</watch>\n");
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_check_survives_a_round_trip() {
+        for watched in [Watched::default(), Watched { last: Some((Timestamp::from_unix(5), 2)) }] {
+            assert_eq!(Watched::parse(watched.write().as_bytes()), Ok(watched));
+        }
+    }
+}
