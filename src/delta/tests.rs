@@ -25,7 +25,7 @@ impl Draft {
         raw[4] = differences.to_vec();
         raw[5] = extra.to_vec();
         let (old, new) = (content(old), content(new));
-        let header = Header { mode: Mode::Plain, old, new, streams: [PackedStream::default(); 6], short_run: 16 };
+        let header = Header { mode: Mode::Plain, old, new, streams: [PackedStream::default(); 8], short_run: 16 };
         Self { header, raw, packed: [false; 6] }
     }
 

@@ -7,7 +7,7 @@ use crate::fetch;
 use crate::fs::{Dir, Tree};
 use crate::inventory::{Content, Inventory, hash_threads};
 use crate::layout;
-use crate::manifest::{LinkOrFile, Manifest, Meta, Name};
+use crate::manifest::{LinkOrFile, Manifest, Meta, Name, SteppingStone};
 use crate::plan::{Location, Obstacle, Plan, Situation};
 use crate::rel_path::{MANIFEST, RelPath};
 use crate::state::{Choices, Etag, MAX_ATTEMPTS, Reason, Seen, StateFile as _, Verdicts};
@@ -45,6 +45,8 @@ pub struct Held {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Why {
+    /// It goes to this percentage of all machines for now, and this one is not among them.
+    NotYet(u8),
     /// The user has skipped this version.
     Skipped,
     /// It needs a version of another component that is not to be had, or another one cannot live with it.
@@ -59,6 +61,8 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Why::RolledBack(reason) => write!(f, "it was rolled back: {reason}"),
+            Why::NotYet(0) => f.write_str("the publisher has paused it"),
+            Why::NotYet(percent) => write!(f, "it goes to {percent} % of all machines for now"),
             Why::Skipped => f.write_str("it was skipped"),
             Why::Requires(detail) => f.write_str(detail),
             Why::SwapFailed => write!(f, "the swap to it has failed {MAX_ATTEMPTS} times"),
@@ -66,16 +70,23 @@ impl fmt::Display for Why {
     }
 }
 
-/// Whether a release did not work on this machine, or the user does not want it.
-pub(super) fn held(verdicts: &Verdicts, choices: &Choices, manifest: &Manifest) -> Option<Why> {
+/// Why a release is left alone that did not work on this machine.
+pub(super) fn broken(verdicts: &Verdicts, manifest: &Manifest) -> Option<Why> {
     let component = &manifest.meta.component;
     if let Some(bad) = verdicts.bad(component, &manifest.content_id()) {
         return Some(Why::RolledBack(bad.reason));
     }
-    if verdicts.attempts(component, manifest.meta.sequence) >= MAX_ATTEMPTS {
-        return Some(Why::SwapFailed);
+    (verdicts.attempts(component, manifest.meta.sequence) >= MAX_ATTEMPTS).then_some(Why::SwapFailed)
+}
+
+/// Why a release is left alone whose turn has not come here, or that the user does not want. One that is critical waits for
+/// nobody.
+pub(super) fn unwanted(choices: &Choices, manifest: &Manifest) -> Option<Why> {
+    let Meta { component, version, critical: false, rollout, .. } = &manifest.meta else { return None };
+    match rollout {
+        Some(percent) if !choices.is_among(*percent, component, version) => Some(Why::NotYet(*percent)),
+        _ => choices.skips(component, version).then_some(Why::Skipped),
     }
-    choices.skips(component, &manifest.meta.version).then_some(Why::Skipped)
 }
 
 impl Patcher {
@@ -191,14 +202,68 @@ impl Patcher {
             }
             return Ok(());
         }
-        if let Some(why) = held(&Verdicts::load_or_default(state_dir)?, &self.choices()?, trusted.manifest()) {
+        let verdicts = Verdicts::load_or_default(state_dir)?;
+        let unwanted = || Ok::<_, Error>(unwanted(&self.drawn_choices()?, trusted.manifest()));
+        if let Some(why) = broken(&verdicts, trusted.manifest()).map_or_else(unwanted, |why| Ok(Some(why)))? {
             let version = trusted.manifest().meta.version.clone();
             check.held.push(Held { component: name.to_string(), version, why });
             return Ok(());
         }
         let mirrors = self.base_urls(&trusted.manifest().meta);
-        check.updates.push(self.plan_update(name, Some(installed), trusted, mirrors)?);
+        let Some(stone) = trusted.manifest().stepping_stone_for(&installed.manifest.meta.version) else {
+            check.updates.push(self.plan_update(name, Some(installed), trusted, mirrors)?);
+            return Ok(());
+        };
+        let earlier = self.fetch_stepping_stone(&name, &installed, &trusted, stone)?;
+        if let Some(why) = broken(&Verdicts::load_or_default(state_dir)?, earlier.manifest()) {
+            let version = earlier.manifest().meta.version.clone();
+            check.held.push(Held { component: name.to_string(), version, why });
+            return Ok(());
+        }
+        let update = self.plan_update(name, Some(installed), earlier, mirrors)?;
+        check.updates.push(Update { on_the_way_to: Some(trusted), ..update });
         Ok(())
+    }
+
+    /// Fetches the earlier release that the newest one sends the installed version to, from the first mirror that has it.
+    fn fetch_stepping_stone(
+        &self,
+        name: &Name,
+        installed: &Installed,
+        newest: &Trusted,
+        stone: &SteppingStone,
+    ) -> Result<Trusted> {
+        let file = layout::release(stone.sequence);
+        let (mut refused, mut unreachable) = (None, None);
+        for base in self.base_urls(&newest.manifest().meta) {
+            let Ok(url) = base.join(&file) else { continue };
+            let ask = || fetch::manifest(&*self.inner.source, &url, None, &self.inner.cancel);
+            let verified = match self.inner.retries.run(&self.inner.cancel, ask) {
+                Ok(Some((bytes, _))) => self.verify_stepping_stone(name, Some(installed), newest, stone, bytes),
+                Ok(None) => continue,
+                Err(error) => Err(error),
+            };
+            match verified {
+                Err(error @ Error::Refused(_)) => drop(refused.get_or_insert(error)),
+                Err(error @ Error::Network(_)) => drop(unreachable.get_or_insert(error)),
+                done => return done,
+            }
+        }
+        Err(refused.or(unreachable).unwrap_or_else(|| fetch::nowhere(&file)))
+    }
+
+    fn verify_stepping_stone(
+        &self,
+        name: &Name,
+        installed: Option<&Installed>,
+        newest: &Trusted,
+        stone: &SteppingStone,
+        bytes: Vec<u8>,
+    ) -> Result<Trusted> {
+        // What was seen is the newest release itself; a stone stands before it.
+        let floors = self.floors(name, installed, &Seen::default());
+        let verified = trust::verify_stepping_stone(bytes, &self.inner.keys, &self.target(name), stone, &floors)?;
+        Ok(verified.fresh_as_stepping_stone_of(newest)?)
     }
 
     /// The newest release that a mirror has; none when the installed one is still the newest.
@@ -262,16 +327,29 @@ impl Patcher {
         Ok(Some((trust::verify(bytes, &inner.keys, &self.target(name), floors)?, etag)))
     }
 
-    /// Verifies the manifest of an earlier download again, by the rules of today.
+    /// Verifies the manifest of an earlier download again, by the rules of today; with the manifest that names it, if it is a
+    /// stepping stone.
     pub(super) fn verify_staged(
         &self,
         state_dir: &Dir,
         name: &Name,
         installed: Option<&Installed>,
-        bytes: Vec<u8>,
-    ) -> Result<Trusted> {
+        (bytes, newest): (Vec<u8>, Option<Vec<u8>>),
+    ) -> Result<(Trusted, Option<Trusted>)> {
+        if let Some(newest) = newest {
+            let (newest, _) = self.verify_staged(state_dir, name, None, (newest, None))?;
+            let from = installed.map(|installed| &installed.manifest.meta.version);
+            // What is installed by now may need no stone any more: then what is staged is the way to nowhere.
+            let Some(stone) = from.and_then(|from| newest.manifest().stepping_stone_for(from)) else {
+                let sequence = newest.place().sequence;
+                return Err(Refused::SteppingStone { sequence, detail: "what is installed needs none" }.into());
+            };
+            let earlier = self.verify_stepping_stone(name, installed, &newest, stone, bytes)?;
+            return Ok((earlier, Some(newest)));
+        }
         let floors = self.floors(name, installed, &Seen::load_or_default(state_dir)?);
-        Ok(trust::verify(bytes, &self.inner.keys, &self.target(name), &floors)?.fresh(Timestamp::now())?)
+        let verified = trust::verify(bytes, &self.inner.keys, &self.target(name), &floors)?;
+        Ok((verified.fresh(Timestamp::now())?, None))
     }
 
     fn target(&self, name: &Name) -> Target {
@@ -355,6 +433,7 @@ impl Patcher {
             mirrors,
             cancel: self.inner.cancel.clone(),
             repairs: false,
+            on_the_way_to: None,
         })
     }
 

@@ -84,6 +84,18 @@ impl Patcher {
         }
     }
 
+    /// The choices with a random number drawn, which decides when this machine's turn is.
+    pub(super) fn drawn_choices(&self) -> Result<Choices> {
+        let mut choices = self.choices()?;
+        if choices.draw() {
+            self.choose(|written| {
+                written.draw();
+                choices = written.clone();
+            })?;
+        }
+        Ok(choices)
+    }
+
     /// Changes the user's choices. Not under the lock of updaters: a download under way is to be stopped by it.
     fn choose(&self, change: impl FnOnce(&mut Choices)) -> Result<()> {
         let state_dir = state::open_or_create(&self.inner.root)?;

@@ -166,12 +166,17 @@ impl Patcher {
         if installed.as_ref().is_some_and(|installed| installed.bytes == bytes) {
             return Ok(None);
         }
-        let trusted = self.verify_staged(state_dir, &name, installed.as_ref(), bytes)?;
-        if check::held(&Verdicts::load_or_default(state_dir)?, &self.choices()?, trusted.manifest()).is_some() {
+        let staged = (bytes, stage.newest_manifest()?);
+        let (trusted, on_the_way_to) = self.verify_staged(state_dir, &name, installed.as_ref(), staged)?;
+        let newest = on_the_way_to.as_ref().unwrap_or(&trusted).manifest();
+        if check::broken(&Verdicts::load_or_default(state_dir)?, trusted.manifest()).is_some()
+            || check::unwanted(&self.drawn_choices()?, newest).is_some()
+        {
             return Ok(None);
         }
         let mirrors = self.base_urls(&trusted.manifest().meta);
-        self.plan_update(name, installed, trusted, mirrors).map(Some)
+        let update = self.plan_update(name, installed, trusted, mirrors)?;
+        Ok(Some(Update { on_the_way_to, ..update }))
     }
 
     /// Makes this call the one updater of the root, and the tree one that no interrupted swap has left halfway.

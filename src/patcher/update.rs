@@ -8,7 +8,7 @@ use crate::error::{Caller, Error, Result};
 use crate::fetch::{CancelToken, Mirrors};
 use crate::inventory::{Content, Inventory};
 use crate::journal::{ComponentSteps, Transaction};
-use crate::manifest::{Manifest, Name};
+use crate::manifest::{Language, Manifest, Name, Notes};
 use crate::plan::Plan;
 use crate::rel_path::{MANIFEST, RelPath};
 use crate::relaunch::{self, Job};
@@ -35,6 +35,8 @@ pub struct Update {
     pub(super) cancel: CancelToken,
     /// Whether it leads to the release that is installed already.
     pub(super) repairs: bool,
+    /// The newest release, when this one is a stepping stone on the way to it.
+    pub(super) on_the_way_to: Option<Trusted>,
 }
 
 impl Update {
@@ -88,6 +90,21 @@ impl Update {
         &self.plan.kept
     }
 
+    /// The newest version, when this update is a stepping stone on the way to it: the next check finds it.
+    pub fn on_the_way_to(&self) -> Option<&Version> {
+        self.on_the_way_to.as_ref().map(|newest| &newest.manifest().meta.version)
+    }
+
+    /// Whether the publisher asks for it to be installed soon: it comes whatever was skipped.
+    pub fn is_critical(&self) -> bool {
+        self.trusted.manifest().meta.critical
+    }
+
+    /// What is new in it, in the first of these languages that the publisher has written.
+    pub fn notes(&self, languages: &[Language]) -> Option<&Notes> {
+        self.trusted.manifest().meta.notes_for(languages)
+    }
+
     /// What somebody should know about the release although it is taken.
     pub fn warning(&self) -> Option<Warning> {
         self.trusted.warning()
@@ -135,7 +152,8 @@ impl Update {
             stage.sweep(&update.plan)?;
             let old_size = |change: &crate::plan::Change| update.inventory.size(change.path.as_str());
             preflight::space(&stage, &update.plan, old_size, patcher.inner.parallel)?;
-            stage.set_manifest(update.trusted.bytes())?;
+            let newest = update.on_the_way_to.as_ref().map(|newest| newest.bytes());
+            stage.set_manifest(update.trusted.bytes(), newest)?;
             let root = &patcher.inner.root;
             let mirrors = Mirrors::new(patcher.mirrors(&seen, update)?);
             let record = Record::begin(&state_dir, update)?;

@@ -34,6 +34,8 @@ use writer::{is_staged, partial};
 
 /// The folder of objects under way in a component's stage.
 const OBJECTS: &str = "objects";
+/// The newest manifest in a stage whose release is a stepping stone.
+const NEWEST: &str = "newest.xml";
 
 /// A component's stage.
 #[derive(Debug)]
@@ -72,11 +74,26 @@ impl Stage {
         self.dir.read_small(MANIFEST, crate::manifest::MAX_BYTES)
     }
 
-    /// Keeps the manifest of the release that is being staged.
+    /// The newest manifest, when what is staged is a stepping stone that it names.
     ///
     /// # Errors
     /// [`Machine::Io`](crate::error::Machine::Io).
-    pub fn set_manifest(&self, bytes: &[u8]) -> Result<()> {
+    pub fn newest_manifest(&self) -> Result<Option<Vec<u8>>> {
+        self.dir.read_small(NEWEST, crate::manifest::MAX_BYTES)
+    }
+
+    /// Keeps the manifest of the release that is being staged; with the newest one, if it is a stepping stone that that one
+    /// names.
+    ///
+    /// # Errors
+    /// [`Machine::Io`](crate::error::Machine::Io).
+    pub fn set_manifest(&self, bytes: &[u8], newest: Option<&[u8]>) -> Result<()> {
+        // Between the two writes there is a manifest that is refused, or none: never one that is taken for another.
+        self.dir.remove_file(MANIFEST)?;
+        match newest {
+            Some(newest) => self.dir.replace(NEWEST, newest, fs::PLAIN)?,
+            None => self.dir.remove_file(NEWEST)?,
+        }
         self.dir.replace(MANIFEST, bytes, fs::PLAIN)
     }
 

@@ -18,6 +18,14 @@ pub fn outcome(outcome: &Outcome) -> Option<Value> {
             "to": update.to().to_string(),
             "files": update.changes(),
             "bytes": update.download_size(),
+            "type": if update.is_partial() { "partial" } else { "complete" },
+            "critical": update.is_critical(),
+            "on_the_way_to": update.on_the_way_to().map(ToString::to_string),
+            "notes": update.notes(&super::languages()).map(|notes| json!({
+                "language": notes.language.as_str(),
+                "href": notes.href.as_ref().map(|url| url.as_str()),
+                "lines": notes.lines,
+            })),
             "saved": saved.collect::<Vec<_>>(),
             "left": update.kept().iter().map(|path| path.as_str()).collect::<Vec<_>>(),
         })
@@ -65,6 +73,10 @@ pub fn held_list(held: &[Held]) -> Vec<Value> {
     let why = |why: &Why| match why {
         Why::RolledBack(_) => "rolled-back",
         Why::SwapFailed => "swap-failed",
+        Why::NotYet(0) => "paused",
+        Why::NotYet(_) => "not-yet",
+        Why::Skipped => "skipped",
+        Why::Requires(_) => "requires",
         _ => "other",
     };
     let one = |held: &Held| {

@@ -8,6 +8,7 @@ pub use events::Events;
 use crate::commands::{Outcome, Status};
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use patcher::journal::State;
+use patcher::manifest::Language;
 use patcher::state::PastUpdate;
 use patcher::{Applied, Damage, Error, Held, Previous, Progress, Recovery, Update};
 use serde_json::json;
@@ -66,7 +67,10 @@ impl Report {
         }
         match outcome {
             Outcome::Available(check) => {
-                check.updates.iter().for_each(|update| println!("{}", available(update)));
+                for update in &check.updates {
+                    println!("{}", available(update));
+                    notes(update);
+                }
                 check.held.iter().for_each(left_alone);
                 if check.updates.is_empty() && check.held.is_empty() {
                     println!("up to date");
@@ -182,6 +186,24 @@ impl Display {
             bar.finish_and_clear();
         }
     }
+}
+
+/// The languages that the user prefers, from the environment as programs read it: `LANGUAGE`, else `LC_ALL`, `LC_MESSAGES` or `LANG`.
+fn languages() -> Vec<Language> {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let value = ["LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| set(name)).unwrap_or_default();
+    let tag = |locale: &str| locale.split(['.', '@']).next().unwrap_or_default().replace('_', "-").parse().ok();
+    value.split(':').filter_map(tag).collect()
+}
+
+/// What is new in an update, in lines.
+fn notes(update: &Update) {
+    if let Some(way) = update.on_the_way_to() {
+        println!("{}: on the way to {way}", update.component());
+    }
+    let Some(notes) = update.notes(&languages()) else { return };
+    notes.lines.iter().for_each(|line| println!("  {line}"));
+    notes.href.iter().for_each(|url| println!("  {url}"));
 }
 
 fn available(update: &Update) -> String {
