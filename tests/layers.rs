@@ -39,7 +39,8 @@ impl Source {
             let inner = path.strip_prefix(&src).unwrap();
             let module = inner.iter().next().map(|first| first.to_str().unwrap().trim_end_matches(".rs").to_owned());
             let Some(module) = module.filter(|module| !["lib", "bin"].contains(&module.as_str())) else { continue };
-            if path.extension().is_some_and(|end| end == "rs") && path.file_stem().is_some_and(|stem| stem != "tests") {
+            let tests = inner.iter().any(|part| part == "tests" || part == "tests.rs");
+            if path.extension().is_some_and(|end| end == "rs") && !tests {
                 sources.push(Source { text: without_comments_and_tests(&path), path, module });
             }
         }

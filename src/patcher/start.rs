@@ -98,6 +98,8 @@ impl Patcher {
             self.hand_over(&state_dir, None);
         }
         *self.inner.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
+        // What stays is in nobody's way, and no reason not to start.
+        let _ = swap::sweep(root);
         self.what_happened(&state_dir, first_run, recovery == Recovery::RolledBack)
     }
 

@@ -44,7 +44,7 @@ pub fn open(root: &Root) -> Result<Option<Dir>> {
     if !dir.is_own()? {
         return Err(Machine::UnsafePath { path: path.clone() }.into());
     }
-    Ok(Some(dir))
+    Ok(Some(dir.with_own_aside()))
 }
 
 /// Opens the state folder, made for this user alone when it is absent.

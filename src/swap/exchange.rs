@@ -193,9 +193,7 @@ fn restore(part: &Part, index: usize, step: &Step) -> Result<()> {
         Content::File { sha256, mode } => {
             let backup = index.to_string();
             check_backup(&part.backups, &backup, *sha256)?;
-            if !part.backups.hard_link(&backup, &part.backups, READY)? {
-                part.backups.copy(&backup, &part.backups, READY, *mode)?;
-            }
+            part.backups.link_or_copy(&backup, &part.backups, READY, *mode)?;
         }
         Content::Absent | Content::Folder => return Ok(()),
     }
