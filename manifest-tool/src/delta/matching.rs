@@ -135,7 +135,8 @@ impl<'a> Scan<'a> {
             length = longer.min(64);
         }
         let grams = &self.index.grams;
-        let last = self.new.get(scan + length - GRAM..).unwrap_or_default();
+        // No stretch is shorter than those that the filter knows.
+        let last = self.new.get(scan + length.max(GRAM) - GRAM..).unwrap_or_default();
         grams.may_have(last) && grams.may_have(&self.new[scan..])
     }
 
