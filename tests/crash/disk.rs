@@ -59,10 +59,11 @@ impl Disk {
     }
 
     fn unmount(&mut self) {
-        if std::mem::take(&mut self.mounted) {
+        if self.mounted {
             // The killed program's last threads, and other tests' children before their exec, hold on to it for a moment.
             let done = || Run::of(Command::new("umount").arg(&self.at)).code == Some(0);
             wait_for("the file system to be let go", || done().then_some(()));
+            self.mounted = false;
         }
     }
 

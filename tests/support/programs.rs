@@ -24,9 +24,11 @@ pub fn scribe() -> PathBuf {
     static SCRIBE: OnceLock<PathBuf> = OnceLock::new();
     let strip = || {
         let scribe = dir().join("examples/scribe");
-        let small = dir().join(format!("scribe-{}", std::process::id()));
-        let stripped = Command::new("strip").arg("-o").arg(&small).arg(&scribe).status();
-        if stripped.is_ok_and(|status| status.success()) { small } else { scribe }
+        // Tests of several processes make the same file at the same time.
+        let (fresh, small) = (dir().join(format!("scribe-{}", std::process::id())), dir().join("scribe-small"));
+        let stripped = Command::new("strip").arg("-o").arg(&fresh).arg(&scribe).status();
+        let is_stripped = stripped.is_ok_and(|status| status.success());
+        if is_stripped && std::fs::rename(&fresh, &small).is_ok() { small } else { scribe }
     };
     SCRIBE.get_or_init(strip).clone()
 }
