@@ -108,10 +108,10 @@ mod tests {
         let all = "--root /r --state-dir /s --component a=/x --wait-pid 7 --roll-back exited:3 --patience 9 --probation 60 \
                    --working-dir /w --restart -- app --root x";
         let arguments = parse(all).unwrap().unwrap();
-        assert_eq!(arguments.root.dir, PathBuf::from("/r"));
-        assert_eq!(arguments.root.state.dir, PathBuf::from("/s"));
-        assert_eq!(arguments.root.component(&"a".parse().unwrap()), PathBuf::from("/x"));
-        assert_eq!(arguments.root.component(&"b".parse().unwrap()), PathBuf::from("/r/b"));
+        assert_eq!(arguments.root.dir, at("/r"));
+        assert_eq!(arguments.root.state.dir, at("/s"));
+        assert_eq!(arguments.root.component(&"a".parse().unwrap()), at("/x"));
+        assert_eq!(arguments.root.component(&"b".parse().unwrap()), at("/r/b"));
         assert_eq!(arguments.wait_pid, Some(7));
         assert_eq!(arguments.roll_back, Some(Reason::Exited(3)));
         assert_eq!(arguments.patience, Some(Duration::from_secs(9)));
