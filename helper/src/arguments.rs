@@ -105,6 +105,8 @@ mod tests {
 
     #[test]
     fn all_arguments_are_read() {
+        // Where there are drives, the one that the test runs on comes before.
+        let at = |path: &str| std::path::absolute(path).unwrap();
         let all = "--root /r --state-dir /s --component a=/x --wait-pid 7 --roll-back exited:3 --patience 9 --probation 60 \
                    --working-dir /w --restart -- app --root x";
         let arguments = parse(all).unwrap().unwrap();
