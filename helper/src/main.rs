@@ -149,7 +149,7 @@ fn start(arguments: &Arguments, changed: &Result<()>, log: &mut Log) -> Result<O
         _ => {}
     }
     let mut command = Command::new(program);
-    command.args(rest).env(relaunch::RELAUNCHED, "1");
+    command.args(rest);
     let dir = arguments.working_dir.as_deref().filter(|dir| dir.is_dir()).unwrap_or(&arguments.root.dir);
     command.current_dir(dir);
     let child = relaunch::detached(command, program.as_ref(), watch::output(&arguments.root))?;

@@ -187,6 +187,7 @@ impl Patcher {
         if matches!(swap::pending(root)?, Some(State::Applying | State::Confirmed)) {
             swap::recover(root, &lock)?;
         }
+        state::settle(&state_dir)?;
         Ok((state_dir, lock))
     }
 

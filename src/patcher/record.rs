@@ -192,7 +192,7 @@ impl Patcher {
     /// [`Machine::Io`](crate::error::Machine::Io), [`Machine::JournalUnreadable`](crate::error::Machine::JournalUnreadable).
     pub fn active(&self) -> Result<Vec<ActiveUpdate>> {
         let Some(state_dir) = crate::state::open(&self.inner.root)? else { return Ok(Vec::new()) };
-        let mut active = Active::load_or_default(&state_dir)?;
+        let (mut active, _) = crate::state::updates(&state_dir)?;
         let paused = self.paused()?.is_some();
         let swap = crate::journal::Journal::peek(&state_dir)?.map(|(state, _)| state);
         for update in &mut active.updates {
@@ -212,7 +212,7 @@ impl Patcher {
     /// [`Machine::Io`](crate::error::Machine::Io).
     pub fn history(&self) -> Result<Vec<crate::state::PastUpdate>> {
         let Some(state_dir) = crate::state::open(&self.inner.root)? else { return Ok(Vec::new()) };
-        Ok(crate::state::History::load_or_default(&state_dir)?.updates)
+        Ok(crate::state::updates(&state_dir)?.1.updates)
     }
 
     /// Files of the updater that were damaged and set aside, by name.

@@ -24,7 +24,8 @@ use std::time::{Duration, Instant};
 pub const HELPER: &str = if cfg!(windows) { "patcher-helper.exe" } else { "patcher-helper" };
 /// How long a new version may take to confirm that it works, unless the program says otherwise.
 pub const PROBATION: Duration = Duration::from_secs(300);
-/// An environment variable that the helper gives to what it starts, so that neither starts the other for ever.
+/// An environment variable that the helper is given and hands on to what it starts, so that neither starts the other for
+/// ever.
 pub const RELAUNCHED: &str = "PATCHER_RELAUNCHED";
 /// The folder in the state folder that the helper is copied to.
 const FOLDER: &str = "helper";
@@ -62,6 +63,7 @@ pub struct Job {
 pub fn start_helper(root: &Root, state_dir: &Dir, helper: &Path, job: Job) -> Result<()> {
     let copy = copy_helper(state_dir, helper)?;
     let mut start = Command::new(&copy);
+    start.env(RELAUNCHED, "1");
     start.arg("--root").arg(&root.dir).arg("--state-dir").arg(&root.state.dir);
     for (name, dir) in &root.elsewhere {
         let mut value = OsString::from(format!("{name}="));

@@ -1,7 +1,7 @@
 //! `active-update.xml`: the updates under way, one for each component, with a patch for each object that they fetch.
 
-use super::file::{StateFile, Unknown, push_optional, push_unknown};
-use super::update::{UpdateState, UpdateType};
+use super::file::StateFile;
+use super::update::{Unknown, UpdateState, UpdateType, push_optional, push_unknown};
 use crate::digest::Sha256;
 use crate::error::Defect;
 use crate::manifest::Name;

@@ -2,13 +2,10 @@
 
 use crate::error::{Error, Machine, Result};
 use crate::fs::Dir;
-use crate::xml::{Flaw, push_attribute};
+use crate::xml::Flaw;
 
 /// What is added to the name of a damaged file.
 const DAMAGED: &str = ".damaged";
-
-/// An attribute that this version does not know, of an element that it does.
-pub type Unknown = (String, String);
 
 /// A file of the state folder in XML.
 pub trait StateFile: Default {
@@ -70,16 +67,4 @@ pub fn set_aside(state_dir: &Dir) -> Result<Vec<String>> {
     names.retain(|name| name.ends_with(DAMAGED));
     names.sort_unstable();
     Ok(names)
-}
-
-/// Appends an attribute if there is a value.
-pub fn push_optional(text: &mut String, name: &str, value: Option<impl std::fmt::Display>) {
-    if let Some(value) = value {
-        push_attribute(text, name, value);
-    }
-}
-
-/// Appends the attributes that this version does not know, as they were.
-pub fn push_unknown(text: &mut String, unknown: &[Unknown]) {
-    unknown.iter().for_each(|(name, value)| push_attribute(text, name, value));
 }

@@ -1,12 +1,12 @@
 //! `updates.xml`: what became of the updates of the past, the newest first.
 
 use super::active::{Active, ActiveUpdate};
-use super::file::{StateFile, Unknown, push_optional, push_unknown};
-use super::update::{UpdateState, UpdateType};
-use super::verdicts::Reason;
+use super::file::StateFile;
+use super::outcomes::{self, Line, OUTCOMES};
+use super::starts::{News, Starts};
+use super::update::{Unknown, UpdateState, UpdateType, push_optional, push_unknown};
 use crate::error::{Defect, Result};
-use crate::fs::Dir;
-use crate::journal::{ComponentSteps, Release};
+use crate::fs::{Dir, Found};
 use crate::manifest::Name;
 use crate::timestamp::Timestamp;
 use crate::xml::{DECLARATION, Element, Flaw, Reader, Tag, push_attribute};
@@ -52,6 +52,8 @@ pub struct PastUpdate {
     pub confirmed: Option<Timestamp>,
     /// When it was rolled back.
     pub rolled_back: Option<Timestamp>,
+    /// When its swap failed.
+    pub failed: Option<Timestamp>,
     /// Bytes that were fetched.
     pub bytes: u64,
     /// Seconds that were spent on fetching.
@@ -66,81 +68,97 @@ pub struct PastUpdate {
     pub unknown: Vec<Unknown>,
 }
 
-/// What has become of a swap.
-#[derive(Debug, Clone, Copy)]
-pub enum Outcome {
-    /// The new version is installed, and on probation.
-    Applied,
-    /// The new version is installed and stays.
-    Confirmed,
-    /// The new version was taken back.
-    RolledBack(Reason),
-    /// The swap failed with this error code; the old version is there.
-    Failed(&'static str),
-}
+/// The most bytes of outcomes that are read.
+const MAX_OUTCOMES: u64 = 1 << 20;
 
-/// Writes down what has become of everything that a swap brings: out of `active-update.xml`, into `updates.xml`.
+/// What is under way and what is past, with the outcomes that stand in neither yet.
 ///
 /// # Errors
 /// [`Machine::Io`](crate::error::Machine::Io).
-pub fn record(state_dir: &Dir, components: &[ComponentSteps], outcome: Outcome, now: Timestamp) -> Result<()> {
+pub fn updates(state_dir: &Dir) -> Result<(Active, History)> {
     let (mut active, mut history) = (Active::load_or_default(state_dir)?, History::load_or_default(state_dir)?);
-    let before = active.clone();
-    for part in components {
-        let Some(release) = &part.to else { continue };
-        let under_way = match outcome {
-            // It may be tried again.
-            Outcome::Failed(code) => {
-                let update = active.updates.iter_mut().find(|update| update.is(&part.component, release));
-                update.map(|update| {
-                    (update.state, update.error) = (UpdateState::Failed, Some(code.to_owned()));
-                    update.clone()
-                })
-            }
-            _ => active
-                .of(&part.component)
-                .is_some_and(|update| update.is(&part.component, release))
-                .then(|| active.take(&part.component))
-                .flatten(),
-        };
-        history.note(part, release, under_way, outcome, now);
+    for line in read_outcomes(state_dir) {
+        history.note(&line, &mut active);
     }
-    history.save(state_dir)?;
-    if active == before { Ok(()) } else { active.save(state_dir) }
+    Ok((active, history))
 }
 
-impl ActiveUpdate {
-    fn is(&self, component: &Name, release: &Release) -> bool {
-        self.component == *component && self.sequence == release.sequence
+/// Writes the outcomes of swaps where they belong: out of `active-update.xml`, into `updates.xml`. For the one updater of the
+/// root.
+///
+/// # Errors
+/// [`Machine::Io`](crate::error::Machine::Io).
+pub fn settle(state_dir: &Dir) -> Result<()> {
+    if state_dir.find(OUTCOMES)? == Found::Absent {
+        return Ok(());
     }
+    let (active, history) = updates(state_dir)?;
+    // In this order: what a crash lets come twice is known again.
+    history.save(state_dir)?;
+    active.save(state_dir)?;
+    tell(state_dir)?;
+    state_dir.remove_file(OUTCOMES)
+}
+
+/// Leaves word of outcomes for the program's next start: of an update, or of the return from one.
+fn tell(state_dir: &Dir) -> Result<()> {
+    // A program that was never started here has nothing to compare with.
+    let Some(mut starts) = Starts::load(state_dir)? else { return Ok(()) };
+    for Line { component, from, to, result, detail, .. } in read_outcomes(state_dir) {
+        let Some(from) = from.filter(|from| *from != to) else { continue };
+        match result.parse() {
+            Ok(UpdateState::Applied) => starts.tell(News { component, from, to, rolled_back: None }),
+            Ok(UpdateState::RolledBack) => {
+                let rolled_back = detail.and_then(|word| word.parse().ok());
+                starts.tell(News { component, from: to, to: from, rolled_back });
+            }
+            _ => {}
+        }
+    }
+    starts.save(state_dir)
+}
+
+/// What stands in the file of outcomes.
+fn read_outcomes(state_dir: &Dir) -> Vec<Line> {
+    // Outcomes beyond all bounds are of nobody's doing here.
+    let text = state_dir.read_small(OUTCOMES, MAX_OUTCOMES).ok().flatten().unwrap_or_default();
+    outcomes::lines(&String::from_utf8_lossy(&text))
 }
 
 impl History {
-    fn note(
-        &mut self,
-        part: &ComponentSteps,
-        release: &Release,
-        under_way: Option<ActiveUpdate>,
-        outcome: Outcome,
-        now: Timestamp,
-    ) {
-        let known = |past: &PastUpdate| {
-            past.component == part.component && past.sequence == release.sequence && past.result == UpdateState::Applied
-        };
-        let mut past = match self.updates.iter().position(known) {
+    fn note(&mut self, line: &Line, active: &mut Active) {
+        let Ok(result) = line.result.parse::<UpdateState>() else { return };
+        let same = |past: &PastUpdate| past.component == line.component && past.sequence == line.sequence;
+        if self.updates.iter().any(|past| same(past) && past.time_of(result) == Some(line.at)) {
+            return;
+        }
+        let is_it = |update: &ActiveUpdate| update.component == line.component && update.sequence == line.sequence;
+        let under_way = if active.of(&line.component).is_some_and(is_it) { active.take(&line.component) } else { None };
+        let known = self.updates.iter().position(|past| same(past) && past.result == UpdateState::Applied);
+        let mut past = match known {
             Some(at) => self.updates.remove(at),
-            None => PastUpdate::new(part, release, under_way),
+            None => PastUpdate::new(line, under_way.as_ref()),
         };
-        match outcome {
-            Outcome::Applied => (past.result, past.installed) = (UpdateState::Applied, Some(now)),
-            Outcome::Confirmed => {
-                past.installed.get_or_insert(now);
-                (past.result, past.confirmed) = (UpdateState::Confirmed, Some(now));
+        past.result = result;
+        match result {
+            UpdateState::Applied => past.installed = Some(line.at),
+            UpdateState::Confirmed => {
+                past.installed.get_or_insert(line.at);
+                past.confirmed = Some(line.at);
             }
-            Outcome::RolledBack(reason) => {
-                (past.result, past.rolled_back, past.error) = (UpdateState::RolledBack, Some(now), Some(reason.word()));
+            UpdateState::RolledBack => past.rolled_back = Some(line.at),
+            _ => {
+                past.failed = Some(line.at);
+                // It may be tried again.
+                active.updates.extend(under_way.map(|update| ActiveUpdate {
+                    state: UpdateState::Failed,
+                    error: line.detail.clone(),
+                    ..update
+                }));
             }
-            Outcome::Failed(code) => (past.result, past.error) = (UpdateState::Failed, Some(code.to_owned())),
+        }
+        if line.detail.is_some() {
+            past.error.clone_from(&line.detail);
         }
         self.updates.insert(0, past);
         self.updates.truncate(self.limit);
@@ -148,25 +166,35 @@ impl History {
 }
 
 impl PastUpdate {
-    fn new(part: &ComponentSteps, release: &Release, under_way: Option<ActiveUpdate>) -> Self {
-        let under_way = under_way.as_ref();
+    fn new(line: &Line, under_way: Option<&ActiveUpdate>) -> Self {
         Self {
-            component: part.component.clone(),
+            component: line.component.clone(),
             kind: under_way.map(|update| update.kind).unwrap_or_default(),
-            from: part.from.clone(),
-            to: release.version.clone(),
-            sequence: release.sequence,
+            from: line.from.clone(),
+            to: line.to.clone(),
+            sequence: line.sequence,
             found: under_way.map(|update| update.found),
             staged: under_way.and_then(|update| update.staged),
             installed: None,
             confirmed: None,
             rolled_back: None,
+            failed: None,
             bytes: under_way.map_or(0, |update| update.bytes),
             seconds: under_way.map_or(0, |update| update.seconds),
             fallbacks: under_way.map_or(0, |update| update.fallbacks),
             result: UpdateState::Applied,
             error: None,
             unknown: Vec::new(),
+        }
+    }
+
+    /// When it came to a result, if it did.
+    fn time_of(&self, result: UpdateState) -> Option<Timestamp> {
+        match result {
+            UpdateState::Applied => self.installed,
+            UpdateState::Confirmed => self.confirmed,
+            UpdateState::RolledBack => self.rolled_back,
+            _ => self.failed,
         }
     }
 }
@@ -212,6 +240,7 @@ impl StateFile for History {
             push_optional(&mut text, "installed", past.installed);
             push_optional(&mut text, "confirmed", past.confirmed);
             push_optional(&mut text, "rolled-back", past.rolled_back);
+            push_optional(&mut text, "failed", past.failed);
             push_attribute(&mut text, "bytes", past.bytes);
             push_attribute(&mut text, "seconds", past.seconds);
             push_attribute(&mut text, "fallbacks", past.fallbacks);
@@ -237,6 +266,7 @@ fn update(mut element: Element<'_>) -> Result<PastUpdate, Flaw> {
         installed: element.optional_value("installed", Defect::Time)?,
         confirmed: element.optional_value("confirmed", Defect::Time)?,
         rolled_back: element.optional_value("rolled-back", Defect::Time)?,
+        failed: element.optional_value("failed", Defect::Time)?,
         bytes: element.number("bytes")?,
         seconds: element.number("seconds")?,
         fallbacks: element.number("fallbacks")?,
@@ -250,6 +280,8 @@ fn update(mut element: Element<'_>) -> Result<PastUpdate, Flaw> {
 mod tests {
     use super::*;
     use crate::digest::Sha256;
+    use crate::journal::{ComponentSteps, Release};
+    use crate::state::{Outcome, Reason, record};
 
     fn part(sequence: u64) -> ComponentSteps {
         let to = Release { version: format!("{sequence}.0.0"), sequence, content: Sha256::of(b"") };
@@ -295,8 +327,15 @@ mod tests {
         let dir = Dir::open(dir.path()).unwrap();
         Active { updates: vec![active(1)] }.save(&dir).unwrap();
         record(&dir, &[part(1)], Outcome::Applied, at(3)).unwrap();
+        settle(&dir).unwrap();
         assert_eq!(Active::load(&dir).unwrap().unwrap().updates, []);
         record(&dir, &[part(1)], Outcome::Confirmed, at(4)).unwrap();
+        let outcomes = dir.read_small(OUTCOMES, 1000).unwrap().unwrap();
+        settle(&dir).unwrap();
+        // A crash before the outcomes are gone.
+        dir.replace(OUTCOMES, &outcomes, 0o600).unwrap();
+        settle(&dir).unwrap();
+        assert_eq!(dir.find(OUTCOMES).unwrap(), Found::Absent);
         let history = History::load(&dir).unwrap().unwrap();
         let [past] = &history.updates[..] else { panic!("{history:?}") };
         assert_eq!((past.found, past.staged, past.installed), (Some(at(1)), Some(at(2)), Some(at(3))));
@@ -315,6 +354,7 @@ mod tests {
         record(&dir, &[part(1)], Outcome::Failed("no-space"), at(3)).unwrap();
         record(&dir, &[part(1)], Outcome::Applied, at(4)).unwrap();
         record(&dir, &[part(1)], Outcome::RolledBack(Reason::Exited(1)), at(5)).unwrap();
+        settle(&dir).unwrap();
         let history = History::load(&dir).unwrap().unwrap();
         let results: Vec<_> = history.updates.iter().map(|past| (past.result, past.error.as_deref())).collect();
         assert_eq!(results, [(UpdateState::RolledBack, Some("exited:1")), (UpdateState::Failed, Some("no-space"))]);
@@ -328,14 +368,15 @@ mod tests {
         for sequence in 1..=5 {
             record(&dir, &[part(sequence)], Outcome::Confirmed, at(1)).unwrap();
         }
+        settle(&dir).unwrap();
         let history = History::load(&dir).unwrap().unwrap();
         assert_eq!(history.updates.iter().map(|past| past.sequence).collect::<Vec<_>>(), [5, 4, 3]);
     }
 
     #[test]
     fn history_survives_a_round_trip_with_what_it_does_not_know() {
-        let mut history =
-            History { limit: 7, updates: vec![PastUpdate::new(&part(1), part(1).to.as_ref().unwrap(), None)] };
+        let lines = outcomes::lines("2026-11-21T00:00:00Z core 1 - 1.0.0 applied -\nno line\n");
+        let mut history = History { limit: 7, updates: vec![PastUpdate::new(&lines[0], None)] };
         history.updates[0].unknown.push(("mood".into(), "<good>".into()));
         assert_eq!(History::parse(history.write().as_bytes()), Ok(history));
     }

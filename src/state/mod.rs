@@ -1,23 +1,37 @@
 //! What the updater remembers between runs: files in the state folder, each replaced in one step.
 
+#[cfg(feature = "client")]
 mod active;
+#[cfg(feature = "client")]
 mod choices;
 mod file;
+#[cfg(feature = "client")]
 mod history;
+mod outcomes;
 mod seen;
+#[cfg(feature = "client")]
 mod starts;
+#[cfg(feature = "client")]
 mod update;
 mod verdicts;
+#[cfg(feature = "client")]
 mod watched;
 
+#[cfg(feature = "client")]
 pub use active::{Active, ActiveUpdate, Patch};
+#[cfg(feature = "client")]
 pub use choices::Choices;
-pub use file::{StateFile, Unknown, set_aside};
-pub use history::{History, KEPT, Outcome, PastUpdate, record};
+pub use file::{StateFile, set_aside};
+#[cfg(feature = "client")]
+pub use history::{History, KEPT, PastUpdate, settle, updates};
+pub use outcomes::{OUTCOMES, Outcome, record};
 pub use seen::{Etag, Release, Seen, Wait};
+#[cfg(feature = "client")]
 pub use starts::{News, Starts};
-pub use update::{UnknownWord, UpdateState, UpdateType};
+#[cfg(feature = "client")]
+pub use update::{Unknown, UnknownWord, UpdateState, UpdateType};
 pub use verdicts::{Bad, MAX_ATTEMPTS, NotAReason, Reason, Verdicts};
+#[cfg(feature = "client")]
 pub use watched::Watched;
 
 use crate::error::{Error, Machine, Result};

@@ -1,7 +1,11 @@
 //! What one update of one component is and how far it has got: in the words of both `active-update.xml` and `updates.xml`.
 
+use crate::xml::push_attribute;
 use std::fmt;
 use std::str::FromStr;
+
+/// An attribute that this version does not know, of an element that it does.
+pub type Unknown = (String, String);
 
 /// How far an update has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,4 +94,16 @@ impl FromStr for UpdateType {
             _ => Err(UnknownWord),
         }
     }
+}
+
+/// Appends an attribute if there is a value.
+pub fn push_optional(text: &mut String, name: &str, value: Option<impl fmt::Display>) {
+    if let Some(value) = value {
+        push_attribute(text, name, value);
+    }
+}
+
+/// Appends the attributes that this version does not know, as they were.
+pub fn push_unknown(text: &mut String, unknown: &[Unknown]) {
+    unknown.iter().for_each(|(name, value)| push_attribute(text, name, value));
 }

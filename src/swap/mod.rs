@@ -21,7 +21,7 @@ use crate::error::{Error, Machine, Result};
 use crate::fs::{Dir, Lock};
 use crate::journal::{ComponentSteps, Journal, State, TRANSACTIONS, Transaction};
 use crate::layout::Root;
-use crate::state::{self, News, Outcome, Reason, Starts, StateFile as _, Verdicts};
+use crate::state::{self, Outcome, Reason, StateFile as _, Verdicts};
 use crate::timestamp::Timestamp;
 use part::Part;
 
@@ -113,13 +113,11 @@ pub fn apply(root: &Root, lock: &Lock) -> Result<Option<Applied>> {
     }
     drop(parts);
     let components = &journal.transaction.components;
-    // The new version is installed, whatever becomes of news and leftovers: the next recovery or download sweeps what stays.
-    let _ = tell(&state_dir, components, None);
-    remember(
-        &state_dir,
-        &journal.transaction,
-        if end == State::Committed { Outcome::Applied } else { Outcome::Confirmed },
-    );
+    // The new version is installed, whatever becomes of records and leftovers: the next recovery or download sweeps what stays.
+    remember(&state_dir, &journal.transaction, Outcome::Applied);
+    if end == State::Confirmed {
+        remember(&state_dir, &journal.transaction, Outcome::Confirmed);
+    }
     let _ = match end {
         State::Committed => components.iter().try_for_each(|steps| part::remove_stage(root, steps)),
         _ => clean_up(root, &state_dir, &journal.transaction),
@@ -193,7 +191,6 @@ pub fn take_back(root: &Root, _lock: &Lock, reason: Reason) -> Result<Option<App
     verdicts.save(&state_dir)?;
     journal.advance(&state_dir, State::Applying)?;
     undo(root, &journal.transaction)?;
-    let _ = tell(&state_dir, &journal.transaction.components, Some(reason));
     remember(&state_dir, &journal.transaction, Outcome::RolledBack(reason));
     discard(root, &state_dir, &journal.transaction)?;
     let Applied { mut components } = Applied::of(journal.transaction);
@@ -218,20 +215,6 @@ fn count_failure(state_dir: &Dir, transaction: &Transaction, code: &'static str)
         verdicts.count_failure(&transaction.components);
         verdicts.save(state_dir)
     });
-}
-
-/// Leaves word for the program's next start: of an update, or of the return from one.
-fn tell(state_dir: &Dir, components: &[ComponentSteps], rolled_back: Option<Reason>) -> Result<()> {
-    // A program that was never started here has nothing to compare with.
-    let Some(mut starts) = Starts::load(state_dir)? else { return Ok(()) };
-    for part in components {
-        let (Some(from), Some(to)) = (part.from.clone(), part.to.as_ref().map(|to| to.version.clone())) else {
-            continue;
-        };
-        let (from, to) = if rolled_back.is_some() { (to, from) } else { (from, to) };
-        starts.tell(News { component: part.component.clone(), from, to, rolled_back });
-    }
-    starts.save(state_dir)
 }
 
 /// Whether a swap is prepared, under way, on probation or not cleaned up.

@@ -1,0 +1,89 @@
+//! `outcomes`: what has become of swaps, a line each, until the client adds it to the history. The helper writes it, and has no
+//! part in anything that is read by people.
+
+use super::verdicts::Reason;
+use crate::error::{Error, Result};
+use crate::fs::Dir;
+use crate::journal::ComponentSteps;
+#[cfg(feature = "client")]
+use crate::manifest::Name;
+use crate::timestamp::Timestamp;
+use std::io::{Seek as _, SeekFrom, Write as _};
+
+/// The file's name.
+pub const OUTCOMES: &str = "outcomes";
+
+/// What has become of a swap.
+#[derive(Debug, Clone, Copy)]
+pub enum Outcome {
+    /// The new version is installed, and on probation.
+    Applied,
+    /// The new version is installed and stays.
+    Confirmed,
+    /// The new version was taken back.
+    RolledBack(Reason),
+    /// The swap failed with this error code; the old version is there.
+    Failed(&'static str),
+}
+
+/// One line: what has become of one component's swap.
+#[cfg(feature = "client")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// When.
+    pub at: Timestamp,
+    /// The component.
+    pub component: Name,
+    /// The sequence of the release that it was to become.
+    pub sequence: u64,
+    /// The version before; none for a first installation.
+    pub from: Option<String>,
+    /// The version after.
+    pub to: String,
+    /// `applied`, `confirmed`, `rolled-back` or `failed`.
+    pub result: String,
+    /// The reason or the error's code.
+    pub detail: Option<String>,
+}
+
+/// Adds a line for everything that a swap brings.
+///
+/// # Errors
+/// [`Machine::Io`](crate::error::Machine::Io).
+pub fn record(state_dir: &Dir, components: &[ComponentSteps], outcome: Outcome, now: Timestamp) -> Result<()> {
+    let (result, detail) = match outcome {
+        Outcome::Applied => ("applied", "-".to_owned()),
+        Outcome::Confirmed => ("confirmed", "-".to_owned()),
+        Outcome::RolledBack(reason) => ("rolled-back", reason.word()),
+        Outcome::Failed(code) => ("failed", code.to_owned()),
+    };
+    let mut text = String::new();
+    for part in components {
+        let Some(to) = &part.to else { continue };
+        let (component, sequence, from) = (&part.component, to.sequence, part.from.as_deref().unwrap_or("-"));
+        text.push_str(&format!("{now} {component} {sequence} {from} {} {result} {detail}\n", to.version));
+    }
+    let mut file = state_dir.open_or_create(OUTCOMES)?;
+    let written = file.seek(SeekFrom::End(0)).and_then(|_| file.write_all(text.as_bytes()));
+    written.and_then(|()| file.sync_all()).map_err(|error| Error::io("write", state_dir.join(OUTCOMES), error))
+}
+
+/// Reads lines; those that are none are passed over.
+#[cfg(feature = "client")]
+pub fn lines(text: &str) -> Vec<Line> {
+    let some = |word: &str| Some(word.to_owned()).filter(|word| word != "-");
+    let line = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let [at, component, sequence, from, to, result, detail] = words[..] else { return None };
+        Some(Line {
+            at: at.parse().ok()?,
+            component: component.parse().ok()?,
+            sequence: sequence.parse().ok()?,
+            from: some(from),
+            to: to.to_owned(),
+            result: result.to_owned(),
+            detail: some(detail),
+        })
+    };
+    text.lines().filter_map(line).collect()
+}
