@@ -5,7 +5,7 @@ use crate::support::publisher::Published;
 use crate::support::run::Run;
 use crate::support::scripted::{Reply, Scripted};
 use crate::support::server::Kind;
-use crate::support::tree::{Entry, Tree};
+use crate::support::tree::{Entry, Tree, noise};
 use crate::support::world::{Serving as _, World};
 use rustix::process::{Pid, Signal, kill_process};
 use std::process::Stdio;
@@ -179,7 +179,7 @@ fn a_user_who_stops_a_silent_server_need_not_wait_for_its_time_limit() {
 #[test]
 fn a_download_takes_as_long_as_its_rate_limit_says() {
     let (mut world, _, one, _) = outdated();
-    let next = one.file("large", &noise(1_000_000), 0o644);
+    let next = one.file("large", &noise(1, 1_000_000), 0o644);
     let published = world.publish("3.0.0", &next);
     let bytes: u64 = published.manifest.files.iter().map(|file| file.gz.size).filter(|size| *size > 500_000).sum();
     world.user.options = ["--rate-limit", "400K"].map(Into::into).to_vec();
@@ -204,11 +204,4 @@ fn a_user_who_stops_a_download_that_is_held_back_need_not_wait_for_it() {
     assert!(stopped.is_some(), "it waits on");
     run.fails(24, "cancelled");
     world.user.has("core", &one);
-}
-
-/// Bytes that no compressor makes smaller.
-fn noise(count: usize) -> Vec<u8> {
-    let next =
-        |state: &u64| Some(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407));
-    std::iter::successors(Some(1), next).map(|state| (state >> 56) as u8).take(count).collect()
 }
