@@ -20,20 +20,6 @@ pub fn helper() -> PathBuf {
     dir().join("patcher-helper")
 }
 
-/// Builds one of the examples as a program that trusts this publisher's key: a copy of its source beside the key.
-pub fn example(source: &str, key: &Path, work: &Path) -> PathBuf {
-    let name = Path::new(source).file_stem().unwrap();
-    let (copy, program) = (work.join(source), work.join(name));
-    std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(source), &copy).unwrap();
-    std::fs::copy(key, work.join("release.pub.pem")).unwrap();
-    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-    rustc.args(["--edition", "2024", "-D", "warnings", "-C", "strip=symbols"]).arg(&copy).arg("-o").arg(&program);
-    rustc.arg("--extern").arg(format!("patcher={}", dir().join("libpatcher.rlib").display()));
-    rustc.arg("-L").arg(format!("dependency={}", dir().join("deps").display()));
-    Run::of(&mut rustc).ends(0);
-    program
-}
-
 /// The folder of the programs: that of the profile which the tests themselves were built with.
 fn dir() -> &'static Path {
     static DIR: OnceLock<Result<PathBuf, String>> = OnceLock::new();
@@ -49,7 +35,7 @@ fn build() -> Result<PathBuf, String> {
         profile => profile,
     };
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--workspace", "--features", "cli", "--lib", "--bins", "--profile", profile]);
+    cargo.args(["build", "--quiet", "--workspace", "--features", "cli", "--bins", "--profile", profile]);
     cargo.arg("--target-dir").arg(dir.parent().unwrap()).current_dir(env!("CARGO_MANIFEST_DIR"));
     // What cargo tells a test about its package would make build scripts run again that look at it.
     for (name, _) in std::env::vars_os() {
@@ -58,6 +44,22 @@ fn build() -> Result<PathBuf, String> {
             cargo.env_remove(&name);
         }
     }
+    // What examples are built against.
+    cargo.arg("--lib");
     let built = cargo.output().unwrap();
     if built.status.success() { Ok(dir.to_owned()) } else { Err(String::from_utf8_lossy(&built.stderr).into_owned()) }
+}
+
+/// Builds one of the examples as a program that trusts this publisher's key: a copy of its source beside the key.
+pub fn example(source: &str, key: &Path, work: &Path) -> PathBuf {
+    let name = Path::new(source).file_stem().unwrap();
+    let (copy, program) = (work.join(source), work.join(name));
+    std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(source), &copy).unwrap();
+    std::fs::copy(key, work.join("release.pub.pem")).unwrap();
+    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    rustc.args(["--edition", "2024", "-D", "warnings", "-C", "strip=symbols"]).arg(&copy).arg("-o").arg(&program);
+    rustc.arg("--extern").arg(format!("patcher={}", dir().join("libpatcher.rlib").display()));
+    rustc.arg("-L").arg(format!("dependency={}", dir().join("deps").display()));
+    Run::of(&mut rustc).ends(0);
+    program
 }
