@@ -3,6 +3,7 @@
 use crate::support::deadline::wait_for;
 use crate::support::left_out;
 use crate::support::programs;
+use crate::support::run::Run;
 use crate::support::scripted::Scripted;
 use crate::support::tree::Tree;
 use crate::support::world::World;
@@ -65,7 +66,7 @@ fn the_minimal_program_becomes_the_new_version() {
     let lines = fs::read_to_string(source("minimal.rs")).unwrap().lines().count();
     assert!(lines < 40, "{lines} lines");
     let (world, program) = installed("minimal");
-    assert!(Command::new(program).stdin(Stdio::null()).status().unwrap().success());
+    Run::of(Command::new(program).stdin(Stdio::null())).ends(0);
     becomes(&world, "app", "2.0.0");
     output(&world, "hello, world");
 }
@@ -102,7 +103,7 @@ fn the_program_with_add_ons_updates_all_of_them_in_one_swap() {
     assert_eq!(run(&["add", "spelling", &world.manifest_url("spelling")]), "app 1.0.0\nspelling 1.0.0\n");
     // The program is not to be disturbed, and the add-on needs its new version.
     world.publisher.release("spelling", "2.0.0", &spelling(b"two")).requires("app", "^2").sign();
-    assert!(Command::new(&program).stdin(Stdio::null()).status().unwrap().success());
+    Run::of(Command::new(&program).stdin(Stdio::null())).ends(0);
     becomes(&world, "app", "2.0.0");
     becomes(&world, "spelling", "2.0.0");
     assert_eq!(world.user.ok(&["history"])["updates"].as_array().map(Vec::len), Some(4));

@@ -20,7 +20,7 @@ fn a_missing_object_is_the_networks_fault(kind: Kind) {
     world.publish("1.0.0", &one);
     world.install("core");
     let two = one.mutate(2);
-    let published = world.publisher.release("core", "2.0.0", &two).with(&["--deltas", "0"]).sign();
+    let published = world.publisher.release("core", "2.0.0", &two).whole().sign();
     let object = world.publisher.site().join(&published.object("bin/app")[1..]);
     let kept = std::fs::read(&object).unwrap();
     std::fs::remove_file(&object).unwrap();

@@ -114,6 +114,11 @@ impl Release<'_> {
         self
     }
 
+    /// Without deltas: what changes is fetched whole.
+    pub fn whole(self) -> Self {
+        self.with(&["--deltas", "0"])
+    }
+
     /// With further arguments of `manifest-tool sign`.
     pub fn with(mut self, arguments: &[&str]) -> Self {
         self.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));

@@ -46,7 +46,7 @@ impl World<Scripted> {
         let (one, two) = (Tree::from_seed(1), Tree::from_seed(1).mutate(2));
         world.publish("1.0.0", &one);
         world.install("core");
-        let published = world.publisher.release("core", "2.0.0", &two).with(&["--deltas", "0"]).sign();
+        let published = world.publisher.release("core", "2.0.0", &two).whole().sign();
         world.server.take_requests();
         (world, published, one, two)
     }
