@@ -41,7 +41,15 @@ watcher=$!
 trap 'kill "$watcher" 2>/dev/null || true; finish' EXIT
 until [ -s events ]; do sleep 0.05; done
 sleep 1
-timeout --signal INT "$seconds" strace -f -c -o calls -p "$watcher" 2>/dev/null || true
+switches() { awk '/ctxt_switches/ { sum += $2 } END { print sum }' /proc/"$watcher"/task/*/status; }
+before=$(switches)
+sleep "$seconds"
+woke=$(($(switches) - before))
+timeout --signal INT "$seconds" strace -f -c -o calls -p "$watcher" 2>attached || true
+grep -q attached attached
+calls=$(awk '$NF == "total" { sum = $(NF - 1) } END { print sum + 0 }' calls)
 echo
-echo "an idle watcher of $(ls "/proc/$watcher/task" | wc -l) threads, $seconds s: $(awk '$NF == "total" { print $4 + 0 }' calls) system calls"
-cat calls
+echo "| an idle watcher, $(ls "/proc/$watcher/task" | wc -l) threads, $seconds s | |"
+echo '|---|---|'
+echo "| times that a thread ran | $woke |"
+echo "| system calls | $calls |"

@@ -91,7 +91,8 @@ fn a_killed_download_goes_on_where_the_redirect_had_led() {
     kill(child);
     let have = part(user, &large);
     assert!(have > 0);
-    (world.server.take_requests(), elsewhere.take_requests());
+    world.server.take_requests();
+    elsewhere.take_requests();
     elsewhere.follow(|_| Reply::Site);
     user.ok(&["download"]);
     assert_eq!(elsewhere.take_asked(), [Asked { path: large, from: have }]);
@@ -156,8 +157,6 @@ fn twenty_interruptions_cost_no_more_than_what_was_on_its_way() {
     println!("{more} bytes more than {uninterrupted}");
     // What a server sends into a connection that has just died: a piece or two for each of four at a time.
     assert!(more <= 20 * 4 * 2 * PIECE as u64, "{more} bytes more than {uninterrupted}");
-    let largest = 420_000;
-    assert!(more <= 20 * largest / 4, "{more}");
     world.user.ok(&["apply"]);
     world.user.has("core", &two);
 }
