@@ -10,7 +10,7 @@ use crate::fetch::CancelToken;
 use crate::fs::{Dir, Lock};
 use crate::patcher::{Check, Held, Patcher, Update};
 use crate::stage::Progress;
-use crate::state::{self, StateFile as _, UpdateState, Watched};
+use crate::state::{self, ActiveUpdate, StateFile as _, UpdateState, Watched};
 use crate::timestamp::Timestamp;
 use schedule::Schedule;
 use semver::Version;
@@ -78,7 +78,7 @@ pub enum Event<'a> {
     UpdateFound(&'a [Update]),
     /// How far a download has got.
     Progress(Progress),
-    /// Everything is there and verified, and can be applied.
+    /// Everything is there and verified, and can be applied. Told once; then follow reminders.
     Staged(Vec<(String, Version)>),
     /// It has been applied.
     Applied(Vec<(String, Version)>),
@@ -231,7 +231,11 @@ impl<F: FnMut(Event<'_>)> Work<F> {
         };
         let mut pause = schedule.first(last, Timestamp::now(), random());
         while self.bell.sleep(pause) {
-            let result = self.cycle();
+            let result = match self.cycle() {
+                // The user has paused it while it was under way; the next check reminds of it.
+                Err(Error::Paused { .. } | Error::Cancelled) => Ok(()),
+                result => result,
+            };
             if self.bell.cancel.is_cancelled() {
                 return;
             }
@@ -314,27 +318,41 @@ impl<F: FnMut(Event<'_>)> Work<F> {
         if wanted.is_empty() {
             return Ok(());
         }
+        let before = self.patcher.active()?;
         let hear = &mut self.hear;
         let staged = Update::download_all(wanted, |progress| hear(Event::Progress(progress)))?;
         let what: Vec<_> =
             staged.updates().iter().map(|update| (update.component().to_owned(), update.to().clone())).collect();
         match self.options.mode {
             Mode::Apply => match staged.apply() {
-                Ok(_) => hear(Event::Applied(what)),
+                Ok(_) => {
+                    hear(Event::Applied(what));
+                    return Ok(());
+                }
                 // The program runs; it will not for ever.
-                Err(Error::Busy { .. }) => hear(Event::Staged(what)),
+                Err(Error::Busy { .. }) => {}
                 Err(error) => return Err(error),
             },
             Mode::ApplyOnExit
                 if self.patcher.pending_swap()?.is_none_or(|state| state != crate::journal::State::Prepared) =>
             {
                 staged.apply_on_exit()?;
-                hear(Event::Staged(what));
             }
-            _ => hear(Event::Staged(what)),
+            _ => {}
+        }
+        if !what.iter().all(|(component, version)| is_staged(&before, component, version)) {
+            hear(Event::Staged(what));
         }
         Ok(())
     }
+}
+
+/// Whether everything of an update was there already.
+fn is_staged(active: &[ActiveUpdate], component: &str, version: &Version) -> bool {
+    let is_it =
+        |update: &&ActiveUpdate| update.component.as_str() == component && update.version == version.to_string();
+    let update = active.iter().find(is_it);
+    update.is_some_and(|update| matches!(update.state, UpdateState::Staged | UpdateState::Pending))
 }
 
 /// Between 0 and 1.

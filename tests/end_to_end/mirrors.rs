@@ -26,7 +26,7 @@ impl Mirrors {
         publisher.release("core", "1.0.0", &Tree::from_seed(1)).sign();
         user.ok(&["install", "core", "--from", &format!("{}core/manifest.xml", first.url())]);
         let next = Tree::from_seed(1).mutate(2);
-        let published = publisher.release("core", "2.0.0", &next).sign();
+        let published = publisher.release("core", "2.0.0", &next).whole().sign();
         first.take_requests();
         assert!(second.take_requests().is_empty(), "the first mirror was well");
         (Self { first, second, publisher, user }, published, next)

@@ -5,7 +5,7 @@ use crate::support::publisher::Published;
 use crate::support::run::Run;
 use crate::support::scripted::{Reply, Scripted};
 use crate::support::server::Kind;
-use crate::support::tree::{Entry, Tree};
+use crate::support::tree::{Entry, Tree, noise};
 use crate::support::world::{Serving as _, World};
 use rustix::process::{Pid, Signal, kill_process};
 use std::process::Stdio;
@@ -19,7 +19,8 @@ fn a_missing_object_is_the_networks_fault(kind: Kind) {
     let one = Tree::from_seed(1);
     world.publish("1.0.0", &one);
     world.install("core");
-    let published = world.publish("2.0.0", &one.mutate(2));
+    let two = one.mutate(2);
+    let published = world.publisher.release("core", "2.0.0", &two).whole().sign();
     let object = world.publisher.site().join(&published.object("bin/app")[1..]);
     let kept = std::fs::read(&object).unwrap();
     std::fs::remove_file(&object).unwrap();
@@ -27,7 +28,7 @@ fn a_missing_object_is_the_networks_fault(kind: Kind) {
     world.user.has("core", &one);
     std::fs::write(&object, kept).unwrap();
     world.user.ok(&["update"]);
-    world.user.has("core", &one.mutate(2));
+    world.user.has("core", &two);
 }
 
 /// Version 1 installed from a scripted server, version 2 published; nothing is tried twice.
@@ -180,7 +181,7 @@ fn a_user_who_stops_a_silent_server_need_not_wait_for_its_time_limit() {
 #[test]
 fn a_download_takes_as_long_as_its_rate_limit_says() {
     let (mut world, _, one, _) = outdated();
-    let next = one.file("large", &noise(1_000_000), 0o644);
+    let next = one.file("large", &noise(1, 1_000_000), 0o644);
     let published = world.publish("3.0.0", &next);
     let bytes: u64 = published.manifest.files.iter().map(|file| file.gz.size).filter(|size| *size > 500_000).sum();
     world.user.options = ["--rate-limit", "400K"].map(Into::into).to_vec();
@@ -205,11 +206,4 @@ fn a_user_who_stops_a_download_that_is_held_back_need_not_wait_for_it() {
     assert!(stopped.is_some(), "it waits on");
     run.fails(24, "cancelled");
     world.user.has("core", &one);
-}
-
-/// Bytes that no compressor makes smaller.
-fn noise(count: usize) -> Vec<u8> {
-    let next =
-        |state: &u64| Some(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407));
-    std::iter::successors(Some(1), next).map(|state| (state >> 56) as u8).take(count).collect()
 }

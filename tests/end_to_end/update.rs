@@ -62,7 +62,7 @@ fn only_changed_objects_are_requested(kind: Kind) {
     let before = world.publish("1.0.0", &one).objects();
     world.install("core");
     world.server.take_requests();
-    let after = world.publish("2.0.0", &two).objects();
+    let after = world.publisher.release("core", "2.0.0", &two).whole().sign().objects();
     world.user.ok(&["update"]);
     let mut requests: Vec<String> = world.server.take_requests().into_iter().map(|request| request.path).collect();
     assert_eq!(requests.remove(0), "/core/manifest.xml");

@@ -1,5 +1,6 @@
 //! The three programs, built once for each process of tests, so that `cargo test` needs nothing built before.
 
+use super::run::Run;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -58,6 +59,22 @@ fn build() -> Result<PathBuf, String> {
             cargo.env_remove(&name);
         }
     }
+    // What examples are built against.
+    cargo.arg("--lib");
     let built = cargo.output().unwrap();
     if built.status.success() { Ok(dir.to_owned()) } else { Err(String::from_utf8_lossy(&built.stderr).into_owned()) }
+}
+
+/// Builds one of the examples as a program that trusts this publisher's key: a copy of its source beside the key.
+pub fn example(source: &str, key: &Path, work: &Path) -> PathBuf {
+    let name = Path::new(source).file_stem().unwrap();
+    let (copy, program) = (work.join(source), work.join(name));
+    std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(source), &copy).unwrap();
+    std::fs::copy(key, work.join("release.pub.pem")).unwrap();
+    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    rustc.args(["--edition", "2024", "-D", "warnings", "-C", "strip=symbols"]).arg(&copy).arg("-o").arg(&program);
+    rustc.arg("--extern").arg(format!("patcher={}", dir().join("libpatcher.rlib").display()));
+    rustc.arg("-L").arg(format!("dependency={}", dir().join("deps").display()));
+    Run::of(&mut rustc).ends(0);
+    program
 }

@@ -78,6 +78,15 @@ impl Publisher {
         self.site().join(component).join("manifest.xml")
     }
 
+    /// Does something to what is published: a command of `manifest-tool` that takes a site and a key.
+    #[track_caller]
+    pub fn again(&self, arguments: &[&str]) {
+        let mut tool = Command::new(programs::manifest_tool());
+        tool.args(arguments).arg("--site").arg(self.site());
+        tool.arg("--key").arg(self.dir.path().join("release.key.pem")).env_remove("SOURCE_DATE_EPOCH");
+        Run::of(&mut tool).ends(0);
+    }
+
     /// Begins the next release of a component.
     pub fn release<'a>(&'a self, component: &'a str, version: &str, tree: &'a Tree) -> Release<'a> {
         let arguments = ["--component", component, "--version", version].map(str::to_owned).to_vec();
@@ -102,6 +111,17 @@ impl Release<'_> {
     /// In another channel than `stable`.
     pub fn channel(mut self, channel: &str) -> Self {
         self.arguments.extend(["--channel", channel].map(str::to_owned));
+        self
+    }
+
+    /// Without deltas: what changes is fetched whole.
+    pub fn whole(self) -> Self {
+        self.with(&["--deltas", "0"])
+    }
+
+    /// With further arguments of `manifest-tool sign`.
+    pub fn with(mut self, arguments: &[&str]) -> Self {
+        self.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
         self
     }
 

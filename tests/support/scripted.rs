@@ -4,6 +4,7 @@ use super::world::Serving;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -25,6 +26,14 @@ pub enum Reply {
     Silence,
 }
 
+/// A request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    pub path: String,
+    /// From which byte on the file is wanted.
+    pub from: u64,
+}
+
 type Answer = dyn Fn(&str) -> Reply + Send + Sync;
 
 /// The server, which stops when it is dropped.
@@ -37,7 +46,8 @@ pub struct Scripted {
 struct Shared {
     site: PathBuf,
     script: Mutex<Arc<Answer>>,
-    requests: Mutex<Vec<String>>,
+    requests: Mutex<Vec<Asked>>,
+    sent: AtomicU64,
     stopped: Mutex<bool>,
     stopping: Condvar,
 }
@@ -51,6 +61,7 @@ impl Scripted {
             site: site.to_owned(),
             script: Mutex::new(Arc::new(script)),
             requests: Mutex::default(),
+            sent: AtomicU64::new(0),
             stopped: Mutex::new(false),
             stopping: Condvar::new(),
         });
@@ -66,7 +77,17 @@ impl Scripted {
 
     /// The paths that were asked for since the last call.
     pub fn take_requests(&self) -> Vec<String> {
+        self.take_asked().into_iter().map(|asked| asked.path).collect()
+    }
+
+    /// The requests since the last call.
+    pub fn take_asked(&self) -> Vec<Asked> {
         std::mem::take(&mut self.shared.requests.lock().unwrap())
+    }
+
+    /// How many bytes of files it has sent in all.
+    pub fn sent(&self) -> u64 {
+        self.shared.sent.load(Ordering::SeqCst)
     }
 }
 
@@ -111,34 +132,49 @@ impl Shared {
         let mut line = String::new();
         reader.read_line(&mut line)?;
         let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+        let mut range = None;
         while line.trim_end() != "" {
             line.clear();
             reader.read_line(&mut line)?;
+            range = range.or_else(|| range_of(&line));
         }
-        self.requests.lock().unwrap().push(path.clone());
+        let from = range.map_or(0, |(from, _)| from);
+        self.requests.lock().unwrap().push(Asked { path: path.clone(), from });
         let script = Arc::clone(&self.script.lock().unwrap());
         let reply = script(&path);
         let file = std::fs::read(self.site.join(path.trim_start_matches('/')));
         let (status, more, body) = match (&reply, file) {
             (Reply::Status(status, more), _) => (*status, more.clone(), Vec::new()),
             (Reply::Bytes(bytes), _) => (200, String::new(), bytes.clone()),
-            (_, Ok(bytes)) => (200, String::new(), bytes),
+            (_, Ok(bytes)) if range.is_some_and(|(from, _)| from < bytes.len() as u64) => {
+                let (total, (from, last)) = (bytes.len(), range.unwrap());
+                let last = last.map_or(total - 1, |last| total.min(last as usize + 1) - 1);
+                let part = bytes[from as usize..=last].to_vec();
+                (206, format!("Content-Range: bytes {from}-{last}/{total}\r\n"), part)
+            }
+            (_, Ok(bytes)) => (200, "Accept-Ranges: bytes\r\n".to_owned(), bytes),
             (_, Err(_)) => (404, String::new(), b"<html>not found</html>".to_vec()),
         };
         let length = body.len();
         write!(stream, "HTTP/1.1 {status} x\r\nContent-Length: {length}\r\nConnection: close\r\n{more}\r\n")?;
         match reply {
-            Reply::CutAfter(count) => stream.write_all(&body[..count.min(length)])?,
+            Reply::CutAfter(count) => self.send(&mut stream, &body[..count.min(length)])?,
             Reply::Silence => self.pause(Duration::MAX)?,
             Reply::Slowly(piece, pause) => {
                 for piece in body.chunks(piece) {
-                    stream.write_all(piece)?;
+                    self.send(&mut stream, piece)?;
                     self.pause(pause)?;
                 }
             }
-            _ => stream.write_all(&body)?,
+            _ => self.send(&mut stream, &body)?,
         }
         stream.shutdown(Shutdown::Both)
+    }
+
+    fn send(&self, stream: &mut TcpStream, bytes: &[u8]) -> io::Result<()> {
+        stream.write_all(bytes)?;
+        self.sent.fetch_add(bytes.len() as u64, Ordering::SeqCst);
+        Ok(())
     }
 
     /// Waits, but not beyond the end of the server.
@@ -147,4 +183,11 @@ impl Shared {
         let (stopped, _) = self.stopping.wait_timeout_while(stopped, pause, |stopped| !*stopped).unwrap();
         if *stopped { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }
+}
+
+/// The first byte that a header line asks for, and the last if it names one.
+fn range_of(line: &str) -> Option<(u64, Option<u64>)> {
+    let line = line.to_ascii_lowercase();
+    let (from, last) = line.trim_end().strip_prefix("range: bytes=")?.split_once('-')?;
+    Some((from.parse().ok()?, last.parse().ok()))
 }

@@ -203,6 +203,17 @@ impl std::fmt::Debug for Entry {
     }
 }
 
+/// Bytes that no compression makes smaller.
+pub fn noise(seed: u64, size: u64) -> Vec<u8> {
+    Chance(seed).noise(size)
+}
+
+/// Numbers below `limit` that look like chance.
+pub fn numbers(seed: u64, limit: u64) -> impl Iterator<Item = u64> {
+    let mut chance = Chance(seed);
+    std::iter::repeat_with(move || chance.below(limit))
+}
+
 /// Numbers that look like chance and are the same for the same seed (SplitMix64, Steele, Lea and Flood 2014).
 struct Chance(u64);
 

@@ -39,14 +39,14 @@ impl World<Scripted> {
         Self::scripted(|_| Reply::Site)
     }
 
-    /// An honest world with version 1 installed and version 2 published, and both trees.
+    /// An honest world with version 1 installed and version 2 published, and both trees; what changes is fetched whole.
     #[track_caller]
     pub fn outdated() -> (Self, Published, Tree, Tree) {
         let world = Self::honest();
         let (one, two) = (Tree::from_seed(1), Tree::from_seed(1).mutate(2));
         world.publish("1.0.0", &one);
         world.install("core");
-        let published = world.publish("2.0.0", &two);
+        let published = world.publisher.release("core", "2.0.0", &two).whole().sign();
         world.server.take_requests();
         (world, published, one, two)
     }

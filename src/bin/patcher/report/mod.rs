@@ -226,7 +226,7 @@ fn history(updates: &[PastUpdate]) {
         println!("no updates yet");
         return;
     }
-    println!("{:<16} {:<12} {:<23} {:<11} {:>9}  error", "when", "component", "versions", "result", "fetched");
+    println!("{:<16} {:<10} {:<18} {:<11} {:>10}  error", "when", "component", "versions", "result", "fetched");
     for past in updates {
         let when =
             [past.rolled_back, past.confirmed, past.installed, past.staged, past.found].into_iter().flatten().next();
@@ -234,7 +234,11 @@ fn history(updates: &[PastUpdate]) {
         let versions = format!("{} -> {}", past.from.as_deref().unwrap_or("-"), past.to);
         let error = past.error.as_deref().unwrap_or_default();
         let fetched = HumanBytes(past.bytes).to_string();
-        println!("{when:<16} {:<12} {versions:<23} {:<11} {fetched:>9}  {error}", past.component.as_str(), past.result);
+        println!(
+            "{when:<16} {:<10} {versions:<18} {:<11} {fetched:>10}  {error}",
+            past.component.as_str(),
+            past.result
+        );
     }
 }
 

@@ -1,0 +1,62 @@
+//! A program that looks for updates in the background and becomes the new version when its user says so.
+//!
+//! It lies in `ROOT/app/bin/`, with `patcher-helper` beside it.
+
+use patcher::watch::Event;
+use patcher::{Config, Started, WatchOptions, Watcher};
+use std::error::Error;
+
+/// The public half of the publisher's key, from `manifest-tool keygen release`.
+const KEY: &str = include_str!("release.pub.pem");
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let program = std::env::current_exe()?;
+    let root = program.ancestors().nth(3).ok_or("the program does not lie in ROOT/app/bin")?;
+    match patcher::init(Config::new(root).trusted_key(KEY))? {
+        Started::Updated { from, to, .. } => println!("this is {to}; it was {from}"),
+        Started::RolledBack { from, to, reason, .. } => println!("this is {to} again; {from} did not work: {reason}"),
+        _ => {}
+    }
+    let patcher = patcher::handle()?;
+    // A check within the first minute, and then one every four hours, until the watcher is dropped.
+    let watcher = Watcher::start(patcher, WatchOptions::default(), |event| tell(&event))?;
+    patcher::confirm()?; // it works: its probation ends
+    println!("hello; what now? check, restart, pause, resume, skip or quit");
+    for line in std::io::stdin().lines() {
+        match line?.trim() {
+            "check" => watcher.check_now(),
+            "restart" => match patcher.staged()? {
+                // The program ends, the helper swaps the files and starts it again.
+                Some(staged) => drop(staged.restart()?),
+                None => println!("there is nothing to restart for"),
+            },
+            "pause" => patcher.pause()?,
+            "resume" => {
+                patcher.resume()?;
+                watcher.check_now();
+            }
+            "skip" => {
+                if let Some(update) = patcher::check_component("app")? {
+                    patcher.skip(update.component(), update.to())?;
+                }
+            }
+            "quit" => break,
+            other => println!("what is `{other}`?"),
+        }
+    }
+    Ok(())
+}
+
+/// Called in the watcher's thread. A program with windows sends a message to its own.
+fn tell(event: &Event<'_>) {
+    match event {
+        Event::UpdateFound(updates) => {
+            updates.iter().for_each(|update| println!("{} is there, {} bytes", update.to(), update.download_size()));
+        }
+        Event::Staged(_) => println!("an update is ready: restart?"),
+        // Once for each interval, until it is applied, resumed or skipped.
+        Event::Reminder { version, state, .. } => println!("{version} is still {state}"),
+        Event::Failed { error, retry_in } => println!("no update: {error}; again in {} s", retry_in.as_secs()),
+        _ => {}
+    }
+}

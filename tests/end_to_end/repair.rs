@@ -1,0 +1,63 @@
+//! A damaged installation is made whole again, and only what is wrong is fetched.
+
+use crate::support::publisher::Published;
+use crate::support::scripted::Scripted;
+use crate::support::tree::Tree;
+use crate::support::world::World;
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+/// An installed component with a file that is missing, one that is changed, one whose mode is, and one of the user's.
+fn damaged() -> (World<Scripted>, Published, Tree) {
+    let world = World::honest();
+    let tree = Tree::from_seed(1);
+    let published = world.publish("1.0.0", &tree);
+    world.install("core");
+    let core = world.user.component("core");
+    fs::remove_file(core.join("bin/app")).unwrap();
+    fs::write(core.join("größe/naïve ßtraße.txt"), "something else").unwrap();
+    fs::set_permissions(core.join("lib/libapp.so.1.0"), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(core.join("mine"), "mine").unwrap();
+    world.server.take_requests();
+    (world, published, tree.file("mine", b"mine", 0o644))
+}
+
+#[test]
+fn only_what_is_wrong_is_fetched() {
+    let (world, published, whole) = damaged();
+    let user = &world.user;
+    let before = world.server.sent();
+    user.json(11, &["verify"]);
+    user.ok(&["repair"]);
+    user.has("core", &whole);
+    let wrong = ["bin/app", "größe/naïve ßtraße.txt"];
+    let asked: BTreeSet<String> = world.server.take_requests().into_iter().collect();
+    assert_eq!(asked, wrong.iter().map(|path| published.object(path)).collect());
+    let size = |path: &&str| published.manifest.files.iter().find(|file| file.path.as_str() == *path).unwrap().gz.size;
+    assert_eq!(world.server.sent() - before, wrong.iter().map(size).sum::<u64>());
+    // Nothing is wrong any more, nothing is on probation, and nothing is asked for.
+    assert_eq!(user.ok(&["repair"])["applied"].as_array().map(Vec::len), Some(0));
+    assert_eq!(user.ok(&["confirm"])["confirmed"], false);
+    assert!(world.server.take_requests().is_empty());
+}
+
+#[test]
+fn a_folder_repairs_as_well_as_a_server() {
+    let (mut world, _, whole) = damaged();
+    drop(world.server);
+    world.user.options = ["--retries", "0"].map(Into::into).to_vec();
+    world.user.fails(20, "unreachable", &["repair"]);
+    world.user.options.extend(["--site".into(), world.publisher.site().display().to_string()]);
+    world.user.ok(&["repair"]);
+    world.user.has("core", &whole);
+}
+
+#[test]
+fn a_newer_release_on_the_site_is_not_what_a_repair_brings() {
+    let (world, _, whole) = damaged();
+    world.publish("2.0.0", &Tree::from_seed(2));
+    world.user.ok(&["repair"]);
+    world.user.has("core", &whole);
+    assert_eq!(world.user.json(10, &["check"])["updates"][0]["to"], "2.0.0");
+}

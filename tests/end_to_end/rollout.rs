@@ -1,0 +1,87 @@
+//! Which of the releases on a site a machine is offered: by the publisher's word, and by the user's.
+
+use crate::support::tree::Tree;
+use crate::support::world::World;
+use serde_json::json;
+
+#[test]
+fn a_release_that_goes_to_nobody_is_held_until_it_goes_to_everybody() {
+    let world = World::honest();
+    let (one, two) = (Tree::from_seed(1), Tree::from_seed(1).mutate(2));
+    world.publish("1.0.0", &one);
+    world.install("core");
+    world.publisher.release("core", "2.0.0", &two).with(&["--rollout", "0%"]).sign();
+    let held = world.user.ok(&["check"])["held"].clone();
+    assert_eq!(held, json!([{ "component": "core", "version": "2.0.0", "why": "paused", "reason": null }]));
+    world.user.ok(&["update"]);
+    world.user.has("core", &one);
+    world.publisher.again(&["resign", "core", "--rollout", "100%"]);
+    world.user.json(10, &["check"]);
+    // The kill switch stops what is staged as well.
+    world.user.ok(&["download"]);
+    world.publisher.again(&["pause", "core"]);
+    assert_eq!(world.user.ok(&["check"])["held"][0]["why"], "paused");
+    world.publisher.again(&["resign", "core", "--rollout", "100%"]);
+    world.user.ok(&["update"]);
+    world.user.has("core", &two);
+}
+
+#[test]
+fn a_skipped_version_is_held_and_a_higher_or_critical_one_is_offered() {
+    let world = World::honest();
+    let (one, two) = (Tree::from_seed(1), Tree::from_seed(1).mutate(2));
+    world.publish("1.0.0", &one);
+    world.install("core");
+    assert_eq!(world.user.ok(&["skip", "core"]), json!({ "component": "core", "skipped": null }));
+    world.publish("2.0.0", &two);
+    assert_eq!(world.user.ok(&["skip", "core"]), json!({ "component": "core", "skipped": "2.0.0" }));
+    assert_eq!(world.user.ok(&["check"])["held"][0]["why"], "skipped");
+    world.user.ok(&["update"]);
+    world.user.has("core", &one);
+    world.publisher.again(&["resign", "core", "--critical"]);
+    assert_eq!(world.user.json(10, &["check"])["updates"][0]["critical"], true);
+    world.publisher.again(&["resign", "core", "--critical=false"]);
+    world.user.ok(&["check"]);
+    world.publish("3.0.0", &two);
+    assert_eq!(world.user.json(10, &["check"])["updates"][0]["to"], "3.0.0");
+}
+
+#[test]
+fn an_old_version_goes_by_way_of_the_stepping_stone() {
+    let world = World::honest();
+    let trees = [Tree::from_seed(1), Tree::from_seed(1).mutate(2), Tree::from_seed(1).mutate(2).mutate(3)];
+    world.publish("1.0.0", &trees[0]);
+    world.install("core");
+    world.publish("2.0.0", &trees[1]);
+    world.publisher.release("core", "3.0.0", &trees[2]).with(&["--min-version", "2.0.0"]).sign();
+    let update = world.user.json(10, &["check"])["updates"][0].clone();
+    assert_eq!((&update["to"], &update["on_the_way_to"]), (&json!("2.0.0"), &json!("3.0.0")));
+    world.user.ok(&["download"]);
+    world.server.take_requests();
+    world.user.ok(&["apply"]);
+    assert!(world.server.take_requests().is_empty());
+    world.user.has("core", &trees[1]);
+    let update = world.user.json(10, &["check"])["updates"][0].clone();
+    assert_eq!((&update["to"], &update["on_the_way_to"]), (&json!("3.0.0"), &json!(null)));
+    world.user.ok(&["update"]);
+    world.user.has("core", &trees[2]);
+}
+
+#[test]
+fn a_user_changes_to_another_channel_and_stays_when_its_release_is_promoted() {
+    let mut world = World::honest();
+    let (one, two) = (Tree::from_seed(1), Tree::from_seed(1).mutate(2));
+    world.publish("1.0.0", &one);
+    world.install("core");
+    world.publisher.release("core", "2.0.0", &two).channel("beta").sign();
+    world.user.ok(&["check"]);
+    world.user.options = ["--channel", "beta"].map(Into::into).to_vec();
+    world.user.ok(&["update"]);
+    world.user.has("core", &two);
+    assert_eq!(world.user.ok(&["status"])["components"][0]["channel"], "beta");
+    world.publisher.again(&["promote", "core", "--from", "beta", "--to", "stable"]);
+    world.user.options.clear();
+    world.user.ok(&["check"]);
+    world.user.has("core", &two);
+    assert_eq!(world.user.ok(&["status"])["components"][0]["channel"], "stable");
+}

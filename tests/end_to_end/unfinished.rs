@@ -1,0 +1,162 @@
+//! Downloads that something interrupts go on at the byte where they were, and ask for nothing twice.
+
+use crate::support::deadline::wait_for;
+use crate::support::publisher::Published;
+use crate::support::run::Run;
+use crate::support::scripted::{Asked, Reply, Scripted};
+use crate::support::tree::{Tree, noise, numbers};
+use crate::support::user::User;
+use crate::support::world::{Serving as _, World};
+use std::fs;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+/// How many bytes a slow server sends at a time.
+const PIECE: usize = 4096;
+
+/// Version 1 installed, and version 2 published with one large file more.
+fn outdated() -> (World<Scripted>, Published, Tree) {
+    let mut world = World::honest();
+    world.user.options = ["--retries", "0"].map(Into::into).to_vec();
+    let one = Tree::from_seed(1);
+    world.publish("1.0.0", &one);
+    world.install("core");
+    let two = one.file("large", &noise(7, 400_000), 0o644);
+    let published = world.publish("2.0.0", &two);
+    world.server.take_requests();
+    (world, published, two)
+}
+
+fn slowly() -> Reply {
+    Reply::Slowly(PIECE, Duration::from_millis(20))
+}
+
+fn spawn(user: &User, command: &str) -> Child {
+    let mut command = user.command(&["--json", command]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// What is staged of an object.
+fn part(user: &User, object: &str) -> u64 {
+    let name = object.rsplit('/').next().unwrap().replace(".gz", ".part");
+    fs::metadata(user.state("stage/core/objects").join(name)).map_or(0, |found| found.len())
+}
+
+/// Kills a program that has no chance to say goodbye.
+fn kill(mut child: Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_pause_stops_the_download_of_another_process_and_resume_goes_on_where_it_was() {
+    let (world, published, two) = outdated();
+    let (user, large) = (&world.user, published.object("large"));
+    world.server.follow(|path| if path.ends_with(".gz") { slowly() } else { Reply::Site });
+    let child = spawn(user, "download");
+    wait_for("a part of the large object", || (part(user, &large) > 50_000).then_some(()));
+    assert_eq!(user.ok(&["pause"])["paused"], true);
+    Run::ended(child.wait_with_output().unwrap()).fails(24, "cancelled");
+    let status = user.ok(&["status"]);
+    let active = &status["active"][0];
+    assert_eq!((&active["component"], &active["state"]), (&"core".into(), &"paused".into()), "{status}");
+    assert!(active["bytes"].as_u64() > Some(0) && active["bytes"].as_u64() < active["bytes_total"].as_u64());
+    user.fails(24, "paused", &["download"]);
+    let have = part(user, &large);
+    assert!(have > 50_000);
+
+    world.server.follow(|_| Reply::Site);
+    world.server.take_requests();
+    user.ok(&["resume"]);
+    assert_eq!(world.server.take_asked(), [Asked { path: large, from: have }]);
+    user.ok(&["apply"]);
+    user.has("core", &two);
+}
+
+#[test]
+fn a_killed_download_goes_on_where_the_redirect_had_led() {
+    let (world, published, two) = outdated();
+    let (user, large) = (&world.user, published.object("large"));
+    let elsewhere = Scripted::serve(&world.publisher.site(), |_| slowly());
+    let (target, leads) = (elsewhere.url(), large.clone());
+    world.server.follow(move |path| {
+        let location = format!("Location: {}{}\r\n", target.trim_end_matches('/'), path);
+        if path == leads { Reply::Status(302, location) } else { Reply::Site }
+    });
+    let child = spawn(user, "download");
+    let record = user.state("active-update.xml");
+    wait_for("the address in the record", || {
+        fs::read_to_string(&record).ok().filter(|text| text.contains("final-url")).map(drop)
+    });
+    kill(child);
+    let have = part(user, &large);
+    assert!(have > 0);
+    world.server.take_requests();
+    elsewhere.take_requests();
+    elsewhere.follow(|_| Reply::Site);
+    user.ok(&["download"]);
+    assert_eq!(elsewhere.take_asked(), [Asked { path: large, from: have }]);
+    assert!(world.server.take_requests().is_empty());
+    user.ok(&["apply"]);
+    user.has("core", &two);
+}
+
+#[test]
+fn an_unfinished_download_gives_way_to_a_newer_release_and_lends_it_what_is_there() {
+    let (world, published, two) = outdated();
+    let (user, large) = (&world.user, published.object("large"));
+    world.server.follow(|path| if path.ends_with(".gz") { slowly() } else { Reply::Site });
+    let child = spawn(user, "download");
+    wait_for("a part of the large object", || (part(user, &large) > 50_000).then_some(()));
+    kill(child);
+    let have = part(user, &large);
+    let three = two.file("new", b"new", 0o644);
+    world.publish("3.0.0", &three);
+    world.server.follow(|_| Reply::Site);
+    world.server.take_requests();
+    // A check asks, and sees that the site has moved on.
+    user.json(10, &["check"]);
+    user.ok(&["download"]);
+    let asked = world.server.take_asked();
+    assert!(asked.contains(&Asked { path: large, from: have }), "{asked:?}");
+    user.ok(&["apply"]);
+    user.has("core", &three);
+}
+
+#[test]
+fn twenty_interruptions_cost_no_more_than_what_was_on_its_way() {
+    let chance = |bytes: Tree, seed| bytes.file(&format!("noise/{seed}"), &noise(seed, 60_000 * seed), 0o644);
+    let publish = || {
+        let mut world = World::scripted(|path| {
+            if path.ends_with(".gz") { Reply::Slowly(PIECE, Duration::from_millis(2)) } else { Reply::Site }
+        });
+        world.user.options = ["--retries", "0"].map(Into::into).to_vec();
+        let one = Tree::default().file("app", b"1", 0o755);
+        world.publish("1.0.0", &one);
+        world.install("core");
+        let two = (1..8).fold(one, chance);
+        world.publish("2.0.0", &two);
+        (world, two)
+    };
+    let (whole, _) = publish();
+    let start = whole.server.sent();
+    whole.user.ok(&["download"]);
+    let uninterrupted = whole.server.sent() - start;
+
+    let (world, two) = publish();
+    let start = world.server.sent();
+    let mut points: Vec<u64> = numbers(20, uninterrupted).take(20).collect();
+    points.sort_unstable();
+    for point in points {
+        let child = spawn(&world.user, "download");
+        wait_for("a point in the download", || (world.server.sent() - start >= point).then_some(()));
+        kill(child);
+    }
+    world.user.ok(&["download"]);
+    let more = (world.server.sent() - start).saturating_sub(uninterrupted);
+    println!("{more} bytes more than {uninterrupted}");
+    // What a server sends into a connection that has just died: a piece or two for each of four at a time.
+    assert!(more <= 20 * 4 * 2 * PIECE as u64, "{more} bytes more than {uninterrupted}");
+    world.user.ok(&["apply"]);
+    world.user.has("core", &two);
+}

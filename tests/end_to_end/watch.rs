@@ -1,0 +1,242 @@
+//! A watcher finds, downloads, reminds and stops: as a process of its own, and as a thread of the program.
+
+use crate::support::deadline::wait_for;
+use crate::support::scripted::Reply;
+use crate::support::tree::Tree;
+use crate::support::user::User;
+use crate::support::world::World;
+use patcher::watch::{Event, Mode};
+use patcher::{Config, Patcher, WatchOptions, Watcher};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+/// How long an event may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// A stop is at once: far below any time limit that the watcher knows.
+const AT_ONCE: Duration = Duration::from_secs(10);
+
+/// `patcher watch` at work; it ends when this is dropped.
+struct Watching {
+    child: Child,
+    events: Receiver<Value>,
+}
+
+impl Watching {
+    fn start(user: &User, arguments: &[&str]) -> Self {
+        let arguments = [&["--json", "watch", "--first-within", "0s", "--interval", "1s"], arguments].concat();
+        let mut child = user.command(&arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (sender, events) = channel();
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).try_for_each(|line| sender.send(serde_json::from_str(&line).unwrap()))
+        });
+        Self { child, events }
+    }
+
+    #[track_caller]
+    fn next(&self) -> Value {
+        self.events.recv_timeout(PATIENCE).unwrap()
+    }
+
+    /// Ends it as a service manager does.
+    fn stop(mut self) {
+        kill_process(Pid::from_raw(self.child.id() as i32).unwrap(), Signal::TERM).unwrap();
+        let status = wait_for("the end of the watcher", || self.child.try_wait().unwrap());
+        assert!(status.success(), "{status}");
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn update() -> Value {
+    json!([{ "component": "core", "version": "2.0.0" }])
+}
+
+fn reminder(state: &str) -> Value {
+    json!({ "event": "reminder", "component": "core", "version": "2.0.0", "state": state })
+}
+
+#[test]
+fn what_is_found_is_downloaded_and_then_reminded_of_until_it_is_applied() {
+    let (world, _, _, two) = World::outdated();
+    let watching = Watching::start(&world.user, &[]);
+    assert_eq!(watching.next(), json!({ "event": "update-found", "updates": update() }));
+    assert_eq!(watching.next(), json!({ "event": "staged", "updates": update() }));
+    assert_eq!(watching.next(), reminder("staged"));
+    assert_eq!(watching.next(), reminder("staged"));
+    watching.stop();
+    world.server.take_requests();
+    world.user.ok(&["apply"]);
+    assert!(world.server.take_requests().is_empty());
+    world.user.has("core", &two);
+}
+
+#[test]
+fn a_watcher_may_apply_what_it_finds() {
+    let (world, _, _, two) = World::outdated();
+    let watching = Watching::start(&world.user, &["--apply"]);
+    assert_eq!(watching.next()["event"], "update-found");
+    assert_eq!(watching.next(), json!({ "event": "applied", "updates": update() }));
+    assert_eq!(watching.next(), json!({ "event": "up-to-date", "held": [] }));
+    watching.stop();
+    world.user.has("core", &two);
+}
+
+#[test]
+fn a_watcher_that_only_tells_fetches_nothing() {
+    let (world, ..) = World::outdated();
+    let watching = Watching::start(&world.user, &["--notify"]);
+    assert_eq!(watching.next()["event"], "update-found");
+    assert_eq!(watching.next(), reminder("checking"));
+    watching.stop();
+    assert!(world.server.take_requests().iter().all(|path| path == "/core/manifest.xml"));
+}
+
+#[test]
+fn a_paused_update_is_reminded_of_in_each_interval_and_asked_for_nowhere() {
+    let (world, published, ..) = World::outdated();
+    let slow = published.object("bin/app");
+    let crawls = slow.clone();
+    let crawl = Reply::Slowly(100, Duration::from_millis(20));
+    world.server.follow(move |path| if path == crawls { crawl.clone() } else { Reply::Site });
+    let watching = Watching::start(&world.user, &[]);
+    assert_eq!(watching.next()["event"], "update-found");
+    wait_for("the slow object", || world.server.take_requests().contains(&slow).then_some(()));
+    world.user.ok(&["pause"]);
+    // No failure in between: the user wanted it so.
+    assert_eq!(watching.next(), reminder("paused"));
+    world.server.take_requests();
+    let first = Instant::now();
+    assert_eq!(watching.next(), reminder("paused"));
+    assert!(first.elapsed() > Duration::from_millis(500), "twice in one interval");
+    assert!(world.server.take_requests().is_empty());
+    world.server.follow(|_| Reply::Site);
+    world.user.ok(&["resume"]);
+    let staged = |event: Value| (event == reminder("staged")).then_some(());
+    wait_for("the update to be staged", || staged(watching.next()));
+    watching.stop();
+}
+
+#[test]
+fn a_server_that_asks_to_be_left_alone_is_not_asked_by_a_watcher() {
+    let (world, ..) = World::outdated();
+    world.server.follow(|_| Reply::Status(503, "Retry-After: 120\r\n".into()));
+    let watching = Watching::start(&world.user, &[]);
+    let failed = watching.next();
+    assert_eq!((&failed["event"], &failed["code"]), (&json!("failed"), &json!("http-status")));
+    assert!((120..=132).contains(&failed["retry_in"].as_u64().unwrap()), "{failed}");
+    assert_eq!(world.server.take_requests().len(), 1);
+    // What a watcher leaves, the next one heeds.
+    watching.stop();
+    let again = Watching::start(&world.user, &[]);
+    assert_eq!(again.next()["event"], "failed");
+    again.stop();
+    assert!(world.server.take_requests().is_empty());
+}
+
+#[test]
+fn a_release_that_has_expired_is_told_to_be_stale() {
+    let world = World::honest();
+    world.publish("1.0.0", &Tree::from_seed(1));
+    world.install("core");
+    world.publisher.release("core", "2.0.0", &Tree::from_seed(2)).good_for(1_700_000_000, 30).sign();
+    let watching = Watching::start(&world.user, &[]);
+    assert_eq!(watching.next()["event"], "stale");
+    watching.stop();
+}
+
+/// The program's own handle on the user's root.
+fn patcher(user: &User) -> Patcher {
+    let key = std::fs::read_to_string(user.key()).unwrap();
+    Patcher::new(Config::new(user.root()).trusted_key(key).stall_timeout(Duration::from_secs(3600))).unwrap()
+}
+
+/// A first check at once, and no second one.
+fn once() -> WatchOptions {
+    WatchOptions::default().first_within(Duration::ZERO).interval(Duration::from_secs(3600))
+}
+
+/// What an event is, without what it says.
+fn name(event: &Event<'_>) -> &'static str {
+    match event {
+        Event::UpdateFound(_) => "found",
+        Event::Progress(_) => "progress",
+        Event::Staged(_) => "staged",
+        Event::UpToDate(_) => "up to date",
+        _ => "other",
+    }
+}
+
+/// Watches in this process; tells what happens besides progress.
+fn watch(patcher: &Patcher, options: WatchOptions) -> (Watcher, Receiver<&'static str>) {
+    let (sender, events) = channel();
+    let hear = move |event: Event<'_>| {
+        if name(&event) != "progress" {
+            let _ = sender.send(name(&event));
+        }
+    };
+    (Watcher::start(patcher, options, hear).unwrap(), events)
+}
+
+#[test]
+fn a_watcher_stops_at_once_and_when_it_is_dropped_too() {
+    let (world, published, ..) = World::outdated();
+    let silent = published.object("bin/app");
+    let never = silent.clone();
+    world.server.follow(move |path| if path == never { Reply::Silence } else { Reply::Site });
+    let patcher = patcher(&world.user);
+    let (watcher, events) = watch(&patcher, once());
+    assert_eq!(events.recv_timeout(PATIENCE), Ok("found"));
+    wait_for("the silent object", || world.server.take_requests().contains(&silent).then_some(()));
+    let start = Instant::now();
+    drop(watcher);
+    assert!(start.elapsed() < AT_ONCE, "a download holds it up");
+    assert!(events.recv_timeout(PATIENCE).is_err(), "it told of something after its end");
+    // Idle, and before the first check.
+    let (watcher, events) = watch(&patcher, once().mode(Mode::Notify));
+    let start = Instant::now();
+    watcher.stop();
+    assert!(start.elapsed() < AT_ONCE, "its sleep holds it up");
+    drop(events);
+}
+
+#[test]
+fn a_root_has_one_watcher() {
+    let (world, ..) = World::outdated();
+    let patcher = patcher(&world.user);
+    let (watcher, events) = watch(&patcher, once());
+    assert_eq!(Watcher::start(&patcher, once(), |_| {}).unwrap_err().code(), "busy");
+    world.user.fails(23, "busy", &["watch"]);
+    watcher.stop();
+    drop(events);
+    Watcher::start(&patcher, once(), |_| {}).unwrap().stop();
+}
+
+#[test]
+fn a_program_that_is_told_of_an_update_may_skip_it_there_and_then() {
+    let (world, ..) = World::outdated();
+    let own = patcher(&world.user);
+    let (sender, events) = channel();
+    let skips = own.clone();
+    let watcher = Watcher::start(&own, once(), move |event| {
+        if let Event::UpdateFound(updates) = &event {
+            updates.iter().for_each(|update| skips.skip(update.component(), update.to()).unwrap());
+        }
+        let _ = sender.send(name(&event));
+    });
+    let watcher = watcher.unwrap();
+    assert_eq!(events.recv_timeout(PATIENCE), Ok("found"));
+    watcher.check_now();
+    assert_eq!(events.recv_timeout(PATIENCE), Ok("up to date"));
+    watcher.stop();
+    assert!(world.server.take_requests().iter().all(|path| path == "/core/manifest.xml"));
+}
