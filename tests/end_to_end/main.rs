@@ -40,6 +40,7 @@ mod support;
 mod command_line;
 mod components;
 mod crash;
+mod deltas;
 mod helper;
 mod install;
 mod machine;

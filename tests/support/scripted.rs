@@ -4,6 +4,7 @@ use super::world::Serving;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -38,6 +39,7 @@ struct Shared {
     site: PathBuf,
     script: Mutex<Arc<Answer>>,
     requests: Mutex<Vec<String>>,
+    bytes: AtomicU64,
     stopped: Mutex<bool>,
     stopping: Condvar,
 }
@@ -51,6 +53,7 @@ impl Scripted {
             site: site.to_owned(),
             script: Mutex::new(Arc::new(script)),
             requests: Mutex::default(),
+            bytes: AtomicU64::new(0),
             stopped: Mutex::new(false),
             stopping: Condvar::new(),
         });
@@ -67,6 +70,11 @@ impl Scripted {
     /// The paths that were asked for since the last call.
     pub fn take_requests(&self) -> Vec<String> {
         std::mem::take(&mut self.shared.requests.lock().unwrap())
+    }
+
+    /// How many bytes of objects were sent since the last call.
+    pub fn take_bytes(&self) -> u64 {
+        self.shared.bytes.swap(0, Ordering::SeqCst)
     }
 }
 
@@ -126,6 +134,9 @@ impl Shared {
             (_, Err(_)) => (404, String::new(), b"<html>not found</html>".to_vec()),
         };
         let length = body.len();
+        if path.contains("/objects/") {
+            self.bytes.fetch_add(length as u64, Ordering::SeqCst);
+        }
         write!(stream, "HTTP/1.1 {status} x\r\nContent-Length: {length}\r\nConnection: close\r\n{more}\r\n")?;
         match reply {
             Reply::CutAfter(count) => stream.write_all(&body[..count.min(length)])?,

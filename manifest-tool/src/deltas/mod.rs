@@ -23,10 +23,11 @@ use patcher::digest::{Hasher, Sha256};
 use patcher::gunzip;
 use patcher::layout::{self, ObjectKind};
 use patcher::manifest::{Delta, File, Manifest, Object};
-use rayon::iter::{IndexedParallelIterator as _, IntoParallelIterator as _, ParallelIterator as _};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io::{self, BufReader, Seek as _, Write};
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tempfile::NamedTempFile;
 
@@ -95,9 +96,7 @@ pub fn make(
     }
     let tasks = tasks(&previous, site, tree, hashes, &edges, gz)?;
     let maker = Maker { site, tree, budget: Budget::new(flags.memory), limit: flags.memory, old: Mutex::default() };
-    let made: Vec<Option<Delta>> =
-        tasks.into_par_iter().with_max_len(1).map(|task| maker.make(&task)).collect::<Result<_>>()?;
-    let made: Vec<Delta> = made.into_iter().flatten().collect();
+    let made = maker.make_all(&tasks)?;
     let (count, bytes) = (made.len(), made.iter().map(|delta| delta.object.size).sum());
     made.into_iter().for_each(|delta| edges.add(delta));
     let contents = hashes.iter().filter_map(|hash| Some((*hash, gz(hash)?.size)));
@@ -186,6 +185,37 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
+    /// Makes the deltas that are worth it, in the order of their tasks.
+    ///
+    /// The threads are not rayon's: one of those takes another task while it waits for parts of its own, and would then wait for
+    /// memory that it holds itself.
+    fn make_all(&self, tasks: &[Task<'_>]) -> Result<Vec<Delta>> {
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut made = Vec::new();
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(task) = tasks.get(at) else { return Ok(made) };
+                match self.make(task) {
+                    Ok(delta) => made.extend(delta.map(|delta| (at, delta))),
+                    Err(error) => {
+                        // Nobody needs the others any more.
+                        next.store(tasks.len(), Ordering::Relaxed);
+                        return Err(error);
+                    }
+                }
+            }
+        };
+        let threads = rayon::current_num_threads().min(tasks.len());
+        let made: Vec<Result<Vec<_>>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+        });
+        let mut made = made.into_iter().collect::<Result<Vec<_>>>()?.concat();
+        made.sort_by_key(|(at, _)| *at);
+        Ok(made.into_iter().map(|(_, delta)| delta).collect())
+    }
+
     /// Makes a delta; none when it is not worth a request.
     fn make(&self, task: &Task<'_>) -> Result<Option<Delta>> {
         let edge = Edge {
