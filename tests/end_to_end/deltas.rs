@@ -10,6 +10,7 @@ use patcher::layout::{ObjectKind, object};
 use patcher::manifest::Object;
 use std::collections::BTreeSet;
 use std::fs;
+use std::time::Duration;
 
 /// A program of 150,000 bytes, as its build number `build` left it: each build changes a few places and adds a line.
 fn program(build: u64) -> Vec<u8> {
@@ -260,6 +261,32 @@ fn a_chain_with_a_missing_hop_falls_back_to_the_whole() {
     assert_eq!(last_update(&late).1, 1);
     let requests = objects_of(world.server.take_requests());
     assert_eq!(requests.iter().filter(|path| !is_delta(path)).count(), 1, "{requests:?}");
+}
+
+#[test]
+fn two_chains_with_a_hop_in_common_do_not_disturb_each_other() {
+    let world = World::honest();
+    let base = Tree::default().file("app", b"app", 0o755);
+    let (mut one, mut other) = (program(3), program(3));
+    one.truncate(140_000);
+    other.drain(..9000);
+    let trees = [
+        base.clone().file("engine.bin", &program(1), 0o644),
+        base.clone().file("engine.bin", &program(2), 0o644),
+        base.clone().file("left.bin", &one, 0o644).file("right.bin", &other, 0o644),
+    ];
+    world.publisher.release("core", "1.0.0", &trees[0]).deltas(1).sign();
+    world.install("core");
+    world.publisher.release("core", "2.0.0", &trees[1]).deltas(1).sign();
+    world.publisher.release("core", "3.0.0", &trees[2]).deltas(1).sign();
+    world.server.take_requests();
+    world.server.follow(|path| if is_delta(path) { Reply::Slowly(50, Duration::from_millis(5)) } else { Reply::Site });
+    world.user.ok(&["update"]);
+    world.user.has("core", &trees[2]);
+    let requests = objects_of(world.server.take_requests());
+    assert!(requests.len() == 4 && requests.iter().all(|path| is_delta(path)), "{requests:?}");
+    assert_eq!(BTreeSet::from_iter(&requests).len(), 3, "both go through the first");
+    assert_eq!(last_update(&world.user).1, 0);
 }
 
 #[test]
