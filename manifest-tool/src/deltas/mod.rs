@@ -12,6 +12,7 @@ mod edges;
 
 use crate::delta;
 use crate::error::{Error, Result};
+use crate::hashing_sink::HashingSink;
 use crate::manifest_file::ManifestFile;
 use crate::site::{ComponentSite, SiteRelease};
 use crate::tree::{Tree, TreeFile};
@@ -25,7 +26,7 @@ use patcher::layout::{self, ObjectKind};
 use patcher::manifest::{Delta, File, Manifest, Object};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
-use std::io::{self, BufReader, Seek as _, Write};
+use std::io::{self, BufReader, Seek as _, Write as _};
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -239,7 +240,7 @@ impl Maker<'_> {
         object.rewind().map_err(failed)?;
         let header = Header::read(object.as_file_mut()).map_err(|error| wrong(error.to_string()))?;
         object.rewind().map_err(failed)?;
-        let mut made = HashingSink(Hasher::default());
+        let mut made = HashingSink::default();
         patcher::delta::apply(&mut old, object.as_file_mut(), &edge, &mut made)
             .map_err(|error| wrong(error.to_string()))?;
         if made.0.finish() != (edge.new.sha256, edge.new.size) {
@@ -259,20 +260,6 @@ impl Maker<'_> {
         let rebuilt = Arc::new(rebuild(self.site, file)?);
         self.old.lock().unwrap_or_else(PoisonError::into_inner).insert(file.sha256, Arc::clone(&rebuilt));
         Ok(rebuilt)
-    }
-}
-
-/// Hashes what a client would write.
-struct HashingSink(Hasher);
-
-impl Write for HashingSink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
