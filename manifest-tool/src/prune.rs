@@ -116,10 +116,16 @@ fn kept(latest: &[(PathBuf, Manifest)], past: &[(PathBuf, Manifest)], keep: usiz
     for (_, manifest) in latest {
         contents.entry(&manifest.meta.channel).or_default().insert(manifest.content_id());
     }
-    let by_sequence: BTreeMap<u64, &(PathBuf, Manifest)> =
-        past.iter().filter(|(path, manifest)| is_named_by_sequence(path, manifest)).map(|it| (it.1.meta.sequence, it)).collect();
-    let mut kept: HashSet<PathBuf> =
-        past.iter().filter(|(path, manifest)| !is_named_by_sequence(path, manifest)).map(|(path, _)| path.clone()).collect();
+    let by_sequence: BTreeMap<u64, &(PathBuf, Manifest)> = past
+        .iter()
+        .filter(|(path, manifest)| is_named_by_sequence(path, manifest))
+        .map(|it| (it.1.meta.sequence, it))
+        .collect();
+    let mut kept: HashSet<PathBuf> = past
+        .iter()
+        .filter(|(path, manifest)| !is_named_by_sequence(path, manifest))
+        .map(|(path, _)| path.clone())
+        .collect();
     for (path, manifest) in by_sequence.values().rev() {
         let known = contents.entry(&manifest.meta.channel).or_default();
         // A release that was only renewed counts once; the content of the latest one does not count.

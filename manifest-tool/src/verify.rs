@@ -6,8 +6,8 @@
 mod applied;
 
 use crate::error::{Error, Result};
-use crate::site::{self, ComponentSite};
 use crate::manifest_file::ManifestFile;
+use crate::site::{self, ComponentSite};
 use applied::{Applied, Patches};
 use patcher::digest::{Hasher, Sha256};
 use patcher::error::{Network, Refused};

@@ -28,10 +28,11 @@ fn program(build: u64) -> Vec<u8> {
 fn release(build: u64) -> Tree {
     let script = program(build)[..40_000].to_vec();
     let hash = &Sha256::of(&script).to_string()[..20];
-    Tree::default()
-        .file("bin/app", &program(build), 0o755)
-        .file(&format!("static/app.{hash}.js"), &script, 0o644)
-        .file("share/data", b"the same in all releases", 0o644)
+    Tree::default().file("bin/app", &program(build), 0o755).file(&format!("static/app.{hash}.js"), &script, 0o644).file(
+        "share/data",
+        b"the same in all releases",
+        0o644,
+    )
 }
 
 fn version(build: u64) -> String {
@@ -87,7 +88,11 @@ fn sign_of_a_folder_under_a_new_version_makes_every_older_client_update_by_patch
         user.has("core", &release(7));
         let requests = objects_of(world.server.take_requests());
         let bytes = world.server.take_bytes();
-        assert!(!requests.is_empty() && requests.iter().all(|path| is_delta(path)), "{} back: {requests:?}", behind + 1);
+        assert!(
+            !requests.is_empty() && requests.iter().all(|path| is_delta(path)),
+            "{} back: {requests:?}",
+            behind + 1
+        );
         assert!(bytes * 4 < whole, "{} back: {bytes} of {whole} bytes", behind + 1);
         assert_eq!(last_update(user), ("partial".to_owned(), 0, bytes), "{} back", behind + 1);
         // Deltas lead from the last three releases; who has an older one goes through one of them.

@@ -10,7 +10,6 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The site's folder
-    #[arg(default_value = "./site")]
     site: PathBuf,
     /// Where it goes: a folder, or s3://BUCKET/PREFIX; the store's keys and region come from the AWS_* variables
     #[arg(value_name = "DEST")]

@@ -44,7 +44,10 @@ pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
             writeln!(out, "{} manifests and {} objects are sound", findings.manifests, findings.objects)?;
             if findings.applied + findings.untried > 0 {
                 let (applied, untried) = (findings.applied, findings.untried);
-                writeln!(out, "{applied} deltas make what they should; {untried} start from files that are not on the site")?;
+                writeln!(
+                    out,
+                    "{applied} deltas make what they should; {untried} start from files that are not on the site"
+                )?;
             }
             Ok(())
         }

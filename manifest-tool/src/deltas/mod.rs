@@ -2,7 +2,7 @@
 //! help somebody.
 //!
 //! - Old contents are rebuilt from the site's own objects; nobody keeps old build folders.
-//! - A delta is computed once: for a content that no kept release has. It is applied by the client's own code and compared
+//! - A delta is computed once: from releases that are newer than the last one that had the content. It is applied by the client's own code and compared
 //!   before it is published.
 //! - It is published if it saves a tenth of the gzip, and kept for as long as a way over it is cheaper than the gzip.
 
@@ -104,28 +104,29 @@ pub fn make(
     Ok(Deltas { of: edges.useful(contents), made: count, bytes })
 }
 
-/// The last releases with contents of their own, the newest first.
+/// The last releases with contents of their own, the newest first. Those with the contents that are wanted now do not count.
 fn previous_releases(count: usize, releases: &[SiteRelease], hashes: &[Sha256]) -> Result<Vec<Manifest>> {
     let mut by_sequence: Vec<&SiteRelease> = releases.iter().collect();
     by_sequence.sort_by_key(|release| std::cmp::Reverse(release.meta.sequence));
     let wanted: BTreeSet<&Sha256> = hashes.iter().collect();
-    let (mut previous, mut known) = (Vec::new(), HashSet::new());
+    let (mut previous, mut known, mut others) = (Vec::new(), HashSet::new(), 0);
     for release in by_sequence {
         let manifest = ManifestFile::read(&release.path)?.manifest;
         let contents: BTreeSet<&Sha256> = manifest.files.iter().map(|file| &file.sha256).collect();
         // The same content under another sequence or channel says nothing new; its deltas do.
-        let is_new = contents != wanted && known.insert(manifest.content_id());
-        if is_new || previous.is_empty() {
+        if known.insert(manifest.content_id()) {
+            others += usize::from(contents != wanted);
             previous.push(manifest);
         }
-        if previous.len() == count {
+        if others == count {
             break;
         }
     }
     Ok(previous)
 }
 
-/// The deltas to make: to each content that no previous release has, from one file of each of them.
+/// The deltas to make: to each content from one file of each release that is newer than the last one that had it. From older
+/// ones they were made, or not worth it, when that one was signed.
 fn tasks<'a>(
     previous: &'a [Manifest],
     site: &ComponentSite,
@@ -134,18 +135,21 @@ fn tasks<'a>(
     edges: &Edges,
     gz: &impl Fn(&Sha256) -> Option<Object>,
 ) -> Result<Vec<Task<'a>>> {
-    let known: HashSet<&Sha256> =
-        previous.iter().flat_map(|manifest| &manifest.files).map(|file| &file.sha256).collect();
+    let contents = |manifest: &'a Manifest| manifest.files.iter().map(|file| &file.sha256).collect::<HashSet<_>>();
+    let known: Vec<HashSet<&Sha256>> = previous.iter().map(contents).collect();
     let paths: HashSet<&str> = tree.files.iter().map(|file| file.path.as_str()).collect();
     let mut bases: Vec<Bases<'_>> = previous.iter().map(|manifest| Bases::new(manifest, &paths)).collect();
     let (mut tasks, mut chosen) = (Vec::new(), HashSet::new());
     for (file, to) in tree.files.iter().zip(hashes) {
-        let Some(gz) = gz(to).filter(|_| file.size >= SMALLEST && !known.contains(to)) else { continue };
+        let Some(gz) = gz(to).filter(|_| file.size >= SMALLEST) else { continue };
         // What does not compress is packed already: a change in it changes all that follows.
         if gz.size > file.size - file.size / 50 {
             continue;
         }
-        for bases in &mut bases {
+        for (bases, known) in bases.iter_mut().zip(&known) {
+            if known.contains(to) {
+                break;
+            }
             let Some(from) = bases.of(file, || tree.path(file), |old| rebuild(site, old))? else { continue };
             if from.size >= SMALLEST / 4 && !edges.has(&from.sha256, to) && chosen.insert((from.sha256, *to)) {
                 tasks.push(Task { from, to: *to, file, gz });

@@ -5,7 +5,9 @@ use crate::error::{Error, Result};
 use futures_util::TryStreamExt as _;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path as Key;
-use object_store::{Attribute, Attributes, GetOptions, ObjectStore as _, ObjectStoreExt as _, PutMultipartOptions, PutOptions};
+use object_store::{
+    Attribute, Attributes, GetOptions, ObjectStore as _, ObjectStoreExt as _, PutMultipartOptions, PutOptions,
+};
 use patcher::error::Caller;
 use patcher::manifest::Object;
 use std::collections::HashMap;
@@ -73,7 +75,8 @@ impl Cloud {
     /// Sends a large file part by part.
     fn put_parts(&self, path: &str, from: &Path, mut file: File, options: PutMultipartOptions) -> Result<()> {
         let failed = |source| failed("send", &self.name(path), source);
-        let mut upload = self.runtime.block_on(self.store.put_multipart_opts(&self.key(path), options)).map_err(failed)?;
+        let mut upload =
+            self.runtime.block_on(self.store.put_multipart_opts(&self.key(path), options)).map_err(failed)?;
         let mut send = || loop {
             let mut part = Vec::new();
             let read = file.by_ref().take(PART).read_to_end(&mut part);
@@ -187,7 +190,8 @@ mod tests {
         assert_eq!(parse("s3://updates"), Ok(("updates".into(), key(""))));
         assert_eq!(parse("s3://updates/"), Ok(("updates".into(), key(""))));
         assert_eq!(parse("s3://updates/a/b/"), Ok(("updates".into(), key("a/b"))));
-        for wrong in ["s3://", "s3:///x", "gs://updates", "s3://user@updates/x", "s3://updates//x", "s3://updates/../x"] {
+        for wrong in ["s3://", "s3:///x", "gs://updates", "s3://user@updates/x", "s3://updates//x", "s3://updates/../x"]
+        {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

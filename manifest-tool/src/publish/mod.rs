@@ -214,7 +214,9 @@ impl Cargo {
 fn is_news(item: &Item, ours: &ManifestFile, destination: &dyn Destination) -> Result<bool> {
     let Some(theirs) = destination.read(&item.path)? else { return Ok(true) };
     // What is no manifest is replaced: no client takes it.
-    let Ok(theirs) = ManifestFile::from_bytes(Path::new(&destination.name(&item.path)), theirs) else { return Ok(true) };
+    let Ok(theirs) = ManifestFile::from_bytes(Path::new(&destination.name(&item.path)), theirs) else {
+        return Ok(true);
+    };
     let (found, sequence) = (theirs.manifest.meta.sequence, ours.manifest.meta.sequence);
     let is_other = found == sequence && Sha256::of(&theirs.signed.body) != Sha256::of(&ours.signed.body);
     if found > sequence || is_other {

@@ -108,13 +108,7 @@ impl Patches {
         applied
     }
 
-    fn try_patch(
-        &self,
-        old: &mut File,
-        from: delta::Content,
-        file: &mut File,
-        patch: &Patch,
-    ) -> Result<(), String> {
+    fn try_patch(&self, old: &mut File, from: delta::Content, file: &mut File, patch: &Patch) -> Result<(), String> {
         let words = |error: delta::DeltaError| error.to_string();
         let rewind = |file: &mut File| file.rewind().map_err(|error| error.to_string());
         rewind(file)?;

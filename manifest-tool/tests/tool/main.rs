@@ -3,10 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "a test whose world cannot be set up fails")]
 
 mod attach;
+mod deltas;
+mod diff;
 mod keygen;
+#[cfg(feature = "cloud")]
+mod object_store;
 mod openssl;
 mod passphrase;
 mod promote;
+mod prune;
+mod publish;
 mod publisher;
 mod resign;
 mod rollout;
