@@ -234,13 +234,15 @@ pub enum Error {
         detail: String,
     },
     /// An answer of an object store.
-    #[error("cannot {action} {place}: {source}")]
+    #[error("cannot {action} {place}: {detail}")]
     ObjectStore {
         /// A verb.
         action: &'static str,
         /// The object, or the store.
         place: String,
-        /// What it said.
+        /// What it said, in short.
+        detail: String,
+        /// All that it said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// An object store, and a program that was built without them.

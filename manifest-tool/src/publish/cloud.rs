@@ -177,7 +177,18 @@ fn host_of(endpoint: &Url, bucket: &str, virtual_hosted: bool) -> String {
 }
 
 fn failed(action: &'static str, place: &str, source: object_store::Error) -> Error {
-    Error::ObjectStore { action, place: place.to_owned(), source: Box::new(source) }
+    let detail = in_short(&source.to_string());
+    Error::ObjectStore { action, place: place.to_owned(), detail, source: Box::new(source) }
+}
+
+/// The first line of what a store said, with the code in place of a page of XML.
+fn in_short(words: &str) -> String {
+    let code = words.split_once("<Code>").and_then(|(_, rest)| Some(rest.split_once("</Code>")?.0));
+    let start = words.split("<?xml").next().unwrap_or_default().lines().next().unwrap_or_default();
+    match code {
+        Some(code) => format!("{} ({code})", start.trim_end_matches([':', ' '])),
+        None => start.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -190,10 +201,18 @@ mod tests {
         assert_eq!(parse("s3://updates"), Ok(("updates".into(), key(""))));
         assert_eq!(parse("s3://updates/"), Ok(("updates".into(), key(""))));
         assert_eq!(parse("s3://updates/a/b/"), Ok(("updates".into(), key("a/b"))));
-        for wrong in ["s3://", "s3:///x", "gs://updates", "s3://user@updates/x", "s3://updates//x", "s3://updates/../x"]
+        for wrong in ["s3://", "s3:///x", "gs://updates", "s3://user@updates/x", "s3://updates/a//x", "s3://updates/../x"]
         {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_stores_words_are_one_line() {
+        let xml = "404 Not Found: <?xml version='1.0'?>\n<Error><Code>NoSuchBucket</Code><Message>x</Message></Error>";
+        assert_eq!(in_short(xml), "404 Not Found (NoSuchBucket)");
+        assert_eq!(in_short("connection refused\nmore"), "connection refused");
+        assert_eq!(in_short(""), "");
     }
 
     #[test]

@@ -45,7 +45,10 @@ impl Store {
             assert!(store.child.try_wait().unwrap().is_none() && Instant::now() < deadline, "{}", store.log());
             std::thread::yield_now();
         }
-        assert!(store.request("PUT", "/updates").0.contains(" 200 "));
+        assert!(store.request("PUT", "/updates", "").0.contains(" 200 "));
+        // Everybody may read, as clients do.
+        let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::updates/*"}]}"#;
+        assert!(store.request("PUT", "/updates?policy", policy).0.contains(" 20"));
         Some(store)
     }
 
@@ -61,11 +64,14 @@ impl Store {
     }
 
     /// Asks without a signature, as any client would: head and body of the answer.
-    fn request(&self, method: &str, path: &str) -> (String, Vec<u8>) {
+    fn request(&self, method: &str, path: &str, body: &str) -> (String, Vec<u8>) {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        let host = format!("127.0.0.1:{}", self.port);
-        write!(stream, "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-            .unwrap();
+        let (host, length) = (format!("127.0.0.1:{}", self.port), body.len());
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        )
+        .unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
         let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
@@ -106,7 +112,7 @@ fn a_bucket_serves_what_was_published_with_the_right_headers() {
     let run = publisher.run_with(&["verify", &url, "--key", "release.pub.pem"], &[("NO_PROXY", "127.0.0.1")]);
     assert!(run.ok().starts_with("1 manifests and 4 objects are sound\n"));
     for path in puts {
-        let (head, body) = store.request("GET", &format!("/updates/{path}"));
+        let (head, body) = store.request("GET", &format!("/updates/{path}"), "");
         let head = head.to_ascii_lowercase();
         let (kind, cache) = match path.rsplit_once('.').unwrap().1 {
             "xml" => ("application/xml", "no-cache"),
