@@ -334,6 +334,20 @@ pub enum Machine {
         /// The folder.
         path: PathBuf,
     },
+    /// A file or folder is there whose name differs only in letters that this system takes for the same.
+    #[error("{} cannot be made: `{by}` is there, and the same name on this system; move it away", path.display())]
+    NameTaken {
+        /// The path that the new version needs.
+        path: PathBuf,
+        /// The name of what is there.
+        by: String,
+    },
+    /// Another program holds a file and does not let it go.
+    #[error("{} is in use by another program; close it and try again", path.display())]
+    InUse {
+        /// The file or folder.
+        path: PathBuf,
+    },
     /// The component is not installed under this root.
     #[error("{component} is not installed in {}; `install {component} --from URL` does it", dir.display())]
     NotInstalled {
@@ -576,6 +590,8 @@ impl Machine {
             Machine::NoSpace { .. } => "no-space",
             Machine::UnsafePath { .. } => "unsafe-path",
             Machine::FolderInTheWay { .. } => "folder-in-the-way",
+            Machine::NameTaken { .. } => "name-taken",
+            Machine::InUse { .. } => "in-use",
             Machine::NotInstalled { .. } => "not-installed",
             Machine::InstalledManifest { .. } => "installed-manifest",
             Machine::StateDamaged { .. } => "state-damaged",

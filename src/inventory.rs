@@ -245,12 +245,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("a")).unwrap();
         std::fs::write(dir.path().join("a/file"), "x").unwrap();
+        #[cfg(unix)]
         std::os::unix::fs::symlink("file", dir.path().join("a/link")).unwrap();
         let paths = ["a", "a/file", "a/link", "a/file/below", "gone"];
         let inventory = Inventory::take(dir.path(), paths.into_iter(), 3).unwrap();
         assert_eq!(*inventory.content("a"), Content::Folder);
         assert_eq!(inventory.content("a/file").sha256(), Some(Sha256::of(b"x")));
         assert_eq!(inventory.size("a/file"), 1);
+        #[cfg(unix)]
         assert_eq!(*inventory.content("a/link"), Content::Link { target: "file".into() });
         assert_eq!(*inventory.content("gone"), Content::Absent);
         assert_eq!(*inventory.content("a/file/below"), Content::Absent);

@@ -23,6 +23,8 @@
 //! Without the feature `client` the crate is the core that the helper program is built on: no HTTP, no TLS.
 
 #[cfg(feature = "client")]
+pub mod chunks;
+#[cfg(feature = "client")]
 pub mod delta;
 pub mod digest;
 pub mod error;

@@ -15,12 +15,12 @@ const LAYERS: [&[&str]; 6] = [
     &["manifest", "keys", "layout", "inventory"],
     &["trust", "journal", "state"],
     &["swap", "relaunch"],
-    &["fetch", "gunzip", "delta", "plan", "stage"],
+    &["fetch", "gunzip", "delta", "chunks", "plan", "stage"],
     &["patcher", "watch"],
 ];
 
 /// Modules that decide and do not act: no disk, no network, no clock.
-const PURE: [&str; 8] = ["digest", "timestamp", "rel_path", "xml", "manifest", "keys", "trust", "plan"];
+const PURE: [&str; 9] = ["digest", "timestamp", "rel_path", "xml", "manifest", "keys", "trust", "chunks", "plan"];
 
 /// A file of the library without comments and tests.
 struct Source {
@@ -39,7 +39,8 @@ impl Source {
             let inner = path.strip_prefix(&src).unwrap();
             let module = inner.iter().next().map(|first| first.to_str().unwrap().trim_end_matches(".rs").to_owned());
             let Some(module) = module.filter(|module| !["lib", "bin"].contains(&module.as_str())) else { continue };
-            if path.extension().is_some_and(|end| end == "rs") && path.file_stem().is_some_and(|stem| stem != "tests") {
+            let tests = inner.iter().any(|part| part == "tests" || part == "tests.rs");
+            if path.extension().is_some_and(|end| end == "rs") && !tests {
                 sources.push(Source { text: without_comments_and_tests(&path), path, module });
             }
         }

@@ -22,7 +22,7 @@ impl Write for Counter {
 fuzz_target!(|patch: &[u8]| {
     let Ok(header) = Header::read(&mut &patch[..]) else { return };
     assert!(patch.starts_with(&header.to_bytes()), "a header has one form");
-    // What a manifest could say of a file that exists and one that is worth a delta.
+    // A manifest names files that exist; here, they are small.
     if header.old.size > 1 << 20 || header.new.size > 1 << 20 {
         return;
     }

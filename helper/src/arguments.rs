@@ -12,7 +12,8 @@ use std::time::Duration;
 /// What the helper prints when it is asked, or asked wrongly.
 pub const USAGE: &str = "\
 usage: patcher-helper --root DIR [--state-dir DIR] [--component NAME=DIR]… [--wait-pid PID] [--roll-back REASON]
-                      [--probation SECONDS] [--working-dir DIR] [--restart -- COMMAND ARGUMENT…]
+                      [--patience SECONDS] [--probation SECONDS] [--working-dir DIR]
+                      [--restart -- COMMAND ARGUMENT…]
 
 Waits for process PID and every running instance of the program, makes the prepared update live (or returns from the one
 on probation), starts COMMAND, and watches it until it has confirmed that it works: else the old version comes back.";
@@ -26,6 +27,8 @@ pub struct Arguments {
     pub wait_pid: Option<u32>,
     /// Why to return from the version on probation; none to make the prepared one live.
     pub roll_back: Option<Reason>,
+    /// How long other instances of the program, and other updaters, may keep it waiting.
+    pub patience: Option<Duration>,
     /// How long the started version may take to confirm that it works.
     pub probation: Duration,
     /// Where to start the command; the root unless it is given and there.
@@ -43,7 +46,7 @@ impl Arguments {
         let mut arguments = arguments.peekable();
         let (mut root, mut state_dir, mut components) = (None, None, Vec::new());
         let (mut wait_pid, mut working_dir, mut restart) = (None, None, false);
-        let (mut roll_back, mut probation) = (None, PROBATION);
+        let (mut roll_back, mut patience, mut probation) = (None, None, PROBATION);
         let mut command = Vec::new();
         while let Some(name) = arguments.next() {
             let name = name.to_string_lossy().into_owned();
@@ -56,6 +59,7 @@ impl Arguments {
                 "--component" => components.push(component(&value()?)?),
                 "--wait-pid" => wait_pid = Some(parsed(&name, &value()?)?),
                 "--roll-back" => roll_back = Some(parsed(&name, &value()?)?),
+                "--patience" => patience = Some(Duration::from_secs(parsed(&name, &value()?)?)),
                 "--probation" => probation = Duration::from_secs(parsed(&name, &value()?)?),
                 "--restart" => restart = true,
                 "--" => command = arguments.by_ref().collect(),
@@ -71,7 +75,7 @@ impl Arguments {
             root.state = StateDir { dir: absolute(dir)? };
         }
         root.elsewhere.extend(components);
-        Ok(Some(Self { root, wait_pid, roll_back, probation, working_dir, command }))
+        Ok(Some(Self { root, wait_pid, roll_back, patience, probation, working_dir, command }))
     }
 }
 
@@ -101,15 +105,18 @@ mod tests {
 
     #[test]
     fn all_arguments_are_read() {
-        let all = "--root /r --state-dir /s --component a=/x --wait-pid 7 --roll-back exited:3 --probation 60 \
+        // Where there are drives, the one that the test runs on comes before.
+        let at = |path: &str| std::path::absolute(path).unwrap();
+        let all = "--root /r --state-dir /s --component a=/x --wait-pid 7 --roll-back exited:3 --patience 9 --probation 60 \
                    --working-dir /w --restart -- app --root x";
         let arguments = parse(all).unwrap().unwrap();
-        assert_eq!(arguments.root.dir, PathBuf::from("/r"));
-        assert_eq!(arguments.root.state.dir, PathBuf::from("/s"));
-        assert_eq!(arguments.root.component(&"a".parse().unwrap()), PathBuf::from("/x"));
-        assert_eq!(arguments.root.component(&"b".parse().unwrap()), PathBuf::from("/r/b"));
+        assert_eq!(arguments.root.dir, at("/r"));
+        assert_eq!(arguments.root.state.dir, at("/s"));
+        assert_eq!(arguments.root.component(&"a".parse().unwrap()), at("/x"));
+        assert_eq!(arguments.root.component(&"b".parse().unwrap()), at("/r/b"));
         assert_eq!(arguments.wait_pid, Some(7));
         assert_eq!(arguments.roll_back, Some(Reason::Exited(3)));
+        assert_eq!(arguments.patience, Some(Duration::from_secs(9)));
         assert_eq!(arguments.probation, Duration::from_secs(60));
         assert_eq!(arguments.working_dir, Some(PathBuf::from("/w")));
         assert_eq!(arguments.command, ["app", "--root", "x"]);
@@ -124,6 +131,7 @@ mod tests {
             "--root /r --wait-pid x",
             "--root /r --wait-pid -1",
             "--root /r --roll-back why",
+            "--root /r --patience none",
             "--root /r --probation long",
             "--root /r --restart",
             "--root /r -- app",

@@ -17,7 +17,8 @@ use patcher::{Applied, relaunch, state, swap};
 use std::process::{Child, Command, ExitCode};
 use std::time::Duration;
 
-/// How long other instances of the program, and other updaters, may keep waiting a helper that somebody waits for.
+/// How long other instances of the program, and other updaters, may keep waiting a helper that somebody waits for, unless it
+/// is told otherwise.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long they may keep waiting a helper that nobody waits for: it has nothing to start.
 const LONG_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -123,7 +124,8 @@ fn alone(
         log.line(format_args!("{} has no state folder: nothing to do", root.dir.display()));
         return Ok(());
     };
-    let patience = if arguments.command.is_empty() { LONG_PATIENCE } else { PATIENCE };
+    let usual = if arguments.command.is_empty() { LONG_PATIENCE } else { PATIENCE };
+    let patience = arguments.patience.unwrap_or(usual);
     let _nobody = state::nobody_running(&state_dir, patience)?;
     action(&state::lock(&state_dir, patience)?, log)
 }

@@ -199,6 +199,16 @@ pub enum Error {
         /// Where it should be.
         url: String,
     },
+    /// An index that is not that of its gzip.
+    #[error("{url} is not the index of the gzip of {path}: {source}")]
+    Chunks {
+        /// Where it came from.
+        url: String,
+        /// The file that it is for.
+        path: String,
+        /// What is wrong with it, or with the gzip.
+        source: patcher::chunks::ChunksError,
+    },
     /// What `verify` found, after it has listed it.
     #[error("{problems} of {checked} manifests and objects are not what clients will take")]
     Unsound {
@@ -308,6 +318,7 @@ impl Error {
             Error::ReadBack => "read-back",
             Error::EmptySite { .. } => "empty-site",
             Error::Missing { .. } => "missing",
+            Error::Chunks { source, .. } => source.code(),
             Error::Unsound { .. } => "unsound",
             Error::NoObject { .. } => "no-object",
             Error::DestinationAhead { .. } => "destination-ahead",
@@ -350,6 +361,7 @@ impl Error {
             | Error::ReadBack
             | Error::EmptySite { .. }
             | Error::Missing { .. }
+            | Error::Chunks { .. }
             | Error::Unsound { .. }
             | Error::NoObject { .. }
             | Error::DestinationAhead { .. }

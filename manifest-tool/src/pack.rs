@@ -5,14 +5,19 @@
 
 use crate::error::{Error, Result};
 use crate::gzip;
-use crate::site::ComponentSite;
+use crate::site::{ComponentSite, Packed};
 use crate::tree::{Tree, TreeFile};
+use patcher::chunks::Index;
 use patcher::digest::Sha256;
 use patcher::layout::ObjectKind;
 use patcher::manifest::Object;
 use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::io::Write as _;
+
+/// A `.gz` of fewer segments gets no index: fetching it whole is cheaper.
+const MIN_SEGMENTS: usize = 4;
 
 /// The contents of a tree, and a file for each to read it from.
 pub type Contents<'a> = HashMap<Sha256, &'a TreeFile>;
@@ -34,25 +39,36 @@ pub fn hash(tree: &Tree) -> Result<Vec<Sha256>> {
     Ok(in_order.into_values().collect())
 }
 
-/// Compresses `contents` onto the site and tells the gzip of each.
+/// Compresses `contents` onto the site and tells the objects of each.
 ///
 /// # Errors
 /// [`Error::Changed`] for a file with another hash than before, or the system's answer.
-pub fn compress(tree: &Tree, contents: &Contents<'_>, site: &ComponentSite) -> Result<HashMap<Sha256, Object>> {
+pub fn compress(tree: &Tree, contents: &Contents<'_>, site: &ComponentSite) -> Result<HashMap<Sha256, Packed>> {
     let contents = largest_first(contents.iter(), |(_, file)| file);
     let compressed = contents.into_iter().par_bridge().map(|(sha256, file)| {
         let path = tree.path(file);
         let mut input = fs::File::open(&path).map_err(|error| Error::io("read", &path, error))?;
         let mut output = site.new_object()?;
-        let compressed =
-            gzip::compress(&mut input, output.as_file_mut()).map_err(|error| Error::io("compress", &path, error))?;
+        let compressed = gzip::compress(&mut input, file.size, output.as_file_mut())
+            .map_err(|error| Error::io("compress", &path, error))?;
         if compressed.content != *sha256 {
             return Err(Error::Changed { path });
         }
         site.add_object(ObjectKind::Gz, &compressed.object, output)?;
-        Ok((*sha256, compressed.object))
+        let index = compressed.index.filter(|index| index.segments().nth(MIN_SEGMENTS - 1).is_some());
+        let chunks = index.map(|index| add_index(&index, site)).transpose()?;
+        Ok((*sha256, Packed { gz: compressed.object, chunks }))
     });
     compressed.collect()
+}
+
+fn add_index(index: &Index, site: &ComponentSite) -> Result<Object> {
+    let bytes = index.to_bytes();
+    let mut output = site.new_object()?;
+    output.write_all(&bytes).map_err(|error| Error::io("write", output.path(), error))?;
+    let object = Object { size: bytes.len() as u64, sha256: Sha256::of(&bytes) };
+    site.add_object(ObjectKind::Chunks, &object, output)?;
+    Ok(object)
 }
 
 fn largest_first<'a, T>(items: impl Iterator<Item = T>, file: impl Fn(&T) -> &&'a TreeFile) -> Vec<T> {

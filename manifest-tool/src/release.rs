@@ -10,7 +10,7 @@ use crate::manifest_file::ManifestFile;
 use crate::pack::{self, Contents};
 use crate::settings::Settings;
 use crate::signing::Signing;
-use crate::site::{ComponentSite, Survey};
+use crate::site::{ComponentSite, Packed, Survey};
 use crate::tree::Tree;
 use patcher::digest::Sha256;
 use patcher::manifest::{File, Manifest, Meta, Object};
@@ -54,22 +54,22 @@ pub fn sign(build: &Path, site: &Path, settings: &Settings, signing: &Signing) -
     let mut contents: Contents<'_> = hashes.iter().copied().zip(&tree.files).collect();
 
     let site = ComponentSite::new(site.join(settings.component.as_str()));
-    let Survey { last_sequence, gz: reused, releases } = site.survey(|sha256| contents.contains_key(sha256))?;
+    let Survey { last_sequence, packed: reused, releases } = site.survey(|sha256| contents.contains_key(sha256))?;
     let mut meta = settings.meta(next_sequence(last_sequence)?);
     let latest = site.read_latest(&meta.channel)?;
     if !settings.allow_downgrade {
-        check_version(&assemble(meta.clone(), &tree, &hashes, |content| content), latest.as_ref())?;
+        check_version(&assemble(meta.clone(), &tree, &hashes, unpacked), latest.as_ref())?;
     }
     meta.stepping_stones = settings.stepping_stones.choose(&meta, latest.as_ref(), &releases, signing)?;
-    signing.seal(&assemble(meta.clone(), &tree, &hashes, |content| content))?;
+    signing.seal(&assemble(meta.clone(), &tree, &hashes, unpacked))?;
 
     contents.retain(|sha256, _| !reused.contains_key(sha256));
     let new = pack::compress(&tree, &contents, &site)?;
-    let gz =
-        |content: Object| reused.get(&content.sha256).or_else(|| new.get(&content.sha256)).copied().unwrap_or(content);
-    let known = |sha256: &Sha256| reused.get(sha256).or_else(|| new.get(sha256)).copied();
-    let mut deltas = deltas::make(settings.deltas, &site, &releases, &tree, &hashes, &known)?;
-    let mut manifest = assemble(meta, &tree, &hashes, gz);
+    let known = |sha256: &Sha256| reused.get(sha256).or_else(|| new.get(sha256));
+    let packed = |content: Object| known(&content.sha256).copied().unwrap_or(unpacked(content));
+    let gz = |sha256: &Sha256| known(sha256).map(|packed| packed.gz);
+    let mut deltas = deltas::make(settings.deltas, &site, &releases, &tree, &hashes, &gz)?;
+    let mut manifest = assemble(meta, &tree, &hashes, packed);
     for file in &mut manifest.files {
         // The first file of a content has them; they are found from anywhere in the manifest.
         file.deltas = deltas.of.remove(&file.sha256).unwrap_or_default();
@@ -81,9 +81,9 @@ pub fn sign(build: &Path, site: &Path, settings: &Settings, signing: &Signing) -
         files: tree.files.len(),
         links: tree.links.len(),
         bytes: tree.files.iter().map(|file| file.size).sum(),
-        new_objects: new.len(),
-        new_bytes: new.values().map(|object| object.size).sum(),
-        reused_objects: reused.len(),
+        new_objects: new.values().map(Packed::count).sum(),
+        new_bytes: new.values().map(Packed::bytes).sum(),
+        reused_objects: reused.values().map(Packed::count).sum(),
         deltas: deltas.made,
         delta_bytes: deltas.bytes,
         meta: manifest.meta,
@@ -91,17 +91,25 @@ pub fn sign(build: &Path, site: &Path, settings: &Settings, signing: &Signing) -
     })
 }
 
-/// The manifest of `tree`; `gz` tells each content's object.
-fn assemble(meta: Meta, tree: &Tree, hashes: &[Sha256], gz: impl Fn(Object) -> Object) -> Manifest {
-    let files = tree.files.iter().zip(hashes).map(|(file, sha256)| File {
-        path: file.path.clone(),
-        size: file.size,
-        sha256: *sha256,
-        executable: file.executable,
-        preserve: file.preserve,
-        gz: gz(Object { size: file.size, sha256: *sha256 }),
-        deltas: Vec::new(),
-        chunks: None,
+/// A content in the place of objects that are not made yet.
+fn unpacked(content: Object) -> Packed {
+    Packed { gz: content, chunks: None }
+}
+
+/// The manifest of `tree`; `packed` tells each content's objects.
+fn assemble(meta: Meta, tree: &Tree, hashes: &[Sha256], packed: impl Fn(Object) -> Packed) -> Manifest {
+    let files = tree.files.iter().zip(hashes).map(|(file, sha256)| {
+        let Packed { gz, chunks } = packed(Object { size: file.size, sha256: *sha256 });
+        File {
+            path: file.path.clone(),
+            size: file.size,
+            sha256: *sha256,
+            executable: file.executable,
+            preserve: file.preserve,
+            gz,
+            deltas: Vec::new(),
+            chunks,
+        }
     });
     Manifest { meta, files: files.collect(), links: tree.links.clone() }
 }

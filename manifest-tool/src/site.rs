@@ -26,8 +26,8 @@ pub struct ComponentSite {
 pub struct Survey {
     /// The highest sequence of all.
     pub last_sequence: Option<u64>,
-    /// For content that was asked for, the gzip that is there already.
-    pub gz: HashMap<Sha256, Object>,
+    /// For content that was asked for, the objects that are there already.
+    pub packed: HashMap<Sha256, Packed>,
     /// All releases.
     pub releases: Vec<SiteRelease>,
 }
@@ -41,6 +41,27 @@ pub struct SiteRelease {
     pub meta: Meta,
     /// The hash of the manifest's body.
     pub body: Sha256,
+}
+
+/// The objects of one content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packed {
+    /// Its gzip.
+    pub gz: Object,
+    /// The index of its gzip's segments.
+    pub chunks: Option<Object>,
+}
+
+impl Packed {
+    /// How many objects it is.
+    pub fn count(&self) -> usize {
+        1 + usize::from(self.chunks.is_some())
+    }
+
+    /// How many bytes they are together.
+    pub fn bytes(&self) -> u64 {
+        self.gz.size + self.chunks.map_or(0, |chunks| chunks.size)
+    }
 }
 
 impl ComponentSite {
@@ -88,8 +109,10 @@ impl ComponentSite {
             let ManifestFile { manifest, signed, .. } = ManifestFile::read(&path)?;
             survey.last_sequence = survey.last_sequence.max(Some(manifest.meta.sequence));
             for file in manifest.files.iter().filter(|file| is_wanted(&file.sha256)) {
-                if !survey.gz.contains_key(&file.sha256) && self.holds(ObjectKind::Gz, &file.gz) {
-                    survey.gz.insert(file.sha256, file.gz);
+                let holds_chunks = || file.chunks.is_none_or(|chunks| self.holds(ObjectKind::Chunks, &chunks));
+                let is_known = survey.packed.contains_key(&file.sha256);
+                if !is_known && self.holds(ObjectKind::Gz, &file.gz) && holds_chunks() {
+                    survey.packed.insert(file.sha256, Packed { gz: file.gz, chunks: file.chunks });
                 }
             }
             survey.releases.push(SiteRelease { path, meta: manifest.meta, body: Sha256::of(&signed.body) });

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::manifest_file::ManifestFile;
 use crate::site::{self, ComponentSite};
 use applied::{Applied, Patches};
+use patcher::chunks::{ChunksError, Index, MAX_INDEX_BYTES, Ranges, Search, Terms, rebuild};
 use patcher::digest::{Hasher, Sha256};
 use patcher::error::{Network, Refused};
 use patcher::fetch::{self, Answer, CancelToken, Fetch, Paced, Request, Retries};
@@ -22,7 +23,7 @@ use patcher::trust::{self, Target};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{BufReader, Seek as _, Write as _};
+use std::io::{BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use url::Url;
 
@@ -81,12 +82,13 @@ pub fn past_manifests(dir: &Path) -> Result<Vec<Url>> {
     Ok(urls)
 }
 
-/// The objects to look at, each once: where it lies and what it must be, and for a gzip what it must hold.
-type Objects = BTreeMap<(Url, Sha256), (Object, Option<Content>)>;
+/// The objects to look at, each once: where it lies and what it must be, and for a gzip what it must hold and its index.
+type Objects = BTreeMap<(Url, Sha256, Option<Url>), (Object, Option<Content>)>;
 
 struct Content {
     path: RelPath,
     object: Object,
+    chunks: Option<Object>,
 }
 
 impl Verifier<'_> {
@@ -125,10 +127,14 @@ impl Verifier<'_> {
             }
         }
         findings.manifests += stones.len();
-        findings.objects = objects.len();
-        let check = |((url, _), (object, content)): (_, (_, _))| self.object(&url, &object, content).err();
+        findings.objects = objects.keys().map(|(.., chunks)| 1 + usize::from(chunks.is_some())).sum();
+        let check = |((url, _, chunks), (object, content)): ((Url, _, Option<Url>), (_, Option<Content>))| match content
+        {
+            Some(content) => self.content(&url, &object, &content, chunks.as_ref()),
+            None => self.object(&url, &object).err().into_iter().collect(),
+        };
         let objects: Vec<_> = objects.into_iter().collect();
-        let wrong: Vec<Error> = objects.into_par_iter().filter_map(check).collect();
+        let wrong: Vec<Error> = objects.into_par_iter().flat_map_iter(check).collect();
         for error in wrong {
             findings.problems.push(finding(error)?);
         }
@@ -172,23 +178,49 @@ impl Verifier<'_> {
         Ok(trusted.manifest().clone())
     }
 
-    fn object(&self, url: &Url, object: &Object, content: Option<Content>) -> Result<()> {
-        let cancel = CancelToken::default();
-        let fetched = Retries::default().run(&cancel, || self.fetch(url, object, &cancel));
-        let mut file = fetched.map_err(|error| missing(url, error))?;
-        let Some(Content { path, object: signed }) = content else { return Ok(()) };
-        file.rewind().map_err(|error| Error::io("read", "a temporary file", error))?;
+    /// What is wrong with a gzip, with its index, or with what the one says of the other.
+    fn content(&self, url: &Url, object: &Object, content: &Content, chunks: Option<&Url>) -> Vec<Error> {
+        let gz = self.gzip(url, object, content);
+        let index = chunks.zip(content.chunks).map(|(url, chunks)| (url, self.index(url, &chunks, object, content)));
+        match (gz, index) {
+            (Ok(gz), Some((url, Ok(index)))) => segments(gz, &index, url, &content.path).err().into_iter().collect(),
+            (gz, index) => gz.err().into_iter().chain(index.and_then(|(_, index)| index.err())).collect(),
+        }
+    }
+
+    /// A gzip, once its content is right.
+    fn gzip(&self, url: &Url, object: &Object, content: &Content) -> Result<File> {
+        let Content { path, object: signed, .. } = content;
+        let mut file = self.object(url, object)?;
         let refused = |detail| Refused::Gzip { url: url.to_string(), path: path.to_string(), detail };
         let mut hasher = Hasher::default();
-        let inflated = gunzip(BufReader::new(file), signed.size, |bytes| {
+        let inflated = gunzip(BufReader::new(&mut file), signed.size, |bytes| {
             hasher.update(bytes);
             Ok(())
         });
         inflated.map_err(|error| refused(error.to_string()))?;
         match hasher.finish().0 {
-            found if found == signed.sha256 => Ok(()),
+            found if found == signed.sha256 => Ok(file),
             found => Err(refused(format!("it holds {found}, not {}", signed.sha256)).into()),
         }
+    }
+
+    /// An index, once it can be that of its content and gzip.
+    fn index(&self, url: &Url, chunks: &Object, gz: &Object, content: &Content) -> Result<Index> {
+        let file = self.object(url, chunks)?;
+        let mut bytes = Vec::new();
+        file.take(MAX_INDEX_BYTES + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| Error::io("read", "a temporary file", error))?;
+        Index::parse(&bytes, content.object.size, gz.size).map_err(|error| unsound(url, &content.path, error))
+    }
+
+    fn object(&self, url: &Url, object: &Object) -> Result<File> {
+        let cancel = CancelToken::default();
+        let fetched = Retries::default().run(&cancel, || self.fetch(url, object, &cancel));
+        let mut file = fetched.map_err(|error| missing(url, error))?;
+        file.rewind().map_err(|error| Error::io("read", "a temporary file", error))?;
+        Ok(file)
     }
 
     /// An object's bytes, once their size and hash are right.
@@ -222,20 +254,37 @@ impl Verifier<'_> {
     }
 }
 
+/// Makes a content from all segments of its gzip, each inflated alone, as a client does that knows some of the chunks.
+fn segments(mut gz: File, index: &Index, url: &Url, path: &RelPath) -> Result<()> {
+    let io = |error| Error::io("read", "a temporary file", error);
+    let nothing = Search::new(index).finish();
+    let all = Ranges::new(index, &nothing, Terms { gap: 0, most: 1 });
+    let start = all.iter().next().map_or(0, |range| range.start);
+    gz.seek(SeekFrom::Start(start)).map_err(io)?;
+    let local = |_, _: &mut [u8]| Err(std::io::ErrorKind::NotFound.into());
+    rebuild(index, &nothing, &all, local, BufReader::new(gz), |_| Ok(())).map_err(|error| unsound(url, path, error))
+}
+
+fn unsound(url: &Url, path: &RelPath, source: ChunksError) -> Error {
+    Error::Chunks { url: url.to_string(), path: path.to_string(), source }
+}
+
 /// Adds the objects that `manifest` names below the address that it came from: a mirror is checked by its own address.
 fn collect(manifest: &Manifest, url: &Url, objects: &mut Objects) {
-    let mut add = |kind, object: &Object, content: Option<(&RelPath, Object)>| {
-        let below = layout::object(kind, &object.sha256);
-        // Never fails: `below` is a relative address of plain characters.
-        let Ok(url) = url.join(&below) else { return };
-        let signed = content.map_or(object.sha256, |(_, content)| content.sha256);
-        let content = content.map(|(path, object)| Content { path: path.clone(), object });
-        objects.entry((url, signed)).or_insert((*object, content));
-    };
+    // Never fails: what is joined is a relative address of plain characters.
+    let address = |kind, object: &Object| url.join(&layout::object(kind, &object.sha256)).ok();
     for file in &manifest.files {
-        add(ObjectKind::Gz, &file.gz, Some((&file.path, Object { size: file.size, sha256: file.sha256 })));
-        file.deltas.iter().for_each(|delta| add(ObjectKind::Delta, &delta.object, None));
-        file.chunks.iter().for_each(|chunks| add(ObjectKind::Chunks, chunks, None));
+        let chunks = file.chunks.and_then(|chunks| address(ObjectKind::Chunks, &chunks));
+        let object = Object { size: file.size, sha256: file.sha256 };
+        if let Some(gz) = address(ObjectKind::Gz, &file.gz) {
+            let content = Content { path: file.path.clone(), object, chunks: file.chunks };
+            objects.entry((gz, file.sha256, chunks)).or_insert((file.gz, Some(content)));
+        }
+        for delta in &file.deltas {
+            if let Some(url) = address(ObjectKind::Delta, &delta.object) {
+                objects.entry((url, delta.object.sha256, None)).or_insert((delta.object, None));
+            }
+        }
     }
 }
 

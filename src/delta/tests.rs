@@ -166,7 +166,7 @@ fn unknown_formats_modes_and_codecs_are_told_apart() {
     let edge = draft().edge();
     for (place, name) in [(4, "format"), (5, "mode"), (6, "codec")] {
         let mut bytes = draft().bytes();
-        bytes[place] += 1;
+        bytes[place] += 2;
         match run(OLD, &bytes, &edge).unwrap_err() {
             error @ DeltaError::UnknownMethod { what, .. } => assert_eq!((what, error.code()), (name, "delta-method")),
             error => panic!("{name}: {error}"),

@@ -62,6 +62,15 @@ fn open(path: &Path, resume: Option<(u64, u64)>) -> io::Result<(File, u64)> {
 mod tests {
     use super::*;
 
+    #[cfg(windows)]
+    #[test]
+    fn drives_and_shares_have_addresses() {
+        assert_eq!(address("site", r"Z:\not\a b").unwrap().as_str(), "file:///Z:/not/a%20b");
+        assert_eq!(address("site", r"\\server\share\a").unwrap().as_str(), "file://server/share/a");
+        assert_eq!(address("site", "file:///Z:/not/there").unwrap().as_str(), "file:///Z:/not/there");
+    }
+
+    #[cfg(unix)]
     #[test]
     fn folders_and_files_have_addresses() {
         let dir = tempfile::tempdir().unwrap();

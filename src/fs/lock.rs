@@ -1,10 +1,13 @@
 //! Locks between processes: files in the state folder, held by the system for as long as the process lives.
+//!
+//! The holder's process id stands in the locked file, or, on Windows, where nobody else can read a locked file, in one
+//! beside it (`lock.pid`).
 
 use super::Dir;
 use crate::error::{Error, Result};
 use fs2::FileExt;
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::io::{self, Seek as _, Write as _};
 use std::time::{Duration, Instant};
 
 /// A lock that this process holds until it is dropped or the process ends.
@@ -25,9 +28,11 @@ impl Lock {
     /// [`Error::Busy`] with the holder's process id as far as it is known, [`Machine::Io`](crate::error::Machine::Io).
     pub fn exclusive(dir: &Dir, name: &str, what: &'static str, patience: Duration) -> Result<Self> {
         let mut file = dir.open_or_create(name)?;
-        wait(dir, name, &mut file, what, patience, |file| file.try_lock_exclusive())?;
+        wait(dir, name, &file, what, patience, |file| file.try_lock_exclusive())?;
         // A process that takes it again and again leaves the disk alone.
-        if holder(&mut file) != Some(std::process::id()) {
+        if holder(dir, name) != Some(std::process::id()) {
+            let mut beside = if cfg!(windows) { Some(dir.open_or_create(&beside(name))?) } else { None };
+            let file = beside.as_mut().unwrap_or(&mut file);
             let left =
                 file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
             left.map_err(|error| Error::io("write", dir.join(name), error))?;
@@ -40,9 +45,9 @@ impl Lock {
     /// # Errors
     /// As [`exclusive`](Self::exclusive).
     pub fn shared(dir: &Dir, name: &str, what: &'static str, patience: Duration) -> Result<Self> {
-        let mut file = dir.open_or_create(name)?;
-        wait(dir, name, &mut file, what, patience, FileExt::try_lock_shared)?;
-        Ok(Self { file, what })
+        let file = dir.open_or_create(name)?;
+        wait(dir, name, &file, what, patience, FileExt::try_lock_shared)?;
+        Ok(Self { file, what }.nameless())
     }
 
     /// Takes the lock that this process alone holds together with others from now on.
@@ -50,8 +55,17 @@ impl Lock {
     /// # Errors
     /// [`Machine::Io`](crate::error::Machine::Io).
     pub fn share(self) -> Result<Self> {
-        FileExt::lock_shared(&self.file).map_err(|error| Error::io("lock", self.what, error))?;
-        Ok(self)
+        let shared = self.release().and_then(|()| FileExt::lock_shared(&self.file));
+        shared.map_err(|error| Error::io("lock", self.what, error))?;
+        Ok(self.nameless())
+    }
+
+    /// Takes away the number of whoever held the lock alone before: of those who share it none can speak for all, and a
+    /// number of somebody who is gone is worse than none.
+    fn nameless(self) -> Self {
+        // Only for messages.
+        let _ = self.file.set_len(0);
+        self
     }
 
     /// Runs `action` while no other process shares the lock, which this one holds shared before and after.
@@ -59,17 +73,35 @@ impl Lock {
     /// # Errors
     /// [`Error::Busy`] when another process shares it, or what `action` fails with.
     pub fn alone<T>(&self, action: impl FnOnce() -> Result<T>) -> Result<T> {
-        self.file.try_lock_exclusive().map_err(|_| Error::Busy { what: self.what, holder: None })?;
-        let result = action();
-        let again = FileExt::lock_shared(&self.file);
-        result.and_then(|value| again.map(|()| value).map_err(|error| Error::io("lock", "running", error)))
+        let failed = |error| Error::io("lock", self.what, error);
+        self.release().map_err(failed)?;
+        let result = match self.file.try_lock_exclusive() {
+            Ok(()) => {
+                let result = action();
+                self.release().map_err(failed)?;
+                result
+            }
+            Err(_) => Err(Error::Busy { what: self.what, holder: None }),
+        };
+        FileExt::lock_shared(&self.file).map_err(failed)?;
+        result
     }
+
+    /// Lets go where a lock cannot be turned into one of the other kind in one step.
+    fn release(&self) -> io::Result<()> {
+        if cfg!(windows) { FileExt::unlock(&self.file) } else { Ok(()) }
+    }
+}
+
+/// The name of the file beside a lock that tells who holds it.
+fn beside(name: &str) -> String {
+    format!("{name}.pid")
 }
 
 fn wait(
     dir: &Dir,
     name: &str,
-    file: &mut File,
+    file: &File,
     what: &'static str,
     patience: Duration,
     try_lock: impl Fn(&File) -> io::Result<()>,
@@ -81,18 +113,16 @@ fn wait(
             Err(error) if error.raw_os_error() != fs2::lock_contended_error().raw_os_error() => {
                 return Err(Error::io("lock", dir.join(name), error));
             }
-            Err(_) if start.elapsed() >= patience => return Err(Error::Busy { what, holder: holder(file) }),
+            Err(_) if start.elapsed() >= patience => return Err(Error::Busy { what, holder: holder(dir, name) }),
             Err(_) => std::thread::sleep((start.elapsed() / 20).clamp(POLL, LONG_POLL)),
         }
     }
 }
 
 /// The process id that the holder left, if it left one.
-fn holder(file: &mut File) -> Option<u32> {
-    let mut text = String::new();
-    file.rewind().ok()?;
-    file.take(16).read_to_string(&mut text).ok()?;
-    text.parse().ok()
+fn holder(dir: &Dir, name: &str) -> Option<u32> {
+    let text = dir.read_small(&if cfg!(windows) { beside(name) } else { name.to_owned() }, 16).ok()??;
+    String::from_utf8(text).ok()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -110,6 +140,18 @@ mod tests {
         }
         drop(first);
         Lock::exclusive(&dir, "lock", "the root", Duration::ZERO).unwrap();
+    }
+
+    #[test]
+    fn who_shares_it_is_not_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Dir::open(dir.path()).unwrap();
+        drop(Lock::exclusive(&dir, "running", "the program", Duration::ZERO).unwrap());
+        let _shared = Lock::shared(&dir, "running", "the program", Duration::ZERO).unwrap();
+        match Lock::exclusive(&dir, "running", "the program", Duration::ZERO) {
+            Err(Error::Busy { holder, .. }) => assert_eq!(holder, None),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

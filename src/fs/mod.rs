@@ -4,16 +4,21 @@
 //! a link that somebody plants inside a component leads nothing out of it. New files are made under a name of their own
 //! and renamed into place, modes are set on open files, and what must last is synced before anything relies on it.
 
-#[cfg(not(unix))]
-compile_error!("patcher runs on Linux and macOS; Windows is not supported yet");
-
 mod lock;
+mod steps;
+#[cfg(unix)]
+#[path = "unix.rs"]
+mod system;
+#[cfg(windows)]
+#[path = "windows/mod.rs"]
+mod system;
 mod tree;
-mod unix;
 
 pub use lock::Lock;
+#[cfg(test)]
+pub use steps::{Steps, Stop};
+pub use system::Dir;
 pub use tree::{Tree, create_root, refuse_link};
-pub use unix::Dir;
 
 use crate::digest::Sha256;
 use crate::error::{Error, Machine, Result};
@@ -26,9 +31,12 @@ pub const EXECUTABLE: u32 = 0o755;
 /// The permission bits of every other file.
 pub const PLAIN: u32 = 0o644;
 
-/// The permission bits that a manifest's `executable` stands for.
+/// What a system without symbolic links cannot install.
+pub const LINKS: &str = "a release with symbolic links";
+
+/// The permission bits that a manifest's `executable` stands for: none of its own where the system has no such bits.
 pub fn mode(executable: bool) -> u32 {
-    if executable { EXECUTABLE } else { PLAIN }
+    if executable && cfg!(unix) { EXECUTABLE } else { PLAIN }
 }
 
 /// What lies at a path.
@@ -73,6 +81,7 @@ impl Dir {
         let temporary = format!("{name}.new");
         self.remove_file(&temporary)?;
         let written = self.create(&temporary).and_then(|mut file| {
+            steps::next("write")?;
             let done = file.write_all(bytes).and_then(|()| set_mode(&file, mode)).and_then(|()| file.sync_all());
             done.map_err(|error| Error::io("write", self.join(&temporary), error))
         });
@@ -100,6 +109,16 @@ impl Dir {
         Ok(Some(bytes))
     }
 
+    /// Gives a file a second name, or copies it where the file system cannot; there must be no `to_name`.
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn link_or_copy(&self, name: &str, to: &Dir, to_name: &str, mode: u32) -> Result<()> {
+        // On Windows a read-only file must be made writable before one of its names can go, and the others are with it.
+        let may_share = cfg!(unix) || mode & 0o200 != 0;
+        if may_share && self.hard_link(name, to, to_name)? { Ok(()) } else { self.copy(name, to, to_name, mode) }
+    }
+
     /// Copies a file, its bytes and mode durable when this returns; there must be no `to_name`.
     ///
     /// # Errors
@@ -108,6 +127,7 @@ impl Dir {
         let absent = || Error::io("open", self.join(name), io::ErrorKind::NotFound.into());
         let mut source = self.open_file(name)?.ok_or_else(absent)?;
         let mut target = to.create(to_name)?;
+        steps::next("write")?;
         let copied = io::copy(&mut source, &mut target);
         let kept = copied.and_then(|_| set_mode(&target, mode)).and_then(|()| target.sync_all());
         kept.map_err(|error| Error::io("copy to", to.join(to_name), error))
@@ -118,14 +138,18 @@ impl Dir {
     /// # Errors
     /// [`Machine::Io`], an absent file included.
     pub fn seal_files(&self, files: &[(&str, u32)]) -> Result<()> {
-        in_parallel(files, |files| {
-            files.iter().try_for_each(|(name, mode)| {
-                let file = self.open_file(name)?;
-                let seal = |file: File| set_mode(&file, *mode).and_then(|()| file.sync_all());
-                let sealed = file.map_or(Err(io::ErrorKind::NotFound.into()), seal);
-                sealed.map_err(|error| Error::io("sync", self.join(name), error))
-            })
-        })
+        in_parallel(files, |files| files.iter().try_for_each(|(name, mode)| self.seal(name, *mode)))
+    }
+
+    /// Removes a folder of the updater's own that nobody needs any more. What is in use stays until the next time.
+    ///
+    /// # Errors
+    /// [`Machine::Io`] for the first entry that stays for another reason.
+    pub fn remove_leftovers(&self, name: &str) -> Result<()> {
+        match self.remove_tree(name) {
+            Err(Error::Machine(Machine::InUse { .. })) => Ok(()),
+            removed => removed,
+        }
     }
 
     /// Removes a folder of the updater's own with all that it holds; nothing when it is absent.
@@ -145,14 +169,6 @@ impl Dir {
         }
         self.remove_folder(name).map(drop)
     }
-
-    /// The bytes that are free for this user on the folder's file system.
-    ///
-    /// # Errors
-    /// [`Machine::Io`].
-    pub fn free_space(&self) -> Result<u64> {
-        fs2::available_space(self.path()).map_err(|error| Error::io("ask for the free space of", self.path(), error))
-    }
 }
 
 /// Sets the permission bits of an open file.
@@ -160,7 +176,7 @@ impl Dir {
 /// # Errors
 /// What the system answers.
 pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
-    unix::set_mode(file, mode)
+    system::set_mode(file, mode)
 }
 
 /// Shares `items` among a few threads: what waits for the disk can wait together, and a file system's journal takes many
@@ -170,6 +186,11 @@ pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
 /// The first share's that failed.
 pub fn in_parallel<T: Sync>(items: &[T], work: impl Fn(&[T]) -> Result<()> + Sync) -> Result<()> {
     const THREADS: usize = 16;
+    let steps = steps::handle();
+    let work = |share| {
+        steps::enter(&steps);
+        work(share)
+    };
     std::thread::scope(|scope| {
         let shares = items.chunks(items.len().div_ceil(THREADS).max(1));
         let workers: Vec<_> = shares.map(|share| scope.spawn(|| work(share))).collect();

@@ -20,7 +20,7 @@ impl Tree {
     /// [`Machine::Io`].
     pub fn open(path: &Path) -> Result<Option<Self>> {
         match Dir::open(path) {
-            Ok(dir) => Ok(Some(Self { root: Rc::new(dir), last: RefCell::new(None) })),
+            Ok(dir) => Ok(Some(dir.into())),
             Err(Error::Machine(Machine::Io { source, .. })) if source.kind() == std::io::ErrorKind::NotFound => {
                 Ok(None)
             }
@@ -113,6 +113,12 @@ fn split(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
 }
 
+impl From<Dir> for Tree {
+    fn from(dir: Dir) -> Self {
+        Self { root: Rc::new(dir), last: RefCell::new(None) }
+    }
+}
+
 /// Fails when a link stands at `path`: for folders inside of an install root, which nobody chose to be links.
 ///
 /// # Errors
@@ -124,18 +130,25 @@ pub fn refuse_link(path: &Path) -> Result<()> {
     }
 }
 
-/// Makes a component's folder, or an install root, with the folders above it.
+/// Makes a component's folder, or an install root, with the folders above it, unless it is there; that it is there is
+/// durable when this returns.
 ///
 /// # Errors
 /// [`Machine::Io`].
 pub fn create_root(path: &Path) -> Result<()> {
-    std::fs::create_dir_all(path).map_err(|error| Error::io("make the folder", path, error))
+    if path.is_dir() {
+        return Ok(());
+    }
+    super::steps::next("make the folder")?;
+    std::fs::create_dir_all(path).map_err(|error| Error::io("make the folder", path, error))?;
+    path.parent().map_or(Ok(()), |above| Dir::open(above)?.sync())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    #[cfg(unix)]
     #[test]
     fn a_link_on_the_way_is_told_and_never_followed() {
         let outside = tempfile::tempdir().unwrap();

@@ -1,6 +1,6 @@
 //! Folders by descriptor: `openat` and its family, never through a symbolic link (POSIX.1-2008).
 
-use super::Found;
+use super::{Found, steps};
 use crate::error::{Error, Machine, Result};
 use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -29,6 +29,32 @@ impl Dir {
         Ok(Self { fd, path: path.to_owned() })
     }
 
+    /// The same folder: files that are in use can be removed and replaced here, and nothing is ever moved aside.
+    pub fn with_aside(self, _work: &Dir) -> Self {
+        self
+    }
+
+    /// The same folder, as in [`with_aside`](Self::with_aside).
+    pub fn with_own_aside(self) -> Self {
+        self
+    }
+
+    /// Nothing: see [`with_aside`](Self::with_aside).
+    ///
+    /// # Errors
+    /// None.
+    pub fn sweep_aside(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Nothing: names that differ in case are names of different entries.
+    ///
+    /// # Errors
+    /// None.
+    pub fn check_name(&self, _name: &str) -> Result<()> {
+        Ok(())
+    }
+
     /// The path that it was opened by, for messages.
     pub fn path(&self) -> &Path {
         &self.path
@@ -54,7 +80,7 @@ impl Dir {
         }
     }
 
-    /// Opens a folder in it, made with `mode` when it is absent.
+    /// Opens a folder in it, made with `mode` when it is absent; that it is there is durable when this returns.
     ///
     /// # Errors
     /// As [`folder`](Self::folder) and [`make_folder`](Self::make_folder).
@@ -63,6 +89,7 @@ impl Dir {
             return Ok(dir);
         }
         self.make_folder(name, mode)?;
+        self.sync()?;
         self.folder(name)?.ok_or_else(|| self.error("open", name, Errno::NOENT))
     }
 
@@ -71,6 +98,7 @@ impl Dir {
     /// # Errors
     /// [`Machine::Io`].
     pub fn make_folder(&self, name: &str, mode: u32) -> Result<()> {
+        steps::next("make the folder")?;
         match rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(mode)) {
             Ok(()) | Err(Errno::EXIST) => Ok(()),
             Err(errno) => Err(self.error("make the folder", name, errno)),
@@ -82,6 +110,7 @@ impl Dir {
     /// # Errors
     /// [`Machine::Io`].
     pub fn set_mode(&self, mode: u32) -> Result<()> {
+        steps::next("set the mode of")?;
         let done = rustix::fs::fchmod(&self.fd, Mode::from_raw_mode(mode as rustix::fs::RawMode));
         done.map_err(|errno| self.error("set the mode of", ".", errno))
     }
@@ -91,6 +120,7 @@ impl Dir {
     /// # Errors
     /// [`Machine::Io`].
     pub fn remove_folder(&self, name: &str) -> Result<bool> {
+        steps::next("remove the folder")?;
         match rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => Ok(true),
             Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(false),
@@ -118,6 +148,7 @@ impl Dir {
     /// # Errors
     /// [`Machine::Io`].
     pub fn create(&self, name: &str) -> Result<File> {
+        steps::next("create")?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR);
         fd.map(File::from).map_err(|errno| self.error("create", name, errno))
@@ -128,6 +159,7 @@ impl Dir {
     /// # Errors
     /// [`Machine::UnsafePath`] when something else is there, [`Machine::Io`].
     pub fn open_or_create(&self, name: &str) -> Result<File> {
+        steps::next("open")?;
         let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR) {
             Ok(fd) => self.regular(name, fd),
@@ -179,6 +211,7 @@ impl Dir {
     /// # Errors
     /// [`Machine::Io`].
     pub fn make_link(&self, name: &str, target: &str) -> Result<()> {
+        steps::next("make the link")?;
         rustix::fs::symlinkat(target, &self.fd, name).map_err(|errno| self.error("make the link", name, errno))
     }
 
@@ -187,6 +220,7 @@ impl Dir {
     /// # Errors
     /// [`Machine::Io`].
     pub fn rename(&self, name: &str, to: &Dir, to_name: &str) -> Result<()> {
+        steps::next("replace")?;
         rustix::fs::renameat(&self.fd, name, &to.fd, to_name).map_err(|errno| to.error("replace", to_name, errno))
     }
 
@@ -195,6 +229,7 @@ impl Dir {
     /// # Errors
     /// [`Machine::Io`], an existing `to_name` included.
     pub fn hard_link(&self, name: &str, to: &Dir, to_name: &str) -> Result<bool> {
+        steps::next("link")?;
         match rustix::fs::linkat(&self.fd, name, &to.fd, to_name, AtFlags::empty()) {
             Ok(()) => Ok(true),
             // PERM: a file system without links, or a kernel that protects other owners' files (fs.protected_hardlinks).
@@ -208,10 +243,36 @@ impl Dir {
     /// # Errors
     /// [`Machine::Io`].
     pub fn remove_file(&self, name: &str) -> Result<()> {
+        steps::next("remove")?;
         match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(errno) => Err(self.error("remove", name, errno)),
         }
+    }
+
+    /// Gives a file the mode, unless it has it.
+    ///
+    /// # Errors
+    /// [`Machine::Io`], an absent file included.
+    pub fn ensure_mode(&self, name: &str, mode: u32) -> Result<()> {
+        steps::next("set the mode of")?;
+        if matches!(self.find(name)?, Found::File { mode: found, .. } if found == mode) {
+            return Ok(());
+        }
+        let file = self.open_file(name)?.ok_or_else(|| self.error("open", name, Errno::NOENT))?;
+        super::set_mode(&file, mode).map_err(|error| Error::io("set the mode of", self.join(name), error))
+    }
+
+    /// Gives a file its mode, and makes its bytes and mode last.
+    ///
+    /// # Errors
+    /// [`Machine::Io`], an absent file included.
+    pub fn seal(&self, name: &str, mode: u32) -> Result<()> {
+        steps::next("sync")?;
+        let file = self.open_file(name)?;
+        let seal = |file: File| super::set_mode(&file, mode).and_then(|()| file.sync_all());
+        let sealed = file.map_or(Err(io::ErrorKind::NotFound.into()), seal);
+        sealed.map_err(|error| Error::io("sync", self.join(name), error))
     }
 
     /// The names of all entries.
@@ -237,6 +298,7 @@ impl Dir {
     /// # Errors
     /// [`Machine::Io`].
     pub fn sync(&self) -> Result<()> {
+        steps::next("sync")?;
         rustix::fs::fsync(&self.fd).map_err(|errno| self.error("sync", ".", errno))
     }
 
@@ -261,6 +323,14 @@ impl Dir {
     pub fn is_own(&self) -> Result<bool> {
         let stat = rustix::fs::fstat(&self.fd).map_err(|errno| self.error("examine", ".", errno))?;
         Ok(stat.st_uid == rustix::process::geteuid().as_raw())
+    }
+
+    /// The bytes that are free for this user on the folder's file system.
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn free_space(&self) -> Result<u64> {
+        fs2::available_space(self.path()).map_err(|error| Error::io("ask for the free space of", self.path(), error))
     }
 
     fn error(&self, action: &'static str, name: &str, errno: Errno) -> Error {

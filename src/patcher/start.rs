@@ -9,7 +9,7 @@ use crate::manifest::Name;
 use crate::relaunch::{self, Job};
 use crate::state::{self, News, Reason, Starts, StateFile as _};
 use crate::swap::{self, Applied, Recovery};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -98,6 +98,8 @@ impl Patcher {
             self.hand_over(&state_dir, None);
         }
         *self.inner.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
+        // What stays is in nobody's way, and no reason not to start.
+        let _ = swap::sweep(root);
         self.what_happened(&state_dir, first_run, recovery == Recovery::RolledBack)
     }
 
@@ -156,7 +158,7 @@ impl Patcher {
 
     /// Whether this process's program lies in a component that a swap changes.
     fn runs_from(&self, journal: &Journal) -> bool {
-        let Ok(program) = std::env::current_exe().and_then(|program| program.canonicalize()) else { return false };
+        let Some(program) = running_program() else { return false };
         journal.transaction.components.iter().any(|part| self.holds(&part.component, &program))
     }
 
@@ -175,7 +177,7 @@ impl Patcher {
                 starts.take_news();
             });
         }
-        let program = std::env::current_exe().and_then(|program| program.canonicalize()).unwrap_or_default();
+        let program = running_program().unwrap_or_default();
         let most_important = news.into_iter().max_by_key(|news| {
             (
                 news.rolled_back.is_some(),
@@ -193,6 +195,12 @@ impl Patcher {
             None => Started::Normal,
         })
     }
+}
+
+/// Where this process's program lies, links resolved; its folder may have lost the very file.
+fn running_program() -> Option<PathBuf> {
+    let program = relaunch::running_program().ok()?;
+    Some(program.parent()?.canonicalize().ok()?.join(program.file_name()?))
 }
 
 /// Changes what is remembered of starts. A program starts even where nothing can be written.

@@ -163,7 +163,8 @@ impl Update {
                 mirrors: &mirrors,
                 locate: &|location| {
                     let component = location.component.as_ref().unwrap_or(&update.name);
-                    root.component(component).join(&location.path)
+                    // Segment by segment: a verbatim path of Windows knows no other separator than its own.
+                    root.component(component).join(location.path.split('/').collect::<std::path::PathBuf>())
                 },
                 retries: patcher.inner.retries,
                 parallel: patcher.inner.parallel,
@@ -331,6 +332,7 @@ impl Patcher {
         let manifests = (inventory.content(MANIFEST).clone(), Content::Absent);
         let versions = (Some(installed.manifest.meta.version.to_string()), None);
         let steps = stage::steps(root, &name, &stage, &plan, manifests, versions)?;
+        drop(stage);
         self.swap(&state_dir, &lock, Transaction { probation: false, components: vec![steps] })?;
         Ok(plan.kept)
     }

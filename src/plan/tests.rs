@@ -56,13 +56,14 @@ fn plan_with(old: Option<&[&str]>, vouched: bool, new: Option<&[&str]>, disk: &[
         let (path, content) = entry.split_once(['=', '>']).unwrap();
         let path = dir.path().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let folder = crate::fs::Dir::open(path.parent().unwrap()).unwrap();
+        let name = path.file_name().unwrap().to_str().unwrap();
         if entry.contains('>') {
-            std::os::unix::fs::symlink(content, path).unwrap();
+            folder.make_link(name, content).unwrap();
             continue;
         }
         std::fs::write(&path, content.trim_end_matches('*')).unwrap();
-        let mode = crate::fs::mode(content.ends_with('*'));
-        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        folder.ensure_mode(name, crate::fs::mode(content.ends_with('*'))).unwrap();
     }
     let entries = |manifest: &Option<Manifest>| -> Vec<String> {
         manifest.iter().flat_map(Manifest::entries).map(|entry| entry.path().to_string()).collect()
@@ -104,6 +105,7 @@ fn a_file_that_the_user_changed_or_lost_is_healed() {
     assert_eq!(plan(old, Some(&["a=1", "b=2"]), &["a=9"]), "+a +b (202)");
 }
 
+#[cfg(unix)]
 #[test]
 fn a_mode_alone_is_a_change_that_costs_nothing() {
     assert_eq!(plan(Some(&["a=1"]), Some(&["a=1*"]), &["a=1"]), "+a <a (0)");
@@ -128,6 +130,7 @@ fn a_users_file_at_a_new_path_is_saved() {
     assert_eq!(plan(Some(&["a=1"]), Some(&["a=1", "b=2"]), &["a=1", "b=mine"]), "+b b->b.saved (101)");
     assert_eq!(plan(Some(&["a=1"]), Some(&["a=1", "b=2"]), &["a=1", "b=mine", "b.saved=x"]), "+b b->b.saved2 (101)");
     assert_eq!(plan(Some(&["a=1"]), Some(&["a=1", "b=2"]), &["a=1", "b=2"]), "(0)");
+    #[cfg(unix)]
     assert_eq!(plan(Some(&["a=1"]), Some(&["a=1", "b=2"]), &["a=1", "b>a"]), "+b b->b.saved (101)");
 }
 
@@ -145,6 +148,7 @@ fn files_become_folders_and_folders_files() {
     assert_eq!(plan(Some(&["a=1"]), Some(&["a=1", "x/y=2"]), &["a=1", "x=mine"]), "-x +x/y x->x.saved (101)");
 }
 
+#[cfg(unix)]
 #[test]
 fn links_are_made_replaced_and_dropped() {
     assert_eq!(plan(Some(&["a=1"]), Some(&["a=1", "l>a"]), &["a=1"]), "+l (0)");
@@ -153,6 +157,7 @@ fn links_are_made_replaced_and_dropped() {
     assert_eq!(plan(Some(&["d/a=1", "l>d"]), Some(&["d/a=1", "l/b=2"]), &["d/a=1", "l>d"]), "-l +l/b (101)");
 }
 
+#[cfg(unix)]
 #[test]
 fn a_linked_folder_stops_the_update() {
     let linked = plan_with(Some(&["d/a=1"]), true, Some(&["d/a=2"]), &["e/a=1", "d>e"]);

@@ -32,7 +32,7 @@ pub struct Worker<'a, 'b> {
 }
 
 /// One of several ways did not lead to the content; the next one is tried.
-enum Way {
+pub enum Way {
     Worked,
     Failed,
 }
@@ -58,7 +58,7 @@ impl<'a> Worker<'a, '_> {
     }
 
     fn make(&self, name: &str, content: &Content) -> Result<()> {
-        let Obtain { copy, chain, gz, .. } = self.job.obtain;
+        let Obtain { copy, chain, parts, gz, .. } = self.job.obtain;
         let mut planned = self.job.obtain.cost();
         if let Some(location) = copy {
             if let Way::Worked = self.copy(location, name, content)? {
@@ -74,6 +74,11 @@ impl<'a> Worker<'a, '_> {
             }
             self.tell(Phase::Downloading, 0, to_signed(gz.size) - to_signed(planned));
         }
+        if let Some(parts) = parts
+            && let Way::Worked = self.assemble(parts, name, content)?
+        {
+            return Ok(());
+        }
         self.fetch_whole(name, content)
     }
 
@@ -83,7 +88,7 @@ impl<'a> Worker<'a, '_> {
     }
 
     /// Opens a local file. Only for a saving: whatever is wrong with it, the site has everything.
-    fn open(&self, location: &Location) -> Option<File> {
+    pub fn open(&self, location: &Location) -> Option<File> {
         let path = (self.transfer.locate)(location);
         let (dir, name) = (path.parent()?, path.file_name()?.to_str()?);
         Dir::open(dir).and_then(|dir| dir.open_file(name)).ok()?
@@ -106,7 +111,7 @@ impl<'a> Worker<'a, '_> {
     }
 
     /// Gives a file its name if it is what it should be.
-    fn finish(&self, writer: Writer<'_>, name: &str, content: &Content) -> Result<Way> {
+    pub fn finish(&self, writer: Writer<'_>, name: &str, content: &Content) -> Result<Way> {
         if writer.digest() != (self.job.hash, self.job.obtain.size) {
             writer.discard()?;
             return Ok(Way::Failed);

@@ -8,6 +8,7 @@ mod content;
 mod fill;
 mod ledger;
 mod object;
+mod parts;
 pub mod preflight;
 mod probe;
 mod progress;

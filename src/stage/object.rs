@@ -85,7 +85,7 @@ impl<'a> Worker<'a, '_> {
         let mut object = Writer::resume(&self.stage.objects, &name)?;
         // More than the whole is nothing to go on with; neither is what a proxy had decompressed.
         if object.length() > size {
-            object = Writer::new(&self.stage.objects, &name)?;
+            object = object.start_over(&name)?;
         }
         told.tell(to_signed(object.length()));
         let resumed = object.length() > 0;
@@ -132,7 +132,7 @@ impl<'a> Worker<'a, '_> {
             return Err(Network::Status { url: url.to_string(), status: 304, retry_after: None }.into());
         };
         if body.from != have {
-            object = Writer::new(&self.stage.objects, &sha256.to_string())?;
+            object = object.start_over(&sha256.to_string())?;
             told.take_back();
         }
         if body.ranges {

@@ -1,10 +1,11 @@
 //! What can be known before the first byte is fetched: rights, space, and folders of the user's in the way.
 
 use super::{Stage, nearest_folder};
-use crate::error::{Machine, Result};
-use crate::fs::{Dir, Found, Tree};
+use crate::error::{Error, Machine, Result};
+use crate::fs::{Dir, Found, LINKS, Tree};
 use crate::inventory::Content;
 use crate::plan::{Change, Plan};
+use crate::rel_path::RelPath;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -13,12 +14,16 @@ const SLACK: u64 = 1 << 20;
 /// A file system's block, to which every file is rounded up.
 const BLOCK: u64 = 4096;
 
-/// Makes sure that this user may change every folder that the plan touches.
+/// Makes sure that this user may change every folder that the plan touches, and that this system can hold what it brings.
 ///
 /// # Errors
 /// [`Machine::NotWritable`] for the first that they may not, [`Machine::FolderInTheWay`] for a folder with files of the
-/// user's where the release has a file.
+/// user's where the release has a file, [`Machine::NameTaken`] for a name that is there in other letters,
+/// [`Machine::Unsupported`] for a link on Windows.
 pub fn rights(dir: &Path, plan: &Plan) -> Result<()> {
+    if cfg!(windows) && plan.changes.iter().any(|change| matches!(change.new, Content::Link { .. })) {
+        return Err(Machine::Unsupported { what: LINKS }.into());
+    }
     if !nearest_folder(dir)?.is_writable() {
         return Err(Machine::NotWritable { path: dir.to_owned() }.into());
     }
@@ -37,6 +42,26 @@ pub fn rights(dir: &Path, plan: &Plan) -> Result<()> {
     for change in plan.changes.iter().filter(|change| change.old == Content::Folder) {
         if !is_vacated(&tree, change.path.as_str(), &leaving)? {
             return Err(Machine::FolderInTheWay { path: dir.join(change.path.as_str()) }.into());
+        }
+    }
+    let added = plan.changes.iter().filter(|change| cfg!(windows) && change.old == Content::Absent);
+    added.map(|change| &change.path).try_for_each(|path| free_name(&tree, path, &leaving))
+}
+
+/// Makes sure that neither a new path nor a folder above it is there in other letters, unless that goes.
+fn free_name(tree: &Tree, path: &RelPath, leaving: &BTreeSet<&str>) -> Result<()> {
+    for path in path.folders().chain([path.as_str()]) {
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let Some(dir) = tree.find_folder(folder)? else { return Ok(()) };
+        match dir.check_name(name) {
+            Err(Error::Machine(Machine::NameTaken { path, by })) => {
+                let taken = if folder.is_empty() { by.clone() } else { format!("{folder}/{by}") };
+                if !leaving.contains(taken.as_str()) && !is_vacated(tree, &taken, leaving).unwrap_or(false) {
+                    return Err(Machine::NameTaken { path, by }.into());
+                }
+                return Ok(());
+            }
+            checked => checked?,
         }
     }
     Ok(())

@@ -73,7 +73,7 @@ impl Scene {
         let stage = Stage::open(&root, &state_dir, &"core".parse().unwrap()).unwrap();
         let (object, hash) = (gzip(content), Sha256::of(content));
         let gz = Object { size: object.len() as u64, sha256: Sha256::of(&object) };
-        let new = Content::File { sha256: hash, mode: 0o755 };
+        let new = Content::File { sha256: hash, mode: fs::mode(true) };
         let change = Change { path: RelPath::new("a").unwrap(), old: Content::Absent, new, saved_from: None };
         let contents = [(hash, Obtain { size: content.len() as u64, copy, chain: None, parts: None, gz })].into();
         let plan = Plan { changes: vec![change], contents, ..Plan::default() };

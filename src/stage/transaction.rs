@@ -48,7 +48,6 @@ pub fn steps(
     });
     stage.files.seal_files(&staged.collect::<Vec<_>>())?;
     stage.files.sync()?;
-    stage.dir.sync()?;
     let folders = folders(tree.as_ref(), plan)?;
     let (from, to) = versions;
     Ok(ComponentSteps {
@@ -67,12 +66,10 @@ pub fn steps(
 fn save(tree: &Tree, from: &RelPath, files: &Dir, name: &str, content: &Content) -> Result<()> {
     let (dir, old_name) = tree.parent(from.as_str())?;
     files.remove_file(name)?;
-    if let Content::File { mode, .. } = content
-        && !dir.hard_link(old_name, files, name)?
-    {
-        dir.copy(old_name, files, name, *mode)?;
+    match content {
+        Content::File { mode, .. } => dir.link_or_copy(old_name, files, name, *mode),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// What a plan means for folders.

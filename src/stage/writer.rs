@@ -30,6 +30,12 @@ impl<'a> Writer<'a> {
         Ok(Self { dir, partial, file, hasher: Hasher::default() })
     }
 
+    /// Begins anew; what was written is dropped.
+    pub fn start_over(self, name: &str) -> Result<Self> {
+        drop(self.file);
+        Self::new(self.dir, name)
+    }
+
     /// Goes on with the file `name` where an earlier writer stopped; what is there already is hashed again.
     pub fn resume(dir: &'a Dir, name: &str) -> Result<Self> {
         let partial = partial(name);
@@ -76,6 +82,7 @@ impl<'a> Writer<'a> {
 
     /// Drops the file.
     pub fn discard(self) -> Result<()> {
+        drop(self.file);
         self.dir.remove_file(&self.partial)
     }
 }
@@ -87,8 +94,6 @@ pub fn is_staged(dir: &Dir, name: &str, wanted: &Content) -> Result<bool> {
     if fs::hash(&mut file, &dir.join(name))?.0 != *sha256 {
         return Ok(false);
     }
-    if !matches!(dir.find(name)?, fs::Found::File { mode: found, .. } if found == *mode) {
-        fs::set_mode(&file, *mode).map_err(|error| Error::io("set the mode of", dir.join(name), error))?;
-    }
+    dir.ensure_mode(name, *mode)?;
     Ok(true)
 }

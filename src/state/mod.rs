@@ -44,7 +44,7 @@ pub fn open(root: &Root) -> Result<Option<Dir>> {
     if !dir.is_own()? {
         return Err(Machine::UnsafePath { path: path.clone() }.into());
     }
-    Ok(Some(dir))
+    Ok(Some(dir.with_own_aside()))
 }
 
 /// Opens the state folder, made for this user alone when it is absent.
@@ -65,6 +65,8 @@ pub fn open_or_create(root: &Root) -> Result<Dir> {
         return Err(Machine::NotWritable { path: above.to_owned() }.into());
     }
     parent.make_folder(name, 0o700)?;
+    // A journal that a power cut takes away with its folder undoes nothing.
+    parent.sync()?;
     open(root)?.ok_or_else(|| Machine::UnsafePath { path: path.clone() }.into())
 }
 

@@ -84,12 +84,7 @@ fn sync_folders(part: &Part) -> Result<()> {
             // It was removed, or a file stands there now.
             None => Ok(()),
         })
-    })?;
-    // The component's own folder may be new; that it exists must last too.
-    match part.tree.root().path().parent() {
-        Some(above) => Dir::open(above)?.sync(),
-        None => Ok(()),
-    }
+    })
 }
 
 fn verify(part: &Part, found: &Inventory, expected: impl Fn(&Step) -> &Content) -> Result<()> {
@@ -198,9 +193,7 @@ fn restore(part: &Part, index: usize, step: &Step) -> Result<()> {
         Content::File { sha256, mode } => {
             let backup = index.to_string();
             check_backup(&part.backups, &backup, *sha256)?;
-            if !part.backups.hard_link(&backup, &part.backups, READY)? {
-                part.backups.copy(&backup, &part.backups, READY, *mode)?;
-            }
+            part.backups.link_or_copy(&backup, &part.backups, READY, *mode)?;
         }
         Content::Absent | Content::Folder => return Ok(()),
     }

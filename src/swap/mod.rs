@@ -11,6 +11,7 @@
 //! A crash before `COMMITTED` or `CONFIRMED` ends in all old, one after it in all new: [`recover`] decides by the hashes on
 //! disk, never by a count of steps, and may itself be interrupted and repeated at any point.
 
+mod aside;
 mod exchange;
 mod part;
 #[cfg(test)]
@@ -23,6 +24,8 @@ use crate::layout::Root;
 use crate::state::{self, News, Outcome, Reason, Starts, StateFile as _, Verdicts};
 use crate::timestamp::Timestamp;
 use part::Part;
+
+pub use aside::sweep;
 
 /// What a swap did, by component.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +103,8 @@ pub fn apply(root: &Root, lock: &Lock) -> Result<Option<Applied>> {
         count_failure(&state_dir, &journal.transaction, cause.code());
         // The journal may say anything by now; it must say APPLYING, durably, before a single file goes back.
         let undone = journal.advance(&state_dir, State::Applying).and_then(|()| exchange::undo(&parts));
+        // Folders that are held open cannot be removed everywhere.
+        drop(parts);
         return Err(match undone.and_then(|()| discard(root, &state_dir, &journal.transaction)) {
             Ok(()) => Machine::SwapUndone { cause: Box::new(cause) },
             Err(cause) => Machine::UndoFailed { cause: Box::new(cause) },
@@ -128,9 +133,10 @@ pub fn apply(root: &Root, lock: &Lock) -> Result<Option<Applied>> {
 /// [`Machine::JournalUnreadable`] with nothing changed; [`Machine::UndoFailed`] with journal and backups kept.
 pub fn recover(root: &Root, _lock: &Lock) -> Result<Recovery> {
     let Some(state_dir) = state::open(root)? else { return Ok(Recovery::Nothing) };
+    sweep(root)?;
     let Some(journal) = Journal::read(&state_dir)? else {
         // A crash between the journal's end and that of its leftovers.
-        state_dir.remove_tree(TRANSACTIONS)?;
+        state_dir.remove_leftovers(TRANSACTIONS)?;
         return Ok(Recovery::Nothing);
     };
     match journal.state {
@@ -248,7 +254,7 @@ fn discard(root: &Root, state_dir: &Dir, transaction: &Transaction) -> Result<()
         part::remove_backups(root, steps)?;
         part::remove_vacated(root, steps, steps.from.is_some())?;
     }
-    state_dir.remove_tree(TRANSACTIONS)
+    state_dir.remove_leftovers(TRANSACTIONS)
 }
 
 /// Ends a swap that is live: the journal goes last, so that a crash on the way is followed by another clean-up.
@@ -261,7 +267,7 @@ fn clean_up(root: &Root, state_dir: &Dir, transaction: &Transaction) -> Result<(
         }
         part::remove_vacated(root, steps, steps.to.is_some())?;
     }
-    state_dir.remove_tree(TRANSACTIONS)?;
+    state_dir.remove_leftovers(TRANSACTIONS)?;
     Journal::end(state_dir)
 }
 

@@ -1,14 +1,13 @@
 //! One component of a swap: its folders, the check before the first change, and its backups.
 
 use super::changed;
-use crate::error::{Error, Machine, Result};
+use crate::error::{Machine, Result};
 use crate::fs::{Dir, Tree};
 use crate::inventory::{Content, Inventory, hash_threads};
 use crate::journal::{ComponentSteps, Step, TRANSACTIONS};
 use crate::layout::{FILES, Root, STAGES};
 use crate::rel_path::STATE;
 use crate::state;
-use std::io;
 
 /// A component's steps with the folders that they work on.
 #[derive(Debug)]
@@ -18,9 +17,6 @@ pub struct Part {
     /// The staged files; absent when no step needs one.
     pub staged: Option<Dir>,
     pub backups: Dir,
-    /// The folders above the backups, in which they must be found again.
-    transactions: Dir,
-    work: Dir,
 }
 
 impl Part {
@@ -34,16 +30,15 @@ impl Part {
             ));
         }
         crate::fs::create_root(&dir)?;
-        let tree = Tree::open(&dir)?.ok_or_else(|| Error::io("open", &dir, io::ErrorKind::NotFound.into()))?;
         let work = work_dir(root, &steps)?;
+        let tree = Tree::from(Dir::open(&dir)?.with_aside(&work));
         let name = steps.component.as_str();
         let staged = match work.folder(STAGES)? {
             Some(stages) => stages.folder(name)?.map_or(Ok(None), |stage| stage.folder(FILES))?,
             None => None,
         };
-        let transactions = work.folder_or_new(TRANSACTIONS, 0o700)?;
-        let backups = transactions.folder_or_new(name, 0o700)?;
-        Ok(Self { steps, tree, staged, backups, transactions, work })
+        let backups = work.folder_or_new(TRANSACTIONS, 0o700)?.folder_or_new(name, 0o700)?;
+        Ok(Self { steps, tree, staged, backups })
     }
 
     /// The steps that end with a file or a link.
@@ -94,26 +89,25 @@ impl Part {
 
     /// Gives every file that will go a second name, so that it can come back, durably.
     pub fn back_up(&self) -> Result<()> {
+        // What an attempt that was given up has left.
+        for left in self.backups.names()? {
+            self.backups.remove_file(&left)?;
+        }
         for (index, step) in self.steps.steps.iter().enumerate() {
             let Content::File { mode, .. } = step.old else { continue };
             let (dir, name) = self.tree.parent(step.place.as_str())?;
             let backup = index.to_string();
-            self.backups.remove_file(&backup)?;
-            if !dir.hard_link(name, &self.backups, &backup)? {
-                dir.copy(name, &self.backups, &backup, mode)?;
-            }
+            dir.link_or_copy(name, &self.backups, &backup, mode)?;
         }
-        self.backups.sync()?;
-        self.transactions.sync()?;
-        // The state folder is synced with the journal's next state.
-        if self.steps.own_work_dir { self.work.sync() } else { Ok(()) }
+        self.backups.sync()
     }
 }
 
 /// The folder of stages and backups: the state folder, or one beside the component when that is on another file system.
 fn work_dir(root: &Root, steps: &ComponentSteps) -> Result<Dir> {
     if steps.own_work_dir {
-        return Dir::open(&root.component(&steps.component))?.folder_or_new(STATE, 0o700);
+        let work = Dir::open(&root.component(&steps.component))?.folder_or_new(STATE, 0o700)?;
+        return Ok(work.with_own_aside());
     }
     state::open_or_create(root)
 }
@@ -134,7 +128,7 @@ fn remove_work(root: &Root, steps: &ComponentSteps, kind: &str) -> Result<()> {
         return Ok(());
     }
     match work_dir(root, steps)?.folder(kind)? {
-        Some(folder) => folder.remove_tree(steps.component.as_str()),
+        Some(folder) => folder.remove_leftovers(steps.component.as_str()),
         None => Ok(()),
     }
 }

@@ -1,15 +1,16 @@
 //! Recovery from states that a crash can leave, built by hand. Crashes of real processes at every call are in
-//! `tests/end_to_end/crash.rs`.
+//! `tests/crash`.
+
+mod every_step;
 
 use super::*;
 use crate::digest::Sha256;
+use crate::fs::Found;
 use crate::inventory::Content;
 use crate::journal::{ComponentSteps, Place, Release, Step};
 use crate::rel_path::RelPath;
 use crate::state::StateFile as _;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use std::time::Duration;
 
 /// A swap that replaces `a`, removes `old/x` with its folder, and adds `new/y`.
@@ -22,9 +23,8 @@ fn file(content: &str) -> Content {
     Content::File { sha256: Sha256::of(content.as_bytes()), mode: 0o644 }
 }
 
-fn mode(path: &Path, mode: u32) {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-}
+/// The mode of the folder that goes: one that it would not have by itself, where there are modes.
+const FOLDER_MODE: u32 = if cfg!(unix) { 0o775 } else { 0o755 };
 
 impl Scene {
     /// The journal at `state`, backups made, and nothing of the swap done yet.
@@ -35,7 +35,7 @@ impl Scene {
         for (path, content) in [("core/a", "old a"), ("core/old/x", "x")] {
             scene.write(path, content);
         }
-        mode(&scene.path("core/old"), 0o775);
+        Dir::open(&scene.path("core/old")).unwrap().set_mode(FOLDER_MODE).unwrap();
         let state_dir = state::open_or_create(&scene.root).unwrap();
         for (index, content) in [(0, "old a"), (1, "x")] {
             scene.write(&format!(".patcher/txn/core/{index}"), content);
@@ -51,7 +51,7 @@ impl Scene {
             from: Some("1.0.0".into()),
             to: Some(Release { version: "2.0.0".into(), sequence: 2, content: Sha256::of(b"2") }),
             new_folders: vec!["new".into()],
-            old_folders: vec![("old".into(), 0o775)],
+            old_folders: vec![("old".into(), FOLDER_MODE)],
             steps: vec![
                 step("a", file("old a"), file("new a")),
                 step("old/x", file("x"), Content::Absent),
@@ -71,7 +71,8 @@ impl Scene {
     fn write(&self, path: &str, content: &str) {
         fs::create_dir_all(self.path(path).parent().unwrap()).unwrap();
         fs::write(self.path(path), content).unwrap();
-        mode(&self.path(path), 0o644);
+        let file = Dir::open(self.path(path).parent().unwrap()).unwrap();
+        file.ensure_mode(path.rsplit('/').next().unwrap(), 0o644).unwrap();
     }
 
     fn lock(&self) -> Lock {
@@ -85,7 +86,7 @@ impl Scene {
     fn is_old(&self) -> bool {
         fs::read_to_string(self.path("core/a")).unwrap() == "old a"
             && fs::read_to_string(self.path("core/old/x")).unwrap() == "x"
-            && fs::metadata(self.path("core/old")).unwrap().permissions().mode() & 0o7777 == 0o775
+            && Dir::open(&self.path("core")).unwrap().find("old").unwrap() == Found::Folder { mode: FOLDER_MODE }
             && !self.path("core/new").exists()
             && !self.path(".patcher/txn").exists()
             && !self.path(".patcher/journal").exists()

@@ -57,14 +57,20 @@ fn every_answer_in_json_has_its_fields() {
     let world = World::honest();
     let (one, two) = (Tree::default().file("a", b"one", 0o644), Tree::default().file("a", b"two", 0o644));
     let user = &world.user;
-    assert_eq!(user.ok(&["status"]), json!({ "components": [], "staged": [], "swap": null, "previous": [] }));
+    let status = |components: serde_json::Value| {
+        json!({
+            "components": components, "staged": [], "swap": null, "previous": [], "active": [], "paused": null,
+            "set_aside": [],
+        })
+    };
+    assert_eq!(user.ok(&["status"]), status(json!([])));
     let published = world.publish("1.0.0", &one);
     let first = user.ok(&["install", "core", "--from", &world.manifest_url("core")]);
     assert_eq!(first, json!({ "applied": [{ "component": "core", "from": null, "to": "1.0.0" }], "held": [] }));
     let installed = json!({
         "component": "core", "version": "1.0.0", "sequence": 1, "channel": "stable", "trusted": true,
     });
-    assert_eq!(user.ok(&["status"]), json!({ "components": [installed], "staged": [], "swap": null, "previous": [] }));
+    assert_eq!(user.ok(&["status"]), status(json!([installed])));
     assert_eq!(user.ok(&["check"]), json!({ "updates": [], "held": [] }));
     assert_eq!(user.ok(&["update"]), json!({ "applied": [], "held": [] }));
     assert_eq!(user.ok(&["confirm"]), json!({ "confirmed": false }));
@@ -75,6 +81,7 @@ fn every_answer_in_json_has_its_fields() {
     let bytes = world.publish("2.0.0", &two).manifest.files[0].gz.size;
     let update = json!({
         "component": "core", "from": "1.0.0", "to": "2.0.0", "files": 1, "bytes": bytes, "saved": [], "left": [],
+        "type": "complete", "critical": false, "on_the_way_to": null, "notes": null,
     });
     assert_eq!(user.json(10, &["check"]), json!({ "updates": [update], "held": [] }));
     assert_eq!(user.ok(&["download"]), json!({ "staged": [update], "held": [] }));

@@ -180,3 +180,84 @@ fn a_journal_that_cannot_be_read_deletes_nothing() {
         one.assert_is(&world.user.tree("core"));
     }
 }
+
+/// A user's machine whose component lies on a small disk of its own, and which a shell command prepares.
+fn on_a_small_disk(bytes: usize, world: &mut World<Scripted>, prepare: &str, arguments: &[&str]) -> Option<Run> {
+    let unshare = left_out::program("unshare")?;
+    let mount = world.user.path("small disk");
+    fs::create_dir_all(&mount).unwrap();
+    let script = format!("mount -t tmpfs -o size={bytes} none '{0}' && mkdir '{0}/core' && {prepare}", mount.display());
+    let script = script.replace("DISK", &mount.display().to_string());
+    let mut command = Command::new(&unshare);
+    command.arg("--mount").args((!is_root()).then_some("--map-root-user")).args(["sh", "-c"]);
+    command.arg(format!("({script}) || exit 99; exec \"$@\"")).arg("sh").arg(programs::patcher());
+    world.user.elsewhere.insert("core".into(), mount.join("core"));
+    world.user.prepare(&mut command, arguments);
+    let run = Run::of(&mut command);
+    if run.code == Some(99) {
+        left_out::say("a small file system cannot be mounted here");
+        return None;
+    }
+    Some(run)
+}
+
+#[test]
+fn a_disk_that_is_full_at_any_point_is_told_and_leaves_nothing_half_made() {
+    let tree = Tree::default().file("large", &vec![7; 2 << 20], 0o644).file("small", b"x", 0o644);
+    for kilobytes in [64, 512, 2000, 3000, 3400, 4200] {
+        let mut world = World::honest();
+        world.publish("1.0.0", &tree);
+        let url = world.manifest_url("core");
+        let arguments = ["--json", "install", "core", "--from", &url];
+        let Some(run) = on_a_small_disk(kilobytes << 10, &mut world, "true", &arguments) else { return };
+        match run.code {
+            Some(0) => assert!(kilobytes > 3000, "{run:#?}"),
+            _ => run.fails(22, "no-space"),
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_can_only_be_read_is_told_before_an_object_is_asked_for() {
+    let mut world = World::honest();
+    world.publish("1.0.0", &Tree::default().file("a", b"a", 0o644));
+    let url = world.manifest_url("core");
+    let prepare = "mount -o remount,ro 'DISK'";
+    let arguments = ["--json", "install", "core", "--from", &url];
+    let Some(run) = on_a_small_disk(4 << 20, &mut world, prepare, &arguments) else { return };
+    assert_eq!(run.code, Some(22), "{run:#?}");
+    assert!(!world.server.take_requests().iter().any(|path| path.contains("/objects/")));
+}
+
+#[test]
+fn another_owners_files_in_the_users_folder_are_replaced() {
+    if !is_root() {
+        return left_out::say("files of two users need root");
+    }
+    let (world, ..) = outdated();
+    fs::set_permissions(world.user.path("."), Permissions::from_mode(0o755)).unwrap();
+    give_to_nobody(&world.user.root());
+    // The folder is the user's, so that they may replace what is in it, whosever it is and whatever its mode.
+    let file = world.user.component("core").join("bin/app");
+    chown(&file, Some(0), Some(0)).unwrap();
+    fs::set_permissions(&file, Permissions::from_mode(0o444)).unwrap();
+    let Some(run) = run_as_nobody(&world, &["--json", "update"]) else { return };
+    assert_eq!(run.code, Some(0), "{run:#?}");
+    assert_eq!(fs::read(&file).unwrap(), b"app 2");
+}
+
+#[test]
+fn a_file_that_nobody_may_change_leaves_all_old() {
+    let Some(chattr) = left_out::program("chattr") else { return };
+    let (world, _, one) = outdated();
+    let file = world.user.component("core").join("lib/inner/x");
+    if Run::of(Command::new(&chattr).arg("+i").arg(&file)).code != Some(0) {
+        return left_out::say("no file can be made immutable here");
+    }
+    let run = world.user.run(&["--json", "update"]);
+    Run::of(Command::new(&chattr).arg("-i").arg(&file)).ends(0);
+    assert_eq!(run.code, Some(22), "{run:#?}");
+    one.assert_is(&world.user.tree("core"));
+    assert!(!world.user.state("journal").exists());
+    world.user.ok(&["update"]);
+}

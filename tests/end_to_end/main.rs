@@ -1,6 +1,7 @@
 //! The three programs together, as publisher, server and user have them: real processes, real servers on loopback, real
 //! folders. Every test has a world of its own and leaves nothing behind.
 
+// Shells, signals, strace, nginx and Apache; what Windows does otherwise is in tests/windows.
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test whose world cannot be set up fails")]
 
@@ -39,15 +40,16 @@ mod support;
 
 mod command_line;
 mod components;
-mod crash;
 mod deltas;
 mod helper;
 mod install;
+mod instances;
 mod machine;
 mod mirrors;
 mod network;
 mod offline;
 mod probation;
+mod program;
 mod proxies;
 mod refused;
 mod tls;

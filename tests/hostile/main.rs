@@ -5,6 +5,7 @@
 //! A table shares one world: what one row left behind would show in the next, and at its end the good release is taken. A
 //! row that expects the good release in spite of something has a world of its own.
 
+// Sockets, owners and modes; what is decided about bytes is the same everywhere.
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test whose world cannot be set up fails")]
 

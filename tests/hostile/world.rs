@@ -115,8 +115,8 @@ impl World {
     /// What is installed and what is remembered.
     pub fn snapshot(&self) -> Snapshot {
         let mut state = Tree::read(&self.root().join(".patcher")).0;
-        // Locks say nothing that lasts.
-        state.retain(|path, _| path != "lock" && path != "running");
+        // Locks say nothing that lasts; records say what was tried, and the draw is a number.
+        state.retain(|path, _| !["lock", "running", "active-update.xml", "choices.xml"].contains(&path.as_str()));
         Snapshot { tree: Tree::read(&self.root()), state }
     }
 

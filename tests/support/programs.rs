@@ -19,6 +19,20 @@ pub fn helper() -> PathBuf {
     dir().join("patcher-helper")
 }
 
+/// A program that links the library, without what debuggers need, as tests publish it.
+pub fn scribe() -> PathBuf {
+    static SCRIBE: OnceLock<PathBuf> = OnceLock::new();
+    let strip = || {
+        let scribe = dir().join("examples/scribe");
+        // Tests of several processes make the same file at the same time.
+        let (fresh, small) = (dir().join(format!("scribe-{}", std::process::id())), dir().join("scribe-small"));
+        let stripped = Command::new("strip").arg("-o").arg(&fresh).arg(&scribe).status();
+        let is_stripped = stripped.is_ok_and(|status| status.success());
+        if is_stripped && std::fs::rename(&fresh, &small).is_ok() { small } else { scribe }
+    };
+    SCRIBE.get_or_init(strip).clone()
+}
+
 /// The folder of the programs: that of the profile which the tests themselves were built with.
 fn dir() -> &'static Path {
     static DIR: OnceLock<Result<PathBuf, String>> = OnceLock::new();
@@ -34,7 +48,8 @@ fn build() -> Result<PathBuf, String> {
         profile => profile,
     };
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--workspace", "--features", "cli", "--bins", "--profile", profile]);
+    cargo.args(["build", "--quiet", "--workspace", "--features", "cli", "--bins", "--example", "scribe"]);
+    cargo.args(["--profile", profile]);
     cargo.arg("--target-dir").arg(dir.parent().unwrap()).current_dir(env!("CARGO_MANIFEST_DIR"));
     // What cargo tells a test about its package would make build scripts run again that look at it.
     for (name, _) in std::env::vars_os() {

@@ -1,7 +1,6 @@
 //! What a run of a program left behind.
 
 use serde_json::Value;
-use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Output};
 
 /// Exit code and output of a program that has ended.
@@ -9,8 +8,6 @@ use std::process::{Command, Output};
 pub struct Run {
     /// None when a signal ended it.
     pub code: Option<i32>,
-    /// What ended it, unless it ended itself.
-    pub signal: Option<i32>,
     pub out: String,
     pub err: String,
 }
@@ -25,7 +22,7 @@ impl Run {
     pub fn ended(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         let status = output.status;
-        Self { code: status.code(), signal: status.signal(), out: text(output.stdout), err: text(output.stderr) }
+        Self { code: status.code(), out: text(output.stdout), err: text(output.stderr) }
     }
 
     /// Expects this exit code.

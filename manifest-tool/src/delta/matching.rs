@@ -98,37 +98,46 @@ impl<'a> Scan<'a> {
     /// The first place from `scan` on where it pays to leave the diagonal, and for which match.
     fn leave(&self, mut scan: usize) -> Option<(usize, Match)> {
         let mut known = (scan, Match::default());
+        let mut ahead = self.explained(scan);
         while scan < self.new.len() {
-            let passed = self.goes_on(scan);
-            if passed >= GOES_ON {
-                scan += passed;
+            if ahead.trailing_ones() as usize >= GOES_ON {
+                scan += self.goes_on(scan);
+                ahead = self.explained(scan);
                 continue;
             }
-            if self.may_pay(scan) {
+            if self.may_pay(scan, ahead) {
                 known = self.longest(scan, known);
                 let missed = (scan..scan + known.1.length).filter(|place| !self.explains(*place));
                 if missed.take(self.slack + 1).count() > self.slack {
                     return Some(known);
                 }
             }
+            ahead = ahead >> 1 | u64::from(self.explains(scan + 64)) << 63;
             scan += 1;
         }
         None
     }
 
+    /// Which of the 64 bytes from `scan` on the diagonal explains, the first in the lowest bit.
+    fn explained(&self, scan: usize) -> u64 {
+        (0..64).fold(0, |bits, index| bits | u64::from(self.explains(scan + index)) << index)
+    }
+
     /// Whether a match at `scan` may be long enough to leave for it: its first and its last stretch are in the old file.
-    fn may_pay(&self, scan: usize) -> bool {
-        let mut end = scan + self.slack + 1;
-        let mut place = scan;
-        while place < end {
-            if end > self.new.len() {
-                return false;
+    fn may_pay(&self, scan: usize, ahead: u64) -> bool {
+        let mut length = self.slack + 1;
+        // It must explain that many bytes besides those that the diagonal explains too, as far as the view goes.
+        while length < 64 {
+            let longer = self.slack + 1 + (ahead & ((1 << length) - 1)).count_ones() as usize;
+            if longer == length {
+                break;
             }
-            end += usize::from(self.explains(place));
-            place += 1;
+            length = longer.min(64);
         }
         let grams = &self.index.grams;
-        grams.may_have(&self.new[scan..]) && grams.may_have(&self.new[end - GRAM..])
+        // No stretch is shorter than those that the filter knows.
+        let last = self.new.get(scan + length.max(GRAM) - GRAM..).unwrap_or_default();
+        grams.may_have(last) && grams.may_have(&self.new[scan..])
     }
 
     /// The longest match at `scan`, with its place; `known` is that of an earlier byte.
@@ -151,7 +160,7 @@ impl<'a> Scan<'a> {
 
     /// Whether the diagonal explains the byte at `place`.
     fn explains(&self, place: usize) -> bool {
-        self.index.old.get(place.wrapping_add_signed(self.diagonal)) == Some(&self.new[place])
+        place < self.new.len() && self.index.old.get(place.wrapping_add_signed(self.diagonal)) == Some(&self.new[place])
     }
 
     /// Ends the block under way; the next one starts up to `backward` bytes before `place`, which `position` matches.

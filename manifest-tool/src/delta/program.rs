@@ -124,10 +124,10 @@ impl<'a> Parsed<'a> {
             for entry in table.chunks_exact(24) {
                 let place = places.relative(word(entry, 0, 8)).and_then(|place| places.offset(place));
                 let target = places.relative(word(entry, 16, 8)).filter(|target| *target > 0);
-                if let (Some(place), Some(target)) = (place, target) {
-                    if let Some(word) = labelled.get_mut(place as usize..place as usize + 8) {
-                        word.copy_from_slice(&u64::from(label(target)).to_le_bytes());
-                    }
+                if let (Some(place), Some(target)) = (place, target)
+                    && let Some(word) = labelled.get_mut(place as usize..place as usize + 8)
+                {
+                    word.copy_from_slice(&u64::from(label(target)).to_le_bytes());
                 }
             }
         }

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::tree::TreeFile;
 use patcher::digest::Sha256;
 use patcher::manifest::{File, Manifest};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io::Read as _;
@@ -78,10 +79,11 @@ impl<'a> Bases<'a> {
         let wanted = Sketch::of(path())?;
         let mut best = None;
         for file in candidates {
-            if !self.sketches.contains_key(&file.sha256) {
-                self.sketches.insert(file.sha256, Sketch::of(old(file)?.path().to_owned())?);
-            }
-            let shared = self.sketches[&file.sha256].shares(&wanted);
+            let sketch = match self.sketches.entry(file.sha256) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => place.insert(Sketch::of(old(file)?.path().to_owned())?),
+            };
+            let shared = sketch.shares(&wanted);
             if shared >= SIMILAR && best.is_none_or(|(most, _)| shared > most) {
                 best = Some((shared, file));
             }

@@ -201,7 +201,8 @@ mod tests {
         assert_eq!(parse("s3://updates"), Ok(("updates".into(), key(""))));
         assert_eq!(parse("s3://updates/"), Ok(("updates".into(), key(""))));
         assert_eq!(parse("s3://updates/a/b/"), Ok(("updates".into(), key("a/b"))));
-        for wrong in ["s3://", "s3:///x", "gs://updates", "s3://user@updates/x", "s3://updates/a//x", "s3://updates/../x"]
+        for wrong in
+            ["s3://", "s3:///x", "gs://updates", "s3://user@updates/x", "s3://updates/a//x", "s3://updates/../x"]
         {
             assert!(parse(wrong).is_err(), "{wrong}");
         }

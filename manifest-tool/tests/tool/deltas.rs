@@ -142,18 +142,12 @@ fn verify_applies_deltas_whose_old_files_are_on_the_site() {
 
 #[test]
 fn verify_finds_a_delta_that_makes_something_else() {
-    use manifest_tool::passphrase::Passphrases;
-    use manifest_tool::private_key::PrivateKey;
-    use patcher::manifest::{body, with_signatures};
     let publisher = Publisher::new();
     publisher.sign_builds(1..=3, &[]);
-    let mut manifest = publisher.manifest(LATEST);
-    let deltas = &mut manifest.files.iter_mut().find(|file| !file.deltas.is_empty()).unwrap().deltas;
-    let other = deltas[1].object;
-    deltas[0].object = other;
-    let body = body(&manifest);
-    let key = PrivateKey::load(&publisher.path("release.key.pem"), &Passphrases::default()).unwrap();
-    publisher.write(LATEST, with_signatures(&body, &[key.sign(&body).unwrap()]));
+    publisher.sign_again(|manifest| {
+        let deltas = &mut manifest.files.iter_mut().find(|file| !file.deltas.is_empty()).unwrap().deltas;
+        deltas[0].object = deltas[1].object;
+    });
     let run = publisher.run(&["verify", "site", "--key", "release.pub.pem"]);
     run.fails(21, "1 of ");
     assert!(run.out.contains("the delta to bin/app is wrong") && run.out.contains("another old file"), "{}", run.out);

@@ -1,7 +1,9 @@
 //! A publisher in a temporary folder: a key, a build folder with a few files, and a site.
 
+use manifest_tool::passphrase::Passphrases;
+use manifest_tool::private_key::PrivateKey;
 use patcher::keys::{PublicKey, TrustedKeys};
-use patcher::manifest::{Manifest, SignedBytes, parse};
+use patcher::manifest::{Manifest, SignedBytes, body, parse, with_signatures};
 use patcher::trust::{self, Floor, Target, Verified};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -124,6 +126,16 @@ impl Publisher {
             self.write("build/bin/app", program(build));
             self.sign_as(&format!("1.{build}.0"), more).ok();
         }
+    }
+
+    /// Signs the latest manifest again after a change that `sign` would not make.
+    pub fn sign_again<T>(&self, change: impl FnOnce(&mut Manifest) -> T) -> T {
+        let mut manifest = self.manifest("site/core/manifest.xml");
+        let result = change(&mut manifest);
+        let body = body(&manifest);
+        let key = PrivateKey::load(&self.path("release.key.pem"), &Passphrases::default()).unwrap();
+        self.write("site/core/manifest.xml", with_signatures(&body, &[key.sign(&body).unwrap()]));
+        result
     }
 
     /// All objects of the site, sorted.

@@ -2,6 +2,8 @@
 
 use crate::publisher::Publisher;
 use patcher::digest::Sha256;
+use patcher::layout::{self, ObjectKind};
+use patcher::manifest::Object;
 use std::fs;
 use std::path::PathBuf;
 
@@ -74,18 +76,13 @@ fn a_missing_object_is_found() {
 
 /// Signs a manifest again in which the largest object is `gz`: a publisher whose own tools went wrong.
 fn with_object(publisher: &Publisher, gz: &[u8]) -> String {
-    use manifest_tool::passphrase::Passphrases;
-    use manifest_tool::private_key::PrivateKey;
-    use patcher::manifest::{Object, SignedBytes, body, parse, with_signatures};
-    let mut manifest = parse(&SignedBytes::split(publisher.read("site/core/manifest.xml")).unwrap().body).unwrap();
-    let file = manifest.files.iter_mut().max_by_key(|file| file.size).unwrap();
-    file.gz = Object { size: gz.len() as u64, sha256: Sha256::of(gz) };
-    let name = patcher::layout::object(patcher::layout::ObjectKind::Gz, &file.gz.sha256);
-    publisher.write(&format!("site/core/{name}"), gz);
-    let body = body(&manifest);
-    let key = PrivateKey::load(&publisher.path("release.key.pem"), &Passphrases::default()).unwrap();
-    publisher.write("site/core/manifest.xml", with_signatures(&body, &[key.sign(&body).unwrap()]));
-    name
+    publisher.sign_again(|manifest| {
+        let file = manifest.files.iter_mut().max_by_key(|file| file.size).unwrap();
+        file.gz = Object { size: gz.len() as u64, sha256: Sha256::of(gz) };
+        let name = layout::object(ObjectKind::Gz, &file.gz.sha256);
+        publisher.write(&format!("site/core/{name}"), gz);
+        name
+    })
 }
 
 #[test]

@@ -13,7 +13,15 @@ use patcher::state::PastUpdate;
 use patcher::{Applied, Damage, Error, Held, Previous, Progress, Recovery, Update};
 use serde_json::json;
 use std::error::Error as _;
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _, Write as _};
+
+/// Prints a line. One that cannot be printed is lost, like the disk that its file is on: the work is done, and the exit code
+/// tells of it.
+macro_rules! println {
+    ($($arguments:tt)*) => {{
+        let _ = writeln!(io::stdout(), $($arguments)*);
+    }};
+}
 
 /// How to tell what happened.
 pub struct Report {

@@ -1,5 +1,14 @@
 //! Starting programs: the helper when the app is about to end, and the app when the swap is done.
 
+#[cfg(unix)]
+#[path = "unix.rs"]
+mod system;
+#[cfg(windows)]
+#[path = "windows.rs"]
+mod system;
+
+pub use system::{leave_session, wait_for_exit};
+
 use crate::error::{Error, Machine, Result};
 use crate::fs::Dir;
 use crate::layout::Root;
@@ -27,10 +36,7 @@ const FOLDER: &str = "helper";
 pub fn find_helper(configured: Option<&Path>) -> Result<PathBuf> {
     let path = match configured {
         Some(path) => path.to_owned(),
-        None => {
-            let program = std::env::current_exe().map_err(|error| Error::io("find", "the running program", error))?;
-            program.with_file_name(HELPER)
-        }
+        None => running_program()?.with_file_name(HELPER),
     };
     if path.is_file() { Ok(path) } else { Err(Machine::HelperMissing { path }.into()) }
 }
@@ -80,12 +86,26 @@ pub fn start_helper(root: &Root, state_dir: &Dir, helper: &Path, job: Job) -> Re
     detached(start, &copy, None).map(drop)
 }
 
+/// Where this process's program was started from, whether or not another file lies there by now.
+///
+/// # Errors
+/// [`Machine::Io`] when the system does not know which program runs.
+pub fn running_program() -> Result<PathBuf> {
+    let program = std::env::current_exe().map_err(|error| Error::io("find", "the running program", error))?;
+    // What Linux adds to the name of a file that was replaced while it runs (proc_pid_exe(5)).
+    let name = program.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(" (deleted)"));
+    Ok(match name {
+        Some(name) if !program.exists() => program.with_file_name(name),
+        _ => program,
+    })
+}
+
 /// The command that starts this program again as it was started.
 ///
 /// # Errors
 /// [`Machine::Io`] when the system does not know which program runs.
 pub fn this_program() -> Result<Vec<OsString>> {
-    let program = std::env::current_exe().map_err(|error| Error::io("find", "the running program", error))?;
+    let program = running_program()?;
     Ok(std::iter::once(program.into_os_string()).chain(std::env::args_os().skip(1)).collect())
 }
 
@@ -97,6 +117,7 @@ pub fn detached(mut command: Command, path: &Path, output: Option<File>) -> Resu
     let copies = output.and_then(|output| Some((output.try_clone().ok()?, output)));
     let (out, err) = copies.map_or((Stdio::null(), Stdio::null()), |(one, two)| (one.into(), two.into()));
     command.stdin(Stdio::null()).stdout(out).stderr(err);
+    system::detach(&mut command);
     // A file that was just written is busy while another thread's child has not closed its copy of the descriptor yet.
     let mut attempts = 0;
     loop {
@@ -115,10 +136,7 @@ pub fn detached(mut command: Command, path: &Path, output: Option<File>) -> Resu
 /// [`Machine::Io`] when the system does not let it be ended.
 pub fn end(child: &mut Child) -> Result<()> {
     let failed = |error| Error::io("end", "the started program", error);
-    #[cfg(unix)]
-    if let Some(pid) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw)
-        && rustix::process::kill_process(pid, rustix::process::Signal::TERM).is_ok()
-    {
+    if system::ask_to_end(child.id()) {
         let deadline = Instant::now() + Duration::from_secs(5);
         while Instant::now() < deadline {
             if child.try_wait().map_err(failed)?.is_some() {
@@ -141,39 +159,4 @@ fn copy_helper(state_dir: &Dir, helper: &Path) -> Result<PathBuf> {
     let folder = state_dir.folder_or_new(FOLDER, 0o700)?;
     Dir::open(dir)?.copy(name, &folder, HELPER, 0o700)?;
     Ok(folder.join(HELPER))
-}
-
-/// Waits until a process has ended, or until `patience` is over; tells whether it has ended.
-///
-/// Linux holds on to the process itself, so that another one with the same number is not taken for it; elsewhere the
-/// number is asked for again and again.
-pub fn wait_for_exit(pid: u32, patience: Option<Duration>) -> bool {
-    let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) else { return true };
-    let deadline = patience.map(|patience| Instant::now() + patience);
-    #[cfg(target_os = "linux")]
-    if let Ok(process) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
-        loop {
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            let timeout = left.and_then(|left| rustix::event::Timespec::try_from(left).ok());
-            let mut ended = [rustix::event::PollFd::new(&process, rustix::event::PollFlags::IN)];
-            match rustix::event::poll(&mut ended, timeout.as_ref()) {
-                Err(rustix::io::Errno::INTR) => {}
-                Ok(count) => return count > 0,
-                Err(_) => break,
-            }
-        }
-    }
-    while rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH) {
-        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    true
-}
-
-/// Leaves the session of the program that started this one, so that it does not end with that one's terminal.
-pub fn leave_session() {
-    // Fails only for a process that leads a group already, which then has a session of its own.
-    let _ = rustix::process::setsid();
 }

@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Measures how long a program is away: from its exit, for which the helper waits, to the first act of the new version. Beside it
+# the bare cost of the same number of calls: link, rename, sync of each folder touched. Medians of five runs, alternating.
+#
+#   benches/downtime.sh [FILES…]        # 10, 1,000 and 10,000 changed files of 4 kB, 100 in a folder, unless told otherwise
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+[ $# -gt 0 ] || set -- 10 1000 10000
+runs=5
+rustc --edition 2024 -O -o "$work/bare" "$(dirname "$0")/downtime/bare.rs"
+serve
+cd "$work"
+"$bin/manifest-tool" keygen release --bits 2048 >/dev/null
+
+median() { printf '%s\n' "$@" | sort -n | sed -n "$((runs / 2 + 1))p"; }
+patcher() { "$bin/patcher" --root inst --key release.pub.pem "$@" >/dev/null; }
+
+# Makes $1 files that no other version has.
+build() {
+  rm -rf build && mkdir build
+  python3 - "$1" "$2" <<'X'
+import os, random, sys
+count, version = int(sys.argv[1]), sys.argv[2]
+chance = random.Random(version)
+for number in range(count):
+    folder = f"build/{number // 100:03}"
+    os.makedirs(folder, exist_ok=True)
+    with open(f"{folder}/{number % 100:02}", "wb") as file:
+        file.write(chance.randbytes(4096))
+X
+  "$bin/manifest-tool" sign build --site site --key release.key.pem --component core --version "$2.0.0" \
+    --base-url "$url/core/" >/dev/null
+}
+
+# The seconds from the end of a program to the start of the next.
+downtime() {
+  rm -rf inst && cp -a installed inst && rm -f started
+  sync -f inst
+  sleep 1000 & local app=$!
+  disown $app
+  patcher apply --wait-pid $app --restart -- sh -c 'date +%s.%N >started.new; mv started.new started; exec true'
+  until grep -qs "waiting for process $app" inst/.patcher/helper.log; do sleep 0.05; done
+  sleep 0.2
+  local exit=$EPOCHREALTIME
+  kill -KILL $app
+  until [ -e started ]; do sleep 0.02; done
+  echo "$(cat started) - $exit" | bc
+}
+
+bare() {
+  rm -rf bare-run && mkdir bare-run && cp -a installed/core bare-run/component && rm bare-run/component/manifest.xml
+  cp -a next bare-run/stage && mkdir bare-run/backups
+  sync -f bare-run
+  ./bare bare-run/component bare-run/stage bare-run/backups
+}
+
+echo "| files changed | downtime, s | link, rename, sync, s | ratio |"
+echo "|---|---|---|---|"
+for files in "$@"; do
+  rm -rf site/core inst installed next
+  build "$files" 1
+  mkdir inst && patcher install core --from "$url/core/manifest.xml"
+  build "$files" 2
+  rm -f build/manifest.xml && mv build next
+  patcher download
+  mv inst installed
+  ours=() theirs=()
+  for _ in $(seq $runs); do
+    ours+=("$(downtime)")
+    theirs+=("$(bare)")
+  done
+  a=$(median "${ours[@]}") b=$(median "${theirs[@]}")
+  printf '| %s | %.3f | %.3f | %.1f |\n' "$files" "$a" "$b" "$(echo "scale=3; $a / $b" | bc)"
+done

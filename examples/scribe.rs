@@ -1,0 +1,87 @@
+//! A program that links the library and writes down how it was started: for the tests of starts, hand-overs and restarts.
+//!
+//! `scribe ROOT KEY.pem HELPER LINES TODO…` adds a line to the file LINES and does what TODO says: words for version 1, a
+//! slash, words for version 2, as in `restart / confirm wait:FILE exit:0`. Its version is the last byte of its own file.
+
+use patcher::{Config, Patcher};
+use std::error::Error;
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// How long it waits for a file, so that nothing stays behind whatever becomes of the test.
+const LIFETIME: Duration = Duration::from_secs(120);
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [root, key, helper, lines, todo @ ..] = &arguments[..] else {
+        eprintln!("usage: scribe ROOT KEY.pem HELPER LINES TODO…");
+        return Ok(ExitCode::from(2));
+    };
+    // Read before the start, after which another file may lie there.
+    let version = fs::read(std::env::current_exe()?)?.last().map_or('?', |byte| char::from(*byte));
+    let config = Config::new(root).trusted_key(fs::read_to_string(key)?).helper(helper);
+    let patcher = Patcher::new(config)?;
+    let started = match patcher.start() {
+        Ok(started) => format!("{started:?}"),
+        Err(error) => format!("error {}", error.code()),
+    };
+    let mut line = format!("version={version} started={started} pid={}", std::process::id());
+    describe(&mut line)?;
+    writeln!(File::options().create(true).append(true).open(lines)?, "{line}")?;
+    let mut parts = todo.split(|word| word == "/");
+    let words = if version == '1' { parts.next() } else { parts.nth(1) };
+    for word in words.unwrap_or_default() {
+        match word.split_once(':').unwrap_or((word, "")) {
+            ("confirm", _) => drop(patcher.confirm()?),
+            ("wait", file) => wait(Path::new(file)),
+            ("say", words) => println!("{words}"),
+            ("exit", code) => return Ok(ExitCode::from(code.parse::<u8>()?)),
+            ("update", how) => update(&patcher, how)?,
+            ("staged", how) => act(patcher.staged()?, how)?,
+            _ => return Err(format!("what is {word}?").into()),
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where it runs and what it has of the one that started it.
+fn describe(line: &mut String) -> Result<(), Box<dyn Error>> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    let after_name = stat.rsplit(") ").next().unwrap_or_default();
+    let session = after_name.split(' ').nth(3).unwrap_or_default();
+    write!(line, " session={session} dir={}", std::env::current_dir()?.display())?;
+    for number in 0..3 {
+        let name = fs::read_link(format!("/proc/self/fd/{number}")).unwrap_or_default();
+        write!(line, " fd{number}={}", name.file_name().unwrap_or_default().display())?;
+    }
+    let word = std::env::var("SCRIBE_WORD").unwrap_or_default();
+    write!(line, " word={word} relaunched={}", std::env::var_os("PATCHER_RELAUNCHED").is_some())?;
+    Ok(())
+}
+
+fn wait(file: &Path) {
+    let end = Instant::now() + LIFETIME;
+    while !file.exists() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn update(patcher: &Patcher, how: &str) -> patcher::Result<()> {
+    match patcher.check_component("core")? {
+        Some(update) => act(Some(update.download(|_| ())?), how),
+        None => Ok(()),
+    }
+}
+
+fn act(staged: Option<patcher::Staged>, how: &str) -> patcher::Result<()> {
+    match (staged, how) {
+        (None, _) => Ok(()),
+        (Some(staged), "restart") => staged.restart().map(drop),
+        (Some(staged), "on-exit") => staged.apply_on_exit(),
+        (Some(staged), _) => staged.apply().map(drop),
+    }
+}

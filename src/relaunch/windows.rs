@@ -1,0 +1,68 @@
+//! Waiting for a process by its handle, and starting one that has nothing of this one.
+
+#![expect(unsafe_code, reason = "calls into the system; each says why it is sound")]
+
+use std::os::windows::io::{AsRawHandle as _, FromRawHandle as _, OwnedHandle};
+use std::os::windows::process::CommandExt as _;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use windows_sys::Win32::Foundation::{
+    ERROR_INVALID_PARAMETER, GetLastError, HANDLE_FLAG_INHERIT, SetHandleInformation, WAIT_OBJECT_0,
+};
+use windows_sys::Win32::System::Console::{GetStdHandle, STD_ERROR_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE};
+use windows_sys::Win32::System::Threading::{
+    CREATE_NEW_PROCESS_GROUP, DETACHED_PROCESS, OpenProcess, PROCESS_SYNCHRONIZE, WaitForSingleObject,
+};
+
+/// How often a process is looked for that may not be opened.
+const POLL: Duration = Duration::from_millis(50);
+/// The longest single wait, in milliseconds: the largest number stands for "for ever".
+const LONGEST: u32 = u32::MAX - 1;
+
+/// Waits until a process has ended, or until `patience` is over; tells whether it has ended.
+///
+/// Holds on to the process itself, so that another one with the same number is not taken for it. One of another user,
+/// which may not be held, is looked for by its number again and again.
+pub fn wait_for_exit(pid: u32, patience: Option<Duration>) -> bool {
+    let deadline = patience.map(|patience| Instant::now() + patience);
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        // SAFETY: plain numbers.
+        let handle = unsafe { OpenProcess(PROCESS_SYNCHRONIZE, 0, pid) };
+        if !handle.is_null() {
+            // SAFETY: it was opened above, and nobody else closes it.
+            let process = unsafe { OwnedHandle::from_raw_handle(handle) };
+            let wait = left.map_or(LONGEST, |left| u32::try_from(left.as_millis()).unwrap_or(LONGEST));
+            // SAFETY: the handle is open.
+            if unsafe { WaitForSingleObject(process.as_raw_handle(), wait) } == WAIT_OBJECT_0 {
+                return true;
+            }
+        // SAFETY: always is.
+        } else if unsafe { GetLastError() } == ERROR_INVALID_PARAMETER {
+            return true;
+        }
+        if left.is_some_and(|left| left.is_zero()) {
+            return false;
+        }
+        std::thread::sleep(POLL.min(left.unwrap_or(POLL)));
+    }
+}
+
+/// Nothing: a program that is started with [`detach`] has no console to lose, and there are no sessions to leave.
+pub fn leave_session() {}
+
+/// Starts a program without a console, in a group of its own, and with none of this one's inputs and outputs: a pipe that
+/// somebody reads from this program must not stay open for as long as that one runs.
+pub fn detach(command: &mut Command) {
+    command.creation_flags(DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP);
+    for kind in [STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, STD_ERROR_HANDLE] {
+        // SAFETY: the standard handles may be asked for at any time; one that is missing or closed is refused, which does
+        // no harm: then there is nothing to hand down.
+        unsafe { SetHandleInformation(GetStdHandle(kind), HANDLE_FLAG_INHERIT, 0) };
+    }
+}
+
+/// There is no way to ask a process without a console or windows to end.
+pub fn ask_to_end(_pid: u32) -> bool {
+    false
+}

@@ -1,0 +1,109 @@
+//! A small ext4 in a file, mounted where an install root is, that can be shut down as a power cut does it.
+
+use crate::support::deadline::wait_for;
+use crate::support::left_out;
+use crate::support::run::Run;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// `EXT4_IOC_SHUTDOWN`, `_IOR('X', 125, __u32)`.
+const SHUTDOWN: u32 = 0x8004_587d;
+/// Nothing is written by itself: no commit for an hour, and a file's data only when it is asked for.
+const OPTIONS: &str = "loop,data=ordered,commit=3600,noauto_da_alloc";
+
+/// What becomes of the file system's journal when the power goes.
+#[derive(Debug, Clone, Copy)]
+pub enum Cut {
+    /// What it holds in memory is lost.
+    LosingTheLog,
+    /// It is written, and nothing else is.
+    WithTheLog,
+}
+
+impl Cut {
+    /// `EXT4_GOING_FLAGS_NOLOGFLUSH` and `EXT4_GOING_FLAGS_LOGFLUSH`.
+    fn flags(self) -> u32 {
+        match self {
+            Cut::LosingTheLog => 2,
+            Cut::WithTheLog => 1,
+        }
+    }
+}
+
+/// An image and the folder that it is mounted at.
+pub struct Disk {
+    image: PathBuf,
+    at: PathBuf,
+    mounted: bool,
+}
+
+impl Disk {
+    /// A fresh file system; none where it cannot be mounted.
+    pub fn new(image: &Path, at: &Path, megabytes: u64) -> Option<Self> {
+        let mkfs = left_out::program("mkfs.ext4")?;
+        File::create(image).unwrap().set_len(megabytes << 20).unwrap();
+        Run::of(Command::new(mkfs).args(["-q", "-m", "0"]).arg(image)).ends(0);
+        let mut disk = Self { image: image.to_owned(), at: at.to_owned(), mounted: false };
+        if let Err(words) = disk.mount() {
+            left_out::say(&format!("a file system cannot be mounted here: {words}"));
+            return None;
+        }
+        Some(disk)
+    }
+
+    fn mount(&mut self) -> Result<(), String> {
+        let run = Run::of(Command::new("mount").args(["-o", OPTIONS]).arg(&self.image).arg(&self.at));
+        self.mounted = run.code == Some(0);
+        if self.mounted { Ok(()) } else { Err(run.err) }
+    }
+
+    fn unmount(&mut self) {
+        if self.mounted {
+            // The killed program's last threads, and other tests' children before their exec, hold on to it for a moment.
+            let done = || Run::of(Command::new("umount").arg(&self.at)).code == Some(0);
+            wait_for("the file system to be let go", || done().then_some(()));
+            self.mounted = false;
+        }
+    }
+
+    /// Remembers the image as it is, all written.
+    pub fn save(&mut self, name: &Path) {
+        self.unmount();
+        fs::copy(&self.image, name).unwrap();
+        self.mount().unwrap();
+    }
+
+    /// Brings back a remembered image.
+    pub fn bring_back(&mut self, name: &Path) {
+        self.unmount();
+        fs::copy(name, &self.image).unwrap();
+        self.mount().unwrap();
+    }
+
+    /// Cuts the power, and mounts what is on the disk.
+    pub fn cut(&mut self, cut: Cut) {
+        let folder = File::open(&self.at).unwrap();
+        let flags = cut.flags();
+        shut_down(&folder, flags);
+        drop(folder);
+        self.unmount();
+        self.mount().unwrap();
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        if self.mounted {
+            let _ = Command::new("umount").arg("--lazy").arg(&self.at).status();
+        }
+    }
+}
+
+#[expect(unsafe_code, reason = "an ioctl that no library wraps")]
+fn shut_down(folder: &File, flags: u32) {
+    // SAFETY: the call takes a pointer to an unsigned 32-bit number and only reads it.
+    let request = unsafe { rustix::ioctl::Setter::<SHUTDOWN, u32>::new(flags) };
+    // SAFETY: the same; it leaves the file system in a state in which every call on it fails.
+    unsafe { rustix::ioctl::ioctl(folder, request) }.unwrap();
+}

@@ -1,0 +1,152 @@
+//! What is synced before what, held against the strictest file system that POSIX allows: one on which nothing lasts but what
+//! was synced itself, and everything else may or may not.
+//!
+//! ext4 writes its journal in order and so keeps more than it must; this is where a sync that only other file systems need
+//! is missed. When the journal takes its next state, everything that the program has changed so far must last already; when
+//! the program ends, so must the component and the journal's last change.
+
+use crate::scene::Scene;
+use crate::trace::Call;
+use std::collections::BTreeMap;
+
+/// Files and folders that nothing depends on.
+const LOOSE: [&str; 6] = ["lock", "running", "helper.log", "output.log", "starts.xml", "stage/core/objects"];
+
+/// What was changed and not synced since.
+#[derive(Default)]
+struct Unsynced {
+    /// Folders by path, with the last change of an entry.
+    folders: BTreeMap<String, String>,
+    /// Files by path, with the last change of bytes or mode.
+    files: BTreeMap<String, String>,
+}
+
+impl Unsynced {
+    fn follow(&mut self, call: &Call) {
+        let words = || format!("{}({}", call.name, call.text);
+        let folder = |at: usize| call.descriptor(at).map(str::to_owned);
+        let folders = &mut self.folders;
+        let changed =
+            |folders: &mut BTreeMap<_, _>, path: Option<String>| path.map(|path| folders.insert(path, words()));
+        match call.name.as_str() {
+            "fsync" | "fdatasync" => {
+                let path = call.descriptor(0).unwrap_or_default();
+                folders.remove(path);
+                self.files.remove(path);
+            }
+            _ if !call.succeeded() => {}
+            // Made under this name to be moved into its place at once.
+            "symlinkat" | "linkat" if call.quoted(1) == Some("ready") => {}
+            "renameat" | "linkat" => {
+                let path = |at: usize| Some(format!("{}/{}", call.descriptor(at)?, call.quoted(at)?));
+                let (from, to) = (path(0), path(1));
+                changed(folders, folder(1));
+                // The updater's own second name of a file that was moved out is nothing that anything depends on.
+                let is_own = folder(0).is_some_and(|path| path.contains("/.patcher/"));
+                if call.name == "renameat" && !is_own {
+                    changed(folders, folder(0));
+                }
+                if let (Some(from), Some(to)) = (from, to) {
+                    let known = if call.name == "renameat" {
+                        self.files.remove(&to);
+                        self.files.remove(&from)
+                    } else {
+                        self.files.get(&from).cloned()
+                    };
+                    known.map(|words| self.files.insert(to, words));
+                }
+            }
+            "unlinkat" => {
+                if let (Some(folder), Some(name)) = (call.descriptor(0), call.quoted(0)) {
+                    let path = format!("{folder}/{name}");
+                    self.files.remove(&path);
+                    // What is gone need not last.
+                    folders.retain(|folder, _| *folder != path && !folder.starts_with(&format!("{path}/")));
+                }
+                changed(folders, folder(0));
+            }
+            "mkdir" => {
+                let parent = call.quoted(0).and_then(|path| path.rsplit_once('/'));
+                changed(folders, parent.map(|(parent, _)| parent.to_owned()));
+            }
+            "mkdirat" | "symlinkat" => drop(changed(folders, folder(0))),
+            "openat" if call.text.contains("O_EXCL") => drop(changed(folders, folder(0))),
+            "write" | "fchmod" | "ftruncate" | "copy_file_range" => {
+                // A copy's target is its second descriptor.
+                let at = usize::from(call.name == "copy_file_range");
+                if let Some(path) = call.descriptor(at).filter(|path| path.starts_with('/')) {
+                    self.files.insert(path.to_owned(), words());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What should have been synced below one of `places`.
+    fn below(&self, places: &[String]) -> Vec<String> {
+        let is_loose = |path: &str| LOOSE.iter().any(|name| path.ends_with(&format!("/.patcher/{name}")));
+        let changes = self.folders.iter().chain(&self.files);
+        changes
+            .filter(|(path, _)| places.iter().any(|place| path.starts_with(place)) && !is_loose(path))
+            .map(|(path, words)| format!("{path} after {words}"))
+            .collect()
+    }
+}
+
+/// The journal's state folder, when this call gives it another state or ends it.
+fn journals(call: &Call) -> Option<&str> {
+    let name = match call.name.as_str() {
+        "renameat" => call.quoted(1)?,
+        "unlinkat" => call.quoted(0)?,
+        _ => return None,
+    };
+    (name == "journal").then(|| call.descriptor(0)).flatten()
+}
+
+fn run(scene: &Scene) {
+    follow(scene, &[]);
+}
+
+/// Follows a program that strace, with these options, has an eye on.
+fn follow(scene: &Scene, options: &[&str]) {
+    scene.bring_back("start");
+    let (_, calls) = scene.calls_with(options, scene.program());
+    let mut unsynced = Unsynced::default();
+    let (mut states, mut last, mut wrong) = (0, None, Vec::new());
+    let user = scene.user();
+    let everything: Vec<String> = std::iter::once(user.root())
+        .chain(user.elsewhere.values().cloned())
+        .map(|dir| dir.display().to_string())
+        .collect();
+    for call in calls.iter().filter(|call| call.changes()) {
+        if let (Some(folder), "renameat") = (journals(call), call.name.as_str()) {
+            // The journal's own folder is synced right afterwards, for the new state's sake.
+            let found = unsynced.below(&everything);
+            wrong.extend(found.into_iter().filter(|words| !words.starts_with(&format!("{folder} after"))));
+            states += 1;
+        }
+        if journals(call).is_some() && call.succeeded() {
+            last = journals(call).map(str::to_owned);
+        }
+        unsynced.follow(call);
+    }
+    let components = ["core", "addon"].map(|name| user.component(name).display().to_string());
+    wrong.extend(unsynced.below(&components).into_iter().filter(|words| !words.contains("/.patcher")));
+    // Whether there is a component at all stands in the folder that it lies in.
+    let parents = components.iter().filter_map(|path| path.rsplit_once('/')).map(|(parent, _)| parent);
+    wrong.extend(parents.filter_map(|parent| unsynced.folders.get(parent)).cloned());
+    let last = last.expect("the journal has changed");
+    wrong.extend(unsynced.folders.get(&last).filter(|words| words.contains("\"journal\"")).cloned());
+    assert!(states > 0 && wrong.is_empty(), "{}: not synced: {wrong:#?}", scene.name);
+}
+
+scenarios! {
+    helper, apply, apply_unwatched, two_components, first_install, remove, other_disk, remove_other_disk, keep, take_back,
+}
+
+#[test]
+fn a_disk_without_second_names() {
+    if let Some(scene) = crate::scenarios::helper() {
+        follow(&scene, &["-e", "inject=linkat:error=EOPNOTSUPP"]);
+    }
+}

@@ -1,0 +1,21 @@
+//! Which points of a scenario are tried: all of them, or a share that is another one each day.
+
+use std::env;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// How many points there are for one that is tried, unless `CRASH_EVERY` says otherwise.
+pub const EVERY: u64 = 15;
+const SECONDS_A_DAY: u64 = 86_400;
+
+/// A share of `points`.
+pub fn of<T>(points: Vec<T>) -> Vec<T> {
+    let every = number("CRASH_EVERY").unwrap_or(EVERY).max(1);
+    let today = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / SECONDS_A_DAY;
+    let first = number("CRASH_SEED").unwrap_or_else(today) % every;
+    points.into_iter().zip(0..).filter(|(_, at)| at % every == first).map(|(point, _)| point).collect()
+}
+
+fn number(name: &str) -> Option<u64> {
+    let text = env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
+}

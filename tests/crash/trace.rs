@@ -1,0 +1,155 @@
+//! What a program asks of the system, and strace, which disturbs it at a call.
+
+use crate::support::left_out;
+use crate::support::run::Run;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Calls that change nothing that a crash leaves behind. Whatever is not among them is a point at which to disturb.
+const HARMLESS: &str = " access arch_prctl bind brk chdir clock_nanosleep clone clone3 close close_range connect dup dup2 \
+    epoll_create1 epoll_ctl epoll_wait eventfd2 execve exit exit_group faccessat faccessat2 fadvise64 fcntl flock fstat \
+    fstatfs futex getcwd getdents64 getegid geteuid getgid getpeername getpid getppid getrandom getsockname getsockopt \
+    gettid getuid ioctl kill lseek madvise mmap mprotect mremap munmap nanosleep newfstatat pidfd_open pipe2 poll ppoll \
+    prctl pread64 prlimit64 read readlink readlinkat readv recvfrom recvmsg restart_syscall rseq rt_sigaction rt_sigprocmask \
+    rt_sigreturn sched_getaffinity sched_yield sendmmsg sendmsg sendto set_robust_list set_tid_address setsid setsockopt \
+    shutdown sigaltstack socket socketpair stat statfs statx sysinfo tgkill umask uname vfork wait4 waitid ";
+
+/// What strace is asked to do with a call.
+pub const KILL: &str = "signal=SIGKILL";
+
+/// A call of a program.
+#[derive(Debug)]
+pub struct Call {
+    pub thread: u32,
+    pub name: String,
+    /// Its arguments and what came of it, as strace shows them with the paths of descriptors.
+    pub text: String,
+}
+
+impl Call {
+    /// Whether it may change the disk.
+    pub fn changes(&self) -> bool {
+        match self.name.as_str() {
+            "open" | "openat" => self.text.contains("O_CREAT") || self.text.contains("O_TRUNC"),
+            name => !HARMLESS.contains(&format!(" {name} ")),
+        }
+    }
+
+    /// The path that the kernel shows for its descriptor at place `number` among its arguments.
+    pub fn descriptor(&self, number: usize) -> Option<&str> {
+        self.text.split('<').nth(number + 1)?.split('>').next()
+    }
+
+    /// The quoted argument at place `number` among those.
+    pub fn quoted(&self, number: usize) -> Option<&str> {
+        self.text.split('"').nth(2 * number + 1)
+    }
+
+    /// Whether it did what it was asked to.
+    pub fn succeeded(&self) -> bool {
+        !self.text.contains(") = -1 ")
+    }
+}
+
+/// A call at which to disturb.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Point {
+    pub call: String,
+    /// What must be named by its arguments, where the call is not one of many.
+    path: Option<String>,
+    /// The how manyth of these calls that a thread makes.
+    number: usize,
+}
+
+impl Point {
+    /// The `number`-th call of a name.
+    pub fn new(call: &str, number: usize) -> Self {
+        Self { call: call.to_owned(), path: None, number }
+    }
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { call, path, number } = self;
+        write!(f, "{call} {number}{}", path.as_ref().map_or(String::new(), |path| format!(" of {path}")))
+    }
+}
+
+/// A strace that is known to work here.
+pub struct Tracer(PathBuf);
+
+impl Tracer {
+    pub fn find() -> Option<Self> {
+        let strace = left_out::program("strace")?;
+        if Run::of(Command::new(&strace).args(["-f", "-o", "/dev/null", "true"])).code != Some(0) {
+            left_out::say("strace may not trace here");
+            return None;
+        }
+        Some(Self(strace))
+    }
+
+    /// Runs a program, undisturbed but for what `options` say, and gives all its calls.
+    pub fn watch(&self, options: &[&str], program: &Command, trace: &Path) -> (Run, Vec<Call>) {
+        let run = self.run(&[&["-y", "-s", "4096"], options].concat(), program, trace);
+        let text = String::from_utf8_lossy(&std::fs::read(trace).unwrap()).into_owned();
+        (run, text.lines().filter_map(call).collect())
+    }
+
+    /// Runs a program with something done to it at a point; none when it did not come there.
+    pub fn disturb(&self, program: &Command, what: &str, point: &Point, trace: &Path) -> Option<Run> {
+        let Point { call, path, number } = point;
+        let (only, inject) = (format!("trace={call}"), format!("inject={call}:{what}:when={number}"));
+        let mut options = vec!["-e", &only, "-e", &inject];
+        if let Some(path) = path {
+            options.extend(["-P", path]);
+        }
+        let run = self.run(&options, program, trace);
+        let trace = std::fs::read_to_string(trace).unwrap();
+        (trace.contains("killed by SIGKILL") || trace.contains("(INJECTED)")).then_some(run)
+    }
+
+    fn run(&self, options: &[&str], program: &Command, trace: &Path) -> Run {
+        let mut command = Command::new(&self.0);
+        command.arg("-f").arg("-o").arg(trace).args(options).arg(program.get_program()).args(program.get_args());
+        for (name, value) in program.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        Run::of(&mut command)
+    }
+}
+
+fn call(line: &str) -> Option<Call> {
+    let (thread, rest) = line.split_once(' ')?;
+    let (name, text) = rest.trim_start().split_once('(')?;
+    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    is_name.then(|| Call { thread: thread.parse().unwrap(), name: name.to_owned(), text: text.to_owned() })
+}
+
+/// Every point of a run: strace counts for each thread by itself, so that what other threads than the first do is named by
+/// its path, and so is the making of a file among all that are opened.
+pub fn points(calls: &[Call]) -> Vec<Point> {
+    let mut counts: BTreeMap<(u32, String, Option<String>), usize> = BTreeMap::new();
+    let first = calls.first().map(|call| call.thread);
+    for call in calls.iter().filter(|call| call.changes()) {
+        let path = match call.name.as_str() {
+            "open" | "openat" => call.quoted(0),
+            _ if Some(call.thread) != first => call.descriptor(0).filter(|path| path.starts_with('/')),
+            _ => None,
+        };
+        *counts.entry((call.thread, call.name.clone(), path.map(str::to_owned))).or_default() += 1;
+    }
+    let mut points: Vec<Point> = counts
+        .into_iter()
+        .flat_map(|((_, call, path), count)| {
+            (1..=count).map(move |number| Point { call: call.clone(), path: path.clone(), number })
+        })
+        .collect();
+    points.sort();
+    points.dedup();
+    points
+}

@@ -1,0 +1,215 @@
+//! A real program that links the library and runs from the component that is replaced.
+
+use crate::support::deadline::wait_for;
+use crate::support::programs;
+use crate::support::scripted::Scripted;
+use crate::support::tree::Tree;
+use crate::support::world::World;
+use std::fs;
+use std::process::{Child, Command, Stdio};
+
+/// The program installed as version 1, and version 2 published; its file tells its version by its last byte.
+struct Scene {
+    world: World<Scripted>,
+    one: Tree,
+    two: Tree,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let world = World::honest();
+        let scribe = fs::read(programs::scribe()).unwrap();
+        let version = |number: &str| Tree::default().file("app", &[&scribe[..], number.as_bytes()].concat(), 0o755);
+        let (one, two) = (version("1"), version("2").file("new/file", b"2", 0o644));
+        world.publish("1.0.0", &one);
+        world.install("core");
+        world.publish("2.0.0", &two);
+        Self { world, one, two }
+    }
+
+    /// The same, version 2 downloaded.
+    fn staged() -> Self {
+        let scene = Self::new();
+        scene.world.user.ok(&["download"]);
+        scene
+    }
+
+    /// The same, after a logoff that ended the helper before it had done anything: a plan, and nobody to carry it out.
+    fn prepared() -> Self {
+        let scene = Self::staged();
+        assert!(scene.start("exit:0 / exit:0").wait().unwrap().success());
+        fs::remove_file(scene.world.user.path("lines")).unwrap();
+        scene.prepare();
+        assert_eq!(scene.world.user.ok(&["status"])["swap"], "prepared");
+        scene
+    }
+
+    /// Writes the plan and ends the helper at once.
+    fn prepare(&self) {
+        let _ = fs::remove_file(self.world.user.state("helper.log"));
+        let mut app = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        self.world.user.ok(&["apply", "--wait-pid", &app.id().to_string()]);
+        let helper = self.helper_that_waits();
+        assert!(Command::new("kill").args(["-KILL", &helper]).status().unwrap().success());
+        wait_for("the helper's end", || is_gone(&helper).then_some(()));
+        drop(app.stdin.take());
+        app.wait().unwrap();
+    }
+
+    /// The process id of the helper that waits for the program.
+    fn helper_that_waits(&self) -> String {
+        let log = self.world.user.state("helper.log");
+        let line = wait_for("the helper", || {
+            let text = fs::read_to_string(&log).ok()?;
+            text.lines().find(|line| line.contains("waiting for process")).map(str::to_owned)
+        });
+        line.split(['[', ']']).nth(1).unwrap().to_owned()
+    }
+
+    /// The program as its user starts it, with what it is to do in each version.
+    fn command(&self, todo: &str) -> Command {
+        let user = &self.world.user;
+        let mut command = Command::new(user.component("core").join("app"));
+        command.arg(user.root()).arg(user.key()).arg(programs::helper()).arg(user.path("lines"));
+        command.args(todo.split(' ')).env("SCRIBE_WORD", "of mine").stdin(Stdio::null()).stdout(Stdio::null());
+        for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    fn start(&self, todo: &str) -> Child {
+        self.command(todo).current_dir(self.world.user.path("")).spawn().unwrap()
+    }
+
+    /// The lines that the program has written, once there are `count` of them.
+    #[track_caller]
+    fn lines(&self, count: usize) -> Vec<String> {
+        let path = self.world.user.path("lines");
+        wait_for("the program's lines", || {
+            let lines: Vec<String> = fs::read_to_string(&path).ok()?.lines().map(str::to_owned).collect();
+            (lines.len() >= count).then_some(lines)
+        })
+    }
+
+    #[track_caller]
+    fn wait_for_log(&self, words: &str) {
+        let log = self.world.user.state("helper.log");
+        wait_for(words, || fs::read_to_string(&log).ok()?.contains(words).then_some(()));
+    }
+}
+
+fn is_gone(pid: &str) -> bool {
+    !Command::new("kill").args(["-0", pid]).stderr(Stdio::null()).status().unwrap().success()
+}
+
+#[track_caller]
+fn assert_has(line: &str, words: &[&str]) {
+    words.iter().for_each(|word| assert!(line.contains(word), "{word} is not in {line}"));
+}
+
+#[test]
+fn an_update_whose_helper_was_ended_by_a_logoff_is_applied_before_the_next_start_does_anything() {
+    let scene = Scene::prepared();
+    assert!(scene.start("exit:1 / confirm exit:0").wait().unwrap().success());
+    let lines = scene.lines(1);
+    // Version 1 has handed over before its own first line.
+    assert_has(&lines[0], &["version=2 started=Updated", "to: \"2.0.0\"", "relaunched=true"]);
+    scene.wait_for_log("the new version was confirmed");
+    scene.world.user.has("core", &scene.two);
+    assert_eq!(scene.lines(1).len(), 1);
+}
+
+#[test]
+fn a_program_is_started_again_with_its_arguments_folder_and_environment_in_a_session_of_its_own() {
+    let scene = Scene::new();
+    let mut first = scene.start("update:restart / confirm exit:0");
+    assert!(first.wait().unwrap().success());
+    let lines = scene.lines(2);
+    assert_has(&lines[0], &["version=1 started=FirstRun", "relaunched=false"]);
+    let dir = scene.world.user.path("").canonicalize().unwrap();
+    let dir = format!("dir={} ", dir.display());
+    let session = |line: &str| line.split("session=").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    assert_has(&lines[1], &["version=2 started=Updated", &dir, "word=of mine", "fd0=null", "fd1=output.log"]);
+    assert_ne!(session(&lines[0]), session(&lines[1]));
+    scene.world.user.has("core", &scene.two);
+    scene.wait_for_log("the new version was confirmed");
+}
+
+#[test]
+fn the_exit_code_and_last_words_of_a_version_that_fails_are_kept_and_the_old_one_is_told() {
+    let scene = Scene::new();
+    // Version 1 updates at its first start, and only then: once rolled back, nothing is offered.
+    assert!(scene.start("update:restart exit:0 / say:oh-no exit:7").wait().unwrap().success());
+    let lines = scene.lines(3);
+    assert_has(&lines[1], &["version=2 started=Updated"]);
+    assert_has(&lines[2], &["version=1 started=RolledBack", "reason: Exited(7)"]);
+    scene.wait_for_log("it ended with exit code 7");
+    scene.wait_for_log("| oh-no");
+    scene.world.user.has("core", &scene.one);
+}
+
+#[test]
+fn an_update_on_exit_happens_when_the_last_instance_has_ended() {
+    let scene = Scene::staged();
+    let stop = scene.world.user.path("stop");
+    let mut other = scene.start(&format!("wait:{} / exit:0", stop.display()));
+    scene.lines(1);
+    assert!(scene.start("staged:on-exit exit:0 / exit:0").wait().unwrap().success());
+    scene.helper_that_waits();
+    scene.world.user.has("core", &scene.one);
+    fs::write(&stop, "").unwrap();
+    other.wait().unwrap();
+    scene.wait_for_log("core: 1.0.0 -> 2.0.0");
+    scene.world.user.has("core", &scene.two);
+}
+
+#[test]
+fn three_starts_without_a_word_bring_the_old_version_back() {
+    let scene = Scene::staged();
+    scene.world.user.ok(&["apply"]);
+    for start in 0..3 {
+        assert!(scene.start("exit:0 / exit:0").wait().unwrap().success());
+        assert_has(&scene.lines(start + 1)[start], &["version=2"]);
+    }
+    assert!(scene.start("exit:0 / exit:0").wait().unwrap().success());
+    assert_has(&scene.lines(4)[3], &["version=1", "reason: Unconfirmed"]);
+    scene.world.user.has("core", &scene.one);
+}
+
+#[test]
+fn a_program_whose_swap_crashed_halfway_starts_as_the_old_version() {
+    let Some(strace) = crate::support::left_out::program("strace") else { return };
+    let scene = Scene::prepared();
+    let exe = scene.world.user.component("core").join("app");
+    let two = fs::read(&exe).unwrap();
+    // Killed at the first rename after that of the program's own file.
+    for number in 1.. {
+        let mut command = Command::new(&strace);
+        command.args(["-f", "-o", "/dev/null", "-e", &format!("inject=renameat:signal=SIGKILL:when={number}")]);
+        command.arg(programs::helper()).arg("--root").arg(scene.world.user.root());
+        command.status().unwrap();
+        if fs::read(&exe).unwrap() != two {
+            break;
+        }
+        scene.world.user.ok(&["recover"]);
+        scene.world.user.ok(&["download"]);
+        scene.prepare();
+    }
+    assert!(scene.start("exit:0 / exit:0").wait().unwrap().success());
+    let lines = scene.lines(1);
+    assert_has(&lines[0], &["version=1 started=Recovered"]);
+    scene.world.user.has("core", &scene.one);
+}
+
+#[test]
+fn a_program_without_its_helper_starts_all_the_same_and_only_once() {
+    let scene = Scene::prepared();
+    let user = &scene.world.user;
+    let mut command = Command::new(user.component("core").join("app"));
+    command.arg(user.root()).arg(user.key()).arg("/no/such/helper").arg(user.path("lines"));
+    assert!(command.args(["exit:0", "/", "exit:0"]).status().unwrap().success());
+    assert_has(&scene.lines(1)[0], &["version=1"]);
+    assert_eq!(scene.lines(1).len(), 1);
+    user.has("core", &scene.one);
+}

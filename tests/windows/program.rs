@@ -1,0 +1,114 @@
+//! A program that runs until it is told to end: this very test program, copied, with one of its tests as the body.
+
+#![expect(unsafe_code, reason = "loads a library the way programs do")]
+
+use crate::deadline::wait_for;
+use std::fs::{self, File, OpenOptions};
+use std::os::windows::ffi::OsStrExt as _;
+use std::os::windows::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use windows_sys::Win32::Foundation::{FreeLibrary, HMODULE};
+use windows_sys::Win32::Storage::FileSystem::FILE_SHARE_READ;
+use windows_sys::Win32::System::LibraryLoader::{DONT_RESOLVE_DLL_REFERENCES, LoadLibraryExW};
+
+/// The variable that names the folder in which the program and its test tell each other things.
+const TALK: &str = "PATCHER_TEST_TALK";
+/// What makes the test harness run the body and nothing else.
+pub const BODY: [&str; 4] = ["program::body", "--exact", "--ignored", "--nocapture"];
+
+/// The body of the program: tells its working folder, and ends when a file `stop` is there.
+#[test]
+#[ignore = "the body of a program that other tests start"]
+fn body() {
+    let talk = PathBuf::from(std::env::var_os(TALK).unwrap());
+    let words = format!("{}\n{}", std::process::id(), std::env::current_dir().unwrap().display());
+    fs::write(talk.join("started.new"), words).unwrap();
+    fs::rename(talk.join("started.new"), talk.join("started")).unwrap();
+    wait_for("the order to stop", || talk.join("stop").exists().then_some(()));
+    fs::write(talk.join("stopped"), "").unwrap();
+}
+
+/// The bytes of a program; those of another version end otherwise, which a program does not mind.
+pub fn bytes(version: &str) -> Vec<u8> {
+    let mut bytes = fs::read(std::env::current_exe().unwrap()).unwrap();
+    bytes.extend(version.as_bytes());
+    bytes
+}
+
+/// The running program, which is told to stop and waited for in the end.
+pub struct Program {
+    talk: PathBuf,
+    pub child: Option<Child>,
+}
+
+impl Program {
+    /// Starts `program` with `talk` as the folder to talk in, and waits until it runs.
+    pub fn start(program: &Path, talk: &Path) -> Self {
+        let mut command = Command::new(program);
+        command.args(BODY).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = with_talk(&mut command, talk).spawn().unwrap();
+        let program = Self { talk: talk.to_owned(), child: Some(child) };
+        program.started();
+        program
+    }
+
+    /// One that somebody else starts.
+    pub fn started_by_another(talk: &Path) -> Self {
+        Self { talk: talk.to_owned(), child: None }
+    }
+
+    /// Its process id and its working folder, as soon as it runs.
+    pub fn started(&self) -> (u32, PathBuf) {
+        let words = wait_for("the program", || fs::read_to_string(self.talk.join("started")).ok());
+        let (pid, dir) = words.split_once('\n').unwrap();
+        (pid.parse().unwrap(), dir.into())
+    }
+
+    pub fn stop(&mut self) {
+        fs::write(self.talk.join("stop"), "").unwrap();
+        wait_for("the program's end", || self.talk.join("stopped").exists().then_some(()));
+        if let Some(mut child) = self.child.take() {
+            child.wait().unwrap();
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        if !self.talk.join("stopped").exists() && self.talk.join("started").exists() {
+            self.stop();
+        }
+    }
+}
+
+/// Lets a program, and what it starts, talk in a folder.
+pub fn with_talk<'a>(command: &'a mut Command, talk: &Path) -> &'a mut Command {
+    fs::create_dir_all(talk).unwrap();
+    command.env(TALK, talk)
+}
+
+/// A library that this process has loaded.
+pub struct Library(HMODULE);
+
+impl Library {
+    pub fn load(path: &Path) -> Self {
+        let wide: Vec<u16> = path.as_os_str().encode_wide().chain([0]).collect();
+        // SAFETY: the string ends in a zero; nothing of the library is run.
+        let module = unsafe { LoadLibraryExW(wide.as_ptr(), std::ptr::null_mut(), DONT_RESOLVE_DLL_REFERENCES) };
+        assert!(!module.is_null(), "{}: {}", path.display(), std::io::Error::last_os_error());
+        Self(module)
+    }
+}
+
+impl Drop for Library {
+    fn drop(&mut self) {
+        // SAFETY: it was loaded, and nothing of it is used.
+        unsafe { FreeLibrary(self.0) };
+    }
+}
+
+/// Opens a file so that nobody may replace or remove it.
+pub fn hold(path: &Path) -> File {
+    OpenOptions::new().read(true).share_mode(FILE_SHARE_READ).open(path).unwrap()
+}

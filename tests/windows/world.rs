@@ -1,0 +1,184 @@
+//! An install root with a component `core`, a new version staged, and the helper.
+
+use crate::deadline::wait_for;
+use patcher::digest::Sha256;
+use patcher::fs::{Dir, PLAIN};
+use patcher::inventory::Content;
+use patcher::journal::{ComponentSteps, Place, Release, State, Step, Transaction};
+use patcher::layout::Root;
+use patcher::rel_path::RelPath;
+use patcher::swap::{self, Recovery};
+use patcher::{Applied, Result, state};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Files by path.
+pub type Tree = BTreeMap<&'static str, Vec<u8>>;
+
+pub fn tree<const N: usize>(files: [(&'static str, &[u8]); N]) -> Tree {
+    files.map(|(path, bytes)| (path, bytes.to_vec())).into()
+}
+
+pub struct World {
+    dir: TempDir,
+    pub root: Root,
+    old: Tree,
+    new: Tree,
+}
+
+impl World {
+    /// `old` installed in the folder `root` of a temporary one, `new` staged, and the swap prepared.
+    pub fn prepared(root: &str, old: Tree, new: Tree) -> Self {
+        let dir = TempDir::new().unwrap();
+        let root = Root::new(dir.path().join(root));
+        let world = Self { dir, root, old, new };
+        for (path, bytes) in &world.old {
+            write(&world.core(path), bytes);
+        }
+        for (path, bytes) in &world.new {
+            write(&world.root.state.dir.join("stage/core/files").join(world.staged_name(path)), bytes);
+        }
+        swap::prepare(&world.root, &world.lock(), world.transaction()).unwrap();
+        world
+    }
+
+    /// A path in the temporary folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A path in the component.
+    pub fn core(&self, path: &str) -> PathBuf {
+        self.root.dir.join("core").join(path.split('/').collect::<PathBuf>())
+    }
+
+    fn lock(&self) -> patcher::fs::Lock {
+        let state_dir = state::open_or_create(&self.root).unwrap();
+        state::lock(&state_dir, Duration::from_secs(10)).unwrap()
+    }
+
+    fn transaction(&self) -> Transaction {
+        let content = |tree: &Tree, path: &str| {
+            tree.get(path).map_or(Content::Absent, |bytes| Content::File { sha256: Sha256::of(bytes), mode: PLAIN })
+        };
+        let folders = |tree: &Tree| -> BTreeSet<String> {
+            let above = |path: &&str| path.match_indices('/').map(|(at, _)| path[..at].to_owned()).collect::<Vec<_>>();
+            tree.keys().flat_map(above).collect()
+        };
+        let (before, after) = (folders(&self.old), folders(&self.new));
+        let paths: BTreeSet<&str> = self.old.keys().chain(self.new.keys()).copied().collect();
+        let step = |path: &str| Step {
+            place: Place::Listed(RelPath::new(path).unwrap()),
+            old: content(&self.old, path),
+            new: content(&self.new, path),
+            staged: self.new.contains_key(path).then(|| self.staged_name(path)),
+        };
+        let component = ComponentSteps {
+            component: "core".parse().unwrap(),
+            dir: self.root.dir.join("core"),
+            own_work_dir: false,
+            from: Some("1.0.0".into()),
+            to: Some(Release { version: "2.0.0".into(), sequence: 2, content: Sha256::of(b"2") }),
+            new_folders: after.difference(&before).cloned().collect(),
+            // Sorted, a folder stands before those in it.
+            old_folders: before
+                .iter()
+                .rev()
+                .filter(|path| !after.contains(*path))
+                .map(|path| (path.clone(), 0o755))
+                .collect(),
+            steps: paths.into_iter().map(step).filter(|step| step.old != step.new).collect(),
+        };
+        Transaction { probation: false, components: vec![component] }
+    }
+
+    /// The hash of a new file, and a number of its own.
+    fn staged_name(&self, path: &str) -> String {
+        format!("{}-{}", Sha256::of(&self.new[path]), self.new.keys().take_while(|other| **other != path).count())
+    }
+
+    pub fn apply(&self) -> Result<Option<Applied>> {
+        swap::apply(&self.root, &self.lock())
+    }
+
+    pub fn recover(&self) -> Result<Recovery> {
+        swap::recover(&self.root, &self.lock())
+    }
+
+    /// The helper with its root, not started yet.
+    pub fn helper(&self) -> Command {
+        let mut command = Command::new(program("patcher-helper.exe"));
+        command.arg("--root").arg(&self.root.dir);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    }
+
+    /// Waits until files are being replaced.
+    pub fn wait_for_swap(&self) {
+        wait_for("the swap", || (swap::pending(&self.root).ok()? == Some(State::Applying)).then_some(()));
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.root.state.dir.join("helper.log")).unwrap_or_default()
+    }
+
+    #[track_caller]
+    pub fn is_old(&self) {
+        self.holds(&self.old);
+    }
+
+    #[track_caller]
+    pub fn is_new(&self) {
+        self.holds(&self.new);
+    }
+
+    #[track_caller]
+    fn holds(&self, tree: &Tree) {
+        let core = self.root.dir.join("core");
+        let mut found = BTreeSet::new();
+        for entry in walkdir::WalkDir::new(&core) {
+            let entry = entry.unwrap();
+            if entry.file_type().is_file() {
+                let path = entry.path().strip_prefix(&core).unwrap();
+                found.insert(path.iter().map(|part| part.to_str().unwrap()).collect::<Vec<_>>().join("/"));
+            }
+        }
+        assert_eq!(found.iter().map(String::as_str).collect::<Vec<_>>(), tree.keys().copied().collect::<Vec<_>>());
+        for (path, bytes) in tree {
+            assert!(fs::read(self.core(path)).unwrap() == *bytes, "{path} has other bytes\n{}", self.log());
+        }
+        assert_eq!(swap::pending(&self.root).unwrap(), None);
+    }
+
+    /// Expects nothing of the swap to be left.
+    #[track_caller]
+    pub fn is_clean(&self) {
+        let left: Vec<_> = walkdir::WalkDir::new(self.root.state.dir.join("txn")).into_iter().flatten().collect();
+        assert!(left.is_empty(), "{left:?}");
+        assert_eq!(self.aside(), 0);
+    }
+
+    /// How many files were moved aside and are still there.
+    pub fn aside(&self) -> usize {
+        match Dir::open(&self.root.state.dir).unwrap().folder("aside").unwrap() {
+            Some(folder) => folder.names().unwrap().len(),
+            None => 0,
+        }
+    }
+}
+
+/// A program of the workspace, built before.
+pub fn program(name: &str) -> PathBuf {
+    let path = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join(name);
+    assert!(path.is_file(), "{} is not built", path.display());
+    path
+}
+
+fn write(path: &Path, bytes: &[u8]) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, bytes).unwrap();
+}
