@@ -143,6 +143,18 @@ impl Inventory {
         }
     }
 
+    /// What a release is that was installed and left as it was.
+    #[cfg(feature = "client")]
+    pub fn of(manifest: &crate::manifest::Manifest) -> Self {
+        let size = |entry: &crate::manifest::LinkOrFile<'_>| match entry {
+            crate::manifest::LinkOrFile::File(file) => file.size,
+            crate::manifest::LinkOrFile::Link(_) => 0,
+        };
+        let entries = manifest.entries();
+        let contents = entries.iter().map(|entry| (entry.path().as_str().to_owned(), (entry.content(), size(entry))));
+        Self { contents: contents.collect(), blocked: Vec::new() }
+    }
+
     /// What a path holds; absent when it was not examined.
     pub fn content(&self, path: &str) -> &Content {
         self.contents.get(path).map_or(&Content::Absent, |(content, _)| content)

@@ -217,6 +217,50 @@ pub enum Error {
         /// How many were looked at.
         checked: usize,
     },
+    /// A manifest on the site that names what the site does not have.
+    #[error("{} names {object}, which is not there; `sign` it again, or `prune` the release", manifest.display())]
+    NoObject {
+        /// The manifest.
+        manifest: PathBuf,
+        /// The object's path below the component's folder.
+        object: String,
+    },
+    /// A place that has a later release than the site.
+    #[error("{place} has sequence {found}, and the site has {sequence}; another site was published there")]
+    DestinationAhead {
+        /// The latest manifest there.
+        place: String,
+        /// Its sequence.
+        found: u64,
+        /// The sequence of the site's latest manifest.
+        sequence: u64,
+    },
+    /// Something that was copied and reads back as something else.
+    #[error("{place} does not read back as it was sent: {detail}")]
+    CopyDiffers {
+        /// The file or object there.
+        place: String,
+        /// What is different.
+        detail: String,
+    },
+    /// An answer of an object store.
+    #[error("cannot {action} {place}: {detail}")]
+    ObjectStore {
+        /// A verb.
+        action: &'static str,
+        /// The object, or the store.
+        place: String,
+        /// What it said, in short.
+        detail: String,
+        /// All that it said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// An object store, and a program that was built without them.
+    #[error("{place} is an object store, for which manifest-tool has to be built with --features cloud")]
+    NoObjectStores {
+        /// The address.
+        place: String,
+    },
     /// Two releases of one sequence.
     #[error("{} and {} are two manifests with one sequence; one of them has to go", latest.display(), kept.display())]
     SequenceTwice {
@@ -276,6 +320,11 @@ impl Error {
             Error::Missing { .. } => "missing",
             Error::Chunks { source, .. } => source.code(),
             Error::Unsound { .. } => "unsound",
+            Error::NoObject { .. } => "no-object",
+            Error::DestinationAhead { .. } => "destination-ahead",
+            Error::CopyDiffers { .. } => "copy-differs",
+            Error::ObjectStore { .. } => "object-store",
+            Error::NoObjectStores { .. } => "no-object-stores",
             Error::SequenceTwice { .. } => "sequence-twice",
             Error::Sign { .. } => "sign",
             Error::Generate { .. } => "generate",
@@ -296,7 +345,9 @@ impl Error {
             | Error::NewPassphrase { .. }
             | Error::InsideBuild { .. }
             | Error::VersionNotNewer { .. }
-            | Error::NoSteppingStone { .. } => 2,
+            | Error::NoSteppingStone { .. }
+            | Error::NoObjectStores { .. } => 2,
+            Error::ObjectStore { .. } => 20,
             Error::Delta { .. }
             | Error::Path { .. }
             | Error::NotUtf8 { .. }
@@ -312,9 +363,12 @@ impl Error {
             | Error::Missing { .. }
             | Error::Chunks { .. }
             | Error::Unsound { .. }
+            | Error::NoObject { .. }
+            | Error::DestinationAhead { .. }
             | Error::SequenceTwice { .. } => 21,
             Error::Exists { .. }
             | Error::Changed { .. }
+            | Error::CopyDiffers { .. }
             | Error::Sign { .. }
             | Error::Generate { .. }
             | Error::Output(_) => 22,

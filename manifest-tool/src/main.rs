@@ -28,7 +28,10 @@ enum Command {
     Pause(command::pause::Args),
     Promote(command::promote::Args),
     Attach(command::attach::Args),
+    Publish(command::publish::Args),
+    Prune(command::prune::Args),
     Inspect(command::inspect::Args),
+    Diff(command::diff::Args),
     Body(command::body::Args),
     Verify(command::verify::Args),
 }
@@ -51,7 +54,10 @@ fn run(command: Command, verbose: bool) -> Result<()> {
         Command::Pause(args) => command::pause::run(args, &mut out),
         Command::Promote(args) => command::promote::run(args, &mut out),
         Command::Attach(args) => command::attach::run(args, &mut out),
+        Command::Publish(args) => command::publish::run(args, &mut out),
+        Command::Prune(args) => command::prune::run(args, &mut out),
         Command::Inspect(args) => command::inspect::run(args, verbose, &mut out),
+        Command::Diff(args) => command::diff::run(args, &mut out),
         Command::Body(args) => command::body::run(args, &mut out),
         Command::Verify(args) => command::verify::run(args, &mut out),
     };

@@ -41,7 +41,18 @@ impl ManifestFile {
     }
 
     fn take_apart(path: &Path, split: impl Fn(Vec<u8>) -> Result<SignedBytes, Refused>) -> Result<Self> {
-        let bytes = fs::read(path).map_err(|error| Error::io("read", path, error))?;
+        Self::of(path, fs::read(path).map_err(|error| Error::io("read", path, error))?, split)
+    }
+
+    /// A manifest that came from `path`, whatever that is.
+    ///
+    /// # Errors
+    /// [`Error::ManifestFile`] when it is not manifest format 1.
+    pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self> {
+        Self::of(path, bytes, SignedBytes::split)
+    }
+
+    fn of(path: &Path, bytes: Vec<u8>, split: impl Fn(Vec<u8>) -> Result<SignedBytes, Refused>) -> Result<Self> {
         let not_valid = |refused| Error::ManifestFile { path: path.to_owned(), source: Box::new(refused) };
         let signed = split(bytes.clone()).map_err(not_valid)?;
         let manifest = manifest::parse(&signed.body).map_err(not_valid)?;

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::manifest_file::ManifestFile;
 use patcher::digest::Sha256;
 use patcher::layout::{self, ObjectKind};
-use patcher::manifest::{Meta, Name, Object};
+use patcher::manifest::{Manifest, Meta, Name, Object};
 use patcher::trust::Verified;
 use std::collections::HashMap;
 use std::fs;
@@ -80,9 +80,23 @@ impl ComponentSite {
     /// # Errors
     /// The system's answer.
     pub fn manifests(&self) -> Result<Vec<PathBuf>> {
-        let mut all = xml_files(&self.dir)?;
-        all.append(&mut xml_files(&self.dir.join("releases"))?);
-        Ok(all)
+        Ok([self.latest_manifests()?, self.past_manifests()?].concat())
+    }
+
+    /// The paths of each channel's latest manifest.
+    ///
+    /// # Errors
+    /// The system's answer.
+    pub fn latest_manifests(&self) -> Result<Vec<PathBuf>> {
+        xml_files(&self.dir)
+    }
+
+    /// The paths of the manifests of past releases.
+    ///
+    /// # Errors
+    /// The system's answer.
+    pub fn past_manifests(&self) -> Result<Vec<PathBuf>> {
+        xml_files(&self.dir.join("releases"))
     }
 
     /// Reads all manifests and keeps what they say of content that `is_wanted`.
@@ -200,20 +214,52 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = temporary_in(dir)?;
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(|error| Error::io("write", path, error))?;
     file.persist(path).map_err(|error| Error::io("replace", path, error.error))?;
-    // A rename is durable once its folder is; Windows has no such call and needs none.
+    sync(dir)
+}
+
+/// Makes what was renamed into or removed from a folder durable; Windows has no such call and needs none.
+///
+/// # Errors
+/// The system's answer.
+pub fn sync(dir: &Path) -> Result<()> {
     #[cfg(unix)]
     fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| Error::io("sync", dir, error))?;
     Ok(())
 }
 
+/// The objects that a manifest names, with their paths below the component's folder.
+pub fn objects(manifest: &Manifest) -> Vec<(String, Object)> {
+    let mut objects = Vec::new();
+    let mut add = |kind, object: Object| objects.push((layout::object(kind, &object.sha256), object));
+    for file in &manifest.files {
+        add(ObjectKind::Gz, file.gz);
+        file.deltas.iter().for_each(|delta| add(ObjectKind::Delta, delta.object));
+        file.chunks.iter().for_each(|chunks| add(ObjectKind::Chunks, *chunks));
+    }
+    objects
+}
+
 /// A file that is gone unless it is renamed; with the rights of any other new file, for a web server has to read it.
-fn temporary_in(dir: &Path) -> Result<NamedTempFile> {
+pub(crate) fn temporary_in(dir: &Path) -> Result<NamedTempFile> {
     fs::create_dir_all(dir).map_err(|error| Error::io("create", dir, error))?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(".new-");
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder.tempfile_in(dir).map_err(|error| Error::io("write to", dir, error))
+}
+
+/// The folders of a site, sorted: where there is an XML file, that is a component's.
+///
+/// # Errors
+/// The system's answer.
+pub fn components(dir: &Path) -> Result<Vec<PathBuf>> {
+    let io = |error| Error::io("read", dir, error);
+    let entries = fs::read_dir(dir).map_err(io)?;
+    let mut components = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>().map_err(io)?;
+    components.retain(|path| path.is_dir());
+    components.sort_unstable();
+    Ok(components)
 }
 
 /// The XML files that lie in `dir` itself, sorted; none when there is no such folder.

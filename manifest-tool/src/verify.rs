@@ -3,8 +3,12 @@
 //! Unlike a client it does not stop at the first thing that is wrong: it finds them all. Only a network that does not
 //! deliver ends it, for that says nothing about the site.
 
+mod applied;
+
 use crate::error::{Error, Result};
-use crate::site;
+use crate::manifest_file::ManifestFile;
+use crate::site::{self, ComponentSite};
+use applied::{Applied, Patches};
 use patcher::chunks::{ChunksError, Index, MAX_INDEX_BYTES, Ranges, Search, Terms, rebuild};
 use patcher::digest::{Hasher, Sha256};
 use patcher::error::{Network, Refused};
@@ -18,9 +22,9 @@ use patcher::timestamp::Timestamp;
 use patcher::trust::{self, Target};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufReader, Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use url::Url;
 
 /// What was looked at, and what a client would not take.
@@ -30,6 +34,10 @@ pub struct Findings {
     pub manifests: usize,
     /// How many objects they name.
     pub objects: usize,
+    /// How many deltas among those were applied to what they start from, and make what they should.
+    pub applied: usize,
+    /// How many deltas start from what no kept release has any more, and were not applied.
+    pub untried: usize,
     /// What is wrong: manifests first, then objects by address.
     pub problems: Vec<Error>,
 }
@@ -42,6 +50,9 @@ pub struct Verifier<'a> {
     pub keys: &'a TrustedKeys,
     /// When they are taken.
     pub now: Timestamp,
+    /// Past releases, from which the files are made again that deltas start from. Nobody vouches for them here: what is made
+    /// is known by its hash.
+    pub past: &'a [Url],
 }
 
 /// The addresses of the latest manifest of every component and channel of the site in the folder `dir`.
@@ -49,18 +60,26 @@ pub struct Verifier<'a> {
 /// # Errors
 /// [`Error::EmptySite`], or the system's answer.
 pub fn latest_manifests(dir: &Path) -> Result<Vec<Url>> {
-    let io = |error| Error::io("read", dir, error);
     // The address of a file has to be absolute.
-    let entries = fs::read_dir(dir.canonicalize().map_err(io)?).map_err(io)?;
-    let mut components: Vec<PathBuf> =
-        entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>().map_err(io)?;
-    components.retain(|path| path.is_dir());
-    components.sort_unstable();
+    let dir = dir.canonicalize().map_err(|error| Error::io("read", dir, error))?;
     let mut urls = Vec::new();
-    for component in components {
+    for component in site::components(&dir)? {
         urls.extend(site::xml_files(&component)?.iter().flat_map(Url::from_file_path));
     }
-    if urls.is_empty() { Err(Error::EmptySite { path: dir.to_owned() }) } else { Ok(urls) }
+    if urls.is_empty() { Err(Error::EmptySite { path: dir }) } else { Ok(urls) }
+}
+
+/// The addresses of the past manifests of every component of the site in the folder `dir`.
+///
+/// # Errors
+/// The system's answer.
+pub fn past_manifests(dir: &Path) -> Result<Vec<Url>> {
+    let dir = dir.canonicalize().map_err(|error| Error::io("read", dir, error))?;
+    let mut urls = Vec::new();
+    for component in site::components(&dir)? {
+        urls.extend(ComponentSite::new(component).past_manifests()?.iter().flat_map(Url::from_file_path));
+    }
+    Ok(urls)
 }
 
 /// The objects to look at, each once: where it lies and what it must be, and for a gzip what it must hold and its index.
@@ -80,7 +99,7 @@ impl Verifier<'_> {
     /// A network that does not deliver; everything else is a finding.
     pub fn verify(&self, urls: &[Url]) -> Result<Findings> {
         let mut findings = Findings { manifests: urls.len(), ..Findings::default() };
-        let mut objects = Objects::new();
+        let (mut objects, mut patches) = (Objects::new(), Patches::default());
         let mut stones = BTreeSet::new();
         for url in urls {
             let manifest = match self.manifest(url) {
@@ -91,11 +110,17 @@ impl Verifier<'_> {
                 }
             };
             collect(&manifest, url, &mut objects);
+            patches.add_contents(&manifest, url);
+            patches.add_deltas(&manifest, url);
             for stone in &manifest.meta.stepping_stones {
                 // Never fails: it is a relative address of plain characters.
                 let Ok(at) = url.join(&layout::release(stone.sequence)) else { continue };
                 match self.stepping_stone(&at, &manifest.meta, stone) {
-                    Ok(stone) => collect(&stone, url, &mut objects),
+                    Ok(stone) => {
+                        collect(&stone, url, &mut objects);
+                        patches.add_contents(&stone, url);
+                        patches.add_deltas(&stone, url);
+                    }
                     Err(error) => findings.problems.push(finding(error)?),
                 }
                 stones.insert(at);
@@ -113,6 +138,16 @@ impl Verifier<'_> {
         for error in wrong {
             findings.problems.push(finding(error)?);
         }
+        for past in self.past {
+            // Objects of a release are beside its folder. One that is no manifest helps nobody and hurts nobody.
+            let (Ok(bytes), Ok(url)) = (self.bytes(past), past.join("../")) else { continue };
+            if let Ok(file) = ManifestFile::from_bytes(Path::new(past.path()), bytes) {
+                patches.add_contents(&file.manifest, &url);
+            }
+        }
+        let Applied { right, untried, wrong } = patches.apply(self);
+        (findings.applied, findings.untried) = (right, untried);
+        findings.problems.extend(wrong);
         Ok(findings)
     }
 

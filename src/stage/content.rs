@@ -5,6 +5,7 @@ use super::fill::{Job, Transfer};
 use super::ledger::Event;
 use super::object::{Fetched, Wanted, to_signed};
 use super::progress::{News, Phase};
+use super::turns::Turns;
 use super::writer::{Writer, is_staged};
 use crate::delta::{self, DeltaError, Edge};
 use crate::digest::Sha256;
@@ -26,6 +27,7 @@ pub struct Worker<'a, 'b> {
     pub stage: &'a Stage,
     pub transfer: &'a Transfer<'a>,
     pub job: &'a Job<'b>,
+    pub turns: &'a Turns,
     pub news: &'a Sender<News<'b>>,
 }
 
@@ -124,7 +126,9 @@ impl<'a> Worker<'a, '_> {
         let mut from = chain.from;
         let Some((last, hops)) = chain.hops.split_last() else { return Ok(Way::Failed) };
         for hop in hops {
-            let Some(made) = self.patch(&mut base, from, hop, (&self.stage.objects, &hop.to.to_string()))? else {
+            // Another chain may lead through the same content.
+            let name = format!("{}-{}", hop.to, self.job.hash);
+            let Some(made) = self.patch(&mut base, from, hop, (&self.stage.objects, &name))? else {
                 return Ok(Way::Failed);
             };
             if made.digest().0 != hop.to {
@@ -145,6 +149,7 @@ impl<'a> Worker<'a, '_> {
     /// about.
     fn patch(&self, base: &mut File, from: Sha256, hop: &Hop, to: (&'a Dir, &str)) -> Result<Option<Writer<'a>>> {
         let wanted = Wanted { kind: ObjectKind::Delta, object: hop.delta, unpacked: None };
+        let _turn = self.turns.take(hop.delta.sha256);
         let patch = RefCell::new(None);
         let keep = |url: &Url, fetched| {
             patch.replace(Some((url.clone(), fetched)));

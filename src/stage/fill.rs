@@ -3,6 +3,7 @@
 use super::content::Worker;
 use super::ledger::Ledger;
 use super::progress::{Progress, Totals};
+use super::turns::Turns;
 use super::{Stage, staged_names};
 use crate::digest::Sha256;
 use crate::error::Result;
@@ -53,17 +54,17 @@ impl Stage {
     pub fn fill(&self, plan: &Plan, transfer: &Transfer<'_>, mut progress: impl FnMut(Progress)) -> Result<()> {
         let jobs = jobs(plan);
         self.probe(&jobs, transfer)?;
-        let next = AtomicUsize::new(0);
+        let (next, turns) = (AtomicUsize::new(0), Turns::default());
         let threads = transfer.parallel.clamp(1, jobs.len().max(1));
         let (sender, news) = channel();
         let mut totals = Totals::new(plan.download_size(), Instant::now());
         std::thread::scope(|scope| {
             let workers: Vec<_> = (0..threads)
                 .map(|_| {
-                    let (sender, next, jobs) = (sender.clone(), &next, &jobs);
+                    let (sender, next, turns, jobs) = (sender.clone(), &next, &turns, &jobs);
                     scope.spawn(move || {
                         while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                            let done = Worker { stage: self, transfer, job, news: &sender }.run();
+                            let done = Worker { stage: self, transfer, job, turns, news: &sender }.run();
                             if done.is_err() {
                                 // The others finish what they have begun and start nothing new.
                                 next.store(jobs.len(), Ordering::Relaxed);

@@ -15,6 +15,7 @@ mod progress;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod turns;
 mod writer;
 
 pub use fill::Transfer;

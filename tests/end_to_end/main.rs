@@ -40,6 +40,7 @@ mod support;
 
 mod command_line;
 mod components;
+mod deltas;
 mod examples;
 mod helper;
 mod history;

@@ -3,8 +3,11 @@
 use super::programs;
 use super::run::Run;
 use super::tree::Tree;
+use patcher::digest::Sha256;
 use patcher::layout::{ObjectKind, object};
-use patcher::manifest::{self, Manifest, SignedBytes};
+use patcher::manifest::{self, Manifest, Signature, SignedBytes};
+use rsa::pkcs8::DecodePrivateKey as _;
+use rsa::{Pkcs1v15Sign, RsaPrivateKey};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -87,6 +90,20 @@ impl Publisher {
         Run::of(&mut tool).ends(0);
     }
 
+    /// Changes the latest manifest and signs it again: what this project's own tool would not publish.
+    pub fn forge(&self, component: &str, change: impl FnOnce(&mut Manifest)) {
+        let path = self.manifest(component);
+        let mut manifest = read(&path);
+        change(&mut manifest);
+        let body = manifest::body(&manifest);
+        let pem = fs::read_to_string(self.dir.path().join("release.key.pem")).unwrap();
+        let private = RsaPrivateKey::from_pkcs8_pem(&pem).unwrap();
+        let key = SignedBytes::split(fs::read(&path).unwrap()).unwrap().signatures[0].key;
+        let scheme = Pkcs1v15Sign::new::<rsa::sha2::Sha256>();
+        let bytes = private.sign(scheme, Sha256::of(body.as_ref()).as_bytes()).unwrap();
+        fs::write(path, manifest::with_signatures(body.as_ref(), &[Signature { key, bytes }])).unwrap();
+    }
+
     /// Begins the next release of a component.
     pub fn release<'a>(&'a self, component: &'a str, version: &str, tree: &'a Tree) -> Release<'a> {
         let arguments = ["--component", component, "--version", version].map(str::to_owned).to_vec();
@@ -131,6 +148,12 @@ impl Release<'_> {
         self
     }
 
+    /// With deltas from so many releases before it.
+    pub fn deltas(mut self, releases: usize) -> Self {
+        self.arguments.extend(["--deltas".to_owned(), releases.to_string()]);
+        self
+    }
+
     /// Signed at `issued` (seconds since 1970) and good for `days`.
     pub fn good_for(mut self, issued: u64, days: u32) -> Self {
         self.issued = Some(issued);
@@ -167,7 +190,14 @@ impl Published {
         format!("/{}/{}", self.component, object(ObjectKind::Gz, &file.gz.sha256))
     }
 
-    /// The paths on the site of all objects.
+    /// The paths on the site of all deltas.
+    pub fn deltas(&self) -> BTreeSet<String> {
+        let deltas = self.manifest.files.iter().flat_map(|file| &file.deltas);
+        let path = |sha256| format!("/{}/{}", self.component, object(ObjectKind::Delta, sha256));
+        deltas.map(|delta| path(&delta.object.sha256)).collect()
+    }
+
+    /// The paths on the site of all whole files.
     pub fn objects(&self) -> BTreeSet<String> {
         self.manifest.files.iter().map(|file| self.object(file.path.as_str())).collect()
     }

@@ -48,6 +48,7 @@ struct Shared {
     script: Mutex<Arc<Answer>>,
     requests: Mutex<Vec<Asked>>,
     sent: AtomicU64,
+    bytes: AtomicU64,
     stopped: Mutex<bool>,
     stopping: Condvar,
 }
@@ -62,6 +63,7 @@ impl Scripted {
             script: Mutex::new(Arc::new(script)),
             requests: Mutex::default(),
             sent: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
             stopped: Mutex::new(false),
             stopping: Condvar::new(),
         });
@@ -88,6 +90,11 @@ impl Scripted {
     /// How many bytes of files it has sent in all.
     pub fn sent(&self) -> u64 {
         self.shared.sent.load(Ordering::SeqCst)
+    }
+
+    /// How many bytes of objects were sent since the last call.
+    pub fn take_bytes(&self) -> u64 {
+        self.shared.bytes.swap(0, Ordering::SeqCst)
     }
 }
 
@@ -156,6 +163,9 @@ impl Shared {
             (_, Err(_)) => (404, String::new(), b"<html>not found</html>".to_vec()),
         };
         let length = body.len();
+        if path.contains("/objects/") {
+            self.bytes.fetch_add(length as u64, Ordering::SeqCst);
+        }
         write!(stream, "HTTP/1.1 {status} x\r\nContent-Length: {length}\r\nConnection: close\r\n{more}\r\n")?;
         match reply {
             Reply::CutAfter(count) => self.send(&mut stream, &body[..count.min(length)])?,

@@ -2,11 +2,14 @@
 
 pub mod attach;
 pub mod body;
+pub mod diff;
 pub mod init;
 pub mod inspect;
 pub mod keygen;
 pub mod pause;
 pub mod promote;
+pub mod prune;
+pub mod publish;
 pub mod resign;
 pub mod sign;
 pub mod verify;

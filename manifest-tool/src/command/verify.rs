@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::public_key;
-use crate::verify::{Verifier, latest_manifests};
+use crate::verify::{Verifier, latest_manifests, past_manifests};
 use patcher::error::Caller;
 use patcher::fetch::{Settings, Sources};
 use patcher::keys::TrustedKeys;
@@ -30,14 +30,27 @@ pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
     let keys = args.keys.iter().map(|path| public_key::load("--key", path)).collect::<Result<_>>()?;
     let keys = TrustedKeys::new(keys, 1)?;
     let source = Sources::new(&Settings::default())?;
-    let urls =
-        if args.site.contains("://") { vec![parse(&args.site)?] } else { latest_manifests(Path::new(&args.site))? };
-    let findings = Verifier { source: &source, keys: &keys, now: Timestamp::now() }.verify(&urls)?;
+    let (urls, past) = if args.site.contains("://") {
+        (vec![parse(&args.site)?], Vec::new())
+    } else {
+        (latest_manifests(Path::new(&args.site))?, past_manifests(Path::new(&args.site))?)
+    };
+    let findings = Verifier { source: &source, keys: &keys, now: Timestamp::now(), past: &past }.verify(&urls)?;
     for problem in &findings.problems {
         writeln!(out, "{problem}")?;
     }
     match findings.problems.len() {
-        0 => Ok(writeln!(out, "{} manifests and {} objects are sound", findings.manifests, findings.objects)?),
+        0 => {
+            writeln!(out, "{} manifests and {} objects are sound", findings.manifests, findings.objects)?;
+            if findings.applied + findings.untried > 0 {
+                let (applied, untried) = (findings.applied, findings.untried);
+                writeln!(
+                    out,
+                    "{applied} deltas make what they should; {untried} start from files that are not on the site"
+                )?;
+            }
+            Ok(())
+        }
         problems => Err(Error::Unsound { problems, checked: findings.manifests + findings.objects }),
     }
 }

@@ -2,7 +2,7 @@
 //! help somebody.
 //!
 //! - Old contents are rebuilt from the site's own objects; nobody keeps old build folders.
-//! - A delta is computed once: for a content that no kept release has. It is applied by the client's own code and compared
+//! - A delta is computed once: from releases that are newer than the last one that had the content. It is applied by the client's own code and compared
 //!   before it is published.
 //! - It is published if it saves a tenth of the gzip, and kept for as long as a way over it is cheaper than the gzip.
 
@@ -12,6 +12,7 @@ mod edges;
 
 use crate::delta;
 use crate::error::{Error, Result};
+use crate::hashing_sink::HashingSink;
 use crate::manifest_file::ManifestFile;
 use crate::site::{ComponentSite, SiteRelease};
 use crate::tree::{Tree, TreeFile};
@@ -23,10 +24,11 @@ use patcher::digest::{Hasher, Sha256};
 use patcher::gunzip;
 use patcher::layout::{self, ObjectKind};
 use patcher::manifest::{Delta, File, Manifest, Object};
-use rayon::iter::{IndexedParallelIterator as _, IntoParallelIterator as _, ParallelIterator as _};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
-use std::io::{self, BufReader, Seek as _, Write};
+use std::io::{self, BufReader, Seek as _, Write as _};
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tempfile::NamedTempFile;
 
@@ -95,37 +97,36 @@ pub fn make(
     }
     let tasks = tasks(&previous, site, tree, hashes, &edges, gz)?;
     let maker = Maker { site, tree, budget: Budget::new(flags.memory), limit: flags.memory, old: Mutex::default() };
-    let made: Vec<Option<Delta>> =
-        tasks.into_par_iter().with_max_len(1).map(|task| maker.make(&task)).collect::<Result<_>>()?;
-    let made: Vec<Delta> = made.into_iter().flatten().collect();
+    let made = maker.make_all(&tasks)?;
     let (count, bytes) = (made.len(), made.iter().map(|delta| delta.object.size).sum());
     made.into_iter().for_each(|delta| edges.add(delta));
     let contents = hashes.iter().filter_map(|hash| Some((*hash, gz(hash)?.size)));
     Ok(Deltas { of: edges.useful(contents), made: count, bytes })
 }
 
-/// The last releases with contents of their own, the newest first.
+/// The last releases with contents of their own, the newest first. Those with the contents that are wanted now do not count.
 fn previous_releases(count: usize, releases: &[SiteRelease], hashes: &[Sha256]) -> Result<Vec<Manifest>> {
     let mut by_sequence: Vec<&SiteRelease> = releases.iter().collect();
     by_sequence.sort_by_key(|release| std::cmp::Reverse(release.meta.sequence));
     let wanted: BTreeSet<&Sha256> = hashes.iter().collect();
-    let (mut previous, mut known) = (Vec::new(), HashSet::new());
+    let (mut previous, mut known, mut others) = (Vec::new(), HashSet::new(), 0);
     for release in by_sequence {
         let manifest = ManifestFile::read(&release.path)?.manifest;
         let contents: BTreeSet<&Sha256> = manifest.files.iter().map(|file| &file.sha256).collect();
         // The same content under another sequence or channel says nothing new; its deltas do.
-        let is_new = contents != wanted && known.insert(manifest.content_id());
-        if is_new || previous.is_empty() {
+        if known.insert(manifest.content_id()) {
+            others += usize::from(contents != wanted);
             previous.push(manifest);
         }
-        if previous.len() == count {
+        if others == count {
             break;
         }
     }
     Ok(previous)
 }
 
-/// The deltas to make: to each content that no previous release has, from one file of each of them.
+/// The deltas to make: to each content from one file of each release that is newer than the last one that had it. From older
+/// ones they were made, or not worth it, when that one was signed.
 fn tasks<'a>(
     previous: &'a [Manifest],
     site: &ComponentSite,
@@ -134,18 +135,21 @@ fn tasks<'a>(
     edges: &Edges,
     gz: &impl Fn(&Sha256) -> Option<Object>,
 ) -> Result<Vec<Task<'a>>> {
-    let known: HashSet<&Sha256> =
-        previous.iter().flat_map(|manifest| &manifest.files).map(|file| &file.sha256).collect();
+    let contents = |manifest: &'a Manifest| manifest.files.iter().map(|file| &file.sha256).collect::<HashSet<_>>();
+    let known: Vec<HashSet<&Sha256>> = previous.iter().map(contents).collect();
     let paths: HashSet<&str> = tree.files.iter().map(|file| file.path.as_str()).collect();
     let mut bases: Vec<Bases<'_>> = previous.iter().map(|manifest| Bases::new(manifest, &paths)).collect();
     let (mut tasks, mut chosen) = (Vec::new(), HashSet::new());
     for (file, to) in tree.files.iter().zip(hashes) {
-        let Some(gz) = gz(to).filter(|_| file.size >= SMALLEST && !known.contains(to)) else { continue };
+        let Some(gz) = gz(to).filter(|_| file.size >= SMALLEST) else { continue };
         // What does not compress is packed already: a change in it changes all that follows.
         if gz.size > file.size - file.size / 50 {
             continue;
         }
-        for bases in &mut bases {
+        for (bases, known) in bases.iter_mut().zip(&known) {
+            if known.contains(to) {
+                break;
+            }
             let Some(from) = bases.of(file, || tree.path(file), |old| rebuild(site, old))? else { continue };
             if from.size >= SMALLEST / 4 && !edges.has(&from.sha256, to) && chosen.insert((from.sha256, *to)) {
                 tasks.push(Task { from, to: *to, file, gz });
@@ -186,6 +190,37 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
+    /// Makes the deltas that are worth it, in the order of their tasks.
+    ///
+    /// The threads are not rayon's: one of those takes another task while it waits for parts of its own, and would then wait for
+    /// memory that it holds itself.
+    fn make_all(&self, tasks: &[Task<'_>]) -> Result<Vec<Delta>> {
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut made = Vec::new();
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(task) = tasks.get(at) else { return Ok(made) };
+                match self.make(task) {
+                    Ok(delta) => made.extend(delta.map(|delta| (at, delta))),
+                    Err(error) => {
+                        // Nobody needs the others any more.
+                        next.store(tasks.len(), Ordering::Relaxed);
+                        return Err(error);
+                    }
+                }
+            }
+        };
+        let threads = rayon::current_num_threads().min(tasks.len());
+        let made: Vec<Result<Vec<_>>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+        });
+        let mut made = made.into_iter().collect::<Result<Vec<_>>>()?.concat();
+        made.sort_by_key(|(at, _)| *at);
+        Ok(made.into_iter().map(|(_, delta)| delta).collect())
+    }
+
     /// Makes a delta; none when it is not worth a request.
     fn make(&self, task: &Task<'_>) -> Result<Option<Delta>> {
         let edge = Edge {
@@ -209,7 +244,7 @@ impl Maker<'_> {
         object.rewind().map_err(failed)?;
         let header = Header::read(object.as_file_mut()).map_err(|error| wrong(error.to_string()))?;
         object.rewind().map_err(failed)?;
-        let mut made = HashingSink(Hasher::default());
+        let mut made = HashingSink::default();
         patcher::delta::apply(&mut old, object.as_file_mut(), &edge, &mut made)
             .map_err(|error| wrong(error.to_string()))?;
         if made.0.finish() != (edge.new.sha256, edge.new.size) {
@@ -229,20 +264,6 @@ impl Maker<'_> {
         let rebuilt = Arc::new(rebuild(self.site, file)?);
         self.old.lock().unwrap_or_else(PoisonError::into_inner).insert(file.sha256, Arc::clone(&rebuilt));
         Ok(rebuilt)
-    }
-}
-
-/// Hashes what a client would write.
-struct HashingSink(Hasher);
-
-impl Write for HashingSink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

@@ -4,10 +4,16 @@
 
 mod attach;
 mod chunks;
+mod deltas;
+mod diff;
 mod keygen;
+#[cfg(feature = "cloud")]
+mod object_store;
 mod openssl;
 mod passphrase;
 mod promote;
+mod prune;
+mod publish;
 mod publisher;
 mod resign;
 mod rollout;

@@ -1,0 +1,47 @@
+//! `manifest-tool diff OLD NEW`: what changes between two releases, and what that costs a client. It checks the form, not the
+//! signatures.
+
+use crate::difference::{Change, Difference, Way};
+use crate::error::Result;
+use crate::manifest_file::ManifestFile;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Show what changes from one release to another, and what a client fetches who has the first. Signatures are not
+/// checked: `verify` does that
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The manifest of the release that the client has
+    old: PathBuf,
+    /// The manifest of the release that it goes to
+    new: PathBuf,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Those of [`ManifestFile::read_signed_or_not`].
+pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
+    let old = ManifestFile::read_signed_or_not(&args.old)?.manifest;
+    let new = ManifestFile::read_signed_or_not(&args.new)?.manifest;
+    let Difference { changes, whole, bytes } = Difference::new(&old, &new);
+    let mut counts = [0; 3];
+    for (path, change, way) in &changes {
+        let (mark, at) = match change {
+            Change::Added => ('+', 0),
+            Change::Removed => ('-', 1),
+            Change::Changed => ('~', 2),
+        };
+        counts[at] += 1;
+        match way {
+            Way::Local => writeln!(out, "{mark} {:>11}  {path}", 0)?,
+            Way::Deltas(1, bytes) => writeln!(out, "{mark} {bytes:>11}  {path} (delta)")?,
+            Way::Deltas(hops, bytes) => writeln!(out, "{mark} {bytes:>11}  {path} ({hops} deltas)")?,
+            Way::Whole(bytes) => writeln!(out, "{mark} {bytes:>11}  {path} (whole)")?,
+        }
+    }
+    let (from, to) = (&old.meta.version, &new.meta.version);
+    let [added, removed, changed] = counts;
+    writeln!(out, "{from} -> {to}: {added} added, {removed} removed, {changed} changed")?;
+    Ok(writeln!(out, "{bytes} bytes to fetch; {whole} as wholes")?)
+}

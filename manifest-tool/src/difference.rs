@@ -1,0 +1,82 @@
+//! What changes from one release to another, and what that costs a client who has the first one as it was signed.
+
+use patcher::digest::Sha256;
+use patcher::inventory::{Content, Inventory};
+use patcher::manifest::Manifest;
+use patcher::plan::{Plan, Situation};
+use patcher::rel_path::RelPath;
+use std::collections::BTreeMap;
+
+/// What becomes of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// The new release brings it.
+    Added,
+    /// The new release drops it.
+    Removed,
+    /// It has other content, another mode, or leads elsewhere.
+    Changed,
+}
+
+/// How a path's new content comes to a client, and how many bytes that takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Without a request.
+    Local,
+    /// By so many patches.
+    Deltas(usize, u64),
+    /// As a whole.
+    Whole(u64),
+}
+
+/// One release beside another.
+#[derive(Debug)]
+pub struct Difference {
+    /// Every path that changes, sorted, and the way of its new content.
+    pub changes: Vec<(RelPath, Change, Way)>,
+    /// Bytes of all new contents as wholes.
+    pub whole: u64,
+    /// Bytes by the ways that the client takes.
+    pub bytes: u64,
+}
+
+impl Difference {
+    /// Plans an update from `old` to `new` as a client does.
+    pub fn new(old: &Manifest, new: &Manifest) -> Self {
+        let inventory = Inventory::of(old);
+        let plan = Plan::new(&Situation {
+            new: Some(new),
+            old: Some(old),
+            vouched: true,
+            inventory: &inventory,
+            elsewhere: &|_| None,
+            taken: &|_| false,
+        })
+        .expect("obstacles are files that no release has, and here there are none");
+        let is_nothing = |content: &Content| *content == Content::Absent;
+        let mut ways: BTreeMap<Sha256, Way> = BTreeMap::new();
+        for (sha256, obtain) in &plan.contents {
+            let way = match (&obtain.copy, &obtain.chain) {
+                (Some(_), _) => Way::Local,
+                (None, Some(chain)) => Way::Deltas(chain.hops.len(), chain.cost()),
+                (None, None) => Way::Whole(obtain.gz.size),
+            };
+            ways.insert(*sha256, way);
+        }
+        let changes = plan.changes.iter().map(|change| {
+            let kind = match (is_nothing(&change.old), is_nothing(&change.new)) {
+                (true, _) => Change::Added,
+                (_, true) => Change::Removed,
+                _ => Change::Changed,
+            };
+            let way = change.new.sha256().and_then(|sha256| ways.get(&sha256).copied()).unwrap_or(Way::Local);
+            (change.path.clone(), kind, way)
+        });
+        let fetched = plan.contents.values().filter(|obtain| obtain.copy.is_none());
+        Self {
+            changes: changes.collect(),
+            whole: fetched.fold(0, |sum, obtain| sum.saturating_add(obtain.gz.size)),
+            bytes: plan.download_size(),
+        }
+    }
+}

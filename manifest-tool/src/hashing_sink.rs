@@ -1,0 +1,19 @@
+//! Hashes what a client would write.
+
+use patcher::digest::Hasher;
+use std::io::{self, Write};
+
+/// Takes everything and keeps its hash.
+#[derive(Default)]
+pub struct HashingSink(pub Hasher);
+
+impl Write for HashingSink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

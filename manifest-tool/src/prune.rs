@@ -1,0 +1,183 @@
+//! What a site keeps of the past: the last releases of each channel, what stepping stones need, and nothing else.
+//!
+//! - What a manifest that stays names is never dropped: the latest of every channel, the kept releases, the releases that
+//!   they name as stepping stones, and manifests under names that this tool does not give.
+//! - Manifests go first, for good, and then the objects: whatever ends it in between, no manifest names an object that is gone.
+//! - Files that are neither a past manifest nor an object by their names are left alone.
+
+use crate::error::{Error, Result};
+use crate::manifest_file::ManifestFile;
+use crate::site::{self, ComponentSite};
+use patcher::layout::{self, ObjectKind};
+use patcher::manifest::{Manifest, Name};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What can be dropped of a component's folder.
+#[derive(Debug, Default)]
+pub struct Dropped {
+    /// Past manifests.
+    pub manifests: Vec<DroppedFile>,
+    /// Objects.
+    pub objects: Vec<DroppedFile>,
+    /// Folders that are empty once the objects are gone.
+    folders: BTreeSet<PathBuf>,
+}
+
+/// A file that can be dropped.
+#[derive(Debug)]
+pub struct DroppedFile {
+    /// Where it lies below the component's folder.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
+}
+
+impl Dropped {
+    /// Finds what can be dropped when each channel keeps `keep` releases besides its latest.
+    ///
+    /// # Errors
+    /// [`Error::EmptySite`] where no channel has a release, [`Error::ManifestFile`] for a manifest that cannot be read, or the
+    /// system's answer.
+    pub fn find(site: &ComponentSite, keep: usize) -> Result<Self> {
+        let read = |path: &PathBuf| ManifestFile::read(path).map(|file| (path.clone(), file.manifest));
+        let latest = site.latest_manifests()?.iter().map(read).collect::<Result<Vec<_>>>()?;
+        if latest.is_empty() {
+            return Err(Error::EmptySite { path: site.path("") });
+        }
+        let past = site.past_manifests()?.iter().map(read).collect::<Result<Vec<_>>>()?;
+        let kept = kept(&latest, &past, keep);
+        let stays = |path: &Path| kept.contains(path);
+        let manifests = past.iter().filter(|(path, _)| !stays(path));
+        let manifests = manifests.map(|(path, manifest)| {
+            let bytes = fs::metadata(path).map_err(|error| Error::io("read", path, error))?.len();
+            Ok(DroppedFile { path: layout::release(manifest.meta.sequence), bytes })
+        });
+        let manifests = manifests.collect::<Result<_>>()?;
+        let staying = latest.iter().chain(past.iter().filter(|(path, _)| stays(path)));
+        let named: HashSet<String> =
+            staying.flat_map(|(_, manifest)| site::objects(manifest)).map(|(path, _)| path).collect();
+        let mut dropped = Self { manifests, ..Self::default() };
+        dropped.find_objects(&site.path("objects"), &named)?;
+        Ok(dropped)
+    }
+
+    /// Adds the objects below `dir` that are not `named`.
+    fn find_objects(&mut self, dir: &Path, named: &HashSet<String>) -> Result<()> {
+        for folder in entries(dir)? {
+            let mut all_go = true;
+            for file in entries(&folder)? {
+                let path = object_path(&folder, &file).filter(|path| !named.contains(path));
+                let metadata = file.symlink_metadata().map_err(|error| Error::io("read", &file, error))?;
+                match path {
+                    Some(path) if metadata.is_file() => self.objects.push(DroppedFile { path, bytes: metadata.len() }),
+                    _ => all_go = false,
+                }
+            }
+            if all_go {
+                self.folders.insert(folder);
+            }
+        }
+        Ok(())
+    }
+
+    /// The bytes of all of it.
+    pub fn bytes(&self) -> u64 {
+        self.manifests.iter().chain(&self.objects).map(|file| file.bytes).sum()
+    }
+
+    /// Drops it.
+    ///
+    /// # Errors
+    /// The system's answer.
+    pub fn carry_out(&self, site: &ComponentSite) -> Result<()> {
+        for file in &self.manifests {
+            remove(&site.path(&file.path))?;
+        }
+        if !self.manifests.is_empty() {
+            site::sync(&site.path("releases"))?;
+        }
+        for file in &self.objects {
+            remove(&site.path(&file.path))?;
+        }
+        for folder in &self.folders {
+            // A `sign` at the same time may have put something there again.
+            let _ = fs::remove_dir(folder);
+        }
+        Ok(())
+    }
+}
+
+/// The files of the manifests that stay.
+fn kept(latest: &[(PathBuf, Manifest)], past: &[(PathBuf, Manifest)], keep: usize) -> HashSet<PathBuf> {
+    let mut contents: HashMap<&Name, HashSet<_>> = HashMap::new();
+    for (_, manifest) in latest {
+        contents.entry(&manifest.meta.channel).or_default().insert(manifest.content_id());
+    }
+    let by_sequence: BTreeMap<u64, &(PathBuf, Manifest)> = past
+        .iter()
+        .filter(|(path, manifest)| is_named_by_sequence(path, manifest))
+        .map(|it| (it.1.meta.sequence, it))
+        .collect();
+    let mut kept: HashSet<PathBuf> = past
+        .iter()
+        .filter(|(path, manifest)| !is_named_by_sequence(path, manifest))
+        .map(|(path, _)| path.clone())
+        .collect();
+    for (path, manifest) in by_sequence.values().rev() {
+        let known = contents.entry(&manifest.meta.channel).or_default();
+        // A release that was only renewed counts once; the content of the latest one does not count.
+        let content = manifest.content_id();
+        if known.contains(&content) || known.len() <= keep {
+            known.insert(content);
+            kept.insert(path.clone());
+        }
+    }
+    let mut open: Vec<&Manifest> = latest.iter().map(|(_, manifest)| manifest).collect();
+    open.extend(past.iter().filter(|(path, _)| kept.contains(path)).map(|(_, manifest)| manifest));
+    while let Some(manifest) = open.pop() {
+        let stones = manifest.meta.stepping_stones.iter().filter_map(|stone| by_sequence.get(&stone.sequence));
+        for (path, stone) in stones {
+            if kept.insert(path.clone()) {
+                open.push(stone);
+            }
+        }
+    }
+    kept
+}
+
+fn is_named_by_sequence(path: &Path, manifest: &Manifest) -> bool {
+    path.ends_with(layout::release(manifest.meta.sequence))
+}
+
+/// The path below the component's folder of what has the name and the place of an object.
+fn object_path(folder: &Path, file: &Path) -> Option<String> {
+    let hash = file.file_stem()?.to_str()?.parse().ok()?;
+    let place = |kind| layout::object(kind, &hash);
+    let mut places = [ObjectKind::Gz, ObjectKind::Delta, ObjectKind::Chunks].into_iter().map(place);
+    places.find(|place| folder.join(file.file_name().unwrap_or_default()).ends_with(place))
+}
+
+/// What lies in a folder, sorted; nothing where there is no such folder.
+fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
+    let failed = |error| Error::io("read", dir, error);
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>().map_err(failed)?;
+    paths.sort_unstable();
+    Ok(paths)
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path, error)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,225 @@
+//! A bucket of an object store that speaks S3: Amazon's, Aliyun's OSS, MinIO, Ceph and others.
+
+use super::{Destination, Listed, Served};
+use crate::error::{Error, Result};
+use futures_util::TryStreamExt as _;
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::path::Path as Key;
+use object_store::{
+    Attribute, Attributes, GetOptions, ObjectStore as _, ObjectStoreExt as _, PutMultipartOptions, PutOptions,
+};
+use patcher::error::Caller;
+use patcher::manifest::Object;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+use tokio::runtime::{Builder, Runtime};
+use url::Url;
+
+/// Larger files go up in parts of this size; the service takes 10,000 of them.
+const PART: u64 = 16 << 20;
+/// Connections are driven by so many threads; whoever waits for them brings a thread of their own.
+const DRIVERS: usize = 2;
+
+/// How a store is reached that is not Amazon's.
+#[derive(Debug, Default, clap::Args)]
+pub struct StoreFlags {
+    /// The store's address, as in https://s3.oss-cn-hangzhou.aliyuncs.com [default: $AWS_ENDPOINT_URL, or Amazon's]
+    #[arg(long, value_name = "URL")]
+    pub endpoint: Option<Url>,
+    /// The bucket is a part of the store's host name, as Aliyun OSS wants it, and not of the path
+    #[arg(long)]
+    pub virtual_hosted: bool,
+}
+
+/// A bucket, or a part of one.
+pub struct Cloud {
+    store: AmazonS3,
+    runtime: Runtime,
+    address: String,
+    prefix: Key,
+}
+
+impl Cloud {
+    /// The place `s3://BUCKET/PREFIX`. Keys, region and what else a store needs come from the usual variables (`AWS_*`).
+    ///
+    /// # Errors
+    /// [`Caller::BadSetting`] for another address, [`Error::ObjectStore`] for settings that the store cannot have.
+    pub fn new(address: &str, flags: &StoreFlags) -> Result<Self> {
+        let (bucket, prefix) = parse(address).map_err(|detail| {
+            let value = address.to_owned();
+            Error::from(Caller::BadSetting { setting: "destination", value, detail })
+        })?;
+        // The store's client takes the process's; that another one was set before is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = AmazonS3Builder::from_env().with_bucket_name(&bucket);
+        if let Some(endpoint) = &flags.endpoint {
+            builder = builder.with_allow_http(endpoint.scheme() == "http");
+            builder = builder.with_endpoint(host_of(endpoint, &bucket, flags.virtual_hosted));
+        }
+        if flags.virtual_hosted {
+            builder = builder.with_virtual_hosted_style_request(true);
+        }
+        let failed = |source| failed("use", address, source);
+        let runtime = Builder::new_multi_thread().worker_threads(DRIVERS).enable_all().build();
+        let runtime = runtime.map_err(|error| Error::io("start", "threads", error))?;
+        let address = address.trim_end_matches('/').to_owned();
+        Ok(Self { store: builder.build().map_err(failed)?, runtime, address, prefix })
+    }
+
+    fn key(&self, path: &str) -> Key {
+        path.split('/').fold(self.prefix.clone(), |key, part| key.join(part))
+    }
+
+    /// Sends a large file part by part.
+    fn put_parts(&self, path: &str, from: &Path, mut file: File, options: PutMultipartOptions) -> Result<()> {
+        let failed = |source| failed("send", &self.name(path), source);
+        let mut upload =
+            self.runtime.block_on(self.store.put_multipart_opts(&self.key(path), options)).map_err(failed)?;
+        let mut send = || loop {
+            let mut part = Vec::new();
+            let read = file.by_ref().take(PART).read_to_end(&mut part);
+            if read.map_err(|error| Error::io("read", from, error))? == 0 {
+                break self.runtime.block_on(upload.complete()).map(drop).map_err(failed);
+            }
+            self.runtime.block_on(upload.put_part(part.into())).map_err(failed)?;
+        };
+        let sent = send();
+        if sent.is_err() {
+            // Parts that nobody completes cost money; the error is what matters.
+            let _ = self.runtime.block_on(upload.abort());
+        }
+        sent
+    }
+}
+
+impl Destination for Cloud {
+    fn list(&self, below: &str) -> Result<HashMap<String, Listed>> {
+        let (key, start) = (self.key(below), self.prefix.parts().count());
+        let mut files = HashMap::new();
+        let listed = self.store.list(Some(&key)).try_for_each(|found| {
+            let parts: Vec<String> = found.location.parts().skip(start).map(|part| part.as_ref().to_owned()).collect();
+            files.insert(parts.join("/"), Listed { bytes: found.size, modified: found.last_modified.into() });
+            std::future::ready(Ok(()))
+        });
+        self.runtime.block_on(listed).map_err(|source| failed("list", &self.name(below), source))?;
+        Ok(files)
+    }
+
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        let read = async {
+            match self.store.get(&self.key(path)).await {
+                Ok(found) => found.bytes().await.map(|bytes| Some(bytes.to_vec())),
+                Err(object_store::Error::NotFound { .. }) => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        self.runtime.block_on(read).map_err(|source| failed("read", &self.name(path), source))
+    }
+
+    fn put(&self, path: &str, from: &Path, served: Served) -> Result<()> {
+        let local = |error| Error::io("read", from, error);
+        let mut file = File::open(from).map_err(local)?;
+        let attributes = Attributes::from_iter([
+            (Attribute::ContentType, served.content_type),
+            (Attribute::CacheControl, served.cache_control),
+        ]);
+        if file.metadata().map_err(local)?.len() > PART {
+            return self.put_parts(path, from, file, PutMultipartOptions { attributes, ..Default::default() });
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(local)?;
+        let options = PutOptions { attributes, ..PutOptions::default() };
+        let key = self.key(path);
+        let put = self.store.put_opts(&key, bytes.into(), options);
+        self.runtime.block_on(put).map_err(|source| failed("send", &self.name(path), source))?;
+        Ok(())
+    }
+
+    fn check(&self, path: &str, object: &Object, served: Served) -> Result<()> {
+        let options = GetOptions { head: true, ..GetOptions::default() };
+        let found = self.runtime.block_on(self.store.get_opts(&self.key(path), options));
+        let found = found.map_err(|source| failed("look at", &self.name(path), source))?;
+        let differs = |detail| Err(Error::CopyDiffers { place: self.name(path), detail });
+        if found.meta.size != object.size {
+            return differs(format!("it has {} bytes, not {}", found.meta.size, object.size));
+        }
+        let said = found.attributes.get(&Attribute::ContentType).map(AsRef::as_ref);
+        if said != Some(served.content_type) {
+            return differs(format!("its type is {}, not {}", said.unwrap_or("unknown"), served.content_type));
+        }
+        Ok(())
+    }
+
+    fn name(&self, path: &str) -> String {
+        format!("{}/{path}", self.address)
+    }
+}
+
+/// The bucket and the prefix of an address.
+fn parse(address: &str) -> Result<(String, Key), String> {
+    let rest = address.strip_prefix("s3://").ok_or("neither a folder nor s3://BUCKET/PREFIX")?;
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    if bucket.is_empty() || bucket.contains(['?', '#', '@', ':']) {
+        return Err("it names no bucket".to_owned());
+    }
+    Ok((bucket.to_owned(), Key::parse(prefix).map_err(|error| error.to_string())?))
+}
+
+/// The address of a store, or of a bucket that has a host of its own there.
+fn host_of(endpoint: &Url, bucket: &str, virtual_hosted: bool) -> String {
+    let endpoint = endpoint.as_str().trim_end_matches('/');
+    match endpoint.split_once("://") {
+        Some((scheme, host)) if virtual_hosted => format!("{scheme}://{bucket}.{host}"),
+        _ => endpoint.to_owned(),
+    }
+}
+
+fn failed(action: &'static str, place: &str, source: object_store::Error) -> Error {
+    let detail = in_short(&source.to_string());
+    Error::ObjectStore { action, place: place.to_owned(), detail, source: Box::new(source) }
+}
+
+/// The first line of what a store said, with the code in place of a page of XML.
+fn in_short(words: &str) -> String {
+    let code = words.split_once("<Code>").and_then(|(_, rest)| Some(rest.split_once("</Code>")?.0));
+    let start = words.split("<?xml").next().unwrap_or_default().lines().next().unwrap_or_default();
+    match code {
+        Some(code) => format!("{} ({code})", start.trim_end_matches([':', ' '])),
+        None => start.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_have_a_bucket_and_may_have_a_prefix() {
+        let key = |text: &str| Key::parse(text).unwrap();
+        assert_eq!(parse("s3://updates"), Ok(("updates".into(), key(""))));
+        assert_eq!(parse("s3://updates/"), Ok(("updates".into(), key(""))));
+        assert_eq!(parse("s3://updates/a/b/"), Ok(("updates".into(), key("a/b"))));
+        for wrong in
+            ["s3://", "s3:///x", "gs://updates", "s3://user@updates/x", "s3://updates/a//x", "s3://updates/../x"]
+        {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_stores_words_are_one_line() {
+        let xml = "404 Not Found: <?xml version='1.0'?>\n<Error><Code>NoSuchBucket</Code><Message>x</Message></Error>";
+        assert_eq!(in_short(xml), "404 Not Found (NoSuchBucket)");
+        assert_eq!(in_short("connection refused\nmore"), "connection refused");
+        assert_eq!(in_short(""), "");
+    }
+
+    #[test]
+    fn a_bucket_is_a_host_only_where_it_should_be() {
+        let endpoint = "https://s3.oss-cn-hangzhou.aliyuncs.com".parse().unwrap();
+        assert_eq!(host_of(&endpoint, "updates", true), "https://updates.s3.oss-cn-hangzhou.aliyuncs.com");
+        assert_eq!(host_of(&endpoint, "updates", false), "https://s3.oss-cn-hangzhou.aliyuncs.com");
+    }
+}

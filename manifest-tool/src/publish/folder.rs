@@ -1,0 +1,88 @@
+//! A folder that a web server serves, on this machine or mounted from another.
+
+use super::{Destination, Listed, Served};
+use crate::error::{Error, Result};
+use crate::site;
+use patcher::digest::Sha256;
+use patcher::manifest::Object;
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// A folder, made when it is absent.
+#[derive(Debug)]
+pub struct Folder {
+    dir: PathBuf,
+}
+
+impl Folder {
+    /// The folder `dir`.
+    pub fn new(dir: PathBuf) -> Self {
+        Self { dir }
+    }
+}
+
+impl Destination for Folder {
+    fn list(&self, below: &str) -> Result<HashMap<String, Listed>> {
+        let dir = self.dir.join(below);
+        let mut files = HashMap::new();
+        if !dir.exists() {
+            return Ok(files);
+        }
+        for entry in walkdir::WalkDir::new(&dir) {
+            let failed = |error: walkdir::Error| Error::io("read", &dir, error.into());
+            let entry = entry.map_err(failed)?;
+            let metadata = entry.metadata().map_err(failed)?;
+            let parts: Option<Vec<&str>> = match entry.path().strip_prefix(&self.dir) {
+                Ok(path) => path.iter().map(|part| part.to_str()).collect(),
+                Err(_) => None,
+            };
+            // What is not UTF-8 is nothing that was published.
+            let (true, Some(parts)) = (metadata.is_file(), parts) else { continue };
+            let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+            files.insert(parts.join("/"), Listed { bytes: metadata.len(), modified });
+        }
+        Ok(files)
+    }
+
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        let path = self.dir.join(path);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("read", path, error)),
+        }
+    }
+
+    fn put(&self, path: &str, from: &Path, served: Served) -> Result<()> {
+        let path = self.dir.join(path);
+        if served == Served::of("manifest.xml") {
+            let bytes = fs::read(from).map_err(|error| Error::io("read", from, error))?;
+            return site::replace(&path, &bytes);
+        }
+        let mut source = File::open(from).map_err(|error| Error::io("read", from, error))?;
+        let mut file = site::temporary_in(path.parent().unwrap_or(&self.dir))?;
+        io::copy(&mut source, file.as_file_mut()).map_err(|error| Error::io("write", &path, error))?;
+        file.persist(&path).map_err(|error| Error::io("create", &path, error.error))?;
+        Ok(())
+    }
+
+    fn check(&self, path: &str, object: &Object, _: Served) -> Result<()> {
+        let path = self.dir.join(path);
+        let failed = |error| Error::io("read", &path, error);
+        let (sha256, size) = Sha256::of_reader(&mut File::open(&path).map_err(failed)?).map_err(failed)?;
+        if (sha256, size) == (object.sha256, object.size) {
+            return Ok(());
+        }
+        // Whoever publishes again shall not take it for what is there already.
+        fs::remove_file(&path).map_err(|error| Error::io("remove", &path, error))?;
+        let detail = format!("its {size} bytes have the SHA-256 {sha256}; is the site damaged?");
+        Err(Error::CopyDiffers { place: path.display().to_string(), detail })
+    }
+
+    fn name(&self, path: &str) -> String {
+        self.dir.join(path).display().to_string()
+    }
+}

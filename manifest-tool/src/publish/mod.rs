@@ -1,0 +1,249 @@
+//! Brings a site to where clients find it.
+//!
+//! - Objects first, then past manifests, then the latest ones: whatever ends it in between, every manifest there names
+//!   objects that are there.
+//! - Only what is new is sent. An object there is known by its name and size, which come from a listing.
+//! - What was sent is looked at again before a manifest goes up that names it, and the manifests are read back.
+//! - A place that has a later release than the site is left alone: somebody else has published there.
+//! - Nothing is removed; `prune` and then a copying program that deletes what is gone do that, in this order.
+
+#[cfg(feature = "cloud")]
+mod cloud;
+mod folder;
+
+#[cfg(feature = "cloud")]
+pub use cloud::{Cloud, StoreFlags};
+pub use folder::Folder;
+
+use crate::error::{Error, Result};
+use crate::manifest_file::ManifestFile;
+use crate::site::{self, ComponentSite};
+use patcher::digest::Sha256;
+use patcher::manifest::Object;
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// A place that clients, or their web server, read from. Paths are relative to it, with slashes.
+pub trait Destination: Send + Sync {
+    /// Everything below the folder `below`, by path.
+    ///
+    /// # Errors
+    /// [`Error::ObjectStore`], or the system's answer.
+    fn list(&self, below: &str) -> Result<HashMap<String, Listed>>;
+
+    /// A small file; none when it is not there.
+    ///
+    /// # Errors
+    /// [`Error::ObjectStore`], or the system's answer.
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>>;
+
+    /// Copies the file `from`, which appears whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::ObjectStore`], or the system's answer.
+    fn put(&self, path: &str, from: &Path, served: Served) -> Result<()>;
+
+    /// Makes sure that an object that was put is there as clients will get it.
+    ///
+    /// # Errors
+    /// [`Error::CopyDiffers`], [`Error::ObjectStore`], or the system's answer.
+    fn check(&self, path: &str, object: &Object, served: Served) -> Result<()>;
+
+    /// How people know the place of a path.
+    fn name(&self, path: &str) -> String;
+}
+
+/// What a listing tells of a file.
+#[derive(Debug, Clone, Copy)]
+pub struct Listed {
+    /// Its size.
+    pub bytes: u64,
+    /// When it was written last.
+    pub modified: SystemTime,
+}
+
+/// What a server says of a file besides its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Served {
+    /// `Content-Type`.
+    pub content_type: &'static str,
+    /// `Cache-Control`.
+    pub cache_control: &'static str,
+}
+
+impl Served {
+    /// What goes with a path of a site. An object is never another one; whether a manifest is the latest one has to be asked.
+    pub fn of(path: &str) -> Self {
+        let (content_type, is_object) = match path.rsplit_once('.') {
+            Some((_, "gz")) => ("application/gzip", true),
+            Some((_, "xml")) => ("application/xml", false),
+            _ => ("application/octet-stream", true),
+        };
+        let cache_control = if is_object { "public, max-age=31536000, immutable" } else { "no-cache" };
+        Self { content_type, cache_control }
+    }
+}
+
+/// What was sent.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// New objects.
+    pub objects: usize,
+    /// Objects that were there already.
+    pub known: usize,
+    /// New manifests.
+    pub manifests: usize,
+    /// Bytes of all that is new.
+    pub bytes: u64,
+}
+
+/// A file of the site on its way.
+struct Item {
+    from: PathBuf,
+    path: String,
+    bytes: u64,
+}
+
+/// Everything of a site, in the order in which it goes.
+struct Cargo {
+    objects: BTreeMap<String, (PathBuf, Object)>,
+    past: Vec<Item>,
+    latest: Vec<(Item, ManifestFile)>,
+}
+
+/// Brings the site in the folder `site` to `destination`, `parallel` files at a time.
+///
+/// # Errors
+/// [`Error::EmptySite`], [`Error::NoObject`] and [`Error::DestinationAhead`] before anything is sent;
+/// [`Error::CopyDiffers`]; those of the [`Destination`].
+pub fn publish(site: &Path, destination: &dyn Destination, parallel: usize) -> Result<Sent> {
+    let cargo = Cargo::of(site)?;
+    let mut latest = Vec::new();
+    for (item, manifest) in &cargo.latest {
+        if is_news(item, manifest, destination)? {
+            latest.push((item, manifest));
+        }
+    }
+    let mut there = HashMap::new();
+    for component in cargo.components() {
+        there.extend(destination.list(&format!("{component}/objects"))?);
+        there.extend(destination.list(&format!("{component}/releases"))?);
+    }
+    let is_there = |path: &String, object: &Object| there.get(path).is_some_and(|listed| listed.bytes == object.size);
+    let new: Vec<_> = cargo.objects.iter().filter(|(path, (_, object))| !is_there(path, object)).collect();
+    let past: Vec<&Item> = cargo.past.iter().filter(|item| !is_current(item, there.get(&item.path))).collect();
+
+    let mut sent = Sent {
+        objects: new.len(),
+        known: cargo.objects.len() - new.len(),
+        manifests: past.len() + latest.len(),
+        bytes: new.iter().map(|(_, (_, object))| object.size).sum(),
+    };
+    sent.bytes += past.iter().chain(latest.iter().map(|(item, _)| item)).map(|item| item.bytes).sum::<u64>();
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(parallel.max(1)).build();
+    let threads = threads.map_err(|error| Error::io("start", "threads", std::io::Error::other(error)))?;
+    threads.install(|| {
+        new.into_par_iter().try_for_each(|(path, (from, object))| {
+            let served = Served::of(path);
+            destination.put(path, from, served)?;
+            destination.check(path, object, served)
+        })?;
+        past.into_par_iter().try_for_each(|item| destination.put(&item.path, &item.from, Served::of(&item.path)))
+    })?;
+    for (item, _) in &latest {
+        destination.put(&item.path, &item.from, Served::of(&item.path))?;
+    }
+    for (item, manifest) in latest {
+        if destination.read(&item.path)?.as_deref() != Some(&manifest.bytes[..]) {
+            let detail = "it is another manifest than the site's".to_owned();
+            return Err(Error::CopyDiffers { place: destination.name(&item.path), detail });
+        }
+    }
+    Ok(sent)
+}
+
+impl Cargo {
+    fn of(dir: &Path) -> Result<Self> {
+        let mut cargo = Self { objects: BTreeMap::new(), past: Vec::new(), latest: Vec::new() };
+        for component in site::components(dir)? {
+            cargo.add(&component)?;
+        }
+        if cargo.latest.is_empty() { Err(Error::EmptySite { path: dir.to_owned() }) } else { Ok(cargo) }
+    }
+
+    /// Adds the component in the folder `dir`.
+    fn add(&mut self, dir: &Path) -> Result<()> {
+        let site = ComponentSite::new(dir.to_owned());
+        // What is not UTF-8 is no component's name; the manifest decides what it is called.
+        let Some(name) = dir.file_name().and_then(|name| name.to_str()) else { return Ok(()) };
+        let below = |path: &Path| {
+            let parts = path.strip_prefix(dir).unwrap_or(path).components();
+            let parts: Vec<_> = parts.map(|part| part.as_os_str().to_string_lossy()).collect();
+            format!("{name}/{}", parts.join("/"))
+        };
+        let latest = site.latest_manifests()?;
+        if latest.is_empty() {
+            return Ok(());
+        }
+        for path in latest.iter().chain(&site.past_manifests()?) {
+            let file = ManifestFile::read(path)?;
+            for (object, signed) in site::objects(&file.manifest) {
+                let place = site.path(&object);
+                if !place.symlink_metadata().is_ok_and(|found| found.is_file() && found.len() == signed.size) {
+                    return Err(Error::NoObject { manifest: path.clone(), object });
+                }
+                self.objects.entry(format!("{name}/{object}")).or_insert((place, signed));
+            }
+            let item = Item { from: path.clone(), path: below(path), bytes: file.bytes.len() as u64 };
+            if latest.contains(path) { self.latest.push((item, file)) } else { self.past.push(item) }
+        }
+        Ok(())
+    }
+
+    fn components(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.latest.iter().filter_map(|(item, _)| item.path.split('/').next()).collect();
+        names.dedup();
+        names
+    }
+}
+
+/// Whether a latest manifest is another one than the one that is there.
+fn is_news(item: &Item, ours: &ManifestFile, destination: &dyn Destination) -> Result<bool> {
+    let Some(theirs) = destination.read(&item.path)? else { return Ok(true) };
+    // What is no manifest is replaced: no client takes it.
+    let Ok(theirs) = ManifestFile::from_bytes(Path::new(&destination.name(&item.path)), theirs) else {
+        return Ok(true);
+    };
+    let (found, sequence) = (theirs.manifest.meta.sequence, ours.manifest.meta.sequence);
+    let is_other = found == sequence && Sha256::of(&theirs.signed.body) != Sha256::of(&ours.signed.body);
+    if found > sequence || is_other {
+        return Err(Error::DestinationAhead { place: destination.name(&item.path), found, sequence });
+    }
+    Ok(theirs.bytes != ours.bytes)
+}
+
+/// Whether a past manifest needs not be sent again: it is there, as long, and not older than ours.
+fn is_current(item: &Item, there: Option<&Listed>) -> bool {
+    let modified = fs::metadata(&item.from).and_then(|metadata| metadata.modified());
+    let (Some(there), Ok(modified)) = (there, modified) else { return false };
+    there.bytes == item.bytes && there.modified >= modified
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_are_kept_for_ever_and_manifests_are_asked_for_again() {
+        let of = |path| (Served::of(path).content_type, Served::of(path).cache_control);
+        let for_ever = "public, max-age=31536000, immutable";
+        assert_eq!(of("core/manifest.xml"), ("application/xml", "no-cache"));
+        assert_eq!(of("core/releases/41.xml"), ("application/xml", "no-cache"));
+        assert_eq!(of("core/objects/ab/ab12.gz"), ("application/gzip", for_ever));
+        assert_eq!(of("core/objects/ab/ab12.delta"), ("application/octet-stream", for_ever));
+        assert_eq!(of("core/objects/ab/ab12.chunks"), ("application/octet-stream", for_ever));
+    }
+}

@@ -1,0 +1,40 @@
+//! What `diff` says of two releases.
+
+use crate::publisher::{Publisher, program};
+
+#[test]
+fn a_diff_lists_what_changes_and_what_it_costs() {
+    let publisher = Publisher::new();
+    publisher.write("build/gone", "it goes");
+    publisher.sign_builds(1..=1, &[]);
+    publisher.run(&["diff", "site/core/manifest.xml", "build/manifest.xml"]).ok();
+    publisher.write("build/new", "something new");
+    publisher.write("build/copy", "some data");
+    std::fs::remove_file(publisher.path("build/gone")).unwrap();
+    publisher.write("build/bin/app", program(2));
+    publisher.sign_as("1.2.0", &[]).ok();
+    let out = publisher.run(&["diff", "site/core/releases/1.xml", "site/core/manifest.xml"]).ok();
+    let manifest = publisher.manifest("site/core/manifest.xml");
+    let file = |path: &str| manifest.files.iter().find(|file| file.path.as_str() == path).unwrap();
+    let (app, new) = (file("bin/app"), file("new"));
+    let delta = app.deltas[0].object.size;
+    let expected = format!(
+        "~ {delta:>11}  bin/app (delta)\n+ {:>11}  copy\n- {:>11}  gone\n+ {:>11}  new (whole)\n\
+         1.1.0 -> 1.2.0: 2 added, 1 removed, 1 changed\n{} bytes to fetch; {} as wholes\n",
+        0,
+        0,
+        new.gz.size,
+        delta + new.gz.size,
+        app.gz.size + new.gz.size
+    );
+    assert_eq!(out, expected);
+}
+
+#[test]
+fn a_release_beside_itself_has_nothing_to_tell() {
+    let publisher = Publisher::new();
+    publisher.sign(&[]).ok();
+    let out = publisher.run(&["diff", "build/manifest.xml", "build/manifest.xml"]).ok();
+    assert_eq!(out, "1.0.0 -> 1.0.0: 0 added, 0 removed, 0 changed\n0 bytes to fetch; 0 as wholes\n");
+    publisher.run(&["diff", "build/bin/app", "build/manifest.xml"]).fails(21, "bin/app");
+}

@@ -1,0 +1,175 @@
+//! What `prune` drops, and what it never does.
+
+use crate::publisher::{Publisher, program};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn releases(publisher: &Publisher) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(publisher.path("site/core/releases")) else { return Vec::new() };
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn prune(publisher: &Publisher, more: &[&str]) -> String {
+    publisher.run(&[&["prune", "core"], more].concat()).ok()
+}
+
+#[track_caller]
+fn is_sound(publisher: &Publisher) {
+    publisher.run(&["verify", "site", "--key", "release.pub.pem"]).ok();
+}
+
+/// Expects that every manifest of the site names objects only that are there.
+#[track_caller]
+fn has_what_it_names(publisher: &Publisher) {
+    for path in [vec!["manifest.xml".to_owned()], releases(publisher)].concat() {
+        let path = if path == "manifest.xml" { path } else { format!("releases/{path}") };
+        let manifest = publisher.manifest(&format!("site/core/{path}"));
+        for (object, _) in manifest_tool::site::objects(&manifest) {
+            assert!(publisher.path(Path::new("site/core").join(&object)).exists(), "{path} names {object}");
+        }
+    }
+}
+
+/// All files of the site with their bytes.
+fn files(publisher: &Publisher) -> Vec<(PathBuf, u64)> {
+    let walk = walkdir::WalkDir::new(publisher.path("site")).sort_by_file_name().into_iter().map(Result::unwrap);
+    let files = walk.filter(|entry| entry.file_type().is_file());
+    files.map(|entry| (entry.path().to_owned(), entry.metadata().unwrap().len())).collect()
+}
+
+#[test]
+fn releases_beyond_the_last_ones_go_with_what_only_they_need() {
+    let publisher = Publisher::new();
+    publisher.sign_builds(1..=5, &["--deltas", "0"]);
+    let before = files(&publisher);
+    let planned = prune(&publisher, &["--keep", "2", "--dry-run"]);
+    assert_eq!(files(&publisher), before, "a dry run drops nothing");
+    let out = prune(&publisher, &["--keep", "2"]);
+    let after = files(&publisher);
+    let bytes = |files: &[(PathBuf, u64)]| files.iter().map(|(_, bytes)| bytes).sum::<u64>();
+    let dropped = bytes(&before) - bytes(&after);
+    assert!(out.ends_with(&format!("2 manifests and 2 objects, {dropped} bytes, dropped\n")), "{out}");
+    assert_eq!(planned.replace("would be dropped", "dropped"), out);
+    assert_eq!(out.lines().count(), 5);
+    assert_eq!(releases(&publisher), ["3.xml", "4.xml"]);
+    has_what_it_names(&publisher);
+    is_sound(&publisher);
+    assert!(prune(&publisher, &["--keep", "2"]).ends_with("0 manifests and 0 objects, 0 bytes, dropped\n"));
+    // What is left is enough to go on with.
+    publisher.sign_builds(6..=6, &[]);
+    is_sound(&publisher);
+}
+
+#[test]
+fn deltas_that_the_latest_manifest_names_stay() {
+    let publisher = Publisher::new();
+    publisher.sign_builds(1..=5, &[]);
+    prune(&publisher, &["--keep", "0"]);
+    assert_eq!(releases(&publisher), [""; 0]);
+    has_what_it_names(&publisher);
+    is_sound(&publisher);
+}
+
+#[test]
+fn each_channel_keeps_its_own() {
+    let publisher = Publisher::new();
+    publisher.sign_builds(1..=2, &["--channel", "beta"]);
+    publisher.sign_builds(3..=5, &[]);
+    prune(&publisher, &["--keep", "1"]);
+    assert_eq!(releases(&publisher), ["1.xml", "4.xml"], "a release of beta and one of stable");
+    prune(&publisher, &["--keep", "0"]);
+    assert_eq!(releases(&publisher), [""; 0]);
+    is_sound(&publisher);
+    assert!(publisher.path("site/core/beta.xml").exists());
+}
+
+#[test]
+fn a_renewed_release_counts_once() {
+    let publisher = Publisher::new();
+    publisher.sign_builds(1..=2, &[]);
+    publisher.run(&["resign", "core", "--rollout", "10%"]).ok();
+    publisher.run(&["resign", "core", "--rollout", "50%"]).ok();
+    prune(&publisher, &["--keep", "1"]);
+    assert_eq!(releases(&publisher), ["1.xml", "2.xml", "3.xml"]);
+}
+
+#[test]
+fn stepping_stones_stay_with_all_that_they_name() {
+    let publisher = Publisher::new();
+    publisher.sign_builds(1..=2, &[]);
+    publisher.write("build/bin/app", program(3));
+    publisher.sign_as("1.3.0", &["--min-version", "1.2.0"]).ok();
+    publisher.sign_builds(4..=6, &[]);
+    prune(&publisher, &["--keep", "1"]);
+    assert_eq!(releases(&publisher), ["2.xml", "5.xml"], "the stone is release 2");
+    has_what_it_names(&publisher);
+    is_sound(&publisher);
+}
+
+#[test]
+fn what_is_not_of_this_tool_is_left_alone() {
+    let publisher = Publisher::new();
+    publisher.sign_builds(1..=3, &[]);
+    let strange = [
+        "site/core/objects/README",
+        "site/core/objects/ab/notes.txt",
+        "site/core/objects/ab/0000000000000000000000000000000000000000000000000000000000000000.gz",
+        "site/core/objects/ab/.new-x1y2z3",
+        "site/core/index.html",
+        "site/other.txt",
+    ];
+    strange.iter().for_each(|path| publisher.write(path, "somebody else's"));
+    fs::rename(publisher.path("site/core/releases/1.xml"), publisher.path("site/core/releases/first.xml")).unwrap();
+    prune(&publisher, &["--keep", "0"]);
+    strange.iter().for_each(|path| assert!(publisher.path(path).exists(), "{path}"));
+    assert_eq!(releases(&publisher), ["first.xml"]);
+    has_what_it_names(&publisher);
+}
+
+#[test]
+fn objects_that_nobody_names_go() {
+    let publisher = Publisher::new();
+    publisher.sign(&[]).ok();
+    let name = patcher::digest::Sha256::of(b"x").to_string();
+    let path = format!("site/core/objects/{}/{name}.delta", &name[..2]);
+    publisher.write(&path, "x");
+    assert!(prune(&publisher, &["--keep", "3"]).ends_with("0 manifests and 1 objects, 1 bytes, dropped\n"));
+    assert!(!publisher.path(&path).exists());
+}
+
+#[test]
+fn a_manifest_that_cannot_be_read_ends_it_before_anything_is_dropped() {
+    let publisher = Publisher::new();
+    publisher.sign_builds(1..=3, &[]);
+    publisher.write("site/core/releases/1.xml", "nothing");
+    let before = files(&publisher);
+    publisher.run(&["prune", "core", "--keep", "0"]).fails(21, "1.xml");
+    assert_eq!(files(&publisher), before);
+    publisher.run(&["prune", "other", "--keep", "0"]).fails(21, "other");
+    publisher.run(&["prune", "core"]).usage_error();
+}
+
+/// A drop that ends in the middle: `prune` removes manifests before objects, and the next one goes on.
+#[test]
+fn an_interrupted_prune_leaves_no_manifest_without_its_objects() {
+    use manifest_tool::prune::Dropped;
+    use manifest_tool::site::ComponentSite;
+    let publisher = Publisher::new();
+    publisher.sign_builds(1..=4, &["--deltas", "0"]);
+    let site = ComponentSite::new(publisher.path("site/core"));
+    let dropped = Dropped::find(&site, 0).unwrap();
+    assert_eq!((dropped.manifests.len(), dropped.objects.len()), (3, 3));
+    // A folder in the place of an object cannot be removed as a file.
+    let obstacle = publisher.path("site/core").join(&dropped.objects[0].path);
+    let bytes = fs::read(&obstacle).unwrap();
+    fs::remove_file(&obstacle).unwrap();
+    fs::create_dir(&obstacle).unwrap();
+    dropped.carry_out(&site).unwrap_err();
+    assert_eq!(releases(&publisher), [""; 0], "manifests go first");
+    has_what_it_names(&publisher);
+    fs::remove_dir(&obstacle).unwrap();
+    fs::write(&obstacle, bytes).unwrap();
+    assert!(prune(&publisher, &["--keep", "0"]).contains("0 manifests and 3 objects"));
+}

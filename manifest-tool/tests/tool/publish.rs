@@ -1,0 +1,112 @@
+//! Sites that are brought to a folder.
+
+use crate::publisher::{Publisher, Run, program};
+use std::fs;
+use std::path::Path;
+
+fn publish(publisher: &Publisher) -> Run {
+    publisher.run(&["publish", "site", "www"])
+}
+
+/// Every path below a folder with its bytes.
+fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let walk = walkdir::WalkDir::new(dir).sort_by_file_name().into_iter().map(Result::unwrap);
+    let files = walk.filter(|entry| entry.file_type().is_file());
+    let name = |path: &Path| path.strip_prefix(dir).unwrap().to_str().unwrap().to_owned();
+    files.map(|entry| (name(entry.path()), fs::read(entry.path()).unwrap())).collect()
+}
+
+#[test]
+fn a_site_arrives_whole_and_afterwards_only_what_is_new_goes() {
+    let publisher = Publisher::new();
+    publisher.sign_builds(1..=2, &[]);
+    publisher.sign_as("2.0.0-beta", &["--channel", "beta"]).ok();
+    let out = publish(&publisher).ok();
+    assert!(out.starts_with("5 objects and 3 manifests sent, "), "{out}");
+    assert!(files(&publisher.path("site")) == files(&publisher.path("www")));
+    publisher.run(&["verify", "www", "--key", "release.pub.pem"]).ok();
+    assert_eq!(publish(&publisher).ok(), "0 objects and 0 manifests sent, 0 bytes; 5 objects were there\n");
+
+    publisher.sign_builds(3..=3, &[]);
+    // The new program, deltas from the two before, the new latest manifest and the one that it superseded.
+    assert!(publish(&publisher).ok().starts_with("3 objects and 2 manifests sent, "));
+    assert!(files(&publisher.path("site")) == files(&publisher.path("www")));
+}
+
+#[test]
+fn what_was_cut_off_is_sent_again() {
+    let publisher = Publisher::new();
+    publisher.sign_builds(1..=1, &[]);
+    publish(&publisher).ok();
+    let (path, bytes) = files(&publisher.path("www")).into_iter().find(|(path, _)| path.ends_with(".gz")).unwrap();
+    fs::write(publisher.path("www").join(path), &bytes[..bytes.len() - 1]).unwrap();
+    assert!(publish(&publisher).ok().starts_with("1 objects and 0 manifests sent, "));
+    assert!(files(&publisher.path("site")) == files(&publisher.path("www")));
+}
+
+#[test]
+fn nothing_goes_when_the_site_is_not_whole() {
+    let publisher = Publisher::new();
+    publisher.sign_builds(1..=1, &[]);
+    publish(&publisher).ok();
+    publisher.sign_builds(2..=2, &[]);
+    let before = files(&publisher.path("www"));
+    let newest =
+        publisher.objects().into_iter().max_by_key(|path| path.metadata().unwrap().modified().unwrap()).unwrap();
+    let bytes = fs::read(&newest).unwrap();
+    fs::remove_file(&newest).unwrap();
+    publish(&publisher).fails(21, "which is not there");
+    assert!(files(&publisher.path("www")) == before);
+    fs::write(&newest, bytes).unwrap();
+    publish(&publisher).ok();
+}
+
+#[test]
+fn a_damaged_object_is_found_before_a_manifest_goes_that_names_it() {
+    let publisher = Publisher::new();
+    publisher.sign_builds(1..=1, &[]);
+    publish(&publisher).ok();
+    publisher.sign_builds(2..=2, &["--deltas", "0"]);
+    let manifest = fs::read(publisher.path("www/core/manifest.xml")).unwrap();
+    let new =
+        publisher.manifest("site/core/manifest.xml").files.into_iter().find(|file| file.path.as_str() == "bin/app");
+    let hash = new.unwrap().gz.sha256.to_string();
+    let object = publisher.path(format!("site/core/objects/{}/{hash}.gz", &hash[..2]));
+    let mut bytes = fs::read(&object).unwrap();
+    bytes[99] ^= 1;
+    fs::write(&object, &bytes).unwrap();
+    for _ in 0..2 {
+        publish(&publisher).fails(22, "does not read back as it was sent");
+        assert_eq!(fs::read(publisher.path("www/core/manifest.xml")).unwrap(), manifest);
+    }
+    bytes[99] ^= 1;
+    fs::write(&object, &bytes).unwrap();
+    publish(&publisher).ok();
+}
+
+#[test]
+fn a_later_release_of_somebody_else_is_not_overwritten() {
+    let (publisher, other) = (Publisher::new(), Publisher::new());
+    publisher.sign_builds(1..=2, &[]);
+    other.sign_builds(1..=1, &[]);
+    publish(&publisher).ok();
+    let www = publisher.path("www").display().to_string();
+    other.run(&["publish", "site", &www]).fails(21, "sequence 2, and the site has 1");
+    other.write("build/bin/app", program(9));
+    other.sign_as("1.2.0", &[]).ok();
+    other.run(&["publish", "site", &www]).fails(21, "another site was published there");
+    other.sign_as("1.3.0", &[]).ok();
+    other.run(&["publish", "site", &www]).ok();
+}
+
+#[test]
+fn places_that_cannot_be_are_refused() {
+    let publisher = Publisher::new();
+    publisher.sign(&[]).ok();
+    publisher.run(&["publish", "build", "www"]).fails(21, "manifest.xml");
+    publisher.run(&["publish", "nowhere", "www"]).fails(22, "nowhere");
+    publisher.run(&["publish", "site", "ftp://example.com/"]).fails(2, "destination");
+    #[cfg(not(feature = "cloud"))]
+    publisher.run(&["publish", "site", "s3://bucket/updates"]).fails(2, "--features cloud");
+    assert!(!publisher.path("www").exists());
+}

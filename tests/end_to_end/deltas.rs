@@ -1,0 +1,339 @@
+//! Updates by patches: what is fetched instead of whole files, and what happens where that does not work.
+
+use crate::support::publisher::{Published, Publisher};
+use crate::support::scripted::{Reply, Scripted};
+use crate::support::tree::{Entry, Tree};
+use crate::support::user::User;
+use crate::support::world::{Serving as _, World};
+use patcher::digest::Sha256;
+use patcher::layout::{ObjectKind, object};
+use patcher::manifest::Object;
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::Duration;
+
+/// A program of 150,000 bytes, as its build number `build` left it: each build changes a few places and adds a line.
+fn program(build: u64) -> Vec<u8> {
+    let Some(Entry::File { mut bytes, .. }) = Tree::from_seed(1).0.remove("bin/app") else { panic!("no program") };
+    for build in 1..=build {
+        for place in [7, 31_111, 88_888] {
+            bytes[(place + 1009 * build as usize) % 140_000] ^= build as u8;
+        }
+        bytes.splice(5000..5000, format!("build {build}\n").into_bytes());
+    }
+    bytes
+}
+
+/// The release of a build: the program, its script under a name with a hash, and what stays.
+fn release(build: u64) -> Tree {
+    let script = program(build)[..40_000].to_vec();
+    let hash = &Sha256::of(&script).to_string()[..20];
+    Tree::default().file("bin/app", &program(build), 0o755).file(&format!("static/app.{hash}.js"), &script, 0o644).file(
+        "share/data",
+        b"the same in all releases",
+        0o644,
+    )
+}
+
+fn version(build: u64) -> String {
+    format!("1.{build}.0")
+}
+
+fn is_delta(path: &str) -> bool {
+    path.ends_with(".delta")
+}
+
+/// The objects that were asked for.
+fn objects_of(requests: Vec<String>) -> Vec<String> {
+    requests.into_iter().filter(|path| path.contains("/objects/")).collect()
+}
+
+/// What the newest entry of the history says: type, fallbacks, bytes.
+fn last_update(user: &User) -> (String, u64, u64) {
+    let history = user.ok(&["history"]);
+    let update = &history["updates"][0];
+    let number = |name: &str| update[name].as_u64().unwrap();
+    (update["type"].as_str().unwrap().to_owned(), number("fallbacks"), number("bytes"))
+}
+
+/// A world in which build 1 is installed and build 2 is published.
+fn outdated() -> (World<Scripted>, Published) {
+    let world = World::honest();
+    world.publish(&version(1), &release(1));
+    world.install("core");
+    let published = world.publish(&version(2), &release(2));
+    world.server.take_requests();
+    world.server.take_bytes();
+    (world, published)
+}
+
+/// As serverless-diffpatcher promises it: `publish` a folder under a new version, and whoever has an older version gets the
+/// patches, without a server that computes anything.
+#[test]
+fn sign_of_a_folder_under_a_new_version_makes_every_older_client_update_by_patches() {
+    let world = World::honest();
+    let mut users = Vec::new();
+    for build in 1..=6 {
+        world.publish(&version(build), &release(build));
+        let user = User::trusting(&world.publisher);
+        user.ok(&["install", "core", "--from", &world.manifest_url("core")]);
+        users.push(user);
+    }
+    let latest = world.publish(&version(7), &release(7));
+    let whole: u64 = latest.manifest.files.iter().map(|file| file.gz.size).sum();
+    for (behind, user) in users.iter().rev().enumerate() {
+        world.server.take_requests();
+        world.server.take_bytes();
+        user.ok(&["update"]);
+        user.has("core", &release(7));
+        let requests = objects_of(world.server.take_requests());
+        let bytes = world.server.take_bytes();
+        assert!(
+            !requests.is_empty() && requests.iter().all(|path| is_delta(path)),
+            "{} back: {requests:?}",
+            behind + 1
+        );
+        assert!(bytes * 4 < whole, "{} back: {bytes} of {whole} bytes", behind + 1);
+        assert_eq!(last_update(user), ("partial".to_owned(), 0, bytes), "{} back", behind + 1);
+        // Deltas lead from the last three releases; who has an older one goes through one of them.
+        let direct = behind < 3;
+        assert_eq!(requests.len() == 2, direct, "{} back: {requests:?}", behind + 1);
+    }
+}
+
+/// As Lantern's autoupdate does it: all that is known of a client is the checksum of its own executable, and that decides
+/// which patch it gets. Here the client decides, and nobody is told.
+#[test]
+fn a_client_that_knows_only_the_checksum_of_its_own_executable_gets_the_right_patch() {
+    let world = World::honest();
+    let executable = |build| Tree::default().file("lantern", &program(build), 0o755);
+    let mut steps = Vec::new();
+    for build in 1..=4 {
+        steps.push(world.publish(&version(build), &executable(build)));
+    }
+    let newest = &steps[3].manifest.files[0];
+    for build in 1..=3 {
+        let user = User::trusting(&world.publisher);
+        executable(build).write(&user.component("core"));
+        world.server.take_requests();
+        user.ok(&["install", "core", "--from", &world.manifest_url("core")]);
+        let right = newest.deltas.iter().find(|delta| delta.from == Sha256::of(&program(build))).unwrap();
+        let path = format!("/core/{}", object(ObjectKind::Delta, &right.object.sha256));
+        assert_eq!(objects_of(world.server.take_requests()), [path], "build {build}");
+        let installed = fs::read(user.component("core").join("lantern")).unwrap();
+        assert_eq!(Sha256::of(&installed), newest.sha256);
+    }
+}
+
+#[test]
+fn a_client_whose_files_were_modified_gets_the_full_file() {
+    let (world, published) = outdated();
+    let app = world.user.component("core").join("bin/app");
+    let mut bytes = fs::read(&app).unwrap();
+    bytes[77] ^= 1;
+    fs::write(&app, bytes).unwrap();
+    world.user.ok(&["update"]);
+    world.user.has("core", &release(2));
+    let requests = objects_of(world.server.take_requests());
+    assert!(requests.contains(&published.object("bin/app")), "{requests:?}");
+    let others: Vec<&String> = requests.iter().filter(|path| **path != published.object("bin/app")).collect();
+    assert!(others.len() == 1 && is_delta(others[0]), "the script was not modified: {requests:?}");
+    assert_eq!(last_update(&world.user).1, 0, "nothing failed: it was planned so");
+}
+
+#[test]
+fn a_renamed_file_with_a_hash_in_its_name_is_made_from_the_old_one() {
+    let world = World::honest();
+    let base = Tree::default().file("app", b"app", 0o755);
+    let one = base.clone().file("static/app.9f3c2d1e77.js", &program(1), 0o644);
+    let two = base.clone().file("static/app.71be0c44aa.js", &program(2), 0o644);
+    world.publish("1.0.0", &one);
+    world.install("core");
+    let deltas = world.publish("2.0.0", &two).deltas();
+    world.server.take_requests();
+    world.user.ok(&["update"]);
+    world.user.has("core", &two);
+    assert_eq!(BTreeSet::from_iter(objects_of(world.server.take_requests())), deltas);
+    assert_eq!(deltas.len(), 1);
+}
+
+#[test]
+fn a_file_under_a_name_with_nothing_in_common_is_made_from_the_most_similar_one() {
+    let world = World::honest();
+    let one = Tree::default().file("engine.bin", &program(1), 0o755).file("other.bin", &program(0)[60_000..], 0o644);
+    let two = Tree::default().file("programs/motor.bin", &program(2), 0o755);
+    world.publish("1.0.0", &one);
+    world.install("core");
+    world.publish("2.0.0", &two);
+    world.server.take_requests();
+    world.user.ok(&["update"]);
+    world.user.has("core", &two);
+    let requests = objects_of(world.server.take_requests());
+    assert!(requests.len() == 1 && is_delta(&requests[0]), "{requests:?}");
+}
+
+#[test]
+fn a_patch_that_is_damaged_or_missing_falls_back_to_the_whole_within_the_same_run() {
+    type Lie = fn(Vec<u8>) -> Reply;
+    let lies: [(&str, Lie); 5] = [
+        ("flipped", |mut bytes| {
+            bytes[40] ^= 1;
+            Reply::Bytes(bytes)
+        }),
+        ("short", |bytes| Reply::Bytes(bytes[..bytes.len() - 1].to_vec())),
+        ("long", |bytes| Reply::Bytes([bytes, vec![0]].concat())),
+        ("a web page", |_| Reply::Bytes(b"<html>Welcome to the hotel's network</html>".to_vec())),
+        ("missing", |_| Reply::Status(404, String::new())),
+    ];
+    for (what, lie) in lies {
+        let (world, published) = outdated();
+        let site = world.publisher.site();
+        world.server.follow(move |path| match is_delta(path) {
+            true => lie(fs::read(site.join(path.trim_start_matches('/'))).unwrap()),
+            false => Reply::Site,
+        });
+        world.user.ok(&["update"]);
+        world.user.has("core", &release(2));
+        let requests = objects_of(world.server.take_requests());
+        assert!(requests.iter().any(|path| is_delta(path)), "{what}: patches come first");
+        assert!(requests.contains(&published.object("bin/app")), "{what}: {requests:?}");
+        let (kind, fallbacks, _) = last_update(&world.user);
+        assert_eq!((kind.as_str(), fallbacks), ("partial", 2), "{what}");
+    }
+}
+
+#[test]
+fn a_patch_that_was_signed_and_makes_something_else_falls_back_to_the_whole() {
+    for damage in ["no patch", "another patch"] {
+        let (world, published) = outdated();
+        let other = published.manifest.files.iter().rev().flat_map(|file| &file.deltas).next().unwrap().object;
+        let site = world.publisher.site().join("core");
+        world.publisher.forge("core", |manifest| {
+            let file = manifest.files.iter_mut().find(|file| file.path.as_str() == "bin/app").unwrap();
+            for delta in &mut file.deltas {
+                let bytes = match damage {
+                    "no patch" => b"this is no patch at all".repeat(10),
+                    _ => fs::read(site.join(object(ObjectKind::Delta, &other.sha256))).unwrap(),
+                };
+                delta.object = Object { size: bytes.len() as u64, sha256: Sha256::of(&bytes) };
+                let path = site.join(object(ObjectKind::Delta, &delta.object.sha256));
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, bytes).unwrap();
+            }
+        });
+        world.user.ok(&["update"]);
+        world.user.has("core", &release(2));
+        assert_eq!(last_update(&world.user).1, 1, "{damage}");
+    }
+}
+
+#[test]
+fn a_patch_of_an_unknown_method_is_not_asked_for() {
+    let (world, published) = outdated();
+    world.publisher.forge("core", |manifest| {
+        for delta in manifest.files.iter_mut().flat_map(|file| &mut file.deltas) {
+            delta.method = "program9".parse().unwrap();
+        }
+    });
+    world.user.ok(&["update"]);
+    world.user.has("core", &release(2));
+    let requests = objects_of(world.server.take_requests());
+    assert!(!requests.is_empty() && !requests.iter().any(|path| is_delta(path)), "{requests:?}");
+    assert!(requests.contains(&published.object("bin/app")));
+    assert_eq!((last_update(&world.user).0.as_str(), last_update(&world.user).1), ("complete", 0));
+}
+
+#[test]
+fn a_chain_with_a_missing_hop_falls_back_to_the_whole() {
+    let world = World::honest();
+    world.publisher.release("core", &version(1), &release(1)).deltas(1).sign();
+    world.install("core");
+    for build in 2..=4 {
+        world.publisher.release("core", &version(build), &release(build)).deltas(1).sign();
+    }
+    let late = User::trusting(&world.publisher);
+    release(1).write(&late.component("core"));
+    fs::copy(world.user.component("core").join("manifest.xml"), late.component("core").join("manifest.xml")).unwrap();
+    world.server.take_requests();
+    world.user.ok(&["update"]);
+    let hops = objects_of(world.server.take_requests());
+    assert!(hops.len() == 6 && hops.iter().all(|path| is_delta(path)), "three hops for each of two files: {hops:?}");
+    // The last hop that is fetched is the one that nobody has.
+    let last = hops.last().cloned().unwrap();
+    world.server.follow(move |path| if path == last { Reply::Status(404, String::new()) } else { Reply::Site });
+    late.ok(&["update"]);
+    late.has("core", &release(4));
+    assert_eq!(last_update(&late).1, 1);
+    let requests = objects_of(world.server.take_requests());
+    assert_eq!(requests.iter().filter(|path| !is_delta(path)).count(), 1, "{requests:?}");
+}
+
+#[test]
+fn two_chains_with_a_hop_in_common_do_not_disturb_each_other() {
+    let world = World::honest();
+    let base = Tree::default().file("app", b"app", 0o755);
+    let (mut one, mut other) = (program(3), program(3));
+    one.truncate(140_000);
+    other.drain(..9000);
+    let trees = [
+        base.clone().file("engine.bin", &program(1), 0o644),
+        base.clone().file("engine.bin", &program(2), 0o644),
+        base.clone().file("left.bin", &one, 0o644).file("right.bin", &other, 0o644),
+    ];
+    world.publisher.release("core", "1.0.0", &trees[0]).deltas(1).sign();
+    world.install("core");
+    world.publisher.release("core", "2.0.0", &trees[1]).deltas(1).sign();
+    world.publisher.release("core", "3.0.0", &trees[2]).deltas(1).sign();
+    world.server.take_requests();
+    world.server.follow(|path| if is_delta(path) { Reply::Slowly(50, Duration::from_millis(5)) } else { Reply::Site });
+    world.user.ok(&["update"]);
+    world.user.has("core", &trees[2]);
+    let requests = objects_of(world.server.take_requests());
+    assert!(requests.len() == 4 && requests.iter().all(|path| is_delta(path)), "{requests:?}");
+    assert_eq!(BTreeSet::from_iter(&requests).len(), 3, "both go through the first");
+    assert_eq!(last_update(&world.user).1, 0);
+}
+
+#[test]
+fn no_deltas_are_published_that_nobody_wants() {
+    let world = World::honest();
+    world.publish(&version(1), &release(1));
+    world.install("core");
+    let published = world.publisher.release("core", &version(2), &release(2)).deltas(0).sign();
+    assert!(published.deltas().is_empty());
+    world.server.take_requests();
+    world.user.ok(&["update"]);
+    world.user.has("core", &release(2));
+    assert!(!objects_of(world.server.take_requests()).iter().any(|path| is_delta(path)));
+    assert_eq!(last_update(&world.user).0, "complete");
+}
+
+#[test]
+fn a_patch_comes_from_the_mirror_that_has_it() {
+    let mut publisher = Publisher::new();
+    let first = Scripted::serve(&publisher.site(), |_| Reply::Site);
+    let second = Scripted::serve(&publisher.site(), |_| Reply::Site);
+    publisher.serve_at([first.url(), second.url()]);
+    let user = User::trusting(&publisher);
+    publisher.release("core", &version(1), &release(1)).sign();
+    user.ok(&["install", "core", "--from", &format!("{}core/manifest.xml", first.url())]);
+    let published = publisher.release("core", &version(2), &release(2)).sign();
+    second.take_requests();
+    first.follow(|path| if is_delta(path) { Reply::Status(404, String::new()) } else { Reply::Site });
+    user.ok(&["update"]);
+    user.has("core", &release(2));
+    assert_eq!(BTreeSet::from_iter(objects_of(second.take_requests())), published.deltas());
+    assert_eq!((last_update(&user).0.as_str(), last_update(&user).1), ("partial", 0));
+}
+
+#[test]
+fn repair_goes_by_a_patch_where_an_old_file_is_put_back() {
+    let (world, published) = outdated();
+    world.user.ok(&["update"]);
+    fs::write(world.user.component("core").join("bin/app"), program(1)).unwrap();
+    world.server.take_requests();
+    world.user.ok(&["repair", "core"]);
+    world.user.has("core", &release(2));
+    let requests = objects_of(world.server.take_requests());
+    assert!(requests.len() == 1 && published.deltas().contains(&requests[0]), "{requests:?}");
+}
