@@ -25,7 +25,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             patcher.install(name, url)?.download(|_| {})?.apply()?;
         }
         ["remove", name] => drop(patcher.remove(name)?),
-        _ => update(patcher)?,
+        _ => {
+            if let Err(error) = update(patcher) {
+                eprintln!("no update this time: {error}");
+            }
+        }
     }
     for name in patcher.components()? {
         if let Some(installed) = patcher.installed(&name)? {
@@ -38,10 +42,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Becomes the newest versions that fit together, if there are any: then this does not return.
 fn update(patcher: &Patcher) -> patcher::Result<()> {
-    let Check { mut updates, held, .. } = patcher.check_all()?;
+    // The program has the last word: what is in use is not asked for, and what would need its update is not offered either.
+    let names: Vec<String> = patcher.components()?.iter().map(ToString::to_string).collect();
+    let free: Vec<&str> = names.iter().map(String::as_str).filter(|name| !is_in_use(name)).collect();
+    let Check { updates, held, .. } = patcher.check(&free)?;
     held.iter().for_each(|held| println!("{} {} has to wait: {}", held.component, held.version, held.why));
-    // The program has the last word; what needs an update that is left out is no longer offered at the next check.
-    updates.retain(|update| !is_in_use(update));
     if updates.is_empty() {
         return Ok(());
     }
@@ -51,7 +56,7 @@ fn update(patcher: &Patcher) -> patcher::Result<()> {
     Ok(())
 }
 
-/// Whether an add-on is at work that is not to be disturbed.
-fn is_in_use(update: &Update) -> bool {
-    std::env::var("IN_USE").is_ok_and(|name| name == update.component())
+/// Whether a component is at work that is not to be disturbed.
+fn is_in_use(component: &str) -> bool {
+    std::env::var("IN_USE").is_ok_and(|name| name == component)
 }

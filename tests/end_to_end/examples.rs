@@ -103,6 +103,7 @@ fn the_program_with_add_ons_updates_all_of_them_in_one_swap() {
     assert_eq!(run(&["add", "spelling", &world.manifest_url("spelling")]), "app 1.0.0\nspelling 1.0.0\n");
     // The program is not to be disturbed, and the add-on needs its new version.
     world.publisher.release("spelling", "2.0.0", &spelling(b"two")).requires("app", "^2").sign();
+    assert_eq!(run(&[]), "app 1.0.0\nspelling 1.0.0\n");
     Run::of(Command::new(&program).stdin(Stdio::null())).ends(0);
     becomes(&world, "app", "2.0.0");
     becomes(&world, "spelling", "2.0.0");
