@@ -25,7 +25,7 @@ const DRIVERS: usize = 2;
 /// How a store is reached that is not Amazon's.
 #[derive(Debug, Default, clap::Args)]
 pub struct StoreFlags {
-    /// The store's address, as in https://s3.oss-cn-hangzhou.aliyuncs.com [default: $AWS_ENDPOINT_URL, or Amazon's]
+    /// The store's address, as in `https://s3.oss-cn-hangzhou.aliyuncs.com` [default: $AWS_ENDPOINT_URL, or Amazon's]
     #[arg(long, value_name = "URL")]
     pub endpoint: Option<Url>,
     /// The bucket is a part of the store's host name, as Aliyun OSS wants it, and not of the path

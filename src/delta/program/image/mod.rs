@@ -1,6 +1,6 @@
 //! A program file as a loader sees it: which bytes of the file lie where in memory.
 //!
-//! Places in memory are *relative addresses*, 32 bits from the lowest address of the image ([`Image::base`]). The slices of a
+//! Places in memory are *relative addresses*, 32 bits from the lowest address of the image (`Places::base`). The slices of a
 //! universal Mach-O, each an image of its own, lie [`SLICE`] bytes apart in this numbering.
 
 pub mod elf;
