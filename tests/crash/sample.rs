@@ -4,7 +4,7 @@ use std::env;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How many points there are for one that is tried, unless `CRASH_EVERY` says otherwise.
-pub const EVERY: u64 = 15;
+pub const EVERY: u64 = 30;
 const SECONDS_A_DAY: u64 = 86_400;
 
 /// A share of `points`.
