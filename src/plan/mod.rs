@@ -92,13 +92,19 @@ impl Obtain {
         hops.chain(self.parts.iter().map(|parts| parts.index)).chain([self.gz])
     }
 
-    /// The bytes to fetch by the first way; for parts, of which only the index tells how many they are, those of the whole.
+    /// The bytes to fetch by the first way; for parts, of which only the index tells how many they are, those of
+    /// index and whole.
     pub fn cost(&self) -> u64 {
         match (&self.copy, &self.chain) {
             (Some(_), _) => 0,
             (None, Some(chain)) => chain.cost(),
-            (None, None) => self.gz.size,
+            (None, None) => self.cost_without_chain(),
         }
+    }
+
+    /// The bytes to fetch where neither a copy nor deltas lead to it.
+    pub fn cost_without_chain(&self) -> u64 {
+        self.gz.size.saturating_add(self.parts.as_ref().map_or(0, |parts| parts.index.size))
     }
 }
 

@@ -58,13 +58,13 @@ impl<'a> Worker<'a, '_> {
     }
 
     fn make(&self, name: &str, content: &Content) -> Result<()> {
-        let Obtain { copy, chain, parts, gz, .. } = self.job.obtain;
+        let Obtain { copy, chain, parts, .. } = self.job.obtain;
         let mut planned = self.job.obtain.cost();
         if let Some(location) = copy {
             if let Way::Worked = self.copy(location, name, content)? {
                 return Ok(());
             }
-            let next = chain.as_ref().map_or(gz.size, Chain::cost);
+            let next = chain.as_ref().map_or_else(|| self.job.obtain.cost_without_chain(), Chain::cost);
             self.tell(Phase::Downloading, 0, to_signed(next));
             planned = next;
         }
@@ -72,7 +72,8 @@ impl<'a> Worker<'a, '_> {
             if let Way::Worked = self.follow(chain, name, content)? {
                 return Ok(());
             }
-            self.tell(Phase::Downloading, 0, to_signed(gz.size) - to_signed(planned));
+            let next = self.job.obtain.cost_without_chain();
+            self.tell(Phase::Downloading, 0, to_signed(next) - to_signed(planned));
         }
         if let Some(parts) = parts
             && let Way::Worked = self.assemble(parts, name, content)?

@@ -4,10 +4,11 @@ use super::content::{Way, Worker};
 use super::ledger::Event;
 use super::object::{Fetched, Wanted, to_signed};
 use super::progress::Phase;
-use super::writer::Writer;
+use super::writer::{Writer, partial};
 use crate::chunks::{ChunksError, Index, Location as Place, MAX_INDEX_BYTES, Ranges, Search, Terms, rebuild};
 use crate::error::{Error, Network, Result};
 use crate::fetch::{Answer, Paced, Request};
+use crate::fs::Found;
 use crate::inventory::Content;
 use crate::layout::{self, ObjectKind};
 use crate::plan::{Obtain, Parts};
@@ -25,7 +26,9 @@ impl<'a> Worker<'a, '_> {
     /// Makes the content from parts, where that costs less than the whole.
     pub fn assemble(&self, parts: &Parts, name: &str, content: &Content) -> Result<Way> {
         let Obtain { size, gz, .. } = self.job.obtain;
-        if parts.index.size > MAX_INDEX_BYTES {
+        // Where the whole was begun, an earlier attempt has found that it costs less.
+        let is_begun = self.stage.objects.find(&partial(&gz.sha256.to_string()))? != Found::Absent;
+        if is_begun || parts.index.size > MAX_INDEX_BYTES {
             return Ok(Way::Failed);
         }
         let Some(index) = self.index(parts)? else { return Ok(Way::Failed) };
@@ -43,7 +46,7 @@ impl<'a> Worker<'a, '_> {
             return Ok(Way::Failed);
         }
         // The plan, which did not have the index, took it for the whole.
-        let saved = to_signed(gz.size) - to_signed(ranges.bytes().saturating_add(parts.index.size));
+        let saved = to_signed(gz.size) - to_signed(ranges.bytes());
         self.tell(Phase::Downloading, 0, -saved);
         let way = self.fetch_ranges(&ranges).and_then(|fetched| match fetched {
             Some(mut fetched) => {

@@ -10,7 +10,9 @@ use crate::layout::{self, ObjectKind};
 impl Stage {
     /// Lets the mirrors race for the next bytes of the largest object that is to be fetched, where there is enough to fetch.
     pub(super) fn probe(&self, jobs: &[Job<'_>], transfer: &Transfer<'_>) -> Result<()> {
-        let fetched = jobs.iter().filter(|job| job.obtain.copy.is_none() && job.obtain.chain.is_none());
+        let fetched = jobs
+            .iter()
+            .filter(|job| job.obtain.copy.is_none() && job.obtain.chain.is_none() && job.obtain.parts.is_none());
         if !transfer.mirrors.are_worth_a_probe(fetched.clone().map(|job| job.obtain.gz.size).sum()) {
             return Ok(());
         }

@@ -100,6 +100,8 @@ fn fifty_updates_are_remembered() {
     let world = World::honest();
     world.publish("1.0.0", &Tree::default().file("app", b"1", 0o755));
     world.install("core");
+    // The next updater writes down what became of the installation.
+    world.user.ok(&["check"]);
     let path = world.user.state("updates.xml");
     let text = fs::read_to_string(&path).unwrap();
     let line = text.lines().find(|line| line.contains("<update ")).unwrap().to_owned() + "\n";
