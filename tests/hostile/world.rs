@@ -116,7 +116,8 @@ impl World {
     pub fn snapshot(&self) -> Snapshot {
         let mut state = Tree::read(&self.root().join(".patcher")).0;
         // Locks say nothing that lasts; records say what was tried, and the draw is a number.
-        state.retain(|path, _| !["lock", "running", "active-update.xml", "choices.xml"].contains(&path.as_str()));
+        let passing = ["lock", "running", "active-update.xml", "updates.xml", "outcomes", "choices.xml"];
+        state.retain(|path, _| !passing.contains(&path.as_str()));
         Snapshot { tree: Tree::read(&self.root()), state }
     }
 
