@@ -66,7 +66,8 @@ fn only_changed_objects_are_requested(kind: Kind) {
     world.user.ok(&["update"]);
     let mut requests: Vec<String> = world.server.take_requests().into_iter().map(|request| request.path).collect();
     assert_eq!(requests.remove(0), "/core/manifest.xml");
-    let requests: BTreeSet<String> = requests.into_iter().collect();
+    // The index of a large file's parts is looked into first; what seeds change has none in common.
+    let requests: BTreeSet<String> = requests.into_iter().filter(|path| !path.ends_with(".chunks")).collect();
     let new: BTreeSet<String> = after.difference(&before).cloned().collect();
     assert!(!new.is_empty() && new.len() < after.len());
     assert_eq!(requests, new);
