@@ -10,7 +10,7 @@ use crate::layout;
 use crate::manifest::{LinkOrFile, Manifest, Meta, Name, SteppingStone};
 use crate::plan::{Location, Obstacle, Plan, Situation};
 use crate::rel_path::{MANIFEST, RelPath};
-use crate::state::{Choices, Etag, MAX_ATTEMPTS, Reason, Seen, StateFile as _, Verdicts};
+use crate::state::{Etag, MAX_ATTEMPTS, Reason, Seen, StateFile as _, Verdicts};
 use crate::timestamp::Timestamp;
 use crate::trust::{self, Floor, Target, Trusted, Verified, not_expired};
 use semver::Version;
@@ -39,6 +39,13 @@ pub struct Held {
     pub version: Version,
     /// Why it is left alone.
     pub why: Why,
+}
+
+impl Held {
+    fn of(manifest: &Manifest, why: Why) -> Self {
+        let Meta { component, version, .. } = &manifest.meta;
+        Self { component: component.to_string(), version: version.clone(), why }
+    }
 }
 
 /// Why a release is not offered.
@@ -77,16 +84,6 @@ pub(super) fn broken(verdicts: &Verdicts, manifest: &Manifest) -> Option<Why> {
         return Some(Why::RolledBack(bad.reason));
     }
     (verdicts.attempts(component, manifest.meta.sequence) >= MAX_ATTEMPTS).then_some(Why::SwapFailed)
-}
-
-/// Why a release is left alone whose turn has not come here, or that the user does not want. One that is critical waits for
-/// nobody.
-pub(super) fn unwanted(choices: &Choices, manifest: &Manifest) -> Option<Why> {
-    let Meta { component, version, critical: false, rollout, .. } = &manifest.meta else { return None };
-    match rollout {
-        Some(percent) if !choices.is_among(*percent, component, version) => Some(Why::NotYet(*percent)),
-        _ => choices.skips(component, version).then_some(Why::Skipped),
-    }
 }
 
 impl Patcher {
@@ -203,10 +200,12 @@ impl Patcher {
             return Ok(());
         }
         let verdicts = Verdicts::load_or_default(state_dir)?;
-        let unwanted = || Ok::<_, Error>(unwanted(&self.drawn_choices()?, trusted.manifest()));
-        if let Some(why) = broken(&verdicts, trusted.manifest()).map_or_else(unwanted, |why| Ok(Some(why)))? {
-            let version = trusted.manifest().meta.version.clone();
-            check.held.push(Held { component: name.to_string(), version, why });
+        let why = match broken(&verdicts, trusted.manifest()) {
+            Some(why) => Some(why),
+            None => self.unwanted(trusted.manifest())?,
+        };
+        if let Some(why) = why {
+            check.held.push(Held::of(trusted.manifest(), why));
             return Ok(());
         }
         let mirrors = self.base_urls(&trusted.manifest().meta);
@@ -215,14 +214,25 @@ impl Patcher {
             return Ok(());
         };
         let earlier = self.fetch_stepping_stone(&name, &installed, &trusted, stone)?;
-        if let Some(why) = broken(&Verdicts::load_or_default(state_dir)?, earlier.manifest()) {
-            let version = earlier.manifest().meta.version.clone();
-            check.held.push(Held { component: name.to_string(), version, why });
+        if let Some(why) = broken(&verdicts, earlier.manifest()) {
+            check.held.push(Held::of(earlier.manifest(), why));
             return Ok(());
         }
         let update = self.plan_update(name, Some(installed), earlier, mirrors)?;
         check.updates.push(Update { on_the_way_to: Some(trusted), ..update });
         Ok(())
+    }
+
+    /// Why a release is left alone whose turn has not come here, or that the user does not want. One that is critical waits
+    /// for nobody.
+    pub(super) fn unwanted(&self, manifest: &Manifest) -> Result<Option<Why>> {
+        let Meta { component, version, critical: false, rollout, .. } = &manifest.meta else { return Ok(None) };
+        if let Some(percent) = *rollout
+            && !self.drawn_choices()?.is_among(percent, component, version)
+        {
+            return Ok(Some(Why::NotYet(percent)));
+        }
+        Ok(self.choices()?.skips(component, version).then_some(Why::Skipped))
     }
 
     /// Fetches the earlier release that the newest one sends the installed version to, from the first mirror that has it.

@@ -170,7 +170,7 @@ impl Patcher {
         let (trusted, on_the_way_to) = self.verify_staged(state_dir, &name, installed.as_ref(), staged)?;
         let newest = on_the_way_to.as_ref().unwrap_or(&trusted).manifest();
         if check::broken(&Verdicts::load_or_default(state_dir)?, trusted.manifest()).is_some()
-            || check::unwanted(&self.drawn_choices()?, newest).is_some()
+            || self.unwanted(newest)?.is_some()
         {
             return Ok(None);
         }

@@ -4,10 +4,11 @@ use super::{Patcher, Update};
 use crate::digest::Sha256;
 use crate::error::{Error, Result};
 use crate::fs::Dir;
+use crate::journal::{Journal, State};
 use crate::layout::{self, ObjectKind};
 use crate::manifest::Object;
 use crate::stage::{Event, Ledger};
-use crate::state::{Active, ActiveUpdate, Patch, StateFile as _, UpdateState, UpdateType};
+use crate::state::{self, Active, ActiveUpdate, PastUpdate, Patch, StateFile as _, UpdateState, UpdateType};
 use crate::timestamp::Timestamp;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -191,15 +192,15 @@ impl Patcher {
     /// # Errors
     /// [`Machine::Io`](crate::error::Machine::Io), [`Machine::JournalUnreadable`](crate::error::Machine::JournalUnreadable).
     pub fn active(&self) -> Result<Vec<ActiveUpdate>> {
-        let Some(state_dir) = crate::state::open(&self.inner.root)? else { return Ok(Vec::new()) };
-        let (mut active, _) = crate::state::updates(&state_dir)?;
+        let Some(state_dir) = state::open(&self.inner.root)? else { return Ok(Vec::new()) };
+        let (mut active, _) = state::updates(&state_dir)?;
         let paused = self.paused()?.is_some();
-        let swap = crate::journal::Journal::peek(&state_dir)?.map(|(state, _)| state);
+        let swap = Journal::peek(&state_dir)?.map(|(state, _)| state);
         for update in &mut active.updates {
             update.state = match (update.state, swap) {
                 (UpdateState::Downloading, _) if paused => UpdateState::Paused,
-                (UpdateState::Staged, Some(crate::journal::State::Prepared)) => UpdateState::Pending,
-                (UpdateState::Staged, Some(crate::journal::State::Applying)) => UpdateState::Applying,
+                (UpdateState::Staged, Some(State::Prepared)) => UpdateState::Pending,
+                (UpdateState::Staged, Some(State::Applying)) => UpdateState::Applying,
                 (state, _) => state,
             };
         }
@@ -210,9 +211,9 @@ impl Patcher {
     ///
     /// # Errors
     /// [`Machine::Io`](crate::error::Machine::Io).
-    pub fn history(&self) -> Result<Vec<crate::state::PastUpdate>> {
-        let Some(state_dir) = crate::state::open(&self.inner.root)? else { return Ok(Vec::new()) };
-        Ok(crate::state::updates(&state_dir)?.1.updates)
+    pub fn history(&self) -> Result<Vec<PastUpdate>> {
+        let Some(state_dir) = state::open(&self.inner.root)? else { return Ok(Vec::new()) };
+        Ok(state::updates(&state_dir)?.1.updates)
     }
 
     /// Files of the updater that were damaged and set aside, by name.
@@ -220,6 +221,6 @@ impl Patcher {
     /// # Errors
     /// [`Machine::Io`](crate::error::Machine::Io).
     pub fn set_aside(&self) -> Result<Vec<String>> {
-        crate::state::open(&self.inner.root)?.map_or(Ok(Vec::new()), |state_dir| crate::state::set_aside(&state_dir))
+        state::open(&self.inner.root)?.map_or(Ok(Vec::new()), |state_dir| state::set_aside(&state_dir))
     }
 }

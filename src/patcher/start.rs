@@ -207,8 +207,7 @@ fn running_program() -> Option<PathBuf> {
 
 /// Changes what is remembered of starts. A program starts even where nothing can be written.
 fn note(state_dir: &Dir, change: impl FnOnce(&mut Starts)) {
-    let _ = Starts::load(state_dir).and_then(|starts| {
-        let mut starts = starts.unwrap_or_default();
+    let _ = Starts::load_or_default(state_dir).and_then(|mut starts| {
         change(&mut starts);
         starts.save(state_dir)
     });

@@ -9,14 +9,13 @@ use super::turns::Turns;
 use super::writer::{Writer, is_staged};
 use crate::delta::{self, DeltaError, Edge};
 use crate::digest::Sha256;
-use crate::error::{Error, Network, Refused, Result};
+use crate::error::{Refused, Result};
 use crate::fetch::CancelToken;
 use crate::fs::Dir;
 use crate::gunzip::{self, gunzip};
 use crate::inventory::Content;
 use crate::layout::ObjectKind;
 use crate::plan::{Chain, Hop, Location, Obtain};
-use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom, Write};
 use std::sync::mpsc::Sender;
@@ -151,17 +150,7 @@ impl<'a> Worker<'a, '_> {
     fn patch(&self, base: &mut File, from: Sha256, hop: &Hop, to: (&'a Dir, &str)) -> Result<Option<Writer<'a>>> {
         let wanted = Wanted { kind: ObjectKind::Delta, object: hop.delta, unpacked: None };
         let _turn = self.turns.take(hop.delta.sha256);
-        let patch = RefCell::new(None);
-        let keep = |url: &Url, fetched| {
-            patch.replace(Some((url.clone(), fetched)));
-            Ok(())
-        };
-        match self.fetch(wanted, keep) {
-            Ok(()) => {}
-            Err(Error::Refused(_) | Error::Network(Network::Status { .. })) => return Ok(None),
-            Err(error) => return Err(error),
-        }
-        let Some((url, Fetched::Object(patch))) = patch.into_inner() else { return Ok(None) };
+        let Some((url, patch)) = self.fetch_saving(wanted)? else { return Ok(None) };
         self.tell(Phase::Patching, 0, 0);
         let mut made = Writer::new(to.0, to.1)?;
         let applied = self.apply(base, from, hop, &patch.file, &mut made);

@@ -9,6 +9,7 @@ use crate::error::{Error, Network, Refused, Result};
 use crate::fetch::{self, Answer, Paced, Request};
 use crate::layout::{self, ObjectKind};
 use crate::manifest::Object;
+use std::cell::RefCell;
 use url::Url;
 
 /// An object to fetch.
@@ -72,6 +73,25 @@ impl<'a> Worker<'a, '_> {
             }
         }
         Err(refused.or(unreachable).unwrap_or_else(|| fetch::nowhere(&path)))
+    }
+
+    /// Fetches an object that only saves something; none when no mirror has it as it was signed, which whoever can have the
+    /// whole need not care about.
+    pub fn fetch_saving(&self, wanted: Wanted) -> Result<Option<(Url, Writer<'a>)>> {
+        let kept = RefCell::new(None);
+        let keep = |url: &Url, fetched| {
+            kept.replace(Some((url.clone(), fetched)));
+            Ok(())
+        };
+        match self.fetch(wanted, keep) {
+            Ok(()) => {}
+            Err(Error::Refused(_) | Error::Network(Network::Status { .. })) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        Ok(match kept.into_inner() {
+            Some((url, Fetched::Object(object))) => Some((url, object)),
+            _ => None,
+        })
     }
 
     pub fn note(&self, wanted: Wanted, url: &Url, event: Event) {

@@ -2,7 +2,7 @@
 
 use super::content::{Way, Worker};
 use super::ledger::Event;
-use super::object::{Fetched, Wanted, to_signed};
+use super::object::{Wanted, to_signed};
 use super::progress::Phase;
 use super::writer::{Writer, partial};
 use crate::chunks::{ChunksError, Index, Location as Place, MAX_INDEX_BYTES, Ranges, Search, Terms, rebuild};
@@ -12,7 +12,6 @@ use crate::fs::Found;
 use crate::inventory::Content;
 use crate::layout::{self, ObjectKind};
 use crate::plan::{Obtain, Parts};
-use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
 use url::Url;
@@ -76,17 +75,7 @@ impl<'a> Worker<'a, '_> {
     fn index(&self, parts: &Parts) -> Result<Option<Index>> {
         let Obtain { size, gz, .. } = self.job.obtain;
         let wanted = Wanted { kind: ObjectKind::Chunks, object: parts.index, unpacked: None };
-        let fetched = RefCell::new(None);
-        let keep = |_: &Url, object| {
-            fetched.replace(Some(object));
-            Ok(())
-        };
-        match self.fetch(wanted, keep) {
-            Ok(()) => {}
-            Err(Error::Refused(_) | Error::Network(Network::Status { .. })) => return Ok(None),
-            Err(error) => return Err(error),
-        }
-        let Some(Fetched::Object(object)) = fetched.into_inner() else { return Ok(None) };
+        let Some((_, object)) = self.fetch_saving(wanted)? else { return Ok(None) };
         let mut bytes = Vec::new();
         let mut file = &object.file;
         let read = file.rewind().and_then(|()| file.take(MAX_INDEX_BYTES).read_to_end(&mut bytes));
@@ -103,11 +92,10 @@ impl<'a> Worker<'a, '_> {
         for mirror in self.transfer.mirrors.in_order() {
             let Ok(url) = mirror.join(&path) else { continue };
             let mut object = Writer::new(&self.stage.objects, &format!("{}-parts", gz.sha256))?;
-            let before = self.transfer.retries;
             let mut done = Ok(());
             for range in ranges.iter() {
                 let start = object.length();
-                done = before.run(self.transfer.cancel, || {
+                done = self.transfer.retries.run(self.transfer.cancel, || {
                     // A range that was cut off goes on where it stopped.
                     let from = range.start + (object.length() - start);
                     self.receive_range(&url, (from, range.end), gz.size, &mut object)
