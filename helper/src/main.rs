@@ -13,6 +13,7 @@ use arguments::Arguments;
 use log::Log;
 use patcher::error::{Error, Machine, Result};
 use patcher::state::Reason;
+use patcher::swap::Ready;
 use patcher::{Applied, relaunch, state, swap};
 use std::process::{Child, Command, ExitCode};
 use std::time::Duration;
@@ -22,6 +23,8 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long they may keep waiting a helper that nobody waits for: it has nothing to start.
 const LONG_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long another updater, which is usually the program that has started the helper, may keep it from getting ready.
+const A_MOMENT: Duration = Duration::from_secs(2);
 /// The exit code of a helper that had to return to the old version.
 const ROLLED_BACK: u8 = 25;
 
@@ -81,9 +84,10 @@ fn run(arguments: &Arguments, log: &mut Log) -> Result<Option<Reason>> {
 
 /// Waits until nobody uses the program, and swaps.
 fn swap(arguments: &Arguments, log: &mut Log) -> Result<()> {
+    let ready = make_ready(arguments);
     wait(arguments, log);
     alone(arguments, log, |lock, log| {
-        match swap::apply(&arguments.root, lock)? {
+        match swap::apply(&arguments.root, lock, ready)? {
             Some(applied) => tell(&applied, log),
             None => log.line(format_args!("no swap was prepared")),
         }
@@ -104,6 +108,16 @@ fn roll_back(arguments: &Arguments, reason: Reason, log: &mut Log) -> Result<()>
         }
         Ok(())
     })
+}
+
+/// Does what can be done while the program still runs. What cannot is done when it has ended.
+fn make_ready(arguments: &Arguments) -> Option<Ready> {
+    if relaunch::wait_for_exit(arguments.wait_pid?, Some(Duration::ZERO)) {
+        return None;
+    }
+    let state_dir = state::open(&arguments.root).ok()??;
+    let lock = state::lock(&state_dir, A_MOMENT).ok()?;
+    swap::make_ready(&arguments.root, &lock).ok()?
 }
 
 fn wait(arguments: &Arguments, log: &mut Log) {

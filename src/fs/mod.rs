@@ -17,7 +17,7 @@ mod tree;
 pub use lock::Lock;
 #[cfg(test)]
 pub use steps::{Steps, Stop};
-pub use system::Dir;
+pub use system::{Dir, STAMPS};
 pub use tree::{Tree, create_root, refuse_link};
 
 use crate::digest::Sha256;
@@ -70,6 +70,16 @@ pub enum Found {
         /// Whether it is a symbolic link.
         link: bool,
     },
+}
+
+/// What is the same for as long as nobody touches a file: not its bytes, mode, names or owner. The system sets the time of
+/// the change itself, so that no program can hide one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    changed: (i64, i64),
 }
 
 impl Dir {

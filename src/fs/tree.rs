@@ -1,6 +1,6 @@
 //! A component's folder: paths of many segments, walked without following a link.
 
-use super::{Dir, Found};
+use super::{Dir, Found, Stamp};
 use crate::error::{Error, Machine, Result};
 use std::cell::RefCell;
 use std::path::Path;
@@ -43,6 +43,15 @@ impl Tree {
             Ok(dir) => dir.find(name),
             Err(instead) => Ok(instead),
         }
+    }
+
+    /// The stamp of what lies at a path; none when nothing does.
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn stamp(&self, path: &str) -> Result<Option<Stamp>> {
+        let (folder, name) = split(path);
+        self.walk(folder)?.map_or(Ok(None), |dir| dir.stamp(name))
     }
 
     /// The folder at `path` (empty for the component's own); none when it is absent.

@@ -1,6 +1,6 @@
 //! Folders by descriptor: `openat` and its family, never through a symbolic link (POSIX.1-2008).
 
-use super::{Found, steps};
+use super::{Found, Stamp, steps};
 use crate::error::{Error, Machine, Result};
 use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -8,6 +8,9 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+
+/// Whether [`Dir::stamp`] tells whether a file was touched.
+pub const STAMPS: bool = true;
 
 /// An open folder. Names are single segments; a link in their place is refused, never followed.
 #[derive(Debug)]
@@ -189,6 +192,20 @@ impl Dir {
             FileType::Symlink => Found::Link { target: self.read_link(name)? },
             _ => Found::Special,
         })
+    }
+
+    /// The stamp of what lies at `name`; none when nothing does.
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    #[cfg_attr(target_os = "linux", expect(clippy::unnecessary_cast, reason = "the fields have other types on macOS"))]
+    pub fn stamp(&self, name: &str) -> Result<Option<Stamp>> {
+        Ok(self.stat(name)?.map(|stat| Stamp {
+            device: stat.st_dev as u64,
+            inode: stat.st_ino as u64,
+            size: stat.st_size as u64,
+            changed: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
+        }))
     }
 
     fn stat(&self, name: &str) -> Result<Option<Stat>> {

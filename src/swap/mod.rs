@@ -14,6 +14,7 @@
 mod aside;
 mod exchange;
 mod part;
+mod ready;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ use crate::timestamp::Timestamp;
 use part::Part;
 
 pub use aside::sweep;
+pub use ready::Ready;
 
 /// What a swap did, by component.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,32 +68,38 @@ pub fn prepare(root: &Root, lock: &Lock, transaction: Transaction) -> Result<()>
     Journal::begin(&state::open_or_create(root)?, transaction).map(drop)
 }
 
-/// Carries out the swap that [`prepare`] wrote; none when there is none.
+/// Does what of the prepared swap can be done while the program still runs; none when none is prepared.
+///
+/// # Errors
+/// What keeps it from being done now; the swap may be possible all the same when the program has ended.
+pub fn make_ready(root: &Root, _lock: &Lock) -> Result<Option<Ready>> {
+    state::open(root)?.map_or(Ok(None), |state_dir| Ready::make(root, &state_dir))
+}
+
+/// Carries out the swap that [`prepare`] wrote; none when there is none. What was done to make it `ready` is not done again,
+/// if it still holds.
 ///
 /// # Errors
 /// [`Machine::Changed`] and others when the check before the first change fails: nothing was swapped.
 /// [`Machine::SwapUndone`] when a step failed and everything is as before; [`Machine::UndoFailed`] when that could not be
 /// reached: journal and backups are kept for [`recover`]. Each is counted against the release.
-pub fn apply(root: &Root, lock: &Lock) -> Result<Option<Applied>> {
+pub fn apply(root: &Root, lock: &Lock, ready: Option<Ready>) -> Result<Option<Applied>> {
     let Some(state_dir) = state::open(root)? else { return Ok(None) };
-    let mut journal = match Journal::read(&state_dir)? {
-        Some(journal) if journal.state == State::Prepared => journal,
-        _ => {
-            recover(root, lock)?;
-            return Ok(None);
-        }
-    };
-    let checked = open_parts(root, &journal.transaction).and_then(|parts| {
-        parts.iter().try_for_each(Part::check)?;
-        parts.iter().try_for_each(Part::back_up)?;
-        Ok(parts)
-    });
-    let parts = match checked {
-        Ok(parts) => parts,
-        Err(error) => {
-            count_failure(&state_dir, &journal.transaction, error.code());
-            discard(root, &state_dir, &journal.transaction)?;
-            return Err(error);
+    let (mut journal, parts) = match ready.and_then(|ready| ready.if_untouched(root, &state_dir)) {
+        Some(untouched) => untouched,
+        None => {
+            let Some(journal) = prepared(&state_dir)? else {
+                recover(root, lock)?;
+                return Ok(None);
+            };
+            match check_and_back_up(root, &journal.transaction) {
+                Ok(parts) => (journal, parts),
+                Err(error) => {
+                    count_failure(&state_dir, &journal.transaction, error.code());
+                    discard(root, &state_dir, &journal.transaction)?;
+                    return Err(error);
+                }
+            }
         }
     };
     let end = if journal.transaction.probation { State::Committed } else { State::Confirmed };
@@ -123,6 +131,18 @@ pub fn apply(root: &Root, lock: &Lock) -> Result<Option<Applied>> {
         _ => clean_up(root, &state_dir, &journal.transaction),
     };
     Ok(Some(Applied::of(journal.transaction)))
+}
+
+/// The prepared swap; none when none is, or when it has begun.
+fn prepared(state_dir: &Dir) -> Result<Option<Journal>> {
+    Ok(Journal::read(state_dir)?.filter(|journal| journal.state == State::Prepared))
+}
+
+fn check_and_back_up(root: &Root, transaction: &Transaction) -> Result<Vec<Part>> {
+    let parts = open_parts(root, transaction)?;
+    parts.iter().try_for_each(Part::check)?;
+    parts.iter().try_for_each(Part::back_up)?;
+    Ok(parts)
 }
 
 /// Finishes or undoes a swap that was interrupted. A version on probation is left alone.

@@ -2,6 +2,7 @@
 //! `tests/crash`.
 
 mod every_step;
+mod ready;
 
 use super::*;
 use crate::digest::Sha256;

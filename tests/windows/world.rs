@@ -102,7 +102,7 @@ impl World {
     }
 
     pub fn apply(&self) -> Result<Option<Applied>> {
-        swap::apply(&self.root, &self.lock())
+        swap::apply(&self.root, &self.lock(), None)
     }
 
     pub fn recover(&self) -> Result<Recovery> {

@@ -12,7 +12,7 @@
 mod calls;
 mod patience;
 
-use super::{Found, LINKS, PLAIN, steps};
+use super::{Found, LINKS, PLAIN, Stamp, steps};
 use crate::error::{Error, Machine, Result};
 use patience::{LITTLE_PATIENCE, PATIENCE, insist, is_in_use};
 use std::ffi::{OsStr, OsString};
@@ -39,6 +39,9 @@ const FOLDER: u32 = 0o755;
 const READ_ONLY: u32 = 0o444;
 /// The folder, in the updater's own, of files that were in use when they had to go.
 const ASIDE: &str = "aside";
+
+/// Whether [`Dir::stamp`] tells whether a file was touched: a program may set a file's times as it likes.
+pub const STAMPS: bool = false;
 
 /// An open folder. Names are single segments; a link in their place is refused, never followed.
 #[derive(Debug)]

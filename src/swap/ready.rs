@@ -1,0 +1,67 @@
+//! What of a swap can be done while the program still runs, so that it is away for no longer than the renames take: the
+//! plan is read, the backups are made, every file is hashed.
+//!
+//! Once the program has ended it is enough to see that nobody has touched a file since: its [`Stamp`] is the same. If
+//! anything is not as it was, whatever it may be, everything is done anew.
+
+use super::part::Part;
+use super::{open_parts, prepared};
+use crate::error::Result;
+use crate::fs::{Dir, STAMPS, Stamp};
+use crate::journal::{Journal, State};
+use crate::layout::Root;
+use std::thread;
+use std::time::Duration;
+
+/// The clocks of file systems go by ticks of at most so long. A change in the tick of the change before it cannot be told.
+const TICK: Duration = Duration::from_millis(12);
+
+/// A prepared swap whose backups are made and whose files are checked.
+#[derive(Debug)]
+pub struct Ready {
+    journal: Journal,
+    stamps: Vec<Option<Stamp>>,
+}
+
+impl Ready {
+    /// Makes the prepared swap ready; none when none is prepared, or where a change of a file could not be told.
+    ///
+    /// # Errors
+    /// What keeps the swap from being done now. Nothing of it is lost: it may be possible when the program has ended.
+    pub(super) fn make(root: &Root, state_dir: &Dir) -> Result<Option<Self>> {
+        if !STAMPS {
+            return Ok(None);
+        }
+        let Some(journal) = prepared(state_dir)? else { return Ok(None) };
+        let parts = open_parts(root, &journal.transaction)?;
+        parts.iter().try_for_each(Part::back_up)?;
+        // A second name is a change, too.
+        thread::sleep(TICK);
+        let stamps = stamps(&parts)?;
+        parts.iter().try_for_each(Part::check)?;
+        Ok(Some(Self { journal, stamps }))
+    }
+
+    /// The swap, if it is as ready as it was.
+    pub(super) fn if_untouched(self, root: &Root, state_dir: &Dir) -> Option<(Journal, Vec<Part>)> {
+        if Journal::peek(state_dir).ok()?? != (State::Prepared, self.journal.plan) {
+            return None;
+        }
+        let parts = open_parts(root, &self.journal.transaction).ok()?;
+        (stamps(&parts).ok()? == self.stamps).then_some((self.journal, parts))
+    }
+}
+
+/// The stamps of all targets and staged files; none for what is absent.
+fn stamps(parts: &[Part]) -> Result<Vec<Option<Stamp>>> {
+    let mut stamps = Vec::new();
+    for part in parts {
+        for step in &part.steps.steps {
+            stamps.push(part.tree.stamp(step.place.as_str())?);
+            if let (Some(staged), Some(stage)) = (&step.staged, &part.staged) {
+                stamps.push(stage.stamp(staged)?);
+            }
+        }
+    }
+    Ok(stamps)
+}

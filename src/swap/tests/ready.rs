@@ -1,0 +1,83 @@
+//! What was made ready while the program ran is used if it still holds, and done anew if anything was touched.
+
+#![cfg(unix)]
+
+use super::*;
+
+impl Scene {
+    /// Prepared, with everything staged.
+    fn prepared() -> Self {
+        let scene = Scene::new(State::Prepared);
+        for content in ["new a", "y"] {
+            scene.write(&format!(".patcher/stage/core/files/{}-0", Sha256::of(content.as_bytes())), content);
+        }
+        scene
+    }
+
+    /// Makes the swap ready, lets `meanwhile` happen, and carries it out. The backups are marked, and whether they are the
+    /// ones that were made first is told.
+    fn swap_after(&self, meanwhile: impl FnOnce(&Self)) -> Result<bool> {
+        let ready = make_ready(&self.root, &self.lock())?;
+        assert!(ready.is_some());
+        self.write(".patcher/txn/core/mark", "");
+        meanwhile(self);
+        assert!(apply(&self.root, &self.lock(), ready)?.is_some());
+        assert_eq!(fs::read_to_string(self.path("core/a")).unwrap(), "new a");
+        Ok(self.path(".patcher/txn/core/mark").exists())
+    }
+}
+
+#[test]
+fn what_nobody_has_touched_is_not_read_again() {
+    assert!(Scene::prepared().swap_after(|_| {}).unwrap());
+}
+
+#[test]
+fn what_was_touched_is_read_again_and_may_be_as_it_was() {
+    let touch: [fn(&Scene); 4] = [
+        |scene| scene.write("core/a", "old a"),
+        |scene| fs::hard_link(scene.path("core/old/x"), scene.path("core/mine")).unwrap(),
+        |scene| scene.write(&format!(".patcher/stage/core/files/{}-0", Sha256::of(b"y")), "y"),
+        |scene| drop(make_ready(&scene.root, &scene.lock())),
+    ];
+    for (number, touch) in touch.into_iter().enumerate() {
+        assert!(!Scene::prepared().swap_after(touch).unwrap(), "{number}");
+    }
+}
+
+#[test]
+fn what_has_changed_meanwhile_keeps_everything_old() {
+    let changes: [fn(&Scene); 4] = [
+        |scene| scene.write("core/a", "mine!"),
+        |scene| fs::remove_file(scene.path("core/old/x")).unwrap(),
+        |scene| scene.write("core/new/y", "mine"),
+        |scene| scene.write(&format!(".patcher/stage/core/files/{}-0", Sha256::of(b"y")), "z"),
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let scene = Scene::prepared();
+        assert_eq!(scene.swap_after(change).unwrap_err().code(), "changed", "{number}");
+        assert_ne!(fs::read_to_string(scene.path("core/a")).unwrap(), "new a");
+        assert!(!scene.path(".patcher/journal").exists());
+    }
+}
+
+#[test]
+fn another_swap_that_was_prepared_meanwhile_is_the_one_that_is_carried_out() {
+    let scene = Scene::prepared();
+    let ready = make_ready(&scene.root, &scene.lock()).unwrap();
+    let mut other = prepared(&state::open_or_create(&scene.root).unwrap()).unwrap().unwrap().transaction;
+    other.components[0].steps.remove(0);
+    prepare(&scene.root, &scene.lock(), other).unwrap();
+    apply(&scene.root, &scene.lock(), ready).unwrap().unwrap();
+    assert_eq!(fs::read_to_string(scene.path("core/a")).unwrap(), "old a");
+    assert_eq!(fs::read_to_string(scene.path("core/new/y")).unwrap(), "y");
+}
+
+#[test]
+fn a_swap_that_somebody_else_has_ended_is_not_carried_out() {
+    let scene = Scene::prepared();
+    let ready = make_ready(&scene.root, &scene.lock()).unwrap();
+    assert_eq!(scene.recover().unwrap(), Recovery::Discarded);
+    assert_eq!(apply(&scene.root, &scene.lock(), ready).unwrap(), None);
+    assert!(scene.is_old());
+}
