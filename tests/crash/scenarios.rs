@@ -130,6 +130,24 @@ impl Stage {
         command
     }
 
+    /// The helper, and a process that it is to wait for: one that ends when the helper says that it waits, or has ended, or
+    /// does not get to say so.
+    fn waiting_helper(&self) -> Command {
+        const APP: &str = r#"
+            log=$1
+            shift
+            for _ in $(seq 50); do
+                kill -0 $$ && ! grep -qs "waiting for process" "$log" || break
+                sleep 0.02
+            done &
+            exec "$@" --wait-pid $!"#;
+        let helper = self.helper();
+        let mut command = Command::new("sh");
+        command.args(["-c", APP, "sh"]).arg(self.user().state("helper.log"));
+        command.arg(helper.get_program()).args(helper.get_args());
+        command
+    }
+
     /// The scene of `program`, which gets to its end.
     fn scene(self, name: &'static str, mut program: Command, complete: Option<Command>) -> Scene {
         let mut complete = complete.unwrap_or_else(|| again(&mut program));
@@ -147,10 +165,10 @@ fn again(command: &mut Command) -> Command {
     again
 }
 
-/// The helper swaps what was prepared.
+/// The helper gets ready while the program runs, and swaps when it has ended.
 pub fn helper() -> Option<Scene> {
     let stage = Stage::prepared(WORKS, None)?;
-    let (program, two) = (stage.helper(), stage.releases.two_touched());
+    let (program, two) = (stage.waiting_helper(), stage.releases.two_touched());
     Some(stage.scene("helper", program, None).ends_in(&[("core", &two)]))
 }
 
