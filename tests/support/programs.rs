@@ -49,7 +49,8 @@ fn build() -> Result<PathBuf, String> {
         profile => profile,
     };
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--workspace", "--features", "cli", "--bins", "--example", "scribe"]);
+    // With all features, as the tests themselves are built: so everything is compiled once.
+    cargo.args(["build", "--quiet", "--workspace", "--all-features", "--bins", "--example", "scribe"]);
     cargo.args(["--profile", profile]);
     cargo.arg("--target-dir").arg(dir.parent().unwrap()).current_dir(env!("CARGO_MANIFEST_DIR"));
     // What cargo tells a test about its package would make build scripts run again that look at it.
