@@ -7,7 +7,9 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 [ $# -gt 0 ] || set -- 10 1000 10000
 runs=5
-rustc --edition 2024 -O -o "$work/bare" "$(dirname "$0")/downtime/bare.rs"
+for program in bare started; do
+  rustc --edition 2024 -O -o "$work/$program" "$(dirname "$0")/downtime/$program.rs"
+done
 serve
 cd "$work"
 "$bin/manifest-tool" keygen release --bits 2048 >/dev/null
@@ -34,17 +36,17 @@ X
 
 # The seconds from the end of a program to the start of the next.
 downtime() {
-  rm -rf inst && cp -a installed inst && rm -f started
+  rm -rf inst && cp -a installed inst && rm -f started-at
   sync -f inst
   sleep 1000 & local app=$!
   disown $app
-  patcher apply --wait-pid $app --restart -- sh -c 'date +%s.%N >started.new; mv started.new started; exec true'
+  patcher apply --wait-pid $app --restart -- "$work/started" "$work/started-at"
   until grep -qs "waiting for process $app" inst/.patcher/helper.log; do sleep 0.05; done
   sleep 0.2
   local exit=$EPOCHREALTIME
   kill -KILL $app
-  until [ -e started ]; do sleep 0.02; done
-  echo "$(cat started) - $exit" | bc
+  until [ -e started-at ]; do sleep 0.02; done
+  echo "$(cat started-at) - $exit" | bc
 }
 
 bare() {

@@ -23,7 +23,8 @@ impl Scene {
         let (one, two) = (version("1"), version("2").file("new/file", b"2", 0o644));
         world.publish("1.0.0", &one);
         world.install("core");
-        world.publish("2.0.0", &two);
+        // How it comes does not matter here.
+        world.publisher.release("core", "2.0.0", &two).whole().sign();
         Self { world, one, two }
     }
 
