@@ -10,7 +10,7 @@ results=$(mktemp) table=$(mktemp)
 trap 'rm -f "$results" "$table"' EXIT
 # A file system in memory, if there is one: syncs cost nothing there, and the power cuts bring a disk of their own.
 [ -w /dev/shm ] && export TMPDIR=/dev/shm
-CRASH_EVERY=$every CRASH_TABLE=$results cargo test --test crash
+CRASH_EVERY=$every CRASH_TABLE=$results cargo test --workspace --all-features --test crash
 
 {
   echo "Every point was tried: 1 of $every." | sed "/: 1 of 1\./!s/.*/One point of $every was tried./; s/: 1 of 1\././"

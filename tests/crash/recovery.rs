@@ -3,30 +3,29 @@
 use crate::sample;
 use crate::scene::Scene;
 use crate::tally::{End, Tally};
-use crate::trace::{KILL, Point};
+use crate::trace::{Call, KILL, changes, points};
 
-/// The states with the most to undo and the most to clean up that a killed program leaves, by what the journal says.
+/// The states with the most to undo and the most to clean up that a killed program leaves: it is killed when the journal is
+/// about to say that everything is done, and when it has just said so.
 fn interrupted(scene: &Scene) -> Vec<&'static str> {
-    let mut found = Vec::new();
-    for call in ["renameat", "unlinkat"] {
-        for number in 1.. {
-            scene.bring_back("start");
-            if scene.disturb(scene.program(), KILL, &Point::new(call, number)).is_none() {
-                break;
-            }
-            let journal = scene.journal();
-            if journal.starts_with("APPLYING") {
-                scene.save("applying");
-                found.push("applying");
-            } else if journal.starts_with("CONFIRMED") && !found.contains(&"confirmed") {
-                scene.save("confirmed");
-                found.push("confirmed");
-            }
-        }
+    scene.bring_back("start");
+    let (_, calls) = scene.calls(scene.program());
+    let changes = changes(&calls);
+    let says = |call: &Call, word: &str| call.name == "write" && call.text.contains(&format!("\"{word} "));
+    let changes_journal = |call: &Call| call.text.contains("\"journal\"");
+    let mut states = Vec::new();
+    for (word, state) in [("APPLYING", "applying"), ("CONFIRMED", "confirmed")] {
+        let Some(said) = changes.iter().rposition(|(call, _)| says(call, word)) else { continue };
+        let mut journal = (said..changes.len()).filter(|at| changes_journal(changes[*at].0));
+        let (now, next) = (journal.next().unwrap(), journal.next().unwrap());
+        let (_, point) = &changes[if word == "APPLYING" { next } else { now + 1 }];
+        scene.bring_back("start");
+        scene.disturb(scene.program(), KILL, point).unwrap();
+        assert!(scene.journal().starts_with(word), "{}: {point}: {:?}", scene.name, scene.journal());
+        scene.save(state);
+        states.push(state);
     }
-    found.sort_unstable();
-    found.dedup();
-    found
+    states
 }
 
 fn run(scene: &Scene) {
@@ -36,7 +35,7 @@ fn run(scene: &Scene) {
     for state in states {
         let recover = scene.user().command(&["recover"]);
         scene.bring_back(state);
-        let points = crate::trace::points(&scene.calls(&recover).1);
+        let points = points(&scene.calls(&recover).1);
         assert!(points.len() > 10, "{points:?}");
         for point in sample::of(points) {
             scene.bring_back(state);

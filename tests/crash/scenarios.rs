@@ -44,7 +44,7 @@ fn releases(apps: Apps<'_>) -> Releases {
 impl Releases {
     fn publish(&self, publisher: &Publisher, component: &str, number: u32) {
         let (version, tree) = (format!("{number}.0.0"), if number == 1 { &self.one } else { &self.two });
-        publisher.release(component, &version, tree).preserve("settings").downgrade().sign();
+        publisher.release(component, &version, tree).preserve("settings").downgrade().whole().sign();
     }
 
     /// What the user does to version 1: files of their own, one of them where version 2 brings one; files changed that

@@ -130,26 +130,30 @@ fn call(line: &str) -> Option<Call> {
     is_name.then(|| Call { thread: thread.parse().unwrap(), name: name.to_owned(), text: text.to_owned() })
 }
 
-/// Every point of a run: strace counts for each thread by itself, so that what other threads than the first do is named by
-/// its path, and so is the making of a file among all that are opened.
+/// Every point of a run.
 pub fn points(calls: &[Call]) -> Vec<Point> {
-    let mut counts: BTreeMap<(u32, String, Option<String>), usize> = BTreeMap::new();
+    let mut points: Vec<Point> = changes(calls).into_iter().map(|(_, point)| point).collect();
+    points.sort();
+    points.dedup();
+    points
+}
+
+/// The calls that may change the disk, in their order, each with the point at which it is disturbed: strace counts for each
+/// thread by itself, so that what other threads than the first do is named by its path, and so is the making of a file among
+/// all that are opened.
+pub fn changes(calls: &[Call]) -> Vec<(&Call, Point)> {
+    let mut counts: BTreeMap<(u32, &str, Option<&str>), usize> = BTreeMap::new();
     let first = calls.first().map(|call| call.thread);
+    let mut changes = Vec::new();
     for call in calls.iter().filter(|call| call.changes()) {
         let path = match call.name.as_str() {
             "open" | "openat" => call.quoted(0),
             _ if Some(call.thread) != first => call.descriptor(0).filter(|path| path.starts_with('/')),
             _ => None,
         };
-        *counts.entry((call.thread, call.name.clone(), path.map(str::to_owned))).or_default() += 1;
+        let count = counts.entry((call.thread, &call.name, path)).or_default();
+        *count += 1;
+        changes.push((call, Point { call: call.name.clone(), path: path.map(str::to_owned), number: *count }));
     }
-    let mut points: Vec<Point> = counts
-        .into_iter()
-        .flat_map(|((_, call, path), count)| {
-            (1..=count).map(move |number| Point { call: call.clone(), path: path.clone(), number })
-        })
-        .collect();
-    points.sort();
-    points.dedup();
-    points
+    changes
 }
