@@ -264,6 +264,14 @@ impl Dir {
         self.open_regular(name, options.read(true).write(true).create(true).truncate(false))
     }
 
+    /// Nothing: there are no stamps.
+    ///
+    /// # Errors
+    /// None.
+    pub fn stamp(&self, _name: &str) -> Result<Option<Stamp>> {
+        Ok(None)
+    }
+
     /// What lies at `name`.
     ///
     /// # Errors
