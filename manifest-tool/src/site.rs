@@ -222,8 +222,9 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// The system's answer.
 pub fn sync(dir: &Path) -> Result<()> {
-    #[cfg(unix)]
-    fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| Error::io("sync", dir, error))?;
+    if cfg!(unix) {
+        fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| Error::io("sync", dir, error))?;
+    }
     Ok(())
 }
 
