@@ -46,6 +46,7 @@ mod helper;
 mod history;
 mod install;
 mod instances;
+mod interrupted;
 mod machine;
 mod mirrors;
 mod network;

@@ -4,7 +4,7 @@ use crate::support::deadline::wait_for;
 use crate::support::publisher::Published;
 use crate::support::run::Run;
 use crate::support::scripted::{Asked, Reply, Scripted};
-use crate::support::tree::{Tree, noise, numbers};
+use crate::support::tree::{Tree, noise};
 use crate::support::user::User;
 use crate::support::world::{Serving as _, World};
 use std::fs;
@@ -121,42 +121,4 @@ fn an_unfinished_download_gives_way_to_a_newer_release_and_lends_it_what_is_ther
     assert!(asked.contains(&Asked { path: large, from: have }), "{asked:?}");
     user.ok(&["apply"]);
     user.has("core", &three);
-}
-
-#[test]
-fn twenty_interruptions_cost_no_more_than_what_was_on_its_way() {
-    let chance = |bytes: Tree, seed| bytes.file(&format!("noise/{seed}"), &noise(seed, 60_000 * seed), 0o644);
-    let publish = || {
-        let mut world = World::scripted(|path| {
-            if path.ends_with(".gz") { Reply::Slowly(PIECE, Duration::from_millis(2)) } else { Reply::Site }
-        });
-        world.user.options = ["--retries", "0"].map(Into::into).to_vec();
-        let one = Tree::default().file("app", b"1", 0o755);
-        world.publish("1.0.0", &one);
-        world.install("core");
-        let two = (1..8).fold(one, chance);
-        world.publish("2.0.0", &two);
-        (world, two)
-    };
-    let (whole, _) = publish();
-    let start = whole.server.sent();
-    whole.user.ok(&["download"]);
-    let uninterrupted = whole.server.sent() - start;
-
-    let (world, two) = publish();
-    let start = world.server.sent();
-    let mut points: Vec<u64> = numbers(20, uninterrupted).take(20).collect();
-    points.sort_unstable();
-    for point in points {
-        let child = spawn(&world.user, "download");
-        wait_for("a point in the download", || (world.server.sent() - start >= point).then_some(()));
-        kill(child);
-    }
-    world.user.ok(&["download"]);
-    let more = (world.server.sent() - start).saturating_sub(uninterrupted);
-    println!("{more} bytes more than {uninterrupted}");
-    // What a server sends into a connection that has just died: a piece or two for each of four at a time.
-    assert!(more <= 20 * 4 * 2 * PIECE as u64, "{more} bytes more than {uninterrupted}");
-    world.user.ok(&["apply"]);
-    world.user.has("core", &two);
 }

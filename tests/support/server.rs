@@ -3,6 +3,7 @@
 use super::deadline::wait_for;
 use super::left_out;
 use super::world::Serving;
+use rustix::process::{Pid, Signal, kill_process};
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs;
@@ -25,13 +26,20 @@ pub enum Kind {
     NginxTls,
     /// The same, by HTTP/2.
     NginxHttp2,
+    /// Sends a little at a time: [`PIECE`] bytes to each connection, and a pause.
+    NginxSlow,
     /// As Debian configures it: `mod_deflate` for text.
     Apache,
     /// With the popular `AddEncoding x-gzip .gz`.
     ApacheEncoding,
     /// Decompresses on the way, as proxies do.
     ApacheInflating,
+    /// Sends a little at a time: [`PIECE`] bytes to each connection, and a pause.
+    ApacheSlow,
 }
+
+/// How much a slow server sends at a time.
+pub const PIECE: u64 = 4096;
 
 /// A request as the access log has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,8 +50,19 @@ pub struct Request {
     pub etag: String,
 }
 
+/// An answer as the log of what was sent has it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sent {
+    pub path: String,
+    /// From which byte on the file was wanted.
+    pub from: u64,
+    /// How many bytes went to the client, headers included, whether or not anybody was there to read them.
+    pub bytes: u64,
+}
+
 /// A server, which stops when it is dropped.
 pub struct Server {
+    name: &'static str,
     child: Child,
     dir: TempDir,
     port: u16,
@@ -60,8 +79,8 @@ impl Server {
     /// Starts a server for the folder `site`; none when it is not installed.
     pub fn start(kind: Kind, site: &Path) -> Option<Self> {
         let name = match kind {
-            Kind::Nginx | Kind::NginxEncoding | Kind::NginxTls | Kind::NginxHttp2 => "nginx",
-            Kind::Apache | Kind::ApacheEncoding | Kind::ApacheInflating => "apache2",
+            Kind::Nginx | Kind::NginxEncoding | Kind::NginxTls | Kind::NginxHttp2 | Kind::NginxSlow => "nginx",
+            Kind::Apache | Kind::ApacheEncoding | Kind::ApacheInflating | Kind::ApacheSlow => "apache2",
         };
         let config = if name == "nginx" { nginx } else { apache };
         let program = left_out::program(name)?;
@@ -86,7 +105,7 @@ impl Server {
         };
         let log = fs::File::create(dir.path().join("output.log")).unwrap();
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-        let mut server = Self { child: command.spawn().unwrap(), dir, port, tls_port, read: Cell::new(0) };
+        let mut server = Self { name, child: command.spawn().unwrap(), dir, port, tls_port, read: Cell::new(0) };
         wait_for("the server", || {
             assert_eq!(server.child.try_wait().unwrap(), None, "{name} ended: {}", server.words());
             server.is_ready().then_some(())
@@ -114,6 +133,14 @@ impl Server {
         new.filter(|request| !request.path.starts_with(READY)).collect()
     }
 
+    /// Ends it when all it is doing is done, and tells everything that it has sent.
+    pub fn finish(mut self) -> Vec<Sent> {
+        self.signal(if self.name == "nginx" { Signal::QUIT } else { Signal::WINCH });
+        wait_for("the server's end", || self.child.try_wait().unwrap());
+        let text = fs::read_to_string(self.dir.path().join("sent.log")).unwrap();
+        text.lines().map(sent).filter(|sent| sent.path != READY).collect()
+    }
+
     /// The TLS connections so far that had a request: the number, the protocol, and whether it went on with an earlier session.
     pub fn tls_connections(&self) -> BTreeSet<(u64, String, bool)> {
         self.take_requests();
@@ -125,6 +152,16 @@ impl Server {
 
     fn is_ready(&self) -> bool {
         get(self.port, READY).is_some_and(|answer| answer.contains(&format!("\r\n{}\n", self.dir.path().display())))
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        // A number that was given back may be somebody else's by now.
+        if self.child.try_wait().unwrap().is_none()
+            && let Some(pid) = Pid::from_raw(self.child.id() as i32)
+        {
+            // The main process takes its workers with it.
+            let _ = kill_process(pid, signal);
+        }
     }
 
     /// What the server had to say.
@@ -146,10 +183,7 @@ impl Serving for Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Some(pid) = rustix::process::Pid::from_raw(self.child.id() as i32) {
-            // The main process takes its workers with it.
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        }
+        self.signal(Signal::TERM);
         let _ = self.child.wait();
     }
 }
@@ -179,6 +213,12 @@ fn request(line: &str) -> Request {
     Request { status: status.parse().unwrap(), path: unquoted(&path), etag: unquoted(&etag) }
 }
 
+fn sent(line: &str) -> Sent {
+    let [path, range, bytes] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+    let from = range.strip_prefix("bytes=").map_or(0, |range| range.split('-').next().unwrap().parse().unwrap());
+    Sent { path: path.to_owned(), from, bytes: bytes.parse().unwrap() }
+}
+
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
@@ -202,11 +242,12 @@ fn nginx(kind: Kind, dir: &Path, site: &Path, port: u16, tls_port: Option<u16>) 
     let types = Path::new("/etc/nginx/mime.types");
     let types = if types.exists() { format!("include {};", types.display()) } else { String::new() };
     let encoding = match kind {
-        Kind::NginxEncoding => {
-            "gzip_min_length 1; gzip_proxied any; gzip_types *; gzip_vary on;
+        Kind::NginxEncoding => "gzip_min_length 1; gzip_proxied any; gzip_types *; gzip_vary on;
             location ~ \\.gz$ { add_header Content-Encoding x-gzip; }"
-        }
-        _ => "",
+            .to_owned(),
+        // Ten pieces a second.
+        Kind::NginxSlow => format!("tcp_nopush off; sendfile_max_chunk {PIECE}; limit_rate {};", 10 * PIECE),
+        _ => String::new(),
     };
     let http2 = if kind == Kind::NginxHttp2 { " http2" } else { "" };
     let tls = tls_port.map_or(String::new(), |tls_port| {
@@ -233,6 +274,8 @@ http {{
     fastcgi_temp_path {dir}/fastcgi;
     uwsgi_temp_path {dir}/uwsgi;
     scgi_temp_path {dir}/scgi;
+    log_format sent '$uri $http_range $bytes_sent';
+    access_log {dir}/sent.log sent;
     log_format requests '$status "$request_uri" "$http_if_none_match"';
     access_log {dir}/access.log requests;
     log_format tls '$connection $server_port $server_protocol $ssl_session_reused';
@@ -253,6 +296,7 @@ fn apache(kind: Kind, dir: &Path, site: &Path, port: u16, _: Option<u16>) -> Str
     let modules = ["/usr/lib/apache2/modules", "/usr/lib64/httpd/modules", "/usr/libexec/apache2"];
     let modules = modules.map(PathBuf::from).into_iter().find(|path| path.is_dir()).unwrap();
     let loaded = ["mpm_event", "authz_core", "mime", "dir", "alias", "filter", "deflate", "negotiation", "setenvif"];
+    let loaded = [&loaded[..], &["env", "logio", "ratelimit"]].concat();
     let load = |name: &str| match modules.join(format!("mod_{name}.so")) {
         path if path.exists() => format!("LoadModule {name}_module {}\n", path.display()),
         _ => String::new(),
@@ -261,11 +305,18 @@ fn apache(kind: Kind, dir: &Path, site: &Path, port: u16, _: Option<u16>) -> Str
     // It does not start as root without another user for its workers.
     let user = if is_root() { "User #65534\nGroup #65534" } else { "" };
     let special = match kind {
-        Kind::ApacheEncoding => "AddEncoding x-gzip .gz",
+        Kind::ApacheEncoding => "AddEncoding x-gzip .gz".to_owned(),
         Kind::ApacheInflating => {
-            "AddEncoding x-gzip .gz\n<FilesMatch \"\\.gz$\">\nSetOutputFilter INFLATE\n</FilesMatch>"
+            "AddEncoding x-gzip .gz\n<FilesMatch \"\\.gz$\">\nSetOutputFilter INFLATE\n</FilesMatch>".to_owned()
         }
-        _ => "",
+        // Five pieces a second; the limit is in KiB.
+        Kind::ApacheSlow => {
+            format!(
+                "<FilesMatch \"\\.gz$\">\nSetOutputFilter RATE_LIMIT\nSetEnv rate-limit {}\n</FilesMatch>",
+                5 * PIECE / 1024
+            )
+        }
+        _ => String::new(),
     };
     let types = if Path::new("/etc/mime.types").exists() { "/etc/mime.types" } else { "/dev/null" };
     let (dir, site) = (dir.display(), site.display());
@@ -285,6 +336,8 @@ KeepAlive On
 TypesConfig {types}
 IncludeOptional /etc/apache2/mods-available/mime.con[f]
 IncludeOptional /etc/apache2/mods-available/deflate.con[f]
+LogFormat "%U %{{Range}}i %O" sent
+CustomLog {dir}/sent.log sent
 LogFormat "%>s \"%U%q\" \"%{{If-None-Match}}i\"" requests
 CustomLog {dir}/access.log requests
 DocumentRoot {site}
