@@ -3,7 +3,8 @@
 //! `scribe ROOT KEY.pem HELPER LINES TODO…` adds a line to the file LINES and does what TODO says: words for version 1, a
 //! slash, words for version 2, as in `restart / confirm wait:FILE exit:0`. Its version is the last byte of its own file.
 
-use patcher::{Config, Patcher};
+use patcher::watch::Mode;
+use patcher::{Config, Patcher, WatchOptions, Watcher};
 use std::error::Error;
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -38,6 +39,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         match word.split_once(':').unwrap_or((word, "")) {
             ("confirm", _) => drop(patcher.confirm()?),
             ("wait", file) => wait(Path::new(file)),
+            ("watch", file) => watch(&patcher, Path::new(file))?,
             ("say", words) => println!("{words}"),
             ("exit", code) => return Ok(ExitCode::from(code.parse::<u8>()?)),
             ("update", how) => update(&patcher, how)?,
@@ -68,6 +70,15 @@ fn wait(file: &Path) {
     while !file.exists() && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Leaves it to a watcher that checks each second to have updates applied when this program ends.
+fn watch(patcher: &Patcher, file: &Path) -> patcher::Result<()> {
+    let options = WatchOptions::default().first_within(Duration::ZERO).interval(Duration::from_secs(1));
+    let watcher = Watcher::start(patcher, options.mode(Mode::ApplyOnExit), |_| ())?;
+    wait(file);
+    watcher.stop();
+    Ok(())
 }
 
 fn update(patcher: &Patcher, how: &str) -> patcher::Result<()> {

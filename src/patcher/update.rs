@@ -6,8 +6,9 @@ use super::record::Record;
 use crate::digest::Sha256;
 use crate::error::{Caller, Error, Result};
 use crate::fetch::{CancelToken, Mirrors};
+use crate::fs::{Dir, Lock};
 use crate::inventory::{Content, Inventory};
-use crate::journal::{ComponentSteps, Transaction};
+use crate::journal::{ComponentSteps, Journal, Release, State, Transaction};
 use crate::manifest::{Language, Manifest, Name, Notes};
 use crate::plan::Plan;
 use crate::rel_path::{MANIFEST, RelPath};
@@ -142,7 +143,10 @@ impl Update {
         if let Some(since) = patcher.paused()? {
             return Err(Error::Paused { since });
         }
-        let (state_dir, _lock) = patcher.lock()?;
+        let (state_dir, lock) = patcher.lock()?;
+        if patcher.is_prepared(&state_dir, &lock, &updates)? {
+            return Ok(Staged { patcher, updates });
+        }
         let mut seen = Seen::load_or_default(&state_dir)?;
         for update in &updates {
             preflight::rights(&patcher.inner.root.component(&update.name), &update.plan)?;
@@ -250,7 +254,7 @@ impl Staged {
         started
     }
 
-    fn transaction(&self, state_dir: &crate::fs::Dir) -> Result<Transaction> {
+    fn transaction(&self, state_dir: &Dir) -> Result<Transaction> {
         let steps = |update: &Update| {
             let stage = Stage::open(&self.patcher.inner.root, state_dir, &update.name)?;
             update.steps(&stage)
@@ -262,6 +266,27 @@ impl Staged {
 }
 
 impl Patcher {
+    /// Whether the swap that a helper waits for leads to just these updates, which are then staged and left as they are. If it
+    /// leads elsewhere it is forgotten: its files make room, and the helper finds nothing to do until another one is prepared.
+    fn is_prepared(&self, state_dir: &Dir, lock: &Lock, updates: &[Update]) -> Result<bool> {
+        let root = &self.inner.root;
+        let Some(Journal { state: State::Prepared, transaction, .. }) = Journal::read(state_dir)? else {
+            return Ok(false);
+        };
+        let mut is_it = transaction.components.len() == updates.len();
+        for update in updates {
+            let release = Some(Release::from(update.trusted.manifest()));
+            let leads_to = |part: &ComponentSteps| part.component == update.name && part.to == release;
+            is_it = is_it
+                && transaction.components.iter().any(leads_to)
+                && Stage::open(root, state_dir, &update.name)?.is_complete(&update.plan)?;
+        }
+        if !is_it {
+            swap::recover(root, lock)?;
+        }
+        Ok(is_it)
+    }
+
     /// The mirrors that may be asked now; all that matters when nothing has to be fetched is that this is no error.
     fn mirrors(&self, seen: &Seen, update: &Update) -> Result<Vec<Url>> {
         let (willing, waiting): (Vec<_>, Vec<_>) =

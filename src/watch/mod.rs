@@ -28,7 +28,7 @@ pub enum Mode {
     /// Download it.
     #[default]
     Download,
-    /// Download it, and let the helper apply it when this program has ended.
+    /// Download it, and let the helper apply it when this program has ended, however it ends; it is not started again.
     ApplyOnExit,
     /// Download it, and apply it as soon as no instance of the program runs: for a process of its own.
     Apply,

@@ -165,6 +165,54 @@ fn an_update_on_exit_happens_when_the_last_instance_has_ended() {
     scene.world.user.has("core", &scene.two);
 }
 
+/// Waits until a version waits for the program's end, and the watcher has looked a few times more.
+fn wait_for_pending(scene: &Scene, version: &str) {
+    wait_for("the update to wait for the program's end", || {
+        let status = scene.world.user.run(&["--json", "status"]).json();
+        let active = &status["active"][0];
+        (active["state"] == "pending" && active["version"] == version).then_some(())
+    });
+    scene.world.server.take_requests();
+    let mut requests = Vec::new();
+    wait_for("more checks", || {
+        requests.extend(scene.world.server.take_requests());
+        (requests.len() > 2).then_some(())
+    });
+    assert!(requests.iter().all(|path| path == "/core/manifest.xml"), "{requests:?}");
+}
+
+#[test]
+fn a_watcher_has_what_it_finds_applied_when_the_program_ends_and_the_program_is_not_started_again() {
+    let scene = Scene::new();
+    let stop = scene.world.user.path("stop");
+    let mut program = scene.start(&format!("watch:{} exit:0 / confirm exit:0", stop.display()));
+    wait_for_pending(&scene, "2.0.0");
+    scene.world.user.has("core", &scene.one);
+    fs::write(&stop, "").unwrap();
+    assert!(program.wait().unwrap().success());
+    scene.wait_for_log("core: 1.0.0 -> 2.0.0");
+    scene.world.user.has("core", &scene.two);
+    wait_for("the helper's end", || is_gone(&scene.helper_that_waits()).then_some(()));
+    assert_eq!(scene.lines(1).len(), 1);
+    assert!(scene.start("exit:1 / confirm exit:0").wait().unwrap().success());
+    assert_has(&scene.lines(2)[1], &["version=2 started=Updated", "relaunched=false"]);
+}
+
+#[test]
+fn an_update_that_waits_for_the_end_of_a_program_gives_way_to_a_newer_one() {
+    let scene = Scene::new();
+    let mut program = scene.start("watch:/no/such/file exit:0 / exit:0");
+    wait_for_pending(&scene, "2.0.0");
+    let three = scene.two.clone().file("new/file", b"3", 0o644);
+    scene.world.publisher.release("core", "3.0.0", &three).whole().sign();
+    wait_for_pending(&scene, "3.0.0");
+    // However it ends.
+    program.kill().unwrap();
+    program.wait().unwrap();
+    scene.wait_for_log("core: 1.0.0 -> 3.0.0");
+    scene.world.user.has("core", &three);
+}
+
 #[test]
 fn three_starts_without_a_word_bring_the_old_version_back() {
     let scene = Scene::staged();
