@@ -101,8 +101,8 @@ impl Patcher {
     /// Looks for newer releases of several components, which are to be installed together.
     ///
     /// # Errors
-    /// As [`check_component`](Self::check_component); [`Refused::Requires`](crate::error::Refused::Requires) when the set as
-    /// it would be does not fit together.
+    /// As [`check_component`](Self::check_component); [`Refused::Requires`](crate::error::Refused::Requires) when nothing that
+    /// is found fits together with what is installed, and nothing was left alone for another reason.
     pub fn check(&self, components: &[&str]) -> Result<Check> {
         let names = components.iter().map(|name| component_name(name)).collect::<Result<Vec<_>>>()?;
         let (state_dir, _lock) = self.lock()?;
@@ -128,12 +128,11 @@ impl Patcher {
     /// installed component cannot live with.
     ///
     /// # Errors
-    /// The first [`Refused::Requires`] when nothing is left.
-    fn hold_back_what_does_not_fit(&self, check: &mut Check) -> Result<()> {
+    /// The first [`Refused::Requires`] when nothing is left, and not because something else is left alone.
+    pub(crate) fn hold_back_what_does_not_fit(&self, check: &mut Check) -> Result<()> {
+        let is_whole = check.held.is_empty();
         let mut first = None;
-        while let Err(error) =
-            self.check_requires(check.updates.iter().map(|update| &update.trusted.manifest().meta), None)
-        {
+        while let Err(error) = self.must_fit(&check.updates) {
             let Error::Refused(Refused::Requires { component, required, .. }) = &error else { return Err(error) };
             let offered = |name: &str| check.updates.iter().position(|update| update.component() == name);
             let Some(at) = offered(component).or_else(|| offered(required)) else { return Err(error) };
@@ -143,7 +142,7 @@ impl Patcher {
             first.get_or_insert(error);
         }
         match first {
-            Some(error) if check.updates.is_empty() => Err(error),
+            Some(error) if check.updates.is_empty() && is_whole => Err(error),
             _ => Ok(()),
         }
     }
@@ -395,6 +394,12 @@ impl Patcher {
     fn adopt(&self, name: &Name, trusted: &Trusted) -> Result<()> {
         let dir = self.inner.root.component(name);
         Dir::open(&dir)?.replace(MANIFEST, trusted.bytes(), crate::fs::PLAIN)
+    }
+
+    /// Checks the `requires` of all components as they would be with these updates. A repair changes no version.
+    pub(super) fn must_fit(&self, updates: &[Update]) -> Result<()> {
+        let changed = updates.iter().filter(|update| !update.repairs);
+        self.check_requires(changed.map(|update| &update.trusted.manifest().meta), None)
     }
 
     /// Checks the `requires` of all components as they would be with `changed` and without `removed`.

@@ -127,10 +127,12 @@ impl Update {
         Self::download_all(vec![self], progress)
     }
 
-    /// Downloads several updates that are to be installed together; the callback hears of them one after the other.
+    /// Downloads several updates that are to be installed together; the callback hears of them one after the other. They need
+    /// not be all that a check has found, as long as what is left out is not needed.
     ///
     /// # Errors
-    /// As [`download`](Self::download); [`Caller::ComponentTwice`]; [`Caller::NothingStaged`] for no update at all.
+    /// As [`download`](Self::download); [`Refused::Requires`](crate::error::Refused::Requires) before the first byte;
+    /// [`Caller::ComponentTwice`]; [`Caller::NothingStaged`] for no update at all.
     pub fn download_all(updates: Vec<Update>, mut progress: impl FnMut(Progress)) -> Result<Staged> {
         let Some(patcher) = updates.first().map(|update| update.patcher.clone()) else {
             return Err(Caller::NothingStaged.into());
@@ -144,6 +146,7 @@ impl Update {
             return Err(Error::Paused { since });
         }
         let (state_dir, lock) = patcher.lock()?;
+        patcher.must_fit(&updates)?;
         if patcher.is_prepared(&state_dir, &lock, &updates)? {
             return Ok(Staged { patcher, updates });
         }
@@ -209,6 +212,7 @@ impl Staged {
     /// Swaps now, in this process: for components that this process does not run from.
     ///
     /// # Errors
+    /// [`Refused::Requires`](crate::error::Refused::Requires) when it does not fit together with what is installed by now;
     /// [`Error::Busy`] while another instance of the program runs; [`Machine::Changed`](crate::error::Machine::Changed) when
     /// the disk is not as it was planned for; [`Machine::SwapUndone`](crate::error::Machine::SwapUndone),
     /// [`Machine::UndoFailed`](crate::error::Machine::UndoFailed).
@@ -255,6 +259,8 @@ impl Staged {
     }
 
     fn transaction(&self, state_dir: &Dir) -> Result<Transaction> {
+        // What was staged together may have been left out in part since, or need what was removed.
+        self.patcher.must_fit(&self.updates)?;
         let steps = |update: &Update| {
             let stage = Stage::open(&self.patcher.inner.root, state_dir, &update.name)?;
             update.steps(&stage)
@@ -299,7 +305,7 @@ impl Patcher {
 
     /// What an earlier run has begun to download and not finished, with what was to be installed together with it; none of it
     /// needs to be asked for again. Empty when nothing is unfinished, or when it is not to be had any more: what is refused
-    /// or has expired by now.
+    /// or has expired by now, or needs what is not to be installed any more.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Machine::Io`](crate::error::Machine::Io).
@@ -315,7 +321,7 @@ impl Patcher {
             complete &= Stage::open(&self.inner.root, &state_dir, &update.name)?.is_complete(&update.plan)?;
             updates.push(update);
         }
-        if complete {
+        if complete || matches!(self.must_fit(&updates), Err(Error::Refused(_))) {
             updates.clear();
         }
         Ok(updates)

@@ -8,7 +8,7 @@ mod schedule;
 use crate::error::{Error, Network, Refused, Result};
 use crate::fetch::CancelToken;
 use crate::fs::{Dir, Lock};
-use crate::patcher::{Check, Held, Patcher, Update};
+use crate::patcher::{Check, Held, Patcher, Update, Why};
 use crate::stage::Progress;
 use crate::state::{self, ActiveUpdate, StateFile as _, UpdateState, Watched};
 use crate::timestamp::Timestamp;
@@ -308,19 +308,25 @@ impl<F: FnMut(Event<'_>)> Work<F> {
 
     /// Downloads, and applies if that is what the watcher is for.
     fn take(&mut self, updates: Vec<Update>) -> Result<()> {
-        let mut wanted = Vec::new();
+        let mut check = Check::default();
         for update in updates {
             // The program may just have been asked, and may have said no.
-            if !self.patcher.is_skipped(update.component(), update.to())? {
-                wanted.push(update.cancelled_by(&self.bell.cancel));
+            if !update.is_critical() && self.patcher.is_skipped(update.component(), update.to())? {
+                let (component, version) = (update.component().to_owned(), update.to().clone());
+                check.held.push(Held { component, version, why: Why::Skipped });
+            } else {
+                check.updates.push(update.cancelled_by(&self.bell.cancel));
             }
         }
-        if wanted.is_empty() {
+        // What needs an update that is not wanted has to wait with it.
+        self.patcher.hold_back_what_does_not_fit(&mut check)?;
+        let hear = &mut self.hear;
+        if check.updates.is_empty() {
+            hear(Event::UpToDate(check.held));
             return Ok(());
         }
         let before = self.patcher.active()?;
-        let hear = &mut self.hear;
-        let staged = Update::download_all(wanted, |progress| hear(Event::Progress(progress)))?;
+        let staged = Update::download_all(check.updates, |progress| hear(Event::Progress(progress)))?;
         let what: Vec<_> =
             staged.updates().iter().map(|update| (update.component().to_owned(), update.to().clone())).collect();
         match self.options.mode {

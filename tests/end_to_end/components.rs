@@ -1,7 +1,10 @@
 //! Several components in one install root.
 
+use crate::support::scripted::Scripted;
 use crate::support::tree::Tree;
 use crate::support::world::World;
+use crate::watch::patcher;
+use patcher::Update;
 use serde_json::json;
 
 fn tree(text: &str) -> Tree {
@@ -56,6 +59,58 @@ fn components_that_need_each_other_are_updated_together_or_not_at_all() {
     assert_eq!(applied["applied"], json!(expected));
     world.user.has("core", &tree("core 2"));
     world.user.has("addon", &tree("addon 2"));
+}
+
+/// Version 1 of these components installed, and version 2 of each published: that of `core` needs that of `addon`.
+pub fn in_need(names: &[&str]) -> World<Scripted> {
+    let world = World::honest();
+    for name in names {
+        world.publisher.release(name, "1.0.0", &tree(&format!("{name} 1"))).sign();
+        world.install(name);
+    }
+    for name in names {
+        let tree = tree(&format!("{name} 2"));
+        let release = world.publisher.release(name, "2.0.0", &tree);
+        if *name == "core" { release.requires("addon", "^2") } else { release }.sign();
+    }
+    world.server.take_requests();
+    world
+}
+
+#[test]
+fn a_program_may_leave_an_update_out_unless_another_one_needs_it() {
+    let world = in_need(&["addon", "core", "other"]);
+    let patcher = patcher(&world.user);
+    let all_but = |left_out: &str| {
+        let updates = patcher.check_all().unwrap().updates.into_iter();
+        updates.filter(|update| update.component() != left_out).collect::<Vec<_>>()
+    };
+    let wanted = all_but("addon");
+    assert_eq!(wanted.len(), 2);
+    world.server.take_requests();
+    assert_eq!(Update::download_all(wanted, |_| ()).unwrap_err().code(), "requires");
+    assert!(world.server.take_requests().is_empty());
+    let _ = Update::download_all(all_but("core"), |_| ()).unwrap().apply().unwrap();
+    for (name, version) in [("addon", 2), ("core", 1), ("other", 2)] {
+        world.user.has(name, &tree(&format!("{name} {version}")));
+    }
+}
+
+#[test]
+fn what_was_staged_together_is_not_applied_in_part_when_the_parts_need_each_other() {
+    let world = in_need(&["addon", "core", "other"]);
+    world.user.ok(&["download"]);
+    world.user.ok(&["skip", "addon"]);
+    world.user.fails(21, "requires", &["apply"]);
+    for name in ["addon", "core", "other"] {
+        world.user.has(name, &tree(&format!("{name} 1")));
+    }
+    // What was skipped holds back what needs it, and nothing else.
+    let updated = world.user.ok(&["update"]);
+    assert_eq!(updated["applied"], json!([{ "component": "other", "from": "1.0.0", "to": "2.0.0" }]));
+    let why: Vec<_> = updated["held"].as_array().unwrap().iter().map(|held| &held["why"]).collect();
+    assert_eq!(why, ["skipped", "requires"]);
+    assert_eq!(world.user.ok(&["update"])["applied"], json!([]));
 }
 
 #[test]

@@ -155,7 +155,7 @@ fn a_release_that_has_expired_is_told_to_be_stale() {
 }
 
 /// The program's own handle on the user's root.
-fn patcher(user: &User) -> Patcher {
+pub fn patcher(user: &User) -> Patcher {
     let key = std::fs::read_to_string(user.key()).unwrap();
     Patcher::new(Config::new(user.root()).trusted_key(key).stall_timeout(Duration::from_secs(3600))).unwrap()
 }
@@ -239,4 +239,43 @@ fn a_program_that_is_told_of_an_update_may_skip_it_there_and_then() {
     assert_eq!(events.recv_timeout(PATIENCE), Ok("up to date"));
     watcher.stop();
     assert!(world.server.take_requests().iter().all(|path| path == "/core/manifest.xml"));
+}
+
+#[test]
+fn what_needs_an_update_that_is_skipped_waits_with_it() {
+    let world = crate::components::in_need(&["addon", "core"]);
+    let own = patcher(&world.user);
+    let (sender, events) = channel();
+    let skips = own.clone();
+    let watcher = Watcher::start(&own, once(), move |event| match &event {
+        Event::UpdateFound(updates) => {
+            let addon = updates.iter().find(|update| update.component() == "addon").unwrap();
+            skips.skip("addon", addon.to()).unwrap();
+        }
+        Event::UpToDate(held) => {
+            let held: Vec<_> = held.iter().map(|held| format!("{}: {}", held.component, held.why)).collect();
+            sender.send(held).unwrap();
+        }
+        Event::Progress(_) => {}
+        other => sender.send(vec![format!("{other:?}")]).unwrap(),
+    });
+    let watcher = watcher.unwrap();
+    let held = ["addon: it was skipped", "core: core needs addon ^2, but its version is 1.0.0"];
+    // At once, and whenever it is asked again.
+    assert_eq!(events.recv_timeout(PATIENCE).unwrap(), held);
+    watcher.check_now();
+    assert_eq!(events.recv_timeout(PATIENCE).unwrap(), held);
+    watcher.stop();
+    assert!(world.server.take_requests().iter().all(|path| path.ends_with("/manifest.xml")));
+}
+
+#[test]
+fn an_unfinished_update_that_needs_what_was_skipped_since_is_not_gone_on_with() {
+    let world = crate::components::in_need(&["addon", "core"]);
+    world.user.ok(&["download"]);
+    world.user.ok(&["skip", "addon"]);
+    std::fs::remove_dir_all(world.user.state("stage/core/files")).unwrap();
+    let watching = Watching::start(&world.user, &[]);
+    assert_eq!(watching.next()["event"], "up-to-date");
+    watching.stop();
 }
