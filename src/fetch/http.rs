@@ -13,6 +13,7 @@ use reqwest::header::{
     IF_NONE_MATCH, LOCATION, RANGE, RETRY_AFTER,
 };
 use reqwest::redirect::Policy;
+use std::fmt;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -33,7 +34,7 @@ pub struct Settings {
     /// Hosts that are reached without a proxy, separated by commas, as in `no_proxy`; that variable where none is set.
     pub no_proxy: Option<String>,
     /// Headers for every request; `Authorization` and `Cookie` stay with the address that was asked for.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<Header>,
     /// The most bytes a second, of all requests together.
     pub rate_limit: Option<u64>,
     /// The most requests at a time for each host.
@@ -46,6 +47,21 @@ pub struct Settings {
     pub root_certificates: Vec<String>,
     /// What the client calls itself.
     pub user_agent: String,
+}
+
+/// A header as somebody gave it: its value may be a secret, and is not shown.
+#[derive(Clone)]
+pub struct Header {
+    /// The name.
+    pub name: String,
+    /// The value.
+    pub value: String,
+}
+
+impl fmt::Debug for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.name)
+    }
 }
 
 impl Default for Settings {
@@ -250,11 +266,13 @@ fn redirected(url: &Url, detail: &str) -> Error {
 fn headers(settings: &Settings) -> Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    for (name, value) in &settings.headers {
+    for Header { name, value } in &settings.headers {
         let parsed = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value));
-        let (Ok(key), Ok(content)) = parsed else {
+        let (Ok(key), Ok(mut content)) = parsed else {
             return Err(bad("header", name, "not a header's name and value".into()));
         };
+        // Neither shown nor kept in the tables of HTTP/2.
+        content.set_sensitive(true);
         headers.insert(key, content);
     }
     Ok(headers)

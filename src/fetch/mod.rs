@@ -14,10 +14,10 @@ mod tls;
 
 pub use cancel::CancelToken;
 pub use file::address;
-pub use http::{Http, MAX_RETRY_AFTER, Settings};
+pub use http::{Header, Http, MAX_RETRY_AFTER, Settings};
 pub use mirrors::{Mirrors, PROBE};
 pub use pace::Paced;
-pub use proxy::Address as ProxyAddress;
+pub use proxy::Address;
 pub use rate::Rate;
 pub use retry::Retries;
 

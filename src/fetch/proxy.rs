@@ -10,7 +10,7 @@ use url::Url;
 /// What a proxy may speak. `socks5` and `socks4` look names up here, `socks5h` and `socks4a` leave that to the proxy.
 const SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
 
-/// A proxy's address as somebody gave it; shown without its user name and password.
+/// An address as somebody gave it; shown without its user name and password.
 #[derive(Clone)]
 pub struct Address(pub String);
 

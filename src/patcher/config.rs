@@ -1,7 +1,7 @@
 //! What a program tells the updater about itself; it cannot be made without a trusted key.
 
 use crate::error::{Caller, Result};
-use crate::fetch::{self, CancelToken, ProxyAddress, Settings};
+use crate::fetch::{self, Address, CancelToken, Header, Settings};
 use crate::keys::{PublicKey, TrustedKeys};
 use crate::layout::{Root, StateDir};
 use crate::manifest::{Name, Platform};
@@ -30,7 +30,7 @@ pub struct Config {
     platform: Option<String>,
     helper: Option<PathBuf>,
     pub(super) probation: Duration,
-    site: Option<String>,
+    site: Option<Address>,
     pub(super) retries: u32,
     pub(super) parallel: usize,
     pub(super) cancel: CancelToken,
@@ -114,7 +114,7 @@ impl Config {
     /// address by http, https or file, or the path of a folder, as on a USB stick. A release is taken for its signature, not
     /// for the place where it was found.
     pub fn site(mut self, place: impl Into<String>) -> Self {
-        self.site = Some(place.into());
+        self.site = Some(Address(place.into()));
         self
     }
 
@@ -134,7 +134,7 @@ impl Config {
     /// A proxy for all requests, as in `http://user:password@host:3128`; by http, https, socks4(a) or socks5(h). Unless set,
     /// those of the environment: `http_proxy` (lower case only), `https_proxy`, `all_proxy`. An empty one is none.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
-        self.settings.proxy = Some(ProxyAddress(url.into()));
+        self.settings.proxy = Some(Address(url.into()));
         self
     }
 
@@ -145,9 +145,9 @@ impl Config {
         self
     }
 
-    /// A header for every request.
+    /// A header for every request. Its value is in no message and in no `Debug` output.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.settings.headers.push((name.into(), value.into()));
+        self.settings.headers.push(Header { name: name.into(), value: value.into() });
         self
     }
 
@@ -230,7 +230,7 @@ impl Config {
             floors.insert(component, Floor::Number { key: keys.id(0), sequence: *sequence });
         }
         let site = match &self.site {
-            Some(place) => {
+            Some(Address(place)) => {
                 let url = fetch::address("site", place)?;
                 let folder = if url.path().ends_with('/') { url.path().to_owned() } else { format!("{}/", url.path()) };
                 Some(url.join(&folder).map_err(|error| bad("site", place, error))?)
@@ -268,4 +268,20 @@ fn absolute(setting: &'static str, path: &std::path::Path) -> Result<PathBuf> {
 
 pub(super) fn bad(setting: &'static str, value: &str, detail: impl ToString) -> Caller {
     Caller::BadSetting { setting, value: value.to_owned(), detail: detail.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_secret_is_not_shown() {
+        let config = Config::new("/root")
+            .header("Authorization", "Bearer s3cret")
+            .proxy("http://me:s3cret@proxy:3128")
+            .site("https://me:s3cret@host/");
+        let shown = format!("{config:?} {config:#?}");
+        assert!(!shown.contains("s3cret"), "{shown}");
+        assert!(shown.contains("Authorization") && shown.contains("proxy:3128") && shown.contains("host"), "{shown}");
+    }
 }
