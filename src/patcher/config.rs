@@ -30,6 +30,7 @@ pub struct Config {
     platform: Option<String>,
     helper: Option<PathBuf>,
     pub(super) probation: Duration,
+    pub(super) history: Option<usize>,
     site: Option<Address>,
     pub(super) retries: u32,
     pub(super) parallel: usize,
@@ -51,6 +52,7 @@ impl Config {
             platform: None,
             helper: None,
             probation: PROBATION,
+            history: None,
             site: None,
             retries: 3,
             parallel: 4,
@@ -128,6 +130,12 @@ impl Config {
     /// five minutes unless set. Zero for no probation at all: new versions stay, whether they work or not.
     pub fn probation(mut self, limit: Duration) -> Self {
         self.probation = limit;
+        self
+    }
+
+    /// How many updates the history remembers, 1 to 1000; as many as its file says unless set, and 50 if that says nothing.
+    pub fn history(mut self, updates: usize) -> Self {
+        self.history = Some(updates);
         self
     }
 
@@ -216,6 +224,9 @@ impl Config {
         if !(1..=16).contains(&self.parallel) {
             return Err(bad("parallel", &self.parallel.to_string(), "not 1 to 16").into());
         }
+        if let Some(updates) = self.history.filter(|updates| !(1..=1000).contains(updates)) {
+            return Err(bad("history", &updates.to_string(), "not 1 to 1000").into());
+        }
         if let Some(limit) = self.settings.rate_limit.filter(|limit| *limit < LEAST_RATE) {
             return Err(bad("rate limit", &limit.to_string(), "fewer than 1000 bytes a second").into());
         }
@@ -273,6 +284,13 @@ pub(super) fn bad(setting: &'static str, value: &str, detail: impl ToString) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_history_has_an_end_and_is_not_empty() {
+        for updates in [0, 1001] {
+            assert_eq!(Config::new("/root").history(updates).resolve().unwrap_err().code(), "bad-setting");
+        }
+    }
 
     #[test]
     fn what_may_be_secret_is_not_shown() {

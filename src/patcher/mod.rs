@@ -55,6 +55,7 @@ struct Inner {
     platform: Platform,
     helper: Option<PathBuf>,
     probation: Duration,
+    history: Option<usize>,
     site: Option<Url>,
     source: Box<dyn Fetch>,
     retries: Retries,
@@ -86,6 +87,7 @@ impl Patcher {
             platform: resolved.platform,
             helper: resolved.helper,
             probation: config.probation,
+            history: config.history,
             site: resolved.site,
             source,
             retries: Retries { count: config.retries, ..Retries::default() },
@@ -187,7 +189,7 @@ impl Patcher {
         if matches!(swap::pending(root)?, Some(State::Applying | State::Confirmed)) {
             swap::recover(root, &lock)?;
         }
-        state::settle(&state_dir)?;
+        state::settle(&state_dir, self.inner.history)?;
         Ok((state_dir, lock))
     }
 

@@ -193,7 +193,7 @@ impl Patcher {
     /// [`Machine::Io`](crate::error::Machine::Io), [`Machine::JournalUnreadable`](crate::error::Machine::JournalUnreadable).
     pub fn active(&self) -> Result<Vec<ActiveUpdate>> {
         let Some(state_dir) = state::open(&self.inner.root)? else { return Ok(Vec::new()) };
-        let (mut active, _) = state::updates(&state_dir)?;
+        let (mut active, _) = state::updates(&state_dir, None)?;
         let paused = self.paused()?.is_some();
         let swap = Journal::peek(&state_dir)?.map(|(state, _)| state);
         for update in &mut active.updates {
@@ -213,7 +213,7 @@ impl Patcher {
     /// [`Machine::Io`](crate::error::Machine::Io).
     pub fn history(&self) -> Result<Vec<PastUpdate>> {
         let Some(state_dir) = state::open(&self.inner.root)? else { return Ok(Vec::new()) };
-        Ok(state::updates(&state_dir)?.1.updates)
+        Ok(state::updates(&state_dir, self.inner.history)?.1.updates)
     }
 
     /// Files of the updater that were damaged and set aside, by name.

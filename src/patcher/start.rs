@@ -169,7 +169,7 @@ impl Patcher {
     /// What the program has not been told yet, the most important first.
     fn what_happened(&self, state_dir: &Dir, first_run: bool, undone: bool) -> Result<Started> {
         // Where another updater is at work, the news are told at the next start.
-        let _ = state::lock(state_dir, Duration::ZERO).and_then(|_lock| state::settle(state_dir));
+        let _ = state::lock(state_dir, Duration::ZERO).and_then(|_lock| state::settle(state_dir, self.inner.history));
         let mut starts = Starts::load_or_default(state_dir)?;
         let recovered = starts.recovered() || undone;
         let news = starts.take_news();

@@ -71,12 +71,15 @@ pub struct PastUpdate {
 /// The most bytes of outcomes that are read.
 const MAX_OUTCOMES: u64 = 1 << 20;
 
-/// What is under way and what is past, with the outcomes that stand in neither yet.
+/// What is under way and what is past, with the outcomes that stand in neither yet. Of the past as much as `limit` says, or else
+/// the file.
 ///
 /// # Errors
 /// [`Machine::Io`](crate::error::Machine::Io).
-pub fn updates(state_dir: &Dir) -> Result<(Active, History)> {
+pub fn updates(state_dir: &Dir, limit: Option<usize>) -> Result<(Active, History)> {
     let (mut active, mut history) = (Active::load_or_default(state_dir)?, History::load_or_default(state_dir)?);
+    history.limit = limit.unwrap_or(history.limit);
+    history.updates.truncate(history.limit);
     for line in read_outcomes(state_dir) {
         history.note(&line, &mut active);
     }
@@ -88,11 +91,11 @@ pub fn updates(state_dir: &Dir) -> Result<(Active, History)> {
 ///
 /// # Errors
 /// [`Machine::Io`](crate::error::Machine::Io).
-pub fn settle(state_dir: &Dir) -> Result<()> {
+pub fn settle(state_dir: &Dir, limit: Option<usize>) -> Result<()> {
     if state_dir.find(OUTCOMES)? == Found::Absent {
         return Ok(());
     }
-    let (active, history) = updates(state_dir)?;
+    let (active, history) = updates(state_dir, limit)?;
     // In this order: what a crash lets come twice is known again.
     history.save(state_dir)?;
     active.save(state_dir)?;
@@ -327,14 +330,14 @@ mod tests {
         let dir = Dir::open(dir.path()).unwrap();
         Active { updates: vec![active(1)] }.save(&dir).unwrap();
         record(&dir, &[part(1)], Outcome::Applied, at(3)).unwrap();
-        settle(&dir).unwrap();
+        settle(&dir, None).unwrap();
         assert_eq!(Active::load(&dir).unwrap().unwrap().updates, []);
         record(&dir, &[part(1)], Outcome::Confirmed, at(4)).unwrap();
         let outcomes = dir.read_small(OUTCOMES, 1000).unwrap().unwrap();
-        settle(&dir).unwrap();
+        settle(&dir, None).unwrap();
         // A crash before the outcomes are gone.
         dir.replace(OUTCOMES, &outcomes, 0o600).unwrap();
-        settle(&dir).unwrap();
+        settle(&dir, None).unwrap();
         assert_eq!(dir.find(OUTCOMES).unwrap(), Found::Absent);
         let history = History::load(&dir).unwrap().unwrap();
         let [past] = &history.updates[..] else { panic!("{history:?}") };
@@ -354,7 +357,7 @@ mod tests {
         record(&dir, &[part(1)], Outcome::Failed("no-space"), at(3)).unwrap();
         record(&dir, &[part(1)], Outcome::Applied, at(4)).unwrap();
         record(&dir, &[part(1)], Outcome::RolledBack(Reason::Exited(1)), at(5)).unwrap();
-        settle(&dir).unwrap();
+        settle(&dir, None).unwrap();
         let history = History::load(&dir).unwrap().unwrap();
         let results: Vec<_> = history.updates.iter().map(|past| (past.result, past.error.as_deref())).collect();
         assert_eq!(results, [(UpdateState::RolledBack, Some("exited:1")), (UpdateState::Failed, Some("no-space"))]);
@@ -368,9 +371,16 @@ mod tests {
         for sequence in 1..=5 {
             record(&dir, &[part(sequence)], Outcome::Confirmed, at(1)).unwrap();
         }
-        settle(&dir).unwrap();
+        settle(&dir, None).unwrap();
         let history = History::load(&dir).unwrap().unwrap();
-        assert_eq!(history.updates.iter().map(|past| past.sequence).collect::<Vec<_>>(), [5, 4, 3]);
+        let sequences = |history: History| history.updates.iter().map(|past| past.sequence).collect::<Vec<_>>();
+        assert_eq!(sequences(history), [5, 4, 3]);
+        // What the program says counts more than what the file says, and stands there from then on.
+        record(&dir, &[part(6)], Outcome::Confirmed, at(1)).unwrap();
+        settle(&dir, Some(2)).unwrap();
+        let history = History::load(&dir).unwrap().unwrap();
+        assert_eq!(history.limit, 2);
+        assert_eq!(sequences(history), [6, 5]);
     }
 
     #[test]
