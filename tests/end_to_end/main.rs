@@ -42,6 +42,7 @@ mod command_line;
 mod components;
 mod deltas;
 mod examples;
+mod guides;
 mod helper;
 mod history;
 mod install;

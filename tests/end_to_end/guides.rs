@@ -1,0 +1,203 @@
+//! What the guides tell people to type works: each command of their shell blocks is run, with the folders and addresses of a
+//! test in place of the reader's. An exit code other than 0 must stand in the command's comment.
+
+use crate::support::deadline::wait_for;
+use crate::support::left_out;
+use crate::support::programs;
+use crate::support::publisher::Publisher;
+use crate::support::run::Run;
+use crate::support::scripted::{Reply, Scripted};
+use crate::support::tree::Tree;
+use crate::support::world::Serving as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+/// The folders of a reader's machine that the guides name.
+const FOLDERS: [&str; 4] = ["/opt/", "/etc/app/", "/media/", "/var/www/"];
+
+/// A reader with a terminal, a publisher, and a server that the publisher fills.
+struct Reader {
+    dir: TempDir,
+    publisher: Publisher,
+    server: Scripted,
+    aliases: String,
+}
+
+impl Reader {
+    fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        let mut publisher = Publisher::new();
+        let server = Scripted::serve(&publisher.site(), |_| Reply::Site);
+        publisher.serve_at([server.url()]);
+        for folder in ["opt/app", "etc/app", "media/stick", "var/www"] {
+            fs::create_dir_all(dir.path().join(folder)).unwrap();
+        }
+        std::os::unix::fs::symlink(publisher.site(), dir.path().join("var/www/updates")).unwrap();
+        for file in ["release.pub.pem", "etc/app/release.pub.pem"] {
+            fs::copy(publisher.public_key(), dir.path().join(file)).unwrap();
+        }
+        // What stands for the way to another machine: it goes nowhere.
+        fs::write(dir.path().join("shell"), "#!/bin/sh\nshift\nexec sh -c \"$*\"\n").unwrap();
+        Self { dir, publisher, server, aliases: String::new() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Types a command as it stands in a guide.
+    fn type_in(&mut self, command: &str) -> Run {
+        let here = self.dir.path().to_str().unwrap();
+        let mut own = command.replace("https://dl.example.com/", &self.server.url());
+        for folder in FOLDERS {
+            own = own.replace(folder, &format!("{here}{folder}"));
+        }
+        if own.starts_with("alias ") {
+            self.aliases.push_str(&format!("{own}\n"));
+        }
+        let path = std::env::var("PATH").unwrap();
+        let mut shell = Command::new("bash");
+        // An alias counts from the line after its own on.
+        shell.arg("-c").arg(format!("shopt -s expand_aliases\n{}{own}\n", self.aliases)).current_dir(here);
+        shell.env("PATH", format!("{}:{path}", programs::patcher().parent().unwrap().display()));
+        shell.env("RSYNC_RSH", format!("sh {here}/shell")).env("MANIFEST_KEY_PASSPHRASE", "well known");
+        for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
+            shell.env_remove(name).env_remove(name.to_uppercase());
+        }
+        Run::of(shell.env_remove("SOURCE_DATE_EPOCH").env_remove("MANIFEST_KEY"))
+    }
+
+    /// Types everything that stands in a page, and does before each command what the reader or somebody else does.
+    fn follow(&mut self, page: &str, mut before: impl FnMut(&Self, &str)) {
+        for command in blocks(page, "sh").iter().flat_map(|block| commands(block)) {
+            before(self, &command);
+            let comment = command.split_once(" # ").map_or("", |(_, comment)| comment);
+            let run = self.type_in(&command);
+            let code = run.code.unwrap().to_string();
+            let told = comment.split(|c: char| !c.is_ascii_digit()).any(|word| word == code);
+            assert!(code == "0" || told, "{command}: {run:#?}");
+        }
+    }
+}
+
+/// The blocks of a language in a page.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);
+    let text = fs::read_to_string(path).unwrap();
+    let opening = format!("```{language}\n");
+    let parts = text.split(&opening).skip(1);
+    let blocks: Vec<String> = parts.map(|part| part.split("```").next().unwrap().to_owned()).collect();
+    assert!(!blocks.is_empty(), "{page} has no {language}");
+    blocks
+}
+
+/// The commands of a block: a line each, or several where they end in `&&`.
+fn commands(block: &str) -> Vec<String> {
+    block.replace("&&\n", "&& ").lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+fn tree(version: u32) -> Tree {
+    Tree::default().file("bin/app", format!("#!/bin/sh\n: this is {version}\n").as_bytes(), 0o755)
+}
+
+#[test]
+fn of_publishers() {
+    if left_out::program("rsync").is_none() {
+        return;
+    }
+    let mut reader = Reader::new();
+    fs::remove_file(reader.path("release.pub.pem")).unwrap();
+    for (file, text) in [("NEWS.txt", "All is new.\n"), ("NEWS.de.txt", "Alles ist neu.\n")] {
+        fs::write(reader.path(file), text).unwrap();
+    }
+    tree(0).write(&reader.path("build"));
+    let mut version = 0;
+    reader.follow("guide/publisher.md", |reader, command| {
+        if command.starts_with("manifest-tool sign") {
+            version += 1;
+            tree(version).write_into(&reader.path("build"));
+            let url = reader.server.url();
+            let settings = format!("name = \"core\"\nversion = \"{version}.0.0\"\nurls = [\"{url}core/\"]\n");
+            fs::write(reader.path("build/component.toml"), settings).unwrap();
+        }
+    });
+    assert!(version > 3);
+    // What a client gets that is told of the new key.
+    reader.type_in("manifest-tool publish ./site /var/www/updates").ends(0);
+    let client = "patcher --root /opt/app --key release.pub.pem";
+    reader.type_in(&format!("{client} install core --from https://dl.example.com/core/")).ends(0);
+    tree(version).assert_is(&Tree::read(&reader.path("opt/app/core")));
+}
+
+#[test]
+fn of_administrators() {
+    if left_out::program("rsync").is_none() {
+        return;
+    }
+    let mut reader = Reader::new();
+    let publish = |reader: &Reader, version: u32| {
+        let tree = tree(version);
+        reader.publisher.release("core", &format!("{version}.0.0"), &tree).sign();
+    };
+    publish(&reader, 1);
+    let mut checked = false;
+    reader.follow("guide/administrator.md", |reader, command| match command {
+        _ if command.starts_with("patcher check") => {
+            checked = true;
+            publish(reader, 2);
+        }
+        _ if command.starts_with("patcher history") => {
+            tree(2).assert_is(&Tree::read(&reader.path("opt/app/core")));
+        }
+        _ if command.starts_with("rsync") => publish(reader, 3),
+        _ => {}
+    });
+    assert!(checked);
+    tree(3).assert_is(&Tree::read(&reader.path("opt/app/core")));
+}
+
+#[test]
+fn of_developers_in_other_languages() {
+    let mut reader = Reader::new();
+    let (one, two) = (tree(1), tree(2));
+    reader.publisher.release("app", "1.0.0", &one).sign();
+    reader
+        .type_in("patcher --root /opt/app --key release.pub.pem install app --from https://dl.example.com/app/")
+        .ends(0);
+    reader.publisher.release("app", "2.0.0", &two).sign();
+    let said = |reader: &Reader, words: &str| {
+        let log = reader.path("opt/app/.patcher/helper.log");
+        wait_for(words, || fs::read_to_string(&log).ok().filter(|text| text.contains(words)));
+    };
+    reader.follow("guide/developer.md", |reader, command| {
+        if command.contains(" confirm") {
+            // The program was started and has ended: all that it does.
+            said(reader, "the new version ended");
+        }
+    });
+    two.assert_is(&Tree::read(&reader.path("opt/app/app")));
+}
+
+#[test]
+fn of_service_managers_use_arguments_that_exist() {
+    let mut starts: Vec<Vec<String>> = Vec::new();
+    let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    for unit in blocks("guide/administrator.md", "ini") {
+        starts.extend(unit.lines().filter_map(|line| line.strip_prefix("ExecStart=")).map(words));
+    }
+    for task in blocks("guide/administrator.md", "bat") {
+        starts.push(words(task.split("/TR ").nth(1).unwrap().trim().trim_matches('"').trim_start_matches('\\')));
+    }
+    for list in blocks("guide/administrator.md", "xml") {
+        let list = list.split("<array>").nth(1).unwrap().split("</array>").next().unwrap();
+        starts.push(list.split("<string>").skip(1).map(|part| part.split('<').next().unwrap().to_owned()).collect());
+    }
+    assert_eq!(starts.len(), 4, "{starts:?}");
+    for start in starts {
+        assert!(start[0].contains("patcher"), "{start:?}");
+        // Everything that stands before `--help` must be known.
+        Run::of(Command::new(programs::patcher()).args(&start[1..]).arg("--help")).ends(0);
+    }
+}
