@@ -2,6 +2,9 @@
 
 use libsais::SuffixArrayConstruction;
 
+/// How many suffixes to either side of one are looked at for another that is nearer.
+const ALIKE: usize = 64;
+
 /// The sorted suffixes of some bytes.
 pub struct Suffixes<'a> {
     text: &'a [u8],
@@ -51,10 +54,25 @@ impl<'a> Suffixes<'a> {
 
     /// A longest stretch of the text that `bytes` start with.
     pub fn longest(&self, bytes: &[u8]) -> Match {
-        let [first, second, ..] = *bytes else { return Match::default() };
+        self.search(bytes).0
+    }
+
+    /// Of the stretches of the text that are equal to `bytes`, of which there is at least one, the one nearest to `place`.
+    pub fn nearest(&self, bytes: &[u8], place: usize) -> usize {
+        let (any, rank) = self.search(bytes);
+        let is_one = |suffix: &&i32| self.text[**suffix as usize..].starts_with(bytes);
+        let before = self.sorted[..rank].iter().rev().take(ALIKE).take_while(is_one);
+        let after = self.sorted[rank..].iter().take(ALIKE).take_while(is_one);
+        let alike = before.chain(after).map(|suffix| *suffix as usize);
+        alike.min_by_key(|position| (position.abs_diff(place), *position)).unwrap_or(any.position)
+    }
+
+    /// A longest stretch, and its rank among the suffixes.
+    fn search(&self, bytes: &[u8]) -> (Match, usize) {
+        let [first, second, ..] = *bytes else { return Default::default() };
         let pair = usize::from(u16::from_be_bytes([first, second]));
         let (mut low, mut high) = (self.pairs[pair] as usize, self.pairs[pair + 1] as usize);
-        let mut best = Match::default();
+        let (mut best, mut rank) = (Match::default(), low);
         let (mut low_common, mut high_common) = (2, 2);
         while low < high {
             let middle = low + (high - low) / 2;
@@ -63,7 +81,7 @@ impl<'a> Suffixes<'a> {
             let common = low_common.min(high_common).min(suffix.len());
             let common = common + equal(&suffix[common..], &bytes[common..]);
             if common > best.length {
-                best = Match { position, length: common };
+                (best, rank) = (Match { position, length: common }, middle);
             }
             if common == bytes.len() {
                 break;
@@ -76,7 +94,7 @@ impl<'a> Suffixes<'a> {
                 high_common = common;
             }
         }
-        best
+        (best, rank)
     }
 }
 
@@ -112,6 +130,15 @@ mod tests {
                 assert_eq!(found.length, slow, "{bytes:?}");
                 assert_eq!(equal(&text[found.position..], &bytes), slow);
             }
+        }
+    }
+
+    #[test]
+    fn of_equal_stretches_the_nearest_is_taken() {
+        let text = b"one, two, one, two, one, three";
+        let suffixes = Suffixes::sort(text);
+        for (place, nearest) in [(0, 0), (5, 0), (6, 10), (14, 10), (15, 10), (16, 20), (30, 20)] {
+            assert_eq!(suffixes.nearest(b"one,", place), nearest, "near {place}");
         }
     }
 
