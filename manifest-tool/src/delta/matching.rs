@@ -17,6 +17,8 @@ const SLICE: usize = 512 * 1024;
 pub const SLACK: usize = 12;
 /// A diagonal that holds for this long is followed without a look at other places.
 const GOES_ON: usize = 32;
+/// How many bytes ahead are looked at at once.
+const VIEW: usize = 64;
 
 /// An old file, or a window of it, made ready for [`blocks`].
 pub struct Index<'a> {
@@ -100,47 +102,63 @@ impl<'a> Scan<'a> {
 
     /// The first place from `scan` on where it pays to leave the diagonal, and for which match.
     fn leave(&self, mut scan: usize) -> Option<(usize, Match)> {
+        let grams = &self.index.grams;
         let mut known = (scan, Match::default());
-        let mut ahead = self.explained(scan);
+        let mut view = View::new(self, scan);
         while scan < self.new.len() {
+            let ahead = view.ahead(scan);
             if ahead.trailing_ones() as usize >= GOES_ON {
                 scan += self.goes_on(scan);
-                ahead = self.explained(scan);
                 continue;
             }
-            if self.may_pay(scan, ahead) {
+            // A match that pays has this stretch in it, and so has one from any place up to there: they must reach as far.
+            let least = self.least(ahead);
+            let last = scan + least.max(GRAM) - GRAM;
+            if !grams.may_have(self.new.get(last..).unwrap_or_default()) {
+                scan = last + 1;
+                continue;
+            }
+            if grams.may_have(&self.new[scan..]) {
                 known = self.longest(scan, known);
-                let missed = (scan..scan + known.1.length).filter(|place| !self.explains(*place));
-                if missed.take(self.slack + 1).count() > self.slack {
+                let length = known.1.length;
+                if length >= least && (least < VIEW || self.misses_more(scan, length)) {
                     return Some(known);
                 }
             }
-            ahead = ahead >> 1 | u64::from(self.explains(scan + 64)) << 63;
             scan += 1;
         }
         None
     }
 
-    /// Which of the 64 bytes from `scan` on the diagonal explains, the first in the lowest bit.
-    fn explained(&self, scan: usize) -> u64 {
-        (0..64).fold(0, |bits, index| bits | u64::from(self.explains(scan + index)) << index)
+    /// How long a match must be at least to pay, as far as the view goes: so many bytes that it has more of them than `slack` which
+    /// the diagonal does not explain.
+    fn least(&self, ahead: u64) -> usize {
+        let missed = (0..self.slack).fold(!ahead, |missed, _| missed & missed.wrapping_sub(1));
+        (missed.trailing_zeros() as usize + 1).min(VIEW)
     }
 
-    /// Whether a match at `scan` may be long enough to leave for it: its first and its last stretch are in the old file.
-    fn may_pay(&self, scan: usize, ahead: u64) -> bool {
-        let mut length = self.slack + 1;
-        // It must explain that many bytes besides those that the diagonal explains too, as far as the view goes.
-        while length < 64 {
-            let longer = self.slack + 1 + (ahead & ((1 << length) - 1)).count_ones() as usize;
-            if longer == length {
-                break;
+    /// Whether the diagonal misses more than `slack` of the `length` bytes at `place`.
+    fn misses_more(&self, place: usize, length: usize) -> bool {
+        let mut missed = 0;
+        for start in (0..length).step_by(VIEW) {
+            let beyond = VIEW - VIEW.min(length - start);
+            missed += (!self.explained(place + start) << beyond).count_ones() as usize;
+            if missed > self.slack {
+                return true;
             }
-            length = longer.min(64);
         }
-        let grams = &self.index.grams;
-        // No stretch is shorter than those that the filter knows.
-        let last = self.new.get(scan + length.max(GRAM) - GRAM..).unwrap_or_default();
-        grams.may_have(last) && grams.may_have(&self.new[scan..])
+        false
+    }
+
+    /// Which of the bytes from `place` on the diagonal explains, the first in the lowest bit.
+    fn explained(&self, place: usize) -> u64 {
+        let there = place.wrapping_add_signed(self.diagonal);
+        let new = self.new.get(place..).and_then(<[u8]>::first_chunk);
+        let old = self.index.old.get(there..).and_then(<[u8]>::first_chunk);
+        match (new, old) {
+            (Some(new), Some(old)) => which_equal(new, old),
+            _ => (0..VIEW).fold(0, |bits, index| bits | u64::from(self.explains(place + index)) << index),
+        }
     }
 
     /// The longest match at `scan`, with its place; `known` is that of an earlier byte.
@@ -195,6 +213,45 @@ impl<'a> Scan<'a> {
     }
 }
 
+/// What a diagonal explains of twice as many bytes as are looked at at once.
+struct View<'a> {
+    scan: &'a Scan<'a>,
+    start: usize,
+    bits: u128,
+}
+
+impl<'a> View<'a> {
+    fn new(scan: &'a Scan<'a>, start: usize) -> Self {
+        let bits = u128::from(scan.explained(start)) | u128::from(scan.explained(start + VIEW)) << VIEW;
+        Self { scan, start, bits }
+    }
+
+    /// Which of the bytes from `place` on are explained, the first in the lowest bit; `place` never goes back.
+    fn ahead(&mut self, place: usize) -> u64 {
+        if place - self.start >= 2 * VIEW {
+            *self = View::new(self.scan, place);
+        } else if place - self.start >= VIEW {
+            self.start += VIEW;
+            self.bits = self.bits >> VIEW | u128::from(self.scan.explained(self.start + VIEW)) << VIEW;
+        }
+        (self.bits >> (place - self.start)) as u64
+    }
+}
+
+/// Which bytes are equal, the first in the lowest bit.
+fn which_equal(a: &[u8; VIEW], b: &[u8; VIEW]) -> u64 {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    let mut bits = 0;
+    for (index, (a, b)) in a.chunks_exact(8).zip(b.chunks_exact(8)).enumerate() {
+        let word = |bytes: &[u8]| u64::from_le_bytes(std::array::from_fn(|index| bytes[index]));
+        let differing = word(a) ^ word(b);
+        // The top bit of each byte that is zero; the product brings the eight of them together.
+        let equal = !(((differing & LOW) + LOW) | differing | LOW);
+        bits |= ((equal >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * index);
+    }
+    bits
+}
+
 /// How many of the pairs to take so that the equal ones outnumber the others by most.
 fn similar<'a>(pairs: impl Iterator<Item = (&'a u8, &'a u8)>) -> usize {
     let (mut score, mut best, mut length) = (0i64, 0, 0);
@@ -205,4 +262,20 @@ fn similar<'a>(pairs: impl Iterator<Item = (&'a u8, &'a u8)>) -> usize {
         }
     }
     length
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_bytes_are_told_one_by_one() {
+        let a: [u8; VIEW] = std::array::from_fn(|index| (index * 37) as u8);
+        let mut b = a;
+        for (index, change) in [(0, 1), (1, 0x80), (7, 0xff), (8, 0x7f), (31, 1), (62, 0x10), (63, 0x80)] {
+            b[index] ^= change;
+            let expected = (0..VIEW).fold(0, |bits, index| bits | u64::from(a[index] == b[index]) << index);
+            assert_eq!(which_equal(&a, &b), expected);
+        }
+    }
 }
