@@ -3,9 +3,9 @@
 use super::DeltaError;
 use std::io::{self, Read, Seek, SeekFrom};
 
-const PAGE: usize = 64 * 1024;
-/// Each page has one place in the cache, by its number; 2 MiB in all.
-const PLACES: usize = 32;
+const PAGE: usize = 16 * 1024;
+/// Each page has one place in the cache, by its number; 4 MiB in all.
+const PLACES: usize = 256;
 
 /// The old file behind its cache.
 pub struct Base<B> {

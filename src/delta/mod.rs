@@ -3,7 +3,7 @@
 //! - A patch is hostile until the result's hash is right: every number is checked against the sizes that the caller expects
 //!   before it is used, and no allocation follows from one. The caller hashes what [`apply`] writes.
 //! - Memory does not grow with any file: six streams with the dictionaries of [`StreamKind::dictionary`], a cache of the
-//!   old file, and buffers; 20 MiB together.
+//!   old file, and buffers; 22 MiB together.
 //! - All of a patch counts: bytes that no stream or control accounts for make it invalid.
 //! - The block loop knows nothing of the mode: what the differences are taken against is a [`Prediction`].
 //!

@@ -92,6 +92,13 @@ pub struct Field {
     pub extra: u32,
 }
 
+impl Field {
+    /// Its place in the order of fields, as one number.
+    pub fn rank(&self) -> u128 {
+        u128::from(self.offset) << 40 | (self.kind as u128) << 32 | u128::from(self.extra)
+    }
+}
+
 /// A place in memory as a word sees it: the image's base, and the field's own address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {

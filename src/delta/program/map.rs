@@ -1,5 +1,6 @@
 //! Where each part of the old file went: the blocks of a delta, as a map from old offsets to new ones.
 
+use super::index::Index;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -33,11 +34,19 @@ impl Piece {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockMap {
     pieces: Vec<Piece>,
+    index: Index,
 }
 
 impl BlockMap {
     /// The map that the blocks of a delta make; they may overlap in the old file.
-    pub fn new(mut blocks: Vec<Piece>) -> BlockMap {
+    pub fn new(blocks: Vec<Piece>) -> BlockMap {
+        let pieces = BlockMap::pieces(blocks);
+        let index = Index::new(pieces.iter().map(|piece| piece.old), pieces.last().map(|piece| piece.old));
+        BlockMap { pieces, index }
+    }
+
+    /// The blocks cut into pieces that do not overlap.
+    fn pieces(mut blocks: Vec<Piece>) -> Vec<Piece> {
         blocks.retain(|block| block.length > 0);
         blocks.sort_unstable();
         let mut pieces: Vec<Piece> = Vec::with_capacity(blocks.len());
@@ -56,7 +65,7 @@ impl BlockMap {
                 // Nothing covers this byte: on to the next block.
                 match next {
                     Some(next) => at = next,
-                    None => return BlockMap { pieces },
+                    None => return pieces,
                 }
                 continue;
             };
@@ -74,7 +83,8 @@ impl BlockMap {
 
     /// Where the byte at `old` went, and whether a block says so: if none does, it is as far from the nearest block as before.
     pub fn find(&self, old: u32) -> Option<(u32, bool)> {
-        let after = self.pieces.partition_point(|piece| piece.old <= old);
+        let near = self.index.near(old);
+        let after = near.start + self.pieces[near].partition_point(|piece| piece.old <= old);
         let before = after.checked_sub(1).and_then(|before| self.pieces.get(before));
         if let Some(new) = before.and_then(|piece| piece.find(old)) {
             return Some((new, true));

@@ -11,6 +11,7 @@ pub mod bytes;
 pub mod detect;
 pub mod field;
 pub mod image;
+pub mod index;
 pub mod map;
 mod predict;
 pub mod project;

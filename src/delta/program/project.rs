@@ -119,6 +119,8 @@ const GATE_LIMIT: i32 = 4;
 #[derive(Debug)]
 struct Learned {
     slots: Vec<Observation>,
+    /// A bit for each slot, whether it was ever filled: most are not, and what is small is at hand.
+    filled: Vec<u64>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -135,7 +137,7 @@ impl Learned {
 
     fn new(fields: usize) -> Learned {
         let slots = fields.next_power_of_two().min(Learned::MOST);
-        Learned { slots: vec![Observation::default(); slots] }
+        Learned { slots: vec![Observation::default(); slots], filled: vec![0; slots.div_ceil(64)] }
     }
 
     fn slot(&self, old: u32) -> usize {
@@ -144,14 +146,24 @@ impl Learned {
         (u64::from(old.wrapping_mul(0x9e37_79b1)) << bits >> 32) as usize
     }
 
+    fn is_filled(&self, slot: usize) -> bool {
+        self.filled[slot / 64] >> (slot % 64) & 1 == 1
+    }
+
     fn find(&self, old: u32) -> Option<Observation> {
-        self.slots.get(self.slot(old)).copied().filter(|seen| seen.old == old && old != 0)
+        let slot = self.slot(old);
+        let seen = if self.is_filled(slot) { self.slots[slot] } else { return None };
+        (seen.old == old && old != 0).then_some(seen)
     }
 
     fn note(&mut self, old: u32, new: u32, was_expected: bool) {
         let slot = self.slot(old);
-        let Some(seen) = self.slots.get_mut(slot) else { return };
-        if seen.old == old {
+        let is_filled = self.is_filled(slot);
+        if was_expected && !is_filled {
+            return;
+        }
+        let seen = &mut self.slots[slot];
+        if is_filled && seen.old == old {
             if seen.new == new {
                 seen.count = (seen.count + 1).min(3);
             } else if seen.count > 0 {
@@ -161,6 +173,7 @@ impl Learned {
             }
         } else if !was_expected {
             *seen = Observation { old, new, count: 0 };
+            self.filled[slot / 64] |= 1 << (slot % 64);
         }
     }
 }

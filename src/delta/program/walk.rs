@@ -1,6 +1,7 @@
 //! Walks over the fields of each block, with a prediction for each: what both ends of a delta do alike.
 
 use super::field::Field;
+use super::index::Index;
 use super::map::Piece;
 use super::project::{Guess, Projection};
 
@@ -8,13 +9,15 @@ use super::project::{Guess, Projection};
 #[derive(Debug)]
 pub struct Walk {
     fields: Vec<Field>,
+    index: Index,
     projection: Projection,
 }
 
 impl Walk {
     /// A walk with nothing learned. `fields` are those of the old program, sorted, without overlaps.
     pub fn new(fields: Vec<Field>, projection: Projection) -> Walk {
-        Walk { fields, projection }
+        let index = Index::new(fields.iter().map(|field| field.offset), fields.last().map(|field| field.offset));
+        Walk { fields, index, projection }
     }
 
     /// Replaces the words of all fields that lie whole in one step of a block.
@@ -32,7 +35,8 @@ impl Walk {
         mut actual: impl FnMut(u32, u32, &Guess) -> Result<u64, E>,
     ) -> Result<(), E> {
         let start = block.old + offset;
-        let first = self.fields.partition_point(|field| field.offset < start);
+        let near = self.index.near(start);
+        let first = near.start + self.fields[near].partition_point(|field| field.offset < start);
         for index in first..self.fields.len() {
             let field = self.fields[index];
             let (at, width) = ((field.offset - start) as usize, field.kind.width());

@@ -61,16 +61,45 @@ enum Form {
     Test { wide: bool },
 }
 
+/// How many bytes are looked at so that none needs a check of its own: more than prefixes, opcode, ModRM and SIB can be.
+const ROOM: usize = 32;
+
+const ONE_BYTE: [Form; 256] = forms(false);
+const TWO_BYTES: [Form; 256] = forms(true);
+
+const fn forms(two_bytes: bool) -> [Form; 256] {
+    let mut forms = [Form::None; 256];
+    let mut opcode = 0;
+    while opcode < 256 {
+        forms[opcode] = if two_bytes { self::two_bytes(opcode as u8) } else { one_byte(opcode as u8) };
+        opcode += 1;
+    }
+    forms
+}
+
 /// The instruction at the beginning of `bytes`; none where there is no valid one.
+#[inline]
 pub fn decode(bytes: &[u8]) -> Option<Instruction> {
-    let bytes = &bytes[..bytes.len().min(MAX_LENGTH)];
+    match bytes.first_chunk() {
+        Some(bytes) => read(bytes).filter(|found| usize::from(found.length) <= MAX_LENGTH),
+        None => {
+            let mut padded = [0; ROOM];
+            padded[..bytes.len()].copy_from_slice(bytes);
+            read(&padded).filter(|found| usize::from(found.length) <= MAX_LENGTH.min(bytes.len()))
+        }
+    }
+}
+
+/// The instruction at the beginning of `bytes`, which may be longer than one can be.
+#[inline]
+fn read(bytes: &[u8; ROOM]) -> Option<Instruction> {
     let (mut at, mut operand_size, mut address_size, mut rex_w) = (0, false, false, false);
-    loop {
-        match *bytes.get(at)? {
+    while at < MAX_LENGTH {
+        match bytes[at] {
             0x66 => operand_size = true,
             0x67 => address_size = true,
             0x26 | 0x2e | 0x36 | 0x3e | 0x64 | 0x65 | 0xf0 | 0xf2 | 0xf3 => {}
-            rex @ 0x40..=0x4f if !matches!(bytes.get(at + 1), Some(0x40..=0x4f)) => {
+            rex @ 0x40..=0x4f if !matches!(bytes[at + 1], 0x40..=0x4f) => {
                 rex_w = rex & 8 != 0;
                 at += 1;
                 break;
@@ -79,12 +108,12 @@ pub fn decode(bytes: &[u8]) -> Option<Instruction> {
         }
         at += 1;
     }
-    let (map, opcode, form) = opcode(bytes, &mut at)?;
+    let (map, opcode, form, length) = opcode(bytes, at);
+    at += length;
     let mut found = Instruction { map, opcode, ..Instruction::default() };
     let operand = if operand_size && !rex_w { 2 } else { 4 };
-    let with_modrm = matches!(form, Form::Modrm(_) | Form::ModrmOperand | Form::Test { .. });
-    if with_modrm {
-        modrm(bytes, &mut at, &mut found)?;
+    if matches!(form, Form::Modrm(_) | Form::ModrmOperand | Form::Test { .. }) {
+        at = modrm(bytes, at, &mut found);
     }
     let is_test = found.modrm.is_some_and(|modrm| modrm & 0x38 <= 0x08);
     found.immediate = at as u8;
@@ -100,74 +129,52 @@ pub fn decode(bytes: &[u8]) -> Option<Instruction> {
         Form::Test { wide: false } => 1,
         Form::Test { wide: true } => operand,
     };
-    at += usize::from(found.immediate_size);
-    found.length = at as u8;
-    (at <= bytes.len()).then_some(found)
+    found.length = found.immediate + found.immediate_size;
+    Some(found)
 }
 
-/// The opcode at `at` with its map and form; `at` then is behind it.
-fn opcode(bytes: &[u8], at: &mut usize) -> Option<(u8, u8, Form)> {
-    let mut next = || {
-        let byte = bytes.get(*at).copied();
-        *at += 1;
-        byte
+/// The opcode at `at` with its map, its form, and how many bytes say so.
+fn opcode(bytes: &[u8; ROOM], at: usize) -> (u8, u8, Form, usize) {
+    let in_map = |map: u8, place: usize| {
+        let opcode = bytes[at + place];
+        (map, opcode, vector(map, opcode), place + 1)
     };
-    let first = next()?;
-    match first {
-        0x0f => match next()? {
-            0x38 => next().map(|opcode| (2, opcode, Form::Modrm(0))),
-            0x3a => next().map(|opcode| (3, opcode, Form::Modrm(1))),
-            opcode => Some((1, opcode, two_bytes(opcode))),
-        },
-        0xc5 => {
-            next()?;
-            next().map(|opcode| (1, opcode, vector(1, opcode)))
-        }
-        0xc4 => {
-            let map = next()? & 0x1f;
-            next()?;
-            next().map(|opcode| (map, opcode, vector(map, opcode)))
-        }
-        0x62 => {
-            let map = next()? & 7;
-            next()?;
-            next()?;
-            next().map(|opcode| (map, opcode, vector(map, opcode)))
-        }
+    match (bytes[at], bytes[at + 1]) {
+        (0x0f, 0x38) => (2, bytes[at + 2], Form::Modrm(0), 3),
+        (0x0f, 0x3a) => (3, bytes[at + 2], Form::Modrm(1), 3),
+        (0x0f, opcode) => (1, opcode, TWO_BYTES[usize::from(opcode)], 2),
+        (0xc5, _) => in_map(1, 2),
+        (0xc4, map) => in_map(map & 0x1f, 3),
+        (0x62, map) => in_map(map & 7, 4),
         // XOP, which shares its first byte with `pop`.
-        0x8f if bytes.get(*at).is_some_and(|byte| byte & 0x1f >= 8) => {
-            let map = bytes[*at] & 0x1f;
-            let opcode = *bytes.get(*at + 2)?;
-            *at += 3;
-            Some((map, opcode, vector(map, opcode)))
-        }
-        opcode => Some((0, opcode, one_byte(opcode))),
+        (0x8f, map) if map & 0x1f >= 8 => in_map(map & 0x1f, 3),
+        (opcode, _) => (0, opcode, ONE_BYTE[usize::from(opcode)], 1),
     }
 }
 
-fn modrm(bytes: &[u8], at: &mut usize, found: &mut Instruction) -> Option<()> {
-    let modrm = *bytes.get(*at)?;
-    *at += 1;
+/// Reads ModRM and SIB at `at`; the place behind the displacement.
+fn modrm(bytes: &[u8; ROOM], at: usize, found: &mut Instruction) -> usize {
+    let modrm = bytes[at];
+    let mut at = at + 1;
     found.modrm = Some(modrm);
     let (mode, register) = (modrm >> 6, modrm & 7);
     let mut base = register;
     if mode != 3 && register == 4 {
-        let sib = *bytes.get(*at)?;
-        *at += 1;
+        let sib = bytes[at];
+        at += 1;
         found.sib = Some(sib);
         base = sib & 7;
     }
-    found.displacement = *at as u8;
+    found.displacement = at as u8;
     found.displacement_size = match (mode, base) {
         (0, 5) | (2, _) => 4,
         (1, _) => 1,
         _ => 0,
     };
-    *at += usize::from(found.displacement_size);
-    Some(())
+    at + usize::from(found.displacement_size)
 }
 
-fn one_byte(opcode: u8) -> Form {
+const fn one_byte(opcode: u8) -> Form {
     match opcode {
         0x00..=0x3f => match opcode & 7 {
             0..=3 => Form::Modrm(0),
@@ -194,7 +201,7 @@ fn one_byte(opcode: u8) -> Form {
     }
 }
 
-fn two_bytes(opcode: u8) -> Form {
+const fn two_bytes(opcode: u8) -> Form {
     match opcode {
         0x04 | 0x0a | 0x0c | 0x24..=0x27 | 0x36 | 0x38..=0x3f | 0xa6 | 0xa7 => Form::None,
         0x05..=0x0b | 0x0e | 0x30..=0x37 | 0x77 | 0xa0..=0xa2 | 0xa8..=0xaa | 0xc8..=0xcf => Form::Bytes(0),

@@ -20,6 +20,8 @@ pub struct Tables {
     in_data: BTreeSet<u32>,
     /// Addresses in code ahead of the sweep.
     in_code: BTreeSet<u32>,
+    /// No address in code is below this one, which is asked for with every instruction.
+    next_in_code: u32,
 }
 
 impl Tables {
@@ -35,6 +37,7 @@ impl Tables {
                 let of_four = instruction.sib.is_some_and(|sib| sib >> 6 == 2);
                 if of_four && displacement.wrapping_sub(seen.address) < REACH && image.is_code(displacement) {
                     self.in_code.insert(displacement);
+                    self.next_in_code = self.next_in_code.min(displacement);
                 }
             }
         } else if instruction.map == 0 && instruction.opcode == 0x8d && instruction.is_rip_relative() {
@@ -52,7 +55,19 @@ impl Tables {
     }
 
     /// If a table lies at this address among code: its size in bytes, and its fields are noted.
+    #[inline]
     pub fn inside_code<R: Read + Seek>(
+        &mut self,
+        image: &Image,
+        bytes: &mut Bytes<R>,
+        address: u32,
+        offset: u32,
+        found: &mut Found,
+    ) -> Option<u32> {
+        if self.next_in_code > address { None } else { self.read_inside_code(image, bytes, address, offset, found) }
+    }
+
+    fn read_inside_code<R: Read + Seek>(
         &mut self,
         image: &Image,
         bytes: &mut Bytes<R>,
@@ -63,10 +78,11 @@ impl Tables {
         while self.in_code.first().is_some_and(|table| *table < address) {
             self.in_code.pop_first();
         }
-        if self.in_code.first() != Some(&address) {
+        let is_table = self.in_code.remove(&address);
+        self.next_in_code = self.in_code.first().copied().unwrap_or(u32::MAX);
+        if !is_table {
             return None;
         }
-        self.in_code.pop_first();
         let limit = self.in_code.first().map_or(REACH, |next| next - address);
         let mut size = 0;
         while size + 4 <= limit {

@@ -11,7 +11,8 @@ pub fn find(image: &Image, seen: &Seen, found: &mut Found) {
         return;
     }
     let next = seen.address.wrapping_add(u32::from(instruction.length));
-    if image.is_code(next.wrapping_add(seen.word(instruction.immediate))) {
+    let target = next.wrapping_add(seen.word(instruction.immediate));
+    if seen.section.holds(target) || image.is_code(target) {
         found.add(seen.offset + u32::from(instruction.immediate), Kind::FromHere, 4);
     }
 }

@@ -19,6 +19,8 @@ pub struct Seen<'a> {
     pub offset: u32,
     /// Where it lies in memory.
     pub address: u32,
+    /// The code that it belongs to.
+    pub section: &'a Section,
 }
 
 impl Seen<'_> {
@@ -70,7 +72,7 @@ pub fn x86<R: Read + Seek>(
                 position += (start - offset) as usize; // that was none: a function begins inside of it
                 continue;
             }
-            let seen = Seen { bytes: rest, instruction, offset, address };
+            let seen = Seen { bytes: rest, instruction, offset, address, section };
             relative_branches::find(image, &seen, found);
             rip_relative::find(image, &seen, found);
             tables.note(image, &seen, found);
