@@ -10,7 +10,7 @@ use std::io::{self, Read};
 
 const MAGIC: [u8; 4] = *b"\x8fPDL";
 const FORMAT: u8 = 1;
-/// LZMA2 without a container, lc=3 lp=0 pb=0.
+/// LZMA2 without a container.
 const CODEC: u8 = 0;
 const PLAIN_STREAMS: usize = 6;
 const STREAMS: usize = 8;

@@ -1,9 +1,9 @@
 //! From two files to a delta.
 
-use super::pack::{Packed, estimate, pack};
+use super::pack::{Context, Packed, estimate, pack};
 use super::streams::{Differences, Spool, Streams};
 use super::{program, window};
-use patcher::delta::{Edge, Header, Mode, PackedStream, Plain, StreamKind};
+use patcher::delta::{Edge, Header, Mode, Plain, StreamKind};
 use rayon::prelude::*;
 use std::io::{self, Read, Seek, Write};
 
@@ -45,11 +45,69 @@ pub fn encode(
     let blocks = window::match_files(old, new, edge, limit)?;
     let spool = usize::try_from(limit / STREAM_SHARE).unwrap_or(usize::MAX);
     let streams = Streams::write(old, new, edge.new.size, &blocks, &mut Plain, spool)?;
-    let plain = Delta::new(Mode::Plain, edge, streams, None, spool)?;
-    let program = if program::memory(edge) <= limit { program::delta(old, new, edge, &blocks, spool)? } else { None };
-    match program {
-        Some((program, blocks)) if program.size() < plain.size() => program.write(blocks, out),
-        _ => plain.write(blocks.len(), out),
+    let plain = Draft::new(Mode::Plain, edge, streams, None)?;
+    let program = if program::memory(edge) <= limit { program::draft(old, new, edge, &blocks, spool)? } else { None };
+    let Some((program, program_blocks)) = program else { return plain.pack(spool)?.write(blocks.len(), out) };
+    let clearly_smaller = program.estimate < plain.estimate / 2;
+    let program = program.pack(spool)?;
+    if clearly_smaller {
+        return program.write(program_blocks, out);
+    }
+    match plain.pack(spool)? {
+        plain if plain.size() <= program.size() => plain.write(blocks.len(), out),
+        _ => program.write(program_blocks, out),
+    }
+}
+
+/// A delta whose streams are not packed yet.
+pub struct Draft {
+    header: Header,
+    streams: Vec<(Spool, StreamKind, Context)>,
+    /// About how many bytes it will have.
+    pub estimate: u64,
+}
+
+impl Draft {
+    /// Sizes the streams up. `fields` are the two that only a program's mode has.
+    ///
+    /// # Errors
+    /// What the temporary folder fails with.
+    pub fn new(mode: Mode, edge: &Edge, streams: Streams, fields: Option<[Spool; 2]>) -> io::Result<Self> {
+        let Streams { extra_length, block_length, seek, differences, extra } = streams;
+        let Differences { short_run, runs, bytes, .. } = shortest(differences)?;
+        let sized: Vec<(u64, (Spool, StreamKind, Context))> = [extra_length, block_length, seek, runs, bytes, extra]
+            .into_iter()
+            .chain(fields.into_iter().flatten())
+            .zip(StreamKind::ALL)
+            .collect::<Vec<(Spool, StreamKind)>>()
+            .into_par_iter()
+            .with_max_len(1)
+            .map(|(mut raw, kind)| {
+                let (size, context) = estimate(&mut raw, kind)?;
+                Ok((size, (raw, kind, context)))
+            })
+            .collect::<io::Result<_>>()?;
+        let estimate = sized.iter().map(|(size, _)| size).sum();
+        let streams = sized.into_iter().map(|(_, stream)| stream).collect();
+        let header = Header { mode, old: edge.old, new: edge.new, streams: Default::default(), short_run };
+        Ok(Self { header, streams, estimate })
+    }
+
+    /// Packs the streams, as strongly as possible.
+    ///
+    /// # Errors
+    /// What the temporary folder fails with.
+    pub fn pack(mut self, memory: usize) -> io::Result<Delta> {
+        let packed: Vec<Packed> = self
+            .streams
+            .into_par_iter()
+            .with_max_len(1)
+            .map(|(raw, kind, context)| pack(raw, kind, context, memory))
+            .collect::<io::Result<_>>()?;
+        for (length, packed) in self.header.streams.iter_mut().zip(&packed) {
+            *length = packed.length;
+        }
+        Ok(Delta { header: self.header.to_bytes(), packed })
     }
 }
 
@@ -60,37 +118,6 @@ pub struct Delta {
 }
 
 impl Delta {
-    /// Packs the streams. `fields` are the two that only a program's mode has.
-    ///
-    /// # Errors
-    /// What the temporary folder fails with.
-    pub fn new(
-        mode: Mode,
-        edge: &Edge,
-        streams: Streams,
-        fields: Option<[Spool; 2]>,
-        memory: usize,
-    ) -> io::Result<Self> {
-        let Streams { extra_length, block_length, seek, differences, extra } = streams;
-        let Differences { short_run, runs, bytes, .. } = shortest(differences)?;
-        let raw = [extra_length, block_length, seek, runs, bytes, extra];
-        let packed: Vec<Packed> = raw
-            .into_iter()
-            .chain(fields.into_iter().flatten())
-            .zip(StreamKind::ALL)
-            .collect::<Vec<(Spool, StreamKind)>>()
-            .into_par_iter()
-            .with_max_len(1)
-            .map(|(raw, kind)| pack(raw, kind, memory))
-            .collect::<io::Result<_>>()?;
-        let mut streams = [PackedStream::default(); StreamKind::ALL.len()];
-        for (length, packed) in streams.iter_mut().zip(&packed) {
-            *length = packed.length;
-        }
-        let header = Header { mode, old: edge.old, new: edge.new, streams, short_run }.to_bytes();
-        Ok(Self { header, packed })
-    }
-
     /// How many bytes it has.
     pub fn size(&self) -> u64 {
         self.packed.iter().map(|packed| packed.length.packed).sum::<u64>() + self.header.len() as u64
@@ -111,8 +138,8 @@ fn shortest(differences: [Differences; 2]) -> io::Result<Differences> {
     let mut sized = differences
         .into_par_iter()
         .map(|mut way| {
-            let runs = estimate(&mut way.runs, StreamKind::Run)?;
-            Ok((runs + estimate(&mut way.bytes, StreamKind::Difference)?, way))
+            let runs = estimate(&mut way.runs, StreamKind::Run)?.0;
+            Ok((runs + estimate(&mut way.bytes, StreamKind::Difference)?.0, way))
         })
         .collect::<io::Result<Vec<_>>>()?;
     sized.sort_by_key(|(size, _)| *size);

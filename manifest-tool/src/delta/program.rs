@@ -1,7 +1,7 @@
 //! Makes deltas between programs: matches both a second time with each address replaced by a label of what it points to, and
 //! takes the differences against what the client will predict.
 
-use super::encode::Delta;
+use super::encode::Draft;
 use super::matching::{self, Index};
 use super::streams::{Spool, Streams, spool};
 use patcher::delta::program::field::{self, Field, Place};
@@ -21,24 +21,24 @@ const PASSES: usize = 2;
 /// others, and Go's tables want short blocks.
 const SLACK: usize = 8;
 
-/// About how much memory [`delta`] takes: both files and both labelled ones, the index, and the fields.
+/// About how much memory [`draft`] takes: both files and both labelled ones, the index, and the fields.
 pub fn memory(edge: &Edge) -> u64 {
     let (old, new) = (edge.old.size, edge.new.size);
     old.saturating_mul(12).saturating_add(new.saturating_mul(6)).saturating_add(64 << 20)
 }
 
-/// The smallest delta between two files as programs, and how many blocks it has; none if one of them is none. `blocks` are those that
+/// The delta between two files as programs that looks smallest, and how many blocks it has; none if one of them is none. `blocks` are those that
 /// the bytes alone give. Each stream takes at most `memory` bytes, and the disk beyond.
 ///
 /// # Errors
 /// What either file or the temporary folder fails with.
-pub fn delta(
+pub fn draft(
     old: &mut (impl Read + Seek),
     new: &mut (impl Read + Seek),
     edge: &Edge,
     blocks: &[Block],
     memory: usize,
-) -> io::Result<Option<(Delta, usize)>> {
+) -> io::Result<Option<(Draft, usize)>> {
     if !begins_as_program(old)? {
         return Ok(None);
     }
@@ -49,14 +49,15 @@ pub fn delta(
     let settings = settings.into_iter().filter(|(_, guess)| has_guesses || !guess);
     let settings: Vec<Settings> = settings.map(|(learn, guess)| Settings { learn, guess }).collect();
     let mut blocks = blocks.to_vec();
-    let mut best: Option<(Delta, usize)> = None;
+    let mut best: Option<(Draft, usize)> = None;
     for _ in 0..PASSES {
         let Some(matched) = rematch(&old, &new, &blocks) else { break };
         blocks = matched;
         let Some(map) = map(&blocks) else { break };
-        let deltas = settings.par_iter().map(|settings| write(&old, &new, edge, &blocks, &map, *settings, memory));
-        let Some(smallest) = deltas.collect::<io::Result<Vec<_>>>()?.into_iter().min_by_key(Delta::size) else { break };
-        if best.as_ref().is_some_and(|(best, _)| best.size() <= smallest.size()) {
+        let drafts = settings.par_iter().map(|settings| write(&old, &new, edge, &blocks, &map, *settings, memory));
+        let drafts = drafts.collect::<io::Result<Vec<_>>>()?;
+        let Some(smallest) = drafts.into_iter().min_by_key(|draft| draft.estimate) else { break };
+        if best.as_ref().is_some_and(|(best, _)| best.estimate <= smallest.estimate) {
             break;
         }
         best = Some((smallest, blocks.len()));
@@ -165,7 +166,7 @@ fn write(
     map: &BlockMap,
     settings: Settings,
     memory: usize,
-) -> io::Result<Delta> {
+) -> io::Result<Draft> {
     let mut fields = old.fields.clone();
     if !settings.guess {
         fields.retain(|field| field.kind.gate().is_none());
@@ -178,7 +179,7 @@ fn write(
     let (mut old_bytes, mut new_bytes) = (Cursor::new(old.bytes), Cursor::new(new.bytes));
     let streams = Streams::write(&mut old_bytes, &mut new_bytes, edge.new.size, blocks, &mut expected, memory)?;
     let mode = Mode::Program(Program { places, settings });
-    Delta::new(mode, edge, streams, Some([expected.runs, expected.residuals]), memory)
+    Draft::new(mode, edge, streams, Some([expected.runs, expected.residuals]))
 }
 
 /// What the client will predict, with what it has to be told of fields where it is wrong.
