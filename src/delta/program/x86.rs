@@ -77,6 +77,26 @@ const fn forms(two_bytes: bool) -> [Form; 256] {
     forms
 }
 
+/// How long the displacement is for each ModRM byte, with a bit that says that SIB comes first.
+const DISPLACEMENTS: [u8; 256] = displacements();
+const WITH_SIB: u8 = 8;
+
+const fn displacements() -> [u8; 256] {
+    let mut sizes = [0; 256];
+    let mut modrm = 0;
+    while modrm < 256 {
+        let (mode, register) = (modrm >> 6, modrm & 7);
+        let size = match (mode, register) {
+            (0, 5) | (2, _) => 4,
+            (1, _) => 1,
+            _ => 0,
+        };
+        sizes[modrm] = if mode != 3 && register == 4 { size | WITH_SIB } else { size };
+        modrm += 1;
+    }
+    sizes
+}
+
 /// The instruction at the beginning of `bytes`; none where there is no valid one.
 #[inline]
 pub fn decode(bytes: &[u8]) -> Option<Instruction> {
@@ -118,8 +138,8 @@ fn read(bytes: &[u8; ROOM]) -> Option<Instruction> {
     let is_test = found.modrm.is_some_and(|modrm| modrm & 0x38 <= 0x08);
     found.immediate = at as u8;
     found.immediate_size = match form {
-        Form::None => return None,
         Form::Bytes(count) | Form::Modrm(count) => count,
+        Form::None => return None,
         Form::Operand | Form::ModrmOperand => operand,
         Form::Full if rex_w => 8,
         Form::Full => operand,
@@ -157,21 +177,17 @@ fn modrm(bytes: &[u8; ROOM], at: usize, found: &mut Instruction) -> usize {
     let modrm = bytes[at];
     let mut at = at + 1;
     found.modrm = Some(modrm);
-    let (mode, register) = (modrm >> 6, modrm & 7);
-    let mut base = register;
-    if mode != 3 && register == 4 {
+    let mut size = DISPLACEMENTS[usize::from(modrm)];
+    if size & WITH_SIB != 0 {
         let sib = bytes[at];
         at += 1;
         found.sib = Some(sib);
-        base = sib & 7;
+        // Base 5 stands for none where there would be no displacement.
+        size = if modrm >> 6 == 0 && sib & 7 == 5 { 4 } else { size & !WITH_SIB };
     }
     found.displacement = at as u8;
-    found.displacement_size = match (mode, base) {
-        (0, 5) | (2, _) => 4,
-        (1, _) => 1,
-        _ => 0,
-    };
-    at + usize::from(found.displacement_size)
+    found.displacement_size = size;
+    at + usize::from(size)
 }
 
 const fn one_byte(opcode: u8) -> Form {

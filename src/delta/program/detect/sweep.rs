@@ -72,11 +72,15 @@ pub fn x86<R: Read + Seek>(
                 position += (start - offset) as usize; // that was none: a function begins inside of it
                 continue;
             }
+            position += length as usize;
+            // Addresses have four bytes.
+            if instruction.displacement_size != 4 && instruction.immediate_size != 4 {
+                continue;
+            }
             let seen = Seen { bytes: rest, instruction, offset, address, section };
             relative_branches::find(image, &seen, found);
             rip_relative::find(image, &seen, found);
             tables.note(image, &seen, found);
-            position += length as usize;
         }
         at += position as u32;
     }
