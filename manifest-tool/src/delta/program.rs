@@ -47,7 +47,7 @@ pub fn draft(
     let has_guesses = old.fields.iter().any(|field| field.kind.gate().is_some());
     let settings = [(true, true), (true, false), (false, true), (false, false)];
     let settings = settings.into_iter().filter(|(_, guess)| has_guesses || !guess);
-    let settings: Vec<Settings> = settings.map(|(learn, guess)| Settings { learn, guess }).collect();
+    let mut settings: Vec<Settings> = settings.map(|(learn, guess)| Settings { learn, guess }).collect();
     let mut blocks = blocks.to_vec();
     let mut best: Option<(Draft, usize)> = None;
     for _ in 0..PASSES {
@@ -55,8 +55,10 @@ pub fn draft(
         blocks = matched;
         let Some(map) = map(&blocks) else { break };
         let drafts = settings.par_iter().map(|settings| write(&old, &new, edge, &blocks, &map, *settings, memory));
-        let drafts = drafts.collect::<io::Result<Vec<_>>>()?;
-        let Some(smallest) = drafts.into_iter().min_by_key(|draft| draft.estimate) else { break };
+        let drafts = settings.iter().zip(drafts.collect::<io::Result<Vec<_>>>()?);
+        let Some((chosen, smallest)) = drafts.min_by_key(|(_, draft)| draft.estimate) else { break };
+        // What is best with the first blocks is so with better ones.
+        settings = vec![*chosen];
         if best.as_ref().is_some_and(|(best, _)| best.estimate <= smallest.estimate) {
             break;
         }
