@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Brings real releases of real programs to DIR/NAME/VERSION, with pip and npm: what the tables in docs/measured.md are made from.
-# What is there already is not fetched again.
+# What is there already is not fetched again. LIST is another list than releases.txt.
 set -euo pipefail
-out=${1:?usage: fetch-releases.sh DIR}
-list=$(cd "$(dirname "$0")" && pwd)/releases.txt
+out=${1:?usage: fetch-releases.sh DIR [LIST]}
+list=$(realpath "${2:-$(dirname "$0")/releases.txt}")
 mkdir -p "$out" && cd "$out"
 
 unpack_pypi() { # package version platform folder

@@ -2,8 +2,8 @@
 //!
 //! - What is predicted depends on the old program, the list of blocks, and what the header says of the new program: nothing
 //!   else. Both ends compute the same; a detector that is mistaken makes a delta larger, never its result wrong.
-//! - The old program is read by pages. Beside it there are its fields (12 bytes each, at most one for four bytes of the file), the map of
-//!   at most [`MAX_BLOCKS`] blocks, and a table of learned targets of at most 6 MiB.
+//! - The old program is read by pages. Beside it there are its fields (12 bytes each, at most one for four bytes of the file; while they are
+//!   sorted, up to 25 MiB more), the map of at most [`MAX_BLOCKS`] blocks, and a table of learned targets of at most 6 MiB.
 //! - What a release's `detect` finds never changes: another set of detectors is another mode.
 
 pub mod aarch64;

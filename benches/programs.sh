@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Makes deltas between releases of the programs in programs.txt, which no detector was tuned on, in both modes: the table in
+# docs/program-deltas.md. What is not in DIR yet is fetched with pip and npm.
+#
+#   benches/programs.sh DIR
+set -euo pipefail
+dir=$(realpath -m "${1:?usage: programs.sh DIR}")
+cd "$(dirname "$0")/.."
+benches/fetch-releases.sh "$dir" benches/programs.txt >&2
+largest() { find "$1" -type f -printf '%s %p\n' | sort -n | tail -n 1 | cut -d ' ' -f 2-; }
+rows=()
+while read -r name _ _ _ versions; do
+  case "$name" in '' | '#'*) continue ;; esac
+  set -- $versions
+  rows+=("$name" "$(largest "$dir/$name/$1")" "$(largest "$dir/$name/$2")")
+done <benches/programs.txt
+cargo bench --quiet -p manifest-tool --bench delta -- "${rows[@]}"
