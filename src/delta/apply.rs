@@ -3,7 +3,7 @@
 use super::base::Base;
 use super::control::{Block, Blocks};
 use super::difference::Differences;
-use super::header::{Content, Mode};
+use super::header::Mode;
 use super::program::Predicted;
 use super::streams::{Patch, Stream};
 use super::{DeltaError, StreamKind};
@@ -13,13 +13,13 @@ use std::io::{Read, Seek, Write};
 /// is not predicted.
 pub const STEP: usize = 64 * 1024;
 
-/// From which file to which: what the manifest says that a patch does.
+/// From which file to which, by their sizes in bytes: what the manifest says that a patch does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Edge {
     /// The file on disk.
-    pub old: Content,
+    pub old: u64,
     /// The file to make.
-    pub new: Content,
+    pub new: u64,
 }
 
 /// What the bytes of a block are expected to become; the patch has the differences from that.
@@ -44,8 +44,8 @@ impl Prediction for Plain {
 
 /// Makes the new file of `edge` out of `base`, its old file, and writes it to `out` in order.
 ///
-/// Exactly `edge.new.size` bytes are written on success, and never more. Neither file is hashed here: what `out` receives
-/// must be compared with `edge.new.sha256`, and a wrong `base` shows there. `base` and `patch` are best unbuffered files.
+/// Exactly `edge.new` bytes are written on success, and never more. Neither file is hashed here: what `out` receives
+/// must be compared with the new file's hash, and a wrong `base` shows there. `base` and `patch` are best unbuffered files.
 ///
 /// # Errors
 /// Any [`DeltaError`]; `out` has then had the first part of what may be the wrong file.
@@ -62,25 +62,37 @@ pub fn apply(
         }
     }
     match &patch.header.mode {
-        Mode::Plain => exchange(Base::open(base, edge.old.size)?, &patch, &mut Plain, &mut out),
+        Mode::Plain => {
+            let extra = patch.stream(StreamKind::Extra);
+            exchange(Base::open(base, edge.old)?, &patch, &mut Plain, extra, &mut out)
+        }
         Mode::Program(program) => {
             let mut predicted = Predicted::open(&mut base, &patch, program)?;
-            exchange(Base::open(base, edge.old.size)?, &patch, &mut predicted, &mut out)?;
+            let extra = patch.stream(StreamKind::Extra);
+            exchange(Base::open(base, edge.old)?, &patch, &mut predicted, extra, &mut out)?;
             predicted.finish()
+        }
+        Mode::Dictionary => {
+            let mut base = Base::open(base, edge.old)?;
+            // The header bounds it.
+            let mut old = vec![0; edge.old as usize];
+            base.fill(0, &mut old)?;
+            let extra = patch.stream_after(&old, StreamKind::Extra);
+            exchange(base, &patch, &mut Plain, extra, &mut out)
         }
     }
 }
 
-/// Walks the blocks: extra bytes up to each, then its prediction plus the differences.
+/// Walks the blocks: bytes of `extra` up to each, then its prediction plus the differences.
 fn exchange<P: Read + Seek>(
     mut base: Base<impl Read + Seek>,
     patch: &Patch<P>,
     prediction: &mut impl Prediction,
+    mut extra: Stream<'_, P>,
     out: &mut impl Write,
 ) -> Result<(), DeltaError> {
     let mut blocks = Blocks::open(patch);
     let mut differences = Differences::open(patch);
-    let mut extra = patch.stream(StreamKind::Extra);
     let mut bytes = vec![0; STEP];
     let mut new = 0;
     while let Some(block) = blocks.next_block()? {
@@ -97,7 +109,7 @@ fn exchange<P: Read + Seek>(
         }
         new = block.new + block.length;
     }
-    copy(&mut extra, patch.header.new.size - new, &mut bytes, out)?;
+    copy(&mut extra, patch.header.new - new, &mut bytes, out)?;
     blocks.finish()?;
     differences.finish()?;
     extra.finish()

@@ -4,7 +4,6 @@
 
 use super::program::Program;
 use super::{DeltaError, varint};
-use crate::digest::Sha256;
 use std::fmt;
 use std::io::{self, Read};
 
@@ -15,14 +14,8 @@ const CODEC: u8 = 0;
 const PLAIN_STREAMS: usize = 6;
 const STREAMS: usize = 8;
 
-/// A file's content by size and hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Content {
-    /// In bytes.
-    pub size: u64,
-    /// Of all bytes.
-    pub sha256: Sha256,
-}
+/// The most bytes that both files of [`Mode::Dictionary`] have together: its reader keeps the old one twice, and what it makes.
+pub const MAX_DICTIONARY: u64 = 8 << 20;
 
 /// What the differences of a patch are taken against.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +25,8 @@ pub enum Mode {
     Plain,
     /// The old program's bytes, with its addresses as they are expected in the new program.
     Program(Program),
+    /// The old bytes themselves; [`StreamKind::Extra`] is packed as if the whole old file stood before it.
+    Dictionary,
 }
 
 impl Mode {
@@ -39,13 +34,23 @@ impl Mode {
         match self {
             Mode::Plain => 0,
             Mode::Program(_) => 1,
+            Mode::Dictionary => 2,
+        }
+    }
+
+    /// The name by which a manifest tells a client whether it can read a patch of this mode.
+    pub fn method(&self) -> &'static str {
+        match self {
+            Mode::Plain => "plain",
+            Mode::Program(_) => "program1",
+            Mode::Dictionary => "dictionary",
         }
     }
 
     /// The streams of a patch of this mode, in their order.
     pub fn streams(&self) -> &'static [StreamKind] {
         match self {
-            Mode::Plain => &StreamKind::PLAIN,
+            Mode::Plain | Mode::Dictionary => &StreamKind::PLAIN,
             Mode::Program(_) => &StreamKind::ALL,
         }
     }
@@ -141,10 +146,10 @@ pub struct PackedStream {
 pub struct Header {
     /// What the differences are taken against.
     pub mode: Mode,
-    /// The file to start from.
-    pub old: Content,
-    /// The file to make.
-    pub new: Content,
+    /// The size of the file to start from, in bytes.
+    pub old: u64,
+    /// The size of the file to make, in bytes.
+    pub new: u64,
     /// The streams in the order of [`StreamKind::ALL`]; those that the mode does not have are empty.
     pub streams: [PackedStream; STREAMS],
     /// From this length on, less one, runs of zeros have the rest of their length in [`StreamKind::Run`].
@@ -155,10 +160,8 @@ impl Header {
     /// The header's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = [&MAGIC[..], &[FORMAT, self.mode.number(), CODEC, self.short_run]].concat();
-        for content in [&self.old, &self.new] {
-            varint::write(content.size, &mut bytes);
-            bytes.extend_from_slice(content.sha256.as_bytes());
-        }
+        varint::write(self.old, &mut bytes);
+        varint::write(self.new, &mut bytes);
         if let Mode::Program(program) = &self.mode {
             program.write(&mut bytes);
         }
@@ -182,19 +185,17 @@ impl Header {
         let unknown = |what, number| Err(DeltaError::UnknownMethod { what, number });
         let [.., format, mode, codec, short_run] = head;
         match (format, mode, codec) {
-            (FORMAT, 0 | 1, CODEC) => {}
-            (FORMAT, 0 | 1, _) => return unknown("codec", codec),
+            (FORMAT, 0..=2, CODEC) => {}
+            (FORMAT, 0..=2, _) => return unknown("codec", codec),
             (FORMAT, ..) => return unknown("mode", mode),
             _ => return unknown("format", format),
         }
-        let mut content = || -> Result<Content, DeltaError> {
-            let size = number(patch)?;
-            let mut sha256 = [0; 32];
-            fill(patch, &mut sha256)?;
-            Ok(Content { size, sha256: Sha256::from_bytes(sha256) })
+        let (old, new) = (number(patch)?, number(patch)?);
+        let mode = match mode {
+            0 => Mode::Plain,
+            1 => Mode::Program(Program::read(|| number(patch))?),
+            _ => Mode::Dictionary,
         };
-        let (old, new) = (content()?, content()?);
-        let mode = if mode == 0 { Mode::Plain } else { Mode::Program(Program::read(|| number(patch))?) };
         let mut streams = [PackedStream::default(); STREAMS];
         for stream in &mut streams[..mode.streams().len()] {
             *stream = PackedStream { raw: number(patch)?, packed: number(patch)? };
@@ -206,14 +207,17 @@ impl Header {
 
     /// What holds between its numbers in every patch.
     fn check(&self) -> Result<(), DeltaError> {
-        if self.old.size > i64::MAX as u64 || self.new.size > i64::MAX as u64 {
+        if self.old > i64::MAX as u64 || self.new > i64::MAX as u64 {
             return Err(DeltaError::Header("a file is too large"));
+        }
+        if self.mode == Mode::Dictionary && self.old + self.new > MAX_DICTIONARY {
+            return Err(DeltaError::Header("the files are too large for a dictionary"));
         }
         if self.streams.iter().any(|stream| stream.packed > stream.raw) {
             return Err(DeltaError::Header("a stream is longer packed than unpacked"));
         }
         // Every number or byte of a stream stands for at least one new byte, and a number has at most ten bytes.
-        if self.streams.iter().any(|stream| stream.raw / 10 > self.new.size) {
+        if self.streams.iter().any(|stream| stream.raw / 10 > self.new) {
             return Err(DeltaError::Header("a stream is too long for the new file"));
         }
         Ok(())

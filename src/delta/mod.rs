@@ -3,7 +3,7 @@
 //! - A patch is hostile until the result's hash is right: every number is checked against the sizes that the caller expects
 //!   before it is used, and no allocation follows from one. The caller hashes what [`apply`] writes.
 //! - Memory does not grow with any file: six streams with the dictionaries of [`StreamKind::dictionary`], a cache of the
-//!   old file, and buffers; 22 MiB together.
+//!   old file, and buffers; 22 MiB together. Only files of at most [`MAX_DICTIONARY`] are ever held as a whole.
 //! - All of a patch counts: bytes that no stream or control accounts for make it invalid.
 //! - The block loop knows nothing of the mode: what the differences are taken against is a [`Prediction`].
 //!
@@ -23,12 +23,12 @@ mod tests;
 
 pub use apply::{Edge, Plain, Prediction, STEP, apply};
 pub use control::{Block, Blocks};
-pub use header::{Content, Header, Mode, PackedStream, StreamKind};
+pub use header::{Header, MAX_DICTIONARY, Mode, PackedStream, StreamKind};
 
 use std::io;
 
 /// The methods by which a manifest names the deltas that [`apply`] reads.
-pub const METHODS: [&str; 2] = ["plain", "program1"];
+pub const METHODS: [&str; 3] = ["plain", "program1", "dictionary"];
 
 /// Why a patch does not lead from the old file to the new one.
 #[derive(Debug, thiserror::Error)]
@@ -45,8 +45,8 @@ pub enum DeltaError {
         /// Its number.
         number: u8,
     },
-    /// The patch is for another old or new file.
-    #[error("the delta is for another {0} file")]
+    /// The patch is for an old or new file of another size.
+    #[error("the delta's {0} file has another size")]
     OtherFile(&'static str),
     /// A block that reaches out of the old or the new file, or that no encoder writes.
     #[error("the delta's block {index} is not valid: {rule}")]
@@ -68,7 +68,7 @@ pub enum DeltaError {
     #[error("the delta is for a program, and the old file is none")]
     NotAProgram,
     /// The old file is not as long as it should be.
-    #[error("the delta's old file has another size")]
+    #[error("the old file has another size than the delta says")]
     Base,
     /// The old file cannot be read.
     #[error("cannot read the old file: {0}")]

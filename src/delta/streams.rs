@@ -38,6 +38,11 @@ impl<P: Read + Seek> Patch<P> {
 
     /// Opens a stream from its start; any number of them can be open at once.
     pub fn stream(&self, kind: StreamKind) -> Stream<'_, P> {
+        self.stream_after(&[], kind)
+    }
+
+    /// Opens a stream that was packed as if `dictionary` stood before it.
+    pub fn stream_after(&self, dictionary: &[u8], kind: StreamKind) -> Stream<'_, P> {
         let index = kind as usize;
         let before: u64 = self.header.streams[..index].iter().map(|stream| stream.packed).sum();
         let PackedStream { raw, packed } = self.header.streams[index];
@@ -48,8 +53,12 @@ impl<P: Read + Seek> Patch<P> {
             Unpacked::Stored(section)
         } else {
             // No match reaches back further than the whole stream: small streams cost little memory.
-            let dictionary = u64::from(kind.dictionary()).min(raw);
-            Unpacked::Lzma2(Box::new(Lzma2Reader::new(section, dictionary as u32, None)))
+            let size = match dictionary {
+                [] => u64::from(kind.dictionary()).min(raw),
+                _ => dictionary.len() as u64 + raw.min(self.header.new),
+            };
+            let dictionary = Some(dictionary).filter(|dictionary| !dictionary.is_empty());
+            Unpacked::Lzma2(Box::new(Lzma2Reader::new(section, size as u32, dictionary)))
         };
         Stream { kind, reader: BufReader::new(Exactly { left: raw, unpacked }) }
     }

@@ -1,6 +1,5 @@
-use super::header::{Content, Header, Mode, PackedStream, StreamKind};
+use super::header::{Header, Mode, PackedStream, StreamKind};
 use super::*;
-use crate::digest::Sha256;
 use lzma_rust2::{Lzma2Options, Lzma2Writer};
 use std::io::{Cursor, SeekFrom, Write as _};
 
@@ -24,7 +23,7 @@ impl Draft {
         }
         raw[4] = differences.to_vec();
         raw[5] = extra.to_vec();
-        let (old, new) = (content(old), content(new));
+        let (old, new) = (old.len() as u64, new.len() as u64);
         let header = Header { mode: Mode::Plain, old, new, streams: [PackedStream::default(); 8], short_run: 16 };
         Self { header, raw, packed: [false; 6] }
     }
@@ -64,8 +63,8 @@ fn draft() -> Draft {
     draft
 }
 
-fn content(bytes: &[u8]) -> Content {
-    Content { size: bytes.len() as u64, sha256: Sha256::of(bytes) }
+fn edge(old: &[u8], new: &[u8]) -> Edge {
+    Edge { old: old.len() as u64, new: new.len() as u64 }
 }
 
 fn lzma2(raw: &[u8]) -> Vec<u8> {
@@ -80,7 +79,7 @@ fn lzma2(raw: &[u8]) -> Vec<u8> {
 fn run(old: &[u8], patch: &[u8], edge: &Edge) -> Result<Vec<u8>, DeltaError> {
     let mut out = Vec::new();
     let result = apply(Cursor::new(old), Cursor::new(patch), edge, &mut out);
-    assert!(out.len() as u64 <= edge.new.size);
+    assert!(out.len() as u64 <= edge.new);
     result.map(|()| out)
 }
 
@@ -110,6 +109,56 @@ fn large() -> (Vec<u8>, Vec<u8>, Draft) {
     draft.raw[4].push(0);
     varint::write(zeros - 1, &mut draft.raw[3]);
     (old, new, draft)
+}
+
+/// The patch of a file whose halves change places, all of it extra bytes packed as if the old file stood before them.
+fn dictionary() -> (Vec<u8>, Vec<u8>, Vec<u8>) {
+    let old: Vec<u8> = (0..2500u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    let new = [&old[5000..], &old[..5000]].concat();
+    let mut options = Lzma2Options::with_preset(6);
+    options.lzma_options.dict_size = 20_000;
+    options.lzma_options.preset_dict = Some(old.clone());
+    let mut writer = Lzma2Writer::new(Vec::new(), options);
+    writer.write_all(&new).unwrap();
+    let packed = writer.finish().unwrap();
+    assert!(packed.len() < 100);
+    let mut header = Draft::new(&old, &new, &[], b"", b"").header;
+    header.mode = Mode::Dictionary;
+    header.streams[5] = PackedStream { raw: new.len() as u64, packed: packed.len() as u64 };
+    let patch = [header.to_bytes(), packed].concat();
+    (old, new, patch)
+}
+
+#[test]
+fn extra_bytes_may_be_packed_with_the_old_file_as_the_dictionary() {
+    let (old, new, patch) = dictionary();
+    let edge = edge(&old, &new);
+    assert_eq!(run(&old, &patch, &edge).unwrap(), new);
+    let other: Vec<u8> = old.iter().map(|byte| byte ^ 1).collect();
+    assert_ne!(run(&other, &patch, &edge).unwrap_or_default(), new);
+    assert!(matches!(run(&old[1..], &patch, &edge), Err(DeltaError::Base)));
+    // The same as mode 0: it reaches back to what is not there.
+    let plain = [&patch[..5], &[0], &patch[6..]].concat();
+    assert!(matches!(run(&old, &plain, &edge), Err(DeltaError::Stream { stream: StreamKind::Extra, .. })));
+    for length in 0..patch.len() {
+        run(&old, &patch[..length], &edge).unwrap_err();
+    }
+}
+
+#[test]
+fn no_dictionary_is_larger_than_a_client_can_hold() {
+    let (old, new, patch) = dictionary();
+    let mut header = Header::read(&mut &patch[..]).unwrap();
+    header.old = MAX_DICTIONARY - header.new;
+    let sized = |header: &Header| Header::read(&mut &header.to_bytes()[..]);
+    sized(&header).unwrap();
+    header.old += 1;
+    assert!(matches!(sized(&header), Err(DeltaError::Header(_))));
+    // Streams that say more of themselves than the new file has room for take no more memory for it, and fail.
+    let mut header = Header::read(&mut &patch[..]).unwrap();
+    header.streams[5].raw = new.len() as u64 * 10;
+    let longer = [header.to_bytes(), patch[patch.len() - header.streams[5].packed as usize..].to_vec()].concat();
+    assert!(run(&old, &longer, &edge(&old, &new)).is_err());
 }
 
 #[test]
@@ -156,7 +205,12 @@ fn every_changed_byte_is_refused_or_shows_in_the_hash() {
             let mut bytes = bytes.clone();
             bytes[index] ^= 1 << bit;
             let result = run(OLD, &bytes, &edge);
-            assert!(result.map_or(true, |new| Sha256::of(&new) != edge.new.sha256), "byte {index}, bit {bit}");
+            if (index, bit) == (5, 1) {
+                // A dictionary for what is not packed: it says the same.
+                assert_eq!(result.unwrap(), NEW);
+                continue;
+            }
+            assert!(result.map_or(true, |new| new != NEW), "byte {index}, bit {bit}");
         }
     }
 }
@@ -166,7 +220,7 @@ fn unknown_formats_modes_and_codecs_are_told_apart() {
     let edge = draft().edge();
     for (place, name) in [(4, "format"), (5, "mode"), (6, "codec")] {
         let mut bytes = draft().bytes();
-        bytes[place] += 2;
+        bytes[place] += 3;
         match run(OLD, &bytes, &edge).unwrap_err() {
             error @ DeltaError::UnknownMethod { what, .. } => assert_eq!((what, error.code()), (name, "delta-method")),
             error => panic!("{name}: {error}"),
@@ -175,14 +229,9 @@ fn unknown_formats_modes_and_codecs_are_told_apart() {
 }
 
 #[test]
-fn a_patch_between_other_files_is_refused() {
-    let (draft, other) = (draft(), content(b"other"));
-    for (edge, which) in [
-        (Edge { old: other, ..draft.edge() }, "old"),
-        (Edge { new: other, ..draft.edge() }, "new"),
-        (Edge { old: Content { size: 1, ..draft.edge().old }, ..draft.edge() }, "old"),
-        (Edge { new: Content { size: 1, ..draft.edge().new }, ..draft.edge() }, "new"),
-    ] {
+fn a_patch_between_files_of_other_sizes_is_refused() {
+    let draft = draft();
+    for (edge, which) in [(Edge { old: 1, ..draft.edge() }, "old"), (Edge { new: 1, ..draft.edge() }, "new")] {
         let error = run(OLD, &draft.bytes(), &edge).unwrap_err();
         assert!(matches!(error, DeltaError::OtherFile(found) if found == which), "{error}");
     }
@@ -196,7 +245,7 @@ fn a_base_of_another_size_is_refused_and_one_that_lies_shows_in_the_hash() {
     }
     let mut base = OLD.to_vec();
     base[10] ^= 1;
-    assert_ne!(Sha256::of(&run(&base, &draft.bytes(), &draft.edge()).unwrap()), draft.header.new.sha256);
+    assert_ne!(run(&base, &draft.bytes(), &draft.edge()).unwrap(), NEW);
 }
 
 /// Says that it is longer than it is, as a file does that shrinks while it is read.
@@ -352,8 +401,8 @@ fn lengths_that_do_not_add_up_are_refused() {
         with(&|header| header.streams[0].packed = u64::MAX),
         with(&|header| header.streams[0] = PackedStream { raw: u64::MAX, packed: u64::MAX }),
         with(&|header| header.streams[0].raw = 440),
-        with(&|header| header.new.size = 1 << 63),
-        with(&|header| header.old.size = u64::MAX),
+        with(&|header| header.new = 1 << 63),
+        with(&|header| header.old = u64::MAX),
     ] {
         assert!(matches!(error, DeltaError::Header(_)), "{error}");
     }

@@ -8,7 +8,6 @@ use super::progress::{News, Phase};
 use super::turns::Turns;
 use super::writer::{Writer, is_staged};
 use crate::delta::{self, DeltaError, Edge};
-use crate::digest::Sha256;
 use crate::error::{Refused, Result};
 use crate::fetch::CancelToken;
 use crate::fs::Dir;
@@ -123,12 +122,11 @@ impl<'a> Worker<'a, '_> {
     /// Applies one delta after the other. What is in between has no name on the disk for longer than it takes to make it.
     fn follow(&self, chain: &Chain, name: &str, content: &Content) -> Result<Way> {
         let Some(mut base) = self.open(&chain.base) else { return Ok(Way::Failed) };
-        let mut from = chain.from;
         let Some((last, hops)) = chain.hops.split_last() else { return Ok(Way::Failed) };
         for hop in hops {
             // Another chain may lead through the same content.
             let name = format!("{}-{}", hop.to, self.job.hash);
-            let Some(made) = self.patch(&mut base, from, hop, (&self.stage.objects, &name))? else {
+            let Some(made) = self.patch(&mut base, hop, (&self.stage.objects, &name))? else {
                 return Ok(Way::Failed);
             };
             if made.digest().0 != hop.to {
@@ -136,10 +134,9 @@ impl<'a> Worker<'a, '_> {
                 return Ok(Way::Failed);
             }
             base = made.file.try_clone().map_err(|error| made.failed(error))?;
-            from = hop.to;
             made.discard()?;
         }
-        match self.patch(&mut base, from, last, (&self.stage.files, name))? {
+        match self.patch(&mut base, last, (&self.stage.files, name))? {
             Some(made) => self.finish(made, name, content),
             None => Ok(Way::Failed),
         }
@@ -147,13 +144,13 @@ impl<'a> Worker<'a, '_> {
 
     /// Fetches a delta and applies it to `base`; none when that does not work, which whoever has the whole need not care
     /// about.
-    fn patch(&self, base: &mut File, from: Sha256, hop: &Hop, to: (&'a Dir, &str)) -> Result<Option<Writer<'a>>> {
+    fn patch(&self, base: &mut File, hop: &Hop, to: (&'a Dir, &str)) -> Result<Option<Writer<'a>>> {
         let wanted = Wanted { kind: ObjectKind::Delta, object: hop.delta, unpacked: None };
         let _turn = self.turns.take(hop.delta.sha256);
         let Some((url, patch)) = self.fetch_saving(wanted)? else { return Ok(None) };
         self.tell(Phase::Patching, 0, 0);
         let mut made = Writer::new(to.0, to.1)?;
-        let applied = self.apply(base, from, hop, &patch.file, &mut made);
+        let applied = self.apply(base, hop, &patch.file, &mut made);
         patch.discard()?;
         self.transfer.cancel.check()?;
         match applied {
@@ -167,21 +164,13 @@ impl<'a> Worker<'a, '_> {
         }
     }
 
-    fn apply(
-        &self,
-        base: &mut File,
-        from: Sha256,
-        hop: &Hop,
-        mut patch: &File,
-        made: &mut Writer<'_>,
-    ) -> Result<(), DeltaError> {
+    fn apply(&self, base: &mut File, hop: &Hop, mut patch: &File, made: &mut Writer<'_>) -> Result<(), DeltaError> {
         let size = base.seek(SeekFrom::End(0)).map_err(DeltaError::ReadBase)?;
         patch.rewind().map_err(DeltaError::ReadPatch)?;
         let header = delta::Header::read(&mut patch)?;
         // What is in between is of the size that the patch says: the patch is what was signed.
-        let new_size = if hop.to == self.job.hash { self.job.obtain.size } else { header.new.size };
-        let edge =
-            Edge { old: delta::Content { size, sha256: from }, new: delta::Content { size: new_size, sha256: hop.to } };
+        let new_size = if hop.to == self.job.hash { self.job.obtain.size } else { header.new };
+        let edge = Edge { old: size, new: new_size };
         patch.rewind().map_err(DeltaError::ReadPatch)?;
         delta::apply(base, patch, &edge, Sink { writer: made, cancel: self.transfer.cancel })
     }

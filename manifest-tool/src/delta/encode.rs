@@ -2,7 +2,7 @@
 
 use super::pack::{Context, Packed, estimate, pack};
 use super::streams::{Differences, Spool, Streams};
-use super::{program, window};
+use super::{dictionary, program, window};
 use patcher::delta::{Edge, Header, Mode, Plain, StreamKind};
 use rayon::prelude::*;
 use std::io::{self, Read, Seek, Write};
@@ -23,9 +23,8 @@ pub struct Encoded {
 
 /// About how much memory [`encode`] takes when it may take all that it wants.
 pub fn memory(edge: &Edge) -> u64 {
-    let packers: u64 =
-        StreamKind::PLAIN.iter().map(|kind| PACKER * edge.new.size.min(u64::from(kind.dictionary()))).sum();
-    window::memory(edge.old.size, edge.new.size).max(packers.saturating_add(edge.new.size)).saturating_add(1 << 20)
+    let packers: u64 = StreamKind::PLAIN.iter().map(|kind| PACKER * edge.new.min(u64::from(kind.dictionary()))).sum();
+    window::memory(edge.old, edge.new).max(packers.saturating_add(edge.new)).saturating_add(1 << 20)
 }
 
 /// Writes the delta that makes the new file of `edge` out of its old one, in about `limit` bytes of memory (never below
@@ -44,10 +43,16 @@ pub fn encode(
 ) -> io::Result<Encoded> {
     let blocks = window::match_files(old, new, edge, limit)?;
     let spool = usize::try_from(limit / STREAM_SHARE).unwrap_or(usize::MAX);
-    let streams = Streams::write(old, new, edge.new.size, &blocks, &mut Plain, spool)?;
+    let streams = Streams::write(old, new, edge.new, &blocks, &mut Plain, spool)?;
     let plain = Draft::new(Mode::Plain, edge, streams, None)?;
     let program = if program::memory(edge) <= limit { program::draft(old, new, edge, &blocks, spool)? } else { None };
-    let Some((program, program_blocks)) = program else { return plain.pack(spool)?.write(blocks.len(), out) };
+    let Some((program, program_blocks)) = program else {
+        let plain = plain.pack(spool)?;
+        return match dictionary::encode(old, new, edge, &blocks, &plain, spool)? {
+            Some((dictionary, blocks)) => dictionary.write(blocks, out),
+            None => plain.write(blocks.len(), out),
+        };
+    };
     let clearly_smaller = program.estimate < plain.estimate / 2;
     let program = program.pack(spool)?;
     if clearly_smaller {
@@ -97,12 +102,20 @@ impl Draft {
     ///
     /// # Errors
     /// What the temporary folder fails with.
-    pub fn pack(mut self, memory: usize) -> io::Result<Delta> {
+    pub fn pack(self, memory: usize) -> io::Result<Delta> {
+        self.pack_after(&[], memory)
+    }
+
+    /// The same, the extra bytes as if `before` stood before them.
+    ///
+    /// # Errors
+    /// What the temporary folder fails with.
+    pub fn pack_after(mut self, before: &[u8], memory: usize) -> io::Result<Delta> {
         let packed: Vec<Packed> = self
             .streams
             .into_par_iter()
             .with_max_len(1)
-            .map(|(raw, kind, context)| pack(raw, kind, context, memory))
+            .map(|(raw, kind, context)| pack(raw, kind, context, before, memory))
             .collect::<io::Result<_>>()?;
         for (length, packed) in self.header.streams.iter_mut().zip(&packed) {
             *length = packed.length;
@@ -118,12 +131,21 @@ pub struct Delta {
 }
 
 impl Delta {
+    /// How many bytes the new file has outside of blocks.
+    pub fn extra(&self) -> u64 {
+        self.packed[StreamKind::Extra as usize].length.raw
+    }
+
     /// How many bytes it has.
     pub fn size(&self) -> u64 {
         self.packed.iter().map(|packed| packed.length.packed).sum::<u64>() + self.header.len() as u64
     }
 
-    fn write(self, blocks: usize, out: &mut impl Write) -> io::Result<Encoded> {
+    /// Writes it, and tells what was written.
+    ///
+    /// # Errors
+    /// What `out` fails with.
+    pub fn write(self, blocks: usize, out: &mut impl Write) -> io::Result<Encoded> {
         out.write_all(&self.header)?;
         let mut size = self.header.len() as u64;
         for mut packed in self.packed {

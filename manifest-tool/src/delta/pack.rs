@@ -3,6 +3,7 @@
 use super::streams::Spool;
 use liblzma::stream::{Filters, LzmaOptions, Stream};
 use liblzma::write::XzEncoder;
+use lzma_rust2::{Lzma2Options, Lzma2Writer};
 use patcher::delta::{PackedStream, StreamKind};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use tempfile::SpooledTempFile;
@@ -47,16 +48,19 @@ pub struct Packed {
     pub bytes: SpooledTempFile,
 }
 
-/// Packs a stream as strongly as possible.
+/// Packs a stream as strongly as possible; the extra bytes as if `before` stood before them.
 ///
 /// # Errors
 /// What the temporary folder fails with.
-pub fn pack(raw: Spool, kind: StreamKind, context: Context, memory: usize) -> io::Result<Packed> {
+pub fn pack(raw: Spool, kind: StreamKind, context: Context, before: &[u8], memory: usize) -> io::Result<Packed> {
     let mut raw = raw.into_inner().map_err(io::IntoInnerError::into_error)?;
     let size = raw.seek(SeekFrom::End(0))?;
     raw.rewind()?;
     let mut packed = SpooledTempFile::new(memory);
-    let packed_size = compress(&mut raw, &mut packed, size, kind, context, STRONGEST)?;
+    let packed_size = match (kind, before) {
+        (StreamKind::Extra, [_, ..]) => compress_after(before, &mut raw, &mut packed, size, context)?,
+        _ => compress(&mut raw, &mut packed, size, kind, context, STRONGEST)?,
+    };
     let (mut bytes, shorter) = if packed_size < size { (packed, packed_size) } else { (raw, size) };
     bytes.rewind()?;
     Ok(Packed { length: PackedStream { raw: size, packed: shorter }, bytes })
@@ -97,4 +101,23 @@ fn compress(
     io::copy(raw, &mut encoder)?;
     encoder.try_finish()?;
     Ok(encoder.total_out())
+}
+
+/// As strong as `xz -9e`; the library of that does not let a dictionary be given.
+fn compress_after(
+    before: &[u8],
+    raw: &mut impl Read,
+    to: &mut (impl Write + Seek),
+    size: u64,
+    context: Context,
+) -> io::Result<u64> {
+    let mut options = Lzma2Options::with_preset(9);
+    let lzma = &mut options.lzma_options;
+    lzma.dict_size = (before.len() as u64 + size).max(SMALLEST) as u32;
+    (lzma.lc, lzma.lp, lzma.pb) = (context.before, 0, context.place);
+    (lzma.nice_len, lzma.depth_limit) = (273, 512);
+    lzma.preset_dict = Some(before.to_vec());
+    let mut encoder = Lzma2Writer::new(to, options);
+    io::copy(raw, &mut encoder)?;
+    encoder.finish()?.stream_position()
 }

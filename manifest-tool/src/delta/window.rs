@@ -32,7 +32,7 @@ pub fn match_files(
     limit: u64,
 ) -> io::Result<Vec<Block>> {
     let mut all = Vec::new();
-    for window in windows(edge.old.size, edge.new.size, limit) {
+    for window in windows(edge.old, edge.new, limit) {
         let (old, new) = (read(old, &window.old)?, read(new, &window.new)?);
         let lead = window.new.start.saturating_sub(window.old.start) as usize;
         for block in blocks(&Index::new(&old), &new, lead, SLACK) {

@@ -19,7 +19,7 @@ use crate::tree::{Tree, TreeFile};
 use bases::Bases;
 use budget::Budget;
 use edges::Edges;
-use patcher::delta::{Content, Edge, Header, Mode};
+use patcher::delta::{Edge, Header};
 use patcher::digest::{Hasher, Sha256};
 use patcher::gunzip;
 use patcher::layout::{self, ObjectKind};
@@ -34,8 +34,10 @@ use tempfile::NamedTempFile;
 
 /// What a delta must save of the gzip to be worth a request: a part in so many.
 const WORTH: u64 = 10;
+/// What it must save at least, in bytes: its line in the manifest, which every client fetches, costs as much.
+const LINE: u64 = 256;
 /// Smaller files are fetched whole.
-const SMALLEST: u64 = 4096;
+const SMALLEST: u64 = 1024;
 
 /// How deltas are to be made.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -223,10 +225,7 @@ impl Maker<'_> {
 
     /// Makes a delta; none when it is not worth a request.
     fn make(&self, task: &Task<'_>) -> Result<Option<Delta>> {
-        let edge = Edge {
-            old: Content { size: task.from.size, sha256: task.from.sha256 },
-            new: Content { size: task.file.size, sha256: task.to },
-        };
+        let edge = Edge { old: task.from.size, new: task.file.size };
         let _share = self.budget.take(delta::memory(&edge).min(self.limit));
         let old = self.old(task.from)?;
         let path = self.tree.path(task.file);
@@ -235,7 +234,7 @@ impl Maker<'_> {
         let mut new = fs::File::open(&path).map_err(failed)?;
         let mut object = self.site.new_object()?;
         let size = delta::encode(&mut old, &mut new, &edge, self.limit, object.as_file_mut()).map_err(failed)?.size;
-        if size > task.gz.size - task.gz.size / WORTH {
+        if size + LINE.max(task.gz.size / WORTH) > task.gz.size {
             return Ok(None);
         }
         object.rewind().map_err(failed)?;
@@ -247,14 +246,13 @@ impl Maker<'_> {
         let mut made = HashingSink::default();
         patcher::delta::apply(&mut old, object.as_file_mut(), &edge, &mut made)
             .map_err(|error| wrong(error.to_string()))?;
-        if made.0.finish() != (edge.new.sha256, edge.new.size) {
+        if made.0.finish() != (task.to, task.file.size) {
             return Err(wrong("it makes another file".to_owned()));
         }
         let object_name = Object { size, sha256 };
         self.site.add_object(ObjectKind::Delta, &object_name, object)?;
-        let method = if matches!(header.mode, Mode::Plain) { "plain" } else { "program1" };
-        let method = method.parse().map_err(|_| wrong("its method has no name".to_owned()))?;
-        Ok(Some(Delta { method, from: edge.old.sha256, to: Some(task.to), object: object_name }))
+        let method = header.mode.method().parse().map_err(|_| wrong("its method has no name".to_owned()))?;
+        Ok(Some(Delta { method, from: task.from.sha256, to: Some(task.to), object: object_name }))
     }
 
     fn old(&self, file: &File) -> Result<Arc<NamedTempFile>> {

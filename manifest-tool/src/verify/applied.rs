@@ -96,8 +96,7 @@ impl Patches {
                 applied.untried += 1;
                 continue;
             };
-            let old_content = delta::Content { size: packed.size, sha256: *from };
-            match self.try_patch(&mut old, old_content, &mut file, patch) {
+            match self.try_patch(&mut old, packed.size, &mut file, patch) {
                 Ok(()) => applied.right += 1,
                 Err(detail) => {
                     let detail = format!("{url}: {detail}");
@@ -108,13 +107,13 @@ impl Patches {
         applied
     }
 
-    fn try_patch(&self, old: &mut File, from: delta::Content, file: &mut File, patch: &Patch) -> Result<(), String> {
+    fn try_patch(&self, old: &mut File, old_size: u64, file: &mut File, patch: &Patch) -> Result<(), String> {
         let words = |error: delta::DeltaError| error.to_string();
         let rewind = |file: &mut File| file.rewind().map_err(|error| error.to_string());
         rewind(file)?;
         let header = Header::read(file).map_err(words)?;
-        let size = self.contents.get(&patch.to).map_or(header.new.size, |packed| packed.size);
-        let edge = Edge { old: from, new: delta::Content { size, sha256: patch.to } };
+        let size = self.contents.get(&patch.to).map_or(header.new, |packed| packed.size);
+        let edge = Edge { old: old_size, new: size };
         rewind(file)?;
         let mut made = HashingSink::default();
         delta::apply(old, file, &edge, &mut made).map_err(words)?;

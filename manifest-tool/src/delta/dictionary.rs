@@ -1,0 +1,40 @@
+//! Deltas of small files whose new bytes are packed as if the old file stood before them: what is said there in pieces, as
+//! texts say it, is not said again.
+
+use super::encode::{Delta, Draft};
+use super::streams::Streams;
+use patcher::delta::{Block, Edge, MAX_DICTIONARY, Mode, Plain};
+use std::io::{self, Read, Seek};
+
+/// Fewer new bytes than this have nothing to gain.
+const FEW: u64 = 16;
+
+/// The smallest such delta and how many blocks it has, if it is smaller than `plain`: with the blocks that were found, or
+/// with none, where the dictionary is all.
+///
+/// # Errors
+/// What either file or the temporary folder fails with.
+pub fn encode(
+    old: &mut (impl Read + Seek),
+    new: &mut (impl Read + Seek),
+    edge: &Edge,
+    blocks: &[Block],
+    plain: &Delta,
+    memory: usize,
+) -> io::Result<Option<(Delta, usize)>> {
+    if edge.old + edge.new > MAX_DICTIONARY || edge.old == 0 || plain.extra() < FEW {
+        return Ok(None);
+    }
+    let mut before = Vec::new();
+    old.rewind()?;
+    old.read_to_end(&mut before)?;
+    let mut best: Option<(Delta, usize)> = None;
+    for blocks in [blocks, &[]] {
+        let streams = Streams::write(old, new, edge.new, blocks, &mut Plain, memory)?;
+        let delta = Draft::new(Mode::Dictionary, edge, streams, None)?.pack_after(&before, memory)?;
+        if delta.size() < best.as_ref().map_or(plain.size(), |(best, _)| best.size()) {
+            best = Some((delta, blocks.len()));
+        }
+    }
+    Ok(best)
+}
