@@ -24,7 +24,8 @@ pub struct Encoded {
 /// About how much memory [`encode`] takes when it may take all that it wants.
 pub fn memory(edge: &Edge) -> u64 {
     let packers: u64 = StreamKind::PLAIN.iter().map(|kind| PACKER * edge.new.min(u64::from(kind.dictionary()))).sum();
-    window::memory(edge.old, edge.new).max(packers.saturating_add(edge.new)).saturating_add(1 << 20)
+    let plain = window::memory(edge.old, edge.new).max(packers.saturating_add(edge.new)).saturating_add(1 << 20);
+    plain.max(program::memory(edge))
 }
 
 /// Writes the delta that makes the new file of `edge` out of its old one, in about `limit` bytes of memory (never below
