@@ -150,5 +150,9 @@ fn verify_finds_a_delta_that_makes_something_else() {
     });
     let run = publisher.run(&["verify", "site", "--key", "release.pub.pem"]);
     run.fails(21, "1 of ");
-    assert!(run.out.contains("the delta to bin/app is wrong") && run.out.contains("another old file"), "{}", run.out);
+    assert!(
+        run.out.contains("the delta to bin/app is wrong") && run.out.contains("old file has another size"),
+        "{}",
+        run.out
+    );
 }
