@@ -3,7 +3,7 @@ project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 bin=${CARGO_TARGET_DIR:-$project/target}/release
 cargo build --quiet --release --workspace --features cli --manifest-path "$project/Cargo.toml"
 
-work=$(mktemp -d /var/tmp/patcher-bench.XXXXXX)
+work=$(mktemp -d "${TMPDIR:-/var/tmp}/patcher-bench.XXXXXX")
 server=
 finish() {
   if [ -n "$server" ]; then kill "$server" && wait "$server" 2>/dev/null || true; fi

@@ -1,0 +1,38 @@
+"""Measures one part and writes it into the document: see bytes.sh."""
+
+import argparse
+import importlib
+import signal
+import sys
+from pathlib import Path
+
+from releases import releases_in
+from results import Results
+
+
+def write(document, part, lines):
+    """Puts lines between the part's markers."""
+    text = document.read_text()
+    start, end = f"<!-- {part} -->\n", f"<!-- end of {part} -->\n"
+    if text.count(start) != 1 or text.count(end) != 1:
+        raise SystemExit(f"{document} has no place for {part}")
+    before, rest = text.split(start)
+    document.write_text(before + start + "\n".join(lines).strip() + "\n" + end + rest.split(end)[1])
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("part")
+    arguments.add_argument("folder", type=Path)
+    arguments.add_argument("document", type=Path)
+    arguments.add_argument("--keep", action="store_true")
+    arguments.add_argument("--so-far", action="store_true")
+    arguments.add_argument("--only", type=lambda names: names.split(","), default=[])
+    given = arguments.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
+    results = Results(given.folder / ".bytes" / f"{given.part}.jsonl", given.keep, given.so_far)
+    lines = importlib.import_module(given.part).measure(releases_in(given.folder, given.only), results)
+    write(given.document, given.part, lines)
+
+
+main()

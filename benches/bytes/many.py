@@ -1,0 +1,84 @@
+"""Many small files: whether each step's time and memory grow no faster than their number, and what the manifest weighs."""
+
+import gzip
+import random
+import shutil
+
+from costs import Cost, progress, run
+from machine import facts
+from ours import BIN, MANIFEST, Component, identity
+from server import SITE, URL, WORK
+from trees import fresh
+
+COUNTS = (10_000, 50_000, 100_000)
+# A file in so many changes; half as many come and go.
+CHANGED = 100
+WORDS = ("alpha", "beta", "gamma", "delta", "true", "false", "value", "name", "0", "1", "\n", "{", "}", ", ", "; ", " = ")
+
+
+def measure(corpora, results):
+    records = {count: results.get((str(count), identity()), lambda: of_ours(count)) for count in COUNTS}
+    steps = list(records[COUNTS[0]]["steps"])
+    lines = [f"{facts()}. {results.circumstances()}", "",
+             f"| | {' | '.join(f'{count:,} files: s, peak MB' for count in COUNTS)} | s a file, {COUNTS[-1]:,} ÷ {COUNTS[0]:,} |",
+             "|---" * (len(COUNTS) + 2) + "|"]
+    for step in steps:
+        costs = [Cost(**records[count]["steps"][step]) for count in COUNTS]
+        ratio = costs[-1].seconds / COUNTS[-1] / (costs[0].seconds / COUNTS[0])
+        cells = [f"{cost.seconds:.2f}, {cost.memory * 1024 / 1e6:.1f}" for cost in costs]
+        lines.append(f"| {step} | {' | '.join(cells)} | {ratio:.2f} |")
+    for what in "manifest, bytes", "manifest, gzip -9", "objects fetched by the update, bytes", "objects fetched by the update":
+        lines.append(f"| {what} | {' | '.join(f'{records[count][what]:,}' for count in COUNTS)} | |")
+    return lines
+
+
+def content(chance):
+    return " ".join(chance.choices(WORDS, k=chance.randrange(20, 400))).encode()
+
+
+def of_ours(count):
+    """Two releases, each signed, published to a folder that the server serves, and taken by a client."""
+    first, second = fresh(WORK / "first"), fresh(WORK / "second")
+    chance = random.Random(count)
+    for number in range(count + count // CHANGED // 2):
+        name = f"{number // 1000:03}/{number // 100 % 10}/{number % 100:02}.txt"
+        before = after = content(chance)
+        if number % CHANGED == 0:
+            after = before[: len(before) // 2] + content(chance)
+        # The first few go, and as many come at the end.
+        for tree, text, there in ((first, before, number < count), (second, after, number >= count // CHANGED // 2)):
+            if there:
+                file = tree / name
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(text)
+    component = Component("many", fresh(WORK / "unpublished"))
+    root, steps = WORK / "root-many", {}
+
+    def step(name, action):
+        progress(f"{count} files: {name}")
+        steps[name] = action().record()
+
+    def publish():
+        return run(BIN / "manifest-tool", "publish", WORK / "unpublished", SITE)
+
+    shutil.rmtree(root, ignore_errors=True)
+    shutil.rmtree(SITE / "many", ignore_errors=True)
+    step("sign", lambda: component.sign(first, "1.0.0"))
+    step("publish", publish)
+    step("install", lambda: component.client(root, "install", "many", "--from", f"{URL}/many/{MANIFEST}"))
+    step("sign, 1 % changed", lambda: component.sign(second, "2.0.0"))
+    step("publish, 1 % changed", publish)
+    step("check", lambda: run(BIN / "patcher", "--root", root, "--key", WORK / "release.pub.pem", "check", "many", allowed=(10,)))
+    updated = []
+
+    def update():
+        updated.append(component.update(root, second))
+        return updated[0].cost
+
+    step("update", update)
+    step("verify", lambda: component.client(root, "verify", "many"))
+    manifest = (SITE / "many" / MANIFEST).read_bytes()
+    for folder in (root, SITE / "many", WORK / "unpublished", first, second):
+        shutil.rmtree(folder)
+    return {"steps": steps, "manifest, bytes": len(manifest), "manifest, gzip -9": len(gzip.compress(manifest, 9)),
+            "objects fetched by the update, bytes": updated[0].bytes, "objects fetched by the update": updated[0].objects}
