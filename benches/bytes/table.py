@@ -82,7 +82,7 @@ def bytes_table(title, back, corpora, measured):
 
 def unknown(record):
     """What stands in the place of a figure that is not known."""
-    return "not measured" if record is None else "too big" if record["bytes"] is None else None
+    return "not measured" if record is None else "left out" if record["bytes"] is None else None
 
 
 def value(measured, name, back, tool):
