@@ -1,0 +1,63 @@
+"""One delta of a large file: made and applied, by us and by bsdiff."""
+
+import subprocess
+from pathlib import Path
+
+from costs import run
+from machine import facts, versions
+from ours import BIN
+from server import WORK
+from tools import Bsdiff, patched
+from trees import changed, fresh, sha256
+
+PROJECT = Path(__file__).parent.parent.parent
+# The largest changed files of each program, how large they are at least, and how often a patch is applied.
+FILES, LEAST, RUNS = 2, 1_000_000, 5
+# What a client may take, MB.
+MEMORY = 32 * 1.048576
+
+
+class Ours:
+    name = "ours"
+
+    def __init__(self):
+        # As lib.sh builds the programs, so that little is built anew.
+        command = "cargo build --quiet --release --workspace --features cli --example delta"
+        subprocess.run(command.split(), cwd=PROJECT, check=True)
+        self.program = BIN / "examples" / "delta"
+
+    def diff(self, old, new, patch):
+        return self.program, "encode", old, new, patch
+
+    def patch(self, old, patch, out):
+        return self.program, "apply", old, patch, out
+
+
+def measure(corpora, results):
+    ours, rows = Ours(), []
+    build = sha256(ours.program)[:16]
+    for name, releases in corpora.items():
+        files = [file for file in changed(releases[1], releases[2]) if file.old and file.new.stat().st_size >= LEAST]
+        for file in sorted(files, key=lambda file: -file.new.stat().st_size)[:FILES]:
+            key = name, releases[1].name, releases[2].name, file.path
+            of = [results.get((*key, "ours", build), lambda: cost(ours, file)),
+                  results.get((*key, "bsdiff", versions(["bsdiff"])), lambda: cost(Bsdiff(), file))]
+            cells = [f"{file.new.name} ({of[0]['method']})", f"{file.new.stat().st_size:,}"]
+            for what, unit in (("bytes", "{:,}"), ("made", "{:.2f}"), ("making", "{:.0f}"), ("cpu", "{:.3f}"), ("memory", "{:.1f}")):
+                cells.append(" / ".join(unit.format(record[what]) for record in of))
+            reached = of[0]["cpu"] < of[1]["cpu"] and of[0]["memory"] < MEMORY
+            rows.append([*cells, f"{of[0]['cpu'] / of[1]['cpu']:.2f}", "reached" if reached else "**missed**"])
+    head = ["ours / bsdiff 4.3", "bytes", "patch", "made: processors, s", "peak, MB", "applied: processors, s", "peak, MB", "ratio", ""]
+    return [f"{facts()}. {versions(['bsdiff'])}. {results.circumstances()}", "",
+            *(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))]
+
+
+def cost(differ, file):
+    """Makes a patch once, and applies it several times, of which the middle counts."""
+    folder = fresh(WORK / "apply")
+    size, made, applied = patched(differ, file.old, file.new, folder)
+    patch, out, said = folder / "patch", folder / "patched", folder / "said"
+    times = [run(*differ.patch(file.old, patch, out), to=said) for _ in range(RUNS)]
+    middle = sorted(times, key=lambda cost: cost.cpu)[RUNS // 2]
+    return {"bytes": size, "made": made.cpu, "making": made.memory * 1024 / 1e6, "cpu": middle.cpu,
+            "memory": max(cost.memory for cost in [applied, *times]) * 1024 / 1e6, "method": said.read_text().split(" ")[0]}

@@ -1,0 +1,55 @@
+//! Makes or applies one delta, for `benches/bytes.sh`: `delta encode OLD NEW DELTA`, `delta apply OLD DELTA NEW`.
+
+#![forbid(unsafe_code)]
+
+use manifest_tool::delta::encode;
+use manifest_tool::hashing_sink::HashingSink;
+use patcher::delta::{Edge, Header, apply};
+use std::error::Error;
+use std::fs::{self, File};
+use std::io::{BufReader, BufWriter, Write};
+
+/// What `sign` takes unless it is told otherwise.
+const MEMORY: u64 = 2 << 30;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["encode", old, new, delta] => {
+            let edge = Edge { old: fs::metadata(old)?.len(), new: fs::metadata(new)?.len() };
+            let mut out = BufWriter::new(File::create(delta)?);
+            encode(&mut File::open(old)?, &mut File::open(new)?, &edge, MEMORY, &mut out)?;
+            out.flush()?;
+        }
+        ["apply", old, delta, new] => {
+            let header = Header::read(&mut BufReader::new(File::open(delta)?))?;
+            let mut made = Made { file: BufWriter::new(File::create(new)?), hash: HashingSink::default() };
+            let edge = Edge { old: header.old, new: header.new };
+            apply(File::open(old)?, File::open(delta)?, &edge, &mut made)?;
+            made.flush()?;
+            // Printed, so that it is not left out.
+            let (sha256, _) = made.hash.0.finish();
+            println!("{} {sha256}", header.mode.method());
+        }
+        _ => return Err("usage: delta encode OLD NEW DELTA, delta apply OLD DELTA NEW".into()),
+    }
+    Ok(())
+}
+
+/// Hashes what it writes, as a client does.
+struct Made {
+    file: BufWriter<File>,
+    hash: HashingSink,
+}
+
+impl Write for Made {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.hash.write_all(bytes)?;
+        self.file.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
