@@ -4,6 +4,7 @@ mod check;
 mod choices;
 mod config;
 mod courtesy;
+mod held;
 mod installed;
 mod previous;
 mod record;
@@ -11,8 +12,9 @@ mod repair;
 mod start;
 mod update;
 
-pub use check::{Check, Held, Why};
+pub use check::Check;
 pub use config::Config;
+pub use held::{Held, Why};
 pub use installed::{Damage, DamageKind, Installed};
 pub use previous::Previous;
 pub use start::Started;
