@@ -255,7 +255,7 @@ class Bita:
         out.unlink(missing_ok=True)
         made = run("bita", "compress", "--input", new, served / "new.cba")
         sent = Sent()
-        taken = run("bita", "clone", "--seed", old, f"{URL}/bita/new.cba", out)
+        taken = run("bita", "clone", "--http-retry-count", "5", "--seed", old, f"{URL}/bita/new.cba", out)
         same_file(out, new)
         result.add(sent.bytes(), made, taken)
         shutil.rmtree(served)

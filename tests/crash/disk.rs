@@ -34,6 +34,8 @@ impl Cut {
 /// An image and the folder that it is mounted at.
 pub struct Disk {
     image: PathBuf,
+    /// How often it was brought back.
+    number: u32,
     at: PathBuf,
     mounted: bool,
 }
@@ -44,7 +46,7 @@ impl Disk {
         let mkfs = left_out::program("mkfs.ext4")?;
         File::create(image).unwrap().set_len(megabytes << 20).unwrap();
         Run::of(Command::new(mkfs).args(["-q", "-m", "0"]).arg(image)).ends(0);
-        let mut disk = Self { image: image.to_owned(), at: at.to_owned(), mounted: false };
+        let mut disk = Self { image: image.to_owned(), number: 0, at: at.to_owned(), mounted: false };
         if let Err(words) = disk.mount() {
             left_out::say(&format!("a file system cannot be mounted here: {words}"));
             return None;
@@ -74,9 +76,13 @@ impl Disk {
         self.mount().unwrap();
     }
 
-    /// Brings back a remembered image.
+    /// Brings back a remembered image: as another file, as other processes may still have the last one mounted in a namespace of
+    /// their own.
     pub fn bring_back(&mut self, name: &Path) {
         self.unmount();
+        fs::remove_file(&self.image).unwrap();
+        self.number += 1;
+        self.image.set_extension(self.number.to_string());
         fs::copy(name, &self.image).unwrap();
         self.mount().unwrap();
     }
