@@ -177,6 +177,7 @@ impl Inventory {
 }
 
 /// How many threads hash at a time: one a core.
+#[cfg(feature = "client")]
 pub fn hash_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -3,11 +3,14 @@
 use super::changed;
 use crate::error::{Machine, Result};
 use crate::fs::{Dir, Tree};
-use crate::inventory::{Content, Inventory, hash_threads};
+use crate::inventory::{Content, Inventory};
 use crate::journal::{ComponentSteps, Step, TRANSACTIONS};
 use crate::layout::{FILES, Root, STAGES};
 use crate::rel_path::STATE;
 use crate::state;
+
+/// How many threads hash at a time. To ask the system how many cores there are would take the helper some kilobytes of code.
+const THREADS: usize = 4;
 
 /// A component's steps with the folders that they work on.
 #[derive(Debug)]
@@ -70,7 +73,7 @@ impl Part {
         let Some(staged) = &self.staged else {
             return names().next().map_or(Ok(()), |name| Err(changed(dir.join(name), "nothing is staged")));
         };
-        let files = Inventory::take(staged.path(), names(), hash_threads())?;
+        let files = Inventory::take(staged.path(), names(), THREADS)?;
         for step in self.puts() {
             if let Some(name) = &step.staged
                 && *files.content(name) != step.new
@@ -84,7 +87,7 @@ impl Part {
     /// What is at every path of the steps now.
     pub fn inventory(&self) -> Result<Inventory> {
         let paths = self.steps.steps.iter().map(|step| step.place.as_str());
-        Inventory::take(self.tree.root().path(), paths, hash_threads())
+        Inventory::take(self.tree.root().path(), paths, THREADS)
     }
 
     /// Gives every file that will go a second name, so that it can come back, durably.
