@@ -79,9 +79,11 @@ fn the_program_that_watches_restarts_at_its_users_word() {
     words.write_all(b"check\n").unwrap();
     wait_for("the update to be staged", || {
         let status = world.user.run(&["--json", "status"]).json();
-        (status["active"][0]["state"] == "staged").then_some(())
+        let update = &status["active"][0];
+        (update["version"] == "2.0.0" && update["state"] == "staged").then_some(())
     });
     words.write_all(b"restart\n").unwrap();
+    drop(words);
     let run = child.wait_with_output().unwrap();
     assert!(run.status.success(), "{run:?}");
     let said = String::from_utf8(run.stdout).unwrap();
