@@ -26,7 +26,7 @@ fuzz_target!(|patch: &[u8]| {
     if header.old > 1 << 20 || header.new > 1 << 20 {
         return;
     }
-    let base: Vec<u8> = (0..header.old).map(|place| (place * place >> 7) as u8).collect();
+    let base: Vec<u8> = (0..header.old).map(|place| ((place * place) >> 7) as u8).collect();
     let edge = Edge { old: header.old, new: header.new };
     let mut given = Counter(0);
     let result = apply(Cursor::new(base), Cursor::new(patch), &edge, &mut given);

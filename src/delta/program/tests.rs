@@ -1,6 +1,6 @@
 use super::bytes::Bytes;
 use super::field::{Field, Kind};
-use super::image::{Image, MAX_SEGMENTS, SLICE};
+use super::image::{Image, MAX_SEGMENTS, Places, SLICE, Segment};
 use super::map::{BlockMap, Piece};
 use super::parse;
 use super::project::{Projection, Settings};
@@ -185,4 +185,12 @@ fn mutated_programs_are_parsed_or_refused() {
             bytes.finish().unwrap();
         }
     }
+}
+
+#[test]
+fn a_segment_may_run_over_the_end_of_the_numbers() {
+    let segment = Segment { address: u32::MAX, offset: u32::MAX - 1, file_size: 4, memory_size: 4 };
+    let places = Places { base: 0, universal: false, segments: vec![segment] };
+    assert_eq!([0, 1, 2].map(|offset| places.address(offset)), [Some(1), Some(2), None]);
+    assert_eq!([0, 1, 2, 3].map(|address| places.offset(address)), [Some(u32::MAX), Some(0), Some(1), None]);
 }

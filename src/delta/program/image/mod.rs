@@ -110,14 +110,18 @@ pub struct Places {
 impl Places {
     /// Where in memory the byte at `offset` of the file lies.
     pub fn address(&self, offset: u32) -> Option<u32> {
-        let segment = self.segments.iter().find(|segment| offset.wrapping_sub(segment.offset) < segment.file_size)?;
-        Some(segment.address.wrapping_add(offset - segment.offset))
+        self.segments.iter().find_map(|segment| {
+            let inside = offset.wrapping_sub(segment.offset);
+            (inside < segment.file_size).then(|| segment.address.wrapping_add(inside))
+        })
     }
 
     /// Where in the file the byte at `address` lies.
     pub fn offset(&self, address: u32) -> Option<u32> {
-        let segment = self.segments.iter().find(|segment| address.wrapping_sub(segment.address) < segment.file_size)?;
-        Some(segment.offset.wrapping_add(address - segment.address))
+        self.segments.iter().find_map(|segment| {
+            let inside = address.wrapping_sub(segment.address);
+            (inside < segment.file_size).then(|| segment.offset.wrapping_add(inside))
+        })
     }
 
     /// The number of the segment in whose memory the address lies.
