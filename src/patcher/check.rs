@@ -88,8 +88,7 @@ impl Patcher {
             let offered = |name: &str| check.updates.iter().position(|update| update.component() == name);
             let Some(at) = offered(component).or_else(|| offered(required)) else { return Err(error) };
             let update = check.updates.remove(at);
-            let (component, version) = (update.component().to_owned(), update.to().clone());
-            check.held.push(Held { component, version, why: Why::Requires(error.to_string()) });
+            check.held.push(update.held(Why::Requires(error.to_string())));
             first.get_or_insert(error);
         }
         match first {
@@ -177,12 +176,11 @@ impl Patcher {
     /// for nobody.
     pub(super) fn unwanted(&self, manifest: &Manifest) -> Result<Option<Why>> {
         let Meta { component, version, critical: false, rollout, .. } = &manifest.meta else { return Ok(None) };
-        if let Some(percent) = *rollout
-            && !self.drawn_choices()?.is_among(percent, component, version)
-        {
-            return Ok(Some(Why::NotYet(percent)));
-        }
-        Ok(self.choices()?.skips(component, version).then_some(Why::Skipped))
+        let choices = if rollout.is_some() { self.drawn_choices()? } else { self.choices()? };
+        Ok(match *rollout {
+            Some(percent) if !choices.is_among(percent, component, version) => Some(Why::NotYet(percent)),
+            _ => choices.skips(component, version).then_some(Why::Skipped),
+        })
     }
 
     /// Fetches the earlier release that the newest one sends the installed version to, from the first mirror that has it.

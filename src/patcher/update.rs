@@ -2,6 +2,7 @@
 //! that compiles.
 
 use super::Patcher;
+use super::held::{Held, Why};
 use super::record::Record;
 use crate::digest::Sha256;
 use crate::error::{Caller, Error, Result};
@@ -54,6 +55,11 @@ impl Update {
     /// The version that it leads to.
     pub fn to(&self) -> &Version {
         &self.trusted.manifest().meta.version
+    }
+
+    /// The same release, left alone.
+    pub(crate) fn held(&self, why: Why) -> Held {
+        Held::of(self.trusted.manifest(), why)
     }
 
     /// The release's manifest.

@@ -312,8 +312,7 @@ impl<F: FnMut(Event<'_>)> Work<F> {
         for update in updates {
             // The program may just have been asked, and may have said no.
             if !update.is_critical() && self.patcher.is_skipped(update.component(), update.to())? {
-                let (component, version) = (update.component().to_owned(), update.to().clone());
-                check.held.push(Held { component, version, why: Why::Skipped });
+                check.held.push(update.held(Why::Skipped));
             } else {
                 check.updates.push(update.cancelled_by(&self.bell.cancel));
             }

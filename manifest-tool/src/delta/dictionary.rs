@@ -29,7 +29,9 @@ pub fn encode(
     old.rewind()?;
     old.read_to_end(&mut before)?;
     let mut best: Option<(Delta, usize)> = None;
-    for blocks in [blocks, &[]] {
+    // Where no block was found both are the same.
+    let ways = if blocks.is_empty() { 1 } else { 2 };
+    for blocks in [blocks, &[]].into_iter().take(ways) {
         let streams = Streams::write(old, new, edge.new, blocks, &mut Plain, memory)?;
         let delta = Draft::new(Mode::Dictionary, edge, streams, None)?.pack_after(&before, memory)?;
         if delta.size() < best.as_ref().map_or(plain.size(), |(best, _)| best.size()) {
