@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Measures how long a program is away: from its exit, for which the helper waits, to the first act of the new version. Beside it
-# the bare cost of the same number of calls: link, rename, sync of each folder touched. Medians of five runs, alternating.
+# the bare cost of the same number of calls (link, rename, sync of each folder touched), and of these and a start of the new
+# version. Medians of five runs, alternating.
 #
 #   benches/downtime.sh [FILES…]        # 10, 1,000 and 10,000 changed files of 4 kB, 100 in a folder, unless told otherwise
 set -euo pipefail
@@ -53,24 +54,27 @@ bare() {
   rm -rf bare-run && mkdir bare-run && cp -a installed/core bare-run/component && rm bare-run/component/manifest.xml
   cp -a next bare-run/stage && mkdir bare-run/backups
   sync -f bare-run
-  ./bare bare-run/component bare-run/stage bare-run/backups
+  ./bare bare-run/component bare-run/stage bare-run/backups "$work/started" "$work/started-at"
 }
 
-echo "| files changed | downtime, s | link, rename, sync, s | ratio |"
-echo "|---|---|---|---|"
+echo "| files changed | downtime, ms | the calls, ms | the calls and a start, ms | downtime / calls | downtime / calls and start |"
+echo "|---|---|---|---|---|---|"
 for files in "$@"; do
   rm -rf site/core inst installed next
   build "$files" 1
+  # Servers tell two versions of a file apart by size and second.
+  touch -d '1 hour ago' site/core/manifest.xml
   mkdir inst && patcher install core --from "$url/core/manifest.xml"
   build "$files" 2
   rm -f build/manifest.xml && mv build next
   patcher download
   mv inst installed
-  ours=() theirs=()
+  ours=() calls=() starts=()
   for _ in $(seq $runs); do
     ours+=("$(downtime)")
-    theirs+=("$(bare)")
+    read -r call start < <(bare)
+    calls+=("$call") starts+=("$start")
   done
-  a=$(median "${ours[@]}") b=$(median "${theirs[@]}")
-  printf '| %s | %.3f | %.3f | %.1f |\n' "$files" "$a" "$b" "$(echo "scale=3; $a / $b" | bc)"
+  awk -v files="$files" -v a="$(median "${ours[@]}")" -v b="$(median "${calls[@]}")" -v c="$(median "${starts[@]}")" \
+    'BEGIN { printf "| %d | %.1f | %.1f | %.1f | %.2f | %.2f |\n", files, 1000 * a, 1000 * b, 1000 * c, a / b, a / c }'
 done

@@ -21,6 +21,8 @@ pub const TRANSACTIONS: &str = "txn";
 const PLAN: &str = "plan.xml";
 /// The longest plan that is read: 200,000 steps of a path and two contents each, for several components.
 const MAX_PLAN: u64 = 256 << 20;
+/// The longest journal that is read.
+const MAX_LINE: u64 = 100;
 
 /// How far a swap has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +35,25 @@ pub enum State {
     Committed,
     /// The new version stays; what is left is cleaning up.
     Confirmed,
+}
+
+impl State {
+    const ALL: [Self; 4] = [Self::Prepared, Self::Applying, Self::Committed, Self::Confirmed];
+
+    /// How the journal says it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Prepared => "PREPARED",
+            Self::Applying => "APPLYING",
+            Self::Committed => "COMMITTED",
+            Self::Confirmed => "CONFIRMED",
+        }
+    }
+
+    /// The file beside the plan that the state is written ahead to. No component has such a name.
+    fn ahead(self) -> String {
+        format!("{JOURNAL}.{}", self.word())
+    }
 }
 
 /// Everything that one swap changes.
@@ -141,7 +162,7 @@ impl Journal {
     /// [`Machine::JournalUnreadable`] for a journal that cannot be understood.
     pub fn peek(state_dir: &Dir) -> Result<Option<(State, Sha256)>> {
         let unreadable = |detail| unreadable(state_dir, detail);
-        let Some(line) = state_dir.read_small(JOURNAL, 100).map_err(|error| unreadable(error.to_string()))? else {
+        let Some(line) = state_dir.read_small(JOURNAL, MAX_LINE).map_err(|error| unreadable(error.to_string()))? else {
             return Ok(None);
         };
         let line = String::from_utf8_lossy(&line);
@@ -194,20 +215,37 @@ impl Journal {
         Ok(journal)
     }
 
+    /// Writes states that are still to come beside the plan, so that to [`advance`](Self::advance) to one of them later takes
+    /// a rename and a sync, and nothing else. Changes nothing for anybody who does not.
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn write_ahead(&self, state_dir: &Dir, states: &[State]) -> Result<()> {
+        let folder = state_dir.folder_or_new(TRANSACTIONS, 0o700)?;
+        states.iter().try_for_each(|state| folder.replace(&state.ahead(), self.line(*state).as_bytes(), 0o600))
+    }
+
     /// Writes the next state, durable when this returns.
     ///
     /// # Errors
     /// [`Machine::Io`]; the state on disk may then be either.
     pub fn advance(&mut self, state_dir: &Dir, state: State) -> Result<()> {
-        let word = match state {
-            State::Prepared => "PREPARED",
-            State::Applying => "APPLYING",
-            State::Committed => "COMMITTED",
-            State::Confirmed => "CONFIRMED",
-        };
-        state_dir.replace(JOURNAL, format!("{word} {}\n", self.plan).as_bytes(), 0o600)?;
+        let line = self.line(state);
+        match state_dir.folder(TRANSACTIONS)? {
+            // Its bytes were durable before it had this name.
+            Some(folder) if folder.read_small(&state.ahead(), MAX_LINE)?.as_deref() == Some(line.as_bytes()) => {
+                folder.rename(&state.ahead(), state_dir, JOURNAL)?;
+                state_dir.sync()?;
+            }
+            _ => state_dir.replace(JOURNAL, line.as_bytes(), 0o600)?,
+        }
         self.state = state;
         Ok(())
+    }
+
+    /// What the journal says when the swap is in this state.
+    fn line(&self, state: State) -> String {
+        format!("{} {}\n", state.word(), self.plan)
     }
 
     /// Ends a swap of which nothing is left to undo or to finish: the journal goes, durably.
@@ -230,13 +268,7 @@ fn unreadable(state_dir: &Dir, detail: String) -> Machine {
 
 fn parse_line(line: &str) -> Option<(State, Sha256)> {
     let (word, hash) = line.strip_suffix('\n')?.split_once(' ')?;
-    let state = match word {
-        "PREPARED" => State::Prepared,
-        "APPLYING" => State::Applying,
-        "COMMITTED" => State::Committed,
-        "CONFIRMED" => State::Confirmed,
-        _ => return None,
-    };
+    let state = State::ALL.into_iter().find(|state| state.word() == word)?;
     Some((state, hash.parse().ok()?))
 }
 
@@ -436,6 +468,22 @@ mod tests {
         }
         Journal::end(&dir).unwrap();
         assert!(Journal::read(&dir).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_state_that_was_written_ahead_is_moved_into_its_place_if_it_is_of_this_plan() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Dir::open(dir.path()).unwrap();
+        let mut journal = Journal::begin(&dir, example()).unwrap();
+        journal.write_ahead(&dir, &[State::Applying, State::Committed]).unwrap();
+        assert_eq!(Journal::peek(&dir).unwrap(), Some((State::Prepared, journal.plan)));
+        let folder = dir.folder(TRANSACTIONS).unwrap().unwrap();
+        folder.replace("journal.COMMITTED", b"COMMITTED of another plan\n", 0o600).unwrap();
+        for (state, left) in [(State::Applying, false), (State::Committed, true)] {
+            journal.advance(&dir, state).unwrap();
+            assert_eq!(Journal::peek(&dir).unwrap(), Some((state, journal.plan)));
+            assert_eq!(folder.find(&state.ahead()).unwrap() != Found::Absent, left);
+        }
     }
 
     #[test]

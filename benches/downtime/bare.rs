@@ -1,18 +1,24 @@
 //! The calls that no swap with backups can do without, and nothing else: a second name for every old file, a rename of every
-//! new one over it, and a sync of every folder that was touched. Prints the seconds.
+//! new one over it, and a sync of every folder that was touched; then the start of the new version. Prints the seconds of the
+//! calls, and those from the first call to the first act of the new version.
 //!
-//! `bare COMPONENT STAGE BACKUPS`: STAGE holds the files of COMPONENT under the same names.
+//! `bare COMPONENT STAGE BACKUPS STARTED FILE`: STAGE holds the files of COMPONENT under the same names, STARTED is the new
+//! version, which writes its time into FILE.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::process::Command;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 fn main() {
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
-    let [component, stage, backups] = &arguments[..] else { panic!("usage: bare COMPONENT STAGE BACKUPS") };
+    let [component, stage, backups, started, file_with_time] = &arguments[..] else {
+        panic!("usage: bare COMPONENT STAGE BACKUPS STARTED FILE")
+    };
     let mut folders = vec![component.clone()];
     let mut files = Vec::new();
     list(component, Path::new(""), &mut folders, &mut files);
+    let begin = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock that is right").as_secs_f64();
     let start = Instant::now();
     for (number, file) in files.iter().enumerate() {
         fs::hard_link(component.join(file), backups.join(number.to_string())).expect("a second name");
@@ -22,7 +28,10 @@ fn main() {
         fs::rename(stage.join(file), component.join(file)).expect("a rename");
     }
     folders.iter().for_each(|folder| sync(folder));
-    println!("{:.4}", start.elapsed().as_secs_f64());
+    let calls = start.elapsed().as_secs_f64();
+    assert!(Command::new(started).arg(file_with_time).status().expect("a start").success(), "the new version has failed");
+    let act: f64 = fs::read_to_string(file_with_time).expect("a file").trim().parse().expect("seconds");
+    println!("{calls:.4} {:.4}", act - begin);
 }
 
 fn list(dir: &Path, below: &Path, folders: &mut Vec<PathBuf>, files: &mut Vec<PathBuf>) {

@@ -1,5 +1,5 @@
 //! What of a swap can be done while the program still runs, so that it is away for no longer than the renames take: the
-//! plan is read, the backups are made, every file is hashed.
+//! plan is read, the backups are made, every file is hashed, the journal's next states are written beside it.
 //!
 //! Once the program has ended it is enough to see that nobody has touched a file since: its [`Stamp`] is the same. If
 //! anything is not as it was, whatever it may be, everything is done anew.
@@ -39,6 +39,7 @@ impl Ready {
         thread::sleep(TICK);
         let stamps = stamps(&parts)?;
         parts.iter().try_for_each(Part::check)?;
+        journal.write_ahead(state_dir, &[State::Applying, super::end(&journal)])?;
         Ok(Some(Self { journal, stamps }))
     }
 

@@ -95,12 +95,12 @@ impl Unsynced {
 
 /// The journal's state folder, when this call gives it another state or ends it.
 fn journals(call: &Call) -> Option<&str> {
-    let name = match call.name.as_str() {
-        "renameat" => call.quoted(1)?,
-        "unlinkat" => call.quoted(0)?,
+    let at = match call.name.as_str() {
+        "renameat" => 1,
+        "unlinkat" => 0,
         _ => return None,
     };
-    (name == "journal").then(|| call.descriptor(0)).flatten()
+    (call.quoted(at) == Some("journal")).then(|| call.descriptor(at)).flatten()
 }
 
 fn run(scene: &Scene) {

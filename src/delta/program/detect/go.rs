@@ -184,7 +184,8 @@ fn types<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, module: u32, found
     let first = image.places.offset(start)?;
     let mut at = 0;
     while at < size {
-        at += types.find(image, bytes, first.checked_add(at)?, found).unwrap_or(8);
+        bytes.step(1)?;
+        at = at.checked_add(types.find(image, bytes, first.checked_add(at)?, found).unwrap_or(8))?;
     }
     Some(())
 }

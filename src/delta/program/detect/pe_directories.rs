@@ -102,7 +102,7 @@ fn guards<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, found: &mut Found
 }
 
 fn guesses<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, start: u32, end: u32, found: &mut Found) -> Option<()> {
-    for at in (start.next_multiple_of(4)..end).step_by(4) {
+    for at in (start.checked_next_multiple_of(4)?..end).step_by(4) {
         let target = bytes.u32(at)?;
         // Two small numbers or two characters of UTF-16.
         let is_pair = target & 0xff00_ff00 == 0;
