@@ -24,6 +24,17 @@ fn program(build: u64) -> Vec<u8> {
     bytes
 }
 
+/// A program that each build also adds 8,000 new bytes to: several deltas are no dearer than one over all of them.
+fn growing(build: u64) -> Vec<u8> {
+    let more = (0..build * 250).flat_map(|number| *Sha256::of(&number.to_le_bytes()).as_bytes());
+    program(build).into_iter().chain(more).collect()
+}
+
+/// A release of two growing programs.
+fn growing_release(build: u64) -> Tree {
+    Tree::default().file("bin/app", &growing(build), 0o755).file("bin/tool", &growing(build)[40_000..], 0o755)
+}
+
 /// The release of a build: the program, its script under a name with a hash, and what stays.
 fn release(build: u64) -> Tree {
     let script = program(build)[..40_000].to_vec();
@@ -95,8 +106,8 @@ fn sign_of_a_folder_under_a_new_version_makes_every_older_client_update_by_patch
         );
         assert!(bytes * 4 < whole, "{} back: {bytes} of {whole} bytes", behind + 1);
         assert_eq!(last_update(user), ("partial".to_owned(), 0, bytes), "{} back", behind + 1);
-        // Deltas lead from the last three releases; who has an older one goes through one of them.
-        let direct = behind < 3;
+        // Deltas lead from the last three releases, and from the one from which several would be the dearest.
+        let direct = behind < 3 || behind == 5;
         assert_eq!(requests.len() == 2, direct, "{} back: {requests:?}", behind + 1);
     }
 }
@@ -249,13 +260,13 @@ fn a_patch_of_an_unknown_method_is_not_asked_for() {
 #[test]
 fn a_chain_with_a_missing_hop_falls_back_to_the_whole() {
     let world = World::honest();
-    world.publisher.release("core", &version(1), &release(1)).deltas(1).sign();
+    world.publisher.release("core", &version(1), &growing_release(1)).deltas(1).sign();
     world.install("core");
     for build in 2..=4 {
-        world.publisher.release("core", &version(build), &release(build)).deltas(1).sign();
+        world.publisher.release("core", &version(build), &growing_release(build)).deltas(1).sign();
     }
     let late = User::trusting(&world.publisher);
-    release(1).write(&late.component("core"));
+    growing_release(1).write(&late.component("core"));
     fs::copy(world.user.component("core").join("manifest.xml"), late.component("core").join("manifest.xml")).unwrap();
     world.server.take_requests();
     world.user.ok(&["update"]);
@@ -265,7 +276,7 @@ fn a_chain_with_a_missing_hop_falls_back_to_the_whole() {
     let last = hops.last().cloned().unwrap();
     world.server.follow(move |path| if path == last { Reply::Status(404, String::new()) } else { Reply::Site });
     late.ok(&["update"]);
-    late.has("core", &release(4));
+    late.has("core", &growing_release(4));
     assert!(last_update(&late).1 >= 1);
     let requests = objects_of(world.server.take_requests());
     let whole: BTreeSet<_> = requests.iter().filter(|path| path.ends_with(".gz")).collect();
@@ -276,12 +287,12 @@ fn a_chain_with_a_missing_hop_falls_back_to_the_whole() {
 fn two_chains_with_a_hop_in_common_do_not_disturb_each_other() {
     let world = World::honest();
     let base = Tree::default().file("app", b"app", 0o755);
-    let (mut one, mut other) = (program(3), program(3));
-    one.truncate(140_000);
+    let (mut one, mut other) = (growing(3), growing(3));
+    one.drain(20_000..29_000);
     other.drain(..9000);
     let trees = [
-        base.clone().file("engine.bin", &program(1), 0o644),
-        base.clone().file("engine.bin", &program(2), 0o644),
+        base.clone().file("engine.bin", &growing(1), 0o644),
+        base.clone().file("engine.bin", &growing(2), 0o644),
         base.clone().file("left.bin", &one, 0o644).file("right.bin", &other, 0o644),
     ];
     world.publisher.release("core", "1.0.0", &trees[0]).deltas(1).sign();

@@ -9,6 +9,7 @@
 mod deadline;
 mod in_use;
 mod names;
+mod probation;
 mod program;
 mod published;
 mod relaunch;

@@ -17,10 +17,19 @@ const TALK: &str = "PATCHER_TEST_TALK";
 /// What makes the test harness run the body and nothing else.
 pub const BODY: [&str; 4] = ["program::body", "--exact", "--ignored", "--nocapture"];
 
-/// The body of the program: tells its working folder, and ends when a file `stop` is there.
+/// The last bytes of a program that does not work.
+pub const BROKEN: &str = "broken";
+/// The exit code of one.
+pub const FAILURE: i32 = 3;
+
+/// The body of the program: tells its working folder, and ends when a file `stop` is there. A broken one fails at once.
 #[test]
 #[ignore = "the body of a program that other tests start"]
 fn body() {
+    if fs::read(std::env::current_exe().unwrap()).unwrap().ends_with(BROKEN.as_bytes()) {
+        println!("this version is broken");
+        std::process::exit(FAILURE);
+    }
     let talk = PathBuf::from(std::env::var_os(TALK).unwrap());
     let words = format!("{}\n{}", std::process::id(), std::env::current_dir().unwrap().display());
     fs::write(talk.join("started.new"), words).unwrap();

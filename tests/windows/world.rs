@@ -28,14 +28,24 @@ pub struct World {
     pub root: Root,
     old: Tree,
     new: Tree,
+    probation: bool,
 }
 
 impl World {
     /// `old` installed in the folder `root` of a temporary one, `new` staged, and the swap prepared.
     pub fn prepared(root: &str, old: Tree, new: Tree) -> Self {
+        Self::with(root, old, new, false)
+    }
+
+    /// The same, with a probation to come for the new version.
+    pub fn on_probation(old: Tree, new: Tree) -> Self {
+        Self::with("root", old, new, true)
+    }
+
+    fn with(root: &str, old: Tree, new: Tree, probation: bool) -> Self {
         let dir = TempDir::new().unwrap();
         let root = Root::new(dir.path().join(root));
-        let world = Self { dir, root, old, new };
+        let world = Self { dir, root, old, new, probation };
         for (path, bytes) in &world.old {
             write(&world.core(path), bytes);
         }
@@ -93,7 +103,7 @@ impl World {
                 .collect(),
             steps: paths.into_iter().map(step).filter(|step| step.old != step.new).collect(),
         };
-        Transaction { probation: false, components: vec![component] }
+        Transaction { probation: self.probation, components: vec![component] }
     }
 
     /// The hash of a new file, and a number of its own.
@@ -103,6 +113,11 @@ impl World {
 
     pub fn apply(&self) -> Result<Option<Applied>> {
         swap::apply(&self.root, &self.lock(), None)
+    }
+
+    /// What a program does that has started well.
+    pub fn confirm(&self) -> Result<bool> {
+        swap::keep(&self.root, &self.lock())
     }
 
     pub fn recover(&self) -> Result<Recovery> {

@@ -8,6 +8,15 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 /// How many deltas a file element has at most.
 const MOST: usize = 64;
 
+/// A way from an old content to a new one.
+#[derive(Debug, Clone)]
+pub struct Way {
+    /// Bytes of all deltas on it.
+    pub cost: u64,
+    /// Its first delta, whose `from` is the old content.
+    pub first: Delta,
+}
+
 /// Deltas by what they make, each with its `to`.
 #[derive(Debug, Default)]
 pub struct Edges {
@@ -43,7 +52,7 @@ impl Edges {
     pub fn useful(&self, contents: impl Iterator<Item = (Sha256, u64)>) -> HashMap<Sha256, Vec<Delta>> {
         let (mut useful, mut used) = (HashMap::new(), HashSet::new());
         for (content, gz) in contents {
-            let mut deltas = self.ways_to(content, gz);
+            let mut deltas: Vec<Delta> = self.ways_to(content, gz).into_iter().map(|way| way.first).collect();
             deltas.retain(|delta| used.insert((delta.from, delta.to)));
             for delta in &mut deltas {
                 delta.to = delta.to.filter(|to| *to != content);
@@ -55,8 +64,9 @@ impl Edges {
         useful
     }
 
-    /// The tree of the cheapest ways to a content, as far as they cost less than `limit`: the nearest first.
-    fn ways_to(&self, content: Sha256, limit: u64) -> Vec<Delta> {
+    /// The cheapest way to a content from each of those from which it costs less than `limit`: the cheapest first, so that
+    /// where a way goes on another one stands before it.
+    pub fn ways_to(&self, content: Sha256, limit: u64) -> Vec<Way> {
         let mut ways: BTreeMap<Sha256, (u64, &Delta)> = BTreeMap::new();
         let (mut done, mut tree) = (HashSet::new(), Vec::new());
         let mut open = BinaryHeap::from([Reverse((0_u64, content))]);
@@ -65,7 +75,7 @@ impl Edges {
                 continue;
             }
             if let Some((_, delta)) = ways.get(&at) {
-                tree.push((*delta).clone());
+                tree.push(Way { cost, first: (*delta).clone() });
                 if tree.len() == MOST {
                     break;
                 }

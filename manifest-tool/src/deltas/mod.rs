@@ -5,10 +5,12 @@
 //! - A delta is computed once: from releases that are newer than the last one that had the content. It is applied by the client's own code and compared
 //!   before it is published.
 //! - It is published if it saves a tenth of the gzip, and kept for as long as a way over it is cheaper than the gzip.
+//! - From older releases a client takes several, one after the other; where that has become dear there is a shortcut.
 
 mod bases;
 mod budget;
 mod edges;
+mod shortcuts;
 
 use crate::delta;
 use crate::error::{Error, Result};
@@ -69,10 +71,11 @@ pub struct Deltas {
 
 /// One delta to make.
 struct Task<'a> {
-    from: &'a File,
+    from: File,
     to: Sha256,
     file: &'a TreeFile,
-    gz: Object,
+    /// The most bytes with which it is worth it.
+    most: u64,
 }
 
 /// Makes what deltas a release is to have, and keeps those of earlier ones that still help.
@@ -92,29 +95,35 @@ pub fn make(
     if flags.deltas == 0 {
         return Ok(Deltas::default());
     }
-    let previous = previous_releases(flags.deltas, releases, hashes)?;
+    let mut releases: Vec<&SiteRelease> = releases.iter().collect();
+    releases.sort_by_key(|release| std::cmp::Reverse(release.meta.sequence));
+    let previous = previous_releases(flags.deltas, &releases, hashes)?;
     let mut edges = Edges::default();
     for manifest in &previous {
         edges.add_all(manifest, |object| site.holds(ObjectKind::Delta, object));
     }
     let tasks = tasks(&previous, site, tree, hashes, &edges, gz)?;
     let maker = Maker { site, tree, budget: Budget::new(flags.memory), limit: flags.memory, old: Mutex::default() };
-    let made = maker.make_all(&tasks)?;
+    let mut made = maker.make_all(&tasks)?;
+    made.iter().for_each(|delta| edges.add(delta.clone()));
+    let mut known: HashSet<Sha256> = previous.iter().take(1).flat_map(contents_of).copied().collect();
+    let new = tree.files.iter().zip(hashes).filter(|(_, hash)| known.insert(**hash));
+    let new = new.filter_map(|(file, hash)| Some((file, *hash, gz(hash)?)));
+    let shortcuts = maker.make_all(&shortcuts::tasks(&edges, new, &releases)?)?;
+    shortcuts.iter().for_each(|delta| edges.add(delta.clone()));
+    made.extend(shortcuts);
     let (count, bytes) = (made.len(), made.iter().map(|delta| delta.object.size).sum());
-    made.into_iter().for_each(|delta| edges.add(delta));
     let contents = hashes.iter().filter_map(|hash| Some((*hash, gz(hash)?.size)));
     Ok(Deltas { of: edges.useful(contents), made: count, bytes })
 }
 
 /// The last releases with contents of their own, the newest first. Those with the contents that are wanted now do not count.
-fn previous_releases(count: usize, releases: &[SiteRelease], hashes: &[Sha256]) -> Result<Vec<Manifest>> {
-    let mut by_sequence: Vec<&SiteRelease> = releases.iter().collect();
-    by_sequence.sort_by_key(|release| std::cmp::Reverse(release.meta.sequence));
+fn previous_releases(count: usize, releases: &[&SiteRelease], hashes: &[Sha256]) -> Result<Vec<Manifest>> {
     let wanted: BTreeSet<&Sha256> = hashes.iter().collect();
     let (mut previous, mut known, mut others) = (Vec::new(), HashSet::new(), 0);
-    for release in by_sequence {
+    for release in releases {
         let manifest = ManifestFile::read(&release.path)?.manifest;
-        let contents: BTreeSet<&Sha256> = manifest.files.iter().map(|file| &file.sha256).collect();
+        let contents: BTreeSet<&Sha256> = contents_of(&manifest).collect();
         // The same content under another sequence or channel says nothing new; its deltas do.
         if known.insert(manifest.content_id()) {
             others += usize::from(contents != wanted);
@@ -127,6 +136,10 @@ fn previous_releases(count: usize, releases: &[SiteRelease], hashes: &[Sha256]) 
     Ok(previous)
 }
 
+fn contents_of(manifest: &Manifest) -> impl Iterator<Item = &Sha256> {
+    manifest.files.iter().map(|file| &file.sha256)
+}
+
 /// The deltas to make: to each content from one file of each release that is newer than the last one that had it. From older
 /// ones they were made, or not worth it, when that one was signed.
 fn tasks<'a>(
@@ -137,8 +150,7 @@ fn tasks<'a>(
     edges: &Edges,
     gz: &impl Fn(&Sha256) -> Option<Object>,
 ) -> Result<Vec<Task<'a>>> {
-    let contents = |manifest: &'a Manifest| manifest.files.iter().map(|file| &file.sha256).collect::<HashSet<_>>();
-    let known: Vec<HashSet<&Sha256>> = previous.iter().map(contents).collect();
+    let known: Vec<HashSet<&Sha256>> = previous.iter().map(|manifest| contents_of(manifest).collect()).collect();
     let paths: HashSet<&str> = tree.files.iter().map(|file| file.path.as_str()).collect();
     let mut bases: Vec<Bases<'_>> = previous.iter().map(|manifest| Bases::new(manifest, &paths)).collect();
     let (mut tasks, mut chosen) = (Vec::new(), HashSet::new());
@@ -154,7 +166,8 @@ fn tasks<'a>(
             }
             let Some(from) = bases.of(file, || tree.path(file), |old| rebuild(site, old))? else { continue };
             if from.size >= SMALLEST / 4 && !edges.has(&from.sha256, to) && chosen.insert((from.sha256, *to)) {
-                tasks.push(Task { from, to: *to, file, gz });
+                let most = gz.size.saturating_sub(LINE.max(gz.size / WORTH));
+                tasks.push(Task { from: from.clone(), to: *to, file, most });
             }
         }
     }
@@ -227,14 +240,14 @@ impl Maker<'_> {
     fn make(&self, task: &Task<'_>) -> Result<Option<Delta>> {
         let edge = Edge { old: task.from.size, new: task.file.size };
         let _share = self.budget.take(delta::memory(&edge).min(self.limit));
-        let old = self.old(task.from)?;
+        let old = self.old(&task.from)?;
         let path = self.tree.path(task.file);
         let failed = |error: io::Error| Error::io("make a delta to", &path, error);
         let mut old = fs::File::open(old.path()).map_err(failed)?;
         let mut new = fs::File::open(&path).map_err(failed)?;
         let mut object = self.site.new_object()?;
         let size = delta::encode(&mut old, &mut new, &edge, self.limit, object.as_file_mut()).map_err(failed)?.size;
-        if size + LINE.max(task.gz.size / WORTH) > task.gz.size {
+        if size > task.most {
             return Ok(None);
         }
         object.rewind().map_err(failed)?;

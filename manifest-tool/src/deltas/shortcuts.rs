@@ -1,0 +1,62 @@
+//! Deltas for clients that come from far: where a way of several deltas has become long, one that goes straight.
+//!
+//! Each new content gets [`MOST`] more deltas, from where the ways to it are the dearest. The next release finds others the
+//! dearest, so that in time none is much longer than it has to be, and no release is much dearer to sign.
+
+use super::Task;
+use super::edges::{Edges, Way};
+use crate::error::Result;
+use crate::manifest_file::ManifestFile;
+use crate::site::SiteRelease;
+use crate::tree::TreeFile;
+use patcher::digest::Sha256;
+use patcher::manifest::{File, Object};
+use std::collections::{HashMap, HashSet};
+
+/// How many shortcuts to a content are tried.
+const MOST: usize = 2;
+/// In how many releases old contents are looked for, the newest first.
+const REACH: usize = 16;
+/// What a straight delta must save of the way: a part in so many. The manifest does not grow by it, as from each old content the
+/// cheapest way is all that is kept.
+const WORTH: u64 = 5;
+
+/// The deltas to try to the new `contents`, which are given with their gzips.
+///
+/// # Errors
+/// What reading the manifests of `releases`, the newest first, fails with.
+pub fn tasks<'a>(
+    edges: &Edges,
+    contents: impl Iterator<Item = (&'a TreeFile, Sha256, Object)>,
+    releases: &[&SiteRelease],
+) -> Result<Vec<Task<'a>>> {
+    let several = |to: Sha256, gz: &Object| -> Vec<Way> {
+        let ways = edges.ways_to(to, gz.size).into_iter();
+        ways.filter(|way| way.first.to != Some(to)).collect()
+    };
+    let ways: Vec<_> = contents.map(|(file, to, gz)| (file, to, several(to, &gz))).collect();
+    let starts = ways.iter().flat_map(|(.., ways)| ways).map(|way| way.first.from).collect();
+    let old = files(releases, starts)?;
+    let shortcuts = |(file, to, ways): (&'a TreeFile, Sha256, Vec<Way>)| {
+        let task = |way: &Way| {
+            let from = old.get(&way.first.from)?.clone();
+            Some(Task { from, to, file, most: way.cost - way.cost / WORTH })
+        };
+        ways.iter().rev().filter_map(task).take(MOST).collect::<Vec<_>>()
+    };
+    Ok(ways.into_iter().flat_map(shortcuts).collect())
+}
+
+/// The files with these contents in the newest of the releases.
+fn files(releases: &[&SiteRelease], mut wanted: HashSet<Sha256>) -> Result<HashMap<Sha256, File>> {
+    let mut found = HashMap::new();
+    for release in releases.iter().take(REACH) {
+        if wanted.is_empty() {
+            break;
+        }
+        let manifest = ManifestFile::read(&release.path)?.manifest;
+        let files = manifest.files.into_iter().filter(|file| wanted.remove(&file.sha256));
+        found.extend(files.map(|file| (file.sha256, file)));
+    }
+    Ok(found)
+}
