@@ -185,6 +185,32 @@ fn a_file_under_a_name_with_nothing_in_common_is_made_from_the_most_similar_one(
 }
 
 #[test]
+fn a_file_that_comes_new_is_made_from_its_sibling() {
+    let world = World::honest();
+    // Texts in two languages: the same keys in the same order, each with other words.
+    let texts = |language: u32| -> Vec<u8> {
+        let line = |key: u32| {
+            let hash = |number: u32| Sha256::of(&number.to_le_bytes()).to_string();
+            format!("{} = {}\n", &hash(key)[..32], &hash(key * 10 + language)[..4])
+        };
+        (0..500).flat_map(|key| line(key).into_bytes()).collect()
+    };
+    let before = Tree::default().file("bin/app", b"app", 0o755).file("words/app_de.txt", &texts(1), 0o644);
+    let before = before.file("words/zoo_kk.txt", &program(1)[..20_000], 0o644);
+    let after = before.clone().file("words/app_kk.txt", &texts(2), 0o644);
+    world.publish("1.0.0", &before);
+    world.install("core");
+    let published = world.publish("2.0.0", &after);
+    let new = published.manifest.files.iter().find(|file| file.path.as_str() == "words/app_kk.txt").unwrap();
+    assert_eq!(new.deltas.iter().map(|delta| delta.from).collect::<Vec<_>>(), [Sha256::of(&texts(1))]);
+    assert!(new.deltas[0].object.size * 2 < new.gz.size, "{} of {}", new.deltas[0].object.size, new.gz.size);
+    world.server.take_requests();
+    world.user.ok(&["update"]);
+    world.user.has("core", &after);
+    assert!(objects_of(world.server.take_requests()).iter().all(|path| is_delta(path)));
+}
+
+#[test]
 fn a_patch_that_is_damaged_or_missing_falls_back_to_the_whole_within_the_same_run() {
     type Lie = fn(Vec<u8>) -> Reply;
     let lies: [(&str, Lie); 5] = [

@@ -1,10 +1,13 @@
 //! Which file of an old release a new file is made from: the one at its path, one whose name differs in a hash or a number
-//! only, or the most similar one of those that the new release drops.
+//! only, the most similar one of those that the new release drops, or else its sibling: one of the same kind beside it, as
+//! another translation is, whose words a packer knows before it begins.
 
 use crate::error::{Error, Result};
 use crate::tree::TreeFile;
+use patcher::delta::MAX_DICTIONARY;
 use patcher::digest::Sha256;
 use patcher::manifest::{File, Manifest};
+use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
@@ -20,12 +23,16 @@ const KEPT: usize = 64;
 const SIMILAR: usize = 8;
 /// How many old files are looked into for one new one.
 const CANDIDATES: usize = 16;
+/// How many names before and behind that of a new file its sibling is looked for among.
+const NEIGHBOURS: usize = 64;
 /// Of larger files only so many bytes are looked at.
 const LOOKED_AT: u64 = 8 << 20;
 
 /// The files of one old release.
 pub struct Bases<'a> {
     by_path: HashMap<&'a str, &'a File>,
+    /// All files by folder and ending, sorted by path.
+    siblings: HashMap<(&'a str, &'a str), Vec<&'a File>>,
     /// What the new release drops, by ending, sorted by size.
     dropped: BTreeMap<&'a str, Vec<&'a File>>,
     /// What the new release drops, by its name without hashes, and then without numbers.
@@ -47,7 +54,12 @@ impl<'a> Bases<'a> {
         dropped.iter().for_each(|file| by_ending.entry(ending(file.path.as_str())).or_default().push(file));
         by_ending.values_mut().for_each(|files| files.sort_by_key(|file| (file.size, file.path.clone())));
         let by_path = manifest.files.iter().map(|file| (file.path.as_str(), file)).collect();
-        Self { by_path, dropped: by_ending, by_pattern, sketches: HashMap::new() }
+        let mut siblings = HashMap::new();
+        for file in &manifest.files {
+            siblings.entry(kind(file.path.as_str())).or_insert_with(Vec::new).push(file);
+        }
+        siblings.values_mut().for_each(|files| files.sort_by_key(|file| &file.path));
+        Self { by_path, siblings, dropped: by_ending, by_pattern, sketches: HashMap::new() }
     }
 
     /// The file that `new` is best made from.
@@ -68,6 +80,16 @@ impl<'a> Bases<'a> {
                 return Ok(Some(file));
             }
         }
+        Ok(self.most_similar(new, path, old)?.or_else(|| self.sibling(new)))
+    }
+
+    /// The most similar one of the files that the new release drops, if there is one that is similar.
+    fn most_similar(
+        &mut self,
+        new: &TreeFile,
+        path: impl Fn() -> PathBuf,
+        old: impl Fn(&File) -> Result<NamedTempFile>,
+    ) -> Result<Option<&'a File>> {
         let Some(files) = self.dropped.get(ending(new.path.as_str())) else { return Ok(None) };
         let mut candidates: Vec<&'a File> =
             files.iter().copied().filter(|file| file.size / 4 <= new.size && new.size / 4 <= file.size).collect();
@@ -90,6 +112,28 @@ impl<'a> Bases<'a> {
         }
         Ok(best.map(|(_, file)| file))
     }
+
+    /// Of the files of its kind in its folder, as far as a packer can take both: the one whose name has the most words of its
+    /// own to begin with, and of several the one nearest in size.
+    fn sibling(&self, new: &TreeFile) -> Option<&'a File> {
+        let name = new.path.as_str();
+        let files = self.siblings.get(&kind(name))?;
+        // Names that begin alike stand side by side.
+        let at = files.partition_point(|file| file.path.as_str() < name);
+        let near = &files[at.saturating_sub(NEIGHBOURS)..files.len().min(at + NEIGHBOURS)];
+        let in_common = |path: &str| {
+            let alike = path.bytes().zip(name.bytes()).take_while(|(one, other)| one == other).map(|(byte, _)| byte);
+            alike.enumerate().filter(|(_, byte)| !byte.is_ascii_alphanumeric()).last().map_or(0, |(at, _)| at)
+        };
+        let fits = |file: &&&File| file.size.saturating_add(new.size) <= MAX_DICTIONARY;
+        let distance = |file: &&&File| (Reverse(in_common(file.path.as_str())), file.size.abs_diff(new.size));
+        near.iter().filter(fits).min_by_key(distance).copied()
+    }
+}
+
+/// The folder of a path, and its ending.
+fn kind(path: &str) -> (&str, &str) {
+    (path.rsplit_once('/').map_or("", |(folder, _)| folder), ending(path))
 }
 
 fn ending(path: &str) -> &str {
