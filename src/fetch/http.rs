@@ -1,6 +1,7 @@
-//! HTTP and HTTPS by reqwest: no decompression, few redirects, and the same request from every user.
+//! HTTP and HTTPS by reqwest: few redirects, and the same request from every user.
 //!
-//! A request carries no identifier and no version; only `If-None-Match` differs from user to user.
+//! A request carries no identifier and no version; only `If-None-Match` differs from user to user. Objects travel as they
+//! are; a manifest may come as a gzip (RFC 9110, 8.4.1.3).
 
 use super::call::{CallBody, Head, call};
 use super::hosts::{Hosts, Turn};
@@ -9,8 +10,8 @@ use super::{Answer, Body, Fetch, Rate, Request, unreachable};
 use crate::error::{Caller, Error, Network, Result};
 use reqwest::blocking::Client;
 use reqwest::header::{
-    ACCEPT_ENCODING, ACCEPT_RANGES, AUTHORIZATION, CONTENT_RANGE, COOKIE, ETAG, HeaderMap, HeaderName, HeaderValue,
-    IF_NONE_MATCH, LOCATION, RANGE, RETRY_AFTER,
+    ACCEPT_ENCODING, ACCEPT_RANGES, AUTHORIZATION, CONTENT_ENCODING, CONTENT_RANGE, COOKIE, ETAG, HeaderMap,
+    HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION, RANGE, RETRY_AFTER,
 };
 use reqwest::redirect::Policy;
 use std::fmt;
@@ -25,6 +26,9 @@ const MAX_REDIRECTS: usize = 3;
 const MAX_CLOSED: usize = 2;
 /// The longest that a server may ask to be left alone.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+const GZIP: HeaderValue = HeaderValue::from_static("gzip");
+const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 
 /// How to reach servers.
 #[derive(Debug, Clone)]
@@ -181,7 +185,8 @@ impl Http {
             headers.remove(AUTHORIZATION);
             headers.remove(COOKIE);
         }
-        if let Some(etag) = request.etag.and_then(|etag| HeaderValue::from_str(etag).ok()) {
+        headers.entry(ACCEPT_ENCODING).or_insert(if request.may_be_packed { GZIP } else { IDENTITY });
+        if let Some(etag) = request.etag.and_then(|etag| HeaderValue::from_str(&any_packing_of(etag)).ok()) {
             headers.insert(IF_NONE_MATCH, etag);
         }
         if let Some((from, total)) = request.resume {
@@ -196,7 +201,11 @@ impl Http {
 
     fn answer(&self, request: &Request<'_>, head: Head, turn: Turn, url: Url) -> Result<Answer> {
         match (head.status, request.resume) {
-            (200, _) => Ok(Answer::Found(self.body(head, turn, url, 0))),
+            (200, _) => {
+                let mut body = self.body(head, turn, url, 0);
+                body.is_packed &= request.may_be_packed;
+                Ok(Answer::Found(body))
+            }
             (206, Some((from, total))) if is_part(&head.headers, from, last(request, from, total), total) => {
                 Ok(Answer::Found(self.body(head, turn, url, from)))
             }
@@ -209,8 +218,9 @@ impl Http {
         let text = |name| head.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let etag = text(ETAG).map(str::to_owned);
         let ranges = head.status == 206 || text(ACCEPT_RANGES) == Some("bytes");
+        let is_packed = text(CONTENT_ENCODING).is_some_and(|coding| coding.eq_ignore_ascii_case("gzip"));
         let reader = Box::new(InTurn { body: head.body, _turn: turn });
-        Body { reader, etag, from, final_url, ranges, rate: self.rate.clone() }
+        Body { reader, is_packed, etag, from, final_url, ranges, rate: self.rate.clone() }
     }
 
     fn status(&self, url: &Url, status: u16, retry_after: Option<Duration>) -> Error {
@@ -265,7 +275,6 @@ fn redirected(url: &Url, detail: &str) -> Error {
 
 fn headers(settings: &Settings) -> Result<HeaderMap> {
     let mut headers = HeaderMap::new();
-    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     for Header { name, value } in &settings.headers {
         let parsed = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value));
         let (Ok(key), Ok(mut content)) = parsed else {
@@ -276,6 +285,14 @@ fn headers(settings: &Settings) -> Result<HeaderMap> {
         headers.insert(key, content);
     }
     Ok(headers)
+}
+
+/// What to ask for when it is known by this name: Apache calls a gzip of it otherwise, and does not know that name again.
+fn any_packing_of(etag: &str) -> String {
+    match etag.strip_suffix("-gzip\"") {
+        Some(unpacked) => format!("{etag}, {unpacked}\""),
+        None => etag.to_owned(),
+    }
 }
 
 fn bad(setting: &'static str, value: &str, detail: String) -> Error {

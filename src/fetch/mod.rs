@@ -5,6 +5,7 @@ mod cancel;
 mod file;
 mod hosts;
 mod http;
+mod manifest;
 mod mirrors;
 mod pace;
 mod proxy;
@@ -15,14 +16,14 @@ mod tls;
 pub use cancel::CancelToken;
 pub use file::address;
 pub use http::{Header, Http, MAX_RETRY_AFTER, Settings};
+pub use manifest::manifest;
 pub use mirrors::{Mirrors, PROBE};
 pub use pace::Paced;
 pub use proxy::Address;
 pub use rate::Rate;
 pub use retry::Retries;
 
-use crate::error::{Defect, Error, Network, Refused, Result};
-use crate::manifest::MAX_BYTES;
+use crate::error::{Error, Network, Result};
 use std::io::Read;
 use std::sync::Arc;
 use url::Url;
@@ -43,6 +44,8 @@ pub struct Request<'a> {
     pub url: &'a Url,
     /// What the server called the state that is known already.
     pub etag: Option<&'a str>,
+    /// Whether it may travel as a gzip; nothing that is resumed may.
+    pub may_be_packed: bool,
     /// How many bytes are there already, and how many there must be in all.
     pub resume: Option<(u64, u64)>,
     /// Of what is resumed, no more bytes than these; a server that knows no ranges sends them all.
@@ -57,7 +60,7 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     /// For everything at `url`.
     pub fn new(url: &'a Url, cancel: &'a CancelToken) -> Self {
-        Self { url, etag: None, resume: None, at_most: None, last_url: None, cancel }
+        Self { url, etag: None, may_be_packed: false, resume: None, at_most: None, last_url: None, cancel }
     }
 }
 
@@ -71,8 +74,10 @@ pub enum Answer {
 
 /// The bytes of an answer, to be read to their end.
 pub struct Body {
-    /// The bytes as they travelled, whatever the server says of their encoding.
+    /// The bytes as they travelled.
     pub reader: Box<dyn Read + Send>,
+    /// Whether these are a gzip of what was asked for.
+    pub is_packed: bool,
     /// What the server calls this state of it.
     pub etag: Option<String>,
     /// Where the bytes begin: 0, or where it was asked to resume.
@@ -88,7 +93,7 @@ pub struct Body {
 impl Body {
     /// A whole one of which nothing else is known, as fast as it comes.
     pub fn new(reader: Box<dyn Read + Send>, final_url: Url) -> Self {
-        Self { reader, etag: None, from: 0, final_url, ranges: false, rate: None }
+        Self { reader, is_packed: false, etag: None, from: 0, final_url, ranges: false, rate: None }
     }
 }
 
@@ -110,37 +115,6 @@ impl Sources {
 impl Fetch for Sources {
     fn get(&self, request: &Request<'_>) -> Result<Answer> {
         if request.url.scheme() == "file" { file::get(request) } else { self.http.get(request) }
-    }
-}
-
-/// A manifest's bytes, and what the server calls them; none when it is still what the server once called `etag`.
-///
-/// # Errors
-/// [`Refused::Manifest`] for more than 64 MiB, [`Network`] and its kinds.
-pub fn manifest(
-    source: &dyn Fetch,
-    url: &Url,
-    etag: Option<&str>,
-    cancel: &CancelToken,
-) -> Result<Option<(Vec<u8>, Option<String>)>> {
-    let body = match source.get(&Request { etag, ..Request::new(url, cancel) })? {
-        Answer::NotModified => return Ok(None),
-        Answer::Found(body) => body,
-    };
-    let (mut bytes, etag) = (Vec::new(), body.etag.clone());
-    let mut reader = Paced::new(body, url, cancel);
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let count = reader.read(&mut buffer)?;
-        if count == 0 {
-            return Ok(Some((bytes, etag)));
-        }
-        bytes.extend_from_slice(&buffer[..count]);
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(
-                Refused::Manifest { defect: Defect::TooLarge, line: 1, detail: "more than 64 MiB".into() }.into()
-            );
-        }
     }
 }
 

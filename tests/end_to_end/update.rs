@@ -1,10 +1,11 @@
 //! From release to release: what is fetched, and what is there afterwards.
 
-use crate::support::server::{Kind, Request};
+use crate::support::server::{Kind, Request, Sent};
 use crate::support::tree::Tree;
 use crate::support::user::User;
 use crate::support::world::World;
 use std::collections::BTreeSet;
+use std::fs;
 
 on_every_server!(
     updates_lead_through_every_release_and_past_one,
@@ -53,6 +54,26 @@ fn a_check_that_finds_nothing_is_one_request_answered_304(kind: Kind) {
     world.server.take_requests();
     world.user.ok(&["check"]);
     assert_eq!(world.server.take_requests().iter().map(|request| request.status).collect::<Vec<_>>(), [304]);
+}
+
+#[test]
+fn a_manifest_travels_packed_where_the_server_packs() {
+    for (kind, packs) in [(Kind::Nginx, false), (Kind::NginxEncoding, true), (Kind::Apache, true)] {
+        let Some(world) = World::on(kind) else { return };
+        let tree = Tree::from_seed(2);
+        world.publish("1.0.0", &tree);
+        world.install("core");
+        world.user.has("core", &tree);
+        // A server that packs has another name for what it sent; it knows that again.
+        world.user.ok(&["check"]);
+        let size = fs::metadata(world.user.component("core").join("manifest.xml")).unwrap().len();
+        let sent: Vec<Sent> = world.server.finish();
+        let manifests: Vec<u64> =
+            sent.iter().filter(|sent| sent.path == "/core/manifest.xml").map(|sent| sent.bytes).collect();
+        let [first, second] = manifests[..] else { panic!("{kind:?}: {manifests:?}") };
+        assert_eq!(first < size * 2 / 3, packs, "{kind:?}: {first} of {size} bytes");
+        assert!(second < 400, "{kind:?}: {second} bytes");
+    }
 }
 
 fn only_changed_objects_are_requested(kind: Kind) {

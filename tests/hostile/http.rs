@@ -60,6 +60,10 @@ fn what_is_no_manifest_is_refused_whatever_its_status() {
         let good = good(world);
         let html = "Content-Type: text/html; charset=utf-8\r\n".to_owned();
         let close = |bytes: &[u8]| Reply::head("200", "", bytes);
+        let packed = |bytes: &[u8]| Reply::Status(200, "Content-Encoding: gzip\r\n".into(), bytes.to_vec());
+        let mut wrong_sum = gzip(&good);
+        let sum = wrong_sum.len() - 8;
+        wrong_sum[sum] ^= 1;
         let mut rows = vec![
             row("a captive portal's page", Reply::Status(200, html.clone(), PAGE.to_vec()), "manifest-end"),
             row(
@@ -71,11 +75,6 @@ fn what_is_no_manifest_is_refused_whatever_its_status() {
             row("nothing, without a length", close(b""), "manifest-end"),
             row("JSON", Reply::Bytes(b"{\"version\":\"2.0.0\"}\n".to_vec()), "manifest-end"),
             row("an object", Reply::Bytes(world.new.objects[0].clone()), "manifest-end"),
-            row(
-                "gzipped, and said so",
-                Reply::Status(200, "Content-Encoding: gzip\r\n".into(), gzip(&good)),
-                "manifest-end",
-            ),
             row("gzipped, and not said so", Reply::Bytes(gzip(&good)), "manifest-end"),
             row(
                 "a length that is too short",
@@ -83,11 +82,14 @@ fn what_is_no_manifest_is_refused_whatever_its_status() {
                 "manifest-end",
             ),
             row("a length of zero", Reply::head("200", "Content-Length: 0\r\n", &good), "manifest-end"),
-            row(
-                "a zip bomb",
-                Reply::Status(200, "Content-Encoding: gzip\r\n".into(), gzip(&vec![0; 10 << 20])),
-                "manifest-end",
-            ),
+            row("a gzip of something else", packed(&gzip(&vec![0; 10 << 20])), "manifest-end"),
+            row("a gzip of what is too large", packed(&gzip(&vec![b'\n'; (64 << 20) + 1])), "manifest-too-large"),
+            row("a gzip of a gzip", packed(&gzip(&gzip(&good))), "manifest-end"),
+            row("a gzip with something behind it", packed(&[gzip(&good), b"\n".to_vec()].concat()), "cut-off"),
+            row("a gzip that breaks off", packed(&gzip(&good)[..500]), "cut-off"),
+            row("a gzip without its end", packed(&gzip(&good)[..gzip(&good).len() - 1]), "cut-off"),
+            row("a gzip with a wrong sum", packed(&wrong_sum), "cut-off"),
+            row("no more than a gzip's first byte", packed(&[0x1f]), "cut-off"),
         ];
         for part in 0..8 {
             let some = &good[..good.len() * part / 8];
@@ -329,6 +331,11 @@ fn what_does_no_harm_is_taken() {
         let lines = |lines: &str| Reply::Status(200, lines.to_owned(), good.clone());
         let chunked = [format!("{:x}\r\n", good.len()).as_bytes(), &good, b"\r\n0\r\nTrailer: x\r\n\r\n"].concat();
         vec![
+            row(
+                "packed, and said so",
+                Reply::Status(200, "Content-Encoding: GZIP\r\n".into(), gzip(&good)),
+                "update to 2.0.0",
+            ),
             row("an encoding that it has not", lines("Content-Encoding: gzip\r\n"), "update to 2.0.0"),
             row("an encoding that nobody knows", lines("Content-Encoding: rot13\r\n"), "update to 2.0.0"),
             row("another type", lines("Content-Type: text/html\r\n"), "update to 2.0.0"),

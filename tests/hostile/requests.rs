@@ -8,10 +8,11 @@ use patcher::Patcher;
 use std::os::unix::fs::MetadataExt as _;
 use std::process::{Command, Stdio};
 
-/// The request of a check; `etag` is a whole header line or nothing.
+/// The request of a check or for an object; `more` is a whole header line or nothing. Only a manifest may come packed.
 fn expected(path: &str, host: &str, more: &str) -> String {
+    let coding = if path.contains("/objects/") { "identity" } else { "gzip" };
     format!(
-        "GET {path} HTTP/1.1\r\n{more}accept-encoding: identity\r\nuser-agent: patcher\r\naccept: */*\r\nhost: {host}\r\n\r\n"
+        "GET {path} HTTP/1.1\r\n{more}accept-encoding: {coding}\r\nuser-agent: patcher\r\naccept: */*\r\nhost: {host}\r\n\r\n"
     )
 }
 
