@@ -106,6 +106,7 @@ pub fn make(
     let maker = Maker { site, tree, budget: Budget::new(flags.memory), limit: flags.memory, old: Mutex::default() };
     let mut made = maker.make_all(&tasks)?;
     made.iter().for_each(|delta| edges.add(delta.clone()));
+    // From further back it takes several of them, one after the other.
     let mut known: HashSet<Sha256> = previous.iter().take(1).flat_map(contents_of).copied().collect();
     let new = tree.files.iter().zip(hashes).filter(|(_, hash)| known.insert(**hash));
     let new = new.filter_map(|(file, hash)| Some((file, *hash, gz(hash)?)));
