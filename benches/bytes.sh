@@ -34,9 +34,9 @@ shift
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 if [ "$*" = line ] && [ -z "${LINE:-}" ]; then
-  # A namespace of its own, in which loopback is the line.
+  # A namespace of its own, in which loopback is the line, with packets of the usual size: the bucket drops larger ones than it holds.
   export LINE=20mbit
-  exec unshare -n bash -c 'ip link set lo up && tc qdisc add dev lo root tbf rate $LINE burst 64kb latency 200ms && exec "$@"' \
+  exec unshare -n bash -c 'ip link set lo mtu 1500 up && tc qdisc add dev lo root tbf rate $LINE burst 64kb latency 200ms && exec "$@"' \
     - "$here/bytes.sh" "${flags[@]}" "$folder" line
 fi
 
