@@ -24,14 +24,35 @@ fn deltas_lead_from_the_last_three_releases_and_stay_as_long_as_they_help() {
     let manifest = publisher.manifest(LATEST);
     let deltas = deltas_of(&manifest, "bin/app");
     assert_eq!(deltas.iter().filter(|delta| delta.to.is_none()).count(), 3);
-    publisher.sign_builds(5..=5, &[]);
+    // So much comes new with each release that a way of two deltas is no longer than a straight one.
+    let grown = |build: u64| [program(build), noise(1, 7)[..4000 * build as usize].to_vec()].concat();
+    let publisher = Publisher::new();
+    for build in 1..=5 {
+        publisher.write("build/bin/app", grown(build));
+        publisher.sign_as(&format!("1.{build}.0"), &[]).ok();
+    }
     let manifest = publisher.manifest(LATEST);
     let deltas = deltas_of(&manifest, "bin/app");
     assert_eq!(deltas.iter().filter(|delta| delta.to.is_none()).count(), 3);
-    let oldest = patcher::digest::Sha256::of(&program(1));
+    let oldest = patcher::digest::Sha256::of(&grown(1));
     let from_oldest: Vec<_> = deltas.iter().filter(|delta| delta.from == oldest).collect();
     assert_eq!(from_oldest.len(), 1, "the cheapest way from there, and no other");
     assert!(from_oldest[0].to.is_some(), "it goes through a release between");
+}
+
+#[test]
+fn a_straight_delta_takes_the_place_of_a_way_that_has_become_dear() {
+    let publisher = Publisher::new();
+    publisher.sign_builds(1..=5, &[]);
+    let manifest = publisher.manifest(LATEST);
+    let deltas = deltas_of(&manifest, "bin/app");
+    assert!(deltas.iter().all(|delta| delta.to.is_none()) && deltas.len() == 4, "one from each: {deltas:?}");
+    // Two for each content: the third of those that are far away still goes by several.
+    publisher.sign_builds(6..=9, &[]);
+    let manifest = publisher.manifest(LATEST);
+    let deltas = deltas_of(&manifest, "bin/app");
+    assert_eq!(deltas.len(), 8, "from each release one");
+    assert_eq!(deltas.iter().filter(|delta| delta.to.is_none()).count(), 5, "{deltas:?}");
 }
 
 #[test]
