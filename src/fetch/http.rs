@@ -201,24 +201,21 @@ impl Http {
 
     fn answer(&self, request: &Request<'_>, head: Head, turn: Turn, url: Url) -> Result<Answer> {
         match (head.status, request.resume) {
-            (200, _) => {
-                let mut body = self.body(head, turn, url, 0);
-                body.is_packed &= request.may_be_packed;
-                Ok(Answer::Found(body))
-            }
+            (200, _) => Ok(Answer::Found(self.body(request, head, turn, url, 0))),
             (206, Some((from, total))) if is_part(&head.headers, from, last(request, from, total), total) => {
-                Ok(Answer::Found(self.body(head, turn, url, from)))
+                Ok(Answer::Found(self.body(request, head, turn, url, from)))
             }
             (304, _) if request.etag.is_some() => Ok(Answer::NotModified),
             (status, _) => Err(self.status(request.url, status, retry_after(&head.headers))),
         }
     }
 
-    fn body(&self, head: Head, turn: Turn, final_url: Url, from: u64) -> Body {
+    fn body(&self, request: &Request<'_>, head: Head, turn: Turn, final_url: Url, from: u64) -> Body {
         let text = |name| head.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let etag = text(ETAG).map(str::to_owned);
         let ranges = head.status == 206 || text(ACCEPT_RANGES) == Some("bytes");
-        let is_packed = text(CONTENT_ENCODING).is_some_and(|coding| coding.eq_ignore_ascii_case("gzip"));
+        let is_packed =
+            request.may_be_packed && text(CONTENT_ENCODING).is_some_and(|coding| coding.eq_ignore_ascii_case("gzip"));
         let reader = Box::new(InTurn { body: head.body, _turn: turn });
         Body { reader, is_packed, etag, from, final_url, ranges, rate: self.rate.clone() }
     }

@@ -2,10 +2,10 @@
 //! manifest may be larger than everything else of an update.
 
 use super::{Answer, CancelToken, Fetch, Paced, Request};
-use crate::error::{Defect, Error, Network, Refused, Result};
+use crate::error::{Defect, Network, Refused, Result};
 use crate::manifest::MAX_BYTES;
-use flate2::write::GzDecoder;
-use std::io::{self, Write};
+use flate2::bufread::GzDecoder;
+use std::io::{self, Read as _};
 use url::Url;
 
 /// What a gzip begins with, and a manifest does not (RFC 1952, 2.3.1).
@@ -26,69 +26,43 @@ pub fn manifest(
         Answer::Found(body) => body,
     };
     let (etag, is_packed) = (body.etag.clone(), body.is_packed);
-    let mut text = Text::Plain(Bounded::default());
     let mut reader = Paced::new(body, url, cancel);
-    let mut buffer = vec![0; 64 * 1024];
-    let mut received = 0;
+    let (mut bytes, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
     loop {
         let count = reader.read(&mut buffer)?;
-        received += count as u64;
-        let wrong = |error: io::Error| match error.kind() {
-            io::ErrorKind::FileTooLarge => too_large(),
-            _ => Network::CutOff { url: url.to_string(), received, detail: format!("its gzip is broken: {error}") }
-                .into(),
-        };
-        // Some servers say so of everything that they have.
-        if is_packed && received == count as u64 && buffer[0] == GZIP {
-            text = Text::Packed(Box::new(GzDecoder::new(Bounded::default())));
-        }
         if count == 0 {
-            return text.finish().map(|bytes| Some((bytes, etag))).map_err(wrong);
+            break;
         }
-        text.write_all(&buffer[..count]).map_err(wrong)?;
+        bytes.extend_from_slice(&buffer[..count]);
+        bounded(&bytes)?;
     }
+    // Some servers say so of everything that they have.
+    if is_packed && bytes.first() == Some(&GZIP) {
+        let broken = |error: io::Error| Network::CutOff {
+            url: url.to_string(),
+            received: bytes.len() as u64,
+            detail: format!("its gzip is broken: {error}"),
+        };
+        bytes = unpacked(&bytes).map_err(broken)?;
+        bounded(&bytes)?;
+    }
+    Ok(Some((bytes, etag)))
 }
 
-fn too_large() -> Error {
-    Refused::Manifest { defect: Defect::TooLarge, line: 1, detail: "more than 64 MiB".into() }.into()
+/// The content of one gzip member and nothing behind it; no more than a byte over [`MAX_BYTES`].
+fn unpacked(packed: &[u8]) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let mut decoder = GzDecoder::new(packed);
+    decoder.by_ref().take(MAX_BYTES + 1).read_to_end(&mut text)?;
+    if text.len() as u64 <= MAX_BYTES && !decoder.get_ref().is_empty() {
+        return Err(io::Error::other("something follows it"));
+    }
+    Ok(text)
 }
 
-/// What has come of a manifest.
-enum Text {
-    Plain(Bounded),
-    Packed(Box<GzDecoder<Bounded>>),
-}
-
-impl Text {
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Text::Plain(text) => text.write_all(bytes),
-            Text::Packed(text) => text.write_all(bytes),
-        }
+fn bounded(bytes: &[u8]) -> Result<()> {
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(Refused::Manifest { defect: Defect::TooLarge, line: 1, detail: "more than 64 MiB".into() }.into());
     }
-
-    fn finish(self) -> io::Result<Vec<u8>> {
-        match self {
-            Text::Plain(text) => Ok(text.0),
-            Text::Packed(text) => text.finish().map(|text| text.0),
-        }
-    }
-}
-
-/// At most [`MAX_BYTES`], however much a few packed ones may say.
-#[derive(Default)]
-struct Bounded(Vec<u8>);
-
-impl Write for Bounded {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if (self.0.len() + bytes.len()) as u64 > MAX_BYTES {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        self.0.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    Ok(())
 }
