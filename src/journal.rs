@@ -273,6 +273,11 @@ fn parse_line(line: &str) -> Option<(State, Sha256)> {
 }
 
 impl Transaction {
+    /// The state in which its new version is installed.
+    pub fn installed(&self) -> State {
+        if self.probation { State::Committed } else { State::Confirmed }
+    }
+
     /// Reads a plan.
     ///
     /// # Errors

@@ -102,7 +102,7 @@ pub fn apply(root: &Root, lock: &Lock, ready: Option<Ready>) -> Result<Option<Ap
             }
         }
     };
-    let end = end(&journal);
+    let end = journal.transaction.installed();
     let swapped = journal
         .advance(&state_dir, State::Applying)
         .and_then(|()| exchange::exchange(&parts))
@@ -136,11 +136,6 @@ pub fn apply(root: &Root, lock: &Lock, ready: Option<Ready>) -> Result<Option<Ap
 /// The prepared swap; none when none is, or when it has begun.
 fn prepared(state_dir: &Dir) -> Result<Option<Journal>> {
     Ok(Journal::read(state_dir)?.filter(|journal| journal.state == State::Prepared))
-}
-
-/// The state in which the new version is installed.
-fn end(journal: &Journal) -> State {
-    if journal.transaction.probation { State::Committed } else { State::Confirmed }
 }
 
 fn check_and_back_up(root: &Root, transaction: &Transaction) -> Result<Vec<Part>> {

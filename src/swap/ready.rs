@@ -39,7 +39,7 @@ impl Ready {
         thread::sleep(TICK);
         let stamps = stamps(&parts)?;
         parts.iter().try_for_each(Part::check)?;
-        journal.write_ahead(state_dir, &[State::Applying, super::end(&journal)])?;
+        journal.write_ahead(state_dir, &[State::Applying, journal.transaction.installed()])?;
         Ok(Some(Self { journal, stamps }))
     }
 
