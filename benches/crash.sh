@@ -12,6 +12,7 @@ trap 'rm -f "$results" "$table"' EXIT
 [ -w /dev/shm ] && export TMPDIR=/dev/shm
 status=0
 CRASH_EVERY=$every CRASH_TABLE=$results cargo test --workspace --all-features --test crash || status=$?
+[ -s "$results" ] || exit $status
 
 {
   echo "Every point was tried: 1 of $every." | sed "/: 1 of 1\./!s/.*/One point of $every was tried./; s/: 1 of 1\././"
