@@ -1,6 +1,6 @@
 //! A program that links the library and writes down how it was started: for the tests of starts, hand-overs and restarts.
 //!
-//! `scribe ROOT KEY.pem HELPER LINES TODO…` adds a line to the file LINES and does what TODO says: words for version 1, a
+//! `scribe ROOT KEY.pem HELPER LINES ORDER…` adds a line to the file LINES and does as the ORDER says: words for version 1, a
 //! slash, words for version 2, as in `restart / confirm wait:FILE exit:0`. Its version is the last byte of its own file.
 
 use patcher::watch::Mode;
@@ -18,8 +18,8 @@ const LIFETIME: Duration = Duration::from_secs(120);
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [root, key, helper, lines, todo @ ..] = &arguments[..] else {
-        eprintln!("usage: scribe ROOT KEY.pem HELPER LINES TODO…");
+    let [root, key, helper, lines, order @ ..] = &arguments[..] else {
+        eprintln!("usage: scribe ROOT KEY.pem HELPER LINES ORDER…");
         return Ok(ExitCode::from(2));
     };
     // Read before the start, after which another file may lie there.
@@ -33,7 +33,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let mut line = format!("version={version} started={started} pid={}", std::process::id());
     describe(&mut line)?;
     writeln!(File::options().create(true).append(true).open(lines)?, "{line}")?;
-    let mut parts = todo.split(|word| word == "/");
+    let mut parts = order.split(|word| word == "/");
     let words = if version == '1' { parts.next() } else { parts.nth(1) };
     for word in words.unwrap_or_default() {
         match word.split_once(':').unwrap_or((word, "")) {
