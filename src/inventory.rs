@@ -104,8 +104,13 @@ pub struct Inventory {
     blocked: Vec<(String, Content)>,
 }
 
+/// A thread takes about as long to start as so many bytes to hash.
+const SHARE: u64 = 512 << 10;
+/// A file takes about as long to open as so many bytes to hash.
+const OPENING: u64 = 16 << 10;
+
 impl Inventory {
-    /// Examines `paths` below `dir` with `threads` threads, hashing every file; an absent `dir` holds nothing.
+    /// Examines `paths` below `dir` with up to `threads` threads, hashing every file; an absent `dir` holds nothing.
     ///
     /// # Errors
     /// [`Machine::UnsafePath`] for a device, socket or pipe; [`Machine::Io`].
@@ -134,7 +139,7 @@ impl Inventory {
             }
         };
         std::thread::scope(|scope| {
-            (1..threads.min(paths.len())).for_each(|_| drop(scope.spawn(work)));
+            (1..worthwhile(dir, &paths, threads)).for_each(|_| drop(scope.spawn(work)));
             work();
         });
         match taken.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
@@ -174,6 +179,22 @@ impl Inventory {
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Content)> {
         self.contents.iter().map(|(path, (content, _))| (path.as_str(), content))
     }
+}
+
+/// How many threads, of at most `most`, are worth their start.
+fn worthwhile(dir: &Path, paths: &[&str], most: usize) -> usize {
+    let Ok(Some(tree)) = Tree::open(dir) else { return 1 };
+    let (mut threads, mut bytes) = (1, 0);
+    for path in paths {
+        if threads >= most {
+            break;
+        }
+        let size = if let Ok(Found::File { size, .. }) = tree.find(path) { size } else { 0 };
+        bytes += OPENING + size;
+        threads += usize::from(bytes >= SHARE);
+        bytes %= SHARE;
+    }
+    threads
 }
 
 /// How many threads hash at a time: one a core.

@@ -189,8 +189,8 @@ pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     system::set_mode(file, mode)
 }
 
-/// Shares `items` among a few threads: what waits for the disk can wait together, and a file system's journal takes many
-/// syncs in one go.
+/// Shares `items` among a few threads, the caller's being one: what waits for the disk can wait together, and a file system's
+/// journal takes many syncs in one go.
 ///
 /// # Errors
 /// The first share's that failed.
@@ -202,13 +202,15 @@ pub fn in_parallel<T: Sync>(items: &[T], work: impl Fn(&[T]) -> Result<()> + Syn
         work(share)
     };
     std::thread::scope(|scope| {
-        let shares = items.chunks(items.len().div_ceil(THREADS).max(1));
+        let mut shares = items.chunks(items.len().div_ceil(THREADS).max(1));
+        let own = shares.next();
         let workers: Vec<_> = shares.map(|share| scope.spawn(|| work(share))).collect();
+        let done = own.map_or(Ok(()), &work);
         // A panic in a worker goes on in the caller, as it would without threads.
         let join = |worker: std::thread::ScopedJoinHandle<'_, Result<()>>| {
             worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         };
-        workers.into_iter().map(join).fold(Ok(()), Result::and)
+        workers.into_iter().map(join).fold(done, Result::and)
     })
 }
 
