@@ -222,7 +222,16 @@ impl Journal {
     /// [`Machine::Io`].
     pub fn write_ahead(&self, state_dir: &Dir, states: &[State]) -> Result<()> {
         let folder = state_dir.folder_or_new(TRANSACTIONS, 0o700)?;
-        states.iter().try_for_each(|state| folder.replace(&state.ahead(), self.line(*state).as_bytes(), 0o600))
+        let mut before = (state_dir, JOURNAL.to_owned());
+        for state in states {
+            // The file that this state will replace gets a second name: to free a file takes as long as to sync a folder.
+            let second = format!("{}.before", state.ahead());
+            folder.remove_file(&second)?;
+            before.0.hard_link(&before.1, &folder, &second)?;
+            folder.replace(&state.ahead(), self.line(*state).as_bytes(), 0o600)?;
+            before = (&folder, state.ahead());
+        }
+        Ok(())
     }
 
     /// Writes the next state, durable when this returns.
