@@ -61,7 +61,10 @@ fn run(arguments: &Arguments, log: &mut Log) -> Result<Option<Reason>> {
     if let Err(error) = &changed {
         log.error(error);
     }
-    let failure = match start(arguments, &changed, log) {
+    let started = start(arguments, &changed, log);
+    // Only now: nobody is to be away for it. Missing is what the program has entered already.
+    let _ = swap::sync_history(&arguments.root);
+    let failure = match started {
         Ok(None) => None,
         Ok(Some(mut child)) => watch::watch(&arguments.root, &mut child, arguments.probation, log),
         Err(error) => {
@@ -87,7 +90,7 @@ fn swap(arguments: &Arguments, log: &mut Log) -> Result<()> {
     let ready = make_ready(arguments);
     wait(arguments, log);
     alone(arguments, log, |lock, log| {
-        match swap::apply(&arguments.root, lock, ready)? {
+        match swap::make_live(&arguments.root, lock, ready)? {
             Some(applied) => tell(&applied, log),
             None => log.line(format_args!("no swap was prepared")),
         }

@@ -199,7 +199,7 @@ impl Patcher {
     fn swap(&self, state_dir: &Dir, lock: &Lock, transaction: Transaction) -> Result<Applied> {
         self.alone(state_dir, || {
             swap::prepare(&self.inner.root, lock, transaction)?;
-            swap::apply(&self.inner.root, lock, None)?.ok_or_else(|| Caller::NothingStaged.into())
+            swap::apply(&self.inner.root, lock)?.ok_or_else(|| Caller::NothingStaged.into())
         })
     }
 

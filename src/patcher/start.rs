@@ -107,7 +107,7 @@ impl Patcher {
     fn catch_up(&self, state_dir: &Dir, alone: Lock) -> Result<Lock> {
         let root = &self.inner.root;
         match Journal::peek(state_dir)? {
-            Some((State::Prepared, _)) => self.replace(state_dir, None, |lock| swap::apply(root, lock, None))?,
+            Some((State::Prepared, _)) => self.replace(state_dir, None, |lock| swap::apply(root, lock))?,
             Some((State::Committed, plan)) => {
                 let starts = Starts::load_or_default(state_dir)?;
                 if starts.unconfirmed(&plan) >= UNCONFIRMED_STARTS {

@@ -24,7 +24,7 @@ pub use choices::Choices;
 pub use file::{StateFile, set_aside};
 #[cfg(feature = "client")]
 pub use history::{History, KEPT, PastUpdate, settle, updates};
-pub use outcomes::{OUTCOMES, Outcome, record};
+pub use outcomes::{OUTCOMES, Outcome, record, sync_outcomes};
 pub use seen::{Etag, Release, Seen, Wait};
 #[cfg(feature = "client")]
 pub use starts::{News, Starts};

@@ -46,7 +46,7 @@ pub struct Line {
     pub detail: Option<String>,
 }
 
-/// Adds a line for everything that a swap brings.
+/// Adds a line for everything that a swap brings; what it says lasts after [`sync_outcomes`].
 ///
 /// # Errors
 /// [`Machine::Io`](crate::error::Machine::Io).
@@ -65,7 +65,15 @@ pub fn record(state_dir: &Dir, components: &[ComponentSteps], outcome: Outcome, 
     }
     let mut file = state_dir.open_or_create(OUTCOMES)?;
     let written = file.seek(SeekFrom::End(0)).and_then(|_| file.write_all(text.as_bytes()));
-    written.and_then(|()| file.sync_all()).map_err(|error| Error::io("write", state_dir.join(OUTCOMES), error))
+    written.map_err(|error| Error::io("write", state_dir.join(OUTCOMES), error))
+}
+
+/// Makes last what was recorded.
+///
+/// # Errors
+/// [`Machine::Io`](crate::error::Machine::Io), also when an updater has entered all of it by now.
+pub fn sync_outcomes(state_dir: &Dir) -> Result<()> {
+    state_dir.seal(OUTCOMES, 0o600)
 }
 
 /// Reads lines; those that are none are passed over.

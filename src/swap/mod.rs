@@ -76,14 +76,24 @@ pub fn make_ready(root: &Root, _lock: &Lock) -> Result<Option<Ready>> {
     state::open(root)?.map_or(Ok(None), |state_dir| Ready::make(root, &state_dir))
 }
 
-/// Carries out the swap that [`prepare`] wrote; none when there is none. What was done to make it `ready` is not done again,
-/// if it still holds.
+/// Carries out the swap that [`prepare`] wrote; none when there is none.
+///
+/// # Errors
+/// As [`make_live`].
+pub fn apply(root: &Root, lock: &Lock) -> Result<Option<Applied>> {
+    let applied = make_live(root, lock, None)?;
+    let _ = sync_history(root);
+    Ok(applied)
+}
+
+/// Does the same in as little time as the new version can be had in, as a program may be waiting to be started: what was done
+/// to make it `ready` is not done again, if it still holds, and the history is for [`sync_history`] to make last.
 ///
 /// # Errors
 /// [`Machine::Changed`] and others when the check before the first change fails: nothing was swapped.
 /// [`Machine::SwapUndone`] when a step failed and everything is as before; [`Machine::UndoFailed`] when that could not be
 /// reached: journal and backups are kept for [`recover`]. Each is counted against the release.
-pub fn apply(root: &Root, lock: &Lock, ready: Option<Ready>) -> Result<Option<Applied>> {
+pub fn make_live(root: &Root, lock: &Lock, ready: Option<Ready>) -> Result<Option<Applied>> {
     let Some(state_dir) = state::open(root)? else { return Ok(None) };
     let (mut journal, parts) = match ready.and_then(|ready| ready.if_untouched(root, &state_dir)) {
         Some(untouched) => untouched,
@@ -122,15 +132,24 @@ pub fn apply(root: &Root, lock: &Lock, ready: Option<Ready>) -> Result<Option<Ap
     drop(parts);
     let components = &journal.transaction.components;
     // The new version is installed, whatever becomes of records and leftovers: the next recovery or download sweeps what stays.
-    remember(&state_dir, &journal.transaction, Outcome::Applied);
-    if end == State::Confirmed {
-        remember(&state_dir, &journal.transaction, Outcome::Confirmed);
-    }
+    // The line is there before the new version is, which looks for it.
+    let _ = state::record(&state_dir, components, Outcome::Applied, Timestamp::now());
     let _ = match end {
-        State::Committed => components.iter().try_for_each(|steps| part::remove_stage(root, steps)),
-        _ => clean_up(root, &state_dir, &journal.transaction),
+        State::Committed => components.iter().map(|steps| part::retire_stage(root, steps)).fold(Ok(()), Result::and),
+        _ => {
+            remember(&state_dir, &journal.transaction, Outcome::Confirmed);
+            clean_up(root, &state_dir, &journal.transaction)
+        }
     };
     Ok(Some(Applied::of(journal.transaction)))
+}
+
+/// Makes last what [`make_live`] has told the history.
+///
+/// # Errors
+/// [`Machine::Io`], also when an updater has entered it by now.
+pub fn sync_history(root: &Root) -> Result<()> {
+    state::open(root)?.map_or(Ok(()), |state_dir| state::sync_outcomes(&state_dir))
 }
 
 /// The prepared swap; none when none is, or when it has begun.
@@ -223,9 +242,10 @@ fn undo(root: &Root, transaction: &Transaction) -> Result<()> {
     undone.map_err(|cause| Machine::UndoFailed { cause: Box::new(cause) }.into())
 }
 
-/// Adds what has become of a swap to the history. What cannot be written down is missing there and nowhere else.
+/// Adds what has become of a swap to the history, durably. What cannot be written down is missing there and nowhere else.
 fn remember(state_dir: &Dir, transaction: &Transaction, outcome: Outcome) {
-    let _ = state::record(state_dir, &transaction.components, outcome, Timestamp::now());
+    let _ = state::record(state_dir, &transaction.components, outcome, Timestamp::now())
+        .and_then(|()| state::sync_outcomes(state_dir));
 }
 
 /// Counts a failure against the releases of a swap. One that cannot be written down is counted the next time.

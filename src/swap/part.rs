@@ -94,7 +94,7 @@ impl Part {
     pub fn back_up(&self) -> Result<()> {
         // What an attempt that was given up has left.
         for left in self.backups.names()? {
-            self.backups.remove_file(&left)?;
+            self.backups.remove_tree(&left)?;
         }
         for (index, step) in self.steps.steps.iter().enumerate() {
             let Content::File { mode, .. } = step.old else { continue };
@@ -118,6 +118,18 @@ fn work_dir(root: &Root, steps: &ComponentSteps) -> Result<Dir> {
 /// Removes what a swap has put aside.
 pub fn remove_backups(root: &Root, steps: &ComponentSteps) -> Result<()> {
     remove_work(root, steps, TRANSACTIONS)
+}
+
+/// Puts what is left of a component's stage among its backups, with which it goes: to move a folder takes less time than to
+/// remove it with all that it holds.
+pub fn retire_stage(root: &Root, steps: &ComponentSteps) -> Result<()> {
+    let work = work_dir(root, steps)?;
+    let name = steps.component.as_str();
+    let backups = work.folder_or_new(TRANSACTIONS, 0o700)?.folder_or_new(name, 0o700)?;
+    match work.folder(STAGES)? {
+        Some(stages) => stages.rename(name, &backups, STAGES),
+        None => Ok(()),
+    }
 }
 
 /// Removes what was staged for a component.

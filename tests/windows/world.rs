@@ -112,7 +112,7 @@ impl World {
     }
 
     pub fn apply(&self) -> Result<Option<Applied>> {
-        swap::apply(&self.root, &self.lock(), None)
+        swap::apply(&self.root, &self.lock())
     }
 
     /// What a program does that has started well.

@@ -98,7 +98,7 @@ impl World {
         let state_dir = state::open_or_create(&self.root)?;
         let lock = state::lock(&state_dir, Duration::ZERO)?;
         prepare(&self.root, &lock, transaction)?;
-        Ok(apply(&self.root, &lock, None)?.is_some())
+        Ok(apply(&self.root, &lock)?.is_some())
     }
 
     fn recover(&self) -> Result<Recovery> {

@@ -21,7 +21,7 @@ impl Scene {
         assert!(ready.is_some());
         self.write(".patcher/txn/core/mark", "");
         meanwhile(self);
-        assert!(apply(&self.root, &self.lock(), ready)?.is_some());
+        assert!(make_live(&self.root, &self.lock(), ready)?.is_some());
         assert_eq!(fs::read_to_string(self.path("core/a")).unwrap(), "new a");
         Ok(self.path(".patcher/txn/core/mark").exists())
     }
@@ -68,7 +68,7 @@ fn another_swap_that_was_prepared_meanwhile_is_the_one_that_is_carried_out() {
     let mut other = prepared(&state::open_or_create(&scene.root).unwrap()).unwrap().unwrap().transaction;
     other.components[0].steps.remove(0);
     prepare(&scene.root, &scene.lock(), other).unwrap();
-    apply(&scene.root, &scene.lock(), ready).unwrap().unwrap();
+    make_live(&scene.root, &scene.lock(), ready).unwrap().unwrap();
     assert_eq!(fs::read_to_string(scene.path("core/a")).unwrap(), "old a");
     assert_eq!(fs::read_to_string(scene.path("core/new/y")).unwrap(), "y");
 }
@@ -78,6 +78,16 @@ fn a_swap_that_somebody_else_has_ended_is_not_carried_out() {
     let scene = Scene::prepared();
     let ready = make_ready(&scene.root, &scene.lock()).unwrap();
     assert_eq!(scene.recover().unwrap(), Recovery::Discarded);
-    assert_eq!(apply(&scene.root, &scene.lock(), ready).unwrap(), None);
+    assert_eq!(make_live(&scene.root, &scene.lock(), ready).unwrap(), None);
     assert!(scene.is_old());
+}
+
+#[test]
+fn what_is_left_of_the_stage_goes_with_the_backups() {
+    let scene = Scene::prepared();
+    scene.write(".patcher/stage/core/manifest.xml", "new manifest");
+    make_live(&scene.root, &scene.lock(), None).unwrap().unwrap();
+    assert!(!scene.path(".patcher/stage/core").exists());
+    keep(&scene.root, &scene.lock()).unwrap();
+    assert!(!scene.path(".patcher/txn").exists());
 }
