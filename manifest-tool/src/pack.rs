@@ -54,7 +54,7 @@ pub fn compress(tree: &Tree, contents: &Contents<'_>, site: &ComponentSite) -> R
         if compressed.content != *sha256 {
             return Err(Error::Changed { path });
         }
-        site.add_object(ObjectKind::Gz, &compressed.object, output)?;
+        site.add_object(ObjectKind::Gz, &compressed.object, output.into_temp_path())?;
         let index = compressed.index.filter(|index| index.segments().nth(MIN_SEGMENTS - 1).is_some());
         let chunks = index.map(|index| add_index(&index, site)).transpose()?;
         Ok((*sha256, Packed { gz: compressed.object, chunks }))
@@ -67,7 +67,7 @@ fn add_index(index: &Index, site: &ComponentSite) -> Result<Object> {
     let mut output = site.new_object()?;
     output.write_all(&bytes).map_err(|error| Error::io("write", output.path(), error))?;
     let object = Object { size: bytes.len() as u64, sha256: Sha256::of(&bytes) };
-    site.add_object(ObjectKind::Chunks, &object, output)?;
+    site.add_object(ObjectKind::Chunks, &object, output.into_temp_path())?;
     Ok(object)
 }
 

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
 /// The folder of one component.
 #[derive(Debug)]
@@ -139,7 +139,7 @@ impl ComponentSite {
     ///
     /// # Errors
     /// The system's answer.
-    pub fn add_object(&self, kind: ObjectKind, object: &Object, file: NamedTempFile) -> Result<()> {
+    pub fn add_object(&self, kind: ObjectKind, object: &Object, file: TempPath) -> Result<()> {
         let path = self.path(&layout::object(kind, &object.sha256));
         let dir = path.parent().unwrap_or(&self.dir);
         fs::create_dir_all(dir).map_err(|error| Error::io("create", dir, error))?;

@@ -14,6 +14,7 @@ mod base;
 mod control;
 mod difference;
 mod header;
+mod joined;
 pub mod program;
 mod streams;
 pub mod varint;
@@ -24,6 +25,7 @@ mod tests;
 pub use apply::{Edge, Plain, Prediction, STEP, apply};
 pub use control::{Block, Blocks};
 pub use header::{Header, MAX_DICTIONARY, Mode, PackedStream, StreamKind};
+pub use joined::Joined;
 
 use std::io;
 

@@ -212,6 +212,8 @@ pub enum Defect {
     LinkTarget,
     /// `launch` is not a listed file.
     Launch,
+    /// A delta's companion that is no smaller file of the release, or that of a delta to another content.
+    Companion,
 }
 
 impl Defect {
@@ -250,6 +252,7 @@ impl Defect {
             Defect::PathIsFolder => "path-is-folder",
             Defect::LinkTarget => "link-target",
             Defect::Launch => "manifest-launch",
+            Defect::Companion => "manifest-companion",
         }
     }
 }

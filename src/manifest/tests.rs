@@ -29,6 +29,7 @@ const GOOD: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
       <gz size="4747427" sha256="00112233445566778899aabbccddeeff00112233445566778899aabbccddee01"/>
       <delta method="program1" from="00112233445566778899aabbccddeeff00112233445566778899aabbccddee02" size="144986" sha256="00112233445566778899aabbccddeeff00112233445566778899aabbccddee03"/>
       <delta method="plain" from="00112233445566778899aabbccddeeff00112233445566778899aabbccddee04" to="00112233445566778899aabbccddeeff00112233445566778899aabbccddee05" size="1" sha256="00112233445566778899aabbccddeeff00112233445566778899aabbccddee06"/>
+      <delta method="plain" from="00112233445566778899aabbccddeeff00112233445566778899aabbccddee02" with="e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" size="2" sha256="00112233445566778899aabbccddeeff00112233445566778899aabbccddee0b"/>
       <chunks size="11660" sha256="00112233445566778899aabbccddeeff00112233445566778899aabbccddee07"/>
     </file>
     <file path="etc/settings" size="0" sha256="e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" preserve="true">
@@ -58,7 +59,7 @@ fn the_canonical_form_survives_reading_and_writing() {
     let manifest = parse(GOOD.as_bytes()).unwrap();
     assert_eq!(String::from_utf8(body(&manifest)).unwrap(), GOOD);
     assert_eq!(manifest.meta.base_urls.len(), 2);
-    assert_eq!(manifest.files[0].deltas.len(), 2);
+    assert_eq!(manifest.files[0].deltas.len(), 3);
     assert_eq!((manifest.meta.rollout, manifest.meta.critical), (Some(10), true));
     assert_eq!((manifest.meta.stepping_stones.len(), manifest.meta.notes.len()), (2, 3));
     assert!(manifest.files[0].executable && manifest.files[1].preserve);
@@ -361,6 +362,24 @@ fn a_link_leads_to_what_is_listed_and_nowhere_else() {
     assert_eq!(with_folder, None, "a folder of listed files is a target");
     let chain = "target=\"../bin/app\"/><link path=\"lib/second\" target=\"app\"";
     assert_eq!(changed("target=\"../bin/app\"", chain), Some(Defect::LinkTarget));
+}
+
+#[test]
+fn a_companion_is_a_smaller_file_of_the_release() {
+    let companion = "with=\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"";
+    let wrong = [
+        ("not listed", companion.replace("e3b0", "e3b1")),
+        ("the file itself", format!("with=\"{KEY}\"")),
+        ("of another content", format!("to=\"{KEY}\" {companion}")),
+    ];
+    for (what, attributes) in wrong {
+        assert_eq!(changed(companion, &attributes), Some(Defect::Companion), "{what}");
+    }
+    assert_eq!(changed("size=\"0\"", "size=\"11694593\""), Some(Defect::Companion), "a larger one");
+    // Of two that are as large the lower hash comes first.
+    assert_eq!(changed("size=\"0\"", "size=\"11694592\""), Some(Defect::Companion));
+    let lower = GOOD.replace("e3b0", "0000").replacen("size=\"0\"", "size=\"11694592\"", 1);
+    assert_eq!(defect(parse(lower.as_bytes())), None);
 }
 
 fn line(key: &str, base64: &str) -> String {

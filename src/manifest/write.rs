@@ -71,6 +71,9 @@ pub fn body(manifest: &Manifest) -> Vec<u8> {
                     if let Some(to) = delta.to {
                         push_attribute(&mut text, "to", to);
                     }
+                    if let Some(with) = delta.with {
+                        push_attribute(&mut text, "with", with);
+                    }
                     push_object(&mut text, &delta.object);
                     text.push_str("/>\n");
                 }

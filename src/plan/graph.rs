@@ -1,6 +1,6 @@
 //! The deltas of a release as a graph: contents are its nodes, and what is on the disk are the nodes to start from.
 
-use super::{Chain, Hop, Location};
+use super::{Chain, Companion, Hop, Location};
 use crate::delta::METHODS;
 use crate::digest::Sha256;
 use crate::manifest::Manifest;
@@ -12,17 +12,25 @@ const MAX_HOPS: usize = 32;
 /// Every delta that this client can read, by the content that it makes.
 #[derive(Default)]
 pub struct Graph {
-    into: HashMap<Sha256, Vec<(Sha256, Hop)>>,
+    into: HashMap<Sha256, Vec<Edge>>,
+}
+
+#[derive(Clone, Copy)]
+struct Edge {
+    from: Sha256,
+    with: Option<Sha256>,
+    hop: Hop,
 }
 
 impl Graph {
     /// The deltas of a release.
     pub fn new(manifest: &Manifest) -> Self {
-        let mut into: HashMap<Sha256, Vec<(Sha256, Hop)>> = HashMap::new();
+        let mut into: HashMap<Sha256, Vec<Edge>> = HashMap::new();
         for file in &manifest.files {
             for delta in file.deltas.iter().filter(|delta| METHODS.contains(&delta.method.as_str())) {
                 let to = delta.to.unwrap_or(file.sha256);
-                into.entry(to).or_default().push((delta.from, Hop { delta: delta.object, to }));
+                let hop = Hop { delta: delta.object, to };
+                into.entry(to).or_default().push(Edge { from: delta.from, with: delta.with, hop });
             }
         }
         Self { into }
@@ -31,10 +39,17 @@ impl Graph {
     /// The chain to `target` with the fewest bytes to fetch, from anything that is held; none that costs `limit` or more.
     ///
     /// Dijkstra's way from the end: the costs are those of the patches, and of two ways that cost the same the one counts
-    /// whose next content has the lower hash.
-    pub fn cheapest(&self, target: Sha256, limit: u64, held: impl Fn(&Sha256) -> Option<Location>) -> Option<Chain> {
+    /// whose next content has the lower hash. Only the last patch may read something besides, and only what `companion`
+    /// has: by the order of sizes that the manifest keeps, no two contents then wait for each other.
+    pub fn cheapest(
+        &self,
+        target: Sha256,
+        limit: u64,
+        held: impl Fn(&Sha256) -> Option<Location>,
+        companion: impl Fn(&Sha256) -> Option<Companion>,
+    ) -> Option<Chain> {
         let mut done = BTreeSet::new();
-        let mut next: BTreeMap<Sha256, (u64, usize, Hop)> = BTreeMap::new();
+        let mut next: BTreeMap<Sha256, (u64, usize, Edge)> = BTreeMap::new();
         // The heap gives the greatest first.
         let mut open = BinaryHeap::from([(std::cmp::Reverse((0_u64, target)), 0_usize)]);
         while let Some((std::cmp::Reverse((cost, content)), hops)) = open.pop() {
@@ -42,32 +57,36 @@ impl Graph {
                 continue;
             }
             if let Some(base) = held(&content).filter(|_| hops > 0) {
-                return Some(Chain { base, from: content, hops: self.unwind(content, &next) });
+                let edges = unwind(content, &next);
+                let with = edges.last().and_then(|edge| edge.with);
+                let hops = edges.into_iter().map(|edge| edge.hop).collect();
+                return Some(Chain { base, from: content, hops, companion: with.and_then(|with| companion(&with)) });
             }
             if hops == MAX_HOPS {
                 continue;
             }
-            for (from, hop) in self.into.get(&content).into_iter().flatten() {
-                let through = cost.saturating_add(hop.delta.size);
-                let better = next.get(from).is_none_or(|(known, ..)| through < *known);
-                if through < limit && better && !done.contains(from) {
-                    next.insert(*from, (through, hops + 1, *hop));
-                    open.push((std::cmp::Reverse((through, *from)), hops + 1));
+            for edge in self.into.get(&content).into_iter().flatten() {
+                let usable = edge.with.is_none_or(|with| hops == 0 && companion(&with).is_some());
+                let through = cost.saturating_add(edge.hop.delta.size);
+                let better = next.get(&edge.from).is_none_or(|(known, ..)| through < *known);
+                if usable && through < limit && better && !done.contains(&edge.from) {
+                    next.insert(edge.from, (through, hops + 1, *edge));
+                    open.push((std::cmp::Reverse((through, edge.from)), hops + 1));
                 }
             }
         }
         None
     }
+}
 
-    fn unwind(&self, from: Sha256, next: &BTreeMap<Sha256, (u64, usize, Hop)>) -> Vec<Hop> {
-        let mut hops = Vec::new();
-        let mut at = from;
-        while let Some((_, _, hop)) = next.get(&at) {
-            hops.push(*hop);
-            at = hop.to;
-        }
-        hops
+fn unwind(from: Sha256, next: &BTreeMap<Sha256, (u64, usize, Edge)>) -> Vec<Edge> {
+    let mut edges = Vec::new();
+    let mut at = from;
+    while let Some((_, _, edge)) = next.get(&at) {
+        edges.push(*edge);
+        at = edge.hop.to;
     }
+    edges
 }
 
 #[cfg(test)]
@@ -80,16 +99,24 @@ mod tests {
         Sha256::of(name.as_bytes())
     }
 
-    /// A release of one file `new`, and deltas as `from>to:size` or `from>to:size:method`.
+    /// A release of one file `new`, and deltas as `from>to:size` or `from>to:size:method`; `from+with` for one that reads
+    /// something besides.
     fn graph(edges: &[&str]) -> Graph {
         let mut manifest = release(&["file=new"]);
         for edge in edges {
             let mut parts = edge.split([':', '>']);
-            let (from, to) = (hash(parts.next().unwrap()), hash(parts.next().unwrap()));
+            let (from, to) = (parts.next().unwrap(), hash(parts.next().unwrap()));
+            let (from, with) = from.split_once('+').map_or((from, None), |(from, with)| (from, Some(hash(with))));
             let size = parts.next().unwrap().parse().unwrap();
             let method = parts.next().unwrap_or("plain").parse().unwrap();
             let to = (to != hash("new")).then_some(to);
-            manifest.files[0].deltas.push(Delta { method, from, to, object: Object { size, sha256: hash(edge) } });
+            manifest.files[0].deltas.push(Delta {
+                method,
+                from: hash(from),
+                to,
+                with,
+                object: Object { size, sha256: hash(edge) },
+            });
         }
         Graph::new(&manifest)
     }
@@ -98,7 +125,8 @@ mod tests {
     fn way(edges: &[&str], held: &[&str], limit: u64) -> Option<(Sha256, Vec<Sha256>)> {
         let location = |name: &str| Location { component: None, path: name.into() };
         let held = |content: &Sha256| held.iter().find(|name| hash(name) == *content).map(|name| location(name));
-        let chain = graph(edges).cheapest(hash("new"), limit, held)?;
+        let companion = |content: &Sha256| held(content).map(Companion::Held);
+        let chain = graph(edges).cheapest(hash("new"), limit, held, companion)?;
         Some((chain.from, chain.hops.iter().map(|hop| hop.delta.sha256).collect()))
     }
 
@@ -128,6 +156,16 @@ mod tests {
     fn patches_of_an_unknown_method_are_passed_over() {
         let edges = ["a>new:10:program9", "a>new:100:program1"];
         assert_eq!(way(&edges, &["a"], 1000), through("a", &["a>new:100:program1"]));
+    }
+
+    #[test]
+    fn a_patch_that_reads_something_besides_counts_where_that_is_there_and_as_the_last() {
+        let edges = ["a>new:100", "a+x>new:10", "b>a:5"];
+        assert_eq!(way(&edges, &["a"], 1000), through("a", &["a>new:100"]));
+        assert_eq!(way(&edges, &["a", "x"], 1000), through("a", &["a+x>new:10"]));
+        assert_eq!(way(&edges, &["b", "x"], 1000), through("b", &["b>a:5", "a+x>new:10"]));
+        let in_between = ["a>new:100", "b+x>a:5"];
+        assert_eq!(way(&in_between, &["b", "x"], 1000), None);
     }
 
     #[test]

@@ -117,6 +117,17 @@ pub struct Chain {
     pub from: Sha256,
     /// The deltas in their order, at least one; the last makes the content.
     pub hops: Vec<Hop>,
+    /// What the last of them reads besides.
+    pub companion: Option<Companion>,
+}
+
+/// A content that a delta reads besides the one that it starts from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Companion {
+    /// This file has it.
+    Held(Location),
+    /// It is new, and obtained by the same plan.
+    Planned(Sha256),
 }
 
 /// One delta of a chain.
@@ -160,11 +171,17 @@ impl Plan {
     /// An [`Obstacle`] that only the user can move.
     pub fn new(situation: &Situation<'_>) -> Result<Self, Obstacle> {
         let mut planner = Planner::new(situation);
+        let mut needed = BTreeMap::new();
         for entry in situation.new.map(Manifest::entries).unwrap_or_default() {
             match entry {
-                LinkOrFile::File(file) => planner.file(file)?,
+                LinkOrFile::File(file) if planner.file(file)? => drop(needed.entry(file.sha256).or_insert(file)),
+                LinkOrFile::File(_) => {}
                 LinkOrFile::Link(_) => drop(planner.put(entry.path(), entry.content())?),
             }
+        }
+        for file in needed.values() {
+            let obtain = planner.obtain(file, |content| needed.contains_key(content));
+            planner.plan.contents.insert(file.sha256, obtain);
         }
         for entry in situation.old.map(Manifest::entries).unwrap_or_default() {
             planner.drop(entry.path())?;
@@ -228,20 +245,26 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn file(&mut self, file: &'a File) -> Result<(), Obstacle> {
+    /// Plans that `file` is in its place, and tells whether its content is needed for that.
+    fn file(&mut self, file: &'a File) -> Result<bool, Obstacle> {
         let have = self.situation.inventory.content(file.path.as_str());
         if file.preserve && matches!(have, Content::File { .. }) {
-            return Ok(());
+            return Ok(false);
         }
-        if self.put(&file.path, LinkOrFile::File(file).content())? {
-            let copy = self.held(&file.sha256);
-            let chain = self.graph.cheapest(file.sha256, file.gz.size, |content| self.held(content));
-            let parts = file.chunks.map(|index| Parts { index, bases: self.relatives(file) });
-            let parts = parts.filter(|parts| !parts.bases.is_empty());
-            let obtain = Obtain { size: file.size, copy, chain, parts, gz: file.gz };
-            self.plan.contents.entry(file.sha256).or_insert(obtain);
-        }
-        Ok(())
+        self.put(&file.path, LinkOrFile::File(file).content())
+    }
+
+    /// How to get the content of `file`, where other contents are `planned`, too.
+    fn obtain(&self, file: &File, planned: impl Fn(&Sha256) -> bool) -> Obtain {
+        let companion = |content: &Sha256| {
+            let held = self.held(content).map(Companion::Held);
+            held.or_else(|| planned(content).then_some(Companion::Planned(*content)))
+        };
+        let copy = self.held(&file.sha256);
+        let chain = self.graph.cheapest(file.sha256, file.gz.size, |content| self.held(content), companion);
+        let parts = file.chunks.map(|index| Parts { index, bases: self.relatives(file) });
+        let parts = parts.filter(|parts| !parts.bases.is_empty());
+        Obtain { size: file.size, copy, chain, parts, gz: file.gz }
     }
 
     /// A file that holds this content.

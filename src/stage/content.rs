@@ -2,21 +2,22 @@
 
 use super::Stage;
 use super::fill::{Job, Transfer};
+use super::finished::Finished;
 use super::ledger::Event;
 use super::object::{Fetched, Wanted, to_signed};
 use super::progress::{News, Phase};
 use super::turns::Turns;
 use super::writer::{Writer, is_staged};
-use crate::delta::{self, DeltaError, Edge};
+use crate::delta::{self, DeltaError, Edge, Joined};
 use crate::error::{Refused, Result};
 use crate::fetch::CancelToken;
 use crate::fs::Dir;
 use crate::gunzip::{self, gunzip};
 use crate::inventory::Content;
 use crate::layout::ObjectKind;
-use crate::plan::{Chain, Hop, Location, Obtain};
+use crate::plan::{Chain, Companion, Hop, Location, Obtain};
 use std::fs::File;
-use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom, Write};
+use std::io::{self, BufReader, Read as _, Seek as _, Write};
 use std::sync::mpsc::Sender;
 use url::Url;
 
@@ -26,6 +27,7 @@ pub struct Worker<'a, 'b> {
     pub transfer: &'a Transfer<'a>,
     pub job: &'a Job<'b>,
     pub turns: &'a Turns,
+    pub finished: &'a Finished,
     pub news: &'a Sender<News<'b>>,
 }
 
@@ -126,7 +128,7 @@ impl<'a> Worker<'a, '_> {
         for hop in hops {
             // Another chain may lead through the same content.
             let name = format!("{}-{}", hop.to, self.job.hash);
-            let Some(made) = self.patch(&mut base, hop, (&self.stage.objects, &name))? else {
+            let Some(made) = self.patch(vec![base], hop, (&self.stage.objects, &name))? else {
                 return Ok(Way::Failed);
             };
             if made.digest().0 != hop.to {
@@ -136,21 +138,39 @@ impl<'a> Worker<'a, '_> {
             base = made.file.try_clone().map_err(|error| made.failed(error))?;
             made.discard()?;
         }
-        match self.patch(&mut base, last, (&self.stage.files, name))? {
+        let mut bases = vec![base];
+        if let Some(companion) = &chain.companion {
+            let Some(companion) = self.companion(companion)? else { return Ok(Way::Failed) };
+            bases.push(companion);
+        }
+        match self.patch(bases, last, (&self.stage.files, name))? {
             Some(made) => self.finish(made, name, content),
             None => Ok(Way::Failed),
         }
     }
 
-    /// Fetches a delta and applies it to `base`; none when that does not work, which whoever has the whole need not care
+    /// Opens what the last delta reads besides; a new one when it is done.
+    fn companion(&self, companion: &Companion) -> Result<Option<File>> {
+        match (companion, &self.job.companion) {
+            (Companion::Held(location), _) => Ok(self.open(location)),
+            (Companion::Planned(_), None) => Ok(None),
+            (Companion::Planned(_), Some((content, name))) => {
+                self.finished.wait_for(*content);
+                self.transfer.cancel.check()?;
+                self.stage.files.open_file(name)
+            }
+        }
+    }
+
+    /// Fetches a delta and applies it to `bases`, one behind the other; none when that does not work, which whoever has the whole need not care
     /// about.
-    fn patch(&self, base: &mut File, hop: &Hop, to: (&'a Dir, &str)) -> Result<Option<Writer<'a>>> {
+    fn patch(&self, bases: Vec<File>, hop: &Hop, to: (&'a Dir, &str)) -> Result<Option<Writer<'a>>> {
         let wanted = Wanted { kind: ObjectKind::Delta, object: hop.delta, unpacked: None };
         let _turn = self.turns.take(hop.delta.sha256);
         let Some((url, patch)) = self.fetch_saving(wanted)? else { return Ok(None) };
         self.tell(Phase::Patching, 0, 0);
         let mut made = Writer::new(to.0, to.1)?;
-        let applied = self.apply(base, hop, &patch.file, &mut made);
+        let applied = self.apply(bases, hop, &patch.file, &mut made);
         patch.discard()?;
         self.transfer.cancel.check()?;
         match applied {
@@ -164,13 +184,13 @@ impl<'a> Worker<'a, '_> {
         }
     }
 
-    fn apply(&self, base: &mut File, hop: &Hop, mut patch: &File, made: &mut Writer<'_>) -> Result<(), DeltaError> {
-        let size = base.seek(SeekFrom::End(0)).map_err(DeltaError::ReadBase)?;
+    fn apply(&self, bases: Vec<File>, hop: &Hop, mut patch: &File, made: &mut Writer<'_>) -> Result<(), DeltaError> {
+        let base = Joined::new(bases).map_err(DeltaError::ReadBase)?;
         patch.rewind().map_err(DeltaError::ReadPatch)?;
         let header = delta::Header::read(&mut patch)?;
         // What is in between is of the size that the patch says: the patch is what was signed.
         let new_size = if hop.to == self.job.hash { self.job.obtain.size } else { header.new };
-        let edge = Edge { old: size, new: new_size };
+        let edge = Edge { old: base.size(), new: new_size };
         patch.rewind().map_err(DeltaError::ReadPatch)?;
         delta::apply(base, patch, &edge, Sink { writer: made, cancel: self.transfer.cancel })
     }

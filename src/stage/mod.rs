@@ -6,6 +6,7 @@
 
 mod content;
 mod fill;
+mod finished;
 mod ledger;
 mod object;
 mod parts;

@@ -39,6 +39,7 @@ macro_rules! on_every_server {
 mod support;
 
 mod command_line;
+mod companions;
 mod components;
 mod deltas;
 mod examples;

@@ -83,7 +83,11 @@ fn write_file(file: &File, out: &mut impl Write) -> Result<()> {
     }
     writeln!(out)?;
     for delta in &file.deltas {
-        writeln!(out, "  {} from {}, {} bytes", delta.method, delta.from, delta.object.size)?;
+        write!(out, "  {} from {}", delta.method, delta.from)?;
+        if let Some(with) = delta.with {
+            write!(out, " with {with}")?;
+        }
+        writeln!(out, ", {} bytes", delta.object.size)?;
     }
     Ok(())
 }

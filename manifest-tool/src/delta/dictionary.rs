@@ -9,8 +9,8 @@ use std::io::{self, Read, Seek};
 /// Fewer new bytes than this have nothing to gain.
 const FEW: u64 = 16;
 
-/// The smallest such delta and how many blocks it has, if it is smaller than `plain`: with the blocks that were found, or
-/// with none, where the dictionary is all.
+/// The smallest such delta, if it is smaller than `plain`: with the blocks that were found, or with none, where the dictionary
+/// is all.
 ///
 /// # Errors
 /// What either file or the temporary folder fails with.
@@ -21,21 +21,21 @@ pub fn encode(
     blocks: &[Block],
     plain: &Delta,
     memory: usize,
-) -> io::Result<Option<(Delta, usize)>> {
+) -> io::Result<Option<Delta>> {
     if edge.old + edge.new > MAX_DICTIONARY || edge.old == 0 || plain.extra() < FEW {
         return Ok(None);
     }
     let mut before = Vec::new();
     old.rewind()?;
     old.read_to_end(&mut before)?;
-    let mut best: Option<(Delta, usize)> = None;
+    let mut best: Option<Delta> = None;
     // Where no block was found both are the same.
     let ways = if blocks.is_empty() { 1 } else { 2 };
     for blocks in [blocks, &[]].into_iter().take(ways) {
         let streams = Streams::write(old, new, edge.new, blocks, &mut Plain, memory)?;
         let delta = Draft::new(Mode::Dictionary, edge, streams, None)?.pack_after(&before, memory)?;
-        if delta.size() < best.as_ref().map_or(plain.size(), |(best, _)| best.size()) {
-            best = Some((delta, blocks.len()));
+        if delta.size() < best.as_ref().map_or(plain.size(), Delta::size) {
+            best = Some(delta);
         }
     }
     Ok(best)

@@ -3,7 +3,7 @@
 use super::pack::{Context, Packed, estimate, pack};
 use super::streams::{Differences, Spool, Streams};
 use super::{dictionary, program, window};
-use patcher::delta::{Edge, Header, Mode, Plain, StreamKind};
+use patcher::delta::{Block, Edge, Header, Mode, Plain, StreamKind};
 use rayon::prelude::*;
 use std::io::{self, Read, Seek, Write};
 
@@ -13,12 +13,12 @@ const STREAM_SHARE: u64 = 32;
 const PACKER: u64 = 12;
 
 /// What became of two files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoded {
     /// The size of the delta in bytes.
     pub size: u64,
-    /// How many blocks it has.
-    pub blocks: usize,
+    /// What of the new file was found in the old one.
+    pub blocks: Vec<Block>,
 }
 
 /// About how much memory [`encode`] takes when it may take all that it wants.
@@ -47,22 +47,21 @@ pub fn encode(
     let streams = Streams::write(old, new, edge.new, &blocks, &mut Plain, spool)?;
     let plain = Draft::new(Mode::Plain, edge, streams, None)?;
     let program = if program::memory(edge) <= limit { program::draft(old, new, edge, &blocks, spool)? } else { None };
-    let Some((program, program_blocks)) = program else {
-        let plain = plain.pack(spool)?;
-        return match dictionary::encode(old, new, edge, &blocks, &plain, spool)? {
-            Some((dictionary, blocks)) => dictionary.write(blocks, out),
-            None => plain.write(blocks.len(), out),
-        };
+    let (delta, blocks) = match program {
+        None => {
+            let plain = plain.pack(spool)?;
+            (dictionary::encode(old, new, edge, &blocks, &plain, spool)?.unwrap_or(plain), blocks)
+        }
+        Some((program, program_blocks)) => {
+            let clearly_smaller = program.estimate < plain.estimate / 2;
+            let program = program.pack(spool)?;
+            match if clearly_smaller { None } else { Some(plain.pack(spool)?) } {
+                Some(plain) if plain.size() <= program.size() => (plain, blocks),
+                _ => (program, program_blocks),
+            }
+        }
     };
-    let clearly_smaller = program.estimate < plain.estimate / 2;
-    let program = program.pack(spool)?;
-    if clearly_smaller {
-        return program.write(program_blocks, out);
-    }
-    match plain.pack(spool)? {
-        plain if plain.size() <= program.size() => plain.write(blocks.len(), out),
-        _ => program.write(program_blocks, out),
-    }
+    Ok(Encoded { size: delta.write(out)?, blocks })
 }
 
 /// A delta whose streams are not packed yet.
@@ -142,17 +141,17 @@ impl Delta {
         self.packed.iter().map(|packed| packed.length.packed).sum::<u64>() + self.header.len() as u64
     }
 
-    /// Writes it, and tells what was written.
+    /// Writes it, and tells how many bytes it has.
     ///
     /// # Errors
     /// What `out` fails with.
-    pub fn write(self, blocks: usize, out: &mut impl Write) -> io::Result<Encoded> {
+    pub fn write(self, out: &mut impl Write) -> io::Result<u64> {
         out.write_all(&self.header)?;
         let mut size = self.header.len() as u64;
         for mut packed in self.packed {
             size += io::copy(&mut packed.bytes, out)?;
         }
-        Ok(Encoded { size, blocks })
+        Ok(size)
     }
 }
 

@@ -27,7 +27,7 @@ pub fn memory(edge: &Edge) -> u64 {
     old.saturating_mul(12).saturating_add(new.saturating_mul(6)).saturating_add(64 << 20)
 }
 
-/// The delta between two files as programs that looks smallest, and how many blocks it has; none if one of them is none. `blocks` are those that
+/// The delta between two files as programs that looks smallest, and its blocks; none if one of them is none. `blocks` are those that
 /// the bytes alone give. Each stream takes at most `memory` bytes, and the disk beyond.
 ///
 /// # Errors
@@ -38,7 +38,7 @@ pub fn draft(
     edge: &Edge,
     blocks: &[Block],
     memory: usize,
-) -> io::Result<Option<(Draft, usize)>> {
+) -> io::Result<Option<(Draft, Vec<Block>)>> {
     if !begins_as_program(old)? {
         return Ok(None);
     }
@@ -49,7 +49,7 @@ pub fn draft(
     let settings = settings.into_iter().filter(|(_, guess)| has_guesses || !guess);
     let mut settings: Vec<Settings> = settings.map(|(learn, guess)| Settings { learn, guess }).collect();
     let mut blocks = blocks.to_vec();
-    let mut best: Option<(Draft, usize)> = None;
+    let mut best: Option<(Draft, Vec<Block>)> = None;
     for _ in 0..PASSES {
         let Some(matched) = rematch(&old, &new, &blocks) else { break };
         blocks = matched;
@@ -62,7 +62,7 @@ pub fn draft(
         if best.as_ref().is_some_and(|(best, _)| best.estimate <= smallest.estimate) {
             break;
         }
-        best = Some((smallest, blocks.len()));
+        best = Some((smallest, blocks.clone()));
     }
     Ok(best)
 }

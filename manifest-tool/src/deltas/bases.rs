@@ -2,6 +2,7 @@
 //! only, the most similar one of those that the new release drops, or else its sibling: one of the same kind beside it, as
 //! another translation is, whose words a packer knows before it begins.
 
+use super::shingles;
 use crate::error::{Error, Result};
 use crate::tree::TreeFile;
 use patcher::delta::MAX_DICTIONARY;
@@ -15,8 +16,6 @@ use std::io::Read as _;
 use std::path::PathBuf;
 use tempfile::NamedTempFile;
 
-/// How many bytes a sketch hashes together.
-const SHINGLE: usize = 32;
 /// How many hashes a sketch keeps, the lowest.
 const KEPT: usize = 64;
 /// How many of them two files must share to be called similar.
@@ -178,20 +177,7 @@ impl Sketch {
         let mut bytes = Vec::new();
         fs::File::open(&path).map_err(failed)?.take(LOOKED_AT).read_to_end(&mut bytes).map_err(failed)?;
         let mut lowest = BTreeSet::new();
-        // A polynomial hash that rolls, then mixed so that low values are spread evenly.
-        const BASE: u64 = 0x9E37_79B9_7F4A_7C15;
-        let leaving = (0..SHINGLE).fold(1_u64, |power, _| power.wrapping_mul(BASE));
-        let mut rolling = 0_u64;
-        for (at, byte) in bytes.iter().enumerate() {
-            rolling = rolling.wrapping_mul(BASE).wrapping_add(u64::from(*byte) + 1);
-            if at < SHINGLE - 1 {
-                continue;
-            }
-            if at >= SHINGLE {
-                rolling = rolling.wrapping_sub(leaving.wrapping_mul(u64::from(bytes[at - SHINGLE]) + 1));
-            }
-            let mixed = (rolling ^ (rolling >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            let mixed = mixed ^ (mixed >> 32);
+        for mixed in shingles::hashes(&bytes) {
             if lowest.len() < KEPT || lowest.last().is_some_and(|last| mixed < *last) {
                 lowest.insert(mixed);
                 if lowest.len() > KEPT {

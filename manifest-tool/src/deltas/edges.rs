@@ -21,39 +21,60 @@ pub struct Way {
 #[derive(Debug, Default)]
 pub struct Edges {
     into: HashMap<Sha256, Vec<Delta>>,
-    pairs: HashSet<(Sha256, Sha256)>,
+    known: HashSet<(Sha256, Sha256, Option<Sha256>)>,
 }
 
 impl Edges {
-    /// Adds a delta whose `to` is given, unless there is one between the same contents.
+    /// Adds a delta whose `to` is given, unless there is one between the same contents that reads the same besides.
     pub fn add(&mut self, delta: Delta) {
         let Some(to) = delta.to else { return };
-        if self.pairs.insert((delta.from, to)) {
+        if self.known.insert((delta.from, to, delta.with)) {
             self.into.entry(to).or_default().push(delta);
         }
     }
 
-    /// Adds the deltas of a release whose objects are there.
-    pub fn add_all(&mut self, manifest: &Manifest, is_there: impl Fn(&Object) -> bool) {
+    /// Adds the deltas of a release whose objects are there, and what they read besides.
+    pub fn add_all(
+        &mut self,
+        manifest: &Manifest,
+        is_there: impl Fn(&Object) -> bool,
+        is_companion: impl Fn(&Sha256) -> bool,
+    ) {
         for file in &manifest.files {
-            for delta in file.deltas.iter().filter(|delta| is_there(&delta.object)) {
+            let usable = |delta: &&Delta| is_there(&delta.object) && delta.with.as_ref().is_none_or(&is_companion);
+            for delta in file.deltas.iter().filter(usable) {
                 self.add(Delta { to: Some(delta.to.unwrap_or(file.sha256)), ..delta.clone() });
             }
         }
     }
 
-    /// Whether there is a delta between two contents.
+    /// Whether there is a delta between two contents that reads nothing besides.
     pub fn has(&self, from: &Sha256, to: &Sha256) -> bool {
-        self.pairs.contains(&(*from, *to))
+        self.known.contains(&(*from, *to, None))
     }
 
     /// For each content of a release, with the size of its gzip, the deltas on the ways to it that are cheaper than the gzip;
     /// each delta once.
-    pub fn useful(&self, contents: impl Iterator<Item = (Sha256, u64)>) -> HashMap<Sha256, Vec<Delta>> {
+    ///
+    /// What reads another file of the release besides is of no use to the next one. So from what was there `before` there is also
+    /// one that reads nothing else: by that, later releases are reached from here.
+    pub fn useful(
+        &self,
+        contents: impl Iterator<Item = (Sha256, u64)>,
+        before: impl Fn(&Sha256) -> bool,
+    ) -> HashMap<Sha256, Vec<Delta>> {
         let (mut useful, mut used) = (HashMap::new(), HashSet::new());
         for (content, gz) in contents {
-            let mut deltas: Vec<Delta> = self.ways_to(content, gz).into_iter().map(|way| way.first).collect();
-            deltas.retain(|delta| used.insert((delta.from, delta.to)));
+            let alone = |from: &Sha256| {
+                let mut all = self.into.get(&content).into_iter().flatten();
+                all.find(|delta| delta.from == *from && delta.with.is_none() && delta.object.size < gz && before(from))
+            };
+            let with_others = |Way { first, .. }: Way| {
+                let alone = first.with.and_then(|_| alone(&first.from)).cloned();
+                [Some(first), alone].into_iter().flatten()
+            };
+            let mut deltas: Vec<Delta> = self.ways_to(content, gz).into_iter().flat_map(with_others).collect();
+            deltas.retain(|delta| used.insert((delta.from, delta.to, delta.with)));
             for delta in &mut deltas {
                 delta.to = delta.to.filter(|to| *to != content);
             }
@@ -83,7 +104,9 @@ impl Edges {
             for delta in self.into.get(&at).into_iter().flatten() {
                 let through = cost.saturating_add(delta.object.size);
                 let better = ways.get(&delta.from).is_none_or(|(known, _)| through < *known);
-                if through < limit && better && !done.contains(&delta.from) {
+                // Clients take only the last one with a companion.
+                let usable = delta.with.is_none() || at == content;
+                if usable && through < limit && better && !done.contains(&delta.from) {
                     ways.insert(delta.from, (through, delta));
                     open.push(Reverse((through, delta.from)));
                 }
@@ -101,20 +124,22 @@ mod tests {
         Sha256::of(name.as_bytes())
     }
 
-    /// Deltas as `from>to:size`.
+    /// Deltas as `from>to:size`, or `from+with>to:size`.
     fn edges(list: &[&str]) -> Edges {
         let mut edges = Edges::default();
         for edge in list {
             let (from, rest) = edge.split_once('>').unwrap();
             let (to, size) = rest.split_once(':').unwrap();
+            let (from, with) = from.split_once('+').map_or((from, None), |(from, with)| (from, Some(hash(with))));
             let object = Object { size: size.parse().unwrap(), sha256: hash(edge) };
-            edges.add(Delta { method: "plain".parse().unwrap(), from: hash(from), to: Some(hash(to)), object });
+            edges.add(Delta { method: "plain".parse().unwrap(), from: hash(from), to: Some(hash(to)), with, object });
         }
         edges
     }
 
     fn kept(list: &[&str], contents: &[(&str, u64)]) -> Vec<Vec<String>> {
-        let useful = edges(list).useful(contents.iter().map(|(name, gz)| (hash(name), *gz)));
+        let contents_of = contents.iter().map(|(name, gz)| (hash(name), *gz));
+        let useful = edges(list).useful(contents_of, |content| *content == hash("before"));
         let name = |delta: &Delta| list.iter().find(|edge| hash(edge) == delta.object.sha256).unwrap().to_string();
         contents
             .iter()
@@ -141,13 +166,20 @@ mod tests {
     }
 
     #[test]
+    fn what_reads_another_file_besides_is_the_last_and_has_one_for_later_releases_beside_it() {
+        let list = ["before+x>n:10", "before>n:30", "a+x>n:9", "a>n:20", "b>before:5"];
+        assert_eq!(kept(&list, &[("n", 100)]), [["a+x>n:9", "before+x>n:10", "before>n:30", "b>before:5"]]);
+        assert_eq!(kept(&["m>n:10", "a+x>m:5", "a>m:50"], &[("n", 100)]), [["m>n:10", "a>m:50"]]);
+    }
+
+    #[test]
     fn two_deltas_between_the_same_contents_are_one() {
         assert_eq!(kept(&["a>n:10", "a>n:20"], &[("n", 100)]), [["a>n:10"]]);
     }
 
     #[test]
     fn the_files_own_content_is_not_named() {
-        let useful = edges(&["a>n:1", "b>a:1"]).useful([(hash("n"), 100)].into_iter());
+        let useful = edges(&["a>n:1", "b>a:1"]).useful([(hash("n"), 100)].into_iter(), |_| false);
         let targets: Vec<_> = useful[&hash("n")].iter().map(|delta| delta.to).collect();
         assert_eq!(targets, [None, Some(hash("a"))]);
     }

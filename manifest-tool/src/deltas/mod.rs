@@ -5,34 +5,28 @@
 //! - A delta is computed once: from releases that are newer than the last one that had the content. It is applied by the client's own code and compared
 //!   before it is published.
 //! - It is published if it saves a tenth of the gzip, and kept for as long as a way over it is cheaper than the gzip.
+//! - Where the same is new in two files, the delta to the larger one reads the smaller one besides, which clients make first.
 //! - From older releases a client takes several, one after the other; where that has become dear there is a shortcut.
 
 mod bases;
 mod budget;
+mod companions;
 mod edges;
+mod maker;
+mod shingles;
 mod shortcuts;
 
-use crate::delta;
-use crate::error::{Error, Result};
-use crate::hashing_sink::HashingSink;
+use crate::error::Result;
 use crate::manifest_file::ManifestFile;
 use crate::site::{ComponentSite, SiteRelease};
 use crate::tree::{Tree, TreeFile};
 use bases::Bases;
-use budget::Budget;
 use edges::Edges;
-use patcher::delta::{Edge, Header};
-use patcher::digest::{Hasher, Sha256};
-use patcher::gunzip;
-use patcher::layout::{self, ObjectKind};
+use maker::{Made, Maker, rebuild};
+use patcher::digest::Sha256;
+use patcher::layout::ObjectKind;
 use patcher::manifest::{Delta, File, Manifest, Object};
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::fs;
-use std::io::{self, BufReader, Seek as _, Write as _};
-use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use tempfile::NamedTempFile;
 
 /// What a delta must save of the gzip to be worth a request: a part in so many.
 const WORTH: u64 = 10;
@@ -70,10 +64,15 @@ pub struct Deltas {
 }
 
 /// One delta to make.
+#[derive(Clone)]
 struct Task<'a> {
     from: File,
+    /// Another new file that is read besides, and its content.
+    with: Option<(&'a TreeFile, Sha256)>,
     to: Sha256,
     file: &'a TreeFile,
+    /// From which of the old releases `from` is, in whatever order they are counted.
+    release: usize,
     /// The most bytes with which it is worth it.
     most: u64,
 }
@@ -98,24 +97,44 @@ pub fn make(
     let mut releases: Vec<&SiteRelease> = releases.iter().collect();
     releases.sort_by_key(|release| std::cmp::Reverse(release.meta.sequence));
     let previous = previous_releases(flags.deltas, &releases, hashes)?;
+    let before: HashSet<Sha256> = previous.iter().take(1).flat_map(contents_of).copied().collect();
+    let contents: HashSet<&Sha256> = hashes.iter().collect();
     let mut edges = Edges::default();
     for manifest in &previous {
-        edges.add_all(manifest, |object| site.holds(ObjectKind::Delta, object));
+        edges.add_all(
+            manifest,
+            |object| site.holds(ObjectKind::Delta, object),
+            |companion| contents.contains(companion),
+        );
     }
     let tasks = tasks(&previous, site, tree, hashes, &edges, gz)?;
-    let maker = Maker { site, tree, budget: Budget::new(flags.memory), limit: flags.memory, old: Mutex::default() };
+    let maker = Maker::new(site, tree, flags.memory);
     let mut made = maker.make_all(&tasks)?;
-    made.iter().for_each(|delta| edges.add(delta.clone()));
+    made.extend(maker.make_all(&companions::tasks(&tasks, &made))?);
+    add(&mut edges, &made);
     // From further back it takes several of them, one after the other.
-    let mut known: HashSet<Sha256> = previous.iter().take(1).flat_map(contents_of).copied().collect();
+    let mut known = before.clone();
     let new = tree.files.iter().zip(hashes).filter(|(_, hash)| known.insert(**hash));
     let new = new.filter_map(|(file, hash)| Some((file, *hash, gz(hash)?)));
     let shortcuts = maker.make_all(&shortcuts::tasks(&edges, new, &releases)?)?;
-    shortcuts.iter().for_each(|delta| edges.add(delta.clone()));
+    add(&mut edges, &shortcuts);
     made.extend(shortcuts);
-    let (count, bytes) = (made.len(), made.iter().map(|delta| delta.object.size).sum());
     let contents = hashes.iter().filter_map(|hash| Some((*hash, gz(hash)?.size)));
-    Ok(Deltas { of: edges.useful(contents), made: count, bytes })
+    let of = edges.useful(contents, |content| before.contains(content));
+    let named: HashSet<Sha256> = of.values().flatten().map(|delta| delta.object.sha256).collect();
+    let (mut count, mut bytes) = (0, 0);
+    for (delta, object) in made.into_iter().filter_map(|made| made.delta) {
+        if named.contains(&delta.object.sha256) {
+            site.add_object(ObjectKind::Delta, &delta.object, object)?;
+            count += 1;
+            bytes += delta.object.size;
+        }
+    }
+    Ok(Deltas { of, made: count, bytes })
+}
+
+fn add(edges: &mut Edges, made: &[Made]) {
+    made.iter().filter_map(|made| made.delta.as_ref()).for_each(|(delta, _)| edges.add(delta.clone()));
 }
 
 /// The last releases with contents of their own, the newest first. Those with the contents that are wanted now do not count.
@@ -161,122 +180,20 @@ fn tasks<'a>(
         if gz.size > file.size - file.size / 50 {
             continue;
         }
-        for (bases, known) in bases.iter_mut().zip(&known) {
+        for (release, (bases, known)) in bases.iter_mut().zip(&known).enumerate() {
             if known.contains(to) {
                 break;
             }
             let Some(from) = bases.of(file, || tree.path(file), |old| rebuild(site, old))? else { continue };
             if from.size >= SMALLEST / 4 && !edges.has(&from.sha256, to) && chosen.insert((from.sha256, *to)) {
                 let most = gz.size.saturating_sub(LINE.max(gz.size / WORTH));
-                tasks.push(Task { from: from.clone(), to: *to, file, most });
+                tasks.push(Task { from: from.clone(), with: None, to: *to, file, release, most });
             }
         }
     }
     // The largest first, so that all cores finish together.
     tasks.sort_by_key(|task| std::cmp::Reverse(task.file.size));
     Ok(tasks)
-}
-
-/// Unpacks an old file of the site, and makes sure that it is that file.
-fn rebuild(site: &ComponentSite, old: &File) -> Result<NamedTempFile> {
-    let path = site.path(&layout::object(ObjectKind::Gz, &old.gz.sha256));
-    let failed = |error: io::Error| Error::io("unpack", &path, error);
-    let object = fs::File::open(&path).map_err(failed)?;
-    let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
-    let mut hasher = Hasher::default();
-    let unpacked = gunzip::gunzip(BufReader::with_capacity(128 * 1024, object), old.size, |bytes| {
-        hasher.update(bytes);
-        file.write_all(bytes)
-    });
-    match unpacked {
-        Ok(()) if hasher.finish() == (old.sha256, old.size) => Ok(file),
-        Err(gunzip::Error::Sink(error)) => Err(failed(error)),
-        _ => Err(failed(io::Error::new(io::ErrorKind::InvalidData, "it is not what its manifest says"))),
-    }
-}
-
-/// Makes deltas, several at a time.
-struct Maker<'a> {
-    site: &'a ComponentSite,
-    tree: &'a Tree,
-    budget: Budget,
-    limit: u64,
-    /// Old contents that have been rebuilt.
-    old: Mutex<HashMap<Sha256, Arc<NamedTempFile>>>,
-}
-
-impl Maker<'_> {
-    /// Makes the deltas that are worth it, in the order of their tasks.
-    ///
-    /// The threads are not rayon's: one of those takes another task while it waits for parts of its own, and would then wait for
-    /// memory that it holds itself.
-    fn make_all(&self, tasks: &[Task<'_>]) -> Result<Vec<Delta>> {
-        let next = AtomicUsize::new(0);
-        let work = || {
-            let mut made = Vec::new();
-            loop {
-                let at = next.fetch_add(1, Ordering::Relaxed);
-                let Some(task) = tasks.get(at) else { return Ok(made) };
-                match self.make(task) {
-                    Ok(delta) => made.extend(delta.map(|delta| (at, delta))),
-                    Err(error) => {
-                        // Nobody needs the others any more.
-                        next.store(tasks.len(), Ordering::Relaxed);
-                        return Err(error);
-                    }
-                }
-            }
-        };
-        let threads = rayon::current_num_threads().min(tasks.len());
-        let made: Vec<Result<Vec<_>>> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
-        });
-        let mut made = made.into_iter().collect::<Result<Vec<_>>>()?.concat();
-        made.sort_by_key(|(at, _)| *at);
-        Ok(made.into_iter().map(|(_, delta)| delta).collect())
-    }
-
-    /// Makes a delta; none when it is not worth a request.
-    fn make(&self, task: &Task<'_>) -> Result<Option<Delta>> {
-        let edge = Edge { old: task.from.size, new: task.file.size };
-        let _share = self.budget.take(delta::memory(&edge).min(self.limit));
-        let old = self.old(&task.from)?;
-        let path = self.tree.path(task.file);
-        let failed = |error: io::Error| Error::io("make a delta to", &path, error);
-        let mut old = fs::File::open(old.path()).map_err(failed)?;
-        let mut new = fs::File::open(&path).map_err(failed)?;
-        let mut object = self.site.new_object()?;
-        let size = delta::encode(&mut old, &mut new, &edge, self.limit, object.as_file_mut()).map_err(failed)?.size;
-        if size > task.most {
-            return Ok(None);
-        }
-        object.rewind().map_err(failed)?;
-        let (sha256, size) = Sha256::of_reader(object.as_file_mut()).map_err(failed)?;
-        let wrong = |detail: String| Error::Delta { path: path.clone(), detail };
-        object.rewind().map_err(failed)?;
-        let header = Header::read(object.as_file_mut()).map_err(|error| wrong(error.to_string()))?;
-        object.rewind().map_err(failed)?;
-        let mut made = HashingSink::default();
-        patcher::delta::apply(&mut old, object.as_file_mut(), &edge, &mut made)
-            .map_err(|error| wrong(error.to_string()))?;
-        if made.0.finish() != (task.to, task.file.size) {
-            return Err(wrong("it makes another file".to_owned()));
-        }
-        let object_name = Object { size, sha256 };
-        self.site.add_object(ObjectKind::Delta, &object_name, object)?;
-        let method = header.mode.method().parse().map_err(|_| wrong("its method has no name".to_owned()))?;
-        Ok(Some(Delta { method, from: task.from.sha256, to: Some(task.to), object: object_name }))
-    }
-
-    fn old(&self, file: &File) -> Result<Arc<NamedTempFile>> {
-        if let Some(known) = self.old.lock().unwrap_or_else(PoisonError::into_inner).get(&file.sha256) {
-            return Ok(Arc::clone(known));
-        }
-        let rebuilt = Arc::new(rebuild(self.site, file)?);
-        self.old.lock().unwrap_or_else(PoisonError::into_inner).insert(file.sha256, Arc::clone(&rebuilt));
-        Ok(rebuilt)
-    }
 }
 
 /// A number of bytes, with the suffix K, M or G by 1024.

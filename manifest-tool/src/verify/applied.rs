@@ -6,7 +6,7 @@
 use super::Verifier;
 use crate::error::{Error, Result};
 use crate::hashing_sink::HashingSink;
-use patcher::delta::{self, Edge, Header, METHODS};
+use patcher::delta::{self, Edge, Header, Joined, METHODS};
 use patcher::digest::{Hasher, Sha256};
 use patcher::fetch::CancelToken;
 use patcher::gunzip::gunzip;
@@ -36,6 +36,7 @@ struct Packed {
 
 struct Patch {
     object: Object,
+    with: Option<Sha256>,
     to: Sha256,
     path: RelPath,
 }
@@ -67,7 +68,7 @@ impl Patches {
             for delta in file.deltas.iter().filter(|delta| METHODS.contains(&delta.method.as_str())) {
                 let Ok(url) = url.join(&layout::object(ObjectKind::Delta, &delta.object.sha256)) else { continue };
                 let to = delta.to.unwrap_or(file.sha256);
-                let patch = Patch { object: delta.object, to, path: file.path.clone() };
+                let patch = Patch { object: delta.object, with: delta.with, to, path: file.path.clone() };
                 self.deltas.entry(delta.from).or_default().insert(url, patch);
             }
         }
@@ -85,18 +86,19 @@ impl Patches {
     }
 
     fn apply_to(&self, from: &Sha256, patches: &BTreeMap<Url, Patch>, verifier: &Verifier<'_>) -> Applied {
-        let packed = self.contents.get(from);
-        let Some((mut old, packed)) = packed.and_then(|packed| Some((rebuild(from, packed, verifier)?, packed))) else {
+        let Some(old) = self.rebuild(from, verifier) else {
             return Applied { untried: patches.len(), ..Applied::default() };
         };
         let mut applied = Applied::default();
         for (url, patch) in patches {
-            // One that is missing or damaged is found where all objects are looked at.
-            let Ok(mut file) = verifier.fetch(url, &patch.object, &CancelToken::default()) else {
+            // What is missing or damaged is found where all objects are looked at.
+            let file = verifier.fetch(url, &patch.object, &CancelToken::default()).ok();
+            let with = patch.with.map(|with| self.rebuild(&with, verifier));
+            let (Some(mut file), false) = (file, with.as_ref().is_some_and(Option::is_none)) else {
                 applied.untried += 1;
                 continue;
             };
-            match self.try_patch(&mut old, packed.size, &mut file, patch) {
+            match self.try_patch([&old].into_iter().chain(with.iter().flatten()), &mut file, patch) {
                 Ok(()) => applied.right += 1,
                 Err(detail) => {
                     let detail = format!("{url}: {detail}");
@@ -107,13 +109,14 @@ impl Patches {
         applied
     }
 
-    fn try_patch(&self, old: &mut File, old_size: u64, file: &mut File, patch: &Patch) -> Result<(), String> {
+    fn try_patch<'a>(&self, old: impl Iterator<Item = &'a File>, file: &mut File, patch: &Patch) -> Result<(), String> {
         let words = |error: delta::DeltaError| error.to_string();
         let rewind = |file: &mut File| file.rewind().map_err(|error| error.to_string());
         rewind(file)?;
         let header = Header::read(file).map_err(words)?;
         let size = self.contents.get(&patch.to).map_or(header.new, |packed| packed.size);
-        let edge = Edge { old: old_size, new: size };
+        let old = Joined::new(old).map_err(|error| error.to_string())?;
+        let edge = Edge { old: old.size(), new: size };
         rewind(file)?;
         let mut made = HashingSink::default();
         delta::apply(old, file, &edge, &mut made).map_err(words)?;
@@ -122,17 +125,19 @@ impl Patches {
             found => Err(format!("it makes {found}, not {}", patch.to)),
         }
     }
-}
 
-/// The file with the hash `from`; none where its object is not what it should be, which is found elsewhere.
-fn rebuild(from: &Sha256, packed: &Packed, verifier: &Verifier<'_>) -> Option<File> {
-    let mut object = verifier.fetch(&packed.url, &packed.gz, &CancelToken::default()).ok()?;
-    object.rewind().ok()?;
-    let mut file = tempfile::tempfile().ok()?;
-    let mut hasher = Hasher::default();
-    let unpacked = gunzip(BufReader::new(object), packed.size, |bytes| {
-        hasher.update(bytes);
-        file.write_all(bytes)
-    });
-    (unpacked.is_ok() && hasher.finish().0 == *from).then_some(file)
+    /// The file with this content; none where no release has it, or its object is not what it should be, which is found
+    /// elsewhere.
+    fn rebuild(&self, content: &Sha256, verifier: &Verifier<'_>) -> Option<File> {
+        let packed = self.contents.get(content)?;
+        let mut object = verifier.fetch(&packed.url, &packed.gz, &CancelToken::default()).ok()?;
+        object.rewind().ok()?;
+        let mut file = tempfile::tempfile().ok()?;
+        let mut hasher = Hasher::default();
+        let unpacked = gunzip(BufReader::new(object), packed.size, |bytes| {
+            hasher.update(bytes);
+            file.write_all(bytes)
+        });
+        (unpacked.is_ok() && hasher.finish().0 == *content).then_some(file)
+    }
 }

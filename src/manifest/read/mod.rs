@@ -14,7 +14,7 @@ use crate::rel_path::{self, Conflict, RelPath};
 use crate::xml::{Element, Flaw, Reader, Tag};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 const LINE_START: &[u8] = b"  <signature ";
 const LAST_LINE: &[u8] = b"</manifest>\n";
@@ -121,6 +121,7 @@ fn document(body: &[u8]) -> Result<Manifest, Flaw> {
     reader.expect_close()?;
     reader.end()?;
     check_paths(&meta, launch_line, &files, &links, &lines)?;
+    check_companions(&files, &lines)?;
     Ok(Manifest { meta, files, links })
 }
 
@@ -186,6 +187,7 @@ fn file(reader: &mut Reader<'_>, mut element: Element<'_>) -> Result<File, Flaw>
                 method: child.value("method", Defect::Name)?,
                 from: child.value("from", Defect::Hash)?,
                 to: child.optional_value("to", Defect::Hash)?,
+                with: child.optional_value("with", Defect::Hash)?,
                 object: self::object(&mut child)?,
             }),
             _ => return Err(child.unknown()),
@@ -244,6 +246,29 @@ fn check_paths(meta: &Meta, meta_line: u64, files: &[File], links: &[Link], line
             let detail =
                 format!("the target {:?} of {:?} is no listed file and no folder of one", link.target, link.path);
             return Err(Flaw { defect: Defect::LinkTarget, line: *line, detail });
+        }
+    }
+    Ok(())
+}
+
+/// The rules for what a delta reads besides: it makes its file's own content, and its companion is a content of this release
+/// with less bytes, or as many and a lower hash. So there is always one to begin with.
+fn check_companions(files: &[File], lines: &Lines) -> Result<(), Flaw> {
+    if !files.iter().flat_map(|file| &file.deltas).any(|delta| delta.with.is_some()) {
+        return Ok(());
+    }
+    let mut sizes = HashMap::new();
+    for file in files {
+        sizes.entry(file.sha256).or_insert(file.size);
+    }
+    for (file, line) in files.iter().zip(lines) {
+        for delta in &file.deltas {
+            let Some(with) = delta.with else { continue };
+            let comes_first = |size: &u64| (*size, with) < (sizes[&file.sha256], file.sha256);
+            if delta.to.is_some() || !sizes.get(&with).is_some_and(comes_first) {
+                let detail = format!("the companion {with} of a delta is no smaller file of this release");
+                return Err(Flaw { defect: Defect::Companion, line: *line, detail });
+            }
         }
     }
     Ok(())

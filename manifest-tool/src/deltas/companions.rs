@@ -1,0 +1,156 @@
+//! Deltas that read another new file besides the old one: what is new in both is then sent once.
+//!
+//! Of the bytes that each delta brings a sample of hashes is kept. Who shares much of it with the deltas of smaller files is made
+//! once more, with the one of them that it shares most with: its *companion*. Clients make companions first.
+
+use super::{LINE, Task, WORTH, maker::Made, shingles};
+use patcher::delta::{Block, Edge};
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Read, Seek, SeekFrom};
+
+/// One hash in so many is kept.
+const SAMPLED: u64 = 32;
+/// The most hashes that are kept of a delta, the first ones.
+const KEPT: usize = 1 << 15;
+/// So many bytes of a new file are read at once.
+const PIECE: u64 = 1 << 20;
+
+/// What a delta brings that the old file does not have: hashes of some stretches of it, sorted.
+#[derive(Debug)]
+pub struct Fresh(Vec<u64>);
+
+impl Fresh {
+    /// What of the new file of `edge` is not in the old one where `blocks` say: a stretch outside of them, or one of which half the
+    /// bytes are others.
+    ///
+    /// # Errors
+    /// What reading fails with.
+    pub fn of(
+        old: &mut (impl Read + Seek),
+        new: &mut (impl Read + Seek),
+        edge: &Edge,
+        blocks: &[Block],
+    ) -> io::Result<Self> {
+        let mut sample = Vec::new();
+        let (mut end, mut expected, mut piece) = (0, Vec::new(), Vec::new());
+        let last = Block { old: 0, new: edge.new, length: 0 };
+        for block in blocks.iter().chain([&last]) {
+            let before = (None, end, block.new);
+            end = block.new + block.length;
+            for (from, start, end) in [before, (Some(block.old), block.new, end)] {
+                let mut at = start;
+                while at < end && sample.len() < KEPT {
+                    piece.resize((end - at).min(PIECE) as usize, 0);
+                    read(new, at, &mut piece)?;
+                    expected.resize(piece.len(), 0);
+                    match from {
+                        Some(from) => read(old, from + (at - start), &mut expected)?,
+                        None => expected.iter_mut().zip(&piece).for_each(|(expected, byte)| *expected = !byte),
+                    }
+                    at += piece.len() as u64;
+                    if expected != piece {
+                        sample.extend(differing(&expected, &piece));
+                    }
+                }
+            }
+        }
+        // What a file repeats is no more news than what it says once.
+        sample.sort_unstable();
+        sample.dedup();
+        Ok(Self(sample))
+    }
+}
+
+/// Hashes of some of the stretches of `bytes` of which half is not as `expected`.
+fn differing(expected: &[u8], bytes: &[u8]) -> impl Iterator<Item = u64> {
+    let differs = |at: usize| {
+        let stretch = at..at + shingles::LENGTH;
+        let pairs = expected[stretch.clone()].iter().zip(&bytes[stretch]);
+        pairs.filter(|(one, other)| one != other).count() >= shingles::LENGTH / 2
+    };
+    let sampled = shingles::hashes(bytes).enumerate().filter(|(_, hash)| hash % SAMPLED == 0);
+    sampled.filter(move |(at, _)| differs(*at)).map(|(_, hash)| hash)
+}
+
+fn read(file: &mut (impl Read + Seek), at: u64, bytes: &mut [u8]) -> io::Result<()> {
+    file.seek(SeekFrom::Start(at))?;
+    file.read_exact(bytes)
+}
+
+/// The deltas that are worth another try with a companion. `made` are those of `tasks`, one for each.
+pub fn tasks<'a>(tasks: &[Task<'a>], made: &[Made]) -> Vec<Task<'a>> {
+    let mut releases: BTreeMap<usize, Vec<(&Task<'a>, &Made)>> = BTreeMap::new();
+    for (task, made) in tasks.iter().zip(made) {
+        releases.entry(task.release).or_default().push((task, made));
+    }
+    let mut again = Vec::new();
+    for mut deltas in releases.into_values() {
+        // In the order in which companions may follow each other.
+        deltas.sort_by_key(|(task, _)| (task.file.size, task.to));
+        let mut first_with: HashMap<u64, usize> = HashMap::new();
+        for (at, (task, made)) in deltas.iter().enumerate() {
+            let Fresh(sample) = &made.fresh;
+            let mut shared: BTreeMap<usize, u64> = BTreeMap::new();
+            for other in sample.iter().filter_map(|hash| first_with.get(hash)) {
+                *shared.entry(*other).or_default() += 1;
+            }
+            let most = shared.into_iter().max_by_key(|(other, count)| (*count, std::cmp::Reverse(*other)));
+            let worth = LINE.max(made.size / WORTH);
+            if let Some((other, count)) = most
+                && deltas[other].0.to != task.to
+                && made.size.saturating_mul(count) / sample.len() as u64 >= worth
+            {
+                let companion = &deltas[other].0;
+                let most = task.most.min(made.size.saturating_sub(worth));
+                again.push(Task { with: Some((companion.file, companion.to)), most, ..(*task).clone() });
+            }
+            // A user's own file is made by nobody.
+            for hash in sample.iter().filter(|_| !task.file.preserve) {
+                first_with.entry(*hash).or_insert(at);
+            }
+        }
+    }
+    again.sort_by_key(|task| std::cmp::Reverse(task.file.size));
+    again
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use patcher::digest::Sha256;
+    use std::io::Cursor;
+
+    fn noise(count: u32) -> Vec<u8> {
+        (0..count / 32).flat_map(|number| *Sha256::of(&number.to_le_bytes()).as_bytes()).collect()
+    }
+
+    fn sample(old: &[u8], new: &[u8], blocks: &[Block]) -> Vec<u64> {
+        let edge = Edge { old: old.len() as u64, new: new.len() as u64 };
+        Fresh::of(&mut Cursor::new(old), &mut Cursor::new(new), &edge, blocks).unwrap().0
+    }
+
+    #[test]
+    fn what_is_as_it_was_is_not_new() {
+        let new = noise(30_000);
+        let all = sample(&[], &new, &[]);
+        assert!((500..2000).contains(&all.len()), "about one in 32: {}", all.len());
+        let whole = [Block { old: 0, new: 0, length: new.len() as u64 }];
+        assert!(sample(&new, &new, &whole).is_empty());
+        let around = [Block { old: 0, new: 0, length: 10_000 }, Block { old: 20_000, new: 20_000, length: 9984 }];
+        let middle = sample(&new, &new, &around);
+        assert!(middle.len() < all.len() / 2 && middle.iter().all(|hash| all.contains(hash)));
+        assert_eq!(middle, sample(&[], &new[10_000..20_000], &[]));
+        // The same in a block: bytes that are others, and not just one here and there.
+        let mut old = new.clone();
+        old[10_000..20_000].iter_mut().for_each(|byte| *byte = !*byte);
+        old.iter_mut().step_by(8).for_each(|byte| *byte = !*byte);
+        let changed = sample(&old, &new, &whole);
+        assert!(middle.iter().all(|hash| changed.contains(hash)) && changed.len() < middle.len() + 10);
+    }
+
+    #[test]
+    fn much_of_the_same_counts_once() {
+        assert!(sample(&[], &[7; 100_000], &[]).len() <= 1);
+        assert!(sample(&[], &noise(4 << 20), &[]).len() <= KEPT * 3, "and there is an end to it");
+    }
+}

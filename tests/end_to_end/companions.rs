@@ -1,0 +1,167 @@
+//! The same news in several files: it is sent once, in the delta of the smallest, and the others read it there.
+
+use crate::support::publisher::Published;
+use crate::support::scripted::{Reply, Scripted};
+use crate::support::tree::{Entry, Tree};
+use crate::support::user::User;
+use crate::support::world::World;
+use patcher::digest::Sha256;
+use patcher::manifest::{Delta, File};
+use std::fs;
+
+const NEWS: usize = 12_000;
+
+/// What one build brings: bytes that nothing else has.
+fn news(build: u64) -> Vec<u8> {
+    (0..NEWS as u64 / 32).flat_map(|number| *Sha256::of(&(build << 32 | number).to_le_bytes()).as_bytes()).collect()
+}
+
+/// Two bundles of the same code: each build after the first adds its news to both.
+fn bundles(build: u64) -> Tree {
+    let Some(Entry::File { bytes, .. }) = Tree::from_seed(1).0.remove("bin/app") else { panic!("no program") };
+    let bundle = |start: usize| -> Vec<u8> {
+        let news = (2..=build).flat_map(news);
+        bytes[start..60_000].iter().copied().chain(news).chain(bytes[60_000..].iter().copied()).collect()
+    };
+    Tree::default().file("bin/all.js", &bundle(0), 0o755).file("bin/core.js", &bundle(20_000), 0o644).file(
+        "share/data",
+        b"the same in all releases",
+        0o644,
+    )
+}
+
+fn file<'a>(published: &'a Published, path: &str) -> &'a File {
+    published.manifest.files.iter().find(|file| file.path.as_str() == path).unwrap()
+}
+
+/// The deltas that read something besides.
+fn with_companion(published: &Published) -> Vec<&Delta> {
+    published.manifest.files.iter().flat_map(|file| &file.deltas).filter(|delta| delta.with.is_some()).collect()
+}
+
+fn is_delta(path: &str) -> bool {
+    path.ends_with(".delta")
+}
+
+fn objects_of(world: &World<Scripted>) -> Vec<String> {
+    world.server.take_requests().into_iter().filter(|path| path.contains("/objects/")).collect()
+}
+
+/// A world in which build 1 is installed and build 2 is published.
+fn outdated() -> (World<Scripted>, Published) {
+    let world = World::honest();
+    world.publish("1.1.0", &bundles(1));
+    world.install("core");
+    let published = world.publish("1.2.0", &bundles(2));
+    world.server.take_requests();
+    world.server.take_bytes();
+    (world, published)
+}
+
+#[test]
+fn the_same_news_in_two_files_is_sent_once() {
+    let (world, published) = outdated();
+    let companions: Vec<_> = with_companion(&published).iter().map(|delta| delta.with).collect();
+    assert_eq!(companions, [Some(file(&published, "bin/core.js").sha256)], "the larger reads the smaller");
+    world.user.ok(&["update"]);
+    world.user.has("core", &bundles(2));
+    let requests = objects_of(&world);
+    assert!(requests.len() == 2 && requests.iter().all(|path| is_delta(path)), "{requests:?}");
+    let bytes = world.server.take_bytes() as usize;
+    assert!(bytes > NEWS && bytes < NEWS + 2000, "{bytes}");
+}
+
+#[test]
+fn whoever_has_not_been_online_for_releases_goes_by_deltas_that_stand_alone_in_between() {
+    let world = World::honest();
+    let sign = |build: u64| {
+        let version = format!("1.{build}.0");
+        world.publisher.release("core", &version, &bundles(build)).deltas(1).sign()
+    };
+    sign(1);
+    world.install("core");
+    (2..=3).for_each(|build| drop(sign(build)));
+    let latest = sign(4);
+    assert_eq!(with_companion(&latest).len(), 1, "those of earlier releases are of no use any more");
+    world.server.take_requests();
+    world.user.ok(&["update"]);
+    world.user.has("core", &bundles(4));
+    let requests = objects_of(&world);
+    assert!(!requests.is_empty() && requests.iter().all(|path| is_delta(path)), "{requests:?}");
+    let with = with_companion(&latest)[0].object.sha256.to_string();
+    assert!(requests.iter().any(|path| path.contains(&with)), "the last one reads the other bundle: {requests:?}");
+}
+
+#[test]
+fn a_companion_that_is_there_already_need_not_be_made() {
+    let (world, published) = outdated();
+    let core = bundles(2).0.remove("bin/core.js");
+    let Some(Entry::File { bytes, .. }) = core else { panic!("no bundle") };
+    fs::write(world.user.component("core").join("bin/core.js"), bytes).unwrap();
+    world.user.ok(&["update"]);
+    world.user.has("core", &bundles(2));
+    let requests = objects_of(&world);
+    let only = with_companion(&published)[0].object.sha256.to_string();
+    assert!(requests.len() == 1 && requests[0].contains(&only), "{requests:?}");
+}
+
+#[test]
+fn a_companion_that_is_made_another_way_serves_as_well() {
+    let (world, published) = outdated();
+    let alone = file(&published, "bin/core.js").deltas[0].object.sha256.to_string();
+    world.server.follow(move |path| match path.contains(&alone) {
+        true => Reply::Status(404, String::new()),
+        false => Reply::Site,
+    });
+    world.user.ok(&["update"]);
+    world.user.has("core", &bundles(2));
+    let requests = objects_of(&world);
+    let with = with_companion(&published)[0].object.sha256.to_string();
+    assert!(requests.iter().any(|path| path.contains(&with)), "{requests:?}");
+    assert!(requests.contains(&published.object("bin/core.js")), "{requests:?}");
+    assert!(!requests.contains(&published.object("bin/all.js")), "{requests:?}");
+}
+
+#[test]
+fn a_companion_that_is_not_to_be_had_ends_the_update_and_nobody_waits_for_it() {
+    let (world, published) = outdated();
+    let hashes = {
+        let core = file(&published, "bin/core.js");
+        let chunks = core.chunks.iter().map(|object| object.sha256);
+        let deltas = core.deltas.iter().map(|delta| delta.object.sha256);
+        [core.gz.sha256].into_iter().chain(chunks).chain(deltas).map(|hash| hash.to_string()).collect::<Vec<_>>()
+    };
+    world.server.follow(move |path| match hashes.iter().any(|hash| path.contains(hash)) {
+        true => Reply::Status(404, String::new()),
+        false => Reply::Site,
+    });
+    world.user.fails(20, "http-status", &["update"]);
+    world.user.has("core", &bundles(1));
+    world.server.follow(|_| Reply::Site);
+    world.user.ok(&["update"]);
+    world.user.has("core", &bundles(2));
+}
+
+#[test]
+fn a_patch_that_was_made_with_another_companion_falls_back_to_the_whole() {
+    let (world, published) = outdated();
+    let other = file(&published, "share/data").sha256;
+    world.publisher.forge("core", |manifest| {
+        let deltas = manifest.files.iter_mut().flat_map(|file| &mut file.deltas);
+        deltas.filter(|delta| delta.with.is_some()).for_each(|delta| delta.with = Some(other));
+    });
+    world.user.ok(&["update"]);
+    world.user.has("core", &bundles(2));
+    assert!(objects_of(&world).contains(&published.object("bin/all.js")));
+}
+
+#[test]
+fn a_users_own_file_is_nobodys_companion() {
+    let world = World::honest();
+    world.publish("1.1.0", &bundles(1));
+    let published = world.publisher.release("core", "1.2.0", &bundles(2)).preserve("bin/core.js").sign();
+    assert!(with_companion(&published).is_empty());
+    let user = User::trusting(&world.publisher);
+    user.ok(&["install", "core", "--from", &world.manifest_url("core")]);
+    user.has("core", &bundles(2));
+}
