@@ -162,8 +162,8 @@ impl<'a> Worker<'a, '_> {
         }
     }
 
-    /// Fetches a delta and applies it to `bases`, one behind the other; none when that does not work, which whoever has the whole need not care
-    /// about.
+    /// Fetches a delta and applies it to `bases`, one behind the other; none when that does not work, which whoever has the
+    /// whole need not care about.
     fn patch(&self, bases: Vec<File>, hop: &Hop, to: (&'a Dir, &str)) -> Result<Option<Writer<'a>>> {
         let wanted = Wanted { kind: ObjectKind::Delta, object: hop.delta, unpacked: None };
         let _turn = self.turns.take(hop.delta.sha256);

@@ -120,17 +120,16 @@ pub fn make(
     add(&mut edges, &shortcuts);
     made.extend(shortcuts);
     let contents = hashes.iter().filter_map(|hash| Some((*hash, gz(hash)?.size)));
-    let of = edges.useful(contents, |content| before.contains(content));
-    let named: HashSet<Sha256> = of.values().flatten().map(|delta| delta.object.sha256).collect();
-    let (mut count, mut bytes) = (0, 0);
+    let mut deltas = Deltas { of: edges.useful(contents, |content| before.contains(content)), ..Deltas::default() };
+    let named: HashSet<Sha256> = deltas.of.values().flatten().map(|delta| delta.object.sha256).collect();
     for (delta, object) in made.into_iter().filter_map(|made| made.delta) {
         if named.contains(&delta.object.sha256) {
             site.add_object(ObjectKind::Delta, &delta.object, object)?;
-            count += 1;
-            bytes += delta.object.size;
+            deltas.made += 1;
+            deltas.bytes += delta.object.size;
         }
     }
-    Ok(Deltas { of, made: count, bytes })
+    Ok(deltas)
 }
 
 fn add(edges: &mut Edges, made: &[Made]) {
