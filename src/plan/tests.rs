@@ -1,7 +1,7 @@
 //! Plans over trees, as a table.
 
 use super::*;
-use crate::manifest::{Link, Meta, Platform};
+use crate::manifest::{Delta, Link, Meta, Platform};
 
 /// A manifest of files `path=content`, executable with a `*` at the end, preserved with a `!`, links `path>target`.
 pub fn release(entries: &[&str]) -> Manifest {
@@ -50,7 +50,22 @@ fn plan(old: Option<&[&str]>, new: Option<&[&str]>, disk: &[&str]) -> String {
 }
 
 fn plan_with(old: Option<&[&str]>, vouched: bool, new: Option<&[&str]>, disk: &[&str]) -> Result<String, Obstacle> {
-    let (old, new) = (old.map(release), new.map(release));
+    let plan = planned(old.map(release), vouched, new.map(release), disk)?;
+    let mut words: Vec<String> = plan
+        .changes
+        .iter()
+        .filter(|change| change.saved_from.is_none())
+        .map(|change| format!("{}{}", if change.new == Content::Absent { '-' } else { '+' }, change.path))
+        .collect();
+    words.extend(plan.saved.iter().map(|(path, name)| format!("{path}->{name}")));
+    words.extend(plan.kept.iter().map(|path| format!("={path}")));
+    words
+        .extend(plan.contents.values().filter_map(|obtain| obtain.copy.as_ref()).map(|from| format!("<{}", from.path)));
+    words.push(format!("({})", plan.download_size()));
+    Ok(words.join(" "))
+}
+
+fn planned(old: Option<Manifest>, vouched: bool, new: Option<Manifest>, disk: &[&str]) -> Result<Plan, Obstacle> {
     let dir = tempfile::tempdir().unwrap();
     for entry in disk {
         let (path, content) = entry.split_once(['=', '>']).unwrap();
@@ -70,26 +85,14 @@ fn plan_with(old: Option<&[&str]>, vouched: bool, new: Option<&[&str]>, disk: &[
     };
     let paths = [entries(&old), entries(&new)].concat();
     let inventory = Inventory::take(dir.path(), paths.iter().map(String::as_str), 1).unwrap();
-    let plan = Plan::new(&Situation {
+    Plan::new(&Situation {
         new: new.as_ref(),
         old: old.as_ref(),
         vouched,
         inventory: &inventory,
         elsewhere: &|hash| (*hash == Sha256::of(b"shared")).then(|| Location { component: None, path: "other".into() }),
         taken: &|path| dir.path().join(path.as_str()).exists(),
-    })?;
-    let mut words: Vec<String> = plan
-        .changes
-        .iter()
-        .filter(|change| change.saved_from.is_none())
-        .map(|change| format!("{}{}", if change.new == Content::Absent { '-' } else { '+' }, change.path))
-        .collect();
-    words.extend(plan.saved.iter().map(|(path, name)| format!("{path}->{name}")));
-    words.extend(plan.kept.iter().map(|path| format!("={path}")));
-    words
-        .extend(plan.contents.values().filter_map(|obtain| obtain.copy.as_ref()).map(|from| format!("<{}", from.path)));
-    words.push(format!("({})", plan.download_size()));
-    Ok(words.join(" "))
+    })
 }
 
 #[test]
@@ -162,4 +165,22 @@ fn links_are_made_replaced_and_dropped() {
 fn a_linked_folder_stops_the_update() {
     let linked = plan_with(Some(&["d/a=1"]), true, Some(&["d/a=2"]), &["e/a=1", "d>e"]);
     assert_eq!(linked, Err(Obstacle::LinkedFolder("d".into())));
+}
+
+#[test]
+fn a_delta_that_reads_another_file_is_taken_where_that_is_held_or_planned() {
+    let hash = |content: &str| Sha256::of(content.as_bytes());
+    let companion = |new: &[&str], disk: &[&str]| {
+        let mut new = release(new);
+        let object = Object { size: 7, sha256: hash("a delta") };
+        let (method, from, with) = ("plain".parse().unwrap(), hash("old"), Some(hash("b")));
+        new.files[0].deltas.push(Delta { method, from, to: None, with, object });
+        let plan = planned(Some(release(&["a=old", "b=b"])), true, Some(new), disk).unwrap();
+        let chain = plan.contents[&hash("newer")].chain.clone();
+        chain.map(|chain| chain.companion)
+    };
+    let held = Companion::Held(Location { component: None, path: "b".into() });
+    assert_eq!(companion(&["a=newer", "b=b"], &["a=old", "b=b"]), Some(Some(held)));
+    assert_eq!(companion(&["a=newer", "b=b"], &["a=old", "b=lost"]), Some(Some(Companion::Planned(hash("b")))));
+    assert_eq!(companion(&["a=newer", "b=b!"], &["a=old", "b=mine"]), None, "the user's own");
 }
