@@ -42,8 +42,9 @@ sign_fresh() { sign 1.0.0; }
 pigz_all() { find pigz -type f -print0 | xargs -0 pigz -9 -k; }
 verify() { patcher verify core; }
 sha256sum_all() { find inst/core -type f ! -name manifest.xml -print0 | xargs -0 -n 16 -P "$cores" sha256sum; }
-old_install() { rm -rf inst plain && cp -r inst-old inst && mkdir plain; }
-update() { patcher update core; }
+no_install() { rm -rf inst plain && mkdir inst plain; }
+install_all() { patcher install core --from "$url/core/manifest.xml"; }
+old_install() { rm -rf inst && cp -r inst-old inst; }
 curl_gunzip_sum() {
   (cd plain && curl -s --remote-name-all --fail "${objects[@]}" && gunzip ./*.gz && sha256sum ./*)
 }
@@ -62,17 +63,18 @@ for corpus in numpy pyside-win; do
   theirs=$(find build -type f ! -name manifest.xml -exec sha256sum {} + | sort -u -k1,1 | sed 's/^[0-9a-f]*  //' |
     while read -r file; do gzip -9nc "$file" | wc -c; done | paste -sd+ | bc)
   printf '| bytes of all .gz; `gzip -9 -n` | %s | %s | %s |\n' "$ours" "$theirs" "$(echo "scale=6; $ours / $theirs" | bc | xargs printf '%.4f')"
-  patcher install core --from "$url/core/manifest.xml" >/dev/null
+  no_install
+  : >nginx/access.log
+  install_all >/dev/null
+  mapfile -t objects < <(awk -v url="$url" '/\/objects\// { print url $1 }' nginx/access.log | sort -u)
+  compare "install, ${#objects[@]} objects over loopback nginx; curl, gunzip, sha256sum of them" install_all curl_gunzip_sum no_install
+  no_install
+  install_all >/dev/null
   compare "verify; \`xargs -P$cores sha256sum\`" verify sha256sum_all nothing
   rm -rf inst-old && cp -r inst inst-old
   rm -rf build && cp -r "$corpora/$corpus/${versions[1]}" build
   sign 2.0.0 >/dev/null
-  : >nginx/access.log
-  old_install && update >/dev/null
-  mapfile -t objects < <(awk -v url="$url" '/\/objects\// { print url $1 }' nginx/access.log | sort -u)
-  compare "update, ${#objects[@]} objects over loopback nginx; curl, gunzip, sha256sum of them" update curl_gunzip_sum old_install
   old_install
-  : >nginx/access.log
   patcher update core >/dev/null
   printf '| requests of a check that finds nothing new | %s | | |\n' "$(
     : >nginx/access.log
@@ -81,13 +83,13 @@ for corpus in numpy pyside-win; do
     awk '{ print $3 }' nginx/access.log | paste -sd' '
   )"
   old_install
-  printf '| peak memory, kB: check / download / apply | %s / %s / %s | | |\n' \
+  printf '| peak memory, kB, of the update to the next release: check / download / apply | %s / %s / %s | | |\n' \
     "$(peak "$bin/patcher" --root inst --key release.pub.pem check core)" \
     "$(peak "$bin/patcher" --root inst --key release.pub.pem download core)" \
     "$(peak "$bin/patcher" --root inst --key release.pub.pem apply)"
   fresh_site
-  printf '| peak memory, kB: sign | %s | | |\n' \
-    "$(peak "$bin/manifest-tool" sign build --site site --key release.key.pem --component core --version 2.0.0 --base-url "$url/core/")"
+  printf '| peak memory, kB: sign of the next release, without deltas | %s | | |\n' \
+    "$(peak "$bin/manifest-tool" sign build --site site --key release.key.pem --component core --version 2.0.0 --deltas 0 --base-url "$url/core/")"
 done
 echo
 printf 'patcher-helper: %s bytes\n' "$(stat -c %s "$bin/patcher-helper")"
