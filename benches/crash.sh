@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tries every crash point of every scenario in every mode and writes the table of docs/crash-safety.md; takes an hour or two.
+# Tries every crash point of every scenario in every mode and writes the table of docs/crash-safety.md; takes about half an hour.
 #
 #   benches/crash.sh [EVERY]        # every EVERY-th point: 1 unless told otherwise
 set -euo pipefail
