@@ -139,7 +139,7 @@ impl Inventory {
             }
         };
         std::thread::scope(|scope| {
-            (1..worthwhile(dir, &paths, threads)).for_each(|_| drop(scope.spawn(work)));
+            (1..worthwhile(dir, &paths, threads.min(paths.len()))).for_each(|_| drop(scope.spawn(work)));
             work();
         });
         match taken.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {

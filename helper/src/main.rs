@@ -62,7 +62,7 @@ fn run(arguments: &Arguments, log: &mut Log) -> Result<Option<Reason>> {
         log.error(error);
     }
     let started = start(arguments, &changed, log);
-    // Only now: nobody is to be away for it. Missing is what the program has entered already.
+    // Only now, so that nobody waits for it. What the program has taken over by now needs no sync.
     let _ = swap::sync_history(&arguments.root);
     let failure = match started {
         Ok(None) => None,

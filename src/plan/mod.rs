@@ -257,8 +257,9 @@ impl<'a> Planner<'a> {
     /// How to get the content of `file`, where other contents are `planned`, too.
     fn obtain(&self, file: &File, planned: impl Fn(&Sha256) -> bool) -> Obtain {
         let companion = |content: &Sha256| {
-            let held = self.held(content).map(Companion::Held);
-            held.or_else(|| planned(content).then_some(Companion::Planned(*content)))
+            // What is planned is checked when it is made; what is held is so by the word of a manifest.
+            let planned = planned(content).then_some(Companion::Planned(*content));
+            planned.or_else(|| self.held(content).map(Companion::Held))
         };
         let copy = self.held(&file.sha256);
         let chain = self.graph.cheapest(file.sha256, file.gz.size, |content| self.held(content), companion);

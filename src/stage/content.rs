@@ -2,7 +2,6 @@
 
 use super::Stage;
 use super::fill::{Job, Transfer};
-use super::finished::Finished;
 use super::ledger::Event;
 use super::object::{Fetched, Wanted, to_signed};
 use super::progress::{News, Phase};
@@ -27,7 +26,6 @@ pub struct Worker<'a, 'b> {
     pub transfer: &'a Transfer<'a>,
     pub job: &'a Job<'b>,
     pub turns: &'a Turns,
-    pub finished: &'a Finished,
     pub news: &'a Sender<News<'b>>,
 }
 
@@ -149,16 +147,12 @@ impl<'a> Worker<'a, '_> {
         }
     }
 
-    /// Opens what the last delta reads besides; a new one when it is done.
+    /// Opens what the last delta reads besides.
     fn companion(&self, companion: &Companion) -> Result<Option<File>> {
         match (companion, &self.job.companion) {
             (Companion::Held(location), _) => Ok(self.open(location)),
+            (Companion::Planned(_), Some((_, name))) => self.stage.files.open_file(name),
             (Companion::Planned(_), None) => Ok(None),
-            (Companion::Planned(_), Some((content, name))) => {
-                self.finished.wait_for(*content);
-                self.transfer.cancel.check()?;
-                self.stage.files.open_file(name)
-            }
         }
     }
 

@@ -67,8 +67,13 @@ impl Stage {
                     let (sender, next, turns, finished, jobs) = (sender.clone(), &next, &turns, &finished, &jobs);
                     scope.spawn(move || {
                         while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                            let _work = finished.begin(job.hash);
-                            let done = Worker { stage: self, transfer, job, turns, finished, news: &sender }.run();
+                            let work = finished.begin(job.hash);
+                            if job.companion.as_ref().is_some_and(|(content, _)| !finished.wait_for(*content)) {
+                                // Whoever made that says why.
+                                return Ok(());
+                            }
+                            let done = Worker { stage: self, transfer, job, turns, news: &sender }.run();
+                            work.end(done.is_ok());
                             if done.is_err() {
                                 // The others finish what they have begun and start nothing new.
                                 next.store(jobs.len(), Ordering::Relaxed);

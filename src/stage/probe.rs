@@ -6,17 +6,19 @@ use super::writer::{Writer, is_staged};
 use crate::error::Result;
 use crate::fetch::PROBE;
 use crate::layout::{self, ObjectKind};
+use std::cmp::Reverse;
 
 impl Stage {
     /// Lets the mirrors race for the next bytes of the largest object that is to be fetched, where there is enough to fetch.
     pub(super) fn probe(&self, jobs: &[Job<'_>], transfer: &Transfer<'_>) -> Result<()> {
-        let fetched = jobs
-            .iter()
-            .filter(|job| job.obtain.copy.is_none() && job.obtain.chain.is_none() && job.obtain.parts.is_none());
-        if !transfer.mirrors.are_worth_a_probe(fetched.clone().map(|job| job.obtain.gz.size).sum()) {
+        let is_whole =
+            |job: &&Job<'_>| job.obtain.copy.is_none() && job.obtain.chain.is_none() && job.obtain.parts.is_none();
+        let mut fetched: Vec<&Job<'_>> = jobs.iter().filter(is_whole).collect();
+        if !transfer.mirrors.are_worth_a_probe(fetched.iter().map(|job| job.obtain.gz.size).sum()) {
             return Ok(());
         }
-        for job in fetched.take_while(|job| job.obtain.gz.size > PROBE) {
+        fetched.sort_by_key(|job| Reverse(job.obtain.gz.size));
+        for job in fetched.into_iter().take_while(|job| job.obtain.gz.size > PROBE) {
             let (gz, first) = (&job.obtain.gz, job.targets.first());
             if first.is_none_or(|(name, content)| is_staged(&self.files, name, content).unwrap_or(false)) {
                 continue;

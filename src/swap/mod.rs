@@ -86,7 +86,7 @@ pub fn apply(root: &Root, lock: &Lock) -> Result<Option<Applied>> {
     Ok(applied)
 }
 
-/// Does the same in as little time as the new version can be had in, as a program may be waiting to be started: what was done
+/// Carries out the prepared swap and leaves for later what can wait, as a program may be waiting to be started: what was done
 /// to make it `ready` is not done again, if it still holds, and the history is for [`sync_history`] to make last.
 ///
 /// # Errors
@@ -132,7 +132,7 @@ pub fn make_live(root: &Root, lock: &Lock, ready: Option<Ready>) -> Result<Optio
     drop(parts);
     let components = &journal.transaction.components;
     // The new version is installed, whatever becomes of records and leftovers: the next recovery or download sweeps what stays.
-    // The line is there before the new version is, which looks for it.
+    // The new version looks for this line when it starts; `sync_history` makes it last.
     let _ = state::record(&state_dir, components, Outcome::Applied, Timestamp::now());
     let _ = match end {
         State::Committed => components.iter().map(|steps| part::retire_stage(root, steps)).fold(Ok(()), Result::and),

@@ -123,6 +123,10 @@ pub fn remove_backups(root: &Root, steps: &ComponentSteps) -> Result<()> {
 /// Puts what is left of a component's stage among its backups, with which it goes: to move a folder takes less time than to
 /// remove it with all that it holds.
 pub fn retire_stage(root: &Root, steps: &ComponentSteps) -> Result<()> {
+    // There a folder cannot be moved while anything in it is open.
+    if cfg!(windows) {
+        return remove_stage(root, steps);
+    }
     let work = work_dir(root, steps)?;
     let name = steps.component.as_str();
     let backups = work.folder_or_new(TRANSACTIONS, 0o700)?.folder_or_new(name, 0o700)?;

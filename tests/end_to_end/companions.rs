@@ -93,6 +93,24 @@ fn whoever_has_not_been_online_for_releases_goes_by_deltas_that_stand_alone_in_b
 }
 
 #[test]
+fn what_stays_as_it_is_for_releases_is_still_on_the_way_to_what_comes_then() {
+    let world = World::honest();
+    let sign = |version: &str, tree: &Tree| world.publisher.release("core", version, tree).deltas(1).sign();
+    sign("1.1.0", &bundles(1));
+    world.install("core");
+    sign("1.2.0", &bundles(2));
+    for version in ["1.2.1", "1.2.2", "1.2.3"] {
+        sign(version, &bundles(2).file("share/data", version.as_bytes(), 0o644));
+    }
+    sign("1.3.0", &bundles(3));
+    world.server.take_requests();
+    world.user.ok(&["update"]);
+    world.user.has("core", &bundles(3));
+    let requests = objects_of(&world);
+    assert!(!requests.is_empty() && requests.iter().all(|path| is_delta(path)), "{requests:?}");
+}
+
+#[test]
 fn a_companion_that_is_there_already_need_not_be_made() {
     let (world, published) = outdated();
     let core = bundles(2).0.remove("bin/core.js");

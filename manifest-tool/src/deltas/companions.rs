@@ -1,7 +1,8 @@
 //! Deltas that read another new file besides the old one: what is new in both is then sent once.
 //!
-//! Of the bytes that each delta brings a sample of hashes is kept. Who shares much of it with the deltas of smaller files is made
-//! once more, with the one of them that it shares most with: its *companion*. Clients make companions first.
+//! Of the bytes that each delta brings a sample of hashes is kept, and for each hash the smallest file that has it. Who shares
+//! much with such a file is made once more, with that file as its *companion*. So few files are companions of many, and clients,
+//! which make them first, need not wait long.
 
 use super::{LINE, Task, WORTH, maker::Made, shingles};
 use patcher::delta::{Block, Edge};
@@ -79,17 +80,18 @@ fn read(file: &mut (impl Read + Seek), at: u64, bytes: &mut [u8]) -> io::Result<
 
 /// The deltas that are worth another try with a companion. `made` are those of `tasks`, one for each.
 pub fn tasks<'a>(tasks: &[Task<'a>], made: &[Made]) -> Vec<Task<'a>> {
-    let mut releases: BTreeMap<usize, Vec<(&Task<'a>, &Made)>> = BTreeMap::new();
+    let mut releases: BTreeMap<usize, Vec<(&Task<'a>, &Made, &Fresh)>> = BTreeMap::new();
     for (task, made) in tasks.iter().zip(made) {
-        releases.entry(task.release).or_default().push((task, made));
+        if let (Some(release), Some(fresh)) = (task.release, &made.fresh) {
+            releases.entry(release).or_default().push((task, made, fresh));
+        }
     }
     let mut again = Vec::new();
     for mut deltas in releases.into_values() {
         // In the order in which companions may follow each other.
-        deltas.sort_by_key(|(task, _)| (task.file.size, task.to));
+        deltas.sort_by_key(|(task, ..)| (task.file.size, task.to));
         let mut first_with: HashMap<u64, usize> = HashMap::new();
-        for (at, (task, made)) in deltas.iter().enumerate() {
-            let Fresh(sample) = &made.fresh;
+        for (at, (task, made, Fresh(sample))) in deltas.iter().enumerate() {
             let mut shared: BTreeMap<usize, u64> = BTreeMap::new();
             for other in sample.iter().filter_map(|hash| first_with.get(hash)) {
                 *shared.entry(*other).or_default() += 1;
@@ -102,9 +104,10 @@ pub fn tasks<'a>(tasks: &[Task<'a>], made: &[Made]) -> Vec<Task<'a>> {
             {
                 let companion = &deltas[other].0;
                 let most = task.most.min(made.size.saturating_sub(worth));
-                again.push(Task { with: Some((companion.file, companion.to)), most, ..(*task).clone() });
+                let with = Some((companion.file, companion.to));
+                again.push(Task { with, release: None, most, ..(*task).clone() });
             }
-            // A user's own file is made by nobody.
+            // A user's own file is read by nobody.
             for hash in sample.iter().filter(|_| !task.file.preserve) {
                 first_with.entry(*hash).or_insert(at);
             }

@@ -57,7 +57,8 @@ impl Edges {
     /// each delta once.
     ///
     /// What reads another file of the release besides is of no use to the next one. So from what was there `before` there is also
-    /// one that reads nothing else: by that, later releases are reached from here.
+    /// one that reads nothing else: by that, later releases are reached from here. A content that is from before keeps those
+    /// that it has.
     pub fn useful(
         &self,
         contents: impl Iterator<Item = (Sha256, u64)>,
@@ -67,11 +68,12 @@ impl Edges {
         for (content, gz) in contents {
             let alone = |from: &Sha256| {
                 let mut all = self.into.get(&content).into_iter().flatten();
-                all.find(|delta| delta.from == *from && delta.with.is_none() && delta.object.size < gz && before(from))
+                all.find(|delta| delta.from == *from && delta.with.is_none() && delta.object.size < gz)
             };
             let with_others = |Way { first, .. }: Way| {
-                let alone = first.with.and_then(|_| alone(&first.from)).cloned();
-                [Some(first), alone].into_iter().flatten()
+                let alone =
+                    first.with.filter(|_| before(&content) || before(&first.from)).and_then(|_| alone(&first.from));
+                [Some(first), alone.cloned()].into_iter().flatten()
             };
             let mut deltas: Vec<Delta> = self.ways_to(content, gz).into_iter().flat_map(with_others).collect();
             deltas.retain(|delta| used.insert((delta.from, delta.to, delta.with)));
@@ -170,6 +172,8 @@ mod tests {
         let list = ["before+x>n:10", "before>n:30", "a+x>n:9", "a>n:20", "b>before:5"];
         assert_eq!(kept(&list, &[("n", 100)]), [["a+x>n:9", "before+x>n:10", "before>n:30", "b>before:5"]]);
         assert_eq!(kept(&["m>n:10", "a+x>m:5", "a>m:50"], &[("n", 100)]), [["m>n:10", "a>m:50"]]);
+        let unchanged = ["a+x>before:10", "a>before:30"];
+        assert_eq!(kept(&unchanged, &[("before", 100)]), [unchanged]);
     }
 
     #[test]

@@ -54,8 +54,8 @@ pub struct Maker<'a> {
 pub struct Made {
     /// The bytes of the delta.
     pub size: u64,
-    /// What it brings.
-    pub fresh: Fresh,
+    /// What it brings, for a task that says from which release.
+    pub fresh: Option<Fresh>,
     /// The delta, if it is worth it, and its object, which is not on the site yet.
     pub delta: Option<(Delta, TempPath)>,
 }
@@ -119,7 +119,7 @@ impl<'a> Maker<'a> {
         let wrong = |detail: String| Error::Delta { path: path.clone(), detail };
         object.rewind().map_err(failed)?;
         let header = Header::read(object.as_file_mut()).map_err(|error| wrong(error.to_string()))?;
-        let fresh = Fresh::of(&mut old, &mut new, &edge, &blocks).map_err(failed)?;
+        let fresh = task.release.map(|_| Fresh::of(&mut old, &mut new, &edge, &blocks)).transpose().map_err(failed)?;
         if size > task.most {
             return Ok(Made { size, fresh, delta: None });
         }

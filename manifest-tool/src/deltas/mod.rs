@@ -71,8 +71,8 @@ struct Task<'a> {
     with: Option<(&'a TreeFile, Sha256)>,
     to: Sha256,
     file: &'a TreeFile,
-    /// From which of the old releases `from` is, in whatever order they are counted.
-    release: usize,
+    /// From which of the old releases `from` is, where it matters which.
+    release: Option<usize>,
     /// The most bytes with which it is worth it.
     most: u64,
 }
@@ -98,13 +98,15 @@ pub fn make(
     releases.sort_by_key(|release| std::cmp::Reverse(release.meta.sequence));
     let previous = previous_releases(flags.deltas, &releases, hashes)?;
     let before: HashSet<Sha256> = previous.iter().take(1).flat_map(contents_of).copied().collect();
-    let contents: HashSet<&Sha256> = hashes.iter().collect();
+    // A user's own file is read by nobody.
+    let files = tree.files.iter().zip(hashes).filter(|(file, _)| !file.preserve);
+    let companions: HashSet<&Sha256> = files.map(|(_, content)| content).collect();
     let mut edges = Edges::default();
     for manifest in &previous {
         edges.add_all(
             manifest,
             |object| site.holds(ObjectKind::Delta, object),
-            |companion| contents.contains(companion),
+            |companion| companions.contains(companion),
         );
     }
     let tasks = tasks(&previous, site, tree, hashes, &edges, gz)?;
@@ -186,7 +188,7 @@ fn tasks<'a>(
             let Some(from) = bases.of(file, || tree.path(file), |old| rebuild(site, old))? else { continue };
             if from.size >= SMALLEST / 4 && !edges.has(&from.sha256, to) && chosen.insert((from.sha256, *to)) {
                 let most = gz.size.saturating_sub(LINE.max(gz.size / WORTH));
-                tasks.push(Task { from: from.clone(), with: None, to: *to, file, release, most });
+                tasks.push(Task { from: from.clone(), with: None, to: *to, file, release: Some(release), most });
             }
         }
     }
