@@ -2,11 +2,15 @@
 //!
 //! Of the bytes that each delta brings a sample of hashes is kept, and for each hash the smallest file that has it. Who shares
 //! much with such a file is made once more, with that file as its *companion*. So few files are companions of many, and clients,
-//! which make them first, need not wait long.
+//! which make them first, need not wait long. A companion has to save the lines of two deltas, as one that stands alone is kept
+//! as well.
 
 use super::{LINE, Task, WORTH, maker::Made, shingles};
+use crate::tree::TreeFile;
 use patcher::delta::{Block, Edge};
-use std::collections::{BTreeMap, HashMap};
+use patcher::digest::Sha256;
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::io::{self, Read, Seek, SeekFrom};
 
 /// One hash in so many is kept.
@@ -80,47 +84,38 @@ fn read(file: &mut (impl Read + Seek), at: u64, bytes: &mut [u8]) -> io::Result<
 
 /// The deltas that are worth another try with a companion. `made` are those of `tasks`, one for each.
 pub fn tasks<'a>(tasks: &[Task<'a>], made: &[Made]) -> Vec<Task<'a>> {
-    let mut releases: BTreeMap<usize, Vec<(&Task<'a>, &Made, &Fresh)>> = BTreeMap::new();
-    for (task, made) in tasks.iter().zip(made) {
-        if let (Some(release), Some(fresh)) = (task.release, &made.fresh) {
-            releases.entry(release).or_default().push((task, made, fresh));
-        }
-    }
+    let mut deltas: Vec<(&Task<'a>, &Made, &Fresh)> =
+        tasks.iter().zip(made).filter_map(|(task, made)| Some((task, made, made.fresh.as_ref()?))).collect();
+    // In the order in which companions may follow each other.
+    deltas.sort_by_key(|(task, ..)| (task.file.size, task.to));
+    let mut first_with: HashMap<u64, (Sha256, &'a TreeFile)> = HashMap::new();
     let mut again = Vec::new();
-    for mut deltas in releases.into_values() {
-        // In the order in which companions may follow each other.
-        deltas.sort_by_key(|(task, ..)| (task.file.size, task.to));
-        let mut first_with: HashMap<u64, usize> = HashMap::new();
-        for (at, (task, made, Fresh(sample))) in deltas.iter().enumerate() {
-            let mut shared: BTreeMap<usize, u64> = BTreeMap::new();
-            for other in sample.iter().filter_map(|hash| first_with.get(hash)) {
-                *shared.entry(*other).or_default() += 1;
-            }
-            let most = shared.into_iter().max_by_key(|(other, count)| (*count, std::cmp::Reverse(*other)));
-            let worth = LINE.max(made.size / WORTH);
-            if let Some((other, count)) = most
-                && deltas[other].0.to != task.to
-                && made.size.saturating_mul(count) / sample.len() as u64 >= worth
-            {
-                let companion = &deltas[other].0;
-                let most = task.most.min(made.size.saturating_sub(worth));
-                let with = Some((companion.file, companion.to));
-                again.push(Task { with, release: None, most, ..(*task).clone() });
-            }
-            // A user's own file is read by nobody.
-            for hash in sample.iter().filter(|_| !task.file.preserve) {
-                first_with.entry(*hash).or_insert(at);
-            }
+    for (task, made, Fresh(sample)) in deltas {
+        let mut shared: HashMap<Sha256, (u64, &'a TreeFile)> = HashMap::new();
+        for (content, file) in sample.iter().filter_map(|hash| first_with.get(hash)) {
+            shared.entry(*content).or_insert((0, file)).0 += 1;
+        }
+        shared.remove(&task.to);
+        let most = shared.into_iter().max_by_key(|(content, (count, file))| (*count, Reverse((file.size, *content))));
+        let worth = (2 * LINE).max(made.size / WORTH);
+        if let Some((content, (count, file))) = most
+            && made.size.saturating_mul(count) / sample.len() as u64 >= worth
+        {
+            let most = task.most.min(made.size.saturating_sub(worth));
+            again.push(Task { with: Some((file, content)), most, ..task.clone() });
+        }
+        // A user's own file is read by nobody.
+        for hash in sample.iter().filter(|_| !task.file.preserve) {
+            first_with.entry(*hash).or_insert((task.to, task.file));
         }
     }
-    again.sort_by_key(|task| std::cmp::Reverse(task.file.size));
+    again.sort_by_key(|task| Reverse(task.file.size));
     again
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use patcher::digest::Sha256;
     use std::io::Cursor;
 
     fn noise(count: u32) -> Vec<u8> {

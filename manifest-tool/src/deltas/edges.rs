@@ -5,7 +5,7 @@ use patcher::manifest::{Delta, Manifest, Object};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 
-/// How many deltas a file element has at most.
+/// How many ways to a content are kept at most.
 const MOST: usize = 64;
 
 /// A way from an old content to a new one.
@@ -56,26 +56,16 @@ impl Edges {
     /// For each content of a release, with the size of its gzip, the deltas on the ways to it that are cheaper than the gzip;
     /// each delta once.
     ///
-    /// What reads another file of the release besides is of no use to the next one. So from what was there `before` there is also
-    /// one that reads nothing else: by that, later releases are reached from here. A content that is from before keeps those
-    /// that it has.
-    pub fn useful(
-        &self,
-        contents: impl Iterator<Item = (Sha256, u64)>,
-        before: impl Fn(&Sha256) -> bool,
-    ) -> HashMap<Sha256, Vec<Delta>> {
+    /// What reads another file of the release besides is of no use to the next one: from where it is the cheapest, the cheapest way
+    /// without is there as well.
+    pub fn useful(&self, contents: impl Iterator<Item = (Sha256, u64)>) -> HashMap<Sha256, Vec<Delta>> {
         let (mut useful, mut used) = (HashMap::new(), HashSet::new());
         for (content, gz) in contents {
-            let alone = |from: &Sha256| {
-                let mut all = self.into.get(&content).into_iter().flatten();
-                all.find(|delta| delta.from == *from && delta.with.is_none() && delta.object.size < gz)
-            };
-            let with_others = |Way { first, .. }: Way| {
-                let alone =
-                    first.with.filter(|_| before(&content) || before(&first.from)).and_then(|_| alone(&first.from));
-                [Some(first), alone.cloned()].into_iter().flatten()
-            };
-            let mut deltas: Vec<Delta> = self.ways_to(content, gz).into_iter().flat_map(with_others).collect();
+            let mut ways = self.ways_to(content, gz);
+            if ways.iter().any(|way| way.first.with.is_some()) {
+                ways.extend(self.cheapest(content, gz, |delta| delta.with.is_none()));
+            }
+            let mut deltas: Vec<Delta> = ways.into_iter().map(|way| way.first).collect();
             deltas.retain(|delta| used.insert((delta.from, delta.to, delta.with)));
             for delta in &mut deltas {
                 delta.to = delta.to.filter(|to| *to != content);
@@ -90,6 +80,11 @@ impl Edges {
     /// The cheapest way to a content from each of those from which it costs less than `limit`: the cheapest first, so that
     /// where a way goes on another one stands before it.
     pub fn ways_to(&self, content: Sha256, limit: u64) -> Vec<Way> {
+        // Clients take only the last delta with a companion.
+        self.cheapest(content, limit, |delta| delta.with.is_none() || delta.to == Some(content))
+    }
+
+    fn cheapest(&self, content: Sha256, limit: u64, usable: impl Fn(&Delta) -> bool) -> Vec<Way> {
         let mut ways: BTreeMap<Sha256, (u64, &Delta)> = BTreeMap::new();
         let (mut done, mut tree) = (HashSet::new(), Vec::new());
         let mut open = BinaryHeap::from([Reverse((0_u64, content))]);
@@ -103,12 +98,10 @@ impl Edges {
                     break;
                 }
             }
-            for delta in self.into.get(&at).into_iter().flatten() {
+            for delta in self.into.get(&at).into_iter().flatten().filter(|delta| usable(delta)) {
                 let through = cost.saturating_add(delta.object.size);
                 let better = ways.get(&delta.from).is_none_or(|(known, _)| through < *known);
-                // Clients take only the last one with a companion.
-                let usable = delta.with.is_none() || at == content;
-                if usable && through < limit && better && !done.contains(&delta.from) {
+                if through < limit && better && !done.contains(&delta.from) {
                     ways.insert(delta.from, (through, delta));
                     open.push(Reverse((through, delta.from)));
                 }
@@ -140,8 +133,7 @@ mod tests {
     }
 
     fn kept(list: &[&str], contents: &[(&str, u64)]) -> Vec<Vec<String>> {
-        let contents_of = contents.iter().map(|(name, gz)| (hash(name), *gz));
-        let useful = edges(list).useful(contents_of, |content| *content == hash("before"));
+        let useful = edges(list).useful(contents.iter().map(|(name, gz)| (hash(name), *gz)));
         let name = |delta: &Delta| list.iter().find(|edge| hash(edge) == delta.object.sha256).unwrap().to_string();
         contents
             .iter()
@@ -168,12 +160,12 @@ mod tests {
     }
 
     #[test]
-    fn what_reads_another_file_besides_is_the_last_and_has_one_for_later_releases_beside_it() {
-        let list = ["before+x>n:10", "before>n:30", "a+x>n:9", "a>n:20", "b>before:5"];
-        assert_eq!(kept(&list, &[("n", 100)]), [["a+x>n:9", "before+x>n:10", "before>n:30", "b>before:5"]]);
-        assert_eq!(kept(&["m>n:10", "a+x>m:5", "a>m:50"], &[("n", 100)]), [["m>n:10", "a>m:50"]]);
-        let unchanged = ["a+x>before:10", "a>before:30"];
-        assert_eq!(kept(&unchanged, &[("before", 100)]), [unchanged]);
+    fn beside_what_reads_another_file_is_the_cheapest_way_for_later_releases() {
+        let list = ["b+x>n:10", "b>n:30", "a+x>n:9", "a>n:50", "a>b:5"];
+        assert_eq!(kept(&list, &[("n", 100)]), [["a+x>n:9", "b+x>n:10", "b>n:30", "a>b:5"]]);
+        let list = ["b>n:30", "a>n:40", "a>b:15"];
+        assert_eq!(kept(&list, &[("n", 100)]), [["b>n:30", "a>n:40"]], "nothing more where there is none");
+        assert_eq!(kept(&["m>n:10", "a+x>m:5", "a>m:50"], &[("n", 100)]), [["m>n:10", "a>m:50"]], "only as the last");
     }
 
     #[test]
@@ -183,7 +175,7 @@ mod tests {
 
     #[test]
     fn the_files_own_content_is_not_named() {
-        let useful = edges(&["a>n:1", "b>a:1"]).useful([(hash("n"), 100)].into_iter(), |_| false);
+        let useful = edges(&["a>n:1", "b>a:1"]).useful([(hash("n"), 100)].into_iter());
         let targets: Vec<_> = useful[&hash("n")].iter().map(|delta| delta.to).collect();
         assert_eq!(targets, [None, Some(hash("a"))]);
     }

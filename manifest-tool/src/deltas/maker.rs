@@ -54,7 +54,7 @@ pub struct Maker<'a> {
 pub struct Made {
     /// The bytes of the delta.
     pub size: u64,
-    /// What it brings, for a task that says from which release.
+    /// What it brings; not known of one with a companion.
     pub fresh: Option<Fresh>,
     /// The delta, if it is worth it, and its object, which is not on the site yet.
     pub delta: Option<(Delta, TempPath)>,
@@ -119,7 +119,10 @@ impl<'a> Maker<'a> {
         let wrong = |detail: String| Error::Delta { path: path.clone(), detail };
         object.rewind().map_err(failed)?;
         let header = Header::read(object.as_file_mut()).map_err(|error| wrong(error.to_string()))?;
-        let fresh = task.release.map(|_| Fresh::of(&mut old, &mut new, &edge, &blocks)).transpose().map_err(failed)?;
+        let fresh = match task.with {
+            None => Some(Fresh::of(&mut old, &mut new, &edge, &blocks).map_err(failed)?),
+            Some(_) => None,
+        };
         if size > task.most {
             return Ok(Made { size, fresh, delta: None });
         }

@@ -71,8 +71,6 @@ struct Task<'a> {
     with: Option<(&'a TreeFile, Sha256)>,
     to: Sha256,
     file: &'a TreeFile,
-    /// From which of the old releases `from` is, where it matters which.
-    release: Option<usize>,
     /// The most bytes with which it is worth it.
     most: u64,
 }
@@ -97,7 +95,6 @@ pub fn make(
     let mut releases: Vec<&SiteRelease> = releases.iter().collect();
     releases.sort_by_key(|release| std::cmp::Reverse(release.meta.sequence));
     let previous = previous_releases(flags.deltas, &releases, hashes)?;
-    let before: HashSet<Sha256> = previous.iter().take(1).flat_map(contents_of).copied().collect();
     // A user's own file is read by nobody.
     let files = tree.files.iter().zip(hashes).filter(|(file, _)| !file.preserve);
     let companions: HashSet<&Sha256> = files.map(|(_, content)| content).collect();
@@ -109,20 +106,21 @@ pub fn make(
             |companion| companions.contains(companion),
         );
     }
-    let tasks = tasks(&previous, site, tree, hashes, &edges, gz)?;
+    let mut tasks = tasks(&previous, site, tree, hashes, &edges, gz)?;
     let maker = Maker::new(site, tree, flags.memory);
     let mut made = maker.make_all(&tasks)?;
-    made.extend(maker.make_all(&companions::tasks(&tasks, &made))?);
     add(&mut edges, &made);
     // From further back it takes several of them, one after the other.
-    let mut known = before.clone();
+    let mut known: HashSet<Sha256> = previous.iter().take(1).flat_map(contents_of).copied().collect();
     let new = tree.files.iter().zip(hashes).filter(|(_, hash)| known.insert(**hash));
     let new = new.filter_map(|(file, hash)| Some((file, *hash, gz(hash)?)));
-    let shortcuts = maker.make_all(&shortcuts::tasks(&edges, new, &releases)?)?;
-    add(&mut edges, &shortcuts);
-    made.extend(shortcuts);
+    let shortcuts = shortcuts::tasks(&edges, new, &releases)?;
+    made.extend(maker.make_all(&shortcuts)?);
+    tasks.extend(shortcuts);
+    made.extend(maker.make_all(&companions::tasks(&tasks, &made))?);
+    add(&mut edges, &made);
     let contents = hashes.iter().filter_map(|hash| Some((*hash, gz(hash)?.size)));
-    let mut deltas = Deltas { of: edges.useful(contents, |content| before.contains(content)), ..Deltas::default() };
+    let mut deltas = Deltas { of: edges.useful(contents), ..Deltas::default() };
     let named: HashSet<Sha256> = deltas.of.values().flatten().map(|delta| delta.object.sha256).collect();
     for (delta, object) in made.into_iter().filter_map(|made| made.delta) {
         if named.contains(&delta.object.sha256) {
@@ -181,14 +179,14 @@ fn tasks<'a>(
         if gz.size > file.size - file.size / 50 {
             continue;
         }
-        for (release, (bases, known)) in bases.iter_mut().zip(&known).enumerate() {
+        for (bases, known) in bases.iter_mut().zip(&known) {
             if known.contains(to) {
                 break;
             }
             let Some(from) = bases.of(file, || tree.path(file), |old| rebuild(site, old))? else { continue };
             if from.size >= SMALLEST / 4 && !edges.has(&from.sha256, to) && chosen.insert((from.sha256, *to)) {
                 let most = gz.size.saturating_sub(LINE.max(gz.size / WORTH));
-                tasks.push(Task { from: from.clone(), with: None, to: *to, file, release: Some(release), most });
+                tasks.push(Task { from: from.clone(), with: None, to: *to, file, most });
             }
         }
     }

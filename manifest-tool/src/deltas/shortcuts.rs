@@ -40,7 +40,7 @@ pub fn tasks<'a>(
     let shortcuts = |(file, to, ways): (&'a TreeFile, Sha256, Vec<Way>)| {
         let task = |way: &Way| {
             let from = old.get(&way.first.from)?.clone();
-            Some(Task { from, with: None, to, file, release: None, most: way.cost - way.cost / WORTH })
+            Some(Task { from, with: None, to, file, most: way.cost - way.cost / WORTH })
         };
         ways.iter().rev().filter_map(task).take(MOST).collect::<Vec<_>>()
     };
