@@ -10,6 +10,7 @@ use patcher::layout::{ObjectKind, object};
 use patcher::manifest::Object;
 use std::collections::BTreeSet;
 use std::fs;
+use std::ops::Range;
 use std::time::Duration;
 
 /// A program of 150,000 bytes, as its build number `build` left it: each build changes a few places and adds a line.
@@ -24,15 +25,20 @@ fn program(build: u64) -> Vec<u8> {
     bytes
 }
 
-/// A program that each build also adds 8,000 new bytes to: several deltas are no dearer than one over all of them.
-fn growing(build: u64) -> Vec<u8> {
-    let more = (0..build * 250).flat_map(|number| *Sha256::of(&number.to_le_bytes()).as_bytes());
-    program(build).into_iter().chain(more).collect()
+/// Bytes that nothing else has, 32 for each number.
+fn news(numbers: Range<u64>) -> Vec<u8> {
+    numbers.flat_map(|number| *Sha256::of(&number.to_le_bytes()).as_bytes()).collect()
 }
 
-/// A release of two growing programs.
+/// A program that each build also adds 8,000 new bytes to: several deltas are no dearer than one over all of them.
+fn growing(build: u64) -> Vec<u8> {
+    [program(build), news(0..build * 250)].concat()
+}
+
+/// A release of two growing programs, each with its own news.
 fn growing_release(build: u64) -> Tree {
-    Tree::default().file("bin/app", &growing(build), 0o755).file("bin/tool", &growing(build)[40_000..], 0o755)
+    let tool = [&program(build)[40_000..], &news(10_000..10_000 + build * 250)].concat();
+    Tree::default().file("bin/app", &growing(build), 0o755).file("bin/tool", &tool, 0o755)
 }
 
 /// The release of a build: the program, its script under a name with a hash, and what stays.
@@ -325,6 +331,10 @@ fn two_chains_with_a_hop_in_common_do_not_disturb_each_other() {
     world.install("core");
     world.publisher.release("core", "2.0.0", &trees[1]).deltas(1).sign();
     world.publisher.release("core", "3.0.0", &trees[2]).deltas(1).sign();
+    // One of them could read the other instead.
+    world.publisher.forge("core", |manifest| {
+        manifest.files.iter_mut().for_each(|file| file.deltas.retain(|delta| delta.with.is_none()));
+    });
     world.server.take_requests();
     world.server.follow(|path| if is_delta(path) { Reply::Slowly(50, Duration::from_millis(5)) } else { Reply::Site });
     world.user.ok(&["update"]);
