@@ -10,9 +10,9 @@ serve
 cd "$work"
 "$bin/manifest-tool" keygen release --bits 3072 >/dev/null
 
-publish() { # corpus version: signs it and keeps the build folder as $work/build
+publish() { # corpus version argument…: signs it and keeps the build folder as $work/build
   rm -rf build && cp -r "$corpora/$1/$2" build
-  "$bin/manifest-tool" sign build --site site --key release.key.pem --component "$1" --version "$2" --base-url "$url/$1/" >/dev/null
+  "$bin/manifest-tool" sign build --site site --key release.key.pem --component "$1" --version "$2" --base-url "$url/$1/" "${@:3}" >/dev/null
   gz=$(grep -o '<gz size="[0-9]*" sha256="[0-9a-f]*"' build/manifest.xml | sort -u | grep -o 'size="[0-9]*' | grep -o '[0-9]*' | paste -sd+ | bc)
   tar=$(tar c -C "$corpora/$1/$2" . | gzip -9 | wc -c)
 }
@@ -63,7 +63,7 @@ for corpus in $(ls "$corpora"); do
   row "$corpus" near "$second" "$third" update "$corpus"
   row "$corpus" far "$first" "$third" update "$corpus"
   # A release is withdrawn by publishing the old content under the next sequence.
-  publish "$corpus" "$second"
+  publish "$corpus" "$second" --allow-downgrade
   row "$corpus" far "$third" "$second" update "$corpus"
   rm -rf far near "site/$corpus"
 done
