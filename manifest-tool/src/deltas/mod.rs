@@ -80,7 +80,8 @@ struct Task<'a> {
 /// `hashes` are those of the tree's files, and `gz` tells the gzip of each content.
 ///
 /// # Errors
-/// [`Error::Delta`] for one that does not do what it should; [`Error::ManifestFile`], or the system's answer.
+/// [`Error::Delta`](crate::error::Error::Delta) for one that does not do what it should;
+/// [`Error::ManifestFile`](crate::error::Error::ManifestFile), or the system's answer.
 pub fn make(
     flags: DeltaFlags,
     site: &ComponentSite,
