@@ -68,11 +68,11 @@ impl<'a> Maker<'a> {
 
     /// Makes the deltas of all tasks, in their order.
     ///
-    /// # Errors
-    /// [`Error::Delta`] for one that does not do what it should; the system's answer.
-    ///
     /// The threads are not rayon's: one of those takes another task while it waits for parts of its own, and would then wait for
     /// memory that it holds itself.
+    ///
+    /// # Errors
+    /// [`Error::Delta`] for one that does not do what it should; the system's answer.
     pub fn make_all(&self, tasks: &[Task<'_>]) -> Result<Vec<Made>> {
         let next = AtomicUsize::new(0);
         let work = || {

@@ -93,12 +93,12 @@ impl Patches {
         for (url, patch) in patches {
             // What is missing or damaged is found where all objects are looked at.
             let file = verifier.fetch(url, &patch.object, &CancelToken::default()).ok();
-            let with = patch.with.map(|with| self.rebuild(&with, verifier));
-            let (Some(mut file), false) = (file, with.as_ref().is_some_and(Option::is_none)) else {
+            let with = patch.with.map_or(Some(None), |with| self.rebuild(&with, verifier).map(Some));
+            let (Some(mut file), Some(with)) = (file, with) else {
                 applied.untried += 1;
                 continue;
             };
-            match self.try_patch([&old].into_iter().chain(with.iter().flatten()), &mut file, patch) {
+            match self.try_patch([&old].into_iter().chain(&with), &mut file, patch) {
                 Ok(()) => applied.right += 1,
                 Err(detail) => {
                     let detail = format!("{url}: {detail}");
