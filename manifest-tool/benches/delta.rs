@@ -1,7 +1,8 @@
-//! Measures deltas between two files: bytes and CPU seconds of both modes and of bsdiff as qbsdiff makes it, in one run.
+//! Measures deltas between two files: bytes, time and memory of both modes and of bsdiff as qbsdiff makes it, in one run.
 //!
-//! `cargo bench -p manifest-tool --bench delta -- NAME OLD NEW …` prints a table with a row for each name. CPU seconds are those of
-//! all threads; applying includes the hash of the result, and is the median of several times.
+//! `cargo bench -p manifest-tool --bench delta -- NAME OLD NEW …` prints two tables with a row for each name. Each delta is made
+//! in a process of its own, the three ways in turn, on the same cores; medians of several times. Applying includes the hash of
+//! the result.
 
 #![expect(clippy::unwrap_used, reason = "a bench may fail")]
 
@@ -10,80 +11,163 @@ use manifest_tool::hashing_sink::HashingSink;
 use patcher::delta::{Edge, Header, Mode, apply};
 use patcher::digest::Sha256;
 use std::fs::{self, File};
-use std::io::Cursor;
+use std::io::{BufWriter, Cursor, Write};
 use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
 
 const MEMORY: u64 = 4 << 30;
-const TIMES: usize = 7;
+/// How many times each delta is made, and applied.
+const MADE: usize = 3;
+const APPLIED: usize = 7;
+
+/// The ways of making a delta; `both` are our two modes, of which the smaller delta is kept.
+const WAYS: [&str; 3] = ["qbsdiff", "plain", "both"];
+
+/// What making a delta took: seconds by the clock and of all cores, and the peak memory in MB.
+#[derive(Clone, Copy)]
+struct Cost {
+    seconds: f64,
+    cpu: f64,
+    peak: f64,
+}
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    println!(
-        "| program | MB | mode 0, bytes | program1, bytes | mode 0 : program1 | qbsdiff, bytes | diff CPU s: qbsdiff, mode 0, both modes | apply CPU s: mode 0, program1 |"
-    );
-    println!("|---|---|---|---|---|---|---|---|");
-    for names in arguments.chunks_exact(3) {
-        row(&names[0], Path::new(&names[1]), Path::new(&names[2]));
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["make", way, old, new, patch] => make(way, Path::new(old), Path::new(new), Path::new(patch)),
+        ref rows => print(&rows.chunks_exact(3).map(|row| Row::measure(row[0], row[1], row[2])).collect::<Vec<_>>()),
     }
 }
 
-fn row(name: &str, old: &Path, new: &Path) {
-    let size = |path: &Path| fs::metadata(path).unwrap().len();
-    let edge = Edge { old: size(old), new: size(new) };
-    let made = Sha256::of_reader(&mut File::open(new).unwrap()).unwrap();
-    let (bsdiff, bsdiff_cpu) = measured(|| {
-        let (old, new, mut patch) = (fs::read(old).unwrap(), fs::read(new).unwrap(), Vec::new());
-        qbsdiff::Bsdiff::new(&old, &new).compare(Cursor::new(&mut patch)).unwrap();
-        patch
-    });
-    let encoded = |limit| {
-        let mut patch = Vec::new();
-        let (mut old, mut new) = (File::open(old).unwrap(), File::open(new).unwrap());
-        measured(move || {
-            encode(&mut old, &mut new, &edge, limit, &mut patch).unwrap();
-            patch
-        })
-    };
-    // With a byte less than it takes, no program's delta is made.
-    let (plain, plain_cpu) = encoded(program::memory(&edge) - 1);
-    let (both, both_cpu) = encoded(MEMORY.max(program::memory(&edge)));
-    let (plain_apply, both_apply) = (applied(old, &plain, &edge, made), applied(old, &both, &edge, made));
-    let is_program = matches!(Header::read(&mut &both[..]).unwrap().mode, Mode::Program(_));
+/// What was measured of two files, by way where it says `3`.
+struct Row {
+    name: String,
+    megabytes: f64,
+    bytes: [u64; 3],
+    costs: [Cost; 3],
+    /// CPU seconds of applying mode 0 and what both modes gave.
+    applied: [f64; 2],
+    is_program: bool,
+}
+
+impl Row {
+    fn measure(name: &str, old: &str, new: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let patches = WAYS.map(|way| folder.path().join(way));
+        let mut costs: [Vec<Cost>; 3] = Default::default();
+        for _ in 0..MADE {
+            for ((way, patch), costs) in WAYS.iter().zip(&patches).zip(&mut costs) {
+                costs.push(made(way, old, new, patch));
+            }
+        }
+        let [qbsdiff, plain, both] = patches.map(|patch| fs::read(patch).unwrap());
+        let edge = edge(Path::new(old), Path::new(new));
+        let expected = Sha256::of_reader(&mut File::open(new).unwrap()).unwrap();
+        Self {
+            name: name.into(),
+            megabytes: edge.new as f64 / 1e6,
+            bytes: [qbsdiff.len() as u64, plain.len() as u64, both.len() as u64],
+            costs: costs.map(|costs| Cost {
+                seconds: median(costs.iter().map(|cost| cost.seconds)),
+                cpu: median(costs.iter().map(|cost| cost.cpu)),
+                peak: median(costs.iter().map(|cost| cost.peak)),
+            }),
+            applied: [&plain, &both].map(|patch| applied(old, patch, &edge, expected)),
+            is_program: matches!(Header::read(&mut &both[..]).unwrap().mode, Mode::Program(_)),
+        }
+    }
+}
+
+fn print(rows: &[Row]) {
     println!(
-        "| {name} | {:.1} | {} | {} | {:.1} | {} | {bsdiff_cpu:.2}, {plain_cpu:.2}, {both_cpu:.2} | {plain_apply:.3}, {both_apply:.3} |",
-        edge.new as f64 / 1e6,
-        plain.len(),
-        if is_program { both.len().to_string() } else { "not smaller".into() },
-        plain.len() as f64 / both.len() as f64,
-        bsdiff.len(),
+        "| | MB | qbsdiff, bytes | mode 0, bytes | program1, bytes | mode 0 : program1 | applied, CPU s: mode 0, program1 | ratio |"
     );
+    println!("|---|---|---|---|---|---|---|---|");
+    for Row { name, megabytes, bytes: [qbsdiff, plain, both], applied: [plain_cpu, both_cpu], is_program, .. } in rows {
+        let program = if *is_program { both.to_string() } else { "not smaller".into() };
+        let (gain, ratio) = (*plain as f64 / *both as f64, both_cpu / plain_cpu);
+        println!(
+            "| {name} | {megabytes:.1} | {qbsdiff} | {plain} | {program} | {gain:.1} | {plain_cpu:.3}, {both_cpu:.3} | {ratio:.1} |"
+        );
+    }
+    println!();
+    println!(
+        "| made, by qbsdiff / mode 0 / both modes | seconds | of processors | peak, MB | qbsdiff's seconds : mode 0's | its memory | both modes' CPU : mode 0's |"
+    );
+    println!("|---|---|---|---|---|---|---|");
+    for Row { name, costs, .. } in rows {
+        let cell = |what: fn(&Cost) -> f64| costs.each_ref().map(|cost| format!("{:.2}", what(cost))).join(" / ");
+        let (seconds, cpu, peak) = (cell(|cost| cost.seconds), cell(|cost| cost.cpu), cell(|cost| cost.peak));
+        let [qbsdiff, plain, both] = costs;
+        println!(
+            "| {name} | {seconds} | {cpu} | {peak} | {:.2} | {:.2} | {:.1} |",
+            qbsdiff.seconds / plain.seconds,
+            qbsdiff.peak / plain.peak,
+            both.cpu / plain.cpu
+        );
+    }
+}
+
+fn edge(old: &Path, new: &Path) -> Edge {
+    let size = |path| fs::metadata(path).unwrap().len();
+    Edge { old: size(old), new: size(new) }
+}
+
+/// Makes a delta in a process of its own, which says what it took.
+fn made(way: &str, old: &str, new: &str, patch: &Path) -> Cost {
+    let program = std::env::current_exe().unwrap();
+    let out = Command::new(program).args(["make", way, old, new]).arg(patch).output().unwrap();
+    assert!(out.status.success(), "{way} of {new}");
+    let said = String::from_utf8(out.stdout).unwrap();
+    let mut numbers = said.split_whitespace().map(|number| number.parse().unwrap());
+    let mut next = || numbers.next().unwrap();
+    Cost { seconds: next(), cpu: next(), peak: next() }
+}
+
+fn make(way: &str, old: &Path, new: &Path, patch: &Path) {
+    let start = Instant::now();
+    let mut out = BufWriter::new(File::create(patch).unwrap());
+    if way == "qbsdiff" {
+        let (old, new) = (fs::read(old).unwrap(), fs::read(new).unwrap());
+        qbsdiff::Bsdiff::new(&old, &new).compare(&mut out).unwrap();
+    } else {
+        let edge = edge(old, new);
+        // With a byte less than it takes, no program's delta is made.
+        let all = program::memory(&edge);
+        let limit = if way == "plain" { all - 1 } else { all.max(MEMORY) };
+        encode(&mut File::open(old).unwrap(), &mut File::open(new).unwrap(), &edge, limit, &mut out).unwrap();
+    }
+    out.flush().unwrap();
+    println!("{} {} {}", start.elapsed().as_secs_f64(), cpu_seconds(), peak_megabytes());
 }
 
 /// The CPU seconds of one application; what it makes is compared each time.
-fn applied(old: &Path, patch: &[u8], edge: &Edge, expected: (Sha256, u64)) -> f64 {
-    let mut times: Vec<f64> = (0..TIMES)
-        .map(|_| {
-            let (made, seconds) = measured(|| {
-                let mut made = HashingSink::default();
-                apply(File::open(old).unwrap(), Cursor::new(patch), edge, &mut made).unwrap();
-                made.0.finish()
-            });
-            assert_eq!(made, expected);
-            seconds
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    times[TIMES / 2]
+fn applied(old: &str, patch: &[u8], edge: &Edge, expected: (Sha256, u64)) -> f64 {
+    median((0..APPLIED).map(|_| {
+        let start = cpu_seconds();
+        let mut made = HashingSink::default();
+        apply(File::open(old).unwrap(), Cursor::new(patch), edge, &mut made).unwrap();
+        assert_eq!(made.0.finish(), expected);
+        cpu_seconds() - start
+    }))
 }
 
-/// The CPU seconds of something, as Linux counts them; no thread that takes part in it may end.
-fn measured<T>(action: impl FnOnce() -> T) -> (T, f64) {
-    let now = || -> u64 {
-        let threads = fs::read_dir("/proc/self/task").unwrap();
-        let times = threads.map(|thread| fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap());
-        times.map(|time| time.split(' ').next().unwrap().parse::<u64>().unwrap()).sum()
-    };
-    let start = now();
-    let result = action();
-    (result, (now() - start) as f64 / 1e9)
+/// The CPU seconds of all threads so far, as Linux counts them; none of those that take part may have ended.
+fn cpu_seconds() -> f64 {
+    let threads = fs::read_dir("/proc/self/task").unwrap();
+    let times = threads.map(|thread| fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap());
+    times.map(|time| time.split(' ').next().unwrap().parse::<f64>().unwrap()).sum::<f64>() / 1e9
+}
+
+fn peak_megabytes() -> f64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    peak.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1e3
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
