@@ -5,8 +5,7 @@
 //! match elsewhere explains enough bytes more than going on does. Bytes around that match which mostly agree become part of
 //! its block.
 
-use super::grams::{GRAM, Grams};
-use super::suffix::{Match, Suffixes, equal};
+use super::grams::{GRAM, Grams, Match, equal};
 use patcher::delta::Block;
 use rayon::prelude::*;
 
@@ -20,31 +19,16 @@ const GOES_ON: usize = 32;
 /// How many bytes ahead are looked at at once.
 const VIEW: usize = 64;
 
-/// An old file, or a window of it, made ready for [`blocks`].
-pub struct Index<'a> {
-    old: &'a [u8],
-    suffixes: Suffixes<'a>,
-    grams: Grams,
-}
-
-impl<'a> Index<'a> {
-    /// Takes 4.5 bytes of memory per byte of `old`.
-    pub fn new(old: &'a [u8]) -> Self {
-        let (suffixes, grams) = rayon::join(|| Suffixes::sort(old), || Grams::of(old));
-        Self { old, suffixes, grams }
-    }
-}
-
-/// The blocks of `new`, in order and without overlap. Byte 0 of `new` is taken to be near byte `lead` of the old file.
+/// The blocks of `new`, in order and without overlap, of the text that `old` has. Byte 0 of `new` is taken to be near byte `lead` of it.
 ///
 /// `slack` is how many more bytes another place must explain than going on does.
-pub fn blocks(index: &Index<'_>, new: &[u8], lead: usize, slack: usize) -> Vec<Block> {
+pub fn blocks(old: &Grams<'_>, new: &[u8], lead: usize, slack: usize) -> Vec<Block> {
     let slices: Vec<Vec<Block>> = new
         .par_chunks(SLICE)
         .enumerate()
         .map(|(number, slice)| {
             let start = number * SLICE;
-            let mut blocks = Scan::new(index, slice, start + lead, slack).run();
+            let mut blocks = Scan::new(old, slice, start + lead, slack).run();
             blocks.iter_mut().for_each(|block| block.new += start as u64);
             blocks
         })
@@ -66,7 +50,8 @@ pub fn append(blocks: &mut Vec<Block>, block: Block) {
 
 /// The scan of one slice.
 struct Scan<'a> {
-    index: &'a Index<'a>,
+    grams: &'a Grams<'a>,
+    old: &'a [u8],
     new: &'a [u8],
     /// The block under way: where it starts in both files.
     new_start: usize,
@@ -78,20 +63,17 @@ struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
-    fn new(index: &'a Index<'a>, new: &'a [u8], lead: usize, slack: usize) -> Self {
-        let old_start = lead.min(index.old.len());
-        Self { index, new, new_start: 0, old_start, diagonal: old_start as isize, slack, blocks: Vec::new() }
+    fn new(grams: &'a Grams<'a>, new: &'a [u8], lead: usize, slack: usize) -> Self {
+        let old = grams.text();
+        let old_start = lead.min(old.len());
+        Self { grams, old, new, new_start: 0, old_start, diagonal: old_start as isize, slack, blocks: Vec::new() }
     }
 
     fn run(mut self) -> Vec<Block> {
         let mut scan = 0;
-        while let Some((place, mut found)) = self.leave(scan) {
-            // Of the places that match as well, a near one is told in fewer bytes, and more likely the right one.
-            let matching = &self.new[place..place + found.length];
-            found.position = self.index.suffixes.nearest(matching, place.saturating_add_signed(self.diagonal));
-            let backward = similar(
-                self.new[self.new_start..place].iter().rev().zip(self.index.old[..found.position].iter().rev()),
-            );
+        while let Some((place, found)) = self.leave(scan) {
+            let backward =
+                similar(self.new[self.new_start..place].iter().rev().zip(self.old[..found.position].iter().rev()));
             self.end_block(place, found.position, backward);
             self.diagonal = found.position as isize - place as isize;
             scan = place + found.length;
@@ -102,7 +84,7 @@ impl<'a> Scan<'a> {
 
     /// The first place from `scan` on where it pays to leave the diagonal, and for which match.
     fn leave(&self, mut scan: usize) -> Option<(usize, Match)> {
-        let grams = &self.index.grams;
+        let grams = self.grams;
         let mut known = (scan, Match::default());
         let mut view = View::new(self, scan);
         let mut leapt = 0;
@@ -163,7 +145,7 @@ impl<'a> Scan<'a> {
     fn explained(&self, place: usize) -> u64 {
         let there = place.wrapping_add_signed(self.diagonal);
         let new = self.new.get(place..).and_then(<[u8]>::first_chunk);
-        let old = self.index.old.get(there..).and_then(<[u8]>::first_chunk);
+        let old = self.old.get(there..).and_then(<[u8]>::first_chunk);
         match (new, old) {
             (Some(new), Some(old)) => which_equal(new, old),
             _ => (0..VIEW).fold(0, |bits, index| bits | u64::from(self.explains(place + index)) << index),
@@ -172,30 +154,29 @@ impl<'a> Scan<'a> {
 
     /// The longest match at `scan`, with its place; `known` is that of an earlier byte.
     fn longest(&self, scan: usize, (place, found): (usize, Match)) -> (usize, Match) {
-        let Index { suffixes, grams, .. } = self.index;
         let end = place + found.length;
         // A match that reaches further than the known one contains the stretch around that one's end.
-        if end >= scan + GRAM && !grams.may_have(&self.new[end + 1 - GRAM..]) {
+        if end >= scan + GRAM && !self.grams.may_have(&self.new[end + 1 - GRAM..]) {
             let passed = scan - place;
             return (scan, Match { position: found.position + passed, length: found.length - passed });
         }
-        (scan, suffixes.longest(&self.new[scan..]))
+        (scan, self.grams.longest(&self.new[scan..], scan.saturating_add_signed(self.diagonal)))
     }
 
     /// For how many bytes from `place` on the diagonal explains all.
     fn goes_on(&self, place: usize) -> usize {
         let there = place.wrapping_add_signed(self.diagonal);
-        self.index.old.get(there..).map_or(0, |old| equal(old, &self.new[place..]))
+        self.old.get(there..).map_or(0, |old| equal(old, &self.new[place..]))
     }
 
     /// Whether the diagonal explains the byte at `place`.
     fn explains(&self, place: usize) -> bool {
-        place < self.new.len() && self.index.old.get(place.wrapping_add_signed(self.diagonal)) == Some(&self.new[place])
+        place < self.new.len() && self.old.get(place.wrapping_add_signed(self.diagonal)) == Some(&self.new[place])
     }
 
     /// Ends the block under way; the next one starts up to `backward` bytes before `place`, which `position` matches.
     fn end_block(&mut self, place: usize, position: usize, mut backward: usize) {
-        let (new, old) = (self.new, self.index.old);
+        let Self { old, new, .. } = *self;
         let between = &new[self.new_start..place];
         let mut forward = similar(between.iter().zip(&old[self.old_start..]));
         if forward + backward > between.len() {

@@ -14,7 +14,6 @@ pub mod matching;
 pub mod pack;
 pub mod program;
 pub mod streams;
-pub mod suffix;
 pub mod window;
 
 #[cfg(test)]

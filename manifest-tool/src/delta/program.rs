@@ -2,7 +2,8 @@
 //! takes the differences against what the client will predict.
 
 use super::encode::Draft;
-use super::matching::{self, Index};
+use super::grams::Grams;
+use super::matching;
 use super::streams::{Spool, Streams, spool};
 use patcher::delta::program::field::{self, Field, Place};
 use patcher::delta::program::image::{Image, elf};
@@ -156,7 +157,7 @@ fn rematch(old: &Parsed<'_>, new: &Parsed<'_>, blocks: &[Block]) -> Option<Vec<B
     let projection = Projection::new(old.image.places.clone(), new.image.places.clone(), map(blocks)?, settings, 0);
     let old = old.labelled(|target| projection.project(target, None).0);
     let new = new.labelled(|target| target);
-    Some(matching::blocks(&Index::new(&old), &new, 0, SLACK))
+    Some(matching::blocks(&Grams::of(&old), &new, 0, SLACK))
 }
 
 /// The delta with these blocks and settings.

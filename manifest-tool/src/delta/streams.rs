@@ -1,6 +1,6 @@
 //! Writes blocks as the streams of a delta, not packed yet.
 
-use super::suffix::equal;
+use super::grams::equal;
 use patcher::delta::{Block, DeltaError, Prediction, STEP, varint};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use tempfile::SpooledTempFile;

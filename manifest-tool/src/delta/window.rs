@@ -3,8 +3,8 @@
 //! Each piece of the new file sees the part of the old one, twice as long, around the same relative place. What has moved
 //! further than that is not found.
 
-use super::matching::{Index, SLACK, append, blocks};
-use super::suffix::Suffixes;
+use super::grams::Grams;
+use super::matching::{SLACK, append, blocks};
 use patcher::delta::{Block, Edge};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -35,7 +35,7 @@ pub fn match_files(
     for window in windows(edge.old, edge.new, limit) {
         let (old, new) = (read(old, &window.old)?, read(new, &window.new)?);
         let lead = window.new.start.saturating_sub(window.old.start) as usize;
-        for block in blocks(&Index::new(&old), &new, lead, SLACK) {
+        for block in blocks(&Grams::of(&old), &new, lead, SLACK) {
             append(&mut all, Block { old: block.old + window.old.start, new: block.new + window.new.start, ..block });
         }
     }
@@ -44,10 +44,10 @@ pub fn match_files(
 
 /// How the files are cut up.
 fn windows(old: u64, new: u64, limit: u64) -> Vec<Window> {
-    if memory(old, new) <= limit && old <= Suffixes::MAX_TEXT as u64 {
+    if memory(old, new) <= limit && old <= Grams::MAX_TEXT as u64 {
         return vec![Window { new: 0..new, old: 0..old }];
     }
-    let piece = (limit / memory(2, 1)).clamp(64 * 1024, Suffixes::MAX_TEXT as u64 / 2);
+    let piece = (limit / memory(2, 1)).clamp(64 * 1024, Grams::MAX_TEXT as u64 / 2);
     let mut windows = Vec::new();
     let mut start = 0;
     while start < new {
@@ -95,6 +95,6 @@ mod tests {
     #[test]
     fn old_files_that_no_index_holds_are_cut_whatever_the_memory() {
         let windows = windows(3 << 30, 1 << 20, u64::MAX);
-        assert!(windows.iter().all(|window| window.old.end - window.old.start <= Suffixes::MAX_TEXT as u64));
+        assert!(windows.iter().all(|window| window.old.end - window.old.start <= Grams::MAX_TEXT as u64));
     }
 }
