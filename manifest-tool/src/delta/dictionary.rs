@@ -1,8 +1,8 @@
 //! Deltas of small files whose new bytes are packed as if the old file stood before them: what is said there in pieces, as
 //! texts say it, is not said again.
 
-use super::encode::{Delta, Draft};
-use super::streams::Streams;
+use super::draft::{Corrections, Delta, Draft};
+use super::streams::Layout;
 use patcher::delta::{Block, Edge, MAX_DICTIONARY, Mode, Plain};
 use std::io::{self, Read, Seek};
 
@@ -32,8 +32,9 @@ pub fn encode(
     // Where no block was found both are the same.
     let ways = if blocks.is_empty() { 1 } else { 2 };
     for blocks in [blocks, &[]].into_iter().take(ways) {
-        let streams = Streams::write(old, new, edge.new, blocks, &mut Plain, memory)?;
-        let delta = Draft::new(Mode::Dictionary, edge, streams, None)?.pack_after(&before, memory)?;
+        let layout = Layout::write(new, edge.new, blocks, memory)?;
+        let corrections = Corrections::of(old, new, blocks, &mut Plain, memory)?;
+        let delta = Draft::new(Mode::Dictionary, layout, corrections)?.pack(edge, &before, memory)?;
         if delta.size() < best.as_ref().map_or(plain.size(), Delta::size) {
             best = Some(delta);
         }

@@ -1,10 +1,10 @@
 //! From two files to a delta.
 
-use super::pack::{Context, Packed, estimate, pack};
-use super::streams::{Differences, Spool, Streams};
+use super::draft::{Corrections, Delta, Draft};
+use super::pack::pack_all;
+use super::streams::Layout;
 use super::{dictionary, program, window};
-use patcher::delta::{Block, Edge, Header, Mode, Plain, StreamKind};
-use rayon::prelude::*;
+use patcher::delta::{Block, Edge, Mode, Plain, StreamKind};
 use std::io::{self, Read, Seek, Write};
 
 /// A share of the memory for each stream, before it goes to disk.
@@ -36,26 +36,26 @@ pub fn memory(edge: &Edge) -> u64 {
 /// # Errors
 /// What either file, `out` or the temporary folder fails with.
 pub fn encode(
-    old: &mut (impl Read + Seek),
-    new: &mut (impl Read + Seek),
+    old: &mut (impl Read + Seek + Send),
+    new: &mut (impl Read + Seek + Send),
     edge: &Edge,
     limit: u64,
     out: &mut impl Write,
 ) -> io::Result<Encoded> {
     let blocks = window::match_files(old, new, edge, limit)?;
     let spool = usize::try_from(limit / STREAM_SHARE).unwrap_or(usize::MAX);
-    let streams = Streams::write(old, new, edge.new, &blocks, &mut Plain, spool)?;
-    let plain = Draft::new(Mode::Plain, edge, streams, None)?;
     let program = if program::memory(edge) <= limit { program::draft(old, new, edge, &blocks, spool)? } else { None };
     let (delta, blocks) = match program {
         None => {
-            let plain = plain.pack(spool)?;
+            let plain = plain(old, new, edge, &blocks, spool)?;
             (dictionary::encode(old, new, edge, &blocks, &plain, spool)?.unwrap_or(plain), blocks)
         }
         Some((program, program_blocks)) => {
+            let layout = Layout::write(new, edge.new, &blocks, spool)?;
+            let plain = Draft::new(Mode::Plain, layout, Corrections::of(old, new, &blocks, &mut Plain, spool)?)?;
             let clearly_smaller = program.estimate < plain.estimate / 2;
-            let program = program.pack(spool)?;
-            match if clearly_smaller { None } else { Some(plain.pack(spool)?) } {
+            let program = program.pack(edge, &[], spool)?;
+            match if clearly_smaller { None } else { Some(plain.pack(edge, &[], spool)?) } {
                 Some(plain) if plain.size() <= program.size() => (plain, blocks),
                 _ => (program, program_blocks),
             }
@@ -64,106 +64,24 @@ pub fn encode(
     Ok(Encoded { size: delta.write(out)?, blocks })
 }
 
-/// A delta whose streams are not packed yet.
-pub struct Draft {
-    header: Header,
-    streams: Vec<(Spool, StreamKind, Context)>,
-    /// About how many bytes it will have.
-    pub estimate: u64,
-}
-
-impl Draft {
-    /// Sizes the streams up. `fields` are the two that only a program's mode has.
-    ///
-    /// # Errors
-    /// What the temporary folder fails with.
-    pub fn new(mode: Mode, edge: &Edge, streams: Streams, fields: Option<[Spool; 2]>) -> io::Result<Self> {
-        let Streams { extra_length, block_length, seek, differences, extra } = streams;
-        let Differences { short_run, runs, bytes, .. } = shortest(differences)?;
-        let sized: Vec<(u64, (Spool, StreamKind, Context))> = [extra_length, block_length, seek, runs, bytes, extra]
-            .into_iter()
-            .chain(fields.into_iter().flatten())
-            .zip(StreamKind::ALL)
-            .collect::<Vec<(Spool, StreamKind)>>()
-            .into_par_iter()
-            .with_max_len(1)
-            .map(|(mut raw, kind)| {
-                let (size, context) = estimate(&mut raw, kind)?;
-                Ok((size, (raw, kind, context)))
-            })
-            .collect::<io::Result<_>>()?;
-        let estimate = sized.iter().map(|(size, _)| size).sum();
-        let streams = sized.into_iter().map(|(_, stream)| stream).collect();
-        let header = Header { mode, old: edge.old, new: edge.new, streams: Default::default(), short_run };
-        Ok(Self { header, streams, estimate })
-    }
-
-    /// Packs the streams, as strongly as possible.
-    ///
-    /// # Errors
-    /// What the temporary folder fails with.
-    pub fn pack(self, memory: usize) -> io::Result<Delta> {
-        self.pack_after(&[], memory)
-    }
-
-    /// The same, the extra bytes as if `before` stood before them.
-    ///
-    /// # Errors
-    /// What the temporary folder fails with.
-    pub fn pack_after(mut self, before: &[u8], memory: usize) -> io::Result<Delta> {
-        let packed: Vec<Packed> = self
-            .streams
-            .into_par_iter()
-            .with_max_len(1)
-            .map(|(raw, kind, context)| pack(raw, kind, context, before, memory))
-            .collect::<io::Result<_>>()?;
-        for (length, packed) in self.header.streams.iter_mut().zip(&packed) {
-            *length = packed.length;
-        }
-        Ok(Delta { header: self.header.to_bytes(), packed })
-    }
-}
-
-/// A delta before it is written.
-pub struct Delta {
-    header: Vec<u8>,
-    packed: Vec<Packed>,
-}
-
-impl Delta {
-    /// How many bytes the new file has outside of blocks.
-    pub fn extra(&self) -> u64 {
-        self.packed[StreamKind::Extra as usize].length.raw
-    }
-
-    /// How many bytes it has.
-    pub fn size(&self) -> u64 {
-        self.packed.iter().map(|packed| packed.length.packed).sum::<u64>() + self.header.len() as u64
-    }
-
-    /// Writes it, and tells how many bytes it has.
-    ///
-    /// # Errors
-    /// What `out` fails with.
-    pub fn write(self, out: &mut impl Write) -> io::Result<u64> {
-        out.write_all(&self.header)?;
-        let mut size = self.header.len() as u64;
-        for mut packed in self.packed {
-            size += io::copy(&mut packed.bytes, out)?;
-        }
-        Ok(size)
-    }
-}
-
-/// The way of writing the differences that packs best; the first of equals.
-fn shortest(differences: [Differences; 2]) -> io::Result<Differences> {
-    let mut sized = differences
-        .into_par_iter()
-        .map(|mut way| {
-            let runs = estimate(&mut way.runs, StreamKind::Run)?.0;
-            Ok((runs + estimate(&mut way.bytes, StreamKind::Difference)?.0, way))
-        })
-        .collect::<io::Result<Vec<_>>>()?;
-    sized.sort_by_key(|(size, _)| *size);
-    Ok(sized.swap_remove(0).1)
+/// The delta of mode 0.
+fn plain(
+    old: &mut (impl Read + Seek + Send),
+    new: &mut (impl Read + Seek + Send),
+    edge: &Edge,
+    blocks: &[Block],
+    memory: usize,
+) -> io::Result<Delta> {
+    let layout = Layout::write(new, edge.new, blocks, memory)?;
+    // The extra bytes take longest to pack, and need not wait for what else there is.
+    let (layout, corrections) = rayon::join(
+        || pack_all(layout.streams().into(), &[], memory),
+        || {
+            let corrections = Corrections::of(old, new, blocks, &mut Plain, memory)?;
+            Ok::<_, io::Error>((corrections.short_run, pack_all(corrections.streams, &[], memory)?))
+        },
+    );
+    let (short_run, mut packed) = corrections?;
+    packed.extend(layout?);
+    Ok(Delta::new(Mode::Plain, edge, short_run, packed))
 }

@@ -256,4 +256,67 @@ pub fn equal(a: &[u8], b: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn numbers(count: u32) -> Vec<u8> {
+        (0..count).flat_map(|number| number.wrapping_mul(2_654_435_761).to_be_bytes()).collect()
+    }
+
+    #[test]
+    fn what_is_there_is_never_denied_and_what_is_not_mostly_is() {
+        let text = numbers(5000);
+        let grams = Grams::of(&text);
+        assert!(text.windows(GRAM).all(|gram| grams.may_have(gram)));
+        let absent = text.windows(GRAM).map(|gram| gram.iter().map(|byte| !byte).collect::<Vec<_>>());
+        assert!(absent.filter(|gram| grams.may_have(gram)).count() < text.len() / 4);
+        assert!(!grams.may_have(&text[..GRAM - 1]), "too short");
+    }
+
+    #[test]
+    fn the_longest_match_is_found_wherever_it_lies() {
+        // Of more than one slice, and with every stretch there twice.
+        let half = numbers((SLICE / 4) as u32 * 2 / 3);
+        let text = [&half[..], b"!", &half, b"?"].concat();
+        let grams = Grams::of(&text);
+        for start in (0..half.len() - 400).step_by(997) {
+            for length in [GRAM, GRAM + 1, 40, 333] {
+                let bytes = [&half[start..start + length], &[!half[start + length]]].concat();
+                for (near, position) in [(0, start), (text.len(), start + half.len() + 1)] {
+                    assert_eq!(grams.longest(&bytes, near), Match { position, length }, "near {near}");
+                }
+            }
+        }
+        let end = &text[text.len() - 20..];
+        assert_eq!(grams.longest(end, 0), Match { position: text.len() - 20, length: 20 });
+    }
+
+    #[test]
+    fn of_very_many_equal_stretches_the_nearest_is_found() {
+        let text = b"one, two, three and four\n".repeat(1000);
+        let grams = Grams::of(&text);
+        for line in [0, 1, 400, 999] {
+            let found = grams.longest(b"two, three and four\nand five", 25 * line + 2);
+            assert_eq!(found, Match { position: 25 * line + 5, length: 20 });
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_has_no_match() {
+        for text in [&b""[..], b"a", b"abracadabra, abracadabra"] {
+            let grams = Grams::of(text);
+            for bytes in [&b""[..], b"a", b"what is not there", b"abracadab."] {
+                assert_eq!(grams.longest(bytes, 0).length, 0, "{bytes:?} in {text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn equal_starts_are_counted_to_the_byte() {
+        let bytes: Vec<u8> = (0..40).collect();
+        for length in 0..40 {
+            let mut other = bytes.clone();
+            other[length] ^= 0x80;
+            assert_eq!(equal(&bytes, &other), length);
+            assert_eq!(equal(&bytes, &bytes[..length]), length);
+        }
+    }
 }

@@ -8,6 +8,7 @@
 //! - Whether a delta pays is for the caller to say.
 
 pub mod dictionary;
+pub mod draft;
 pub mod encode;
 pub mod grams;
 pub mod matching;

@@ -1,10 +1,12 @@
-//! Packs one stream of a delta: LZMA2 without a container.
+//! Packs the streams of a delta: LZMA2 without a container.
 
 use super::streams::Spool;
 use liblzma::stream::{Filters, LzmaOptions, Stream};
 use liblzma::write::XzEncoder;
 use lzma_rust2::{Lzma2Options, Lzma2Writer};
 use patcher::delta::{PackedStream, StreamKind};
+use rayon::prelude::*;
+use std::cmp::Reverse;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use tempfile::SpooledTempFile;
 
@@ -14,9 +16,13 @@ const FASTEST: u32 = 0;
 /// The smallest dictionary that LZMA2 knows.
 const SMALLEST: u64 = 4096;
 
+/// Of a stream that may have one of several contexts, so many stretches are tried, and so long are they.
+const SAMPLES: u64 = 8;
+const SAMPLE: u64 = 64 * 1024;
+
 /// What tells the packer what to expect of a byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Context {
+struct Context {
     /// How many bits of the byte before, lc.
     before: u32,
     /// How many bits of the place, pb.
@@ -30,31 +36,57 @@ impl Context {
     /// Tables of words.
     const WORDS: Context = Context { before: 2, place: 2 };
 
-    /// What is worth trying for a stream.
-    pub fn all(kind: StreamKind) -> &'static [Context] {
+    /// The most likely one for a stream.
+    fn of(kind: StreamKind) -> Self {
         match kind {
-            StreamKind::Difference => &[Context::TEXT],
-            StreamKind::Extra => &[Context::TEXT, Context::WORDS],
-            _ => &[Context::NUMBERS],
+            StreamKind::Difference | StreamKind::Extra => Self::TEXT,
+            _ => Self::NUMBERS,
         }
+    }
+
+    /// The one with which samples of a stream pack best.
+    fn best(raw: &mut (impl Read + Seek), kind: StreamKind, size: u64) -> io::Result<Self> {
+        if kind != StreamKind::Extra {
+            return Ok(Self::of(kind));
+        }
+        let mut samples = Vec::new();
+        for number in 0..SAMPLES {
+            let start = size / SAMPLES * number / SAMPLE * SAMPLE;
+            raw.seek(SeekFrom::Start(start.max(samples.len() as u64)))?;
+            raw.take(SAMPLE).read_to_end(&mut samples)?;
+        }
+        let packed = |context| compress(&mut &samples[..], io::sink(), samples.len() as u64, kind, context, FASTEST);
+        Ok(if packed(Self::WORDS)? < packed(Self::TEXT)? { Self::WORDS } else { Self::TEXT })
     }
 }
 
 /// A stream as it goes into a delta.
 pub struct Packed {
+    /// Which one it is.
+    pub kind: StreamKind,
     /// Its lengths.
     pub length: PackedStream,
     /// Packed, or as it is when that is not longer.
     pub bytes: SpooledTempFile,
 }
 
-/// Packs a stream as strongly as possible; the extra bytes as if `before` stood before them.
+/// Packs streams as strongly as possible, side by side, in no order; the extra bytes as if `before` stood before them.
 ///
 /// # Errors
 /// What the temporary folder fails with.
-pub fn pack(raw: Spool, kind: StreamKind, context: Context, before: &[u8], memory: usize) -> io::Result<Packed> {
-    let mut raw = raw.into_inner().map_err(io::IntoInnerError::into_error)?;
-    let size = raw.seek(SeekFrom::End(0))?;
+pub fn pack_all(streams: Vec<(StreamKind, Spool)>, before: &[u8], memory: usize) -> io::Result<Vec<Packed>> {
+    let mut sized = Vec::with_capacity(streams.len());
+    for (kind, raw) in streams {
+        let mut raw = raw.into_inner().map_err(io::IntoInnerError::into_error)?;
+        sized.push((raw.seek(SeekFrom::End(0))?, kind, raw));
+    }
+    // Whoever is done takes the longest that is left.
+    sized.sort_by_key(|(size, ..)| Reverse(*size));
+    sized.into_iter().par_bridge().map(|(size, kind, raw)| pack(raw, size, kind, before, memory)).collect()
+}
+
+fn pack(mut raw: SpooledTempFile, size: u64, kind: StreamKind, before: &[u8], memory: usize) -> io::Result<Packed> {
+    let context = Context::best(&mut raw, kind, size)?;
     raw.rewind()?;
     let mut packed = SpooledTempFile::new(memory);
     let packed_size = match (kind, before) {
@@ -63,24 +95,20 @@ pub fn pack(raw: Spool, kind: StreamKind, context: Context, before: &[u8], memor
     };
     let (mut bytes, shorter) = if packed_size < size { (packed, packed_size) } else { (raw, size) };
     bytes.rewind()?;
-    Ok(Packed { length: PackedStream { raw: size, packed: shorter }, bytes })
+    Ok(Packed { kind, length: PackedStream { raw: size, packed: shorter }, bytes })
 }
 
-/// About how long a stream is when packed, with the context that is best for it: good for comparing two ways to write the same.
+/// About how long streams are when packed, together: good for comparing two ways to write the same.
 ///
 /// # Errors
 /// What the temporary folder fails with.
-pub fn estimate(raw: &mut Spool, kind: StreamKind) -> io::Result<(u64, Context)> {
-    let size = raw.seek(SeekFrom::End(0))?;
-    let mut best = (u64::MAX, Context::TEXT);
-    for context in Context::all(kind) {
+pub fn estimate_all(streams: &mut [(StreamKind, Spool)]) -> io::Result<u64> {
+    let sizes = streams.par_iter_mut().with_max_len(1).map(|(kind, raw)| {
+        let size = raw.seek(SeekFrom::End(0))?;
         raw.rewind()?;
-        let packed = compress(raw.get_mut(), io::sink(), size, kind, *context, FASTEST)?;
-        if packed < best.0 {
-            best = (packed, *context);
-        }
-    }
-    Ok(best)
+        compress(raw.get_mut(), io::sink(), size, *kind, Context::of(*kind), FASTEST)
+    });
+    sizes.try_reduce(|| 0, |a, b| Ok(a + b))
 }
 
 fn compress(

@@ -1,10 +1,10 @@
 //! Makes deltas between programs: matches both a second time with each address replaced by a label of what it points to, and
 //! takes the differences against what the client will predict.
 
-use super::encode::Draft;
+use super::draft::{Corrections, Draft};
 use super::grams::Grams;
 use super::matching;
-use super::streams::{Spool, Streams, spool};
+use super::streams::{Layout, Spool, put, spool};
 use patcher::delta::program::field::{self, Field, Place};
 use patcher::delta::program::image::{Image, elf};
 use patcher::delta::program::map::{BlockMap, Piece};
@@ -13,7 +13,7 @@ use patcher::delta::program::walk::{Walk, residual};
 use patcher::delta::program::{MAX_BLOCKS, Program, parse};
 use patcher::delta::{Block, DeltaError, Edge, Mode, Prediction, varint};
 use rayon::prelude::*;
-use std::io::{self, Cursor, Read, Seek, Write};
+use std::io::{self, Cursor, Read, Seek};
 
 /// How many times the files are matched on labels: a second time pays where code was really reshuffled.
 const PASSES: usize = 2;
@@ -55,15 +55,18 @@ pub fn draft(
         let Some(matched) = rematch(&old, &new, &blocks) else { break };
         blocks = matched;
         let Some(map) = map(&blocks) else { break };
-        let drafts = settings.par_iter().map(|settings| write(&old, &new, edge, &blocks, &map, *settings, memory));
-        let drafts = settings.iter().zip(drafts.collect::<io::Result<Vec<_>>>()?);
-        let Some((chosen, smallest)) = drafts.min_by_key(|(_, draft)| draft.estimate) else { break };
+        let all = settings.par_iter().map(|settings| corrections(&old, &new, &blocks, &map, *settings, memory));
+        let all = settings.iter().zip(all.collect::<io::Result<Vec<_>>>()?);
+        let Some((chosen, fewest)) = all.min_by_key(|(_, corrections)| corrections.estimate) else { break };
+        let mode = Mode::Program(Program { places: new.image.places.clone(), settings: *chosen });
+        let layout = Layout::write(&mut Cursor::new(new.bytes), edge.new, &blocks, memory)?;
+        let draft = Draft::new(mode, layout, fewest)?;
         // What is best with the first blocks is so with better ones.
         settings = vec![*chosen];
-        if best.as_ref().is_some_and(|(best, _)| best.estimate <= smallest.estimate) {
+        if best.as_ref().is_some_and(|(best, _)| best.estimate <= draft.estimate) {
             break;
         }
-        best = Some((smallest, blocks.clone()));
+        best = Some((draft, blocks.clone()));
     }
     Ok(best)
 }
@@ -160,29 +163,27 @@ fn rematch(old: &Parsed<'_>, new: &Parsed<'_>, blocks: &[Block]) -> Option<Vec<B
     Some(matching::blocks(&Grams::of(&old), &new, 0, SLACK))
 }
 
-/// The delta with these blocks and settings.
-fn write(
+/// What a client has to be told beside these blocks, with these settings.
+fn corrections(
     old: &Parsed<'_>,
     new: &Parsed<'_>,
-    edge: &Edge,
     blocks: &[Block],
     map: &BlockMap,
     settings: Settings,
     memory: usize,
-) -> io::Result<Draft> {
+) -> io::Result<Corrections> {
     let mut fields = old.fields.clone();
     if !settings.guess {
         fields.retain(|field| field.kind.gate().is_none());
     }
     let (old_places, places) = (old.image.places.clone(), new.image.places.clone());
-    let projection = Projection::new(old_places, places.clone(), map.clone(), settings, fields.len());
+    let projection = Projection::new(old_places, places, map.clone(), settings, fields.len());
     let walk = Walk::new(fields, projection);
     let (runs, residuals) = (spool(memory), spool(memory));
     let mut expected = Expected { walk, new: new.bytes, runs, residuals, run: 0 };
     let (mut old_bytes, mut new_bytes) = (Cursor::new(old.bytes), Cursor::new(new.bytes));
-    let streams = Streams::write(&mut old_bytes, &mut new_bytes, edge.new, blocks, &mut expected, memory)?;
-    let mode = Mode::Program(Program { places, settings });
-    Draft::new(mode, edge, streams, Some([expected.runs, expected.residuals]))
+    let corrections = Corrections::of(&mut old_bytes, &mut new_bytes, blocks, &mut expected, memory)?;
+    corrections.with_fields(expected.runs, expected.residuals)
 }
 
 /// What the client will predict, with what it has to be told of fields where it is wrong.
@@ -206,19 +207,13 @@ impl Prediction for Expected<'_> {
             match residual(width, guess.word, word) {
                 0 => *run += 1,
                 residual => {
-                    put(runs, std::mem::take(run))?;
-                    put(residuals, varint::zigzag(residual))?;
+                    put(runs, std::mem::take(run)).map_err(DeltaError::Write)?;
+                    put(residuals, varint::zigzag(residual)).map_err(DeltaError::Write)?;
                 }
             }
             Ok(word)
         })
     }
-}
-
-fn put(to: &mut Spool, number: u64) -> Result<(), DeltaError> {
-    let mut bytes = Vec::with_capacity(10);
-    varint::write(number, &mut bytes);
-    to.write_all(&bytes).map_err(DeltaError::Write)
 }
 
 #[cfg(test)]

@@ -16,9 +16,10 @@ struct Window {
     old: Range<u64>,
 }
 
-/// The memory that matching takes, in bytes: both texts, the index, and nothing else that grows.
+/// The memory that matching takes, in bytes: the old text and its table, then both texts, and nothing else that grows.
 pub fn memory(old: u64, new: u64) -> u64 {
-    old.saturating_mul(11).div_ceil(2).saturating_add(new)
+    let table = old.saturating_mul(11).div_ceil(2);
+    table.max(old.saturating_mul(7).div_ceil(2).saturating_add(new))
 }
 
 /// The blocks of the new file, found in at most `limit` bytes of memory (but at least a MiB).
@@ -33,9 +34,12 @@ pub fn match_files(
 ) -> io::Result<Vec<Block>> {
     let mut all = Vec::new();
     for window in windows(edge.old, edge.new, limit) {
-        let (old, new) = (read(old, &window.old)?, read(new, &window.new)?);
+        let old = read(old, &window.old)?;
+        let grams = Grams::of(&old);
+        // Only now: most of the memory is in use while the table is made.
+        let new = read(new, &window.new)?;
         let lead = window.new.start.saturating_sub(window.old.start) as usize;
-        for block in blocks(&Grams::of(&old), &new, lead, SLACK) {
+        for block in blocks(&grams, &new, lead, SLACK) {
             append(&mut all, Block { old: block.old + window.old.start, new: block.new + window.new.start, ..block });
         }
     }

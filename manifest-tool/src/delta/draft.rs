@@ -1,0 +1,122 @@
+//! A delta before its streams are packed, and after.
+
+use super::pack::{Packed, estimate_all, pack_all};
+use super::streams::{Differences, Layout, Spool};
+use patcher::delta::{Block, Edge, Header, Mode, Prediction, StreamKind};
+use rayon::prelude::*;
+use std::io::{self, Read, Seek, Write};
+
+/// What a client adds to its predictions: the streams that depend on these.
+pub struct Corrections {
+    /// How the runs of zeros are cut short.
+    pub short_run: u8,
+    /// The streams, in no order.
+    pub streams: Vec<(StreamKind, Spool)>,
+    /// About how many bytes they will have.
+    pub estimate: u64,
+}
+
+impl Corrections {
+    /// Those of the bytes in `blocks`, in the way of writing them that packs best; the first of equals.
+    ///
+    /// # Errors
+    /// What either file, the prediction or the temporary folder fails with.
+    pub fn of(
+        old: &mut (impl Read + Seek),
+        new: &mut (impl Read + Seek),
+        blocks: &[Block],
+        prediction: &mut impl Prediction,
+        memory: usize,
+    ) -> io::Result<Self> {
+        let ways = Differences::write(old, new, blocks, prediction, memory)?.into_par_iter().map(|way| {
+            let mut streams = vec![(StreamKind::Run, way.runs), (StreamKind::Difference, way.bytes)];
+            Ok(Self { short_run: way.short_run, estimate: estimate_all(&mut streams)?, streams })
+        });
+        let mut ways = ways.collect::<io::Result<Vec<_>>>()?;
+        ways.sort_by_key(|way| way.estimate);
+        Ok(ways.swap_remove(0))
+    }
+
+    /// Adds the two streams that only a program's mode has.
+    ///
+    /// # Errors
+    /// What the temporary folder fails with.
+    pub fn with_fields(mut self, runs: Spool, residuals: Spool) -> io::Result<Self> {
+        let mut fields = [(StreamKind::FieldRun, runs), (StreamKind::FieldResidual, residuals)];
+        self.estimate += estimate_all(&mut fields)?;
+        self.streams.extend(fields);
+        Ok(self)
+    }
+}
+
+/// A delta whose streams are not packed yet.
+pub struct Draft {
+    mode: Mode,
+    short_run: u8,
+    streams: Vec<(StreamKind, Spool)>,
+    /// About how many bytes it will have: good for comparing it with another.
+    pub estimate: u64,
+}
+
+impl Draft {
+    /// Sizes up what is not sized up yet.
+    ///
+    /// # Errors
+    /// What the temporary folder fails with.
+    pub fn new(mode: Mode, layout: Layout, corrections: Corrections) -> io::Result<Self> {
+        let mut streams = Vec::from(layout.streams());
+        let estimate = corrections.estimate + estimate_all(&mut streams)?;
+        streams.extend(corrections.streams);
+        Ok(Self { mode, short_run: corrections.short_run, streams, estimate })
+    }
+
+    /// Packs the streams, as strongly as possible; the extra bytes as if `before` stood before them.
+    ///
+    /// # Errors
+    /// What the temporary folder fails with.
+    pub fn pack(self, edge: &Edge, before: &[u8], memory: usize) -> io::Result<Delta> {
+        Ok(Delta::new(self.mode, edge, self.short_run, pack_all(self.streams, before, memory)?))
+    }
+}
+
+/// A delta before it is written.
+pub struct Delta {
+    header: Header,
+    packed: Vec<Packed>,
+}
+
+impl Delta {
+    /// From the streams of the mode, in any order.
+    pub fn new(mode: Mode, edge: &Edge, short_run: u8, mut packed: Vec<Packed>) -> Self {
+        packed.sort_by_key(|stream| stream.kind as usize);
+        let mut header = Header { mode, old: edge.old, new: edge.new, streams: Default::default(), short_run };
+        for stream in &packed {
+            header.streams[stream.kind as usize] = stream.length;
+        }
+        Self { header, packed }
+    }
+
+    /// How many bytes the new file has outside of blocks.
+    pub fn extra(&self) -> u64 {
+        self.header.streams[StreamKind::Extra as usize].raw
+    }
+
+    /// How many bytes it has.
+    pub fn size(&self) -> u64 {
+        self.packed.iter().map(|stream| stream.length.packed).sum::<u64>() + self.header.to_bytes().len() as u64
+    }
+
+    /// Writes it, and tells how many bytes it has.
+    ///
+    /// # Errors
+    /// What `out` fails with.
+    pub fn write(self, out: &mut impl Write) -> io::Result<u64> {
+        let header = self.header.to_bytes();
+        out.write_all(&header)?;
+        let mut size = header.len() as u64;
+        for mut stream in self.packed {
+            size += io::copy(&mut stream.bytes, out)?;
+        }
+        Ok(size)
+    }
+}
