@@ -34,7 +34,7 @@ pub fn encode(
     for blocks in [blocks, &[]].into_iter().take(ways) {
         let layout = Layout::write(new, edge.new, blocks, memory)?;
         let corrections = Corrections::of(old, new, blocks, &mut Plain, memory)?;
-        let delta = Draft::new(Mode::Dictionary, layout, corrections)?.pack(edge, &before, memory)?;
+        let delta = Draft::new(Mode::Dictionary, layout, corrections).pack(edge, &before, memory)?;
         if delta.size() < best.as_ref().map_or(plain.size(), Delta::size) {
             best = Some(delta);
         }

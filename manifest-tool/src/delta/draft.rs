@@ -36,17 +36,6 @@ impl Corrections {
         ways.sort_by_key(|way| way.estimate);
         Ok(ways.swap_remove(0))
     }
-
-    /// Adds the two streams that only a program's mode has.
-    ///
-    /// # Errors
-    /// What the temporary folder fails with.
-    pub fn with_fields(mut self, runs: Spool, residuals: Spool) -> io::Result<Self> {
-        let mut fields = [(StreamKind::FieldRun, runs), (StreamKind::FieldResidual, residuals)];
-        self.estimate += estimate_all(&mut fields)?;
-        self.streams.extend(fields);
-        Ok(self)
-    }
 }
 
 /// A delta whose streams are not packed yet.
@@ -54,20 +43,14 @@ pub struct Draft {
     mode: Mode,
     short_run: u8,
     streams: Vec<(StreamKind, Spool)>,
-    /// About how many bytes it will have: good for comparing it with another.
-    pub estimate: u64,
 }
 
 impl Draft {
-    /// Sizes up what is not sized up yet.
-    ///
-    /// # Errors
-    /// What the temporary folder fails with.
-    pub fn new(mode: Mode, layout: Layout, corrections: Corrections) -> io::Result<Self> {
-        let mut streams = Vec::from(layout.streams());
-        let estimate = corrections.estimate + estimate_all(&mut streams)?;
-        streams.extend(corrections.streams);
-        Ok(Self { mode, short_run: corrections.short_run, streams, estimate })
+    /// From all its streams.
+    pub fn new(mode: Mode, layout: Layout, corrections: Corrections) -> Self {
+        let Corrections { short_run, mut streams, .. } = corrections;
+        streams.extend(layout.streams);
+        Self { mode, short_run, streams }
     }
 
     /// Packs the streams, as strongly as possible; the extra bytes as if `before` stood before them.

@@ -1,7 +1,7 @@
 //! From two files to a delta.
 
 use super::draft::{Corrections, Delta, Draft};
-use super::pack::pack_all;
+use super::pack::{estimate_all, pack_all};
 use super::streams::Layout;
 use super::{dictionary, program, window};
 use patcher::delta::{Block, Edge, Mode, Plain, StreamKind};
@@ -50,14 +50,16 @@ pub fn encode(
             let plain = plain(old, new, edge, &blocks, spool)?;
             (dictionary::encode(old, new, edge, &blocks, &plain, spool)?.unwrap_or(plain), blocks)
         }
-        Some((program, program_blocks)) => {
-            let layout = Layout::write(new, edge.new, &blocks, spool)?;
-            let plain = Draft::new(Mode::Plain, layout, Corrections::of(old, new, &blocks, &mut Plain, spool)?)?;
-            let clearly_smaller = program.estimate < plain.estimate / 2;
-            let program = program.pack(edge, &[], spool)?;
+        Some(program) => {
+            let mut layout = Layout::write(new, edge.new, &blocks, spool)?;
+            let corrections = Corrections::of(old, new, &blocks, &mut Plain, spool)?;
+            let plain_estimate = estimate_all(&mut layout.streams)? + corrections.estimate;
+            let plain = Draft::new(Mode::Plain, layout, corrections);
+            let clearly_smaller = program.estimate < plain_estimate / 2;
+            let delta = program.draft.pack(edge, &[], spool)?;
             match if clearly_smaller { None } else { Some(plain.pack(edge, &[], spool)?) } {
-                Some(plain) if plain.size() <= program.size() => (plain, blocks),
-                _ => (program, program_blocks),
+                Some(plain) if plain.size() <= delta.size() => (plain, blocks),
+                _ => (delta, program.blocks),
             }
         }
     };
@@ -75,7 +77,7 @@ fn plain(
     let layout = Layout::write(new, edge.new, blocks, memory)?;
     // The extra bytes take longest to pack, and need not wait for what else there is.
     let (layout, corrections) = rayon::join(
-        || pack_all(layout.streams().into(), &[], memory),
+        || pack_all(layout.streams, &[], memory),
         || {
             let corrections = Corrections::of(old, new, blocks, &mut Plain, memory)?;
             Ok::<_, io::Error>((corrections.short_run, pack_all(corrections.streams, &[], memory)?))

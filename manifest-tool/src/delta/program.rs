@@ -4,6 +4,7 @@
 use super::draft::{Corrections, Draft};
 use super::grams::Grams;
 use super::matching;
+use super::pack::estimate_all;
 use super::streams::{Layout, Spool, put, spool};
 use patcher::delta::program::field::{self, Field, Place};
 use patcher::delta::program::image::{Image, elf};
@@ -11,7 +12,7 @@ use patcher::delta::program::map::{BlockMap, Piece};
 use patcher::delta::program::project::{Projection, Settings};
 use patcher::delta::program::walk::{Walk, residual};
 use patcher::delta::program::{MAX_BLOCKS, Program, parse};
-use patcher::delta::{Block, DeltaError, Edge, Mode, Prediction, varint};
+use patcher::delta::{Block, DeltaError, Edge, Mode, Prediction, StreamKind, varint};
 use rayon::prelude::*;
 use std::io::{self, Cursor, Read, Seek};
 
@@ -28,8 +29,18 @@ pub fn memory(edge: &Edge) -> u64 {
     old.saturating_mul(12).saturating_add(new.saturating_mul(6)).saturating_add(64 << 20)
 }
 
-/// The delta between two files as programs that looks smallest, and its blocks; none if one of them is none. `blocks` are those that
-/// the bytes alone give. Each stream takes at most `memory` bytes, and the disk beyond.
+/// A delta of this mode, not packed yet.
+pub struct ProgramDraft {
+    /// Its streams.
+    pub draft: Draft,
+    /// About how many bytes it will have.
+    pub estimate: u64,
+    /// What of the new file was found in the old one.
+    pub blocks: Vec<Block>,
+}
+
+/// The delta between two files as programs that looks smallest; none if one of them is none. `blocks` are those that the bytes alone
+/// give. Each stream takes at most `memory` bytes, and the disk beyond.
 ///
 /// # Errors
 /// What either file or the temporary folder fails with.
@@ -39,7 +50,7 @@ pub fn draft(
     edge: &Edge,
     blocks: &[Block],
     memory: usize,
-) -> io::Result<Option<(Draft, Vec<Block>)>> {
+) -> io::Result<Option<ProgramDraft>> {
     if !begins_as_program(old)? {
         return Ok(None);
     }
@@ -50,7 +61,7 @@ pub fn draft(
     let settings = settings.into_iter().filter(|(_, guess)| has_guesses || !guess);
     let mut settings: Vec<Settings> = settings.map(|(learn, guess)| Settings { learn, guess }).collect();
     let mut blocks = blocks.to_vec();
-    let mut best: Option<(Draft, Vec<Block>)> = None;
+    let mut best: Option<ProgramDraft> = None;
     for _ in 0..PASSES {
         let Some(matched) = rematch(&old, &new, &blocks) else { break };
         blocks = matched;
@@ -58,15 +69,17 @@ pub fn draft(
         let all = settings.par_iter().map(|settings| corrections(&old, &new, &blocks, &map, *settings, memory));
         let all = settings.iter().zip(all.collect::<io::Result<Vec<_>>>()?);
         let Some((chosen, fewest)) = all.min_by_key(|(_, corrections)| corrections.estimate) else { break };
-        let mode = Mode::Program(Program { places: new.image.places.clone(), settings: *chosen });
-        let layout = Layout::write(&mut Cursor::new(new.bytes), edge.new, &blocks, memory)?;
-        let draft = Draft::new(mode, layout, fewest)?;
+        let chosen = *chosen;
         // What is best with the first blocks is so with better ones.
-        settings = vec![*chosen];
-        if best.as_ref().is_some_and(|(best, _)| best.estimate <= draft.estimate) {
+        settings = vec![chosen];
+        let mut layout = Layout::write(&mut Cursor::new(new.bytes), edge.new, &blocks, memory)?;
+        let estimate = fewest.estimate + estimate_all(&mut layout.streams)?;
+        if best.as_ref().is_some_and(|best| best.estimate <= estimate) {
             break;
         }
-        best = Some((draft, blocks.clone()));
+        let mode = Mode::Program(Program { places: new.image.places.clone(), settings: chosen });
+        let draft = Draft::new(mode, layout, fewest);
+        best = Some(ProgramDraft { draft, estimate, blocks: blocks.clone() });
     }
     Ok(best)
 }
@@ -182,8 +195,12 @@ fn corrections(
     let (runs, residuals) = (spool(memory), spool(memory));
     let mut expected = Expected { walk, new: new.bytes, runs, residuals, run: 0 };
     let (mut old_bytes, mut new_bytes) = (Cursor::new(old.bytes), Cursor::new(new.bytes));
-    let corrections = Corrections::of(&mut old_bytes, &mut new_bytes, blocks, &mut expected, memory)?;
-    corrections.with_fields(expected.runs, expected.residuals)
+    let mut corrections = Corrections::of(&mut old_bytes, &mut new_bytes, blocks, &mut expected, memory)?;
+    let Expected { runs, residuals, .. } = expected;
+    let mut fields = [(StreamKind::FieldRun, runs), (StreamKind::FieldResidual, residuals)];
+    corrections.estimate += estimate_all(&mut fields)?;
+    corrections.streams.extend(fields);
+    Ok(corrections)
 }
 
 /// What the client will predict, with what it has to be told of fields where it is wrong.

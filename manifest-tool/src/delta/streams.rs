@@ -16,14 +16,9 @@ pub type Spool = BufWriter<SpooledTempFile>;
 
 /// What blocks say, whatever is predicted of them.
 pub struct Layout {
-    /// How many extra bytes stand before each block.
-    extra_length: Spool,
-    /// How long each block is.
-    block_length: Spool,
-    /// How far each block is from the diagonal of the one before.
-    seek: Spool,
-    /// Bytes outside of blocks.
-    extra: Spool,
+    /// How many extra bytes stand before each block, how long it is, how far it is from the diagonal of the one before, and the
+    /// bytes outside of blocks.
+    pub streams: Vec<(StreamKind, Spool)>,
 }
 
 impl Layout {
@@ -32,35 +27,29 @@ impl Layout {
     /// # Errors
     /// What the file or the temporary folder fails with.
     pub fn write(new: &mut (impl Read + Seek), size: u64, blocks: &[Block], memory: usize) -> io::Result<Self> {
-        let spool = || spool(memory);
-        let mut layout = Self { extra_length: spool(), block_length: spool(), seek: spool(), extra: spool() };
+        let [mut extra_lengths, mut block_lengths, mut seeks, mut extra] = std::array::from_fn(|_| spool(memory));
         let mut new = BufReader::with_capacity(NEAR, new);
         new.rewind()?;
         let mut last = Block { old: 0, new: 0, length: 0 };
         for block in blocks {
-            let extra = block.new - (last.new + last.length);
-            let seek = block.old as i64 - (last.old + last.length + extra) as i64;
-            put(&mut layout.extra_length, extra)?;
-            put(&mut layout.block_length, block.length)?;
-            put(&mut layout.seek, varint::zigzag(seek))?;
-            copy(&mut new, &mut layout.extra, extra)?;
+            let between = block.new - (last.new + last.length);
+            let seek = block.old as i64 - (last.old + last.length + between) as i64;
+            put(&mut extra_lengths, between)?;
+            put(&mut block_lengths, block.length)?;
+            put(&mut seeks, varint::zigzag(seek))?;
+            copy(&mut new, &mut extra, between)?;
             // Below 2^63; a relative seek keeps what is buffered.
             new.seek_relative(block.length as i64)?;
             last = *block;
         }
-        copy(&mut new, &mut layout.extra, size - (last.new + last.length))?;
-        Ok(layout)
-    }
-
-    /// Its streams.
-    pub fn streams(self) -> [(StreamKind, Spool); 4] {
-        let Self { extra_length, block_length, seek, extra } = self;
-        [
-            (StreamKind::ExtraLength, extra_length),
-            (StreamKind::BlockLength, block_length),
-            (StreamKind::Seek, seek),
+        copy(&mut new, &mut extra, size - (last.new + last.length))?;
+        let streams = vec![
+            (StreamKind::ExtraLength, extra_lengths),
+            (StreamKind::BlockLength, block_lengths),
+            (StreamKind::Seek, seeks),
             (StreamKind::Extra, extra),
-        ]
+        ];
+        Ok(Self { streams })
     }
 }
 
