@@ -92,4 +92,5 @@ for corpus in numpy pyside-win; do
     "$(peak "$bin/manifest-tool" sign build --site site --key release.key.pem --component core --version 2.0.0 --deltas 0 --base-url "$url/core/")"
 done
 echo
-printf 'patcher-helper: %s bytes\n' "$(stat -c %s "$bin/patcher-helper")"
+cargo build --quiet --profile helper --package patcher-helper --manifest-path "$project/Cargo.toml"
+printf 'patcher-helper: %s bytes\n' "$(stat -c %s "$bin/../helper/patcher-helper")"
