@@ -1,8 +1,8 @@
 //! Measures deltas between two files: bytes, time and memory of both modes and of bsdiff as qbsdiff makes it, in one run.
 //!
 //! `cargo bench -p manifest-tool --bench delta -- NAME OLD NEW …` prints two tables with a row for each name. Each delta is made
-//! in a process of its own, the three ways in turn, on the same cores; medians of several times. Applying includes the hash of
-//! the result.
+//! in a process of its own, the three ways in turn, on the same cores; the median of several times counts. Applying includes the hash
+//! of the result; the mean of several times counts, as Linux counts in steps of some milliseconds.
 
 #![expect(clippy::unwrap_used, reason = "a bench may fail")]
 
@@ -19,7 +19,7 @@ use std::time::Instant;
 const MEMORY: u64 = 4 << 30;
 /// How many times each delta is made, and applied.
 const MADE: usize = 3;
-const APPLIED: usize = 7;
+const APPLIED: usize = 20;
 
 /// The ways of making a delta; `both` are our two modes, of which the smaller delta is kept.
 const WAYS: [&str; 3] = ["qbsdiff", "plain", "both"];
@@ -142,15 +142,15 @@ fn make(way: &str, old: &Path, new: &Path, patch: &Path) {
     println!("{} {} {}", start.elapsed().as_secs_f64(), cpu_seconds(), peak_megabytes());
 }
 
-/// The CPU seconds of one application; what it makes is compared each time.
+/// The CPU seconds of one application, the mean of several; what it makes is compared each time.
 fn applied(old: &str, patch: &[u8], edge: &Edge, expected: (Sha256, u64)) -> f64 {
-    median((0..APPLIED).map(|_| {
-        let start = cpu_seconds();
+    let start = cpu_seconds();
+    for _ in 0..APPLIED {
         let mut made = HashingSink::default();
         apply(File::open(old).unwrap(), Cursor::new(patch), edge, &mut made).unwrap();
         assert_eq!(made.0.finish(), expected);
-        cpu_seconds() - start
-    }))
+    }
+    (cpu_seconds() - start) / APPLIED as f64
 }
 
 /// The CPU seconds of all threads so far, as Linux counts them; none of those that take part may have ended.

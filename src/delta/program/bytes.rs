@@ -15,7 +15,7 @@ pub struct Bytes<R> {
     source: R,
     length: u32,
     /// The page in slot `number % SLOTS`, if any; never longer than the file.
-    slots: Vec<Option<(u32, Box<[u8]>)>>,
+    slots: Vec<Option<(u32, Vec<u8>)>>,
     steps: u64,
     failed: Option<io::Error>,
 }
@@ -33,6 +33,7 @@ impl<R: Read + Seek> Bytes<R> {
     }
 
     /// Uses `count` steps up; nothing when there are not that many left.
+    #[inline]
     pub fn step(&mut self, count: u64) -> Option<()> {
         self.steps = self.steps.checked_sub(count).or_else(|| {
             self.steps = 0;
@@ -50,11 +51,12 @@ impl<R: Read + Seek> Bytes<R> {
     }
 
     /// The bytes from `offset` on as far as they lie in one page: none behind the end.
+    #[inline]
     pub fn page(&mut self, offset: u32) -> &[u8] {
         let number = offset / PAGE as u32;
         let slot = number as usize % SLOTS;
         if self.slots[slot].as_ref().is_none_or(|(held, _)| *held != number) {
-            self.slots[slot] = self.load(number).map(|bytes| (number, bytes));
+            self.load(number, slot);
         }
         match &self.slots[slot] {
             Some((_, bytes)) => bytes.get(offset as usize % PAGE..).unwrap_or_default(),
@@ -62,20 +64,19 @@ impl<R: Read + Seek> Bytes<R> {
         }
     }
 
-    fn load(&mut self, number: u32) -> Option<Box<[u8]>> {
+    /// Reads a page into a slot, in the memory of the one that was there.
+    #[cold]
+    fn load(&mut self, number: u32, slot: usize) {
+        let mut bytes = self.slots[slot].take().map(|(_, bytes)| bytes).unwrap_or_default();
         let start = u64::from(number) * PAGE as u64;
-        let length = u64::from(self.length).checked_sub(start)?.min(PAGE as u64);
+        let length = u64::from(self.length).saturating_sub(start).min(PAGE as u64);
         if length == 0 || self.failed.is_some() {
-            return None;
+            return;
         }
-        let mut bytes = vec![0; length as usize];
-        let read = self.source.seek(SeekFrom::Start(start)).and_then(|_| self.source.read_exact(&mut bytes));
-        match read {
-            Ok(()) => Some(bytes.into_boxed_slice()),
-            Err(error) => {
-                self.failed = Some(error);
-                None
-            }
+        bytes.resize(length as usize, 0);
+        match self.source.seek(SeekFrom::Start(start)).and_then(|_| self.source.read_exact(&mut bytes)) {
+            Ok(()) => self.slots[slot] = Some((number, bytes)),
+            Err(error) => self.failed = Some(error),
         }
     }
 
@@ -96,6 +97,7 @@ impl<R: Read + Seek> Bytes<R> {
     }
 
     /// The `N` bytes at `offset`, for one step.
+    #[inline]
     pub fn array<const N: usize>(&mut self, offset: u32) -> Option<[u8; N]> {
         self.step(1)?;
         if let Some(bytes) = self.page(offset).first_chunk() {

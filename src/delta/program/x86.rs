@@ -102,16 +102,21 @@ const fn displacements() -> [u8; 256] {
 pub fn decode(bytes: &[u8]) -> Option<Instruction> {
     match bytes.first_chunk() {
         Some(bytes) => read(bytes).filter(|found| usize::from(found.length) <= MAX_LENGTH),
-        None => {
-            let mut padded = [0; ROOM];
-            padded[..bytes.len()].copy_from_slice(bytes);
-            read(&padded).filter(|found| usize::from(found.length) <= MAX_LENGTH.min(bytes.len()))
-        }
+        None => decode_last(bytes),
     }
 }
 
+/// The same for the end of the code, where fewer bytes follow than are looked at.
+#[cold]
+#[inline(never)]
+fn decode_last(bytes: &[u8]) -> Option<Instruction> {
+    let mut padded = [0; ROOM];
+    padded[..bytes.len()].copy_from_slice(bytes);
+    read(&padded).filter(|found| usize::from(found.length) <= MAX_LENGTH.min(bytes.len()))
+}
+
 /// The instruction at the beginning of `bytes`, which may be longer than one can be.
-#[inline]
+#[inline(always)]
 fn read(bytes: &[u8; ROOM]) -> Option<Instruction> {
     let (mut at, mut operand_size, mut address_size, mut rex_w) = (0, false, false, false);
     while at < MAX_LENGTH {
@@ -154,6 +159,7 @@ fn read(bytes: &[u8; ROOM]) -> Option<Instruction> {
 }
 
 /// The opcode at `at` with its map, its form, and how many bytes say so.
+#[inline(always)]
 fn opcode(bytes: &[u8; ROOM], at: usize) -> (u8, u8, Form, usize) {
     let in_map = |map: u8, place: usize| {
         let opcode = bytes[at + place];
@@ -173,6 +179,7 @@ fn opcode(bytes: &[u8; ROOM], at: usize) -> (u8, u8, Form, usize) {
 }
 
 /// Reads ModRM and SIB at `at`; the place behind the displacement.
+#[inline(always)]
 fn modrm(bytes: &[u8; ROOM], at: usize, found: &mut Instruction) -> usize {
     let modrm = bytes[at];
     let mut at = at + 1;
