@@ -9,6 +9,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 const PAGE: usize = 64 * 1024;
 const SLOTS: usize = 64;
+/// How many bytes are taken at once where all are wanted.
+const EACH: usize = 4096;
 
 /// A file of at most 4 GiB, as little-endian numbers at offsets.
 pub struct Bytes<R> {
@@ -105,6 +107,31 @@ impl<R: Read + Seek> Bytes<R> {
         }
         let mut bytes = [0; N];
         (self.copy(offset, &mut bytes) == N).then_some(bytes)
+    }
+
+    /// Shows `each` the `N` bytes at every `N`th offset from `start` to `end`, for one step each; ends where there are none.
+    #[inline]
+    pub fn each<const N: usize>(
+        &mut self,
+        start: u32,
+        end: u32,
+        mut each: impl FnMut(&mut Self, u32, [u8; N]),
+    ) -> Option<()> {
+        let mut buffer = [0; EACH];
+        let mut at = start;
+        while at < end {
+            let wanted = ((end - at) as usize).next_multiple_of(N).min(EACH);
+            let count = self.copy(at, &mut buffer[..wanted]);
+            for word in buffer[..count].as_chunks().0 {
+                self.step(1)?;
+                each(self, at, *word);
+                at += N as u32;
+            }
+            if count < wanted {
+                return None;
+            }
+        }
+        Some(())
     }
 
     /// The byte at `offset`.

@@ -118,14 +118,15 @@ const GATE_LIMIT: i32 = 4;
 /// Where old targets were seen to be: a table of fixed size, in which a new target displaces another one of the same slot.
 #[derive(Debug)]
 struct Learned {
-    slots: Vec<Observation>,
+    /// The old target and its [`Observation`], as numbers, which come from the system as zeros: what is never filled is never touched.
+    slots: Vec<[u32; 3]>,
     /// A bit for each slot, whether it was ever filled: most are not, and what is small is at hand.
     filled: Vec<u64>,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+/// Where an old target was seen to be.
+#[derive(Debug, Clone, Copy)]
 struct Observation {
-    old: u32,
     new: u32,
     /// How often it was seen again, less how often another was; 0 after the first time.
     count: u32,
@@ -137,7 +138,7 @@ impl Learned {
 
     fn new(fields: usize) -> Learned {
         let slots = fields.next_power_of_two().min(Learned::MOST);
-        Learned { slots: vec![Observation::default(); slots], filled: vec![0; slots.div_ceil(64)] }
+        Learned { slots: vec![[0; 3]; slots], filled: vec![0; slots.div_ceil(64)] }
     }
 
     fn slot(&self, old: u32) -> usize {
@@ -152,8 +153,8 @@ impl Learned {
 
     fn find(&self, old: u32) -> Option<Observation> {
         let slot = self.slot(old);
-        let seen = if self.is_filled(slot) { self.slots[slot] } else { return None };
-        (seen.old == old && old != 0).then_some(seen)
+        let [seen, new, count] = if self.is_filled(slot) { self.slots[slot] } else { return None };
+        (seen == old && old != 0).then_some(Observation { new, count })
     }
 
     fn note(&mut self, old: u32, new: u32, was_expected: bool) {
@@ -162,17 +163,17 @@ impl Learned {
         if was_expected && !is_filled {
             return;
         }
-        let seen = &mut self.slots[slot];
-        if is_filled && seen.old == old {
-            if seen.new == new {
-                seen.count = (seen.count + 1).min(3);
-            } else if seen.count > 0 {
-                seen.count -= 1;
+        let [seen, seen_new, count] = &mut self.slots[slot];
+        if is_filled && *seen == old {
+            if *seen_new == new {
+                *count = (*count + 1).min(3);
+            } else if *count > 0 {
+                *count -= 1;
             } else {
-                seen.new = new;
+                *seen_new = new;
             }
         } else if !was_expected {
-            *seen = Observation { old, new, count: 0 };
+            self.slots[slot] = [old, new, 0];
             self.filled[slot / 64] |= 1 << (slot % 64);
         }
     }

@@ -118,12 +118,11 @@ fn dynamic<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, section: &Sectio
 /// Every aligned word that is an address of the program.
 fn words<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, section: &Section, found: &mut Found) -> Option<()> {
     let first = section.offset.checked_add(section.address.wrapping_neg() % 8)?;
-    for at in (first..section.end()).step_by(8) {
-        if bytes.u64(at)? >= image.places.base {
+    bytes.each(first, section.end(), |bytes, at, word| {
+        if u64::from_le_bytes(word) >= image.places.base {
             pointer(image, bytes, at, found);
         }
-    }
-    Some(())
+    })
 }
 
 /// PE's list of pointers: blocks of a page's address, a size, and places in that page.
