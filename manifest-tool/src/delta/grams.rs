@@ -42,7 +42,7 @@ pub struct Match {
 }
 
 impl<'a> Grams<'a> {
-    /// The longest text that it can be of.
+    /// The longest text that it can be of: places have four bytes.
     pub const MAX_TEXT: usize = i32::MAX as usize;
 
     /// The stretches of `text`, in 2.5 bytes of memory per byte, and 4.5 while they are sorted.
@@ -141,10 +141,10 @@ impl Hash {
         Self((mixed ^ mixed >> 32 ^ high).wrapping_mul(0xff51_afd7_ed55_8ccd))
     }
 
-    /// Which of `count` ranges of hashes it lies in; `count` is a power of two.
+    /// Which of `count` ranges of hashes it lies in; `count` is a power of two above 1.
     #[inline]
     fn highest(self, count: usize) -> usize {
-        (self.0 >> 1 >> (63 - count.ilog2())) as usize
+        (self.0 >> (u64::BITS - count.ilog2())) as usize
     }
 
     /// Its two bits in a word of the filter.
