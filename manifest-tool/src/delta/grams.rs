@@ -79,7 +79,7 @@ impl<'a> Grams<'a> {
         bytes.len() >= GRAM && (0..STEP).any(|ahead| self.holds(Hash::of(&bytes[ahead..])))
     }
 
-    /// The longest of the stretches that `bytes` start with, of those at [`MOST`] places; the nearest to `near` of equals.
+    /// The longest of the stretches that `bytes` start with, of those at `MOST` places; the nearest to `near` of equals.
     pub fn longest(&self, bytes: &[u8], near: usize) -> Match {
         let mut best = Match::default();
         if bytes.len() < GRAM {
