@@ -1,7 +1,8 @@
 //! Where the stretches of an old file lie: a hash table that has one of them in every few bytes, and before it a filter that
-//! mostly tells in one memory access that a stretch is nowhere.
+//! mostly tells in a few memory accesses that a stretch is nowhere.
 //!
-//! It is made in parts that fit into a core's cache, each of one range of hashes, and does not depend on the number of cores.
+//! It is made in parts, which mostly fit into a core's cache, each of one range of hashes, and does not depend on the number of
+//! cores.
 
 use rayon::prelude::*;
 
@@ -11,8 +12,12 @@ pub const GRAM: usize = 12;
 const STEP: usize = 4;
 /// How long these are, so that the longer ones contain one of them.
 const HELD: usize = GRAM - STEP + 1;
-/// How many of the places of a stretch are looked at: the nearest. Measured on programs, more of them made no smaller deltas.
+/// How many of the places of a stretch are looked at, half of them to either side. Measured on programs, more of them made no
+/// smaller deltas.
 const MOST: usize = 16;
+/// Of a stretch at more places than this, as many again are looked at, spread over all: it mostly comes from a long run or a pattern,
+/// in which the nearest places see no more of it than a few bytes.
+const VERY_MANY: usize = 1024;
 /// How much of the text is sorted into parts at a time.
 const SLICE: usize = 256 * 1024;
 /// The hashes are parted by so many of their highest bits.
@@ -42,7 +47,7 @@ pub struct Match {
 }
 
 impl<'a> Grams<'a> {
-    /// The longest text that it can be of: places have four bytes.
+    /// The longest text that it can be of.
     pub const MAX_TEXT: usize = i32::MAX as usize;
 
     /// The stretches of `text`, in 2.5 bytes of memory per byte, and 4.5 while they are sorted.
@@ -90,7 +95,8 @@ impl<'a> Grams<'a> {
             if !self.holds(hash) {
                 continue;
             }
-            for place in self.places(hash, near + ahead) {
+            let (near_by, spread) = self.places(hash, near + ahead);
+            for place in near_by.iter().chain(spread) {
                 let Some(position) = (*place as usize).checked_sub(ahead) else { continue };
                 let there = &self.text[position..];
                 let last = best.length.saturating_sub(1);
@@ -113,17 +119,19 @@ impl<'a> Grams<'a> {
         self.filter[hash.highest(self.filter.len())] & bits == bits
     }
 
-    /// The nearest places of stretches with this hash.
-    fn places(&self, hash: Hash, near: usize) -> &[u32] {
+    /// Places of stretches with this hash: those next to `near`, and some of all where there are very many.
+    fn places(&self, hash: Hash, near: usize) -> (&[u32], impl Iterator<Item = &u32>) {
         let bucket = hash.highest(self.ends.len());
         let start = bucket.checked_sub(1).map_or(0, |before| self.ends[before]);
         let all = &self.places[start as usize..self.ends[bucket] as usize];
+        let spread = if all.len() > VERY_MANY { all } else { &[] };
+        let spread = spread.iter().step_by(all.len().div_ceil(MOST).max(1));
         if all.len() <= MOST {
-            return all;
+            return (all, spread);
         }
         let middle = all.partition_point(|place| (*place as usize) < near);
         let first = middle.saturating_sub(MOST / 2).min(all.len() - MOST);
-        &all[first..first + MOST]
+        (&all[first..first + MOST], spread)
     }
 }
 
@@ -296,6 +304,17 @@ mod tests {
         for line in [0, 1, 400, 999] {
             let found = grams.longest(b"two, three and four\nand five", 25 * line + 2);
             assert_eq!(found, Match { position: 25 * line + 5, length: 20 });
+        }
+    }
+
+    #[test]
+    fn a_long_run_is_found_whole_from_wherever() {
+        let run = vec![0; 100_000];
+        let text = [&numbers(500)[..], &run, &numbers(500)].concat();
+        let grams = Grams::of(&text);
+        for near in [0, 60_000, text.len()] {
+            let found = grams.longest(&[&run[..], &run].concat(), near);
+            assert!(found.length > run.len() * 9 / 10, "{found:?} near {near}");
         }
     }
 

@@ -37,6 +37,15 @@ fn round_trip(old: &[u8], new: &[u8], memory: u64) -> usize {
 const PLENTY: u64 = 1 << 30;
 
 #[test]
+fn a_run_that_grows_takes_few_blocks() {
+    let (old, new) = (vec![0; 1_000_000], vec![0; 5_000_000]);
+    let mut delta = Vec::new();
+    let (mut old, mut new, edge) = (Cursor::new(&old), Cursor::new(&new), edge(&old, &new));
+    let Encoded { blocks, .. } = encode(&mut old, &mut new, &edge, PLENTY, &mut delta).unwrap();
+    assert!(blocks.len() < 50, "{} blocks", blocks.len());
+}
+
+#[test]
 fn files_of_every_kind_come_back_whole() {
     let base = noise(1, 50_000);
     let zeros = vec![0; 200_000];

@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn what_fits_is_matched_as_a_whole() {
-        assert_eq!(windows(1000, 2000, 7500), [Window { new: 0..2000, old: 0..1000 }]);
+        assert_eq!(windows(1000, 2000, 5500), [Window { new: 0..2000, old: 0..1000 }]);
         assert_eq!(windows(0, 0, 0), [Window { new: 0..0, old: 0..0 }]);
     }
 

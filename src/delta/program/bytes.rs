@@ -120,7 +120,10 @@ impl<R: Read + Seek> Bytes<R> {
         let mut buffer = [0; EACH];
         let mut at = start;
         while at < end {
-            let wanted = ((end - at) as usize).next_multiple_of(N).min(EACH);
+            if self.steps == 0 {
+                return None;
+            }
+            let wanted = ((end - at) as usize).min(EACH).next_multiple_of(N);
             let count = self.copy(at, &mut buffer[..wanted]);
             for word in buffer[..count].as_chunks().0 {
                 self.step(1)?;
@@ -128,6 +131,7 @@ impl<R: Read + Seek> Bytes<R> {
                 at += N as u32;
             }
             if count < wanted {
+                self.step(1)?; // that was a read too
                 return None;
             }
         }
@@ -174,6 +178,26 @@ mod tests {
         assert_eq!(bytes.u64(PAGE as u32 + 3), None);
         assert_eq!(bytes.u8(u32::MAX), None);
         bytes.finish().unwrap();
+    }
+
+    #[test]
+    fn words_in_a_row_are_those_that_are_read_one_by_one() {
+        let content: Vec<u8> = (0..PAGE + 10).map(|at| (at * 7) as u8).collect();
+        let length = content.len() as u32;
+        let ends = [0, 1, 4, EACH as u32 + 3, PAGE as u32 + 8, length, length + 9, u32::MAX];
+        for (start, end) in [0, 2, EACH as u32 - 1].into_iter().flat_map(|start| ends.map(|end| (start, end))) {
+            for steps in [0, 1, 1500, 1 << 20] {
+                let mut bytes = || Bytes { steps, ..Bytes::new(Cursor::new(&content), length) };
+                let (mut slow, mut fast) = (bytes(), bytes());
+                let (mut expected, mut found) = (Vec::new(), Vec::new());
+                for at in (start..end).step_by(4) {
+                    let Some(word) = slow.array::<4>(at) else { break };
+                    expected.push((at, word));
+                }
+                let _ = fast.each(start, end, |_, at, word: [u8; 4]| found.push((at, word)));
+                assert_eq!((found, fast.steps), (expected, slow.steps), "{start}..{end}, {steps} steps");
+            }
+        }
     }
 
     #[test]
