@@ -187,7 +187,7 @@ mod tests {
         let ends = [0, 1, 4, EACH as u32 + 3, PAGE as u32 + 8, length, length + 9, u32::MAX];
         for (start, end) in [0, 2, EACH as u32 - 1].into_iter().flat_map(|start| ends.map(|end| (start, end))) {
             for steps in [0, 1, 1500, 1 << 20] {
-                let mut bytes = || Bytes { steps, ..Bytes::new(Cursor::new(&content), length) };
+                let bytes = || Bytes { steps, ..Bytes::new(Cursor::new(&content), length) };
                 let (mut slow, mut fast) = (bytes(), bytes());
                 let (mut expected, mut found) = (Vec::new(), Vec::new());
                 for at in (start..end).step_by(4) {
