@@ -5,6 +5,7 @@
 //! cores.
 
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// How long the stretches are that it is asked for.
 pub const GRAM: usize = 12;
@@ -121,9 +122,7 @@ impl<'a> Grams<'a> {
 
     /// Places of stretches with this hash: those next to `near`, and some of all where there are very many.
     fn places(&self, hash: Hash, near: usize) -> (&[u32], impl Iterator<Item = &u32>) {
-        let bucket = hash.highest(self.ends.len());
-        let start = bucket.checked_sub(1).map_or(0, |before| self.ends[before]);
-        let all = &self.places[start as usize..self.ends[bucket] as usize];
+        let all = &self.places[range(&self.ends, hash.highest(self.ends.len()))];
         let spread = if all.len() > VERY_MANY { all } else { &[] };
         let spread = spread.iter().step_by(all.len().div_ceil(MOST).max(1));
         if all.len() <= MOST {
@@ -205,8 +204,7 @@ impl Slice {
     }
 
     fn part(&self, number: usize) -> &[Held] {
-        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.held[start as usize..self.ends[number] as usize]
+        &self.held[range(&self.ends, number)]
     }
 }
 
@@ -243,6 +241,12 @@ fn starts(counts: &mut [u32], mut start: u32) {
     for count in counts {
         start += std::mem::replace(count, start);
     }
+}
+
+/// The range that ends at the number `number` of `ends`, and starts where the one before ends.
+fn range(ends: &[u32], number: usize) -> Range<usize> {
+    let start = number.checked_sub(1).map_or(0, |before| ends[before]);
+    start as usize..ends[number] as usize
 }
 
 /// How many bytes are equal at the start of both.
