@@ -4,6 +4,8 @@
 
 /// The most bytes of one instruction.
 pub const MAX_LENGTH: usize = 15;
+/// A SIB byte that says that there is no index.
+const NO_INDEX: u8 = 0x20;
 
 /// One instruction. Places are counted from its first byte; a size of 0 means that it has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -14,10 +16,10 @@ pub struct Instruction {
     pub map: u8,
     /// The opcode in that map.
     pub opcode: u8,
-    /// The ModRM byte, if it has one.
-    pub modrm: Option<u8>,
-    /// The SIB byte, if it has one.
-    pub sib: Option<u8>,
+    /// The ModRM byte; 0 if it has none.
+    pub modrm: u8,
+    /// The SIB byte; that of no index if it has none.
+    pub sib: u8,
     /// Where the displacement lies.
     pub displacement: u8,
     /// 0, 1 or 4.
@@ -31,7 +33,12 @@ pub struct Instruction {
 impl Instruction {
     /// Whether the displacement counts from the next instruction.
     pub fn is_rip_relative(&self) -> bool {
-        self.modrm.is_some_and(|modrm| modrm & 0xc7 == 0x05)
+        self.modrm & 0xc7 == 0x05
+    }
+
+    /// The factor of the operand's index, if it has an index.
+    pub fn scale(&self) -> Option<u32> {
+        (self.sib & 0x38 != NO_INDEX).then_some(1 << (self.sib >> 6))
     }
 
     /// Whether it is a call, jump or conditional jump over a distance of four bytes.
@@ -98,10 +105,10 @@ const fn displacements() -> [u8; 256] {
 }
 
 /// The instruction at the beginning of `bytes`; none where there is no valid one.
-#[inline]
+#[inline(always)]
 pub fn decode(bytes: &[u8]) -> Option<Instruction> {
     match bytes.first_chunk() {
-        Some(bytes) => read(bytes).filter(|found| usize::from(found.length) <= MAX_LENGTH),
+        Some(bytes) => read(bytes, MAX_LENGTH),
         None => decode_last(bytes),
     }
 }
@@ -112,12 +119,12 @@ pub fn decode(bytes: &[u8]) -> Option<Instruction> {
 fn decode_last(bytes: &[u8]) -> Option<Instruction> {
     let mut padded = [0; ROOM];
     padded[..bytes.len()].copy_from_slice(bytes);
-    read(&padded).filter(|found| usize::from(found.length) <= MAX_LENGTH.min(bytes.len()))
+    read(&padded, MAX_LENGTH.min(bytes.len()))
 }
 
 /// The instruction at the beginning of `bytes`, which may be longer than one can be.
 #[inline(always)]
-fn read(bytes: &[u8; ROOM]) -> Option<Instruction> {
+fn read(bytes: &[u8; ROOM], limit: usize) -> Option<Instruction> {
     let (mut at, mut operand_size, mut address_size, mut rex_w) = (0, false, false, false);
     while at < MAX_LENGTH {
         match bytes[at] {
@@ -135,12 +142,12 @@ fn read(bytes: &[u8; ROOM]) -> Option<Instruction> {
     }
     let (map, opcode, form, length) = opcode(bytes, at);
     at += length;
-    let mut found = Instruction { map, opcode, ..Instruction::default() };
+    let mut found = Instruction { map, opcode, sib: NO_INDEX, ..Instruction::default() };
     let operand = if operand_size && !rex_w { 2 } else { 4 };
     if matches!(form, Form::Modrm(_) | Form::ModrmOperand | Form::Test { .. }) {
         at = modrm(bytes, at, &mut found);
     }
-    let is_test = found.modrm.is_some_and(|modrm| modrm & 0x38 <= 0x08);
+    let is_test = found.modrm & 0x38 <= 0x08;
     found.immediate = at as u8;
     found.immediate_size = match form {
         Form::Bytes(count) | Form::Modrm(count) => count,
@@ -155,7 +162,7 @@ fn read(bytes: &[u8; ROOM]) -> Option<Instruction> {
         Form::Test { wide: true } => operand,
     };
     found.length = found.immediate + found.immediate_size;
-    Some(found)
+    (usize::from(found.length) <= limit).then_some(found)
 }
 
 /// The opcode at `at` with its map, its form, and how many bytes say so.
@@ -183,12 +190,12 @@ fn opcode(bytes: &[u8; ROOM], at: usize) -> (u8, u8, Form, usize) {
 fn modrm(bytes: &[u8; ROOM], at: usize, found: &mut Instruction) -> usize {
     let modrm = bytes[at];
     let mut at = at + 1;
-    found.modrm = Some(modrm);
+    found.modrm = modrm;
     let mut size = DISPLACEMENTS[usize::from(modrm)];
     if size & WITH_SIB != 0 {
         let sib = bytes[at];
         at += 1;
-        found.sib = Some(sib);
+        found.sib = sib;
         // Base 5 stands for none where there would be no displacement.
         size = if modrm >> 6 == 0 && sib & 7 == 5 { 4 } else { size & !WITH_SIB };
     }

@@ -26,16 +26,16 @@ pub struct Tables {
 
 impl Tables {
     /// Remembers the table that an instruction speaks of, and notes the displacement that says where it lies.
+    #[inline(always)]
     pub fn note(&mut self, image: &Image, seen: &Seen, found: &mut Found) {
         let instruction = &seen.instruction;
         let displacement = seen.word(instruction.displacement);
         if image.format == Format::Pe {
             // An index, no matter of which scale, and a displacement that lies in the program.
-            let indexed = instruction.sib.is_some_and(|sib| sib & 0x38 != 0x20) && instruction.displacement_size == 4;
-            if indexed && displacement >= 0x1000 && image.places.holds(displacement) {
+            let scale = instruction.scale().filter(|_| instruction.displacement_size == 4);
+            if scale.is_some() && displacement >= 0x1000 && image.places.holds(displacement) {
                 found.add(seen.offset + u32::from(instruction.displacement), Kind::MaybeInCode, 0);
-                let of_four = instruction.sib.is_some_and(|sib| sib >> 6 == 2);
-                if of_four && displacement.wrapping_sub(seen.address) < REACH && image.is_code(displacement) {
+                if scale == Some(4) && displacement.wrapping_sub(seen.address) < REACH && image.is_code(displacement) {
                     self.in_code.insert(displacement);
                     self.next_in_code = self.next_in_code.min(displacement);
                 }

@@ -5,6 +5,7 @@ use crate::delta::program::field::Kind;
 use crate::delta::program::image::Image;
 
 /// Notes the distance of a branch, if it leads to code.
+#[inline(always)]
 pub fn find(image: &Image, seen: &Seen, found: &mut Found) {
     let instruction = &seen.instruction;
     if !instruction.is_branch() {
