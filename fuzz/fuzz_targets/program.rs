@@ -3,12 +3,17 @@
 
 use libfuzzer_sys::fuzz_target;
 use patcher::delta::program::parse;
+use patcher::delta::program::quiet::Quiet;
 use std::io::Cursor;
 
 fuzz_target!(|file: &[u8]| {
-    let Ok(Some((_, fields))) = parse(Cursor::new(file), file.len() as u64) else { return };
-    assert!(fields.len() <= file.len() / 4);
-    for pair in fields.windows(2) {
-        assert!(pair[0].offset + pair[0].kind.width() <= pair[1].offset);
+    let some = Quiet::new(file.iter().take(64).map(|byte| byte & 1 == 1).collect());
+    for quiet in [Quiet::default(), some] {
+        let Ok(Some((_, fields))) = parse(Cursor::new(file), file.len() as u64, &quiet) else { return };
+        assert!(fields.len() <= file.len() / 4);
+        assert!(fields.iter().all(|field| !quiet.holds(field.offset)));
+        for pair in fields.windows(2) {
+            assert!(pair[0].offset + pair[0].kind.width() <= pair[1].offset);
+        }
     }
 });

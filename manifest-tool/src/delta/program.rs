@@ -10,11 +10,13 @@ use patcher::delta::program::field::{self, Field, Place};
 use patcher::delta::program::image::{Image, elf};
 use patcher::delta::program::map::{BlockMap, Piece};
 use patcher::delta::program::project::{Projection, Settings};
+use patcher::delta::program::quiet::{self, Quiet};
 use patcher::delta::program::walk::{Walk, residual};
 use patcher::delta::program::{MAX_BLOCKS, Program, parse};
 use patcher::delta::{Block, DeltaError, Edge, Mode, Prediction, StreamKind, varint};
 use rayon::prelude::*;
 use std::io::{self, Cursor, Read, Seek};
+use std::iter;
 
 /// How many times the files are matched on labels: a second time pays where code was really reshuffled.
 const PASSES: usize = 2;
@@ -22,6 +24,11 @@ const PASSES: usize = 2;
 /// How many more bytes another place must explain than going on does: labelled programs have fewer differences by chance than
 /// others, and Go's tables want short blocks.
 const SLACK: usize = 8;
+
+/// Nothing is looked for in pages where no address changes if that costs at most one in so many bytes of the delta,
+const QUIET_COST: u64 = 32;
+/// and if they are at least one in so many.
+const QUIET_LEAST: usize = 8;
 
 /// About how much memory [`draft`] takes: both files and both labelled ones, the index, and the fields.
 pub fn memory(edge: &Edge) -> u64 {
@@ -55,13 +62,15 @@ pub fn draft(
         return Ok(None);
     }
     let (old, new) = (read(old, edge.old)?, read(new, edge.new)?);
-    let (Some(old), Some(new)) = rayon::join(|| Parsed::new(&old), || Parsed::new(&new)) else { return Ok(None) };
+    let all = Quiet::default();
+    let (old, new) = rayon::join(|| Parsed::new(&old, &all), || Parsed::new(&new, &all));
+    let (Some(old), Some(new)) = (old, new) else { return Ok(None) };
     let has_guesses = old.fields.iter().any(|field| field.kind.gate().is_some());
     let settings = [(true, true), (true, false), (false, true), (false, false)];
     let settings = settings.into_iter().filter(|(_, guess)| has_guesses || !guess);
     let mut settings: Vec<Settings> = settings.map(|(learn, guess)| Settings { learn, guess }).collect();
     let mut blocks = blocks.to_vec();
-    let mut best: Option<ProgramDraft> = None;
+    let mut best: Option<Best> = None;
     for _ in 0..PASSES {
         let Some(matched) = rematch(&old, &new, &blocks) else { break };
         blocks = matched;
@@ -77,11 +86,63 @@ pub fn draft(
         if best.as_ref().is_some_and(|best| best.estimate <= estimate) {
             break;
         }
-        let mode = Mode::Program(Program { places: new.image.places.clone(), settings: chosen });
-        let draft = Draft::new(mode, layout, fewest);
-        best = Some(ProgramDraft { draft, estimate, blocks: blocks.clone() });
+        best = Some(Best { blocks: blocks.clone(), map, settings: chosen, layout, corrections: fewest, estimate });
     }
-    Ok(best)
+    let Some(mut best) = best else { return Ok(None) };
+    let quiet = best.quieten(&old, &new, memory)?;
+    let program = Program { places: new.image.places, settings: best.settings, quiet };
+    let draft = Draft::new(Mode::Program(program), best.layout, best.corrections);
+    Ok(Some(ProgramDraft { draft, estimate: best.estimate, blocks: best.blocks }))
+}
+
+/// The smallest delta so far.
+struct Best {
+    blocks: Vec<Block>,
+    map: BlockMap,
+    settings: Settings,
+    layout: Layout,
+    corrections: Corrections,
+    /// About how many bytes the streams will have.
+    estimate: u64,
+}
+
+impl Best {
+    /// Lets the client look for no addresses where none changes, if that saves it enough of them: tells where.
+    fn quieten(&mut self, old: &Parsed<'_>, new: &Parsed<'_>, memory: usize) -> io::Result<Quiet> {
+        let affordable = self.estimate / QUIET_COST;
+        let pages = old.unchanged(new, &self.blocks);
+        let lengths =
+            iter::successors(Some(4), |shortest| Some(2 * shortest)).take_while(|shortest| *shortest < pages.len());
+        let stretches = lengths.map(|shortest| Quiet::new(without_short_runs(&pages, shortest)));
+        let Some(quiet) = stretches.filter(|quiet| !quiet.is_empty()).find(|quiet| size(quiet) <= affordable) else {
+            return Ok(Quiet::default());
+        };
+        let saved: usize = quiet.stretches().map(|(_, length)| length).sum();
+        if saved < pages.len() / QUIET_LEAST {
+            return Ok(Quiet::default());
+        }
+        let Some(quieter) = Parsed::new(old.bytes, &quiet) else { return Ok(Quiet::default()) };
+        let corrections = corrections(&quieter, new, &self.blocks, &self.map, self.settings, memory)?;
+        let estimate = self.estimate - self.corrections.estimate + corrections.estimate + size(&quiet);
+        if estimate > self.estimate + affordable {
+            return Ok(Quiet::default());
+        }
+        (self.corrections, self.estimate) = (corrections, estimate);
+        Ok(quiet)
+    }
+}
+
+/// How many bytes a header has of it.
+fn size(quiet: &Quiet) -> u64 {
+    let mut bytes = Vec::new();
+    quiet.write(&mut bytes);
+    bytes.len() as u64
+}
+
+/// The same pages, but where fewer than `shortest` in a row are quiet, they are not.
+fn without_short_runs(pages: &[bool], shortest: usize) -> Vec<bool> {
+    let runs = pages.chunk_by(|page, next| page == next);
+    runs.flat_map(|run| iter::repeat_n(run[0] && run.len() >= shortest, run.len())).collect()
 }
 
 /// Whether a file begins as a program does: what is none need not be read whole.
@@ -105,7 +166,7 @@ fn read(file: &mut (impl Read + Seek), size: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A program with its fields.
+/// A program with those of its fields that are looked for.
 struct Parsed<'a> {
     bytes: &'a [u8],
     image: Image,
@@ -113,8 +174,8 @@ struct Parsed<'a> {
 }
 
 impl<'a> Parsed<'a> {
-    fn new(bytes: &'a [u8]) -> Option<Self> {
-        let (image, fields) = parse(Cursor::new(bytes), bytes.len() as u64).ok()??;
+    fn new(bytes: &'a [u8], quiet: &Quiet) -> Option<Self> {
+        let (image, fields) = parse(Cursor::new(bytes), bytes.len() as u64, quiet).ok()??;
         Some(Parsed { bytes, image, fields })
     }
 
@@ -134,6 +195,24 @@ impl<'a> Parsed<'a> {
         }
         self.label_relocated(&mut labelled, label);
         labelled
+    }
+
+    /// For each page whether no field in it has another word in the new program, as far as `blocks` go.
+    fn unchanged(&self, new: &Parsed<'_>, blocks: &[Block]) -> Vec<bool> {
+        let mut pages = vec![true; self.bytes.len().div_ceil(quiet::PAGE as usize)];
+        for block in blocks {
+            let end = block.old + block.length;
+            let first = self.fields.partition_point(|field| u64::from(field.offset) < block.old);
+            for field in self.fields[first..].iter().take_while(|field| u64::from(field.offset) < end) {
+                let (at, width) = (field.offset as usize, field.kind.width() as usize);
+                let to = at + block.new as usize - block.old as usize;
+                let is_whole = at as u64 + width as u64 <= end;
+                if is_whole && self.bytes[at..at + width] != new.bytes[to..to + width] {
+                    pages[at / quiet::PAGE as usize] = false;
+                }
+            }
+        }
+        pages
     }
 
     /// Writes the label of each relocation's addend where the loader would write the address: the file has zeros there.
@@ -285,6 +364,25 @@ mod tests {
         let patch = delta(&old, &new).unwrap();
         assert!(matches!(Header::read(&mut &patch[..]).unwrap().mode, Mode::Program(_)));
         assert!(patch.len() < 400, "{} bytes", patch.len());
+        let mut made = Vec::new();
+        apply(Cursor::new(&old), Cursor::new(&patch), &edge(&old, &new), &mut made).unwrap();
+        assert!(made == new);
+    }
+
+    #[test]
+    fn nothing_is_looked_for_where_no_address_changes() {
+        // Functions and calls as before, then as many bytes of code without any.
+        let with_more = |mut file: Vec<u8>| {
+            let size = 2 * file.len();
+            file.resize(size, 0x90);
+            file[96..104].copy_from_slice(&(size as u64).to_le_bytes());
+            file[104..112].copy_from_slice(&(size as u64).to_le_bytes());
+            file
+        };
+        let (old, new) = (with_more(program(0)), with_more(program(3)));
+        let patch = delta(&old, &new).unwrap();
+        let Mode::Program(program) = Header::read(&mut &patch[..]).unwrap().mode else { panic!("plain") };
+        assert_eq!(program.quiet.stretches().collect::<Vec<_>>(), [(6, 6)]);
         let mut made = Vec::new();
         apply(Cursor::new(&old), Cursor::new(&patch), &edge(&old, &new), &mut made).unwrap();
         assert!(made == new);

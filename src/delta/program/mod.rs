@@ -3,7 +3,8 @@
 //! - What is predicted depends on the old program, the list of blocks, and what the header says of the new program: nothing
 //!   else. Both ends compute the same; a detector that is mistaken makes a delta larger, never its result wrong.
 //! - The old program is read by pages. Beside it there are its fields (12 bytes each, at most one for four bytes of the file; while they are
-//!   sorted, up to 25 MiB more), the map of at most [`MAX_BLOCKS`] blocks, and a table of learned targets of at most 6 MiB.
+//!   sorted, up to 25 MiB more), the map of at most [`MAX_BLOCKS`] blocks, a table of learned targets of at most 6 MiB, and a byte for
+//!   each page of the old file that says whether it is quiet.
 //! - What a release's `detect` finds never changes: another set of detectors is another mode.
 
 pub mod aarch64;
@@ -15,6 +16,7 @@ pub mod index;
 pub mod map;
 mod predict;
 pub mod project;
+pub mod quiet;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]
@@ -28,6 +30,7 @@ use super::{DeltaError, varint};
 use field::Field;
 use image::{Image, MAX_SEGMENTS, Places, Segment};
 use project::Settings;
+use quiet::Quiet;
 use std::io::{self, Read, Seek};
 
 /// The most blocks of a delta of this mode, which are all kept in memory.
@@ -36,14 +39,17 @@ pub const MAX_BLOCKS: usize = 1 << 18;
 const LEARN: u64 = 1;
 const GUESS: u64 = 2;
 const UNIVERSAL: u64 = 4;
+const QUIET: u64 = 8;
 
-/// What a delta's header says of the new program.
+/// What a delta's header says of the two programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
-    /// Where its bytes lie in memory.
+    /// Where the new program's bytes lie in memory.
     pub places: Places,
     /// How to predict.
     pub settings: Settings,
+    /// Where in the old program no addresses are looked for.
+    pub quiet: Quiet,
 }
 
 impl Program {
@@ -52,7 +58,8 @@ impl Program {
         let flag = |is_set: bool, flag: u64| if is_set { flag } else { 0 };
         let flags = flag(self.settings.learn, LEARN)
             | flag(self.settings.guess, GUESS)
-            | flag(self.places.universal, UNIVERSAL);
+            | flag(self.places.universal, UNIVERSAL)
+            | flag(!self.quiet.is_empty(), QUIET);
         varint::write(flags, to);
         varint::write(self.places.base, to);
         varint::write(self.places.segments.len() as u64, to);
@@ -61,15 +68,19 @@ impl Program {
                 varint::write(number.into(), to);
             }
         }
+        if !self.quiet.is_empty() {
+            self.quiet.write(to);
+        }
     }
 
     /// Reads it with `number`, which gives the next number of a header.
     ///
     /// # Errors
-    /// [`DeltaError::Header`] for unknown flags, no or too many segments, and places behind 4 GiB; those of `number`.
+    /// [`DeltaError::Header`] for unknown flags, no or too many segments, and places behind 4 GiB; those of [`Quiet::read`] and
+    /// `number`.
     pub fn read(mut number: impl FnMut() -> Result<u64, DeltaError>) -> Result<Program, DeltaError> {
         let flags = number()?;
-        if flags & !(LEARN | GUESS | UNIVERSAL) != 0 {
+        if flags & !(LEARN | GUESS | UNIVERSAL | QUIET) != 0 {
             return Err(DeltaError::Header("it has an unknown flag"));
         }
         let base = number()?;
@@ -86,19 +97,20 @@ impl Program {
         }
         let places = Places { base, universal: flags & UNIVERSAL != 0, segments };
         let settings = Settings { learn: flags & LEARN != 0, guess: flags & GUESS != 0 };
-        Ok(Program { places, settings })
+        let quiet = if flags & QUIET != 0 { Quiet::read(number)? } else { Quiet::default() };
+        Ok(Program { places, settings, quiet })
     }
 }
 
-/// The program in `source` with its fields; none if it is no program that is known here, or 4 GiB or more.
+/// The program in `source` with its fields but the quiet ones; none if it is no program that is known here, or 4 GiB or more.
 ///
 /// # Errors
 /// Those of `source`.
-pub fn parse(source: impl Read + Seek, size: u64) -> io::Result<Option<(Image, Vec<Field>)>> {
+pub fn parse(source: impl Read + Seek, size: u64, quiet: &Quiet) -> io::Result<Option<(Image, Vec<Field>)>> {
     let Ok(size) = u32::try_from(size) else { return Ok(None) };
     let mut bytes = bytes::Bytes::new(source, size);
     let parsed = Image::parse(&mut bytes).map(|image| {
-        let fields = detect::fields(&image, &mut bytes);
+        let fields = detect::fields(&image, &mut bytes, quiet);
         (image, fields)
     });
     bytes.finish()?;

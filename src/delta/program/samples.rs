@@ -4,6 +4,7 @@ use super::bytes::Bytes;
 use super::detect;
 use super::field::{Field, Kind};
 use super::image::Image;
+use super::quiet::Quiet;
 use std::io::Cursor;
 
 /// A section of a program to build: its address is also its offset in the file.
@@ -139,9 +140,14 @@ pub fn universal(slices: &[Vec<u8>]) -> Vec<u8> {
 
 /// The program in `file` with its fields; panics if it is none.
 pub fn parsed(file: &[u8]) -> (Image, Vec<Field>) {
+    parsed_outside(file, &Quiet::default())
+}
+
+/// The same without what is quiet.
+pub fn parsed_outside(file: &[u8], quiet: &Quiet) -> (Image, Vec<Field>) {
     let mut bytes = Bytes::new(Cursor::new(file), file.len() as u32);
     let image = Image::parse(&mut bytes).expect("a program");
-    let fields = detect::fields(&image, &mut bytes);
+    let fields = detect::fields(&image, &mut bytes, quiet);
     bytes.finish().unwrap();
     (image, fields)
 }

@@ -4,9 +4,10 @@ use super::image::{Image, MAX_SEGMENTS, Places, SLICE, Segment};
 use super::map::{BlockMap, Piece};
 use super::parse;
 use super::project::{Projection, Settings};
+use super::quiet::{PAGE, Quiet};
 use super::samples::*;
 use crate::digest::Sha256;
-use std::io::Cursor;
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 
 fn hash(file: &[u8]) -> String {
     let mut list = Vec::new();
@@ -121,6 +122,61 @@ fn fields_are_at_most_one_for_four_bytes_and_never_overlap() {
 }
 
 #[test]
+fn where_it_is_quiet_there_are_none_and_elsewhere_they_are_the_same() {
+    let mut random = Random(11);
+    for file in [linux(3), windows(3), mac(3), universal(&[mac(1), mac(2)])] {
+        let all = parsed(&file).1;
+        for _ in 0..20 {
+            let quiet = Quiet::new((0..40).map(|_| random.below(3) == 0).collect());
+            let found = parsed_outside(&file, &quiet).1;
+            // Code that is not looked at does not tell of jump tables elsewhere.
+            let known = |field: &Field| field.kind != Kind::FromBase;
+            assert!(found.iter().all(|field| all.contains(field) && !quiet.holds(field.offset)));
+            let expected = all.iter().filter(|field| known(field) && !quiet.holds(field.offset)).count();
+            assert_eq!(found.iter().filter(|field| known(field)).count(), expected);
+        }
+    }
+}
+
+#[test]
+fn behind_a_quiet_stretch_code_is_read_from_the_next_function_or_falls_into_step() {
+    let text = x86_code(&mut Random(4), 0x1000, 0x6000, 0x7000);
+    let file = elf(62, 0, &[code(".text", 0x1000, text), data(".data", 1, 0x7000, vec![0; 0x1000])]);
+    let quiet = Quiet::new([false, false, true, true, false].into());
+    let (all, found) = (parsed(&file).1, parsed_outside(&file, &quiet).1);
+    let late = |field: &&Field| !quiet.holds(field.offset) && !(4 * PAGE..4 * PAGE + 64).contains(&field.offset);
+    let (all, found): (Vec<_>, Vec<_>) = (all.iter().filter(late).collect(), found.iter().filter(late).collect());
+    assert_eq!(all, found);
+    assert!(found.iter().any(|field| field.offset > 4 * PAGE));
+}
+
+/// A file of which not all can be read.
+struct Broken<'a>(Cursor<&'a [u8]>, u64);
+
+impl Read for Broken<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Broken(file, good) = self;
+        if file.position() + buffer.len() as u64 > *good { Err(io::ErrorKind::Other.into()) } else { file.read(buffer) }
+    }
+}
+
+impl Seek for Broken<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.seek(to)
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_to_its_end_is_an_error() {
+    // The headers can be read, and some of the code.
+    let code = [code(".text", 0x1000, vec![0x90; 0x3_0000])];
+    for file in [pe(0x8664, &code, &[]), macho(0x0100_000c, &code, &[])] {
+        let broken = Broken(Cursor::new(&file), 0x1_0000);
+        parse(broken, file.len() as u64, &Quiet::default()).unwrap_err();
+    }
+}
+
+#[test]
 fn too_many_segments_make_no_program() {
     let mut file = elf(62, 0, &[code(".text", 0x4000, vec![0x90; 64])]);
     let segment = file[64..120].to_vec();
@@ -129,7 +185,7 @@ fn too_many_segments_make_no_program() {
             file[64 + 56 * number..120 + 56 * number].copy_from_slice(&segment);
         }
         file[56..58].copy_from_slice(&(count as u16).to_le_bytes());
-        let parsed = parse(Cursor::new(&file), file.len() as u64).unwrap();
+        let parsed = parse(Cursor::new(&file), file.len() as u64, &Quiet::default()).unwrap();
         assert_eq!(parsed.is_some(), count <= MAX_SEGMENTS);
     }
 }
@@ -137,9 +193,9 @@ fn too_many_segments_make_no_program() {
 #[test]
 fn what_is_no_program_is_none() {
     for file in [&b""[..], b"\x7fELF", b"MZ", b"#!/bin/sh\n", &[0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, 52]] {
-        assert!(parse(Cursor::new(file), file.len() as u64).unwrap().is_none());
+        assert!(parse(Cursor::new(file), file.len() as u64, &Quiet::default()).unwrap().is_none());
     }
-    assert!(parse(Cursor::new(b""), 1 << 32).unwrap().is_none());
+    assert!(parse(Cursor::new(b""), 1 << 32, &Quiet::default()).unwrap().is_none());
 }
 
 #[test]
@@ -178,7 +234,8 @@ fn mutated_programs_are_parsed_or_refused() {
             file.truncate(file.len() - random.below(2) as usize * random.below(0x1000) as usize);
             let mut bytes = Bytes::new(Cursor::new(&file), file.len() as u32);
             if let Some(image) = Image::parse(&mut bytes) {
-                let fields = super::detect::fields(&image, &mut bytes);
+                let quiet = Quiet::new((0..8).map(|_| random.below(4) == 0).collect());
+                let fields = super::detect::fields(&image, &mut bytes, &quiet);
                 assert!(fields.len() <= file.len() / 4);
                 assert!(fields.is_sorted());
             }

@@ -6,6 +6,7 @@ use crate::delta::program::bytes::Bytes;
 use crate::delta::program::field::{self, Kind, Place};
 use crate::delta::program::image::{Image, Section};
 use std::io::{Read, Seek};
+use std::ops::Range;
 
 /// A register with the address of a page, and the instruction that put it there until its target is known.
 #[derive(Clone, Copy)]
@@ -15,7 +16,7 @@ struct Page {
     open: Option<u32>,
 }
 
-/// Goes through one section word by word.
+/// Goes through one section word by word, but for what is quiet.
 pub fn sweep<R: Read + Seek>(
     image: &Image,
     bytes: &mut Bytes<R>,
@@ -23,12 +24,26 @@ pub fn sweep<R: Read + Seek>(
     tables: &mut Tables,
     found: &mut Found,
 ) {
-    let mut pages: [Option<Page>; 32] = [None; 32];
     let end = section.end().min(bytes.length());
+    for part in found.quiet.outside(section.offset, end) {
+        sweep_part(image, bytes, section, part, tables, found);
+    }
+}
+
+fn sweep_part<R: Read + Seek>(
+    image: &Image,
+    bytes: &mut Bytes<R>,
+    section: &Section,
+    part: Range<u32>,
+    tables: &mut Tables,
+    found: &mut Found,
+) {
+    let mut pages: [Option<Page>; 32] = [None; 32];
     let slice = Place::new(&image.places, section.offset).slice;
-    let mut at = section.offset;
+    // Instructions are counted from the section's beginning.
+    let mut at = part.start.saturating_add((section.offset.wrapping_sub(part.start)) % 4);
     while let Some(word) = bytes.page(at).first_chunk().map(|word| u32::from_le_bytes(*word)) {
-        if at >= end {
+        if at >= part.end {
             break;
         }
         let place =

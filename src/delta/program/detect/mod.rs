@@ -16,6 +16,7 @@ mod unwind;
 use super::bytes::Bytes;
 use super::field::{Field, Kind};
 use super::image::{Format, Image, Machine};
+use super::quiet::Quiet;
 use std::io::{Read, Seek};
 
 /// So many fields are sorted by merging, which is quick as most of them come in order, but takes half of their memory again.
@@ -23,26 +24,34 @@ const MOST_MERGED: usize = 1 << 22;
 
 /// The fields of a program while they are found: at most one for four bytes of the file.
 #[derive(Debug)]
-pub struct Found {
+pub struct Found<'a> {
+    /// Where none is wanted.
+    quiet: &'a Quiet,
     fields: Vec<Field>,
     room: usize,
     /// Where functions begin in the file, as far as tables say so.
     starts: Vec<u32>,
 }
 
-impl Found {
-    fn new(file_length: u32) -> Found {
-        Found { fields: Vec::new(), room: file_length as usize / 4, starts: Vec::new() }
+impl Found<'_> {
+    fn new(quiet: &Quiet, file_length: u32) -> Found<'_> {
+        Found { quiet, fields: Vec::new(), room: file_length as usize / 4, starts: Vec::new() }
     }
 
-    /// Notes a field, unless there are too many already.
+    /// Notes a field, unless it is quiet or there are too many already.
+    #[inline]
     fn add(&mut self, offset: u32, kind: Kind, extra: u32) {
-        if self.fields.len() < self.room {
+        if self.fields.len() < self.room && !self.quiet.holds(offset) {
             if self.fields.len() == self.fields.capacity() {
-                self.fields.reserve_exact(self.fields.len() / 8 + 1024);
+                self.grow();
             }
             self.fields.push(Field { offset, kind, extra });
         }
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        self.fields.reserve_exact(self.fields.len() / 8 + 1024);
     }
 
     /// Notes where a function begins.
@@ -70,9 +79,9 @@ impl Found {
     }
 }
 
-/// All fields of a program, sorted, without overlaps.
-pub fn fields<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>) -> Vec<Field> {
-    let mut found = Found::new(bytes.length());
+/// All fields of a program but the quiet ones, sorted, without overlaps.
+pub fn fields<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, quiet: &Quiet) -> Vec<Field> {
+    let mut found = Found::new(quiet, bytes.length());
     // A table that ends early, or is none, says so by `None`: what was found of it stays.
     let _ = pointers::find(image, bytes, &mut found);
     let _ = unwind::find(image, bytes, &mut found);

@@ -102,14 +102,17 @@ fn guards<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, found: &mut Found
 }
 
 fn guesses<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, start: u32, end: u32, found: &mut Found) -> Option<()> {
-    bytes.each(start.checked_next_multiple_of(4)?, end, |_, at, word| {
-        let target = u32::from_le_bytes(word);
-        // Two small numbers or two characters of UTF-16.
-        let is_pair = target & 0xff00_ff00 == 0;
-        if target >= LOWEST && !is_pair && image.places.holds(target) {
-            found.add(at, Kind::MaybeInData, 0);
-        }
-    })
+    for part in found.quiet.outside(start, end) {
+        bytes.each(part.start.checked_next_multiple_of(4)?, part.end, |_, at, word| {
+            let target = u32::from_le_bytes(word);
+            // Two small numbers or two characters of UTF-16.
+            let is_pair = target & 0xff00_ff00 == 0;
+            if target >= LOWEST && !is_pair && image.places.holds(target) {
+                found.add(at, Kind::MaybeInData, 0);
+            }
+        })?;
+    }
+    Some(())
 }
 
 #[cfg(test)]

@@ -117,12 +117,16 @@ fn dynamic<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, section: &Sectio
 
 /// Every aligned word that is an address of the program.
 fn words<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, section: &Section, found: &mut Found) -> Option<()> {
-    let first = section.offset.checked_add(section.address.wrapping_neg() % 8)?;
-    bytes.each(first, section.end(), |bytes, at, word| {
-        if u64::from_le_bytes(word) >= image.places.base {
-            pointer(image, bytes, at, found);
-        }
-    })
+    for part in found.quiet.outside(section.offset, section.end()) {
+        let address = section.address.wrapping_add(part.start - section.offset);
+        let first = part.start.checked_add(address.wrapping_neg() % 8)?;
+        bytes.each(first, part.end, |bytes, at, word| {
+            if u64::from_le_bytes(word) >= image.places.base {
+                pointer(image, bytes, at, found);
+            }
+        })?;
+    }
+    Some(())
 }
 
 /// PE's list of pointers: blocks of a page's address, a size, and places in that page.

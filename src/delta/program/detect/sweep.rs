@@ -6,8 +6,13 @@
 use super::{Found, jump_tables::Tables, relative_branches, rip_relative};
 use crate::delta::program::bytes::Bytes;
 use crate::delta::program::image::{Image, Section};
+use crate::delta::program::quiet::PAGE;
 use crate::delta::program::x86::{self, Instruction};
 use std::io::{Read, Seek};
+use std::ops::Range;
+
+/// How many bytes are looked at at a time.
+const WINDOW: usize = 8 * 1024;
 
 /// An instruction in its place.
 pub struct Seen<'a> {
@@ -31,7 +36,7 @@ impl Seen<'_> {
     }
 }
 
-/// Sweeps one section. `starts` are offsets in ascending order.
+/// Sweeps one section but for what is quiet. `starts` are offsets in ascending order.
 pub fn x86<R: Read + Seek>(
     image: &Image,
     bytes: &mut Bytes<R>,
@@ -40,36 +45,55 @@ pub fn x86<R: Read + Seek>(
     tables: &mut Tables,
     found: &mut Found,
 ) {
+    for part in found.quiet.outside(section.offset, section.end().min(bytes.length())) {
+        sweep_part(image, bytes, section, part, starts, tables, found);
+    }
+}
+
+fn sweep_part<R: Read + Seek>(
+    image: &Image,
+    bytes: &mut Bytes<R>,
+    section: &Section,
+    part: Range<u32>,
+    starts: &[u32],
+    tables: &mut Tables,
+    found: &mut Found,
+) {
     let end = section.end().min(bytes.length());
-    let mut starts = &starts[starts.partition_point(|start| *start <= section.offset)..];
-    let mut buffer = vec![0; 64 * 1024];
-    let mut at = section.offset;
-    while at < end {
-        let count = bytes.copy(at, &mut buffer).min((end - at) as usize);
-        if count == 0 {
-            return;
+    // A function that begins shortly before tells where instructions do.
+    let passed = starts.partition_point(|start| *start <= part.start);
+    let known = starts[..passed].last().filter(|start| **start >= section.offset && part.start - **start < PAGE);
+    let mut starts = starts[passed..].iter().copied();
+    let mut next_start = starts.next().unwrap_or(u32::MAX);
+    let mut window = [0; WINDOW];
+    let mut at = known.copied().unwrap_or(part.start);
+    while at < part.end {
+        let wanted = WINDOW.min((end - at) as usize);
+        if bytes.copy(at, &mut window[..wanted]) < wanted {
+            return; // it cannot be read
         }
-        let window = &buffer[..count];
-        let is_last = count as u32 == end - at;
+        // The last bytes of a window are looked at with those that follow them, if any do.
+        let stop = if wanted as u32 == end - at { wanted } else { wanted - x86::MAX_LENGTH + 1 };
+        let stop = stop.min((part.end - at) as usize);
         let mut position = 0;
-        while position < count && (is_last || position + x86::MAX_LENGTH <= count) {
+        while position < stop {
             let offset = at + position as u32;
-            while starts.first().is_some_and(|start| *start <= offset) {
-                starts = &starts[1..];
+            while next_start <= offset {
+                next_start = starts.next().unwrap_or(u32::MAX);
             }
             let address = section.address.wrapping_add(offset - section.offset);
             if let Some(size) = tables.inside_code(image, bytes, address, offset, found) {
                 position += size as usize;
                 continue;
             }
-            let rest = &window[position..];
+            let rest = &window[position..wanted];
             let Some(instruction) = x86::decode(rest) else {
                 position += 1;
                 continue;
             };
             let length = u32::from(instruction.length);
-            if let Some(start) = starts.first().filter(|start| **start - offset < length) {
-                position += (start - offset) as usize; // that was none: a function begins inside of it
+            if next_start - offset < length {
+                position += (next_start - offset) as usize; // that was none: a function begins inside of it
                 continue;
             }
             position += length as usize;

@@ -1,0 +1,155 @@
+//! Stretches of the old program in which nobody looks for addresses, as none of them changes: that saves the client's time.
+
+use super::DeltaError;
+use super::varint;
+use std::iter;
+use std::ops::Range;
+
+/// Stretches are made of pages of so many bytes, counted from the beginning of the file.
+pub const PAGE: u32 = 4096;
+/// The most quiet stretches of one program.
+pub const MAX_STRETCHES: usize = 4096;
+/// The most pages: 4 GiB.
+const MAX_PAGES: u64 = 1 << 20;
+
+/// Which pages of the old program are quiet.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Quiet {
+    /// Whether each page is quiet; what comes after the last is not, and the last is.
+    pages: Vec<bool>,
+}
+
+impl Quiet {
+    /// From what is to be said of each page.
+    pub fn new(mut pages: Vec<bool>) -> Quiet {
+        let end = pages.iter().rposition(|is_quiet| *is_quiet).map_or(0, |last| last + 1);
+        pages.truncate(end);
+        Quiet { pages }
+    }
+
+    /// Whether addresses are looked for everywhere.
+    pub fn is_empty(&self) -> bool {
+        self.pages.is_empty()
+    }
+
+    /// Whether the byte at `offset` of the file lies in a quiet stretch.
+    #[inline]
+    pub fn holds(&self, offset: u32) -> bool {
+        self.pages.get((offset / PAGE) as usize).is_some_and(|is_quiet| *is_quiet)
+    }
+
+    /// The parts of `start..end` that are not quiet, in order.
+    pub fn outside(&self, start: u32, end: u32) -> impl Iterator<Item = Range<u32>> {
+        let next_page = |offset: u32| (offset / PAGE + 1).saturating_mul(PAGE);
+        let mut at = start;
+        iter::from_fn(move || {
+            while at < end && self.holds(at) {
+                at = next_page(at);
+            }
+            let from = at;
+            while at < end && !self.holds(at) {
+                let is_behind_all = at / PAGE >= self.pages.len() as u32;
+                at = if is_behind_all { end } else { next_page(at) };
+            }
+            (from < end).then_some(from..at.min(end))
+        })
+    }
+
+    /// How many pages come before each quiet stretch, from the end of the one before, and how many it has.
+    pub fn stretches(&self) -> impl Iterator<Item = (usize, usize)> {
+        let mut runs = self.pages.chunk_by(|page, next| page == next).map(<[bool]>::len);
+        let mut is_first = true;
+        iter::from_fn(move || {
+            let begins_quiet = std::mem::take(&mut is_first) && self.pages.first() == Some(&true);
+            let before = if begins_quiet { 0 } else { runs.next()? };
+            Some((before, runs.next()?))
+        })
+    }
+
+    /// Appends it to a header; it is not empty.
+    pub fn write(&self, to: &mut Vec<u8>) {
+        varint::write(self.stretches().count() as u64, to);
+        for (before, length) in self.stretches() {
+            varint::write(before as u64, to);
+            varint::write(length as u64, to);
+        }
+    }
+
+    /// Reads it with `number`, which gives the next number of a header.
+    ///
+    /// # Errors
+    /// [`DeltaError::Header`] for no or too many stretches, one of no length or behind 4 GiB, and two that are one; those of `number`.
+    pub fn read(mut number: impl FnMut() -> Result<u64, DeltaError>) -> Result<Quiet, DeltaError> {
+        let count = number()?;
+        if count == 0 || count > MAX_STRETCHES as u64 {
+            return Err(DeltaError::Header("it has no quiet stretches, or too many"));
+        }
+        let mut pages: Vec<bool> = Vec::new();
+        for index in 0..count {
+            let (before, length) = (number()?, number()?);
+            let end = before.checked_add(length).and_then(|both| both.checked_add(pages.len() as u64));
+            if length == 0 || (before == 0 && index > 0) || end.is_none_or(|end| end > MAX_PAGES) {
+                return Err(DeltaError::Header("a quiet stretch is not valid"));
+            }
+            pages.extend(iter::repeat_n(false, before as usize));
+            pages.extend(iter::repeat_n(true, length as usize));
+        }
+        Ok(Quiet { pages })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Those pages of ten are quiet that the text has a `q` for.
+    fn quiet(pages: &str) -> Quiet {
+        Quiet::new(pages.chars().map(|page| page == 'q').collect())
+    }
+
+    fn numbers(bytes: &[u8]) -> Result<Quiet, DeltaError> {
+        let mut rest = bytes.iter();
+        let quiet = Quiet::read(|| rest.next().map(|byte| u64::from(*byte)).ok_or(DeltaError::Header("cut off")))?;
+        assert_eq!(rest.len(), 0);
+        Ok(quiet)
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for pages in ["q", "..q", "q.q", "qqq....q..qq", "..qqqq.q"] {
+            let mut bytes = Vec::new();
+            quiet(pages).write(&mut bytes);
+            assert_eq!(numbers(&bytes).unwrap(), quiet(pages), "{pages}");
+        }
+        assert!(quiet("....").is_empty());
+        assert_eq!(quiet(".qq..."), quiet(".qq"));
+    }
+
+    #[test]
+    fn there_is_one_way_to_say_it() {
+        for bytes in [&[0][..], &[1, 0, 0], &[2, 1, 1, 0, 1], &[2, 1, 1, 1, 0], &[1, 5]] {
+            numbers(bytes).unwrap_err();
+        }
+        let mut far = [1, MAX_PAGES, 1].into_iter();
+        Quiet::read(|| Ok(far.next().unwrap())).unwrap_err();
+        let mut many = iter::once(MAX_STRETCHES as u64 + 1).chain(iter::repeat(1));
+        Quiet::read(|| Ok(many.next().unwrap())).unwrap_err();
+        let mut huge = [1, 1, u64::MAX].into_iter();
+        Quiet::read(|| Ok(huge.next().unwrap())).unwrap_err();
+    }
+
+    #[test]
+    fn what_lies_outside_is_the_rest() {
+        let quiet = quiet("q.qq..q");
+        let outside = |start, end| quiet.outside(start, end).collect::<Vec<_>>();
+        let page = |number: u32| number * PAGE;
+        assert_eq!(outside(0, page(9)), [page(1)..page(2), page(4)..page(6), page(7)..page(9)]);
+        assert_eq!(outside(page(1) + 5, page(5) + 7), [page(1) + 5..page(2), page(4)..page(5) + 7]);
+        assert_eq!(outside(page(2), page(4)), []);
+        assert_eq!(outside(u32::MAX - 1, u32::MAX), [u32::MAX - 1..u32::MAX]);
+        assert_eq!(outside(9, 9), []);
+        for offset in (0..page(9)).step_by(1000) {
+            assert_eq!(outside(0, page(9)).iter().any(|part| part.contains(&offset)), !quiet.holds(offset));
+        }
+    }
+}
