@@ -1,7 +1,7 @@
 //! A delta before its streams are packed, and after.
 
 use super::pack::{Packed, estimate_all, pack_all};
-use super::streams::{Differences, Layout, Spool};
+use super::streams::{Differences, Layout, SHORT_RUNS, Spool};
 use patcher::delta::{Block, Edge, Header, Mode, Prediction, StreamKind};
 use rayon::prelude::*;
 use std::io::{self, Read, Seek, Write};
@@ -17,7 +17,7 @@ pub struct Corrections {
 }
 
 impl Corrections {
-    /// Those of the bytes in `blocks`, in the way of writing them that packs best; the first of equals.
+    /// Those of the bytes in `blocks`, in the way of writing them that packs best.
     ///
     /// # Errors
     /// What either file, the prediction or the temporary folder fails with.
@@ -28,7 +28,15 @@ impl Corrections {
         prediction: &mut impl Prediction,
         memory: usize,
     ) -> io::Result<Self> {
-        let ways = Differences::write(old, new, blocks, prediction, memory)?.into_par_iter().map(|way| {
+        Self::best(Differences::write(old, new, blocks, prediction, memory)?)
+    }
+
+    /// Those of several ways of writing them that pack best; the first of equals.
+    ///
+    /// # Errors
+    /// What the temporary folder fails with.
+    pub fn best(ways: [Differences; SHORT_RUNS.len()]) -> io::Result<Self> {
+        let ways = ways.into_par_iter().map(|way| {
             let mut streams = vec![(StreamKind::Run, way.runs), (StreamKind::Difference, way.bytes)];
             Ok(Self { short_run: way.short_run, estimate: estimate_all(&mut streams)?, streams })
         });

@@ -2,7 +2,7 @@
 
 use super::draft::{Corrections, Delta, Draft};
 use super::pack::{estimate_all, pack_all};
-use super::streams::Layout;
+use super::streams::{Differences, Layout};
 use super::{dictionary, program, window};
 use patcher::delta::{Block, Edge, Mode, Plain, StreamKind};
 use std::io::{self, Read, Seek, Write};
@@ -75,11 +75,16 @@ fn plain(
     memory: usize,
 ) -> io::Result<Delta> {
     let layout = Layout::write(new, edge.new, blocks, memory)?;
-    // The extra bytes take longest to pack, and need not wait for what else there is.
+    let mut differences = Differences::write(old, new, blocks, &mut Plain, memory)?;
+    let extra = edge.new - blocks.iter().map(|block| block.length).sum::<u64>();
+    if extra < differences[0].bytes.stream_position()? {
+        return Draft::new(Mode::Plain, layout, Corrections::best(differences)?).pack(edge, &[], memory);
+    }
+    // The extra bytes take longest to pack, and need not wait for the best way to write the differences.
     let (layout, corrections) = rayon::join(
         || pack_all(layout.streams, &[], memory),
         || {
-            let corrections = Corrections::of(old, new, blocks, &mut Plain, memory)?;
+            let corrections = Corrections::best(differences)?;
             Ok::<_, io::Error>((corrections.short_run, pack_all(corrections.streams, &[], memory)?))
         },
     );
