@@ -218,6 +218,22 @@ fn tables_that_multiply_end_with_the_budget() {
     assert!(fields.len() <= file.len() / 4);
 }
 
+#[test]
+fn code_that_lies_in_many_sections_is_read_as_long_as_the_budget_lasts() {
+    let x86 = (62, x86_code(&mut Random(2), 0x1000, 0x4_0000, 0x1000));
+    let arm = (183, arm_code(&mut Random(2), 0x1000, 0x1_0000, 0x1000));
+    for (machine, text) in [x86, arm] {
+        for (count, is_left) in [(1, true), (200, false)] {
+            let parts: Vec<Part> = (0..count).map(|_| code(".text", 0x1000, text.clone())).collect();
+            let file = elf(machine, 0, &parts);
+            let mut bytes = Bytes::new(Cursor::new(&file), file.len() as u32);
+            let image = Image::parse(&mut bytes).unwrap();
+            super::detect::fields(&image, &mut bytes, &Quiet::default());
+            assert_eq!(bytes.u8(0).is_some(), is_left, "{count} sections for {machine}");
+        }
+    }
+}
+
 /// Whatever an old file holds: no panic, no endless walk, fields in order and inside of the file.
 #[test]
 fn mutated_programs_are_parsed_or_refused() {

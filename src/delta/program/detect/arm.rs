@@ -43,7 +43,7 @@ fn sweep_part<R: Read + Seek>(
     // Instructions are counted from the section's beginning.
     let mut at = part.start.saturating_add((section.offset.wrapping_sub(part.start)) % 4);
     while let Some(word) = bytes.page(at).first_chunk().map(|word| u32::from_le_bytes(*word)) {
-        if at >= part.end {
+        if at >= part.end || bytes.step(1).is_none() {
             break;
         }
         let place =

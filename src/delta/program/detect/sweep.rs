@@ -13,6 +13,8 @@ use std::ops::Range;
 
 /// How many bytes are looked at at a time.
 const WINDOW: usize = 8 * 1024;
+/// How many bytes of code are one step of the budget.
+const STEP: u64 = 16;
 
 /// An instruction in its place.
 pub struct Seen<'a> {
@@ -69,7 +71,7 @@ fn sweep_part<R: Read + Seek>(
     let mut at = known.copied().unwrap_or(part.start);
     while at < part.end {
         let wanted = WINDOW.min((end - at) as usize);
-        if bytes.copy(at, &mut window[..wanted]) < wanted {
+        if bytes.step(wanted as u64 / STEP).is_none() || bytes.copy(at, &mut window[..wanted]) < wanted {
             return; // it cannot be read
         }
         // The last bytes of a window are looked at with those that follow them, if any do.
