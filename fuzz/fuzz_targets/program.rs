@@ -7,7 +7,8 @@ use patcher::delta::program::quiet::Quiet;
 use std::io::Cursor;
 
 fuzz_target!(|file: &[u8]| {
-    let some = Quiet::new(file.iter().take(64).map(|byte| byte & 1 == 1).collect());
+    // The first bytes are always the same.
+    let some = Quiet::new(file.iter().rev().take(64).map(|byte| byte & 1 == 1).collect());
     for quiet in [Quiet::default(), some] {
         let Ok(Some((_, fields))) = parse(Cursor::new(file), file.len() as u64, &quiet) else { return };
         assert!(fields.len() <= file.len() / 4);

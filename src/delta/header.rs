@@ -1,6 +1,6 @@
 //! The head of a patch: which file it makes from which, and how long each stream is.
 //!
-//! Reading allocates nothing that a patch could choose; the stream lengths add up to exactly the patch's size.
+//! Reading allocates nothing but a byte for each page of an old program; the stream lengths add up to exactly the patch's size.
 
 use super::program::Program;
 use super::{DeltaError, varint};
@@ -193,7 +193,7 @@ impl Header {
         let (old, new) = (number(patch)?, number(patch)?);
         let mode = match mode {
             0 => Mode::Plain,
-            1 => Mode::Program(Program::read(|| number(patch))?),
+            1 => Mode::Program(Program::read(old, || number(patch))?),
             _ => Mode::Dictionary,
         };
         let mut streams = [PackedStream::default(); STREAMS];

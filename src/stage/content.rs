@@ -181,7 +181,7 @@ impl<'a> Worker<'a, '_> {
     fn apply(&self, bases: Vec<File>, hop: &Hop, mut patch: &File, made: &mut Writer<'_>) -> Result<(), DeltaError> {
         let base = Joined::new(bases).map_err(DeltaError::ReadBase)?;
         patch.rewind().map_err(DeltaError::ReadPatch)?;
-        let header = delta::Header::read(&mut patch)?;
+        let header = delta::Header::read(&mut BufReader::new(&mut patch))?;
         // What is in between is of the size that the patch says: the patch is what was signed.
         let new_size = if hop.to == self.job.hash { self.job.obtain.size } else { header.new };
         let edge = Edge { old: base.size(), new: new_size };

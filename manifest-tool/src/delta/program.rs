@@ -10,7 +10,7 @@ use patcher::delta::program::field::{self, Field, Place};
 use patcher::delta::program::image::{Image, elf};
 use patcher::delta::program::map::{BlockMap, Piece};
 use patcher::delta::program::project::{Projection, Settings};
-use patcher::delta::program::quiet::{self, Quiet};
+use patcher::delta::program::quiet::{self, MAX_STRETCHES, Quiet};
 use patcher::delta::program::walk::{Walk, residual};
 use patcher::delta::program::{MAX_BLOCKS, Program, parse};
 use patcher::delta::{Block, DeltaError, Edge, Mode, Prediction, StreamKind, varint};
@@ -27,8 +27,8 @@ const SLACK: usize = 8;
 
 /// Nothing is looked for in pages where no address changes if that costs at most one in so many bytes of the delta,
 const QUIET_COST: u64 = 32;
-/// and if they are at least one in so many.
-const QUIET_LEAST: usize = 8;
+/// and if they hold at least one in so many bytes of the code.
+const QUIET_LEAST: u64 = 8;
 
 /// About how much memory [`draft`] takes: both files and both labelled ones, the index, and the fields.
 pub fn memory(edge: &Edge) -> u64 {
@@ -102,7 +102,7 @@ struct Best {
     settings: Settings,
     layout: Layout,
     corrections: Corrections,
-    /// About how many bytes the streams will have.
+    /// About how many bytes it will have, but for what every header has.
     estimate: u64,
 }
 
@@ -110,20 +110,21 @@ impl Best {
     /// Lets the client look for no addresses where none changes, if that saves it enough of them: tells where.
     fn quieten(&mut self, old: &Parsed<'_>, new: &Parsed<'_>, memory: usize) -> io::Result<Quiet> {
         let affordable = self.estimate / QUIET_COST;
-        let pages = old.unchanged(new, &self.blocks);
+        let pages = old.unchanged(new, &self.blocks, self.settings);
         let lengths =
             iter::successors(Some(4), |shortest| Some(2 * shortest)).take_while(|shortest| *shortest < pages.len());
         let stretches = lengths.map(|shortest| Quiet::new(without_short_runs(&pages, shortest)));
-        let Some(quiet) = stretches.filter(|quiet| !quiet.is_empty()).find(|quiet| size(quiet) <= affordable) else {
+        let quiet = stretches
+            .filter(|quiet| !quiet.is_empty())
+            .find(|quiet| size(quiet).is_some_and(|size| size <= affordable));
+        let Some(quiet) = quiet.filter(|quiet| {
+            old.code_outside(quiet) < old.code_outside(&Quiet::default()) / QUIET_LEAST * (QUIET_LEAST - 1)
+        }) else {
             return Ok(Quiet::default());
         };
-        let saved: usize = quiet.stretches().map(|(_, length)| length).sum();
-        if saved < pages.len() / QUIET_LEAST {
-            return Ok(Quiet::default());
-        }
         let Some(quieter) = Parsed::new(old.bytes, &quiet) else { return Ok(Quiet::default()) };
         let corrections = corrections(&quieter, new, &self.blocks, &self.map, self.settings, memory)?;
-        let estimate = self.estimate - self.corrections.estimate + corrections.estimate + size(&quiet);
+        let estimate = self.estimate - self.corrections.estimate + corrections.estimate + size(&quiet).unwrap_or(0);
         if estimate > self.estimate + affordable {
             return Ok(Quiet::default());
         }
@@ -132,11 +133,11 @@ impl Best {
     }
 }
 
-/// How many bytes a header has of it.
-fn size(quiet: &Quiet) -> u64 {
+/// How many bytes a header has of it; none if it cannot have that many stretches.
+fn size(quiet: &Quiet) -> Option<u64> {
     let mut bytes = Vec::new();
     quiet.write(&mut bytes);
-    bytes.len() as u64
+    (quiet.stretches().count() <= MAX_STRETCHES).then_some(bytes.len() as u64)
 }
 
 /// The same pages, but where fewer than `shortest` in a row are quiet, they are not.
@@ -197,8 +198,15 @@ impl<'a> Parsed<'a> {
         labelled
     }
 
-    /// For each page whether no field in it has another word in the new program, as far as `blocks` go.
-    fn unchanged(&self, new: &Parsed<'_>, blocks: &[Block]) -> Vec<bool> {
+    /// How many bytes of code are not quiet.
+    fn code_outside(&self, quiet: &Quiet) -> u64 {
+        let sections = self.image.code().map(|(section, _)| (section.offset, section.end()));
+        sections.flat_map(|(start, end)| quiet.outside(start, end)).map(|part| u64::from(part.end - part.start)).sum()
+    }
+
+    /// For each page whether no field in it that will be predicted has another word in the new program, as far as `blocks` go.
+    fn unchanged(&self, new: &Parsed<'_>, blocks: &[Block], settings: Settings) -> Vec<bool> {
+        let is_predicted = |field: &Field| settings.guess || field.kind.gate().is_none();
         let mut pages = vec![true; self.bytes.len().div_ceil(quiet::PAGE as usize)];
         for block in blocks {
             let end = block.old + block.length;
@@ -207,7 +215,7 @@ impl<'a> Parsed<'a> {
                 let (at, width) = (field.offset as usize, field.kind.width() as usize);
                 let to = at + block.new as usize - block.old as usize;
                 let is_whole = at as u64 + width as u64 <= end;
-                if is_whole && self.bytes[at..at + width] != new.bytes[to..to + width] {
+                if is_whole && is_predicted(field) && self.bytes[at..at + width] != new.bytes[to..to + width] {
                     pages[at / quiet::PAGE as usize] = false;
                 }
             }
@@ -315,7 +323,8 @@ impl Prediction for Expected<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::encode;
-    use patcher::delta::{Edge, Header, Mode, apply};
+    use super::*;
+    use patcher::delta::{Header, apply};
     use std::io::Cursor;
 
     /// An ELF file whose functions of 32 bytes each call another one; `extra` functions stand before the one in the middle.
@@ -369,23 +378,50 @@ mod tests {
         assert!(made == new);
     }
 
+    /// The same with as many bytes of calls behind, which are the same wherever they lie.
+    fn with_calls(mut file: Vec<u8>) -> Vec<u8> {
+        let call = [&[0xe8][..], &(-0x4000i32).to_le_bytes(), &[0x90; 11]].concat();
+        let size = 2 * file.len();
+        file.extend(call.iter().cycle().take(size - file.len()).copied().collect::<Vec<_>>());
+        file[96..104].copy_from_slice(&(size as u64).to_le_bytes());
+        file[104..112].copy_from_slice(&(size as u64).to_le_bytes());
+        file
+    }
+
     #[test]
     fn nothing_is_looked_for_where_no_address_changes() {
-        // Functions and calls as before, then as many bytes of code without any.
-        let with_more = |mut file: Vec<u8>| {
-            let size = 2 * file.len();
-            file.resize(size, 0x90);
-            file[96..104].copy_from_slice(&(size as u64).to_le_bytes());
-            file[104..112].copy_from_slice(&(size as u64).to_le_bytes());
-            file
-        };
-        let (old, new) = (with_more(program(0)), with_more(program(3)));
+        let (old, new) = (with_calls(program(0)), with_calls(program(3)));
         let patch = delta(&old, &new).unwrap();
-        let Mode::Program(program) = Header::read(&mut &patch[..]).unwrap().mode else { panic!("plain") };
+        let apply = |patch: &[u8]| {
+            let mut made = Vec::new();
+            apply(Cursor::new(&old), Cursor::new(patch), &edge(&old, &new), &mut made).map(|()| made)
+        };
+        assert!(apply(&patch).unwrap() == new);
+        // Some of these calls lead to what has moved less: who looks for them takes them to change.
+        let mut header = Header::read(&mut &patch[..]).unwrap();
+        let rest = &patch[header.to_bytes().len()..];
+        let Mode::Program(program) = &mut header.mode else { panic!("plain") };
         assert_eq!(program.quiet.stretches().collect::<Vec<_>>(), [(6, 6)]);
-        let mut made = Vec::new();
-        apply(Cursor::new(&old), Cursor::new(&patch), &edge(&old, &new), &mut made).unwrap();
-        assert!(made == new);
+        program.quiet = Quiet::default();
+        let loud = [&header.to_bytes(), rest].concat();
+        assert!(apply(&loud).map_or(true, |made| made != new));
+    }
+
+    #[test]
+    fn short_quiet_runs_are_left_out() {
+        let pages = [true, false, true, true, true, false, false, true, true];
+        let longer = |shortest| Quiet::new(without_short_runs(&pages, shortest)).stretches().collect::<Vec<_>>();
+        assert_eq!(longer(1), [(0, 1), (1, 3), (2, 2)]);
+        assert_eq!(longer(2), [(2, 3), (2, 2)]);
+        assert_eq!(longer(3), [(2, 3)]);
+        assert_eq!(longer(4), []);
+    }
+
+    #[test]
+    fn there_are_no_more_quiet_stretches_than_a_header_can_have() {
+        let pages = |count: usize| Quiet::new([false, true].repeat(count));
+        assert_eq!(size(&pages(MAX_STRETCHES)), Some(2 + 2 * MAX_STRETCHES as u64));
+        assert_eq!(size(&pages(MAX_STRETCHES + 1)), None);
     }
 
     #[test]

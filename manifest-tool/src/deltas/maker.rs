@@ -118,7 +118,8 @@ impl<'a> Maker<'a> {
             delta::encode(&mut old, &mut new, &edge, self.limit, object.as_file_mut()).map_err(failed)?;
         let wrong = |detail: String| Error::Delta { path: path.clone(), detail };
         object.rewind().map_err(failed)?;
-        let header = Header::read(object.as_file_mut()).map_err(|error| wrong(error.to_string()))?;
+        let header =
+            Header::read(&mut BufReader::new(object.as_file_mut())).map_err(|error| wrong(error.to_string()))?;
         let fresh = match task.with {
             None => Some(Fresh::of(&mut old, &mut new, &edge, &blocks).map_err(failed)?),
             Some(_) => None,

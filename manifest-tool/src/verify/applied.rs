@@ -113,7 +113,7 @@ impl Patches {
         let words = |error: delta::DeltaError| error.to_string();
         let rewind = |file: &mut File| file.rewind().map_err(|error| error.to_string());
         rewind(file)?;
-        let header = Header::read(file).map_err(words)?;
+        let header = Header::read(&mut BufReader::new(&mut *file)).map_err(words)?;
         let size = self.contents.get(&patch.to).map_or(header.new, |packed| packed.size);
         let old = Joined::new(old).map_err(|error| error.to_string())?;
         let edge = Edge { old: old.size(), new: size };

@@ -1,10 +1,11 @@
 //! Program-aware deltas: predicts how the addresses in a program change when its code moves.
 //!
-//! - What is predicted depends on the old program, the list of blocks, and what the header says of the new program: nothing
+//! - What is predicted depends on the old program, the list of blocks, and what the header says of both programs: nothing
 //!   else. Both ends compute the same; a detector that is mistaken makes a delta larger, never its result wrong.
 //! - The old program is read by pages. Beside it there are its fields (12 bytes each, at most one for four bytes of the file; while they are
 //!   sorted, up to 25 MiB more), the map of at most [`MAX_BLOCKS`] blocks, a table of learned targets of at most 6 MiB, and a byte for
-//!   each page of the old file that says whether it is quiet.
+//!   each page of the old file that says whether it is quiet. While they are looked for, there are also the beginnings of functions, at most a
+//!   quarter of the file, and of tables, at most 2^20.
 //! - What a release's `detect` finds never changes: another set of detectors is another mode.
 
 pub mod aarch64;
@@ -73,12 +74,12 @@ impl Program {
         }
     }
 
-    /// Reads it with `number`, which gives the next number of a header.
+    /// Reads it with `number`, which gives the next number of a header. `old` is the size of the old file.
     ///
     /// # Errors
     /// [`DeltaError::Header`] for unknown flags, no or too many segments, and places behind 4 GiB; those of [`Quiet::read`] and
     /// `number`.
-    pub fn read(mut number: impl FnMut() -> Result<u64, DeltaError>) -> Result<Program, DeltaError> {
+    pub fn read(old: u64, mut number: impl FnMut() -> Result<u64, DeltaError>) -> Result<Program, DeltaError> {
         let flags = number()?;
         if flags & !(LEARN | GUESS | UNIVERSAL | QUIET) != 0 {
             return Err(DeltaError::Header("it has an unknown flag"));
@@ -97,7 +98,7 @@ impl Program {
         }
         let places = Places { base, universal: flags & UNIVERSAL != 0, segments };
         let settings = Settings { learn: flags & LEARN != 0, guess: flags & GUESS != 0 };
-        let quiet = if flags & QUIET != 0 { Quiet::read(number)? } else { Quiet::default() };
+        let quiet = if flags & QUIET != 0 { Quiet::read(old, number)? } else { Quiet::default() };
         Ok(Program { places, settings, quiet })
     }
 }

@@ -9,9 +9,6 @@ use std::ops::Range;
 pub const PAGE: u32 = 4096;
 /// The most quiet stretches of one program.
 pub const MAX_STRETCHES: usize = 4096;
-/// The most pages: 4 GiB.
-const MAX_PAGES: u64 = 1 << 20;
-
 /// Which pages of the old program are quiet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Quiet {
@@ -66,7 +63,7 @@ impl Quiet {
         })
     }
 
-    /// Appends it to a header; it is not empty.
+    /// Appends it to a header; it has at least one stretch, and at most [`MAX_STRETCHES`].
     pub fn write(&self, to: &mut Vec<u8>) {
         varint::write(self.stretches().count() as u64, to);
         for (before, length) in self.stretches() {
@@ -75,11 +72,13 @@ impl Quiet {
         }
     }
 
-    /// Reads it with `number`, which gives the next number of a header.
+    /// Reads it with `number`, which gives the next number of a header. `size` is that of the old file.
     ///
     /// # Errors
-    /// [`DeltaError::Header`] for no or too many stretches, one of no length or behind 4 GiB, and two that are one; those of `number`.
-    pub fn read(mut number: impl FnMut() -> Result<u64, DeltaError>) -> Result<Quiet, DeltaError> {
+    /// [`DeltaError::Header`] for no or too many stretches, one of no length or behind the end of the file or of 4 GiB, and two that are
+    /// one; those of `number`.
+    pub fn read(size: u64, mut number: impl FnMut() -> Result<u64, DeltaError>) -> Result<Quiet, DeltaError> {
+        let most = size.min(u32::MAX.into()).div_ceil(PAGE.into());
         let count = number()?;
         if count == 0 || count > MAX_STRETCHES as u64 {
             return Err(DeltaError::Header("it has no quiet stretches, or too many"));
@@ -88,7 +87,7 @@ impl Quiet {
         for index in 0..count {
             let (before, length) = (number()?, number()?);
             let end = before.checked_add(length).and_then(|both| both.checked_add(pages.len() as u64));
-            if length == 0 || (before == 0 && index > 0) || end.is_none_or(|end| end > MAX_PAGES) {
+            if length == 0 || (before == 0 && index > 0) || end.is_none_or(|end| end > most) {
                 return Err(DeltaError::Header("a quiet stretch is not valid"));
             }
             pages.extend(iter::repeat_n(false, before as usize));
@@ -102,14 +101,17 @@ impl Quiet {
 mod tests {
     use super::*;
 
-    /// Those pages of ten are quiet that the text has a `q` for.
+    /// Those pages are quiet that the text has a `q` for.
     fn quiet(pages: &str) -> Quiet {
         Quiet::new(pages.chars().map(|page| page == 'q').collect())
     }
 
+    const SIZE: u64 = 12 * PAGE as u64 - 1;
+
     fn numbers(bytes: &[u8]) -> Result<Quiet, DeltaError> {
         let mut rest = bytes.iter();
-        let quiet = Quiet::read(|| rest.next().map(|byte| u64::from(*byte)).ok_or(DeltaError::Header("cut off")))?;
+        let quiet =
+            Quiet::read(SIZE, || rest.next().map(|byte| u64::from(*byte)).ok_or(DeltaError::Header("cut off")))?;
         assert_eq!(rest.len(), 0);
         Ok(quiet)
     }
@@ -130,12 +132,25 @@ mod tests {
         for bytes in [&[0][..], &[1, 0, 0], &[2, 1, 1, 0, 1], &[2, 1, 1, 1, 0], &[1, 5]] {
             numbers(bytes).unwrap_err();
         }
-        let mut far = [1, MAX_PAGES, 1].into_iter();
-        Quiet::read(|| Ok(far.next().unwrap())).unwrap_err();
         let mut many = iter::once(MAX_STRETCHES as u64 + 1).chain(iter::repeat(1));
-        Quiet::read(|| Ok(many.next().unwrap())).unwrap_err();
-        let mut huge = [1, 1, u64::MAX].into_iter();
-        Quiet::read(|| Ok(huge.next().unwrap())).unwrap_err();
+        Quiet::read(u64::MAX, || Ok(many.next().unwrap())).unwrap_err();
+    }
+
+    #[test]
+    fn nothing_is_quiet_behind_the_end_of_the_file_or_of_the_numbers() {
+        for (size, before, length, is_valid) in [
+            (SIZE, 11, 1, true),
+            (SIZE, 12, 1, false),
+            (SIZE, 11, 2, false),
+            (0, 0, 1, false),
+            (u64::MAX, (1 << 20) - 1, 1, true),
+            (u64::MAX, 1 << 20, 1, false),
+            (u64::MAX, 1, u64::MAX, false),
+        ] {
+            let mut rest = [1, before, length].into_iter();
+            let read = Quiet::read(size, || Ok(rest.next().unwrap()));
+            assert_eq!(read.is_ok(), is_valid, "{before}, {length} of {size}");
+        }
     }
 
     #[test]

@@ -274,3 +274,28 @@ pub fn mac(seed: u64) -> Vec<u8> {
     ];
     macho(0x0100_000c, &parts, &[words([0x8000_0034, 16, 0x5000, 64]), words([2, 24, 0x6000, 8, 0, 0])])
 }
+
+/// A program for Windows whose code has several pages, with a function every 112 bytes but those at `unlisted`, and as much data with
+/// addresses in it.
+pub fn wide_windows(seed: u64, unlisted: std::ops::Range<u32>) -> Vec<u8> {
+    let mut random = Random(seed);
+    let text = x86_code(&mut random, 0x1000, 0x6000, 0x7000);
+    let guesses = words((0..0x400).map(|number| number + 0x1000 + random.below(0x6000)));
+    let pointers = longs((0..0x7f0).map(|number| 0x1_4000_1000 + 8 * number));
+    let functions = (0x1000..0x6b00).step_by(112).filter(|at| !unlisted.contains(at));
+    let functions = words(functions.flat_map(|at| [at, at + 112, 0x7000]));
+    let size = functions.len() as u32;
+    let parts = [
+        code(".text", 0x1000, text),
+        data(".rdata", 0x4000_0040, 0x7000, guesses.repeat(4)),
+        data(".data", 0xc000_0040, 0xb004, [vec![0; 4], pointers].concat()),
+        data(".pdata", 0x4000_0040, 0x1_0000, functions),
+    ];
+    pe(0x8664, &parts, &[(3, 0x1_0000, size)])
+}
+
+/// A program for macOS on aarch64 whose code has several pages and begins two bytes away from where it should.
+pub fn wide_mac(seed: u64) -> Vec<u8> {
+    let text = arm_code(&mut Random(seed), 0x1002, 0x1800, 0x9000);
+    macho(0x0100_000c, &[code("__text", 0x1002, text), data("__const", 0, 0x9000, vec![1; 0x1000])], &[])
+}

@@ -9,9 +9,9 @@ use super::samples::*;
 use crate::digest::Sha256;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 
-fn hash(file: &[u8]) -> String {
+fn hash(file: &[u8], quiet: &Quiet) -> String {
     let mut list = Vec::new();
-    for Field { offset, kind, extra } in parsed(file).1 {
+    for Field { offset, kind, extra } in parsed_outside(file, quiet).1 {
         list.extend(words([offset, kind as u32, extra]));
     }
     Sha256::of(&list).to_string()
@@ -20,7 +20,7 @@ fn hash(file: &[u8]) -> String {
 /// The detectors of `program1` are frozen with its first release: a change that moves one of these hashes is another mode.
 #[test]
 fn the_fields_of_fixed_programs_never_change() {
-    let found = [linux(1), windows(1), mac(1), universal(&[mac(1), mac(2)])].map(|file| hash(&file));
+    let found = [linux(1), windows(1), mac(1), universal(&[mac(1), mac(2)])].map(|file| hash(&file, &Quiet::default()));
     assert_eq!(
         found,
         [
@@ -28,6 +28,21 @@ fn the_fields_of_fixed_programs_never_change() {
             "dce1bb272feba5a203f5cc01d257d1e04fdbfca6cf027f7c9f83b490ae80d7c9",
             "70c0cdc535720eb7f8ec4aa9e83d00b59560acba0d19de78d2577da68051d6ad",
             "d4e50b81863ff09c6aab37f6d11f308a57a150cbffc5b4ffae63ef4a4d02d435",
+        ]
+    );
+}
+
+/// So is where a search goes on behind what is quiet.
+#[test]
+fn the_fields_of_fixed_programs_around_quiet_stretches_never_change() {
+    let pages = ".q.qq.q.q....q".chars().map(|page| page == 'q');
+    let quiet = Quiet::new(pages.collect());
+    let found = [wide_windows(1, 0x3000..0x5000), wide_mac(1)].map(|file| hash(&file, &quiet));
+    assert_eq!(
+        found,
+        [
+            "ae80bfc7f7b3b1d73d4195e6713b1f27e9208b243864c919803c980fc6924aee",
+            "a85dbd79352ddf75210da5bb28bea1283eb8d1a298369c0f5e00feea29a8350c"
         ]
     );
 }
@@ -139,7 +154,7 @@ fn where_it_is_quiet_there_are_none_and_elsewhere_they_are_the_same() {
 }
 
 #[test]
-fn behind_a_quiet_stretch_code_is_read_from_the_next_function_or_falls_into_step() {
+fn behind_a_quiet_stretch_code_falls_into_step() {
     let text = x86_code(&mut Random(4), 0x1000, 0x6000, 0x7000);
     let file = elf(62, 0, &[code(".text", 0x1000, text), data(".data", 1, 0x7000, vec![0; 0x1000])]);
     let quiet = Quiet::new([false, false, true, true, false].into());
@@ -148,6 +163,19 @@ fn behind_a_quiet_stretch_code_is_read_from_the_next_function_or_falls_into_step
     let (all, found): (Vec<_>, Vec<_>) = (all.iter().filter(late).collect(), found.iter().filter(late).collect());
     assert_eq!(all, found);
     assert!(found.iter().any(|field| field.offset > 4 * PAGE));
+}
+
+#[test]
+fn behind_a_quiet_stretch_code_is_read_from_the_function_that_goes_on() {
+    for seed in 1..20 {
+        let file = wide_windows(seed, 0..0);
+        for number in 1..6 {
+            let quiet = Quiet::new((0..6).map(|page| page == number).collect());
+            let (all, found) = (parsed(&file).1, parsed_outside(&file, &quiet).1);
+            let expected: Vec<_> = all.into_iter().filter(|field| !quiet.holds(field.offset)).collect();
+            assert_eq!(found, expected, "page {number}, seed {seed}");
+        }
+    }
 }
 
 /// A file of which not all can be read.

@@ -12,6 +12,8 @@ use std::io::{Read, Seek};
 
 /// How far a table's targets may be from the first of them, or from the table among code.
 const REACH: u32 = 1 << 20;
+/// The most tables of a kind that are remembered at a time.
+const MOST: usize = 1 << 19;
 
 /// The tables that instructions speak of.
 #[derive(Default)]
@@ -36,7 +38,7 @@ impl Tables {
             if scale.is_some() && displacement >= 0x1000 && image.places.holds(displacement) {
                 found.add(seen.offset + u32::from(instruction.displacement), Kind::MaybeInCode, 0);
                 if scale == Some(4) && displacement.wrapping_sub(seen.address) < REACH && image.is_code(displacement) {
-                    self.in_code.insert(displacement);
+                    insert(&mut self.in_code, displacement);
                     self.next_in_code = self.next_in_code.min(displacement);
                 }
             }
@@ -50,7 +52,7 @@ impl Tables {
     pub fn note_address(&mut self, image: &Image, address: u32) {
         let mut data = image.sections.iter().filter(|section| section.content == Content::Data);
         if address.is_multiple_of(4) && data.any(|section| section.holds(address)) {
-            self.in_data.insert(address);
+            insert(&mut self.in_data, address);
         }
     }
 
@@ -114,6 +116,13 @@ impl Tables {
                 size += 4;
             }
         }
+    }
+}
+
+/// Remembers a table, unless there are too many already.
+fn insert(tables: &mut BTreeSet<u32>, address: u32) {
+    if tables.len() < MOST {
+        tables.insert(address);
     }
 }
 
