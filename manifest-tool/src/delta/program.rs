@@ -27,7 +27,7 @@ const SLACK: usize = 8;
 
 /// Nothing is looked for in pages where no address changes if that costs at most one in so many bytes of the delta,
 const QUIET_COST: u64 = 32;
-/// and if they hold at least one in so many bytes of the code.
+/// and if they hold at least one in so many bytes of the code, or one in so many fields.
 const QUIET_LEAST: u64 = 8;
 
 /// About how much memory [`draft`] takes: both files and both labelled ones, the index, and the fields.
@@ -117,11 +117,7 @@ impl Best {
         let quiet = stretches
             .filter(|quiet| !quiet.is_empty())
             .find(|quiet| size(quiet).is_some_and(|size| size <= affordable));
-        let Some(quiet) = quiet.filter(|quiet| {
-            old.code_outside(quiet) < old.code_outside(&Quiet::default()) / QUIET_LEAST * (QUIET_LEAST - 1)
-        }) else {
-            return Ok(Quiet::default());
-        };
+        let Some(quiet) = quiet.filter(|quiet| old.is_worth(quiet)) else { return Ok(Quiet::default()) };
         let Some(quieter) = Parsed::new(old.bytes, &quiet) else { return Ok(Quiet::default()) };
         let corrections = corrections(&quieter, new, &self.blocks, &self.map, self.settings, memory)?;
         let estimate = self.estimate - self.corrections.estimate + corrections.estimate + size(&quiet).unwrap_or(0);
@@ -198,10 +194,16 @@ impl<'a> Parsed<'a> {
         labelled
     }
 
-    /// How many bytes of code are not quiet.
-    fn code_outside(&self, quiet: &Quiet) -> u64 {
-        let sections = self.image.code().map(|(section, _)| (section.offset, section.end()));
-        sections.flat_map(|(start, end)| quiet.outside(start, end)).map(|part| u64::from(part.end - part.start)).sum()
+    /// Whether enough of the code, or of the fields, is quiet.
+    fn is_worth(&self, quiet: &Quiet) -> bool {
+        let (mut code, mut quiet_code) = (0, 0);
+        for (section, _) in self.image.code() {
+            let outside = quiet.outside(section.offset, section.end()).map(|part| u64::from(part.end - part.start));
+            code += u64::from(section.size);
+            quiet_code += u64::from(section.size).saturating_sub(outside.sum());
+        }
+        let quiet_fields = self.fields.iter().filter(|field| quiet.holds(field.offset)).count();
+        quiet_code >= code / QUIET_LEAST || quiet_fields as u64 >= self.fields.len() as u64 / QUIET_LEAST
     }
 
     /// For each page whether no field in it that will be predicted has another word in the new program, as far as `blocks` go.
