@@ -203,7 +203,7 @@ impl<'a> Parsed<'a> {
             quiet_code += u64::from(section.size).saturating_sub(outside.sum());
         }
         let quiet_fields = self.fields.iter().filter(|field| quiet.holds(field.offset)).count();
-        quiet_code >= code / QUIET_LEAST || quiet_fields as u64 >= self.fields.len() as u64 / QUIET_LEAST
+        quiet_code > code / QUIET_LEAST || quiet_fields as u64 > self.fields.len() as u64 / QUIET_LEAST
     }
 
     /// For each page whether no field in it that will be predicted has another word in the new program, as far as `blocks` go.
