@@ -1,7 +1,8 @@
 //! Finds the addresses inside a program.
 //!
-//! What is found depends on the program's bytes and on where it is quiet, nothing else: integers, walks in the order of the file, and a list sorted by a
-//! total order. Both ends of a delta find the same; what is missed or mistaken costs bytes in the delta, never the result.
+//! What is found depends on the program's bytes and on where it is quiet, nothing else: integers, walks in the order of the file, and
+//! a list sorted by a total order. Both ends of a delta find the same; what is missed or mistaken costs bytes in the delta, never
+//! the result.
 
 mod arm;
 mod go;
