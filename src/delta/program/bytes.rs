@@ -1,8 +1,8 @@
 //! A program's bytes, read by pages and at a price: what a parser may look at, and for how long.
 //!
 //! - At most `SLOTS` pages are held, whatever the file's size.
-//! - Every number read is a step, and so are some bytes of code. When the budget is used up, every read says "nothing there", and so each walk over a table
-//!   ends, however its sizes and offsets lead it on. Both ends of a delta stop at the same step.
+//! - Every number read is a step, and so are some bytes of code. When the budget is used up, every read says "nothing there", and
+//!   so each walk over a table ends, however its sizes and offsets lead it on. Both ends of a delta stop at the same step.
 //! - A failed read is remembered and reported once, by [`Bytes::finish`]; until then it too reads as "nothing there".
 
 use std::io::{self, Read, Seek, SeekFrom};
