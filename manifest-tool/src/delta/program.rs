@@ -27,6 +27,8 @@ const SLACK: usize = 8;
 
 /// Nothing is looked for in pages where no address changes if that costs at most one in so many bytes of the delta,
 const QUIET_COST: u64 = 32;
+/// and not more than so many bytes,
+const QUIET_MOST: u64 = 512;
 /// and if they hold at least one in so many bytes of the code, or one in so many fields.
 const QUIET_LEAST: u64 = 8;
 
@@ -109,7 +111,7 @@ struct Best {
 impl Best {
     /// Lets the client look for no addresses where none changes, if that saves it enough of them: tells where.
     fn quieten(&mut self, old: &Parsed<'_>, new: &Parsed<'_>, memory: usize) -> io::Result<Quiet> {
-        let affordable = self.estimate / QUIET_COST;
+        let affordable = QUIET_MOST.min(self.estimate / QUIET_COST);
         let pages = old.unchanged(new, &self.blocks, self.settings);
         let lengths =
             iter::successors(Some(4), |shortest| Some(2 * shortest)).take_while(|shortest| *shortest < pages.len());
