@@ -33,7 +33,8 @@ fn body() {
     let talk = PathBuf::from(std::env::var_os(TALK).unwrap());
     let words = format!("{}\n{}", std::process::id(), std::env::current_dir().unwrap().display());
     fs::write(talk.join("started.new"), words).unwrap();
-    fs::rename(talk.join("started.new"), talk.join("started")).unwrap();
+    // Where an earlier program's words are being read at this moment, they cannot be replaced.
+    wait_for("the words to be taken", || fs::rename(talk.join("started.new"), talk.join("started")).ok());
     wait_for("the order to stop", || talk.join("stop").exists().then_some(()));
     fs::write(talk.join("stopped"), "").unwrap();
 }
