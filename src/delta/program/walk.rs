@@ -46,15 +46,29 @@ impl Walk {
                 }
                 continue; // it straddles the end: plain bytes
             };
-            let mut word = [0; 8];
-            word[..place.len()].copy_from_slice(place);
+            let old_word = read(place);
             let new_offset = block.new + offset + at as u32;
-            let guess = self.projection.predict(&field, u64::from_le_bytes(word), new_offset, block);
+            let guess = self.projection.predict(&field, old_word, new_offset, block);
             let word = actual(new_offset, width, &guess)?;
             self.projection.outcome(&guess, word);
-            place.copy_from_slice(&word.to_le_bytes()[..width as usize]);
+            write(place, word);
         }
         Ok(())
+    }
+}
+
+/// The number in the eight or four bytes of a field.
+fn read(field: &[u8]) -> u64 {
+    let four = || field.first_chunk().map_or(0, |four| u32::from_le_bytes(*four).into());
+    field.first_chunk().map_or_else(four, |eight| u64::from_le_bytes(*eight))
+}
+
+/// Undoes [`read`].
+fn write(field: &mut [u8], word: u64) {
+    if let Some(eight) = field.first_chunk_mut() {
+        *eight = word.to_le_bytes();
+    } else if let Some(four) = field.first_chunk_mut() {
+        *four = (word as u32).to_le_bytes();
     }
 }
 

@@ -47,25 +47,84 @@ impl Instruction {
     }
 }
 
-/// What follows an opcode.
-#[derive(Clone, Copy, PartialEq)]
-enum Form {
+/// What follows an opcode, in one byte: the size of the immediate or a rule for it, and whether ModRM comes first.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Form(u8);
+
+impl Form {
+    const MODRM: u8 = 0x80;
+    const RULE: u8 = 0x40;
     /// No such instruction.
-    None,
-    /// So many bytes of immediate.
-    Bytes(u8),
-    /// Four bytes, or two with the operand-size prefix.
-    Operand,
-    /// As `Operand`, or eight with REX.W.
-    Full,
+    const NONE: Form = Form(Form::RULE);
+    /// More bytes belong to the opcode.
+    const LONGER: Form = Form(Form::RULE | 1);
+    /// Four bytes of immediate, or two with the operand-size prefix.
+    const OPERAND: Form = Form(Form::RULE | 2);
+    /// As `OPERAND`, or eight with REX.W.
+    const FULL: Form = Form(Form::RULE | 3);
     /// An address of eight bytes, four with the address-size prefix.
-    Address,
-    /// ModRM, then so many bytes.
-    Modrm(u8),
-    /// ModRM, then as `Operand`.
-    ModrmOperand,
-    /// ModRM, then an immediate for `test` only: one byte or as `Operand`.
-    Test { wide: bool },
+    const ADDRESS: Form = Form(Form::RULE | 4);
+    /// One byte of immediate for `test` only.
+    const TEST: Form = Form(Form::RULE | 5);
+    /// As `OPERAND`, for `test` only.
+    const WIDE_TEST: Form = Form(Form::RULE | 6);
+
+    /// So many bytes of immediate.
+    const fn bytes(immediate: u8) -> Form {
+        Form(immediate)
+    }
+
+    /// ModRM, then so many bytes of immediate.
+    const fn modrm(immediate: u8) -> Form {
+        Form::bytes(immediate).after_modrm()
+    }
+
+    /// The same after ModRM.
+    const fn after_modrm(self) -> Form {
+        Form(Form::MODRM | self.0)
+    }
+
+    /// The size of the immediate; none where there is no such instruction.
+    #[inline(always)]
+    fn immediate_size(self, prefixes: Prefixes, modrm: u8) -> Option<u8> {
+        let form = Form(self.0 & !Form::MODRM);
+        if form.0 & Form::RULE == 0 {
+            return Some(form.0);
+        }
+        let operand = if prefixes.operand_size && !prefixes.rex_w { 2 } else { 4 };
+        let is_test = modrm & 0x38 <= 0x08;
+        match form {
+            Form::OPERAND => Some(operand),
+            Form::FULL => Some(if prefixes.rex_w { 8 } else { operand }),
+            Form::ADDRESS => Some(if prefixes.address_size { 4 } else { 8 }),
+            Form::TEST => Some(u8::from(is_test)),
+            Form::WIDE_TEST => Some(if is_test { operand } else { 0 }),
+            _ => None,
+        }
+    }
+}
+
+/// What stands before an opcode, as far as sizes depend on it.
+#[derive(Clone, Copy, Default)]
+struct Prefixes {
+    operand_size: bool,
+    address_size: bool,
+    rex_w: bool,
+}
+
+const OPERAND_SIZE: u8 = 0x66;
+const ADDRESS_SIZE: u8 = 0x67;
+const PREFIXES: [u8; 11] = [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, OPERAND_SIZE, ADDRESS_SIZE, 0xf0, 0xf2, 0xf3];
+const IS_PREFIX: [bool; 256] = is_prefix();
+
+const fn is_prefix() -> [bool; 256] {
+    let mut bytes = [false; 256];
+    let mut index = 0;
+    while index < PREFIXES.len() {
+        bytes[PREFIXES[index] as usize] = true;
+        index += 1;
+    }
+    bytes
 }
 
 /// How many bytes are looked at so that none needs a check of its own: more than prefixes, opcode, ModRM and SIB can be.
@@ -75,7 +134,7 @@ const ONE_BYTE: [Form; 256] = forms(false);
 const TWO_BYTES: [Form; 256] = forms(true);
 
 const fn forms(two_bytes: bool) -> [Form; 256] {
-    let mut forms = [Form::None; 256];
+    let mut forms = [Form::NONE; 256];
     let mut opcode = 0;
     while opcode < 256 {
         forms[opcode] = if two_bytes { self::two_bytes(opcode as u8) } else { one_byte(opcode as u8) };
@@ -107,81 +166,75 @@ const fn displacements() -> [u8; 256] {
 /// The instruction at the beginning of `bytes`; none where there is no valid one.
 #[inline(always)]
 pub fn decode(bytes: &[u8]) -> Option<Instruction> {
-    match bytes.first_chunk() {
-        Some(bytes) => read(bytes, MAX_LENGTH),
-        None => decode_last(bytes),
-    }
-}
-
-/// The same for the end of the code, where fewer bytes follow than are looked at.
-#[cold]
-#[inline(never)]
-fn decode_last(bytes: &[u8]) -> Option<Instruction> {
+    // At the end of the code fewer bytes follow than are looked at.
     let mut padded = [0; ROOM];
-    padded[..bytes.len()].copy_from_slice(bytes);
-    read(&padded, MAX_LENGTH.min(bytes.len()))
+    let (bytes, limit) = match bytes.first_chunk() {
+        Some(bytes) => (bytes, MAX_LENGTH),
+        None => {
+            padded[..bytes.len()].copy_from_slice(bytes);
+            (&padded, MAX_LENGTH.min(bytes.len()))
+        }
+    };
+    read(bytes, limit)
 }
 
 /// The instruction at the beginning of `bytes`, which may be longer than one can be.
+///
+/// What is frequent passes few branches, and none with many ways: those are what a processor guesses wrong. Computing instead of
+/// branching would be no quicker, as each instruction would wait for the length of the one before.
 #[inline(always)]
 fn read(bytes: &[u8; ROOM], limit: usize) -> Option<Instruction> {
-    let (mut at, mut operand_size, mut address_size, mut rex_w) = (0, false, false, false);
-    while at < MAX_LENGTH {
-        match bytes[at] {
-            0x66 => operand_size = true,
-            0x67 => address_size = true,
-            0x26 | 0x2e | 0x36 | 0x3e | 0x64 | 0x65 | 0xf0 | 0xf2 | 0xf3 => {}
-            rex @ 0x40..=0x4f if !matches!(bytes[at + 1], 0x40..=0x4f) => {
-                rex_w = rex & 8 != 0;
-                at += 1;
-                break;
-            }
-            _ => break,
+    let (mut prefixes, mut at, mut first) = (Prefixes::default(), 0, bytes[0]);
+    if IS_PREFIX[usize::from(first)] {
+        while at < MAX_LENGTH && IS_PREFIX[usize::from(bytes[at])] {
+            prefixes.operand_size |= bytes[at] == OPERAND_SIZE;
+            prefixes.address_size |= bytes[at] == ADDRESS_SIZE;
+            at += 1;
         }
-        at += 1;
+        first = bytes[at];
     }
-    let (map, opcode, form, length) = opcode(bytes, at);
-    at += length;
-    let mut found = Instruction { map, opcode, sib: NO_INDEX, ..Instruction::default() };
-    let operand = if operand_size && !rex_w { 2 } else { 4 };
-    if matches!(form, Form::Modrm(_) | Form::ModrmOperand | Form::Test { .. }) {
+    if first & 0xf0 == 0x40 {
+        prefixes.rex_w = first & 8 != 0;
+        at += 1;
+        first = bytes[at];
+    }
+    let mut found = Instruction { opcode: first, sib: NO_INDEX, ..Instruction::default() };
+    let mut form = ONE_BYTE[usize::from(first)];
+    at += 1;
+    if form == Form::LONGER {
+        (found.map, found.opcode, form, at) = longer_opcode(bytes, at);
+    }
+    if form.0 & Form::MODRM != 0 {
         at = modrm(bytes, at, &mut found);
     }
-    let is_test = found.modrm & 0x38 <= 0x08;
     found.immediate = at as u8;
-    found.immediate_size = match form {
-        Form::Bytes(count) | Form::Modrm(count) => count,
-        Form::None => return None,
-        Form::Operand | Form::ModrmOperand => operand,
-        Form::Full if rex_w => 8,
-        Form::Full => operand,
-        Form::Address if address_size => 4,
-        Form::Address => 8,
-        Form::Test { .. } if !is_test => 0,
-        Form::Test { wide: false } => 1,
-        Form::Test { wide: true } => operand,
-    };
+    found.immediate_size = form.immediate_size(prefixes, found.modrm)?;
     found.length = found.immediate + found.immediate_size;
     (usize::from(found.length) <= limit).then_some(found)
 }
 
-/// The opcode at `at` with its map, its form, and how many bytes say so.
+/// The opcode that goes on at `at`: its map, its last byte, its form, and the place behind it.
 #[inline(always)]
-fn opcode(bytes: &[u8; ROOM], at: usize) -> (u8, u8, Form, usize) {
+fn longer_opcode(bytes: &[u8; ROOM], at: usize) -> (u8, u8, Form, usize) {
     let in_map = |map: u8, place: usize| {
         let opcode = bytes[at + place];
-        (map, opcode, vector(map, opcode), place + 1)
+        (map, opcode, vector(map, opcode), at + place + 1)
     };
-    match (bytes[at], bytes[at + 1]) {
-        (0x0f, 0x38) => (2, bytes[at + 2], Form::Modrm(0), 3),
-        (0x0f, 0x3a) => (3, bytes[at + 2], Form::Modrm(1), 3),
-        (0x0f, opcode) => (1, opcode, TWO_BYTES[usize::from(opcode)], 2),
-        (0xc5, _) => in_map(1, 2),
-        (0xc4, map) => in_map(map & 0x1f, 3),
-        (0x62, map) => in_map(map & 7, 4),
+    let (first, next) = (bytes[at - 1], bytes[at]);
+    if first == 0x0f {
+        return match next {
+            0x38 => (2, bytes[at + 1], Form::modrm(0), at + 2),
+            0x3a => (3, bytes[at + 1], Form::modrm(1), at + 2),
+            _ => (1, next, TWO_BYTES[usize::from(next)], at + 1),
+        };
+    }
+    match first {
+        0xc5 => in_map(1, 1),
+        0xc4 => in_map(next & 0x1f, 2),
+        0x62 => in_map(next & 7, 3),
         // XOP, which shares its first byte with `pop`.
-        (0x8f, map) if map & 0x1f >= 8 => in_map(map & 0x1f, 3),
-        (opcode, _) => (0, opcode, ONE_BYTE[usize::from(opcode)], 1),
+        _ if next & 0x1f >= 8 => in_map(next & 0x1f, 2),
+        pop => (0, pop, Form::modrm(0), at),
     }
 }
 
@@ -206,49 +259,50 @@ fn modrm(bytes: &[u8; ROOM], at: usize, found: &mut Instruction) -> usize {
 
 const fn one_byte(opcode: u8) -> Form {
     match opcode {
+        0x0f | 0x62 | 0x8f | 0xc4 | 0xc5 => Form::LONGER,
         0x00..=0x3f => match opcode & 7 {
-            0..=3 => Form::Modrm(0),
-            4 => Form::Bytes(1),
-            5 => Form::Operand,
-            _ => Form::None,
+            0..=3 => Form::modrm(0),
+            4 => Form::bytes(1),
+            5 => Form::OPERAND,
+            _ => Form::NONE,
         },
-        0x40..=0x4f | 0x60..=0x62 | 0x82 | 0x9a | 0xce | 0xd4..=0xd6 | 0xea => Form::None,
-        0x50..=0x5f | 0x6c..=0x6f | 0x90..=0x9f | 0xa4..=0xa7 | 0xaa..=0xaf => Form::Bytes(0),
-        0x63 | 0x84..=0x8f | 0xd0..=0xd3 | 0xd8..=0xdf | 0xfe | 0xff => Form::Modrm(0),
-        0x64..=0x67 | 0xf0 | 0xf2 | 0xf3 => Form::None,
-        0x68 | 0xa9 => Form::Operand,
-        0x69 | 0x81 | 0xc7 => Form::ModrmOperand,
-        0x6a | 0x70..=0x7f | 0xa8 | 0xb0..=0xb7 | 0xcd | 0xe0..=0xe7 | 0xeb => Form::Bytes(1),
-        0x6b | 0x80 | 0x83 | 0xc0 | 0xc1 | 0xc6 => Form::Modrm(1),
-        0xa0..=0xa3 => Form::Address,
-        0xb8..=0xbf => Form::Full,
-        0xc2 | 0xca => Form::Bytes(2),
-        0xc8 => Form::Bytes(3),
-        0xe8 | 0xe9 => Form::Bytes(4),
-        0xf6 => Form::Test { wide: false },
-        0xf7 => Form::Test { wide: true },
-        _ => Form::Bytes(0),
+        0x40..=0x4f | 0x60 | 0x61 | 0x82 | 0x9a | 0xce | 0xd4..=0xd6 | 0xea => Form::NONE,
+        0x50..=0x5f | 0x6c..=0x6f | 0x90..=0x9f | 0xa4..=0xa7 | 0xaa..=0xaf => Form::bytes(0),
+        0x63 | 0x84..=0x8e | 0xd0..=0xd3 | 0xd8..=0xdf | 0xfe | 0xff => Form::modrm(0),
+        0x64..=0x67 | 0xf0 | 0xf2 | 0xf3 => Form::NONE,
+        0x68 | 0xa9 => Form::OPERAND,
+        0x69 | 0x81 | 0xc7 => Form::OPERAND.after_modrm(),
+        0x6a | 0x70..=0x7f | 0xa8 | 0xb0..=0xb7 | 0xcd | 0xe0..=0xe7 | 0xeb => Form::bytes(1),
+        0x6b | 0x80 | 0x83 | 0xc0 | 0xc1 | 0xc6 => Form::modrm(1),
+        0xa0..=0xa3 => Form::ADDRESS,
+        0xb8..=0xbf => Form::FULL,
+        0xc2 | 0xca => Form::bytes(2),
+        0xc8 => Form::bytes(3),
+        0xe8 | 0xe9 => Form::bytes(4),
+        0xf6 => Form::TEST.after_modrm(),
+        0xf7 => Form::WIDE_TEST.after_modrm(),
+        _ => Form::bytes(0),
     }
 }
 
 const fn two_bytes(opcode: u8) -> Form {
     match opcode {
-        0x04 | 0x0a | 0x0c | 0x24..=0x27 | 0x36 | 0x38..=0x3f | 0xa6 | 0xa7 => Form::None,
-        0x05..=0x0b | 0x0e | 0x30..=0x37 | 0x77 | 0xa0..=0xa2 | 0xa8..=0xaa | 0xc8..=0xcf => Form::Bytes(0),
-        0x0f | 0x70..=0x73 | 0xa4 | 0xac | 0xba | 0xc2 | 0xc4..=0xc6 => Form::Modrm(1),
-        0x80..=0x8f => Form::Bytes(4),
-        _ => Form::Modrm(0),
+        0x04 | 0x0a | 0x0c | 0x24..=0x27 | 0x36 | 0x38..=0x3f | 0xa6 | 0xa7 => Form::NONE,
+        0x05..=0x0b | 0x0e | 0x30..=0x37 | 0x77 | 0xa0..=0xa2 | 0xa8..=0xaa | 0xc8..=0xcf => Form::bytes(0),
+        0x0f | 0x70..=0x73 | 0xa4 | 0xac | 0xba | 0xc2 | 0xc4..=0xc6 => Form::modrm(1),
+        0x80..=0x8f => Form::bytes(4),
+        _ => Form::modrm(0),
     }
 }
 
 /// The forms behind VEX, EVEX and XOP prefixes.
 fn vector(map: u8, opcode: u8) -> Form {
     match (map, opcode) {
-        (1, 0x77) => Form::Bytes(0),
-        (1, 0x70..=0x73 | 0xc2 | 0xc4..=0xc6) | (3 | 8, _) => Form::Modrm(1),
-        (1 | 2 | 5 | 6 | 9, _) => Form::Modrm(0),
-        (10, _) => Form::Modrm(4),
-        _ => Form::None,
+        (1, 0x77) => Form::bytes(0),
+        (1, 0x70..=0x73 | 0xc2 | 0xc4..=0xc6) | (3 | 8, _) => Form::modrm(1),
+        (1 | 2 | 5 | 6 | 9, _) => Form::modrm(0),
+        (10, _) => Form::modrm(4),
+        _ => Form::NONE,
     }
 }
 

@@ -32,6 +32,7 @@ pub struct Seen<'a> {
 
 impl Seen<'_> {
     /// The four bytes at `at` of the instruction.
+    #[inline]
     pub fn word(&self, at: u8) -> u32 {
         let bytes = self.bytes.get(usize::from(at)..).and_then(|rest| rest.first_chunk());
         bytes.map_or(0, |bytes| u32::from_le_bytes(*bytes))
