@@ -84,6 +84,9 @@ impl<R: Read + Seek> Bytes<R> {
 
     /// Fills `buffer` from `offset` on; the count that was there.
     pub fn copy(&mut self, offset: u32, buffer: &mut [u8]) -> usize {
+        if buffer.len() > EACH {
+            return self.pass(offset, buffer);
+        }
         let mut done = 0;
         while done < buffer.len() {
             let Some(at) = offset.checked_add(done as u32) else { break };
@@ -96,6 +99,22 @@ impl<R: Read + Seek> Bytes<R> {
             done += count;
         }
         done
+    }
+
+    /// The same past the pages: those are for what is read here and there.
+    fn pass(&mut self, offset: u32, buffer: &mut [u8]) -> usize {
+        let count = (self.length.saturating_sub(offset) as usize).min(buffer.len());
+        if self.failed.is_some() {
+            return 0;
+        }
+        let start = SeekFrom::Start(offset.into());
+        match self.source.seek(start).and_then(|_| self.source.read_exact(&mut buffer[..count])) {
+            Ok(()) => count,
+            Err(error) => {
+                self.failed = Some(error);
+                0
+            }
+        }
     }
 
     /// The `N` bytes at `offset`, for one step.

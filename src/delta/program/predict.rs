@@ -11,7 +11,7 @@ use std::io::{Read, Seek};
 
 /// Predicts the new program from the old one; fields come out as they really are.
 pub struct Predicted<'a, P> {
-    walk: Walk,
+    walk: Walk<'static>,
     right: Right<'a, P>,
 }
 
@@ -34,7 +34,7 @@ impl<'a, P: Read + Seek> Predicted<'a, P> {
         }
         let map = BlockMap::new(pieces);
         let projection = Projection::new(image.places, program.places.clone(), map, program.settings, fields.len());
-        Ok(Self { walk: Walk::new(fields, projection), right: Right::open(patch)? })
+        Ok(Self { walk: Walk::new(fields.into(), projection), right: Right::open(patch)? })
     }
 
     /// Checks that both streams are used up.

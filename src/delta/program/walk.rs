@@ -4,18 +4,19 @@ use super::field::Field;
 use super::index::Index;
 use super::map::Piece;
 use super::project::{Guess, Projection};
+use std::borrow::Cow;
 
 /// The old program's fields and the projection that predicts them.
 #[derive(Debug)]
-pub struct Walk {
-    fields: Vec<Field>,
+pub struct Walk<'a> {
+    fields: Cow<'a, [Field]>,
     index: Index,
     projection: Projection,
 }
 
-impl Walk {
+impl<'a> Walk<'a> {
     /// A walk with nothing learned. `fields` are those of the old program, sorted, without overlaps.
-    pub fn new(fields: Vec<Field>, projection: Projection) -> Walk {
+    pub fn new(fields: Cow<'a, [Field]>, projection: Projection) -> Self {
         let index = Index::new(fields.iter().map(|field| field.offset), fields.last().map(|field| field.offset));
         Walk { fields, index, projection }
     }

@@ -12,7 +12,7 @@ use std::io::{Read, Seek};
 use std::ops::Range;
 
 /// How many bytes are looked at at a time.
-const WINDOW: usize = 8 * 1024;
+const WINDOW: usize = 16 * 1024;
 /// How many bytes of code are one step of the budget.
 const STEP: u64 = 4;
 
