@@ -19,6 +19,10 @@ const FASTEST: u32 = 0;
 /// The smallest dictionary that LZMA2 knows.
 const SMALLEST: u64 = 4096;
 
+/// From so many bytes on, differences are packed in two halves side by side: they take longer than all else, often on one core while the
+/// others wait. Two halves need 0.2 to 0.8 % more bytes of them; of extra bytes it would be up to 1.7 %.
+const HALVED: u64 = 256 * 1024;
+
 /// How much of a long stream is looked at to find its context: so many stretches, each so long.
 const SAMPLES: u64 = 8;
 const SAMPLE: u64 = 64 * 1024;
@@ -94,6 +98,7 @@ fn pack(mut raw: SpooledTempFile, size: u64, kind: StreamKind, before: &[u8], me
     let mut packed = SpooledTempFile::new(memory);
     let packed_size = match (kind, before) {
         (StreamKind::Extra, [_, ..]) => compress_after(before, &mut raw, &mut packed, size, context)?,
+        (StreamKind::Difference, _) if size >= HALVED => compress_halves(&mut raw, &mut packed, size, context, memory)?,
         _ => compress(&mut raw, &mut packed, size, kind, context, STRONGEST)?,
     };
     let (mut bytes, shorter) = if packed_size < size { (packed, packed_size) } else { (raw, size) };
@@ -137,6 +142,33 @@ fn compress(
     Ok(encoder.total_out())
 }
 
+/// As strong, in two halves of which neither knows the other.
+fn compress_halves(
+    raw: &mut SpooledTempFile,
+    packed: &mut SpooledTempFile,
+    size: u64,
+    context: Context,
+    memory: usize,
+) -> io::Result<u64> {
+    let kind = StreamKind::Difference;
+    let half = size / 2;
+    let (mut raw_rest, mut rest) = (SpooledTempFile::new(memory), SpooledTempFile::new(memory));
+    raw.seek(SeekFrom::Start(half))?;
+    io::copy(raw, &mut raw_rest)?;
+    raw.rewind()?;
+    raw_rest.rewind()?;
+    let (first, last) = rayon::join(
+        || compress(&mut raw.take(half), &mut *packed, half, kind, context, STRONGEST),
+        || compress(&mut raw_rest, &mut rest, size - half, kind, context, STRONGEST),
+    );
+    let (first, last) = (first?, last?);
+    // The last byte of LZMA2 says that nothing follows.
+    packed.seek(SeekFrom::Start(first - 1))?;
+    rest.rewind()?;
+    io::copy(&mut rest, packed)?;
+    Ok(first - 1 + last)
+}
+
 /// As strong as `xz -9e`; the library of that does not let a dictionary be given.
 fn compress_after(
     before: &[u8],
@@ -154,4 +186,30 @@ fn compress_after(
     let mut encoder = Lzma2Writer::new(to, options);
     io::copy(raw, &mut encoder)?;
     encoder.finish()?.stream_position()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::streams::spool;
+    use super::*;
+    use lzma_rust2::Lzma2Reader;
+
+    #[test]
+    fn halves_are_read_as_one() {
+        let kind = StreamKind::Difference;
+        let raw: Vec<u8> = (0..HALVED + 1).map(|at| (at * at / 1000) as u8 & 0x3f).collect();
+        let mut stream = spool(1 << 20);
+        stream.write_all(&raw).unwrap();
+        let [mut packed] = <[Packed; 1]>::try_from(pack_all(vec![(kind, stream)], &[], 1 << 20).unwrap()).ok().unwrap();
+        let mut bytes = Vec::new();
+        packed.bytes.read_to_end(&mut bytes).unwrap();
+        assert_eq!(packed.length, PackedStream { raw: raw.len() as u64, packed: bytes.len() as u64 });
+        let half = &raw[..raw.len() / 2];
+        let mut first = Vec::new();
+        compress(&mut &half[..], &mut first, half.len() as u64, kind, Context::of(kind), STRONGEST).unwrap();
+        assert!(bytes.starts_with(&first[..first.len() - 1]));
+        let mut read = Vec::new();
+        Lzma2Reader::new(&bytes[..], kind.dictionary(), None).read_to_end(&mut read).unwrap();
+        assert!(read == raw);
+    }
 }
