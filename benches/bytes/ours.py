@@ -50,6 +50,10 @@ class Component:
         build = WORK / "build"
         shutil.rmtree(build, ignore_errors=True)
         shutil.copytree(tree, build)
+        return self.sign_in_place(build, version, *options)
+
+    def sign_in_place(self, build, version, *options):
+        """Publishes a tree, which gets a manifest, and gives the cost of `sign`."""
         return run(BIN / "manifest-tool", "sign", build, "--site", self.site, "--key", KEY, "--component", self.name,
                    "--version", version, "--base-url", f"{URL}/{self.name}/", *options)
 
