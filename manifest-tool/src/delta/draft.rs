@@ -66,7 +66,8 @@ impl Draft {
     /// # Errors
     /// What the temporary folder fails with.
     pub fn pack(self, edge: &Edge, before: &[u8], memory: usize) -> io::Result<Delta> {
-        Ok(Delta::new(self.mode, edge, self.short_run, pack_all(self.streams, before, memory)?))
+        let packed = pack_all(self.streams, &self.mode, before, memory)?;
+        Ok(Delta::new(self.mode, edge, self.short_run, packed))
     }
 }
 

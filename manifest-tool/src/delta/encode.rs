@@ -23,13 +23,15 @@ pub struct Encoded {
 
 /// About how much memory [`encode`] takes when it may take all that it wants.
 pub fn memory(edge: &Edge) -> u64 {
-    let packers: u64 = StreamKind::PLAIN.iter().map(|kind| PACKER * edge.new.min(u64::from(kind.dictionary()))).sum();
+    // Long differences are packed by two at once.
+    let dictionaries = StreamKind::PLAIN.iter().chain([&StreamKind::Difference]).map(|kind| kind.dictionary());
+    let packers: u64 = dictionaries.map(|dictionary| PACKER * edge.new.min(dictionary.into())).sum();
     let plain = window::memory(edge.old, edge.new).max(packers.saturating_add(edge.new)).saturating_add(1 << 20);
     plain.max(program::memory(edge))
 }
 
 /// Writes the delta that makes the new file of `edge` out of its old one, in about `limit` bytes of memory (never below
-/// 160 MiB for large files, which is what the packers take).
+/// 200 MiB for large files, which is what the packers take).
 ///
 /// The files are taken to be those of `edge`; a client refuses the result if they are not.
 ///
@@ -82,10 +84,10 @@ fn plain(
     }
     // The extra bytes take longest to pack, and need not wait for the best way to write the differences.
     let (layout, corrections) = rayon::join(
-        || pack_all(layout.streams, &[], memory),
+        || pack_all(layout.streams, &Mode::Plain, &[], memory),
         || {
             let corrections = Corrections::best(differences)?;
-            Ok::<_, io::Error>((corrections.short_run, pack_all(corrections.streams, &[], memory)?))
+            Ok::<_, io::Error>((corrections.short_run, pack_all(corrections.streams, &Mode::Plain, &[], memory)?))
         },
     );
     let (short_run, mut packed) = corrections?;

@@ -4,7 +4,7 @@ use super::streams::Spool;
 use liblzma::stream::{Filters, LzmaOptions, Stream};
 use liblzma::write::XzEncoder;
 use lzma_rust2::{Lzma2Options, Lzma2Writer};
-use patcher::delta::{PackedStream, StreamKind};
+use patcher::delta::{Mode, PackedStream, StreamKind};
 use rayon::prelude::*;
 use std::cmp::Reverse;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -19,9 +19,9 @@ const FASTEST: u32 = 0;
 /// The smallest dictionary that LZMA2 knows.
 const SMALLEST: u64 = 4096;
 
-/// From so many bytes on, differences are packed in two halves side by side: they take longer than all else, often on one core while the
-/// others wait. Two halves need 0.2 to 0.8 % more bytes of them; of extra bytes it would be up to 1.7 %.
-const HALVED: u64 = 256 * 1024;
+/// From so many bytes on, mode 0's differences are packed in two halves side by side: they take longer than all else, often on one core
+/// while the others wait. Two halves need 0.2 to 0.8 % more bytes of them; of extra bytes it would be up to 1.7 %.
+pub const HALVED: u64 = 256 * 1024;
 
 /// How much of a long stream is looked at to find its context: so many stretches, each so long.
 const SAMPLES: u64 = 8;
@@ -77,11 +77,16 @@ pub struct Packed {
     pub bytes: SpooledTempFile,
 }
 
-/// Packs streams as strongly as possible, side by side, in no order; the extra bytes as if `before` stood before them.
+/// Packs the streams of a mode as strongly as possible, side by side, in no order; the extra bytes as if `before` stood before them.
 ///
 /// # Errors
 /// What the temporary folder fails with.
-pub fn pack_all(streams: Vec<(StreamKind, Spool)>, before: &[u8], memory: usize) -> io::Result<Vec<Packed>> {
+pub fn pack_all(
+    streams: Vec<(StreamKind, Spool)>,
+    mode: &Mode,
+    before: &[u8],
+    memory: usize,
+) -> io::Result<Vec<Packed>> {
     let mut sized = Vec::with_capacity(streams.len());
     for (kind, raw) in streams {
         let mut raw = raw.into_inner().map_err(io::IntoInnerError::into_error)?;
@@ -89,16 +94,25 @@ pub fn pack_all(streams: Vec<(StreamKind, Spool)>, before: &[u8], memory: usize)
     }
     // Whoever is done takes the longest that is left.
     sized.sort_by_key(|(size, ..)| Reverse(*size));
-    sized.into_iter().par_bridge().map(|(size, kind, raw)| pack(raw, size, kind, before, memory)).collect()
+    sized.into_iter().par_bridge().map(|(size, kind, raw)| pack(raw, size, kind, mode, before, memory)).collect()
 }
 
-fn pack(mut raw: SpooledTempFile, size: u64, kind: StreamKind, before: &[u8], memory: usize) -> io::Result<Packed> {
+fn pack(
+    mut raw: SpooledTempFile,
+    size: u64,
+    kind: StreamKind,
+    mode: &Mode,
+    before: &[u8],
+    memory: usize,
+) -> io::Result<Packed> {
     let context = Context::best(&mut raw, size, kind)?;
     raw.rewind()?;
     let mut packed = SpooledTempFile::new(memory);
-    let packed_size = match (kind, before) {
-        (StreamKind::Extra, [_, ..]) => compress_after(before, &mut raw, &mut packed, size, context)?,
-        (StreamKind::Difference, _) if size >= HALVED => compress_halves(&mut raw, &mut packed, size, context, memory)?,
+    let packed_size = match (kind, mode) {
+        (StreamKind::Extra, Mode::Dictionary) => compress_after(before, &mut raw, &mut packed, size, context)?,
+        (StreamKind::Difference, Mode::Plain) if size >= HALVED => {
+            compress_halves(&mut raw, &mut packed, size, context, memory)?
+        }
         _ => compress(&mut raw, &mut packed, size, kind, context, STRONGEST)?,
     };
     let (mut bytes, shorter) = if packed_size < size { (packed, packed_size) } else { (raw, size) };
@@ -186,30 +200,4 @@ fn compress_after(
     let mut encoder = Lzma2Writer::new(to, options);
     io::copy(raw, &mut encoder)?;
     encoder.finish()?.stream_position()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::streams::spool;
-    use super::*;
-    use lzma_rust2::Lzma2Reader;
-
-    #[test]
-    fn halves_are_read_as_one() {
-        let kind = StreamKind::Difference;
-        let raw: Vec<u8> = (0..HALVED + 1).map(|at| (at * at / 1000) as u8 & 0x3f).collect();
-        let mut stream = spool(1 << 20);
-        stream.write_all(&raw).unwrap();
-        let [mut packed] = <[Packed; 1]>::try_from(pack_all(vec![(kind, stream)], &[], 1 << 20).unwrap()).ok().unwrap();
-        let mut bytes = Vec::new();
-        packed.bytes.read_to_end(&mut bytes).unwrap();
-        assert_eq!(packed.length, PackedStream { raw: raw.len() as u64, packed: bytes.len() as u64 });
-        let half = &raw[..raw.len() / 2];
-        let mut first = Vec::new();
-        compress(&mut &half[..], &mut first, half.len() as u64, kind, Context::of(kind), STRONGEST).unwrap();
-        assert!(bytes.starts_with(&first[..first.len() - 1]));
-        let mut read = Vec::new();
-        Lzma2Reader::new(&bytes[..], kind.dictionary(), None).read_to_end(&mut read).unwrap();
-        assert!(read == raw);
-    }
 }

@@ -36,6 +36,8 @@ const QUIET_MOST: u64 = 512;
 const QUIET_SHORTEST: usize = 4;
 /// and if they hold at least one in so many bytes of the code, or one in so many fields.
 const QUIET_LEAST: u64 = 8;
+/// What it costs is known when it was tried: with so many lists of pages, each shorter than the one before.
+const QUIET_TRIES: usize = 3;
 
 /// About how much memory [`draft`] takes: both files and both labelled ones, the index, and the fields.
 pub fn memory(edge: &Edge) -> u64 {
@@ -93,7 +95,7 @@ pub fn draft(
         let mut layout = Layout::write(&mut Cursor::new(new.bytes), edge.new, &blocks, memory)?;
         let estimate = corrections.estimate + estimate_all(&mut layout.streams)?;
         if best.as_ref().is_none_or(|best| estimate < best.estimate) {
-            moved = Some(targets(map.clone())).filter(|then| is_first && old.has_moved(&projection, then));
+            moved = is_first.then(|| targets(map.clone())).filter(|then| old.has_moved(&projection, then));
             best = Some(Best { blocks, map, settings, layout, corrections, estimate });
         }
     }
@@ -123,18 +125,20 @@ impl Best {
         let lengths = iter::successors(Some(QUIET_SHORTEST), |shortest| Some(shortest + shortest.div_ceil(4)))
             .take_while(|shortest| *shortest < pages.len());
         let stretches = lengths.map(|shortest| Quiet::new(without_short_runs(&pages, shortest)));
-        let quiet = stretches
+        let affordable_ones = stretches
             .filter(|quiet| !quiet.is_empty())
-            .find(|quiet| size(quiet).is_some_and(|size| size <= affordable));
-        let Some(quiet) = quiet.filter(|quiet| old.is_worth(quiet)) else { return Ok(Quiet::default()) };
-        let Some(quieter) = Parsed::new(old.bytes, &quiet) else { return Ok(Quiet::default()) };
-        let corrections = corrections(&quieter, new, &self.blocks, &self.map, self.settings, memory)?;
-        let estimate = self.estimate - self.corrections.estimate + corrections.estimate + size(&quiet).unwrap_or(0);
-        if estimate > self.estimate + affordable {
-            return Ok(Quiet::default());
+            .filter_map(|quiet| size(&quiet).filter(|size| *size <= affordable).map(|size| (quiet, size)));
+        for (quiet, size) in affordable_ones.take(QUIET_TRIES) {
+            let worth = if old.is_worth(&quiet) { Parsed::new(old.bytes, &quiet) } else { None };
+            let Some(quieter) = worth else { break };
+            let corrections = corrections(&quieter, new, &self.blocks, &self.map, self.settings, memory)?;
+            let estimate = self.estimate - self.corrections.estimate + corrections.estimate + size;
+            if estimate <= self.estimate + affordable {
+                (self.corrections, self.estimate) = (corrections, estimate);
+                return Ok(quiet);
+            }
         }
-        (self.corrections, self.estimate) = (corrections, estimate);
-        Ok(quiet)
+        Ok(Quiet::default())
     }
 }
 
@@ -212,8 +216,8 @@ impl<'a> Parsed<'a> {
     fn has_moved(&self, one: &Projection, other: &Projection) -> bool {
         let asked = self.fields.iter().step_by(ASKED);
         let targets = asked.filter_map(|field| self.target(field));
-        let moved = targets.filter(|target| one.project(*target, None) != other.project(*target, None));
-        moved.count() * ASKED * MOVED_LEAST >= self.fields.len()
+        let moved = targets.filter(|target| one.project(*target, None).0 != other.project(*target, None).0);
+        moved.count() * ASKED * MOVED_LEAST > self.fields.len()
     }
 
     /// Whether enough of the code, or of the fields, is quiet.
@@ -441,6 +445,23 @@ mod tests {
         program.quiet = Quiet::default();
         let loud = [&header.to_bytes(), rest].concat();
         assert!(apply(&loud).map_or(true, |made| made != new));
+    }
+
+    #[test]
+    fn only_targets_that_move_say_that_labels_change() {
+        let bytes = program(0);
+        let program = Parsed::new(&bytes, &Quiet::default()).unwrap();
+        let half = bytes.len() as u64 / 2;
+        let projection = |shift| {
+            let blocks = [Block { old: 0, new: 0, length: half }, Block { old: half, new: half + shift, length: half }];
+            let places = || program.image.places.clone();
+            Projection::new(places(), places(), map(&blocks).unwrap(), Settings { learn: false, guess: false }, 0)
+        };
+        assert!(!program.has_moved(&projection(0), &projection(0)));
+        assert!(program.has_moved(&projection(0), &projection(16)));
+        let (still, moved) = (projection(0), projection(16));
+        let without = Parsed { fields: Vec::new(), ..program };
+        assert!(!without.has_moved(&still, &moved));
     }
 
     #[test]

@@ -220,6 +220,25 @@ mod tests {
     }
 
     #[test]
+    fn much_is_copied_as_little_is() {
+        let content: Vec<u8> = (0..PAGE + 10).map(|at| (at * 7) as u8).collect();
+        let mut bytes = Bytes::new(Cursor::new(&content), content.len() as u32);
+        for offset in [0, 1, 10, 11, PAGE, content.len(), content.len() + 1, u32::MAX as usize] {
+            let rest = content.get(offset..).unwrap_or_default();
+            for size in [EACH - 1, EACH + 1, PAGE] {
+                let mut buffer = vec![0; size];
+                let count = bytes.copy(offset as u32, &mut buffer);
+                assert_eq!(buffer[..count], rest[..rest.len().min(size)], "{size} at {offset}");
+            }
+        }
+        bytes.finish().unwrap();
+        let mut bytes = Bytes::new(Cursor::new(&content), content.len() as u32 + 1);
+        assert_eq!(bytes.copy(11, &mut [0; PAGE]), 0);
+        assert_eq!(bytes.copy(0, &mut [0; PAGE]), 0, "nothing is read after a failure");
+        bytes.finish().unwrap_err();
+    }
+
+    #[test]
     fn a_used_up_budget_ends_every_read() {
         let content = [7; 100];
         let mut bytes = Bytes::new(Cursor::new(&content), 100);

@@ -13,7 +13,7 @@ use std::ops::Range;
 
 /// How many bytes are looked at at a time.
 const WINDOW: usize = 16 * 1024;
-/// How many bytes of code are one step of the budget.
+/// How many bytes of code are one step of the budget, from which a part takes all of its own before it is looked at.
 const STEP: u64 = 4;
 
 /// An instruction in its place.
@@ -70,10 +70,14 @@ fn sweep_part<R: Read + Seek>(
     let mut next_start = starts.next().unwrap_or(u32::MAX);
     let mut window = [0; WINDOW];
     let mut at = known.copied().unwrap_or(part.start);
+    if bytes.step(u64::from(part.end - at) / STEP).is_none() {
+        return; // the budget is used up
+    }
     while at < part.end {
-        let wanted = WINDOW.min((end - at) as usize);
-        if bytes.step(wanted as u64 / STEP).is_none() || bytes.copy(at, &mut window[..wanted]) < wanted {
-            return; // the budget is used up, or the file cannot be read
+        // The last instruction may end behind the part.
+        let wanted = WINDOW.min((end - at) as usize).min((part.end - at) as usize + x86::MAX_LENGTH - 1);
+        if bytes.copy(at, &mut window[..wanted]) < wanted {
+            return; // the file cannot be read
         }
         // The last bytes of a window are looked at with those that follow them, if any do.
         let stop = if wanted as u32 == end - at { wanted } else { wanted - x86::MAX_LENGTH + 1 };
