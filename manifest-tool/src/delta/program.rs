@@ -11,7 +11,7 @@ use patcher::delta::program::image::{Image, elf};
 use patcher::delta::program::map::{BlockMap, Piece};
 use patcher::delta::program::project::{Projection, Settings};
 use patcher::delta::program::quiet::{self, MAX_STRETCHES, Quiet};
-use patcher::delta::program::walk::{Walk, residual};
+use patcher::delta::program::walk::{Walk, number, residual, set_number};
 use patcher::delta::program::{MAX_BLOCKS, Program, parse};
 use patcher::delta::{Block, DeltaError, Edge, Mode, Prediction, StreamKind, varint};
 use std::borrow::Cow;
@@ -205,7 +205,7 @@ impl<'a> Parsed<'a> {
                 // As if all fields lay in one place: then only the target tells two of them apart.
                 let nowhere = Place { base: 0, address: 0, slice: 0 };
                 let label = field::write(field.kind, 0, word, nowhere, label(target));
-                labelled[at..at + width].copy_from_slice(&label.to_le_bytes()[..width]);
+                set_number(&mut labelled[at..at + width], label);
             }
         }
         self.label_relocated(&mut labelled, label);
@@ -271,9 +271,7 @@ impl<'a> Parsed<'a> {
 
 /// The number of `width` bytes that lies `at`, within `bytes`.
 fn word(bytes: &[u8], at: usize, width: usize) -> u64 {
-    let mut word = [0; 8];
-    word[..width].copy_from_slice(&bytes[at..at + width]);
-    u64::from_le_bytes(word)
+    number(&bytes[at..at + width])
 }
 
 /// The map of these blocks; none if they are too many or too large for the mode.

@@ -47,25 +47,25 @@ impl<'a> Walk<'a> {
                 }
                 continue; // it straddles the end: plain bytes
             };
-            let old_word = read(place);
+            let old_word = number(place);
             let new_offset = block.new + offset + at as u32;
             let guess = self.projection.predict(&field, old_word, new_offset, block);
             let word = actual(new_offset, width, &guess)?;
             self.projection.outcome(&guess, word);
-            write(place, word);
+            set_number(place, word);
         }
         Ok(())
     }
 }
 
 /// The number in the eight or four bytes of a field.
-fn read(field: &[u8]) -> u64 {
+pub fn number(field: &[u8]) -> u64 {
     let four = || field.first_chunk().map_or(0, |four| u32::from_le_bytes(*four).into());
     field.first_chunk().map_or_else(four, |eight| u64::from_le_bytes(*eight))
 }
 
-/// Undoes [`read`].
-fn write(field: &mut [u8], word: u64) {
+/// Undoes [`number`].
+pub fn set_number(field: &mut [u8], word: u64) {
     if let Some(eight) = field.first_chunk_mut() {
         *eight = word.to_le_bytes();
     } else if let Some(four) = field.first_chunk_mut() {

