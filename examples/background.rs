@@ -2,7 +2,7 @@
 //!
 //! It lies in `ROOT/app/bin/`, with `patcher-helper` beside it.
 
-use patcher::watch::Event;
+use patcher::internal::watch::Event;
 use patcher::{Config, Started, WatchOptions, Watcher};
 use std::error::Error;
 

@@ -4,7 +4,7 @@
 //! another program looks for updates once a day, it looks five times a second. It ends when it is updated, when there is a
 //! file `ROOT/greeter.stop`, or after five minutes, so that nothing stays behind whatever becomes of the quickstart.
 
-use patcher::timestamp::Timestamp;
+use patcher::internal::timestamp::Timestamp;
 use patcher::{Config, Error, Update};
 use std::fmt::Display;
 use std::fs::{self, File};

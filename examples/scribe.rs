@@ -3,7 +3,7 @@
 //! `scribe ROOT KEY.pem HELPER LINES ORDER…` adds a line to the file LINES and does as the ORDER says: words for version 1, a
 //! slash, words for version 2, as in `restart / confirm wait:FILE exit:0`. Its version is the last byte of its own file.
 
-use patcher::watch::Mode;
+use patcher::internal::watch::Mode;
 use patcher::{Config, Patcher, WatchOptions, Watcher};
 use std::error::Error;
 use std::fmt::Write as _;

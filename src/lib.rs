@@ -22,51 +22,63 @@
 //!
 //! Without the feature `client` the crate is the core that the helper program is built on: no HTTP, no TLS.
 
-#[cfg(feature = "client")]
-pub mod chunks;
-#[cfg(feature = "client")]
-pub mod delta;
-pub mod digest;
-pub mod error;
-#[cfg(feature = "client")]
-pub mod fetch;
-pub mod fs;
-#[cfg(feature = "client")]
-pub mod gunzip;
-pub mod inventory;
-pub mod journal;
-pub mod keys;
-pub mod layout;
-pub mod manifest;
+mod disk;
+mod error;
+mod formats;
 #[cfg(feature = "client")]
 mod patcher;
+mod state;
+mod swap;
 #[cfg(feature = "client")]
-pub mod plan;
-pub mod rel_path;
-pub mod relaunch;
-#[cfg(feature = "client")]
-pub mod stage;
-pub mod state;
-pub mod swap;
-pub mod timestamp;
-pub mod trust;
-#[cfg(feature = "client")]
-pub mod watch;
-pub mod xml;
+mod transfer;
+mod trust;
+mod values;
 
+// The public interface is:
 pub use error::{Error, Result};
 #[cfg(feature = "client")]
-pub use fetch::CancelToken;
+pub use patcher::watch::{WatchOptions, Watcher};
 #[cfg(feature = "client")]
 pub use patcher::{
     Check, Config, Damage, DamageKind, Held, Installed, Patcher, Previous, Staged, Started, Update, Why,
 };
-#[cfg(feature = "client")]
-pub use stage::{Phase, Progress};
 pub use state::Reason;
 pub use swap::{Applied, Recovery};
 #[cfg(feature = "client")]
-pub use watch::{WatchOptions, Watcher};
+pub use transfer::fetch::CancelToken;
+#[cfg(feature = "client")]
+pub use transfer::stage::{Phase, Progress};
+
+#[doc(hidden)]
+pub mod internal {
+    //! Not part of the public interface: for the programs and tests of this repository, which change with it.
+
+    pub use crate::disk::{fs, inventory, layout};
+    #[cfg(feature = "client")]
+    pub use crate::formats::{chunks, delta, gunzip};
+    pub use crate::formats::{manifest, xml};
+    #[cfg(feature = "client")]
+    pub use crate::patcher::watch;
+    pub use crate::state::journal;
+    pub use crate::swap::relaunch;
+    #[cfg(feature = "client")]
+    pub use crate::transfer::{fetch, plan, stage};
+    pub use crate::trust::keys;
+    pub use crate::values::{digest, rel_path, timestamp};
+
+    pub mod error {
+        pub use crate::error::*;
+    }
+    pub mod state {
+        pub use crate::state::*;
+    }
+    pub mod swap {
+        pub use crate::swap::*;
+    }
+    pub mod trust {
+        pub use crate::trust::*;
+    }
+}
 
 #[cfg(feature = "client")]
 mod global {

@@ -1,4 +1,4 @@
-//! Holds the library to its layers: a module uses only those that stand before it in [`LAYERS`].
+//! Holds the library to its layers: a room uses only those that stand before it in [`LAYERS`].
 //!
 //! That is stricter than "its own layer or lower ones": within a layer too there is an order, and so there are no circles.
 //! Tests inside of modules may use what they like.
@@ -9,74 +9,123 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The modules of each layer, the lowest first.
-const LAYERS: [&[&str]; 6] = [
-    &["digest", "timestamp", "rel_path", "error", "xml", "fs"],
-    &["manifest", "keys", "layout", "inventory"],
-    &["trust", "journal", "state"],
-    &["swap", "relaunch"],
-    &["fetch", "gunzip", "delta", "chunks", "plan", "stage"],
-    &["patcher", "watch"],
+/// The rooms of each layer, the lowest first. Each is a folder of `src`, or a module inside of one.
+const LAYERS: [&[&str]; 5] = [
+    &[
+        "values::digest",
+        "values::timestamp",
+        "values::rel_path",
+        "error",
+        "formats::xml",
+        "formats::manifest",
+        "formats::gunzip",
+        "formats::delta",
+        "formats::chunks",
+    ],
+    &["disk::fs", "disk::layout", "disk::inventory", "trust::keys", "trust", "state::journal", "state"],
+    &["swap", "swap::relaunch"],
+    &["transfer::fetch", "transfer::plan", "transfer::stage"],
+    &["patcher", "patcher::watch"],
 ];
 
-/// Modules that decide and do not act: no disk, no network, no clock.
-const PURE: [&str; 9] = ["digest", "timestamp", "rel_path", "xml", "manifest", "keys", "trust", "chunks", "plan"];
+/// Rooms that decide and do not act: no disk, no network, no clock.
+const PURE: [&str; 9] = [
+    "values::digest",
+    "values::timestamp",
+    "values::rel_path",
+    "formats::xml",
+    "formats::manifest",
+    "formats::chunks",
+    "trust::keys",
+    "trust",
+    "transfer::plan",
+];
 
 /// A file of the library without comments and tests.
 struct Source {
     path: PathBuf,
-    module: String,
+    room: &'static str,
     text: String,
 }
 
 impl Source {
-    /// All files but `lib.rs`, which names every module, and the program in `bin`, which is above them all.
+    /// All files but `lib.rs`, which names every room, the heads of folders, and the program in `bin` above them all.
     fn all() -> Vec<Source> {
         let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let mut sources = Vec::new();
         for entry in walkdir::WalkDir::new(&src).sort_by_file_name() {
             let path = entry.unwrap().into_path();
-            let inner = path.strip_prefix(&src).unwrap();
-            let module = inner.iter().next().map(|first| first.to_str().unwrap().trim_end_matches(".rs").to_owned());
-            let Some(module) = module.filter(|module| !["lib", "bin"].contains(&module.as_str())) else { continue };
-            let tests = inner.iter().any(|part| part == "tests" || part == "tests.rs");
-            if path.extension().is_some_and(|end| end == "rs") && !tests {
-                sources.push(Source { text: without_comments_and_tests(&path), path, module });
+            let inner = path.strip_prefix(&src).unwrap().with_extension("");
+            let names: Vec<&str> = inner.iter().map(|name| name.to_str().unwrap()).collect();
+            let skipped = names.first().is_none_or(|first| ["lib", "bin"].contains(first)) || names.contains(&"tests");
+            if path.extension().is_some_and(|end| end == "rs") && !skipped {
+                let text = without_comments_and_tests(&path);
+                match room(&names.join("::")) {
+                    Some(room) => sources.push(Source { text, path, room }),
+                    None => assert!(text.lines().all(is_declaration), "{} is in no room", path.display()),
+                }
             }
         }
         assert!(sources.len() > 20);
         sources
     }
 
-    /// The modules that it names after `crate::`, alone or in braces.
-    fn uses(&self) -> BTreeSet<String> {
+    /// The rooms that it names after `crate::`, alone or in braces.
+    fn uses(&self) -> BTreeSet<&'static str> {
         let mut uses = BTreeSet::new();
-        let start =
-            |path: &str| path.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
         for after in self.text.split("crate::").skip(1) {
-            match after.strip_prefix('{') {
-                Some(list) => uses.extend(flat(list).split(',').map(start)),
-                None => uses.extend([start(after)]),
+            for path in paths(after) {
+                uses.insert(room(&path).unwrap_or_else(|| panic!("{}: {path} is in no room", self.path.display())));
             }
         }
-        uses.remove("");
         uses
     }
 }
 
-/// What stands in a list up to its end, without what stands in lists inside of it.
-fn flat(list: &str) -> String {
-    let (mut depth, mut text) = (0, String::new());
-    for c in list.chars() {
+/// The room that a module path such as `disk::fs::Dir` leads into.
+fn room(path: &str) -> Option<&'static str> {
+    let leads_into = |room: &&str| path == *room || path.strip_prefix(*room).is_some_and(|rest| rest.starts_with("::"));
+    order().into_iter().filter(leads_into).max_by_key(|room| room.len())
+}
+
+/// Whether a line of a folder's head does no more than declare the rooms of the folder.
+fn is_declaration(line: &str) -> bool {
+    line.trim().is_empty() || line.starts_with("pub mod ") || line.starts_with("#[cfg(feature")
+}
+
+/// The paths that a use tree begins with, as in `{state, trust}` or `disk::{fs::Dir, layout}`, each without its end.
+fn paths(text: &str) -> Vec<String> {
+    let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+    let end = text.find(|c| !is_path(c)).unwrap_or(text.len());
+    let (path, rest) = text.split_at(end);
+    match rest.strip_prefix('{') {
+        Some(list) => {
+            elements(list).iter().flat_map(|element| paths(element)).map(|inner| format!("{path}{inner}")).collect()
+        }
+        None => vec![path.trim_end_matches(':').to_owned()],
+    }
+}
+
+/// The elements of a list up to its closing brace.
+fn elements(list: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut elements) = (0, 0, Vec::new());
+    for (at, c) in list.char_indices() {
         match c {
             '{' => depth += 1,
-            '}' if depth == 0 => break,
-            '}' => depth -= 1,
-            _ if depth == 0 => text.push(c),
+            '}' if depth > 0 => depth -= 1,
+            ',' if depth > 0 => {}
+            '}' | ',' => {
+                elements.push(list[start..at].trim());
+                start = at + 1;
+                if c == '}' {
+                    break;
+                }
+            }
             _ => {}
         }
     }
-    text
+    elements.retain(|element| !element.is_empty());
+    elements
 }
 
 fn without_comments_and_tests(path: &Path) -> String {
@@ -91,39 +140,42 @@ fn order() -> Vec<&'static str> {
 }
 
 #[test]
-fn a_module_uses_only_those_that_stand_before_it() {
+fn use_trees_are_read_to_their_ends() {
+    assert_eq!(paths("disk::fs::Dir;"), ["disk::fs::Dir"]);
+    assert_eq!(paths("{state::{self, Seen}, trust};"), ["state::self", "state::Seen", "trust"]);
+    assert_eq!(room("disk::fs::Dir"), Some("disk::fs"));
+    assert_eq!(room("swap::relaunch::Job"), Some("swap::relaunch"));
+    assert_eq!(room("swap::apply"), Some("swap"));
+    assert_eq!(room("swapped"), None);
+}
+
+#[test]
+fn a_room_uses_only_those_that_stand_before_it() {
     let order = order();
-    let place = |module: &str| order.iter().position(|name| *name == module);
+    let place = |room: &str| order.iter().position(|name| *name == room);
     let mut wrong = Vec::new();
     for source in Source::all() {
-        let own = place(&source.module).unwrap_or_else(|| panic!("{} has no layer", source.module));
-        for used in source.uses().iter().filter(|used| **used != source.module) {
-            match place(used) {
-                Some(place) if place < own => {}
-                Some(_) => wrong.push(format!("{}: {} uses {used}", source.path.display(), source.module)),
-                None => wrong.push(format!("{}: crate::{used} is no module with a layer", source.path.display())),
-            }
+        for used in source.uses().iter().filter(|used| place(used) > place(source.room)) {
+            wrong.push(format!("{}: {} uses {used}", source.path.display(), source.room));
         }
-        let up = source.path.parent().unwrap().ends_with("src");
-        if source.text.contains("super::super::") || up && source.text.contains("super::") {
-            wrong.push(format!("{}: leads to the crate by `super`", source.path.display()));
+        if source.text.contains("super::super::") {
+            wrong.push(format!("{}: leads out of the room by `super`", source.path.display()));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
-fn every_layer_has_its_modules_and_the_documentation_says_so() {
-    let modules: BTreeSet<String> = Source::all().into_iter().map(|source| source.module).collect();
-    assert_eq!(modules, order().iter().map(|name| (*name).to_owned()).collect());
+fn every_room_exists_and_the_documentation_has_the_same_layers() {
+    let rooms: BTreeSet<&str> = Source::all().iter().map(|source| source.room).collect();
+    assert_eq!(rooms, order().into_iter().collect());
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md")).unwrap();
     for (number, layer) in LAYERS.iter().enumerate() {
-        let start = format!("| {number} | ");
-        let row = text.lines().find(|line| line.starts_with(&start)).unwrap_or_else(|| panic!("no row {number}"));
+        let start = format!("| {} | ", number + 1);
+        let row = text.lines().find(|line| line.starts_with(&start)).unwrap_or_else(|| panic!("no row {start}"));
         let column = row[start.len()..].split(" | ").next().unwrap();
-        let named: BTreeSet<&str> =
-            column.split('`').skip(1).step_by(2).filter(|name| modules.contains(*name)).collect();
-        assert_eq!(named, layer.iter().copied().collect(), "layer {number}");
+        let named: BTreeSet<&str> = column.split('`').skip(1).step_by(2).collect();
+        assert_eq!(named, layer.iter().copied().collect(), "layer {start}");
     }
 }
 
@@ -132,9 +184,9 @@ fn only_fs_changes_the_disk() {
     let words =
         ["rustix::fs", "fs::write", "fs::rename", "fs::copy", "fs::remove", "fs::create", "fs::set_permissions"];
     let words = [&words[..], &["fs::hard_link", "File::create", "File::options", "OpenOptions"]].concat();
-    for source in Source::all().iter().filter(|source| source.module != "fs") {
+    for source in Source::all().iter().filter(|source| source.room != "disk::fs") {
         // `crate::fs` is the module that may.
-        let text = source.text.replace("crate::fs::", "").replace(" fs::create_root", "");
+        let text = source.text.replace("crate::disk::fs::", "").replace(" fs::create_root", "");
         let found: Vec<_> = words.iter().filter(|word| text.contains(**word)).collect();
         assert!(found.is_empty(), "{}: {found:?}", source.path.display());
     }
@@ -142,7 +194,7 @@ fn only_fs_changes_the_disk() {
 
 #[test]
 fn what_decides_does_not_act() {
-    for source in Source::all().iter().filter(|source| PURE.contains(&source.module.as_str())) {
+    for source in Source::all().iter().filter(|source| PURE.contains(&source.room)) {
         let acts = [
             "std::fs",
             "std::net",
@@ -156,10 +208,10 @@ fn what_decides_does_not_act() {
         ];
         let found: Vec<_> = acts.iter().filter(|word| source.text.contains(**word)).collect();
         // A timestamp is where the clock comes in: `now` is for those who act.
-        let is_clock = source.module == "timestamp" && found == [&"SystemTime"];
+        let is_clock = source.room == "values::timestamp" && found == [&"SystemTime"];
         assert!(found.is_empty() || is_clock, "{}: {found:?}", source.path.display());
         let uses = source.uses();
-        let acting: Vec<_> = ["fs", "state", "fetch", "stage", "swap", "relaunch"]
+        let acting: Vec<_> = ["disk::fs", "state", "transfer::fetch", "transfer::stage", "swap", "swap::relaunch"]
             .into_iter()
             .filter(|name| uses.contains(*name))
             .collect();

@@ -4,7 +4,7 @@
 
 use manifest_tool::delta::encode;
 use manifest_tool::hashing_sink::HashingSink;
-use patcher::delta::{Edge, Header, apply};
+use patcher::internal::delta::{Edge, Header, apply};
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Write};

@@ -29,13 +29,17 @@ fn main() {
     }
     folders.iter().for_each(|folder| sync(folder));
     let calls = start.elapsed().as_secs_f64();
-    assert!(Command::new(started).arg(file_with_time).status().expect("a start").success(), "the new version has failed");
+    assert!(
+        Command::new(started).arg(file_with_time).status().expect("a start").success(),
+        "the new version has failed"
+    );
     let act: f64 = fs::read_to_string(file_with_time).expect("a file").trim().parse().expect("seconds");
     println!("{calls:.4} {:.4}", act - begin);
 }
 
 fn list(dir: &Path, below: &Path, folders: &mut Vec<PathBuf>, files: &mut Vec<PathBuf>) {
-    let mut entries: Vec<_> = fs::read_dir(dir.join(below)).expect("a folder").map(|entry| entry.expect("an entry")).collect();
+    let mut entries: Vec<_> =
+        fs::read_dir(dir.join(below)).expect("a folder").map(|entry| entry.expect("an entry")).collect();
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let path = below.join(entry.file_name());

@@ -5,7 +5,7 @@
 use crate::log::{Log, PATIENCE, wait_until};
 use crate::narrator::{size, tell};
 use crate::{Result, require};
-use patcher::{Config, Patcher, relaunch};
+use patcher::{Config, Patcher, internal::relaunch};
 use std::collections::BTreeSet;
 use std::env::consts::EXE_SUFFIX;
 use std::fs;

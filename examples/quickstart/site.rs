@@ -4,8 +4,8 @@
 
 use crate::Result;
 use crate::narrator::{size, tell};
-use patcher::digest::Sha256;
-use patcher::rel_path::RelPath;
+use patcher::internal::digest::Sha256;
+use patcher::internal::rel_path::RelPath;
 use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};

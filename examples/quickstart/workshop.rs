@@ -3,8 +3,8 @@
 
 use crate::Result;
 use crate::narrator::{command, output};
-use patcher::manifest::Platform;
-use patcher::relaunch::HELPER;
+use patcher::internal::manifest::Platform;
+use patcher::internal::relaunch::HELPER;
 use std::env::{self, consts::EXE_SUFFIX};
 use std::fs;
 use std::path::{Path, PathBuf};

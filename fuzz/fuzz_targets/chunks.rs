@@ -5,8 +5,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use patcher::chunks::{Index, Location, Ranges, Search, Terms, rebuild};
-use patcher::digest::Sha256;
+use patcher::internal::chunks::{Index, Location, Ranges, Search, Terms, rebuild};
+use patcher::internal::digest::Sha256;
 
 fuzz_target!(|input: (u32, u16, u8, &[u8])| {
     let (size, gz_size, gap, bytes) = input;

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use patcher::gunzip::gunzip;
+use patcher::internal::gunzip::gunzip;
 
 fuzz_target!(|input: (u16, &[u8])| {
     let (size, object) = input;

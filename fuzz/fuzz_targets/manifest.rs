@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use patcher::manifest::{body, parse};
+use patcher::internal::manifest::{body, parse};
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(mut manifest) = parse(bytes) {

@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use patcher::delta::program::parse;
-use patcher::delta::program::quiet::Quiet;
+use patcher::internal::delta::program::parse;
+use patcher::internal::delta::program::quiet::Quiet;
 use std::io::Cursor;
 
 fuzz_target!(|file: &[u8]| {

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use patcher::delta::{Edge, Header, apply};
+use patcher::internal::delta::{Edge, Header, apply};
 use std::io::Cursor;
 
 fuzz_target!(|input: (&[u8], &[u8])| {

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use patcher::rel_path::{RelPath, check_together};
+use patcher::internal::rel_path::{RelPath, check_together};
 use std::path::{Component, Path};
 
 fuzz_target!(|text: &str| {

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use patcher::manifest::{SignedBytes, with_signatures};
+use patcher::internal::manifest::{SignedBytes, with_signatures};
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(signed) = SignedBytes::split(Vec::from(bytes)) {

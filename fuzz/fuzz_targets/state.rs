@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use patcher::state::{Active, Choices, History, Seen, Starts, StateFile, Verdicts, Watched};
+use patcher::internal::state::{Active, Choices, History, Seen, Starts, StateFile, Verdicts, Watched};
 use std::fmt::Debug;
 
 fn survives_a_round_trip<F: StateFile + PartialEq + Debug>(bytes: &[u8]) {

@@ -1,9 +1,9 @@
 //! `helper.log`: what the helper did, for people who look for the reason of something.
 
-use patcher::error::Error;
-use patcher::layout::Root;
-use patcher::state;
-use patcher::timestamp::Timestamp;
+use patcher::internal::error::Error;
+use patcher::internal::layout::Root;
+use patcher::internal::state;
+use patcher::internal::timestamp::Timestamp;
 use std::fmt;
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom, Write as _};

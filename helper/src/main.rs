@@ -11,10 +11,10 @@ mod watch;
 
 use arguments::Arguments;
 use log::Log;
-use patcher::error::{Error, Machine, Result};
-use patcher::state::Reason;
-use patcher::swap::Ready;
-use patcher::{Applied, relaunch, state, swap};
+use patcher::internal::error::{Error, Machine, Result};
+use patcher::internal::state::Reason;
+use patcher::internal::swap::Ready;
+use patcher::{Applied, internal::relaunch, internal::state, internal::swap};
 use std::process::{Child, Command, ExitCode};
 use std::time::Duration;
 
@@ -134,7 +134,7 @@ fn wait(arguments: &Arguments, log: &mut Log) {
 fn alone(
     arguments: &Arguments,
     log: &mut Log,
-    action: impl FnOnce(&patcher::fs::Lock, &mut Log) -> Result<()>,
+    action: impl FnOnce(&patcher::internal::fs::Lock, &mut Log) -> Result<()>,
 ) -> Result<()> {
     let root = &arguments.root;
     let Some(state_dir) = state::open(root)? else {

@@ -1,10 +1,10 @@
 //! The probation: a new version has to confirm that it works, and what it printed before it failed goes into the log.
 
 use crate::log::Log;
-use patcher::journal::{Journal, State};
-use patcher::layout::Root;
-use patcher::state::Reason;
-use patcher::{relaunch, state};
+use patcher::internal::journal::{Journal, State};
+use patcher::internal::layout::Root;
+use patcher::internal::state::Reason;
+use patcher::{internal::relaunch, internal::state};
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::process::{Child, ExitStatus};

@@ -8,8 +8,8 @@
 
 use manifest_tool::delta::{encode, program};
 use manifest_tool::hashing_sink::HashingSink;
-use patcher::delta::{Edge, Header, Mode, apply};
-use patcher::digest::Sha256;
+use patcher::internal::delta::{Edge, Header, Mode, apply};
+use patcher::internal::digest::Sha256;
 use std::fs::{self, File};
 use std::io::{BufWriter, Cursor, Write};
 use std::path::Path;

@@ -1,10 +1,10 @@
 //! What changes from one release to another, and what that costs a client who has the first one as it was signed.
 
-use patcher::digest::Sha256;
-use patcher::inventory::{Content, Inventory};
-use patcher::manifest::Manifest;
-use patcher::plan::{Plan, Situation};
-use patcher::rel_path::RelPath;
+use patcher::internal::digest::Sha256;
+use patcher::internal::inventory::{Content, Inventory};
+use patcher::internal::manifest::Manifest;
+use patcher::internal::plan::{Plan, Situation};
+use patcher::internal::rel_path::RelPath;
 use std::collections::BTreeMap;
 
 /// What becomes of a path.

@@ -3,10 +3,10 @@
 //! Codes and exit codes follow [`patcher::Error`]: 2 for a call that cannot be right, 20 for the network, 21 for content
 //! that clients would refuse, 22 for this machine.
 
-use patcher::digest::Sha256;
-use patcher::error::{Caller, Machine, Refused};
-use patcher::manifest::Name;
-use patcher::rel_path::PathDefect;
+use patcher::internal::digest::Sha256;
+use patcher::internal::error::{Caller, Machine, Refused};
+use patcher::internal::manifest::Name;
+use patcher::internal::rel_path::PathDefect;
 use semver::Version;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -207,7 +207,7 @@ pub enum Error {
         /// The file that it is for.
         path: String,
         /// What is wrong with it, or with the gzip.
-        source: patcher::chunks::ChunksError,
+        source: patcher::internal::chunks::ChunksError,
     },
     /// What `verify` found, after it has listed it.
     #[error("{problems} of {checked} manifests and objects are not what clients will take")]

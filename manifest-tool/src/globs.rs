@@ -4,7 +4,7 @@
 //! within a name, `**` does not. A glob that matches a folder takes all that lies in it.
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
-use patcher::error::{Caller, Result};
+use patcher::internal::error::{Caller, Result};
 use std::path::Path;
 
 /// Globs of one kind.

@@ -5,9 +5,9 @@
 
 use flate2::write::GzEncoder;
 use flate2::{Compress, Compression, FlushCompress, GzBuilder, Status};
-use patcher::chunks::{Builder, Cutter, Index, MAX_CHUNK, MAX_SEGMENT};
-use patcher::digest::{Hasher, Sha256};
-use patcher::manifest::Object;
+use patcher::internal::chunks::{Builder, Cutter, Index, MAX_CHUNK, MAX_SEGMENT};
+use patcher::internal::digest::{Hasher, Sha256};
+use patcher::internal::manifest::Object;
 use std::io::{self, Read, Write};
 
 /// Content from this size on is compressed in segments. Smaller content costs about as much by chunks as whole: an index

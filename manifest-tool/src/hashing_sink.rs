@@ -1,6 +1,6 @@
 //! Hashes what a client would write.
 
-use patcher::digest::Hasher;
+use patcher::internal::digest::Hasher;
 use std::io::{self, Write};
 
 /// Takes everything and keeps its hash.

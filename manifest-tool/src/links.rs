@@ -3,8 +3,8 @@
 //! Linux libraries come as chains, `libz.so -> libz.so.1 -> libz.so.1.3`; here they become links to where they end. What
 //! does not end in the release is left as it is, for the format's own reader to refuse.
 
-use patcher::manifest::Link;
-use patcher::rel_path::RelPath;
+use patcher::internal::manifest::Link;
+use patcher::internal::rel_path::RelPath;
 use std::collections::{HashMap, HashSet};
 
 /// The most links on the way to a file, as on Linux (path_resolution(7)).

@@ -2,8 +2,8 @@
 //! to have it signed.
 
 use crate::error::{Error, Result};
-use patcher::error::Refused;
-use patcher::manifest::{self, Manifest, SignedBytes};
+use patcher::internal::error::Refused;
+use patcher::internal::manifest::{self, Manifest, SignedBytes};
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::settings::{checked, parsed};
-use patcher::manifest::{Language, MAX_NOTES_BYTES, Notes, notes_url};
+use patcher::internal::manifest::{Language, MAX_NOTES_BYTES, Notes, notes_url};
 use std::fs;
 use std::io::Read as _;
 use std::path::Path;
@@ -11,7 +11,7 @@ use std::path::Path;
 /// `dir`.
 ///
 /// # Errors
-/// [`Caller::BadSetting`](patcher::error::Caller::BadSetting), or the system's answer.
+/// [`Caller::BadSetting`](patcher::internal::error::Caller::BadSetting), or the system's answer.
 pub fn read(given: &[(String, String)], dir: &Path) -> Result<Vec<Notes>> {
     let mut all: Vec<Notes> = Vec::new();
     for (language, source) in given {

@@ -8,10 +8,10 @@
 
 use crate::error::{Error, Result};
 use crate::passphrase::{Passphrase, Passphrases};
-use patcher::digest::Sha256;
-use patcher::error::Caller;
-use patcher::keys::PublicKey;
-use patcher::manifest::Signature;
+use patcher::internal::digest::Sha256;
+use patcher::internal::error::Caller;
+use patcher::internal::keys::PublicKey;
+use patcher::internal::manifest::Signature;
 use rsa::pkcs1::DecodeRsaPrivateKey as _;
 use rsa::pkcs8::pkcs5::{self, pbes2::Parameters};
 use rsa::pkcs8::{

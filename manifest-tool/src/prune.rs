@@ -8,8 +8,8 @@
 use crate::error::{Error, Result};
 use crate::manifest_file::ManifestFile;
 use crate::site::{self, ComponentSite};
-use patcher::layout::{self, ObjectKind};
-use patcher::manifest::{Manifest, Name};
+use patcher::internal::layout::{self, ObjectKind};
+use patcher::internal::manifest::{Manifest, Name};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io;

@@ -1,8 +1,8 @@
 //! The public keys that a publisher names on the command line.
 
 use crate::error::{Error, Result};
-use patcher::error::Caller;
-use patcher::keys::PublicKey;
+use patcher::internal::error::Caller;
+use patcher::internal::keys::PublicKey;
 use std::fs;
 use std::path::Path;
 

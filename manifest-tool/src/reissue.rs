@@ -8,9 +8,9 @@ use crate::settings::{checked, expiry, rollout};
 use crate::signing::Signing;
 use crate::site::ComponentSite;
 use crate::stepping_stones::SteppingStones;
-use patcher::manifest::{Manifest, Meta, Name};
-use patcher::timestamp::Timestamp;
-use patcher::trust::{self, Target};
+use patcher::internal::manifest::{Manifest, Meta, Name};
+use patcher::internal::timestamp::Timestamp;
+use patcher::internal::trust::{self, Target};
 use std::path::Path;
 
 /// What changes when a release is issued again.

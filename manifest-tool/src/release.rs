@@ -12,9 +12,9 @@ use crate::settings::Settings;
 use crate::signing::Signing;
 use crate::site::{ComponentSite, Packed, Survey};
 use crate::tree::Tree;
-use patcher::digest::Sha256;
-use patcher::manifest::{File, Manifest, Meta, Object};
-use patcher::rel_path::MANIFEST;
+use patcher::internal::digest::Sha256;
+use patcher::internal::manifest::{File, Manifest, Meta, Object};
+use patcher::internal::rel_path::MANIFEST;
 use std::path::Path;
 
 /// What was published.

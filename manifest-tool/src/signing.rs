@@ -8,10 +8,10 @@ use crate::passphrase::Passphrases;
 use crate::private_key::PrivateKey;
 use crate::public_key;
 use crate::site::{self, ComponentSite};
-use patcher::error::Refused;
-use patcher::keys::{PublicKey, TrustedKeys};
-use patcher::manifest::{self, Manifest};
-use patcher::trust::{self, Verified};
+use patcher::internal::error::Refused;
+use patcher::internal::keys::{PublicKey, TrustedKeys};
+use patcher::internal::manifest::{self, Manifest};
+use patcher::internal::trust::{self, Verified};
 use std::env;
 use std::path::{Path, PathBuf};
 

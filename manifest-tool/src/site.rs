@@ -5,10 +5,10 @@
 
 use crate::error::{Error, Result};
 use crate::manifest_file::ManifestFile;
-use patcher::digest::Sha256;
-use patcher::layout::{self, ObjectKind};
-use patcher::manifest::{Manifest, Meta, Name, Object};
-use patcher::trust::Verified;
+use patcher::internal::digest::Sha256;
+use patcher::internal::layout::{self, ObjectKind};
+use patcher::internal::manifest::{Manifest, Meta, Name, Object};
+use patcher::internal::trust::Verified;
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Write as _};

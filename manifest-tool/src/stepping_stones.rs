@@ -8,9 +8,9 @@ use crate::manifest_file::ManifestFile;
 use crate::settings::{checked, parsed};
 use crate::signing::Signing;
 use crate::site::SiteRelease;
-use patcher::layout;
-use patcher::manifest::{Meta, SteppingStone};
-use patcher::trust::{self, Target};
+use patcher::internal::layout;
+use patcher::internal::manifest::{Meta, SteppingStone};
+use patcher::internal::trust::{self, Target};
 use semver::Version;
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ impl SteppingStones {
     /// What the command line says, over what component.toml does.
     ///
     /// # Errors
-    /// [`Caller::BadSetting`](patcher::error::Caller::BadSetting).
+    /// [`Caller::BadSetting`](patcher::internal::error::Caller::BadSetting).
     pub fn new(flags: StoneFlags, min_version: Option<String>, stones: BTreeMap<String, u64>) -> Result<Self> {
         let from_file = |given: bool| !given && !flags.no_stepping_stones;
         let min_version = flags.min_version.clone().or(min_version.filter(|_| from_file(false)));

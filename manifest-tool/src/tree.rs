@@ -6,8 +6,8 @@
 use crate::error::{Error, Result};
 use crate::links::{self, Shortened};
 use crate::settings::{COMPONENT_FILE, Settings};
-use patcher::manifest::Link;
-use patcher::rel_path::{MANIFEST, RelPath, STATE};
+use patcher::internal::manifest::Link;
+use patcher::internal::rel_path::{MANIFEST, RelPath, STATE};
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};

@@ -9,17 +9,17 @@ use crate::error::{Error, Result};
 use crate::manifest_file::ManifestFile;
 use crate::site::{self, ComponentSite};
 use applied::{Applied, Patches};
-use patcher::chunks::{ChunksError, Index, MAX_INDEX_BYTES, Ranges, Search, Terms, rebuild};
-use patcher::digest::{Hasher, Sha256};
-use patcher::error::{Network, Refused};
-use patcher::fetch::{self, Answer, CancelToken, Fetch, Paced, Request, Retries};
-use patcher::gunzip::gunzip;
-use patcher::keys::TrustedKeys;
-use patcher::layout::{self, ObjectKind};
-use patcher::manifest::{Manifest, Meta, Object, SteppingStone};
-use patcher::rel_path::RelPath;
-use patcher::timestamp::Timestamp;
-use patcher::trust::{self, Target};
+use patcher::internal::chunks::{ChunksError, Index, MAX_INDEX_BYTES, Ranges, Search, Terms, rebuild};
+use patcher::internal::digest::{Hasher, Sha256};
+use patcher::internal::error::{Network, Refused};
+use patcher::internal::fetch::{self, Answer, CancelToken, Fetch, Paced, Request, Retries};
+use patcher::internal::gunzip::gunzip;
+use patcher::internal::keys::TrustedKeys;
+use patcher::internal::layout::{self, ObjectKind};
+use patcher::internal::manifest::{Manifest, Meta, Object, SteppingStone};
+use patcher::internal::rel_path::RelPath;
+use patcher::internal::timestamp::Timestamp;
+use patcher::internal::trust::{self, Target};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -225,7 +225,8 @@ impl Verifier<'_> {
 
     /// An object's bytes, once their size and hash are right.
     fn fetch(&self, url: &Url, object: &Object, cancel: &CancelToken) -> patcher::Result<File> {
-        let io = |action, source| patcher::error::Machine::Io { action, path: "a temporary file".into(), source };
+        let io =
+            |action, source| patcher::internal::error::Machine::Io { action, path: "a temporary file".into(), source };
         let mut file = tempfile::tempfile().map_err(|error| io("create", error))?;
         let mut hasher = Hasher::default();
         if let Answer::Found(body) = self.source.get(&Request::new(url, cancel))? {

@@ -44,7 +44,7 @@ pub enum Error {
     #[error("updates are paused since {since}; `resume` goes on")]
     Paused {
         /// Since when.
-        since: crate::timestamp::Timestamp,
+        since: crate::values::timestamp::Timestamp,
     },
     /// The user stopped it; what was downloaded is kept. Exit code 24.
     #[error("stopped; what was downloaded is kept")]

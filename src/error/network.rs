@@ -48,7 +48,7 @@ pub enum Network {
         /// What would have been asked for.
         url: String,
         /// When it may be asked again.
-        until: crate::timestamp::Timestamp,
+        until: crate::values::timestamp::Timestamp,
     },
     /// More than three redirects, or one from https to http.
     #[error("{url} was redirected where a client does not follow: {detail}")]

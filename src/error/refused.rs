@@ -1,6 +1,6 @@
 //! What a publisher sent, or an attacker in their name, that is not taken.
 
-use crate::digest::Sha256;
+use crate::values::digest::Sha256;
 
 /// What a publisher sent, or an attacker in their name, and why it was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +75,7 @@ pub enum Refused {
     #[error("the newest known manifest has expired at {expires}; the publisher must renew it")]
     Stale {
         /// When it expired.
-        expires: crate::timestamp::Timestamp,
+        expires: crate::values::timestamp::Timestamp,
     },
     /// A `requires` that neither an installed component nor one of this update fulfils.
     #[error("{component} needs {required} {range}, but {}", found.as_ref().map_or("it is not installed".to_owned(), |v| format!("its version is {v}")))]
@@ -203,7 +203,7 @@ pub enum Defect {
     /// Notes in no language, in one language twice, without content, with too much of it, or at an address that is none.
     Notes,
     /// A path that format 1 refuses.
-    Path(crate::rel_path::PathDefect),
+    Path(crate::values::rel_path::PathDefect),
     /// Two paths that are one name on some system.
     PathConflict,
     /// A path that is another one's folder.

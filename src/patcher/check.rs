@@ -3,18 +3,18 @@
 use super::held::{Held, Why};
 use super::installed::{Damage, DamageKind};
 use super::{Installed, Patcher, Update, component_name};
-use crate::digest::Sha256;
+use crate::disk::fs::{Dir, Tree};
+use crate::disk::inventory::{Content, Inventory, hash_threads};
+use crate::disk::layout;
 use crate::error::{Error, Machine, Refused, Result};
-use crate::fetch;
-use crate::fs::{Dir, Tree};
-use crate::inventory::{Content, Inventory, hash_threads};
-use crate::layout;
-use crate::manifest::{LinkOrFile, Manifest, Meta, Name, SteppingStone};
-use crate::plan::{Location, Obstacle, Plan, Situation};
-use crate::rel_path::{MANIFEST, RelPath};
+use crate::formats::manifest::{LinkOrFile, Manifest, Meta, Name, SteppingStone};
 use crate::state::{Etag, MAX_ATTEMPTS, Seen, StateFile as _, Verdicts};
-use crate::timestamp::Timestamp;
+use crate::transfer::fetch;
+use crate::transfer::plan::{Location, Obstacle, Plan, Situation};
 use crate::trust::{self, Floor, Target, Trusted, Verified, not_expired};
+use crate::values::digest::Sha256;
+use crate::values::rel_path::{MANIFEST, RelPath};
+use crate::values::timestamp::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use url::Url;
@@ -342,7 +342,7 @@ impl Patcher {
     /// Replaces the installed manifest by one that installs the same files.
     fn adopt(&self, name: &Name, trusted: &Trusted) -> Result<()> {
         let dir = self.inner.root.component(name);
-        Dir::open(&dir)?.replace(MANIFEST, trusted.bytes(), crate::fs::PLAIN)
+        Dir::open(&dir)?.replace(MANIFEST, trusted.bytes(), crate::disk::fs::PLAIN)
     }
 
     /// Checks the `requires` of all components as they would be with these updates. A repair changes no version.
@@ -419,7 +419,7 @@ impl Patcher {
         let tree = Tree::open(&dir)?;
         let taken = |path: &RelPath| {
             // What cannot be examined is taken: another name is always to be had.
-            tree.as_ref().is_some_and(|tree| !matches!(tree.find(path.as_str()), Ok(crate::fs::Found::Absent)))
+            tree.as_ref().is_some_and(|tree| !matches!(tree.find(path.as_str()), Ok(crate::disk::fs::Found::Absent)))
         };
         let plan = Plan::new(&Situation {
             new,

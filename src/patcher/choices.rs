@@ -2,9 +2,9 @@
 
 use super::Patcher;
 use crate::error::Result;
-use crate::fetch::CancelToken;
 use crate::state::{self, Choices, StateFile as _};
-use crate::timestamp::Timestamp;
+use crate::transfer::fetch::CancelToken;
+use crate::values::timestamp::Timestamp;
 use semver::Version;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;

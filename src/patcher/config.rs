@@ -1,12 +1,12 @@
 //! What a program tells the updater about itself; it cannot be made without a trusted key.
 
+use crate::disk::layout::{Root, StateDir};
 use crate::error::{Caller, Result};
-use crate::fetch::{self, Address, CancelToken, Header, Settings};
-use crate::keys::{PublicKey, TrustedKeys};
-use crate::layout::{Root, StateDir};
-use crate::manifest::{Name, Platform};
-use crate::relaunch::PROBATION;
+use crate::formats::manifest::{Name, Platform};
+use crate::swap::relaunch::PROBATION;
+use crate::transfer::fetch::{self, Address, CancelToken, Header, Settings};
 use crate::trust::Floor;
+use crate::trust::keys::{PublicKey, TrustedKeys};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;

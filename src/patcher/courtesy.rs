@@ -1,11 +1,11 @@
 //! Leaving servers alone for as long as they ask for it (`Retry-After`), across calls and restarts.
 
 use super::Patcher;
+use crate::disk::fs::Dir;
 use crate::error::{Error, Network, Result};
-use crate::fetch::MAX_RETRY_AFTER;
-use crate::fs::Dir;
 use crate::state::{Seen, StateFile as _, Wait};
-use crate::timestamp::Timestamp;
+use crate::transfer::fetch::MAX_RETRY_AFTER;
+use crate::values::timestamp::Timestamp;
 use url::Url;
 
 impl Patcher {

@@ -1,6 +1,6 @@
 //! Newer releases that are not offered, and why.
 
-use crate::manifest::{Manifest, Meta};
+use crate::formats::manifest::{Manifest, Meta};
 use crate::state::{MAX_ATTEMPTS, Reason};
 use semver::Version;
 use std::fmt;

@@ -1,11 +1,11 @@
 //! The components that are on this machine, read from the manifests that came with them.
 
 use super::Patcher;
+use crate::disk::fs::{Dir, Tree};
 use crate::error::{Error, Machine, Refused, Result};
-use crate::fs::{Dir, Tree};
-use crate::manifest::{self, MAX_BYTES, Manifest, Name, SignedBytes};
-use crate::rel_path::MANIFEST;
+use crate::formats::manifest::{self, MAX_BYTES, Manifest, Name, SignedBytes};
 use crate::trust::{self, Place};
+use crate::values::rel_path::MANIFEST;
 use std::collections::BTreeSet;
 
 /// An installed component.
@@ -24,7 +24,7 @@ pub struct Installed {
 #[non_exhaustive]
 pub struct Damage {
     /// The file or link.
-    pub path: crate::rel_path::RelPath,
+    pub path: crate::values::rel_path::RelPath,
     /// What is wrong with it.
     pub kind: DamageKind,
 }
@@ -61,7 +61,7 @@ impl Patcher {
         let mut names = BTreeSet::new();
         let mut consider = |name: Name| -> Result<()> {
             if let Some(tree) = Tree::open(&root.component(&name))?
-                && tree.find(MANIFEST)? != crate::fs::Found::Absent
+                && tree.find(MANIFEST)? != crate::disk::fs::Found::Absent
             {
                 names.insert(name);
             }

@@ -11,6 +11,7 @@ mod record;
 mod repair;
 mod start;
 mod update;
+pub mod watch;
 
 pub use check::Check;
 pub use config::Config;
@@ -20,18 +21,18 @@ pub use previous::Previous;
 pub use start::Started;
 pub use update::{Staged, Update};
 
+use crate::disk::fs::{Dir, Lock};
+use crate::disk::layout::{Root, STAGES};
 use crate::error::{Caller, Error, Machine, Result};
-use crate::fetch::{CancelToken, Fetch, Retries, Sources};
-use crate::fs::{Dir, Lock};
-use crate::journal::{State, Transaction};
-use crate::keys::TrustedKeys;
-use crate::layout::{Root, STAGES};
-use crate::manifest::{Name, Platform};
-use crate::rel_path::STATE;
-use crate::relaunch::{self, Job};
+use crate::formats::manifest::{Name, Platform};
+use crate::state::journal::{State, Transaction};
 use crate::state::{StateFile as _, Verdicts};
+use crate::swap::relaunch::{self, Job};
 use crate::swap::{self, Applied, Recovery};
+use crate::transfer::fetch::{CancelToken, Fetch, Retries, Sources};
 use crate::trust::Floor;
+use crate::trust::keys::TrustedKeys;
+use crate::values::rel_path::STATE;
 use crate::{state, trust};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -131,7 +132,7 @@ impl Patcher {
         let Some(state_dir) = state::open(&self.inner.root)? else { return Ok(Vec::new()) };
         let mut staging = Vec::new();
         for name in self.staged_components(&state_dir)? {
-            let stage = crate::stage::Stage::open(&self.inner.root, &state_dir, &name)?;
+            let stage = crate::transfer::stage::Stage::open(&self.inner.root, &state_dir, &name)?;
             let Some(bytes) = stage.manifest()? else { continue };
             // What a crash after the swap has left is not staged any more.
             let is_installed = self.installed(&name).is_ok_and(|found| found.is_some_and(|found| found.bytes == bytes));
@@ -161,7 +162,7 @@ impl Patcher {
 
     /// The update that a component's stage was filled for; none when there is none or it is installed already.
     fn staged_update(&self, state_dir: &Dir, name: Name) -> Result<Option<Update>> {
-        let stage = crate::stage::Stage::open(&self.inner.root, state_dir, &name)?;
+        let stage = crate::transfer::stage::Stage::open(&self.inner.root, state_dir, &name)?;
         let Some(bytes) = stage.manifest()? else { return Ok(None) };
         let installed = match self.installed(&name) {
             Err(Error::Machine(Machine::InstalledManifest { .. })) => None,

@@ -2,8 +2,8 @@
 
 use super::Patcher;
 use crate::error::{Caller, Result};
-use crate::relaunch::{self, Job};
 use crate::state::{self, Reason};
+use crate::swap::relaunch::{self, Job};
 use crate::swap::{self, Applied};
 use std::convert::Infallible;
 use std::time::Duration;

@@ -1,15 +1,15 @@
 //! The record of a download in `active-update.xml`: what is asked for where, how far each object has got, what went wrong.
 
 use super::{Patcher, Update};
-use crate::digest::Sha256;
+use crate::disk::fs::Dir;
+use crate::disk::layout::{self, ObjectKind};
 use crate::error::{Error, Result};
-use crate::fs::Dir;
-use crate::journal::{Journal, State};
-use crate::layout::{self, ObjectKind};
-use crate::manifest::Object;
-use crate::stage::{Event, Ledger};
+use crate::formats::manifest::Object;
+use crate::state::journal::{Journal, State};
 use crate::state::{self, Active, ActiveUpdate, PastUpdate, Patch, StateFile as _, UpdateState, UpdateType};
-use crate::timestamp::Timestamp;
+use crate::transfer::stage::{Event, Ledger};
+use crate::values::digest::Sha256;
+use crate::values::timestamp::Timestamp;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -2,8 +2,8 @@
 
 use super::{Patcher, Update};
 use crate::error::{Machine, Result};
-use crate::rel_path::MANIFEST;
 use crate::trust;
+use crate::values::rel_path::MANIFEST;
 
 impl Patcher {
     /// Works out what it takes to repair a component: only what is missing or changed is fetched, and a file marked

@@ -2,12 +2,12 @@
 //! since its last start is told.
 
 use super::Patcher;
+use crate::disk::fs::{Dir, Lock};
 use crate::error::{Error, Machine, Result};
-use crate::fs::{Dir, Lock};
-use crate::journal::{Journal, State};
-use crate::manifest::Name;
-use crate::relaunch::{self, Job};
+use crate::formats::manifest::Name;
+use crate::state::journal::{Journal, State};
 use crate::state::{self, News, Reason, Starts, StateFile as _};
+use crate::swap::relaunch::{self, Job};
 use crate::swap::{self, Applied, Recovery};
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;

@@ -4,20 +4,20 @@
 use super::Patcher;
 use super::held::{Held, Why};
 use super::record::Record;
-use crate::digest::Sha256;
+use crate::disk::fs::{Dir, Lock};
+use crate::disk::inventory::{Content, Inventory};
 use crate::error::{Caller, Error, Result};
-use crate::fetch::{CancelToken, Mirrors};
-use crate::fs::{Dir, Lock};
-use crate::inventory::{Content, Inventory};
-use crate::journal::{ComponentSteps, Journal, Release, State, Transaction};
-use crate::manifest::{Language, Manifest, Name, Notes};
-use crate::plan::Plan;
-use crate::rel_path::{MANIFEST, RelPath};
-use crate::relaunch::{self, Job};
-use crate::stage::{self, Progress, Stage, Transfer, preflight};
+use crate::formats::manifest::{Language, Manifest, Name, Notes};
+use crate::state::journal::{ComponentSteps, Journal, Release, State, Transaction};
 use crate::state::{Seen, StateFile as _};
+use crate::swap::relaunch::{self, Job};
 use crate::swap::{self, Applied};
+use crate::transfer::fetch::{CancelToken, Mirrors};
+use crate::transfer::plan::Plan;
+use crate::transfer::stage::{self, Progress, Stage, Transfer, preflight};
 use crate::trust::{Trusted, Warning};
+use crate::values::digest::Sha256;
+use crate::values::rel_path::{MANIFEST, RelPath};
 use semver::Version;
 use std::convert::Infallible;
 use url::Url;
@@ -163,7 +163,7 @@ impl Update {
         for update in &updates {
             let stage = Stage::open(&patcher.inner.root, &state_dir, &update.name)?;
             stage.sweep(&update.plan)?;
-            let old_size = |change: &crate::plan::Change| update.inventory.size(change.path.as_str());
+            let old_size = |change: &crate::transfer::plan::Change| update.inventory.size(change.path.as_str());
             preflight::space(&stage, &update.plan, old_size, patcher.inner.parallel)?;
             let newest = update.on_the_way_to.as_ref().map(|newest| newest.bytes());
             stage.set_manifest(update.trusted.bytes(), newest)?;
@@ -192,7 +192,7 @@ impl Update {
     }
 
     fn steps(&self, stage: &Stage) -> Result<ComponentSteps> {
-        let new_manifest = Content::File { sha256: Sha256::of(self.trusted.bytes()), mode: crate::fs::PLAIN };
+        let new_manifest = Content::File { sha256: Sha256::of(self.trusted.bytes()), mode: crate::disk::fs::PLAIN };
         let versions = (self.from.as_ref().map(Version::to_string), Some(self.trusted.manifest().into()));
         let manifests = (self.old_manifest.clone(), new_manifest);
         let steps = stage::steps(&self.patcher.inner.root, &self.name, stage, &self.plan, manifests, versions);

@@ -2,11 +2,11 @@
 
 use super::file::StateFile;
 use super::update::{Unknown, UpdateState, UpdateType, push_optional, push_unknown};
-use crate::digest::Sha256;
 use crate::error::Defect;
-use crate::manifest::Name;
-use crate::timestamp::Timestamp;
-use crate::xml::{DECLARATION, Element, Flaw, Reader, Tag, push_attribute};
+use crate::formats::manifest::Name;
+use crate::formats::xml::{DECLARATION, Element, Flaw, Reader, Tag, push_attribute};
+use crate::values::digest::Sha256;
+use crate::values::timestamp::Timestamp;
 
 /// The updates under way.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -202,7 +202,7 @@ fn patch(mut element: Element<'_>) -> Result<Patch, Flaw> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fs::Dir;
+    use crate::disk::fs::Dir;
 
     fn example() -> Active {
         let patch = Patch {

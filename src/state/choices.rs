@@ -3,11 +3,11 @@
 //! The number says nothing about the machine, and never leaves it.
 
 use super::file::StateFile;
-use crate::digest::Sha256;
 use crate::error::Defect;
-use crate::manifest::Name;
-use crate::timestamp::Timestamp;
-use crate::xml::{DECLARATION, Flaw, Reader, Tag, push_attribute};
+use crate::formats::manifest::Name;
+use crate::formats::xml::{DECLARATION, Flaw, Reader, Tag, push_attribute};
+use crate::values::digest::Sha256;
+use crate::values::timestamp::Timestamp;
 use semver::Version;
 use std::hash::{BuildHasher as _, RandomState};
 

@@ -1,8 +1,8 @@
 //! What all state files have in common: read whole, replaced in one step, set aside when they are damaged.
 
+use crate::disk::fs::Dir;
 use crate::error::{Error, Machine, Result};
-use crate::fs::Dir;
-use crate::xml::Flaw;
+use crate::formats::xml::Flaw;
 
 /// What is added to the name of a damaged file.
 const DAMAGED: &str = ".damaged";

@@ -5,11 +5,11 @@ use super::file::StateFile;
 use super::outcomes::{self, Line, OUTCOMES};
 use super::starts::{News, Starts};
 use super::update::{Unknown, UpdateState, UpdateType, push_optional, push_unknown};
+use crate::disk::fs::{Dir, Found};
 use crate::error::{Defect, Result};
-use crate::fs::{Dir, Found};
-use crate::manifest::Name;
-use crate::timestamp::Timestamp;
-use crate::xml::{DECLARATION, Element, Flaw, Reader, Tag, push_attribute};
+use crate::formats::manifest::Name;
+use crate::formats::xml::{DECLARATION, Element, Flaw, Reader, Tag, push_attribute};
+use crate::values::timestamp::Timestamp;
 
 /// How many updates are remembered unless the program says otherwise.
 pub const KEPT: usize = 50;
@@ -282,9 +282,9 @@ fn update(mut element: Element<'_>) -> Result<PastUpdate, Flaw> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::Sha256;
-    use crate::journal::{ComponentSteps, Release};
+    use crate::state::journal::{ComponentSteps, Release};
     use crate::state::{Outcome, Reason, record};
+    use crate::values::digest::Sha256;
 
     fn part(sequence: u64) -> ComponentSteps {
         let to = Release { version: format!("{sequence}.0.0"), sequence, content: Sha256::of(b"") };

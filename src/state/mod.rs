@@ -7,6 +7,7 @@ mod choices;
 mod file;
 #[cfg(feature = "client")]
 mod history;
+pub mod journal;
 mod outcomes;
 mod seen;
 #[cfg(feature = "client")]
@@ -34,9 +35,9 @@ pub use verdicts::{Bad, MAX_ATTEMPTS, NotAReason, Reason, Verdicts};
 #[cfg(feature = "client")]
 pub use watched::Watched;
 
+use crate::disk::fs::{Dir, Found, Lock};
+use crate::disk::layout::Root;
 use crate::error::{Error, Machine, Result};
-use crate::fs::{Dir, Found, Lock};
-use crate::layout::Root;
 use std::time::Duration;
 
 /// Opens the state folder of an install root.
@@ -73,7 +74,7 @@ pub fn open_or_create(root: &Root) -> Result<Dir> {
     let (Some(above), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
         return Err(Machine::UnsafePath { path: path.clone() }.into());
     };
-    crate::fs::create_root(above)?;
+    crate::disk::fs::create_root(above)?;
     let parent = Dir::open(above)?;
     if parent.find(name)? == Found::Absent && !parent.is_writable() {
         return Err(Machine::NotWritable { path: above.to_owned() }.into());

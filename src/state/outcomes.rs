@@ -2,12 +2,12 @@
 //! part in anything that is read by people.
 
 use super::verdicts::Reason;
+use crate::disk::fs::Dir;
 use crate::error::{Error, Result};
-use crate::fs::Dir;
-use crate::journal::ComponentSteps;
 #[cfg(feature = "client")]
-use crate::manifest::Name;
-use crate::timestamp::Timestamp;
+use crate::formats::manifest::Name;
+use crate::state::journal::ComponentSteps;
+use crate::values::timestamp::Timestamp;
 use std::io::{Seek as _, SeekFrom, Write as _};
 
 /// The file's name.

@@ -3,13 +3,13 @@
 //! It only adds to what the installed manifest says: deleted or damaged, it opens no door that one closes.
 
 use super::file::StateFile;
-use crate::digest::Sha256;
 use crate::error::Defect;
-use crate::keys::TrustedKeys;
-use crate::manifest::Name;
-use crate::timestamp::Timestamp;
+use crate::formats::manifest::Name;
+use crate::formats::xml::{DECLARATION, Flaw, Reader, Tag, push_attribute};
+use crate::trust::keys::TrustedKeys;
 use crate::trust::{Place, Verified};
-use crate::xml::{DECLARATION, Flaw, Reader, Tag, push_attribute};
+use crate::values::digest::Sha256;
+use crate::values::timestamp::Timestamp;
 
 /// The memory of what was verified.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -173,7 +173,7 @@ impl StateFile for Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fs::Dir;
+    use crate::disk::fs::Dir;
 
     fn example() -> Seen {
         let place = Place { key: Sha256::of(b"key"), sequence: u64::MAX, body: Sha256::of(b"body") };

@@ -4,11 +4,11 @@
 //! Written only when it says something new: the start of a confirmed version changes nothing on the disk.
 
 use super::file::StateFile;
-use crate::digest::Sha256;
 use crate::error::Defect;
-use crate::manifest::Name;
+use crate::formats::manifest::Name;
+use crate::formats::xml::{DECLARATION, Flaw, Reader, Tag, push_attribute};
 use crate::state::Reason;
-use crate::xml::{DECLARATION, Flaw, Reader, Tag, push_attribute};
+use crate::values::digest::Sha256;
 
 /// What is known of the program's starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -125,7 +125,7 @@ impl StateFile for Starts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fs::Dir;
+    use crate::disk::fs::Dir;
 
     fn news(from: &str, to: &str, rolled_back: Option<Reason>) -> News {
         News { component: "core".parse().unwrap(), from: from.into(), to: to.into(), rolled_back }

@@ -1,6 +1,6 @@
 //! What one update of one component is and how far it has got: in the words of both `active-update.xml` and `updates.xml`.
 
-use crate::xml::push_attribute;
+use crate::formats::xml::push_attribute;
 use std::fmt;
 use std::str::FromStr;
 

@@ -4,12 +4,12 @@
 //! release whose swap failed is known by its sequence, as the reason may lie in this machine.
 
 use super::file::StateFile;
-use crate::digest::Sha256;
 use crate::error::Defect;
-use crate::journal::{ComponentSteps, Release};
-use crate::manifest::Name;
-use crate::timestamp::Timestamp;
-use crate::xml::{DECLARATION, Element, Flaw, Reader, Tag, push_attribute};
+use crate::formats::manifest::Name;
+use crate::formats::xml::{DECLARATION, Element, Flaw, Reader, Tag, push_attribute};
+use crate::state::journal::{ComponentSteps, Release};
+use crate::values::digest::Sha256;
+use crate::values::timestamp::Timestamp;
 use std::fmt;
 use std::str::FromStr;
 
@@ -32,7 +32,7 @@ pub struct Bad {
     pub component: Name,
     /// The version, for people.
     pub version: String,
-    /// The release's [`content_id`](crate::manifest::Manifest::content_id).
+    /// The release's [`content_id`](crate::formats::manifest::Manifest::content_id).
     pub content: Sha256,
     /// Why it was rolled back.
     pub reason: Reason,
@@ -229,7 +229,7 @@ fn keep_newest<T>(list: &mut Vec<T>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fs::Dir;
+    use crate::disk::fs::Dir;
 
     fn steps(sequence: u64, content: &[u8]) -> Vec<ComponentSteps> {
         let to = Release { version: "2.0.0".into(), sequence, content: Sha256::of(content) };

@@ -2,8 +2,8 @@
 
 use super::file::StateFile;
 use crate::error::Defect;
-use crate::timestamp::Timestamp;
-use crate::xml::{DECLARATION, Flaw, Reader, Tag, push_attribute};
+use crate::formats::xml::{DECLARATION, Flaw, Reader, Tag, push_attribute};
+use crate::values::timestamp::Timestamp;
 
 /// What a watcher leaves for the next one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

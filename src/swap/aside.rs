@@ -1,10 +1,10 @@
 //! Files that were in use when they had to go, and were moved aside: see [`Dir::with_aside`].
 
+use crate::disk::fs::{Dir, Tree};
+use crate::disk::layout::Root;
 use crate::error::Result;
-use crate::fs::{Dir, Tree};
-use crate::layout::Root;
-use crate::rel_path::STATE;
 use crate::state;
+use crate::values::rel_path::STATE;
 
 /// Removes them as far as nobody uses them any more; the others stay until the next time.
 ///

@@ -2,12 +2,12 @@
 
 use super::changed;
 use super::part::Part;
-use crate::digest::Sha256;
+use crate::disk::fs::{self, Dir, Found, Tree};
+use crate::disk::inventory::{Content, Inventory, content_at};
 use crate::error::Result;
-use crate::fs::{self, Dir, Found, Tree};
-use crate::inventory::{Content, Inventory, content_at};
-use crate::journal::{Place, Step};
-use crate::rel_path::RelPath;
+use crate::state::journal::{Place, Step};
+use crate::values::digest::Sha256;
+use crate::values::rel_path::RelPath;
 
 /// The name under which a file or link is made ready in the backup folder before it is renamed over its target.
 const READY: &str = "ready";

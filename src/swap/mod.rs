@@ -15,15 +15,16 @@ mod aside;
 mod exchange;
 mod part;
 mod ready;
+pub mod relaunch;
 #[cfg(test)]
 mod tests;
 
+use crate::disk::fs::{Dir, Lock};
+use crate::disk::layout::Root;
 use crate::error::{Error, Machine, Result};
-use crate::fs::{Dir, Lock};
-use crate::journal::{ComponentSteps, Journal, State, TRANSACTIONS, Transaction};
-use crate::layout::Root;
+use crate::state::journal::{ComponentSteps, Journal, State, TRANSACTIONS, Transaction};
 use crate::state::{self, Outcome, Reason, StateFile as _, Verdicts};
-use crate::timestamp::Timestamp;
+use crate::values::timestamp::Timestamp;
 use part::Part;
 
 pub use aside::sweep;
@@ -33,7 +34,7 @@ pub use ready::Ready;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
     /// Component, version before, version after; no version where the component was or is not installed.
-    pub components: Vec<(crate::manifest::Name, Option<String>, Option<String>)>,
+    pub components: Vec<(crate::formats::manifest::Name, Option<String>, Option<String>)>,
 }
 
 impl Applied {

@@ -1,13 +1,13 @@
 //! One component of a swap: its folders, the check before the first change, and its backups.
 
 use super::changed;
+use crate::disk::fs::{Dir, Tree};
+use crate::disk::inventory::{Content, Inventory};
+use crate::disk::layout::{FILES, Root, STAGES};
 use crate::error::{Machine, Result};
-use crate::fs::{Dir, Tree};
-use crate::inventory::{Content, Inventory};
-use crate::journal::{ComponentSteps, Step, TRANSACTIONS};
-use crate::layout::{FILES, Root, STAGES};
-use crate::rel_path::STATE;
 use crate::state;
+use crate::state::journal::{ComponentSteps, Step, TRANSACTIONS};
+use crate::values::rel_path::STATE;
 
 /// How many threads hash at a time. To ask the system how many cores there are would take the helper some kilobytes of code.
 const THREADS: usize = 4;
@@ -32,7 +32,7 @@ impl Part {
                 format!("the swap was prepared for this folder, {} is now at {}", steps.component, dir.display()),
             ));
         }
-        crate::fs::create_root(&dir)?;
+        crate::disk::fs::create_root(&dir)?;
         let work = work_dir(root, &steps)?;
         let tree = Tree::from(Dir::open(&dir)?.with_aside(&work));
         let name = steps.component.as_str();

@@ -6,10 +6,10 @@
 
 use super::part::Part;
 use super::{open_parts, prepared};
+use crate::disk::fs::{Dir, STAMPS, Stamp};
+use crate::disk::layout::Root;
 use crate::error::Result;
-use crate::fs::{Dir, STAMPS, Stamp};
-use crate::journal::{Journal, State};
-use crate::layout::Root;
+use crate::state::journal::{Journal, State};
 use std::thread;
 use std::time::Duration;
 

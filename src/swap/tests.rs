@@ -5,12 +5,12 @@ mod every_step;
 mod ready;
 
 use super::*;
-use crate::digest::Sha256;
-use crate::fs::Found;
-use crate::inventory::Content;
-use crate::journal::{ComponentSteps, Place, Release, Step};
-use crate::rel_path::RelPath;
+use crate::disk::fs::Found;
+use crate::disk::inventory::Content;
 use crate::state::StateFile as _;
+use crate::state::journal::{ComponentSteps, Place, Release, Step};
+use crate::values::digest::Sha256;
+use crate::values::rel_path::RelPath;
 use std::fs;
 use std::time::Duration;
 
@@ -150,7 +150,7 @@ fn a_damaged_backup_is_not_restored_and_everything_is_kept() {
 #[test]
 fn a_plan_for_another_folder_is_not_carried_out() {
     let mut scene = Scene::new(State::Applying);
-    let name: crate::manifest::Name = "core".parse().unwrap();
+    let name: crate::formats::manifest::Name = "core".parse().unwrap();
     scene.root.elsewhere.insert(name, scene.path("elsewhere"));
     assert_eq!(scene.recover().unwrap_err().code(), "undo-failed");
     assert!(!scene.path("elsewhere").exists() && scene.path(".patcher/journal").exists());
@@ -187,7 +187,7 @@ fn a_version_that_is_kept_leaves_no_backups() {
 fn a_version_that_is_taken_back_is_remembered_as_bad() {
     let scene = on_probation();
     let applied = take_back(&scene.root, &scene.lock(), Reason::Exited(3)).unwrap().unwrap();
-    let name: crate::manifest::Name = "core".parse().unwrap();
+    let name: crate::formats::manifest::Name = "core".parse().unwrap();
     assert_eq!(applied.components, [(name.clone(), Some("2.0.0".into()), Some("1.0.0".into()))]);
     assert!(scene.is_old());
     let verdicts = Verdicts::load_or_default(&state::open_or_create(&scene.root).unwrap()).unwrap();

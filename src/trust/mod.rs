@@ -15,11 +15,13 @@
 //! Whether its `requires` hold is a question about a set of components: [`check_requires`]. An earlier release that the newest
 //! manifest sends older versions to has rules of its own: [`verify_stepping_stone`].
 
-use crate::digest::Sha256;
+pub mod keys;
+
 use crate::error::{Refused, Result};
-use crate::keys::TrustedKeys;
-use crate::manifest::{self, Manifest, Meta, Name, Platform, SignedBytes, SteppingStone};
-use crate::timestamp::Timestamp;
+use crate::formats::manifest::{self, Manifest, Meta, Name, Platform, SignedBytes, SteppingStone};
+use crate::trust::keys::TrustedKeys;
+use crate::values::digest::Sha256;
+use crate::values::timestamp::Timestamp;
 use semver::Version;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;

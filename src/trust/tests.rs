@@ -1,8 +1,8 @@
 //! Every rule of trust, broken one at a time.
 
 use super::*;
-use crate::keys::PublicKey;
-use crate::manifest::{Signature, with_signatures};
+use crate::formats::manifest::{Signature, with_signatures};
+use crate::trust::keys::PublicKey;
 use rsa::pkcs8::{EncodePublicKey as _, LineEnding};
 use rsa::{Pkcs1v15Sign, RsaPrivateKey};
 use std::sync::LazyLock;

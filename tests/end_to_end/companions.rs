@@ -5,8 +5,8 @@ use crate::support::scripted::{Reply, Scripted};
 use crate::support::tree::{Entry, Tree};
 use crate::support::user::User;
 use crate::support::world::World;
-use patcher::digest::Sha256;
-use patcher::manifest::{Delta, File};
+use patcher::internal::digest::Sha256;
+use patcher::internal::manifest::{Delta, File};
 use std::fs;
 
 const NEWS: usize = 12_000;

@@ -5,7 +5,7 @@ use crate::support::scripted::Reply;
 use crate::support::tree::Tree;
 use crate::support::user::User;
 use crate::support::world::World;
-use patcher::watch::{Event, Mode};
+use patcher::internal::watch::{Event, Mode};
 use patcher::{Config, Patcher, WatchOptions, Watcher};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};

@@ -4,7 +4,7 @@ use super::publisher::{Key, Release, first, second, sign, stranger};
 use super::server::Reply;
 use super::table::{Row, checks, manifest};
 use super::world::{MANIFEST, World, check, code, told, update};
-use patcher::manifest::Requirement;
+use patcher::internal::manifest::Requirement;
 use patcher::{Config, Patcher};
 use std::fs;
 

@@ -3,9 +3,9 @@
 use super::publisher::{Release, first, second, sha256, sign, stranger};
 use super::table::{Row, checks, manifest};
 use super::world::World;
-use patcher::keys::{PublicKey, TrustedKeys};
-use patcher::manifest::SteppingStone;
-use patcher::trust::{Floor, Place, Target, verify_stepping_stone};
+use patcher::internal::keys::{PublicKey, TrustedKeys};
+use patcher::internal::manifest::SteppingStone;
+use patcher::internal::trust::{Floor, Place, Target, verify_stepping_stone};
 
 const META_END: &str = "  </meta>\n";
 

@@ -3,7 +3,7 @@
 use super::publisher::{first, sign};
 use super::table::{Row, checks, manifest};
 use super::world::World;
-use patcher::xml::escape;
+use patcher::internal::xml::escape;
 
 /// Each spelling and the code that refuses it.
 fn spellings() -> Vec<(String, &'static str)> {

@@ -1,10 +1,10 @@
 //! A publisher in memory: keys made once for the process, releases as values, and signatures over whatever a test wants
 //! signed.
 
-use patcher::digest::Sha256;
-use patcher::layout::{ObjectKind, object};
-use patcher::manifest::{self, File, Link, Manifest, Meta, Object, Platform, Signature};
-use patcher::rel_path::RelPath;
+use patcher::internal::digest::Sha256;
+use patcher::internal::layout::{ObjectKind, object};
+use patcher::internal::manifest::{self, File, Link, Manifest, Meta, Object, Platform, Signature};
+use patcher::internal::rel_path::RelPath;
 use rsa::pkcs8::{EncodePublicKey as _, LineEnding};
 use rsa::{Pkcs1v15Sign, RsaPrivateKey};
 use std::io::Write as _;

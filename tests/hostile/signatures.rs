@@ -7,7 +7,7 @@ use super::world::{World, check};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
 use patcher::Patcher;
-use patcher::manifest::{Signature, with_signatures};
+use patcher::internal::manifest::{Signature, with_signatures};
 use rsa::{Pkcs1v15Sign, Pss};
 
 const LINE: &str = "  <signature key=";

@@ -3,7 +3,7 @@
 use super::publisher::{Key, Release, first, noise, second, sign};
 use super::server::Server;
 use crate::support::tree::{Entry, Tree};
-use patcher::rel_path::RelPath;
+use patcher::internal::rel_path::RelPath;
 use patcher::{Config, Error, Patcher, Result};
 use std::cell::Cell;
 use std::collections::BTreeMap;

@@ -3,9 +3,9 @@
 use super::programs;
 use super::run::Run;
 use super::tree::Tree;
-use patcher::digest::Sha256;
-use patcher::layout::{ObjectKind, object};
-use patcher::manifest::{self, Manifest, Signature, SignedBytes};
+use patcher::internal::digest::Sha256;
+use patcher::internal::layout::{ObjectKind, object};
+use patcher::internal::manifest::{self, Manifest, Signature, SignedBytes};
 use rsa::pkcs8::DecodePrivateKey as _;
 use rsa::{Pkcs1v15Sign, RsaPrivateKey};
 use std::collections::BTreeSet;

@@ -2,7 +2,7 @@
 
 use crate::program::{self, Library, Program, hold};
 use crate::world::{World, tree};
-use patcher::swap::{self, Recovery};
+use patcher::internal::swap::{self, Recovery};
 use std::fs;
 
 #[test]

@@ -3,8 +3,8 @@
 use crate::deadline::wait_for;
 use crate::program::{self, BODY, BROKEN, FAILURE, Program, with_talk};
 use crate::world::{World, tree};
-use patcher::state::{Reason, StateFile as _, Verdicts};
-use patcher::swap;
+use patcher::internal::state::{Reason, StateFile as _, Verdicts};
+use patcher::internal::swap;
 use std::path::Path;
 use std::process::Command;
 
@@ -32,7 +32,7 @@ fn came_back(world: &World, talk: &Path, reason: Reason) {
     wait_for("the old version", || (old.started().0.to_string() == pid).then_some(()));
     world.is_old();
     old.stop();
-    let state_dir = patcher::state::open(&world.root).unwrap().unwrap();
+    let state_dir = patcher::internal::state::open(&world.root).unwrap().unwrap();
     assert!(Verdicts::load(&state_dir).unwrap().unwrap().write().contains(&reason.word()));
 }
 

@@ -3,7 +3,7 @@
 use crate::deadline::wait_for;
 use crate::program::{self, BODY, Program, with_talk};
 use crate::world::{World, program as built, tree};
-use patcher::relaunch::{self, Job};
+use patcher::internal::relaunch::{self, Job};
 use std::fs;
 use std::io::Read as _;
 use std::process::Stdio;
@@ -46,7 +46,7 @@ fn the_helper_is_started_from_a_copy_and_a_second_one_while_the_first_still_runs
     let world = world();
     let mut app = Program::start(&world.core("app.exe"), &world.path("app"));
     let (pid, _) = app.started();
-    let state_dir = patcher::state::open(&world.root).unwrap().unwrap();
+    let state_dir = patcher::internal::state::open(&world.root).unwrap().unwrap();
     for number in 1..=2 {
         let helper = built("patcher-helper.exe");
         let job = Job { wait_for: Some(pid), ..Job::default() };

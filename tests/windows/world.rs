@@ -1,14 +1,14 @@
 //! An install root with a component `core`, a new version staged, and the helper.
 
 use crate::deadline::wait_for;
-use patcher::digest::Sha256;
-use patcher::fs::{Dir, PLAIN};
-use patcher::inventory::Content;
-use patcher::journal::{ComponentSteps, Place, Release, State, Step, Transaction};
-use patcher::layout::Root;
-use patcher::rel_path::RelPath;
-use patcher::swap::{self, Recovery};
-use patcher::{Applied, Result, state};
+use patcher::internal::digest::Sha256;
+use patcher::internal::fs::{Dir, PLAIN};
+use patcher::internal::inventory::Content;
+use patcher::internal::journal::{ComponentSteps, Place, Release, State, Step, Transaction};
+use patcher::internal::layout::Root;
+use patcher::internal::rel_path::RelPath;
+use patcher::internal::swap::{self, Recovery};
+use patcher::{Applied, Result, internal::state};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -66,7 +66,7 @@ impl World {
         self.root.dir.join("core").join(path.split('/').collect::<PathBuf>())
     }
 
-    fn lock(&self) -> patcher::fs::Lock {
+    fn lock(&self) -> patcher::internal::fs::Lock {
         let state_dir = state::open_or_create(&self.root).unwrap();
         state::lock(&state_dir, Duration::from_secs(10)).unwrap()
     }

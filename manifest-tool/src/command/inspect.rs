@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::manifest_file::ManifestFile;
-use patcher::manifest::{File, SteppingStone};
+use patcher::internal::manifest::{File, SteppingStone};
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::PathBuf;

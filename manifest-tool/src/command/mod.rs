@@ -16,7 +16,7 @@ pub mod verify;
 
 use crate::error::Result;
 use crate::signing::{Signer, Signing};
-use patcher::manifest::Meta;
+use patcher::internal::manifest::Meta;
 use std::io::Write;
 use std::path::Path;
 

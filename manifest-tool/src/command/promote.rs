@@ -6,7 +6,7 @@ use crate::reissue::{self, Promotion, Renewal};
 use crate::settings::issued;
 use crate::signing::SigningFlags;
 use crate::stepping_stones::{SteppingStones, StoneFlags};
-use patcher::manifest::Name;
+use patcher::internal::manifest::Name;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;

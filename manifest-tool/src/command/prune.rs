@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::prune::Dropped;
 use crate::site::ComponentSite;
-use patcher::manifest::Name;
+use patcher::internal::manifest::Name;
 use std::io::Write;
 use std::path::PathBuf;
 

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::publish::{self, Destination, Folder};
-use patcher::error::Caller;
+use patcher::internal::error::Caller;
 use std::io::Write;
 use std::path::PathBuf;
 

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::reissue::{self, Renewal};
 use crate::settings::issued;
 use crate::signing::SigningFlags;
-use patcher::manifest::Name;
+use patcher::internal::manifest::Name;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 

@@ -6,7 +6,7 @@ use crate::links::Shortened;
 use crate::release;
 use crate::settings::{ComponentFile, Flags, Settings, issued};
 use crate::signing::SigningFlags;
-use patcher::rel_path::MANIFEST;
+use patcher::internal::rel_path::MANIFEST;
 use std::io::Write;
 use std::path::{self, Path, PathBuf};
 

@@ -3,10 +3,10 @@
 use crate::error::{Error, Result};
 use crate::public_key;
 use crate::verify::{Verifier, latest_manifests, past_manifests};
-use patcher::error::Caller;
-use patcher::fetch::{Settings, Sources};
-use patcher::keys::TrustedKeys;
-use patcher::timestamp::Timestamp;
+use patcher::internal::error::Caller;
+use patcher::internal::fetch::{Settings, Sources};
+use patcher::internal::keys::TrustedKeys;
+use patcher::internal::timestamp::Timestamp;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use url::Url;

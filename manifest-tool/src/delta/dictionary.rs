@@ -3,7 +3,7 @@
 
 use super::draft::{Corrections, Delta, Draft};
 use super::streams::Layout;
-use patcher::delta::{Block, Edge, MAX_DICTIONARY, Mode, Plain};
+use patcher::internal::delta::{Block, Edge, MAX_DICTIONARY, Mode, Plain};
 use std::io::{self, Read, Seek};
 
 /// Fewer new bytes than this have nothing to gain.

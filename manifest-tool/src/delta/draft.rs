@@ -2,7 +2,7 @@
 
 use super::pack::{Packed, estimate_all, pack_all};
 use super::streams::{Differences, Layout, SHORT_RUNS, Spool};
-use patcher::delta::{Block, Edge, Header, Mode, Prediction, StreamKind};
+use patcher::internal::delta::{Block, Edge, Header, Mode, Prediction, StreamKind};
 use rayon::prelude::*;
 use std::io::{self, Read, Seek, Write};
 

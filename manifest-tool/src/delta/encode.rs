@@ -4,7 +4,7 @@ use super::draft::{Corrections, Delta, Draft};
 use super::pack::{estimate_all, pack_all};
 use super::streams::{Differences, Layout};
 use super::{dictionary, program, window};
-use patcher::delta::{Block, Edge, Mode, Plain, StreamKind};
+use patcher::internal::delta::{Block, Edge, Mode, Plain, StreamKind};
 use std::io::{self, Read, Seek, Write};
 
 /// A share of the memory for each stream, before it goes to disk.

@@ -6,7 +6,7 @@
 //! its block.
 
 use super::grams::{GRAM, Grams, Match, equal};
-use patcher::delta::Block;
+use patcher::internal::delta::Block;
 use rayon::prelude::*;
 
 /// The new file is scanned in slices of this size, by all cores; the result does not depend on their number.

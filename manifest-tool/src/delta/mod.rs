@@ -1,4 +1,4 @@
-//! Makes deltas of format 1: what [`patcher::delta`] applies.
+//! Makes deltas of format 1: what [`patcher::internal::delta`] applies.
 //!
 //! - [`encode()`] finds the [`matching`], writes the streams that say it ([`streams`]), and packs them ([`pack`]).
 //! - Two programs are also matched as such ([`program`]); the smaller delta is kept.

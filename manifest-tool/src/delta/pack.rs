@@ -4,7 +4,7 @@ use super::streams::Spool;
 use liblzma::stream::{Filters, LzmaOptions, Stream};
 use liblzma::write::XzEncoder;
 use lzma_rust2::{Lzma2Options, Lzma2Writer};
-use patcher::delta::{Mode, PackedStream, StreamKind};
+use patcher::internal::delta::{Mode, PackedStream, StreamKind};
 use rayon::prelude::*;
 use std::cmp::Reverse;
 use std::io::{self, Read, Seek, SeekFrom, Write};

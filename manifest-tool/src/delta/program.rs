@@ -6,14 +6,14 @@ use super::grams::Grams;
 use super::matching;
 use super::pack::estimate_all;
 use super::streams::{Layout, Spool, put, spool};
-use patcher::delta::program::field::{self, Field, Place};
-use patcher::delta::program::image::{Image, elf};
-use patcher::delta::program::map::{BlockMap, Piece};
-use patcher::delta::program::project::{Projection, Settings};
-use patcher::delta::program::quiet::{self, MAX_STRETCHES, Quiet};
-use patcher::delta::program::walk::{Walk, number, residual, set_number};
-use patcher::delta::program::{MAX_BLOCKS, Program, parse};
-use patcher::delta::{Block, DeltaError, Edge, Mode, Prediction, StreamKind, varint};
+use patcher::internal::delta::program::field::{self, Field, Place};
+use patcher::internal::delta::program::image::{Image, elf};
+use patcher::internal::delta::program::map::{BlockMap, Piece};
+use patcher::internal::delta::program::project::{Projection, Settings};
+use patcher::internal::delta::program::quiet::{self, MAX_STRETCHES, Quiet};
+use patcher::internal::delta::program::walk::{Walk, number, residual, set_number};
+use patcher::internal::delta::program::{MAX_BLOCKS, Program, parse};
+use patcher::internal::delta::{Block, DeltaError, Edge, Mode, Prediction, StreamKind, varint};
 use std::borrow::Cow;
 use std::io::{self, Cursor, Read, Seek};
 use std::iter;
@@ -362,7 +362,7 @@ impl Prediction for Expected<'_> {
 mod tests {
     use super::super::encode;
     use super::*;
-    use patcher::delta::{Header, apply};
+    use patcher::internal::delta::{Header, apply};
     use std::io::Cursor;
 
     /// An ELF file whose functions of 32 bytes each call another one; `extra` functions stand before the one in the middle.

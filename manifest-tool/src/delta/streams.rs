@@ -1,7 +1,7 @@
 //! Writes blocks as the streams of a delta, not packed yet.
 
 use super::grams::equal;
-use patcher::delta::{Block, Prediction, STEP, StreamKind, varint};
+use patcher::internal::delta::{Block, Prediction, STEP, StreamKind, varint};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use tempfile::SpooledTempFile;
 

@@ -1,6 +1,6 @@
 use super::pack::HALVED;
 use super::{Encoded, encode};
-use patcher::delta::{Edge, Header, Mode, StreamKind, apply};
+use patcher::internal::delta::{Edge, Header, Mode, StreamKind, apply};
 use std::io::Cursor;
 
 /// Bytes that look like chance, the same for the same seed.

@@ -5,7 +5,7 @@
 
 use super::grams::Grams;
 use super::matching::{SLACK, append, blocks};
-use patcher::delta::{Block, Edge};
+use patcher::internal::delta::{Block, Edge};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 

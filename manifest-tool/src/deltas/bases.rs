@@ -5,9 +5,9 @@
 use super::shingles;
 use crate::error::{Error, Result};
 use crate::tree::TreeFile;
-use patcher::delta::MAX_DICTIONARY;
-use patcher::digest::Sha256;
-use patcher::manifest::{File, Manifest};
+use patcher::internal::delta::MAX_DICTIONARY;
+use patcher::internal::digest::Sha256;
+use patcher::internal::manifest::{File, Manifest};
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};

@@ -7,8 +7,8 @@
 
 use super::{LINE, Task, WORTH, maker::Made, shingles};
 use crate::tree::TreeFile;
-use patcher::delta::{Block, Edge};
-use patcher::digest::Sha256;
+use patcher::internal::delta::{Block, Edge};
+use patcher::internal::digest::Sha256;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::io::{self, Read, Seek, SeekFrom};

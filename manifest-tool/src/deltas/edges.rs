@@ -1,7 +1,7 @@
 //! The deltas that are known, and which of them help somebody on the way to a release.
 
-use patcher::digest::Sha256;
-use patcher::manifest::{Delta, Manifest, Object};
+use patcher::internal::digest::Sha256;
+use patcher::internal::manifest::{Delta, Manifest, Object};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 

@@ -8,11 +8,11 @@ use crate::error::{Error, Result};
 use crate::hashing_sink::HashingSink;
 use crate::site::ComponentSite;
 use crate::tree::Tree;
-use patcher::delta::{Edge, Header, Joined};
-use patcher::digest::{Hasher, Sha256};
-use patcher::gunzip;
-use patcher::layout::{self, ObjectKind};
-use patcher::manifest::{Delta, File, Object};
+use patcher::internal::delta::{Edge, Header, Joined};
+use patcher::internal::digest::{Hasher, Sha256};
+use patcher::internal::gunzip;
+use patcher::internal::layout::{self, ObjectKind};
+use patcher::internal::manifest::{Delta, File, Object};
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, BufReader, Seek as _, Write as _};
@@ -131,7 +131,7 @@ impl<'a> Maker<'a> {
         let (sha256, size) = Sha256::of_reader(object.as_file_mut()).map_err(failed)?;
         object.rewind().map_err(failed)?;
         let mut made = HashingSink::default();
-        patcher::delta::apply(&mut old, object.as_file_mut(), &edge, &mut made)
+        patcher::internal::delta::apply(&mut old, object.as_file_mut(), &edge, &mut made)
             .map_err(|error| wrong(error.to_string()))?;
         if made.0.finish() != (task.to, task.file.size) {
             return Err(wrong("it makes another file".to_owned()));

@@ -23,9 +23,9 @@ use crate::tree::{Tree, TreeFile};
 use bases::Bases;
 use edges::Edges;
 use maker::{Made, Maker, rebuild};
-use patcher::digest::Sha256;
-use patcher::layout::ObjectKind;
-use patcher::manifest::{Delta, File, Manifest, Object};
+use patcher::internal::digest::Sha256;
+use patcher::internal::layout::ObjectKind;
+use patcher::internal::manifest::{Delta, File, Manifest, Object};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// What a delta must save of the gzip to be worth a request: a part in so many.

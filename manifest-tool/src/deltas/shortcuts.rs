@@ -9,8 +9,8 @@ use crate::error::Result;
 use crate::manifest_file::ManifestFile;
 use crate::site::SiteRelease;
 use crate::tree::TreeFile;
-use patcher::digest::Sha256;
-use patcher::manifest::{File, Object};
+use patcher::internal::digest::Sha256;
+use patcher::internal::manifest::{File, Object};
 use std::collections::{HashMap, HashSet};
 
 /// How many shortcuts to a content are tried.

@@ -8,8 +8,8 @@ use object_store::path::Path as Key;
 use object_store::{
     Attribute, Attributes, GetOptions, ObjectStore as _, ObjectStoreExt as _, PutMultipartOptions, PutOptions,
 };
-use patcher::error::Caller;
-use patcher::manifest::Object;
+use patcher::internal::error::Caller;
+use patcher::internal::manifest::Object;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read as _;

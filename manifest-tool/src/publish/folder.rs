@@ -3,8 +3,8 @@
 use super::{Destination, Listed, Served};
 use crate::error::{Error, Result};
 use crate::site;
-use patcher::digest::Sha256;
-use patcher::manifest::Object;
+use patcher::internal::digest::Sha256;
+use patcher::internal::manifest::Object;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;

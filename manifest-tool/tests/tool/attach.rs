@@ -1,8 +1,8 @@
 //! Signatures that are made by another program: openssl plays the device that never gives its key away.
 
 use crate::publisher::{Publisher, Run, is_missing};
-use patcher::digest::Sha256;
-use patcher::manifest::{Signature, SignedBytes, with_signatures};
+use patcher::internal::digest::Sha256;
+use patcher::internal::manifest::{Signature, SignedBytes, with_signatures};
 use std::fs;
 
 const LATEST: &str = "site/core/manifest.xml";

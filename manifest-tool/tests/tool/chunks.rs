@@ -1,10 +1,10 @@
 //! Chunk indices on a site.
 
 use crate::publisher::Publisher;
-use patcher::chunks::Index;
-use patcher::digest::Sha256;
-use patcher::layout::{self, ObjectKind};
-use patcher::manifest::{File, Object};
+use patcher::internal::chunks::Index;
+use patcher::internal::digest::Sha256;
+use patcher::internal::layout::{self, ObjectKind};
+use patcher::internal::manifest::{File, Object};
 use std::fs;
 
 /// A signed release with one file that is large enough.

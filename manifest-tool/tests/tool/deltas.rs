@@ -1,7 +1,7 @@
 //! Which deltas `sign` makes and keeps.
 
 use crate::publisher::{Publisher, program};
-use patcher::manifest::{Delta, Manifest};
+use patcher::internal::manifest::{Delta, Manifest};
 use std::fs;
 
 const LATEST: &str = "site/core/manifest.xml";
@@ -34,7 +34,7 @@ fn deltas_lead_from_the_last_three_releases_and_stay_as_long_as_they_help() {
     let manifest = publisher.manifest(LATEST);
     let deltas = deltas_of(&manifest, "bin/app");
     assert_eq!(deltas.iter().filter(|delta| delta.to.is_none()).count(), 3);
-    let oldest = patcher::digest::Sha256::of(&grown(1));
+    let oldest = patcher::internal::digest::Sha256::of(&grown(1));
     let from_oldest: Vec<_> = deltas.iter().filter(|delta| delta.from == oldest).collect();
     assert_eq!(from_oldest.len(), 1, "the cheapest way from there, and no other");
     assert!(from_oldest[0].to.is_some(), "it goes through a release between");
@@ -80,7 +80,7 @@ fn what_came_back_is_not_computed_again() {
     let out = publisher.sign_as("1.4.0", &[]).ok();
     assert_eq!(made(&out), 0, "this way was made for 1.2.0");
     let manifest = publisher.manifest(LATEST);
-    assert_eq!(deltas_of(&manifest, "bin/app")[0].from, patcher::digest::Sha256::of(&program(1)));
+    assert_eq!(deltas_of(&manifest, "bin/app")[0].from, patcher::internal::digest::Sha256::of(&program(1)));
 }
 
 /// Bytes that no packing makes smaller than `bits` of eight, the same for the same seed (xorshift64, Marsaglia 2003).

@@ -1,7 +1,7 @@
 //! Key pairs.
 
 use crate::publisher::Publisher;
-use patcher::keys::PublicKey;
+use patcher::internal::keys::PublicKey;
 
 #[test]
 fn a_key_pair_is_private_and_printed_by_its_id() {

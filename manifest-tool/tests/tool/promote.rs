@@ -1,7 +1,7 @@
 //! Releases that go from one channel to another.
 
 use crate::publisher::Publisher;
-use patcher::trust::Floor;
+use patcher::internal::trust::Floor;
 
 const STABLE: &str = "site/core/manifest.xml";
 const BETA: &str = "site/core/beta.xml";

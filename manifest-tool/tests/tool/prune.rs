@@ -132,7 +132,7 @@ fn what_is_not_of_this_tool_is_left_alone() {
 fn objects_that_nobody_names_go() {
     let publisher = Publisher::new();
     publisher.sign(&[]).ok();
-    let name = patcher::digest::Sha256::of(b"x").to_string();
+    let name = patcher::internal::digest::Sha256::of(b"x").to_string();
     let path = format!("site/core/objects/{}/{name}.delta", &name[..2]);
     publisher.write(&path, "x");
     assert!(prune(&publisher, &["--keep", "3"]).ends_with("0 manifests and 1 objects, 1 bytes, dropped\n"));

@@ -2,9 +2,9 @@
 
 use manifest_tool::passphrase::Passphrases;
 use manifest_tool::private_key::PrivateKey;
-use patcher::keys::{PublicKey, TrustedKeys};
-use patcher::manifest::{Manifest, SignedBytes, body, parse, with_signatures};
-use patcher::trust::{self, Floor, Target, Verified};
+use patcher::internal::keys::{PublicKey, TrustedKeys};
+use patcher::internal::manifest::{Manifest, SignedBytes, body, parse, with_signatures};
+use patcher::internal::trust::{self, Floor, Target, Verified};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

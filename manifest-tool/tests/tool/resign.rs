@@ -1,7 +1,7 @@
 //! Releases that are issued again.
 
 use crate::publisher::{Publisher, Run, SIGNED_AT};
-use patcher::trust::Floor;
+use patcher::internal::trust::Floor;
 use std::fs;
 
 const LATEST: &str = "site/core/manifest.xml";

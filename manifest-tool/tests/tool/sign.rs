@@ -1,7 +1,7 @@
 //! Releases, from a build folder to a site.
 
 use crate::publisher::Publisher;
-use patcher::manifest::Manifest;
+use patcher::internal::manifest::Manifest;
 use std::fs;
 
 #[test]

@@ -1,9 +1,9 @@
 //! Sites, sound and unsound, in a folder.
 
 use crate::publisher::Publisher;
-use patcher::digest::Sha256;
-use patcher::layout::{self, ObjectKind};
-use patcher::manifest::Object;
+use patcher::internal::digest::Sha256;
+use patcher::internal::layout::{self, ObjectKind};
+use patcher::internal::manifest::Object;
 use std::fs;
 use std::path::PathBuf;
 

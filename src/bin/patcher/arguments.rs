@@ -1,7 +1,7 @@
 //! The arguments, and the configuration that they stand for.
 
 use clap::{Parser, Subcommand};
-use patcher::error::{Caller, Machine};
+use patcher::internal::error::{Caller, Machine};
 use patcher::{Config, Error, Result};
 use std::ffi::OsString;
 use std::io::Read as _;

@@ -2,11 +2,11 @@
 
 use crate::arguments::{Arguments, Command};
 use crate::report::Report;
-use patcher::error::{Caller, Network};
-use patcher::manifest::Name;
-use patcher::state::{ActiveUpdate, PastUpdate};
-use patcher::timestamp::Timestamp;
-use patcher::watch::Mode;
+use patcher::internal::error::{Caller, Network};
+use patcher::internal::manifest::Name;
+use patcher::internal::state::{ActiveUpdate, PastUpdate};
+use patcher::internal::timestamp::Timestamp;
+use patcher::internal::watch::Mode;
 use patcher::{Applied, CancelToken, Check, Damage, Error, Held, Patcher, Previous, Recovery, Result, Staged, Update};
 use patcher::{WatchOptions, Watcher};
 use semver::Version;
@@ -36,7 +36,7 @@ pub enum Outcome {
     /// What `recover` did.
     Recovered(Recovery),
     /// What `remove` left, as the user's.
-    Removed(String, Vec<patcher::rel_path::RelPath>),
+    Removed(String, Vec<patcher::internal::rel_path::RelPath>),
     /// What `status` tells.
     Status(Status),
 }
@@ -48,7 +48,7 @@ pub struct Status {
     /// What is being staged, complete or not.
     pub staging: Vec<(Name, Version)>,
     /// Whether a swap is prepared, was interrupted, or is on probation.
-    pub swap: Option<patcher::journal::State>,
+    pub swap: Option<patcher::internal::journal::State>,
     /// What a rollback would return to.
     pub previous: Option<Previous>,
     /// Updates under way.

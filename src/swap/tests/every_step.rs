@@ -2,7 +2,7 @@
 //! recovery: every end is the old tree or the new one.
 
 use super::*;
-use crate::fs::{Steps, Stop};
+use crate::disk::fs::{Steps, Stop};
 use std::collections::BTreeMap;
 use std::path::Path;
 

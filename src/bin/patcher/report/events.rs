@@ -2,7 +2,7 @@
 
 use super::available;
 use patcher::Update;
-use patcher::watch::Event;
+use patcher::internal::watch::Event;
 use semver::Version;
 use serde_json::{Value, json};
 use std::io::Write as _;

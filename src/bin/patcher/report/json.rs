@@ -1,9 +1,9 @@
 //! Every outcome as one JSON object, for programs.
 
 use crate::commands::{Outcome, Status};
-use patcher::journal::State;
-use patcher::state::{ActiveUpdate, PastUpdate};
-use patcher::timestamp::Timestamp;
+use patcher::internal::journal::State;
+use patcher::internal::state::{ActiveUpdate, PastUpdate};
+use patcher::internal::timestamp::Timestamp;
 use patcher::{Damage, Held, Previous, Recovery, Update, Why};
 use serde_json::{Value, json};
 
@@ -92,23 +92,24 @@ pub fn held_list(held: &[Held]) -> Vec<Value> {
 }
 
 fn status_object(status: &Status) -> Value {
-    let component = |(name, installed): &(patcher::manifest::Name, patcher::Result<patcher::Installed>)| match installed
-    {
-        Ok(installed) => {
-            let meta = &installed.manifest.meta;
-            json!({
-                "component": name.as_str(),
-                "version": meta.version.to_string(),
-                "sequence": meta.sequence,
-                "channel": meta.channel.as_str(),
-                "trusted": installed.place.is_some(),
-            })
-        }
-        Err(error) => {
-            json!({ "component": name.as_str(), "error": { "code": error.code(), "message": error.to_string() } })
+    let component = |(name, installed): &(patcher::internal::manifest::Name, patcher::Result<patcher::Installed>)| {
+        match installed {
+            Ok(installed) => {
+                let meta = &installed.manifest.meta;
+                json!({
+                    "component": name.as_str(),
+                    "version": meta.version.to_string(),
+                    "sequence": meta.sequence,
+                    "channel": meta.channel.as_str(),
+                    "trusted": installed.place.is_some(),
+                })
+            }
+            Err(error) => {
+                json!({ "component": name.as_str(), "error": { "code": error.code(), "message": error.to_string() } })
+            }
         }
     };
-    let staging = |(name, version): &(patcher::manifest::Name, semver::Version)| json!({ "component": name.as_str(), "version": version.to_string() });
+    let staging = |(name, version): &(patcher::internal::manifest::Name, semver::Version)| json!({ "component": name.as_str(), "version": version.to_string() });
     json!({
         "components": status.components.iter().map(component).collect::<Vec<_>>(),
         "staged": status.staging.iter().map(staging).collect::<Vec<_>>(),

@@ -7,9 +7,9 @@ pub use events::Events;
 
 use crate::commands::{Outcome, Status};
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
-use patcher::journal::State;
-use patcher::manifest::Language;
-use patcher::state::PastUpdate;
+use patcher::internal::journal::State;
+use patcher::internal::manifest::Language;
+use patcher::internal::state::PastUpdate;
 use patcher::{Applied, Damage, Error, Held, Previous, Progress, Recovery, Update};
 use serde_json::json;
 use std::error::Error as _;

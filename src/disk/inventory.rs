@@ -1,0 +1,283 @@
+//! What is on disk now: the content at each path of a component, by hash and mode.
+
+use crate::disk::fs::{self, Found, Tree};
+use crate::error::{Machine, Result};
+use crate::values::digest::Sha256;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What a path holds, or should hold: enough to tell old from new.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Content {
+    /// Nothing.
+    Absent,
+    /// A file.
+    File {
+        /// The hash of its bytes.
+        sha256: Sha256,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// A symbolic link.
+    Link {
+        /// What it says.
+        target: String,
+    },
+    /// A folder. No release brings one by itself, but it can be in a file's way.
+    Folder,
+}
+
+#[cfg(feature = "client")]
+impl crate::formats::manifest::LinkOrFile<'_> {
+    /// What it installs.
+    pub(crate) fn content(&self) -> Content {
+        match self {
+            Self::File(file) => Content::File { sha256: file.sha256, mode: fs::mode(file.executable) },
+            Self::Link(link) => Content::Link { target: link.target.clone() },
+        }
+    }
+}
+
+impl Content {
+    /// The hash of a file's bytes.
+    pub fn sha256(&self) -> Option<Sha256> {
+        match self {
+            Content::File { sha256, .. } => Some(*sha256),
+            _ => None,
+        }
+    }
+
+    /// Whether both are the same bytes or the same link, whatever their modes.
+    pub fn same_bytes(&self, other: &Content) -> bool {
+        match (self, other) {
+            (Content::File { sha256: a, .. }, Content::File { sha256: b, .. }) => a == b,
+            (Content::Link { target: a }, Content::Link { target: b }) => a == b,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Content::Absent => f.write_str("absent"),
+            Content::File { sha256, mode } => write!(f, "file {mode:o} {sha256}"),
+            Content::Link { target } => write!(f, "link {target}"),
+            Content::Folder => f.write_str("folder"),
+        }
+    }
+}
+
+/// Not a content as [`Content`] writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("neither `absent`, `folder`, `file MODE SHA256` nor `link TARGET`")]
+pub struct NotAContent;
+
+impl FromStr for Content {
+    type Err = NotAContent;
+
+    fn from_str(text: &str) -> Result<Self, NotAContent> {
+        match text.split_once(' ') {
+            None if text == "absent" => Ok(Content::Absent),
+            None if text == "folder" => Ok(Content::Folder),
+            Some(("link", target)) => Ok(Content::Link { target: target.to_owned() }),
+            Some(("file", rest)) => {
+                let (mode, sha256) = rest.split_once(' ').ok_or(NotAContent)?;
+                let mode = u32::from_str_radix(mode, 8).ok().filter(|mode| *mode <= 0o7777).ok_or(NotAContent)?;
+                Ok(Content::File { sha256: sha256.parse().map_err(|_| NotAContent)?, mode })
+            }
+            _ => Err(NotAContent),
+        }
+    }
+}
+
+/// The contents of some paths of a component.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inventory {
+    /// What each path holds, and a file's size in bytes.
+    contents: BTreeMap<String, (Content, u64)>,
+    /// Files and links that stand where a path has a folder, and so make it absent.
+    blocked: Vec<(String, Content)>,
+}
+
+/// A thread takes about as long to start as so many bytes to hash.
+const SHARE: u64 = 512 << 10;
+/// A file takes about as long to open as so many bytes to hash.
+const OPENING: u64 = 16 << 10;
+
+impl Inventory {
+    /// Examines `paths` below `dir` with up to `threads` threads, hashing every file; an absent `dir` holds nothing.
+    ///
+    /// # Errors
+    /// [`Machine::UnsafePath`] for a device, socket or pipe; [`Machine::Io`].
+    pub fn take<'a>(dir: &Path, paths: impl Iterator<Item = &'a str>, threads: usize) -> Result<Self> {
+        let paths: Vec<&str> = paths.collect();
+        let taken = Mutex::new((Self::default(), None));
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let result = Tree::open(dir).and_then(|tree| {
+                while let Some(path) = paths.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let entry = match &tree {
+                        Some(tree) => examine(tree, path)?,
+                        None => Entry::default(),
+                    };
+                    let mut taken = taken.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    taken.0.contents.insert((*path).to_owned(), (entry.content, entry.size));
+                    if let Some(blocked) = entry.blocked.filter(|blocked| !taken.0.blocked.contains(blocked)) {
+                        taken.0.blocked.push(blocked);
+                    }
+                }
+                Ok(())
+            });
+            if let Err(error) = result {
+                next.store(paths.len(), Ordering::Relaxed);
+                taken.lock().unwrap_or_else(std::sync::PoisonError::into_inner).1.get_or_insert(error);
+            }
+        };
+        std::thread::scope(|scope| {
+            (1..worthwhile(dir, &paths, threads.min(paths.len()))).for_each(|_| drop(scope.spawn(work)));
+            work();
+        });
+        match taken.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+            (inventory, None) => Ok(inventory),
+            (_, Some(error)) => Err(error),
+        }
+    }
+
+    /// What a release is that was installed and left as it was.
+    #[cfg(feature = "client")]
+    pub fn of(manifest: &crate::formats::manifest::Manifest) -> Self {
+        let size = |entry: &crate::formats::manifest::LinkOrFile<'_>| match entry {
+            crate::formats::manifest::LinkOrFile::File(file) => file.size,
+            crate::formats::manifest::LinkOrFile::Link(_) => 0,
+        };
+        let entries = manifest.entries();
+        let contents = entries.iter().map(|entry| (entry.path().as_str().to_owned(), (entry.content(), size(entry))));
+        Self { contents: contents.collect(), blocked: Vec::new() }
+    }
+
+    /// What a path holds; absent when it was not examined.
+    pub fn content(&self, path: &str) -> &Content {
+        self.contents.get(path).map_or(&Content::Absent, |(content, _)| content)
+    }
+
+    /// A file's size in bytes, 0 for everything else.
+    pub fn size(&self, path: &str) -> u64 {
+        self.contents.get(path).map_or(0, |(_, size)| *size)
+    }
+
+    /// Files and links that stand where an examined path has a folder.
+    pub fn blocked(&self) -> impl Iterator<Item = (&str, &Content)> {
+        self.blocked.iter().map(|(at, content)| (at.as_str(), content))
+    }
+
+    /// All paths with what they hold, sorted.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Content)> {
+        self.contents.iter().map(|(path, (content, _))| (path.as_str(), content))
+    }
+}
+
+/// How many threads, of at most `most`, are worth their start.
+fn worthwhile(dir: &Path, paths: &[&str], most: usize) -> usize {
+    let Ok(Some(tree)) = Tree::open(dir) else { return 1 };
+    let (mut threads, mut bytes) = (1, 0);
+    for path in paths {
+        if threads >= most {
+            break;
+        }
+        let size = if let Ok(Found::File { size, .. }) = tree.find(path) { size } else { 0 };
+        bytes += OPENING + size;
+        threads += usize::from(bytes >= SHARE);
+        bytes %= SHARE;
+    }
+    threads
+}
+
+/// How many threads hash at a time: one a core.
+#[cfg(feature = "client")]
+pub fn hash_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// What a single path holds.
+///
+/// # Errors
+/// As [`Inventory::take`].
+pub fn content_at(tree: &Tree, path: &str) -> Result<Content> {
+    examine(tree, path).map(|entry| entry.content)
+}
+
+struct Entry {
+    content: Content,
+    size: u64,
+    blocked: Option<(String, Content)>,
+}
+
+impl Default for Entry {
+    fn default() -> Self {
+        Self { content: Content::Absent, size: 0, blocked: None }
+    }
+}
+
+fn examine(tree: &Tree, path: &str) -> Result<Entry> {
+    let entry = |content| Entry { content, ..Entry::default() };
+    Ok(match tree.find(path)? {
+        Found::Absent => Entry::default(),
+        Found::Folder { .. } => entry(Content::Folder),
+        Found::Link { target } => entry(Content::Link { target }),
+        Found::Special => return Err(Machine::UnsafePath { path: tree.root().join(path) }.into()),
+        Found::File { mode, .. } => {
+            let (dir, name) = tree.parent(path)?;
+            match dir.open_file(name)? {
+                None => Entry::default(),
+                Some(mut file) => {
+                    let (sha256, size) = fs::hash(&mut file, &tree.root().join(path))?;
+                    Entry { content: Content::File { sha256, mode }, size, blocked: None }
+                }
+            }
+        }
+        Found::Blocked { at, .. } => {
+            let what = content_at(tree, &at)?;
+            Entry { blocked: Some((at, what)), ..Entry::default() }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contents_survive_a_round_trip() {
+        let file = Content::File { sha256: Sha256::of(b"x"), mode: 0o755 };
+        for content in [Content::Absent, Content::Folder, file, Content::Link { target: "a b".into() }] {
+            assert_eq!(content.to_string().parse(), Ok(content));
+        }
+        for text in ["", "file", "file 644", "file 99999 00", "file 644 xyz", "other x", "Absent"] {
+            assert_eq!(text.parse::<Content>(), Err(NotAContent), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_inventory_tells_files_links_folders_and_what_is_in_the_way() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("a")).unwrap();
+        std::fs::write(dir.path().join("a/file"), "x").unwrap();
+        #[cfg(unix)]
+        std::os::unix::fs::symlink("file", dir.path().join("a/link")).unwrap();
+        let paths = ["a", "a/file", "a/link", "a/file/below", "gone"];
+        let inventory = Inventory::take(dir.path(), paths.into_iter(), 3).unwrap();
+        assert_eq!(*inventory.content("a"), Content::Folder);
+        assert_eq!(inventory.content("a/file").sha256(), Some(Sha256::of(b"x")));
+        assert_eq!(inventory.size("a/file"), 1);
+        #[cfg(unix)]
+        assert_eq!(*inventory.content("a/link"), Content::Link { target: "file".into() });
+        assert_eq!(*inventory.content("gone"), Content::Absent);
+        assert_eq!(*inventory.content("a/file/below"), Content::Absent);
+        assert_eq!(inventory.blocked().map(|(at, _)| at).collect::<Vec<_>>(), ["a/file"]);
+    }
+}

@@ -1,0 +1,95 @@
+//! Where things lie: on the server below a component's base URL, and on the user's machine below the install root.
+
+use crate::disk::fs;
+use crate::error::Result;
+use crate::formats::manifest::Name;
+use crate::values::digest::Sha256;
+use crate::values::rel_path::{MANIFEST, STATE};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// What an object holds; its name on the server ends with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ObjectKind {
+    /// A whole file, as one gzip member.
+    Gz,
+    /// A patch.
+    Delta,
+    /// The index of a gzip's segments.
+    Chunks,
+}
+
+/// An object's path below a component's base URL: `objects/ab/ab12….gz`.
+pub fn object(kind: ObjectKind, sha256: &Sha256) -> String {
+    let ending = match kind {
+        ObjectKind::Gz => "gz",
+        ObjectKind::Delta => "delta",
+        ObjectKind::Chunks => "chunks",
+    };
+    let name = sha256.to_string();
+    format!("objects/{}/{name}.{ending}", &name[..2])
+}
+
+/// The latest manifest's name below a component's base URL: `manifest.xml` for the channel `stable`, else `CHANNEL.xml`.
+pub fn latest(channel: &Name) -> String {
+    if channel.as_str() == "stable" { MANIFEST.to_owned() } else { format!("{channel}.xml") }
+}
+
+/// A past manifest's path below a component's base URL.
+pub fn release(sequence: u64) -> String {
+    format!("releases/{sequence}.xml")
+}
+
+/// The name of the folder of stages in a state or work folder.
+pub const STAGES: &str = "stage";
+/// The folder of finished files in a component's stage.
+pub const FILES: &str = "files";
+
+/// An install root: the folder that holds the components, with those that lie elsewhere by name.
+#[derive(Debug, Clone)]
+pub struct Root {
+    /// The install root itself.
+    pub dir: PathBuf,
+    /// The updater's own files.
+    pub state: StateDir,
+    /// Components that do not lie in the folder of their name under the root.
+    pub elsewhere: BTreeMap<Name, PathBuf>,
+}
+
+impl Root {
+    /// An install root with its state folder where it usually is.
+    pub fn new(dir: PathBuf) -> Self {
+        Self { state: StateDir { dir: dir.join(STATE) }, dir, elsewhere: BTreeMap::new() }
+    }
+
+    /// The folder of a component.
+    pub fn component(&self, name: &Name) -> PathBuf {
+        self.elsewhere.get(name).cloned().unwrap_or_else(|| self.dir.join(name.as_str()))
+    }
+
+    /// The folder of a component, made sure to be no link unless the program said that it lies there.
+    ///
+    /// # Errors
+    /// [`Machine::UnsafePath`](crate::error::Machine::UnsafePath).
+    pub fn checked_component(&self, name: &Name) -> Result<PathBuf> {
+        let dir = self.component(name);
+        if !self.elsewhere.contains_key(name) {
+            fs::refuse_link(&dir)?;
+        }
+        Ok(dir)
+    }
+}
+
+/// The updater's own files below an install root.
+#[derive(Debug, Clone)]
+pub struct StateDir {
+    /// `<root>/.patcher`, or the folder that the program chose.
+    pub dir: PathBuf,
+}
+
+impl StateDir {
+    /// The state of the swap under way.
+    pub fn journal(&self) -> PathBuf {
+        self.dir.join("journal")
+    }
+}

@@ -1,0 +1,153 @@
+//! The tables that `switch` jumps through.
+//!
+//! GCC and LLVM put distances from the table's own beginning into read-only data, and load that beginning with `lea`. Microsoft's
+//! compiler puts relative addresses behind the function's code, and adds the table's address as a displacement.
+
+use super::{Found, sweep::Seen};
+use crate::formats::delta::program::bytes::Bytes;
+use crate::formats::delta::program::field::Kind;
+use crate::formats::delta::program::image::{Content, Format, Image};
+use std::collections::BTreeSet;
+use std::io::{Read, Seek};
+
+/// How far a table's targets may be from the first of them, or from the table among code.
+const REACH: u32 = 1 << 20;
+/// The most tables of a kind that are remembered at a time.
+const MOST: usize = 1 << 19;
+
+/// The tables that instructions speak of.
+#[derive(Default)]
+pub struct Tables {
+    /// Addresses in data that a `lea` loads.
+    in_data: BTreeSet<u32>,
+    /// Addresses in code ahead of the sweep.
+    in_code: BTreeSet<u32>,
+    /// No address in code is below this one, which is asked for with every instruction.
+    next_in_code: u32,
+}
+
+impl Tables {
+    /// Remembers the table that an instruction speaks of, and notes the displacement that says where it lies.
+    #[inline(always)]
+    pub fn note(&mut self, image: &Image, seen: &Seen, found: &mut Found) {
+        let instruction = &seen.instruction;
+        let displacement = seen.word(instruction.displacement);
+        if image.format == Format::Pe {
+            // An index, no matter of which scale, and a displacement that lies in the program.
+            let scale = instruction.scale().filter(|_| instruction.displacement_size == 4);
+            if scale.is_some() && displacement >= 0x1000 && image.places.holds(displacement) {
+                found.add(seen.offset + u32::from(instruction.displacement), Kind::MaybeInCode, 0);
+                if scale == Some(4) && displacement.wrapping_sub(seen.address) < REACH && image.is_code(displacement) {
+                    insert(&mut self.in_code, displacement);
+                    self.next_in_code = self.next_in_code.min(displacement);
+                }
+            }
+        } else if instruction.map == 0 && instruction.opcode == 0x8d && instruction.is_rip_relative() {
+            let target = seen.address.wrapping_add(u32::from(instruction.length)).wrapping_add(displacement);
+            self.note_address(image, target);
+        }
+    }
+
+    /// Remembers an address that an instruction loads, if it could be that of a table in data.
+    pub fn note_address(&mut self, image: &Image, address: u32) {
+        let mut data = image.sections.iter().filter(|section| section.content == Content::Data);
+        if address.is_multiple_of(4) && data.any(|section| section.holds(address)) {
+            insert(&mut self.in_data, address);
+        }
+    }
+
+    /// If a table lies at this address among code: its size in bytes, and its fields are noted.
+    #[inline]
+    pub fn inside_code<R: Read + Seek>(
+        &mut self,
+        image: &Image,
+        bytes: &mut Bytes<R>,
+        address: u32,
+        offset: u32,
+        found: &mut Found,
+    ) -> Option<u32> {
+        if self.next_in_code > address { None } else { self.read_inside_code(image, bytes, address, offset, found) }
+    }
+
+    fn read_inside_code<R: Read + Seek>(
+        &mut self,
+        image: &Image,
+        bytes: &mut Bytes<R>,
+        address: u32,
+        offset: u32,
+        found: &mut Found,
+    ) -> Option<u32> {
+        while self.in_code.first().is_some_and(|table| *table < address) {
+            self.in_code.pop_first();
+        }
+        let is_table = self.in_code.remove(&address);
+        self.next_in_code = self.in_code.first().copied().unwrap_or(u32::MAX);
+        if !is_table {
+            return None;
+        }
+        let limit = self.in_code.first().map_or(REACH, |next| next - address);
+        let mut size = 0;
+        while size + 4 <= limit {
+            let Some(target) = bytes.u32(offset.checked_add(size)?) else { break };
+            if target.abs_diff(address) > REACH || !image.is_code(target) {
+                break;
+            }
+            found.add(offset + size, Kind::Relative, 0);
+            size += 4;
+        }
+        (size > 0).then_some(size)
+    }
+
+    /// Notes the fields of all tables in data: each ends where the next begins, or with the first word that leads nowhere.
+    pub fn find<R: Read + Seek>(self, image: &Image, bytes: &mut Bytes<R>, found: &mut Found) {
+        let mut tables = self.in_data.into_iter().peekable();
+        while let Some(table) = tables.next() {
+            let limit = tables.peek().map_or(REACH, |next| next - table);
+            let Some(offset) = image.places.offset(table) else { continue };
+            let mut first = None;
+            let mut size = 0;
+            while size + 4 <= limit {
+                let Some(word) = offset.checked_add(size).and_then(|at| bytes.u32(at)) else { break };
+                let target = table.wrapping_add(word);
+                if target.abs_diff(*first.get_or_insert(target)) > REACH || !image.is_code(target) {
+                    break;
+                }
+                found.add(offset + size, Kind::FromBase, table);
+                size += 4;
+            }
+        }
+    }
+}
+
+/// Remembers a table, unless there are too many already.
+fn insert(tables: &mut BTreeSet<u32>, address: u32) {
+    if tables.len() < MOST {
+        tables.insert(address);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::formats::delta::program::field::Kind;
+    use crate::formats::delta::program::samples::*;
+
+    #[test]
+    fn a_table_in_data_is_distances_from_its_beginning_up_to_one_that_leads_nowhere() {
+        let lea = [0x48, 0x8d, 0x05, 0xf9, 0x0f, 0, 0]; // to 0x2000
+        let table = words([0x1000u32.wrapping_sub(0x2000), 0x1010u32.wrapping_sub(0x2000), 7]);
+        let text = [&lea[..], &[0x90; 64]].concat();
+        let file = elf(62, 0, &[code(".text", 0x1000, text), data(".rodata", 1, 0x2000, table)]);
+        let expected = [(0x2000, Kind::FromBase, 0x2000), (0x2004, Kind::FromBase, 0x2000)];
+        assert_eq!(fields_in(&file, 0x2000..0x2100), expected);
+    }
+
+    #[test]
+    fn a_table_among_code_is_leapt_over() {
+        let load = [0x8b, 0x8c, 0x82, 0x10, 0x10, 0, 0]; // mov ecx, [rdx + 4 * rax + 0x1010]
+        let mut text = [&load[..], &[0x90; 9]].concat();
+        text.extend(words([0x1000, 0x1004, 0xe8e8_e8e8]));
+        let file = pe(0x8664, &[code(".text", 0x1000, text)], &[]);
+        let expected = [(0x1003, Kind::MaybeInCode, 0), (0x1010, Kind::Relative, 0), (0x1014, Kind::Relative, 0)];
+        assert_eq!(fields_in(&file, 0x1000..0x1100), expected);
+    }
+}

@@ -1,0 +1,289 @@
+//! Pointers, and the tables that list them: relocations of ELF (RELA, RELR) and PE, dynamic symbols and entries, and words of
+//! data that can only be addresses.
+
+use super::Found;
+use crate::formats::delta::program::bytes::Bytes;
+use crate::formats::delta::program::field::Kind;
+use crate::formats::delta::program::image::{Content, Format, Image, Section, elf, macho::Command};
+use std::io::{Read, Seek};
+
+/// Absolute addresses below this are not told from small numbers.
+const LOWEST_BASE: u64 = 0x1_0000;
+/// `r_info` types whose addend is an address: RELATIVE and IRELATIVE of both processors.
+const WITH_ADDRESS: [u32; 4] = [8, 37, 1027, 1032];
+/// The tags of dynamic entries that are addresses.
+const ADDRESS_TAGS: [u64; 14] = [3, 4, 5, 6, 7, 12, 13, 23, 25, 26, 36, 0x6fff_fef5, 0x6fff_fff0, 0x6fff_fffe];
+
+const LC_SYMTAB: u32 = 2;
+const LC_DYLD_CHAINED_FIXUPS: u32 = 0x8000_0034;
+
+/// Notes the pointers of a program.
+pub fn find<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, found: &mut Found) -> Option<()> {
+    match image.format {
+        Format::Elf => {
+            for section in &image.sections {
+                let _ = match section.kind {
+                    elf::SHT_RELA => rela(image, bytes, section, found),
+                    elf::SHT_RELR => relr(image, bytes, section, found),
+                    elf::SHT_DYNSYM | elf::SHT_SYMTAB => symbols(image, bytes, section, found),
+                    elf::SHT_DYNAMIC => dynamic(image, bytes, section, found),
+                    _ if section.is_named(".got.plt") => words(image, bytes, section, found),
+                    _ => None,
+                };
+            }
+        }
+        Format::Pe => {
+            let _ = base_relocations(image, bytes, found);
+        }
+        Format::MachO => {
+            for command in &image.commands {
+                let _ = match command.command {
+                    LC_SYMTAB => mach_symbols(image, bytes, command, found),
+                    LC_DYLD_CHAINED_FIXUPS => chains(image, bytes, command, found),
+                    _ => None,
+                };
+            }
+        }
+    }
+    if image.places.base >= LOWEST_BASE {
+        for section in image.sections.iter().filter(|section| section.content == Content::Data) {
+            let _ = words(image, bytes, section, found);
+        }
+    }
+    Some(())
+}
+
+/// Notes a word of eight bytes that is an address of the program.
+fn pointer<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, offset: u32, found: &mut Found) -> Option<u32> {
+    let target = image.places.relative(bytes.u64(offset)?)?;
+    found.add(offset, Kind::Absolute, 0);
+    Some(target)
+}
+
+fn rela<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, section: &Section, found: &mut Found) -> Option<()> {
+    for at in (section.offset..section.end()).step_by(24) {
+        let kind = bytes.u32(at.checked_add(8)?)?;
+        let place = pointer(image, bytes, at, found);
+        if WITH_ADDRESS.contains(&kind) {
+            pointer(image, bytes, at.checked_add(16)?, found);
+            // Some linkers write the addend into the place as well.
+            let place = place.and_then(|place| image.places.offset(place));
+            if let Some(place) = place.filter(|place| bytes.u64(*place).is_some_and(|word| word != 0)) {
+                pointer(image, bytes, place, found);
+            }
+        }
+    }
+    Some(())
+}
+
+fn relr<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, section: &Section, found: &mut Found) -> Option<()> {
+    let mut next = None;
+    for at in (section.offset..section.end()).step_by(8) {
+        let entry = bytes.u64(at)?;
+        if entry & 1 == 0 {
+            let place = pointer(image, bytes, at, found)?;
+            pointer(image, bytes, image.places.offset(place)?, found);
+            next = place.checked_add(8);
+        } else {
+            let first = next?;
+            for bit in (1..64).filter(|bit| entry >> bit & 1 == 1) {
+                let place = first.checked_add((bit - 1) * 8).and_then(|place| image.places.offset(place));
+                place.and_then(|place| pointer(image, bytes, place, found));
+            }
+            next = first.checked_add(63 * 8);
+        }
+    }
+    Some(())
+}
+
+fn symbols<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, section: &Section, found: &mut Found) -> Option<()> {
+    for at in (section.offset..section.end()).step_by(24) {
+        let section_number = bytes.u16(at.checked_add(6)?)?;
+        if section_number != 0 && section_number < 0xff00 {
+            pointer(image, bytes, at.checked_add(8)?, found);
+        }
+    }
+    Some(())
+}
+
+fn dynamic<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, section: &Section, found: &mut Found) -> Option<()> {
+    for at in (section.offset..section.end()).step_by(16) {
+        if ADDRESS_TAGS.contains(&bytes.u64(at)?) {
+            pointer(image, bytes, at.checked_add(8)?, found);
+        }
+    }
+    Some(())
+}
+
+/// Every aligned word that is an address of the program.
+fn words<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, section: &Section, found: &mut Found) -> Option<()> {
+    for part in found.quiet.outside(section.offset, section.end().min(bytes.length())) {
+        let address = section.address.wrapping_add(part.start - section.offset);
+        let first = part.start.checked_add(address.wrapping_neg() % 8)?;
+        bytes.each(first, part.end, |bytes, at, word| {
+            if u64::from_le_bytes(word) >= image.places.base {
+                pointer(image, bytes, at, found);
+            }
+        })?;
+    }
+    Some(())
+}
+
+/// PE's list of pointers: blocks of a page's address, a size, and places in that page.
+fn base_relocations<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, found: &mut Found) -> Option<()> {
+    const BLOCK: u32 = 8;
+    const POINTER: u16 = 10;
+    let (address, size) = *image.directories.get(5)?;
+    let mut at = image.places.offset(address)?;
+    let end = at.checked_add(size)?;
+    while at < end {
+        let (page, size) = (bytes.u32(at)?, bytes.u32(at.checked_add(4)?)?);
+        if size < BLOCK {
+            return None;
+        }
+        found.add(at, Kind::Relative, 0);
+        for entry in (BLOCK..size).step_by(2) {
+            let entry = bytes.u16(at.checked_add(entry)?)?;
+            if entry >> 12 == POINTER {
+                let place = page.checked_add(u32::from(entry & 0xfff)).and_then(|place| image.places.offset(place));
+                place.and_then(|place| pointer(image, bytes, place, found));
+            }
+        }
+        at = at.checked_add(size)?;
+    }
+    Some(())
+}
+
+/// Mach-O's symbols that lie in a section.
+fn mach_symbols<R: Read + Seek>(
+    image: &Image,
+    bytes: &mut Bytes<R>,
+    command: &Command,
+    found: &mut Found,
+) -> Option<()> {
+    const TYPE: u8 = 0x0e;
+    const IN_SECTION: u8 = 0x0e;
+    let table = command.slice_offset.checked_add(bytes.u32(command.offset.checked_add(8)?)?)?;
+    for number in 0..bytes.u32(command.offset.checked_add(12)?)? {
+        let at = table.checked_add(number.checked_mul(16)?)?;
+        // Any of the three highest bits says that it is for a debugger.
+        let kind = bytes.u8(at.checked_add(4)?)?;
+        if kind & 0xe0 == 0 && kind & TYPE == IN_SECTION {
+            pointer(image, bytes, at.checked_add(8)?, found);
+        }
+    }
+    Some(())
+}
+
+/// Mach-O's chains of fixups: each page has a chain of pointers, of which each says how far away the next is. Those that are
+/// bound by name hold no address.
+fn chains<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, command: &Command, found: &mut Found) -> Option<()> {
+    let header = command.slice_offset.checked_add(bytes.u32(command.offset.checked_add(8)?)?)?;
+    let segments = header.checked_add(bytes.u32(header.checked_add(4)?)?)?;
+    for number in 0..bytes.u32(segments)? {
+        let at = segments.checked_add(4)?.checked_add(number.checked_mul(4)?)?;
+        match bytes.u32(at)? {
+            0 => {}
+            start => {
+                let _ = chained_segment(image, bytes, command, segments.checked_add(start)?, found);
+            }
+        }
+    }
+    Some(())
+}
+
+fn chained_segment<R: Read + Seek>(
+    image: &Image,
+    bytes: &mut Bytes<R>,
+    command: &Command,
+    at: u32,
+    found: &mut Found,
+) -> Option<()> {
+    /// `DYLD_CHAINED_PTR_64` (targets are absolute) and `DYLD_CHAINED_PTR_64_OFFSET` (targets count from the slice).
+    const FORMATS: [u16; 2] = [2, 6];
+    const NO_CHAIN: u16 = 0xffff;
+    let page_size = u32::from(bytes.u16(at.checked_add(4)?)?);
+    let format = bytes.u16(at.checked_add(6)?)?;
+    if !FORMATS.contains(&format) {
+        return None;
+    }
+    let start = command.slice_address.checked_add(bytes.small_u64(at.checked_add(8)?)?)?;
+    for page in 0..u32::from(bytes.u16(at.checked_add(20)?)?) {
+        let first = bytes.u16(at.checked_add(22 + 2 * page)?)?;
+        if first == NO_CHAIN {
+            continue;
+        }
+        let address = start.checked_add(page.checked_mul(page_size)?)?.checked_add(u32::from(first))?;
+        let mut offset = image.places.offset(address)?;
+        loop {
+            let word = bytes.u64(offset)?;
+            if word >> 63 == 0 {
+                let kind = if format == 6 { Kind::Chained } else { Kind::ChainedAbsolute };
+                found.add(offset, kind, 0);
+            }
+            let next = (word >> 51 & 0xfff) as u32 * 4;
+            if next == 0 {
+                break;
+            }
+            offset = offset.checked_add(next)?;
+        }
+    }
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::formats::delta::program::field::Kind;
+    use crate::formats::delta::program::samples::*;
+
+    fn kinds(file: &[u8], range: std::ops::Range<u32>) -> Vec<u32> {
+        let found = fields_in(file, range);
+        assert!(found.iter().all(|field| field.1 == Kind::Absolute), "{found:?}");
+        found.into_iter().map(|field| field.0).collect()
+    }
+
+    #[test]
+    fn relocations_are_fields_and_so_are_addends_of_relative_ones() {
+        let entries = longs([0x2000, 8, 0x1000, 0x2008, 6 | 3 << 32, 0x1000]);
+        let parts = [data(".rela.dyn", 4, 0x1000, entries), data(".data", 1, 0x2000, longs([0x1000, 0x1000]))];
+        let file = elf(62, 0, &parts);
+        assert_eq!(kinds(&file, 0x1000..0x1030), [0x1000, 0x1010, 0x1018]);
+        // The linker wrote the first addend into its place too; the second place is for a symbol.
+        assert_eq!(kinds(&file, 0x2000..0x2010), [0x2000]);
+    }
+
+    #[test]
+    fn packed_relocations_lead_to_pointers() {
+        let packed = data(".relr.dyn", 19, 0x1000, longs([0x2000, 0b1011]));
+        let file = elf(62, 0, &[packed, data(".data", 1, 0x2000, longs([0x1000; 8]))]);
+        assert_eq!(kinds(&file, 0x1000..0x1010), [0x1000]);
+        assert_eq!(kinds(&file, 0x2000..0x2040), [0x2000, 0x2008, 0x2018]);
+    }
+
+    #[test]
+    fn symbols_of_a_section_are_fields() {
+        let symbols = longs([0x1_0000_0000_0001, 0x1000, 0, 1, 0x1000, 0, 0xfff1_0000_0000_0001, 0x1000, 0]);
+        assert_eq!(kinds(&elf(62, 0, &[data(".dynsym", 11, 0x1000, symbols)]), 0x1000..0x1100), [0x1008]);
+    }
+
+    #[test]
+    fn words_of_data_are_pointers_only_where_the_program_has_a_high_address() {
+        let parts = |base: u64| [data(".data", 1, 0x1000, longs([base + 0x1000, 0x1000, base + 0x10_0000]))];
+        assert_eq!(kinds(&elf(62, 0x40_0000, &parts(0x40_0000)), 0x1000..0x1018), [0x1000]);
+        assert!(kinds(&elf(62, 0, &parts(0)), 0x1000..0x1018).is_empty());
+    }
+
+    #[test]
+    fn a_windows_program_lists_its_pointers_by_page() {
+        let file = windows(9);
+        assert_eq!(fields_in(&file, 0x4000..0x4100), [(0x4000, Kind::Relative, 0)]);
+        assert_eq!(kinds(&file, 0x2200..0x2280).len(), 16);
+    }
+
+    #[test]
+    fn chained_fixups_are_followed_to_their_end() {
+        let found = fields_in(&mac(9), 0x3000..0x3100);
+        assert_eq!(found.len(), 16);
+        assert!(found.iter().all(|field| field.1 == Kind::Chained));
+    }
+}

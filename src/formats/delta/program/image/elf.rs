@@ -1,0 +1,128 @@
+//! ELF of 64 bits, little-endian: segments from the program headers, sections from theirs, if it has any.
+
+use super::{Content, Format, Image, MAX_SECTIONS, MAX_SEGMENTS, Machine, Places, Section, Segment, short_name};
+use crate::formats::delta::program::bytes::Bytes;
+use std::io::{Read, Seek};
+
+const PT_LOAD: u32 = 1;
+const PF_X: u32 = 1;
+const SHT_NOBITS: u32 = 8;
+const SHF_ALLOC: u64 = 2;
+const SHF_EXECINSTR: u64 = 4;
+
+/// `sh_type` of all symbols; not loaded.
+pub const SHT_SYMTAB: u32 = 2;
+/// `sh_type` of relocations with addends.
+pub const SHT_RELA: u32 = 4;
+/// `sh_type` of the dynamic table.
+pub const SHT_DYNAMIC: u32 = 6;
+/// `sh_type` of the dynamic symbols.
+pub const SHT_DYNSYM: u32 = 11;
+/// `sh_type` of packed relative relocations.
+pub const SHT_RELR: u32 = 19;
+
+/// The program in `bytes`, which begin with ELF's magic.
+pub fn parse<R: Read + Seek>(bytes: &mut Bytes<R>) -> Option<Image> {
+    if bytes.array(4)? != [2, 1, 1] {
+        return None;
+    }
+    let machine = match bytes.u16(18)? {
+        62 => Machine::X86_64,
+        183 => Machine::Aarch64,
+        _ => return None,
+    };
+    let (places, executable) = segments(bytes)?;
+    let mut sections = sections(bytes, machine, &places).unwrap_or_default();
+    if sections.is_empty() {
+        // Nothing says where code ends and data begins: executable segments are code.
+        sections = executable
+            .into_iter()
+            .map(|segment| Section {
+                name: [0; 16],
+                content: Content::Code(machine),
+                kind: 1,
+                address: segment.address,
+                offset: segment.offset,
+                size: segment.file_size,
+            })
+            .collect();
+    }
+    Some(Image { format: Format::Elf, places, sections, directories: Vec::new(), commands: Vec::new() })
+}
+
+/// All segments that are loaded, and those of them that are executable.
+fn segments<R: Read + Seek>(bytes: &mut Bytes<R>) -> Option<(Places, Vec<Segment>)> {
+    let table = bytes.small_u64(32)?;
+    let (size, count) = (bytes.u16(54)?, bytes.u16(56)?);
+    if size < 56 {
+        return None;
+    }
+    let mut loads = Vec::new();
+    for number in 0..u32::from(count) {
+        let at = table.checked_add(number * u32::from(size))?;
+        if bytes.u32(at)? != PT_LOAD {
+            continue;
+        }
+        let executable = bytes.u32(at.checked_add(4)?)? & PF_X != 0;
+        let mut value = |field: u32| bytes.u64(at.checked_add(field)?);
+        loads.push((executable, value(8)?, value(16)?, value(32)?, value(40)?));
+        if loads.len() > MAX_SEGMENTS {
+            return None;
+        }
+    }
+    let base = loads.iter().map(|load| load.2).min()?;
+    let mut segments = Vec::new();
+    let mut code = Vec::new();
+    for (executable, offset, address, file_size, memory_size) in loads {
+        let segment = Segment {
+            address: (address - base).try_into().ok()?,
+            offset: offset.try_into().ok()?,
+            file_size: file_size.try_into().ok()?,
+            memory_size: memory_size.max(file_size).try_into().ok()?,
+        };
+        segments.push(segment);
+        if executable {
+            code.push(segment);
+        }
+    }
+    Some((Places { base, universal: false, segments }, code))
+}
+
+fn sections<R: Read + Seek>(bytes: &mut Bytes<R>, machine: Machine, places: &Places) -> Option<Vec<Section>> {
+    let table = bytes.small_u64(40)?;
+    let (size, count, names) = (bytes.u16(58)?, bytes.u16(60)?, bytes.u16(62)?);
+    if size < 64 {
+        return None;
+    }
+    let header = |number: u16| table.checked_add(u32::from(number) * u32::from(size));
+    let names = bytes.small_u64(header(names)?.checked_add(24)?)?;
+    let mut sections = Vec::new();
+    for number in 0..count {
+        let at = header(number)?;
+        let kind = bytes.u32(at.checked_add(4)?)?;
+        let flags = bytes.u64(at.checked_add(8)?)?;
+        let is_loaded = flags & SHF_ALLOC != 0;
+        if !is_loaded && kind != SHT_SYMTAB || kind == SHT_NOBITS || sections.len() == MAX_SECTIONS {
+            continue;
+        }
+        let address = bytes.u64(at.checked_add(16)?)?;
+        let address = if is_loaded { address.checked_sub(places.base)?.try_into().ok()? } else { 0 };
+        let mut name = [0; 16];
+        let name_at = names.checked_add(bytes.u32(at)?)?;
+        let length = bytes.copy(name_at, &mut name);
+        let content = match flags & SHF_EXECINSTR {
+            _ if !is_loaded => Content::Unmapped,
+            0 => Content::Data,
+            _ => Content::Code(machine),
+        };
+        sections.push(Section {
+            name: short_name(&name[..length]),
+            content,
+            kind,
+            address,
+            offset: bytes.small_u64(at.checked_add(24)?)?,
+            size: bytes.small_u64(at.checked_add(32)?)?,
+        });
+    }
+    Some(sections)
+}

@@ -1,0 +1,310 @@
+//! The manifest: the signed list of one release of a component, format 1.
+//!
+//! [`parse`] takes bytes apart strictly, [`body`] puts them together canonically. Nothing here decides whether a manifest is
+//! to be trusted: that is [`trust`](crate::trust).
+
+mod notes;
+mod read;
+#[cfg(test)]
+mod tests;
+mod write;
+
+pub use notes::{Language, NotALanguage, Notes};
+pub use read::{Signature, SignedBytes, base_url, notes_url, parse};
+pub use write::{body, with_signatures};
+
+use crate::values::digest::{Hasher, Sha256};
+use crate::values::rel_path::RelPath;
+use crate::values::timestamp::Timestamp;
+use semver::{Version, VersionReq};
+use std::fmt;
+use std::str::FromStr;
+use url::Url;
+
+/// The most bytes of a manifest, signatures included.
+pub const MAX_BYTES: u64 = 64 << 20;
+/// The most files and links of a release.
+pub const MAX_FILES: usize = 200_000;
+/// The most base URLs.
+pub const MAX_BASE_URLS: usize = 8;
+/// The most signature lines.
+pub const MAX_SIGNATURES: usize = 8;
+/// The most stepping stones.
+pub const MAX_STEPPING_STONES: usize = 8;
+/// The most languages of notes.
+pub const MAX_NOTES: usize = 32;
+/// The most lines of notes, of all languages together.
+pub const MAX_NOTES_LINES: usize = 1000;
+/// The most bytes of those lines.
+pub const MAX_NOTES_BYTES: usize = 64 << 10;
+
+/// One release of a component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// What the release is and where it comes from.
+    pub meta: Meta,
+    /// Its files; at least one.
+    pub files: Vec<File>,
+    /// Its symbolic links.
+    pub links: Vec<Link>,
+}
+
+/// What a release is, what it is for and where its objects are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meta {
+    /// The component that this is a release of.
+    pub component: Name,
+    /// The version that people read; it decides nothing.
+    pub version: Version,
+    /// The number that only grows and decides what is newer.
+    pub sequence: u64,
+    /// The line of releases that it belongs to, `stable` for most.
+    pub channel: Name,
+    /// Where it runs.
+    pub platform: Platform,
+    /// When it was signed.
+    pub issued: Timestamp,
+    /// From when on no client takes it any more.
+    pub expires: Option<Timestamp>,
+    /// The program to start, a listed file.
+    pub launch: Option<RelPath>,
+    /// The share of clients that it is offered to, in percent from 0 (nobody: it is paused) to 99; everybody if absent.
+    pub rollout: Option<u8>,
+    /// Offered to everybody, whatever the rollout and whatever a user skipped.
+    pub critical: bool,
+    /// Where the manifest and its objects are served, in order of preference; 1 to 8, each with a slash at the end.
+    pub base_urls: Vec<Url>,
+    /// Other components that it needs.
+    pub requires: Vec<Requirement>,
+    /// Earlier releases that older versions have to go through first; at most 8, by rising [`below`](SteppingStone::below).
+    pub stepping_stones: Vec<SteppingStone>,
+    /// What is new, for people; each language once.
+    pub notes: Vec<Notes>,
+}
+
+/// An earlier release that versions older than some version have to be updated to first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SteppingStone {
+    /// The version from which on it is not needed.
+    pub below: Version,
+    /// The earlier release's sequence, and its name on the server: `releases/SEQUENCE.xml`.
+    pub sequence: u64,
+    /// The hash of its body.
+    pub body: Sha256,
+}
+
+/// Another component that a release needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requirement {
+    /// The component.
+    pub component: Name,
+    /// The versions of it that will do.
+    pub version: VersionReq,
+}
+
+/// One file of a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Where it lies in the component.
+    pub path: RelPath,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The hash of its bytes.
+    pub sha256: Sha256,
+    /// Mode 0755 rather than 0644.
+    pub executable: bool,
+    /// Installed when missing and left alone otherwise.
+    pub preserve: bool,
+    /// The whole file, as one gzip member.
+    pub gz: Object,
+    /// Ways to make it, or a step on the way to it, from older content.
+    pub deltas: Vec<Delta>,
+    /// The index of its gzip's segments.
+    pub chunks: Option<Object>,
+}
+
+/// An immutable file on the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Object {
+    /// Its size in bytes.
+    pub size: u64,
+    /// The hash of its bytes, and its name.
+    pub sha256: Sha256,
+}
+
+/// A patch from one content to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delta {
+    /// How it works; a client ignores a delta whose method it does not know.
+    pub method: Name,
+    /// The content that it starts from.
+    pub from: Sha256,
+    /// The content that it makes; the file's own if absent.
+    pub to: Option<Sha256>,
+    /// A content of this release that it reads besides, as if it stood behind the first one: its *companion*.
+    pub with: Option<Sha256>,
+    /// The patch.
+    pub object: Object,
+}
+
+/// A symbolic link of a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Where it lies in the component.
+    pub path: RelPath,
+    /// What it says, relative to its own folder: a listed file, or a folder of listed files.
+    pub target: String,
+}
+
+/// A component's, channel's or delta method's name: `[a-z0-9][a-z0-9_-]{0,63}`, and no DOS device.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(Box<str>);
+
+impl Name {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Not a name as [`Name`] describes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a name of 1 to 64 of a-z 0-9 _ -, starting with a letter or digit, and no DOS device")]
+pub struct NotAName;
+
+impl FromStr for Name {
+    type Err = NotAName;
+
+    fn from_str(text: &str) -> Result<Self, NotAName> {
+        let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
+        let starts_well = text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
+        if !starts_well || text.len() > 64 || !text.bytes().all(fits) || crate::values::rel_path::is_device(text) {
+            return Err(NotAName);
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where a release runs: `any`, or Rust's `ARCH-OS` as in `x86_64-linux`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Platform(Box<str>);
+
+impl Platform {
+    /// Everywhere.
+    pub fn any() -> Self {
+        Self("any".into())
+    }
+
+    /// The platform that this program was compiled for.
+    pub fn host() -> Self {
+        Self(format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS).into())
+    }
+
+    /// The platform as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a release for this platform runs on `wanted`.
+    pub fn serves(&self, wanted: &Platform) -> bool {
+        self == wanted || *self == Self::any()
+    }
+}
+
+/// Neither `any` nor `ARCH-OS`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("neither `any` nor ARCH-OS as in x86_64-linux")]
+pub struct NotAPlatform;
+
+impl FromStr for Platform {
+    type Err = NotAPlatform;
+
+    fn from_str(text: &str) -> Result<Self, NotAPlatform> {
+        let part = |part: &str| {
+            !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        };
+        let pair = text.split_once('-').is_some_and(|(arch, os)| part(arch) && part(os));
+        if text.len() <= 64 && (text == "any" || pair) { Ok(Self(text.into())) } else { Err(NotAPlatform) }
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A path of a release, whatever lies there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum LinkOrFile<'a> {
+    File(&'a File),
+    Link(&'a Link),
+}
+
+impl<'a> LinkOrFile<'a> {
+    /// Where it lies in the component.
+    pub fn path(&self) -> &'a RelPath {
+        match self {
+            LinkOrFile::File(file) => &file.path,
+            LinkOrFile::Link(link) => &link.path,
+        }
+    }
+}
+
+impl Manifest {
+    /// Files and links, sorted by path.
+    pub(crate) fn entries(&self) -> Vec<LinkOrFile<'_>> {
+        let files = self.files.iter().map(LinkOrFile::File);
+        let mut entries: Vec<_> = files.chain(self.links.iter().map(LinkOrFile::Link)).collect();
+        entries.sort_unstable_by_key(LinkOrFile::path);
+        entries
+    }
+
+    /// The release to which a client with the version `installed` goes before it goes to this one: of the stones above that
+    /// version the lowest. None when it may come here at once. Build metadata do not count.
+    pub fn stepping_stone_for(&self, installed: &Version) -> Option<&SteppingStone> {
+        self.meta.stepping_stones.iter().find(|stone| installed.cmp_precedence(&stone.below).is_lt())
+    }
+
+    /// What tells this release's content from another's: the hash of its version and of all that it installs. Signatures,
+    /// dates, sequence and URLs do not count, nor do rollout, urgency, stepping stones and notes.
+    pub fn content_id(&self) -> Sha256 {
+        let mut hasher = Hasher::default();
+        hasher.update(self.meta.version.to_string().as_bytes());
+        for entry in self.entries() {
+            let line = match entry {
+                LinkOrFile::File(file) => {
+                    let File { path, sha256, size, executable, preserve, .. } = file;
+                    format!("\nfile {sha256} {size} {executable} {preserve} {path}")
+                }
+                LinkOrFile::Link(link) => format!("\nlink {} -> {}", link.path, link.target),
+            };
+            hasher.update(line.as_bytes());
+        }
+        hasher.finish().0
+    }
+
+    /// Whether both install the same files and links under the same version: only what [`content_id`](Self::content_id)
+    /// leaves out differs.
+    pub fn same_content(&self, other: &Manifest) -> bool {
+        self.content_id() == other.content_id()
+    }
+}

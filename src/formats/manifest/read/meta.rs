@@ -1,0 +1,176 @@
+//! Reads the first section of a manifest: what a release is, and what it says to clients and to people.
+
+use super::path;
+use crate::error::Defect;
+use crate::formats::manifest::{
+    Language, MAX_BASE_URLS, MAX_NOTES, MAX_NOTES_BYTES, MAX_NOTES_LINES, MAX_STEPPING_STONES, Meta, Name, Notes,
+    Requirement, SteppingStone,
+};
+use crate::formats::xml::{Element, Flaw, Reader, Tag};
+use crate::values::digest::Sha256;
+use semver::Version;
+use url::Url;
+
+/// The meta section and the line that it starts on.
+pub(super) fn read(reader: &mut Reader<'_>, mut element: Element<'_>) -> Result<(Meta, u64), Flaw> {
+    let mut meta = Meta {
+        component: element.value("component", Defect::Name)?,
+        version: element.value("version", Defect::Version)?,
+        sequence: element.number("sequence")?,
+        channel: element.value("channel", Defect::Name)?,
+        platform: element.value("platform", Defect::Platform)?,
+        issued: element.value("issued", Defect::Time)?,
+        expires: element.optional_value("expires", Defect::Time)?,
+        launch: match element.optional("launch") {
+            Some(text) => Some(path(&element, &text)?),
+            None => None,
+        },
+        rollout: rollout(&mut element)?,
+        critical: element.boolean("critical")?,
+        base_urls: Vec::new(),
+        requires: Vec::new(),
+        stepping_stones: Vec::new(),
+        notes: Vec::new(),
+    };
+    if meta.expires.is_some_and(|expires| expires <= meta.issued) {
+        return Err(element.flaw(Defect::Expires, "`expires` is not after `issued`"));
+    }
+    let line = element.line;
+    element.finish()?;
+    while let Some(Tag::Open(mut child)) = reader.tag()? {
+        match child.name {
+            "baseurl" if meta.base_urls.len() == MAX_BASE_URLS => {
+                return Err(child.flaw(Defect::Element, "more than 8 base URLs"));
+            }
+            "baseurl" => {
+                let href = child.required("href")?;
+                let url =
+                    base_url(&href).map_err(|detail| child.flaw(Defect::BaseUrl, format!("`{href}`: {detail}")))?;
+                meta.base_urls.push(url);
+            }
+            "requires" => {
+                let component: Name = child.value("component", Defect::Name)?;
+                let version = child.value("version", Defect::Version)?;
+                if component == meta.component || meta.requires.iter().any(|other| other.component == component) {
+                    return Err(child.flaw(Defect::Requires, format!("`{component}` is required twice, or by itself")));
+                }
+                meta.requires.push(Requirement { component, version });
+            }
+            "stepping-stone" => {
+                let stone = stepping_stone(&meta, &mut child)?;
+                meta.stepping_stones.push(stone);
+            }
+            "notes" => {
+                let notes = notes(&meta, reader, child)?;
+                meta.notes.push(notes);
+                continue;
+            }
+            _ => return Err(child.unknown()),
+        }
+        child.finish()?;
+        reader.expect_close()?;
+    }
+    if meta.base_urls.is_empty() {
+        return Err(Flaw { defect: Defect::ElementMissing, line, detail: "<baseurl> is missing".into() });
+    }
+    Ok((meta, line))
+}
+
+fn rollout(element: &mut Element<'_>) -> Result<Option<u8>, Flaw> {
+    let Some(percent) = element.optional_number("rollout")? else { return Ok(None) };
+    // Everybody is meant by saying nothing, and only so.
+    let percent = u8::try_from(percent).ok().filter(|percent| *percent < 100);
+    percent.map(Some).ok_or_else(|| element.flaw(Defect::Rollout, "rollout is a percentage from 0 to 99"))
+}
+
+fn stepping_stone(meta: &Meta, element: &mut Element<'_>) -> Result<SteppingStone, Flaw> {
+    if meta.stepping_stones.len() == MAX_STEPPING_STONES {
+        return Err(element.flaw(Defect::Element, "more than 8 stepping stones"));
+    }
+    let below: Version = element.value("below", Defect::Version)?;
+    let sequence = element.number("sequence")?;
+    let body: Sha256 = element.value("body", Defect::Hash)?;
+    let wrong =
+        |detail: &str| Err(element.flaw(Defect::SteppingStone, format!("the stepping stone below {below} {detail}")));
+    if below.cmp_precedence(&meta.version).is_gt() {
+        return wrong("is above this release");
+    }
+    if sequence >= meta.sequence {
+        return wrong("is no earlier release");
+    }
+    if meta.stepping_stones.last().is_some_and(|last| last.below.cmp_precedence(&below).is_ge()) {
+        return wrong("does not come after the one before it");
+    }
+    Ok(SteppingStone { below, sequence, body })
+}
+
+fn notes(meta: &Meta, reader: &mut Reader<'_>, mut element: Element<'_>) -> Result<Notes, Flaw> {
+    if meta.notes.len() == MAX_NOTES {
+        return Err(element.flaw(Defect::Notes, "notes in more than 32 languages"));
+    }
+    let language: Language = element.value("lang", Defect::Notes)?;
+    if meta.has_notes_in(&language) {
+        return Err(element.flaw(Defect::Notes, format!("notes in `{language}` twice")));
+    }
+    let href = match element.optional("href") {
+        Some(href) => {
+            Some(notes_url(&href).map_err(|detail| element.flaw(Defect::Notes, format!("`{href}`: {detail}")))?)
+        }
+        None => None,
+    };
+    let element_line = element.line;
+    element.finish()?;
+    let before = || meta.notes.iter().flat_map(|notes| &notes.lines);
+    let (mut count, mut bytes) = (before().count(), before().map(String::len).sum::<usize>());
+    let mut lines = Vec::new();
+    while let Some(Tag::Open(mut child)) = reader.tag()? {
+        if child.name != "line" {
+            return Err(child.unknown());
+        }
+        let text = child.required("text")?.into_owned();
+        count += 1;
+        bytes += text.len();
+        if count > MAX_NOTES_LINES || bytes > MAX_NOTES_BYTES {
+            return Err(child.flaw(Defect::Notes, "more than 1,000 lines or 64 KiB of notes"));
+        }
+        lines.push(text);
+        child.finish()?;
+        reader.expect_close()?;
+    }
+    if href.is_none() && lines.is_empty() {
+        let detail = format!("notes in `{language}` without an address and without a line");
+        return Err(Flaw { defect: Defect::Notes, line: element_line, detail });
+    }
+    Ok(Notes { language, href, lines })
+}
+
+/// Takes an address that clients may append a file's name to.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn base_url(text: &str) -> Result<Url, &'static str> {
+    let url = notes_url(text)?;
+    if text.ends_with('/') { Ok(url) } else { Err("it does not end in a slash") }
+}
+
+/// Takes an address that people may read release notes at.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn notes_url(text: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(text).map_err(|_| "not a URL")?;
+    let authority = text.split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or(rest));
+    if !matches!(url.scheme(), "http" | "https") || authority.is_empty() {
+        return Err("neither http:// nor https://");
+    }
+    if authority.contains('@') {
+        return Err("it holds a user name");
+    }
+    if text.contains(['?', '#']) {
+        return Err("it has a query or a fragment");
+    }
+    if text.contains([' ', '\\']) || text.chars().any(char::is_control) {
+        return Err("it has a space or a backslash");
+    }
+    Ok(url)
+}

@@ -1,0 +1,296 @@
+//! Reads manifest format 1: first the signature lines are cut out by bytes, then what is left is parsed, once.
+//!
+//! Nothing unsigned is ever parsed and nothing parsed is unsigned: [`SignedBytes::body`] is at the same time what the
+//! signatures are over and all that [`parse`] sees.
+
+mod meta;
+
+pub use meta::{base_url, notes_url};
+
+use super::{Delta, File, Link, MAX_BYTES, MAX_FILES, MAX_SIGNATURES, Manifest, Meta, Object};
+use crate::error::{Defect, Refused};
+use crate::formats::xml::{Element, Flaw, Reader, Tag};
+use crate::values::digest::Sha256;
+use crate::values::rel_path::{self, Conflict, RelPath};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use std::collections::{HashMap, HashSet};
+
+const LINE_START: &[u8] = b"  <signature ";
+const LAST_LINE: &[u8] = b"</manifest>\n";
+const FILES_END: &[u8] = b"</files>\n";
+
+/// A manifest's signed bytes and its signature lines, apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedBytes {
+    /// The file without its signature lines: what is signed, and what is parsed.
+    pub body: Vec<u8>,
+    /// The signature lines, in order.
+    pub signatures: Vec<Signature>,
+}
+
+/// One signature line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    /// The id of the key that claims to have signed.
+    pub key: Sha256,
+    /// The signature itself.
+    pub bytes: Vec<u8>,
+}
+
+impl SignedBytes {
+    /// Cuts the signature lines out of a manifest file.
+    ///
+    /// # Errors
+    /// [`Refused::Manifest`] when the lines are not 1 to 8, of distinct keys, each exactly as format 1 shows it, between
+    /// `</files>` and the last line; or when the file has more than 64 MiB.
+    pub fn split(mut file: Vec<u8>) -> Result<Self, Refused> {
+        let refuse = |defect, line, detail: &str| Refused::Manifest { defect, line, detail: detail.to_owned() };
+        if file.len() as u64 > MAX_BYTES {
+            return Err(refuse(Defect::TooLarge, 1, "more than 64 MiB"));
+        }
+        let mut starts = Vec::new();
+        let mut line_number = 0;
+        let mut offset = 0;
+        for line in file.split_inclusive(|byte| *byte == b'\n') {
+            line_number += 1;
+            if line.starts_with(LINE_START) {
+                if starts.len() == MAX_SIGNATURES {
+                    return Err(refuse(Defect::SignatureCount, line_number, "more than 8 signatures"));
+                }
+                starts.push((offset, offset + line.len(), line_number));
+            }
+            offset += line.len();
+        }
+        if !file.ends_with(&[b"\n", LAST_LINE].concat()) {
+            return Err(refuse(Defect::End, line_number.max(1), "the last line is not </manifest>"));
+        }
+        let Some(&(cut_from, ..)) = starts.first() else {
+            return Err(refuse(Defect::SignatureCount, line_number, "no signature"));
+        };
+        let mut expected_start = cut_from;
+        let mut signatures: Vec<Signature> = Vec::with_capacity(starts.len());
+        for &(start, end, line) in &starts {
+            if start != expected_start || !file[..cut_from].ends_with(FILES_END) {
+                let detail = "a signature line that does not stand between </files> and </manifest>";
+                return Err(refuse(Defect::SignatureLine, line, detail));
+            }
+            let signature = parse_line(&file[start..end]).ok_or_else(|| {
+                refuse(Defect::SignatureLine, line, "not `  <signature key=\"…64 hex…\">…base64…</signature>`")
+            })?;
+            if signatures.iter().any(|other| other.key == signature.key) {
+                return Err(refuse(Defect::SignatureRepeated, line, "a second signature of one key"));
+            }
+            signatures.push(signature);
+            expected_start = end;
+        }
+        if expected_start + LAST_LINE.len() != file.len() {
+            return Err(refuse(Defect::End, line_number, "the last line is not </manifest>"));
+        }
+        file.truncate(cut_from);
+        file.extend_from_slice(LAST_LINE);
+        Ok(Self { body: file, signatures })
+    }
+}
+
+fn parse_line(line: &[u8]) -> Option<Signature> {
+    let line = std::str::from_utf8(line).ok()?;
+    let rest = line.strip_prefix("  <signature key=\"")?.strip_suffix("</signature>\n")?;
+    let (key, base64) = rest.split_once("\">")?;
+    Some(Signature { key: key.parse().ok()?, bytes: BASE64.decode(base64).ok()? })
+}
+
+/// Parses the signed bytes of a manifest.
+///
+/// # Errors
+/// [`Refused::Manifest`] with the first rule of format 1 that they break. Time and memory grow linearly with the input.
+pub fn parse(body: &[u8]) -> Result<Manifest, Refused> {
+    if body.len() as u64 > MAX_BYTES {
+        return Err(Refused::Manifest { defect: Defect::TooLarge, line: 1, detail: "more than 64 MiB".into() });
+    }
+    document(body).map_err(|Flaw { defect, line, detail }| Refused::Manifest { defect, line, detail })
+}
+
+fn document(body: &[u8]) -> Result<Manifest, Flaw> {
+    let mut reader = Reader::new(body)?;
+    let root_line = reader.root("manifest")?;
+    let meta_element = open(&mut reader, "meta", root_line)?;
+    let (meta, launch_line) = meta::read(&mut reader, meta_element)?;
+    let files_element = open(&mut reader, "files", root_line)?;
+    let (files, links, lines) = files(&mut reader, files_element)?;
+    reader.expect_close()?;
+    reader.end()?;
+    check_paths(&meta, launch_line, &files, &links, &lines)?;
+    check_companions(&files, &lines)?;
+    Ok(Manifest { meta, files, links })
+}
+
+/// The next tag, which must open `name`.
+fn open<'a>(reader: &mut Reader<'a>, name: &str, line: u64) -> Result<Element<'a>, Flaw> {
+    match reader.tag()? {
+        Some(Tag::Open(element)) if element.name == name => Ok(element),
+        Some(Tag::Open(element)) => Err(element.unknown()),
+        _ => Err(Flaw { defect: Defect::ElementMissing, line, detail: format!("<{name}> is missing") }),
+    }
+}
+
+/// For each file and link, in that order, the line it stands on.
+type Lines = Vec<u64>;
+
+fn files(reader: &mut Reader<'_>, element: Element<'_>) -> Result<(Vec<File>, Vec<Link>, Lines), Flaw> {
+    let files_line = element.line;
+    element.finish()?;
+    let (mut files, mut links) = (Vec::new(), Vec::new());
+    let (mut file_lines, mut link_lines) = (Vec::new(), Vec::new());
+    while let Some(Tag::Open(mut child)) = reader.tag()? {
+        if files.len() + links.len() == MAX_FILES {
+            return Err(child.flaw(Defect::TooManyFiles, "more than 200,000 files"));
+        }
+        match child.name {
+            "file" => {
+                file_lines.push(child.line);
+                files.push(file(reader, child)?);
+            }
+            "link" => {
+                link_lines.push(child.line);
+                let text = child.required("path")?;
+                let path = path(&child, &text)?;
+                let target = child.required("target")?.into_owned();
+                links.push(Link { path, target });
+                child.finish()?;
+                reader.expect_close()?;
+            }
+            _ => return Err(child.unknown()),
+        }
+    }
+    if files.is_empty() {
+        return Err(Flaw { defect: Defect::ElementMissing, line: files_line, detail: "<file> is missing".into() });
+    }
+    file_lines.append(&mut link_lines);
+    Ok((files, links, file_lines))
+}
+
+fn file(reader: &mut Reader<'_>, mut element: Element<'_>) -> Result<File, Flaw> {
+    let line = element.line;
+    let text = element.required("path")?;
+    let path = path(&element, &text)?;
+    let object = object(&mut element)?;
+    let executable = element.boolean("executable")?;
+    let preserve = element.boolean("preserve")?;
+    element.finish()?;
+    let (mut gz, mut deltas, mut chunks) = (None, Vec::new(), None);
+    while let Some(Tag::Open(mut child)) = reader.tag()? {
+        match child.name {
+            "gz" if gz.is_none() => gz = Some(self::object(&mut child)?),
+            "chunks" if chunks.is_none() => chunks = Some(self::object(&mut child)?),
+            "delta" => deltas.push(Delta {
+                method: child.value("method", Defect::Name)?,
+                from: child.value("from", Defect::Hash)?,
+                to: child.optional_value("to", Defect::Hash)?,
+                with: child.optional_value("with", Defect::Hash)?,
+                object: self::object(&mut child)?,
+            }),
+            _ => return Err(child.unknown()),
+        }
+        child.finish()?;
+        reader.expect_close()?;
+    }
+    let gz = gz.ok_or_else(|| Flaw { defect: Defect::ElementMissing, line, detail: "<gz> is missing".into() })?;
+    Ok(File { path, size: object.size, sha256: object.sha256, executable, preserve, gz, deltas, chunks })
+}
+
+fn object(element: &mut Element<'_>) -> Result<Object, Flaw> {
+    Ok(Object { size: element.number("size")?, sha256: element.value("sha256", Defect::Hash)? })
+}
+
+fn path(element: &Element<'_>, text: &str) -> Result<RelPath, Flaw> {
+    RelPath::new(text).map_err(|defect| element.flaw(Defect::Path(defect), format!("path {text:?}: {defect}")))
+}
+
+/// The rules that hold between paths: no two are one name, launch is a file, links lead to what is listed.
+fn check_paths(meta: &Meta, meta_line: u64, files: &[File], links: &[Link], lines: &Lines) -> Result<(), Flaw> {
+    let paths = || files.iter().map(|file| &file.path).chain(links.iter().map(|link| &link.path));
+    rel_path::check_together(paths()).map_err(|(index, conflict)| {
+        let path = paths().nth(index).map(RelPath::as_str).unwrap_or_default();
+        let (defect, detail) = match conflict {
+            Conflict::SameName => {
+                (Defect::PathConflict, format!("path {path:?} is one name with another path, or has such a folder"))
+            }
+            Conflict::FileIsFolder => {
+                (Defect::PathIsFolder, format!("path {path:?} is another path's folder, or in another path"))
+            }
+        };
+        Flaw { defect, line: lines[index], detail }
+    })?;
+    if let Some(launch) = &meta.launch
+        && !files.iter().any(|file| file.path == *launch)
+    {
+        return Err(Flaw {
+            defect: Defect::Launch,
+            line: meta_line,
+            detail: format!("launch `{launch}` is not a listed file"),
+        });
+    }
+    if links.is_empty() {
+        return Ok(());
+    }
+    let mut targets: HashSet<&str> = HashSet::new();
+    for file in files {
+        targets.insert(file.path.as_str());
+        targets.extend(file.path.folders());
+    }
+    for (link, line) in links.iter().zip(&lines[files.len()..]) {
+        // A target reached through another link is not listed under the link's name, so it is not found either.
+        let target = resolve(&link.path, &link.target);
+        if !target.is_some_and(|target| targets.contains(target.as_str())) {
+            let detail =
+                format!("the target {:?} of {:?} is no listed file and no folder of one", link.target, link.path);
+            return Err(Flaw { defect: Defect::LinkTarget, line: *line, detail });
+        }
+    }
+    Ok(())
+}
+
+/// The rules for what a delta reads besides: it makes its file's own content, and its companion is a content of this release
+/// with less bytes, or as many and a lower hash. So there is always one to begin with.
+fn check_companions(files: &[File], lines: &Lines) -> Result<(), Flaw> {
+    if !files.iter().flat_map(|file| &file.deltas).any(|delta| delta.with.is_some()) {
+        return Ok(());
+    }
+    let mut sizes = HashMap::new();
+    for file in files {
+        sizes.entry(file.sha256).or_insert(file.size);
+    }
+    for (file, line) in files.iter().zip(lines) {
+        for delta in &file.deltas {
+            let Some(with) = delta.with else { continue };
+            let comes_first = |size: &u64| (*size, with) < (sizes[&file.sha256], file.sha256);
+            if delta.to.is_some() || !sizes.get(&with).is_some_and(comes_first) {
+                let detail = format!("the companion {with} of a delta is no smaller file of this release");
+                return Err(Flaw { defect: Defect::Companion, line: *line, detail });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Where a link leads, as a path from the component's folder; none when that is outside of it.
+pub(crate) fn resolve(link: &RelPath, target: &str) -> Option<String> {
+    let mut segments: Vec<&str> = link.parent().map_or_else(Vec::new, |parent| parent.split('/').collect());
+    let mut descending = false;
+    for segment in target.split('/') {
+        match segment {
+            // `a/../b` may be another file than `b` once a folder is a link: only leading dots have one meaning.
+            ".." if descending => return None,
+            ".." => {
+                segments.pop()?;
+            }
+            "" | "." => return None,
+            _ => {
+                descending = true;
+                segments.push(segment);
+            }
+        }
+    }
+    Some(segments.join("/"))
+}

@@ -1,0 +1,94 @@
+//! When to check: a pure calculation on durations.
+//!
+//! What has passed since the last check is all that counts of the calendar, and only when a watcher starts: a clock that
+//! jumps and a machine that wakes up cause no check of their own, so that they cause no stampede either.
+
+use crate::values::timestamp::Timestamp;
+use std::time::Duration;
+
+/// The longest pause after the first of several failures.
+const FIRST_RETRY: Duration = Duration::from_secs(60);
+
+/// How often to check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Schedule {
+    /// From one check to the next, a tenth more or less.
+    pub interval: Duration,
+    /// The first check comes at a random time within this one.
+    pub first_within: Duration,
+}
+
+impl Schedule {
+    /// How long to wait at the start. `random` is between 0 and 1.
+    pub fn first(&self, last: Option<Timestamp>, now: Timestamp, random: f64) -> Duration {
+        let delay = self.first_within.mul_f64(random);
+        let since = last.and_then(|last| u64::try_from(now.unix() - last.unix()).ok()).map(Duration::from_secs);
+        // A last check in the future is one of a clock that was wrong.
+        match since {
+            Some(since) if since < self.interval => (self.interval - since).max(delay),
+            _ => delay,
+        }
+    }
+
+    /// How long to wait after a check that went well.
+    pub fn next(&self, random: f64) -> Duration {
+        self.interval.mul_f64(0.9 + random / 5.0)
+    }
+
+    /// How long to wait after the last of `failures` in a row: twice as long each time, and never less than the server asks
+    /// for.
+    pub fn retry(&self, failures: u32, asked: Option<Duration>, random: f64) -> Duration {
+        let doubled = FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(20));
+        let pause = doubled.min(self.interval).mul_f64(0.5 + random / 2.0);
+        pause.max(asked.map_or(Duration::ZERO, |asked| asked.mul_f64(1.0 + random / 10.0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+    const SCHEDULE: Schedule = Schedule { interval: HOUR, first_within: Duration::from_secs(100) };
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_unix(1_000_000 + seconds)
+    }
+
+    #[test]
+    fn the_first_check_comes_at_a_random_time_soon() {
+        assert_eq!(SCHEDULE.first(None, at(0), 0.0), Duration::ZERO);
+        assert_eq!(SCHEDULE.first(None, at(0), 0.5), Duration::from_secs(50));
+        assert_eq!(SCHEDULE.first(Some(at(-99_999)), at(0), 0.5), Duration::from_secs(50));
+    }
+
+    #[test]
+    fn a_watcher_that_starts_anew_does_not_ask_before_its_time() {
+        assert_eq!(SCHEDULE.first(Some(at(-600)), at(0), 0.5), Duration::from_secs(3000));
+        assert_eq!(SCHEDULE.first(Some(at(-3590)), at(0), 0.5), Duration::from_secs(50));
+    }
+
+    #[test]
+    fn a_check_in_the_future_was_none() {
+        assert_eq!(SCHEDULE.first(Some(at(600)), at(0), 0.5), Duration::from_secs(50));
+    }
+
+    #[test]
+    fn the_interval_varies_by_a_tenth() {
+        assert_eq!((SCHEDULE.next(0.0), SCHEDULE.next(1.0)), (HOUR.mul_f64(0.9), HOUR.mul_f64(1.1)));
+    }
+
+    #[test]
+    fn failures_are_retried_after_longer_and_longer_pauses() {
+        let pauses: Vec<u64> = (1..=8).map(|failures| SCHEDULE.retry(failures, None, 1.0).as_secs()).collect();
+        assert_eq!(pauses, [60, 120, 240, 480, 960, 1920, 3600, 3600]);
+        assert_eq!(SCHEDULE.retry(u32::MAX, None, 1.0), HOUR);
+        assert_eq!(SCHEDULE.retry(1, None, 0.0), Duration::from_secs(30));
+    }
+
+    #[test]
+    fn a_server_is_left_alone_for_as_long_as_it_asks() {
+        assert_eq!(SCHEDULE.retry(1, Some(24 * HOUR), 0.0), 24 * HOUR);
+        assert_eq!(SCHEDULE.retry(1, Some(Duration::from_secs(1)), 1.0), Duration::from_secs(60));
+    }
+}

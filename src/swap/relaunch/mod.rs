@@ -1,0 +1,164 @@
+//! Starting programs: the helper when the app is about to end, and the app when the swap is done.
+
+#[cfg(unix)]
+#[path = "unix.rs"]
+mod system;
+#[cfg(windows)]
+#[path = "windows.rs"]
+mod system;
+
+pub use system::{leave_session, wait_for_exit};
+
+use crate::disk::fs::Dir;
+use crate::disk::layout::Root;
+use crate::error::{Error, Machine, Result};
+use crate::state::Reason;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The helper program's file name.
+pub const HELPER: &str = if cfg!(windows) { "patcher-helper.exe" } else { "patcher-helper" };
+/// How long a new version may take to confirm that it works, unless the program says otherwise.
+pub const PROBATION: Duration = Duration::from_secs(300);
+/// An environment variable that the helper is given and hands on to what it starts, so that neither starts the other for
+/// ever.
+pub const RELAUNCHED: &str = "PATCHER_RELAUNCHED";
+/// The folder in the state folder that the helper is copied to.
+const FOLDER: &str = "helper";
+
+/// The helper program: `configured`, or the one beside the running program.
+///
+/// # Errors
+/// [`Machine::HelperMissing`].
+pub fn find_helper(configured: Option<&Path>) -> Result<PathBuf> {
+    let path = match configured {
+        Some(path) => path.to_owned(),
+        None => running_program()?.with_file_name(HELPER),
+    };
+    if path.is_file() { Ok(path) } else { Err(Machine::HelperMissing { path }.into()) }
+}
+
+/// What the helper is asked to do once it may.
+#[derive(Debug, Default)]
+pub struct Job {
+    /// The process to wait for first.
+    pub wait_for: Option<u32>,
+    /// Return from the version on probation to the one before, for this reason, rather than make the prepared one live.
+    pub roll_back: Option<Reason>,
+    /// What to start afterwards, in this process's working folder.
+    pub command: Option<Vec<OsString>>,
+    /// How long the started version may take to confirm that it works.
+    pub probation: Duration,
+}
+
+/// Starts the helper from a copy outside of the components, so that it can replace itself; it goes on when this process
+/// ends.
+///
+/// # Errors
+/// [`Machine::Io`].
+pub fn start_helper(root: &Root, state_dir: &Dir, helper: &Path, job: Job) -> Result<()> {
+    let copy = copy_helper(state_dir, helper)?;
+    let mut start = Command::new(&copy);
+    start.env(RELAUNCHED, "1");
+    start.arg("--root").arg(&root.dir).arg("--state-dir").arg(&root.state.dir);
+    for (name, dir) in &root.elsewhere {
+        let mut value = OsString::from(format!("{name}="));
+        value.push(dir);
+        start.arg("--component").arg(value);
+    }
+    if let Some(pid) = job.wait_for {
+        start.arg("--wait-pid").arg(pid.to_string());
+    }
+    if let Some(reason) = job.roll_back {
+        start.arg("--roll-back").arg(reason.word());
+    }
+    start.arg("--probation").arg(job.probation.as_secs().to_string());
+    if let Some(command) = job.command {
+        if let Ok(dir) = std::env::current_dir() {
+            start.arg("--working-dir").arg(dir);
+        }
+        start.arg("--restart").arg("--").args(command);
+    }
+    // Not in a folder that the swap may replace or remove.
+    start.current_dir(&root.state.dir);
+    detached(start, &copy, None).map(drop)
+}
+
+/// Where this process's program was started from, whether or not another file lies there by now.
+///
+/// # Errors
+/// [`Machine::Io`] when the system does not know which program runs.
+pub fn running_program() -> Result<PathBuf> {
+    let program = std::env::current_exe().map_err(|error| Error::io("find", "the running program", error))?;
+    // What Linux adds to the name of a file that was replaced while it runs (proc_pid_exe(5)).
+    let name = program.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(" (deleted)"));
+    Ok(match name {
+        Some(name) if !program.exists() => program.with_file_name(name),
+        _ => program,
+    })
+}
+
+/// The command that starts this program again as it was started.
+///
+/// # Errors
+/// [`Machine::Io`] when the system does not know which program runs.
+pub fn this_program() -> Result<Vec<OsString>> {
+    let program = running_program()?;
+    Ok(std::iter::once(program.into_os_string()).chain(std::env::args_os().skip(1)).collect())
+}
+
+/// Starts a program that shares no input or output with this one; what it prints goes to `output`.
+///
+/// # Errors
+/// [`Machine::Io`].
+pub fn detached(mut command: Command, path: &Path, output: Option<File>) -> Result<Child> {
+    let copies = output.and_then(|output| Some((output.try_clone().ok()?, output)));
+    let (out, err) = copies.map_or((Stdio::null(), Stdio::null()), |(one, two)| (one.into(), two.into()));
+    command.stdin(Stdio::null()).stdout(out).stderr(err);
+    system::detach(&mut command);
+    // A file that was just written is busy while another thread's child has not closed its copy of the descriptor yet.
+    let mut attempts = 0;
+    loop {
+        match command.spawn() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && attempts < 50 => attempts += 1,
+            result => return result.map_err(|error| Error::io("start", path, error)),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Ends a program that this one has started: asks it to where the system has a way to ask, and does not wait for an answer
+/// for more than five seconds.
+///
+/// # Errors
+/// [`Machine::Io`] when the system does not let it be ended.
+pub fn end(child: &mut Child) -> Result<()> {
+    let failed = |error| Error::io("end", "the started program", error);
+    if system::ask_to_end(child.id()) {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < deadline {
+            if child.try_wait().map_err(failed)?.is_some() {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    child.kill().map_err(failed)?;
+    child.wait().map(drop).map_err(failed)
+}
+
+/// Copies the helper into a fresh folder of this user's alone; the path that it is given by may lead through links.
+fn copy_helper(state_dir: &Dir, helper: &Path) -> Result<PathBuf> {
+    let real = helper.canonicalize().map_err(|error| Error::io("find", helper, error))?;
+    let (Some(dir), Some(name)) = (real.parent(), real.file_name().and_then(|name| name.to_str())) else {
+        return Err(Machine::HelperMissing { path: helper.to_owned() }.into());
+    };
+    state_dir.remove_tree(FOLDER)?;
+    let folder = state_dir.folder_or_new(FOLDER, 0o700)?;
+    Dir::open(dir)?.copy(name, &folder, HELPER, 0o700)?;
+    Ok(folder.join(HELPER))
+}

@@ -1,0 +1,193 @@
+//! The deltas of a release as a graph: contents are its nodes, and what is on the disk are the nodes to start from.
+
+use super::{Chain, Companion, Hop, Location};
+use crate::formats::delta::METHODS;
+use crate::formats::manifest::Manifest;
+use crate::values::digest::Sha256;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
+
+/// The most deltas that are applied one after the other.
+const MAX_HOPS: usize = 32;
+
+/// Every delta that this client can read, by the content that it makes.
+#[derive(Default)]
+pub struct Graph {
+    into: HashMap<Sha256, Vec<Edge>>,
+}
+
+#[derive(Clone, Copy)]
+struct Edge {
+    from: Sha256,
+    with: Option<Sha256>,
+    hop: Hop,
+}
+
+impl Graph {
+    /// The deltas of a release.
+    pub fn new(manifest: &Manifest) -> Self {
+        let mut into: HashMap<Sha256, Vec<Edge>> = HashMap::new();
+        for file in &manifest.files {
+            for delta in file.deltas.iter().filter(|delta| METHODS.contains(&delta.method.as_str())) {
+                let to = delta.to.unwrap_or(file.sha256);
+                let hop = Hop { delta: delta.object, to };
+                into.entry(to).or_default().push(Edge { from: delta.from, with: delta.with, hop });
+            }
+        }
+        Self { into }
+    }
+
+    /// The chain to `target` with the fewest bytes to fetch, from anything that is held; none that costs `limit` or more.
+    ///
+    /// Dijkstra's way from the end: the costs are those of the patches, and of two ways that cost the same the one counts
+    /// whose next content has the lower hash. Only the last patch may read something besides, and only what `companion`
+    /// has: by the order of sizes that the manifest keeps, no two contents then wait for each other.
+    pub fn cheapest(
+        &self,
+        target: Sha256,
+        limit: u64,
+        held: impl Fn(&Sha256) -> Option<Location>,
+        companion: impl Fn(&Sha256) -> Option<Companion>,
+    ) -> Option<Chain> {
+        let mut done = BTreeSet::new();
+        let mut next: BTreeMap<Sha256, (u64, usize, Edge)> = BTreeMap::new();
+        // The heap gives the greatest first.
+        let mut open = BinaryHeap::from([(std::cmp::Reverse((0_u64, target)), 0_usize)]);
+        while let Some((std::cmp::Reverse((cost, content)), hops)) = open.pop() {
+            if !done.insert(content) {
+                continue;
+            }
+            if let Some(base) = held(&content).filter(|_| hops > 0) {
+                let edges = unwind(content, &next);
+                let with = edges.last().and_then(|edge| edge.with);
+                let hops = edges.into_iter().map(|edge| edge.hop).collect();
+                return Some(Chain { base, from: content, hops, companion: with.and_then(|with| companion(&with)) });
+            }
+            if hops == MAX_HOPS {
+                continue;
+            }
+            for edge in self.into.get(&content).into_iter().flatten() {
+                let usable = edge.with.is_none_or(|with| hops == 0 && companion(&with).is_some());
+                let through = cost.saturating_add(edge.hop.delta.size);
+                let better = next.get(&edge.from).is_none_or(|(known, ..)| through < *known);
+                if usable && through < limit && better && !done.contains(&edge.from) {
+                    next.insert(edge.from, (through, hops + 1, *edge));
+                    open.push((std::cmp::Reverse((through, edge.from)), hops + 1));
+                }
+            }
+        }
+        None
+    }
+}
+
+fn unwind(from: Sha256, next: &BTreeMap<Sha256, (u64, usize, Edge)>) -> Vec<Edge> {
+    let mut edges = Vec::new();
+    let mut at = from;
+    while let Some((_, _, edge)) = next.get(&at) {
+        edges.push(*edge);
+        at = edge.hop.to;
+    }
+    edges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::manifest::{Delta, Object};
+    use crate::transfer::plan::tests::release;
+
+    fn hash(name: &str) -> Sha256 {
+        Sha256::of(name.as_bytes())
+    }
+
+    /// A release of one file `new`, and deltas as `from>to:size` or `from>to:size:method`; `from+with` for one that reads
+    /// something besides.
+    fn graph(edges: &[&str]) -> Graph {
+        let mut manifest = release(&["file=new"]);
+        for edge in edges {
+            let mut parts = edge.split([':', '>']);
+            let (from, to) = (parts.next().unwrap(), hash(parts.next().unwrap()));
+            let (from, with) = from.split_once('+').map_or((from, None), |(from, with)| (from, Some(hash(with))));
+            let size = parts.next().unwrap().parse().unwrap();
+            let method = parts.next().unwrap_or("plain").parse().unwrap();
+            let to = (to != hash("new")).then_some(to);
+            manifest.files[0].deltas.push(Delta {
+                method,
+                from: hash(from),
+                to,
+                with,
+                object: Object { size, sha256: hash(edge) },
+            });
+        }
+        Graph::new(&manifest)
+    }
+
+    /// The cheapest way from what is held, as the objects to fetch.
+    fn way(edges: &[&str], held: &[&str], limit: u64) -> Option<(Sha256, Vec<Sha256>)> {
+        let location = |name: &str| Location { component: None, path: name.into() };
+        let held = |content: &Sha256| held.iter().find(|name| hash(name) == *content).map(|name| location(name));
+        let companion = |content: &Sha256| held(content).map(Companion::Held);
+        let chain = graph(edges).cheapest(hash("new"), limit, held, companion)?;
+        Some((chain.from, chain.hops.iter().map(|hop| hop.delta.sha256).collect()))
+    }
+
+    fn through(from: &str, edges: &[&str]) -> Option<(Sha256, Vec<Sha256>)> {
+        Some((hash(from), edges.iter().map(|edge| hash(edge)).collect()))
+    }
+
+    #[test]
+    fn the_fewest_bytes_win_and_not_the_fewest_patches() {
+        let edges = ["a>new:100", "a>b:30", "b>new:40", "c>new:60"];
+        assert_eq!(way(&edges, &["a"], 1000), through("a", &["a>b:30", "b>new:40"]));
+        assert_eq!(way(&edges, &["a", "c"], 1000), through("c", &["c>new:60"]));
+        assert_eq!(way(&edges, &["a", "b"], 1000), through("b", &["b>new:40"]));
+    }
+
+    #[test]
+    fn without_a_base_or_below_no_cost_there_is_no_way() {
+        assert_eq!(way(&["a>new:100"], &["b"], 1000), None);
+        assert_eq!(way(&["a>new:100"], &[], 1000), None);
+        assert_eq!(way(&["a>new:100"], &["a"], 100), None);
+        assert_eq!(way(&["a>b:60", "b>new:60"], &["a"], 120), None);
+        assert!(way(&["a>b:60", "b>new:60"], &["a"], 121).is_some());
+        assert_eq!(way(&["b>new:60"], &["a"], 1000), None, "an edge is missing");
+    }
+
+    #[test]
+    fn patches_of_an_unknown_method_are_passed_over() {
+        let edges = ["a>new:10:program9", "a>new:100:program1"];
+        assert_eq!(way(&edges, &["a"], 1000), through("a", &["a>new:100:program1"]));
+    }
+
+    #[test]
+    fn a_patch_that_reads_something_besides_counts_where_that_is_there_and_as_the_last() {
+        let edges = ["a>new:100", "a+x>new:10", "b>a:5"];
+        assert_eq!(way(&edges, &["a"], 1000), through("a", &["a>new:100"]));
+        assert_eq!(way(&edges, &["a", "x"], 1000), through("a", &["a+x>new:10"]));
+        assert_eq!(way(&edges, &["b", "x"], 1000), through("b", &["b>a:5", "a+x>new:10"]));
+        let in_between = ["a>new:100", "b+x>a:5"];
+        assert_eq!(way(&in_between, &["b", "x"], 1000), None);
+    }
+
+    #[test]
+    fn circles_end_and_ties_are_decided_the_same_way_every_time() {
+        assert_eq!(way(&["x>y:1", "y>x:1", "y>new:1", "new>y:1"], &["q"], 1000), None);
+        let lower = if hash("a") < hash("b") { "a" } else { "b" };
+        let edges = ["a>new:10", "b>new:10"];
+        assert_eq!(way(&edges, &["a", "b"], 1000), through(lower, &[&format!("{lower}>new:10")]));
+    }
+
+    #[test]
+    fn sizes_beyond_all_bounds_are_no_bargain() {
+        let huge = format!("a>b:{}", u64::MAX);
+        assert_eq!(way(&[&huge, "b>new:60"], &["a"], u64::MAX), None);
+    }
+
+    #[test]
+    fn a_chain_longer_than_anybody_publishes_is_not_followed() {
+        let edges: Vec<String> =
+            (0..40).map(|n| format!("{n}>{}:1", if n == 39 { "new".into() } else { (n + 1).to_string() })).collect();
+        let edges: Vec<&str> = edges.iter().map(String::as_str).collect();
+        assert!(way(&edges, &["8"], 1000).is_some());
+        assert_eq!(way(&edges, &["7"], 1000), None);
+    }
+}

@@ -1,0 +1,186 @@
+//! Plans over trees, as a table.
+
+use super::*;
+use crate::formats::manifest::{Delta, Link, Meta, Platform};
+
+/// A manifest of files `path=content`, executable with a `*` at the end, preserved with a `!`, links `path>target`.
+pub fn release(entries: &[&str]) -> Manifest {
+    let meta = Meta {
+        component: "core".parse().unwrap(),
+        version: "1.0.0".parse().unwrap(),
+        sequence: 1,
+        channel: "stable".parse().unwrap(),
+        platform: Platform::any(),
+        issued: "2026-01-01T00:00:00Z".parse().unwrap(),
+        expires: None,
+        launch: None,
+        rollout: None,
+        critical: false,
+        base_urls: vec!["http://localhost/".parse().unwrap()],
+        requires: vec![],
+        stepping_stones: vec![],
+        notes: vec![],
+    };
+    let mut manifest = Manifest { meta, files: vec![], links: vec![] };
+    for entry in entries {
+        if let Some((path, target)) = entry.split_once('>') {
+            manifest.links.push(Link { path: RelPath::new(path).unwrap(), target: target.into() });
+            continue;
+        }
+        let (path, text) = entry.split_once('=').unwrap();
+        let content = text.trim_end_matches(['*', '!']);
+        manifest.files.push(File {
+            path: RelPath::new(path).unwrap(),
+            size: content.len() as u64,
+            sha256: Sha256::of(content.as_bytes()),
+            executable: text.ends_with('*'),
+            preserve: text.ends_with('!'),
+            gz: Object { size: 100 + content.len() as u64, sha256: Sha256::of(format!("gz {content}").as_bytes()) },
+            deltas: vec![],
+            chunks: None,
+        });
+    }
+    manifest
+}
+
+/// Plans from `old` to `new` over what `disk` holds, and writes the plan down: `-path` deleted, `+path` made or
+/// replaced, `path->name` saved, `=path` kept, `<path` copied from there, `(n)` bytes to download.
+fn plan(old: Option<&[&str]>, new: Option<&[&str]>, disk: &[&str]) -> String {
+    plan_with(old, true, new, disk).unwrap()
+}
+
+fn plan_with(old: Option<&[&str]>, vouched: bool, new: Option<&[&str]>, disk: &[&str]) -> Result<String, Obstacle> {
+    let plan = planned(old.map(release), vouched, new.map(release), disk)?;
+    let mut words: Vec<String> = plan
+        .changes
+        .iter()
+        .filter(|change| change.saved_from.is_none())
+        .map(|change| format!("{}{}", if change.new == Content::Absent { '-' } else { '+' }, change.path))
+        .collect();
+    words.extend(plan.saved.iter().map(|(path, name)| format!("{path}->{name}")));
+    words.extend(plan.kept.iter().map(|path| format!("={path}")));
+    words
+        .extend(plan.contents.values().filter_map(|obtain| obtain.copy.as_ref()).map(|from| format!("<{}", from.path)));
+    words.push(format!("({})", plan.download_size()));
+    Ok(words.join(" "))
+}
+
+fn planned(old: Option<Manifest>, vouched: bool, new: Option<Manifest>, disk: &[&str]) -> Result<Plan, Obstacle> {
+    let dir = tempfile::tempdir().unwrap();
+    for entry in disk {
+        let (path, content) = entry.split_once(['=', '>']).unwrap();
+        let path = dir.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let folder = crate::disk::fs::Dir::open(path.parent().unwrap()).unwrap();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if entry.contains('>') {
+            folder.make_link(name, content).unwrap();
+            continue;
+        }
+        std::fs::write(&path, content.trim_end_matches('*')).unwrap();
+        folder.ensure_mode(name, crate::disk::fs::mode(content.ends_with('*'))).unwrap();
+    }
+    let entries = |manifest: &Option<Manifest>| -> Vec<String> {
+        manifest.iter().flat_map(Manifest::entries).map(|entry| entry.path().to_string()).collect()
+    };
+    let paths = [entries(&old), entries(&new)].concat();
+    let inventory = Inventory::take(dir.path(), paths.iter().map(String::as_str), 1).unwrap();
+    Plan::new(&Situation {
+        new: new.as_ref(),
+        old: old.as_ref(),
+        vouched,
+        inventory: &inventory,
+        elsewhere: &|hash| (*hash == Sha256::of(b"shared")).then(|| Location { component: None, path: "other".into() }),
+        taken: &|path| dir.path().join(path.as_str()).exists(),
+    })
+}
+
+#[test]
+fn only_what_changed_is_fetched() {
+    let old: Option<&[&str]> = Some(&["a=1", "b=2", "c=3"]);
+    assert_eq!(plan(old, Some(&["a=1", "b=2", "c=3"]), &["a=1", "b=2", "c=3"]), "(0)");
+    assert_eq!(plan(old, Some(&["a=1", "b=22", "d=4"]), &["a=1", "b=2", "c=3"]), "+b -c +d (203)");
+}
+
+#[test]
+fn a_file_that_the_user_changed_or_lost_is_healed() {
+    let old: Option<&[&str]> = Some(&["a=1", "b=2"]);
+    assert_eq!(plan(old, Some(&["a=1", "b=2"]), &["a=9"]), "+a +b (202)");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_mode_alone_is_a_change_that_costs_nothing() {
+    assert_eq!(plan(Some(&["a=1"]), Some(&["a=1*"]), &["a=1"]), "+a <a (0)");
+}
+
+#[test]
+fn renamed_duplicated_and_shared_files_are_copied() {
+    assert_eq!(plan(Some(&["a=1"]), Some(&["b=1", "c=1"]), &["a=1"]), "-a +b +c <a (0)");
+    assert_eq!(plan(None, Some(&["x=shared"]), &[]), "+x <other (0)");
+    assert_eq!(plan(None, Some(&["x=new", "y=new"]), &[]), "+x +y (103)");
+}
+
+#[test]
+fn a_dropped_file_goes_only_if_it_is_as_it_came() {
+    assert_eq!(plan(Some(&["a=1", "b=2"]), Some(&["a=1"]), &["a=1", "b=9"]), "=b (0)");
+    assert_eq!(plan(Some(&["a=1", "b=2"]), None, &["a=1", "b=9"]), "-a =b (0)");
+    assert_eq!(plan_with(Some(&["a=1", "b=2"]), false, Some(&["a=1"]), &["a=1", "b=2"]).unwrap(), "=b (0)");
+}
+
+#[test]
+fn a_users_file_at_a_new_path_is_saved() {
+    assert_eq!(plan(Some(&["a=1"]), Some(&["a=1", "b=2"]), &["a=1", "b=mine"]), "+b b->b.saved (101)");
+    assert_eq!(plan(Some(&["a=1"]), Some(&["a=1", "b=2"]), &["a=1", "b=mine", "b.saved=x"]), "+b b->b.saved2 (101)");
+    assert_eq!(plan(Some(&["a=1"]), Some(&["a=1", "b=2"]), &["a=1", "b=2"]), "(0)");
+    #[cfg(unix)]
+    assert_eq!(plan(Some(&["a=1"]), Some(&["a=1", "b=2"]), &["a=1", "b>a"]), "+b b->b.saved (101)");
+}
+
+#[test]
+fn a_preserved_file_is_only_installed_when_missing() {
+    assert_eq!(plan(Some(&["c=1!"]), Some(&["c=22!"]), &["c=mine"]), "(0)");
+    assert_eq!(plan(Some(&["c=1!"]), Some(&["c=22!"]), &[]), "+c (102)");
+}
+
+#[test]
+fn files_become_folders_and_folders_files() {
+    assert_eq!(plan(Some(&["x=1"]), Some(&["x/y=2"]), &["x=1"]), "-x +x/y (101)");
+    assert_eq!(plan(Some(&["x/y=1"]), Some(&["x=2"]), &["x/y=1"]), "+x -x/y (101)");
+    assert_eq!(plan(Some(&["x=1"]), Some(&["x/y=2"]), &["x=mine"]), "-x +x/y x->x.saved (101)");
+    assert_eq!(plan(Some(&["a=1"]), Some(&["a=1", "x/y=2"]), &["a=1", "x=mine"]), "-x +x/y x->x.saved (101)");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_made_replaced_and_dropped() {
+    assert_eq!(plan(Some(&["a=1"]), Some(&["a=1", "l>a"]), &["a=1"]), "+l (0)");
+    assert_eq!(plan(Some(&["a=1", "l>a"]), Some(&["a=1", "b=1", "l>b"]), &["a=1", "l>a"]), "+b +l <a (0)");
+    assert_eq!(plan(Some(&["a=1", "l>a"]), Some(&["a=1"]), &["a=1", "l>a"]), "-l (0)");
+    assert_eq!(plan(Some(&["d/a=1", "l>d"]), Some(&["d/a=1", "l/b=2"]), &["d/a=1", "l>d"]), "-l +l/b (101)");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_linked_folder_stops_the_update() {
+    let linked = plan_with(Some(&["d/a=1"]), true, Some(&["d/a=2"]), &["e/a=1", "d>e"]);
+    assert_eq!(linked, Err(Obstacle::LinkedFolder("d".into())));
+}
+
+#[test]
+fn a_delta_that_reads_another_file_is_taken_where_that_is_held_or_planned() {
+    let hash = |content: &str| Sha256::of(content.as_bytes());
+    let companion = |new: &[&str], disk: &[&str]| {
+        let mut new = release(new);
+        let object = Object { size: 7, sha256: hash("a delta") };
+        let (method, from, with) = ("plain".parse().unwrap(), hash("old"), Some(hash("b")));
+        new.files[0].deltas.push(Delta { method, from, to: None, with, object });
+        let plan = planned(Some(release(&["a=old", "b=b"])), true, Some(new), disk).unwrap();
+        let chain = plan.contents[&hash("newer")].chain.clone();
+        chain.map(|chain| chain.companion)
+    };
+    let held = Companion::Held(Location { component: None, path: "b".into() });
+    assert_eq!(companion(&["a=newer", "b=b"], &["a=old", "b=b"]), Some(Some(held)));
+    assert_eq!(companion(&["a=newer", "b=b"], &["a=old", "b=lost"]), Some(Some(Companion::Planned(hash("b")))));
+    assert_eq!(companion(&["a=newer", "b=b!"], &["a=old", "b=mine"]), None, "the user's own");
+}

@@ -1,0 +1,254 @@
+//! Makes one content: by the cheapest way of its plan, and by the next one where that fails.
+
+use super::Stage;
+use super::fill::{Job, Transfer};
+use super::ledger::Event;
+use super::object::{Fetched, Wanted, to_signed};
+use super::progress::{News, Phase};
+use super::turns::Turns;
+use super::writer::{Writer, is_staged};
+use crate::disk::fs::Dir;
+use crate::disk::inventory::Content;
+use crate::disk::layout::ObjectKind;
+use crate::error::{Refused, Result};
+use crate::formats::delta::{self, DeltaError, Edge, Joined};
+use crate::formats::gunzip::{self, gunzip};
+use crate::transfer::fetch::CancelToken;
+use crate::transfer::plan::{Chain, Companion, Hop, Location, Obtain};
+use std::fs::File;
+use std::io::{self, BufReader, Read as _, Seek as _, Write};
+use std::sync::mpsc::Sender;
+use url::Url;
+
+/// Makes the content of one job.
+pub struct Worker<'a, 'b> {
+    pub stage: &'a Stage,
+    pub transfer: &'a Transfer<'a>,
+    pub job: &'a Job<'b>,
+    pub turns: &'a Turns,
+    pub news: &'a Sender<News<'b>>,
+}
+
+/// One of several ways did not lead to the content; the next one is tried.
+pub enum Way {
+    Worked,
+    Failed,
+}
+
+impl<'a> Worker<'a, '_> {
+    /// Stages the content under all its names.
+    pub fn run(&self) -> Result<()> {
+        let files = &self.stage.files;
+        let Some(((first, content), others)) = self.job.targets.split_first() else { return Ok(()) };
+        self.transfer.cancel.check()?;
+        if is_staged(files, first, content)? {
+            self.tell(Phase::Downloading, to_signed(self.job.obtain.cost()), 0);
+        } else {
+            self.make(first, content)?;
+        }
+        for (name, content) in others {
+            if !is_staged(files, name, content)? {
+                files.remove_file(name)?;
+                files.copy(first, files, name, mode(content))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn make(&self, name: &str, content: &Content) -> Result<()> {
+        let Obtain { copy, chain, parts, .. } = self.job.obtain;
+        let mut planned = self.job.obtain.cost();
+        if let Some(location) = copy {
+            if let Way::Worked = self.copy(location, name, content)? {
+                return Ok(());
+            }
+            let next = chain.as_ref().map_or_else(|| self.job.obtain.cost_without_chain(), Chain::cost);
+            self.tell(Phase::Downloading, 0, to_signed(next));
+            planned = next;
+        }
+        if let Some(chain) = chain {
+            if let Way::Worked = self.follow(chain, name, content)? {
+                return Ok(());
+            }
+            let next = self.job.obtain.cost_without_chain();
+            self.tell(Phase::Downloading, 0, to_signed(next) - to_signed(planned));
+        }
+        if let Some(parts) = parts
+            && let Way::Worked = self.assemble(parts, name, content)?
+        {
+            return Ok(());
+        }
+        self.fetch_whole(name, content)
+    }
+
+    pub fn tell(&self, phase: Phase, done: i64, total: i64) {
+        // Nobody listens only when the caller has panicked, and then nobody misses the news.
+        let _ = self.news.send(News { phase, path: self.job.path, done, total });
+    }
+
+    /// Opens a local file. Only for a saving: whatever is wrong with it, the site has everything.
+    pub fn open(&self, location: &Location) -> Option<File> {
+        let path = (self.transfer.locate)(location);
+        let (dir, name) = (path.parent()?, path.file_name()?.to_str()?);
+        Dir::open(dir).and_then(|dir| dir.open_file(name)).ok()?
+    }
+
+    /// Copies a local file.
+    fn copy(&self, location: &Location, name: &str, content: &Content) -> Result<Way> {
+        let Some(mut source) = self.open(location) else { return Ok(Way::Failed) };
+        self.tell(Phase::Copying, 0, 0);
+        let mut writer = Writer::new(&self.stage.files, name)?;
+        let mut buffer = vec![0; 128 * 1024];
+        loop {
+            self.transfer.cancel.check()?;
+            match source.read(&mut buffer) {
+                Ok(0) | Err(_) => break,
+                Ok(count) => writer.write(&buffer[..count]).map_err(|error| writer.failed(error))?,
+            }
+        }
+        self.finish(writer, name, content)
+    }
+
+    /// Gives a file its name if it is what it should be.
+    pub fn finish(&self, writer: Writer<'_>, name: &str, content: &Content) -> Result<Way> {
+        if writer.digest() != (self.job.hash, self.job.obtain.size) {
+            writer.discard()?;
+            return Ok(Way::Failed);
+        }
+        writer.finish(name, mode(content))?;
+        Ok(Way::Worked)
+    }
+
+    /// Applies one delta after the other. What is in between has no name on the disk for longer than it takes to make it.
+    fn follow(&self, chain: &Chain, name: &str, content: &Content) -> Result<Way> {
+        let Some(mut base) = self.open(&chain.base) else { return Ok(Way::Failed) };
+        let Some((last, hops)) = chain.hops.split_last() else { return Ok(Way::Failed) };
+        for hop in hops {
+            // Another chain may lead through the same content.
+            let name = format!("{}-{}", hop.to, self.job.hash);
+            let Some(made) = self.patch(vec![base], hop, (&self.stage.objects, &name))? else {
+                return Ok(Way::Failed);
+            };
+            if made.digest().0 != hop.to {
+                made.discard()?;
+                return Ok(Way::Failed);
+            }
+            base = made.file.try_clone().map_err(|error| made.failed(error))?;
+            made.discard()?;
+        }
+        let mut bases = vec![base];
+        if let Some(companion) = &chain.companion {
+            let Some(companion) = self.companion(companion)? else { return Ok(Way::Failed) };
+            bases.push(companion);
+        }
+        match self.patch(bases, last, (&self.stage.files, name))? {
+            Some(made) => self.finish(made, name, content),
+            None => Ok(Way::Failed),
+        }
+    }
+
+    /// Opens what the last delta reads besides.
+    fn companion(&self, companion: &Companion) -> Result<Option<File>> {
+        match (companion, &self.job.companion) {
+            (Companion::Held(location), _) => Ok(self.open(location)),
+            (Companion::Planned(_), Some((_, name))) => self.stage.files.open_file(name),
+            (Companion::Planned(_), None) => Ok(None),
+        }
+    }
+
+    /// Fetches a delta and applies it to `bases`, one behind the other; none when that does not work, which whoever has the
+    /// whole need not care about.
+    fn patch(&self, bases: Vec<File>, hop: &Hop, to: (&'a Dir, &str)) -> Result<Option<Writer<'a>>> {
+        let wanted = Wanted { kind: ObjectKind::Delta, object: hop.delta, unpacked: None };
+        let _turn = self.turns.take(hop.delta.sha256);
+        let Some((url, patch)) = self.fetch_saving(wanted)? else { return Ok(None) };
+        self.tell(Phase::Patching, 0, 0);
+        let mut made = Writer::new(to.0, to.1)?;
+        let applied = self.apply(bases, hop, &patch.file, &mut made);
+        patch.discard()?;
+        self.transfer.cancel.check()?;
+        match applied {
+            Ok(()) => Ok(Some(made)),
+            Err(DeltaError::Write(error)) => Err(made.failed(error)),
+            Err(error) => {
+                self.note(wanted, &url, Event::Failed(error.code()));
+                made.discard()?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn apply(&self, bases: Vec<File>, hop: &Hop, mut patch: &File, made: &mut Writer<'_>) -> Result<(), DeltaError> {
+        let base = Joined::new(bases).map_err(DeltaError::ReadBase)?;
+        patch.rewind().map_err(DeltaError::ReadPatch)?;
+        let header = delta::Header::read(&mut BufReader::new(&mut patch))?;
+        // What is in between is of the size that the patch says: the patch is what was signed.
+        let new_size = if hop.to == self.job.hash { self.job.obtain.size } else { header.new };
+        let edge = Edge { old: base.size(), new: new_size };
+        patch.rewind().map_err(DeltaError::ReadPatch)?;
+        delta::apply(base, patch, &edge, Sink { writer: made, cancel: self.transfer.cancel })
+    }
+
+    /// Fetches the whole file, and inflates it when it is checked.
+    fn fetch_whole(&self, name: &str, content: &Content) -> Result<()> {
+        let Obtain { size, gz, .. } = self.job.obtain;
+        let wanted = Wanted { kind: ObjectKind::Gz, object: *gz, unpacked: Some((self.job.hash, *size)) };
+        self.fetch(wanted, |url, fetched| match fetched {
+            Fetched::Object(object) => {
+                self.inflate(url, &object, name, content)?;
+                object.discard()
+            }
+            // A proxy on the way has decompressed it; the content is what was signed.
+            Fetched::Unpacked(object) => {
+                let object_name = gz.sha256.to_string();
+                object.finish(&object_name, mode(content))?;
+                self.stage.objects.rename(&object_name, &self.stage.files, name)
+            }
+        })
+    }
+
+    /// Inflates a checked object into the stage, gunzip and hash in one pass.
+    fn inflate(&self, url: &Url, object: &Writer<'_>, name: &str, content: &Content) -> Result<()> {
+        let mut file = &object.file;
+        file.rewind().map_err(|error| object.failed(error))?;
+        let mut writer = Writer::new(&self.stage.files, name)?;
+        let size = self.job.obtain.size;
+        let inflated = gunzip(BufReader::with_capacity(128 * 1024, file), size, |bytes| writer.write(bytes));
+        let refuse = |detail: String| Refused::Gzip { url: url.to_string(), path: self.job.path.to_string(), detail };
+        match inflated {
+            Err(gunzip::Error::Object(detail)) => return Err(refuse(detail).into()),
+            Err(gunzip::Error::Sink(error)) => return Err(writer.failed(error)),
+            Ok(()) => {}
+        }
+        let (hash, _) = writer.digest();
+        if hash != self.job.hash {
+            return Err(refuse(format!("its content has the SHA-256 {hash}, not {}", self.job.hash)).into());
+        }
+        writer.finish(name, mode(content))
+    }
+}
+
+/// Takes the bytes that a delta makes, until the download is stopped.
+struct Sink<'w, 'a> {
+    writer: &'w mut Writer<'a>,
+    cancel: &'w CancelToken,
+}
+
+impl Write for Sink<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.cancel.check().map_err(io::Error::other)?;
+        self.writer.write(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn mode(content: &Content) -> u32 {
+    match content {
+        Content::File { mode, .. } => *mode,
+        _ => crate::disk::fs::PLAIN,
+    }
+}

@@ -1,0 +1,120 @@
+//! What can be known before the first byte is fetched: rights, space, and folders of the user's in the way.
+
+use super::{Stage, nearest_folder};
+use crate::disk::fs::{Dir, Found, LINKS, Tree};
+use crate::disk::inventory::Content;
+use crate::error::{Error, Machine, Result};
+use crate::transfer::plan::{Change, Plan};
+use crate::values::rel_path::RelPath;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Room beyond the files themselves: manifests, the plan, folders, and what the file system rounds up.
+const SLACK: u64 = 1 << 20;
+/// A file system's block, to which every file is rounded up.
+const BLOCK: u64 = 4096;
+
+/// Makes sure that this user may change every folder that the plan touches, and that this system can hold what it brings.
+///
+/// # Errors
+/// [`Machine::NotWritable`] for the first that they may not, [`Machine::FolderInTheWay`] for a folder with files of the
+/// user's where the release has a file, [`Machine::NameTaken`] for a name that is there in other letters,
+/// [`Machine::Unsupported`] for a link on Windows.
+pub fn rights(dir: &Path, plan: &Plan) -> Result<()> {
+    if cfg!(windows) && plan.changes.iter().any(|change| matches!(change.new, Content::Link { .. })) {
+        return Err(Machine::Unsupported { what: LINKS }.into());
+    }
+    if !nearest_folder(dir)?.is_writable() {
+        return Err(Machine::NotWritable { path: dir.to_owned() }.into());
+    }
+    let Some(tree) = Tree::open(dir)? else { return Ok(()) };
+    let folders: BTreeSet<&str> = plan.changes.iter().filter_map(|change| change.path.parent()).collect();
+    for path in folders {
+        // An absent folder is made in one that is checked itself, or stands where a file is now.
+        if let Ok(Some(folder)) = tree.folder(path)
+            && !folder.is_writable()
+        {
+            return Err(Machine::NotWritable { path: dir.join(path) }.into());
+        }
+    }
+    let leaving: BTreeSet<&str> =
+        plan.changes.iter().filter(|change| change.new == Content::Absent).map(|change| change.path.as_str()).collect();
+    for change in plan.changes.iter().filter(|change| change.old == Content::Folder) {
+        if !is_vacated(&tree, change.path.as_str(), &leaving)? {
+            return Err(Machine::FolderInTheWay { path: dir.join(change.path.as_str()) }.into());
+        }
+    }
+    let added = plan.changes.iter().filter(|change| cfg!(windows) && change.old == Content::Absent);
+    added.map(|change| &change.path).try_for_each(|path| free_name(&tree, path, &leaving))
+}
+
+/// Makes sure that neither a new path nor a folder above it is there in other letters, unless that goes.
+fn free_name(tree: &Tree, path: &RelPath, leaving: &BTreeSet<&str>) -> Result<()> {
+    for path in path.folders().chain([path.as_str()]) {
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let Some(dir) = tree.find_folder(folder)? else { return Ok(()) };
+        match dir.check_name(name) {
+            Err(Error::Machine(Machine::NameTaken { path, by })) => {
+                let taken = if folder.is_empty() { by.clone() } else { format!("{folder}/{by}") };
+                if !leaving.contains(taken.as_str()) && !is_vacated(tree, &taken, leaving).unwrap_or(false) {
+                    return Err(Machine::NameTaken { path, by }.into());
+                }
+                return Ok(());
+            }
+            checked => checked?,
+        }
+    }
+    Ok(())
+}
+
+/// Whether everything in a folder leaves it. Folders without a file count as something: nobody knows what for they are.
+fn is_vacated(tree: &Tree, path: &str, leaving: &BTreeSet<&str>) -> Result<bool> {
+    let Some(folder) = tree.folder(path)? else { return Ok(true) };
+    let names = folder.names()?;
+    for name in &names {
+        let inner = format!("{path}/{name}");
+        let goes = match folder.find(name)? {
+            Found::Folder { .. } => is_vacated(tree, &inner, leaving)?,
+            _ => leaving.contains(inner.as_str()),
+        };
+        if !goes {
+            return Ok(false);
+        }
+    }
+    Ok(!names.is_empty())
+}
+
+/// Makes sure that stage, backups and objects under way have room on their disk.
+///
+/// # Errors
+/// [`Machine::NoSpace`] with both figures in bytes.
+pub fn space(stage: &Stage, plan: &Plan, old_size: impl Fn(&Change) -> u64, parallel: usize) -> Result<()> {
+    let rounded = |size: u64| size.saturating_add(BLOCK);
+    let add = |sum: u64, size: u64| sum.saturating_add(size);
+    let size = |change: &Change| {
+        change.new.sha256().and_then(|hash| plan.contents.get(&hash)).map_or(0, |content| content.size)
+    };
+    let new = plan.changes.iter().map(size).map(rounded).fold(0, add);
+    let mut objects: Vec<u64> = plan.contents.values().map(|content| content.gz.size).collect();
+    objects.sort_unstable_by(|a, b| b.cmp(a));
+    let objects = objects.into_iter().take(parallel).map(rounded).fold(0, add);
+    let backups = if can_link(&stage.files)? { 0 } else { plan.changes.iter().map(old_size).map(rounded).fold(0, add) };
+    let needed = [new, objects, backups, SLACK].into_iter().fold(0, add).saturating_sub(stage.bytes()?);
+    let available = stage.files.free_space()?;
+    if needed > available {
+        return Err(Machine::NoSpace { path: stage.files.path().to_owned(), needed, available }.into());
+    }
+    Ok(())
+}
+
+/// Whether the file system can give a file a second name: then backups take no room.
+fn can_link(dir: &Dir) -> Result<bool> {
+    let (probe, second) = ("link-probe", "link-probe-2");
+    dir.remove_file(probe)?;
+    dir.remove_file(second)?;
+    drop(dir.create(probe)?);
+    let can = dir.hard_link(probe, dir, second);
+    dir.remove_file(probe)?;
+    dir.remove_file(second)?;
+    can
+}

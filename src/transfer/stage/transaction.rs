@@ -1,0 +1,106 @@
+//! From a plan whose contents are all staged to the steps of a swap.
+
+use super::{Stage, staged_names};
+use crate::disk::fs::{Dir, Found, Tree};
+use crate::disk::inventory::Content;
+use crate::disk::layout::Root;
+use crate::error::Result;
+use crate::formats::manifest::Name;
+use crate::state::journal::{ComponentSteps, Place, Release, Step};
+use crate::transfer::plan::Plan;
+use crate::values::rel_path::{MANIFEST, RelPath};
+use std::collections::BTreeSet;
+
+/// The steps that make a plan real in one component, the manifest's last; what they need is durable when this returns.
+///
+/// # Errors
+/// [`Machine::Io`](crate::error::Machine::Io), also for a file that is not staged.
+pub fn steps(
+    root: &Root,
+    component: &Name,
+    stage: &Stage,
+    plan: &Plan,
+    manifest: (Content, Content),
+    versions: (Option<String>, Option<Release>),
+) -> Result<ComponentSteps> {
+    let dir = root.component(component);
+    let tree = Tree::open(&dir)?;
+    let mut steps = Vec::with_capacity(plan.changes.len() + 1);
+    for (change, staged) in plan.changes.iter().zip(staged_names(&plan.changes)) {
+        if let (Some(name), Some(from), Some(tree)) = (&staged, &change.saved_from, &tree) {
+            save(tree, from, &stage.files, name, &change.new)?;
+        }
+        let place = Place::Listed(change.path.clone());
+        steps.push(Step { place, old: change.old.clone(), new: change.new.clone(), staged });
+    }
+    let (old, new) = manifest;
+    if old != new {
+        let staged = (new != Content::Absent).then(|| MANIFEST.to_owned());
+        if staged.is_some() {
+            stage.files.remove_file(MANIFEST)?;
+            stage.dir.copy(MANIFEST, &stage.files, MANIFEST, crate::disk::fs::PLAIN)?;
+        }
+        steps.push(Step { place: Place::Manifest, old, new, staged });
+    }
+    let staged = steps.iter().filter_map(|step| match (&step.staged, &step.new) {
+        (Some(name), Content::File { mode, .. }) => Some((name.as_str(), *mode)),
+        _ => None,
+    });
+    stage.files.seal_files(&staged.collect::<Vec<_>>())?;
+    stage.files.sync()?;
+    let folders = folders(tree.as_ref(), plan)?;
+    let (from, to) = versions;
+    Ok(ComponentSteps {
+        component: component.clone(),
+        dir,
+        own_work_dir: stage.in_own_work_dir,
+        from,
+        to,
+        new_folders: folders.new,
+        old_folders: folders.old,
+        steps,
+    })
+}
+
+/// Gives a user's file that moves aside a second name in the stage: it keeps its bytes, mode and dates.
+fn save(tree: &Tree, from: &RelPath, files: &Dir, name: &str, content: &Content) -> Result<()> {
+    let (dir, old_name) = tree.parent(from.as_str())?;
+    files.remove_file(name)?;
+    match content {
+        Content::File { mode, .. } => dir.link_or_copy(old_name, files, name, *mode),
+        _ => Ok(()),
+    }
+}
+
+/// What a plan means for folders.
+#[derive(Default)]
+struct Folders {
+    /// To make, outermost first.
+    new: Vec<String>,
+    /// To remove if they end up empty, innermost first, with their modes.
+    old: Vec<(String, u32)>,
+}
+
+fn folders(tree: Option<&Tree>, plan: &Plan) -> Result<Folders> {
+    let (mut needed, mut left) = (BTreeSet::new(), BTreeSet::new());
+    for change in &plan.changes {
+        let set = if change.new == Content::Absent { &mut left } else { &mut needed };
+        set.extend(change.path.folders());
+        if change.old == Content::Folder {
+            left.insert(change.path.as_str());
+        }
+    }
+    let found = |path: &str| tree.map_or(Ok(Found::Absent), |tree| tree.find(path));
+    let mut folders = Folders::default();
+    for path in &needed {
+        if !matches!(found(path)?, Found::Folder { .. }) {
+            folders.new.push((*path).to_owned());
+        }
+    }
+    for path in left.iter().rev().filter(|path| !needed.contains(*path)) {
+        if let Found::Folder { mode } = found(path)? {
+            folders.old.push(((*path).to_owned(), mode));
+        }
+    }
+    Ok(folders)
+}
