@@ -40,7 +40,7 @@ pub use error::{Error, Result};
 pub use patcher::watch::{WatchOptions, Watcher};
 #[cfg(feature = "client")]
 pub use patcher::{
-    Check, Config, Damage, DamageKind, Held, Installed, Patcher, Previous, Staged, Started, Update, Why,
+    Check, Config, Damage, DamageKind, DeferralReason, Deferred, Installed, Patcher, Previous, Staged, Started, Update,
 };
 pub use state::Reason;
 pub use swap::{Applied, Recovery};

@@ -25,7 +25,7 @@ pub struct Arguments {
     pub root: Root,
     /// The process to wait for.
     pub wait_pid: Option<u32>,
-    /// Why to return from the version on probation; none to make the prepared one live.
+    /// DeferralReason to return from the version on probation; none to make the prepared one live.
     pub roll_back: Option<Reason>,
     /// How long other instances of the program, and other updaters, may keep it waiting.
     pub patience: Option<Duration>,

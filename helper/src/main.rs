@@ -102,7 +102,7 @@ fn swap(arguments: &Arguments, log: &mut Log) -> Result<()> {
 fn roll_back(arguments: &Arguments, reason: Reason, log: &mut Log) -> Result<()> {
     wait(arguments, log);
     alone(arguments, log, |lock, log| {
-        match swap::take_back(&arguments.root, lock, reason)? {
+        match swap::roll_back(&arguments.root, lock, reason)? {
             Some(applied) => {
                 log.line(format_args!("rolled back: {reason}"));
                 tell(&applied, log);

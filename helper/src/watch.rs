@@ -68,7 +68,7 @@ pub fn watch(root: &Root, child: &mut Child, limit: Duration, log: &mut Log) -> 
     }
 }
 
-/// Why a program that ended like this does not work; none when it says that it does.
+/// DeferralReason a program that ended like this does not work; none when it says that it does.
 fn reason(status: ExitStatus) -> Option<Reason> {
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {

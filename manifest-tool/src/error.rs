@@ -178,7 +178,7 @@ pub enum Error {
         below: Version,
         /// The release.
         release: String,
-        /// Why not.
+        /// DeferralReason not.
         detail: String,
     },
     /// No number is left for the next release.

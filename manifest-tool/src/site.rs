@@ -156,7 +156,7 @@ impl ComponentSite {
         if latest.is_some_and(|latest| is_same(&latest, manifest)) {
             return Ok(());
         }
-        let sequence = manifest.place().sequence;
+        let sequence = manifest.order().sequence;
         self.manifests()?.into_iter().try_for_each(|path| {
             let is_before = ManifestFile::read(&path)?.manifest.meta.sequence < sequence;
             if is_before { Ok(()) } else { Err(Error::SequenceTaken { sequence, path }) }
@@ -202,7 +202,7 @@ impl ComponentSite {
 
 /// Whether both have one body, whoever signed it.
 fn is_same(file: &ManifestFile, manifest: &Verified) -> bool {
-    Sha256::of(&file.signed.body) == manifest.place().body
+    Sha256::of(&file.signed.body) == manifest.order().body
 }
 
 /// Writes a file in one step: complete and synced, or the old one stays.

@@ -71,7 +71,7 @@ pub enum Caller {
         setting: &'static str,
         /// What it was set to.
         value: String,
-        /// Why not.
+        /// DeferralReason not.
         detail: String,
     },
     /// A free function before [`init`](crate::init), or a second `init`.

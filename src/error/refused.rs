@@ -212,8 +212,8 @@ pub enum Defect {
     LinkTarget,
     /// `launch` is not a listed file.
     Launch,
-    /// A delta's companion that is no smaller file of the release, or that of a delta to another content.
-    Companion,
+    /// A delta's second base that is no smaller file of the release, or that of a delta to another content.
+    SecondBase,
 }
 
 impl Defect {
@@ -252,7 +252,7 @@ impl Defect {
             Defect::PathIsFolder => "path-is-folder",
             Defect::LinkTarget => "link-target",
             Defect::Launch => "manifest-launch",
-            Defect::Companion => "manifest-companion",
+            Defect::SecondBase => "manifest-companion",
         }
     }
 }

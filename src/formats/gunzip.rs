@@ -5,7 +5,7 @@
 use flate2::bufread::GzDecoder;
 use std::io::{self, BufRead, Cursor, Read as _};
 
-/// Why an object is not the gzip of a file of the given size.
+/// DeferralReason an object is not the gzip of a file of the given size.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// What is wrong with the object.

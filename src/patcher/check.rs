@@ -1,6 +1,6 @@
 //! Finding out whether there is something new: fetch, verify, remember, compare, plan.
 
-use super::held::{Held, Why};
+use super::deferred::{DeferralReason, Deferred};
 use super::installed::{Damage, DamageKind};
 use super::{Installed, Patcher, Update, component_name};
 use crate::disk::fs::{Dir, Tree};
@@ -25,16 +25,16 @@ pub struct Check {
     /// Newer releases, to be installed together.
     pub updates: Vec<Update>,
     /// Newer releases that are left alone.
-    pub held: Vec<Held>,
+    pub held: Vec<Deferred>,
 }
 
-/// Why a release is left alone that did not work on this machine.
-pub(super) fn broken(verdicts: &Verdicts, manifest: &Manifest) -> Option<Why> {
+/// DeferralReason a release is left alone that did not work on this machine.
+pub(super) fn broken(verdicts: &Verdicts, manifest: &Manifest) -> Option<DeferralReason> {
     let component = &manifest.meta.component;
     if let Some(bad) = verdicts.bad(component, &manifest.content_id()) {
-        return Some(Why::RolledBack(bad.reason));
+        return Some(DeferralReason::RolledBack(bad.reason));
     }
-    (verdicts.attempts(component, manifest.meta.sequence) >= MAX_ATTEMPTS).then_some(Why::SwapFailed)
+    (verdicts.attempts(component, manifest.meta.sequence) >= MAX_ATTEMPTS).then_some(DeferralReason::SwapFailed)
 }
 
 impl Patcher {
@@ -88,7 +88,7 @@ impl Patcher {
             let offered = |name: &str| check.updates.iter().position(|update| update.component() == name);
             let Some(at) = offered(component).or_else(|| offered(required)) else { return Err(error) };
             let update = check.updates.remove(at);
-            check.held.push(update.held(Why::Requires(error.to_string())));
+            check.held.push(update.held(DeferralReason::Requires(error.to_string())));
             first.get_or_insert(error);
         }
         match first {
@@ -143,7 +143,7 @@ impl Patcher {
         let Some(trusted) = self.latest(state_dir, &mut seen, &name, &installed)? else { return Ok(()) };
         if trusted.manifest().same_content(&installed.manifest) {
             // Never one of an earlier place: a copy of the installed manifest that lost a signature retires nothing.
-            if installed.place.is_none_or(|place| trusted.place().is_after(&place, &self.inner.keys)) {
+            if installed.place.is_none_or(|place| trusted.order().is_after(&place, &self.inner.keys)) {
                 self.adopt(&name, &trusted)?;
             }
             return Ok(());
@@ -154,7 +154,7 @@ impl Patcher {
             None => self.unwanted(trusted.manifest())?,
         };
         if let Some(why) = why {
-            check.held.push(Held::of(trusted.manifest(), why));
+            check.held.push(Deferred::of(trusted.manifest(), why));
             return Ok(());
         }
         let mirrors = self.base_urls(&trusted.manifest().meta);
@@ -164,7 +164,7 @@ impl Patcher {
         };
         let earlier = self.fetch_stepping_stone(&name, &installed, &trusted, stone)?;
         if let Some(why) = broken(&verdicts, earlier.manifest()) {
-            check.held.push(Held::of(earlier.manifest(), why));
+            check.held.push(Deferred::of(earlier.manifest(), why));
             return Ok(());
         }
         let update = self.plan_update(name, Some(installed), earlier, mirrors)?;
@@ -172,14 +172,14 @@ impl Patcher {
         Ok(())
     }
 
-    /// Why a release is left alone whose turn has not come here, or that the user does not want. One that is critical waits
+    /// DeferralReason a release is left alone whose turn has not come here, or that the user does not want. One that is critical waits
     /// for nobody.
-    pub(super) fn unwanted(&self, manifest: &Manifest) -> Result<Option<Why>> {
+    pub(super) fn unwanted(&self, manifest: &Manifest) -> Result<Option<DeferralReason>> {
         let Meta { component, version, critical: false, rollout, .. } = &manifest.meta else { return Ok(None) };
         let choices = if rollout.is_some() { self.drawn_choices()? } else { self.choices()? };
         Ok(match *rollout {
-            Some(percent) if !choices.is_among(percent, component, version) => Some(Why::NotYet(percent)),
-            _ => choices.skips(component, version).then_some(Why::Skipped),
+            Some(percent) if !choices.is_among(percent, component, version) => Some(DeferralReason::NotYet(percent)),
+            _ => choices.skips(component, version).then_some(DeferralReason::Skipped),
         })
     }
 
@@ -299,7 +299,7 @@ impl Patcher {
             let from = installed.map(|installed| &installed.manifest.meta.version);
             // What is installed by now may need no stone any more: then what is staged is the way to nowhere.
             let Some(stone) = from.and_then(|from| newest.manifest().stepping_stone_for(from)) else {
-                let sequence = newest.place().sequence;
+                let sequence = newest.order().sequence;
                 return Err(Refused::SteppingStone { sequence, detail: "what is installed needs none" }.into());
             };
             let earlier = self.verify_stepping_stone(name, installed, &newest, stone, bytes)?;
@@ -334,7 +334,7 @@ impl Patcher {
         etag: Option<String>,
     ) -> Result<()> {
         let moved = seen.record(verified, &self.inner.keys);
-        let body = verified.place().body;
+        let body = verified.order().body;
         let named = etag.is_some_and(|value| seen.record_etag(Etag { url: url.to_string(), value, body }));
         if moved || named { seen.save(state_dir) } else { Ok(()) }
     }

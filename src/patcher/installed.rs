@@ -4,7 +4,7 @@ use super::Patcher;
 use crate::disk::fs::{Dir, Tree};
 use crate::error::{Error, Machine, Refused, Result};
 use crate::formats::manifest::{self, MAX_BYTES, Manifest, Name, SignedBytes};
-use crate::trust::{self, Place};
+use crate::trust::{self, ReleaseOrder};
 use crate::values::rel_path::MANIFEST;
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ pub struct Installed {
     /// Its manifest.
     pub manifest: Manifest,
     /// Its place in the order of releases; none when no trusted key vouches for it any more.
-    pub place: Option<Place>,
+    pub place: Option<ReleaseOrder>,
     /// The manifest's file.
     pub bytes: Vec<u8>,
 }
@@ -95,7 +95,7 @@ impl Patcher {
             Err(error) => return Err(error),
         };
         let (manifest, place) = match trust::authenticate(bytes.clone(), &self.inner.keys) {
-            Ok(verified) => (verified.manifest().clone(), Some(verified.place().clone())),
+            Ok(verified) => (verified.manifest().clone(), Some(verified.order().clone())),
             // Signed by keys that the program has dropped: it still says where to ask.
             Err(Refused::UnknownKey | Refused::Threshold { .. }) => {
                 let read = SignedBytes::split(bytes.clone()).and_then(|signed| manifest::parse(&signed.body));

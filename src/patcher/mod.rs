@@ -3,19 +3,19 @@
 mod check;
 mod choices;
 mod config;
-mod courtesy;
-mod held;
+mod deferred;
 mod installed;
 mod previous;
 mod record;
 mod repair;
+mod retry_after;
 mod start;
 mod update;
 pub mod watch;
 
 pub use check::Check;
 pub use config::Config;
-pub use held::{Held, Why};
+pub use deferred::{DeferralReason, Deferred};
 pub use installed::{Damage, DamageKind, Installed};
 pub use previous::Previous;
 pub use start::Started;
@@ -64,7 +64,7 @@ struct Inner {
     retries: Retries,
     parallel: usize,
     cancel: CancelToken,
-    /// Held shared from [`Patcher::start`] on.
+    /// Deferred shared from [`Patcher::start`] on.
     running: Mutex<Option<Lock>>,
 }
 

@@ -32,7 +32,7 @@ impl Patcher {
         }
         let Some(state_dir) = state::open(&self.inner.root)? else { return Ok(false) };
         let lock = state::lock(&state_dir, PATIENCE)?;
-        swap::keep(&self.inner.root, &lock)
+        swap::confirm(&self.inner.root, &lock)
     }
 
     /// What a rollback would return to; none when no version is on probation.
@@ -63,7 +63,7 @@ impl Previous {
     pub fn restore(self) -> Result<Applied> {
         let (state_dir, lock) = self.patcher.lock()?;
         let root = &self.patcher.inner.root;
-        let taken_back = self.patcher.alone(&state_dir, || swap::take_back(root, &lock, Reason::Asked))?;
+        let taken_back = self.patcher.alone(&state_dir, || swap::roll_back(root, &lock, Reason::Asked))?;
         taken_back.ok_or_else(|| Caller::NothingToRollBack.into())
     }
 

@@ -6,7 +6,7 @@ use crate::disk::fs::{Dir, Lock};
 use crate::error::{Error, Machine, Result};
 use crate::formats::manifest::Name;
 use crate::state::journal::{Journal, State};
-use crate::state::{self, News, Reason, Starts, StateFile as _};
+use crate::state::{self, PendingNotice, Reason, Starts, StateFile as _};
 use crate::swap::relaunch::{self, Job};
 use crate::swap::{self, Applied, Recovery};
 use std::path::{Path, PathBuf};
@@ -112,7 +112,7 @@ impl Patcher {
                 let starts = Starts::load_or_default(state_dir)?;
                 if starts.unconfirmed(&plan) >= UNCONFIRMED_STARTS {
                     let reason = Reason::Unconfirmed;
-                    self.replace(state_dir, Some(reason), |lock| swap::take_back(root, lock, reason))?;
+                    self.replace(state_dir, Some(reason), |lock| swap::roll_back(root, lock, reason))?;
                 } else {
                     note(state_dir, |starts| starts.count(plan));
                 }
@@ -188,11 +188,13 @@ impl Patcher {
             )
         });
         Ok(match most_important {
-            Some(News { component, from, to, rolled_back: Some(reason) }) => {
+            Some(PendingNotice { component, from, to, rolled_back: Some(reason) }) => {
                 Started::RolledBack { component: component.to_string(), from, to, reason }
             }
             _ if recovered => Started::Recovered,
-            Some(News { component, from, to, .. }) => Started::Updated { component: component.to_string(), from, to },
+            Some(PendingNotice { component, from, to, .. }) => {
+                Started::Updated { component: component.to_string(), from, to }
+            }
             None if first_run => Started::FirstRun,
             None => Started::Normal,
         })

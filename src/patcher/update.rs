@@ -2,13 +2,13 @@
 //! that compiles.
 
 use super::Patcher;
-use super::held::{Held, Why};
+use super::deferred::{DeferralReason, Deferred};
 use super::record::Record;
 use crate::disk::fs::{Dir, Lock};
 use crate::disk::inventory::{Content, Inventory};
 use crate::error::{Caller, Error, Result};
 use crate::formats::manifest::{Language, Manifest, Name, Notes};
-use crate::state::journal::{ComponentSteps, Journal, Release, State, Transaction};
+use crate::state::journal::{ComponentSteps, Journal, ReleaseContent, State, Transaction};
 use crate::state::{Seen, StateFile as _};
 use crate::swap::relaunch::{self, Job};
 use crate::swap::{self, Applied};
@@ -58,8 +58,8 @@ impl Update {
     }
 
     /// The same release, left alone.
-    pub(crate) fn held(&self, why: Why) -> Held {
-        Held::of(self.trusted.manifest(), why)
+    pub(crate) fn held(&self, why: DeferralReason) -> Deferred {
+        Deferred::of(self.trusted.manifest(), why)
     }
 
     /// The release's manifest.
@@ -287,7 +287,7 @@ impl Patcher {
         };
         let mut is_it = transaction.components.len() == updates.len();
         for update in updates {
-            let release = Some(Release::from(update.trusted.manifest()));
+            let release = Some(ReleaseContent::from(update.trusted.manifest()));
             let leads_to = |part: &ComponentSteps| part.component == update.name && part.to == release;
             is_it = is_it
                 && transaction.components.iter().any(leads_to)

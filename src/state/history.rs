@@ -3,7 +3,7 @@
 use super::active::{Active, ActiveUpdate};
 use super::file::StateFile;
 use super::outcomes::{self, Line, OUTCOMES};
-use super::starts::{News, Starts};
+use super::starts::{PendingNotice, Starts};
 use super::update::{Unknown, UpdateState, UpdateType, push_optional, push_unknown};
 use crate::disk::fs::{Dir, Found};
 use crate::error::{Defect, Result};
@@ -110,10 +110,10 @@ fn tell(state_dir: &Dir) -> Result<()> {
     for Line { component, from, to, result, detail, .. } in read_outcomes(state_dir) {
         let Some(from) = from.filter(|from| *from != to) else { continue };
         match result.parse() {
-            Ok(UpdateState::Applied) => starts.tell(News { component, from, to, rolled_back: None }),
+            Ok(UpdateState::Applied) => starts.tell(PendingNotice { component, from, to, rolled_back: None }),
             Ok(UpdateState::RolledBack) => {
                 let rolled_back = detail.and_then(|word| word.parse().ok());
-                starts.tell(News { component, from: to, to: from, rolled_back });
+                starts.tell(PendingNotice { component, from: to, to: from, rolled_back });
             }
             _ => {}
         }
@@ -282,12 +282,12 @@ fn update(mut element: Element<'_>) -> Result<PastUpdate, Flaw> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::journal::{ComponentSteps, Release};
+    use crate::state::journal::{ComponentSteps, ReleaseContent};
     use crate::state::{Outcome, Reason, record};
     use crate::values::digest::Sha256;
 
     fn part(sequence: u64) -> ComponentSteps {
-        let to = Release { version: format!("{sequence}.0.0"), sequence, content: Sha256::of(b"") };
+        let to = ReleaseContent { version: format!("{sequence}.0.0"), sequence, content: Sha256::of(b"") };
         ComponentSteps {
             component: "core".parse().unwrap(),
             dir: "/core".into(),

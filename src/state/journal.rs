@@ -77,7 +77,7 @@ pub struct ComponentSteps {
     /// The version before, for people.
     pub from: Option<String>,
     /// The release after; none for a removal.
-    pub to: Option<Release>,
+    pub to: Option<ReleaseContent>,
     /// Folders that the new version needs and that are not there, outermost first.
     pub new_folders: Vec<String>,
     /// Folders that hold nothing of the new version, innermost first, with their modes: removed if they end up empty.
@@ -88,7 +88,7 @@ pub struct ComponentSteps {
 
 /// A release that a component is to become: enough to know it again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Release {
+pub struct ReleaseContent {
     /// Its version, for people.
     pub version: String,
     /// Its sequence.
@@ -97,7 +97,7 @@ pub struct Release {
     pub content: Sha256,
 }
 
-impl From<&Manifest> for Release {
+impl From<&Manifest> for ReleaseContent {
     fn from(manifest: &Manifest) -> Self {
         let Meta { version, sequence, .. } = &manifest.meta;
         Self { version: version.to_string(), sequence: *sequence, content: manifest.content_id() }
@@ -108,7 +108,7 @@ impl From<&Manifest> for Release {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// The path.
-    pub place: Place,
+    pub place: SwapPath,
     /// What it holds before.
     pub old: Content,
     /// What it holds after.
@@ -119,28 +119,28 @@ pub struct Step {
 
 /// A path that a swap may change: a listed one, or the manifest.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
+pub enum SwapPath {
     /// A path of a release.
     Listed(RelPath),
     /// `manifest.xml`.
     Manifest,
 }
 
-impl Place {
+impl SwapPath {
     /// The path below the component's folder.
     pub fn as_str(&self) -> &str {
         match self {
-            Place::Listed(path) => path.as_str(),
-            Place::Manifest => MANIFEST,
+            SwapPath::Listed(path) => path.as_str(),
+            SwapPath::Manifest => MANIFEST,
         }
     }
 }
 
-impl FromStr for Place {
+impl FromStr for SwapPath {
     type Err = PathDefect;
 
     fn from_str(text: &str) -> Result<Self, PathDefect> {
-        if text == MANIFEST { Ok(Place::Manifest) } else { RelPath::new(text).map(Place::Listed) }
+        if text == MANIFEST { Ok(SwapPath::Manifest) } else { RelPath::new(text).map(SwapPath::Listed) }
     }
 }
 
@@ -364,7 +364,7 @@ fn component(reader: &mut Reader<'_>, mut element: Element<'_>) -> Result<Compon
         own_work_dir: element.boolean("own-work-dir")?,
         from: element.optional("from").map(Into::into),
         to: match element.optional("to") {
-            Some(version) => Some(Release {
+            Some(version) => Some(ReleaseContent {
                 version: version.into_owned(),
                 sequence: element.number("sequence")?,
                 content: element.value("content", Defect::Hash)?,
@@ -427,7 +427,7 @@ mod tests {
 
     fn example() -> Transaction {
         let file = |bytes: &[u8], mode| Content::File { sha256: Sha256::of(bytes), mode };
-        let listed = |path| Place::Listed(RelPath::new(path).unwrap());
+        let listed = |path| SwapPath::Listed(RelPath::new(path).unwrap());
         Transaction {
             probation: true,
             components: vec![ComponentSteps {
@@ -435,7 +435,11 @@ mod tests {
                 dir: "/opt/a & b/core".into(),
                 own_work_dir: false,
                 from: Some("1.0.0".into()),
-                to: Some(Release { version: "2.0.0".into(), sequence: u64::MAX, content: Sha256::of(b"content") }),
+                to: Some(ReleaseContent {
+                    version: "2.0.0".into(),
+                    sequence: u64::MAX,
+                    content: Sha256::of(b"content"),
+                }),
                 new_folders: vec!["a".into(), "a/b".into()],
                 old_folders: vec![("old".into(), 0o750)],
                 steps: vec![
@@ -453,7 +457,7 @@ mod tests {
                         staged: None,
                     },
                     Step {
-                        place: Place::Manifest,
+                        place: SwapPath::Manifest,
                         old: file(b"m", 0o644),
                         new: file(b"n", 0o644),
                         staged: Some(MANIFEST.into()),

@@ -26,9 +26,9 @@ pub use file::{StateFile, set_aside};
 #[cfg(feature = "client")]
 pub use history::{History, KEPT, PastUpdate, settle, updates};
 pub use outcomes::{OUTCOMES, Outcome, record, sync_outcomes};
-pub use seen::{Etag, Release, Seen, Wait};
+pub use seen::{Etag, Seen, SeenRelease, Wait};
 #[cfg(feature = "client")]
-pub use starts::{News, Starts};
+pub use starts::{PendingNotice, Starts};
 #[cfg(feature = "client")]
 pub use update::{Unknown, UnknownWord, UpdateState, UpdateType};
 pub use verdicts::{Bad, MAX_ATTEMPTS, NotAReason, Reason, Verdicts};

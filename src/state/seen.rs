@@ -7,27 +7,27 @@ use crate::error::Defect;
 use crate::formats::manifest::Name;
 use crate::formats::xml::{DECLARATION, Flaw, Reader, Tag, push_attribute};
 use crate::trust::keys::TrustedKeys;
-use crate::trust::{Place, Verified};
+use crate::trust::{ReleaseOrder, Verified};
 use crate::values::digest::Sha256;
 use crate::values::timestamp::Timestamp;
 
 /// The memory of what was verified.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen {
-    releases: Vec<Release>,
+    releases: Vec<SeenRelease>,
     etags: Vec<Etag>,
     waits: Vec<Wait>,
 }
 
 /// The highest release of a component's channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Release {
+pub struct SeenRelease {
     /// The component.
     pub component: Name,
     /// The channel.
     pub channel: Name,
     /// Its place in the order of releases.
-    pub place: Place,
+    pub place: ReleaseOrder,
 }
 
 /// What a server called the manifest that it sent.
@@ -52,19 +52,19 @@ pub struct Wait {
 
 impl Seen {
     /// The highest release of a component's channel.
-    pub fn release(&self, component: &Name, channel: &Name) -> Option<&Release> {
+    pub fn release(&self, component: &Name, channel: &Name) -> Option<&SeenRelease> {
         self.releases.iter().find(|release| release.component == *component && release.channel == *channel)
     }
 
     /// Remembers a verified manifest and tells whether that changed anything.
     pub fn record(&mut self, verified: &Verified, keys: &TrustedKeys) -> bool {
         let meta = &verified.manifest().meta;
-        let release = Release {
+        let release = SeenRelease {
             component: meta.component.clone(),
             channel: meta.channel.clone(),
-            place: verified.place().clone(),
+            place: verified.order().clone(),
         };
-        let same = |other: &&mut Release| other.component == release.component && other.channel == release.channel;
+        let same = |other: &&mut SeenRelease| other.component == release.component && other.channel == release.channel;
         match self.releases.iter_mut().find(same) {
             Some(known) if release.place.is_after(&known.place, keys) => *known = release,
             Some(_) => return false,
@@ -114,10 +114,10 @@ impl StateFile for Seen {
         reader.root("seen")?;
         while let Some(Tag::Open(mut element)) = reader.tag()? {
             match element.name {
-                "release" => seen.releases.push(Release {
+                "release" => seen.releases.push(SeenRelease {
                     component: element.value("component", Defect::Name)?,
                     channel: element.value("channel", Defect::Name)?,
-                    place: Place {
+                    place: ReleaseOrder {
                         key: element.value("key", Defect::Hash)?,
                         sequence: element.number("sequence")?,
                         body: element.value("body", Defect::Hash)?,
@@ -176,8 +176,8 @@ mod tests {
     use crate::disk::fs::Dir;
 
     fn example() -> Seen {
-        let place = Place { key: Sha256::of(b"key"), sequence: u64::MAX, body: Sha256::of(b"body") };
-        let release = Release { component: "core".parse().unwrap(), channel: "stable".parse().unwrap(), place };
+        let place = ReleaseOrder { key: Sha256::of(b"key"), sequence: u64::MAX, body: Sha256::of(b"body") };
+        let release = SeenRelease { component: "core".parse().unwrap(), channel: "stable".parse().unwrap(), place };
         let etag = Etag { url: "http://a/?&".into(), value: "W/\"1-2\"".into(), body: Sha256::of(b"body") };
         let wait = Wait { host: "a:8080".into(), until: "2027-01-01T00:00:00Z".parse().unwrap() };
         Seen { releases: vec![release], etags: vec![etag], waits: vec![wait] }

@@ -18,19 +18,19 @@ pub struct Starts {
     /// Whether an interrupted swap was undone.
     recovered: bool,
     /// What the next start is to be told.
-    news: Vec<News>,
+    news: Vec<PendingNotice>,
 }
 
 /// A change of a component that the program has not been told of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct News {
+pub struct PendingNotice {
     /// The component.
     pub component: Name,
     /// The version before.
     pub from: String,
     /// The version that is installed now.
     pub to: String,
-    /// Why `from` was rolled back; none when `to` is an update.
+    /// DeferralReason `from` was rolled back; none when `to` is an update.
     pub rolled_back: Option<Reason>,
 }
 
@@ -56,13 +56,13 @@ impl Starts {
     }
 
     /// Leaves something for the next start to be told; what was said before of the same component is out of date.
-    pub fn tell(&mut self, news: News) {
+    pub fn tell(&mut self, news: PendingNotice) {
         self.news.retain(|other| other.component != news.component);
         self.news.push(news);
     }
 
     /// What the program is to be told, once.
-    pub fn take_news(&mut self) -> Vec<News> {
+    pub fn take_news(&mut self) -> Vec<PendingNotice> {
         std::mem::take(&mut self.news)
     }
 }
@@ -81,7 +81,7 @@ impl StateFile for Starts {
                     starts.unconfirmed = Some((plan, element.value("count", Defect::Number)?));
                 }
                 "recovered" if !starts.recovered => starts.recovered = true,
-                "news" => starts.news.push(News {
+                "news" => starts.news.push(PendingNotice {
                     component: element.value("component", Defect::Name)?,
                     from: element.required("from")?.into_owned(),
                     to: element.required("to")?.into_owned(),
@@ -127,8 +127,8 @@ mod tests {
     use super::*;
     use crate::disk::fs::Dir;
 
-    fn news(from: &str, to: &str, rolled_back: Option<Reason>) -> News {
-        News { component: "core".parse().unwrap(), from: from.into(), to: to.into(), rolled_back }
+    fn news(from: &str, to: &str, rolled_back: Option<Reason>) -> PendingNotice {
+        PendingNotice { component: "core".parse().unwrap(), from: from.into(), to: to.into(), rolled_back }
     }
 
     #[test]

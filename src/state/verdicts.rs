@@ -7,7 +7,7 @@ use super::file::StateFile;
 use crate::error::Defect;
 use crate::formats::manifest::Name;
 use crate::formats::xml::{DECLARATION, Element, Flaw, Reader, Tag, push_attribute};
-use crate::state::journal::{ComponentSteps, Release};
+use crate::state::journal::{ComponentSteps, ReleaseContent};
 use crate::values::digest::Sha256;
 use crate::values::timestamp::Timestamp;
 use std::fmt;
@@ -34,7 +34,7 @@ pub struct Bad {
     pub version: String,
     /// The release's [`content_id`](crate::formats::manifest::Manifest::content_id).
     pub content: Sha256,
-    /// Why it was rolled back.
+    /// DeferralReason it was rolled back.
     pub reason: Reason,
     /// When.
     pub at: Timestamp,
@@ -51,7 +51,7 @@ pub struct Failed {
     pub attempts: u32,
 }
 
-/// Why a new version was rolled back.
+/// DeferralReason a new version was rolled back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
@@ -132,7 +132,7 @@ impl Verdicts {
 
     /// Remembers that everything which these steps bring was rolled back.
     pub fn condemn(&mut self, components: &[ComponentSteps], reason: Reason, at: Timestamp) {
-        for (component, Release { version, content, .. }) in releases(components) {
+        for (component, ReleaseContent { version, content, .. }) in releases(components) {
             self.bad.retain(|bad| bad.component != *component || bad.content != *content);
             let (component, version, content) = (component.clone(), version.clone(), *content);
             self.bad.push(Bad { component, version, content, reason, at });
@@ -142,7 +142,7 @@ impl Verdicts {
 
     /// Counts a swap that failed, for everything that these steps bring.
     pub fn count_failure(&mut self, components: &[ComponentSteps]) {
-        for (component, Release { sequence, .. }) in releases(components) {
+        for (component, ReleaseContent { sequence, .. }) in releases(components) {
             let attempts = self.attempts(component, *sequence).saturating_add(1);
             // What failed to become an older release is of no interest any more.
             self.failed.retain(|failed| failed.component != *component);
@@ -218,7 +218,7 @@ fn bad(element: &mut Element<'_>) -> Result<Bad, Flaw> {
 }
 
 /// The releases that steps bring; a removal brings none.
-fn releases(components: &[ComponentSteps]) -> impl Iterator<Item = (&Name, &Release)> {
+fn releases(components: &[ComponentSteps]) -> impl Iterator<Item = (&Name, &ReleaseContent)> {
     components.iter().filter_map(|part| Some((&part.component, part.to.as_ref()?)))
 }
 
@@ -232,7 +232,7 @@ mod tests {
     use crate::disk::fs::Dir;
 
     fn steps(sequence: u64, content: &[u8]) -> Vec<ComponentSteps> {
-        let to = Release { version: "2.0.0".into(), sequence, content: Sha256::of(content) };
+        let to = ReleaseContent { version: "2.0.0".into(), sequence, content: Sha256::of(content) };
         vec![ComponentSteps {
             component: "core".parse().unwrap(),
             dir: "/core".into(),

@@ -1,11 +1,11 @@
 //! The steps that change live files, and the way back.
 
 use super::changed;
-use super::part::Part;
+use super::component::ComponentSwap;
 use crate::disk::fs::{self, Dir, Found, Tree};
 use crate::disk::inventory::{Content, Inventory, content_at};
 use crate::error::Result;
-use crate::state::journal::{Place, Step};
+use crate::state::journal::{Step, SwapPath};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::RelPath;
 
@@ -13,7 +13,7 @@ use crate::values::rel_path::RelPath;
 const READY: &str = "ready";
 
 /// Replaces everything in all parts: deletes, folders, files and links, manifests last; synced and verified.
-pub fn exchange(parts: &[Part]) -> Result<()> {
+pub fn exchange(parts: &[ComponentSwap]) -> Result<()> {
     for part in parts {
         for step in part.deletes() {
             let (dir, name) = part.tree.parent(step.place.as_str())?;
@@ -25,7 +25,7 @@ pub fn exchange(parts: &[Part]) -> Result<()> {
             dir.make_folder(name, 0o755)?;
         }
     }
-    let is_manifest = |step: &Step| step.place == Place::Manifest;
+    let is_manifest = |step: &Step| step.place == SwapPath::Manifest;
     for last in [false, true] {
         for part in parts {
             part.puts().filter(|step| is_manifest(step) == last).try_for_each(|step| put(part, step))?;
@@ -40,7 +40,7 @@ pub fn exchange(parts: &[Part]) -> Result<()> {
     Ok(())
 }
 
-fn put(part: &Part, step: &Step) -> Result<()> {
+fn put(part: &ComponentSwap, step: &Step) -> Result<()> {
     let (dir, name) = part.tree.parent(step.place.as_str())?;
     match (&step.new, &step.staged, &part.staged) {
         (Content::Link { target }, ..) => {
@@ -54,7 +54,7 @@ fn put(part: &Part, step: &Step) -> Result<()> {
 }
 
 /// Removes the folders that nothing of the new version is in; one that still holds something of the user's stays.
-fn remove_folders(part: &Part) -> Result<()> {
+fn remove_folders(part: &ComponentSwap) -> Result<()> {
     for (path, _) in &part.steps.old_folders {
         if part.tree.folder(path)?.is_none() {
             continue;
@@ -68,7 +68,7 @@ fn remove_folders(part: &Part) -> Result<()> {
 }
 
 /// Makes the entries of every folder last in which a step made, replaced or removed one.
-fn sync_folders(part: &Part) -> Result<()> {
+fn sync_folders(part: &ComponentSwap) -> Result<()> {
     let changed = part.steps.steps.iter().map(|step| step.place.as_str());
     let made = part.steps.new_folders.iter().map(String::as_str);
     let removed = part.steps.old_folders.iter().map(|(path, _)| path.as_str());
@@ -87,7 +87,7 @@ fn sync_folders(part: &Part) -> Result<()> {
     })
 }
 
-fn verify(part: &Part, found: &Inventory, expected: impl Fn(&Step) -> &Content) -> Result<()> {
+fn verify(part: &ComponentSwap, found: &Inventory, expected: impl Fn(&Step) -> &Content) -> Result<()> {
     for step in &part.steps.steps {
         let (found, expected) = (found.content(step.place.as_str()), expected(step));
         if found != expected {
@@ -101,7 +101,7 @@ fn verify(part: &Part, found: &Inventory, expected: impl Fn(&Step) -> &Content) 
 /// Brings everything back, whatever part of the exchange was done; may be repeated from any point.
 ///
 /// Goes on after a failure, so that as much as possible comes back, and reports the first one.
-pub fn undo(parts: &[Part]) -> Result<()> {
+pub fn undo(parts: &[ComponentSwap]) -> Result<()> {
     let mut first = None;
     let mut note = |result: Result<()>| {
         if let Err(error) = result {
@@ -112,7 +112,7 @@ pub fn undo(parts: &[Part]) -> Result<()> {
         part.tree.forget();
         // What the new version added goes first: on a system that ignores case it may stand under an old name.
         for step in part.puts().filter(|step| matches!(step.old, Content::Absent | Content::Folder)) {
-            note(take_back(part, step));
+            note(remove_added(part, step));
         }
         for path in part.steps.new_folders.iter().rev() {
             note(remove_new_folder(&part.tree, path));
@@ -130,7 +130,7 @@ pub fn undo(parts: &[Part]) -> Result<()> {
 }
 
 /// Removes an added file, back into the stage where that is easy, unless it is something else by now.
-fn take_back(part: &Part, step: &Step) -> Result<()> {
+fn remove_added(part: &ComponentSwap, step: &Step) -> Result<()> {
     let path = step.place.as_str();
     if content_at(&part.tree, path)? != step.new {
         return Ok(());
@@ -142,7 +142,7 @@ fn take_back(part: &Part, step: &Step) -> Result<()> {
 
 /// Puts a new file that is about to go under its staged name again, so that the next attempt need not download it. Only a
 /// convenience: where it fails, the file is downloaded once more.
-fn keep_staged(part: &Part, step: &Step) {
+fn keep_staged(part: &ComponentSwap, step: &Step) {
     if let (Some(staged), Some(stage)) = (&step.staged, &part.staged)
         && let Ok((dir, name)) = part.tree.parent(step.place.as_str())
     {
@@ -181,7 +181,7 @@ fn check_backup(backups: &Dir, name: &str, expected: Sha256) -> Result<()> {
 }
 
 /// Renames an old file's backup over its target, keeping the backup under its own name until the swap has ended.
-fn restore(part: &Part, index: usize, step: &Step) -> Result<()> {
+fn restore(part: &ComponentSwap, index: usize, step: &Step) -> Result<()> {
     let path = step.place.as_str();
     let found = content_at(&part.tree, path)?;
     if matches!(step.old, Content::Absent | Content::Folder) || found == step.old {
@@ -200,7 +200,7 @@ fn restore(part: &Part, index: usize, step: &Step) -> Result<()> {
     let (dir, name) = part.tree.parent(path)?;
     if found == step.new {
         keep_staged(part, step);
-    } else if let (Content::File { .. } | Content::Link { .. }, Place::Listed(path)) = (&found, &step.place) {
+    } else if let (Content::File { .. } | Content::Link { .. }, SwapPath::Listed(path)) = (&found, &step.place) {
         // Somebody has changed it since the swap. That the program is whole again matters more than a name to keep it by.
         if let Some(free) = free_name(&dir, path)? {
             dir.rename(name, &dir, &free)?;

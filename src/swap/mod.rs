@@ -4,16 +4,16 @@
 //! under a second name; `APPLYING`; deletes, folders, renames, manifests last; every touched folder is synced and every
 //! target hashed again; `COMMITTED`, the one moment at which the new version is installed.
 //!
-//! The backups stay while the new version is on probation: [`take_back`] returns to the old one by the same undo as that of
-//! a swap which failed. [`keep`] ends the probation: `CONFIRMED`, then the clean-up. A swap without a probation goes from
+//! The backups stay while the new version is on probation: [`roll_back`] returns to the old one by the same undo as that of
+//! a swap which failed. [`confirm`] ends the probation: `CONFIRMED`, then the clean-up. A swap without a probation goes from
 //! `APPLYING` to `CONFIRMED`.
 //!
 //! A crash before `COMMITTED` or `CONFIRMED` ends in all old, one after it in all new: [`recover`] decides by the hashes on
 //! disk, never by a count of steps, and may itself be interrupted and repeated at any point.
 
 mod aside;
+mod component;
 mod exchange;
-mod part;
 mod ready;
 pub mod relaunch;
 #[cfg(test)]
@@ -25,7 +25,7 @@ use crate::error::{Error, Machine, Result};
 use crate::state::journal::{ComponentSteps, Journal, State, TRANSACTIONS, Transaction};
 use crate::state::{self, Outcome, Reason, StateFile as _, Verdicts};
 use crate::values::timestamp::Timestamp;
-use part::Part;
+use component::ComponentSwap;
 
 pub use aside::sweep;
 pub use ready::Ready;
@@ -65,7 +65,7 @@ pub enum Recovery {
 /// # Errors
 /// [`Machine::Io`]; then nothing is prepared.
 pub fn prepare(root: &Root, lock: &Lock, transaction: Transaction) -> Result<()> {
-    keep(root, lock)?;
+    confirm(root, lock)?;
     Journal::begin(&state::open_or_create(root)?, transaction).map(drop)
 }
 
@@ -136,9 +136,11 @@ pub fn make_live(root: &Root, lock: &Lock, ready: Option<Ready>) -> Result<Optio
     // The new version looks for this line when it starts; `sync_history` makes it last.
     let _ = state::record(&state_dir, components, Outcome::Applied, Timestamp::now());
     let _ = match end {
-        State::Committed => components.iter().map(|steps| part::retire_stage(root, steps)).fold(Ok(()), Result::and),
+        State::Committed => {
+            components.iter().map(|steps| component::retire_stage(root, steps)).fold(Ok(()), Result::and)
+        }
         _ => {
-            remember(&state_dir, &journal.transaction, Outcome::Confirmed);
+            record_outcome(&state_dir, &journal.transaction, Outcome::Confirmed);
             clean_up(root, &state_dir, &journal.transaction)
         }
     };
@@ -158,10 +160,10 @@ fn prepared(state_dir: &Dir) -> Result<Option<Journal>> {
     Ok(Journal::read(state_dir)?.filter(|journal| journal.state == State::Prepared))
 }
 
-fn check_and_back_up(root: &Root, transaction: &Transaction) -> Result<Vec<Part>> {
+fn check_and_back_up(root: &Root, transaction: &Transaction) -> Result<Vec<ComponentSwap>> {
     let parts = open_parts(root, transaction)?;
-    parts.iter().try_for_each(Part::check)?;
-    parts.iter().try_for_each(Part::back_up)?;
+    parts.iter().try_for_each(ComponentSwap::check)?;
+    parts.iter().try_for_each(ComponentSwap::back_up)?;
     Ok(parts)
 }
 
@@ -209,11 +211,11 @@ pub fn on_probation(root: &Root) -> Result<Option<Journal>> {
 ///
 /// # Errors
 /// As [`Journal::read`]; [`Machine::Io`].
-pub fn keep(root: &Root, _lock: &Lock) -> Result<bool> {
+pub fn confirm(root: &Root, _lock: &Lock) -> Result<bool> {
     let Some(mut journal) = on_probation(root)? else { return Ok(false) };
     let state_dir = state::open_or_create(root)?;
     journal.advance(&state_dir, State::Confirmed)?;
-    remember(&state_dir, &journal.transaction, Outcome::Confirmed);
+    record_outcome(&state_dir, &journal.transaction, Outcome::Confirmed);
     clean_up(root, &state_dir, &journal.transaction)?;
     Ok(true)
 }
@@ -222,7 +224,7 @@ pub fn keep(root: &Root, _lock: &Lock) -> Result<bool> {
 ///
 /// # Errors
 /// [`Machine::UndoFailed`] with journal and backups kept: [`recover`] goes on with the way back.
-pub fn take_back(root: &Root, _lock: &Lock, reason: Reason) -> Result<Option<Applied>> {
+pub fn roll_back(root: &Root, _lock: &Lock, reason: Reason) -> Result<Option<Applied>> {
     let Some(mut journal) = on_probation(root)? else { return Ok(None) };
     let state_dir = state::open_or_create(root)?;
     // First, so that a crash on the way back cannot end in the same release being offered again.
@@ -231,7 +233,7 @@ pub fn take_back(root: &Root, _lock: &Lock, reason: Reason) -> Result<Option<App
     verdicts.save(&state_dir)?;
     journal.advance(&state_dir, State::Applying)?;
     undo(root, &journal.transaction)?;
-    remember(&state_dir, &journal.transaction, Outcome::RolledBack(reason));
+    record_outcome(&state_dir, &journal.transaction, Outcome::RolledBack(reason));
     discard(root, &state_dir, &journal.transaction)?;
     let Applied { mut components } = Applied::of(journal.transaction);
     components.iter_mut().for_each(|(_, from, to)| std::mem::swap(from, to));
@@ -244,14 +246,14 @@ fn undo(root: &Root, transaction: &Transaction) -> Result<()> {
 }
 
 /// Adds what has become of a swap to the history, durably. What cannot be written down is missing there and nowhere else.
-fn remember(state_dir: &Dir, transaction: &Transaction, outcome: Outcome) {
+fn record_outcome(state_dir: &Dir, transaction: &Transaction, outcome: Outcome) {
     let _ = state::record(state_dir, &transaction.components, outcome, Timestamp::now())
         .and_then(|()| state::sync_outcomes(state_dir));
 }
 
 /// Counts a failure against the releases of a swap. One that cannot be written down is counted the next time.
 fn count_failure(state_dir: &Dir, transaction: &Transaction, code: &'static str) {
-    remember(state_dir, transaction, Outcome::Failed(code));
+    record_outcome(state_dir, transaction, Outcome::Failed(code));
     let _ = Verdicts::load_or_default(state_dir).and_then(|mut verdicts| {
         verdicts.count_failure(&transaction.components);
         verdicts.save(state_dir)
@@ -267,16 +269,16 @@ pub fn pending(root: &Root) -> Result<Option<State>> {
     Ok(Journal::read(&state_dir)?.map(|journal| journal.state))
 }
 
-fn open_parts(root: &Root, transaction: &Transaction) -> Result<Vec<Part>> {
-    transaction.components.iter().map(|steps| Part::open(root, steps.clone())).collect()
+fn open_parts(root: &Root, transaction: &Transaction) -> Result<Vec<ComponentSwap>> {
+    transaction.components.iter().map(|steps| ComponentSwap::open(root, steps.clone())).collect()
 }
 
 /// Ends a swap of which nothing is live: the journal goes first, so that no leftover can be taken for a backup.
 fn discard(root: &Root, state_dir: &Dir, transaction: &Transaction) -> Result<()> {
     Journal::end(state_dir)?;
     for steps in &transaction.components {
-        part::remove_backups(root, steps)?;
-        part::remove_vacated(root, steps, steps.from.is_some())?;
+        component::remove_backups(root, steps)?;
+        component::remove_vacated(root, steps, steps.from.is_some())?;
     }
     state_dir.remove_leftovers(TRANSACTIONS)
 }
@@ -284,12 +286,12 @@ fn discard(root: &Root, state_dir: &Dir, transaction: &Transaction) -> Result<()
 /// Ends a swap that is live: the journal goes last, so that a crash on the way is followed by another clean-up.
 fn clean_up(root: &Root, state_dir: &Dir, transaction: &Transaction) -> Result<()> {
     for steps in &transaction.components {
-        part::remove_backups(root, steps)?;
+        component::remove_backups(root, steps)?;
         // After a probation the stage may be the next update's.
         if !transaction.probation {
-            part::remove_stage(root, steps)?;
+            component::remove_stage(root, steps)?;
         }
-        part::remove_vacated(root, steps, steps.to.is_some())?;
+        component::remove_vacated(root, steps, steps.to.is_some())?;
     }
     state_dir.remove_leftovers(TRANSACTIONS)?;
     Journal::end(state_dir)

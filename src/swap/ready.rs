@@ -4,7 +4,7 @@
 //! Once the program has ended it is enough to see that nobody has touched a file since: its [`Stamp`] is the same. If
 //! anything is not as it was, whatever it may be, everything is done anew.
 
-use super::part::Part;
+use super::component::ComponentSwap;
 use super::{open_parts, prepared};
 use crate::disk::fs::{Dir, STAMPS, Stamp};
 use crate::disk::layout::Root;
@@ -34,17 +34,17 @@ impl Ready {
         }
         let Some(journal) = prepared(state_dir)? else { return Ok(None) };
         let parts = open_parts(root, &journal.transaction)?;
-        parts.iter().try_for_each(Part::back_up)?;
+        parts.iter().try_for_each(ComponentSwap::back_up)?;
         // A second name is a change, too.
         thread::sleep(TICK);
         let stamps = stamps(&parts)?;
-        parts.iter().try_for_each(Part::check)?;
+        parts.iter().try_for_each(ComponentSwap::check)?;
         journal.write_ahead(state_dir, &[State::Applying, journal.transaction.installed()])?;
         Ok(Some(Self { journal, stamps }))
     }
 
     /// The swap, if it is as ready as it was.
-    pub(super) fn if_untouched(self, root: &Root, state_dir: &Dir) -> Option<(Journal, Vec<Part>)> {
+    pub(super) fn if_untouched(self, root: &Root, state_dir: &Dir) -> Option<(Journal, Vec<ComponentSwap>)> {
         if Journal::peek(state_dir).ok()?? != (State::Prepared, self.journal.plan) {
             return None;
         }
@@ -54,7 +54,7 @@ impl Ready {
 }
 
 /// The stamps of all targets and staged files; none for what is absent.
-fn stamps(parts: &[Part]) -> Result<Vec<Option<Stamp>>> {
+fn stamps(parts: &[ComponentSwap]) -> Result<Vec<Option<Stamp>>> {
     let mut stamps = Vec::new();
     for part in parts {
         for step in &part.steps.steps {

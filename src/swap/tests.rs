@@ -8,7 +8,7 @@ use super::*;
 use crate::disk::fs::Found;
 use crate::disk::inventory::Content;
 use crate::state::StateFile as _;
-use crate::state::journal::{ComponentSteps, Place, Release, Step};
+use crate::state::journal::{ComponentSteps, ReleaseContent, Step, SwapPath};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::RelPath;
 use std::fs;
@@ -43,14 +43,14 @@ impl Scene {
         }
         let step = |path: &str, old: Content, new: Content| {
             let staged = new.sha256().map(|hash| format!("{hash}-0"));
-            Step { place: Place::Listed(RelPath::new(path).unwrap()), old, new, staged }
+            Step { place: SwapPath::Listed(RelPath::new(path).unwrap()), old, new, staged }
         };
         let component = ComponentSteps {
             component: "core".parse().unwrap(),
             dir: scene.path("core"),
             own_work_dir: false,
             from: Some("1.0.0".into()),
-            to: Some(Release { version: "2.0.0".into(), sequence: 2, content: Sha256::of(b"2") }),
+            to: Some(ReleaseContent { version: "2.0.0".into(), sequence: 2, content: Sha256::of(b"2") }),
             new_folders: vec!["new".into()],
             old_folders: vec![("old".into(), FOLDER_MODE)],
             steps: vec![
@@ -176,17 +176,17 @@ fn a_version_on_probation_is_left_alone_by_a_recovery() {
 #[test]
 fn a_version_that_is_kept_leaves_no_backups() {
     let scene = on_probation();
-    assert!(keep(&scene.root, &scene.lock()).unwrap());
+    assert!(confirm(&scene.root, &scene.lock()).unwrap());
     assert_eq!(fs::read_to_string(scene.path("core/a")).unwrap(), "new a");
     assert!(!scene.path(".patcher/txn").exists() && !scene.path(".patcher/journal").exists());
-    assert!(!keep(&scene.root, &scene.lock()).unwrap());
-    assert_eq!(take_back(&scene.root, &scene.lock(), Reason::Asked).unwrap(), None);
+    assert!(!confirm(&scene.root, &scene.lock()).unwrap());
+    assert_eq!(roll_back(&scene.root, &scene.lock(), Reason::Asked).unwrap(), None);
 }
 
 #[test]
 fn a_version_that_is_taken_back_is_remembered_as_bad() {
     let scene = on_probation();
-    let applied = take_back(&scene.root, &scene.lock(), Reason::Exited(3)).unwrap().unwrap();
+    let applied = roll_back(&scene.root, &scene.lock(), Reason::Exited(3)).unwrap().unwrap();
     let name: crate::formats::manifest::Name = "core".parse().unwrap();
     assert_eq!(applied.components, [(name.clone(), Some("2.0.0".into()), Some("1.0.0".into()))]);
     assert!(scene.is_old());
@@ -199,7 +199,7 @@ fn what_was_changed_on_probation_is_kept_beside() {
     let scene = on_probation();
     scene.write("core/a", "mine");
     scene.write("core/a.saved", "mine too");
-    take_back(&scene.root, &scene.lock(), Reason::Asked).unwrap().unwrap();
+    roll_back(&scene.root, &scene.lock(), Reason::Asked).unwrap().unwrap();
     assert!(scene.is_old());
     assert_eq!(fs::read_to_string(scene.path("core/a.saved2")).unwrap(), "mine");
     assert_eq!(fs::read_to_string(scene.path("core/a.saved")).unwrap(), "mine too");

@@ -39,7 +39,7 @@ pub struct Target {
 
 /// Where a release stands in the order of releases.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct ReleaseOrder {
     /// The last trusted key that signed; one that is trusted no more stands before all others.
     pub key: Sha256,
     /// The sequence under that key.
@@ -52,7 +52,7 @@ pub struct Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Floor {
     /// A release that was verified before: that very one again, or a later one.
-    Release(Place),
+    Release(ReleaseOrder),
     /// A number that a program was built with, under one of its keys: that one, or a higher one.
     Number {
         /// The key's id.
@@ -66,7 +66,7 @@ pub enum Floor {
 #[derive(Debug, Clone)]
 pub struct Verified {
     manifest: Manifest,
-    place: Place,
+    place: ReleaseOrder,
     bytes: Vec<u8>,
 }
 
@@ -172,7 +172,7 @@ pub fn authenticate(bytes: Vec<u8>, keys: &TrustedKeys) -> Result<Verified, Refu
         return Err(Refused::Threshold { valid, needed: keys.threshold() });
     }
     let manifest = manifest::parse(&signed.body)?;
-    let place = Place { key: keys.id(epoch), sequence: manifest.meta.sequence, body };
+    let place = ReleaseOrder { key: keys.id(epoch), sequence: manifest.meta.sequence, body };
     Ok(Verified { manifest, place, bytes })
 }
 
@@ -192,7 +192,7 @@ fn bind(meta: &Meta, target: &Target) -> Result<(), Refused> {
     Ok(())
 }
 
-fn order(place: &Place, floor: &Floor, keys: &TrustedKeys) -> Result<(), Refused> {
+fn order(place: &ReleaseOrder, floor: &Floor, keys: &TrustedKeys) -> Result<(), Refused> {
     let (key, sequence) = match floor {
         Floor::Release(seen) if seen.body == place.body => return Ok(()),
         Floor::Release(seen) => (&seen.key, seen.sequence),
@@ -210,10 +210,10 @@ fn order(place: &Place, floor: &Floor, keys: &TrustedKeys) -> Result<(), Refused
     }
 }
 
-impl Place {
+impl ReleaseOrder {
     /// Whether this place comes after `other` in the order of releases.
-    pub fn is_after(&self, other: &Place, keys: &TrustedKeys) -> bool {
-        let rank = |floor: &Place| (keys.find(&floor.key).map(|(epoch, _)| epoch), floor.sequence);
+    pub fn is_after(&self, other: &ReleaseOrder, keys: &TrustedKeys) -> bool {
+        let rank = |floor: &ReleaseOrder| (keys.find(&floor.key).map(|(epoch, _)| epoch), floor.sequence);
         rank(self) > rank(other)
     }
 }
@@ -225,7 +225,7 @@ impl Verified {
     }
 
     /// Its place in the order of releases.
-    pub fn place(&self) -> &Place {
+    pub fn order(&self) -> &ReleaseOrder {
         &self.place
     }
 
@@ -256,7 +256,7 @@ impl Verified {
     /// # Errors
     /// [`Refused::SteppingStone`] when `newest` does not name it.
     pub fn fresh_as_stepping_stone_of(self, newest: &Trusted) -> Result<Trusted, Refused> {
-        let Place { sequence, body, .. } = self.place;
+        let ReleaseOrder { sequence, body, .. } = self.place;
         if newest.manifest.meta.stepping_stones.iter().any(|stone| stone.body == body) {
             Ok(Trusted { verified: self, warning: newest.warning })
         } else {

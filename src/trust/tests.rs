@@ -51,19 +51,19 @@ fn core() -> Target {
     target("core", "stable", "x86_64-linux")
 }
 
-fn check(bytes: Vec<u8>, keys: &TrustedKeys, floors: &[Place]) -> Result<Verified, &'static str> {
+fn check(bytes: Vec<u8>, keys: &TrustedKeys, floors: &[ReleaseOrder]) -> Result<Verified, &'static str> {
     let floors: Vec<_> = floors.iter().cloned().map(Floor::Release).collect();
     verify(bytes, keys, &core(), &floors).map_err(|error| crate::Error::from(error).code())
 }
 
-fn floor(key: usize, sequence: u64, body: &str) -> Place {
-    Place { key: public(key).id(), sequence, body: Sha256::of(body.as_bytes()) }
+fn floor(key: usize, sequence: u64, body: &str) -> ReleaseOrder {
+    ReleaseOrder { key: public(key).id(), sequence, body: Sha256::of(body.as_bytes()) }
 }
 
 #[test]
 fn a_good_manifest_is_trusted() {
     let verified = check(sign(&body(1, ""), &[0]), &trusted(&[0], 1), &[]).unwrap();
-    assert_eq!(*verified.place(), floor(0, 1, &body(1, "")));
+    assert_eq!(*verified.order(), floor(0, 1, &body(1, "")));
     verified.fresh("2026-06-01T00:00:00Z".parse().unwrap()).unwrap();
 }
 
@@ -202,7 +202,7 @@ fn stone(signers: &[usize]) -> (Vec<u8>, SteppingStone) {
 }
 
 /// The code with which a stone is refused by somebody who has the release of sequence `installed`; none if it is taken.
-fn refused_stone(bytes: Vec<u8>, stone: &SteppingStone, installed: Place) -> Option<&'static str> {
+fn refused_stone(bytes: Vec<u8>, stone: &SteppingStone, installed: ReleaseOrder) -> Option<&'static str> {
     let result = verify_stepping_stone(bytes, &trusted(&[0, 1], 1), &core(), stone, &[Floor::Release(installed)]);
     result.err().map(|error| crate::Error::from(error).code())
 }

@@ -39,7 +39,6 @@ macro_rules! on_every_server {
 mod support;
 
 mod command_line;
-mod companions;
 mod components;
 mod deltas;
 mod examples;
@@ -59,6 +58,7 @@ mod proxies;
 mod refused;
 mod repair;
 mod rollout;
+mod second_bases;
 mod tls;
 mod unfinished;
 mod update;

@@ -5,7 +5,7 @@ use super::table::{Row, checks, manifest};
 use super::world::World;
 use patcher::internal::keys::{PublicKey, TrustedKeys};
 use patcher::internal::manifest::SteppingStone;
-use patcher::internal::trust::{Floor, Place, Target, verify_stepping_stone};
+use patcher::internal::trust::{Floor, ReleaseOrder, Target, verify_stepping_stone};
 
 const META_END: &str = "  </meta>\n";
 
@@ -146,7 +146,7 @@ fn told(bytes: Vec<u8>, stone: &SteppingStone) -> &'static str {
         channel: "stable".parse().unwrap(),
         platform: "x86_64-linux".parse().unwrap(),
     };
-    let installed = Floor::Release(Place { key: first().id, sequence: 10, body: sha256(b"installed") });
+    let installed = Floor::Release(ReleaseOrder { key: first().id, sequence: 10, body: sha256(b"installed") });
     let keys = TrustedKeys::new(pems.into(), 1).unwrap();
     match verify_stepping_stone(bytes, &keys, &target, stone, &[installed]) {
         Ok(_) => "taken",

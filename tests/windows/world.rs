@@ -4,7 +4,7 @@ use crate::deadline::wait_for;
 use patcher::internal::digest::Sha256;
 use patcher::internal::fs::{Dir, PLAIN};
 use patcher::internal::inventory::Content;
-use patcher::internal::journal::{ComponentSteps, Place, Release, State, Step, Transaction};
+use patcher::internal::journal::{ComponentSteps, Release, State, Step, SwapPath, Transaction};
 use patcher::internal::layout::Root;
 use patcher::internal::rel_path::RelPath;
 use patcher::internal::swap::{self, Recovery};
@@ -82,7 +82,7 @@ impl World {
         let (before, after) = (folders(&self.old), folders(&self.new));
         let paths: BTreeSet<&str> = self.old.keys().chain(self.new.keys()).copied().collect();
         let step = |path: &str| Step {
-            place: Place::Listed(RelPath::new(path).unwrap()),
+            place: SwapPath::Listed(RelPath::new(path).unwrap()),
             old: content(&self.old, path),
             new: content(&self.new, path),
             staged: self.new.contains_key(path).then(|| self.staged_name(path)),
@@ -117,7 +117,7 @@ impl World {
 
     /// What a program does that has started well.
     pub fn confirm(&self) -> Result<bool> {
-        swap::keep(&self.root, &self.lock())
+        swap::confirm(&self.root, &self.lock())
     }
 
     pub fn recover(&self) -> Result<Recovery> {

@@ -49,7 +49,7 @@ pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
         site.publish(&signed)?;
     }
     write_release(meta, out)?;
-    writeln!(out, "signed by {}", signed.place().key)?;
+    writeln!(out, "signed by {}", signed.order().key)?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@
 //! match elsewhere explains enough bytes more than going on does. Bytes around that match which mostly agree become part of
 //! its block.
 
-use super::grams::{GRAM, Grams, Match, equal};
+use super::match_index::{GRAM, Grams, Match, equal};
 use patcher::internal::delta::Block;
 use rayon::prelude::*;
 

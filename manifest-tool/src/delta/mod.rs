@@ -10,7 +10,7 @@
 pub mod dictionary;
 pub mod draft;
 pub mod encode;
-pub mod grams;
+pub mod match_index;
 pub mod matching;
 pub mod pack;
 pub mod program;

@@ -2,7 +2,7 @@
 //! takes the differences against what the client will predict.
 
 use super::draft::{Corrections, Draft};
-use super::grams::Grams;
+use super::match_index::Grams;
 use super::matching;
 use super::pack::estimate_all;
 use super::streams::{Layout, Spool, put, spool};

@@ -1,6 +1,6 @@
 //! Writes blocks as the streams of a delta, not packed yet.
 
-use super::grams::equal;
+use super::match_index::equal;
 use patcher::internal::delta::{Block, Prediction, STEP, StreamKind, varint};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use tempfile::SpooledTempFile;

@@ -3,7 +3,7 @@
 //! Each piece of the new file sees the part of the old one, twice as long, around the same relative place. What has moved
 //! further than that is not found.
 
-use super::grams::Grams;
+use super::match_index::Grams;
 use super::matching::{SLACK, append, blocks};
 use patcher::internal::delta::{Block, Edge};
 use std::io::{self, Read, Seek, SeekFrom};

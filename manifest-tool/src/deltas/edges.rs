@@ -80,7 +80,7 @@ impl Edges {
     /// The cheapest way to a content from each of those from which it costs less than `limit`: the cheapest first, so that
     /// where a way goes on another one stands before it.
     pub fn ways_to(&self, content: Sha256, limit: u64) -> Vec<Way> {
-        // Clients take only the last delta with a companion.
+        // Clients take only the last delta with a second base.
         self.cheapest(content, limit, |delta| delta.with.is_none() || delta.to == Some(content))
     }
 

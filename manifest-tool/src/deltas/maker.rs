@@ -2,7 +2,7 @@
 
 use super::Task;
 use super::budget::Budget;
-use super::companions::Fresh;
+use super::second_bases::Fresh;
 use crate::delta::{self, Encoded};
 use crate::error::{Error, Result};
 use crate::hashing_sink::HashingSink;
@@ -54,7 +54,7 @@ pub struct Maker<'a> {
 pub struct Made {
     /// The bytes of the delta.
     pub size: u64,
-    /// What it brings; not known of one with a companion.
+    /// What it brings; not known of one with a second base.
     pub fresh: Option<Fresh>,
     /// The delta, if it is worth it, and its object, which is not on the site yet.
     pub delta: Option<(Delta, TempPath)>,
@@ -109,8 +109,8 @@ impl<'a> Maker<'a> {
         let failed = |error: io::Error| Error::io("make a delta to", &path, error);
         let open = |path: &Path| fs::File::open(path).map_err(failed);
         let mut old = vec![open(&self.old(&task.from)?)?];
-        if let Some((companion, _)) = task.with {
-            old.push(open(&self.tree.path(companion))?);
+        if let Some((second_base, _)) = task.with {
+            old.push(open(&self.tree.path(second_base))?);
         }
         let (mut old, mut new) = (Joined::new(old).map_err(failed)?, open(&path)?);
         let mut object = self.site.new_object()?;

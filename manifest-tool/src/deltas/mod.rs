@@ -10,9 +10,9 @@
 
 mod bases;
 mod budget;
-mod companions;
 mod edges;
 mod maker;
+mod second_bases;
 mod shingles;
 mod shortcuts;
 
@@ -98,13 +98,13 @@ pub fn make(
     let previous = previous_releases(flags.deltas, &releases, hashes)?;
     // A user's own file is read by nobody.
     let files = tree.files.iter().zip(hashes).filter(|(file, _)| !file.preserve);
-    let companions: HashSet<&Sha256> = files.map(|(_, content)| content).collect();
+    let second_bases: HashSet<&Sha256> = files.map(|(_, content)| content).collect();
     let mut edges = Edges::default();
     for manifest in &previous {
         edges.add_all(
             manifest,
             |object| site.holds(ObjectKind::Delta, object),
-            |companion| companions.contains(companion),
+            |second_base| second_bases.contains(second_base),
         );
     }
     let mut tasks = tasks(&previous, site, tree, hashes, &edges, gz)?;
@@ -118,7 +118,7 @@ pub fn make(
     let shortcuts = shortcuts::tasks(&edges, new, &releases)?;
     made.extend(maker.make_all(&shortcuts)?);
     tasks.extend(shortcuts);
-    made.extend(maker.make_all(&companions::tasks(&tasks, &made))?);
+    made.extend(maker.make_all(&second_bases::tasks(&tasks, &made))?);
     add(&mut edges, &made);
     let contents = hashes.iter().filter_map(|hash| Some((*hash, gz(hash)?.size)));
     let mut deltas = Deltas { of: edges.useful(contents), ..Deltas::default() };

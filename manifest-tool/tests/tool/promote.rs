@@ -26,7 +26,7 @@ fn another_channel_gets_the_same_release_under_the_next_sequence() {
     let stable = publisher.verified(STABLE, &["release.pub.pem"], &[]).unwrap();
     let (objects, beta) = (publisher.object_states(), publisher.read(BETA));
     promote(&publisher, &["--rollout", "20%"]).ok();
-    let floor = Floor::Release(stable.place().clone());
+    let floor = Floor::Release(stable.order().clone());
     let promoted = publisher.verified(STABLE, &["release.pub.pem"], &[floor]).unwrap();
     let (meta, from) = (&promoted.manifest().meta, publisher.manifest(BETA));
     assert!(promoted.manifest().same_content(&from));

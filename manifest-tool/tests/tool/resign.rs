@@ -30,7 +30,7 @@ fn a_renewed_release_has_a_new_term_and_nothing_else() {
     let out = resign(&publisher, 9, &[]).ok();
     assert_eq!(out, "core 1.0.0, sequence 2, channel stable, platform any\nexpires 2026-12-10T00:00:00Z\n");
 
-    let floor = Floor::Release(first.place().clone());
+    let floor = Floor::Release(first.order().clone());
     let second = publisher.verified(LATEST, &["release.pub.pem"], &[floor]).unwrap();
     let meta = &second.manifest().meta;
     assert_eq!((meta.sequence, meta.issued.to_string()), (2, "2026-11-30T00:00:00Z".into()));

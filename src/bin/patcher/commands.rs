@@ -7,7 +7,9 @@ use patcher::internal::manifest::Name;
 use patcher::internal::state::{ActiveUpdate, PastUpdate};
 use patcher::internal::timestamp::Timestamp;
 use patcher::internal::watch::Mode;
-use patcher::{Applied, CancelToken, Check, Damage, Error, Held, Patcher, Previous, Recovery, Result, Staged, Update};
+use patcher::{
+    Applied, CancelToken, Check, Damage, Deferred, Error, Patcher, Previous, Recovery, Result, Staged, Update,
+};
 use patcher::{WatchOptions, Watcher};
 use semver::Version;
 
@@ -16,9 +18,9 @@ pub enum Outcome {
     /// What `check` found.
     Available(Check),
     /// What `download` staged, and what was left alone.
-    Staged(Option<Staged>, Vec<Held>),
+    Staged(Option<Staged>, Vec<Deferred>),
     /// What `install`, `update`, `apply` or `rollback` swapped, and what was left alone.
-    Applied(Option<Applied>, Vec<Held>),
+    Applied(Option<Applied>, Vec<Deferred>),
     /// Whether `confirm` ended a probation.
     Confirmed(bool),
     /// The helper will swap.
@@ -170,7 +172,7 @@ fn check(patcher: &Patcher, names: &[String], report: &Report) -> Result<Check> 
 }
 
 /// Goes on with what was begun, without asking for anything again; else checks and downloads what is new.
-fn fetch(patcher: &Patcher, names: &[String], report: &Report) -> Result<(Option<Staged>, Vec<Held>)> {
+fn fetch(patcher: &Patcher, names: &[String], report: &Report) -> Result<(Option<Staged>, Vec<Deferred>)> {
     let unfinished = patcher.unfinished()?;
     let is_meant = |update: &Update| names.is_empty() || names.iter().any(|name| name == update.component());
     if !unfinished.is_empty() && unfinished.iter().all(is_meant) {
@@ -195,7 +197,7 @@ fn download(updates: Vec<Update>, report: &Report) -> Result<Option<Staged>> {
     staged.map(Some)
 }
 
-fn apply(staged: Option<Staged>, held: Vec<Held>) -> Result<Outcome> {
+fn apply(staged: Option<Staged>, held: Vec<Deferred>) -> Result<Outcome> {
     let applied = match staged {
         Some(staged) => Some(staged.apply()?),
         None => None,

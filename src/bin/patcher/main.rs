@@ -8,7 +8,7 @@ mod report;
 use arguments::Arguments;
 use clap::Parser as _;
 use commands::{Outcome, run};
-use patcher::{Check, Why};
+use patcher::{Check, DeferralReason};
 use report::Report;
 use std::process::ExitCode;
 
@@ -33,7 +33,9 @@ impl Outcome {
         match self {
             Outcome::Available(check) if !check.updates.is_empty() => 10,
             Outcome::Available(Check { held, .. }) | Outcome::Staged(None, held) | Outcome::Applied(None, held)
-                if held.iter().any(|held| matches!(held.why, Why::RolledBack(_) | Why::SwapFailed)) =>
+                if held
+                    .iter()
+                    .any(|held| matches!(held.why, DeferralReason::RolledBack(_) | DeferralReason::SwapFailed)) =>
             {
                 25
             }

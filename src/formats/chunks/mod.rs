@@ -28,7 +28,7 @@ pub use rebuild::{WINDOW, inflate_segment, rebuild};
 use std::io;
 use std::ops::Range;
 
-/// Why a file cannot be put together from chunks.
+/// DeferralReason a file cannot be put together from chunks.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChunksError {

@@ -32,7 +32,7 @@ use std::io;
 /// The methods by which a manifest names the deltas that [`apply`] reads.
 pub const METHODS: [&str; 3] = ["plain", "program1", "dictionary"];
 
-/// Why a patch does not lead from the old file to the new one.
+/// DeferralReason a patch does not lead from the old file to the new one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeltaError {

@@ -141,7 +141,7 @@ pub struct Delta {
     pub from: Sha256,
     /// The content that it makes; the file's own if absent.
     pub to: Option<Sha256>,
-    /// A content of this release that it reads besides, as if it stood behind the first one: its *companion*.
+    /// A content of this release that it reads besides, as if it stood behind the first one: its *second base*.
     pub with: Option<Sha256>,
     /// The patch.
     pub object: Object,

@@ -366,18 +366,18 @@ fn a_link_leads_to_what_is_listed_and_nowhere_else() {
 
 #[test]
 fn a_companion_is_a_smaller_file_of_the_release() {
-    let companion = "with=\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"";
+    let second_base = "with=\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"";
     let wrong = [
-        ("not listed", companion.replace("e3b0", "e3b1")),
+        ("not listed", second_base.replace("e3b0", "e3b1")),
         ("the file itself", format!("with=\"{KEY}\"")),
-        ("of another content", format!("to=\"{KEY}\" {companion}")),
+        ("of another content", format!("to=\"{KEY}\" {second_base}")),
     ];
     for (what, attributes) in wrong {
-        assert_eq!(changed(companion, &attributes), Some(Defect::Companion), "{what}");
+        assert_eq!(changed(second_base, &attributes), Some(Defect::SecondBase), "{what}");
     }
-    assert_eq!(changed("size=\"0\"", "size=\"11694593\""), Some(Defect::Companion), "a larger one");
+    assert_eq!(changed("size=\"0\"", "size=\"11694593\""), Some(Defect::SecondBase), "a larger one");
     // Of two that are as large the lower hash comes first.
-    assert_eq!(changed("size=\"0\"", "size=\"11694592\""), Some(Defect::Companion));
+    assert_eq!(changed("size=\"0\"", "size=\"11694592\""), Some(Defect::SecondBase));
     let lower = GOOD.replace("e3b0", "0000").replacen("size=\"0\"", "size=\"11694592\"", 1);
     assert_eq!(defect(parse(lower.as_bytes())), None);
 }

@@ -7,7 +7,7 @@ mod schedule;
 
 use crate::disk::fs::{Dir, Lock};
 use crate::error::{Error, Network, Refused, Result};
-use crate::patcher::{Check, Held, Patcher, Update, Why};
+use crate::patcher::{Check, DeferralReason, Deferred, Patcher, Update};
 use crate::state::{self, ActiveUpdate, StateFile as _, UpdateState, Watched};
 use crate::transfer::fetch::CancelToken;
 use crate::transfer::stage::Progress;
@@ -93,12 +93,12 @@ pub enum Event<'a> {
         state: UpdateState,
     },
     /// There is nothing new; or what there is is left alone.
-    UpToDate(Vec<Held>),
+    UpToDate(Vec<Deferred>),
     /// The newest known manifest has expired: the publisher has to renew it.
     Stale(Refused),
     /// It did not work this time.
     Failed {
-        /// Why.
+        /// DeferralReason.
         error: Error,
         /// How long until the next attempt.
         retry_in: Duration,
@@ -312,7 +312,7 @@ impl<F: FnMut(Event<'_>)> Work<F> {
         for update in updates {
             // The program may just have been asked, and may have said no.
             if !update.is_critical() && self.patcher.is_skipped(update.component(), update.to())? {
-                check.held.push(update.held(Why::Skipped));
+                check.held.push(update.held(DeferralReason::Skipped));
             } else {
                 check.updates.push(update.cancelled_by(&self.bell.cancel));
             }

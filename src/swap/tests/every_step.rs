@@ -73,7 +73,7 @@ impl World {
             }
             if old != new {
                 let staged = NEW.iter().find(|(name, _)| *name == path).map(|(_, text)| staged_name(text));
-                steps.push(Step { place: Place::Listed(RelPath::new(path).unwrap()), old, new, staged });
+                steps.push(Step { place: SwapPath::Listed(RelPath::new(path).unwrap()), old, new, staged });
             }
         }
         let folder_mode = match Dir::open(&self.root.dir.join("core")).unwrap().find("gone").unwrap() {
@@ -85,7 +85,7 @@ impl World {
             dir: self.root.dir.join("core"),
             own_work_dir: false,
             from: Some("1.0.0".into()),
-            to: Some(Release { version: "2.0.0".into(), sequence: 2, content: Sha256::of(b"2") }),
+            to: Some(ReleaseContent { version: "2.0.0".into(), sequence: 2, content: Sha256::of(b"2") }),
             new_folders: ["new", "new/deep", "to-folder"].map(str::to_owned).into(),
             old_folders: ["to-file", "gone/deep", "gone"].map(|path| (path.to_owned(), folder_mode)).into(),
             steps,

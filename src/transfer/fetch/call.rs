@@ -26,7 +26,7 @@ pub struct Head {
     pub body: CallBody,
 }
 
-enum News {
+enum CallEvent {
     Head(std::result::Result<(u16, HeaderMap), reqwest::Error>),
     Piece(io::Result<Vec<u8>>),
 }
@@ -40,21 +40,21 @@ pub fn call(request: RequestBuilder, cancel: &CancelToken) -> Result<std::result
     std::thread::spawn(move || talk(request, &sender));
     let body = CallBody { news, cancel: cancel.clone(), piece: Vec::new(), read: 0 };
     match body.next()? {
-        Some(News::Head(Ok((status, headers)))) => Ok(Ok(Head { status, headers, body })),
-        Some(News::Head(Err(error))) => Ok(Err(error)),
+        Some(CallEvent::Head(Ok((status, headers)))) => Ok(Ok(Head { status, headers, body })),
+        Some(CallEvent::Head(Err(error))) => Ok(Err(error)),
         // The thread says nothing before the head and does not end without it.
         _ => Err(Error::Cancelled),
     }
 }
 
 /// What the thread does. A failed `send` means that nobody listens any more.
-fn talk(request: RequestBuilder, sender: &SyncSender<News>) {
+fn talk(request: RequestBuilder, sender: &SyncSender<CallEvent>) {
     let mut response = match request.send() {
         Ok(response) => response,
-        Err(error) => return drop(sender.send(News::Head(Err(error)))),
+        Err(error) => return drop(sender.send(CallEvent::Head(Err(error)))),
     };
     let head = (response.status().as_u16(), response.headers().clone());
-    if sender.send(News::Head(Ok(head))).is_err() {
+    if sender.send(CallEvent::Head(Ok(head))).is_err() {
         return;
     }
     loop {
@@ -64,7 +64,7 @@ fn talk(request: RequestBuilder, sender: &SyncSender<News>) {
             piece
         });
         let last = !matches!(&read, Ok(piece) if !piece.is_empty());
-        if sender.send(News::Piece(read)).is_err() || last {
+        if sender.send(CallEvent::Piece(read)).is_err() || last {
             return;
         }
     }
@@ -72,7 +72,7 @@ fn talk(request: RequestBuilder, sender: &SyncSender<News>) {
 
 /// The body of an answer, as it comes in.
 pub struct CallBody {
-    news: Receiver<News>,
+    news: Receiver<CallEvent>,
     cancel: CancelToken,
     piece: Vec<u8>,
     read: usize,
@@ -80,7 +80,7 @@ pub struct CallBody {
 
 impl CallBody {
     /// The next piece of news; none when the thread has ended.
-    fn next(&self) -> Result<Option<News>> {
+    fn next(&self) -> Result<Option<CallEvent>> {
         loop {
             self.cancel.check()?;
             match self.news.recv_timeout(TICK) {
@@ -96,7 +96,7 @@ impl Read for CallBody {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.read == self.piece.len() {
             match self.next().map_err(io::Error::other)? {
-                Some(News::Piece(piece)) => (self.piece, self.read) = (piece?, 0),
+                Some(CallEvent::Piece(piece)) => (self.piece, self.read) = (piece?, 0),
                 _ => return Ok(0),
             }
         }

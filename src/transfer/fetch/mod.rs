@@ -7,10 +7,10 @@ mod hosts;
 mod http;
 mod manifest;
 mod mirrors;
-mod pace;
 mod proxy;
 mod rate;
 mod retry;
+mod stall_guard;
 mod tls;
 
 pub use cancel::CancelToken;
@@ -18,10 +18,10 @@ pub use file::address;
 pub use http::{Header, Http, MAX_RETRY_AFTER, Settings};
 pub use manifest::manifest;
 pub use mirrors::{Mirrors, PROBE};
-pub use pace::Paced;
 pub use proxy::Address;
 pub use rate::Rate;
 pub use retry::Retries;
+pub use stall_guard::Paced;
 
 use crate::error::{Error, Network, Result};
 use std::io::Read;

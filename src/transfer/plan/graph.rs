@@ -1,6 +1,6 @@
 //! The deltas of a release as a graph: contents are its nodes, and what is on the disk are the nodes to start from.
 
-use super::{Chain, Companion, Hop, Location};
+use super::{Chain, Hop, Location, SecondBase};
 use crate::formats::delta::METHODS;
 use crate::formats::manifest::Manifest;
 use crate::values::digest::Sha256;
@@ -39,14 +39,14 @@ impl Graph {
     /// The chain to `target` with the fewest bytes to fetch, from anything that is held; none that costs `limit` or more.
     ///
     /// Dijkstra's way from the end: the costs are those of the patches, and of two ways that cost the same the one counts
-    /// whose next content has the lower hash. Only the last patch may read something besides, and only what `companion`
+    /// whose next content has the lower hash. Only the last patch may read something besides, and only what `second_base`
     /// has: by the order of sizes that the manifest keeps, no two contents then wait for each other.
     pub fn cheapest(
         &self,
         target: Sha256,
         limit: u64,
         held: impl Fn(&Sha256) -> Option<Location>,
-        companion: impl Fn(&Sha256) -> Option<Companion>,
+        second_base: impl Fn(&Sha256) -> Option<SecondBase>,
     ) -> Option<Chain> {
         let mut done = BTreeSet::new();
         let mut next: BTreeMap<Sha256, (u64, usize, Edge)> = BTreeMap::new();
@@ -60,13 +60,18 @@ impl Graph {
                 let edges = unwind(content, &next);
                 let with = edges.last().and_then(|edge| edge.with);
                 let hops = edges.into_iter().map(|edge| edge.hop).collect();
-                return Some(Chain { base, from: content, hops, companion: with.and_then(|with| companion(&with)) });
+                return Some(Chain {
+                    base,
+                    from: content,
+                    hops,
+                    second_base: with.and_then(|with| second_base(&with)),
+                });
             }
             if hops == MAX_HOPS {
                 continue;
             }
             for edge in self.into.get(&content).into_iter().flatten() {
-                let usable = edge.with.is_none_or(|with| hops == 0 && companion(&with).is_some());
+                let usable = edge.with.is_none_or(|with| hops == 0 && second_base(&with).is_some());
                 let through = cost.saturating_add(edge.hop.delta.size);
                 let better = next.get(&edge.from).is_none_or(|(known, ..)| through < *known);
                 if usable && through < limit && better && !done.contains(&edge.from) {
@@ -125,8 +130,8 @@ mod tests {
     fn way(edges: &[&str], held: &[&str], limit: u64) -> Option<(Sha256, Vec<Sha256>)> {
         let location = |name: &str| Location { component: None, path: name.into() };
         let held = |content: &Sha256| held.iter().find(|name| hash(name) == *content).map(|name| location(name));
-        let companion = |content: &Sha256| held(content).map(Companion::Held);
-        let chain = graph(edges).cheapest(hash("new"), limit, held, companion)?;
+        let second_base = |content: &Sha256| held(content).map(SecondBase::Deferred);
+        let chain = graph(edges).cheapest(hash("new"), limit, held, second_base)?;
         Some((chain.from, chain.hops.iter().map(|hop| hop.delta.sha256).collect()))
     }
 

@@ -118,14 +118,14 @@ pub struct Chain {
     /// The deltas in their order, at least one; the last makes the content.
     pub hops: Vec<Hop>,
     /// What the last of them reads besides.
-    pub companion: Option<Companion>,
+    pub second_base: Option<SecondBase>,
 }
 
 /// A content that a delta reads besides the one that it starts from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Companion {
+pub enum SecondBase {
     /// This file has it.
-    Held(Location),
+    Deferred(Location),
     /// It is new, and obtained by the same plan.
     Planned(Sha256),
 }
@@ -256,13 +256,13 @@ impl<'a> Planner<'a> {
 
     /// How to get the content of `file`, where other contents are `planned`, too.
     fn obtain(&self, file: &File, planned: impl Fn(&Sha256) -> bool) -> Obtain {
-        let companion = |content: &Sha256| {
+        let second_base = |content: &Sha256| {
             // What is planned is checked when it is made; what is held is so by the word of a manifest.
-            let planned = planned(content).then_some(Companion::Planned(*content));
-            planned.or_else(|| self.held(content).map(Companion::Held))
+            let planned = planned(content).then_some(SecondBase::Planned(*content));
+            planned.or_else(|| self.held(content).map(SecondBase::Deferred))
         };
         let copy = self.held(&file.sha256);
-        let chain = self.graph.cheapest(file.sha256, file.gz.size, |content| self.held(content), companion);
+        let chain = self.graph.cheapest(file.sha256, file.gz.size, |content| self.held(content), second_base);
         let parts = file.chunks.map(|index| Parts { index, bases: self.relatives(file) });
         let parts = parts.filter(|parts| !parts.bases.is_empty());
         Obtain { size: file.size, copy, chain, parts, gz: file.gz }

@@ -170,17 +170,17 @@ fn a_linked_folder_stops_the_update() {
 #[test]
 fn a_delta_that_reads_another_file_is_taken_where_that_is_held_or_planned() {
     let hash = |content: &str| Sha256::of(content.as_bytes());
-    let companion = |new: &[&str], disk: &[&str]| {
+    let second_base = |new: &[&str], disk: &[&str]| {
         let mut new = release(new);
         let object = Object { size: 7, sha256: hash("a delta") };
         let (method, from, with) = ("plain".parse().unwrap(), hash("old"), Some(hash("b")));
         new.files[0].deltas.push(Delta { method, from, to: None, with, object });
         let plan = planned(Some(release(&["a=old", "b=b"])), true, Some(new), disk).unwrap();
         let chain = plan.contents[&hash("newer")].chain.clone();
-        chain.map(|chain| chain.companion)
+        chain.map(|chain| chain.second_base)
     };
-    let held = Companion::Held(Location { component: None, path: "b".into() });
-    assert_eq!(companion(&["a=newer", "b=b"], &["a=old", "b=b"]), Some(Some(held)));
-    assert_eq!(companion(&["a=newer", "b=b"], &["a=old", "b=lost"]), Some(Some(Companion::Planned(hash("b")))));
-    assert_eq!(companion(&["a=newer", "b=b!"], &["a=old", "b=mine"]), None, "the user's own");
+    let held = SecondBase::Deferred(Location { component: None, path: "b".into() });
+    assert_eq!(second_base(&["a=newer", "b=b"], &["a=old", "b=b"]), Some(Some(held)));
+    assert_eq!(second_base(&["a=newer", "b=b"], &["a=old", "b=lost"]), Some(Some(SecondBase::Planned(hash("b")))));
+    assert_eq!(second_base(&["a=newer", "b=b!"], &["a=old", "b=mine"]), None, "the user's own");
 }

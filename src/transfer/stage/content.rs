@@ -4,8 +4,8 @@ use super::Stage;
 use super::fill::{Job, Transfer};
 use super::ledger::Event;
 use super::object::{Fetched, Wanted, to_signed};
-use super::progress::{News, Phase};
-use super::turns::Turns;
+use super::object_locks::Turns;
+use super::progress::{Phase, ProgressEvent};
 use super::writer::{Writer, is_staged};
 use crate::disk::fs::Dir;
 use crate::disk::inventory::Content;
@@ -14,7 +14,7 @@ use crate::error::{Refused, Result};
 use crate::formats::delta::{self, DeltaError, Edge, Joined};
 use crate::formats::gunzip::{self, gunzip};
 use crate::transfer::fetch::CancelToken;
-use crate::transfer::plan::{Chain, Companion, Hop, Location, Obtain};
+use crate::transfer::plan::{Chain, Hop, Location, Obtain, SecondBase};
 use std::fs::File;
 use std::io::{self, BufReader, Read as _, Seek as _, Write};
 use std::sync::mpsc::Sender;
@@ -26,7 +26,7 @@ pub struct Worker<'a, 'b> {
     pub transfer: &'a Transfer<'a>,
     pub job: &'a Job<'b>,
     pub turns: &'a Turns,
-    pub news: &'a Sender<News<'b>>,
+    pub news: &'a Sender<ProgressEvent<'b>>,
 }
 
 /// One of several ways did not lead to the content; the next one is tried.
@@ -83,7 +83,7 @@ impl<'a> Worker<'a, '_> {
 
     pub fn tell(&self, phase: Phase, done: i64, total: i64) {
         // Nobody listens only when the caller has panicked, and then nobody misses the news.
-        let _ = self.news.send(News { phase, path: self.job.path, done, total });
+        let _ = self.news.send(ProgressEvent { phase, path: self.job.path, done, total });
     }
 
     /// Opens a local file. Only for a saving: whatever is wrong with it, the site has everything.
@@ -137,9 +137,9 @@ impl<'a> Worker<'a, '_> {
             made.discard()?;
         }
         let mut bases = vec![base];
-        if let Some(companion) = &chain.companion {
-            let Some(companion) = self.companion(companion)? else { return Ok(Way::Failed) };
-            bases.push(companion);
+        if let Some(second_base) = &chain.second_base {
+            let Some(second_base) = self.second_base(second_base)? else { return Ok(Way::Failed) };
+            bases.push(second_base);
         }
         match self.patch(bases, last, (&self.stage.files, name))? {
             Some(made) => self.finish(made, name, content),
@@ -148,11 +148,11 @@ impl<'a> Worker<'a, '_> {
     }
 
     /// Opens what the last delta reads besides.
-    fn companion(&self, companion: &Companion) -> Result<Option<File>> {
-        match (companion, &self.job.companion) {
-            (Companion::Held(location), _) => Ok(self.open(location)),
-            (Companion::Planned(_), Some((_, name))) => self.stage.files.open_file(name),
-            (Companion::Planned(_), None) => Ok(None),
+    fn second_base(&self, second_base: &SecondBase) -> Result<Option<File>> {
+        match (second_base, &self.job.second_base) {
+            (SecondBase::Deferred(location), _) => Ok(self.open(location)),
+            (SecondBase::Planned(_), Some((_, name))) => self.stage.files.open_file(name),
+            (SecondBase::Planned(_), None) => Ok(None),
         }
     }
 

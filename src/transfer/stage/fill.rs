@@ -3,13 +3,13 @@
 use super::content::Worker;
 use super::finished::Finished;
 use super::ledger::Ledger;
+use super::object_locks::Turns;
 use super::progress::{Progress, Totals};
-use super::turns::Turns;
 use super::{Stage, staged_names};
 use crate::disk::inventory::Content;
 use crate::error::Result;
 use crate::transfer::fetch::{CancelToken, Fetch, Mirrors, Retries};
-use crate::transfer::plan::{Companion, Location, Obtain, Plan};
+use crate::transfer::plan::{Location, Obtain, Plan, SecondBase};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::RelPath;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -44,7 +44,7 @@ pub struct Job<'a> {
     /// The staged name and content of each change.
     pub targets: Vec<(String, &'a Content)>,
     /// The content that its last delta reads besides, with its staged name: that of an earlier job, which this one waits for.
-    pub companion: Option<(Sha256, String)>,
+    pub second_base: Option<(Sha256, String)>,
 }
 
 impl Stage {
@@ -68,7 +68,7 @@ impl Stage {
                     scope.spawn(move || {
                         while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
                             let work = finished.begin(job.hash);
-                            if job.companion.as_ref().is_some_and(|(content, _)| !finished.wait_for(*content)) {
+                            if job.second_base.as_ref().is_some_and(|(content, _)| !finished.wait_for(*content)) {
                                 // Whoever made that says why.
                                 return Ok(());
                             }
@@ -96,7 +96,7 @@ impl Stage {
 }
 
 /// A job for each content, those that take longest first; before them those that others wait for, in the manifest's order of
-/// companions.
+/// second bases.
 fn jobs(plan: &Plan) -> Vec<Job<'_>> {
     let mut jobs: BTreeMap<Sha256, Job<'_>> = BTreeMap::new();
     for (change, name) in plan.changes.iter().zip(staged_names(&plan.changes)) {
@@ -107,7 +107,7 @@ fn jobs(plan: &Plan) -> Vec<Job<'_>> {
             obtain,
             path: &change.path,
             targets: Vec::new(),
-            companion: None,
+            second_base: None,
         });
         job.targets.push((name, &change.new));
     }
@@ -120,7 +120,7 @@ fn jobs(plan: &Plan) -> Vec<Job<'_>> {
     // Who waits for an earlier one only does not wait for ever.
     let mut names: HashMap<Sha256, String> = HashMap::new();
     for job in &mut jobs {
-        job.companion = planned(job.obtain).and_then(|content| Some((content, names.get(&content)?.clone())));
+        job.second_base = planned(job.obtain).and_then(|content| Some((content, names.get(&content)?.clone())));
         if awaited.contains(&job.hash) {
             names.extend(job.targets.first().map(|(name, _)| (job.hash, name.clone())));
         }
@@ -130,9 +130,9 @@ fn jobs(plan: &Plan) -> Vec<Job<'_>> {
 
 /// The new content that the last delta to another one reads besides.
 fn planned(obtain: &Obtain) -> Option<Sha256> {
-    match obtain.chain.as_ref()?.companion.as_ref()? {
-        Companion::Planned(content) => Some(*content),
-        Companion::Held(_) => None,
+    match obtain.chain.as_ref()?.second_base.as_ref()? {
+        SecondBase::Planned(content) => Some(*content),
+        SecondBase::Deferred(_) => None,
     }
 }
 
@@ -146,13 +146,13 @@ mod tests {
     fn plan(files: &[(u64, Option<u64>)]) -> Plan {
         let hash = |size: u64| Sha256::of(&size.to_le_bytes());
         let mut plan = Plan::default();
-        for (size, companion) in files {
+        for (size, second_base) in files {
             let delta = Object { size: 1000 - size, sha256: hash(1000 + size) };
             let chain = Chain {
                 base: Location { component: None, path: "old".into() },
                 from: hash(0),
                 hops: vec![Hop { delta, to: hash(*size) }],
-                companion: companion.map(|size| Companion::Planned(hash(size))),
+                second_base: second_base.map(|size| SecondBase::Planned(hash(size))),
             };
             let obtain = Obtain { size: *size, copy: None, chain: Some(chain), parts: None, gz: delta };
             plan.contents.insert(hash(*size), obtain);
@@ -170,7 +170,7 @@ mod tests {
     fn order(files: &[(u64, Option<u64>)]) -> (Vec<u64>, usize) {
         let plan = plan(files);
         let jobs = jobs(&plan);
-        (jobs.iter().map(|job| job.obtain.size).collect(), jobs.iter().filter(|job| job.companion.is_some()).count())
+        (jobs.iter().map(|job| job.obtain.size).collect(), jobs.iter().filter(|job| job.second_base.is_some()).count())
     }
 
     #[test]

@@ -4,19 +4,19 @@
 //! that whatever has such a name is whole. Names are those of the content, so that an interrupted download, or one for a
 //! release that was superseded, leaves nothing that is fetched twice.
 
+mod chunked;
 mod content;
 mod fill;
 mod finished;
 mod ledger;
 mod object;
-mod parts;
+mod object_locks;
 pub mod preflight;
 mod probe;
 mod progress;
 #[cfg(test)]
 mod tests;
 mod transaction;
-mod turns;
 mod writer;
 
 pub use fill::Transfer;

@@ -49,7 +49,7 @@ impl<'a> Worker<'a, '_> {
                 let mut told = Told { worker: self, bytes: 0 };
                 let done = self.fetch_from(&url, wanted, &mut told).and_then(|fetched| take(&url, fetched));
                 if done.is_err() {
-                    told.take_back();
+                    told.uncount();
                 }
                 done
             };
@@ -123,7 +123,7 @@ impl<'a> Worker<'a, '_> {
         object.discard()?;
         if resumed {
             // What was there before, or the server's idea of it, was not what it should have been: once more from zero.
-            told.take_back();
+            told.uncount();
             return self.fetch_from(url, wanted, told);
         }
         let url = url.to_string();
@@ -153,7 +153,7 @@ impl<'a> Worker<'a, '_> {
         };
         if body.from != have {
             object = object.start_over(&sha256.to_string())?;
-            told.take_back();
+            told.uncount();
         }
         if body.ranges {
             self.note(wanted, url, Event::From(body.final_url.clone()));
@@ -184,7 +184,7 @@ impl Told<'_, '_, '_> {
         self.worker.tell(Phase::Downloading, bytes, 0);
     }
 
-    fn take_back(&mut self) {
+    fn uncount(&mut self) {
         self.tell(-self.bytes);
     }
 }

@@ -36,8 +36,8 @@ pub struct Progress {
     pub path: RelPath,
 }
 
-/// News from a worker; bytes may be taken back when an object is fetched again.
-pub struct News<'a> {
+/// ProgressEvent from a worker; bytes may be taken back when an object is fetched again.
+pub struct ProgressEvent<'a> {
     pub phase: Phase,
     pub path: &'a RelPath,
     pub done: i64,
@@ -59,7 +59,7 @@ impl Totals {
     }
 
     /// Adds news that come at a time.
-    pub fn add(&mut self, News { phase, path, done, total }: News<'_>, now: Instant) -> Progress {
+    pub fn add(&mut self, ProgressEvent { phase, path, done, total }: ProgressEvent<'_>, now: Instant) -> Progress {
         self.done = self.done.saturating_add(done);
         self.total = self.total.saturating_add_signed(total);
         let [start, middle] = self.marks;
@@ -85,7 +85,7 @@ mod tests {
         let (start, path) = (Instant::now(), RelPath::new("a").unwrap());
         let mut totals = Totals::new(100_000, start);
         let mut add = |done, millis| {
-            let news = News { phase: Phase::Downloading, path: &path, done, total: 0 };
+            let news = ProgressEvent { phase: Phase::Downloading, path: &path, done, total: 0 };
             totals.add(news, start + Duration::from_millis(millis))
         };
         assert_eq!((add(0, 10).rate, add(0, 10).time_left), (0, None));
@@ -101,7 +101,7 @@ mod tests {
     fn bytes_that_are_taken_back_are_no_rate_below_zero() {
         let (start, path) = (Instant::now(), RelPath::new("a").unwrap());
         let mut totals = Totals::new(10, start);
-        let news = News { phase: Phase::Downloading, path: &path, done: -5, total: -100 };
+        let news = ProgressEvent { phase: Phase::Downloading, path: &path, done: -5, total: -100 };
         let progress = totals.add(news, start + SPAN);
         assert_eq!((progress.bytes_done, progress.bytes_total, progress.rate), (0, 0, 0));
     }

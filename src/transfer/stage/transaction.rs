@@ -6,7 +6,7 @@ use crate::disk::inventory::Content;
 use crate::disk::layout::Root;
 use crate::error::Result;
 use crate::formats::manifest::Name;
-use crate::state::journal::{ComponentSteps, Place, Release, Step};
+use crate::state::journal::{ComponentSteps, ReleaseContent, Step, SwapPath};
 use crate::transfer::plan::Plan;
 use crate::values::rel_path::{MANIFEST, RelPath};
 use std::collections::BTreeSet;
@@ -21,7 +21,7 @@ pub fn steps(
     stage: &Stage,
     plan: &Plan,
     manifest: (Content, Content),
-    versions: (Option<String>, Option<Release>),
+    versions: (Option<String>, Option<ReleaseContent>),
 ) -> Result<ComponentSteps> {
     let dir = root.component(component);
     let tree = Tree::open(&dir)?;
@@ -30,7 +30,7 @@ pub fn steps(
         if let (Some(name), Some(from), Some(tree)) = (&staged, &change.saved_from, &tree) {
             save(tree, from, &stage.files, name, &change.new)?;
         }
-        let place = Place::Listed(change.path.clone());
+        let place = SwapPath::Listed(change.path.clone());
         steps.push(Step { place, old: change.old.clone(), new: change.new.clone(), staged });
     }
     let (old, new) = manifest;
@@ -40,7 +40,7 @@ pub fn steps(
             stage.files.remove_file(MANIFEST)?;
             stage.dir.copy(MANIFEST, &stage.files, MANIFEST, crate::disk::fs::PLAIN)?;
         }
-        steps.push(Step { place: Place::Manifest, old, new, staged });
+        steps.push(Step { place: SwapPath::Manifest, old, new, staged });
     }
     let staged = steps.iter().filter_map(|step| match (&step.staged, &step.new) {
         (Some(name), Content::File { mode, .. }) => Some((name.as_str(), *mode)),

@@ -31,7 +31,7 @@ fn words(event: &Event<'_>) -> Option<String> {
         Event::UpToDate(held) if held.is_empty() => "up to date".to_owned(),
         Event::UpToDate(held) => {
             let line =
-                |held: &patcher::Held| format!("{}: {} is left alone: {}", held.component, held.version, held.why);
+                |held: &patcher::Deferred| format!("{}: {} is left alone: {}", held.component, held.version, held.why);
             held.iter().map(line).collect::<Vec<_>>().join("\n")
         }
         Event::Stale(error) => format!("stale: {error}"),

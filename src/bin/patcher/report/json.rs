@@ -4,7 +4,7 @@ use crate::commands::{Outcome, Status};
 use patcher::internal::journal::State;
 use patcher::internal::state::{ActiveUpdate, PastUpdate};
 use patcher::internal::timestamp::Timestamp;
-use patcher::{Damage, Held, Previous, Recovery, Update, Why};
+use patcher::{Damage, DeferralReason, Deferred, Previous, Recovery, Update};
 use serde_json::{Value, json};
 
 /// The object that a command prints; none for one that has printed what there was to tell.
@@ -69,19 +69,19 @@ pub fn outcome(outcome: &Outcome) -> Option<Value> {
     })
 }
 
-pub fn held_list(held: &[Held]) -> Vec<Value> {
-    let why = |why: &Why| match why {
-        Why::RolledBack(_) => "rolled-back",
-        Why::SwapFailed => "swap-failed",
-        Why::NotYet(0) => "paused",
-        Why::NotYet(_) => "not-yet",
-        Why::Skipped => "skipped",
-        Why::Requires(_) => "requires",
+pub fn held_list(held: &[Deferred]) -> Vec<Value> {
+    let why = |why: &DeferralReason| match why {
+        DeferralReason::RolledBack(_) => "rolled-back",
+        DeferralReason::SwapFailed => "swap-failed",
+        DeferralReason::NotYet(0) => "paused",
+        DeferralReason::NotYet(_) => "not-yet",
+        DeferralReason::Skipped => "skipped",
+        DeferralReason::Requires(_) => "requires",
         _ => "other",
     };
-    let one = |held: &Held| {
+    let one = |held: &Deferred| {
         let reason = match held.why {
-            Why::RolledBack(reason) => Some(reason.word()),
+            DeferralReason::RolledBack(reason) => Some(reason.word()),
             _ => None,
         };
         json!({

@@ -10,7 +10,7 @@ use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use patcher::internal::journal::State;
 use patcher::internal::manifest::Language;
 use patcher::internal::state::PastUpdate;
-use patcher::{Applied, Damage, Error, Held, Previous, Progress, Recovery, Update};
+use patcher::{Applied, Damage, Deferred, Error, Previous, Progress, Recovery, Update};
 use serde_json::json;
 use std::error::Error as _;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -242,7 +242,7 @@ fn history(updates: &[PastUpdate]) {
     }
 }
 
-fn left_alone(held: &Held) {
+fn left_alone(held: &Deferred) {
     println!("{}: {} is left alone: {}", held.component, held.version, held.why);
 }
 

@@ -17,11 +17,11 @@ pub mod index;
 pub mod map;
 mod predict;
 pub mod project;
-pub mod quiet;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]
 mod tests;
+pub mod unscanned;
 pub mod walk;
 pub mod x86;
 
@@ -31,8 +31,8 @@ use super::{DeltaError, varint};
 use field::Field;
 use image::{Image, MAX_SEGMENTS, Places, Segment};
 use project::Settings;
-use quiet::Quiet;
 use std::io::{self, Read, Seek};
+use unscanned::Quiet;
 
 /// The most blocks of a delta of this mode, which are all kept in memory.
 pub const MAX_BLOCKS: usize = 1 << 18;

@@ -4,7 +4,7 @@ use super::bytes::Bytes;
 use super::detect;
 use super::field::{Field, Kind};
 use super::image::Image;
-use super::quiet::Quiet;
+use super::unscanned::Quiet;
 use std::io::Cursor;
 
 /// A section of a program to build: its address is also its offset in the file.

@@ -4,8 +4,8 @@ use super::image::{Image, MAX_SEGMENTS, Places, SLICE, Segment};
 use super::map::{BlockMap, Piece};
 use super::parse;
 use super::project::{Projection, Settings};
-use super::quiet::{PAGE, Quiet};
 use super::samples::*;
+use super::unscanned::{PAGE, Quiet};
 use crate::values::digest::Sha256;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 

@@ -251,7 +251,7 @@ fn check_paths(meta: &Meta, meta_line: u64, files: &[File], links: &[Link], line
     Ok(())
 }
 
-/// The rules for what a delta reads besides: it makes its file's own content, and its companion is a content of this release
+/// The rules for what a delta reads besides: it makes its file's own content, and its second base is a content of this release
 /// with less bytes, or as many and a lower hash. So there is always one to begin with.
 fn check_companions(files: &[File], lines: &Lines) -> Result<(), Flaw> {
     if !files.iter().flat_map(|file| &file.deltas).any(|delta| delta.with.is_some()) {
@@ -266,8 +266,8 @@ fn check_companions(files: &[File], lines: &Lines) -> Result<(), Flaw> {
             let Some(with) = delta.with else { continue };
             let comes_first = |size: &u64| (*size, with) < (sizes[&file.sha256], file.sha256);
             if delta.to.is_some() || !sizes.get(&with).is_some_and(comes_first) {
-                let detail = format!("the companion {with} of a delta is no smaller file of this release");
-                return Err(Flaw { defect: Defect::Companion, line: *line, detail });
+                let detail = format!("the second base {with} of a delta is no smaller file of this release");
+                return Err(Flaw { defect: Defect::SecondBase, line: *line, detail });
             }
         }
     }

@@ -17,7 +17,7 @@ mod unwind;
 use super::bytes::Bytes;
 use super::field::{Field, Kind};
 use super::image::{Format, Image, Machine};
-use super::quiet::Quiet;
+use super::unscanned::Quiet;
 use std::io::{Read, Seek};
 
 /// So many fields are sorted by merging, which is quick as most of them come in order, but takes half of their memory again.

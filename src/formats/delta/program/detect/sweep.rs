@@ -6,7 +6,7 @@
 use super::{Found, jump_tables::Tables, relative_branches, rip_relative};
 use crate::formats::delta::program::bytes::Bytes;
 use crate::formats::delta::program::image::{Image, Section};
-use crate::formats::delta::program::quiet::PAGE;
+use crate::formats::delta::program::unscanned::PAGE;
 use crate::formats::delta::program::x86::{self, Instruction};
 use std::io::{Read, Seek};
 use std::ops::Range;

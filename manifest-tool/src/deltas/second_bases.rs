@@ -1,8 +1,8 @@
 //! Deltas that read another new file besides the old one: what is new in both is then sent once.
 //!
 //! Of the bytes that each delta brings a sample of hashes is kept, and for each hash the smallest file that has it. Who shares
-//! much with such a file is made once more, with that file as its *companion*. So few files are companions of many, and clients,
-//! which make them first, need not wait long. A companion has to save the lines of two deltas, as one that stands alone is kept
+//! much with such a file is made once more, with that file as its *second base*. So few files are second bases of many, and clients,
+//! which make them first, need not wait long. A second base has to save the lines of two deltas, as one that stands alone is kept
 //! as well.
 
 use super::{LINE, Task, WORTH, maker::Made, shingles};
@@ -82,11 +82,11 @@ fn read(file: &mut (impl Read + Seek), at: u64, bytes: &mut [u8]) -> io::Result<
     file.read_exact(bytes)
 }
 
-/// The deltas that are worth another try with a companion. `made` are those of `tasks`, one for each.
+/// The deltas that are worth another try with a second base. `made` are those of `tasks`, one for each.
 pub fn tasks<'a>(tasks: &[Task<'a>], made: &[Made]) -> Vec<Task<'a>> {
     let mut deltas: Vec<(&Task<'a>, &Made, &Fresh)> =
         tasks.iter().zip(made).filter_map(|(task, made)| Some((task, made, made.fresh.as_ref()?))).collect();
-    // In the order in which companions may follow each other.
+    // In the order in which second bases may follow each other.
     deltas.sort_by_key(|(task, ..)| (task.file.size, task.to));
     let mut first_with: HashMap<u64, (Sha256, &'a TreeFile)> = HashMap::new();
     let mut again = Vec::new();

@@ -7,26 +7,26 @@ use std::fmt;
 
 /// A newer release that is not offered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
+pub struct Deferred {
     /// The component.
     pub component: String,
     /// The release's version.
     pub version: Version,
-    /// Why it is left alone.
-    pub why: Why,
+    /// DeferralReason it is left alone.
+    pub why: DeferralReason,
 }
 
-impl Held {
-    pub(super) fn of(manifest: &Manifest, why: Why) -> Self {
+impl Deferred {
+    pub(super) fn of(manifest: &Manifest, why: DeferralReason) -> Self {
         let Meta { component, version, .. } = &manifest.meta;
         Self { component: component.to_string(), version: version.clone(), why }
     }
 }
 
-/// Why a release is not offered.
+/// DeferralReason a release is not offered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Why {
+pub enum DeferralReason {
     /// It goes to this percentage of all machines for now, and this one is not among them.
     NotYet(u8),
     /// The user has skipped this version.
@@ -39,15 +39,15 @@ pub enum Why {
     SwapFailed,
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for DeferralReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Why::RolledBack(reason) => write!(f, "it was rolled back: {reason}"),
-            Why::NotYet(0) => f.write_str("the publisher has paused it"),
-            Why::NotYet(percent) => write!(f, "it goes to {percent} % of all machines for now"),
-            Why::Skipped => f.write_str("it was skipped"),
-            Why::Requires(detail) => f.write_str(detail),
-            Why::SwapFailed => write!(f, "the swap to it has failed {MAX_ATTEMPTS} times"),
+            DeferralReason::RolledBack(reason) => write!(f, "it was rolled back: {reason}"),
+            DeferralReason::NotYet(0) => f.write_str("the publisher has paused it"),
+            DeferralReason::NotYet(percent) => write!(f, "it goes to {percent} % of all machines for now"),
+            DeferralReason::Skipped => f.write_str("it was skipped"),
+            DeferralReason::Requires(detail) => f.write_str(detail),
+            DeferralReason::SwapFailed => write!(f, "the swap to it has failed {MAX_ATTEMPTS} times"),
         }
     }
 }

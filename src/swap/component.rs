@@ -14,7 +14,7 @@ const THREADS: usize = 4;
 
 /// A component's steps with the folders that they work on.
 #[derive(Debug)]
-pub struct Part {
+pub struct ComponentSwap {
     pub steps: ComponentSteps,
     pub tree: Tree,
     /// The staged files; absent when no step needs one.
@@ -22,7 +22,7 @@ pub struct Part {
     pub backups: Dir,
 }
 
-impl Part {
+impl ComponentSwap {
     /// Opens the folders of a component's steps; its own folder is made when it is absent.
     pub fn open(root: &Root, steps: ComponentSteps) -> Result<Self> {
         let dir = root.checked_component(&steps.component)?;

@@ -7,12 +7,12 @@ use std::ops::Range;
 
 /// Stretches are made of pages of so many bytes, counted from the beginning of the file.
 pub const PAGE: u32 = 4096;
-/// The most quiet stretches of one program.
+/// The most unscanned stretches of one program.
 pub const MAX_STRETCHES: usize = 4096;
-/// Which pages of the old program are quiet.
+/// Which pages of the old program are unscanned.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Quiet {
-    /// Whether each page is quiet; what comes after the last is not, and the last is.
+    /// Whether each page is unscanned; what comes after the last is not, and the last is.
     pages: Vec<bool>,
 }
 
@@ -29,13 +29,13 @@ impl Quiet {
         self.pages.is_empty()
     }
 
-    /// Whether the byte at `offset` of the file lies in a quiet stretch.
+    /// Whether the byte at `offset` of the file lies in a unscanned stretch.
     #[inline]
     pub fn holds(&self, offset: u32) -> bool {
         self.pages.get((offset / PAGE) as usize).is_some_and(|is_quiet| *is_quiet)
     }
 
-    /// The parts of `start..end` that are not quiet, in order.
+    /// The parts of `start..end` that are not unscanned, in order.
     pub fn outside(&self, start: u32, end: u32) -> impl Iterator<Item = Range<u32>> {
         let next_page = |offset: u32| (offset / PAGE + 1).saturating_mul(PAGE);
         let mut at = start;
@@ -52,7 +52,7 @@ impl Quiet {
         })
     }
 
-    /// How many pages come before each quiet stretch, from the end of the one before, and how many it has.
+    /// How many pages come before each unscanned stretch, from the end of the one before, and how many it has.
     pub fn stretches(&self) -> impl Iterator<Item = (usize, usize)> {
         let mut runs = self.pages.chunk_by(|page, next| page == next).map(<[bool]>::len);
         let mut is_first = true;
@@ -81,14 +81,14 @@ impl Quiet {
         let most = size.min(u32::MAX.into()).div_ceil(PAGE.into());
         let count = number()?;
         if count == 0 || count > MAX_STRETCHES as u64 {
-            return Err(DeltaError::Header("it has no quiet stretches, or too many"));
+            return Err(DeltaError::Header("it has no unscanned stretches, or too many"));
         }
         let mut pages: Vec<bool> = Vec::new();
         for index in 0..count {
             let (before, length) = (number()?, number()?);
             let end = before.checked_add(length).and_then(|both| both.checked_add(pages.len() as u64));
             if length == 0 || (before == 0 && index > 0) || end.is_none_or(|end| end > most) {
-                return Err(DeltaError::Header("a quiet stretch is not valid"));
+                return Err(DeltaError::Header("a unscanned stretch is not valid"));
             }
             pages.extend(iter::repeat_n(false, before as usize));
             pages.extend(iter::repeat_n(true, length as usize));
@@ -101,8 +101,8 @@ impl Quiet {
 mod tests {
     use super::*;
 
-    /// Those pages are quiet that the text has a `q` for.
-    fn quiet(pages: &str) -> Quiet {
+    /// Those pages are unscanned that the text has a `q` for.
+    fn unscanned(pages: &str) -> Quiet {
         Quiet::new(pages.chars().map(|page| page == 'q').collect())
     }
 
@@ -110,21 +110,21 @@ mod tests {
 
     fn numbers(bytes: &[u8]) -> Result<Quiet, DeltaError> {
         let mut rest = bytes.iter();
-        let quiet =
+        let unscanned =
             Quiet::read(SIZE, || rest.next().map(|byte| u64::from(*byte)).ok_or(DeltaError::Header("cut off")))?;
         assert_eq!(rest.len(), 0);
-        Ok(quiet)
+        Ok(unscanned)
     }
 
     #[test]
     fn what_is_written_is_read() {
         for pages in ["q", "..q", "q.q", "qqq....q..qq", "..qqqq.q"] {
             let mut bytes = Vec::new();
-            quiet(pages).write(&mut bytes);
-            assert_eq!(numbers(&bytes).unwrap(), quiet(pages), "{pages}");
+            unscanned(pages).write(&mut bytes);
+            assert_eq!(numbers(&bytes).unwrap(), unscanned(pages), "{pages}");
         }
-        assert!(quiet("....").is_empty());
-        assert_eq!(quiet(".qq..."), quiet(".qq"));
+        assert!(unscanned("....").is_empty());
+        assert_eq!(unscanned(".qq..."), unscanned(".qq"));
     }
 
     #[test]
@@ -155,8 +155,8 @@ mod tests {
 
     #[test]
     fn what_lies_outside_is_the_rest() {
-        let quiet = quiet("q.qq..q");
-        let outside = |start, end| quiet.outside(start, end).collect::<Vec<_>>();
+        let unscanned = unscanned("q.qq..q");
+        let outside = |start, end| unscanned.outside(start, end).collect::<Vec<_>>();
         let page = |number: u32| number * PAGE;
         assert_eq!(outside(0, page(9)), [page(1)..page(2), page(4)..page(6), page(7)..page(9)]);
         assert_eq!(outside(page(1) + 5, page(5) + 7), [page(1) + 5..page(2), page(4)..page(5) + 7]);
@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(outside(u32::MAX - 1, u32::MAX).first(), Some(&(u32::MAX - 1..u32::MAX)));
         assert_eq!(outside(9, 9), []);
         for offset in (0..page(9)).step_by(1000) {
-            assert_eq!(outside(0, page(9)).iter().any(|part| part.contains(&offset)), !quiet.holds(offset));
+            assert_eq!(outside(0, page(9)).iter().any(|part| part.contains(&offset)), !unscanned.holds(offset));
         }
     }
 }

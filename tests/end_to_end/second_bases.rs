@@ -61,8 +61,8 @@ fn outdated() -> (World<Scripted>, Published) {
 #[test]
 fn the_same_news_in_two_files_is_sent_once() {
     let (world, published) = outdated();
-    let companions: Vec<_> = with_companion(&published).iter().map(|delta| delta.with).collect();
-    assert_eq!(companions, [Some(file(&published, "bin/core.js").sha256)], "the larger reads the smaller");
+    let second_bases: Vec<_> = with_companion(&published).iter().map(|delta| delta.with).collect();
+    assert_eq!(second_bases, [Some(file(&published, "bin/core.js").sha256)], "the larger reads the smaller");
     world.user.ok(&["update"]);
     world.user.has("core", &bundles(2));
     let requests = objects_of(&world);
@@ -83,9 +83,9 @@ fn whoever_has_not_been_online_for_releases_goes_by_deltas_that_stand_alone_in_b
     (2..=3).for_each(|build| drop(sign(build)));
     let latest = sign(4);
     let core = file(&latest, "bin/core.js").sha256;
-    let companions = with_companion(&latest);
+    let second_bases = with_companion(&latest);
     assert!(
-        companions.iter().all(|delta| delta.with == Some(core)),
+        second_bases.iter().all(|delta| delta.with == Some(core)),
         "those of earlier releases are of no use any more"
     );
     world.server.take_requests();
@@ -93,7 +93,7 @@ fn whoever_has_not_been_online_for_releases_goes_by_deltas_that_stand_alone_in_b
     world.user.has("core", &bundles(4));
     let requests = objects_of(&world);
     assert!(!requests.is_empty() && requests.iter().all(|path| is_delta(path)), "{requests:?}");
-    let with: Vec<_> = companions.iter().map(|delta| delta.object.sha256.to_string()).collect();
+    let with: Vec<_> = second_bases.iter().map(|delta| delta.object.sha256.to_string()).collect();
     let reads_other = |path: &&String| with.iter().any(|hash| path.contains(hash));
     assert_eq!(requests.iter().filter(reads_other).count(), 1, "the last one reads the other bundle: {requests:?}");
 }
