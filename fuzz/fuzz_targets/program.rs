@@ -3,13 +3,13 @@
 
 use libfuzzer_sys::fuzz_target;
 use patcher::internal::delta::program::parse;
-use patcher::internal::delta::program::quiet::Quiet;
+use patcher::internal::delta::program::quiet::Unscanned;
 use std::io::Cursor;
 
 fuzz_target!(|file: &[u8]| {
     // The first bytes are always the same.
-    let some = Quiet::new(file.iter().rev().take(64).map(|byte| byte & 1 == 1).collect());
-    for quiet in [Quiet::default(), some] {
+    let some = Unscanned::new(file.iter().rev().take(64).map(|byte| byte & 1 == 1).collect());
+    for quiet in [Unscanned::default(), some] {
         let Ok(Some((_, fields))) = parse(Cursor::new(file), file.len() as u64, &quiet) else { return };
         assert!(fields.len() <= file.len() / 4);
         assert!(fields.iter().all(|field| !quiet.holds(field.offset)));

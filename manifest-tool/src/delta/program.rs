@@ -10,7 +10,7 @@ use patcher::internal::delta::program::field::{self, Field, Place};
 use patcher::internal::delta::program::image::{Image, elf};
 use patcher::internal::delta::program::map::{BlockMap, Piece};
 use patcher::internal::delta::program::project::{Projection, Settings};
-use patcher::internal::delta::program::quiet::{self, MAX_STRETCHES, Quiet};
+use patcher::internal::delta::program::unscanned::{self, MAX_STRETCHES, Unscanned};
 use patcher::internal::delta::program::walk::{Walk, number, residual, set_number};
 use patcher::internal::delta::program::{MAX_BLOCKS, Program, parse};
 use patcher::internal::delta::{Block, DeltaError, Edge, Mode, Prediction, StreamKind, varint};
@@ -71,7 +71,7 @@ pub fn draft(
         return Ok(None);
     }
     let (old, new) = (read(old, edge.old)?, read(new, edge.new)?);
-    let all = Quiet::default();
+    let all = Unscanned::default();
     let (old, new) = rayon::join(|| Parsed::new(&old, &all), || Parsed::new(&new, &all));
     let (Some(old), Some(new)) = (old, new) else { return Ok(None) };
     let targets = |map| {
@@ -100,8 +100,8 @@ pub fn draft(
         }
     }
     let Some(mut best) = best else { return Ok(None) };
-    let quiet = best.quieten(&old, &new, memory)?;
-    let program = Program { places: new.image.places, settings: best.settings, quiet };
+    let unscanned = best.quieten(&old, &new, memory)?;
+    let program = Program { places: new.image.places, settings: best.settings, unscanned };
     let draft = Draft::new(Mode::Program(program), best.layout, best.corrections);
     Ok(Some(ProgramDraft { draft, estimate: best.estimate, blocks: best.blocks }))
 }
@@ -119,37 +119,37 @@ struct Best {
 
 impl Best {
     /// Lets the client look for no addresses where none changes, if that saves it enough of them: tells where.
-    fn quieten(&mut self, old: &Parsed<'_>, new: &Parsed<'_>, memory: usize) -> io::Result<Quiet> {
+    fn quieten(&mut self, old: &Parsed<'_>, new: &Parsed<'_>, memory: usize) -> io::Result<Unscanned> {
         let affordable = QUIET_MOST.min(self.estimate / QUIET_COST);
         let pages = old.unchanged(new, &self.blocks, self.settings);
         let lengths = iter::successors(Some(QUIET_SHORTEST), |shortest| Some(shortest + shortest.div_ceil(4)))
             .take_while(|shortest| *shortest < pages.len());
-        let stretches = lengths.map(|shortest| Quiet::new(without_short_runs(&pages, shortest)));
+        let stretches = lengths.map(|shortest| Unscanned::new(without_short_runs(&pages, shortest)));
         let affordable_ones = stretches
-            .filter(|quiet| !quiet.is_empty())
-            .filter_map(|quiet| size(&quiet).filter(|size| *size <= affordable).map(|size| (quiet, size)));
-        for (quiet, size) in affordable_ones.take(QUIET_TRIES) {
-            let worth = if old.is_worth(&quiet) { Parsed::new(old.bytes, &quiet) } else { None };
+            .filter(|unscanned| !unscanned.is_empty())
+            .filter_map(|unscanned| size(&unscanned).filter(|size| *size <= affordable).map(|size| (unscanned, size)));
+        for (unscanned, size) in affordable_ones.take(QUIET_TRIES) {
+            let worth = if old.is_worth(&unscanned) { Parsed::new(old.bytes, &unscanned) } else { None };
             let Some(quieter) = worth else { break };
             let corrections = corrections(&quieter, new, &self.blocks, &self.map, self.settings, memory)?;
             let estimate = self.estimate - self.corrections.estimate + corrections.estimate + size;
             if estimate <= self.estimate + affordable {
                 (self.corrections, self.estimate) = (corrections, estimate);
-                return Ok(quiet);
+                return Ok(unscanned);
             }
         }
-        Ok(Quiet::default())
+        Ok(Unscanned::default())
     }
 }
 
 /// How many bytes a header has of it; none if it cannot have that many stretches.
-fn size(quiet: &Quiet) -> Option<u64> {
+fn size(unscanned: &Unscanned) -> Option<u64> {
     let mut bytes = Vec::new();
-    quiet.write(&mut bytes);
-    (quiet.stretches().count() <= MAX_STRETCHES).then_some(bytes.len() as u64)
+    unscanned.write(&mut bytes);
+    (unscanned.stretches().count() <= MAX_STRETCHES).then_some(bytes.len() as u64)
 }
 
-/// The same pages, but where fewer than `shortest` in a row are quiet, they are not.
+/// The same pages, but where fewer than `shortest` in a row are unscanned, they are not.
 fn without_short_runs(pages: &[bool], shortest: usize) -> Vec<bool> {
     let runs = pages.chunk_by(|page, next| page == next);
     runs.flat_map(|run| iter::repeat_n(run[0] && run.len() >= shortest, run.len())).collect()
@@ -184,8 +184,8 @@ struct Parsed<'a> {
 }
 
 impl<'a> Parsed<'a> {
-    fn new(bytes: &'a [u8], quiet: &Quiet) -> Option<Self> {
-        let (image, fields) = parse(Cursor::new(bytes), bytes.len() as u64, quiet).ok()??;
+    fn new(bytes: &'a [u8], unscanned: &Unscanned) -> Option<Self> {
+        let (image, fields) = parse(Cursor::new(bytes), bytes.len() as u64, unscanned).ok()??;
         Some(Parsed { bytes, image, fields })
     }
 
@@ -220,22 +220,22 @@ impl<'a> Parsed<'a> {
         moved.count() * ASKED * MOVED_LEAST > self.fields.len()
     }
 
-    /// Whether enough of the code, or of the fields, is quiet.
-    fn is_worth(&self, quiet: &Quiet) -> bool {
+    /// Whether enough of the code, or of the fields, is unscanned.
+    fn is_worth(&self, unscanned: &Unscanned) -> bool {
         let (mut code, mut quiet_code) = (0, 0);
         for (section, _) in self.image.code() {
-            let outside = quiet.outside(section.offset, section.end()).map(|part| u64::from(part.end - part.start));
+            let outside = unscanned.outside(section.offset, section.end()).map(|part| u64::from(part.end - part.start));
             code += u64::from(section.size);
             quiet_code += u64::from(section.size).saturating_sub(outside.sum());
         }
-        let quiet_fields = self.fields.iter().filter(|field| quiet.holds(field.offset)).count();
+        let quiet_fields = self.fields.iter().filter(|field| unscanned.holds(field.offset)).count();
         quiet_code > code / QUIET_LEAST || quiet_fields as u64 > self.fields.len() as u64 / QUIET_LEAST
     }
 
     /// For each page whether no field in it that will be predicted has another word in the new program, as far as `blocks` go.
     fn unchanged(&self, new: &Parsed<'_>, blocks: &[Block], settings: Settings) -> Vec<bool> {
         let is_predicted = |field: &Field| settings.guess || field.kind.gate().is_none();
-        let mut pages = vec![true; self.bytes.len().div_ceil(quiet::PAGE as usize)];
+        let mut pages = vec![true; self.bytes.len().div_ceil(unscanned::PAGE as usize)];
         for block in blocks {
             let end = block.old + block.length;
             let first = self.fields.partition_point(|field| u64::from(field.offset) < block.old);
@@ -244,7 +244,7 @@ impl<'a> Parsed<'a> {
                 let to = at + block.new as usize - block.old as usize;
                 let is_whole = at as u64 + width as u64 <= end;
                 if is_whole && is_predicted(field) && self.bytes[at..at + width] != new.bytes[to..to + width] {
-                    pages[at / quiet::PAGE as usize] = false;
+                    pages[at / unscanned::PAGE as usize] = false;
                 }
             }
         }
@@ -439,8 +439,8 @@ mod tests {
         let mut header = Header::read(&mut &patch[..]).unwrap();
         let rest = &patch[header.to_bytes().len()..];
         let Mode::Program(program) = &mut header.mode else { panic!("plain") };
-        assert_eq!(program.quiet.stretches().collect::<Vec<_>>(), [(6, 6)]);
-        program.quiet = Quiet::default();
+        assert_eq!(program.unscanned.stretches().collect::<Vec<_>>(), [(6, 6)]);
+        program.unscanned = Unscanned::default();
         let loud = [&header.to_bytes(), rest].concat();
         assert!(apply(&loud).map_or(true, |made| made != new));
     }
@@ -448,7 +448,7 @@ mod tests {
     #[test]
     fn only_targets_that_move_say_that_labels_change() {
         let bytes = program(0);
-        let program = Parsed::new(&bytes, &Quiet::default()).unwrap();
+        let program = Parsed::new(&bytes, &Unscanned::default()).unwrap();
         let half = bytes.len() as u64 / 2;
         let projection = |shift| {
             let blocks = [Block { old: 0, new: 0, length: half }, Block { old: half, new: half + shift, length: half }];
@@ -465,7 +465,7 @@ mod tests {
     #[test]
     fn short_quiet_runs_are_left_out() {
         let pages = [true, false, true, true, true, false, false, true, true];
-        let longer = |shortest| Quiet::new(without_short_runs(&pages, shortest)).stretches().collect::<Vec<_>>();
+        let longer = |shortest| Unscanned::new(without_short_runs(&pages, shortest)).stretches().collect::<Vec<_>>();
         assert_eq!(longer(1), [(0, 1), (1, 3), (2, 2)]);
         assert_eq!(longer(2), [(2, 3), (2, 2)]);
         assert_eq!(longer(3), [(2, 3)]);
@@ -474,7 +474,7 @@ mod tests {
 
     #[test]
     fn there_are_no_more_quiet_stretches_than_a_header_can_have() {
-        let pages = |count: usize| Quiet::new([false, true].repeat(count));
+        let pages = |count: usize| Unscanned::new([false, true].repeat(count));
         assert_eq!(size(&pages(MAX_STRETCHES)), Some(2 + 2 * MAX_STRETCHES as u64));
         assert_eq!(size(&pages(MAX_STRETCHES + 1)), None);
     }

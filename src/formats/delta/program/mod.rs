@@ -32,7 +32,7 @@ use field::Field;
 use image::{Image, MAX_SEGMENTS, Places, Segment};
 use project::Settings;
 use std::io::{self, Read, Seek};
-use unscanned::Quiet;
+use unscanned::Unscanned;
 
 /// The most blocks of a delta of this mode, which are all kept in memory.
 pub const MAX_BLOCKS: usize = 1 << 18;
@@ -50,7 +50,7 @@ pub struct Program {
     /// How to predict.
     pub settings: Settings,
     /// Where in the old program no addresses are looked for.
-    pub quiet: Quiet,
+    pub quiet: Unscanned,
 }
 
 impl Program {
@@ -77,7 +77,7 @@ impl Program {
     /// Reads it with `number`, which gives the next number of a header. `old` is the size of the old file.
     ///
     /// # Errors
-    /// [`DeltaError::Header`] for unknown flags, no or too many segments, and places behind 4 GiB; those of [`Quiet::read`] and
+    /// [`DeltaError::Header`] for unknown flags, no or too many segments, and places behind 4 GiB; those of [`Unscanned::read`] and
     /// `number`.
     pub fn read(old: u64, mut number: impl FnMut() -> Result<u64, DeltaError>) -> Result<Program, DeltaError> {
         let flags = number()?;
@@ -98,7 +98,7 @@ impl Program {
         }
         let places = Places { base, universal: flags & UNIVERSAL != 0, segments };
         let settings = Settings { learn: flags & LEARN != 0, guess: flags & GUESS != 0 };
-        let quiet = if flags & QUIET != 0 { Quiet::read(old, number)? } else { Quiet::default() };
+        let quiet = if flags & QUIET != 0 { Unscanned::read(old, number)? } else { Unscanned::default() };
         Ok(Program { places, settings, quiet })
     }
 }
@@ -107,7 +107,7 @@ impl Program {
 ///
 /// # Errors
 /// Those of `source`.
-pub fn parse(source: impl Read + Seek, size: u64, quiet: &Quiet) -> io::Result<Option<(Image, Vec<Field>)>> {
+pub fn parse(source: impl Read + Seek, size: u64, quiet: &Unscanned) -> io::Result<Option<(Image, Vec<Field>)>> {
     let Ok(size) = u32::try_from(size) else { return Ok(None) };
     let mut bytes = bytes::Bytes::new(source, size);
     let parsed = Image::parse(&mut bytes).map(|image| {

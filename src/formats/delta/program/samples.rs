@@ -4,7 +4,7 @@ use super::bytes::Bytes;
 use super::detect;
 use super::field::{Field, Kind};
 use super::image::Image;
-use super::unscanned::Quiet;
+use super::unscanned::Unscanned;
 use std::io::Cursor;
 
 /// A section of a program to build: its address is also its offset in the file.
@@ -140,11 +140,11 @@ pub fn universal(slices: &[Vec<u8>]) -> Vec<u8> {
 
 /// The program in `file` with its fields; panics if it is none.
 pub fn parsed(file: &[u8]) -> (Image, Vec<Field>) {
-    parsed_outside(file, &Quiet::default())
+    parsed_outside(file, &Unscanned::default())
 }
 
 /// The same without what is quiet.
-pub fn parsed_outside(file: &[u8], quiet: &Quiet) -> (Image, Vec<Field>) {
+pub fn parsed_outside(file: &[u8], quiet: &Unscanned) -> (Image, Vec<Field>) {
     let mut bytes = Bytes::new(Cursor::new(file), file.len() as u32);
     let image = Image::parse(&mut bytes).expect("a program");
     let fields = detect::fields(&image, &mut bytes, quiet);

@@ -5,11 +5,11 @@ use super::map::{BlockMap, Piece};
 use super::parse;
 use super::project::{Projection, Settings};
 use super::samples::*;
-use super::unscanned::{PAGE, Quiet};
+use super::unscanned::{PAGE, Unscanned};
 use crate::values::digest::Sha256;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 
-fn hash(file: &[u8], quiet: &Quiet) -> String {
+fn hash(file: &[u8], quiet: &Unscanned) -> String {
     let mut list = Vec::new();
     for Field { offset, kind, extra } in parsed_outside(file, quiet).1 {
         list.extend(words([offset, kind as u32, extra]));
@@ -20,7 +20,8 @@ fn hash(file: &[u8], quiet: &Quiet) -> String {
 /// The detectors of `program1` are frozen with its first release: a change that moves one of these hashes is another mode.
 #[test]
 fn the_fields_of_fixed_programs_never_change() {
-    let found = [linux(1), windows(1), mac(1), universal(&[mac(1), mac(2)])].map(|file| hash(&file, &Quiet::default()));
+    let found =
+        [linux(1), windows(1), mac(1), universal(&[mac(1), mac(2)])].map(|file| hash(&file, &Unscanned::default()));
     assert_eq!(
         found,
         [
@@ -36,7 +37,7 @@ fn the_fields_of_fixed_programs_never_change() {
 #[test]
 fn the_fields_of_fixed_programs_around_quiet_stretches_never_change() {
     let pages = ".q.qq.q.q....q".chars().map(|page| page == 'q');
-    let quiet = Quiet::new(pages.collect());
+    let quiet = Unscanned::new(pages.collect());
     let found = [wide_windows(1, 0x3000..0x5000), wide_mac(1)].map(|file| hash(&file, &quiet));
     assert_eq!(
         found,
@@ -142,7 +143,7 @@ fn where_it_is_quiet_there_are_none_and_elsewhere_they_are_the_same() {
     for file in [linux(3), windows(3), mac(3), universal(&[mac(1), mac(2)])] {
         let all = parsed(&file).1;
         for _ in 0..20 {
-            let quiet = Quiet::new((0..40).map(|_| random.below(3) == 0).collect());
+            let quiet = Unscanned::new((0..40).map(|_| random.below(3) == 0).collect());
             let found = parsed_outside(&file, &quiet).1;
             // Code that is not looked at does not tell of jump tables elsewhere.
             let known = |field: &Field| field.kind != Kind::FromBase;
@@ -157,7 +158,7 @@ fn where_it_is_quiet_there_are_none_and_elsewhere_they_are_the_same() {
 fn behind_a_quiet_stretch_code_falls_into_step() {
     let text = x86_code(&mut Random(4), 0x1000, 0x6000, 0x7000);
     let file = elf(62, 0, &[code(".text", 0x1000, text), data(".data", 1, 0x7000, vec![0; 0x1000])]);
-    let quiet = Quiet::new([false, false, true, true, false].into());
+    let quiet = Unscanned::new([false, false, true, true, false].into());
     let (all, found) = (parsed(&file).1, parsed_outside(&file, &quiet).1);
     let late = |field: &&Field| !quiet.holds(field.offset) && !(4 * PAGE..4 * PAGE + 64).contains(&field.offset);
     let (all, found): (Vec<_>, Vec<_>) = (all.iter().filter(late).collect(), found.iter().filter(late).collect());
@@ -170,7 +171,7 @@ fn behind_a_quiet_stretch_code_is_read_from_the_function_that_goes_on() {
     for seed in 1..20 {
         let file = wide_windows(seed, 0..0);
         for number in 1..6 {
-            let quiet = Quiet::new((0..6).map(|page| page == number).collect());
+            let quiet = Unscanned::new((0..6).map(|page| page == number).collect());
             let (all, found) = (parsed(&file).1, parsed_outside(&file, &quiet).1);
             let expected: Vec<_> = all.into_iter().filter(|field| !quiet.holds(field.offset)).collect();
             assert_eq!(found, expected, "page {number}, seed {seed}");
@@ -200,7 +201,7 @@ fn a_file_that_cannot_be_read_to_its_end_is_an_error() {
     let code = [code(".text", 0x1000, vec![0x90; 0x3_0000])];
     for file in [pe(0x8664, &code, &[]), macho(0x0100_000c, &code, &[])] {
         let broken = Broken(Cursor::new(&file), 0x1_0000);
-        parse(broken, file.len() as u64, &Quiet::default()).unwrap_err();
+        parse(broken, file.len() as u64, &Unscanned::default()).unwrap_err();
     }
 }
 
@@ -213,7 +214,7 @@ fn too_many_segments_make_no_program() {
             file[64 + 56 * number..120 + 56 * number].copy_from_slice(&segment);
         }
         file[56..58].copy_from_slice(&(count as u16).to_le_bytes());
-        let parsed = parse(Cursor::new(&file), file.len() as u64, &Quiet::default()).unwrap();
+        let parsed = parse(Cursor::new(&file), file.len() as u64, &Unscanned::default()).unwrap();
         assert_eq!(parsed.is_some(), count <= MAX_SEGMENTS);
     }
 }
@@ -221,9 +222,9 @@ fn too_many_segments_make_no_program() {
 #[test]
 fn what_is_no_program_is_none() {
     for file in [&b""[..], b"\x7fELF", b"MZ", b"#!/bin/sh\n", &[0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, 52]] {
-        assert!(parse(Cursor::new(file), file.len() as u64, &Quiet::default()).unwrap().is_none());
+        assert!(parse(Cursor::new(file), file.len() as u64, &Unscanned::default()).unwrap().is_none());
     }
-    assert!(parse(Cursor::new(b""), 1 << 32, &Quiet::default()).unwrap().is_none());
+    assert!(parse(Cursor::new(b""), 1 << 32, &Unscanned::default()).unwrap().is_none());
 }
 
 #[test]
@@ -256,7 +257,7 @@ fn code_that_lies_in_many_sections_is_read_as_long_as_the_budget_lasts() {
             let file = elf(machine, 0, &parts);
             let mut bytes = Bytes::new(Cursor::new(&file), file.len() as u32);
             let image = Image::parse(&mut bytes).unwrap();
-            super::detect::fields(&image, &mut bytes, &Quiet::default());
+            super::detect::fields(&image, &mut bytes, &Unscanned::default());
             assert_eq!(bytes.u8(0).is_some(), is_left, "{count} sections for {machine}");
         }
     }
@@ -278,7 +279,7 @@ fn mutated_programs_are_parsed_or_refused() {
             file.truncate(file.len() - random.below(2) as usize * random.below(0x1000) as usize);
             let mut bytes = Bytes::new(Cursor::new(&file), file.len() as u32);
             if let Some(image) = Image::parse(&mut bytes) {
-                let quiet = Quiet::new((0..8).map(|_| random.below(4) == 0).collect());
+                let quiet = Unscanned::new((0..8).map(|_| random.below(4) == 0).collect());
                 let fields = super::detect::fields(&image, &mut bytes, &quiet);
                 assert!(fields.len() <= file.len() / 4);
                 assert!(fields.is_sorted());

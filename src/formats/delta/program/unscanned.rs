@@ -11,17 +11,17 @@ pub const PAGE: u32 = 4096;
 pub const MAX_STRETCHES: usize = 4096;
 /// Which pages of the old program are unscanned.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Quiet {
+pub struct Unscanned {
     /// Whether each page is unscanned; what comes after the last is not, and the last is.
     pages: Vec<bool>,
 }
 
-impl Quiet {
+impl Unscanned {
     /// From what is to be said of each page.
-    pub fn new(mut pages: Vec<bool>) -> Quiet {
+    pub fn new(mut pages: Vec<bool>) -> Unscanned {
         let end = pages.iter().rposition(|is_quiet| *is_quiet).map_or(0, |last| last + 1);
         pages.truncate(end);
-        Quiet { pages }
+        Unscanned { pages }
     }
 
     /// Whether addresses are looked for everywhere.
@@ -77,7 +77,7 @@ impl Quiet {
     /// # Errors
     /// [`DeltaError::Header`] for no or too many stretches, one of no length or behind the end of the file or of 4 GiB, and two that are
     /// one; those of `number`.
-    pub fn read(size: u64, mut number: impl FnMut() -> Result<u64, DeltaError>) -> Result<Quiet, DeltaError> {
+    pub fn read(size: u64, mut number: impl FnMut() -> Result<u64, DeltaError>) -> Result<Unscanned, DeltaError> {
         let most = size.min(u32::MAX.into()).div_ceil(PAGE.into());
         let count = number()?;
         if count == 0 || count > MAX_STRETCHES as u64 {
@@ -93,7 +93,7 @@ impl Quiet {
             pages.extend(iter::repeat_n(false, before as usize));
             pages.extend(iter::repeat_n(true, length as usize));
         }
-        Ok(Quiet { pages })
+        Ok(Unscanned { pages })
     }
 }
 
@@ -102,16 +102,16 @@ mod tests {
     use super::*;
 
     /// Those pages are unscanned that the text has a `q` for.
-    fn unscanned(pages: &str) -> Quiet {
-        Quiet::new(pages.chars().map(|page| page == 'q').collect())
+    fn unscanned(pages: &str) -> Unscanned {
+        Unscanned::new(pages.chars().map(|page| page == 'q').collect())
     }
 
     const SIZE: u64 = 12 * PAGE as u64 - 1;
 
-    fn numbers(bytes: &[u8]) -> Result<Quiet, DeltaError> {
+    fn numbers(bytes: &[u8]) -> Result<Unscanned, DeltaError> {
         let mut rest = bytes.iter();
         let unscanned =
-            Quiet::read(SIZE, || rest.next().map(|byte| u64::from(*byte)).ok_or(DeltaError::Header("cut off")))?;
+            Unscanned::read(SIZE, || rest.next().map(|byte| u64::from(*byte)).ok_or(DeltaError::Header("cut off")))?;
         assert_eq!(rest.len(), 0);
         Ok(unscanned)
     }
@@ -133,7 +133,7 @@ mod tests {
             numbers(bytes).unwrap_err();
         }
         let mut many = iter::once(MAX_STRETCHES as u64 + 1).chain(iter::repeat(1));
-        Quiet::read(u64::MAX, || Ok(many.next().unwrap())).unwrap_err();
+        Unscanned::read(u64::MAX, || Ok(many.next().unwrap())).unwrap_err();
     }
 
     #[test]
@@ -148,7 +148,7 @@ mod tests {
             (u64::MAX, 1, u64::MAX, false),
         ] {
             let mut rest = [1, before, length].into_iter();
-            let read = Quiet::read(size, || Ok(rest.next().unwrap()));
+            let read = Unscanned::read(size, || Ok(rest.next().unwrap()));
             assert_eq!(read.is_ok(), is_valid, "{before}, {length} of {size}");
         }
     }

@@ -17,7 +17,7 @@ mod unwind;
 use super::bytes::Bytes;
 use super::field::{Field, Kind};
 use super::image::{Format, Image, Machine};
-use super::unscanned::Quiet;
+use super::unscanned::Unscanned;
 use std::io::{Read, Seek};
 
 /// So many fields are sorted by merging, which is quick as most of them come in order, but takes half of their memory again.
@@ -27,7 +27,7 @@ const MOST_MERGED: usize = 1 << 22;
 #[derive(Debug)]
 pub struct Found<'a> {
     /// Where none is wanted.
-    quiet: &'a Quiet,
+    quiet: &'a Unscanned,
     fields: Vec<Field>,
     room: usize,
     /// Where functions begin in the file, as far as tables say so.
@@ -35,7 +35,7 @@ pub struct Found<'a> {
 }
 
 impl Found<'_> {
-    fn new(quiet: &Quiet, file_length: u32) -> Found<'_> {
+    fn new(quiet: &Unscanned, file_length: u32) -> Found<'_> {
         Found { quiet, fields: Vec::new(), room: file_length as usize / 4, starts: Vec::new() }
     }
 
@@ -81,7 +81,7 @@ impl Found<'_> {
 }
 
 /// All fields of a program but the quiet ones, sorted, without overlaps.
-pub fn fields<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, quiet: &Quiet) -> Vec<Field> {
+pub fn fields<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, quiet: &Unscanned) -> Vec<Field> {
     let mut found = Found::new(quiet, bytes.length());
     // A table that ends early, or is none, says so by `None`: what was found of it stays.
     let _ = pointers::find(image, bytes, &mut found);
