@@ -4,7 +4,7 @@
 //!   else. Both ends compute the same; a detector that is mistaken makes a delta larger, never its result wrong.
 //! - The old program is read by pages. Beside it there are its fields (12 bytes each, at most one for four bytes of the file; while they are
 //!   sorted, up to 25 MiB more), the map of at most [`MAX_BLOCKS`] blocks, a table of learned targets of at most 6 MiB, and a byte for
-//!   each page of the old file that says whether it is quiet. While they are looked for, there are also the beginnings of functions, at most a
+//!   each page of the old file that says whether it is unscanned. While they are looked for, there are also the beginnings of functions, at most a
 //!   quarter of the file, and of tables, at most 2^20.
 //! - What a release's `detect` finds never changes: another set of detectors is another mode.
 
@@ -40,7 +40,7 @@ pub const MAX_BLOCKS: usize = 1 << 18;
 const LEARN: u64 = 1;
 const GUESS: u64 = 2;
 const UNIVERSAL: u64 = 4;
-const QUIET: u64 = 8;
+const UNSCANNED: u64 = 8;
 
 /// What a delta's header says of the two programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub struct Program {
     /// How to predict.
     pub settings: Settings,
     /// Where in the old program no addresses are looked for.
-    pub quiet: Unscanned,
+    pub unscanned: Unscanned,
 }
 
 impl Program {
@@ -60,7 +60,7 @@ impl Program {
         let flags = flag(self.settings.learn, LEARN)
             | flag(self.settings.guess, GUESS)
             | flag(self.places.universal, UNIVERSAL)
-            | flag(!self.quiet.is_empty(), QUIET);
+            | flag(!self.unscanned.is_empty(), UNSCANNED);
         varint::write(flags, to);
         varint::write(self.places.base, to);
         varint::write(self.places.segments.len() as u64, to);
@@ -69,8 +69,8 @@ impl Program {
                 varint::write(number.into(), to);
             }
         }
-        if !self.quiet.is_empty() {
-            self.quiet.write(to);
+        if !self.unscanned.is_empty() {
+            self.unscanned.write(to);
         }
     }
 
@@ -81,7 +81,7 @@ impl Program {
     /// `number`.
     pub fn read(old: u64, mut number: impl FnMut() -> Result<u64, DeltaError>) -> Result<Program, DeltaError> {
         let flags = number()?;
-        if flags & !(LEARN | GUESS | UNIVERSAL | QUIET) != 0 {
+        if flags & !(LEARN | GUESS | UNIVERSAL | UNSCANNED) != 0 {
             return Err(DeltaError::Header("it has an unknown flag"));
         }
         let base = number()?;
@@ -98,20 +98,20 @@ impl Program {
         }
         let places = Places { base, universal: flags & UNIVERSAL != 0, segments };
         let settings = Settings { learn: flags & LEARN != 0, guess: flags & GUESS != 0 };
-        let quiet = if flags & QUIET != 0 { Unscanned::read(old, number)? } else { Unscanned::default() };
-        Ok(Program { places, settings, quiet })
+        let unscanned = if flags & UNSCANNED != 0 { Unscanned::read(old, number)? } else { Unscanned::default() };
+        Ok(Program { places, settings, unscanned })
     }
 }
 
-/// The program in `source` with its fields but the quiet ones; none if it is no program that is known here, or 4 GiB or more.
+/// The program in `source` with its fields but the unscanned ones; none if it is no program that is known here, or 4 GiB or more.
 ///
 /// # Errors
 /// Those of `source`.
-pub fn parse(source: impl Read + Seek, size: u64, quiet: &Unscanned) -> io::Result<Option<(Image, Vec<Field>)>> {
+pub fn parse(source: impl Read + Seek, size: u64, unscanned: &Unscanned) -> io::Result<Option<(Image, Vec<Field>)>> {
     let Ok(size) = u32::try_from(size) else { return Ok(None) };
     let mut bytes = bytes::Bytes::new(source, size);
     let parsed = Image::parse(&mut bytes).map(|image| {
-        let fields = detect::fields(&image, &mut bytes, quiet);
+        let fields = detect::fields(&image, &mut bytes, unscanned);
         (image, fields)
     });
     bytes.finish()?;

@@ -21,7 +21,7 @@ impl<'a, P: Read + Seek> Predicted<'a, P> {
     /// # Errors
     /// [`DeltaError::NotAProgram`], [`DeltaError::Control`] for too many blocks, and those of reading.
     pub fn open(base: impl Read + Seek, patch: &'a Patch<P>, program: &Program) -> Result<Self, DeltaError> {
-        let parsed = parse(base, patch.header.old, &program.quiet).map_err(DeltaError::ReadBase)?;
+        let parsed = parse(base, patch.header.old, &program.unscanned).map_err(DeltaError::ReadBase)?;
         let (image, mut fields) = parsed.ok_or(DeltaError::NotAProgram)?;
         if !program.settings.guess {
             fields.retain(|field| field.kind.gate().is_none());

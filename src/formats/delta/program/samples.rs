@@ -143,11 +143,11 @@ pub fn parsed(file: &[u8]) -> (Image, Vec<Field>) {
     parsed_outside(file, &Unscanned::default())
 }
 
-/// The same without what is quiet.
-pub fn parsed_outside(file: &[u8], quiet: &Unscanned) -> (Image, Vec<Field>) {
+/// The same without what is unscanned.
+pub fn parsed_outside(file: &[u8], unscanned: &Unscanned) -> (Image, Vec<Field>) {
     let mut bytes = Bytes::new(Cursor::new(file), file.len() as u32);
     let image = Image::parse(&mut bytes).expect("a program");
-    let fields = detect::fields(&image, &mut bytes, quiet);
+    let fields = detect::fields(&image, &mut bytes, unscanned);
     bytes.finish().unwrap();
     (image, fields)
 }

@@ -9,9 +9,9 @@ use super::unscanned::{PAGE, Unscanned};
 use crate::values::digest::Sha256;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 
-fn hash(file: &[u8], quiet: &Unscanned) -> String {
+fn hash(file: &[u8], unscanned: &Unscanned) -> String {
     let mut list = Vec::new();
-    for Field { offset, kind, extra } in parsed_outside(file, quiet).1 {
+    for Field { offset, kind, extra } in parsed_outside(file, unscanned).1 {
         list.extend(words([offset, kind as u32, extra]));
     }
     Sha256::of(&list).to_string()
@@ -33,12 +33,12 @@ fn the_fields_of_fixed_programs_never_change() {
     );
 }
 
-/// So is where a search goes on behind what is quiet.
+/// So is where a search goes on behind what is unscanned.
 #[test]
 fn the_fields_of_fixed_programs_around_quiet_stretches_never_change() {
     let pages = ".q.qq.q.q....q".chars().map(|page| page == 'q');
-    let quiet = Unscanned::new(pages.collect());
-    let found = [wide_windows(1, 0x3000..0x5000), wide_mac(1)].map(|file| hash(&file, &quiet));
+    let unscanned = Unscanned::new(pages.collect());
+    let found = [wide_windows(1, 0x3000..0x5000), wide_mac(1)].map(|file| hash(&file, &unscanned));
     assert_eq!(
         found,
         [
@@ -143,12 +143,12 @@ fn where_it_is_quiet_there_are_none_and_elsewhere_they_are_the_same() {
     for file in [linux(3), windows(3), mac(3), universal(&[mac(1), mac(2)])] {
         let all = parsed(&file).1;
         for _ in 0..20 {
-            let quiet = Unscanned::new((0..40).map(|_| random.below(3) == 0).collect());
-            let found = parsed_outside(&file, &quiet).1;
+            let unscanned = Unscanned::new((0..40).map(|_| random.below(3) == 0).collect());
+            let found = parsed_outside(&file, &unscanned).1;
             // Code that is not looked at does not tell of jump tables elsewhere.
             let known = |field: &Field| field.kind != Kind::FromBase;
-            assert!(found.iter().all(|field| all.contains(field) && !quiet.holds(field.offset)));
-            let expected = all.iter().filter(|field| known(field) && !quiet.holds(field.offset)).count();
+            assert!(found.iter().all(|field| all.contains(field) && !unscanned.holds(field.offset)));
+            let expected = all.iter().filter(|field| known(field) && !unscanned.holds(field.offset)).count();
             assert_eq!(found.iter().filter(|field| known(field)).count(), expected);
         }
     }
@@ -158,9 +158,9 @@ fn where_it_is_quiet_there_are_none_and_elsewhere_they_are_the_same() {
 fn behind_a_quiet_stretch_code_falls_into_step() {
     let text = x86_code(&mut Random(4), 0x1000, 0x6000, 0x7000);
     let file = elf(62, 0, &[code(".text", 0x1000, text), data(".data", 1, 0x7000, vec![0; 0x1000])]);
-    let quiet = Unscanned::new([false, false, true, true, false].into());
-    let (all, found) = (parsed(&file).1, parsed_outside(&file, &quiet).1);
-    let late = |field: &&Field| !quiet.holds(field.offset) && !(4 * PAGE..4 * PAGE + 64).contains(&field.offset);
+    let unscanned = Unscanned::new([false, false, true, true, false].into());
+    let (all, found) = (parsed(&file).1, parsed_outside(&file, &unscanned).1);
+    let late = |field: &&Field| !unscanned.holds(field.offset) && !(4 * PAGE..4 * PAGE + 64).contains(&field.offset);
     let (all, found): (Vec<_>, Vec<_>) = (all.iter().filter(late).collect(), found.iter().filter(late).collect());
     assert_eq!(all, found);
     assert!(found.iter().any(|field| field.offset > 4 * PAGE));
@@ -171,9 +171,9 @@ fn behind_a_quiet_stretch_code_is_read_from_the_function_that_goes_on() {
     for seed in 1..20 {
         let file = wide_windows(seed, 0..0);
         for number in 1..6 {
-            let quiet = Unscanned::new((0..6).map(|page| page == number).collect());
-            let (all, found) = (parsed(&file).1, parsed_outside(&file, &quiet).1);
-            let expected: Vec<_> = all.into_iter().filter(|field| !quiet.holds(field.offset)).collect();
+            let unscanned = Unscanned::new((0..6).map(|page| page == number).collect());
+            let (all, found) = (parsed(&file).1, parsed_outside(&file, &unscanned).1);
+            let expected: Vec<_> = all.into_iter().filter(|field| !unscanned.holds(field.offset)).collect();
             assert_eq!(found, expected, "page {number}, seed {seed}");
         }
     }
@@ -279,8 +279,8 @@ fn mutated_programs_are_parsed_or_refused() {
             file.truncate(file.len() - random.below(2) as usize * random.below(0x1000) as usize);
             let mut bytes = Bytes::new(Cursor::new(&file), file.len() as u32);
             if let Some(image) = Image::parse(&mut bytes) {
-                let quiet = Unscanned::new((0..8).map(|_| random.below(4) == 0).collect());
-                let fields = super::detect::fields(&image, &mut bytes, &quiet);
+                let unscanned = Unscanned::new((0..8).map(|_| random.below(4) == 0).collect());
+                let fields = super::detect::fields(&image, &mut bytes, &unscanned);
                 assert!(fields.len() <= file.len() / 4);
                 assert!(fields.is_sorted());
             }

@@ -16,7 +16,7 @@ struct Page {
     open: Option<u32>,
 }
 
-/// Goes through one section word by word, but for what is quiet.
+/// Goes through one section word by word, but for what is unscanned.
 pub fn sweep<R: Read + Seek>(
     image: &Image,
     bytes: &mut Bytes<R>,
@@ -25,7 +25,7 @@ pub fn sweep<R: Read + Seek>(
     found: &mut Found,
 ) {
     let end = section.end().min(bytes.length());
-    for part in found.quiet.outside(section.offset, end) {
+    for part in found.unscanned.outside(section.offset, end) {
         sweep_part(image, bytes, section, part, tables, found);
     }
 }

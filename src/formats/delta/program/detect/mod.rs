@@ -1,6 +1,6 @@
 //! Finds the addresses inside a program.
 //!
-//! What is found depends on the program's bytes and on where it is quiet, nothing else: integers, walks in the order of the file, and
+//! What is found depends on the program's bytes and on where it is unscanned, nothing else: integers, walks in the order of the file, and
 //! a list sorted by a total order. Both ends of a delta find the same; what is missed or mistaken costs bytes in the delta, never
 //! the result.
 
@@ -27,7 +27,7 @@ const MOST_MERGED: usize = 1 << 22;
 #[derive(Debug)]
 pub struct Found<'a> {
     /// Where none is wanted.
-    quiet: &'a Unscanned,
+    unscanned: &'a Unscanned,
     fields: Vec<Field>,
     room: usize,
     /// Where functions begin in the file, as far as tables say so.
@@ -35,14 +35,14 @@ pub struct Found<'a> {
 }
 
 impl Found<'_> {
-    fn new(quiet: &Unscanned, file_length: u32) -> Found<'_> {
-        Found { quiet, fields: Vec::new(), room: file_length as usize / 4, starts: Vec::new() }
+    fn new(unscanned: &Unscanned, file_length: u32) -> Found<'_> {
+        Found { unscanned, fields: Vec::new(), room: file_length as usize / 4, starts: Vec::new() }
     }
 
-    /// Notes a field, unless it is quiet or there are too many already.
+    /// Notes a field, unless it is unscanned or there are too many already.
     #[inline]
     fn add(&mut self, offset: u32, kind: Kind, extra: u32) {
-        if self.fields.len() < self.room && !self.quiet.holds(offset) {
+        if self.fields.len() < self.room && !self.unscanned.holds(offset) {
             if self.fields.len() == self.fields.capacity() {
                 self.grow();
             }
@@ -80,9 +80,9 @@ impl Found<'_> {
     }
 }
 
-/// All fields of a program but the quiet ones, sorted, without overlaps.
-pub fn fields<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, quiet: &Unscanned) -> Vec<Field> {
-    let mut found = Found::new(quiet, bytes.length());
+/// All fields of a program but the unscanned ones, sorted, without overlaps.
+pub fn fields<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, unscanned: &Unscanned) -> Vec<Field> {
+    let mut found = Found::new(unscanned, bytes.length());
     // A table that ends early, or is none, says so by `None`: what was found of it stays.
     let _ = pointers::find(image, bytes, &mut found);
     let _ = unwind::find(image, bytes, &mut found);

@@ -102,7 +102,7 @@ fn guards<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, found: &mut Found
 }
 
 fn guesses<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, start: u32, end: u32, found: &mut Found) -> Option<()> {
-    for part in found.quiet.outside(start, end.min(bytes.length())) {
+    for part in found.unscanned.outside(start, end.min(bytes.length())) {
         bytes.each(part.start.checked_next_multiple_of(4)?, part.end, |_, at, word| {
             let target = u32::from_le_bytes(word);
             // Two small numbers or two characters of UTF-16.

@@ -117,7 +117,7 @@ fn dynamic<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, section: &Sectio
 
 /// Every aligned word that is an address of the program.
 fn words<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, section: &Section, found: &mut Found) -> Option<()> {
-    for part in found.quiet.outside(section.offset, section.end().min(bytes.length())) {
+    for part in found.unscanned.outside(section.offset, section.end().min(bytes.length())) {
         let address = section.address.wrapping_add(part.start - section.offset);
         let first = part.start.checked_add(address.wrapping_neg() % 8)?;
         bytes.each(first, part.end, |bytes, at, word| {

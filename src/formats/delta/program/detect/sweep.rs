@@ -1,7 +1,7 @@
 //! Goes through x86-64 code instruction by instruction and shows each to the detectors.
 //!
 //! A linear sweep: what is no instruction costs one byte. It begins anew where a function is known to begin, leaps over jump
-//! tables that lie among the code, and leaves out what is quiet.
+//! tables that lie among the code, and leaves out what is unscanned.
 
 use super::{Found, jump_tables::Tables, relative_branches, rip_relative};
 use crate::formats::delta::program::bytes::Bytes;
@@ -39,7 +39,7 @@ impl Seen<'_> {
     }
 }
 
-/// Sweeps one section but for what is quiet. `starts` are offsets in ascending order.
+/// Sweeps one section but for what is unscanned. `starts` are offsets in ascending order.
 pub fn x86<R: Read + Seek>(
     image: &Image,
     bytes: &mut Bytes<R>,
@@ -48,7 +48,7 @@ pub fn x86<R: Read + Seek>(
     tables: &mut Tables,
     found: &mut Found,
 ) {
-    for part in found.quiet.outside(section.offset, section.end().min(bytes.length())) {
+    for part in found.unscanned.outside(section.offset, section.end().min(bytes.length())) {
         sweep_part(image, bytes, section, part, starts, tables, found);
     }
 }
