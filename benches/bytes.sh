@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures what an update costs, bytes first, here and with other tools, and writes docs/bytes.md: every result is checked.
+# Measures what an update costs, bytes first, here and with other tools, and writes benches/results/bytes.md: every result is checked.
 #
 #   benches/fetch-releases.sh DIR && benches/bytes.sh [--keep | --so-far] [--only NAME,…] DIR [PART…]
 #
@@ -47,6 +47,6 @@ for part in "$@"; do
   if [ "$part" = line ] && [ -z "${LINE:-}" ]; then
     "$here/bytes.sh" "${flags[@]}" "$folder" line
   else
-    python3 "$here/bytes" "$part" "$folder" "$project/docs/bytes.md" "${flags[@]}"
+    python3 "$here/bytes" "$part" "$folder" "$project/benches/results/bytes.md" "${flags[@]}"
   fi
 done

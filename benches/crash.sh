@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Tries every crash point of every scenario in every mode and writes the table of docs/crash-safety.md; takes about half an hour.
+# Tries every crash point of every scenario in every mode and writes the table of benches/results/crash.md; takes about half an hour.
 #
 #   benches/crash.sh [EVERY]        # every EVERY-th point: 1 unless told otherwise
 set -euo pipefail
 cd "$(dirname "$0")/.."
 every=${1:-1}
-doc=docs/crash-safety.md
+doc=benches/results/crash.md
 results=$(mktemp) table=$(mktemp)
 trap 'rm -f "$results" "$table"' EXIT
 # A file system in memory, if there is one: syncs cost nothing there, and the power cuts bring a disk of their own.

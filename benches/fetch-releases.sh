@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Brings real releases of real programs to DIR/NAME/VERSION, with pip and npm: what the tables in docs/measured.md are made from.
+# Brings real releases of real programs to DIR/NAME/VERSION, with pip and npm: what the tables in benches/results/measured.md are made from.
 # What is there already is not fetched again. LIST is another list than releases.txt.
 set -euo pipefail
 out=${1:?usage: fetch-releases.sh DIR [LIST]}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes deltas between releases of the programs in programs.txt, which no detector was tuned on, in both modes: the table in
-# docs/program-deltas.md. What is not in DIR yet is fetched with pip and npm.
+# benches/results/program-deltas.md. What is not in DIR yet is fetched with pip and npm.
 #
 #   benches/programs.sh DIR
 set -euo pipefail

@@ -169,7 +169,7 @@ fn a_room_uses_only_those_that_stand_before_it() {
 fn every_room_exists_and_the_documentation_has_the_same_layers() {
     let rooms: BTreeSet<&str> = Source::all().iter().map(|source| source.room).collect();
     assert_eq!(rooms, order().into_iter().collect());
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md")).unwrap();
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/design/architecture.md")).unwrap();
     for (number, layer) in LAYERS.iter().enumerate() {
         let start = format!("| {} | ", number + 1);
         let row = text.lines().find(|line| line.starts_with(&start)).unwrap_or_else(|| panic!("no row {start}"));

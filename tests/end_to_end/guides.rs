@@ -171,7 +171,7 @@ fn of_developers_in_other_languages() {
         let log = reader.path("opt/app/.patcher/helper.log");
         wait_for(words, || fs::read_to_string(&log).ok().filter(|text| text.contains(words)));
     };
-    reader.follow("guide/developer.md", |reader, command| {
+    reader.follow("guide/app-developer.md", |reader, command| {
         if command.contains(" confirm") {
             // The program was started and has ended: all that it does.
             said(reader, "the new version ended");
