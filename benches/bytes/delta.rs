@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use manifest_tool::delta::encode;
+use manifest_tool::delta::encode::encode;
 use manifest_tool::hashing_sink::HashingSink;
 use patcher::internal::delta::{Edge, Header, apply};
 use std::error::Error;

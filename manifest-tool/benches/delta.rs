@@ -6,7 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a bench may fail")]
 
-use manifest_tool::delta::{encode, program};
+use manifest_tool::delta::encode::{encode, program};
 use manifest_tool::hashing_sink::HashingSink;
 use patcher::internal::delta::{Edge, Header, Mode, apply};
 use patcher::internal::digest::Sha256;

@@ -64,7 +64,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// A passphrase that is needed, and nobody to ask for it.
-    #[error("{} needs a passphrase; use --passphrase-file, set ${}, or run it on a terminal", path.display(), crate::passphrase::VARIABLE)]
+    #[error("{} needs a passphrase; use --passphrase-file, set ${}, or run it on a terminal", path.display(), crate::signing::passphrase::VARIABLE)]
     NoPassphrase {
         /// The private key.
         path: PathBuf,

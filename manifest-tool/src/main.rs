@@ -21,19 +21,19 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Keygen(command::keygen::Args),
-    Init(command::init::Args),
-    Sign(Box<command::sign::Args>),
-    Resign(command::resign::Args),
-    Pause(command::pause::Args),
-    Promote(command::promote::Args),
-    Attach(command::attach::Args),
-    Publish(command::publish::Args),
-    Prune(command::prune::Args),
-    Inspect(command::inspect::Args),
-    Diff(command::diff::Args),
-    Body(command::body::Args),
-    Verify(command::verify::Args),
+    Keygen(command::keygen::KeygenArgs),
+    Init(command::init::InitArgs),
+    Sign(Box<command::sign::SignArgs>),
+    Resign(command::resign::ResignArgs),
+    Pause(command::pause::PauseArgs),
+    Promote(command::promote::PromoteArgs),
+    Attach(command::attach::AttachArgs),
+    Publish(command::publish::PublishArgs),
+    Prune(command::prune::PruneArgs),
+    Inspect(command::inspect::InspectArgs),
+    Diff(command::diff::DiffArgs),
+    Body(command::body::BodyArgs),
+    Verify(command::verify::VerifyArgs),
 }
 
 fn main() -> ExitCode {

@@ -6,7 +6,7 @@
 //! - Files that are neither a past manifest nor an object by their names are left alone.
 
 use crate::error::{Error, Result};
-use crate::manifest_file::ManifestFile;
+use crate::site::manifest_file::ManifestFile;
 use crate::site::{self, ComponentSite};
 use patcher::internal::layout::{self, ObjectKind};
 use patcher::internal::manifest::{Manifest, Name};

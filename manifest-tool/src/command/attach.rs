@@ -2,8 +2,8 @@
 
 use super::write_release;
 use crate::error::{Error, Result};
-use crate::manifest_file::ManifestFile;
-use crate::public_key;
+use crate::signing::public_key;
+use crate::site::manifest_file::ManifestFile;
 use crate::site::{self, ComponentSite};
 use patcher::internal::error::Refused;
 use patcher::internal::keys::TrustedKeys;
@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 /// Add a signature that was made elsewhere to a manifest, or to what `--body` wrote; one by the same key is replaced
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct AttachArgs {
     /// The manifest, signed or not
     manifest: PathBuf,
     /// The signature's bytes, as `openssl dgst -sha256 -sign` writes them
@@ -37,7 +37,7 @@ pub struct Args {
 /// # Errors
 /// [`Error::Signature`] or another reason for which a client would not take the result; [`Error::SequenceTaken`]; all of
 /// them before anything is written; or the system's answer.
-pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
+pub fn run(args: AttachArgs, out: &mut impl Write) -> Result<()> {
     let signed = attach(&args)?;
     let meta = &signed.manifest().meta;
     let site = args.site.map(|site| ComponentSite::new(site.join(meta.component.as_str())));
@@ -54,7 +54,7 @@ pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
 }
 
 /// The manifest with the signature, once that is found good as a client finds it.
-fn attach(args: &Args) -> Result<Verified> {
+fn attach(args: &AttachArgs) -> Result<Verified> {
     let ManifestFile { signed, .. } = ManifestFile::read_signed_or_not(&args.manifest)?;
     let public = public_key::load("--key", &args.key)?;
     let bytes = fs::read(&args.signature).map_err(|error| Error::io("read", &args.signature, error))?;

@@ -1,16 +1,16 @@
 //! `manifest-tool diff OLD NEW`: what changes between two releases, and what that costs a client. It checks the form, not the
 //! signatures.
 
-use crate::difference::{Change, Difference, Way};
 use crate::error::Result;
-use crate::manifest_file::ManifestFile;
+use crate::release::difference::{Change, Difference, Way};
+use crate::site::manifest_file::ManifestFile;
 use std::io::Write;
 use std::path::PathBuf;
 
 /// Show what changes from one release to another, and what a client fetches who has the first. Signatures are not
 /// checked: `verify` does that
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct DiffArgs {
     /// The manifest of the release that the client has
     old: PathBuf,
     /// The manifest of the release that it goes to
@@ -21,7 +21,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Those of [`ManifestFile::read_signed_or_not`].
-pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
+pub fn run(args: DiffArgs, out: &mut impl Write) -> Result<()> {
     let old = ManifestFile::read_signed_or_not(&args.old)?.manifest;
     let new = ManifestFile::read_signed_or_not(&args.new)?.manifest;
     let Difference { changes, whole, bytes } = Difference::new(&old, &new);

@@ -1,14 +1,14 @@
 //! `manifest-tool init BUILD`: writes a commented component.toml.
 
+use crate::build::settings::{COMPONENT_FILE, TEMPLATE};
 use crate::error::{Error, Result};
-use crate::settings::{COMPONENT_FILE, TEMPLATE};
 use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 /// Write a component.toml with comments into a build folder
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct InitArgs {
     /// The build folder
     build: PathBuf,
 }
@@ -17,7 +17,7 @@ pub struct Args {
 ///
 /// # Errors
 /// [`Error::Exists`], or the system's answer.
-pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
+pub fn run(args: InitArgs, out: &mut impl Write) -> Result<()> {
     let path = args.build.join(COMPONENT_FILE);
     let mut file = fs::File::create_new(&path).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => Error::Exists { path: path.clone() },

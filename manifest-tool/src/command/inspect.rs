@@ -1,7 +1,7 @@
 //! `manifest-tool inspect MANIFEST`: what a manifest says, for people. It checks the form, not the signatures.
 
 use crate::error::Result;
-use crate::manifest_file::ManifestFile;
+use crate::site::manifest_file::ManifestFile;
 use patcher::internal::manifest::{File, SteppingStone};
 use std::collections::HashMap;
 use std::io::Write;
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 /// Show what a manifest says; -v lists its files and its notes. Signatures are not checked: `verify` does that
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct InspectArgs {
     /// The manifest, signed or not
     manifest: PathBuf,
 }
@@ -18,7 +18,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Those of [`ManifestFile::read_signed_or_not`].
-pub fn run(args: Args, verbose: bool, out: &mut impl Write) -> Result<()> {
+pub fn run(args: InspectArgs, verbose: bool, out: &mut impl Write) -> Result<()> {
     let ManifestFile { signed, manifest, .. } = ManifestFile::read_signed_or_not(&args.manifest)?;
     let meta = &manifest.meta;
     writeln!(out, "component  {}", meta.component)?;

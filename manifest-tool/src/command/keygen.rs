@@ -1,15 +1,15 @@
 //! `manifest-tool keygen NAME`: makes a key pair.
 
 use crate::error::Result;
-use crate::passphrase::Passphrases;
-use crate::private_key::{KeyFiles, PrivateKey};
+use crate::signing::passphrase::Passphrases;
+use crate::signing::private_key::{KeyFiles, PrivateKey};
 use std::io::Write;
 use std::path::PathBuf;
 
 /// Make a key pair: NAME.key.pem, to be kept secret and offline, and NAME.pub.pem, for the program to embed
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("passphrase_file", |arg| arg.requires("encrypt")))]
-pub struct Args {
+pub struct KeygenArgs {
     /// Where the files go, without their endings
     name: PathBuf,
     /// The key's size
@@ -26,7 +26,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Those of [`PrivateKey::generate`], [`PrivateKey::save`] and [`Passphrases::for_new`].
-pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
+pub fn run(args: KeygenArgs, out: &mut impl Write) -> Result<()> {
     let files = KeyFiles::new(&args.name);
     files.check_free()?;
     let passphrase = args.encrypt.then(|| args.passphrases.for_new(&files.private)).transpose()?;

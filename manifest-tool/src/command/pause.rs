@@ -1,9 +1,9 @@
 //! `manifest-tool pause COMPONENT`: stops a release: no further client is offered it. `resign --rollout` goes on.
 
 use super::resign::renew;
+use crate::build::settings::issued;
 use crate::error::Result;
-use crate::reissue::Renewal;
-use crate::settings::issued;
+use crate::release::reissue::Renewal;
 use crate::signing::SigningFlags;
 use patcher::internal::manifest::Name;
 use std::io::Write;
@@ -12,7 +12,7 @@ use std::path::PathBuf;
 /// Offer the latest release of a component to nobody further, as `resign --rollout 0% --critical=false` does;
 /// `resign --rollout 100%` goes on
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct PauseArgs {
     /// The component
     component: Name,
     /// The folder that is uploaded
@@ -28,9 +28,9 @@ pub struct Args {
 /// Runs the command.
 ///
 /// # Errors
-/// Those of [`reissue::renew`](crate::reissue::renew), and of reading keys.
-pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
-    let Args { component, site, channel, signing } = args;
+/// Those of [`reissue::renew`](crate::release::reissue::renew), and of reading keys.
+pub fn run(args: PauseArgs, out: &mut impl Write) -> Result<()> {
+    let PauseArgs { component, site, channel, signing } = args;
     // A critical release is offered whatever the rollout says: it has to lose that to stop.
     let (rollout, critical) = (Some("0%".to_owned()), Some(false));
     let renewal = Renewal { component, channel, issued: issued()?, expires: None, rollout, critical };

@@ -1,11 +1,11 @@
 //! `manifest-tool promote COMPONENT --from beta --to stable`: another channel gets the same release.
 
 use super::{write_next, write_release, write_terms};
+use crate::build::settings::issued;
 use crate::error::Result;
-use crate::reissue::{self, Promotion, Renewal};
-use crate::settings::issued;
+use crate::release::reissue::{self, Promotion, Renewal};
+use crate::release::stepping_stones::{SteppingStones, StoneFlags};
 use crate::signing::SigningFlags;
-use crate::stepping_stones::{SteppingStones, StoneFlags};
 use patcher::internal::manifest::Name;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 /// Make the latest release of one channel the latest one of another: the same content, no object is touched
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct PromoteArgs {
     /// The component
     component: Name,
     /// The channel that has the release
@@ -48,8 +48,8 @@ pub struct Args {
 ///
 /// # Errors
 /// Those of [`reissue::promote`], and of reading keys.
-pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
-    let Args { component, from: channel, to, site, expires, rollout, critical, .. } = args;
+pub fn run(args: PromoteArgs, out: &mut impl Write) -> Result<()> {
+    let PromoteArgs { component, from: channel, to, site, expires, rollout, critical, .. } = args;
     let renewal = Renewal { component, channel, issued: issued()?, expires, rollout, critical };
     let stepping_stones = SteppingStones::new(args.stepping_stones, None, BTreeMap::new())?;
     let promotion = Promotion { to, stepping_stones, allow_downgrade: args.allow_downgrade };

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 /// Drop past releases and every object that only they name. What the latest manifest of a channel, a kept release or a
 /// stepping stone of either names stays. Not while a release waits for its signature: nothing names its objects yet
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct PruneArgs {
     /// The component
     component: Name,
     /// How many releases each channel keeps besides its latest; `sign` makes deltas from those that are there
@@ -28,7 +28,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Those of [`Dropped::find`] and [`Dropped::carry_out`].
-pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
+pub fn run(args: PruneArgs, out: &mut impl Write) -> Result<()> {
     let site = ComponentSite::new(args.site.join(args.component.as_str()));
     let dropped = Dropped::find(&site, args.keep)?;
     if !args.dry_run {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 /// Copy what is new of a site to a folder or an object store, manifests last, and look at it there
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct PublishArgs {
     /// The site's folder
     site: PathBuf,
     /// Where it goes: a folder, or s3://BUCKET/PREFIX; the store's keys and region come from the AWS_* variables
@@ -26,7 +26,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Those of [`publish::publish`].
-pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
+pub fn run(args: PublishArgs, out: &mut impl Write) -> Result<()> {
     let destination = open(&args)?;
     let sent = publish::publish(&args.site, &*destination, args.parallel)?;
     writeln!(
@@ -37,7 +37,7 @@ pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
     Ok(())
 }
 
-fn open(args: &Args) -> Result<Box<dyn Destination>> {
+fn open(args: &PublishArgs) -> Result<Box<dyn Destination>> {
     let place = &args.destination;
     match place.split_once("://") {
         None => Ok(Box::new(Folder::new(place.into()))),

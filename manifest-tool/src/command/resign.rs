@@ -1,9 +1,9 @@
 //! `manifest-tool resign COMPONENT`: issues the latest release again, to renew its term, to add a key, or for more clients.
 
 use super::{write_next, write_release, write_terms};
+use crate::build::settings::issued;
 use crate::error::Result;
-use crate::reissue::{self, Renewal};
-use crate::settings::issued;
+use crate::release::reissue::{self, Renewal};
 use crate::signing::SigningFlags;
 use patcher::internal::manifest::Name;
 use std::io::Write;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// Sign the latest release of a component again, under the next sequence and with a new term; no object is touched
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct ResignArgs {
     /// The component
     component: Name,
     /// The folder that is uploaded
@@ -37,8 +37,8 @@ pub struct Args {
 ///
 /// # Errors
 /// Those of [`reissue::renew`], and of reading keys.
-pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
-    let Args { component, site, channel, expires, rollout, critical, signing } = args;
+pub fn run(args: ResignArgs, out: &mut impl Write) -> Result<()> {
+    let ResignArgs { component, site, channel, expires, rollout, critical, signing } = args;
     renew(&site, &Renewal { component, channel, issued: issued()?, expires, rollout, critical }, signing, out)
 }
 

@@ -1,10 +1,10 @@
 //! `manifest-tool sign BUILD`: publishes a build folder.
 
 use super::{write_audience, write_next, write_release};
+use crate::build::links::Shortened;
+use crate::build::settings::{ComponentFile, Flags, Settings, issued};
 use crate::error::{Error, Result};
-use crate::links::Shortened;
 use crate::release;
-use crate::settings::{ComponentFile, Flags, Settings, issued};
 use crate::signing::SigningFlags;
 use patcher::internal::rel_path::MANIFEST;
 use std::io::Write;
@@ -12,7 +12,7 @@ use std::path::{self, Path, PathBuf};
 
 /// Publish a build folder: objects and the latest manifest for the site, and BUILD/manifest.xml for the installer
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct SignArgs {
     /// The build folder; its component.toml says what flags do not
     build: PathBuf,
     /// The folder that is uploaded
@@ -28,7 +28,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Those of [`release::sign`], and of reading settings and keys.
-pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
+pub fn run(args: SignArgs, out: &mut impl Write) -> Result<()> {
     let settings = Settings::new(args.flags, ComponentFile::read(&args.build)?, issued()?)?;
     for path in args.signing.files().iter().chain([&args.site]) {
         check_outside(path, &args.build)?;

@@ -1,7 +1,7 @@
 //! `manifest-tool verify SITE --key PUB`: whether clients will take what a site serves.
 
 use crate::error::{Error, Result};
-use crate::public_key;
+use crate::signing::public_key;
 use crate::verify::{Verifier, latest_manifests, past_manifests};
 use patcher::internal::error::Caller;
 use patcher::internal::fetch::{Settings, Sources};
@@ -13,7 +13,7 @@ use url::Url;
 
 /// Replay a client against every object of a site and list all that it would not take
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct VerifyArgs {
     /// The site's folder, or the URL of a manifest.xml
     #[arg(value_name = "SITE|URL")]
     site: String,
@@ -26,7 +26,7 @@ pub struct Args {
 ///
 /// # Errors
 /// [`Error::Unsound`] after everything that is wrong is listed, or what kept it from looking.
-pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
+pub fn run(args: VerifyArgs, out: &mut impl Write) -> Result<()> {
     let keys = args.keys.iter().map(|path| public_key::load("--key", path)).collect::<Result<_>>()?;
     let keys = TrustedKeys::new(keys, 1)?;
     let source = Sources::new(&Settings::default())?;

@@ -16,7 +16,7 @@ pub use cloud::{Cloud, StoreFlags};
 pub use folder::Folder;
 
 use crate::error::{Error, Result};
-use crate::manifest_file::ManifestFile;
+use crate::site::manifest_file::ManifestFile;
 use crate::site::{self, ComponentSite};
 use patcher::internal::digest::Sha256;
 use patcher::internal::manifest::Object;

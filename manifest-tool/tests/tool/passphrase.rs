@@ -115,8 +115,8 @@ fn wrong_passphrases_are_told_as_such_however_the_padding_comes_out() {
         "key.pem",
     ]);
     // One wrong passphrase in 256 gives bytes with a padding, which are no key.
-    use manifest_tool::passphrase::Passphrases;
-    use manifest_tool::private_key::PrivateKey;
+    use manifest_tool::signing::passphrase::Passphrases;
+    use manifest_tool::signing::private_key::PrivateKey;
     let passphrases = Passphrases { passphrase_file: Some(publisher.path("guess")) };
     for guess in 0..2_000 {
         publisher.write("guess", guess.to_string());

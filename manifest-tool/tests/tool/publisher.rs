@@ -1,7 +1,7 @@
 //! A publisher in a temporary folder: a key, a build folder with a few files, and a site.
 
-use manifest_tool::passphrase::Passphrases;
-use manifest_tool::private_key::PrivateKey;
+use manifest_tool::signing::passphrase::Passphrases;
+use manifest_tool::signing::private_key::PrivateKey;
 use patcher::internal::keys::{PublicKey, TrustedKeys};
 use patcher::internal::manifest::{Manifest, SignedBytes, body, parse, with_signatures};
 use patcher::internal::trust::{self, Floor, Target, Verified};

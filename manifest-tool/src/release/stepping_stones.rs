@@ -3,11 +3,11 @@
 //! What a new manifest vouches for was vouched for before: stones that are taken over come from a latest manifest that one
 //! of our keys signed, and so does every other release that is named.
 
+use crate::build::settings::{checked, parsed};
 use crate::error::{Error, Result};
-use crate::manifest_file::ManifestFile;
-use crate::settings::{checked, parsed};
 use crate::signing::Signing;
 use crate::site::SiteRelease;
+use crate::site::manifest_file::ManifestFile;
 use patcher::internal::layout;
 use patcher::internal::manifest::{Meta, SteppingStone};
 use patcher::internal::trust::{self, Target};

@@ -3,9 +3,9 @@
 //! Left out are `component.toml`, `manifest.xml` and `.patcher` at the top, and what the ignore globs match. Anything else
 //! that cannot be published is an error: a release without a file that somebody put there would be worse.
 
+use crate::build::links::{self, Shortened};
+use crate::build::settings::{COMPONENT_FILE, Settings};
 use crate::error::{Error, Result};
-use crate::links::{self, Shortened};
-use crate::settings::{COMPONENT_FILE, Settings};
 use patcher::internal::manifest::Link;
 use patcher::internal::rel_path::{MANIFEST, RelPath, STATE};
 use std::fs::{self, Metadata};

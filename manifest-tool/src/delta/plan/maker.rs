@@ -3,11 +3,11 @@
 use super::Task;
 use super::budget::Budget;
 use super::second_bases::Fresh;
-use crate::delta::{self, Encoded};
+use crate::build::tree::Tree;
+use crate::delta::encode::{self as delta, Encoded};
 use crate::error::{Error, Result};
 use crate::hashing_sink::HashingSink;
 use crate::site::ComponentSite;
-use crate::tree::Tree;
 use patcher::internal::delta::{Edge, Header, Joined};
 use patcher::internal::digest::{Hasher, Sha256};
 use patcher::internal::gunzip;

@@ -1,10 +1,10 @@
 //! What a release is to be: `component.toml` in the build folder, with the command line over it.
 
-use crate::deltas::DeltaFlags;
+use crate::build::globs::Globs;
+use crate::build::notes;
+use crate::delta::plan::DeltaFlags;
 use crate::error::{Error, Result};
-use crate::globs::Globs;
-use crate::notes;
-use crate::stepping_stones::{SteppingStones, StoneFlags};
+use crate::release::stepping_stones::{SteppingStones, StoneFlags};
 use patcher::internal::error::Caller;
 use patcher::internal::manifest::{Meta, Name, Notes, Platform, Requirement, base_url};
 use patcher::internal::rel_path::RelPath;

@@ -3,15 +3,18 @@
 //! Nothing leaves [`Signing::seal`] that the client's own reader does not take for the very value that was meant: under
 //! the public halves of all keys, where they sign here.
 
+pub mod passphrase;
+pub mod private_key;
+pub mod public_key;
+
 use crate::error::{Error, Result};
-use crate::passphrase::Passphrases;
-use crate::private_key::PrivateKey;
-use crate::public_key;
 use crate::site::{self, ComponentSite};
+use passphrase::Passphrases;
 use patcher::internal::error::Refused;
 use patcher::internal::keys::{PublicKey, TrustedKeys};
 use patcher::internal::manifest::{self, Manifest};
 use patcher::internal::trust::{self, Verified};
+use private_key::PrivateKey;
 use std::env;
 use std::path::{Path, PathBuf};
 

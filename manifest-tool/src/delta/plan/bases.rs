@@ -3,8 +3,8 @@
 //! another translation is, whose words a packer knows before it begins.
 
 use super::shingles;
+use crate::build::tree::TreeFile;
 use crate::error::{Error, Result};
-use crate::tree::TreeFile;
 use patcher::internal::delta::MAX_DICTIONARY;
 use patcher::internal::digest::Sha256;
 use patcher::internal::manifest::{File, Manifest};

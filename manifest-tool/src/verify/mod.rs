@@ -6,7 +6,7 @@
 mod applied;
 
 use crate::error::{Error, Result};
-use crate::manifest_file::ManifestFile;
+use crate::site::manifest_file::ManifestFile;
 use crate::site::{self, ComponentSite};
 use applied::{Applied, Patches};
 use patcher::internal::chunks::{ChunksError, Index, MAX_INDEX_BYTES, Ranges, Search, Terms, rebuild};

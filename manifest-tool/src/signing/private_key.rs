@@ -7,7 +7,7 @@
 //! random blinding that time says nothing about it. The signature is the same each time all the same.
 
 use crate::error::{Error, Result};
-use crate::passphrase::{Passphrase, Passphrases};
+use crate::signing::passphrase::{Passphrase, Passphrases};
 use patcher::internal::digest::Sha256;
 use patcher::internal::error::Caller;
 use patcher::internal::keys::PublicKey;

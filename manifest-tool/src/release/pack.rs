@@ -3,10 +3,10 @@
 //! Every core works, on the largest files first, so that all of them finish together; files are read as streams, a buffer
 //! at a time. A file is read twice, and other bytes the second time are an error: what is signed is what is served.
 
+use crate::build::tree::{Tree, TreeFile};
 use crate::error::{Error, Result};
-use crate::gzip;
+use crate::release::gzip;
 use crate::site::{ComponentSite, Packed};
-use crate::tree::{Tree, TreeFile};
 use patcher::internal::chunks::Index;
 use patcher::internal::digest::Sha256;
 use patcher::internal::layout::ObjectKind;

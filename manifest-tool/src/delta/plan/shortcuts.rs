@@ -5,10 +5,10 @@
 
 use super::Task;
 use super::edges::{Edges, Way};
+use crate::build::tree::TreeFile;
 use crate::error::Result;
-use crate::manifest_file::ManifestFile;
 use crate::site::SiteRelease;
-use crate::tree::TreeFile;
+use crate::site::manifest_file::ManifestFile;
 use patcher::internal::digest::Sha256;
 use patcher::internal::manifest::{File, Object};
 use std::collections::{HashMap, HashSet};

@@ -1,13 +1,13 @@
 //! Issues a release again: the same content under the next sequence, in its own channel or in another one. Objects are not
 //! touched.
 
+use crate::build::settings::{checked, expiry, rollout};
 use crate::error::Result;
-use crate::manifest_file::ManifestFile;
+use crate::release::stepping_stones::SteppingStones;
 use crate::release::{check_version, next_sequence};
-use crate::settings::{checked, expiry, rollout};
 use crate::signing::Signing;
 use crate::site::ComponentSite;
-use crate::stepping_stones::SteppingStones;
+use crate::site::manifest_file::ManifestFile;
 use patcher::internal::manifest::{Manifest, Meta, Name};
 use patcher::internal::timestamp::Timestamp;
 use patcher::internal::trust::{self, Target};

@@ -6,7 +6,7 @@
 //! as well.
 
 use super::{LINE, Task, WORTH, maker::Made, shingles};
-use crate::tree::TreeFile;
+use crate::build::tree::TreeFile;
 use patcher::internal::delta::{Block, Edge};
 use patcher::internal::digest::Sha256;
 use std::cmp::Reverse;

@@ -16,10 +16,10 @@ mod second_bases;
 mod shingles;
 mod shortcuts;
 
+use crate::build::tree::{Tree, TreeFile};
 use crate::error::Result;
-use crate::manifest_file::ManifestFile;
+use crate::site::manifest_file::ManifestFile;
 use crate::site::{ComponentSite, SiteRelease};
-use crate::tree::{Tree, TreeFile};
 use bases::Bases;
 use edges::Edges;
 use maker::{Made, Maker, rebuild};

@@ -3,15 +3,21 @@
 //!
 //! Every manifest goes through [`Signing::seal`]; a draft of it does before anything is written.
 
-use crate::deltas;
+pub mod difference;
+pub mod gzip;
+pub mod pack;
+pub mod reissue;
+pub mod stepping_stones;
+
+use crate::build::links::Shortened;
+use crate::build::settings::Settings;
+use crate::build::tree::Tree;
+use crate::delta::plan;
 use crate::error::{Error, Result};
-use crate::links::Shortened;
-use crate::manifest_file::ManifestFile;
-use crate::pack::{self, Contents};
-use crate::settings::Settings;
+use crate::release::pack::Contents;
 use crate::signing::Signing;
+use crate::site::manifest_file::ManifestFile;
 use crate::site::{ComponentSite, Packed, Survey};
-use crate::tree::Tree;
 use patcher::internal::digest::Sha256;
 use patcher::internal::manifest::{File, Manifest, Meta, Object};
 use patcher::internal::rel_path::MANIFEST;
@@ -45,7 +51,7 @@ pub struct Summary {
 /// Publishes the folder `build` on `site`.
 ///
 /// # Errors
-/// [`Error::VersionNotNewer`], those of [`SteppingStones::choose`](crate::stepping_stones::SteppingStones::choose), and
+/// [`Error::VersionNotNewer`], those of [`SteppingStones::choose`](crate::release::stepping_stones::SteppingStones::choose), and
 /// whatever a client would refuse, all before anything is written; [`Error::Changed`] when the build folder does not keep
 /// still; or the system's answer.
 pub fn sign(build: &Path, site: &Path, settings: &Settings, signing: &Signing) -> Result<Summary> {
@@ -68,7 +74,7 @@ pub fn sign(build: &Path, site: &Path, settings: &Settings, signing: &Signing) -
     let known = |sha256: &Sha256| reused.get(sha256).or_else(|| new.get(sha256));
     let packed = |content: Object| known(&content.sha256).copied().unwrap_or(unpacked(content));
     let gz = |sha256: &Sha256| known(sha256).map(|packed| packed.gz);
-    let mut deltas = deltas::make(settings.deltas, &site, &releases, &tree, &hashes, &gz)?;
+    let mut deltas = plan::make(settings.deltas, &site, &releases, &tree, &hashes, &gz)?;
     let mut manifest = assemble(meta, &tree, &hashes, packed);
     for file in &mut manifest.files {
         // The first file of a content has them; they are found from anywhere in the manifest.

@@ -3,8 +3,10 @@
 //! Everything appears whole, by a rename. Objects come first and are named by their own hash, so that an interrupted run
 //! leaves nothing but objects that nobody names; the latest manifest comes last.
 
+pub mod manifest_file;
+
 use crate::error::{Error, Result};
-use crate::manifest_file::ManifestFile;
+use crate::site::manifest_file::ManifestFile;
 use patcher::internal::digest::Sha256;
 use patcher::internal::layout::{self, ObjectKind};
 use patcher::internal::manifest::{Manifest, Meta, Name, Object};

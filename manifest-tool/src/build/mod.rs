@@ -1,0 +1,7 @@
+//! The build folder as the publisher leaves it: its `component.toml` and its files.
+
+pub mod globs;
+pub mod links;
+pub mod notes;
+pub mod settings;
+pub mod tree;
