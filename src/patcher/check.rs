@@ -10,7 +10,7 @@ use crate::error::{Error, Machine, Refused, Result};
 use crate::formats::manifest::{LinkOrFile, Manifest, Meta, Name, SteppingStone};
 use crate::state::{Etag, MAX_ATTEMPTS, Seen, StateFile as _, Verdicts};
 use crate::transfer::fetch;
-use crate::transfer::plan::{Location, Obstacle, Plan, Situation};
+use crate::transfer::plan::{LocalFile, Obstacle, Plan, PlanInput};
 use crate::trust::{self, Floor, Target, Trusted, Verified, not_expired};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::{MANIFEST, RelPath};
@@ -106,7 +106,7 @@ impl Patcher {
     /// As [`check_component`](Self::check_component).
     pub fn install(&self, component: &str, from: &str) -> Result<Update> {
         let name = component_name(component)?;
-        let mut url = fetch::address("URL", from)?;
+        let mut url = fetch::parse_url_or_path("URL", from)?;
         if url.path().ends_with('/') {
             let latest = layout::latest(&self.inner.channel);
             url = url.join(&latest).map_err(|error| super::config::bad("URL", from, error))?;
@@ -121,7 +121,7 @@ impl Patcher {
         let floors = self.floors(&name, installed.as_ref(), &seen);
         self.may_ask(&seen, &url)?;
         let found = self.ask(&url, None, &name, &floors).map_err(|error| self.heed(&state_dir, &mut seen, error))?;
-        let Some((verified, etag)) = found else { return Err(fetch::nowhere(url.as_str())) };
+        let Some((verified, etag)) = found else { return Err(fetch::no_mirror_left(url.as_str())) };
         self.remember(&state_dir, &mut seen, &verified, &url, etag)?;
         let trusted = verified.fresh(Timestamp::now())?;
         // Whoever installs a release by hand wants it, whatever became of it before.
@@ -197,7 +197,7 @@ impl Patcher {
             let Ok(url) = base.join(&file) else { continue };
             let ask = || fetch::manifest(&*self.inner.source, &url, None, &self.inner.cancel);
             let verified = match self.inner.retries.run(&self.inner.cancel, ask) {
-                Ok(Some((bytes, _))) => self.verify_stepping_stone(name, Some(installed), newest, stone, bytes),
+                Ok(Some(fetched)) => self.verify_stepping_stone(name, Some(installed), newest, stone, fetched.bytes),
                 Ok(None) => continue,
                 Err(error) => Err(error),
             };
@@ -207,7 +207,7 @@ impl Patcher {
                 done => return done,
             }
         }
-        Err(refused.or(unreachable).unwrap_or_else(|| fetch::nowhere(&file)))
+        Err(refused.or(unreachable).unwrap_or_else(|| fetch::no_mirror_left(&file)))
     }
 
     fn verify_stepping_stone(
@@ -259,7 +259,7 @@ impl Patcher {
                 Err(error) => drop(refused.get_or_insert(error)),
             }
         }
-        Err(refused.map(Error::Refused).or(unreachable).unwrap_or_else(|| fetch::nowhere(&file)))
+        Err(refused.map(Error::Refused).or(unreachable).unwrap_or_else(|| fetch::no_mirror_left(&file)))
     }
 
     /// What a component's releases are below of: the addresses that its manifest names, or the site that is asked instead.
@@ -281,7 +281,7 @@ impl Patcher {
         let inner = &self.inner;
         let ask = || fetch::manifest(&*inner.source, url, etag, &inner.cancel);
         let answer = inner.retries.run(&inner.cancel, ask)?;
-        let Some((bytes, etag)) = answer else { return Ok(None) };
+        let Some(fetch::FetchedManifest { bytes, etag }) = answer else { return Ok(None) };
         Ok(Some((trust::verify(bytes, &inner.keys, &self.target(name), floors)?, etag)))
     }
 
@@ -421,10 +421,10 @@ impl Patcher {
             // What cannot be examined is taken: another name is always to be had.
             tree.as_ref().is_some_and(|tree| !matches!(tree.find(path.as_str()), Ok(crate::disk::fs::Found::Absent)))
         };
-        let plan = Plan::new(&Situation {
+        let plan = Plan::new(&PlanInput {
             new,
             old: old.map(|(manifest, _)| manifest),
-            vouched: old.is_some_and(|(_, vouched)| vouched),
+            is_old_trusted: old.is_some_and(|(_, vouched)| vouched),
             inventory: &inventory,
             elsewhere: &|hash| others.get(hash).cloned(),
             taken: &taken,
@@ -437,12 +437,12 @@ impl Patcher {
     }
 
     /// Where the other components hold which contents, by their manifests.
-    fn contents_elsewhere(&self, except: &Name) -> Result<BTreeMap<Sha256, Location>> {
+    fn contents_elsewhere(&self, except: &Name) -> Result<BTreeMap<Sha256, LocalFile>> {
         let mut contents = BTreeMap::new();
         for name in self.components()?.into_iter().filter(|name| name != except) {
             let Ok(Some(Installed { manifest, place: Some(_), .. })) = self.installed(&name) else { continue };
             for file in manifest.files {
-                let location = Location { component: Some(name.clone()), path: file.path.as_str().to_owned() };
+                let location = LocalFile { component: Some(name.clone()), path: file.path.as_str().to_owned() };
                 contents.insert(file.sha256, location);
             }
         }

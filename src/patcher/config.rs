@@ -4,7 +4,7 @@ use crate::disk::layout::{Root, StateDir};
 use crate::error::{Caller, Result};
 use crate::formats::manifest::{Name, Platform};
 use crate::swap::relaunch::PROBATION;
-use crate::transfer::fetch::{self, Address, CancelToken, Header, Settings};
+use crate::transfer::fetch::{self, CancelToken, HttpSettings, ProxyAddress, RequestHeader};
 use crate::trust::Floor;
 use crate::trust::keys::{PublicKey, TrustedKeys};
 use std::collections::BTreeMap;
@@ -31,11 +31,11 @@ pub struct Config {
     helper: Option<PathBuf>,
     pub(super) probation: Duration,
     pub(super) history: Option<usize>,
-    site: Option<Address>,
+    site: Option<ProxyAddress>,
     pub(super) retries: u32,
     pub(super) parallel: usize,
     pub(super) cancel: CancelToken,
-    pub(super) settings: Settings,
+    pub(super) settings: HttpSettings,
 }
 
 impl Config {
@@ -57,7 +57,7 @@ impl Config {
             retries: 3,
             parallel: 4,
             cancel: CancelToken::default(),
-            settings: Settings::default(),
+            settings: HttpSettings::default(),
         }
     }
 
@@ -116,7 +116,7 @@ impl Config {
     /// address by http, https or file, or the path of a folder, as on a USB stick. A release is taken for its signature, not
     /// for the place where it was found.
     pub fn site(mut self, place: impl Into<String>) -> Self {
-        self.site = Some(Address(place.into()));
+        self.site = Some(ProxyAddress(place.into()));
         self
     }
 
@@ -142,7 +142,7 @@ impl Config {
     /// A proxy for all requests, as in `http://user:password@host:3128`; by http, https, socks4(a) or socks5(h). Unless set,
     /// those of the environment: `http_proxy` (lower case only), `https_proxy`, `all_proxy`. An empty one is none.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
-        self.settings.proxy = Some(Address(url.into()));
+        self.settings.proxy = Some(ProxyAddress(url.into()));
         self
     }
 
@@ -155,7 +155,7 @@ impl Config {
 
     /// A header for every request. Its value is in no message and in no `Debug` output.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.settings.headers.push(Header { name: name.into(), value: value.into() });
+        self.settings.headers.push(RequestHeader { name: name.into(), value: value.into() });
         self
     }
 
@@ -241,8 +241,8 @@ impl Config {
             floors.insert(component, Floor::Number { key: keys.id(0), sequence: *sequence });
         }
         let site = match &self.site {
-            Some(Address(place)) => {
-                let url = fetch::address("site", place)?;
+            Some(ProxyAddress(place)) => {
+                let url = fetch::parse_url_or_path("site", place)?;
                 let folder = if url.path().ends_with('/') { url.path().to_owned() } else { format!("{}/", url.path()) };
                 Some(url.join(&folder).map_err(|error| bad("site", place, error))?)
             }

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::formats::manifest::Object;
 use crate::state::journal::{Journal, State};
 use crate::state::{self, Active, ActiveUpdate, PastUpdate, Patch, StateFile as _, UpdateState, UpdateType};
-use crate::transfer::stage::{Event, Ledger};
+use crate::transfer::stage::{Ledger, ObjectEvent};
 use crate::values::digest::Sha256;
 use crate::values::timestamp::Timestamp;
 use std::collections::HashMap;
@@ -110,7 +110,7 @@ impl Ledger for Record<'_> {
         book.update().patches.get(at)?.final_url.as_deref().and_then(|url| Url::parse(url).ok())
     }
 
-    fn note(&self, object: Object, kind: ObjectKind, url: &Url, event: Event) {
+    fn record(&self, object: Object, kind: ObjectKind, url: &Url, event: ObjectEvent) {
         let mut book = self.lock();
         let at = match book.patches.get(&object.sha256) {
             Some(at) => *at,
@@ -127,17 +127,17 @@ impl Ledger for Record<'_> {
         let update = book.update();
         let Some(patch) = update.patches.get_mut(at) else { return };
         match event {
-            Event::From(final_url) => {
+            ObjectEvent::From(final_url) => {
                 patch.url = url.to_string();
                 patch.final_url = (final_url != *url).then(|| final_url.to_string());
             }
-            Event::Bytes(bytes) => {
+            ObjectEvent::Bytes(bytes) => {
                 // Fewer than before: it has begun again.
                 update.bytes += bytes.checked_sub(patch.bytes).unwrap_or(bytes);
                 patch.bytes = bytes;
             }
-            Event::Done => (patch.state, patch.bytes, patch.error) = (UpdateState::Staged, patch.size, None),
-            Event::Failed(code) => (patch.state, patch.error) = (UpdateState::Failed, Some(code.to_owned())),
+            ObjectEvent::Done => (patch.state, patch.bytes, patch.error) = (UpdateState::Staged, patch.size, None),
+            ObjectEvent::Failed(code) => (patch.state, patch.error) = (UpdateState::Failed, Some(code.to_owned())),
         }
         if Instant::now() >= book.due {
             // What cannot be written now is written with the next news; what is downloaded is on the disk all the same.
@@ -179,9 +179,9 @@ fn new_patch(mirror: Option<&Url>, kind: ObjectKind, object: Object) -> Patch {
 /// The objects of the first way to each content.
 fn first_objects(update: &Update) -> impl Iterator<Item = (ObjectKind, Object)> {
     let fetched = update.plan.contents.values().filter(|obtain| obtain.copy.is_none());
-    fetched.flat_map(|obtain| match (&obtain.chain, &obtain.parts) {
+    fetched.flat_map(|obtain| match (&obtain.chain, &obtain.chunks) {
         (Some(chain), _) => chain.hops.iter().map(|hop| (ObjectKind::Delta, hop.delta)).collect(),
-        (None, Some(parts)) => vec![(ObjectKind::Chunks, parts.index), (ObjectKind::Gz, obtain.gz)],
+        (None, Some(chunks)) => vec![(ObjectKind::Chunks, chunks.index), (ObjectKind::Gz, obtain.gz)],
         (None, None) => vec![(ObjectKind::Gz, obtain.gz)],
     })
 }

@@ -158,13 +158,13 @@ impl Update {
         }
         let mut seen = Seen::load_or_default(&state_dir)?;
         for update in &updates {
-            preflight::rights(&patcher.inner.root.component(&update.name), &update.plan)?;
+            preflight::check_rights(&patcher.inner.root.component(&update.name), &update.plan)?;
         }
         for update in &updates {
             let stage = Stage::open(&patcher.inner.root, &state_dir, &update.name)?;
             stage.sweep(&update.plan)?;
-            let old_size = |change: &crate::transfer::plan::Change| update.inventory.size(change.path.as_str());
-            preflight::space(&stage, &update.plan, old_size, patcher.inner.parallel)?;
+            let old_size = |change: &crate::transfer::plan::PathChange| update.inventory.size(change.path.as_str());
+            preflight::check_space(&stage, &update.plan, old_size, patcher.inner.parallel)?;
             let newest = update.on_the_way_to.as_ref().map(|newest| newest.bytes());
             stage.set_manifest(update.trusted.bytes(), newest)?;
             let root = &patcher.inner.root;
@@ -195,7 +195,7 @@ impl Update {
         let new_manifest = Content::File { sha256: Sha256::of(self.trusted.bytes()), mode: crate::disk::fs::PLAIN };
         let versions = (self.from.as_ref().map(Version::to_string), Some(self.trusted.manifest().into()));
         let manifests = (self.old_manifest.clone(), new_manifest);
-        let steps = stage::steps(&self.patcher.inner.root, &self.name, stage, &self.plan, manifests, versions);
+        let steps = stage::swap_steps(&self.patcher.inner.root, &self.name, stage, &self.plan, manifests, versions);
         // Somebody has emptied the stage since it was filled.
         steps.map_err(|error| if error.code() == "not-found" { Caller::NothingStaged.into() } else { error })
     }
@@ -364,11 +364,11 @@ impl Patcher {
         self.check_requires(std::iter::empty(), Some(&name))?;
         let (plan, inventory) = self.plan(&name, Some((&installed.manifest, installed.place.is_some())), None)?;
         let root = &self.inner.root;
-        preflight::rights(&root.component(&name), &plan)?;
+        preflight::check_rights(&root.component(&name), &plan)?;
         let stage = Stage::open(root, &state_dir, &name)?;
         let manifests = (inventory.content(MANIFEST).clone(), Content::Absent);
         let versions = (Some(installed.manifest.meta.version.to_string()), None);
-        let steps = stage::steps(root, &name, &stage, &plan, manifests, versions)?;
+        let steps = stage::swap_steps(root, &name, &stage, &plan, manifests, versions)?;
         drop(stage);
         self.swap(&state_dir, &lock, Transaction { probation: false, components: vec![steps] })?;
         Ok(plan.kept)

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::signing::public_key;
 use crate::verify::{Verifier, latest_manifests, past_manifests};
 use patcher::internal::error::Caller;
-use patcher::internal::fetch::{Settings, Sources};
+use patcher::internal::fetch::{HttpSettings, Sources};
 use patcher::internal::keys::TrustedKeys;
 use patcher::internal::timestamp::Timestamp;
 use std::io::Write;
@@ -29,7 +29,7 @@ pub struct VerifyArgs {
 pub fn run(args: VerifyArgs, out: &mut impl Write) -> Result<()> {
     let keys = args.keys.iter().map(|path| public_key::load("--key", path)).collect::<Result<_>>()?;
     let keys = TrustedKeys::new(keys, 1)?;
-    let source = Sources::new(&Settings::default())?;
+    let source = Sources::new(&HttpSettings::default())?;
     let (urls, past) = if args.site.contains("://") {
         (vec![parse(&args.site)?], Vec::new())
     } else {

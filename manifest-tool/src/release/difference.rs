@@ -3,7 +3,7 @@
 use patcher::internal::digest::Sha256;
 use patcher::internal::inventory::{Content, Inventory};
 use patcher::internal::manifest::Manifest;
-use patcher::internal::plan::{Plan, Situation};
+use patcher::internal::plan::{Plan, PlanInput};
 use patcher::internal::rel_path::RelPath;
 use std::collections::BTreeMap;
 
@@ -44,10 +44,10 @@ impl Difference {
     /// Plans an update from `old` to `new` as a client does.
     pub fn new(old: &Manifest, new: &Manifest) -> Self {
         let inventory = Inventory::of(old);
-        let plan = Plan::new(&Situation {
+        let plan = Plan::new(&PlanInput {
             new: Some(new),
             old: Some(old),
-            vouched: true,
+            is_old_trusted: true,
             inventory: &inventory,
             elsewhere: &|_| None,
             taken: &|_| false,

@@ -12,7 +12,7 @@ use applied::{Applied, Patches};
 use patcher::internal::chunks::{ChunksError, Index, MAX_INDEX_BYTES, Ranges, Search, Terms, rebuild};
 use patcher::internal::digest::{Hasher, Sha256};
 use patcher::internal::error::{Network, Refused};
-use patcher::internal::fetch::{self, Answer, CancelToken, Fetch, Paced, Request, Retries};
+use patcher::internal::fetch::{self, CancelToken, Fetch, Request, Response, Retries, StallGuard};
 use patcher::internal::gunzip::gunzip;
 use patcher::internal::keys::TrustedKeys;
 use patcher::internal::layout::{self, ObjectKind};
@@ -162,7 +162,7 @@ impl Verifier<'_> {
     fn bytes(&self, url: &Url) -> Result<Vec<u8>> {
         let cancel = CancelToken::default();
         let fetched = Retries::default().run(&cancel, || fetch::manifest(self.source, url, None, &cancel));
-        Ok(fetched.map_err(|error| missing(url, error))?.map(|(bytes, _)| bytes).unwrap_or_default())
+        Ok(fetched.map_err(|error| missing(url, error))?.map(|fetched| fetched.bytes).unwrap_or_default())
     }
 
     fn manifest(&self, url: &Url) -> Result<Manifest> {
@@ -229,8 +229,8 @@ impl Verifier<'_> {
             |action, source| patcher::internal::error::Machine::Io { action, path: "a temporary file".into(), source };
         let mut file = tempfile::tempfile().map_err(|error| io("create", error))?;
         let mut hasher = Hasher::default();
-        if let Answer::Found(body) = self.source.get(&Request::new(url, cancel))? {
-            let mut reader = Paced::new(body, url, cancel);
+        if let Response::Body(body) = self.source.get(&Request::new(url, cancel))? {
+            let mut reader = StallGuard::new(body, url, cancel);
             let mut buffer = vec![0; 64 * 1024];
             // One read past the signed size tells that there is more.
             while hasher.length() <= object.size {

@@ -17,13 +17,13 @@ const PIECES: usize = 4;
 const PIECE: usize = 64 * 1024;
 
 /// The beginning of an answer.
-pub struct Head {
+pub struct ResponseHead {
     /// The status.
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
     /// The rest.
-    pub body: CallBody,
+    pub body: ResponseBody,
 }
 
 enum CallEvent {
@@ -35,12 +35,15 @@ enum CallEvent {
 ///
 /// # Errors
 /// [`Error::Cancelled`]; inside, what kept the answer from coming.
-pub fn call(request: RequestBuilder, cancel: &CancelToken) -> Result<std::result::Result<Head, reqwest::Error>> {
+pub fn call(
+    request: RequestBuilder,
+    cancel: &CancelToken,
+) -> Result<std::result::Result<ResponseHead, reqwest::Error>> {
     let (sender, news) = sync_channel(PIECES);
     std::thread::spawn(move || talk(request, &sender));
-    let body = CallBody { news, cancel: cancel.clone(), piece: Vec::new(), read: 0 };
+    let body = ResponseBody { news, cancel: cancel.clone(), piece: Vec::new(), read: 0 };
     match body.next()? {
-        Some(CallEvent::Head(Ok((status, headers)))) => Ok(Ok(Head { status, headers, body })),
+        Some(CallEvent::Head(Ok((status, headers)))) => Ok(Ok(ResponseHead { status, headers, body })),
         Some(CallEvent::Head(Err(error))) => Ok(Err(error)),
         // The thread says nothing before the head and does not end without it.
         _ => Err(Error::Cancelled),
@@ -71,14 +74,14 @@ fn talk(request: RequestBuilder, sender: &SyncSender<CallEvent>) {
 }
 
 /// The body of an answer, as it comes in.
-pub struct CallBody {
+pub struct ResponseBody {
     news: Receiver<CallEvent>,
     cancel: CancelToken,
     piece: Vec<u8>,
     read: usize,
 }
 
-impl CallBody {
+impl ResponseBody {
     /// The next piece of news; none when the thread has ended.
     fn next(&self) -> Result<Option<CallEvent>> {
         loop {
@@ -92,7 +95,7 @@ impl CallBody {
     }
 }
 
-impl Read for CallBody {
+impl Read for ResponseBody {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.read == self.piece.len() {
             match self.next().map_err(io::Error::other)? {

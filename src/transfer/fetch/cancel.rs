@@ -10,10 +10,10 @@ const TICK: Duration = Duration::from_millis(50);
 
 /// Stops the calls that it was given to, from any thread; what was downloaded stays and is used the next time.
 #[derive(Debug, Clone, Default)]
-pub struct CancelToken(Arc<Inner>);
+pub struct CancelToken(Arc<CancelState>);
 
 #[derive(Debug, Default)]
-struct Inner {
+struct CancelState {
     cancelled: AtomicBool,
     parent: Option<CancelToken>,
 }
@@ -21,7 +21,7 @@ struct Inner {
 impl CancelToken {
     /// Another token, whose calls stop with this one's too.
     pub fn child(&self) -> Self {
-        Self(Arc::new(Inner { cancelled: AtomicBool::new(false), parent: Some(self.clone()) }))
+        Self(Arc::new(CancelState { cancelled: AtomicBool::new(false), parent: Some(self.clone()) }))
     }
 
     /// Stops the calls.

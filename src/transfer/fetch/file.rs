@@ -1,6 +1,6 @@
 //! `file:` addresses: a site in a folder, on a USB stick or a share.
 
-use super::{Answer, Body, Request, unreachable};
+use super::{Body, Request, Response, unreachable};
 use crate::error::{Caller, Network, Result};
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
@@ -12,7 +12,7 @@ use url::Url;
 ///
 /// # Errors
 /// [`Caller::BadSetting`] for `setting` when it is none.
-pub fn address(setting: &'static str, text: &str) -> Result<Url> {
+pub fn parse_url_or_path(setting: &'static str, text: &str) -> Result<Url> {
     let bad = |detail: String| Caller::BadSetting { setting, value: text.to_owned(), detail };
     let path = match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => return Ok(url),
@@ -28,7 +28,7 @@ pub fn address(setting: &'static str, text: &str) -> Result<Url> {
     Ok(url.map_err(|()| bad("not the path of a file or folder".to_owned()))?)
 }
 
-pub(super) fn get(request: &Request<'_>) -> Result<Answer> {
+pub(super) fn get(request: &Request<'_>) -> Result<Response> {
     let url = request.url;
     let path = url.to_file_path().map_err(|()| unreachable(url, "not the address of a local file"))?;
     match open(&path, request.resume) {
@@ -37,7 +37,7 @@ pub(super) fn get(request: &Request<'_>) -> Result<Answer> {
                 Some(most) => Box::new(file.take(most)),
                 None => Box::new(file),
             };
-            Ok(Answer::Found(Body { from, ranges: true, ..Body::new(reader, url.clone()) }))
+            Ok(Response::Body(Body { from, ranges: true, ..Body::new(reader, url.clone()) }))
         }
         // As a web server puts it: the next mirror may have it.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -65,9 +65,9 @@ mod tests {
     #[cfg(windows)]
     #[test]
     fn drives_and_shares_have_addresses() {
-        assert_eq!(address("site", r"Z:\not\a b").unwrap().as_str(), "file:///Z:/not/a%20b");
-        assert_eq!(address("site", r"\\server\share\a").unwrap().as_str(), "file://server/share/a");
-        assert_eq!(address("site", "file:///Z:/not/there").unwrap().as_str(), "file:///Z:/not/there");
+        assert_eq!(parse_url_or_path("site", r"Z:\not\a b").unwrap().as_str(), "file:///Z:/not/a%20b");
+        assert_eq!(parse_url_or_path("site", r"\\server\share\a").unwrap().as_str(), "file://server/share/a");
+        assert_eq!(parse_url_or_path("site", "file:///Z:/not/there").unwrap().as_str(), "file:///Z:/not/there");
     }
 
     #[cfg(unix)]
@@ -78,13 +78,13 @@ mod tests {
         let file = dir.path().join("a b");
         std::fs::write(&file, "").unwrap();
         for text in [path.to_owned(), format!("{path}/"), format!("file://{path}"), format!("file://{path}/")] {
-            assert_eq!(address("site", &text).unwrap().as_str(), format!("file://{path}/"));
+            assert_eq!(parse_url_or_path("site", &text).unwrap().as_str(), format!("file://{path}/"));
         }
-        assert_eq!(address("site", file.to_str().unwrap()).unwrap().as_str(), format!("file://{path}/a%20b"));
-        assert_eq!(address("site", "https://h/x").unwrap().as_str(), "https://h/x");
-        assert_eq!(address("site", "/not/there").unwrap().as_str(), "file:///not/there");
+        assert_eq!(parse_url_or_path("site", file.to_str().unwrap()).unwrap().as_str(), format!("file://{path}/a%20b"));
+        assert_eq!(parse_url_or_path("site", "https://h/x").unwrap().as_str(), "https://h/x");
+        assert_eq!(parse_url_or_path("site", "/not/there").unwrap().as_str(), "file:///not/there");
         for bad in ["", "ftp://h/x", "http://", "data:x", "not/there"] {
-            assert_eq!(address("site", bad).unwrap_err().code(), "bad-setting", "{bad}");
+            assert_eq!(parse_url_or_path("site", bad).unwrap_err().code(), "bad-setting", "{bad}");
         }
     }
 }

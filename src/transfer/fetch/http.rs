@@ -3,10 +3,10 @@
 //! A request carries no identifier and no version; only `If-None-Match` differs from user to user. Objects travel as they
 //! are; a manifest may come as a gzip (RFC 9110, 8.4.1.3).
 
-use super::call::{CallBody, Head, call};
-use super::hosts::{Hosts, Turn};
-use super::proxy::{self, Address, Proxies};
-use super::{Answer, Body, Fetch, Rate, Request, unreachable};
+use super::call::{ResponseBody, ResponseHead, call};
+use super::host_slots::{HostSlot, HostSlots};
+use super::proxy::{self, Proxies, ProxyAddress};
+use super::{Body, Fetch, RateLimit, Request, Response, unreachable};
 use crate::error::{Caller, Error, Network, Result};
 use reqwest::blocking::Client;
 use reqwest::header::{
@@ -32,13 +32,13 @@ const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 
 /// How to reach servers.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct HttpSettings {
     /// A proxy for everything, as in `http://user:password@host:3128`; the usual environment variables where none is set.
-    pub proxy: Option<Address>,
-    /// Hosts that are reached without a proxy, separated by commas, as in `no_proxy`; that variable where none is set.
+    pub proxy: Option<ProxyAddress>,
+    /// HostSlots that are reached without a proxy, separated by commas, as in `no_proxy`; that variable where none is set.
     pub no_proxy: Option<String>,
     /// Headers for every request; `Authorization` and `Cookie` stay with the address that was asked for.
-    pub headers: Vec<Header>,
+    pub headers: Vec<RequestHeader>,
     /// The most bytes a second, of all requests together.
     pub rate_limit: Option<u64>,
     /// The most requests at a time for each host.
@@ -55,20 +55,20 @@ pub struct Settings {
 
 /// A header as somebody gave it: its value may be a secret, and is not shown.
 #[derive(Clone)]
-pub struct Header {
+pub struct RequestHeader {
     /// The name.
     pub name: String,
     /// The value.
     pub value: String,
 }
 
-impl fmt::Debug for Header {
+impl fmt::Debug for RequestHeader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.name)
     }
 }
 
-impl Default for Settings {
+impl Default for HttpSettings {
     fn default() -> Self {
         Self {
             proxy: None,
@@ -89,8 +89,8 @@ pub struct Http {
     client: Client,
     headers: HeaderMap,
     proxies: Arc<Proxies>,
-    hosts: Arc<Hosts>,
-    rate: Option<Arc<Rate>>,
+    hosts: Arc<HostSlots>,
+    rate: Option<Arc<RateLimit>>,
     stall_timeout: Duration,
 }
 
@@ -99,7 +99,7 @@ impl Http {
     ///
     /// # Errors
     /// [`Caller::BadSetting`] for a proxy, header or certificate that is none.
-    pub fn new(settings: &Settings) -> Result<Self> {
+    pub fn new(settings: &HttpSettings) -> Result<Self> {
         let variable = |name: &str| std::env::var(name).ok();
         let proxies = Arc::new(Proxies::new(settings.proxy.as_ref(), settings.no_proxy.as_deref(), variable)?);
         let chosen = Arc::clone(&proxies);
@@ -118,20 +118,20 @@ impl Http {
             client,
             headers: headers(settings)?,
             proxies,
-            hosts: Hosts::new(settings.per_host),
-            rate: settings.rate_limit.map(|limit| Arc::new(Rate::new(limit))),
+            hosts: HostSlots::new(settings.per_host),
+            rate: settings.rate_limit.map(|limit| Arc::new(RateLimit::new(limit))),
             stall_timeout: settings.stall_timeout,
         })
     }
 }
 
 impl Fetch for Http {
-    fn get(&self, request: &Request<'_>) -> Result<Answer> {
+    fn get(&self, request: &Request<'_>) -> Result<Response> {
         if let (Some((have, _)), Some(last)) = (request.resume, request.last_url)
             && may_lead(request.url, last).is_ok()
         {
             match self.follow(request, last) {
-                Ok(Answer::Found(body)) if body.from == have => return Ok(Answer::Found(body)),
+                Ok(Response::Body(body)) if body.from == have => return Ok(Response::Body(body)),
                 // Addresses that servers redirect to are often good for a while only.
                 Ok(_) | Err(Error::Network(_)) => {}
                 Err(error) => return Err(error),
@@ -149,7 +149,7 @@ impl Fetch for Http {
 
 impl Http {
     /// Asks at `first` and wherever that leads.
-    fn follow(&self, request: &Request<'_>, first: &Url) -> Result<Answer> {
+    fn follow(&self, request: &Request<'_>, first: &Url) -> Result<Response> {
         let mut url = first.clone();
         for _ in 0..=MAX_REDIRECTS {
             let turn = self.hosts.turn(&url, request.cancel)?;
@@ -168,7 +168,7 @@ impl Http {
     }
 
     /// Asks at one address. A server may close an idle connection just when it is used again (RFC 9112, 9.6): that is no answer.
-    fn ask(&self, request: &Request<'_>, url: &Url) -> Result<Head> {
+    fn ask(&self, request: &Request<'_>, url: &Url) -> Result<ResponseHead> {
         let mut tries = 0;
         loop {
             match call(self.client.get(url.clone()).headers(self.headers(request, url)), request.cancel)? {
@@ -199,18 +199,18 @@ impl Http {
         headers
     }
 
-    fn answer(&self, request: &Request<'_>, head: Head, turn: Turn, url: Url) -> Result<Answer> {
+    fn answer(&self, request: &Request<'_>, head: ResponseHead, turn: HostSlot, url: Url) -> Result<Response> {
         match (head.status, request.resume) {
-            (200, _) => Ok(Answer::Found(self.body(request, head, turn, url, 0))),
+            (200, _) => Ok(Response::Body(self.body(request, head, turn, url, 0))),
             (206, Some((from, total))) if is_part(&head.headers, from, last(request, from, total), total) => {
-                Ok(Answer::Found(self.body(request, head, turn, url, from)))
+                Ok(Response::Body(self.body(request, head, turn, url, from)))
             }
-            (304, _) if request.etag.is_some() => Ok(Answer::NotModified),
+            (304, _) if request.etag.is_some() => Ok(Response::NotModified),
             (status, _) => Err(self.status(request.url, status, retry_after(&head.headers))),
         }
     }
 
-    fn body(&self, request: &Request<'_>, head: Head, turn: Turn, final_url: Url, from: u64) -> Body {
+    fn body(&self, request: &Request<'_>, head: ResponseHead, turn: HostSlot, final_url: Url, from: u64) -> Body {
         let text = |name| head.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let etag = text(ETAG).map(str::to_owned);
         let ranges = head.status == 206 || text(ACCEPT_RANGES) == Some("bytes");
@@ -236,8 +236,8 @@ impl Http {
 
 /// A body that is read during its request's turn.
 struct InTurn {
-    body: CallBody,
-    _turn: Turn,
+    body: ResponseBody,
+    _turn: HostSlot,
 }
 
 impl Read for InTurn {
@@ -247,7 +247,7 @@ impl Read for InTurn {
 }
 
 /// Where an answer leads; none when it is the last one.
-fn location(head: &Head, url: &Url) -> Option<Url> {
+fn location(head: &ResponseHead, url: &Url) -> Option<Url> {
     if !matches!(head.status, 301 | 302 | 303 | 307 | 308) {
         return None;
     }
@@ -270,9 +270,9 @@ fn redirected(url: &Url, detail: &str) -> Error {
     Network::Redirect { url: url.to_string(), detail: detail.to_owned() }.into()
 }
 
-fn headers(settings: &Settings) -> Result<HeaderMap> {
+fn headers(settings: &HttpSettings) -> Result<HeaderMap> {
     let mut headers = HeaderMap::new();
-    for Header { name, value } in &settings.headers {
+    for RequestHeader { name, value } in &settings.headers {
         let parsed = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value));
         let (Ok(key), Ok(mut content)) = parsed else {
             return Err(bad("header", name, "not a header's name and value".into()));

@@ -1,7 +1,7 @@
 //! Fetches a manifest, packed where the server packs it: hashes in hexadecimal digits are half as long that way, and a
 //! manifest may be larger than everything else of an update.
 
-use super::{Answer, CancelToken, Fetch, Paced, Request};
+use super::{CancelToken, Fetch, Request, Response, StallGuard};
 use crate::error::{Defect, Network, Refused, Result};
 use crate::formats::manifest::MAX_BYTES;
 use flate2::bufread::GzDecoder;
@@ -10,6 +10,14 @@ use url::Url;
 
 /// What a gzip begins with, and a manifest does not (RFC 1952, 2.3.1).
 const GZIP: u8 = 0x1f;
+
+/// A manifest as a server sent it.
+pub struct FetchedManifest {
+    /// The bytes, unpacked and not verified.
+    pub bytes: Vec<u8>,
+    /// The ETag of the response.
+    pub etag: Option<String>,
+}
 
 /// A manifest's bytes, and what the server calls them; none when it is still what the server once called `etag`.
 ///
@@ -20,13 +28,13 @@ pub fn manifest(
     url: &Url,
     etag: Option<&str>,
     cancel: &CancelToken,
-) -> Result<Option<(Vec<u8>, Option<String>)>> {
+) -> Result<Option<FetchedManifest>> {
     let body = match source.get(&Request { etag, may_be_packed: true, ..Request::new(url, cancel) })? {
-        Answer::NotModified => return Ok(None),
-        Answer::Found(body) => body,
+        Response::NotModified => return Ok(None),
+        Response::Body(body) => body,
     };
     let (etag, is_packed) = (body.etag.clone(), body.is_packed);
-    let mut reader = Paced::new(body, url, cancel);
+    let mut reader = StallGuard::new(body, url, cancel);
     let (mut bytes, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
     loop {
         let count = reader.read(&mut buffer)?;
@@ -46,7 +54,7 @@ pub fn manifest(
         bytes = unpacked(&bytes).map_err(broken)?;
         bounded(&bytes)?;
     }
-    Ok(Some((bytes, etag)))
+    Ok(Some(FetchedManifest { bytes, etag }))
 }
 
 /// The content of one gzip member and nothing behind it; no more than a byte over [`MAX_BYTES`].

@@ -1,6 +1,6 @@
 //! Several places that hold the same objects: the fastest first, those that failed last.
 
-use super::{Answer, CancelToken, Fetch, Paced, Request};
+use super::{CancelToken, Fetch, Request, Response, StallGuard};
 use crate::error::{Error, Network, Result};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use url::Url;
 
 /// How many bytes each mirror is asked for to find the fastest one.
-pub const PROBE: u64 = 64 * 1024;
+pub const PROBE_BYTES: u64 = 64 * 1024;
 /// What one mirror more may cost of a download: a part in so many.
 const SMALL_PART: u64 = 64;
 /// How long a stopped caller may have to wait.
@@ -33,7 +33,7 @@ impl Mirrors {
     pub fn are_worth_a_probe(&self, bytes: u64) -> bool {
         let urls = self.lock();
         let rivals = urls.len().saturating_sub(1) as u64;
-        rivals > 0 && bytes / PROBE / SMALL_PART >= rivals && urls.iter().all(|url| url.scheme() != "file")
+        rivals > 0 && bytes / PROBE_BYTES / SMALL_PART >= rivals && urls.iter().all(|url| url.scheme() != "file")
     }
 
     /// Asks one that could not be reached, or did not send what it should, after all others from now on.
@@ -44,7 +44,7 @@ impl Mirrors {
         }
     }
 
-    /// Asks all mirrors for the same [`PROBE`] bytes of an object, those after the first `have` of `total`, and puts the
+    /// Asks all mirrors for the same [`PROBE_BYTES`] bytes of an object, those after the first `have` of `total`, and puts the
     /// fastest before the others; gives what that one has sent. One that the publisher prefers to it may take a quarter longer.
     ///
     /// None when no mirror has sent them: what is wrong with each will be seen when it is asked again.
@@ -115,14 +115,14 @@ fn probe(
     let url = mirror
         .join(path)
         .map_err(|error| Network::Unreachable { url: mirror.to_string(), detail: error.to_string() })?;
-    let request = Request { resume: Some((have, total)), at_most: Some(PROBE), ..Request::new(&url, cancel) };
-    let Answer::Found(body) = source.get(&request)? else {
+    let request = Request { resume: Some((have, total)), at_most: Some(PROBE_BYTES), ..Request::new(&url, cancel) };
+    let Response::Body(body) = source.get(&request)? else {
         return Err(Network::Status { url: url.to_string(), status: 304, retry_after: None }.into());
     };
     let from = body.from;
-    let wanted = PROBE.min(total.saturating_sub(have)) as usize;
+    let wanted = PROBE_BYTES.min(total.saturating_sub(have)) as usize;
     let mut bytes = vec![0; wanted];
-    let mut reader = Paced::new(body, &url, cancel);
+    let mut reader = StallGuard::new(body, &url, cancel);
     let mut read = 0;
     while read < wanted {
         match reader.read(&mut bytes[read..])? {
@@ -150,7 +150,7 @@ mod tests {
     struct Network(Vec<(&'static str, Option<Duration>)>);
 
     impl Fetch for Network {
-        fn get(&self, request: &Request<'_>) -> Result<Answer> {
+        fn get(&self, request: &Request<'_>) -> Result<Response> {
             let host = request.url.host_str().unwrap();
             let (_, delay) = self.0.iter().find(|(name, _)| *name == host).unwrap();
             let Some(delay) = delay else {
@@ -160,7 +160,7 @@ mod tests {
             let (from, total) = request.resume.unwrap();
             let bytes = vec![host.as_bytes()[0]; (total - from).min(request.at_most.unwrap()) as usize];
             let body = Body::new(Box::new(Cursor::new(bytes)), request.url.clone());
-            Ok(Answer::Found(Body { from, ..body }))
+            Ok(Response::Body(Body { from, ..body }))
         }
     }
 
@@ -174,7 +174,7 @@ mod tests {
         let mirrors = Mirrors::new(urls);
         let source = Network(network.to_vec());
         let won = mirrors.race(&source, "object", (5, 1 << 20), &CancelToken::default()).unwrap();
-        assert!(won.as_ref().is_none_or(|bytes| bytes.len() as u64 == PROBE));
+        assert!(won.as_ref().is_none_or(|bytes| bytes.len() as u64 == PROBE_BYTES));
         (hosts(&mirrors), won.map(|bytes| bytes[0]))
     }
 
@@ -216,9 +216,9 @@ mod tests {
         let (a, b, c) = ("http://a/", "https://b/", "http://c/");
         assert!(!worth(&[], u64::MAX));
         assert!(!worth(&[a], u64::MAX));
-        assert!(!worth(&[a, b], 64 * PROBE - 1));
-        assert!(worth(&[a, b], 64 * PROBE));
-        assert!(!worth(&[a, b, c], 64 * PROBE));
+        assert!(!worth(&[a, b], 64 * PROBE_BYTES - 1));
+        assert!(worth(&[a, b], 64 * PROBE_BYTES));
+        assert!(!worth(&[a, b, c], 64 * PROBE_BYTES));
         assert!(!worth(&["file:///media/stick/", a], u64::MAX));
     }
 }

@@ -3,25 +3,25 @@
 mod call;
 mod cancel;
 mod file;
-mod hosts;
+mod host_slots;
 mod http;
 mod manifest;
 mod mirrors;
 mod proxy;
-mod rate;
-mod retry;
+mod rate_limit;
+mod retries;
 mod stall_guard;
 mod tls;
 
 pub use cancel::CancelToken;
-pub use file::address;
-pub use http::{Header, Http, MAX_RETRY_AFTER, Settings};
-pub use manifest::manifest;
-pub use mirrors::{Mirrors, PROBE};
-pub use proxy::Address;
-pub use rate::Rate;
-pub use retry::Retries;
-pub use stall_guard::Paced;
+pub use file::parse_url_or_path;
+pub use http::{Http, HttpSettings, MAX_RETRY_AFTER, RequestHeader};
+pub use manifest::{FetchedManifest, manifest};
+pub use mirrors::{Mirrors, PROBE_BYTES};
+pub use proxy::ProxyAddress;
+pub use rate_limit::RateLimit;
+pub use retries::Retries;
+pub use stall_guard::StallGuard;
 
 use crate::error::{Error, Network, Result};
 use std::io::Read;
@@ -34,7 +34,7 @@ pub trait Fetch: Send + Sync {
     ///
     /// # Errors
     /// [`Network`] and its kinds.
-    fn get(&self, request: &Request<'_>) -> Result<Answer>;
+    fn get(&self, request: &Request<'_>) -> Result<Response>;
 }
 
 /// What is asked for.
@@ -65,11 +65,11 @@ impl<'a> Request<'a> {
 }
 
 /// What a source answers.
-pub enum Answer {
+pub enum Response {
     /// It is still what it was.
     NotModified,
     /// Here it is.
-    Found(Body),
+    Body(Body),
 }
 
 /// The bytes of an answer, to be read to their end.
@@ -87,7 +87,7 @@ pub struct Body {
     /// Whether the rest of it may be asked for there.
     pub ranges: bool,
     /// How fast it may be read.
-    pub rate: Option<Arc<Rate>>,
+    pub rate: Option<Arc<RateLimit>>,
 }
 
 impl Body {
@@ -107,13 +107,13 @@ impl Sources {
     ///
     /// # Errors
     /// [`Caller::BadSetting`](crate::error::Caller::BadSetting) for a proxy or certificate that is none.
-    pub fn new(settings: &Settings) -> Result<Self> {
+    pub fn new(settings: &HttpSettings) -> Result<Self> {
         Ok(Self { http: Http::new(settings)? })
     }
 }
 
 impl Fetch for Sources {
-    fn get(&self, request: &Request<'_>) -> Result<Answer> {
+    fn get(&self, request: &Request<'_>) -> Result<Response> {
         if request.url.scheme() == "file" { file::get(request) } else { self.http.get(request) }
     }
 }
@@ -124,6 +124,6 @@ fn unreachable(url: &Url, detail: impl std::fmt::Display) -> Error {
 }
 
 /// The error of having no mirror that may be asked.
-pub(crate) fn nowhere(what: &str) -> Error {
+pub(crate) fn no_mirror_left(what: &str) -> Error {
     Network::Unreachable { url: what.to_owned(), detail: "no mirror may be asked for it now".to_owned() }.into()
 }

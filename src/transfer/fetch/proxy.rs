@@ -12,9 +12,9 @@ const SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "soc
 
 /// An address as somebody gave it; shown without its user name and password.
 #[derive(Clone)]
-pub struct Address(pub String);
+pub struct ProxyAddress(pub String);
 
-impl fmt::Debug for Address {
+impl fmt::Debug for ProxyAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", after_user(&self.0))
     }
@@ -42,14 +42,14 @@ impl Proxies {
     /// # Errors
     /// [`Caller::BadSetting`] for an address that is none: to go without a proxy would tell others what is asked for.
     pub fn new(
-        proxy: Option<&Address>,
+        proxy: Option<&ProxyAddress>,
         no_proxy: Option<&str>,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self> {
         let either = |names: [&str; 2]| names.into_iter().find_map(&variable);
         let no_proxy = no_proxy.map(str::to_owned).or_else(|| either(["no_proxy", "NO_PROXY"])).unwrap_or_default();
         let (http, https) = match proxy {
-            Some(Address(all)) => (Proxy::parse(all)?, Proxy::parse(all)?),
+            Some(ProxyAddress(all)) => (Proxy::parse(all)?, Proxy::parse(all)?),
             None => {
                 let all = either(["all_proxy", "ALL_PROXY"]);
                 let or_all = |own: Option<String>| own.or_else(|| all.clone());
@@ -116,7 +116,8 @@ mod tests {
     fn to(host: &str, proxy: Option<&str>, no_proxy: Option<&str>, environment: &[(&str, &str)]) -> [String; 2] {
         let variable =
             |name: &str| environment.iter().find(|(found, _)| *found == name).map(|(_, value)| (*value).to_owned());
-        let proxies = Proxies::new(proxy.map(|text| Address(text.to_owned())).as_ref(), no_proxy, variable).unwrap();
+        let proxies =
+            Proxies::new(proxy.map(|text| ProxyAddress(text.to_owned())).as_ref(), no_proxy, variable).unwrap();
         ["http", "https"].map(|scheme| {
             let url = Url::parse(&format!("{scheme}://{host}/")).unwrap();
             proxies.to(&url).map_or_else(|| "-".to_owned(), shown)
@@ -163,11 +164,11 @@ mod tests {
     #[test]
     fn passwords_are_never_shown() {
         for bad in ["ftp://me:secret@h", "http://me:secret@", "http://me:secret@h:port", "me:secret@h:port"] {
-            let error = Proxies::new(Some(&Address(bad.to_owned())), None, |_| None).unwrap_err();
+            let error = Proxies::new(Some(&ProxyAddress(bad.to_owned())), None, |_| None).unwrap_err();
             assert_eq!(error.code(), "bad-setting");
             assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
         }
-        let address = Address("http://me:secret@h:1".to_owned());
+        let address = ProxyAddress("http://me:secret@h:1".to_owned());
         let proxies = Proxies::new(Some(&address), None, |_| None).unwrap();
         assert!(!format!("{address:?} {proxies:?}").contains("secret"));
         assert_eq!(proxies.to(&Url::parse("http://x").unwrap()).unwrap().password(), Some("secret"));

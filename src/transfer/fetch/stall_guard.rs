@@ -1,6 +1,6 @@
 //! A body that must keep coming, and no faster than it may: stoppable, and cut off when it trickles.
 
-use super::{Body, CancelToken, Rate};
+use super::{Body, CancelToken, RateLimit};
 use crate::error::{Error, Network, Result};
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -35,17 +35,17 @@ impl Pace {
 
 /// Reads a body; one that stays below the minimum rate for a whole window is given up. The time for which it is held back
 /// is not the server's.
-pub struct Paced<'a> {
+pub struct StallGuard<'a> {
     reader: Box<dyn Read + Send>,
     url: &'a Url,
     cancel: &'a CancelToken,
-    rate: Option<Arc<Rate>>,
+    rate: Option<Arc<RateLimit>>,
     received: u64,
     last_byte: Instant,
     pace: Pace,
 }
 
-impl<'a> Paced<'a> {
+impl<'a> StallGuard<'a> {
     /// Reads `body`, which was asked for at `url`, until `cancel` stops it.
     pub fn new(body: Body, url: &'a Url, cancel: &'a CancelToken) -> Self {
         let now = Instant::now();

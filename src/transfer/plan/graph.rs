@@ -1,6 +1,6 @@
 //! The deltas of a release as a graph: contents are its nodes, and what is on the disk are the nodes to start from.
 
-use super::{Chain, Hop, Location, SecondBase};
+use super::{DeltaChain, Hop, LocalFile, SecondBase};
 use crate::formats::delta::METHODS;
 use crate::formats::manifest::Manifest;
 use crate::values::digest::Sha256;
@@ -12,11 +12,11 @@ const MAX_HOPS: usize = 32;
 /// Every delta that this client can read, by the content that it makes.
 #[derive(Default)]
 pub struct Graph {
-    into: HashMap<Sha256, Vec<Edge>>,
+    into: HashMap<Sha256, Vec<GraphEdge>>,
 }
 
 #[derive(Clone, Copy)]
-struct Edge {
+struct GraphEdge {
     from: Sha256,
     with: Option<Sha256>,
     hop: Hop,
@@ -25,12 +25,12 @@ struct Edge {
 impl Graph {
     /// The deltas of a release.
     pub fn new(manifest: &Manifest) -> Self {
-        let mut into: HashMap<Sha256, Vec<Edge>> = HashMap::new();
+        let mut into: HashMap<Sha256, Vec<GraphEdge>> = HashMap::new();
         for file in &manifest.files {
             for delta in file.deltas.iter().filter(|delta| METHODS.contains(&delta.method.as_str())) {
                 let to = delta.to.unwrap_or(file.sha256);
                 let hop = Hop { delta: delta.object, to };
-                into.entry(to).or_default().push(Edge { from: delta.from, with: delta.with, hop });
+                into.entry(to).or_default().push(GraphEdge { from: delta.from, with: delta.with, hop });
             }
         }
         Self { into }
@@ -45,11 +45,11 @@ impl Graph {
         &self,
         target: Sha256,
         limit: u64,
-        held: impl Fn(&Sha256) -> Option<Location>,
+        held: impl Fn(&Sha256) -> Option<LocalFile>,
         second_base: impl Fn(&Sha256) -> Option<SecondBase>,
-    ) -> Option<Chain> {
+    ) -> Option<DeltaChain> {
         let mut done = BTreeSet::new();
-        let mut next: BTreeMap<Sha256, (u64, usize, Edge)> = BTreeMap::new();
+        let mut next: BTreeMap<Sha256, (u64, usize, GraphEdge)> = BTreeMap::new();
         // The heap gives the greatest first.
         let mut open = BinaryHeap::from([(std::cmp::Reverse((0_u64, target)), 0_usize)]);
         while let Some((std::cmp::Reverse((cost, content)), hops)) = open.pop() {
@@ -60,7 +60,7 @@ impl Graph {
                 let edges = unwind(content, &next);
                 let with = edges.last().and_then(|edge| edge.with);
                 let hops = edges.into_iter().map(|edge| edge.hop).collect();
-                return Some(Chain {
+                return Some(DeltaChain {
                     base,
                     from: content,
                     hops,
@@ -84,7 +84,7 @@ impl Graph {
     }
 }
 
-fn unwind(from: Sha256, next: &BTreeMap<Sha256, (u64, usize, Edge)>) -> Vec<Edge> {
+fn unwind(from: Sha256, next: &BTreeMap<Sha256, (u64, usize, GraphEdge)>) -> Vec<GraphEdge> {
     let mut edges = Vec::new();
     let mut at = from;
     while let Some((_, _, edge)) = next.get(&at) {
@@ -128,9 +128,9 @@ mod tests {
 
     /// The cheapest way from what is held, as the objects to fetch.
     fn way(edges: &[&str], held: &[&str], limit: u64) -> Option<(Sha256, Vec<Sha256>)> {
-        let location = |name: &str| Location { component: None, path: name.into() };
+        let location = |name: &str| LocalFile { component: None, path: name.into() };
         let held = |content: &Sha256| held.iter().find(|name| hash(name) == *content).map(|name| location(name));
-        let second_base = |content: &Sha256| held(content).map(SecondBase::Deferred);
+        let second_base = |content: &Sha256| held(content).map(SecondBase::Local);
         let chain = graph(edges).cheapest(hash("new"), limit, held, second_base)?;
         Some((chain.from, chain.hops.iter().map(|hop| hop.delta.sha256).collect()))
     }

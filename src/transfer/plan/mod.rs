@@ -19,25 +19,25 @@ use std::collections::{BTreeMap, BTreeSet};
 const MAX_RELATIVES: usize = 8;
 
 /// What a plan is made from.
-pub struct Situation<'a> {
+pub struct PlanInput<'a> {
     /// The release to reach; none to remove the component.
     pub new: Option<&'a Manifest>,
     /// The installed release.
     pub old: Option<&'a Manifest>,
     /// Whether a trusted key vouches for the installed release. If not, its paths are still the program's, but no file is
     /// deleted on its word.
-    pub vouched: bool,
+    pub is_old_trusted: bool,
     /// What is at every path of both.
     pub inventory: &'a Inventory,
     /// Where other components hold a content, as far as their manifests say.
-    pub elsewhere: &'a dyn Fn(&Sha256) -> Option<Location>,
+    pub elsewhere: &'a dyn Fn(&Sha256) -> Option<LocalFile>,
     /// Whether anything lies at a path of this component that neither release has.
     pub taken: &'a dyn Fn(&RelPath) -> bool,
 }
 
 /// A file of an installed component.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Location {
+pub struct LocalFile {
     /// The other component; none for the one that is planned.
     pub component: Option<Name>,
     /// The path in it.
@@ -48,9 +48,9 @@ pub struct Location {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
     /// Every path that changes, sorted.
-    pub changes: Vec<Change>,
+    pub changes: Vec<PathChange>,
     /// Every file content that is not in its place yet.
-    pub contents: BTreeMap<Sha256, Obtain>,
+    pub contents: BTreeMap<Sha256, ContentPlan>,
     /// Files that the release drops but the user has changed: they stay.
     pub kept: Vec<RelPath>,
     /// Files and links of the user that lie where the release brings something, and their new names.
@@ -59,7 +59,7 @@ pub struct Plan {
 
 /// One path's change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
+pub struct PathChange {
     /// The path.
     pub path: RelPath,
     /// What is there now.
@@ -72,24 +72,24 @@ pub struct Change {
 
 /// How to get a content: the first of these ways that there is, and the next where one fails. The whole always is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Obtain {
+pub struct ContentPlan {
     /// Its size in bytes.
     pub size: u64,
     /// A file that has it, to be copied.
-    pub copy: Option<Location>,
+    pub copy: Option<LocalFile>,
     /// Deltas from something that is held; they cost less than the whole.
-    pub chain: Option<Chain>,
+    pub chain: Option<DeltaChain>,
     /// Files that may have parts of it.
-    pub parts: Option<Parts>,
+    pub chunks: Option<ChunkPlan>,
     /// The whole, as it can be fetched.
     pub gz: Object,
 }
 
-impl Obtain {
+impl ContentPlan {
     /// Every object that one of the ways needs.
     pub fn objects(&self) -> impl Iterator<Item = Object> {
         let hops = self.chain.iter().flat_map(|chain| &chain.hops).map(|hop| hop.delta);
-        hops.chain(self.parts.iter().map(|parts| parts.index)).chain([self.gz])
+        hops.chain(self.chunks.iter().map(|parts| parts.index)).chain([self.gz])
     }
 
     /// The bytes to fetch by the first way; for parts, of which only the index tells how many they are, those of
@@ -104,15 +104,15 @@ impl Obtain {
 
     /// The bytes to fetch where neither a copy nor deltas lead to it.
     pub fn cost_without_chain(&self) -> u64 {
-        self.gz.size.saturating_add(self.parts.as_ref().map_or(0, |parts| parts.index.size))
+        self.gz.size.saturating_add(self.chunks.as_ref().map_or(0, |parts| parts.index.size))
     }
 }
 
 /// A chain of deltas.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chain {
+pub struct DeltaChain {
     /// The file that it starts from.
-    pub base: Location,
+    pub base: LocalFile,
     /// What that file holds.
     pub from: Sha256,
     /// The deltas in their order, at least one; the last makes the content.
@@ -125,7 +125,7 @@ pub struct Chain {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecondBase {
     /// This file has it.
-    Deferred(Location),
+    Local(LocalFile),
     /// It is new, and obtained by the same plan.
     Planned(Sha256),
 }
@@ -139,7 +139,7 @@ pub struct Hop {
     pub to: Sha256,
 }
 
-impl Chain {
+impl DeltaChain {
     /// The bytes to fetch.
     pub fn cost(&self) -> u64 {
         self.hops.iter().fold(0, |sum, hop| sum.saturating_add(hop.delta.size))
@@ -148,11 +148,11 @@ impl Chain {
 
 /// What it takes to fetch only the parts of a content that no local file has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Parts {
+pub struct ChunkPlan {
     /// The index of the parts.
     pub index: Object,
     /// The files to look in, the likeliest first.
-    pub bases: Vec<Location>,
+    pub bases: Vec<LocalFile>,
 }
 
 /// Something in the way that only the user can move.
@@ -169,7 +169,7 @@ impl Plan {
     ///
     /// # Errors
     /// An [`Obstacle`] that only the user can move.
-    pub fn new(situation: &Situation<'_>) -> Result<Self, Obstacle> {
+    pub fn new(situation: &PlanInput<'_>) -> Result<Self, Obstacle> {
         let mut planner = Planner::new(situation);
         let mut needed = BTreeMap::new();
         for entry in situation.new.map(Manifest::entries).unwrap_or_default() {
@@ -199,13 +199,14 @@ impl Plan {
 
     /// Whether any file is made from deltas or parts.
     pub fn is_partial(&self) -> bool {
-        let partial = |obtain: &Obtain| obtain.copy.is_none() && (obtain.chain.is_some() || obtain.parts.is_some());
+        let partial =
+            |obtain: &ContentPlan| obtain.copy.is_none() && (obtain.chain.is_some() || obtain.chunks.is_some());
         self.contents.values().any(partial)
     }
 }
 
 struct Planner<'a> {
-    situation: &'a Situation<'a>,
+    situation: &'a PlanInput<'a>,
     plan: Plan,
     /// What the installed release put at each path.
     old: BTreeMap<&'a str, Content>,
@@ -225,7 +226,7 @@ fn kin(path: &str) -> (&str, &str) {
 }
 
 impl<'a> Planner<'a> {
-    fn new(situation: &'a Situation<'a>) -> Self {
+    fn new(situation: &'a PlanInput<'a>) -> Self {
         let entries = |manifest: Option<&'a Manifest>| manifest.map(Manifest::entries).unwrap_or_default();
         let new: Vec<&RelPath> = entries(situation.new).iter().map(LinkOrFile::path).collect();
         let old: BTreeMap<_, _> =
@@ -255,34 +256,34 @@ impl<'a> Planner<'a> {
     }
 
     /// How to get the content of `file`, where other contents are `planned`, too.
-    fn obtain(&self, file: &File, planned: impl Fn(&Sha256) -> bool) -> Obtain {
+    fn obtain(&self, file: &File, planned: impl Fn(&Sha256) -> bool) -> ContentPlan {
         let second_base = |content: &Sha256| {
             // What is planned is checked when it is made; what is held is so by the word of a manifest.
             let planned = planned(content).then_some(SecondBase::Planned(*content));
-            planned.or_else(|| self.held(content).map(SecondBase::Deferred))
+            planned.or_else(|| self.held(content).map(SecondBase::Local))
         };
         let copy = self.held(&file.sha256);
         let chain = self.graph.cheapest(file.sha256, file.gz.size, |content| self.held(content), second_base);
-        let parts = file.chunks.map(|index| Parts { index, bases: self.relatives(file) });
-        let parts = parts.filter(|parts| !parts.bases.is_empty());
-        Obtain { size: file.size, copy, chain, parts, gz: file.gz }
+        let chunks = file.chunks.map(|index| ChunkPlan { index, bases: self.relatives(file) });
+        let chunks = chunks.filter(|chunks| !chunks.bases.is_empty());
+        ContentPlan { size: file.size, copy, chain, chunks, gz: file.gz }
     }
 
     /// A file that holds this content.
-    fn held(&self, content: &Sha256) -> Option<Location> {
-        let here = self.here.get(content).map(|path| Location { component: None, path: (*path).to_owned() });
+    fn held(&self, content: &Sha256) -> Option<LocalFile> {
+        let here = self.here.get(content).map(|path| LocalFile { component: None, path: (*path).to_owned() });
         here.or_else(|| (self.situation.elsewhere)(content))
     }
 
     /// Files of this component that may have parts of a new one: what is at its path, then what has the same ending in the
     /// same folder.
-    fn relatives(&self, file: &File) -> Vec<Location> {
+    fn relatives(&self, file: &File) -> Vec<LocalFile> {
         let path = file.path.as_str();
         let kin = self.kin.get(&kin(path)).map_or(&[][..], Vec::as_slice);
         let others = kin.iter().copied().filter(|other| *other != path);
         let is_file = |path: &&str| matches!(self.situation.inventory.content(path), Content::File { .. });
         let relatives = std::iter::once(path).chain(others).filter(is_file).take(MAX_RELATIVES);
-        relatives.map(|path| Location { component: None, path: path.to_owned() }).collect()
+        relatives.map(|path| LocalFile { component: None, path: path.to_owned() }).collect()
     }
 
     /// Plans that `path` holds `want`, and tells whether that changes anything.
@@ -295,7 +296,7 @@ impl<'a> Planner<'a> {
         if !ours && matches!(have, Content::File { .. } | Content::Link { .. }) {
             self.save(path, &have)?;
         }
-        self.plan.changes.push(Change { path: path.clone(), old: have, new: want, saved_from: None });
+        self.plan.changes.push(PathChange { path: path.clone(), old: have, new: want, saved_from: None });
         Ok(true)
     }
 
@@ -307,7 +308,7 @@ impl<'a> Planner<'a> {
             return Ok(());
         }
         let in_the_way = self.new_folders.contains(path.as_str());
-        let ours = self.situation.vouched && self.old.get(path.as_str()).is_some_and(|was| was.same_bytes(have));
+        let ours = self.situation.is_old_trusted && self.old.get(path.as_str()).is_some_and(|was| was.same_bytes(have));
         if !ours && !in_the_way {
             self.plan.kept.push(path.clone());
             return Ok(());
@@ -315,7 +316,7 @@ impl<'a> Planner<'a> {
         if !ours {
             self.save(path, have)?;
         }
-        self.plan.changes.push(Change {
+        self.plan.changes.push(PathChange {
             path: path.clone(),
             old: have.clone(),
             new: Content::Absent,
@@ -334,7 +335,7 @@ impl<'a> Planner<'a> {
             match (content, RelPath::new(at)) {
                 (Content::File { .. }, Ok(path)) => {
                     self.save(&path, content)?;
-                    self.plan.changes.push(Change {
+                    self.plan.changes.push(PathChange {
                         path,
                         old: content.clone(),
                         new: Content::Absent,
@@ -354,8 +355,12 @@ impl<'a> Planner<'a> {
             !planned && !(self.situation.taken)(name)
         };
         let name = path.saved_names().find(free).ok_or_else(|| Obstacle::NoFreeName(path.clone()))?;
-        let change =
-            Change { path: name.clone(), old: Content::Absent, new: content.clone(), saved_from: Some(path.clone()) };
+        let change = PathChange {
+            path: name.clone(),
+            old: Content::Absent,
+            new: content.clone(),
+            saved_from: Some(path.clone()),
+        };
         self.plan.changes.push(change);
         self.plan.saved.push((path.clone(), name));
         Ok(())

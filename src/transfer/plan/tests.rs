@@ -49,8 +49,13 @@ fn plan(old: Option<&[&str]>, new: Option<&[&str]>, disk: &[&str]) -> String {
     plan_with(old, true, new, disk).unwrap()
 }
 
-fn plan_with(old: Option<&[&str]>, vouched: bool, new: Option<&[&str]>, disk: &[&str]) -> Result<String, Obstacle> {
-    let plan = planned(old.map(release), vouched, new.map(release), disk)?;
+fn plan_with(
+    old: Option<&[&str]>,
+    is_old_trusted: bool,
+    new: Option<&[&str]>,
+    disk: &[&str],
+) -> Result<String, Obstacle> {
+    let plan = planned(old.map(release), is_old_trusted, new.map(release), disk)?;
     let mut words: Vec<String> = plan
         .changes
         .iter()
@@ -65,7 +70,12 @@ fn plan_with(old: Option<&[&str]>, vouched: bool, new: Option<&[&str]>, disk: &[
     Ok(words.join(" "))
 }
 
-fn planned(old: Option<Manifest>, vouched: bool, new: Option<Manifest>, disk: &[&str]) -> Result<Plan, Obstacle> {
+fn planned(
+    old: Option<Manifest>,
+    is_old_trusted: bool,
+    new: Option<Manifest>,
+    disk: &[&str],
+) -> Result<Plan, Obstacle> {
     let dir = tempfile::tempdir().unwrap();
     for entry in disk {
         let (path, content) = entry.split_once(['=', '>']).unwrap();
@@ -85,12 +95,14 @@ fn planned(old: Option<Manifest>, vouched: bool, new: Option<Manifest>, disk: &[
     };
     let paths = [entries(&old), entries(&new)].concat();
     let inventory = Inventory::take(dir.path(), paths.iter().map(String::as_str), 1).unwrap();
-    Plan::new(&Situation {
+    Plan::new(&PlanInput {
         new: new.as_ref(),
         old: old.as_ref(),
-        vouched,
+        is_old_trusted,
         inventory: &inventory,
-        elsewhere: &|hash| (*hash == Sha256::of(b"shared")).then(|| Location { component: None, path: "other".into() }),
+        elsewhere: &|hash| {
+            (*hash == Sha256::of(b"shared")).then(|| LocalFile { component: None, path: "other".into() })
+        },
         taken: &|path| dir.path().join(path.as_str()).exists(),
     })
 }
@@ -179,7 +191,7 @@ fn a_delta_that_reads_another_file_is_taken_where_that_is_held_or_planned() {
         let chain = plan.contents[&hash("newer")].chain.clone();
         chain.map(|chain| chain.second_base)
     };
-    let held = SecondBase::Deferred(Location { component: None, path: "b".into() });
+    let held = SecondBase::Local(LocalFile { component: None, path: "b".into() });
     assert_eq!(second_base(&["a=newer", "b=b"], &["a=old", "b=b"]), Some(Some(held)));
     assert_eq!(second_base(&["a=newer", "b=b"], &["a=old", "b=lost"]), Some(Some(SecondBase::Planned(hash("b")))));
     assert_eq!(second_base(&["a=newer", "b=b!"], &["a=old", "b=mine"]), None, "the user's own");

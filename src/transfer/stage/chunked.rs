@@ -1,8 +1,8 @@
 //! Makes a file out of the parts of it that local files have, and fetches only the others.
 
-use super::content::{Way, Worker};
-use super::ledger::Event;
-use super::object::{Wanted, to_signed};
+use super::content::{Attempt, Worker};
+use super::ledger::ObjectEvent;
+use super::object::{ObjectRequest, to_signed};
 use super::progress::Phase;
 use super::writer::{Writer, partial};
 use crate::disk::fs::Found;
@@ -10,8 +10,8 @@ use crate::disk::inventory::Content;
 use crate::disk::layout::{self, ObjectKind};
 use crate::error::{Error, Network, Result};
 use crate::formats::chunks::{ChunksError, Index, Location as Place, MAX_INDEX_BYTES, Ranges, Search, Terms, rebuild};
-use crate::transfer::fetch::{Answer, Paced, Request};
-use crate::transfer::plan::{Obtain, Parts};
+use crate::transfer::fetch::{Request, Response, StallGuard};
+use crate::transfer::plan::{ChunkPlan, ContentPlan};
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
 use url::Url;
@@ -23,15 +23,15 @@ const MOST_REQUESTS: usize = 256;
 
 impl<'a> Worker<'a, '_> {
     /// Makes the content from parts, where that costs less than the whole.
-    pub fn assemble(&self, parts: &Parts, name: &str, content: &Content) -> Result<Way> {
-        let Obtain { size, gz, .. } = self.job.obtain;
+    pub fn assemble(&self, chunks: &ChunkPlan, name: &str, content: &Content) -> Result<Attempt> {
+        let ContentPlan { size, gz, .. } = self.job.obtain;
         // Where the whole was begun, an earlier attempt has found that it costs less.
         let is_begun = self.stage.objects.find(&partial(&gz.sha256.to_string()))? != Found::Absent;
-        if is_begun || parts.index.size > MAX_INDEX_BYTES {
-            return Ok(Way::Failed);
+        if is_begun || chunks.index.size > MAX_INDEX_BYTES {
+            return Ok(Attempt::Failed);
         }
-        let Some(index) = self.index(parts)? else { return Ok(Way::Failed) };
-        let mut bases: Vec<File> = parts.bases.iter().filter_map(|base| self.open(base)).collect();
+        let Some(index) = self.index(chunks)? else { return Ok(Attempt::Failed) };
+        let mut bases: Vec<File> = chunks.bases.iter().filter_map(|base| self.open(base)).collect();
         let mut search = Search::new(&index);
         for (number, base) in (0..).zip(&bases) {
             // What was found until a file could not be read any further counts.
@@ -42,15 +42,15 @@ impl<'a> Worker<'a, '_> {
         let ranges = Ranges::new(&index, &known, Terms { gap: REQUEST, most: MOST_REQUESTS });
         // The index is there already.
         if ranges.cost(0, REQUEST) >= gz.size {
-            return Ok(Way::Failed);
+            return Ok(Attempt::Failed);
         }
         // The plan, which did not have the index, took it for the whole.
         let saved = to_signed(gz.size) - to_signed(ranges.bytes());
-        self.tell(Phase::Downloading, 0, -saved);
+        self.report(Phase::Downloading, 0, -saved);
         let way = self.fetch_ranges(&ranges).and_then(|fetched| match fetched {
             Some(mut fetched) => {
                 fetched.rewind().map_err(|error| Error::io("read", self.stage.objects.path(), error))?;
-                self.tell(Phase::Patching, 0, 0);
+                self.report(Phase::Patching, 0, 0);
                 let mut made = Writer::new(&self.stage.files, name)?;
                 let local = |place: Place, bytes: &mut [u8]| {
                     let base = bases.get_mut(place.file as usize).ok_or(io::ErrorKind::NotFound)?;
@@ -60,21 +60,21 @@ impl<'a> Worker<'a, '_> {
                 match rebuild(&index, &known, &ranges, local, fetched, |bytes| made.write(bytes)) {
                     Ok(()) if made.length() == *size => self.finish(made, name, content),
                     Err(ChunksError::Write(error)) => Err(made.failed(error)),
-                    _ => made.discard().map(|()| Way::Failed),
+                    _ => made.discard().map(|()| Attempt::Failed),
                 }
             }
-            None => Ok(Way::Failed),
+            None => Ok(Attempt::Failed),
         })?;
-        if let Way::Failed = way {
-            self.tell(Phase::Downloading, 0, saved);
+        if let Attempt::Failed = way {
+            self.report(Phase::Downloading, 0, saved);
         }
         Ok(way)
     }
 
     /// Fetches the index; none when it is not to be had or is not one.
-    fn index(&self, parts: &Parts) -> Result<Option<Index>> {
-        let Obtain { size, gz, .. } = self.job.obtain;
-        let wanted = Wanted { kind: ObjectKind::Chunks, object: parts.index, unpacked: None };
+    fn index(&self, chunks: &ChunkPlan) -> Result<Option<Index>> {
+        let ContentPlan { size, gz, .. } = self.job.obtain;
+        let wanted = ObjectRequest { kind: ObjectKind::Chunks, object: chunks.index, unpacked: None };
         let Some((_, object)) = self.fetch_saving(wanted)? else { return Ok(None) };
         let mut bytes = Vec::new();
         let mut file = &object.file;
@@ -87,7 +87,7 @@ impl<'a> Worker<'a, '_> {
     /// Fetches ranges of the gzip, one after the other, into one file without a name; none when no mirror has them all.
     fn fetch_ranges(&self, ranges: &Ranges) -> Result<Option<File>> {
         let gz = self.job.obtain.gz;
-        let wanted = Wanted { kind: ObjectKind::Gz, object: gz, unpacked: None };
+        let wanted = ObjectRequest { kind: ObjectKind::Gz, object: gz, unpacked: None };
         let path = layout::object(ObjectKind::Gz, &gz.sha256);
         for mirror in self.transfer.mirrors.in_order() {
             let Ok(url) = mirror.join(&path) else { continue };
@@ -106,14 +106,14 @@ impl<'a> Worker<'a, '_> {
             }
             match done {
                 Ok(()) => {
-                    self.note(wanted, &url, Event::Done);
+                    self.record(wanted, &url, ObjectEvent::Done);
                     let file = object.file.try_clone().map_err(|error| object.failed(error))?;
                     object.discard()?;
                     return Ok(Some(file));
                 }
                 Err(error @ (Error::Refused(_) | Error::Network(_))) => {
-                    self.note(wanted, &url, Event::Failed(error.code()));
-                    self.tell(Phase::Downloading, -to_signed(object.length()), 0);
+                    self.record(wanted, &url, ObjectEvent::Failed(error.code()));
+                    self.report(Phase::Downloading, -to_signed(object.length()), 0);
                     object.discard()?;
                 }
                 Err(error) => return Err(error),
@@ -129,11 +129,11 @@ impl<'a> Worker<'a, '_> {
             Network::CutOff { url: url.to_string(), received, detail: "too short".to_owned() }.into()
         };
         let body = match self.transfer.source.get(&request)? {
-            Answer::Found(body) if body.from == from => body,
+            Response::Body(body) if body.from == from => body,
             // A server that knows no ranges: the whole is as cheap.
             _ => return Err(Network::Status { url: url.to_string(), status: 200, retry_after: None }.into()),
         };
-        let mut reader = Paced::new(body, url, self.transfer.cancel);
+        let mut reader = StallGuard::new(body, url, self.transfer.cancel);
         let mut buffer = vec![0; 64 * 1024];
         let mut left = end - from;
         while left > 0 {
@@ -144,7 +144,7 @@ impl<'a> Worker<'a, '_> {
             }
             object.write(&buffer[..count]).map_err(|error| object.failed(error))?;
             left -= count as u64;
-            self.tell(Phase::Downloading, to_signed(count as u64), 0);
+            self.report(Phase::Downloading, to_signed(count as u64), 0);
         }
         Ok(())
     }

@@ -1,10 +1,10 @@
 //! Makes one content: by the cheapest way of its plan, and by the next one where that fails.
 
 use super::Stage;
-use super::fill::{Job, Transfer};
-use super::ledger::Event;
-use super::object::{Fetched, Wanted, to_signed};
-use super::object_locks::Turns;
+use super::fill::{ContentJob, Transfer};
+use super::ledger::ObjectEvent;
+use super::object::{FetchedObject, ObjectRequest, to_signed};
+use super::object_locks::ObjectLocks;
 use super::progress::{Phase, ProgressEvent};
 use super::writer::{Writer, is_staged};
 use crate::disk::fs::Dir;
@@ -14,7 +14,7 @@ use crate::error::{Refused, Result};
 use crate::formats::delta::{self, DeltaError, Edge, Joined};
 use crate::formats::gunzip::{self, gunzip};
 use crate::transfer::fetch::CancelToken;
-use crate::transfer::plan::{Chain, Hop, Location, Obtain, SecondBase};
+use crate::transfer::plan::{ContentPlan, DeltaChain, Hop, LocalFile, SecondBase};
 use std::fs::File;
 use std::io::{self, BufReader, Read as _, Seek as _, Write};
 use std::sync::mpsc::Sender;
@@ -24,14 +24,14 @@ use url::Url;
 pub struct Worker<'a, 'b> {
     pub stage: &'a Stage,
     pub transfer: &'a Transfer<'a>,
-    pub job: &'a Job<'b>,
-    pub turns: &'a Turns,
+    pub job: &'a ContentJob<'b>,
+    pub turns: &'a ObjectLocks,
     pub news: &'a Sender<ProgressEvent<'b>>,
 }
 
 /// One of several ways did not lead to the content; the next one is tried.
-pub enum Way {
-    Worked,
+pub enum Attempt {
+    Succeeded,
     Failed,
 }
 
@@ -42,7 +42,7 @@ impl<'a> Worker<'a, '_> {
         let Some(((first, content), others)) = self.job.targets.split_first() else { return Ok(()) };
         self.transfer.cancel.check()?;
         if is_staged(files, first, content)? {
-            self.tell(Phase::Downloading, to_signed(self.job.obtain.cost()), 0);
+            self.report(Phase::Downloading, to_signed(self.job.obtain.cost()), 0);
         } else {
             self.make(first, content)?;
         }
@@ -56,47 +56,47 @@ impl<'a> Worker<'a, '_> {
     }
 
     fn make(&self, name: &str, content: &Content) -> Result<()> {
-        let Obtain { copy, chain, parts, .. } = self.job.obtain;
+        let ContentPlan { copy, chain, chunks, .. } = self.job.obtain;
         let mut planned = self.job.obtain.cost();
         if let Some(location) = copy {
-            if let Way::Worked = self.copy(location, name, content)? {
+            if let Attempt::Succeeded = self.copy(location, name, content)? {
                 return Ok(());
             }
-            let next = chain.as_ref().map_or_else(|| self.job.obtain.cost_without_chain(), Chain::cost);
-            self.tell(Phase::Downloading, 0, to_signed(next));
+            let next = chain.as_ref().map_or_else(|| self.job.obtain.cost_without_chain(), DeltaChain::cost);
+            self.report(Phase::Downloading, 0, to_signed(next));
             planned = next;
         }
         if let Some(chain) = chain {
-            if let Way::Worked = self.follow(chain, name, content)? {
+            if let Attempt::Succeeded = self.follow(chain, name, content)? {
                 return Ok(());
             }
             let next = self.job.obtain.cost_without_chain();
-            self.tell(Phase::Downloading, 0, to_signed(next) - to_signed(planned));
+            self.report(Phase::Downloading, 0, to_signed(next) - to_signed(planned));
         }
-        if let Some(parts) = parts
-            && let Way::Worked = self.assemble(parts, name, content)?
+        if let Some(chunks) = chunks
+            && let Attempt::Succeeded = self.assemble(chunks, name, content)?
         {
             return Ok(());
         }
         self.fetch_whole(name, content)
     }
 
-    pub fn tell(&self, phase: Phase, done: i64, total: i64) {
+    pub fn report(&self, phase: Phase, done: i64, total: i64) {
         // Nobody listens only when the caller has panicked, and then nobody misses the news.
         let _ = self.news.send(ProgressEvent { phase, path: self.job.path, done, total });
     }
 
     /// Opens a local file. Only for a saving: whatever is wrong with it, the site has everything.
-    pub fn open(&self, location: &Location) -> Option<File> {
+    pub fn open(&self, location: &LocalFile) -> Option<File> {
         let path = (self.transfer.locate)(location);
         let (dir, name) = (path.parent()?, path.file_name()?.to_str()?);
         Dir::open(dir).and_then(|dir| dir.open_file(name)).ok()?
     }
 
     /// Copies a local file.
-    fn copy(&self, location: &Location, name: &str, content: &Content) -> Result<Way> {
-        let Some(mut source) = self.open(location) else { return Ok(Way::Failed) };
-        self.tell(Phase::Copying, 0, 0);
+    fn copy(&self, location: &LocalFile, name: &str, content: &Content) -> Result<Attempt> {
+        let Some(mut source) = self.open(location) else { return Ok(Attempt::Failed) };
+        self.report(Phase::Copying, 0, 0);
         let mut writer = Writer::new(&self.stage.files, name)?;
         let mut buffer = vec![0; 128 * 1024];
         loop {
@@ -110,47 +110,47 @@ impl<'a> Worker<'a, '_> {
     }
 
     /// Gives a file its name if it is what it should be.
-    pub fn finish(&self, writer: Writer<'_>, name: &str, content: &Content) -> Result<Way> {
+    pub fn finish(&self, writer: Writer<'_>, name: &str, content: &Content) -> Result<Attempt> {
         if writer.digest() != (self.job.hash, self.job.obtain.size) {
             writer.discard()?;
-            return Ok(Way::Failed);
+            return Ok(Attempt::Failed);
         }
         writer.finish(name, mode(content))?;
-        Ok(Way::Worked)
+        Ok(Attempt::Succeeded)
     }
 
     /// Applies one delta after the other. What is in between has no name on the disk for longer than it takes to make it.
-    fn follow(&self, chain: &Chain, name: &str, content: &Content) -> Result<Way> {
-        let Some(mut base) = self.open(&chain.base) else { return Ok(Way::Failed) };
-        let Some((last, hops)) = chain.hops.split_last() else { return Ok(Way::Failed) };
+    fn follow(&self, chain: &DeltaChain, name: &str, content: &Content) -> Result<Attempt> {
+        let Some(mut base) = self.open(&chain.base) else { return Ok(Attempt::Failed) };
+        let Some((last, hops)) = chain.hops.split_last() else { return Ok(Attempt::Failed) };
         for hop in hops {
             // Another chain may lead through the same content.
             let name = format!("{}-{}", hop.to, self.job.hash);
             let Some(made) = self.patch(vec![base], hop, (&self.stage.objects, &name))? else {
-                return Ok(Way::Failed);
+                return Ok(Attempt::Failed);
             };
             if made.digest().0 != hop.to {
                 made.discard()?;
-                return Ok(Way::Failed);
+                return Ok(Attempt::Failed);
             }
             base = made.file.try_clone().map_err(|error| made.failed(error))?;
             made.discard()?;
         }
         let mut bases = vec![base];
         if let Some(second_base) = &chain.second_base {
-            let Some(second_base) = self.second_base(second_base)? else { return Ok(Way::Failed) };
+            let Some(second_base) = self.second_base(second_base)? else { return Ok(Attempt::Failed) };
             bases.push(second_base);
         }
         match self.patch(bases, last, (&self.stage.files, name))? {
             Some(made) => self.finish(made, name, content),
-            None => Ok(Way::Failed),
+            None => Ok(Attempt::Failed),
         }
     }
 
     /// Opens what the last delta reads besides.
     fn second_base(&self, second_base: &SecondBase) -> Result<Option<File>> {
         match (second_base, &self.job.second_base) {
-            (SecondBase::Deferred(location), _) => Ok(self.open(location)),
+            (SecondBase::Local(location), _) => Ok(self.open(location)),
             (SecondBase::Planned(_), Some((_, name))) => self.stage.files.open_file(name),
             (SecondBase::Planned(_), None) => Ok(None),
         }
@@ -159,10 +159,10 @@ impl<'a> Worker<'a, '_> {
     /// Fetches a delta and applies it to `bases`, one behind the other; none when that does not work, which whoever has the
     /// whole need not care about.
     fn patch(&self, bases: Vec<File>, hop: &Hop, to: (&'a Dir, &str)) -> Result<Option<Writer<'a>>> {
-        let wanted = Wanted { kind: ObjectKind::Delta, object: hop.delta, unpacked: None };
+        let wanted = ObjectRequest { kind: ObjectKind::Delta, object: hop.delta, unpacked: None };
         let _turn = self.turns.take(hop.delta.sha256);
         let Some((url, patch)) = self.fetch_saving(wanted)? else { return Ok(None) };
-        self.tell(Phase::Patching, 0, 0);
+        self.report(Phase::Patching, 0, 0);
         let mut made = Writer::new(to.0, to.1)?;
         let applied = self.apply(bases, hop, &patch.file, &mut made);
         patch.discard()?;
@@ -171,7 +171,7 @@ impl<'a> Worker<'a, '_> {
             Ok(()) => Ok(Some(made)),
             Err(DeltaError::Write(error)) => Err(made.failed(error)),
             Err(error) => {
-                self.note(wanted, &url, Event::Failed(error.code()));
+                self.record(wanted, &url, ObjectEvent::Failed(error.code()));
                 made.discard()?;
                 Ok(None)
             }
@@ -191,15 +191,15 @@ impl<'a> Worker<'a, '_> {
 
     /// Fetches the whole file, and inflates it when it is checked.
     fn fetch_whole(&self, name: &str, content: &Content) -> Result<()> {
-        let Obtain { size, gz, .. } = self.job.obtain;
-        let wanted = Wanted { kind: ObjectKind::Gz, object: *gz, unpacked: Some((self.job.hash, *size)) };
+        let ContentPlan { size, gz, .. } = self.job.obtain;
+        let wanted = ObjectRequest { kind: ObjectKind::Gz, object: *gz, unpacked: Some((self.job.hash, *size)) };
         self.fetch(wanted, |url, fetched| match fetched {
-            Fetched::Object(object) => {
+            FetchedObject::Object(object) => {
                 self.inflate(url, &object, name, content)?;
                 object.discard()
             }
             // A proxy on the way has decompressed it; the content is what was signed.
-            Fetched::Unpacked(object) => {
+            FetchedObject::Unpacked(object) => {
                 let object_name = gz.sha256.to_string();
                 object.finish(&object_name, mode(content))?;
                 self.stage.objects.rename(&object_name, &self.stage.files, name)

@@ -1,15 +1,15 @@
 //! Gets every content of a plan into the stage, several at a time.
 
 use super::content::Worker;
-use super::finished::Finished;
+use super::finished_contents::FinishedContents;
 use super::ledger::Ledger;
-use super::object_locks::Turns;
-use super::progress::{Progress, Totals};
+use super::object_locks::ObjectLocks;
+use super::progress::{Progress, ProgressTotals};
 use super::{Stage, staged_names};
 use crate::disk::inventory::Content;
 use crate::error::Result;
 use crate::transfer::fetch::{CancelToken, Fetch, Mirrors, Retries};
-use crate::transfer::plan::{Location, Obtain, Plan, SecondBase};
+use crate::transfer::plan::{ContentPlan, LocalFile, Plan, SecondBase};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::RelPath;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -25,7 +25,7 @@ pub struct Transfer<'a> {
     /// Addresses that objects are below of.
     pub mirrors: &'a Mirrors,
     /// Finds the file that a location names.
-    pub locate: &'a (dyn Fn(&Location) -> PathBuf + Sync),
+    pub locate: &'a (dyn Fn(&LocalFile) -> PathBuf + Sync),
     /// How often to try again.
     pub retries: Retries,
     /// How many objects to fetch at a time.
@@ -37,9 +37,9 @@ pub struct Transfer<'a> {
 }
 
 /// One content and the changes that need it.
-pub struct Job<'a> {
+pub struct ContentJob<'a> {
     pub hash: Sha256,
-    pub obtain: &'a Obtain,
+    pub obtain: &'a ContentPlan,
     pub path: &'a RelPath,
     /// The staged name and content of each change.
     pub targets: Vec<(String, &'a Content)>,
@@ -57,10 +57,10 @@ impl Stage {
     pub fn fill(&self, plan: &Plan, transfer: &Transfer<'_>, mut progress: impl FnMut(Progress)) -> Result<()> {
         let jobs = jobs(plan);
         self.probe(&jobs, transfer)?;
-        let (next, turns, finished) = (AtomicUsize::new(0), Turns::default(), Finished::default());
+        let (next, turns, finished) = (AtomicUsize::new(0), ObjectLocks::default(), FinishedContents::default());
         let threads = transfer.parallel.clamp(1, jobs.len().max(1));
         let (sender, news) = channel();
-        let mut totals = Totals::new(plan.download_size(), Instant::now());
+        let mut totals = ProgressTotals::new(plan.download_size(), Instant::now());
         std::thread::scope(|scope| {
             let workers: Vec<_> = (0..threads)
                 .map(|_| {
@@ -97,12 +97,12 @@ impl Stage {
 
 /// A job for each content, those that take longest first; before them those that others wait for, in the manifest's order of
 /// second bases.
-fn jobs(plan: &Plan) -> Vec<Job<'_>> {
-    let mut jobs: BTreeMap<Sha256, Job<'_>> = BTreeMap::new();
+fn jobs(plan: &Plan) -> Vec<ContentJob<'_>> {
+    let mut jobs: BTreeMap<Sha256, ContentJob<'_>> = BTreeMap::new();
     for (change, name) in plan.changes.iter().zip(staged_names(&plan.changes)) {
         let (Some(name), Some(hash), None) = (name, change.new.sha256(), &change.saved_from) else { continue };
         let Some(obtain) = plan.contents.get(&hash) else { continue };
-        let job = jobs.entry(hash).or_insert_with(|| Job {
+        let job = jobs.entry(hash).or_insert_with(|| ContentJob {
             hash,
             obtain,
             path: &change.path,
@@ -129,10 +129,10 @@ fn jobs(plan: &Plan) -> Vec<Job<'_>> {
 }
 
 /// The new content that the last delta to another one reads besides.
-fn planned(obtain: &Obtain) -> Option<Sha256> {
+fn planned(obtain: &ContentPlan) -> Option<Sha256> {
     match obtain.chain.as_ref()?.second_base.as_ref()? {
         SecondBase::Planned(content) => Some(*content),
-        SecondBase::Deferred(_) => None,
+        SecondBase::Local(_) => None,
     }
 }
 
@@ -140,7 +140,7 @@ fn planned(obtain: &Obtain) -> Option<Sha256> {
 mod tests {
     use super::*;
     use crate::formats::manifest::Object;
-    use crate::transfer::plan::{Chain, Change, Hop};
+    use crate::transfer::plan::{DeltaChain, Hop, PathChange};
 
     /// A plan for files of these sizes, each with the one that its delta reads besides.
     fn plan(files: &[(u64, Option<u64>)]) -> Plan {
@@ -148,15 +148,15 @@ mod tests {
         let mut plan = Plan::default();
         for (size, second_base) in files {
             let delta = Object { size: 1000 - size, sha256: hash(1000 + size) };
-            let chain = Chain {
-                base: Location { component: None, path: "old".into() },
+            let chain = DeltaChain {
+                base: LocalFile { component: None, path: "old".into() },
                 from: hash(0),
                 hops: vec![Hop { delta, to: hash(*size) }],
                 second_base: second_base.map(|size| SecondBase::Planned(hash(size))),
             };
-            let obtain = Obtain { size: *size, copy: None, chain: Some(chain), parts: None, gz: delta };
+            let obtain = ContentPlan { size: *size, copy: None, chain: Some(chain), chunks: None, gz: delta };
             plan.contents.insert(hash(*size), obtain);
-            plan.changes.push(Change {
+            plan.changes.push(PathChange {
                 path: RelPath::new(&size.to_string()).unwrap(),
                 old: Content::Absent,
                 new: Content::File { sha256: hash(*size), mode: crate::disk::fs::PLAIN },

@@ -7,7 +7,7 @@ use url::Url;
 
 /// What happens to an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
+pub enum ObjectEvent {
     /// It comes from this address, after redirects.
     From(Url),
     /// So many of its bytes are there.
@@ -24,5 +24,5 @@ pub trait Ledger: Sync {
     fn last_url(&self, object: &Sha256) -> Option<Url>;
 
     /// Hears what happens to an object that is asked for at `url`.
-    fn note(&self, object: Object, kind: ObjectKind, url: &Url, event: Event);
+    fn record(&self, object: Object, kind: ObjectKind, url: &Url, event: ObjectEvent);
 }

@@ -7,28 +7,28 @@
 mod chunked;
 mod content;
 mod fill;
-mod finished;
+mod finished_contents;
 mod ledger;
+mod mirror_race;
 mod object;
 mod object_locks;
 pub mod preflight;
-mod probe;
 mod progress;
+mod swap_steps;
 #[cfg(test)]
 mod tests;
-mod transaction;
 mod writer;
 
 pub use fill::Transfer;
-pub use ledger::{Event, Ledger};
+pub use ledger::{Ledger, ObjectEvent};
 pub use progress::{Phase, Progress};
-pub use transaction::steps;
+pub use swap_steps::swap_steps;
 
 use crate::disk::fs::{self, Dir};
 use crate::disk::layout::{FILES, Root, STAGES};
 use crate::error::Result;
 use crate::formats::manifest::Name;
-use crate::transfer::plan::{Change, Plan};
+use crate::transfer::plan::{PathChange, Plan};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::{MANIFEST, STATE};
 use std::collections::{HashMap, HashSet};
@@ -152,9 +152,9 @@ impl Stage {
 
 /// The stage's name for the new content of each change: the hash, and a number among the changes to that content. None
 /// for links and removals.
-fn staged_names(changes: &[Change]) -> Vec<Option<String>> {
+fn staged_names(changes: &[PathChange]) -> Vec<Option<String>> {
     let mut counts: HashMap<Sha256, usize> = HashMap::new();
-    let name = |change: &Change| {
+    let name = |change: &PathChange| {
         let hash = change.new.sha256()?;
         let count = counts.entry(hash).or_default();
         *count += 1;

@@ -1,20 +1,20 @@
 //! Fetches one object whole: from the first mirror that has it as it was signed, going on where an earlier attempt stopped.
 
 use super::content::Worker;
-use super::ledger::Event;
+use super::ledger::ObjectEvent;
 use super::progress::Phase;
 use super::writer::Writer;
 use crate::disk::layout::{self, ObjectKind};
 use crate::error::{Error, Network, Refused, Result};
 use crate::formats::manifest::Object;
-use crate::transfer::fetch::{self, Answer, Paced, Request};
+use crate::transfer::fetch::{self, Request, Response, StallGuard};
 use crate::values::digest::Sha256;
 use std::cell::RefCell;
 use url::Url;
 
 /// An object to fetch.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted {
+pub struct ObjectRequest {
     pub kind: ObjectKind,
     pub object: Object,
     /// The hash and size of what it unpacks to, where a proxy on the way may have unpacked it.
@@ -22,14 +22,14 @@ pub struct Wanted {
 }
 
 /// An object that is there, checked.
-pub enum Fetched<'a> {
+pub enum FetchedObject<'a> {
     /// As it was asked for.
     Object(Writer<'a>),
     /// Unpacked by a proxy on the way.
     Unpacked(Writer<'a>),
 }
 
-impl Wanted {
+impl ObjectRequest {
     /// The most bytes that an answer may have.
     fn largest(&self) -> u64 {
         self.object.size.max(self.unpacked.map_or(0, |(_, size)| size))
@@ -38,7 +38,7 @@ impl Wanted {
 
 impl<'a> Worker<'a, '_> {
     /// Fetches an object, and lets `take` use it, from one mirror after the other until both have worked.
-    pub fn fetch(&self, wanted: Wanted, take: impl Fn(&Url, Fetched<'a>) -> Result<()>) -> Result<()> {
+    pub fn fetch(&self, wanted: ObjectRequest, take: impl Fn(&Url, FetchedObject<'a>) -> Result<()>) -> Result<()> {
         let path = layout::object(wanted.kind, &wanted.object.sha256);
         let (mut refused, mut unreachable) = (None, None);
         for mirror in self.transfer.mirrors.in_order() {
@@ -55,29 +55,29 @@ impl<'a> Worker<'a, '_> {
             };
             match self.transfer.retries.run(self.transfer.cancel, attempt) {
                 Err(error @ Error::Refused(_)) => {
-                    self.note(wanted, &url, Event::Failed(error.code()));
+                    self.record(wanted, &url, ObjectEvent::Failed(error.code()));
                     refused.get_or_insert(error);
                 }
                 Err(error @ Error::Network(_)) => {
-                    self.note(wanted, &url, Event::Failed(error.code()));
+                    self.record(wanted, &url, ObjectEvent::Failed(error.code()));
                     if error.is_retryable() {
                         self.transfer.mirrors.demote(&mirror);
                     }
                     unreachable.get_or_insert(error);
                 }
                 Ok(()) => {
-                    self.note(wanted, &url, Event::Done);
+                    self.record(wanted, &url, ObjectEvent::Done);
                     return Ok(());
                 }
                 stopped => return stopped,
             }
         }
-        Err(refused.or(unreachable).unwrap_or_else(|| fetch::nowhere(&path)))
+        Err(refused.or(unreachable).unwrap_or_else(|| fetch::no_mirror_left(&path)))
     }
 
     /// Fetches an object that only saves something; none when no mirror has it as it was signed, which whoever can have the
     /// whole need not care about.
-    pub fn fetch_saving(&self, wanted: Wanted) -> Result<Option<(Url, Writer<'a>)>> {
+    pub fn fetch_saving(&self, wanted: ObjectRequest) -> Result<Option<(Url, Writer<'a>)>> {
         let kept = RefCell::new(None);
         let keep = |url: &Url, fetched| {
             kept.replace(Some((url.clone(), fetched)));
@@ -89,36 +89,36 @@ impl<'a> Worker<'a, '_> {
             Err(error) => return Err(error),
         }
         Ok(match kept.into_inner() {
-            Some((url, Fetched::Object(object))) => Some((url, object)),
+            Some((url, FetchedObject::Object(object))) => Some((url, object)),
             _ => None,
         })
     }
 
-    pub fn note(&self, wanted: Wanted, url: &Url, event: Event) {
-        self.transfer.ledger.note(wanted.object, wanted.kind, url, event);
+    pub fn record(&self, wanted: ObjectRequest, url: &Url, event: ObjectEvent) {
+        self.transfer.ledger.record(wanted.object, wanted.kind, url, event);
     }
 
     /// Fetches what is missing of an object, and checks the whole.
-    fn fetch_from(&self, url: &Url, wanted: Wanted, told: &mut Told<'_, '_, '_>) -> Result<Fetched<'a>> {
-        let Wanted { object: Object { size, sha256 }, unpacked, .. } = wanted;
+    fn fetch_from(&self, url: &Url, wanted: ObjectRequest, told: &mut Told<'_, '_, '_>) -> Result<FetchedObject<'a>> {
+        let ObjectRequest { object: Object { size, sha256 }, unpacked, .. } = wanted;
         let name = sha256.to_string();
         let mut object = Writer::resume(&self.stage.objects, &name)?;
         // More than the whole is nothing to go on with; neither is what a proxy had decompressed.
         if object.length() > size {
             object = object.start_over(&name)?;
         }
-        told.tell(to_signed(object.length()));
+        told.report(to_signed(object.length()));
         let resumed = object.length() > 0;
         if object.length() < size {
             object = self.receive(url, wanted, object, told)?;
         }
         let found = object.digest();
         if Some(found) == unpacked {
-            told.tell(to_signed(size) - told.bytes);
-            return Ok(Fetched::Unpacked(object));
+            told.report(to_signed(size) - told.bytes);
+            return Ok(FetchedObject::Unpacked(object));
         }
         if found == (sha256, size) {
-            return Ok(Fetched::Object(object));
+            return Ok(FetchedObject::Object(object));
         }
         object.discard()?;
         if resumed {
@@ -139,7 +139,7 @@ impl<'a> Worker<'a, '_> {
     fn receive(
         &self,
         url: &Url,
-        wanted: Wanted,
+        wanted: ObjectRequest,
         mut object: Writer<'a>,
         told: &mut Told<'_, '_, '_>,
     ) -> Result<Writer<'a>> {
@@ -148,7 +148,7 @@ impl<'a> Worker<'a, '_> {
         let resume = (have > 0).then_some((have, size));
         let last_url = self.transfer.ledger.last_url(&sha256).filter(|last| have > 0 && last != url);
         let request = Request { resume, last_url: last_url.as_ref(), ..Request::new(url, self.transfer.cancel) };
-        let Answer::Found(body) = self.transfer.source.get(&request)? else {
+        let Response::Body(body) = self.transfer.source.get(&request)? else {
             return Err(Network::Status { url: url.to_string(), status: 304, retry_after: None }.into());
         };
         if body.from != have {
@@ -156,9 +156,9 @@ impl<'a> Worker<'a, '_> {
             told.uncount();
         }
         if body.ranges {
-            self.note(wanted, url, Event::From(body.final_url.clone()));
+            self.record(wanted, url, ObjectEvent::From(body.final_url.clone()));
         }
-        let mut reader = Paced::new(body, url, self.transfer.cancel);
+        let mut reader = StallGuard::new(body, url, self.transfer.cancel);
         let mut buffer = vec![0; 64 * 1024];
         loop {
             let count = reader.read(&mut buffer)?;
@@ -166,8 +166,8 @@ impl<'a> Worker<'a, '_> {
                 return Ok(object);
             }
             object.write(&buffer[..count]).map_err(|error| object.failed(error))?;
-            told.tell(to_signed(count as u64));
-            self.note(wanted, url, Event::Bytes(object.length()));
+            told.report(to_signed(count as u64));
+            self.record(wanted, url, ObjectEvent::Bytes(object.length()));
         }
     }
 }
@@ -179,13 +179,13 @@ struct Told<'w, 'a, 'b> {
 }
 
 impl Told<'_, '_, '_> {
-    fn tell(&mut self, bytes: i64) {
+    fn report(&mut self, bytes: i64) {
         self.bytes += bytes;
-        self.worker.tell(Phase::Downloading, bytes, 0);
+        self.worker.report(Phase::Downloading, bytes, 0);
     }
 
     fn uncount(&mut self) {
-        self.tell(-self.bytes);
+        self.report(-self.bytes);
     }
 }
 

@@ -6,28 +6,28 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 /// The objects that somebody has in hand.
 #[derive(Default)]
-pub struct Turns {
+pub struct ObjectLocks {
     taken: Mutex<HashSet<Sha256>>,
     changed: Condvar,
 }
 
 /// An object in hand, given back when it is dropped.
-pub struct Turn<'a> {
-    turns: &'a Turns,
+pub struct ObjectLock<'a> {
+    turns: &'a ObjectLocks,
     object: Sha256,
 }
 
-impl Turns {
+impl ObjectLocks {
     /// Waits until nobody else has `object` in hand. Whoever has one takes no other.
-    pub fn take(&self, object: Sha256) -> Turn<'_> {
+    pub fn take(&self, object: Sha256) -> ObjectLock<'_> {
         let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.changed.wait_while(taken, |taken| taken.contains(&object));
         waited.unwrap_or_else(PoisonError::into_inner).insert(object);
-        Turn { turns: self, object }
+        ObjectLock { turns: self, object }
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for ObjectLock<'_> {
     fn drop(&mut self) {
         self.turns.taken.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.object);
         self.turns.changed.notify_all();

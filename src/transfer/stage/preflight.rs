@@ -4,7 +4,7 @@ use super::{Stage, nearest_folder};
 use crate::disk::fs::{Dir, Found, LINKS, Tree};
 use crate::disk::inventory::Content;
 use crate::error::{Error, Machine, Result};
-use crate::transfer::plan::{Change, Plan};
+use crate::transfer::plan::{PathChange, Plan};
 use crate::values::rel_path::RelPath;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -20,7 +20,7 @@ const BLOCK: u64 = 4096;
 /// [`Machine::NotWritable`] for the first that they may not, [`Machine::FolderInTheWay`] for a folder with files of the
 /// user's where the release has a file, [`Machine::NameTaken`] for a name that is there in other letters,
 /// [`Machine::Unsupported`] for a link on Windows.
-pub fn rights(dir: &Path, plan: &Plan) -> Result<()> {
+pub fn check_rights(dir: &Path, plan: &Plan) -> Result<()> {
     if cfg!(windows) && plan.changes.iter().any(|change| matches!(change.new, Content::Link { .. })) {
         return Err(Machine::Unsupported { what: LINKS }.into());
     }
@@ -88,10 +88,10 @@ fn is_vacated(tree: &Tree, path: &str, leaving: &BTreeSet<&str>) -> Result<bool>
 ///
 /// # Errors
 /// [`Machine::NoSpace`] with both figures in bytes.
-pub fn space(stage: &Stage, plan: &Plan, old_size: impl Fn(&Change) -> u64, parallel: usize) -> Result<()> {
+pub fn check_space(stage: &Stage, plan: &Plan, old_size: impl Fn(&PathChange) -> u64, parallel: usize) -> Result<()> {
     let rounded = |size: u64| size.saturating_add(BLOCK);
     let add = |sum: u64, size: u64| sum.saturating_add(size);
-    let size = |change: &Change| {
+    let size = |change: &PathChange| {
         change.new.sha256().and_then(|hash| plan.contents.get(&hash)).map_or(0, |content| content.size)
     };
     let new = plan.changes.iter().map(size).map(rounded).fold(0, add);

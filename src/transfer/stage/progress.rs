@@ -45,14 +45,14 @@ pub struct ProgressEvent<'a> {
 }
 
 /// Sums news up.
-pub struct Totals {
+pub struct ProgressTotals {
     done: i64,
     total: u64,
     /// When how many bytes had been fetched: at the start of the span that the rate is taken over, and in its middle.
     marks: [(Instant, i64); 2],
 }
 
-impl Totals {
+impl ProgressTotals {
     /// For a download of so many bytes.
     pub fn new(total: u64, now: Instant) -> Self {
         Self { done: 0, total, marks: [(now, 0); 2] }
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn the_rate_is_that_of_the_last_seconds() {
         let (start, path) = (Instant::now(), RelPath::new("a").unwrap());
-        let mut totals = Totals::new(100_000, start);
+        let mut totals = ProgressTotals::new(100_000, start);
         let mut add = |done, millis| {
             let news = ProgressEvent { phase: Phase::Downloading, path: &path, done, total: 0 };
             totals.add(news, start + Duration::from_millis(millis))
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn bytes_that_are_taken_back_are_no_rate_below_zero() {
         let (start, path) = (Instant::now(), RelPath::new("a").unwrap());
-        let mut totals = Totals::new(10, start);
+        let mut totals = ProgressTotals::new(10, start);
         let news = ProgressEvent { phase: Phase::Downloading, path: &path, done: -5, total: -100 };
         let progress = totals.add(news, start + SPAN);
         assert_eq!((progress.bytes_done, progress.bytes_total, progress.rate), (0, 0, 0));

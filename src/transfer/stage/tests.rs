@@ -5,8 +5,8 @@ use crate::disk::inventory::Content;
 use crate::disk::layout::ObjectKind;
 use crate::error::{Error, Network};
 use crate::formats::manifest::Object;
-use crate::transfer::fetch::{Answer, Body, CancelToken, Fetch, Mirrors, Request, Retries};
-use crate::transfer::plan::{Location, Obtain};
+use crate::transfer::fetch::{Body, CancelToken, Fetch, Mirrors, Request, Response, Retries};
+use crate::transfer::plan::{ContentPlan, LocalFile};
 use crate::values::rel_path::RelPath;
 use std::io::{self, Read, Write as _};
 use std::path::PathBuf;
@@ -20,10 +20,10 @@ struct Site<F> {
 }
 
 impl<F: Fn(Option<(u64, u64)>) -> (Box<dyn Read + Send>, u64) + Send + Sync> Fetch for Site<F> {
-    fn get(&self, request: &Request<'_>) -> Result<Answer> {
+    fn get(&self, request: &Request<'_>) -> Result<Response> {
         self.asked.lock().unwrap().push(request.resume);
         let (reader, from) = (self.answer)(request.resume);
-        Ok(Answer::Found(Body { from, ..Body::new(reader, request.url.clone()) }))
+        Ok(Response::Body(Body { from, ..Body::new(reader, request.url.clone()) }))
     }
 }
 
@@ -35,7 +35,7 @@ impl Ledger for Forgetful {
         None
     }
 
-    fn note(&self, _: Object, _: ObjectKind, _: &Url, _: Event) {}
+    fn record(&self, _: Object, _: ObjectKind, _: &Url, _: ObjectEvent) {}
 }
 
 /// A body that ends in an error, as one does that is cut off.
@@ -57,7 +57,7 @@ fn gzip(content: &[u8]) -> Vec<u8> {
 }
 
 /// A stage in a temporary root, and a plan for one file of `content`.
-struct Scene {
+struct StageScene {
     _dir: tempfile::TempDir,
     stage: Stage,
     plan: Plan,
@@ -65,8 +65,8 @@ struct Scene {
     object: Vec<u8>,
 }
 
-impl Scene {
-    fn new(content: &[u8], copy: Option<Location>) -> Self {
+impl StageScene {
+    fn new(content: &[u8], copy: Option<LocalFile>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let root = Root::new(dir.path().to_owned());
         let state_dir = crate::state::open_or_create(&root).unwrap();
@@ -74,8 +74,8 @@ impl Scene {
         let (object, hash) = (gzip(content), Sha256::of(content));
         let gz = Object { size: object.len() as u64, sha256: Sha256::of(&object) };
         let new = Content::File { sha256: hash, mode: fs::mode(true) };
-        let change = Change { path: RelPath::new("a").unwrap(), old: Content::Absent, new, saved_from: None };
-        let contents = [(hash, Obtain { size: content.len() as u64, copy, chain: None, parts: None, gz })].into();
+        let change = PathChange { path: RelPath::new("a").unwrap(), old: Content::Absent, new, saved_from: None };
+        let contents = [(hash, ContentPlan { size: content.len() as u64, copy, chain: None, chunks: None, gz })].into();
         let plan = Plan { changes: vec![change], contents, ..Plan::default() };
         Self { _dir: dir, stage, plan, name: format!("{hash}-0"), object }
     }
@@ -119,7 +119,7 @@ fn whole(bytes: Vec<u8>) -> (Box<dyn Read + Send>, u64) {
 
 #[test]
 fn an_object_becomes_a_staged_file_and_is_not_asked_for_again() {
-    let scene = Scene::new(b"hello", None);
+    let scene = StageScene::new(b"hello", None);
     let site = site(|_| whole(scene.object.clone()));
     let last = scene.fill(&site, "").unwrap().unwrap();
     assert_eq!((last.bytes_done, last.bytes_total), (scene.object.len() as u64, scene.object.len() as u64));
@@ -130,7 +130,7 @@ fn an_object_becomes_a_staged_file_and_is_not_asked_for_again() {
 
 #[test]
 fn every_flipped_bit_of_an_object_is_refused() {
-    let scene = Scene::new(b"hello, hello, hello", None);
+    let scene = StageScene::new(b"hello, hello, hello", None);
     for index in 0..scene.object.len() * 8 {
         let mut flipped = scene.object.clone();
         flipped[index / 8] ^= 1 << (index % 8);
@@ -150,7 +150,7 @@ fn a_signed_object_that_is_no_gzip_of_the_file_is_refused() {
     for object in
         [gzip(b"other"), gzip(b"hello!"), b"hello hello hello".to_vec(), [gzip(b"hello"), b"x".to_vec()].concat()]
     {
-        let mut scene = Scene::new(b"hello", None);
+        let mut scene = StageScene::new(b"hello", None);
         let gz = Object { size: object.len() as u64, sha256: Sha256::of(&object) };
         scene.plan.contents.values_mut().for_each(|obtain| obtain.gz = gz);
         assert_eq!(scene.fill(&site(move |_| whole(object.clone())), "").unwrap_err().code(), "gzip");
@@ -161,21 +161,21 @@ fn a_signed_object_that_is_no_gzip_of_the_file_is_refused() {
 #[test]
 fn a_body_that_a_proxy_decompressed_is_taken() {
     let content = b"hello, hello, hello, hello, hello, hello".repeat(100);
-    let scene = Scene::new(&content, None);
+    let scene = StageScene::new(&content, None);
     scene.fill(&site(|_| whole(content.clone())), "").unwrap();
     assert!(scene.is_filled());
 }
 
 #[test]
 fn an_endless_body_is_cut_off() {
-    let scene = Scene::new(b"hello", None);
+    let scene = StageScene::new(b"hello", None);
     let endless = site(|_| (Box::new(std::io::repeat(7)) as Box<dyn Read + Send>, 0));
     assert_eq!(scene.fill(&endless, "").unwrap_err().code(), "object-size");
 }
 
 #[test]
 fn an_interrupted_object_goes_on_where_it_was() {
-    let scene = Scene::new(&(0..=255).cycle().take(100_000).collect::<Vec<u8>>(), None);
+    let scene = StageScene::new(&(0..=255).cycle().take(100_000).collect::<Vec<u8>>(), None);
     let length = scene.object.len() as u64;
     let half = scene.object[..100].to_vec();
     let cut = site(move |_| (Box::new(CutOff(std::io::Cursor::new(half.clone()))) as Box<dyn Read + Send>, 0));
@@ -192,7 +192,7 @@ fn an_interrupted_object_goes_on_where_it_was() {
 
 #[test]
 fn a_server_that_does_not_resume_starts_over() {
-    let scene = Scene::new(b"hello, hello, hello", None);
+    let scene = StageScene::new(b"hello, hello, hello", None);
     std::fs::write(scene.part(), &scene.object[..5]).unwrap();
     let site = site(|_| whole(scene.object.clone()));
     scene.fill(&site, "").unwrap();
@@ -202,7 +202,7 @@ fn a_server_that_does_not_resume_starts_over() {
 
 #[test]
 fn a_resumed_object_with_a_wrong_hash_starts_over_once() {
-    let scene = Scene::new(b"hello, hello, hello", None);
+    let scene = StageScene::new(b"hello, hello, hello", None);
     let rest = |bytes: Vec<u8>| {
         move |resume: Option<(u64, u64)>| {
             let from = resume.map_or(0, |(from, _)| from);
@@ -228,15 +228,15 @@ fn a_resumed_object_with_a_wrong_hash_starts_over_once() {
 fn a_local_file_is_copied_and_one_that_changed_is_fetched_instead() {
     let dir = tempfile::tempdir().unwrap();
     let local = dir.path().join("local");
-    let location = Location { component: None, path: "local".into() };
+    let location = LocalFile { component: None, path: "local".into() };
     std::fs::write(&local, "hello").unwrap();
-    let scene = Scene::new(b"hello", Some(location.clone()));
+    let scene = StageScene::new(b"hello", Some(location.clone()));
     let site = site(|_| whole(scene.object.clone()));
     scene.fill(&site, local.to_str().unwrap()).unwrap();
     assert!(scene.is_filled() && site.asked.lock().unwrap().is_empty());
 
     std::fs::write(&local, "HELLO").unwrap();
-    let scene = Scene::new(b"hello", Some(location));
+    let scene = StageScene::new(b"hello", Some(location));
     let last = scene.fill(&site, local.to_str().unwrap()).unwrap().unwrap();
     assert!(scene.is_filled() && site.asked.lock().unwrap().len() == 1);
     assert_eq!(last.bytes_total, scene.object.len() as u64);

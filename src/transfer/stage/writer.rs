@@ -73,7 +73,7 @@ impl<'a> Writer<'a> {
         self.hasher.length()
     }
 
-    /// Sets the mode and gives the file its name. It is made durable with all others when the swap is prepared ([`steps`](super::steps));
+    /// Sets the mode and gives the file its name. It is made durable with all others when the swap is prepared ([`steps`](super::swap_steps));
     /// until then a power cut may leave anything under that name, which is why what is staged is hashed before it is used.
     pub fn finish(self, name: &str, mode: u32) -> Result<()> {
         fs::set_mode(&self.file, mode).map_err(|error| self.failed(error))?;

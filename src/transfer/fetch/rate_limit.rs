@@ -14,13 +14,13 @@ const LEAST_READ: usize = 1024;
 
 /// A token bucket: every byte has its time, and whoever has read it waits until then.
 #[derive(Debug)]
-pub struct Rate {
+pub struct RateLimit {
     bytes_per_second: u64,
     /// When all bytes that were read so far are due.
     due: Mutex<Option<Instant>>,
 }
 
-impl Rate {
+impl RateLimit {
     /// Allows so many bytes a second; at least one.
     pub fn new(bytes_per_second: u64) -> Self {
         Self { bytes_per_second: bytes_per_second.max(1), due: Mutex::default() }
@@ -58,7 +58,7 @@ mod tests {
     /// The bytes that `readers` get in `length`, each reading pieces as soon as its last one was due; every `gap`th read
     /// takes `slow` on the network.
     fn received(rate: u64, readers: usize, length: Duration, gap: usize, slow: Duration) -> u64 {
-        let bucket = Rate::new(rate);
+        let bucket = RateLimit::new(rate);
         let start = Instant::now();
         let mut ready = vec![start; readers];
         let (mut bytes, mut reads) = (0, 0);
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_long_pause_is_not_made_up_for() {
-        let bucket = Rate::new(1000);
+        let bucket = RateLimit::new(1000);
         let start = Instant::now();
         assert_eq!(bucket.reserve(1000, start), Duration::from_secs(1));
         let later = start + Duration::from_secs(3600);
@@ -101,6 +101,6 @@ mod tests {
     fn whoever_is_held_back_can_be_stopped() {
         let cancel = CancelToken::default();
         cancel.cancel();
-        assert_eq!(Rate::new(1).wait_for(1 << 30, &cancel).unwrap_err().code(), "cancelled");
+        assert_eq!(RateLimit::new(1).wait_for(1 << 30, &cancel).unwrap_err().code(), "cancelled");
     }
 }

@@ -19,7 +19,7 @@ const TICK: Duration = Duration::from_millis(50);
 
 /// Hands out turns.
 #[derive(Debug)]
-pub struct Hosts {
+pub struct HostSlots {
     most: usize,
     hosts: Mutex<HashMap<String, Host>>,
     changed: Condvar,
@@ -41,12 +41,12 @@ impl Host {
 
 /// The right to have one request under way, until it is dropped.
 #[derive(Debug)]
-pub struct Turn {
-    hosts: Arc<Hosts>,
+pub struct HostSlot {
+    hosts: Arc<HostSlots>,
     host: String,
 }
 
-impl Hosts {
+impl HostSlots {
     /// No more than `most` requests at a time for each host.
     pub fn new(most: usize) -> Arc<Self> {
         Arc::new(Self { most: most.max(1), hosts: Mutex::default(), changed: Condvar::new() })
@@ -56,7 +56,7 @@ impl Hosts {
     ///
     /// # Errors
     /// [`Error::Cancelled`](crate::error::Error::Cancelled).
-    pub fn turn(self: &Arc<Self>, url: &Url, cancel: &CancelToken) -> Result<Turn> {
+    pub fn turn(self: &Arc<Self>, url: &Url, cancel: &CancelToken) -> Result<HostSlot> {
         let host = url.origin().ascii_serialization();
         let start = Instant::now();
         let mut hosts = self.lock();
@@ -66,7 +66,7 @@ impl Hosts {
             let entry = hosts.entry(host.clone()).or_default();
             if entry.is_free(self.most, now, now.saturating_duration_since(start)) {
                 entry.busy += 1;
-                return Ok(Turn { hosts: Arc::clone(self), host });
+                return Ok(HostSlot { hosts: Arc::clone(self), host });
             }
             hosts = self.changed.wait_timeout(hosts, TICK).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -77,7 +77,7 @@ impl Hosts {
     }
 }
 
-impl Turn {
+impl HostSlot {
     /// Tells that the host has answered, or cannot be reached: no need to wait for either any longer.
     pub fn answered(&self) {
         if let Some(host) = self.hosts.lock().get_mut(&self.host) {
@@ -87,7 +87,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for HostSlot {
     fn drop(&mut self) {
         if let Some(host) = self.hosts.lock().get_mut(&self.host) {
             host.busy -= 1;
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_turn_ends_when_it_is_dropped_and_whoever_waits_can_be_stopped() {
-        let hosts = Hosts::new(1);
+        let hosts = HostSlots::new(1);
         let (one, two) = (Url::parse("http://a:1/x").unwrap(), Url::parse("http://b:1/x").unwrap());
         let cancel = CancelToken::default();
         let turn = hosts.turn(&one, &cancel).unwrap();

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 ///
 /// # Errors
 /// [`Machine::Io`](crate::error::Machine::Io), also for a file that is not staged.
-pub fn steps(
+pub fn swap_steps(
     root: &Root,
     component: &Name,
     stage: &Stage,

@@ -6,22 +6,22 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 /// The contents that nobody works at any more, and whether they are there.
 #[derive(Default)]
-pub struct Finished {
+pub struct FinishedContents {
     contents: Mutex<HashMap<Sha256, bool>>,
     changed: Condvar,
 }
 
 /// A content under work. It is not there if this is dropped before its end.
-pub struct Work<'a> {
-    finished: &'a Finished,
+pub struct ContentWork<'a> {
+    finished: &'a FinishedContents,
     content: Sha256,
     is_there: bool,
 }
 
-impl Finished {
+impl FinishedContents {
     /// Begins with a content.
-    pub fn begin(&self, content: Sha256) -> Work<'_> {
-        Work { finished: self, content, is_there: false }
+    pub fn begin(&self, content: Sha256) -> ContentWork<'_> {
+        ContentWork { finished: self, content, is_there: false }
     }
 
     /// Waits for a content that somebody has begun with, and tells whether it is there.
@@ -32,14 +32,14 @@ impl Finished {
     }
 }
 
-impl Work<'_> {
+impl ContentWork<'_> {
     /// Ends it, and tells whether the content is there.
     pub fn end(mut self, is_there: bool) {
         self.is_there = is_there;
     }
 }
 
-impl Drop for Work<'_> {
+impl Drop for ContentWork<'_> {
     fn drop(&mut self) {
         self.finished.contents.lock().unwrap_or_else(PoisonError::into_inner).insert(self.content, self.is_there);
         self.finished.changed.notify_all();
