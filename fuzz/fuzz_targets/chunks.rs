@@ -5,7 +5,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use patcher::internal::chunks::{Index, Location, Ranges, Search, Terms, rebuild};
+use patcher::internal::chunks::{ChunkIndex, ChunkLocation, ChunkSearch, MissingRanges, RangeLimits, rebuild};
 use patcher::internal::digest::Sha256;
 
 fuzz_target!(|input: (u32, u16, u8, &[u8])| {
@@ -14,18 +14,22 @@ fuzz_target!(|input: (u32, u16, u8, &[u8])| {
     let Some((lengths, bytes)) = bytes.split_at_checked(2) else { return };
     let (index, bytes) = bytes.split_at(usize::from(lengths[0]).min(bytes.len()));
     let (segments, local) = bytes.split_at(usize::from(lengths[1]).min(bytes.len()));
-    let Ok(index) = Index::parse(index, size, gz_size.into()) else { return };
+    let Ok(index) = ChunkIndex::parse(index, size, gz_size.into()) else { return };
     assert_eq!(index.segments().last().map(|segment| segment.content.end), Some(size));
     assert_eq!(index.segments().last().map(|segment| segment.bytes.end + 8), Some(gz_size.into()));
 
-    let mut search = Search::new(&index);
+    let mut search = ChunkSearch::new(&index);
     search.file(0, local, || true).expect("bytes can be read");
     let known = search.finish();
-    let ranges = Ranges::new(&index, &known, Terms { gap: gap.into(), most: usize::from(gap) % 4 });
+    let ranges = MissingRanges::new(
+        &index,
+        &known,
+        RangeLimits { max_gap_bytes: gap.into(), max_requests: usize::from(gap) % 4 },
+    );
     assert!(ranges.count() <= 3 && ranges.bytes() < gz_size.into());
 
     let mut given = Vec::new();
-    let read = |place: Location, buffer: &mut [u8]| {
+    let read = |place: ChunkLocation, buffer: &mut [u8]| {
         let start = place.offset as usize;
         buffer.copy_from_slice(&local[start..start + buffer.len()]);
         Ok(())

@@ -2,7 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use patcher::internal::state::{Active, Choices, History, Seen, Starts, StateFile, Verdicts, Watched};
+use patcher::internal::state::{
+    ActiveUpdates, Choices, History, SeenReleases, Starts, StateFile, Verdicts, WatcherState,
+};
 use std::fmt::Debug;
 
 fn survives_a_round_trip<F: StateFile + PartialEq + Debug>(bytes: &[u8]) {
@@ -12,11 +14,11 @@ fn survives_a_round_trip<F: StateFile + PartialEq + Debug>(bytes: &[u8]) {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    survives_a_round_trip::<Active>(bytes);
+    survives_a_round_trip::<ActiveUpdates>(bytes);
     survives_a_round_trip::<Choices>(bytes);
     survives_a_round_trip::<History>(bytes);
-    survives_a_round_trip::<Seen>(bytes);
+    survives_a_round_trip::<SeenReleases>(bytes);
     survives_a_round_trip::<Starts>(bytes);
     survives_a_round_trip::<Verdicts>(bytes);
-    survives_a_round_trip::<Watched>(bytes);
+    survives_a_round_trip::<WatcherState>(bytes);
 });

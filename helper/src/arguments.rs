@@ -1,6 +1,6 @@
 //! The helper's arguments, read by hand: a parser would be most of the program.
 
-use patcher::internal::layout::{Root, StateDir};
+use patcher::internal::layout::{InstallRoot, StateDir};
 use patcher::internal::relaunch::PROBATION;
 use patcher::internal::state::Reason;
 use std::ffi::OsString;
@@ -22,7 +22,7 @@ on probation), starts COMMAND, and watches it until it has confirmed that it wor
 #[derive(Debug)]
 pub struct Arguments {
     /// The install root with its state folder and components.
-    pub root: Root,
+    pub root: InstallRoot,
     /// The process to wait for.
     pub wait_pid: Option<u32>,
     /// DeferralReason to return from the version on probation; none to make the prepared one live.
@@ -70,7 +70,7 @@ impl Arguments {
             return Err("--restart and -- COMMAND go together".to_owned());
         }
         let dir = absolute(root.ok_or("--root is missing")?)?;
-        let mut root = Root::new(dir);
+        let mut root = InstallRoot::new(dir);
         if let Some(dir) = state_dir {
             root.state = StateDir { dir: absolute(dir)? };
         }

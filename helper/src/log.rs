@@ -1,7 +1,7 @@
 //! `helper.log`: what the helper did, for people who look for the reason of something.
 
 use patcher::internal::error::Error;
-use patcher::internal::layout::Root;
+use patcher::internal::layout::InstallRoot;
 use patcher::internal::state;
 use patcher::internal::timestamp::Timestamp;
 use std::fmt;
@@ -16,7 +16,7 @@ pub struct Log(Option<File>);
 
 impl Log {
     /// Opens the log of a root's state folder.
-    pub fn open(root: &Root) -> Self {
+    pub fn open(root: &InstallRoot) -> Self {
         let file = state::open(root).ok().flatten().and_then(|dir| dir.open_or_create("helper.log").ok());
         Self(file.and_then(|mut file| {
             if file.seek(SeekFrom::End(0)).ok()? > MAX_BYTES {

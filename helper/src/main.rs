@@ -119,7 +119,7 @@ fn make_ready(arguments: &Arguments) -> Option<Ready> {
         return None;
     }
     let state_dir = state::open(&arguments.root).ok()??;
-    let lock = state::lock(&state_dir, A_MOMENT).ok()?;
+    let lock = state::lock_updater(&state_dir, A_MOMENT).ok()?;
     swap::make_ready(&arguments.root, &lock).ok()?
 }
 
@@ -143,8 +143,8 @@ fn alone(
     };
     let usual = if arguments.command.is_empty() { LONG_PATIENCE } else { PATIENCE };
     let patience = arguments.patience.unwrap_or(usual);
-    let _nobody = state::nobody_running(&state_dir, patience)?;
-    action(&state::lock(&state_dir, patience)?, log)
+    let _nobody = state::lock_not_running(&state_dir, patience)?;
+    action(&state::lock_updater(&state_dir, patience)?, log)
 }
 
 fn tell(applied: &Applied, log: &mut Log) {

@@ -2,7 +2,7 @@
 
 use crate::log::Log;
 use patcher::internal::journal::{Journal, State};
-use patcher::internal::layout::Root;
+use patcher::internal::layout::InstallRoot;
 use patcher::internal::state::Reason;
 use patcher::{internal::relaunch, internal::state};
 use std::fs::File;
@@ -19,7 +19,7 @@ const QUOTED: u64 = 2000;
 const POLL: Duration = Duration::from_millis(100);
 
 /// A fresh file for what the program prints; none where it cannot be had.
-pub fn output(root: &Root) -> Option<File> {
+pub fn output(root: &InstallRoot) -> Option<File> {
     let file = state::open(root).ok()??.open_or_create(OUTPUT).ok()?;
     file.set_len(0).ok()?;
     Some(file)
@@ -27,7 +27,7 @@ pub fn output(root: &Root) -> Option<File> {
 
 /// Watches the program until it has confirmed its version, and gives the reason to roll that back. Nothing is watched when
 /// no version is on probation.
-pub fn watch(root: &Root, child: &mut Child, limit: Duration, log: &mut Log) -> Option<Reason> {
+pub fn watch(root: &InstallRoot, child: &mut Child, limit: Duration, log: &mut Log) -> Option<Reason> {
     let state_dir = state::open(root).ok()??;
     let on_probation = || match Journal::peek(&state_dir) {
         Ok(Some((State::Committed, plan))) => Some(plan),
@@ -78,7 +78,7 @@ fn reason(status: ExitStatus) -> Option<Reason> {
 }
 
 /// Copies the last lines that the program printed into the log.
-fn quote(root: &Root, log: &mut Log) {
+fn quote(root: &InstallRoot, log: &mut Log) {
     let read = || {
         let mut file = state::open(root).ok()??.open_file(OUTPUT).ok()??;
         let length = file.seek(SeekFrom::End(0)).ok()?;

@@ -1,11 +1,11 @@
 //! Hashes what a client would write.
 
-use patcher::internal::digest::Hasher;
+use patcher::internal::digest::Sha256Hasher;
 use std::io::{self, Write};
 
 /// Takes everything and keeps its hash.
 #[derive(Default)]
-pub struct HashingSink(pub Hasher);
+pub struct HashingSink(pub Sha256Hasher);
 
 impl Write for HashingSink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

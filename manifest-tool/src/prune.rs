@@ -53,7 +53,7 @@ impl Dropped {
         let manifests = past.iter().filter(|(path, _)| !stays(path));
         let manifests = manifests.map(|(path, manifest)| {
             let bytes = fs::metadata(path).map_err(|error| Error::io("read", path, error))?.len();
-            Ok(DroppedFile { path: layout::release(manifest.meta.sequence), bytes })
+            Ok(DroppedFile { path: layout::release_manifest_path(manifest.meta.sequence), bytes })
         });
         let manifests = manifests.collect::<Result<_>>()?;
         let staying = latest.iter().chain(past.iter().filter(|(path, _)| stays(path)));
@@ -149,13 +149,13 @@ fn kept(latest: &[(PathBuf, Manifest)], past: &[(PathBuf, Manifest)], keep: usiz
 }
 
 fn is_named_by_sequence(path: &Path, manifest: &Manifest) -> bool {
-    path.ends_with(layout::release(manifest.meta.sequence))
+    path.ends_with(layout::release_manifest_path(manifest.meta.sequence))
 }
 
 /// The path below the component's folder of what has the name and the place of an object.
 fn object_path(folder: &Path, file: &Path) -> Option<String> {
     let hash = file.file_stem()?.to_str()?.parse().ok()?;
-    let place = |kind| layout::object(kind, &hash);
+    let place = |kind| layout::object_path(kind, &hash);
     let mut places = [ObjectKind::Gz, ObjectKind::Delta, ObjectKind::Chunks].into_iter().map(place);
     places.find(|place| folder.join(file.file_name().unwrap_or_default()).ends_with(place))
 }

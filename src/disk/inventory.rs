@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What a path holds, or should hold: enough to tell old from new.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Content {
+pub enum PathContent {
     /// Nothing.
     Absent,
     /// A file.
@@ -34,63 +34,63 @@ pub enum Content {
 #[cfg(feature = "client")]
 impl crate::formats::manifest::LinkOrFile<'_> {
     /// What it installs.
-    pub(crate) fn content(&self) -> Content {
+    pub(crate) fn content(&self) -> PathContent {
         match self {
-            Self::File(file) => Content::File { sha256: file.sha256, mode: fs::mode(file.executable) },
-            Self::Link(link) => Content::Link { target: link.target.clone() },
+            Self::File(file) => PathContent::File { sha256: file.sha256, mode: fs::mode(file.executable) },
+            Self::Link(link) => PathContent::Link { target: link.target.clone() },
         }
     }
 }
 
-impl Content {
+impl PathContent {
     /// The hash of a file's bytes.
     pub fn sha256(&self) -> Option<Sha256> {
         match self {
-            Content::File { sha256, .. } => Some(*sha256),
+            PathContent::File { sha256, .. } => Some(*sha256),
             _ => None,
         }
     }
 
     /// Whether both are the same bytes or the same link, whatever their modes.
-    pub fn same_bytes(&self, other: &Content) -> bool {
+    pub fn same_bytes(&self, other: &PathContent) -> bool {
         match (self, other) {
-            (Content::File { sha256: a, .. }, Content::File { sha256: b, .. }) => a == b,
-            (Content::Link { target: a }, Content::Link { target: b }) => a == b,
+            (PathContent::File { sha256: a, .. }, PathContent::File { sha256: b, .. }) => a == b,
+            (PathContent::Link { target: a }, PathContent::Link { target: b }) => a == b,
             _ => false,
         }
     }
 }
 
-impl fmt::Display for Content {
+impl fmt::Display for PathContent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Content::Absent => f.write_str("absent"),
-            Content::File { sha256, mode } => write!(f, "file {mode:o} {sha256}"),
-            Content::Link { target } => write!(f, "link {target}"),
-            Content::Folder => f.write_str("folder"),
+            PathContent::Absent => f.write_str("absent"),
+            PathContent::File { sha256, mode } => write!(f, "file {mode:o} {sha256}"),
+            PathContent::Link { target } => write!(f, "link {target}"),
+            PathContent::Folder => f.write_str("folder"),
         }
     }
 }
 
-/// Not a content as [`Content`] writes it.
+/// Not a content as [`PathContent`] writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("neither `absent`, `folder`, `file MODE SHA256` nor `link TARGET`")]
-pub struct NotAContent;
+pub struct NotAPathContent;
 
-impl FromStr for Content {
-    type Err = NotAContent;
+impl FromStr for PathContent {
+    type Err = NotAPathContent;
 
-    fn from_str(text: &str) -> Result<Self, NotAContent> {
+    fn from_str(text: &str) -> Result<Self, NotAPathContent> {
         match text.split_once(' ') {
-            None if text == "absent" => Ok(Content::Absent),
-            None if text == "folder" => Ok(Content::Folder),
-            Some(("link", target)) => Ok(Content::Link { target: target.to_owned() }),
+            None if text == "absent" => Ok(PathContent::Absent),
+            None if text == "folder" => Ok(PathContent::Folder),
+            Some(("link", target)) => Ok(PathContent::Link { target: target.to_owned() }),
             Some(("file", rest)) => {
-                let (mode, sha256) = rest.split_once(' ').ok_or(NotAContent)?;
-                let mode = u32::from_str_radix(mode, 8).ok().filter(|mode| *mode <= 0o7777).ok_or(NotAContent)?;
-                Ok(Content::File { sha256: sha256.parse().map_err(|_| NotAContent)?, mode })
+                let (mode, sha256) = rest.split_once(' ').ok_or(NotAPathContent)?;
+                let mode = u32::from_str_radix(mode, 8).ok().filter(|mode| *mode <= 0o7777).ok_or(NotAPathContent)?;
+                Ok(PathContent::File { sha256: sha256.parse().map_err(|_| NotAPathContent)?, mode })
             }
-            _ => Err(NotAContent),
+            _ => Err(NotAPathContent),
         }
     }
 }
@@ -99,9 +99,9 @@ impl FromStr for Content {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inventory {
     /// What each path holds, and a file's size in bytes.
-    contents: BTreeMap<String, (Content, u64)>,
+    contents: BTreeMap<String, (PathContent, u64)>,
     /// Files and links that stand where a path has a folder, and so make it absent.
-    blocked: Vec<(String, Content)>,
+    blocked: Vec<(String, PathContent)>,
 }
 
 /// A thread takes about as long to start as so many bytes to hash.
@@ -161,8 +161,8 @@ impl Inventory {
     }
 
     /// What a path holds; absent when it was not examined.
-    pub fn content(&self, path: &str) -> &Content {
-        self.contents.get(path).map_or(&Content::Absent, |(content, _)| content)
+    pub fn content(&self, path: &str) -> &PathContent {
+        self.contents.get(path).map_or(&PathContent::Absent, |(content, _)| content)
     }
 
     /// A file's size in bytes, 0 for everything else.
@@ -171,12 +171,12 @@ impl Inventory {
     }
 
     /// Files and links that stand where an examined path has a folder.
-    pub fn blocked(&self) -> impl Iterator<Item = (&str, &Content)> {
+    pub fn blocked(&self) -> impl Iterator<Item = (&str, &PathContent)> {
         self.blocked.iter().map(|(at, content)| (at.as_str(), content))
     }
 
     /// All paths with what they hold, sorted.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Content)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &PathContent)> {
         self.contents.iter().map(|(path, (content, _))| (path.as_str(), content))
     }
 }
@@ -207,19 +207,19 @@ pub fn hash_threads() -> usize {
 ///
 /// # Errors
 /// As [`Inventory::take`].
-pub fn content_at(tree: &Tree, path: &str) -> Result<Content> {
+pub fn content_at(tree: &Tree, path: &str) -> Result<PathContent> {
     examine(tree, path).map(|entry| entry.content)
 }
 
 struct Entry {
-    content: Content,
+    content: PathContent,
     size: u64,
-    blocked: Option<(String, Content)>,
+    blocked: Option<(String, PathContent)>,
 }
 
 impl Default for Entry {
     fn default() -> Self {
-        Self { content: Content::Absent, size: 0, blocked: None }
+        Self { content: PathContent::Absent, size: 0, blocked: None }
     }
 }
 
@@ -227,8 +227,8 @@ fn examine(tree: &Tree, path: &str) -> Result<Entry> {
     let entry = |content| Entry { content, ..Entry::default() };
     Ok(match tree.find(path)? {
         Found::Absent => Entry::default(),
-        Found::Folder { .. } => entry(Content::Folder),
-        Found::Link { target } => entry(Content::Link { target }),
+        Found::Folder { .. } => entry(PathContent::Folder),
+        Found::Link { target } => entry(PathContent::Link { target }),
         Found::Special => return Err(Machine::UnsafePath { path: tree.root().join(path) }.into()),
         Found::File { mode, .. } => {
             let (dir, name) = tree.parent(path)?;
@@ -236,7 +236,7 @@ fn examine(tree: &Tree, path: &str) -> Result<Entry> {
                 None => Entry::default(),
                 Some(mut file) => {
                     let (sha256, size) = fs::hash(&mut file, &tree.root().join(path))?;
-                    Entry { content: Content::File { sha256, mode }, size, blocked: None }
+                    Entry { content: PathContent::File { sha256, mode }, size, blocked: None }
                 }
             }
         }
@@ -253,12 +253,12 @@ mod tests {
 
     #[test]
     fn contents_survive_a_round_trip() {
-        let file = Content::File { sha256: Sha256::of(b"x"), mode: 0o755 };
-        for content in [Content::Absent, Content::Folder, file, Content::Link { target: "a b".into() }] {
+        let file = PathContent::File { sha256: Sha256::of(b"x"), mode: 0o755 };
+        for content in [PathContent::Absent, PathContent::Folder, file, PathContent::Link { target: "a b".into() }] {
             assert_eq!(content.to_string().parse(), Ok(content));
         }
         for text in ["", "file", "file 644", "file 99999 00", "file 644 xyz", "other x", "Absent"] {
-            assert_eq!(text.parse::<Content>(), Err(NotAContent), "{text}");
+            assert_eq!(text.parse::<PathContent>(), Err(NotAPathContent), "{text}");
         }
     }
 
@@ -271,13 +271,13 @@ mod tests {
         std::os::unix::fs::symlink("file", dir.path().join("a/link")).unwrap();
         let paths = ["a", "a/file", "a/link", "a/file/below", "gone"];
         let inventory = Inventory::take(dir.path(), paths.into_iter(), 3).unwrap();
-        assert_eq!(*inventory.content("a"), Content::Folder);
+        assert_eq!(*inventory.content("a"), PathContent::Folder);
         assert_eq!(inventory.content("a/file").sha256(), Some(Sha256::of(b"x")));
         assert_eq!(inventory.size("a/file"), 1);
         #[cfg(unix)]
-        assert_eq!(*inventory.content("a/link"), Content::Link { target: "file".into() });
-        assert_eq!(*inventory.content("gone"), Content::Absent);
-        assert_eq!(*inventory.content("a/file/below"), Content::Absent);
+        assert_eq!(*inventory.content("a/link"), PathContent::Link { target: "file".into() });
+        assert_eq!(*inventory.content("gone"), PathContent::Absent);
+        assert_eq!(*inventory.content("a/file/below"), PathContent::Absent);
         assert_eq!(inventory.blocked().map(|(at, _)| at).collect::<Vec<_>>(), ["a/file"]);
     }
 }

@@ -20,7 +20,7 @@ pub enum ObjectKind {
 }
 
 /// An object's path below a component's base URL: `objects/ab/ab12….gz`.
-pub fn object(kind: ObjectKind, sha256: &Sha256) -> String {
+pub fn object_path(kind: ObjectKind, sha256: &Sha256) -> String {
     let ending = match kind {
         ObjectKind::Gz => "gz",
         ObjectKind::Delta => "delta",
@@ -31,12 +31,12 @@ pub fn object(kind: ObjectKind, sha256: &Sha256) -> String {
 }
 
 /// The latest manifest's name below a component's base URL: `manifest.xml` for the channel `stable`, else `CHANNEL.xml`.
-pub fn latest(channel: &Name) -> String {
+pub fn latest_manifest_name(channel: &Name) -> String {
     if channel.as_str() == "stable" { MANIFEST.to_owned() } else { format!("{channel}.xml") }
 }
 
 /// A past manifest's path below a component's base URL.
-pub fn release(sequence: u64) -> String {
+pub fn release_manifest_path(sequence: u64) -> String {
     format!("releases/{sequence}.xml")
 }
 
@@ -47,7 +47,7 @@ pub const FILES: &str = "files";
 
 /// An install root: the folder that holds the components, with those that lie elsewhere by name.
 #[derive(Debug, Clone)]
-pub struct Root {
+pub struct InstallRoot {
     /// The install root itself.
     pub dir: PathBuf,
     /// The updater's own files.
@@ -56,7 +56,7 @@ pub struct Root {
     pub elsewhere: BTreeMap<Name, PathBuf>,
 }
 
-impl Root {
+impl InstallRoot {
     /// An install root with its state folder where it usually is.
     pub fn new(dir: PathBuf) -> Self {
         Self { state: StateDir { dir: dir.join(STATE) }, dir, elsewhere: BTreeMap::new() }

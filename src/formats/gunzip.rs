@@ -7,7 +7,7 @@ use std::io::{self, BufRead, Cursor, Read as _};
 
 /// DeferralReason an object is not the gzip of a file of the given size.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum GunzipError {
     /// What is wrong with the object.
     #[error("{0}")]
     Object(String),
@@ -19,14 +19,18 @@ pub enum Error {
 /// Inflates the one member in `object`, at most `size` bytes, piece by piece into `sink`.
 ///
 /// # Errors
-/// [`Error::Object`] for a header with flags, broken data, a wrong CRC or length, more than `size` bytes of content, or
+/// [`GunzipError::Object`] for a header with flags, broken data, a wrong CRC or length, more than `size` bytes of content, or
 /// bytes after the member; then `sink` has had at most `size` bytes.
-pub fn gunzip(mut object: impl BufRead, size: u64, mut sink: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), Error> {
-    let broken = |error: io::Error| Error::Object(error.to_string());
+pub fn gunzip(
+    mut object: impl BufRead,
+    size: u64,
+    mut sink: impl FnMut(&[u8]) -> io::Result<()>,
+) -> Result<(), GunzipError> {
+    let broken = |error: io::Error| GunzipError::Object(error.to_string());
     let mut header = [0; 10];
     object.read_exact(&mut header).map_err(broken)?;
     if header[..4] != [0x1f, 0x8b, 8, 0] {
-        return Err(Error::Object("its header is not that of a plain gzip member".into()));
+        return Err(GunzipError::Object("its header is not that of a plain gzip member".into()));
     }
     let mut decoder = GzDecoder::new(Cursor::new(header).chain(object));
     let mut buffer = vec![0; 64 * 1024];
@@ -38,16 +42,17 @@ pub fn gunzip(mut object: impl BufRead, size: u64, mut sink: impl FnMut(&[u8]) -
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(broken(error)),
         };
-        left =
-            left.checked_sub(count as u64).ok_or_else(|| Error::Object(format!("it holds more than {size} bytes")))?;
-        sink(&buffer[..count]).map_err(Error::Sink)?;
+        left = left
+            .checked_sub(count as u64)
+            .ok_or_else(|| GunzipError::Object(format!("it holds more than {size} bytes")))?;
+        sink(&buffer[..count]).map_err(GunzipError::Sink)?;
     }
     if left > 0 {
-        return Err(Error::Object(format!("it holds {} bytes, not {size}", size - left)));
+        return Err(GunzipError::Object(format!("it holds {} bytes, not {size}", size - left)));
     }
     let rest = decoder.into_inner().fill_buf().map_err(broken)?.len();
     if rest > 0 {
-        return Err(Error::Object("something follows its gzip member".into()));
+        return Err(GunzipError::Object("something follows its gzip member".into()));
     }
     Ok(())
 }

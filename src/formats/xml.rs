@@ -12,7 +12,7 @@ use std::str::FromStr;
 
 /// What is wrong, and on which line of the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Flaw {
+pub struct XmlError {
     /// The rule that it breaks.
     pub defect: Defect,
     /// From 1.
@@ -28,7 +28,7 @@ pub const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
 const SPACES: [char; 3] = [' ', '\n', '\t'];
 
 /// Reads a document tag by tag.
-pub struct Reader<'a> {
+pub struct XmlReader<'a> {
     tokens: quick_xml::Reader<&'a [u8]>,
     text: &'a str,
     /// Where line counting has got to: byte offset, line.
@@ -40,16 +40,16 @@ pub struct Reader<'a> {
 
 /// A start tag or the end of an element; an empty element gives both.
 #[derive(Debug)]
-pub enum Tag<'a> {
+pub enum XmlTag<'a> {
     /// `<name …>`.
-    Open(Element<'a>),
+    Open(XmlElement<'a>),
     /// `</name>`.
     Close,
 }
 
 /// An element's name and the attributes nobody has asked for yet.
 #[derive(Debug)]
-pub struct Element<'a> {
+pub struct XmlElement<'a> {
     /// Without prefix: a name with a colon is refused.
     pub name: &'a str,
     /// From 1.
@@ -57,16 +57,16 @@ pub struct Element<'a> {
     attributes: Vec<(&'a str, Cow<'a, str>)>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> XmlReader<'a> {
     /// Begins with the declaration, which must be exactly [`DECLARATION`].
     ///
     /// # Errors
     /// [`Defect::Encoding`] for bytes that no value may hold, [`Defect::Declaration`] for another first line.
-    pub fn new(bytes: &'a [u8]) -> Result<Self, Flaw> {
+    pub fn new(bytes: &'a [u8]) -> Result<Self, XmlError> {
         let text = check_characters(bytes)?;
         if !text.starts_with(DECLARATION) {
             let detail = format!("the first line is not {}", DECLARATION.trim_end());
-            return Err(Flaw { defect: Defect::Declaration, line: 1, detail });
+            return Err(XmlError { defect: Defect::Declaration, line: 1, detail });
         }
         let mut tokens = quick_xml::Reader::from_reader(&bytes[DECLARATION.len()..]);
         let config = tokens.config_mut();
@@ -81,7 +81,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Everything that is neither a tag nor white space between tags.
-    pub fn tag(&mut self) -> Result<Option<Tag<'a>>, Flaw> {
+    pub fn tag(&mut self) -> Result<Option<XmlTag<'a>>, XmlError> {
         if std::mem::take(&mut self.pending_close) {
             return Ok(Some(self.close()));
         }
@@ -94,7 +94,7 @@ impl<'a> Reader<'a> {
                 Ok(Token::End(_)) => {
                     let tag = &self.text[start..self.position()];
                     if tag[2..].starts_with(|c: char| c.is_ascii_whitespace()) {
-                        return Err(self.flaw(start, Defect::Syntax, format!("`{tag}` is no end tag")));
+                        return Err(self.error(start, Defect::Syntax, format!("`{tag}` is no end tag")));
                     }
                     return Ok(Some(self.close()));
                 }
@@ -102,26 +102,26 @@ impl<'a> Reader<'a> {
                     continue;
                 }
                 Ok(Token::Eof) if self.ended => return Ok(None),
-                Ok(Token::Eof) => return Err(self.flaw(start, Defect::Syntax, "the document is cut off".into())),
+                Ok(Token::Eof) => return Err(self.error(start, Defect::Syntax, "the document is cut off".into())),
                 Ok(_) => {
                     let shown: String = self.text[start..].trim_start().chars().take(20).collect();
-                    return Err(self.flaw(start, Defect::Syntax, format!("`{shown}` has no place here")));
+                    return Err(self.error(start, Defect::Syntax, format!("`{shown}` has no place here")));
                 }
-                Err(error) => return Err(self.flaw(start, Defect::Syntax, error.to_string())),
+                Err(error) => return Err(self.error(start, Defect::Syntax, error.to_string())),
             };
             // Offsets into our own text rather than the token's: they live as long as the input.
             let end = self.position() - if empty { 2 } else { 1 };
             let content_start = end - content.len();
             let content = &self.text[content_start..end];
             if self.ended {
-                return Err(self.flaw(start, Defect::Syntax, "a second root element".into()));
+                return Err(self.error(start, Defect::Syntax, "a second root element".into()));
             }
             let line = self.line(content_start);
             let element =
-                parse_tag(content, line).map_err(|(defect, detail)| self.flaw(content_start, defect, detail))?;
+                parse_tag(content, line).map_err(|(defect, detail)| self.error(content_start, defect, detail))?;
             self.depth += 1;
             self.pending_close = empty;
-            return Ok(Some(Tag::Open(element)));
+            return Ok(Some(XmlTag::Open(element)));
         }
     }
 
@@ -129,14 +129,22 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`Defect::ElementMissing`] for another root, [`Defect::Format`] for another format.
-    pub fn root(&mut self, name: &str) -> Result<u64, Flaw> {
+    pub fn root(&mut self, name: &str) -> Result<u64, XmlError> {
         let mut element = match self.tag()? {
-            Some(Tag::Open(element)) if element.name == name => element,
-            _ => return Err(Flaw { defect: Defect::ElementMissing, line: 1, detail: format!("<{name}> is missing") }),
+            Some(XmlTag::Open(element)) if element.name == name => element,
+            _ => {
+                return Err(XmlError {
+                    defect: Defect::ElementMissing,
+                    line: 1,
+                    detail: format!("<{name}> is missing"),
+                });
+            }
         };
         let format = element.required("format")?;
         if *format != *"1" {
-            return Err(element.flaw(Defect::Format, format!("this program reads format 1, not `{format}`; update it")));
+            return Err(
+                element.error(Defect::Format, format!("this program reads format 1, not `{format}`; update it"))
+            );
         }
         let line = element.line;
         element.finish()?;
@@ -147,9 +155,9 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Whatever follows.
-    pub fn end(&mut self) -> Result<(), Flaw> {
+    pub fn end(&mut self) -> Result<(), XmlError> {
         match self.tag()? {
-            Some(Tag::Open(element)) => Err(element.unknown()),
+            Some(XmlTag::Open(element)) => Err(element.unknown()),
             _ => Ok(()),
         }
     }
@@ -158,18 +166,18 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// A child element, or what [`tag`](Self::tag) refuses.
-    pub fn expect_close(&mut self) -> Result<(), Flaw> {
+    pub fn expect_close(&mut self) -> Result<(), XmlError> {
         match self.tag()? {
-            Some(Tag::Close) => Ok(()),
-            Some(Tag::Open(element)) => Err(element.unknown()),
-            None => Err(self.flaw(self.text.len(), Defect::Syntax, "the document is cut off".into())),
+            Some(XmlTag::Close) => Ok(()),
+            Some(XmlTag::Open(element)) => Err(element.unknown()),
+            None => Err(self.error(self.text.len(), Defect::Syntax, "the document is cut off".into())),
         }
     }
 
-    fn close(&mut self) -> Tag<'a> {
+    fn close(&mut self) -> XmlTag<'a> {
         self.depth = self.depth.saturating_sub(1);
         self.ended = self.depth == 0;
-        Tag::Close
+        XmlTag::Close
     }
 
     fn position(&self) -> usize {
@@ -185,15 +193,15 @@ impl<'a> Reader<'a> {
         self.counted.1
     }
 
-    fn flaw(&mut self, offset: usize, defect: Defect, detail: String) -> Flaw {
+    fn error(&mut self, offset: usize, defect: Defect, detail: String) -> XmlError {
         let rest = &self.text[offset.min(self.text.len())..];
         let skipped = rest.len() - rest.trim_start().len();
         // What stands in the document must not make two lines of a message.
-        Flaw { defect, line: self.line(offset + skipped), detail: detail.replace(['\n', '\t'], " ") }
+        XmlError { defect, line: self.line(offset + skipped), detail: detail.replace(['\n', '\t'], " ") }
     }
 }
 
-impl<'a> Element<'a> {
+impl<'a> XmlElement<'a> {
     /// Takes an attribute that may be absent.
     pub fn optional(&mut self, name: &str) -> Option<Cow<'a, str>> {
         let at = self.attributes.iter().position(|(given, _)| *given == name)?;
@@ -204,34 +212,38 @@ impl<'a> Element<'a> {
     ///
     /// # Errors
     /// [`Defect::AttributeMissing`].
-    pub fn required(&mut self, name: &str) -> Result<Cow<'a, str>, Flaw> {
+    pub fn required(&mut self, name: &str) -> Result<Cow<'a, str>, XmlError> {
         self.optional(name)
-            .ok_or_else(|| self.flaw(Defect::AttributeMissing, format!("<{}> has no `{name}`", self.name)))
+            .ok_or_else(|| self.error(Defect::AttributeMissing, format!("<{}> has no `{name}`", self.name)))
     }
 
     /// Takes an attribute that must be there and mean a `T`.
     ///
     /// # Errors
     /// [`Defect::AttributeMissing`], or `defect` for a value that is none.
-    pub fn value<T: FromStr<Err: Display>>(&mut self, name: &str, defect: Defect) -> Result<T, Flaw> {
+    pub fn value<T: FromStr<Err: Display>>(&mut self, name: &str, defect: Defect) -> Result<T, XmlError> {
         let text = self.required(name)?;
-        text.parse().map_err(|error| self.flaw(defect, format!("{name} `{text}`: {error}")))
+        text.parse().map_err(|error| self.error(defect, format!("{name} `{text}`: {error}")))
     }
 
     /// Takes an attribute that may be absent, else must mean a `T`.
     ///
     /// # Errors
     /// `defect` for a value that is none.
-    pub fn optional_value<T: FromStr<Err: Display>>(&mut self, name: &str, defect: Defect) -> Result<Option<T>, Flaw> {
+    pub fn optional_value<T: FromStr<Err: Display>>(
+        &mut self,
+        name: &str,
+        defect: Defect,
+    ) -> Result<Option<T>, XmlError> {
         let Some(text) = self.optional(name) else { return Ok(None) };
-        text.parse().map(Some).map_err(|error| self.flaw(defect, format!("{name} `{text}`: {error}")))
+        text.parse().map(Some).map_err(|error| self.error(defect, format!("{name} `{text}`: {error}")))
     }
 
     /// Takes a number: decimal, without sign, space or leading zero.
     ///
     /// # Errors
     /// [`Defect::AttributeMissing`], [`Defect::Number`].
-    pub fn number(&mut self, name: &str) -> Result<u64, Flaw> {
+    pub fn number(&mut self, name: &str) -> Result<u64, XmlError> {
         let text = self.required(name)?;
         self.parse_number(name, &text)
     }
@@ -240,15 +252,15 @@ impl<'a> Element<'a> {
     ///
     /// # Errors
     /// [`Defect::Number`].
-    pub fn optional_number(&mut self, name: &str) -> Result<Option<u64>, Flaw> {
+    pub fn optional_number(&mut self, name: &str) -> Result<Option<u64>, XmlError> {
         let Some(text) = self.optional(name) else { return Ok(None) };
         self.parse_number(name, &text).map(Some)
     }
 
-    fn parse_number(&self, name: &str, text: &str) -> Result<u64, Flaw> {
+    fn parse_number(&self, name: &str, text: &str) -> Result<u64, XmlError> {
         let canonical = text == "0" || text.starts_with(|c: char| matches!(c, '1'..='9'));
         text.parse().ok().filter(|_| canonical).ok_or_else(|| {
-            self.flaw(Defect::Number, format!("{name} `{text}` is not a number below 2^64 in its shortest form"))
+            self.error(Defect::Number, format!("{name} `{text}` is not a number below 2^64 in its shortest form"))
         })
     }
 
@@ -256,11 +268,11 @@ impl<'a> Element<'a> {
     ///
     /// # Errors
     /// [`Defect::Boolean`].
-    pub fn boolean(&mut self, name: &str) -> Result<bool, Flaw> {
+    pub fn boolean(&mut self, name: &str) -> Result<bool, XmlError> {
         match self.optional(name).as_deref() {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
-            Some(other) => Err(self.flaw(Defect::Boolean, format!("{name} `{other}` is neither true nor false"))),
+            Some(other) => Err(self.error(Defect::Boolean, format!("{name} `{other}` is neither true nor false"))),
         }
     }
 
@@ -268,11 +280,11 @@ impl<'a> Element<'a> {
     ///
     /// # Errors
     /// [`Defect::Attribute`].
-    pub fn finish(self) -> Result<(), Flaw> {
+    pub fn finish(self) -> Result<(), XmlError> {
         match self.attributes.first() {
             None => Ok(()),
             Some((name, _)) => {
-                Err(self.flaw(Defect::Attribute, format!("<{}> has an unknown attribute `{name}`", self.name)))
+                Err(self.error(Defect::Attribute, format!("<{}> has an unknown attribute `{name}`", self.name)))
             }
         }
     }
@@ -286,20 +298,20 @@ impl<'a> Element<'a> {
     }
 
     /// A flaw of this element.
-    pub fn flaw(&self, defect: Defect, detail: impl Into<String>) -> Flaw {
-        Flaw { defect, line: self.line, detail: detail.into() }
+    pub fn error(&self, defect: Defect, detail: impl Into<String>) -> XmlError {
+        XmlError { defect, line: self.line, detail: detail.into() }
     }
 
     /// The flaw of standing where no such element may stand.
-    pub fn unknown(&self) -> Flaw {
-        self.flaw(Defect::Element, format!("<{}> has no place here", self.name))
+    pub fn unknown(&self) -> XmlError {
+        self.error(Defect::Element, format!("<{}> has no place here", self.name))
     }
 }
 
 /// Refuses bytes that no document of this form holds, and gives the rest as text.
-fn check_characters(bytes: &[u8]) -> Result<&str, Flaw> {
+fn check_characters(bytes: &[u8]) -> Result<&str, XmlError> {
     let line = |offset: usize| 1 + bytes[..offset].iter().filter(|byte| **byte == b'\n').count() as u64;
-    let flaw = |offset, detail: &str| Flaw { defect: Defect::Encoding, line: line(offset), detail: detail.into() };
+    let flaw = |offset, detail: &str| XmlError { defect: Defect::Encoding, line: line(offset), detail: detail.into() };
     let text = std::str::from_utf8(bytes).map_err(|error| flaw(error.valid_up_to(), "not UTF-8"))?;
     if text.starts_with('\u{feff}') {
         return Err(flaw(0, "a byte order mark"));
@@ -320,7 +332,7 @@ fn check_characters(bytes: &[u8]) -> Result<&str, Flaw> {
 }
 
 /// Splits what stands between `<` and `>` (or `/>`) into a name and attributes.
-fn parse_tag(content: &str, line: u64) -> Result<Element<'_>, (Defect, String)> {
+fn parse_tag(content: &str, line: u64) -> Result<XmlElement<'_>, (Defect, String)> {
     let name_end = content.find(|c: char| !is_name_character(c)).unwrap_or(content.len());
     let (name, mut rest) = content.split_at(name_end);
     if name.is_empty() || name.starts_with(|c: char| !c.is_ascii_lowercase()) {
@@ -330,7 +342,7 @@ fn parse_tag(content: &str, line: u64) -> Result<Element<'_>, (Defect, String)> 
     loop {
         let trimmed = rest.trim_start_matches(SPACES);
         if trimmed.is_empty() {
-            return Ok(Element { name, line, attributes });
+            return Ok(XmlElement { name, line, attributes });
         }
         if trimmed.len() == rest.len() {
             return Err((Defect::Syntax, format!("<{name}> lacks a space before `{}`", start_of(trimmed))));
@@ -422,14 +434,14 @@ mod tests {
     use super::*;
 
     /// Reads all of a document whose elements may have any attributes.
-    fn read(document: &str) -> Result<String, Flaw> {
+    fn read(document: &str) -> Result<String, XmlError> {
         let bytes = format!("{DECLARATION}{document}");
-        let mut reader = Reader::new(bytes.as_bytes())?;
+        let mut reader = XmlReader::new(bytes.as_bytes())?;
         let mut seen = String::new();
         while let Some(tag) = reader.tag()? {
             match tag {
-                Tag::Close => seen.push(')'),
-                Tag::Open(element) => {
+                XmlTag::Close => seen.push(')'),
+                XmlTag::Open(element) => {
                     seen.push_str(element.name);
                     element.attributes.iter().for_each(|(name, value)| seen.push_str(&format!(" {name}={value}")));
                     seen.push('(');
@@ -530,7 +542,7 @@ mod tests {
             "\u{1ffff}".as_bytes(),
         ] {
             let document = [bytes, DECLARATION.as_bytes(), b"<a/>"].concat();
-            assert_eq!(Reader::new(&document).err().map(|flaw| flaw.defect), Some(Defect::Encoding), "{bytes:?}");
+            assert_eq!(XmlReader::new(&document).err().map(|flaw| flaw.defect), Some(Defect::Encoding), "{bytes:?}");
         }
     }
 
@@ -544,7 +556,7 @@ mod tests {
         ] {
             let document = format!("{first}<a/>");
             assert_eq!(
-                Reader::new(document.as_bytes()).err().map(|flaw| flaw.defect),
+                XmlReader::new(document.as_bytes()).err().map(|flaw| flaw.defect),
                 Some(Defect::Declaration),
                 "{first}"
             );

@@ -4,14 +4,14 @@ use super::deferred::{DeferralReason, Deferred};
 use super::installed::{Damage, DamageKind};
 use super::{Installed, Patcher, Update, component_name};
 use crate::disk::fs::{Dir, Tree};
-use crate::disk::inventory::{Content, Inventory, hash_threads};
+use crate::disk::inventory::{Inventory, PathContent, hash_threads};
 use crate::disk::layout;
 use crate::error::{Error, Machine, Refused, Result};
 use crate::formats::manifest::{LinkOrFile, Manifest, Meta, Name, SteppingStone};
-use crate::state::{Etag, MAX_ATTEMPTS, Seen, StateFile as _, Verdicts};
+use crate::state::{MAX_SWAP_ATTEMPTS, ManifestEtag, SeenReleases, StateFile as _, Verdicts};
 use crate::transfer::fetch;
 use crate::transfer::plan::{LocalFile, Obstacle, Plan, PlanInput};
-use crate::trust::{self, Floor, Target, Trusted, Verified, not_expired};
+use crate::trust::{self, Floor, ReleaseTarget, TrustedManifest, VerifiedManifest, not_expired};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::{MANIFEST, RelPath};
 use crate::values::timestamp::Timestamp;
@@ -31,10 +31,11 @@ pub struct Check {
 /// DeferralReason a release is left alone that did not work on this machine.
 pub(super) fn broken(verdicts: &Verdicts, manifest: &Manifest) -> Option<DeferralReason> {
     let component = &manifest.meta.component;
-    if let Some(bad) = verdicts.bad(component, &manifest.content_id()) {
+    if let Some(bad) = verdicts.bad_release(component, &manifest.content_id()) {
         return Some(DeferralReason::RolledBack(bad.reason));
     }
-    (verdicts.attempts(component, manifest.meta.sequence) >= MAX_ATTEMPTS).then_some(DeferralReason::SwapFailed)
+    (verdicts.failed_swaps(component, manifest.meta.sequence) >= MAX_SWAP_ATTEMPTS)
+        .then_some(DeferralReason::SwapFailed)
 }
 
 impl Patcher {
@@ -108,7 +109,7 @@ impl Patcher {
         let name = component_name(component)?;
         let mut url = fetch::parse_url_or_path("URL", from)?;
         if url.path().ends_with('/') {
-            let latest = layout::latest(&self.inner.channel);
+            let latest = layout::latest_manifest_name(&self.inner.channel);
             url = url.join(&latest).map_err(|error| super::config::bad("URL", from, error))?;
         }
         let (state_dir, _lock) = self.lock()?;
@@ -117,7 +118,7 @@ impl Patcher {
             Err(Error::Machine(Machine::InstalledManifest { .. })) => None,
             installed => installed?,
         };
-        let mut seen = Seen::load_or_default(&state_dir)?;
+        let mut seen = SeenReleases::load_or_default(&state_dir)?;
         let floors = self.floors(&name, installed.as_ref(), &seen);
         self.may_ask(&seen, &url)?;
         let found = self.ask(&url, None, &name, &floors).map_err(|error| self.heed(&state_dir, &mut seen, error))?;
@@ -126,7 +127,7 @@ impl Patcher {
         let trusted = verified.fresh(Timestamp::now())?;
         // Whoever installs a release by hand wants it, whatever became of it before.
         let (mut verdicts, manifest) = (Verdicts::load_or_default(&state_dir)?, trusted.manifest());
-        if verdicts.forgive(&name, &manifest.content_id(), manifest.meta.sequence) {
+        if verdicts.remove(&name, &manifest.content_id(), manifest.meta.sequence) {
             verdicts.save(&state_dir)?;
         }
         self.check_requires(std::iter::once(&trusted.manifest().meta), None)?;
@@ -139,7 +140,7 @@ impl Patcher {
     }
 
     fn find_update(&self, state_dir: &Dir, name: Name, installed: Installed, check: &mut Check) -> Result<()> {
-        let mut seen = Seen::load_or_default(state_dir)?;
+        let mut seen = SeenReleases::load_or_default(state_dir)?;
         let Some(trusted) = self.latest(state_dir, &mut seen, &name, &installed)? else { return Ok(()) };
         if trusted.manifest().same_content(&installed.manifest) {
             // Never one of an earlier place: a copy of the installed manifest that lost a signature retires nothing.
@@ -178,7 +179,9 @@ impl Patcher {
         let Meta { component, version, critical: false, rollout, .. } = &manifest.meta else { return Ok(None) };
         let choices = if rollout.is_some() { self.drawn_choices()? } else { self.choices()? };
         Ok(match *rollout {
-            Some(percent) if !choices.is_among(percent, component, version) => Some(DeferralReason::NotYet(percent)),
+            Some(percent) if !choices.is_in_rollout(percent, component, version) => {
+                Some(DeferralReason::NotYet(percent))
+            }
             _ => choices.skips(component, version).then_some(DeferralReason::Skipped),
         })
     }
@@ -188,10 +191,10 @@ impl Patcher {
         &self,
         name: &Name,
         installed: &Installed,
-        newest: &Trusted,
+        newest: &TrustedManifest,
         stone: &SteppingStone,
-    ) -> Result<Trusted> {
-        let file = layout::release(stone.sequence);
+    ) -> Result<TrustedManifest> {
+        let file = layout::release_manifest_path(stone.sequence);
         let (mut refused, mut unreachable) = (None, None);
         for base in self.base_urls(&newest.manifest().meta) {
             let Ok(url) = base.join(&file) else { continue };
@@ -214,12 +217,12 @@ impl Patcher {
         &self,
         name: &Name,
         installed: Option<&Installed>,
-        newest: &Trusted,
+        newest: &TrustedManifest,
         stone: &SteppingStone,
         bytes: Vec<u8>,
-    ) -> Result<Trusted> {
+    ) -> Result<TrustedManifest> {
         // What was seen is the newest release itself; a stone stands before it.
-        let floors = self.floors(name, installed, &Seen::default());
+        let floors = self.floors(name, installed, &SeenReleases::default());
         let verified = trust::verify_stepping_stone(bytes, &self.inner.keys, &self.target(name), stone, &floors)?;
         Ok(verified.fresh_as_stepping_stone_of(newest)?)
     }
@@ -228,9 +231,15 @@ impl Patcher {
     ///
     /// Asks one mirror after the other. One that is unreachable, or has a manifest that is refused or has expired, leads to
     /// the next.
-    fn latest(&self, state_dir: &Dir, seen: &mut Seen, name: &Name, installed: &Installed) -> Result<Option<Trusted>> {
+    fn latest(
+        &self,
+        state_dir: &Dir,
+        seen: &mut SeenReleases,
+        name: &Name,
+        installed: &Installed,
+    ) -> Result<Option<TrustedManifest>> {
         let floors = self.floors(name, Some(installed), seen);
-        let file = layout::latest(&self.inner.channel);
+        let file = layout::latest_manifest_name(&self.inner.channel);
         let (mut refused, mut unreachable) = (None, None);
         // "Not modified" is an answer only while the installed manifest is the newest one seen: else it would be older.
         let newest = seen.release(name, &self.inner.channel).map(|release| &release.place);
@@ -277,7 +286,7 @@ impl Patcher {
         etag: Option<&str>,
         name: &Name,
         floors: &[Floor],
-    ) -> Result<Option<(Verified, Option<String>)>> {
+    ) -> Result<Option<(VerifiedManifest, Option<String>)>> {
         let inner = &self.inner;
         let ask = || fetch::manifest(&*inner.source, url, etag, &inner.cancel);
         let answer = inner.retries.run(&inner.cancel, ask)?;
@@ -293,7 +302,7 @@ impl Patcher {
         name: &Name,
         installed: Option<&Installed>,
         (bytes, newest): (Vec<u8>, Option<Vec<u8>>),
-    ) -> Result<(Trusted, Option<Trusted>)> {
+    ) -> Result<(TrustedManifest, Option<TrustedManifest>)> {
         if let Some(newest) = newest {
             let (newest, _) = self.verify_staged(state_dir, name, None, (newest, None))?;
             let from = installed.map(|installed| &installed.manifest.meta.version);
@@ -305,17 +314,21 @@ impl Patcher {
             let earlier = self.verify_stepping_stone(name, installed, &newest, stone, bytes)?;
             return Ok((earlier, Some(newest)));
         }
-        let floors = self.floors(name, installed, &Seen::load_or_default(state_dir)?);
+        let floors = self.floors(name, installed, &SeenReleases::load_or_default(state_dir)?);
         let verified = trust::verify(bytes, &self.inner.keys, &self.target(name), &floors)?;
         Ok((verified.fresh(Timestamp::now())?, None))
     }
 
-    fn target(&self, name: &Name) -> Target {
-        Target { component: name.clone(), channel: self.inner.channel.clone(), platform: self.inner.platform.clone() }
+    fn target(&self, name: &Name) -> ReleaseTarget {
+        ReleaseTarget {
+            component: name.clone(),
+            channel: self.inner.channel.clone(),
+            platform: self.inner.platform.clone(),
+        }
     }
 
     /// The places before which nothing is taken: what is installed, what was ever seen, and what the program was built with.
-    fn floors(&self, name: &Name, installed: Option<&Installed>, seen: &Seen) -> Vec<Floor> {
+    fn floors(&self, name: &Name, installed: Option<&Installed>, seen: &SeenReleases) -> Vec<Floor> {
         let channel = &self.inner.channel;
         let installed = installed.filter(|installed| installed.manifest.meta.channel == *channel);
         let installed = installed.and_then(|installed| installed.place.clone());
@@ -328,19 +341,19 @@ impl Patcher {
     fn remember(
         &self,
         state_dir: &Dir,
-        seen: &mut Seen,
-        verified: &Verified,
+        seen: &mut SeenReleases,
+        verified: &VerifiedManifest,
         url: &Url,
         etag: Option<String>,
     ) -> Result<()> {
         let moved = seen.record(verified, &self.inner.keys);
         let body = verified.order().body;
-        let named = etag.is_some_and(|value| seen.record_etag(Etag { url: url.to_string(), value, body }));
+        let named = etag.is_some_and(|value| seen.record_etag(ManifestEtag { url: url.to_string(), value, body }));
         if moved || named { seen.save(state_dir) } else { Ok(()) }
     }
 
     /// Replaces the installed manifest by one that installs the same files.
-    fn adopt(&self, name: &Name, trusted: &Trusted) -> Result<()> {
+    fn adopt(&self, name: &Name, trusted: &TrustedManifest) -> Result<()> {
         let dir = self.inner.root.component(name);
         Dir::open(&dir)?.replace(MANIFEST, trusted.bytes(), crate::disk::fs::PLAIN)
     }
@@ -378,7 +391,7 @@ impl Patcher {
         &self,
         name: Name,
         installed: Option<Installed>,
-        trusted: Trusted,
+        trusted: TrustedManifest,
         mirrors: Vec<Url>,
     ) -> Result<Update> {
         let old = installed.as_ref().map(|installed| (&installed.manifest, installed.place.is_some()));
@@ -458,8 +471,8 @@ pub(super) fn damages(dir: &Path, manifest: &Manifest) -> Result<Vec<Damage>> {
         let (found, wanted) = (inventory.content(entry.path().as_str()), entry.content());
         let preserved = matches!(entry, LinkOrFile::File(file) if file.preserve);
         let kind = match found {
-            Content::Absent => DamageKind::Missing,
-            Content::File { .. } if preserved => return None,
+            PathContent::Absent => DamageKind::Missing,
+            PathContent::File { .. } if preserved => return None,
             _ if *found == wanted => return None,
             _ if found.same_bytes(&wanted) => DamageKind::Mode,
             _ => DamageKind::Changed,

@@ -87,9 +87,9 @@ impl Patcher {
     /// The choices with a random number drawn, which decides when this machine's turn is.
     pub(super) fn drawn_choices(&self) -> Result<Choices> {
         let mut choices = self.choices()?;
-        if choices.draw() {
+        if choices.draw_number() {
             self.choose(|written| {
-                written.draw();
+                written.draw_number();
                 choices = written.clone();
             })?;
         }

@@ -1,6 +1,6 @@
 //! What a program tells the updater about itself; it cannot be made without a trusted key.
 
-use crate::disk::layout::{Root, StateDir};
+use crate::disk::layout::{InstallRoot, StateDir};
 use crate::error::{Caller, Result};
 use crate::formats::manifest::{Name, Platform};
 use crate::swap::relaunch::PROBATION;
@@ -214,7 +214,7 @@ impl Config {
         let root = absolute("install root", &self.root)?;
         let state_dir = match &self.state_dir {
             Some(dir) => StateDir { dir: absolute("state folder", dir)? },
-            None => Root::new(root.clone()).state,
+            None => InstallRoot::new(root.clone()).state,
         };
         let mut elsewhere = BTreeMap::new();
         for (name, dir) in &self.components {
@@ -249,7 +249,7 @@ impl Config {
             None => None,
         };
         Ok(Resolved {
-            root: Root { dir: root, state: state_dir, elsewhere },
+            root: InstallRoot { dir: root, state: state_dir, elsewhere },
             keys,
             floors,
             channel: self.channel.parse().map_err(|error| bad("channel", &self.channel, error))?,
@@ -263,7 +263,7 @@ impl Config {
 /// The values of a configuration, checked.
 #[derive(Debug)]
 pub(super) struct Resolved {
-    pub root: Root,
+    pub root: InstallRoot,
     pub keys: TrustedKeys,
     pub floors: BTreeMap<Name, Floor>,
     pub channel: Name,

@@ -1,7 +1,7 @@
 //! Newer releases that are not offered, and why.
 
 use crate::formats::manifest::{Manifest, Meta};
-use crate::state::{MAX_ATTEMPTS, Reason};
+use crate::state::{MAX_SWAP_ATTEMPTS, Reason};
 use semver::Version;
 use std::fmt;
 
@@ -47,7 +47,7 @@ impl fmt::Display for DeferralReason {
             DeferralReason::NotYet(percent) => write!(f, "it goes to {percent} % of all machines for now"),
             DeferralReason::Skipped => f.write_str("it was skipped"),
             DeferralReason::Requires(detail) => f.write_str(detail),
-            DeferralReason::SwapFailed => write!(f, "the swap to it has failed {MAX_ATTEMPTS} times"),
+            DeferralReason::SwapFailed => write!(f, "the swap to it has failed {MAX_SWAP_ATTEMPTS} times"),
         }
     }
 }

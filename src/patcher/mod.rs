@@ -22,7 +22,7 @@ pub use start::Started;
 pub use update::{Staged, Update};
 
 use crate::disk::fs::{Dir, Lock};
-use crate::disk::layout::{Root, STAGES};
+use crate::disk::layout::{InstallRoot, STAGES};
 use crate::error::{Caller, Error, Machine, Result};
 use crate::formats::manifest::{Name, Platform};
 use crate::state::journal::{State, Transaction};
@@ -51,7 +51,7 @@ pub struct Patcher {
 }
 
 struct Inner {
-    root: Root,
+    root: InstallRoot,
     keys: TrustedKeys,
     floors: BTreeMap<Name, Floor>,
     channel: Name,
@@ -102,7 +102,7 @@ impl Patcher {
     }
 
     /// The install root.
-    pub(crate) fn root(&self) -> &Root {
+    pub(crate) fn root(&self) -> &InstallRoot {
         &self.inner.root
     }
 
@@ -112,7 +112,7 @@ impl Patcher {
     /// [`Error::Busy`], [`Machine::UndoFailed`], [`Machine::JournalUnreadable`].
     pub fn recover(&self) -> Result<Recovery> {
         let Some(state_dir) = state::open(&self.inner.root)? else { return Ok(Recovery::Nothing) };
-        let lock = state::lock(&state_dir, PATIENCE)?;
+        let lock = state::lock_updater(&state_dir, PATIENCE)?;
         swap::recover(&self.inner.root, &lock)
     }
 
@@ -188,11 +188,11 @@ impl Patcher {
     fn lock(&self) -> Result<(Dir, Lock)> {
         let root = &self.inner.root;
         let state_dir = state::open_or_create(root)?;
-        let lock = state::lock(&state_dir, PATIENCE)?;
+        let lock = state::lock_updater(&state_dir, PATIENCE)?;
         if matches!(swap::pending(root)?, Some(State::Applying | State::Confirmed)) {
             swap::recover(root, &lock)?;
         }
-        state::settle(&state_dir, self.inner.history)?;
+        state::move_outcomes_to_history(&state_dir, self.inner.history)?;
         Ok((state_dir, lock))
     }
 
@@ -209,7 +209,7 @@ impl Patcher {
         match &*self.inner.running.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(running) => running.alone(action),
             None => {
-                let _alone = state::nobody_running(state_dir, Duration::ZERO)?;
+                let _alone = state::lock_not_running(state_dir, Duration::ZERO)?;
                 action()
             }
         }

@@ -31,7 +31,7 @@ impl Patcher {
             return Ok(false);
         }
         let Some(state_dir) = state::open(&self.inner.root)? else { return Ok(false) };
-        let lock = state::lock(&state_dir, PATIENCE)?;
+        let lock = state::lock_updater(&state_dir, PATIENCE)?;
         swap::confirm(&self.inner.root, &lock)
     }
 

@@ -6,7 +6,9 @@ use crate::disk::layout::{self, ObjectKind};
 use crate::error::{Error, Result};
 use crate::formats::manifest::Object;
 use crate::state::journal::{Journal, State};
-use crate::state::{self, Active, ActiveUpdate, PastUpdate, Patch, StateFile as _, UpdateState, UpdateType};
+use crate::state::{
+    self, ActiveUpdate, ActiveUpdates, ObjectDownload, PastUpdate, StateFile as _, UpdateState, UpdateType,
+};
 use crate::transfer::stage::{Ledger, ObjectEvent};
 use crate::values::digest::Sha256;
 use crate::values::timestamp::Timestamp;
@@ -27,7 +29,7 @@ pub(super) struct Record<'a> {
 }
 
 struct Book {
-    active: Active,
+    active: ActiveUpdates,
     /// Where in `active` the update stands.
     at: usize,
     /// Where in the update the patch of each object stands.
@@ -44,7 +46,7 @@ impl<'a> Record<'a> {
     /// # Errors
     /// [`Machine::Io`](crate::error::Machine::Io).
     pub fn begin(state_dir: &'a Dir, update: &Update) -> Result<Self> {
-        let mut active = Active::load_or_default(state_dir)?;
+        let mut active = ActiveUpdates::load_or_default(state_dir)?;
         let known = active.take(&update.name).filter(|known| known.sequence == update.sequence());
         let now = Timestamp::now();
         let known = known.unwrap_or_else(|| ActiveUpdate {
@@ -64,12 +66,13 @@ impl<'a> Record<'a> {
             patches: Vec::new(),
             unknown: Vec::new(),
         });
-        let mut old: HashMap<Sha256, Patch> = known.patches.into_iter().map(|patch| (patch.hash, patch)).collect();
+        let mut old: HashMap<Sha256, ObjectDownload> =
+            known.patches.into_iter().map(|patch| (patch.hash, patch)).collect();
         let mut patch = |(kind, object): (ObjectKind, Object)| match old.remove(&object.sha256) {
-            Some(patch) => Patch { state: UpdateState::Downloading, error: None, ..patch },
+            Some(patch) => ObjectDownload { state: UpdateState::Downloading, error: None, ..patch },
             None => new_patch(update.mirrors.first(), kind, object),
         };
-        let patches: Vec<Patch> = first_objects(update).map(&mut patch).collect();
+        let patches: Vec<ObjectDownload> = first_objects(update).map(&mut patch).collect();
         let kind = if update.plan.is_partial() { UpdateType::Partial } else { UpdateType::Complete };
         let seconds_before = known.seconds;
         let by_hash = patches.iter().enumerate().map(|(at, patch)| (patch.hash, at)).collect();
@@ -161,9 +164,9 @@ impl Book {
     }
 }
 
-fn new_patch(mirror: Option<&Url>, kind: ObjectKind, object: Object) -> Patch {
-    let url = mirror.and_then(|mirror| mirror.join(&layout::object(kind, &object.sha256)).ok());
-    Patch {
+fn new_patch(mirror: Option<&Url>, kind: ObjectKind, object: Object) -> ObjectDownload {
+    let url = mirror.and_then(|mirror| mirror.join(&layout::object_path(kind, &object.sha256)).ok());
+    ObjectDownload {
         kind: if kind == ObjectKind::Gz { UpdateType::Complete } else { UpdateType::Partial },
         url: url.map(String::from).unwrap_or_default(),
         final_url: None,
@@ -193,7 +196,7 @@ impl Patcher {
     /// [`Machine::Io`](crate::error::Machine::Io), [`Machine::JournalUnreadable`](crate::error::Machine::JournalUnreadable).
     pub fn active(&self) -> Result<Vec<ActiveUpdate>> {
         let Some(state_dir) = state::open(&self.inner.root)? else { return Ok(Vec::new()) };
-        let (mut active, _) = state::updates(&state_dir, None)?;
+        let (mut active, _) = state::load_updates(&state_dir, None)?;
         let paused = self.paused()?.is_some();
         let swap = Journal::peek(&state_dir)?.map(|(state, _)| state);
         for update in &mut active.updates {
@@ -213,7 +216,7 @@ impl Patcher {
     /// [`Machine::Io`](crate::error::Machine::Io).
     pub fn history(&self) -> Result<Vec<PastUpdate>> {
         let Some(state_dir) = state::open(&self.inner.root)? else { return Ok(Vec::new()) };
-        Ok(state::updates(&state_dir, self.inner.history)?.1.updates)
+        Ok(state::load_updates(&state_dir, self.inner.history)?.1.updates)
     }
 
     /// Files of the updater that were damaged and set aside, by name.
@@ -221,6 +224,6 @@ impl Patcher {
     /// # Errors
     /// [`Machine::Io`](crate::error::Machine::Io).
     pub fn set_aside(&self) -> Result<Vec<String>> {
-        state::open(&self.inner.root)?.map_or(Ok(Vec::new()), |state_dir| state::set_aside(&state_dir))
+        state::open(&self.inner.root)?.map_or(Ok(Vec::new()), |state_dir| state::damaged_files(&state_dir))
     }
 }

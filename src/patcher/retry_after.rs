@@ -3,7 +3,7 @@
 use super::Patcher;
 use crate::disk::fs::Dir;
 use crate::error::{Error, Network, Result};
-use crate::state::{Seen, StateFile as _, Wait};
+use crate::state::{RetryAfter, SeenReleases, StateFile as _};
 use crate::transfer::fetch::MAX_RETRY_AFTER;
 use crate::values::timestamp::Timestamp;
 use url::Url;
@@ -13,21 +13,21 @@ impl Patcher {
     ///
     /// # Errors
     /// [`Network::Wait`].
-    pub(super) fn may_ask(&self, seen: &Seen, url: &Url) -> Result<()> {
-        match seen.wait(&host(url), Timestamp::now(), MAX_RETRY_AFTER.as_secs()) {
+    pub(super) fn may_ask(&self, seen: &SeenReleases, url: &Url) -> Result<()> {
+        match seen.retry_after(&host(url), Timestamp::now(), MAX_RETRY_AFTER.as_secs()) {
             Some(until) => Err(Network::Wait { url: url.to_string(), until }.into()),
             None => Ok(()),
         }
     }
 
     /// Remembers what a server has asked for when it refused; gives the error back.
-    pub(super) fn heed(&self, state_dir: &Dir, seen: &mut Seen, error: Error) -> Error {
+    pub(super) fn heed(&self, state_dir: &Dir, seen: &mut SeenReleases, error: Error) -> Error {
         let Error::Network(Network::Status { url, retry_after: Some(after), .. }) = &error else { return error };
         let Ok(url) = Url::parse(url) else { return error };
         let now = Timestamp::now();
         let seconds = i64::try_from(after.as_secs()).unwrap_or(i64::MAX);
         let until = Timestamp::from_unix(now.unix().saturating_add(seconds));
-        seen.record_wait(Wait { host: host(&url), until }, now);
+        seen.record_retry_after(RetryAfter { host: host(&url), until }, now);
         // That it could not be written down is no worse than a server that did not say it.
         let _ = seen.save(state_dir);
         error

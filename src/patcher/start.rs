@@ -76,7 +76,7 @@ impl Patcher {
         };
         let mut recovery = Recovery::Nothing;
         if matches!(state, Some(State::Applying | State::Confirmed)) {
-            let lock = state::lock(&state_dir, PATIENCE)?;
+            let lock = state::lock_updater(&state_dir, PATIENCE)?;
             recovery = swap::recover(root, &lock)?;
         }
         let replaced = under_way.filter(|journal| self.runs_from(journal));
@@ -85,9 +85,9 @@ impl Patcher {
             note(&state_dir, |starts| starts.set_recovered(true));
             self.hand_over(&state_dir, None);
         }
-        let running = match state::nobody_running(&state_dir, Duration::ZERO) {
+        let running = match state::lock_not_running(&state_dir, Duration::ZERO) {
             Ok(alone) => self.catch_up(&state_dir, alone)?,
-            Err(Error::Busy { .. }) => state::running(&state_dir, PATIENCE)?,
+            Err(Error::Busy { .. }) => state::lock_running(&state_dir, PATIENCE)?,
             Err(error) => return Err(error),
         };
         if recovery == Recovery::Nothing
@@ -114,7 +114,7 @@ impl Patcher {
                     let reason = Reason::Unconfirmed;
                     self.replace(state_dir, Some(reason), |lock| swap::roll_back(root, lock, reason))?;
                 } else {
-                    note(state_dir, |starts| starts.count(plan));
+                    note(state_dir, |starts| starts.count_unconfirmed(plan));
                 }
             }
             _ => {}
@@ -134,7 +134,7 @@ impl Patcher {
             self.hand_over(state_dir, roll_back);
             return Ok(());
         }
-        match state::lock(state_dir, Duration::ZERO).and_then(|lock| swap(&lock)) {
+        match state::lock_updater(state_dir, Duration::ZERO).and_then(|lock| swap(&lock)) {
             Err(error @ Error::Machine(Machine::UndoFailed { .. } | Machine::JournalUnreadable { .. })) => Err(error),
             _ => Ok(()),
         }
@@ -169,14 +169,15 @@ impl Patcher {
     /// What the program has not been told yet, the most important first.
     fn what_happened(&self, state_dir: &Dir, first_run: bool, undone: bool) -> Result<Started> {
         // Where another updater is at work, the news are told at the next start.
-        let _ = state::lock(state_dir, Duration::ZERO).and_then(|_lock| state::settle(state_dir, self.inner.history));
+        let _ = state::lock_updater(state_dir, Duration::ZERO)
+            .and_then(|_lock| state::move_outcomes_to_history(state_dir, self.inner.history));
         let mut starts = Starts::load_or_default(state_dir)?;
         let recovered = starts.recovered() || undone;
-        let news = starts.take_news();
+        let news = starts.take_notices();
         if first_run || starts.recovered() || !news.is_empty() {
             note(state_dir, |starts| {
                 starts.set_recovered(false);
-                starts.take_news();
+                starts.take_notices();
             });
         }
         let program = running_program().unwrap_or_default();

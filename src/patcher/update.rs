@@ -5,17 +5,17 @@ use super::Patcher;
 use super::deferred::{DeferralReason, Deferred};
 use super::record::Record;
 use crate::disk::fs::{Dir, Lock};
-use crate::disk::inventory::{Content, Inventory};
+use crate::disk::inventory::{Inventory, PathContent};
 use crate::error::{Caller, Error, Result};
 use crate::formats::manifest::{Language, Manifest, Name, Notes};
 use crate::state::journal::{ComponentSteps, Journal, ReleaseContent, State, Transaction};
-use crate::state::{Seen, StateFile as _};
+use crate::state::{SeenReleases, StateFile as _};
 use crate::swap::relaunch::{self, Job};
 use crate::swap::{self, Applied};
 use crate::transfer::fetch::{CancelToken, Mirrors};
 use crate::transfer::plan::Plan;
 use crate::transfer::stage::{self, Progress, Stage, Transfer, preflight};
-use crate::trust::{Trusted, Warning};
+use crate::trust::{TrustWarning, TrustedManifest};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::{MANIFEST, RelPath};
 use semver::Version;
@@ -29,16 +29,16 @@ pub struct Update {
     pub(super) patcher: Patcher,
     pub(super) name: Name,
     pub(super) from: Option<Version>,
-    pub(super) trusted: Trusted,
+    pub(super) trusted: TrustedManifest,
     pub(super) plan: Plan,
     pub(super) inventory: Inventory,
-    pub(super) old_manifest: Content,
+    pub(super) old_manifest: PathContent,
     pub(super) mirrors: Vec<Url>,
     pub(super) cancel: CancelToken,
     /// Whether it leads to the release that is installed already.
     pub(super) repairs: bool,
     /// The newest release, when this one is a stepping stone on the way to it.
-    pub(super) on_the_way_to: Option<Trusted>,
+    pub(super) on_the_way_to: Option<TrustedManifest>,
 }
 
 impl Update {
@@ -113,7 +113,7 @@ impl Update {
     }
 
     /// What somebody should know about the release although it is taken.
-    pub fn warning(&self) -> Option<Warning> {
+    pub fn warning(&self) -> Option<TrustWarning> {
         self.trusted.warning()
     }
 
@@ -156,7 +156,7 @@ impl Update {
         if patcher.is_prepared(&state_dir, &lock, &updates)? {
             return Ok(Staged { patcher, updates });
         }
-        let mut seen = Seen::load_or_default(&state_dir)?;
+        let mut seen = SeenReleases::load_or_default(&state_dir)?;
         for update in &updates {
             preflight::check_rights(&patcher.inner.root.component(&update.name), &update.plan)?;
         }
@@ -192,7 +192,7 @@ impl Update {
     }
 
     fn steps(&self, stage: &Stage) -> Result<ComponentSteps> {
-        let new_manifest = Content::File { sha256: Sha256::of(self.trusted.bytes()), mode: crate::disk::fs::PLAIN };
+        let new_manifest = PathContent::File { sha256: Sha256::of(self.trusted.bytes()), mode: crate::disk::fs::PLAIN };
         let versions = (self.from.as_ref().map(Version::to_string), Some(self.trusted.manifest().into()));
         let manifests = (self.old_manifest.clone(), new_manifest);
         let steps = stage::swap_steps(&self.patcher.inner.root, &self.name, stage, &self.plan, manifests, versions);
@@ -300,7 +300,7 @@ impl Patcher {
     }
 
     /// The mirrors that may be asked now; all that matters when nothing has to be fetched is that this is no error.
-    fn mirrors(&self, seen: &Seen, update: &Update) -> Result<Vec<Url>> {
+    fn mirrors(&self, seen: &SeenReleases, update: &Update) -> Result<Vec<Url>> {
         let (willing, waiting): (Vec<_>, Vec<_>) =
             update.mirrors.iter().map(|url| self.may_ask(seen, url).map(|()| url.clone())).partition(Result::is_ok);
         match waiting.into_iter().next() {
@@ -366,7 +366,7 @@ impl Patcher {
         let root = &self.inner.root;
         preflight::check_rights(&root.component(&name), &plan)?;
         let stage = Stage::open(root, &state_dir, &name)?;
-        let manifests = (inventory.content(MANIFEST).clone(), Content::Absent);
+        let manifests = (inventory.content(MANIFEST).clone(), PathContent::Absent);
         let versions = (Some(installed.manifest.meta.version.to_string()), None);
         let steps = stage::swap_steps(root, &name, &stage, &plan, manifests, versions)?;
         drop(stage);

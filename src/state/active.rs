@@ -1,16 +1,16 @@
 //! `active-update.xml`: the updates under way, one for each component, with a patch for each object that they fetch.
 
 use super::file::StateFile;
-use super::update::{Unknown, UpdateState, UpdateType, push_optional, push_unknown};
+use super::update::{UnknownAttribute, UpdateState, UpdateType, push_optional, push_unknown};
 use crate::error::Defect;
 use crate::formats::manifest::Name;
-use crate::formats::xml::{DECLARATION, Element, Flaw, Reader, Tag, push_attribute};
+use crate::formats::xml::{DECLARATION, XmlElement, XmlError, XmlReader, XmlTag, push_attribute};
 use crate::values::digest::Sha256;
 use crate::values::timestamp::Timestamp;
 
 /// The updates under way.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Active {
+pub struct ActiveUpdates {
     /// Each component once.
     pub updates: Vec<ActiveUpdate>,
 }
@@ -45,14 +45,14 @@ pub struct ActiveUpdate {
     /// The code of the error that stopped it last.
     pub error: Option<String>,
     /// The objects that it fetches.
-    pub patches: Vec<Patch>,
+    pub patches: Vec<ObjectDownload>,
     /// Attributes that this version does not know.
-    pub unknown: Vec<Unknown>,
+    pub unknown: Vec<UnknownAttribute>,
 }
 
 /// One object of an update.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Patch {
+pub struct ObjectDownload {
     /// What it is: a delta or parts, or a whole file.
     pub kind: UpdateType,
     /// The address that it is asked for at.
@@ -70,10 +70,10 @@ pub struct Patch {
     /// The code of the error that stopped it last.
     pub error: Option<String>,
     /// Attributes that this version does not know.
-    pub unknown: Vec<Unknown>,
+    pub unknown: Vec<UnknownAttribute>,
 }
 
-impl Active {
+impl ActiveUpdates {
     /// The update of a component.
     pub fn of(&self, component: &Name) -> Option<&ActiveUpdate> {
         self.updates.iter().find(|update| update.component == *component)
@@ -94,21 +94,21 @@ impl Active {
     }
 }
 
-impl StateFile for Active {
+impl StateFile for ActiveUpdates {
     const NAME: &'static str = "active-update.xml";
     /// 200,000 patches for each of some components.
     const MAX_BYTES: u64 = 256 << 20;
 
-    fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
-        let mut reader = Reader::new(bytes)?;
+    fn parse(bytes: &[u8]) -> Result<Self, XmlError> {
+        let mut reader = XmlReader::new(bytes)?;
         let mut active = Self::default();
         reader.root("active-update")?;
-        while let Some(Tag::Open(element)) = reader.tag()? {
+        while let Some(XmlTag::Open(element)) = reader.tag()? {
             if element.name != "update" {
                 return Err(element.unknown());
             }
             let mut update = update(element)?;
-            while let Some(Tag::Open(element)) = reader.tag()? {
+            while let Some(XmlTag::Open(element)) = reader.tag()? {
                 if element.name != "patch" {
                     return Err(element.unknown());
                 }
@@ -161,7 +161,7 @@ impl StateFile for Active {
     }
 }
 
-fn update(mut element: Element<'_>) -> Result<ActiveUpdate, Flaw> {
+fn update(mut element: XmlElement<'_>) -> Result<ActiveUpdate, XmlError> {
     Ok(ActiveUpdate {
         component: element.value("component", Defect::Name)?,
         kind: element.value("type", Defect::Syntax)?,
@@ -181,12 +181,12 @@ fn update(mut element: Element<'_>) -> Result<ActiveUpdate, Flaw> {
     })
 }
 
-fn patch(mut element: Element<'_>) -> Result<Patch, Flaw> {
+fn patch(mut element: XmlElement<'_>) -> Result<ObjectDownload, XmlError> {
     let function = element.required("hash-function")?;
     if function != "sha256" {
-        return Err(element.flaw(Defect::Hash, format!("hash function `{function}`")));
+        return Err(element.error(Defect::Hash, format!("hash function `{function}`")));
     }
-    Ok(Patch {
+    Ok(ObjectDownload {
         kind: element.value("type", Defect::Syntax)?,
         url: element.required("url")?.into_owned(),
         final_url: element.optional("final-url").map(Into::into),
@@ -204,8 +204,8 @@ mod tests {
     use super::*;
     use crate::disk::fs::Dir;
 
-    fn example() -> Active {
-        let patch = Patch {
+    fn example() -> ActiveUpdates {
+        let patch = ObjectDownload {
             kind: UpdateType::Partial,
             url: "http://a/core/objects/ab/ab.gz?&".into(),
             final_url: Some("http://b/".into()),
@@ -230,34 +230,34 @@ mod tests {
             seconds: 1,
             fallbacks: 0,
             error: None,
-            patches: vec![patch.clone(), Patch { final_url: None, error: None, ..patch }],
+            patches: vec![patch.clone(), ObjectDownload { final_url: None, error: None, ..patch }],
             unknown: Vec::new(),
         };
-        Active { updates: vec![update] }
+        ActiveUpdates { updates: vec![update] }
     }
 
     #[test]
     fn updates_under_way_survive_a_round_trip() {
-        assert_eq!(Active::parse(example().write().as_bytes()), Ok(example()));
+        assert_eq!(ActiveUpdates::parse(example().write().as_bytes()), Ok(example()));
     }
 
     #[test]
     fn attributes_of_a_later_version_survive_a_rewrite() {
         let text =
             example().write().replace("<update ", "<update mood=\"good\" ").replace("<patch ", "<patch via=\"&lt;\" ");
-        let active = Active::parse(text.as_bytes()).unwrap();
+        let active = ActiveUpdates::parse(text.as_bytes()).unwrap();
         let again = active.write();
         assert!(again.contains(" mood=\"good\"") && again.matches(" via=\"&lt;\"").count() == 2, "{again}");
-        assert_eq!(Active::parse(again.as_bytes()), Ok(active));
+        assert_eq!(ActiveUpdates::parse(again.as_bytes()), Ok(active));
     }
 
     #[test]
     fn a_damaged_file_is_set_aside_and_says_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let dir = Dir::open(dir.path()).unwrap();
-        dir.replace(Active::NAME, b"<active-update", 0o600).unwrap();
-        assert_eq!(Active::load(&dir).unwrap(), Some(Active::default()));
-        assert_eq!(super::super::set_aside(&dir).unwrap(), ["active-update.xml.damaged"]);
-        assert_eq!(Active::load(&dir).unwrap(), None);
+        dir.replace(ActiveUpdates::NAME, b"<active-update", 0o600).unwrap();
+        assert_eq!(ActiveUpdates::load(&dir).unwrap(), Some(ActiveUpdates::default()));
+        assert_eq!(super::super::damaged_files(&dir).unwrap(), ["active-update.xml.damaged"]);
+        assert_eq!(ActiveUpdates::load(&dir).unwrap(), None);
     }
 }

@@ -5,14 +5,14 @@
 use super::file::StateFile;
 use crate::error::Defect;
 use crate::formats::manifest::Name;
-use crate::formats::xml::{DECLARATION, Flaw, Reader, Tag, push_attribute};
+use crate::formats::xml::{DECLARATION, XmlError, XmlReader, XmlTag, push_attribute};
 use crate::values::digest::Sha256;
 use crate::values::timestamp::Timestamp;
 use semver::Version;
 use std::hash::{BuildHasher as _, RandomState};
 
 /// How many skipped versions are remembered, the newest.
-const KEPT: usize = 100;
+const MAX_SKIPPED_VERSIONS: usize = 100;
 
 /// The user's decisions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,18 +33,18 @@ impl Choices {
     pub fn skip(&mut self, component: Name, version: Version) {
         self.skipped.retain(|(name, skipped)| *name != component || *skipped != version);
         self.skipped.push((component, version));
-        self.skipped.drain(..self.skipped.len().saturating_sub(KEPT));
+        self.skipped.drain(..self.skipped.len().saturating_sub(MAX_SKIPPED_VERSIONS));
     }
 
     /// Forgets that the user did not want it; tells whether that was so.
-    pub fn want(&mut self, component: &Name, version: &Version) -> bool {
+    pub fn unskip(&mut self, component: &Name, version: &Version) -> bool {
         let before = self.skipped.len();
         self.skipped.retain(|(name, skipped)| name != component || skipped != version);
         self.skipped.len() < before
     }
 
     /// Draws the random number if there is none yet, and tells whether it did.
-    pub fn draw(&mut self) -> bool {
+    pub fn draw_number(&mut self) -> bool {
         let none = self.draw.is_none();
         self.draw.get_or_insert_with(|| RandomState::new().hash_one(0));
         none
@@ -52,7 +52,7 @@ impl Choices {
 
     /// Whether it is this machine's turn when a release goes to `percent` of all: for each version another share of the
     /// machines, and one that only grows with the percentage.
-    pub fn is_among(&self, percent: u8, component: &Name, version: &Version) -> bool {
+    pub fn is_in_rollout(&self, percent: u8, component: &Name, version: &Version) -> bool {
         let ticket = format!("{:016x} {component} {version}", self.draw.unwrap_or_default());
         let [a, b, c, d, ..] = *Sha256::of(ticket.as_bytes()).as_bytes();
         u32::from_be_bytes([a, b, c, d]) % 100 < u32::from(percent)
@@ -62,11 +62,11 @@ impl Choices {
 impl StateFile for Choices {
     const NAME: &'static str = "choices.xml";
 
-    fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
-        let mut reader = Reader::new(bytes)?;
+    fn parse(bytes: &[u8]) -> Result<Self, XmlError> {
+        let mut reader = XmlReader::new(bytes)?;
         let mut choices = Self::default();
         reader.root("choices")?;
-        while let Some(Tag::Open(mut element)) = reader.tag()? {
+        while let Some(XmlTag::Open(mut element)) = reader.tag()? {
             match element.name {
                 "paused" => choices.paused = Some(element.value("since", Defect::Time)?),
                 "skip" => choices
@@ -117,7 +117,7 @@ mod tests {
     fn choices_survive_a_round_trip() {
         let mut choices = Choices { paused: Some(Timestamp::from_unix(9)), ..Choices::default() };
         choices.skip(core(), Version::new(2, 0, 0));
-        choices.draw();
+        choices.draw_number();
         assert_eq!(Choices::parse(choices.write().as_bytes()), Ok(choices));
     }
 
@@ -127,7 +127,7 @@ mod tests {
         choices.skip(core(), Version::new(2, 0, 0));
         assert!(choices.skips(&core(), &Version::new(2, 0, 0)));
         assert!(!choices.skips(&core(), &Version::new(2, 0, 1)));
-        assert!(choices.want(&core(), &Version::new(2, 0, 0)));
+        assert!(choices.unskip(&core(), &Version::new(2, 0, 0)));
         assert!(!choices.skips(&core(), &Version::new(2, 0, 0)));
     }
 
@@ -138,7 +138,7 @@ mod tests {
         let mut counts = [0; 3];
         for machine in machines {
             for version in &versions {
-                let taking = [0, 10, 50].map(|percent| machine.is_among(percent, &core(), version));
+                let taking = [0, 10, 50].map(|percent| machine.is_in_rollout(percent, &core(), version));
                 assert!(!taking[0] && (!taking[1] || taking[2]));
                 counts.iter_mut().zip(taking).for_each(|(count, takes)| *count += usize::from(takes));
             }
@@ -150,9 +150,9 @@ mod tests {
     #[test]
     fn a_number_is_drawn_once() {
         let mut choices = Choices::default();
-        assert!(choices.draw());
+        assert!(choices.draw_number());
         let drawn = choices.clone();
-        assert!(!choices.draw());
+        assert!(!choices.draw_number());
         assert_eq!(choices, drawn);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::disk::fs::Dir;
 use crate::error::{Error, Machine, Result};
-use crate::formats::xml::Flaw;
+use crate::formats::xml::XmlError;
 
 /// What is added to the name of a damaged file.
 const DAMAGED: &str = ".damaged";
@@ -18,7 +18,7 @@ pub trait StateFile: Default {
     ///
     /// # Errors
     /// What is not as it is written there.
-    fn parse(bytes: &[u8]) -> Result<Self, Flaw>;
+    fn parse(bytes: &[u8]) -> Result<Self, XmlError>;
 
     /// The file's text.
     fn write(&self) -> String;
@@ -62,7 +62,7 @@ pub trait StateFile: Default {
 ///
 /// # Errors
 /// [`Machine::Io`].
-pub fn set_aside(state_dir: &Dir) -> Result<Vec<String>> {
+pub fn damaged_files(state_dir: &Dir) -> Result<Vec<String>> {
     let mut names = state_dir.names()?;
     names.retain(|name| name.ends_with(DAMAGED));
     names.sort_unstable();

@@ -1,18 +1,18 @@
 //! `updates.xml`: what became of the updates of the past, the newest first.
 
-use super::active::{Active, ActiveUpdate};
+use super::active::{ActiveUpdate, ActiveUpdates};
 use super::file::StateFile;
-use super::outcomes::{self, Line, OUTCOMES};
+use super::outcomes::{self, OUTCOMES_FILE, OutcomeLine};
 use super::starts::{PendingNotice, Starts};
-use super::update::{Unknown, UpdateState, UpdateType, push_optional, push_unknown};
+use super::update::{UnknownAttribute, UpdateState, UpdateType, push_optional, push_unknown};
 use crate::disk::fs::{Dir, Found};
 use crate::error::{Defect, Result};
 use crate::formats::manifest::Name;
-use crate::formats::xml::{DECLARATION, Element, Flaw, Reader, Tag, push_attribute};
+use crate::formats::xml::{DECLARATION, XmlElement, XmlError, XmlReader, XmlTag, push_attribute};
 use crate::values::timestamp::Timestamp;
 
 /// How many updates are remembered unless the program says otherwise.
-pub const KEPT: usize = 50;
+pub const DEFAULT_KEPT_UPDATES: usize = 50;
 
 /// The updates of the past.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct History {
 
 impl Default for History {
     fn default() -> Self {
-        Self { limit: KEPT, updates: Vec::new() }
+        Self { limit: DEFAULT_KEPT_UPDATES, updates: Vec::new() }
     }
 }
 
@@ -65,19 +65,19 @@ pub struct PastUpdate {
     /// The code of the error, or the reason of the rollback.
     pub error: Option<String>,
     /// Attributes that this version does not know.
-    pub unknown: Vec<Unknown>,
+    pub unknown: Vec<UnknownAttribute>,
 }
 
 /// The most bytes of outcomes that are read.
-const MAX_OUTCOMES: u64 = 1 << 20;
+const MAX_OUTCOMES_BYTES: u64 = 1 << 20;
 
 /// What is under way and what is past, with the outcomes that stand in neither yet. Of the past as much as `limit` says, or else
 /// the file.
 ///
 /// # Errors
 /// [`Machine::Io`](crate::error::Machine::Io).
-pub fn updates(state_dir: &Dir, limit: Option<usize>) -> Result<(Active, History)> {
-    let (mut active, mut history) = (Active::load_or_default(state_dir)?, History::load_or_default(state_dir)?);
+pub fn load_updates(state_dir: &Dir, limit: Option<usize>) -> Result<(ActiveUpdates, History)> {
+    let (mut active, mut history) = (ActiveUpdates::load_or_default(state_dir)?, History::load_or_default(state_dir)?);
     history.limit = limit.unwrap_or(history.limit);
     history.updates.truncate(history.limit);
     for line in read_outcomes(state_dir) {
@@ -91,29 +91,29 @@ pub fn updates(state_dir: &Dir, limit: Option<usize>) -> Result<(Active, History
 ///
 /// # Errors
 /// [`Machine::Io`](crate::error::Machine::Io).
-pub fn settle(state_dir: &Dir, limit: Option<usize>) -> Result<()> {
-    if state_dir.find(OUTCOMES)? == Found::Absent {
+pub fn move_outcomes_to_history(state_dir: &Dir, limit: Option<usize>) -> Result<()> {
+    if state_dir.find(OUTCOMES_FILE)? == Found::Absent {
         return Ok(());
     }
-    let (active, history) = updates(state_dir, limit)?;
+    let (active, history) = load_updates(state_dir, limit)?;
     // In this order: what a crash lets come twice is known again.
     history.save(state_dir)?;
     active.save(state_dir)?;
     tell(state_dir)?;
-    state_dir.remove_file(OUTCOMES)
+    state_dir.remove_file(OUTCOMES_FILE)
 }
 
 /// Leaves word of outcomes for the program's next start: of an update, or of the return from one.
 fn tell(state_dir: &Dir) -> Result<()> {
     // A program that was never started here has nothing to compare with.
     let Some(mut starts) = Starts::load(state_dir)? else { return Ok(()) };
-    for Line { component, from, to, result, detail, .. } in read_outcomes(state_dir) {
+    for OutcomeLine { component, from, to, result, detail, .. } in read_outcomes(state_dir) {
         let Some(from) = from.filter(|from| *from != to) else { continue };
         match result.parse() {
-            Ok(UpdateState::Applied) => starts.tell(PendingNotice { component, from, to, rolled_back: None }),
+            Ok(UpdateState::Applied) => starts.queue_notice(PendingNotice { component, from, to, rolled_back: None }),
             Ok(UpdateState::RolledBack) => {
                 let rolled_back = detail.and_then(|word| word.parse().ok());
-                starts.tell(PendingNotice { component, from: to, to: from, rolled_back });
+                starts.queue_notice(PendingNotice { component, from: to, to: from, rolled_back });
             }
             _ => {}
         }
@@ -122,14 +122,14 @@ fn tell(state_dir: &Dir) -> Result<()> {
 }
 
 /// What stands in the file of outcomes.
-fn read_outcomes(state_dir: &Dir) -> Vec<Line> {
+fn read_outcomes(state_dir: &Dir) -> Vec<OutcomeLine> {
     // Outcomes beyond all bounds are of nobody's doing here.
-    let text = state_dir.read_small(OUTCOMES, MAX_OUTCOMES).ok().flatten().unwrap_or_default();
+    let text = state_dir.read_small(OUTCOMES_FILE, MAX_OUTCOMES_BYTES).ok().flatten().unwrap_or_default();
     outcomes::lines(&String::from_utf8_lossy(&text))
 }
 
 impl History {
-    fn note(&mut self, line: &Line, active: &mut Active) {
+    fn note(&mut self, line: &OutcomeLine, active: &mut ActiveUpdates) {
         let Ok(result) = line.result.parse::<UpdateState>() else { return };
         let same = |past: &PastUpdate| past.component == line.component && past.sequence == line.sequence;
         if self.updates.iter().any(|past| same(past) && past.time_of(result) == Some(line.at)) {
@@ -169,7 +169,7 @@ impl History {
 }
 
 impl PastUpdate {
-    fn new(line: &Line, under_way: Option<&ActiveUpdate>) -> Self {
+    fn new(line: &OutcomeLine, under_way: Option<&ActiveUpdate>) -> Self {
         Self {
             component: line.component.clone(),
             kind: under_way.map(|update| update.kind).unwrap_or_default(),
@@ -205,11 +205,11 @@ impl PastUpdate {
 impl StateFile for History {
     const NAME: &'static str = "updates.xml";
 
-    fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
-        let mut reader = Reader::new(bytes)?;
+    fn parse(bytes: &[u8]) -> Result<Self, XmlError> {
+        let mut reader = XmlReader::new(bytes)?;
         let mut history = Self::default();
         reader.root("updates")?;
-        while let Some(Tag::Open(mut element)) = reader.tag()? {
+        while let Some(XmlTag::Open(mut element)) = reader.tag()? {
             match element.name {
                 "keep" => {
                     history.limit = element.value("updates", Defect::Number)?;
@@ -226,7 +226,7 @@ impl StateFile for History {
 
     fn write(&self) -> String {
         let mut text = format!("{DECLARATION}<updates format=\"1\">\n");
-        if self.limit != KEPT {
+        if self.limit != DEFAULT_KEPT_UPDATES {
             text.push_str("  <keep");
             push_attribute(&mut text, "updates", self.limit);
             text.push_str("/>\n");
@@ -257,7 +257,7 @@ impl StateFile for History {
     }
 }
 
-fn update(mut element: Element<'_>) -> Result<PastUpdate, Flaw> {
+fn update(mut element: XmlElement<'_>) -> Result<PastUpdate, XmlError> {
     Ok(PastUpdate {
         component: element.value("component", Defect::Name)?,
         kind: element.value("type", Defect::Syntax)?,
@@ -283,7 +283,7 @@ fn update(mut element: Element<'_>) -> Result<PastUpdate, Flaw> {
 mod tests {
     use super::*;
     use crate::state::journal::{ComponentSteps, ReleaseContent};
-    use crate::state::{Outcome, Reason, record};
+    use crate::state::{Reason, SwapOutcome, record_outcome};
     use crate::values::digest::Sha256;
 
     fn part(sequence: u64) -> ComponentSteps {
@@ -328,17 +328,17 @@ mod tests {
     fn an_update_becomes_history_and_its_end_is_added_to_it() {
         let dir = tempfile::tempdir().unwrap();
         let dir = Dir::open(dir.path()).unwrap();
-        Active { updates: vec![active(1)] }.save(&dir).unwrap();
-        record(&dir, &[part(1)], Outcome::Applied, at(3)).unwrap();
-        settle(&dir, None).unwrap();
-        assert_eq!(Active::load(&dir).unwrap().unwrap().updates, []);
-        record(&dir, &[part(1)], Outcome::Confirmed, at(4)).unwrap();
-        let outcomes = dir.read_small(OUTCOMES, 1000).unwrap().unwrap();
-        settle(&dir, None).unwrap();
+        ActiveUpdates { updates: vec![active(1)] }.save(&dir).unwrap();
+        record_outcome(&dir, &[part(1)], SwapOutcome::Applied, at(3)).unwrap();
+        move_outcomes_to_history(&dir, None).unwrap();
+        assert_eq!(ActiveUpdates::load(&dir).unwrap().unwrap().updates, []);
+        record_outcome(&dir, &[part(1)], SwapOutcome::Confirmed, at(4)).unwrap();
+        let outcomes = dir.read_small(OUTCOMES_FILE, 1000).unwrap().unwrap();
+        move_outcomes_to_history(&dir, None).unwrap();
         // A crash before the outcomes are gone.
-        dir.replace(OUTCOMES, &outcomes, 0o600).unwrap();
-        settle(&dir, None).unwrap();
-        assert_eq!(dir.find(OUTCOMES).unwrap(), Found::Absent);
+        dir.replace(OUTCOMES_FILE, &outcomes, 0o600).unwrap();
+        move_outcomes_to_history(&dir, None).unwrap();
+        assert_eq!(dir.find(OUTCOMES_FILE).unwrap(), Found::Absent);
         let history = History::load(&dir).unwrap().unwrap();
         let [past] = &history.updates[..] else { panic!("{history:?}") };
         assert_eq!((past.found, past.staged, past.installed), (Some(at(1)), Some(at(2)), Some(at(3))));
@@ -353,11 +353,11 @@ mod tests {
     fn a_failed_swap_is_history_and_may_be_tried_again() {
         let dir = tempfile::tempdir().unwrap();
         let dir = Dir::open(dir.path()).unwrap();
-        Active { updates: vec![active(1)] }.save(&dir).unwrap();
-        record(&dir, &[part(1)], Outcome::Failed("no-space"), at(3)).unwrap();
-        record(&dir, &[part(1)], Outcome::Applied, at(4)).unwrap();
-        record(&dir, &[part(1)], Outcome::RolledBack(Reason::Exited(1)), at(5)).unwrap();
-        settle(&dir, None).unwrap();
+        ActiveUpdates { updates: vec![active(1)] }.save(&dir).unwrap();
+        record_outcome(&dir, &[part(1)], SwapOutcome::Failed("no-space"), at(3)).unwrap();
+        record_outcome(&dir, &[part(1)], SwapOutcome::Applied, at(4)).unwrap();
+        record_outcome(&dir, &[part(1)], SwapOutcome::RolledBack(Reason::Exited(1)), at(5)).unwrap();
+        move_outcomes_to_history(&dir, None).unwrap();
         let history = History::load(&dir).unwrap().unwrap();
         let results: Vec<_> = history.updates.iter().map(|past| (past.result, past.error.as_deref())).collect();
         assert_eq!(results, [(UpdateState::RolledBack, Some("exited:1")), (UpdateState::Failed, Some("no-space"))]);
@@ -369,15 +369,15 @@ mod tests {
         let dir = Dir::open(dir.path()).unwrap();
         History { limit: 3, updates: Vec::new() }.save(&dir).unwrap();
         for sequence in 1..=5 {
-            record(&dir, &[part(sequence)], Outcome::Confirmed, at(1)).unwrap();
+            record_outcome(&dir, &[part(sequence)], SwapOutcome::Confirmed, at(1)).unwrap();
         }
-        settle(&dir, None).unwrap();
+        move_outcomes_to_history(&dir, None).unwrap();
         let history = History::load(&dir).unwrap().unwrap();
         let sequences = |history: History| history.updates.iter().map(|past| past.sequence).collect::<Vec<_>>();
         assert_eq!(sequences(history), [5, 4, 3]);
         // What the program says counts more than what the file says, and stands there from then on.
-        record(&dir, &[part(6)], Outcome::Confirmed, at(1)).unwrap();
-        settle(&dir, Some(2)).unwrap();
+        record_outcome(&dir, &[part(6)], SwapOutcome::Confirmed, at(1)).unwrap();
+        move_outcomes_to_history(&dir, Some(2)).unwrap();
         let history = History::load(&dir).unwrap().unwrap();
         assert_eq!(history.limit, 2);
         assert_eq!(sequences(history), [6, 5]);

@@ -4,11 +4,11 @@
 //! hash of that plan. Both are replaced atomically. What has been done is never counted: recovery looks at the disk.
 
 use crate::disk::fs::{Dir, Found};
-use crate::disk::inventory::Content;
+use crate::disk::inventory::PathContent;
 use crate::disk::layout::StateDir;
 use crate::error::{Defect, Machine, Result};
 use crate::formats::manifest::{Manifest, Meta, Name};
-use crate::formats::xml::{DECLARATION, Element, Flaw, Reader, Tag, push_attribute};
+use crate::formats::xml::{DECLARATION, XmlElement, XmlError, XmlReader, XmlTag, push_attribute};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::{MANIFEST, PathDefect, RelPath};
 use std::path::PathBuf;
@@ -110,9 +110,9 @@ pub struct Step {
     /// The path.
     pub place: SwapPath,
     /// What it holds before.
-    pub old: Content,
+    pub old: PathContent,
     /// What it holds after.
-    pub new: Content,
+    pub new: PathContent,
     /// The file in the stage that becomes it; none for a link or a removal.
     pub staged: Option<String>,
 }
@@ -291,11 +291,11 @@ impl Transaction {
     ///
     /// # Errors
     /// What is not as a plan is written; every path in it keeps the rules of manifests.
-    pub fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
-        let mut reader = Reader::new(bytes)?;
+    pub fn parse(bytes: &[u8]) -> Result<Self, XmlError> {
+        let mut reader = XmlReader::new(bytes)?;
         let mut transaction = Self::default();
         reader.root("transaction")?;
-        while let Some(Tag::Open(element)) = reader.tag()? {
+        while let Some(XmlTag::Open(element)) = reader.tag()? {
             match element.name {
                 "probation" if !transaction.probation => {
                     element.finish()?;
@@ -357,7 +357,7 @@ fn write(transaction: &Transaction) -> String {
     text
 }
 
-fn component(reader: &mut Reader<'_>, mut element: Element<'_>) -> Result<ComponentSteps, Flaw> {
+fn component(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> Result<ComponentSteps, XmlError> {
     let mut part = ComponentSteps {
         component: element.value("name", Defect::Name)?,
         dir: PathBuf::from(element.required("dir")?.into_owned()),
@@ -376,7 +376,7 @@ fn component(reader: &mut Reader<'_>, mut element: Element<'_>) -> Result<Compon
         steps: Vec::new(),
     };
     element.finish()?;
-    while let Some(Tag::Open(mut child)) = reader.tag()? {
+    while let Some(XmlTag::Open(mut child)) = reader.tag()? {
         match child.name {
             "new-folder" => part.new_folders.push(folder(&mut child)?),
             "old-folder" => {
@@ -389,7 +389,7 @@ fn component(reader: &mut Reader<'_>, mut element: Element<'_>) -> Result<Compon
                 new: child.value("new", Defect::Syntax)?,
                 staged: match child.optional("staged") {
                     Some(name) if is_staged_name(&name) => Some(name.into_owned()),
-                    Some(name) => return Err(child.flaw(Defect::Syntax, format!("staged name {name:?}"))),
+                    Some(name) => return Err(child.error(Defect::Syntax, format!("staged name {name:?}"))),
                     None => None,
                 },
             }),
@@ -402,16 +402,16 @@ fn component(reader: &mut Reader<'_>, mut element: Element<'_>) -> Result<Compon
 }
 
 /// A folder's path, held to the grammar of manifests again: a plan leads nowhere out of its component.
-fn folder(element: &mut Element<'_>) -> Result<String, Flaw> {
+fn folder(element: &mut XmlElement<'_>) -> Result<String, XmlError> {
     let text = element.required("path")?;
-    let path = RelPath::new(&text).map_err(|defect| element.flaw(Defect::Path(defect), format!("path {text:?}")))?;
+    let path = RelPath::new(&text).map_err(|defect| element.error(Defect::Path(defect), format!("path {text:?}")))?;
     Ok(path.as_str().to_owned())
 }
 
-fn mode(element: &mut Element<'_>) -> Result<u32, Flaw> {
+fn mode(element: &mut XmlElement<'_>) -> Result<u32, XmlError> {
     let text = element.required("mode")?;
     let mode = u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= 0o7777);
-    mode.ok_or_else(|| element.flaw(Defect::Number, format!("mode {text:?}")))
+    mode.ok_or_else(|| element.error(Defect::Number, format!("mode {text:?}")))
 }
 
 /// The names that the stage gives to its files: a hash and a number.
@@ -426,7 +426,7 @@ mod tests {
     use super::*;
 
     fn example() -> Transaction {
-        let file = |bytes: &[u8], mode| Content::File { sha256: Sha256::of(bytes), mode };
+        let file = |bytes: &[u8], mode| PathContent::File { sha256: Sha256::of(bytes), mode };
         let listed = |path| SwapPath::Listed(RelPath::new(path).unwrap());
         Transaction {
             probation: true,
@@ -443,17 +443,17 @@ mod tests {
                 new_folders: vec!["a".into(), "a/b".into()],
                 old_folders: vec![("old".into(), 0o750)],
                 steps: vec![
-                    Step { place: listed("old/x"), old: file(b"1", 0o600), new: Content::Absent, staged: None },
+                    Step { place: listed("old/x"), old: file(b"1", 0o600), new: PathContent::Absent, staged: None },
                     Step {
                         place: listed("a/b/<&>'".replace(['<', '>'], "").as_str()),
-                        old: Content::Absent,
+                        old: PathContent::Absent,
                         new: file(b"2", 0o755),
                         staged: Some(format!("{}-0", Sha256::of(b"2"))),
                     },
                     Step {
                         place: listed("link"),
-                        old: Content::Folder,
-                        new: Content::Link { target: "a/b".into() },
+                        old: PathContent::Folder,
+                        new: PathContent::Link { target: "a/b".into() },
                         staged: None,
                     },
                     Step {

@@ -19,24 +19,24 @@ mod verdicts;
 mod watched;
 
 #[cfg(feature = "client")]
-pub use active::{Active, ActiveUpdate, Patch};
+pub use active::{ActiveUpdate, ActiveUpdates, ObjectDownload};
 #[cfg(feature = "client")]
 pub use choices::Choices;
-pub use file::{StateFile, set_aside};
+pub use file::{StateFile, damaged_files};
 #[cfg(feature = "client")]
-pub use history::{History, KEPT, PastUpdate, settle, updates};
-pub use outcomes::{OUTCOMES, Outcome, record, sync_outcomes};
-pub use seen::{Etag, Seen, SeenRelease, Wait};
+pub use history::{DEFAULT_KEPT_UPDATES, History, PastUpdate, load_updates, move_outcomes_to_history};
+pub use outcomes::{OUTCOMES_FILE, SwapOutcome, record_outcome, sync_outcomes};
+pub use seen::{ManifestEtag, RetryAfter, SeenRelease, SeenReleases};
 #[cfg(feature = "client")]
 pub use starts::{PendingNotice, Starts};
 #[cfg(feature = "client")]
-pub use update::{Unknown, UnknownWord, UpdateState, UpdateType};
-pub use verdicts::{Bad, MAX_ATTEMPTS, NotAReason, Reason, Verdicts};
+pub use update::{UnknownAttribute, UnknownWord, UpdateState, UpdateType};
+pub use verdicts::{BadRelease, MAX_SWAP_ATTEMPTS, NotAReason, Reason, Verdicts};
 #[cfg(feature = "client")]
-pub use watched::Watched;
+pub use watched::WatcherState;
 
 use crate::disk::fs::{Dir, Found, Lock};
-use crate::disk::layout::Root;
+use crate::disk::layout::InstallRoot;
 use crate::error::{Error, Machine, Result};
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ use std::time::Duration;
 ///
 /// # Errors
 /// [`Machine::UnsafePath`] when it is a link or belongs to another user, [`Machine::Io`]; none when it is absent.
-pub fn open(root: &Root) -> Result<Option<Dir>> {
+pub fn open(root: &InstallRoot) -> Result<Option<Dir>> {
     let path = &root.state.dir;
     let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
         return Err(Machine::UnsafePath { path: path.clone() }.into());
@@ -66,7 +66,7 @@ pub fn open(root: &Root) -> Result<Option<Dir>> {
 ///
 /// # Errors
 /// As [`open`]; [`Machine::NotWritable`] when it cannot be made.
-pub fn open_or_create(root: &Root) -> Result<Dir> {
+pub fn open_or_create(root: &InstallRoot) -> Result<Dir> {
     if let Some(dir) = open(root)? {
         return Ok(dir);
     }
@@ -89,7 +89,7 @@ pub fn open_or_create(root: &Root) -> Result<Dir> {
 ///
 /// # Errors
 /// [`Error::Busy`] with the other's process id, [`Machine::Io`].
-pub fn lock(state_dir: &Dir, patience: Duration) -> Result<Lock> {
+pub fn lock_updater(state_dir: &Dir, patience: Duration) -> Result<Lock> {
     Lock::exclusive(state_dir, "lock", "the install root", patience)
 }
 
@@ -97,7 +97,7 @@ pub fn lock(state_dir: &Dir, patience: Duration) -> Result<Lock> {
 ///
 /// # Errors
 /// As [`lock`].
-pub fn running(state_dir: &Dir, patience: Duration) -> Result<Lock> {
+pub fn lock_running(state_dir: &Dir, patience: Duration) -> Result<Lock> {
     Lock::shared(state_dir, "running", "the program", patience)
 }
 
@@ -105,6 +105,6 @@ pub fn running(state_dir: &Dir, patience: Duration) -> Result<Lock> {
 ///
 /// # Errors
 /// As [`lock`].
-pub fn nobody_running(state_dir: &Dir, patience: Duration) -> Result<Lock> {
+pub fn lock_not_running(state_dir: &Dir, patience: Duration) -> Result<Lock> {
     Lock::exclusive(state_dir, "running", "the program", patience)
 }

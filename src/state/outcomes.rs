@@ -11,11 +11,11 @@ use crate::values::timestamp::Timestamp;
 use std::io::{Seek as _, SeekFrom, Write as _};
 
 /// The file's name.
-pub const OUTCOMES: &str = "outcomes";
+pub const OUTCOMES_FILE: &str = "outcomes";
 
 /// What has become of a swap.
 #[derive(Debug, Clone, Copy)]
-pub enum Outcome {
+pub enum SwapOutcome {
     /// The new version is installed, and on probation.
     Applied,
     /// The new version is installed and stays.
@@ -29,7 +29,7 @@ pub enum Outcome {
 /// One line: what has become of one component's swap.
 #[cfg(feature = "client")]
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub struct OutcomeLine {
     /// When.
     pub at: Timestamp,
     /// The component.
@@ -50,12 +50,17 @@ pub struct Line {
 ///
 /// # Errors
 /// [`Machine::Io`](crate::error::Machine::Io).
-pub fn record(state_dir: &Dir, components: &[ComponentSteps], outcome: Outcome, now: Timestamp) -> Result<()> {
+pub fn record_outcome(
+    state_dir: &Dir,
+    components: &[ComponentSteps],
+    outcome: SwapOutcome,
+    now: Timestamp,
+) -> Result<()> {
     let (result, detail) = match outcome {
-        Outcome::Applied => ("applied", "-".to_owned()),
-        Outcome::Confirmed => ("confirmed", "-".to_owned()),
-        Outcome::RolledBack(reason) => ("rolled-back", reason.word()),
-        Outcome::Failed(code) => ("failed", code.to_owned()),
+        SwapOutcome::Applied => ("applied", "-".to_owned()),
+        SwapOutcome::Confirmed => ("confirmed", "-".to_owned()),
+        SwapOutcome::RolledBack(reason) => ("rolled-back", reason.word()),
+        SwapOutcome::Failed(code) => ("failed", code.to_owned()),
     };
     let mut text = String::new();
     for part in components {
@@ -63,9 +68,9 @@ pub fn record(state_dir: &Dir, components: &[ComponentSteps], outcome: Outcome, 
         let (component, sequence, from) = (&part.component, to.sequence, part.from.as_deref().unwrap_or("-"));
         text.push_str(&format!("{now} {component} {sequence} {from} {} {result} {detail}\n", to.version));
     }
-    let mut file = state_dir.open_or_create(OUTCOMES)?;
+    let mut file = state_dir.open_or_create(OUTCOMES_FILE)?;
     let written = file.seek(SeekFrom::End(0)).and_then(|_| file.write_all(text.as_bytes()));
-    written.map_err(|error| Error::io("write", state_dir.join(OUTCOMES), error))
+    written.map_err(|error| Error::io("write", state_dir.join(OUTCOMES_FILE), error))
 }
 
 /// Makes last what was recorded.
@@ -73,17 +78,17 @@ pub fn record(state_dir: &Dir, components: &[ComponentSteps], outcome: Outcome, 
 /// # Errors
 /// [`Machine::Io`](crate::error::Machine::Io), also when an updater has entered all of it by now.
 pub fn sync_outcomes(state_dir: &Dir) -> Result<()> {
-    state_dir.seal(OUTCOMES, 0o600)
+    state_dir.seal(OUTCOMES_FILE, 0o600)
 }
 
 /// Reads lines; those that are none are passed over.
 #[cfg(feature = "client")]
-pub fn lines(text: &str) -> Vec<Line> {
+pub fn lines(text: &str) -> Vec<OutcomeLine> {
     let some = |word: &str| Some(word.to_owned()).filter(|word| word != "-");
     let line = |line: &str| {
         let words: Vec<&str> = line.split(' ').collect();
         let [at, component, sequence, from, to, result, detail] = words[..] else { return None };
-        Some(Line {
+        Some(OutcomeLine {
             at: at.parse().ok()?,
             component: component.parse().ok()?,
             sequence: sequence.parse().ok()?,

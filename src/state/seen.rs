@@ -5,18 +5,18 @@
 use super::file::StateFile;
 use crate::error::Defect;
 use crate::formats::manifest::Name;
-use crate::formats::xml::{DECLARATION, Flaw, Reader, Tag, push_attribute};
+use crate::formats::xml::{DECLARATION, XmlError, XmlReader, XmlTag, push_attribute};
 use crate::trust::keys::TrustedKeys;
-use crate::trust::{ReleaseOrder, Verified};
+use crate::trust::{ReleaseOrder, VerifiedManifest};
 use crate::values::digest::Sha256;
 use crate::values::timestamp::Timestamp;
 
 /// The memory of what was verified.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct SeenReleases {
     releases: Vec<SeenRelease>,
-    etags: Vec<Etag>,
-    waits: Vec<Wait>,
+    etags: Vec<ManifestEtag>,
+    waits: Vec<RetryAfter>,
 }
 
 /// The highest release of a component's channel.
@@ -32,7 +32,7 @@ pub struct SeenRelease {
 
 /// What a server called the manifest that it sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Etag {
+pub struct ManifestEtag {
     /// The manifest's address.
     pub url: String,
     /// The server's word.
@@ -43,21 +43,21 @@ pub struct Etag {
 
 /// A server that has asked to be left alone for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wait {
+pub struct RetryAfter {
     /// Its host, with the port where it is not the scheme's own.
     pub host: String,
     /// Until when.
     pub until: Timestamp,
 }
 
-impl Seen {
+impl SeenReleases {
     /// The highest release of a component's channel.
     pub fn release(&self, component: &Name, channel: &Name) -> Option<&SeenRelease> {
         self.releases.iter().find(|release| release.component == *component && release.channel == *channel)
     }
 
     /// Remembers a verified manifest and tells whether that changed anything.
-    pub fn record(&mut self, verified: &Verified, keys: &TrustedKeys) -> bool {
+    pub fn record(&mut self, verified: &VerifiedManifest, keys: &TrustedKeys) -> bool {
         let meta = &verified.manifest().meta;
         let release = SeenRelease {
             component: meta.component.clone(),
@@ -80,7 +80,7 @@ impl Seen {
 
     /// Remembers what the server called a manifest and tells whether that changed anything. A word that is long or not
     /// printable ASCII is not remembered.
-    pub fn record_etag(&mut self, etag: Etag) -> bool {
+    pub fn record_etag(&mut self, etag: ManifestEtag) -> bool {
         let plain = etag.value.len() <= 200 && etag.value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
         if !plain || self.etags.contains(&etag) {
             return false;
@@ -92,27 +92,27 @@ impl Seen {
 
     /// Until when a server wants to be left alone; none when it may be asked. A time further away than `longest` seconds
     /// is none that was ever asked for: the clock was set back.
-    pub fn wait(&self, host: &str, now: Timestamp, longest: u64) -> Option<Timestamp> {
+    pub fn retry_after(&self, host: &str, now: Timestamp, longest: u64) -> Option<Timestamp> {
         let until = self.waits.iter().find(|wait| wait.host == host)?.until;
         let left = u64::try_from(until.unix() - now.unix()).ok()?;
         (1..=longest).contains(&left).then_some(until)
     }
 
     /// Remembers that a server wants to be left alone, and forgets those whose time has come.
-    pub fn record_wait(&mut self, wait: Wait, now: Timestamp) {
+    pub fn record_retry_after(&mut self, wait: RetryAfter, now: Timestamp) {
         self.waits.retain(|other| other.until > now && other.host != wait.host);
         self.waits.push(wait);
     }
 }
 
-impl StateFile for Seen {
+impl StateFile for SeenReleases {
     const NAME: &'static str = "seen.xml";
 
-    fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
-        let mut reader = Reader::new(bytes)?;
-        let mut seen = Seen::default();
+    fn parse(bytes: &[u8]) -> Result<Self, XmlError> {
+        let mut reader = XmlReader::new(bytes)?;
+        let mut seen = SeenReleases::default();
         reader.root("seen")?;
-        while let Some(Tag::Open(mut element)) = reader.tag()? {
+        while let Some(XmlTag::Open(mut element)) = reader.tag()? {
             match element.name {
                 "release" => seen.releases.push(SeenRelease {
                     component: element.value("component", Defect::Name)?,
@@ -123,12 +123,12 @@ impl StateFile for Seen {
                         body: element.value("body", Defect::Hash)?,
                     },
                 }),
-                "etag" => seen.etags.push(Etag {
+                "etag" => seen.etags.push(ManifestEtag {
                     url: element.required("url")?.into_owned(),
                     value: element.required("value")?.into_owned(),
                     body: element.value("body", Defect::Hash)?,
                 }),
-                "wait" => seen.waits.push(Wait {
+                "wait" => seen.waits.push(RetryAfter {
                     host: element.required("host")?.into_owned(),
                     until: element.value("until", Defect::Time)?,
                 }),
@@ -175,12 +175,12 @@ mod tests {
     use super::*;
     use crate::disk::fs::Dir;
 
-    fn example() -> Seen {
+    fn example() -> SeenReleases {
         let place = ReleaseOrder { key: Sha256::of(b"key"), sequence: u64::MAX, body: Sha256::of(b"body") };
         let release = SeenRelease { component: "core".parse().unwrap(), channel: "stable".parse().unwrap(), place };
-        let etag = Etag { url: "http://a/?&".into(), value: "W/\"1-2\"".into(), body: Sha256::of(b"body") };
-        let wait = Wait { host: "a:8080".into(), until: "2027-01-01T00:00:00Z".parse().unwrap() };
-        Seen { releases: vec![release], etags: vec![etag], waits: vec![wait] }
+        let etag = ManifestEtag { url: "http://a/?&".into(), value: "W/\"1-2\"".into(), body: Sha256::of(b"body") };
+        let wait = RetryAfter { host: "a:8080".into(), until: "2027-01-01T00:00:00Z".parse().unwrap() };
+        SeenReleases { releases: vec![release], etags: vec![etag], waits: vec![wait] }
     }
 
     #[test]
@@ -188,7 +188,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let dir = Dir::open(dir.path()).unwrap();
         example().save(&dir).unwrap();
-        assert_eq!(Seen::load_or_default(&dir).unwrap(), example());
+        assert_eq!(SeenReleases::load_or_default(&dir).unwrap(), example());
     }
 
     #[test]
@@ -196,9 +196,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("seen.xml"), "<seen").unwrap();
         let dir = Dir::open(dir.path()).unwrap();
-        assert_eq!(Seen::load_or_default(&dir).unwrap(), Seen::default());
+        assert_eq!(SeenReleases::load_or_default(&dir).unwrap(), SeenReleases::default());
         example().save(&dir).unwrap();
-        assert_eq!(Seen::load_or_default(&dir).unwrap(), example());
+        assert_eq!(SeenReleases::load_or_default(&dir).unwrap(), example());
     }
 
     #[test]
@@ -207,20 +207,20 @@ mod tests {
         assert_eq!(seen.etag("http://a/?&", &Sha256::of(b"body")), Some("W/\"1-2\""));
         assert_eq!(seen.etag("http://a/?&", &Sha256::of(b"other")), None);
         assert!(!seen.record_etag(seen.etags[0].clone()));
-        assert!(seen.record_etag(Etag { value: "new".into(), ..seen.etags[0].clone() }));
+        assert!(seen.record_etag(ManifestEtag { value: "new".into(), ..seen.etags[0].clone() }));
         assert_eq!(seen.etags.len(), 1);
     }
 
     #[test]
     fn a_server_is_left_alone_until_its_time_and_no_longer() {
         let at = |seconds: i64| Timestamp::from_unix(1_000 + seconds);
-        let mut seen = Seen::default();
-        seen.record_wait(Wait { host: "a".into(), until: at(60) }, at(0));
-        assert_eq!(seen.wait("a", at(59), 60), Some(at(60)));
-        assert_eq!(seen.wait("a", at(60), 60), None);
-        assert_eq!(seen.wait("b", at(0), 60), None);
-        assert_eq!(seen.wait("a", at(-1), 60), None, "the clock was set back");
-        seen.record_wait(Wait { host: "b".into(), until: at(99) }, at(70));
+        let mut seen = SeenReleases::default();
+        seen.record_retry_after(RetryAfter { host: "a".into(), until: at(60) }, at(0));
+        assert_eq!(seen.retry_after("a", at(59), 60), Some(at(60)));
+        assert_eq!(seen.retry_after("a", at(60), 60), None);
+        assert_eq!(seen.retry_after("b", at(0), 60), None);
+        assert_eq!(seen.retry_after("a", at(-1), 60), None, "the clock was set back");
+        seen.record_retry_after(RetryAfter { host: "b".into(), until: at(99) }, at(70));
         assert_eq!(seen.waits.len(), 1);
     }
 }

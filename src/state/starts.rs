@@ -6,7 +6,7 @@
 use super::file::StateFile;
 use crate::error::Defect;
 use crate::formats::manifest::Name;
-use crate::formats::xml::{DECLARATION, Flaw, Reader, Tag, push_attribute};
+use crate::formats::xml::{DECLARATION, XmlError, XmlReader, XmlTag, push_attribute};
 use crate::state::Reason;
 use crate::values::digest::Sha256;
 
@@ -41,7 +41,7 @@ impl Starts {
     }
 
     /// Counts a start of the version that the swap with this plan brought.
-    pub fn count(&mut self, plan: Sha256) {
+    pub fn count_unconfirmed(&mut self, plan: Sha256) {
         self.unconfirmed = Some((plan, self.unconfirmed(&plan).saturating_add(1)));
     }
 
@@ -56,13 +56,13 @@ impl Starts {
     }
 
     /// Leaves something for the next start to be told; what was said before of the same component is out of date.
-    pub fn tell(&mut self, news: PendingNotice) {
+    pub fn queue_notice(&mut self, news: PendingNotice) {
         self.news.retain(|other| other.component != news.component);
         self.news.push(news);
     }
 
     /// What the program is to be told, once.
-    pub fn take_news(&mut self) -> Vec<PendingNotice> {
+    pub fn take_notices(&mut self) -> Vec<PendingNotice> {
         std::mem::take(&mut self.news)
     }
 }
@@ -70,11 +70,11 @@ impl Starts {
 impl StateFile for Starts {
     const NAME: &'static str = "starts.xml";
 
-    fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
-        let mut reader = Reader::new(bytes)?;
+    fn parse(bytes: &[u8]) -> Result<Self, XmlError> {
+        let mut reader = XmlReader::new(bytes)?;
         let mut starts = Self::default();
         reader.root("starts")?;
-        while let Some(Tag::Open(mut element)) = reader.tag()? {
+        while let Some(XmlTag::Open(mut element)) = reader.tag()? {
             match element.name {
                 "unconfirmed" if starts.unconfirmed.is_none() => {
                     let plan = element.value("plan", Defect::Hash)?;
@@ -137,9 +137,9 @@ mod tests {
         let dir = Dir::open(dir.path()).unwrap();
         assert_eq!(Starts::load(&dir).unwrap(), None);
         let mut starts = Starts::default();
-        starts.count(Sha256::of(b"plan"));
+        starts.count_unconfirmed(Sha256::of(b"plan"));
         starts.set_recovered(true);
-        starts.tell(news("2", "1", Some(Reason::Exited(1))));
+        starts.queue_notice(news("2", "1", Some(Reason::Exited(1))));
         starts.save(&dir).unwrap();
         assert_eq!(Starts::load(&dir).unwrap(), Some(starts));
         dir.replace(Starts::NAME, b"<starts", 0o600).unwrap();
@@ -150,19 +150,19 @@ mod tests {
     fn starts_are_counted_for_one_swap_only() {
         let (one, two) = (Sha256::of(b"1"), Sha256::of(b"2"));
         let mut starts = Starts::default();
-        starts.count(one);
-        starts.count(one);
+        starts.count_unconfirmed(one);
+        starts.count_unconfirmed(one);
         assert_eq!((starts.unconfirmed(&one), starts.unconfirmed(&two)), (2, 0));
-        starts.count(two);
+        starts.count_unconfirmed(two);
         assert_eq!((starts.unconfirmed(&one), starts.unconfirmed(&two)), (0, 1));
     }
 
     #[test]
     fn news_of_a_component_replace_older_ones_and_are_told_once() {
         let mut starts = Starts::default();
-        starts.tell(news("1", "2", None));
-        starts.tell(news("2", "1", Some(Reason::Silent)));
-        assert_eq!(starts.take_news(), [news("2", "1", Some(Reason::Silent))]);
-        assert_eq!(starts.take_news(), []);
+        starts.queue_notice(news("1", "2", None));
+        starts.queue_notice(news("2", "1", Some(Reason::Silent)));
+        assert_eq!(starts.take_notices(), [news("2", "1", Some(Reason::Silent))]);
+        assert_eq!(starts.take_notices(), []);
     }
 }

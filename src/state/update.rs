@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// An attribute that this version does not know, of an element that it does.
-pub type Unknown = (String, String);
+pub type UnknownAttribute = (String, String);
 
 /// How far an update has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +104,6 @@ pub fn push_optional(text: &mut String, name: &str, value: Option<impl fmt::Disp
 }
 
 /// Appends the attributes that this version does not know, as they were.
-pub fn push_unknown(text: &mut String, unknown: &[Unknown]) {
+pub fn push_unknown(text: &mut String, unknown: &[UnknownAttribute]) {
     unknown.iter().for_each(|(name, value)| push_attribute(text, name, value));
 }

@@ -6,7 +6,7 @@
 use super::file::StateFile;
 use crate::error::Defect;
 use crate::formats::manifest::Name;
-use crate::formats::xml::{DECLARATION, Element, Flaw, Reader, Tag, push_attribute};
+use crate::formats::xml::{DECLARATION, XmlElement, XmlError, XmlReader, XmlTag, push_attribute};
 use crate::state::journal::{ComponentSteps, ReleaseContent};
 use crate::values::digest::Sha256;
 use crate::values::timestamp::Timestamp;
@@ -14,20 +14,20 @@ use std::fmt;
 use std::str::FromStr;
 
 /// How many verdicts of each kind are kept, the newest.
-const KEPT: usize = 100;
+const MAX_VERDICTS: usize = 100;
 /// How often the swap to one release is tried.
-pub const MAX_ATTEMPTS: u32 = 3;
+pub const MAX_SWAP_ATTEMPTS: u32 = 3;
 
 /// What became of releases that did not work.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verdicts {
-    bad: Vec<Bad>,
-    failed: Vec<Failed>,
+    bad: Vec<BadRelease>,
+    failed: Vec<FailedSwap>,
 }
 
 /// A release that was installed, did not work, and was rolled back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bad {
+pub struct BadRelease {
     /// The component.
     pub component: Name,
     /// The version, for people.
@@ -42,7 +42,7 @@ pub struct Bad {
 
 /// A release whose swap has failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failed {
+pub struct FailedSwap {
     /// The component.
     pub component: Name,
     /// The release's sequence.
@@ -120,39 +120,39 @@ impl FromStr for Reason {
 
 impl Verdicts {
     /// The verdict on a release that was rolled back.
-    pub fn bad(&self, component: &Name, content: &Sha256) -> Option<&Bad> {
+    pub fn bad_release(&self, component: &Name, content: &Sha256) -> Option<&BadRelease> {
         self.bad.iter().find(|bad| bad.component == *component && bad.content == *content)
     }
 
     /// How often the swap to a release has failed.
-    pub fn attempts(&self, component: &Name, sequence: u64) -> u32 {
-        let same = |failed: &&Failed| failed.component == *component && failed.sequence == sequence;
+    pub fn failed_swaps(&self, component: &Name, sequence: u64) -> u32 {
+        let same = |failed: &&FailedSwap| failed.component == *component && failed.sequence == sequence;
         self.failed.iter().find(same).map_or(0, |failed| failed.attempts)
     }
 
     /// Remembers that everything which these steps bring was rolled back.
-    pub fn condemn(&mut self, components: &[ComponentSteps], reason: Reason, at: Timestamp) {
+    pub fn record_rollback(&mut self, components: &[ComponentSteps], reason: Reason, at: Timestamp) {
         for (component, ReleaseContent { version, content, .. }) in releases(components) {
             self.bad.retain(|bad| bad.component != *component || bad.content != *content);
             let (component, version, content) = (component.clone(), version.clone(), *content);
-            self.bad.push(Bad { component, version, content, reason, at });
+            self.bad.push(BadRelease { component, version, content, reason, at });
         }
         keep_newest(&mut self.bad);
     }
 
     /// Counts a swap that failed, for everything that these steps bring.
-    pub fn count_failure(&mut self, components: &[ComponentSteps]) {
+    pub fn count_failed_swap(&mut self, components: &[ComponentSteps]) {
         for (component, ReleaseContent { sequence, .. }) in releases(components) {
-            let attempts = self.attempts(component, *sequence).saturating_add(1);
+            let attempts = self.failed_swaps(component, *sequence).saturating_add(1);
             // What failed to become an older release is of no interest any more.
             self.failed.retain(|failed| failed.component != *component);
-            self.failed.push(Failed { component: component.clone(), sequence: *sequence, attempts });
+            self.failed.push(FailedSwap { component: component.clone(), sequence: *sequence, attempts });
         }
         keep_newest(&mut self.failed);
     }
 
     /// Forgets what is held against a release, as somebody wants it all the same; tells whether there was anything.
-    pub fn forgive(&mut self, component: &Name, content: &Sha256, sequence: u64) -> bool {
+    pub fn remove(&mut self, component: &Name, content: &Sha256, sequence: u64) -> bool {
         let before = self.bad.len() + self.failed.len();
         self.bad.retain(|bad| bad.component != *component || bad.content != *content);
         self.failed.retain(|failed| failed.component != *component || failed.sequence != sequence);
@@ -163,14 +163,14 @@ impl Verdicts {
 impl StateFile for Verdicts {
     const NAME: &'static str = "verdicts.xml";
 
-    fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
-        let mut reader = Reader::new(bytes)?;
+    fn parse(bytes: &[u8]) -> Result<Self, XmlError> {
+        let mut reader = XmlReader::new(bytes)?;
         let mut verdicts = Self::default();
         reader.root("verdicts")?;
-        while let Some(Tag::Open(mut element)) = reader.tag()? {
+        while let Some(XmlTag::Open(mut element)) = reader.tag()? {
             match element.name {
                 "bad" => verdicts.bad.push(bad(&mut element)?),
-                "failed" => verdicts.failed.push(Failed {
+                "failed" => verdicts.failed.push(FailedSwap {
                     component: element.value("component", Defect::Name)?,
                     sequence: element.number("sequence")?,
                     attempts: element.value("attempts", Defect::Number)?,
@@ -207,8 +207,8 @@ impl StateFile for Verdicts {
     }
 }
 
-fn bad(element: &mut Element<'_>) -> Result<Bad, Flaw> {
-    Ok(Bad {
+fn bad(element: &mut XmlElement<'_>) -> Result<BadRelease, XmlError> {
+    Ok(BadRelease {
         component: element.value("component", Defect::Name)?,
         version: element.required("version")?.into_owned(),
         content: element.value("content", Defect::Hash)?,
@@ -223,7 +223,7 @@ fn releases(components: &[ComponentSteps]) -> impl Iterator<Item = (&Name, &Rele
 }
 
 fn keep_newest<T>(list: &mut Vec<T>) {
-    list.drain(..list.len().saturating_sub(KEPT));
+    list.drain(..list.len().saturating_sub(MAX_VERDICTS));
 }
 
 #[cfg(test)]
@@ -251,9 +251,9 @@ mod tests {
         let dir = Dir::open(dir.path()).unwrap();
         let mut verdicts = Verdicts::default();
         for reason in [Reason::Exited(-1), Reason::Killed(9), Reason::NotStarted, Reason::Silent, Reason::Asked] {
-            verdicts.condemn(&steps(1, reason.word().as_bytes()), reason, Timestamp::from_unix(0));
+            verdicts.record_rollback(&steps(1, reason.word().as_bytes()), reason, Timestamp::from_unix(0));
         }
-        verdicts.count_failure(&steps(u64::MAX, b""));
+        verdicts.count_failed_swap(&steps(u64::MAX, b""));
         verdicts.save(&dir).unwrap();
         assert_eq!(Verdicts::load_or_default(&dir).unwrap(), verdicts);
         dir.replace(Verdicts::NAME, b"<verdicts", 0o600).unwrap();
@@ -264,32 +264,32 @@ mod tests {
     fn a_bad_release_is_known_by_its_content_until_it_is_forgiven() {
         let core: Name = "core".parse().unwrap();
         let mut verdicts = Verdicts::default();
-        verdicts.condemn(&steps(7, b"a"), Reason::Silent, Timestamp::from_unix(0));
-        assert_eq!(verdicts.bad(&core, &Sha256::of(b"a")).unwrap().reason, Reason::Silent);
-        assert!(verdicts.bad(&core, &Sha256::of(b"b")).is_none());
-        assert!(verdicts.forgive(&core, &Sha256::of(b"a"), 8));
-        assert!(verdicts.bad(&core, &Sha256::of(b"a")).is_none());
+        verdicts.record_rollback(&steps(7, b"a"), Reason::Silent, Timestamp::from_unix(0));
+        assert_eq!(verdicts.bad_release(&core, &Sha256::of(b"a")).unwrap().reason, Reason::Silent);
+        assert!(verdicts.bad_release(&core, &Sha256::of(b"b")).is_none());
+        assert!(verdicts.remove(&core, &Sha256::of(b"a"), 8));
+        assert!(verdicts.bad_release(&core, &Sha256::of(b"a")).is_none());
     }
 
     #[test]
     fn failures_are_counted_for_one_sequence_only() {
         let core: Name = "core".parse().unwrap();
         let mut verdicts = Verdicts::default();
-        verdicts.count_failure(&steps(7, b"a"));
-        verdicts.count_failure(&steps(7, b"a"));
-        assert_eq!(verdicts.attempts(&core, 7), 2);
-        assert_eq!(verdicts.attempts(&core, 8), 0);
-        verdicts.count_failure(&steps(8, b"b"));
-        assert_eq!((verdicts.attempts(&core, 7), verdicts.attempts(&core, 8)), (0, 1));
+        verdicts.count_failed_swap(&steps(7, b"a"));
+        verdicts.count_failed_swap(&steps(7, b"a"));
+        assert_eq!(verdicts.failed_swaps(&core, 7), 2);
+        assert_eq!(verdicts.failed_swaps(&core, 8), 0);
+        verdicts.count_failed_swap(&steps(8, b"b"));
+        assert_eq!((verdicts.failed_swaps(&core, 7), verdicts.failed_swaps(&core, 8)), (0, 1));
     }
 
     #[test]
     fn only_the_newest_verdicts_are_kept() {
         let mut verdicts = Verdicts::default();
         for number in 0..150_u64 {
-            verdicts.condemn(&steps(number, &number.to_le_bytes()), Reason::Asked, Timestamp::from_unix(0));
+            verdicts.record_rollback(&steps(number, &number.to_le_bytes()), Reason::Asked, Timestamp::from_unix(0));
         }
-        assert_eq!(verdicts.bad.len(), KEPT);
+        assert_eq!(verdicts.bad.len(), MAX_VERDICTS);
         assert_eq!(verdicts.bad[0].content, Sha256::of(&50_u64.to_le_bytes()));
     }
 }

@@ -2,24 +2,24 @@
 
 use super::file::StateFile;
 use crate::error::Defect;
-use crate::formats::xml::{DECLARATION, Flaw, Reader, Tag, push_attribute};
+use crate::formats::xml::{DECLARATION, XmlError, XmlReader, XmlTag, push_attribute};
 use crate::values::timestamp::Timestamp;
 
 /// What a watcher leaves for the next one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Watched {
+pub struct WatcherState {
     /// The last check and the failures in a row that it ends.
     pub last: Option<(Timestamp, u32)>,
 }
 
-impl StateFile for Watched {
+impl StateFile for WatcherState {
     const NAME: &'static str = "watch.xml";
 
-    fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
-        let mut reader = Reader::new(bytes)?;
+    fn parse(bytes: &[u8]) -> Result<Self, XmlError> {
+        let mut reader = XmlReader::new(bytes)?;
         let mut watched = Self::default();
         reader.root("watch")?;
-        while let Some(Tag::Open(mut element)) = reader.tag()? {
+        while let Some(XmlTag::Open(mut element)) = reader.tag()? {
             match element.name {
                 "check" => {
                     let at = element.value("at", Defect::Time)?;
@@ -53,8 +53,8 @@ mod tests {
 
     #[test]
     fn the_last_check_survives_a_round_trip() {
-        for watched in [Watched::default(), Watched { last: Some((Timestamp::from_unix(5), 2)) }] {
-            assert_eq!(Watched::parse(watched.write().as_bytes()), Ok(watched));
+        for watched in [WatcherState::default(), WatcherState { last: Some((Timestamp::from_unix(5), 2)) }] {
+            assert_eq!(WatcherState::parse(watched.write().as_bytes()), Ok(watched));
         }
     }
 }

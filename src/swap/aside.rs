@@ -1,7 +1,7 @@
 //! Files that were in use when they had to go, and were moved aside: see [`Dir::with_aside`].
 
 use crate::disk::fs::{Dir, Tree};
-use crate::disk::layout::Root;
+use crate::disk::layout::InstallRoot;
 use crate::error::Result;
 use crate::state;
 use crate::values::rel_path::STATE;
@@ -10,7 +10,7 @@ use crate::values::rel_path::STATE;
 ///
 /// # Errors
 /// [`Machine::Io`](crate::error::Machine::Io), [`Machine::UnsafePath`](crate::error::Machine::UnsafePath).
-pub fn sweep(root: &Root) -> Result<()> {
+pub fn sweep(root: &InstallRoot) -> Result<()> {
     let mut work_dirs: Vec<Dir> = state::open(root)?.into_iter().collect();
     for dir in root.elsewhere.values() {
         if let Some(tree) = Tree::open(dir)? {

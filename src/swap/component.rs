@@ -2,8 +2,8 @@
 
 use super::changed;
 use crate::disk::fs::{Dir, Tree};
-use crate::disk::inventory::{Content, Inventory};
-use crate::disk::layout::{FILES, Root, STAGES};
+use crate::disk::inventory::{Inventory, PathContent};
+use crate::disk::layout::{FILES, InstallRoot, STAGES};
 use crate::error::{Machine, Result};
 use crate::state;
 use crate::state::journal::{ComponentSteps, Step, TRANSACTIONS};
@@ -24,7 +24,7 @@ pub struct ComponentSwap {
 
 impl ComponentSwap {
     /// Opens the folders of a component's steps; its own folder is made when it is absent.
-    pub fn open(root: &Root, steps: ComponentSteps) -> Result<Self> {
+    pub fn open(root: &InstallRoot, steps: ComponentSteps) -> Result<Self> {
         let dir = root.checked_component(&steps.component)?;
         if dir.display().to_string() != steps.dir.display().to_string() {
             return Err(changed(
@@ -46,12 +46,12 @@ impl ComponentSwap {
 
     /// The steps that end with a file or a link.
     pub fn puts(&self) -> impl Iterator<Item = &Step> {
-        self.steps.steps.iter().filter(|step| step.new != Content::Absent)
+        self.steps.steps.iter().filter(|step| step.new != PathContent::Absent)
     }
 
     /// The steps that end with nothing.
     pub fn deletes(&self) -> impl Iterator<Item = &Step> {
-        self.steps.steps.iter().filter(|step| step.new == Content::Absent)
+        self.steps.steps.iter().filter(|step| step.new == PathContent::Absent)
     }
 
     /// Makes sure that the disk is as the plan says: every target still old, every staged file whole, nothing in the way.
@@ -97,7 +97,7 @@ impl ComponentSwap {
             self.backups.remove_tree(&left)?;
         }
         for (index, step) in self.steps.steps.iter().enumerate() {
-            let Content::File { mode, .. } = step.old else { continue };
+            let PathContent::File { mode, .. } = step.old else { continue };
             let (dir, name) = self.tree.parent(step.place.as_str())?;
             let backup = index.to_string();
             dir.link_or_copy(name, &self.backups, &backup, mode)?;
@@ -107,7 +107,7 @@ impl ComponentSwap {
 }
 
 /// The folder of stages and backups: the state folder, or one beside the component when that is on another file system.
-fn work_dir(root: &Root, steps: &ComponentSteps) -> Result<Dir> {
+fn work_dir(root: &InstallRoot, steps: &ComponentSteps) -> Result<Dir> {
     if steps.own_work_dir {
         let work = Dir::open(&root.component(&steps.component))?.folder_or_new(STATE, 0o700)?;
         return Ok(work.with_own_aside());
@@ -116,13 +116,13 @@ fn work_dir(root: &Root, steps: &ComponentSteps) -> Result<Dir> {
 }
 
 /// Removes what a swap has put aside.
-pub fn remove_backups(root: &Root, steps: &ComponentSteps) -> Result<()> {
+pub fn remove_backups(root: &InstallRoot, steps: &ComponentSteps) -> Result<()> {
     remove_work(root, steps, TRANSACTIONS)
 }
 
 /// Puts what is left of a component's stage among its backups, with which it goes: to move a folder takes less time than to
 /// remove it with all that it holds.
-pub fn retire_stage(root: &Root, steps: &ComponentSteps) -> Result<()> {
+pub fn retire_stage(root: &InstallRoot, steps: &ComponentSteps) -> Result<()> {
     // There a folder cannot be moved while anything in it is open.
     if cfg!(windows) {
         return remove_stage(root, steps);
@@ -137,11 +137,11 @@ pub fn retire_stage(root: &Root, steps: &ComponentSteps) -> Result<()> {
 }
 
 /// Removes what was staged for a component.
-pub fn remove_stage(root: &Root, steps: &ComponentSteps) -> Result<()> {
+pub fn remove_stage(root: &InstallRoot, steps: &ComponentSteps) -> Result<()> {
     remove_work(root, steps, STAGES)
 }
 
-fn remove_work(root: &Root, steps: &ComponentSteps, kind: &str) -> Result<()> {
+fn remove_work(root: &InstallRoot, steps: &ComponentSteps, kind: &str) -> Result<()> {
     // A work folder of the component's own has gone with the component.
     if steps.own_work_dir && Tree::open(&root.component(&steps.component))?.is_none() {
         return Ok(());
@@ -153,7 +153,7 @@ fn remove_work(root: &Root, steps: &ComponentSteps, kind: &str) -> Result<()> {
 }
 
 /// Removes the folder of a component that is not installed, if nothing of the user's is in it.
-pub fn remove_vacated(root: &Root, steps: &ComponentSteps, installed: bool) -> Result<()> {
+pub fn remove_vacated(root: &InstallRoot, steps: &ComponentSteps, installed: bool) -> Result<()> {
     let dir = root.component(&steps.component);
     let (false, Some(parent), Some(name)) = (installed, dir.parent(), dir.file_name().and_then(|name| name.to_str()))
     else {

@@ -3,7 +3,7 @@
 use super::changed;
 use super::component::ComponentSwap;
 use crate::disk::fs::{self, Dir, Found, Tree};
-use crate::disk::inventory::{Content, Inventory, content_at};
+use crate::disk::inventory::{Inventory, PathContent, content_at};
 use crate::error::Result;
 use crate::state::journal::{Step, SwapPath};
 use crate::values::digest::Sha256;
@@ -35,7 +35,7 @@ pub fn exchange(parts: &[ComponentSwap]) -> Result<()> {
         sync_folders(part)?;
         let is_new_folder = |step: &Step| part.steps.new_folders.iter().any(|path| path == step.place.as_str());
         // Where a file has become a folder, the step that removes the file leaves the folder behind.
-        verify(part, &part.inventory()?, |step| if is_new_folder(step) { &Content::Folder } else { &step.new })?;
+        verify(part, &part.inventory()?, |step| if is_new_folder(step) { &PathContent::Folder } else { &step.new })?;
     }
     Ok(())
 }
@@ -43,7 +43,7 @@ pub fn exchange(parts: &[ComponentSwap]) -> Result<()> {
 fn put(part: &ComponentSwap, step: &Step) -> Result<()> {
     let (dir, name) = part.tree.parent(step.place.as_str())?;
     match (&step.new, &step.staged, &part.staged) {
-        (Content::Link { target }, ..) => {
+        (PathContent::Link { target }, ..) => {
             part.backups.remove_file(READY)?;
             part.backups.make_link(READY, target)?;
             part.backups.rename(READY, &dir, name)
@@ -87,7 +87,7 @@ fn sync_folders(part: &ComponentSwap) -> Result<()> {
     })
 }
 
-fn verify(part: &ComponentSwap, found: &Inventory, expected: impl Fn(&Step) -> &Content) -> Result<()> {
+fn verify(part: &ComponentSwap, found: &Inventory, expected: impl Fn(&Step) -> &PathContent) -> Result<()> {
     for step in &part.steps.steps {
         let (found, expected) = (found.content(step.place.as_str()), expected(step));
         if found != expected {
@@ -111,7 +111,7 @@ pub fn undo(parts: &[ComponentSwap]) -> Result<()> {
     for part in parts {
         part.tree.forget();
         // What the new version added goes first: on a system that ignores case it may stand under an old name.
-        for step in part.puts().filter(|step| matches!(step.old, Content::Absent | Content::Folder)) {
+        for step in part.puts().filter(|step| matches!(step.old, PathContent::Absent | PathContent::Folder)) {
             note(remove_added(part, step));
         }
         for path in part.steps.new_folders.iter().rev() {
@@ -184,23 +184,24 @@ fn check_backup(backups: &Dir, name: &str, expected: Sha256) -> Result<()> {
 fn restore(part: &ComponentSwap, index: usize, step: &Step) -> Result<()> {
     let path = step.place.as_str();
     let found = content_at(&part.tree, path)?;
-    if matches!(step.old, Content::Absent | Content::Folder) || found == step.old {
+    if matches!(step.old, PathContent::Absent | PathContent::Folder) || found == step.old {
         return Ok(());
     }
     part.backups.remove_file(READY)?;
     match &step.old {
-        Content::Link { target } => part.backups.make_link(READY, target)?,
-        Content::File { sha256, mode } => {
+        PathContent::Link { target } => part.backups.make_link(READY, target)?,
+        PathContent::File { sha256, mode } => {
             let backup = index.to_string();
             check_backup(&part.backups, &backup, *sha256)?;
             part.backups.link_or_copy(&backup, &part.backups, READY, *mode)?;
         }
-        Content::Absent | Content::Folder => return Ok(()),
+        PathContent::Absent | PathContent::Folder => return Ok(()),
     }
     let (dir, name) = part.tree.parent(path)?;
     if found == step.new {
         keep_staged(part, step);
-    } else if let (Content::File { .. } | Content::Link { .. }, SwapPath::Listed(path)) = (&found, &step.place) {
+    } else if let (PathContent::File { .. } | PathContent::Link { .. }, SwapPath::Listed(path)) = (&found, &step.place)
+    {
         // Somebody has changed it since the swap. That the program is whole again matters more than a name to keep it by.
         if let Some(free) = free_name(&dir, path)? {
             dir.rename(name, &dir, &free)?;

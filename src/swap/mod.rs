@@ -20,10 +20,10 @@ pub mod relaunch;
 mod tests;
 
 use crate::disk::fs::{Dir, Lock};
-use crate::disk::layout::Root;
+use crate::disk::layout::InstallRoot;
 use crate::error::{Error, Machine, Result};
 use crate::state::journal::{ComponentSteps, Journal, State, TRANSACTIONS, Transaction};
-use crate::state::{self, Outcome, Reason, StateFile as _, Verdicts};
+use crate::state::{self, Reason, StateFile as _, SwapOutcome, Verdicts};
 use crate::values::timestamp::Timestamp;
 use component::ComponentSwap;
 
@@ -64,7 +64,7 @@ pub enum Recovery {
 ///
 /// # Errors
 /// [`Machine::Io`]; then nothing is prepared.
-pub fn prepare(root: &Root, lock: &Lock, transaction: Transaction) -> Result<()> {
+pub fn prepare(root: &InstallRoot, lock: &Lock, transaction: Transaction) -> Result<()> {
     confirm(root, lock)?;
     Journal::begin(&state::open_or_create(root)?, transaction).map(drop)
 }
@@ -73,7 +73,7 @@ pub fn prepare(root: &Root, lock: &Lock, transaction: Transaction) -> Result<()>
 ///
 /// # Errors
 /// What keeps it from being done now; the swap may be possible all the same when the program has ended.
-pub fn make_ready(root: &Root, _lock: &Lock) -> Result<Option<Ready>> {
+pub fn make_ready(root: &InstallRoot, _lock: &Lock) -> Result<Option<Ready>> {
     state::open(root)?.map_or(Ok(None), |state_dir| Ready::make(root, &state_dir))
 }
 
@@ -81,7 +81,7 @@ pub fn make_ready(root: &Root, _lock: &Lock) -> Result<Option<Ready>> {
 ///
 /// # Errors
 /// As [`make_live`].
-pub fn apply(root: &Root, lock: &Lock) -> Result<Option<Applied>> {
+pub fn apply(root: &InstallRoot, lock: &Lock) -> Result<Option<Applied>> {
     let applied = make_live(root, lock, None)?;
     let _ = sync_history(root);
     Ok(applied)
@@ -94,7 +94,7 @@ pub fn apply(root: &Root, lock: &Lock) -> Result<Option<Applied>> {
 /// [`Machine::Changed`] and others when the check before the first change fails: nothing was swapped.
 /// [`Machine::SwapUndone`] when a step failed and everything is as before; [`Machine::UndoFailed`] when that could not be
 /// reached: journal and backups are kept for [`recover`]. Each is counted against the release.
-pub fn make_live(root: &Root, lock: &Lock, ready: Option<Ready>) -> Result<Option<Applied>> {
+pub fn make_live(root: &InstallRoot, lock: &Lock, ready: Option<Ready>) -> Result<Option<Applied>> {
     let Some(state_dir) = state::open(root)? else { return Ok(None) };
     let (mut journal, parts) = match ready.and_then(|ready| ready.if_untouched(root, &state_dir)) {
         Some(untouched) => untouched,
@@ -134,13 +134,13 @@ pub fn make_live(root: &Root, lock: &Lock, ready: Option<Ready>) -> Result<Optio
     let components = &journal.transaction.components;
     // The new version is installed, whatever becomes of records and leftovers: the next recovery or download sweeps what stays.
     // The new version looks for this line when it starts; `sync_history` makes it last.
-    let _ = state::record(&state_dir, components, Outcome::Applied, Timestamp::now());
+    let _ = state::record_outcome(&state_dir, components, SwapOutcome::Applied, Timestamp::now());
     let _ = match end {
         State::Committed => {
             components.iter().map(|steps| component::retire_stage(root, steps)).fold(Ok(()), Result::and)
         }
         _ => {
-            record_outcome(&state_dir, &journal.transaction, Outcome::Confirmed);
+            record_outcome(&state_dir, &journal.transaction, SwapOutcome::Confirmed);
             clean_up(root, &state_dir, &journal.transaction)
         }
     };
@@ -151,7 +151,7 @@ pub fn make_live(root: &Root, lock: &Lock, ready: Option<Ready>) -> Result<Optio
 ///
 /// # Errors
 /// [`Machine::Io`], also when an updater has entered it by now.
-pub fn sync_history(root: &Root) -> Result<()> {
+pub fn sync_history(root: &InstallRoot) -> Result<()> {
     state::open(root)?.map_or(Ok(()), |state_dir| state::sync_outcomes(&state_dir))
 }
 
@@ -160,7 +160,7 @@ fn prepared(state_dir: &Dir) -> Result<Option<Journal>> {
     Ok(Journal::read(state_dir)?.filter(|journal| journal.state == State::Prepared))
 }
 
-fn check_and_back_up(root: &Root, transaction: &Transaction) -> Result<Vec<ComponentSwap>> {
+fn check_and_back_up(root: &InstallRoot, transaction: &Transaction) -> Result<Vec<ComponentSwap>> {
     let parts = open_parts(root, transaction)?;
     parts.iter().try_for_each(ComponentSwap::check)?;
     parts.iter().try_for_each(ComponentSwap::back_up)?;
@@ -171,7 +171,7 @@ fn check_and_back_up(root: &Root, transaction: &Transaction) -> Result<Vec<Compo
 ///
 /// # Errors
 /// [`Machine::JournalUnreadable`] with nothing changed; [`Machine::UndoFailed`] with journal and backups kept.
-pub fn recover(root: &Root, _lock: &Lock) -> Result<Recovery> {
+pub fn recover(root: &InstallRoot, _lock: &Lock) -> Result<Recovery> {
     let Some(state_dir) = state::open(root)? else { return Ok(Recovery::Nothing) };
     sweep(root)?;
     let Some(journal) = Journal::read(&state_dir)? else {
@@ -202,7 +202,7 @@ pub fn recover(root: &Root, _lock: &Lock) -> Result<Recovery> {
 ///
 /// # Errors
 /// As [`Journal::read`].
-pub fn on_probation(root: &Root) -> Result<Option<Journal>> {
+pub fn on_probation(root: &InstallRoot) -> Result<Option<Journal>> {
     let Some(state_dir) = state::open(root)? else { return Ok(None) };
     Ok(Journal::read(&state_dir)?.filter(|journal| journal.state == State::Committed))
 }
@@ -211,11 +211,11 @@ pub fn on_probation(root: &Root) -> Result<Option<Journal>> {
 ///
 /// # Errors
 /// As [`Journal::read`]; [`Machine::Io`].
-pub fn confirm(root: &Root, _lock: &Lock) -> Result<bool> {
+pub fn confirm(root: &InstallRoot, _lock: &Lock) -> Result<bool> {
     let Some(mut journal) = on_probation(root)? else { return Ok(false) };
     let state_dir = state::open_or_create(root)?;
     journal.advance(&state_dir, State::Confirmed)?;
-    record_outcome(&state_dir, &journal.transaction, Outcome::Confirmed);
+    record_outcome(&state_dir, &journal.transaction, SwapOutcome::Confirmed);
     clean_up(root, &state_dir, &journal.transaction)?;
     Ok(true)
 }
@@ -224,38 +224,38 @@ pub fn confirm(root: &Root, _lock: &Lock) -> Result<bool> {
 ///
 /// # Errors
 /// [`Machine::UndoFailed`] with journal and backups kept: [`recover`] goes on with the way back.
-pub fn roll_back(root: &Root, _lock: &Lock, reason: Reason) -> Result<Option<Applied>> {
+pub fn roll_back(root: &InstallRoot, _lock: &Lock, reason: Reason) -> Result<Option<Applied>> {
     let Some(mut journal) = on_probation(root)? else { return Ok(None) };
     let state_dir = state::open_or_create(root)?;
     // First, so that a crash on the way back cannot end in the same release being offered again.
     let mut verdicts = Verdicts::load_or_default(&state_dir)?;
-    verdicts.condemn(&journal.transaction.components, reason, Timestamp::now());
+    verdicts.record_rollback(&journal.transaction.components, reason, Timestamp::now());
     verdicts.save(&state_dir)?;
     journal.advance(&state_dir, State::Applying)?;
     undo(root, &journal.transaction)?;
-    record_outcome(&state_dir, &journal.transaction, Outcome::RolledBack(reason));
+    record_outcome(&state_dir, &journal.transaction, SwapOutcome::RolledBack(reason));
     discard(root, &state_dir, &journal.transaction)?;
     let Applied { mut components } = Applied::of(journal.transaction);
     components.iter_mut().for_each(|(_, from, to)| std::mem::swap(from, to));
     Ok(Some(Applied { components }))
 }
 
-fn undo(root: &Root, transaction: &Transaction) -> Result<()> {
+fn undo(root: &InstallRoot, transaction: &Transaction) -> Result<()> {
     let undone = open_parts(root, transaction).and_then(|parts| exchange::undo(&parts));
     undone.map_err(|cause| Machine::UndoFailed { cause: Box::new(cause) }.into())
 }
 
 /// Adds what has become of a swap to the history, durably. What cannot be written down is missing there and nowhere else.
-fn record_outcome(state_dir: &Dir, transaction: &Transaction, outcome: Outcome) {
-    let _ = state::record(state_dir, &transaction.components, outcome, Timestamp::now())
+fn record_outcome(state_dir: &Dir, transaction: &Transaction, outcome: SwapOutcome) {
+    let _ = state::record_outcome(state_dir, &transaction.components, outcome, Timestamp::now())
         .and_then(|()| state::sync_outcomes(state_dir));
 }
 
 /// Counts a failure against the releases of a swap. One that cannot be written down is counted the next time.
 fn count_failure(state_dir: &Dir, transaction: &Transaction, code: &'static str) {
-    record_outcome(state_dir, transaction, Outcome::Failed(code));
+    record_outcome(state_dir, transaction, SwapOutcome::Failed(code));
     let _ = Verdicts::load_or_default(state_dir).and_then(|mut verdicts| {
-        verdicts.count_failure(&transaction.components);
+        verdicts.count_failed_swap(&transaction.components);
         verdicts.save(state_dir)
     });
 }
@@ -264,17 +264,17 @@ fn count_failure(state_dir: &Dir, transaction: &Transaction, code: &'static str)
 ///
 /// # Errors
 /// As [`Journal::read`].
-pub fn pending(root: &Root) -> Result<Option<State>> {
+pub fn pending(root: &InstallRoot) -> Result<Option<State>> {
     let Some(state_dir) = state::open(root)? else { return Ok(None) };
     Ok(Journal::read(&state_dir)?.map(|journal| journal.state))
 }
 
-fn open_parts(root: &Root, transaction: &Transaction) -> Result<Vec<ComponentSwap>> {
+fn open_parts(root: &InstallRoot, transaction: &Transaction) -> Result<Vec<ComponentSwap>> {
     transaction.components.iter().map(|steps| ComponentSwap::open(root, steps.clone())).collect()
 }
 
 /// Ends a swap of which nothing is live: the journal goes first, so that no leftover can be taken for a backup.
-fn discard(root: &Root, state_dir: &Dir, transaction: &Transaction) -> Result<()> {
+fn discard(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) -> Result<()> {
     Journal::end(state_dir)?;
     for steps in &transaction.components {
         component::remove_backups(root, steps)?;
@@ -284,7 +284,7 @@ fn discard(root: &Root, state_dir: &Dir, transaction: &Transaction) -> Result<()
 }
 
 /// Ends a swap that is live: the journal goes last, so that a crash on the way is followed by another clean-up.
-fn clean_up(root: &Root, state_dir: &Dir, transaction: &Transaction) -> Result<()> {
+fn clean_up(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) -> Result<()> {
     for steps in &transaction.components {
         component::remove_backups(root, steps)?;
         // After a probation the stage may be the next update's.

@@ -7,7 +7,7 @@
 use super::component::ComponentSwap;
 use super::{open_parts, prepared};
 use crate::disk::fs::{Dir, STAMPS, Stamp};
-use crate::disk::layout::Root;
+use crate::disk::layout::InstallRoot;
 use crate::error::Result;
 use crate::state::journal::{Journal, State};
 use std::thread;
@@ -28,7 +28,7 @@ impl Ready {
     ///
     /// # Errors
     /// What keeps the swap from being done now. Nothing of it is lost: it may be possible when the program has ended.
-    pub(super) fn make(root: &Root, state_dir: &Dir) -> Result<Option<Self>> {
+    pub(super) fn make(root: &InstallRoot, state_dir: &Dir) -> Result<Option<Self>> {
         if !STAMPS {
             return Ok(None);
         }
@@ -44,7 +44,7 @@ impl Ready {
     }
 
     /// The swap, if it is as ready as it was.
-    pub(super) fn if_untouched(self, root: &Root, state_dir: &Dir) -> Option<(Journal, Vec<ComponentSwap>)> {
+    pub(super) fn if_untouched(self, root: &InstallRoot, state_dir: &Dir) -> Option<(Journal, Vec<ComponentSwap>)> {
         if Journal::peek(state_dir).ok()?? != (State::Prepared, self.journal.plan) {
             return None;
         }

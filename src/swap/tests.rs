@@ -6,7 +6,7 @@ mod ready;
 
 use super::*;
 use crate::disk::fs::Found;
-use crate::disk::inventory::Content;
+use crate::disk::inventory::PathContent;
 use crate::state::StateFile as _;
 use crate::state::journal::{ComponentSteps, ReleaseContent, Step, SwapPath};
 use crate::values::digest::Sha256;
@@ -17,11 +17,11 @@ use std::time::Duration;
 /// A swap that replaces `a`, removes `old/x` with its folder, and adds `new/y`.
 struct Scene {
     dir: tempfile::TempDir,
-    root: Root,
+    root: InstallRoot,
 }
 
-fn file(content: &str) -> Content {
-    Content::File { sha256: Sha256::of(content.as_bytes()), mode: 0o644 }
+fn file(content: &str) -> PathContent {
+    PathContent::File { sha256: Sha256::of(content.as_bytes()), mode: 0o644 }
 }
 
 /// The mode of the folder that goes: one that it would not have by itself, where there are modes.
@@ -31,7 +31,7 @@ impl Scene {
     /// The journal at `state`, backups made, and nothing of the swap done yet.
     fn new(state: State) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let root = Root::new(dir.path().to_owned());
+        let root = InstallRoot::new(dir.path().to_owned());
         let scene = Self { dir, root };
         for (path, content) in [("core/a", "old a"), ("core/old/x", "x")] {
             scene.write(path, content);
@@ -41,7 +41,7 @@ impl Scene {
         for (index, content) in [(0, "old a"), (1, "x")] {
             scene.write(&format!(".patcher/txn/core/{index}"), content);
         }
-        let step = |path: &str, old: Content, new: Content| {
+        let step = |path: &str, old: PathContent, new: PathContent| {
             let staged = new.sha256().map(|hash| format!("{hash}-0"));
             Step { place: SwapPath::Listed(RelPath::new(path).unwrap()), old, new, staged }
         };
@@ -55,8 +55,8 @@ impl Scene {
             old_folders: vec![("old".into(), FOLDER_MODE)],
             steps: vec![
                 step("a", file("old a"), file("new a")),
-                step("old/x", file("x"), Content::Absent),
-                step("new/y", Content::Absent, file("y")),
+                step("old/x", file("x"), PathContent::Absent),
+                step("new/y", PathContent::Absent, file("y")),
             ],
         };
         let mut journal =
@@ -77,7 +77,7 @@ impl Scene {
     }
 
     fn lock(&self) -> Lock {
-        state::lock(&state::open_or_create(&self.root).unwrap(), Duration::ZERO).unwrap()
+        state::lock_updater(&state::open_or_create(&self.root).unwrap(), Duration::ZERO).unwrap()
     }
 
     fn recover(&self) -> Result<Recovery> {
@@ -191,7 +191,7 @@ fn a_version_that_is_taken_back_is_remembered_as_bad() {
     assert_eq!(applied.components, [(name.clone(), Some("2.0.0".into()), Some("1.0.0".into()))]);
     assert!(scene.is_old());
     let verdicts = Verdicts::load_or_default(&state::open_or_create(&scene.root).unwrap()).unwrap();
-    assert_eq!(verdicts.bad(&name, &Sha256::of(b"2")).unwrap().reason, Reason::Exited(3));
+    assert_eq!(verdicts.bad_release(&name, &Sha256::of(b"2")).unwrap().reason, Reason::Exited(3));
 }
 
 #[test]
@@ -210,5 +210,5 @@ fn an_undone_swap_is_counted_against_its_release() {
     let scene = Scene::new(State::Applying);
     scene.recover().unwrap();
     let verdicts = Verdicts::load_or_default(&state::open_or_create(&scene.root).unwrap()).unwrap();
-    assert_eq!(verdicts.attempts(&"core".parse().unwrap(), 2), 1);
+    assert_eq!(verdicts.failed_swaps(&"core".parse().unwrap(), 2), 1);
 }

@@ -9,8 +9,8 @@
 //! - component, channel and platform are the ones asked for (`wrong-component`, `wrong-channel`, `wrong-platform`);
 //! - it is not older than any floor: its (key epoch, sequence) is higher, or it is that very body again (`retired-key`,
 //!   `rollback`, `sequence-conflict`);
-//! - it has not expired (`stale`), which [`Verified::fresh`] checks last: an expired manifest still moves the floor. One
-//!   that was signed in the future is taken with a [`Warning`].
+//! - it has not expired (`stale`), which [`VerifiedManifest::fresh`] checks last: an expired manifest still moves the floor. One
+//!   that was signed in the future is taken with a [`TrustWarning`].
 //!
 //! Whether its `requires` hold is a question about a set of components: [`check_requires`]. An earlier release that the newest
 //! manifest sends older versions to has rules of its own: [`verify_stepping_stone`].
@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 
 /// What a client asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
+pub struct ReleaseTarget {
     /// The component.
     pub component: Name,
     /// The channel that it follows.
@@ -64,7 +64,7 @@ pub enum Floor {
 
 /// A manifest whose signature, form, bindings and order hold.
 #[derive(Debug, Clone)]
-pub struct Verified {
+pub struct VerifiedManifest {
     manifest: Manifest,
     place: ReleaseOrder,
     bytes: Vec<u8>,
@@ -72,15 +72,15 @@ pub struct Verified {
 
 /// A manifest that may be acted on: verified, and not expired when it was checked.
 #[derive(Debug, Clone)]
-pub struct Trusted {
-    verified: Verified,
-    warning: Option<Warning>,
+pub struct TrustedManifest {
+    verified: VerifiedManifest,
+    warning: Option<TrustWarning>,
 }
 
 /// Something that is no reason to refuse a manifest, but that somebody should know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Warning {
+pub enum TrustWarning {
     /// The manifest was signed in what is the future by this machine's clock, which then cannot tell what has expired.
     #[error("by this machine's clock it is before {issued}, when the release was signed; is the clock right?")]
     ClockBehind {
@@ -93,7 +93,12 @@ pub enum Warning {
 ///
 /// # Errors
 /// The first rule that they break.
-pub fn verify(bytes: Vec<u8>, keys: &TrustedKeys, target: &Target, floors: &[Floor]) -> Result<Verified, Refused> {
+pub fn verify(
+    bytes: Vec<u8>,
+    keys: &TrustedKeys,
+    target: &ReleaseTarget,
+    floors: &[Floor],
+) -> Result<VerifiedManifest, Refused> {
     let verified = authenticate(bytes, keys)?;
     bind(&verified.manifest.meta, target)?;
     floors.iter().try_for_each(|floor| order(&verified.place, floor, keys))?;
@@ -102,7 +107,7 @@ pub fn verify(bytes: Vec<u8>, keys: &TrustedKeys, target: &Target, floors: &[Flo
 
 /// Checks the bytes of a stepping stone: the earlier release that a trusted manifest sends this client's version to.
 ///
-/// `stone` comes from a manifest that [`verify`] and [`Verified::fresh`] took, whose place is remembered as ever. `floors` are
+/// `stone` comes from a manifest that [`verify`] and [`VerifiedManifest::fresh`] took, whose place is remembered as ever. `floors` are
 /// what is installed and what the program was built with, and not what was seen: the newest manifest itself was, and is
 /// later. Nothing that is found here may move what was seen. The rules, in order:
 /// - a trusted key signed it, as for every manifest. A hash alone would let whoever can sign but once name anything;
@@ -114,7 +119,7 @@ pub fn verify(bytes: Vec<u8>, keys: &TrustedKeys, target: &Target, floors: &[Flo
 /// - it comes after what is installed (`rollback`, `retired-key`, and `stepping-stone` for the installed release itself).
 ///
 /// Its own age, rollout and stepping stones do not count, those of the newest manifest do:
-/// [`Verified::fresh_as_stepping_stone_of`]. An old manifest, replayed for the stones that it names, is refused by its own
+/// [`VerifiedManifest::fresh_as_stepping_stone_of`]. An old manifest, replayed for the stones that it names, is refused by its own
 /// order before they are read.
 ///
 /// # Errors
@@ -122,12 +127,12 @@ pub fn verify(bytes: Vec<u8>, keys: &TrustedKeys, target: &Target, floors: &[Flo
 pub fn verify_stepping_stone(
     bytes: Vec<u8>,
     keys: &TrustedKeys,
-    target: &Target,
+    target: &ReleaseTarget,
     stone: &SteppingStone,
     floors: &[Floor],
-) -> Result<Verified, Refused> {
+) -> Result<VerifiedManifest, Refused> {
     let verified = authenticate(bytes, keys)?;
-    let Verified { manifest: Manifest { meta, .. }, place, .. } = &verified;
+    let VerifiedManifest { manifest: Manifest { meta, .. }, place, .. } = &verified;
     bind(meta, target)?;
     let other = |detail| Err(Refused::SteppingStone { sequence: stone.sequence, detail });
     if place.body != stone.body {
@@ -150,7 +155,7 @@ pub fn verify_stepping_stone(
 ///
 /// # Errors
 /// The first rule that the bytes break.
-pub fn authenticate(bytes: Vec<u8>, keys: &TrustedKeys) -> Result<Verified, Refused> {
+pub fn authenticate(bytes: Vec<u8>, keys: &TrustedKeys) -> Result<VerifiedManifest, Refused> {
     let signed = SignedBytes::split(bytes.clone())?;
     let body = Sha256::of(&signed.body);
     let (mut epochs, mut bad) = (Vec::new(), None);
@@ -173,10 +178,10 @@ pub fn authenticate(bytes: Vec<u8>, keys: &TrustedKeys) -> Result<Verified, Refu
     }
     let manifest = manifest::parse(&signed.body)?;
     let place = ReleaseOrder { key: keys.id(epoch), sequence: manifest.meta.sequence, body };
-    Ok(Verified { manifest, place, bytes })
+    Ok(VerifiedManifest { manifest, place, bytes })
 }
 
-fn bind(meta: &Meta, target: &Target) -> Result<(), Refused> {
+fn bind(meta: &Meta, target: &ReleaseTarget) -> Result<(), Refused> {
     let wrong = |what, found: &str, expected: &str| {
         Err(Refused::WrongTarget { what, found: found.to_owned(), expected: expected.to_owned() })
     };
@@ -218,7 +223,7 @@ impl ReleaseOrder {
     }
 }
 
-impl Verified {
+impl VerifiedManifest {
     /// The manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
@@ -235,19 +240,19 @@ impl Verified {
     }
 
     /// Takes it whatever its age: for the manifest of a release that is installed already.
-    pub fn installed(self) -> Trusted {
-        Trusted { verified: self, warning: None }
+    pub fn installed(self) -> TrustedManifest {
+        TrustedManifest { verified: self, warning: None }
     }
 
     /// Checks the last rule, the age.
     ///
     /// # Errors
     /// [`Refused::Stale`] at and after the manifest's `expires`.
-    pub fn fresh(self, now: Timestamp) -> Result<Trusted, Refused> {
+    pub fn fresh(self, now: Timestamp) -> Result<TrustedManifest, Refused> {
         not_expired(&self.manifest.meta, now)?;
         let issued = self.manifest.meta.issued;
-        let warning = (issued > now).then_some(Warning::ClockBehind { issued });
-        Ok(Trusted { verified: self, warning })
+        let warning = (issued > now).then_some(TrustWarning::ClockBehind { issued });
+        Ok(TrustedManifest { verified: self, warning })
     }
 
     /// Takes a stepping stone for as fresh as the manifest that names it: what it says of its own age was said before anybody
@@ -255,10 +260,10 @@ impl Verified {
     ///
     /// # Errors
     /// [`Refused::SteppingStone`] when `newest` does not name it.
-    pub fn fresh_as_stepping_stone_of(self, newest: &Trusted) -> Result<Trusted, Refused> {
+    pub fn fresh_as_stepping_stone_of(self, newest: &TrustedManifest) -> Result<TrustedManifest, Refused> {
         let ReleaseOrder { sequence, body, .. } = self.place;
         if newest.manifest.meta.stepping_stones.iter().any(|stone| stone.body == body) {
-            Ok(Trusted { verified: self, warning: newest.warning })
+            Ok(TrustedManifest { verified: self, warning: newest.warning })
         } else {
             Err(Refused::SteppingStone { sequence, detail: "it does not name this one" })
         }
@@ -276,17 +281,17 @@ pub fn not_expired(meta: &Meta, now: Timestamp) -> Result<(), Refused> {
     }
 }
 
-impl Trusted {
+impl TrustedManifest {
     /// What somebody should know about it.
-    pub fn warning(&self) -> Option<Warning> {
+    pub fn warning(&self) -> Option<TrustWarning> {
         self.warning
     }
 }
 
-impl std::ops::Deref for Trusted {
-    type Target = Verified;
+impl std::ops::Deref for TrustedManifest {
+    type Target = VerifiedManifest;
 
-    fn deref(&self) -> &Verified {
+    fn deref(&self) -> &VerifiedManifest {
         &self.verified
     }
 }

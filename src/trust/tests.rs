@@ -39,19 +39,19 @@ fn sign(body: &str, signers: &[usize]) -> Vec<u8> {
     with_signatures(body.as_bytes(), &signers.iter().map(sign).collect::<Vec<_>>())
 }
 
-fn target(component: &str, channel: &str, platform: &str) -> Target {
-    Target {
+fn target(component: &str, channel: &str, platform: &str) -> ReleaseTarget {
+    ReleaseTarget {
         component: component.parse().unwrap(),
         channel: channel.parse().unwrap(),
         platform: platform.parse().unwrap(),
     }
 }
 
-fn core() -> Target {
+fn core() -> ReleaseTarget {
     target("core", "stable", "x86_64-linux")
 }
 
-fn check(bytes: Vec<u8>, keys: &TrustedKeys, floors: &[ReleaseOrder]) -> Result<Verified, &'static str> {
+fn check(bytes: Vec<u8>, keys: &TrustedKeys, floors: &[ReleaseOrder]) -> Result<VerifiedManifest, &'static str> {
     let floors: Vec<_> = floors.iter().cloned().map(Floor::Release).collect();
     verify(bytes, keys, &core(), &floors).map_err(|error| crate::Error::from(error).code())
 }
@@ -117,7 +117,7 @@ fn the_threshold_counts_distinct_good_signatures() {
 #[test]
 fn a_manifest_is_bound_to_what_it_is_for() {
     let bytes = sign(&body(1, ""), &[0]);
-    let code = |target: Target| {
+    let code = |target: ReleaseTarget| {
         verify(bytes.clone(), &trusted(&[0], 1), &target, &[]).err().map(|e| crate::Error::from(e).code())
     };
     assert_eq!(code(target("addon", "stable", "any")), Some("wrong-component"));
@@ -177,7 +177,7 @@ fn a_clock_that_is_behind_is_a_warning() {
     assert_eq!(warning("2026-01-01T00:00:00Z"), None);
     assert_eq!(
         warning("2025-12-31T23:59:59Z"),
-        Some(Warning::ClockBehind { issued: "2026-01-01T00:00:00Z".parse().unwrap() })
+        Some(TrustWarning::ClockBehind { issued: "2026-01-01T00:00:00Z".parse().unwrap() })
     );
 }
 

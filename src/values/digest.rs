@@ -20,7 +20,7 @@ impl Sha256 {
     /// # Errors
     /// What `reader` fails with.
     pub fn of_reader(reader: &mut impl Read) -> io::Result<(Self, u64)> {
-        let mut hasher = Hasher::default();
+        let mut hasher = Sha256Hasher::default();
         let mut buffer = vec![0; 128 * 1024];
         loop {
             match reader.read(&mut buffer) {
@@ -45,12 +45,12 @@ impl Sha256 {
 
 /// A hash under way; counts the bytes too.
 #[derive(Clone, Default)]
-pub struct Hasher {
+pub struct Sha256Hasher {
     state: sha2::Sha256,
     length: u64,
 }
 
-impl Hasher {
+impl Sha256Hasher {
     /// Takes the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.state.update(bytes);

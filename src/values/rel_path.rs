@@ -257,7 +257,7 @@ pub(crate) fn fold(text: &str) -> Cow<'_, str> {
 
 /// Two paths that cannot be in one manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Conflict {
+pub enum PathConflict {
     /// They, or folders of theirs, differ but are one name on a system that ignores case.
     SameName,
     /// One is the other's folder.
@@ -268,7 +268,7 @@ pub enum Conflict {
 ///
 /// # Errors
 /// The index of the first path that cannot stand beside the ones before it. Time and memory grow linearly.
-pub fn check_together<'a>(paths: impl Iterator<Item = &'a RelPath>) -> Result<(), (usize, Conflict)> {
+pub fn check_together<'a>(paths: impl Iterator<Item = &'a RelPath>) -> Result<(), (usize, PathConflict)> {
     let mut names: HashMap<Cow<'a, str>, (&'a str, bool)> = HashMap::new();
     for (index, path) in paths.enumerate() {
         let text = path.as_str();
@@ -278,12 +278,12 @@ pub fn check_together<'a>(paths: impl Iterator<Item = &'a RelPath>) -> Result<()
                 None => {
                     names.insert(fold(name), (name, is_folder));
                 }
-                Some((other, _)) if *other != name => return Err((index, Conflict::SameName)),
+                Some((other, _)) if *other != name => return Err((index, PathConflict::SameName)),
                 Some((_, true)) if is_folder => {}
                 Some((_, other_is_folder)) if *other_is_folder != is_folder => {
-                    return Err((index, Conflict::FileIsFolder));
+                    return Err((index, PathConflict::FileIsFolder));
                 }
-                Some(_) => return Err((index, Conflict::SameName)),
+                Some(_) => return Err((index, PathConflict::SameName)),
             }
         }
     }
@@ -384,7 +384,7 @@ mod tests {
         assert_eq!(RelPath::new("manife\u{17f}t.xml"), Err(Updater));
     }
 
-    fn together(paths: &[&str]) -> Result<(), (usize, Conflict)> {
+    fn together(paths: &[&str]) -> Result<(), (usize, PathConflict)> {
         let paths: Vec<_> = paths.iter().map(|path| RelPath::new(path).unwrap()).collect();
         check_together(paths.iter())
     }
@@ -392,13 +392,13 @@ mod tests {
     #[test]
     fn names_that_fold_together_conflict() {
         assert_eq!(together(&["a/b", "a/c", "b"]), Ok(()));
-        assert_eq!(together(&["a", "a"]), Err((1, Conflict::SameName)));
-        assert_eq!(together(&["a", "b", "A"]), Err((2, Conflict::SameName)));
-        assert_eq!(together(&["Dir/a", "dir/b"]), Err((1, Conflict::SameName)));
-        assert_eq!(together(&["straße", "STRASSE"]), Err((1, Conflict::SameName)));
-        assert_eq!(together(&["Ä", "ä"]), Err((1, Conflict::SameName)));
-        assert_eq!(together(&["a", "a/b"]), Err((1, Conflict::FileIsFolder)));
-        assert_eq!(together(&["a/b", "a"]), Err((1, Conflict::FileIsFolder)));
-        assert_eq!(together(&["x/b", "X"]), Err((1, Conflict::SameName)));
+        assert_eq!(together(&["a", "a"]), Err((1, PathConflict::SameName)));
+        assert_eq!(together(&["a", "b", "A"]), Err((2, PathConflict::SameName)));
+        assert_eq!(together(&["Dir/a", "dir/b"]), Err((1, PathConflict::SameName)));
+        assert_eq!(together(&["straße", "STRASSE"]), Err((1, PathConflict::SameName)));
+        assert_eq!(together(&["Ä", "ä"]), Err((1, PathConflict::SameName)));
+        assert_eq!(together(&["a", "a/b"]), Err((1, PathConflict::FileIsFolder)));
+        assert_eq!(together(&["a/b", "a"]), Err((1, PathConflict::FileIsFolder)));
+        assert_eq!(together(&["x/b", "X"]), Err((1, PathConflict::SameName)));
     }
 }

@@ -6,7 +6,7 @@ use crate::support::tree::{Entry, Tree};
 use crate::support::user::User;
 use crate::support::world::{Serving as _, World};
 use patcher::internal::digest::Sha256;
-use patcher::internal::layout::{ObjectKind, object};
+use patcher::internal::layout::{ObjectKind, object_path};
 use patcher::internal::manifest::Object;
 use std::collections::BTreeSet;
 use std::fs;
@@ -135,7 +135,7 @@ fn a_client_that_knows_only_the_checksum_of_its_own_executable_gets_the_right_pa
         world.server.take_requests();
         user.ok(&["install", "core", "--from", &world.manifest_url("core")]);
         let right = newest.deltas.iter().find(|delta| delta.from == Sha256::of(&program(build))).unwrap();
-        let path = format!("/core/{}", object(ObjectKind::Delta, &right.object.sha256));
+        let path = format!("/core/{}", object_path(ObjectKind::Delta, &right.object.sha256));
         assert_eq!(objects_of(world.server.take_requests()), [path], "build {build}");
         let installed = fs::read(user.component("core").join("lantern")).unwrap();
         assert_eq!(Sha256::of(&installed), newest.sha256);
@@ -257,10 +257,10 @@ fn a_patch_that_was_signed_and_makes_something_else_falls_back_to_the_whole() {
             for delta in &mut file.deltas {
                 let bytes = match damage {
                     "no patch" => b"this is no patch at all".repeat(10),
-                    _ => fs::read(site.join(object(ObjectKind::Delta, &other.sha256))).unwrap(),
+                    _ => fs::read(site.join(object_path(ObjectKind::Delta, &other.sha256))).unwrap(),
                 };
                 delta.object = Object { size: bytes.len() as u64, sha256: Sha256::of(&bytes) };
-                let path = site.join(object(ObjectKind::Delta, &delta.object.sha256));
+                let path = site.join(object_path(ObjectKind::Delta, &delta.object.sha256));
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
                 fs::write(path, bytes).unwrap();
             }

@@ -5,7 +5,7 @@ use super::table::{Row, checks, manifest};
 use super::world::World;
 use patcher::internal::keys::{PublicKey, TrustedKeys};
 use patcher::internal::manifest::SteppingStone;
-use patcher::internal::trust::{Floor, ReleaseOrder, Target, verify_stepping_stone};
+use patcher::internal::trust::{Floor, ReleaseOrder, ReleaseTarget, verify_stepping_stone};
 
 const META_END: &str = "  </meta>\n";
 
@@ -141,7 +141,7 @@ fn notes_are_few_plain_lines() {
 /// 2.0.0 names: sequence 15 of 1.5.0.
 fn told(bytes: Vec<u8>, stone: &SteppingStone) -> &'static str {
     let pems = [&first().pem, &second().pem].map(|pem| PublicKey::from_pem(pem).unwrap());
-    let target = Target {
+    let target = ReleaseTarget {
         component: "core".parse().unwrap(),
         channel: "stable".parse().unwrap(),
         platform: "x86_64-linux".parse().unwrap(),

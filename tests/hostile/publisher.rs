@@ -2,7 +2,7 @@
 //! signed.
 
 use patcher::internal::digest::Sha256;
-use patcher::internal::layout::{ObjectKind, object};
+use patcher::internal::layout::{ObjectKind, object_path};
 use patcher::internal::manifest::{self, File, Link, Manifest, Meta, Object, Platform, Signature};
 use patcher::internal::rel_path::RelPath;
 use rsa::pkcs8::{EncodePublicKey as _, LineEnding};
@@ -147,7 +147,7 @@ impl Release {
     /// The path on the site of a file's object.
     pub fn object_path(&self, path: &str) -> String {
         let file = self.manifest.files.iter().find(|file| file.path.as_str() == path).unwrap();
-        format!("/{}/{}", self.manifest.meta.component, object(ObjectKind::Gz, &file.gz.sha256))
+        format!("/{}/{}", self.manifest.meta.component, object_path(ObjectKind::Gz, &file.gz.sha256))
     }
 
     /// The paths on the site and bytes of all objects.

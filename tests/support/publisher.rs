@@ -4,7 +4,7 @@ use super::programs;
 use super::run::Run;
 use super::tree::Tree;
 use patcher::internal::digest::Sha256;
-use patcher::internal::layout::{ObjectKind, object};
+use patcher::internal::layout::{ObjectKind, object_path};
 use patcher::internal::manifest::{self, Manifest, Signature, SignedBytes};
 use rsa::pkcs8::DecodePrivateKey as _;
 use rsa::{Pkcs1v15Sign, RsaPrivateKey};
@@ -187,13 +187,13 @@ impl Published {
     #[track_caller]
     pub fn object(&self, path: &str) -> String {
         let file = self.manifest.files.iter().find(|file| file.path.as_str() == path).unwrap();
-        format!("/{}/{}", self.component, object(ObjectKind::Gz, &file.gz.sha256))
+        format!("/{}/{}", self.component, object_path(ObjectKind::Gz, &file.gz.sha256))
     }
 
     /// The paths on the site of all deltas.
     pub fn deltas(&self) -> BTreeSet<String> {
         let deltas = self.manifest.files.iter().flat_map(|file| &file.deltas);
-        let path = |sha256| format!("/{}/{}", self.component, object(ObjectKind::Delta, sha256));
+        let path = |sha256| format!("/{}/{}", self.component, object_path(ObjectKind::Delta, sha256));
         deltas.map(|delta| path(&delta.object.sha256)).collect()
     }
 

@@ -69,8 +69,8 @@ fn paths_of_more_than_260_characters_are_swapped_and_undone() {
 fn the_holder_of_a_lock_is_named_to_whoever_wants_it() {
     let world = World::prepared("root", tree([("a", b"1")]), tree([("a", b"2")]));
     let state_dir = Dir::open(&world.root.state.dir).unwrap();
-    let _lock = patcher::internal::state::lock(&state_dir, std::time::Duration::ZERO).unwrap();
-    let second = patcher::internal::state::lock(&state_dir, std::time::Duration::ZERO);
+    let _lock = patcher::internal::state::lock_updater(&state_dir, std::time::Duration::ZERO).unwrap();
+    let second = patcher::internal::state::lock_updater(&state_dir, std::time::Duration::ZERO);
     match second {
         Err(patcher::Error::Busy { holder, .. }) => assert_eq!(holder, Some(std::process::id())),
         other => panic!("{other:?}"),

@@ -3,9 +3,9 @@
 use crate::deadline::wait_for;
 use patcher::internal::digest::Sha256;
 use patcher::internal::fs::{Dir, PLAIN};
-use patcher::internal::inventory::Content;
+use patcher::internal::inventory::PathContent;
 use patcher::internal::journal::{ComponentSteps, Release, State, Step, SwapPath, Transaction};
-use patcher::internal::layout::Root;
+use patcher::internal::layout::InstallRoot;
 use patcher::internal::rel_path::RelPath;
 use patcher::internal::swap::{self, Recovery};
 use patcher::{Applied, Result, internal::state};
@@ -25,7 +25,7 @@ pub fn tree<const N: usize>(files: [(&'static str, &[u8]); N]) -> Tree {
 
 pub struct World {
     dir: TempDir,
-    pub root: Root,
+    pub root: InstallRoot,
     old: Tree,
     new: Tree,
     probation: bool,
@@ -44,7 +44,7 @@ impl World {
 
     fn with(root: &str, old: Tree, new: Tree, probation: bool) -> Self {
         let dir = TempDir::new().unwrap();
-        let root = Root::new(dir.path().join(root));
+        let root = InstallRoot::new(dir.path().join(root));
         let world = Self { dir, root, old, new, probation };
         for (path, bytes) in &world.old {
             write(&world.core(path), bytes);
@@ -68,12 +68,13 @@ impl World {
 
     fn lock(&self) -> patcher::internal::fs::Lock {
         let state_dir = state::open_or_create(&self.root).unwrap();
-        state::lock(&state_dir, Duration::from_secs(10)).unwrap()
+        state::lock_updater(&state_dir, Duration::from_secs(10)).unwrap()
     }
 
     fn transaction(&self) -> Transaction {
         let content = |tree: &Tree, path: &str| {
-            tree.get(path).map_or(Content::Absent, |bytes| Content::File { sha256: Sha256::of(bytes), mode: PLAIN })
+            tree.get(path)
+                .map_or(PathContent::Absent, |bytes| PathContent::File { sha256: Sha256::of(bytes), mode: PLAIN })
         };
         let folders = |tree: &Tree| -> BTreeSet<String> {
             let above = |path: &&str| path.match_indices('/').map(|(at, _)| path[..at].to_owned()).collect::<Vec<_>>();

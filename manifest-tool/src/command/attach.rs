@@ -8,7 +8,7 @@ use crate::site::{self, ComponentSite};
 use patcher::internal::error::Refused;
 use patcher::internal::keys::TrustedKeys;
 use patcher::internal::manifest::{Signature, with_signatures};
-use patcher::internal::trust::{self, Verified};
+use patcher::internal::trust::{self, VerifiedManifest};
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
@@ -54,7 +54,7 @@ pub fn run(args: AttachArgs, out: &mut impl Write) -> Result<()> {
 }
 
 /// The manifest with the signature, once that is found good as a client finds it.
-fn attach(args: &AttachArgs) -> Result<Verified> {
+fn attach(args: &AttachArgs) -> Result<VerifiedManifest> {
     let ManifestFile { signed, .. } = ManifestFile::read_signed_or_not(&args.manifest)?;
     let public = public_key::load("--key", &args.key)?;
     let bytes = fs::read(&args.signature).map_err(|error| Error::io("read", &args.signature, error))?;

@@ -1,7 +1,7 @@
 //! What changes from one release to another, and what that costs a client who has the first one as it was signed.
 
 use patcher::internal::digest::Sha256;
-use patcher::internal::inventory::{Content, Inventory};
+use patcher::internal::inventory::{Inventory, PathContent};
 use patcher::internal::manifest::Manifest;
 use patcher::internal::plan::{Plan, PlanInput};
 use patcher::internal::rel_path::RelPath;
@@ -53,7 +53,7 @@ impl Difference {
             taken: &|_| false,
         })
         .expect("obstacles are files that no release has, and here there are none");
-        let is_nothing = |content: &Content| *content == Content::Absent;
+        let is_nothing = |content: &PathContent| *content == PathContent::Absent;
         let mut ways: BTreeMap<Sha256, Way> = BTreeMap::new();
         for (sha256, obtain) in &plan.contents {
             let way = match (&obtain.copy, &obtain.chain) {

@@ -5,8 +5,8 @@
 
 use flate2::write::GzEncoder;
 use flate2::{Compress, Compression, FlushCompress, GzBuilder, Status};
-use patcher::internal::chunks::{Builder, Cutter, Index, MAX_CHUNK, MAX_SEGMENT};
-use patcher::internal::digest::{Hasher, Sha256};
+use patcher::internal::chunks::{ChunkIndex, ChunkIndexBuilder, Chunker, MAX_CHUNK_BYTES, MAX_SEGMENT_BYTES};
+use patcher::internal::digest::{Sha256, Sha256Hasher};
 use patcher::internal::manifest::Object;
 use std::io::{self, Read, Write};
 
@@ -25,7 +25,7 @@ pub struct Compressed {
     /// The gzip.
     pub object: Object,
     /// The index of its segments; none for content that is small, or larger than an index can say.
-    pub index: Option<Index>,
+    pub index: Option<ChunkIndex>,
 }
 
 /// Compresses all of `input`, of which there are `size` bytes, into `output` in one pass and in about one MiB of memory.
@@ -33,11 +33,11 @@ pub struct Compressed {
 /// # Errors
 /// What either side fails with.
 pub fn compress(input: &mut impl Read, size: u64, output: &mut impl Write) -> io::Result<Compressed> {
-    let sink = HashingWriter { hasher: Hasher::default(), output };
+    let sink = HashingWriter { hasher: Sha256Hasher::default(), output };
     let mut encoder = GzBuilder::new().mtime(0).write(sink, Compression::best());
-    let mut content = Hasher::default();
+    let mut content = Sha256Hasher::default();
     let mut segments = (size >= INDEXED_FROM).then(Segments::default);
-    let mut cutter = Cutter::new(input);
+    let mut cutter = Chunker::new(input);
     while let Some((_, chunk)) = cutter.next_chunk()? {
         content.update(chunk);
         if let Some(segments) = &mut segments {
@@ -53,7 +53,7 @@ pub fn compress(input: &mut impl Read, size: u64, output: &mut impl Write) -> io
 
 /// Where segments end: at a cut of the content, when they are long enough.
 struct Segments {
-    index: Builder,
+    index: ChunkIndexBuilder,
     /// Tells about how many bytes a chunk will take, without ending the block of the real one.
     estimate: Compress,
     packed: Vec<u8>,
@@ -66,15 +66,15 @@ impl Default for Segments {
     fn default() -> Self {
         let estimate = Compress::new(Compression::fast(), false);
         // Deflate makes no more of a chunk than this; what would not fit could not be compressed.
-        let packed = vec![0; MAX_CHUNK + 1024];
-        Self { index: Builder::default(), estimate, packed, length: 0, estimated: 0 }
+        let packed = vec![0; MAX_CHUNK_BYTES + 1024];
+        Self { index: ChunkIndexBuilder::default(), estimate, packed, length: 0, estimated: 0 }
     }
 }
 
 impl Segments {
     /// Ends the segment if `chunk` is better put into the next, and takes note of the chunk.
     fn before(&mut self, chunk: &[u8], encoder: &mut GzEncoder<HashingWriter<'_, impl Write>>) -> io::Result<()> {
-        if self.estimated >= SEGMENT || self.length + chunk.len() > MAX_SEGMENT {
+        if self.estimated >= SEGMENT || self.length + chunk.len() > MAX_SEGMENT_BYTES {
             encoder.flush()?;
             self.index.end_segment(encoder.get_ref().hasher.length());
             (self.length, self.estimated) = (0, 0);
@@ -96,7 +96,7 @@ impl Segments {
 
 /// Hashes what passes through it.
 struct HashingWriter<'a, W> {
-    hasher: Hasher,
+    hasher: Sha256Hasher,
     output: &'a mut W,
 }
 
@@ -175,6 +175,6 @@ mod tests {
         assert_eq!(compressed(&content[..INDEXED_FROM as usize - 1]).1.index, None);
         let (gz, compressed) = compressed(&content[..INDEXED_FROM as usize]);
         let index = compressed.index.unwrap();
-        assert_eq!(Index::parse(&index.to_bytes(), INDEXED_FROM, gz.len() as u64).unwrap(), index);
+        assert_eq!(ChunkIndex::parse(&index.to_bytes(), INDEXED_FROM, gz.len() as u64).unwrap(), index);
     }
 }

@@ -7,7 +7,7 @@ use crate::build::tree::{Tree, TreeFile};
 use crate::error::{Error, Result};
 use crate::release::gzip;
 use crate::site::{ComponentSite, Packed};
-use patcher::internal::chunks::Index;
+use patcher::internal::chunks::ChunkIndex;
 use patcher::internal::digest::Sha256;
 use patcher::internal::layout::ObjectKind;
 use patcher::internal::manifest::Object;
@@ -62,7 +62,7 @@ pub fn compress(tree: &Tree, contents: &Contents<'_>, site: &ComponentSite) -> R
     compressed.collect()
 }
 
-fn add_index(index: &Index, site: &ComponentSite) -> Result<Object> {
+fn add_index(index: &ChunkIndex, site: &ComponentSite) -> Result<Object> {
     let bytes = index.to_bytes();
     let mut output = site.new_object()?;
     output.write_all(&bytes).map_err(|error| Error::io("write", output.path(), error))?;

@@ -10,7 +10,7 @@ use crate::site::ComponentSite;
 use crate::site::manifest_file::ManifestFile;
 use patcher::internal::manifest::{Manifest, Meta, Name};
 use patcher::internal::timestamp::Timestamp;
-use patcher::internal::trust::{self, Target};
+use patcher::internal::trust::{self, ReleaseTarget};
 use std::path::Path;
 
 /// What changes when a release is issued again.
@@ -91,7 +91,7 @@ pub fn promote(site: &Path, renewal: &Renewal, mut promotion: Promotion, signing
 /// The latest release of the renewal's channel, signed by somebody that we trust, with a new term.
 fn renewed(site: &ComponentSite, renewal: &Renewal, signing: &Signing) -> Result<Manifest> {
     let latest = ManifestFile::read(&site.latest(&renewal.channel))?;
-    let target = Target {
+    let target = ReleaseTarget {
         component: renewal.component.clone(),
         channel: renewal.channel.clone(),
         platform: latest.manifest.meta.platform.clone(),

@@ -10,7 +10,7 @@ use crate::site::SiteRelease;
 use crate::site::manifest_file::ManifestFile;
 use patcher::internal::layout;
 use patcher::internal::manifest::{Meta, SteppingStone};
-use patcher::internal::trust::{self, Target};
+use patcher::internal::trust::{self, ReleaseTarget};
 use semver::Version;
 use std::collections::BTreeMap;
 
@@ -130,14 +130,14 @@ fn stone_flag(flag: &str) -> Result<(Version, u64)> {
 /// it is superseded.
 fn is_candidate(release: &SiteRelease, meta: &Meta) -> bool {
     let other = &release.meta;
-    let is_kept = release.path.ends_with(layout::release(other.sequence));
-    let will_be = release.path.file_name().is_some_and(|name| *name == *layout::latest(&meta.channel));
+    let is_kept = release.path.ends_with(layout::release_manifest_path(other.sequence));
+    let will_be = release.path.file_name().is_some_and(|name| *name == *layout::latest_manifest_name(&meta.channel));
     (other.component == meta.component && other.channel == meta.channel && other.platform.serves(&meta.platform))
         && (is_kept || will_be)
 }
 
-fn target(meta: &Meta) -> Target {
-    Target { component: meta.component.clone(), channel: meta.channel.clone(), platform: meta.platform.clone() }
+fn target(meta: &Meta) -> ReleaseTarget {
+    ReleaseTarget { component: meta.component.clone(), channel: meta.channel.clone(), platform: meta.platform.clone() }
 }
 
 /// The stone that leads to `release`, found good as a client finds it.
@@ -156,7 +156,7 @@ fn name(release: &SiteRelease, below: &Version, meta: &Meta, signing: &Signing) 
 
 fn check_there(stone: &SteppingStone, releases: &[SiteRelease]) -> Result<()> {
     let SteppingStone { below, sequence, body } = stone;
-    let place = layout::release(*sequence);
+    let place = layout::release_manifest_path(*sequence);
     let is_it = |release: &SiteRelease| release.path.ends_with(&place) && release.body == *body;
     if releases.iter().any(is_it) {
         return Ok(());

@@ -13,7 +13,7 @@ use passphrase::Passphrases;
 use patcher::internal::error::Refused;
 use patcher::internal::keys::{PublicKey, TrustedKeys};
 use patcher::internal::manifest::{self, Manifest};
-use patcher::internal::trust::{self, Verified};
+use patcher::internal::trust::{self, VerifiedManifest};
 use private_key::PrivateKey;
 use std::env;
 use std::path::{Path, PathBuf};
@@ -52,7 +52,7 @@ pub enum Signer {
 /// A manifest that is ready for one of the two.
 pub enum Sealed {
     /// Signed, and to be published.
-    Signed(Box<Verified>),
+    Signed(Box<VerifiedManifest>),
     /// To be signed: the bytes, and the file that they go to.
     Body(Vec<u8>, PathBuf),
 }
@@ -107,8 +107,8 @@ impl Signing {
     pub fn check_earlier(
         &self,
         path: &Path,
-        check: impl FnOnce(&TrustedKeys) -> Result<Verified, Refused>,
-    ) -> Result<Verified> {
+        check: impl FnOnce(&TrustedKeys) -> Result<VerifiedManifest, Refused>,
+    ) -> Result<VerifiedManifest> {
         let mut keys = self.public_keys();
         let further: Vec<_> = self.trusted.iter().filter(|key| !keys.contains(key)).cloned().collect();
         keys.extend(further);

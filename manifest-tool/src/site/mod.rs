@@ -10,7 +10,7 @@ use crate::site::manifest_file::ManifestFile;
 use patcher::internal::digest::Sha256;
 use patcher::internal::layout::{self, ObjectKind};
 use patcher::internal::manifest::{Manifest, Meta, Name, Object};
-use patcher::internal::trust::Verified;
+use patcher::internal::trust::VerifiedManifest;
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Write as _};
@@ -124,7 +124,7 @@ impl ComponentSite {
 
     /// Whether an object is there, by its size.
     pub fn holds(&self, kind: ObjectKind, object: &Object) -> bool {
-        let metadata = fs::symlink_metadata(self.path(&layout::object(kind, &object.sha256)));
+        let metadata = fs::symlink_metadata(self.path(&layout::object_path(kind, &object.sha256)));
         metadata.is_ok_and(|metadata| metadata.is_file() && metadata.len() == object.size)
     }
 
@@ -142,7 +142,7 @@ impl ComponentSite {
     /// # Errors
     /// The system's answer.
     pub fn add_object(&self, kind: ObjectKind, object: &Object, file: TempPath) -> Result<()> {
-        let path = self.path(&layout::object(kind, &object.sha256));
+        let path = self.path(&layout::object_path(kind, &object.sha256));
         let dir = path.parent().unwrap_or(&self.dir);
         fs::create_dir_all(dir).map_err(|error| Error::io("create", dir, error))?;
         file.persist(&path).map_err(|error| Error::io("create", &path, error.error))?;
@@ -153,7 +153,7 @@ impl ComponentSite {
     ///
     /// # Errors
     /// [`Error::SequenceTaken`], [`Error::ManifestFile`] for one that is no manifest, or the system's answer.
-    pub fn check_next(&self, manifest: &Verified) -> Result<()> {
+    pub fn check_next(&self, manifest: &VerifiedManifest) -> Result<()> {
         let latest = self.read_latest(&manifest.manifest().meta.channel)?;
         if latest.is_some_and(|latest| is_same(&latest, manifest)) {
             return Ok(());
@@ -169,7 +169,7 @@ impl ComponentSite {
     ///
     /// # Errors
     /// [`Error::SequenceTwice`] when another manifest is kept under that sequence, or the system's answer.
-    pub fn publish(&self, manifest: &Verified) -> Result<()> {
+    pub fn publish(&self, manifest: &VerifiedManifest) -> Result<()> {
         let channel = &manifest.manifest().meta.channel;
         let latest = self.latest(channel);
         if let Some(superseded) = self.read_latest(channel)?.filter(|superseded| !is_same(superseded, manifest)) {
@@ -179,7 +179,7 @@ impl ComponentSite {
     }
 
     fn keep(&self, latest: PathBuf, superseded: &ManifestFile) -> Result<()> {
-        let kept = self.path(&layout::release(superseded.manifest.meta.sequence));
+        let kept = self.path(&layout::release_manifest_path(superseded.manifest.meta.sequence));
         let is_other = |other: ManifestFile| other.signed.body != superseded.signed.body;
         if kept.symlink_metadata().is_ok() && is_other(ManifestFile::read(&kept)?) {
             return Err(Error::SequenceTwice { latest, kept });
@@ -198,12 +198,12 @@ impl ComponentSite {
 
     /// Where the latest manifest of a channel lies.
     pub fn latest(&self, channel: &Name) -> PathBuf {
-        self.path(&layout::latest(channel))
+        self.path(&layout::latest_manifest_name(channel))
     }
 }
 
 /// Whether both have one body, whoever signed it.
-fn is_same(file: &ManifestFile, manifest: &Verified) -> bool {
+fn is_same(file: &ManifestFile, manifest: &VerifiedManifest) -> bool {
     Sha256::of(&file.signed.body) == manifest.order().body
 }
 
@@ -233,7 +233,7 @@ pub fn sync(dir: &Path) -> Result<()> {
 /// The objects that a manifest names, with their paths below the component's folder.
 pub fn objects(manifest: &Manifest) -> Vec<(String, Object)> {
     let mut objects = Vec::new();
-    let mut add = |kind, object: Object| objects.push((layout::object(kind, &object.sha256), object));
+    let mut add = |kind, object: Object| objects.push((layout::object_path(kind, &object.sha256), object));
     for file in &manifest.files {
         add(ObjectKind::Gz, file.gz);
         file.deltas.iter().for_each(|delta| add(ObjectKind::Delta, delta.object));

@@ -7,7 +7,7 @@ use super::Verifier;
 use crate::error::{Error, Result};
 use crate::hashing_sink::HashingSink;
 use patcher::internal::delta::{self, Edge, Header, Joined, METHODS};
-use patcher::internal::digest::{Hasher, Sha256};
+use patcher::internal::digest::{Sha256, Sha256Hasher};
 use patcher::internal::fetch::CancelToken;
 use patcher::internal::gunzip::gunzip;
 use patcher::internal::layout::{self, ObjectKind};
@@ -56,7 +56,7 @@ impl Patches {
     /// Adds what can be made again from the release at `url`.
     pub fn add_contents(&mut self, manifest: &Manifest, url: &Url) {
         for file in &manifest.files {
-            if let Ok(url) = url.join(&layout::object(ObjectKind::Gz, &file.gz.sha256)) {
+            if let Ok(url) = url.join(&layout::object_path(ObjectKind::Gz, &file.gz.sha256)) {
                 self.contents.entry(file.sha256).or_insert(Packed { url, gz: file.gz, size: file.size });
             }
         }
@@ -66,7 +66,7 @@ impl Patches {
     pub fn add_deltas(&mut self, manifest: &Manifest, url: &Url) {
         for file in &manifest.files {
             for delta in file.deltas.iter().filter(|delta| METHODS.contains(&delta.method.as_str())) {
-                let Ok(url) = url.join(&layout::object(ObjectKind::Delta, &delta.object.sha256)) else { continue };
+                let Ok(url) = url.join(&layout::object_path(ObjectKind::Delta, &delta.object.sha256)) else { continue };
                 let to = delta.to.unwrap_or(file.sha256);
                 let patch = Patch { object: delta.object, with: delta.with, to, path: file.path.clone() };
                 self.deltas.entry(delta.from).or_default().insert(url, patch);
@@ -133,7 +133,7 @@ impl Patches {
         let mut object = verifier.fetch(&packed.url, &packed.gz, &CancelToken::default()).ok()?;
         object.rewind().ok()?;
         let mut file = tempfile::tempfile().ok()?;
-        let mut hasher = Hasher::default();
+        let mut hasher = Sha256Hasher::default();
         let unpacked = gunzip(BufReader::new(object), packed.size, |bytes| {
             hasher.update(bytes);
             file.write_all(bytes)

@@ -9,8 +9,10 @@ use crate::error::{Error, Result};
 use crate::site::manifest_file::ManifestFile;
 use crate::site::{self, ComponentSite};
 use applied::{Applied, Patches};
-use patcher::internal::chunks::{ChunksError, Index, MAX_INDEX_BYTES, Ranges, Search, Terms, rebuild};
-use patcher::internal::digest::{Hasher, Sha256};
+use patcher::internal::chunks::{
+    ChunkIndex, ChunkSearch, ChunksError, MAX_INDEX_BYTES, MissingRanges, RangeLimits, rebuild,
+};
+use patcher::internal::digest::{Sha256, Sha256Hasher};
 use patcher::internal::error::{Network, Refused};
 use patcher::internal::fetch::{self, CancelToken, Fetch, Request, Response, Retries, StallGuard};
 use patcher::internal::gunzip::gunzip;
@@ -19,7 +21,7 @@ use patcher::internal::layout::{self, ObjectKind};
 use patcher::internal::manifest::{Manifest, Meta, Object, SteppingStone};
 use patcher::internal::rel_path::RelPath;
 use patcher::internal::timestamp::Timestamp;
-use patcher::internal::trust::{self, Target};
+use patcher::internal::trust::{self, ReleaseTarget};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -114,7 +116,7 @@ impl Verifier<'_> {
             patches.add_deltas(&manifest, url);
             for stone in &manifest.meta.stepping_stones {
                 // Never fails: it is a relative address of plain characters.
-                let Ok(at) = url.join(&layout::release(stone.sequence)) else { continue };
+                let Ok(at) = url.join(&layout::release_manifest_path(stone.sequence)) else { continue };
                 match self.stepping_stone(&at, &manifest.meta, stone) {
                     Ok(stone) => {
                         collect(&stone, url, &mut objects);
@@ -154,7 +156,7 @@ impl Verifier<'_> {
     /// An earlier release as somebody with an older version takes it.
     fn stepping_stone(&self, url: &Url, meta: &Meta, stone: &SteppingStone) -> Result<Manifest> {
         let Meta { component, channel, platform, .. } = meta.clone();
-        let target = Target { component, channel, platform };
+        let target = ReleaseTarget { component, channel, platform };
         let verified = trust::verify_stepping_stone(self.bytes(url)?, self.keys, &target, stone, &[]);
         Ok(verified.map_err(|refused| refused_at(url, refused))?.manifest().clone())
     }
@@ -171,7 +173,7 @@ impl Verifier<'_> {
         let trusted = verified.fresh(self.now).map_err(refused)?;
         let channel = &trusted.manifest().meta.channel;
         let name = url.path_segments().and_then(|mut segments| segments.next_back()).unwrap_or_default();
-        if layout::latest(channel) != name {
+        if layout::latest_manifest_name(channel) != name {
             let expected = name.trim_end_matches(".xml").replace("manifest", "stable");
             return Err(refused(Refused::WrongTarget { what: "channel", found: channel.to_string(), expected }));
         }
@@ -193,7 +195,7 @@ impl Verifier<'_> {
         let Content { path, object: signed, .. } = content;
         let mut file = self.object(url, object)?;
         let refused = |detail| Refused::Gzip { url: url.to_string(), path: path.to_string(), detail };
-        let mut hasher = Hasher::default();
+        let mut hasher = Sha256Hasher::default();
         let inflated = gunzip(BufReader::new(&mut file), signed.size, |bytes| {
             hasher.update(bytes);
             Ok(())
@@ -206,13 +208,13 @@ impl Verifier<'_> {
     }
 
     /// An index, once it can be that of its content and gzip.
-    fn index(&self, url: &Url, chunks: &Object, gz: &Object, content: &Content) -> Result<Index> {
+    fn index(&self, url: &Url, chunks: &Object, gz: &Object, content: &Content) -> Result<ChunkIndex> {
         let file = self.object(url, chunks)?;
         let mut bytes = Vec::new();
         file.take(MAX_INDEX_BYTES + 1)
             .read_to_end(&mut bytes)
             .map_err(|error| Error::io("read", "a temporary file", error))?;
-        Index::parse(&bytes, content.object.size, gz.size).map_err(|error| unsound(url, &content.path, error))
+        ChunkIndex::parse(&bytes, content.object.size, gz.size).map_err(|error| unsound(url, &content.path, error))
     }
 
     fn object(&self, url: &Url, object: &Object) -> Result<File> {
@@ -228,7 +230,7 @@ impl Verifier<'_> {
         let io =
             |action, source| patcher::internal::error::Machine::Io { action, path: "a temporary file".into(), source };
         let mut file = tempfile::tempfile().map_err(|error| io("create", error))?;
-        let mut hasher = Hasher::default();
+        let mut hasher = Sha256Hasher::default();
         if let Response::Body(body) = self.source.get(&Request::new(url, cancel))? {
             let mut reader = StallGuard::new(body, url, cancel);
             let mut buffer = vec![0; 64 * 1024];
@@ -256,10 +258,10 @@ impl Verifier<'_> {
 }
 
 /// Makes a content from all segments of its gzip, each inflated alone, as a client does that knows some of the chunks.
-fn segments(mut gz: File, index: &Index, url: &Url, path: &RelPath) -> Result<()> {
+fn segments(mut gz: File, index: &ChunkIndex, url: &Url, path: &RelPath) -> Result<()> {
     let io = |error| Error::io("read", "a temporary file", error);
-    let nothing = Search::new(index).finish();
-    let all = Ranges::new(index, &nothing, Terms { gap: 0, most: 1 });
+    let nothing = ChunkSearch::new(index).finish();
+    let all = MissingRanges::new(index, &nothing, RangeLimits { max_gap_bytes: 0, max_requests: 1 });
     let start = all.iter().next().map_or(0, |range| range.start);
     gz.seek(SeekFrom::Start(start)).map_err(io)?;
     let local = |_, _: &mut [u8]| Err(std::io::ErrorKind::NotFound.into());
@@ -273,7 +275,7 @@ fn unsound(url: &Url, path: &RelPath, source: ChunksError) -> Error {
 /// Adds the objects that `manifest` names below the address that it came from: a mirror is checked by its own address.
 fn collect(manifest: &Manifest, url: &Url, objects: &mut Objects) {
     // Never fails: what is joined is a relative address of plain characters.
-    let address = |kind, object: &Object| url.join(&layout::object(kind, &object.sha256)).ok();
+    let address = |kind, object: &Object| url.join(&layout::object_path(kind, &object.sha256)).ok();
     for file in &manifest.files {
         let chunks = file.chunks.and_then(|chunks| address(ObjectKind::Chunks, &chunks));
         let object = Object { size: file.size, sha256: file.sha256 };

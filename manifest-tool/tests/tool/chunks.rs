@@ -1,7 +1,7 @@
 //! Chunk indices on a site.
 
 use crate::publisher::Publisher;
-use patcher::internal::chunks::Index;
+use patcher::internal::chunks::ChunkIndex;
 use patcher::internal::digest::Sha256;
 use patcher::internal::layout::{self, ObjectKind};
 use patcher::internal::manifest::{File, Object};
@@ -22,7 +22,7 @@ fn large(publisher: &Publisher) -> File {
 }
 
 fn index_path(chunks: &Object) -> String {
-    format!("site/core/{}", layout::object(ObjectKind::Chunks, &chunks.sha256))
+    format!("site/core/{}", layout::object_path(ObjectKind::Chunks, &chunks.sha256))
 }
 
 fn verify(publisher: &Publisher) -> crate::publisher::Run {
@@ -38,7 +38,7 @@ fn large_files_have_an_index_that_fits_and_small_ones_have_none() {
     let chunks = file.chunks.unwrap();
     let bytes = publisher.read(index_path(&chunks));
     assert_eq!(chunks, Object { size: bytes.len() as u64, sha256: Sha256::of(&bytes) });
-    assert!(Index::parse(&bytes, file.size, file.gz.size).unwrap().segments().count() > 10);
+    assert!(ChunkIndex::parse(&bytes, file.size, file.gz.size).unwrap().segments().count() > 10);
     assert_eq!(verify(&publisher).ok(), "1 manifests and 5 objects are sound\n");
 }
 

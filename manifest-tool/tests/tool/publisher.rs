@@ -4,7 +4,7 @@ use manifest_tool::signing::passphrase::Passphrases;
 use manifest_tool::signing::private_key::PrivateKey;
 use patcher::internal::keys::{PublicKey, TrustedKeys};
 use patcher::internal::manifest::{Manifest, SignedBytes, body, parse, with_signatures};
-use patcher::internal::trust::{self, Floor, Target, Verified};
+use patcher::internal::trust::{self, Floor, ReleaseTarget, VerifiedManifest};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -64,10 +64,10 @@ impl Publisher {
 
     /// The manifest at `path` as a client takes it that asks for the stable `core`, trusts all of `keys` and needs all of
     /// them.
-    pub fn verified(&self, path: &str, keys: &[&str], floors: &[Floor]) -> patcher::Result<Verified> {
+    pub fn verified(&self, path: &str, keys: &[&str], floors: &[Floor]) -> patcher::Result<VerifiedManifest> {
         let key = |name: &&str| PublicKey::from_pem(&String::from_utf8(self.read(name)).unwrap()).unwrap();
         let keys = TrustedKeys::new(keys.iter().map(key).collect(), keys.len()).unwrap();
-        let target = Target {
+        let target = ReleaseTarget {
             component: "core".parse().unwrap(),
             channel: "stable".parse().unwrap(),
             platform: "any".parse().unwrap(),

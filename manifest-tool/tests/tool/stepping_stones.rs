@@ -132,7 +132,7 @@ fn a_stone_that_is_gone_or_another_one_is_found() {
     fs::write(&kept, good).unwrap();
     verify(&publisher).ok();
     let program = &publisher.manifest("site/core/releases/3.xml").files[0];
-    let object = patcher::internal::layout::object(patcher::internal::layout::ObjectKind::Gz, &program.gz.sha256);
+    let object = patcher::internal::layout::object_path(patcher::internal::layout::ObjectKind::Gz, &program.gz.sha256);
     fs::remove_file(publisher.path(format!("site/core/{object}"))).unwrap();
     assert!(verify(&publisher).out.contains("is missing"), "its objects are looked at too");
 }

@@ -6,15 +6,15 @@
 use std::io::{self, Read};
 
 /// The shortest chunk, but for a file's last.
-pub const MIN_CHUNK: usize = 1 << 10;
+pub const MIN_CHUNK_BYTES: usize = 1 << 10;
 /// From this length on a cut is four times as likely as before.
-pub const NORMAL_CHUNK: usize = 8 << 10;
+pub const NORMAL_CHUNK_BYTES: usize = 8 << 10;
 /// The longest chunk.
-pub const MAX_CHUNK: usize = 32 << 10;
+pub const MAX_CHUNK_BYTES: usize = 32 << 10;
 
-/// Below it the hash makes a cut before [`NORMAL_CHUNK`]: one in 2^14 does.
+/// Below it the hash makes a cut before [`NORMAL_CHUNK_BYTES`]: one in 2^14 does.
 const EARLY: u64 = 1 << (64 - 14);
-/// Below it the hash makes a cut from [`NORMAL_CHUNK`] on: one in 2^12 does.
+/// Below it the hash makes a cut from [`NORMAL_CHUNK_BYTES`] on: one in 2^12 does.
 const LATE: u64 = 1 << (64 - 12);
 
 /// What each byte adds to the hash: the first 256 numbers of SplitMix64 (Steele et al., 2014) from state 0.
@@ -32,19 +32,19 @@ const GEAR: [u64; 256] = {
     gear
 };
 
-/// The length of the first chunk of `content`. What follows [`MAX_CHUNK`] bytes does not matter; what is shorter has to be
+/// The length of the first chunk of `content`. What follows [`MAX_CHUNK_BYTES`] bytes does not matter; what is shorter has to be
 /// all that is left of the file.
 pub fn cut(content: &[u8]) -> usize {
-    let end = content.len().min(MAX_CHUNK);
-    let normal = end.min(NORMAL_CHUNK);
-    let Some(early) = content.get(MIN_CHUNK..normal) else { return end };
+    let end = content.len().min(MAX_CHUNK_BYTES);
+    let normal = end.min(NORMAL_CHUNK_BYTES);
+    let Some(early) = content.get(MIN_CHUNK_BYTES..normal) else { return end };
     let mut hash = 0u64;
     let mut is_cut = |byte: &u8, below: u64| {
         hash = (hash << 1).wrapping_add(GEAR[usize::from(*byte)]);
         hash < below
     };
     if let Some(index) = early.iter().position(|byte| is_cut(byte, EARLY)) {
-        return MIN_CHUNK + index + 1;
+        return MIN_CHUNK_BYTES + index + 1;
     }
     match content[normal..end].iter().position(|byte| is_cut(byte, LATE)) {
         Some(index) => normal + index + 1,
@@ -54,7 +54,7 @@ pub fn cut(content: &[u8]) -> usize {
 
 /// Reads a file chunk by chunk, in 256 KiB of memory.
 #[derive(Debug)]
-pub struct Cutter<R> {
+pub struct Chunker<R> {
     content: R,
     buffer: Vec<u8>,
     /// What of the buffer is read and not given out yet.
@@ -63,10 +63,10 @@ pub struct Cutter<R> {
     offset: u64,
 }
 
-impl<R: Read> Cutter<R> {
+impl<R: Read> Chunker<R> {
     /// Cuts all that `content` gives.
     pub fn new(content: R) -> Self {
-        Self { content, buffer: vec![0; 8 * MAX_CHUNK], left: 0..0, at_end: false, offset: 0 }
+        Self { content, buffer: vec![0; 8 * MAX_CHUNK_BYTES], left: 0..0, at_end: false, offset: 0 }
     }
 
     /// The next chunk and its offset; none at the end.
@@ -74,7 +74,7 @@ impl<R: Read> Cutter<R> {
     /// # Errors
     /// What `content` fails with.
     pub fn next_chunk(&mut self) -> io::Result<Option<(u64, &[u8])>> {
-        if self.left.len() < MAX_CHUNK && !self.at_end {
+        if self.left.len() < MAX_CHUNK_BYTES && !self.at_end {
             self.fill()?;
         }
         let chunk = self.left.start..self.left.start + cut(&self.buffer[self.left.clone()]);
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     fn lengths(content: impl Read) -> Vec<usize> {
-        let mut cutter = Cutter::new(content);
+        let mut cutter = Chunker::new(content);
         std::iter::from_fn(|| cutter.next_chunk().unwrap().map(|(_, chunk)| chunk.len())).collect()
     }
 
@@ -124,18 +124,18 @@ mod tests {
         let content = super::super::tests::noise(1, 2_000_000);
         let lengths = lengths(&content[..]);
         let (last, others) = lengths.split_last().unwrap();
-        assert!(others.iter().all(|length| (MIN_CHUNK + 1..=MAX_CHUNK).contains(length)));
-        assert!(*last <= MAX_CHUNK);
+        assert!(others.iter().all(|length| (MIN_CHUNK_BYTES + 1..=MAX_CHUNK_BYTES).contains(length)));
+        assert!(*last <= MAX_CHUNK_BYTES);
         let mean = content.len() / lengths.len();
         assert!((9_000..10_500).contains(&mean), "{mean}");
     }
 
     #[test]
     fn content_without_a_cut_is_cut_at_the_limit() {
-        assert_eq!(lengths(&vec![0; 2 * MAX_CHUNK + 5][..]), [MAX_CHUNK, MAX_CHUNK, 5]);
+        assert_eq!(lengths(&vec![0; 2 * MAX_CHUNK_BYTES + 5][..]), [MAX_CHUNK_BYTES, MAX_CHUNK_BYTES, 5]);
         assert_eq!(lengths(&[][..]), [0; 0]);
-        assert_eq!(lengths(&[0; MIN_CHUNK][..]), [MIN_CHUNK]);
-        assert_eq!(lengths(&[0; MIN_CHUNK + 1][..]), [MIN_CHUNK + 1]);
+        assert_eq!(lengths(&[0; MIN_CHUNK_BYTES][..]), [MIN_CHUNK_BYTES]);
+        assert_eq!(lengths(&[0; MIN_CHUNK_BYTES + 1][..]), [MIN_CHUNK_BYTES + 1]);
     }
 
     #[test]

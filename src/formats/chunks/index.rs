@@ -1,9 +1,9 @@
 //! The index of one file's chunks: which content each has, and which bytes of the `.gz` hold it.
 //!
-//! Whoever has an [`Index`] has one whose numbers add up to the sizes of the file and its `.gz`.
+//! Whoever has an [`ChunkIndex`] has one whose numbers add up to the sizes of the file and its `.gz`.
 
 use super::ChunksError;
-use super::cut::MAX_CHUNK;
+use super::cut::MAX_CHUNK_BYTES;
 use crate::values::digest::Sha256;
 use std::ops::Range;
 
@@ -17,7 +17,7 @@ pub const MAX_CHUNKS: usize = 1 << 20;
 /// The most bytes of an index.
 pub const MAX_INDEX_BYTES: u64 = (HEAD + ROW * MAX_CHUNKS) as u64;
 /// The most bytes of content that a segment holds.
-pub const MAX_SEGMENT: usize = 256 << 10;
+pub const MAX_SEGMENT_BYTES: usize = 256 << 10;
 
 /// A gzip's header without optional fields, and its CRC and length at the end (RFC 1952).
 const GZIP_HEADER: u64 = 10;
@@ -31,7 +31,7 @@ pub type ChunkHash = [u8; 6];
 pub struct Chunk {
     /// Its hash.
     pub hash: ChunkHash,
-    /// Its length in bytes, 1 to [`MAX_CHUNK`].
+    /// Its length in bytes, 1 to [`MAX_CHUNK_BYTES`].
     pub length: u16,
     /// The length of the segment that ends with it, in bytes of the `.gz`; 0 when the segment goes on.
     segment: u16,
@@ -71,7 +71,7 @@ fn hash(content: &[u8]) -> ChunkHash {
 
 /// A part of the `.gz` that can be inflated alone, and what it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Segment {
+pub struct GzipSegment {
     /// Which chunks, by number.
     pub chunks: Range<usize>,
     /// Which bytes of the file.
@@ -82,11 +82,11 @@ pub struct Segment {
 
 /// All chunks of a file, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Index {
+pub struct ChunkIndex {
     chunks: Vec<Chunk>,
 }
 
-impl Index {
+impl ChunkIndex {
     /// Reads the index of a file of `size` bytes whose `.gz` has `gz_size` bytes.
     ///
     /// # Errors
@@ -117,13 +117,13 @@ impl Index {
 
     fn check(&self, size: u64, gz_size: u64) -> Result<(), ChunksError> {
         let wrong = |rule| Err(ChunksError::Index(rule));
-        if self.chunks.iter().any(|chunk| !(1..=MAX_CHUNK).contains(&usize::from(chunk.length))) {
+        if self.chunks.iter().any(|chunk| !(1..=MAX_CHUNK_BYTES).contains(&usize::from(chunk.length))) {
             return wrong("a chunk is empty or too long");
         }
         if self.chunks.last().is_none_or(|chunk| chunk.segment == 0) {
             return wrong("its last segment has no end");
         }
-        if self.segments().any(|segment| segment.content.end - segment.content.start > MAX_SEGMENT as u64) {
+        if self.segments().any(|segment| segment.content.end - segment.content.start > MAX_SEGMENT_BYTES as u64) {
             return wrong("a segment is too long");
         }
         if self.chunks.iter().map(|chunk| u64::from(chunk.length)).sum::<u64>() != size {
@@ -155,13 +155,13 @@ impl Index {
     }
 
     /// All segments, in order.
-    pub fn segments(&self) -> impl Iterator<Item = Segment> {
+    pub fn segments(&self) -> impl Iterator<Item = GzipSegment> {
         let (mut chunks, mut content, mut bytes) = (0..0, 0..0, GZIP_HEADER..GZIP_HEADER);
         self.chunks.iter().filter_map(move |chunk| {
             chunks.end += 1;
             content.end += u64::from(chunk.length);
             bytes.end += u64::from(chunk.segment);
-            let segment = Segment { chunks: chunks.clone(), content: content.clone(), bytes: bytes.clone() };
+            let segment = GzipSegment { chunks: chunks.clone(), content: content.clone(), bytes: bytes.clone() };
             (chunk.segment > 0).then(|| {
                 (chunks.start, content.start, bytes.start) = (chunks.end, content.end, bytes.end);
                 segment
@@ -172,7 +172,7 @@ impl Index {
 
 /// Makes an index while the `.gz` is written.
 #[derive(Debug)]
-pub struct Builder {
+pub struct ChunkIndexBuilder {
     chunks: Vec<Chunk>,
     /// How many bytes of the `.gz` belong to the segments that have ended.
     ended: u64,
@@ -180,13 +180,13 @@ pub struct Builder {
     fits: bool,
 }
 
-impl Default for Builder {
+impl Default for ChunkIndexBuilder {
     fn default() -> Self {
         Self { chunks: Vec::new(), ended: GZIP_HEADER, fits: true }
     }
 }
 
-impl Builder {
+impl ChunkIndexBuilder {
     /// Takes the next chunk, as [`cut`](super::cut) gives it.
     pub fn chunk(&mut self, content: &[u8]) {
         match u16::try_from(content.len()) {
@@ -209,9 +209,9 @@ impl Builder {
     ///
     /// # Errors
     /// [`ChunksError::Index`] for a file or a segment that is longer than an index can say.
-    pub fn finish(mut self, size: u64, gz_size: u64) -> Result<Index, ChunksError> {
+    pub fn finish(mut self, size: u64, gz_size: u64) -> Result<ChunkIndex, ChunksError> {
         self.end_segment(gz_size.saturating_sub(GZIP_TRAILER));
-        let index = Index { chunks: self.chunks };
+        let index = ChunkIndex { chunks: self.chunks };
         if !self.fits {
             return Err(ChunksError::Index("the file is longer than an index can say"));
         }

@@ -1,12 +1,12 @@
 //! Which chunks of an index lie in local files, and where.
 
-use super::cut::{Cutter, MAX_CHUNK};
-use super::index::{Index, key_of};
+use super::cut::{Chunker, MAX_CHUNK_BYTES};
+use super::index::{ChunkIndex, key_of};
 use std::io::{self, Read};
 
 /// Where a chunk lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Location {
+pub struct ChunkLocation {
     /// The file, by the number that it was searched under.
     pub file: u32,
     /// Where in it, in bytes.
@@ -15,39 +15,39 @@ pub struct Location {
 
 /// What was found of an index's chunks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
-    locations: Vec<Option<Location>>,
+pub struct LocalChunks {
+    locations: Vec<Option<ChunkLocation>>,
 }
 
-impl Known {
+impl LocalChunks {
     /// Where a chunk lies, if anywhere.
-    pub fn location(&self, chunk: usize) -> Option<Location> {
+    pub fn location(&self, chunk: usize) -> Option<ChunkLocation> {
         self.locations.get(chunk).copied().flatten()
     }
 }
 
 /// A search for chunks in one local file after the other.
 #[derive(Debug)]
-pub struct Search {
+pub struct ChunkSearch {
     /// Each chunk's key and number, by key.
     wanted: Vec<(u64, u32)>,
     /// Which lengths are wanted at all: other chunks need not be hashed.
     lengths: Vec<bool>,
-    known: Known,
+    known: LocalChunks,
     missing: usize,
 }
 
-impl Search {
+impl ChunkSearch {
     /// A search for all chunks of `index`.
-    pub fn new(index: &Index) -> Self {
-        let mut lengths = vec![false; MAX_CHUNK + 1];
+    pub fn new(index: &ChunkIndex) -> Self {
+        let mut lengths = vec![false; MAX_CHUNK_BYTES + 1];
         let mut wanted = Vec::with_capacity(index.chunks().len());
         for (number, chunk) in (0..).zip(index.chunks()) {
             lengths[usize::from(chunk.length)] = true;
             wanted.push((chunk.key(), number));
         }
         wanted.sort_unstable();
-        let known = Known { locations: vec![None; wanted.len()] };
+        let known = LocalChunks { locations: vec![None; wanted.len()] };
         Self { missing: wanted.len(), wanted, lengths, known }
     }
 
@@ -62,17 +62,17 @@ impl Search {
     /// # Errors
     /// What `content` fails with; what was found until then counts.
     pub fn file(&mut self, number: u32, content: impl Read, mut goes_on: impl FnMut() -> bool) -> io::Result<()> {
-        let mut cutter = Cutter::new(content);
+        let mut cutter = Chunker::new(content);
         while self.missing > 0 && goes_on() {
             let Some((offset, chunk)) = cutter.next_chunk()? else { break };
             if self.lengths[chunk.len()] {
-                self.found(key_of(chunk), Location { file: number, offset });
+                self.found(key_of(chunk), ChunkLocation { file: number, offset });
             }
         }
         Ok(())
     }
 
-    fn found(&mut self, key: u64, location: Location) {
+    fn found(&mut self, key: u64, location: ChunkLocation) {
         let first = self.wanted.partition_point(|(wanted, _)| *wanted < key);
         for (_, number) in self.wanted[first..].iter().take_while(|(wanted, _)| *wanted == key) {
             let place = &mut self.known.locations[*number as usize];
@@ -84,7 +84,7 @@ impl Search {
     }
 
     /// What was found.
-    pub fn finish(self) -> Known {
+    pub fn finish(self) -> LocalChunks {
         self.known
     }
 }

@@ -1,9 +1,9 @@
 //! Makes a file out of chunks that local files have and segments of its `.gz`, named by a small index.
 //!
 //! - Where content is cut depends on the content alone ([`cut`]): publisher and client find the same chunks.
-//! - An [`Index`] lists the chunks of one file and where each segment of its `.gz` ends. A *segment* holds one chunk or a few
+//! - An [`ChunkIndex`] lists the chunks of one file and where each segment of its `.gz` ends. A *segment* holds one chunk or a few
 //!   and can be inflated alone by whoever has the 32 KiB of content before it ([`inflate_segment`]).
-//! - [`Search`] finds chunks in local files, [`Ranges`] says which bytes of the `.gz` are missing, [`rebuild`] puts the
+//! - [`ChunkSearch`] finds chunks in local files, [`MissingRanges`] says which bytes of the `.gz` are missing, [`rebuild`] puts the
 //!   file together in one pass from its start.
 //! - An index is hostile until the result's hash is right: its numbers add up to the signed sizes before any of them is
 //!   used, and what is known of a local file is hashed again when it is used. The caller hashes what [`rebuild`] writes.
@@ -19,11 +19,13 @@ mod rebuild;
 #[cfg(test)]
 mod tests;
 
-pub use cut::{Cutter, MAX_CHUNK, MIN_CHUNK, NORMAL_CHUNK, cut};
-pub use index::{Builder, Chunk, ChunkHash, Index, MAX_CHUNKS, MAX_INDEX_BYTES, MAX_SEGMENT, Segment};
-pub use known::{Known, Location, Search};
-pub use ranges::{Ranges, Terms};
-pub use rebuild::{WINDOW, inflate_segment, rebuild};
+pub use cut::{Chunker, MAX_CHUNK_BYTES, MIN_CHUNK_BYTES, NORMAL_CHUNK_BYTES, cut};
+pub use index::{
+    Chunk, ChunkHash, ChunkIndex, ChunkIndexBuilder, GzipSegment, MAX_CHUNKS, MAX_INDEX_BYTES, MAX_SEGMENT_BYTES,
+};
+pub use known::{ChunkLocation, ChunkSearch, LocalChunks};
+pub use ranges::{MissingRanges, RangeLimits};
+pub use rebuild::{WINDOW_BYTES, inflate_segment, rebuild};
 
 use std::io;
 use std::ops::Range;

@@ -1,37 +1,37 @@
 //! Which bytes of a `.gz` are missing, in as few requests as they are worth.
 
-use super::index::Index;
-use super::known::Known;
+use super::index::ChunkIndex;
+use super::known::LocalChunks;
 use std::ops::Range;
 
 /// What requests cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Terms {
+pub struct RangeLimits {
     /// A gap of up to so many bytes is fetched rather than a request made more.
-    pub gap: u64,
+    pub max_gap_bytes: u64,
     /// The most requests; as many gaps as need be are fetched too.
-    pub most: usize,
+    pub max_requests: usize,
 }
 
 /// The ranges of one `.gz` to fetch: whole segments, in order, none touching another.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ranges {
+pub struct MissingRanges {
     ranges: Vec<Range<u64>>,
 }
 
-impl Ranges {
+impl MissingRanges {
     /// The ranges that hold every segment of which a chunk is not known.
-    pub fn new(index: &Index, known: &Known, terms: Terms) -> Self {
+    pub fn new(index: &ChunkIndex, known: &LocalChunks, limits: RangeLimits) -> Self {
         let is_known = |mut chunks: Range<usize>| chunks.all(|chunk| known.location(chunk).is_some());
         let missing = index.segments().filter(|segment| !is_known(segment.chunks.clone()));
         let mut ranges: Vec<Range<u64>> = Vec::new();
         for segment in missing {
             match ranges.last_mut() {
-                Some(last) if segment.bytes.start - last.end <= terms.gap => last.end = segment.bytes.end,
+                Some(last) if segment.bytes.start - last.end <= limits.max_gap_bytes => last.end = segment.bytes.end,
                 _ => ranges.push(segment.bytes),
             }
         }
-        Self { ranges: at_most(terms.most.max(1), ranges) }
+        Self { ranges: at_most(limits.max_requests.max(1), ranges) }
     }
 
     /// The ranges, in order.

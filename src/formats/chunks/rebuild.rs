@@ -1,23 +1,23 @@
 //! Puts a file together from its start: chunks of local files, and segments of its `.gz` in between.
 
 use super::ChunksError;
-use super::index::{Chunk, Index, Segment};
-use super::known::{Known, Location};
-use super::ranges::Ranges;
+use super::index::{Chunk, ChunkIndex, GzipSegment};
+use super::known::{ChunkLocation, LocalChunks};
+use super::ranges::MissingRanges;
 use flate2::{Decompress, FlushDecompress, Status};
 use std::io::{self, Read};
 
 /// How far back a segment can refer, in bytes (RFC 1951).
-pub const WINDOW: usize = 32 << 10;
+pub const WINDOW_BYTES: usize = 32 << 10;
 
 /// Inflates one segment of a `.gz` to exactly `length` bytes; `before` is the content before it, of which the last
-/// [`WINDOW`] bytes count.
+/// [`WINDOW_BYTES`] bytes count.
 ///
 /// # Errors
 /// What is wrong with the segment.
 pub fn inflate_segment(before: &[u8], segment: &[u8], length: usize) -> Result<Vec<u8>, &'static str> {
     let mut inflate = Decompress::new(false);
-    let window = &before[before.len().saturating_sub(WINDOW)..];
+    let window = &before[before.len().saturating_sub(WINDOW_BYTES)..];
     inflate.set_dictionary(window).map_err(|_| "it cannot be inflated")?;
     // One byte more than there should be tells that there is more.
     let mut content = vec![0; length + 1];
@@ -54,10 +54,10 @@ pub fn inflate_segment(before: &[u8], segment: &[u8], length: usize) -> Result<V
 /// [`ChunksError::Gone`] when a local chunk is not what it was, or `local` fails; [`ChunksError::Segment`] for a segment
 /// that does not hold what it should; [`ChunksError::Fetched`] and [`ChunksError::Write`] for what the others fail with.
 pub fn rebuild(
-    index: &Index,
-    known: &Known,
-    ranges: &Ranges,
-    mut local: impl FnMut(Location, &mut [u8]) -> io::Result<()>,
+    index: &ChunkIndex,
+    known: &LocalChunks,
+    ranges: &MissingRanges,
+    mut local: impl FnMut(ChunkLocation, &mut [u8]) -> io::Result<()>,
     mut fetched: impl Read,
     mut sink: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> Result<(), ChunksError> {
@@ -79,12 +79,12 @@ pub fn rebuild(
         };
         sink(&content).map_err(ChunksError::Write)?;
         window.extend_from_slice(&content);
-        window.drain(..window.len().saturating_sub(WINDOW));
+        window.drain(..window.len().saturating_sub(WINDOW_BYTES));
     }
     Ok(())
 }
 
-fn inflated(window: &[u8], bytes: &[u8], segment: &Segment, chunks: &[Chunk]) -> Result<Vec<u8>, ChunksError> {
+fn inflated(window: &[u8], bytes: &[u8], segment: &GzipSegment, chunks: &[Chunk]) -> Result<Vec<u8>, ChunksError> {
     let wrong = |detail| ChunksError::Segment { bytes: segment.bytes.clone(), detail };
     let length = (segment.content.end - segment.content.start) as usize;
     let content = inflate_segment(window, bytes, length).map_err(wrong)?;
@@ -100,10 +100,10 @@ fn inflated(window: &[u8], bytes: &[u8], segment: &Segment, chunks: &[Chunk]) ->
 }
 
 fn copied(
-    segment: &Segment,
+    segment: &GzipSegment,
     chunks: &[Chunk],
-    known: &Known,
-    local: &mut impl FnMut(Location, &mut [u8]) -> io::Result<()>,
+    known: &LocalChunks,
+    local: &mut impl FnMut(ChunkLocation, &mut [u8]) -> io::Result<()>,
 ) -> Result<Vec<u8>, ChunksError> {
     let mut content = Vec::with_capacity((segment.content.end - segment.content.start) as usize);
     for (number, chunk) in segment.chunks.clone().zip(chunks) {

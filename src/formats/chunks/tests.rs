@@ -40,10 +40,10 @@ impl Random {
 }
 
 /// A `.gz` whose segments hold `join` chunks each, and its index.
-fn gzip(content: &[u8], join: usize) -> (Vec<u8>, Index) {
+fn gzip(content: &[u8], join: usize) -> (Vec<u8>, ChunkIndex) {
     let mut encoder = flate2::GzBuilder::new().mtime(0).write(Vec::new(), flate2::Compression::best());
-    let mut builder = Builder::default();
-    let mut cutter = Cutter::new(content);
+    let mut builder = ChunkIndexBuilder::default();
+    let mut cutter = Chunker::new(content);
     let mut count = 0;
     while let Some((_, chunk)) = cutter.next_chunk().unwrap() {
         if count == join {
@@ -60,30 +60,30 @@ fn gzip(content: &[u8], join: usize) -> (Vec<u8>, Index) {
     (gz, index)
 }
 
-fn known(index: &Index, files: &[&[u8]]) -> Known {
-    let mut search = Search::new(index);
+fn known(index: &ChunkIndex, files: &[&[u8]]) -> LocalChunks {
+    let mut search = ChunkSearch::new(index);
     for (number, file) in (0..).zip(files) {
         search.file(number, *file, || true).unwrap();
     }
     search.finish()
 }
 
-const TERMS: Terms = Terms { gap: 0, most: usize::MAX };
+const LIMITS: RangeLimits = RangeLimits { max_gap_bytes: 0, max_requests: usize::MAX };
 
-fn fetched(gz: &[u8], ranges: &Ranges) -> Vec<u8> {
+fn fetched(gz: &[u8], ranges: &MissingRanges) -> Vec<u8> {
     ranges.iter().flat_map(|range| &gz[range.start as usize..range.end as usize]).copied().collect()
 }
 
-fn read_from(files: &[&[u8]], location: Location, buffer: &mut [u8]) -> io::Result<()> {
+fn read_from(files: &[&[u8]], location: ChunkLocation, buffer: &mut [u8]) -> io::Result<()> {
     let mut file = Cursor::new(files[location.file as usize]);
     file.set_position(location.offset);
     file.read_exact(buffer)
 }
 
 fn rebuilt(
-    index: &Index,
-    known: &Known,
-    ranges: &Ranges,
+    index: &ChunkIndex,
+    known: &LocalChunks,
+    ranges: &MissingRanges,
     files: &[&[u8]],
     fetched: &[u8],
 ) -> Result<Vec<u8>, ChunksError> {
@@ -128,7 +128,7 @@ fn an_index_survives_its_bytes() {
         let (gz, index) = gzip(&content, 2);
         let bytes = index.to_bytes();
         assert_eq!(bytes.len(), 5 + 10 * index.chunks().len());
-        assert_eq!(Index::parse(&bytes, content.len() as u64, gz.len() as u64).unwrap(), index);
+        assert_eq!(ChunkIndex::parse(&bytes, content.len() as u64, gz.len() as u64).unwrap(), index);
     }
 }
 
@@ -139,7 +139,7 @@ fn a_file_comes_out_of_one_that_is_almost_it() {
         let (gz, index) = gzip(&content, 1 + seed as usize % 3);
         let base = damaged(&content, seed, 8, 1000);
         let known = known(&index, &[&base]);
-        let ranges = Ranges::new(&index, &known, TERMS);
+        let ranges = MissingRanges::new(&index, &known, LIMITS);
         assert!(ranges.count() > 1 && ranges.bytes() < gz.len() as u64 / 2, "{}", ranges.bytes());
         let fetched = fetched(&gz, &ranges);
         assert_eq!(rebuilt(&index, &known, &ranges, &[&base], &fetched).unwrap(), content);
@@ -152,7 +152,7 @@ fn one_percent_of_bytes_at_random_places_costs_no_more_than_the_whole() {
     let (gz, index) = gzip(&content, 1);
     let base = damaged(&content, 7, content.len() / 100, 1);
     let known = known(&index, &[&base]);
-    let ranges = Ranges::new(&index, &known, TERMS);
+    let ranges = MissingRanges::new(&index, &known, LIMITS);
     assert!(ranges.bytes() <= gz.len() as u64);
     let fetched = fetched(&gz, &ranges);
     assert_eq!(rebuilt(&index, &known, &ranges, &[&base], &fetched).unwrap(), content);
@@ -184,7 +184,7 @@ fn a_byte_more_or_less_changes_few_chunks() {
         let mut shorter = content.clone();
         shorter.remove(place);
         for base in [longer, shorter] {
-            let mut search = Search::new(&index);
+            let mut search = ChunkSearch::new(&index);
             search.file(0, &base[..], || true).unwrap();
             assert!((1..=4).contains(&search.missing()), "{}", search.missing());
         }
@@ -198,7 +198,7 @@ fn chunks_are_found_across_files_and_as_often_as_they_occur() {
     let (gz, index) = gzip(&content, 1);
     let files = [&content[..250_000], &content[230_000..520_000]];
     let known = known(&index, &files);
-    let ranges = Ranges::new(&index, &known, TERMS);
+    let ranges = MissingRanges::new(&index, &known, LIMITS);
     assert!(ranges.bytes() < gz.len() as u64 / 5, "{}", ranges.bytes());
     let fetched = fetched(&gz, &ranges);
     assert_eq!(rebuilt(&index, &known, &ranges, &files, &fetched).unwrap(), content);
@@ -208,7 +208,7 @@ fn chunks_are_found_across_files_and_as_often_as_they_occur() {
 fn a_search_ends_when_it_is_stopped_or_has_everything() {
     let content = noise(12, 500_000);
     let (_, index) = gzip(&content, 1);
-    let mut search = Search::new(&index);
+    let mut search = ChunkSearch::new(&index);
     let mut asked = 0;
     let mut goes_on = || {
         asked += 1;
@@ -225,7 +225,7 @@ fn a_search_ends_when_it_is_stopped_or_has_everything() {
         }
     }
     search.file(2, NeverRead, || true).unwrap();
-    assert_eq!(search.finish().location(0), Some(Location { file: 0, offset: 0 }));
+    assert_eq!(search.finish().location(0), Some(ChunkLocation { file: 0, offset: 0 }));
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn a_local_chunk_that_has_changed_is_named() {
     let content = noise(13, 300_000);
     let (_, index) = gzip(&content, 1);
     let known = known(&index, &[&content]);
-    let ranges = Ranges::new(&index, &known, TERMS);
+    let ranges = MissingRanges::new(&index, &known, LIMITS);
     assert_eq!((ranges.count(), ranges.bytes()), (0, 0));
     for base in [damaged(&content, 1, 1, 1), content[..299_999].to_vec()] {
         let place = content.iter().zip(&base).position(|(a, b)| a != b).unwrap_or(base.len()) as u64;
@@ -252,7 +252,7 @@ fn nothing_known_is_the_whole_object_and_something_wrong_in_it_is_found() {
     let content = program(14, 300_000);
     let (gz, index) = gzip(&content, 2);
     let known = known(&index, &[]);
-    let ranges = Ranges::new(&index, &known, TERMS);
+    let ranges = MissingRanges::new(&index, &known, LIMITS);
     assert_eq!((ranges.count(), ranges.iter().next()), (1, Some(10..gz.len() as u64 - 8)));
     let whole = fetched(&gz, &ranges);
     assert_eq!(rebuilt(&index, &known, &ranges, &[], &whole).unwrap(), content);
@@ -298,17 +298,17 @@ fn small_gaps_are_fetched_and_requests_are_bounded() {
     let (gz, index) = gzip(&content, 1);
     let base = damaged(&content, 16, 20, 1);
     let known = known(&index, &[&base]);
-    let exact = Ranges::new(&index, &known, TERMS);
-    let merged = Ranges::new(&index, &known, Terms { gap: 40_000, ..TERMS });
+    let exact = MissingRanges::new(&index, &known, LIMITS);
+    let merged = MissingRanges::new(&index, &known, RangeLimits { max_gap_bytes: 40_000, ..LIMITS });
     assert!(exact.count() > merged.count() && exact.bytes() < merged.bytes());
-    let gaps = |ranges: &Ranges| -> Vec<u64> {
+    let gaps = |ranges: &MissingRanges| -> Vec<u64> {
         let ranges: Vec<_> = ranges.iter().collect();
         ranges.windows(2).map(|pair| pair[1].start - pair[0].end).collect()
     };
     assert!(gaps(&exact).iter().any(|gap| *gap <= 40_000) && gaps(&exact).iter().all(|gap| *gap > 0));
     assert!(gaps(&merged).iter().all(|gap| *gap > 40_000));
     for most in [0, 1, 2, 5, 10] {
-        let few = Ranges::new(&index, &known, Terms { gap: 0, most });
+        let few = MissingRanges::new(&index, &known, RangeLimits { max_gap_bytes: 0, max_requests: most });
         assert_eq!(few.count(), most.max(1));
         // The smallest gaps were closed.
         let (all, left) = (gaps(&exact), gaps(&few));
@@ -327,7 +327,7 @@ fn rows(rows: &[(u16, u16)]) -> Vec<u8> {
 }
 
 fn rule(bytes: &[u8], size: u64, gz_size: u64) -> &'static str {
-    match Index::parse(bytes, size, gz_size) {
+    match ChunkIndex::parse(bytes, size, gz_size) {
         Err(ChunksError::Index(rule)) => rule,
         other => panic!("{other:?}"),
     }
@@ -336,7 +336,7 @@ fn rule(bytes: &[u8], size: u64, gz_size: u64) -> &'static str {
 #[test]
 fn an_index_that_does_not_add_up_is_refused() {
     let good = rows(&[(3000, 0), (4000, 500), (10, 20)]);
-    Index::parse(&good, 7010, 538).unwrap();
+    ChunkIndex::parse(&good, 7010, 538).unwrap();
     assert_eq!(rule(&good, 7011, 538), "its chunks are not as long as the file");
     assert_eq!(rule(&good, u64::MAX, 538), "its chunks are not as long as the file");
     assert_eq!(rule(&good, 7010, 537), "its segments are not as long as the object");
@@ -348,29 +348,29 @@ fn an_index_that_does_not_add_up_is_refused() {
     let long = [vec![(32_768, 0); 8], vec![(1, 520)]].concat();
     assert_eq!(rule(&rows(&long), 8 * 32_768 + 1, 538), "a segment is too long");
     for length in 0..good.len() {
-        Index::parse(&good[..length], 7010, 538).unwrap_err();
+        ChunkIndex::parse(&good[..length], 7010, 538).unwrap_err();
     }
     assert_eq!(rule(&good[..good.len() - 1], 7010, 538), "it is cut off");
     assert_eq!(rule(b"\x8fPDL\x01", 0, 18), "it does not start as one");
     let future = [b"\x8fPCI\x02", &good[5..]].concat();
-    assert!(matches!(Index::parse(&future, 7010, 538), Err(ChunksError::UnknownFormat(2))));
+    assert!(matches!(ChunkIndex::parse(&future, 7010, 538), Err(ChunksError::UnknownFormat(2))));
 }
 
 #[test]
 fn what_no_index_can_say_gets_none() {
-    let mut builder = Builder::default();
+    let mut builder = ChunkIndexBuilder::default();
     builder.chunk(&[0; 100]);
     builder.end_segment(10 + 65_536);
     builder.chunk(&[0; 100]);
     builder.finish(200, 10 + 65_536 + 50 + 8).unwrap_err();
-    Builder::default().finish(0, 18).unwrap_err();
+    ChunkIndexBuilder::default().finish(0, 18).unwrap_err();
 }
 
 #[test]
 fn a_huge_index_is_refused() {
     let most = rows(&vec![(1, 1); MAX_CHUNKS]);
     assert_eq!(most.len() as u64, MAX_INDEX_BYTES);
-    Index::parse(&most, MAX_CHUNKS as u64, MAX_CHUNKS as u64 + 18).unwrap();
+    ChunkIndex::parse(&most, MAX_CHUNKS as u64, MAX_CHUNKS as u64 + 18).unwrap();
     let more = rows(&vec![(1, 1); MAX_CHUNKS + 1]);
     assert_eq!(rule(&more, MAX_CHUNKS as u64 + 1, MAX_CHUNKS as u64 + 19), "it has too many chunks");
 }

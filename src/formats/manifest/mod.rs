@@ -13,7 +13,7 @@ pub use notes::{Language, NotALanguage, Notes};
 pub use read::{Signature, SignedBytes, base_url, notes_url, parse};
 pub use write::{body, with_signatures};
 
-use crate::values::digest::{Hasher, Sha256};
+use crate::values::digest::{Sha256, Sha256Hasher};
 use crate::values::rel_path::RelPath;
 use crate::values::timestamp::Timestamp;
 use semver::{Version, VersionReq};
@@ -287,7 +287,7 @@ impl Manifest {
     /// What tells this release's content from another's: the hash of its version and of all that it installs. Signatures,
     /// dates, sequence and URLs do not count, nor do rollout, urgency, stepping stones and notes.
     pub fn content_id(&self) -> Sha256 {
-        let mut hasher = Hasher::default();
+        let mut hasher = Sha256Hasher::default();
         hasher.update(self.meta.version.to_string().as_bytes());
         for entry in self.entries() {
             let line = match entry {

@@ -8,7 +8,7 @@ mod schedule;
 use crate::disk::fs::{Dir, Lock};
 use crate::error::{Error, Network, Refused, Result};
 use crate::patcher::{Check, DeferralReason, Deferred, Patcher, Update};
-use crate::state::{self, ActiveUpdate, StateFile as _, UpdateState, Watched};
+use crate::state::{self, ActiveUpdate, StateFile as _, UpdateState, WatcherState};
 use crate::transfer::fetch::CancelToken;
 use crate::transfer::stage::Progress;
 use crate::values::timestamp::Timestamp;
@@ -225,8 +225,8 @@ struct Work<F> {
 impl<F: FnMut(Event<'_>)> Work<F> {
     fn run(&mut self) {
         let schedule = self.options.schedule;
-        let (last, mut failures) = match Watched::load_or_default(&self.state_dir) {
-            Ok(Watched { last: Some((at, failures)) }) => (Some(at), failures),
+        let (last, mut failures) = match WatcherState::load_or_default(&self.state_dir) {
+            Ok(WatcherState { last: Some((at, failures)) }) => (Some(at), failures),
             _ => (None, 0),
         };
         let mut pause = schedule.first(last, Timestamp::now(), random());
@@ -245,7 +245,7 @@ impl<F: FnMut(Event<'_>)> Work<F> {
                 Err(error) => self.failed(error, failures),
             };
             // Without it the next watcher asks a little early.
-            let _ = Watched { last: Some((Timestamp::now(), failures)) }.save(&self.state_dir);
+            let _ = WatcherState { last: Some((Timestamp::now(), failures)) }.save(&self.state_dir);
         }
     }
 

@@ -10,7 +10,7 @@ mod system;
 pub use system::{leave_session, wait_for_exit};
 
 use crate::disk::fs::Dir;
-use crate::disk::layout::Root;
+use crate::disk::layout::InstallRoot;
 use crate::error::{Error, Machine, Result};
 use crate::state::Reason;
 use std::ffi::OsString;
@@ -60,7 +60,7 @@ pub struct Job {
 ///
 /// # Errors
 /// [`Machine::Io`].
-pub fn start_helper(root: &Root, state_dir: &Dir, helper: &Path, job: Job) -> Result<()> {
+pub fn start_helper(root: &InstallRoot, state_dir: &Dir, helper: &Path, job: Job) -> Result<()> {
     let copy = copy_helper(state_dir, helper)?;
     let mut start = Command::new(&copy);
     start.env(RELAUNCHED, "1");

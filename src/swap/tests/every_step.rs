@@ -34,7 +34,7 @@ const NEW: [(&str, &str); 8] = [
 
 struct World {
     _dir: tempfile::TempDir,
-    root: Root,
+    root: InstallRoot,
 }
 
 impl World {
@@ -43,7 +43,7 @@ impl World {
         // Hundreds of swaps, and no power that is lost: they need not wait for a disk.
         let memory = Path::new("/dev/shm");
         let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
-        let root = Root::new(dir.path().to_owned());
+        let root = InstallRoot::new(dir.path().to_owned());
         for (path, content) in OLD {
             write(&dir.path().join("core").join(path), content);
         }
@@ -60,7 +60,10 @@ impl World {
         let content = |tree: &[(&str, &str)], path: &str| {
             let found = tree.iter().find(|(name, _)| *name == path);
             let mode = if path == "read-only" && tree == OLD { 0o444 } else { 0o644 };
-            found.map_or(Content::Absent, |(_, text)| Content::File { sha256: Sha256::of(text.as_bytes()), mode })
+            found.map_or(PathContent::Absent, |(_, text)| PathContent::File {
+                sha256: Sha256::of(text.as_bytes()),
+                mode,
+            })
         };
         let mut paths: Vec<&str> = OLD.iter().chain(&NEW).map(|(path, _)| *path).collect();
         paths.sort_unstable();
@@ -69,7 +72,7 @@ impl World {
         for path in paths {
             let (mut old, new) = (content(&OLD, path), content(&NEW, path));
             if path == "to-file" {
-                old = Content::Folder;
+                old = PathContent::Folder;
             }
             if old != new {
                 let staged = NEW.iter().find(|(name, _)| *name == path).map(|(_, text)| staged_name(text));
@@ -96,14 +99,14 @@ impl World {
     /// Prepares and applies, as a process that is stopped somewhere.
     fn swap(&self, transaction: Transaction) -> Result<bool> {
         let state_dir = state::open_or_create(&self.root)?;
-        let lock = state::lock(&state_dir, Duration::ZERO)?;
+        let lock = state::lock_updater(&state_dir, Duration::ZERO)?;
         prepare(&self.root, &lock, transaction)?;
         Ok(apply(&self.root, &lock)?.is_some())
     }
 
     fn recover(&self) -> Result<Recovery> {
         let state_dir = state::open_or_create(&self.root)?;
-        recover(&self.root, &state::lock(&state_dir, Duration::ZERO)?)
+        recover(&self.root, &state::lock_updater(&state_dir, Duration::ZERO)?)
     }
 
     /// Which of the two trees is there, with nothing left of the swap.

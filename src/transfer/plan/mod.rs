@@ -8,7 +8,7 @@ mod graph;
 #[cfg(test)]
 mod tests;
 
-use crate::disk::inventory::{Content, Inventory};
+use crate::disk::inventory::{Inventory, PathContent};
 use crate::formats::manifest::{File, LinkOrFile, Manifest, Name, Object};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::RelPath;
@@ -63,9 +63,9 @@ pub struct PathChange {
     /// The path.
     pub path: RelPath,
     /// What is there now.
-    pub old: Content,
+    pub old: PathContent,
     /// What will be there.
-    pub new: Content,
+    pub new: PathContent,
     /// For a user's file that moves aside: where it is now.
     pub saved_from: Option<RelPath>,
 }
@@ -209,7 +209,7 @@ struct Planner<'a> {
     situation: &'a PlanInput<'a>,
     plan: Plan,
     /// What the installed release put at each path.
-    old: BTreeMap<&'a str, Content>,
+    old: BTreeMap<&'a str, PathContent>,
     new_paths: BTreeSet<&'a str>,
     new_folders: BTreeSet<&'a str>,
     /// A path that holds each content now.
@@ -249,7 +249,7 @@ impl<'a> Planner<'a> {
     /// Plans that `file` is in its place, and tells whether its content is needed for that.
     fn file(&mut self, file: &'a File) -> Result<bool, Obstacle> {
         let have = self.situation.inventory.content(file.path.as_str());
-        if file.preserve && matches!(have, Content::File { .. }) {
+        if file.preserve && matches!(have, PathContent::File { .. }) {
             return Ok(false);
         }
         self.put(&file.path, LinkOrFile::File(file).content())
@@ -281,19 +281,19 @@ impl<'a> Planner<'a> {
         let path = file.path.as_str();
         let kin = self.kin.get(&kin(path)).map_or(&[][..], Vec::as_slice);
         let others = kin.iter().copied().filter(|other| *other != path);
-        let is_file = |path: &&str| matches!(self.situation.inventory.content(path), Content::File { .. });
+        let is_file = |path: &&str| matches!(self.situation.inventory.content(path), PathContent::File { .. });
         let relatives = std::iter::once(path).chain(others).filter(is_file).take(MAX_RELATIVES);
         relatives.map(|path| LocalFile { component: None, path: path.to_owned() }).collect()
     }
 
     /// Plans that `path` holds `want`, and tells whether that changes anything.
-    fn put(&mut self, path: &RelPath, want: Content) -> Result<bool, Obstacle> {
+    fn put(&mut self, path: &RelPath, want: PathContent) -> Result<bool, Obstacle> {
         let have = self.situation.inventory.content(path.as_str()).clone();
         if have == want {
             return Ok(false);
         }
         let ours = self.old.contains_key(path.as_str()) || have.same_bytes(&want);
-        if !ours && matches!(have, Content::File { .. } | Content::Link { .. }) {
+        if !ours && matches!(have, PathContent::File { .. } | PathContent::Link { .. }) {
             self.save(path, &have)?;
         }
         self.plan.changes.push(PathChange { path: path.clone(), old: have, new: want, saved_from: None });
@@ -303,7 +303,7 @@ impl<'a> Planner<'a> {
     /// Plans what becomes of a path of the installed release that the new one does not have.
     fn drop(&mut self, path: &RelPath) -> Result<(), Obstacle> {
         let have = self.situation.inventory.content(path.as_str());
-        let something = matches!(have, Content::File { .. } | Content::Link { .. });
+        let something = matches!(have, PathContent::File { .. } | PathContent::Link { .. });
         if !something || self.new_paths.contains(path.as_str()) {
             return Ok(());
         }
@@ -319,7 +319,7 @@ impl<'a> Planner<'a> {
         self.plan.changes.push(PathChange {
             path: path.clone(),
             old: have.clone(),
-            new: Content::Absent,
+            new: PathContent::Absent,
             saved_from: None,
         });
         Ok(())
@@ -333,12 +333,12 @@ impl<'a> Planner<'a> {
                 continue;
             }
             match (content, RelPath::new(at)) {
-                (Content::File { .. }, Ok(path)) => {
+                (PathContent::File { .. }, Ok(path)) => {
                     self.save(&path, content)?;
                     self.plan.changes.push(PathChange {
                         path,
                         old: content.clone(),
-                        new: Content::Absent,
+                        new: PathContent::Absent,
                         saved_from: None,
                     });
                 }
@@ -349,7 +349,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Plans that the user's file at `path` is kept beside it under a free name.
-    fn save(&mut self, path: &RelPath, content: &Content) -> Result<(), Obstacle> {
+    fn save(&mut self, path: &RelPath, content: &PathContent) -> Result<(), Obstacle> {
         let free = |name: &RelPath| {
             let planned = self.new_paths.contains(name.as_str()) || self.new_folders.contains(name.as_str());
             !planned && !(self.situation.taken)(name)
@@ -357,7 +357,7 @@ impl<'a> Planner<'a> {
         let name = path.saved_names().find(free).ok_or_else(|| Obstacle::NoFreeName(path.clone()))?;
         let change = PathChange {
             path: name.clone(),
-            old: Content::Absent,
+            old: PathContent::Absent,
             new: content.clone(),
             saved_from: Some(path.clone()),
         };

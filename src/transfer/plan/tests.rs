@@ -60,7 +60,7 @@ fn plan_with(
         .changes
         .iter()
         .filter(|change| change.saved_from.is_none())
-        .map(|change| format!("{}{}", if change.new == Content::Absent { '-' } else { '+' }, change.path))
+        .map(|change| format!("{}{}", if change.new == PathContent::Absent { '-' } else { '+' }, change.path))
         .collect();
     words.extend(plan.saved.iter().map(|(path, name)| format!("{path}->{name}")));
     words.extend(plan.kept.iter().map(|path| format!("={path}")));

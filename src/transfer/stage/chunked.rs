@@ -6,10 +6,12 @@ use super::object::{ObjectRequest, to_signed};
 use super::progress::Phase;
 use super::writer::{Writer, partial};
 use crate::disk::fs::Found;
-use crate::disk::inventory::Content;
+use crate::disk::inventory::PathContent;
 use crate::disk::layout::{self, ObjectKind};
 use crate::error::{Error, Network, Result};
-use crate::formats::chunks::{ChunksError, Index, Location as Place, MAX_INDEX_BYTES, Ranges, Search, Terms, rebuild};
+use crate::formats::chunks::{
+    ChunkIndex, ChunkLocation, ChunkSearch, ChunksError, MAX_INDEX_BYTES, MissingRanges, RangeLimits, rebuild,
+};
 use crate::transfer::fetch::{Request, Response, StallGuard};
 use crate::transfer::plan::{ChunkPlan, ContentPlan};
 use std::fs::File;
@@ -23,7 +25,7 @@ const MOST_REQUESTS: usize = 256;
 
 impl<'a> Worker<'a, '_> {
     /// Makes the content from parts, where that costs less than the whole.
-    pub fn assemble(&self, chunks: &ChunkPlan, name: &str, content: &Content) -> Result<Attempt> {
+    pub fn assemble(&self, chunks: &ChunkPlan, name: &str, content: &PathContent) -> Result<Attempt> {
         let ContentPlan { size, gz, .. } = self.job.obtain;
         // Where the whole was begun, an earlier attempt has found that it costs less.
         let is_begun = self.stage.objects.find(&partial(&gz.sha256.to_string()))? != Found::Absent;
@@ -32,14 +34,15 @@ impl<'a> Worker<'a, '_> {
         }
         let Some(index) = self.index(chunks)? else { return Ok(Attempt::Failed) };
         let mut bases: Vec<File> = chunks.bases.iter().filter_map(|base| self.open(base)).collect();
-        let mut search = Search::new(&index);
+        let mut search = ChunkSearch::new(&index);
         for (number, base) in (0..).zip(&bases) {
             // What was found until a file could not be read any further counts.
             let _ = search.file(number, base, || !self.transfer.cancel.is_cancelled());
         }
         self.transfer.cancel.check()?;
         let known = search.finish();
-        let ranges = Ranges::new(&index, &known, Terms { gap: REQUEST, most: MOST_REQUESTS });
+        let ranges =
+            MissingRanges::new(&index, &known, RangeLimits { max_gap_bytes: REQUEST, max_requests: MOST_REQUESTS });
         // The index is there already.
         if ranges.cost(0, REQUEST) >= gz.size {
             return Ok(Attempt::Failed);
@@ -52,7 +55,7 @@ impl<'a> Worker<'a, '_> {
                 fetched.rewind().map_err(|error| Error::io("read", self.stage.objects.path(), error))?;
                 self.report(Phase::Patching, 0, 0);
                 let mut made = Writer::new(&self.stage.files, name)?;
-                let local = |place: Place, bytes: &mut [u8]| {
+                let local = |place: ChunkLocation, bytes: &mut [u8]| {
                     let base = bases.get_mut(place.file as usize).ok_or(io::ErrorKind::NotFound)?;
                     base.seek(SeekFrom::Start(place.offset))?;
                     base.read_exact(bytes)
@@ -72,7 +75,7 @@ impl<'a> Worker<'a, '_> {
     }
 
     /// Fetches the index; none when it is not to be had or is not one.
-    fn index(&self, chunks: &ChunkPlan) -> Result<Option<Index>> {
+    fn index(&self, chunks: &ChunkPlan) -> Result<Option<ChunkIndex>> {
         let ContentPlan { size, gz, .. } = self.job.obtain;
         let wanted = ObjectRequest { kind: ObjectKind::Chunks, object: chunks.index, unpacked: None };
         let Some((_, object)) = self.fetch_saving(wanted)? else { return Ok(None) };
@@ -81,14 +84,14 @@ impl<'a> Worker<'a, '_> {
         let read = file.rewind().and_then(|()| file.take(MAX_INDEX_BYTES).read_to_end(&mut bytes));
         read.map_err(|error| object.failed(error))?;
         object.discard()?;
-        Ok(Index::parse(&bytes, *size, gz.size).ok())
+        Ok(ChunkIndex::parse(&bytes, *size, gz.size).ok())
     }
 
     /// Fetches ranges of the gzip, one after the other, into one file without a name; none when no mirror has them all.
-    fn fetch_ranges(&self, ranges: &Ranges) -> Result<Option<File>> {
+    fn fetch_ranges(&self, ranges: &MissingRanges) -> Result<Option<File>> {
         let gz = self.job.obtain.gz;
         let wanted = ObjectRequest { kind: ObjectKind::Gz, object: gz, unpacked: None };
-        let path = layout::object(ObjectKind::Gz, &gz.sha256);
+        let path = layout::object_path(ObjectKind::Gz, &gz.sha256);
         for mirror in self.transfer.mirrors.in_order() {
             let Ok(url) = mirror.join(&path) else { continue };
             let mut object = Writer::new(&self.stage.objects, &format!("{}-parts", gz.sha256))?;

@@ -8,11 +8,11 @@ use super::object_locks::ObjectLocks;
 use super::progress::{Phase, ProgressEvent};
 use super::writer::{Writer, is_staged};
 use crate::disk::fs::Dir;
-use crate::disk::inventory::Content;
+use crate::disk::inventory::PathContent;
 use crate::disk::layout::ObjectKind;
 use crate::error::{Refused, Result};
 use crate::formats::delta::{self, DeltaError, Edge, Joined};
-use crate::formats::gunzip::{self, gunzip};
+use crate::formats::gunzip::{GunzipError, gunzip};
 use crate::transfer::fetch::CancelToken;
 use crate::transfer::plan::{ContentPlan, DeltaChain, Hop, LocalFile, SecondBase};
 use std::fs::File;
@@ -55,7 +55,7 @@ impl<'a> Worker<'a, '_> {
         Ok(())
     }
 
-    fn make(&self, name: &str, content: &Content) -> Result<()> {
+    fn make(&self, name: &str, content: &PathContent) -> Result<()> {
         let ContentPlan { copy, chain, chunks, .. } = self.job.obtain;
         let mut planned = self.job.obtain.cost();
         if let Some(location) = copy {
@@ -94,7 +94,7 @@ impl<'a> Worker<'a, '_> {
     }
 
     /// Copies a local file.
-    fn copy(&self, location: &LocalFile, name: &str, content: &Content) -> Result<Attempt> {
+    fn copy(&self, location: &LocalFile, name: &str, content: &PathContent) -> Result<Attempt> {
         let Some(mut source) = self.open(location) else { return Ok(Attempt::Failed) };
         self.report(Phase::Copying, 0, 0);
         let mut writer = Writer::new(&self.stage.files, name)?;
@@ -110,7 +110,7 @@ impl<'a> Worker<'a, '_> {
     }
 
     /// Gives a file its name if it is what it should be.
-    pub fn finish(&self, writer: Writer<'_>, name: &str, content: &Content) -> Result<Attempt> {
+    pub fn finish(&self, writer: Writer<'_>, name: &str, content: &PathContent) -> Result<Attempt> {
         if writer.digest() != (self.job.hash, self.job.obtain.size) {
             writer.discard()?;
             return Ok(Attempt::Failed);
@@ -120,7 +120,7 @@ impl<'a> Worker<'a, '_> {
     }
 
     /// Applies one delta after the other. What is in between has no name on the disk for longer than it takes to make it.
-    fn follow(&self, chain: &DeltaChain, name: &str, content: &Content) -> Result<Attempt> {
+    fn follow(&self, chain: &DeltaChain, name: &str, content: &PathContent) -> Result<Attempt> {
         let Some(mut base) = self.open(&chain.base) else { return Ok(Attempt::Failed) };
         let Some((last, hops)) = chain.hops.split_last() else { return Ok(Attempt::Failed) };
         for hop in hops {
@@ -190,7 +190,7 @@ impl<'a> Worker<'a, '_> {
     }
 
     /// Fetches the whole file, and inflates it when it is checked.
-    fn fetch_whole(&self, name: &str, content: &Content) -> Result<()> {
+    fn fetch_whole(&self, name: &str, content: &PathContent) -> Result<()> {
         let ContentPlan { size, gz, .. } = self.job.obtain;
         let wanted = ObjectRequest { kind: ObjectKind::Gz, object: *gz, unpacked: Some((self.job.hash, *size)) };
         self.fetch(wanted, |url, fetched| match fetched {
@@ -208,7 +208,7 @@ impl<'a> Worker<'a, '_> {
     }
 
     /// Inflates a checked object into the stage, gunzip and hash in one pass.
-    fn inflate(&self, url: &Url, object: &Writer<'_>, name: &str, content: &Content) -> Result<()> {
+    fn inflate(&self, url: &Url, object: &Writer<'_>, name: &str, content: &PathContent) -> Result<()> {
         let mut file = &object.file;
         file.rewind().map_err(|error| object.failed(error))?;
         let mut writer = Writer::new(&self.stage.files, name)?;
@@ -216,8 +216,8 @@ impl<'a> Worker<'a, '_> {
         let inflated = gunzip(BufReader::with_capacity(128 * 1024, file), size, |bytes| writer.write(bytes));
         let refuse = |detail: String| Refused::Gzip { url: url.to_string(), path: self.job.path.to_string(), detail };
         match inflated {
-            Err(gunzip::Error::Object(detail)) => return Err(refuse(detail).into()),
-            Err(gunzip::Error::Sink(error)) => return Err(writer.failed(error)),
+            Err(GunzipError::Object(detail)) => return Err(refuse(detail).into()),
+            Err(GunzipError::Sink(error)) => return Err(writer.failed(error)),
             Ok(()) => {}
         }
         let (hash, _) = writer.digest();
@@ -246,9 +246,9 @@ impl Write for Sink<'_, '_> {
     }
 }
 
-fn mode(content: &Content) -> u32 {
+fn mode(content: &PathContent) -> u32 {
     match content {
-        Content::File { mode, .. } => *mode,
+        PathContent::File { mode, .. } => *mode,
         _ => crate::disk::fs::PLAIN,
     }
 }

@@ -6,7 +6,7 @@ use super::ledger::Ledger;
 use super::object_locks::ObjectLocks;
 use super::progress::{Progress, ProgressTotals};
 use super::{Stage, staged_names};
-use crate::disk::inventory::Content;
+use crate::disk::inventory::PathContent;
 use crate::error::Result;
 use crate::transfer::fetch::{CancelToken, Fetch, Mirrors, Retries};
 use crate::transfer::plan::{ContentPlan, LocalFile, Plan, SecondBase};
@@ -42,7 +42,7 @@ pub struct ContentJob<'a> {
     pub obtain: &'a ContentPlan,
     pub path: &'a RelPath,
     /// The staged name and content of each change.
-    pub targets: Vec<(String, &'a Content)>,
+    pub targets: Vec<(String, &'a PathContent)>,
     /// The content that its last delta reads besides, with its staged name: that of an earlier job, which this one waits for.
     pub second_base: Option<(Sha256, String)>,
 }
@@ -158,8 +158,8 @@ mod tests {
             plan.contents.insert(hash(*size), obtain);
             plan.changes.push(PathChange {
                 path: RelPath::new(&size.to_string()).unwrap(),
-                old: Content::Absent,
-                new: Content::File { sha256: hash(*size), mode: crate::disk::fs::PLAIN },
+                old: PathContent::Absent,
+                new: PathContent::File { sha256: hash(*size), mode: crate::disk::fs::PLAIN },
                 saved_from: None,
             });
         }

@@ -29,7 +29,7 @@ impl Stage {
             if have.saturating_add(PROBE_BYTES) > gz.size {
                 continue;
             }
-            let path = layout::object(ObjectKind::Gz, &gz.sha256);
+            let path = layout::object_path(ObjectKind::Gz, &gz.sha256);
             let won = transfer.mirrors.race(transfer.source, &path, (have, gz.size), transfer.cancel)?;
             return object.write(&won.unwrap_or_default()).map_err(|error| object.failed(error));
         }

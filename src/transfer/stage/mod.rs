@@ -25,7 +25,7 @@ pub use progress::{Phase, Progress};
 pub use swap_steps::swap_steps;
 
 use crate::disk::fs::{self, Dir};
-use crate::disk::layout::{FILES, Root, STAGES};
+use crate::disk::layout::{FILES, InstallRoot, STAGES};
 use crate::error::Result;
 use crate::formats::manifest::Name;
 use crate::transfer::plan::{PathChange, Plan};
@@ -55,7 +55,7 @@ impl Stage {
     ///
     /// # Errors
     /// [`Machine::Io`](crate::error::Machine::Io), [`Machine::UnsafePath`](crate::error::Machine::UnsafePath).
-    pub fn open(root: &Root, state_dir: &Dir, component: &Name) -> Result<Self> {
+    pub fn open(root: &InstallRoot, state_dir: &Dir, component: &Name) -> Result<Self> {
         let dir = root.component(component);
         let in_own_work_dir = nearest_folder(&dir)?.device()? != state_dir.device()?;
         let stages = if in_own_work_dir {

@@ -39,7 +39,7 @@ impl ObjectRequest {
 impl<'a> Worker<'a, '_> {
     /// Fetches an object, and lets `take` use it, from one mirror after the other until both have worked.
     pub fn fetch(&self, wanted: ObjectRequest, take: impl Fn(&Url, FetchedObject<'a>) -> Result<()>) -> Result<()> {
-        let path = layout::object(wanted.kind, &wanted.object.sha256);
+        let path = layout::object_path(wanted.kind, &wanted.object.sha256);
         let (mut refused, mut unreachable) = (None, None);
         for mirror in self.transfer.mirrors.in_order() {
             let url = mirror

@@ -2,7 +2,7 @@
 
 use super::{Stage, nearest_folder};
 use crate::disk::fs::{Dir, Found, LINKS, Tree};
-use crate::disk::inventory::Content;
+use crate::disk::inventory::PathContent;
 use crate::error::{Error, Machine, Result};
 use crate::transfer::plan::{PathChange, Plan};
 use crate::values::rel_path::RelPath;
@@ -21,7 +21,7 @@ const BLOCK: u64 = 4096;
 /// user's where the release has a file, [`Machine::NameTaken`] for a name that is there in other letters,
 /// [`Machine::Unsupported`] for a link on Windows.
 pub fn check_rights(dir: &Path, plan: &Plan) -> Result<()> {
-    if cfg!(windows) && plan.changes.iter().any(|change| matches!(change.new, Content::Link { .. })) {
+    if cfg!(windows) && plan.changes.iter().any(|change| matches!(change.new, PathContent::Link { .. })) {
         return Err(Machine::Unsupported { what: LINKS }.into());
     }
     if !nearest_folder(dir)?.is_writable() {
@@ -37,14 +37,18 @@ pub fn check_rights(dir: &Path, plan: &Plan) -> Result<()> {
             return Err(Machine::NotWritable { path: dir.join(path) }.into());
         }
     }
-    let leaving: BTreeSet<&str> =
-        plan.changes.iter().filter(|change| change.new == Content::Absent).map(|change| change.path.as_str()).collect();
-    for change in plan.changes.iter().filter(|change| change.old == Content::Folder) {
+    let leaving: BTreeSet<&str> = plan
+        .changes
+        .iter()
+        .filter(|change| change.new == PathContent::Absent)
+        .map(|change| change.path.as_str())
+        .collect();
+    for change in plan.changes.iter().filter(|change| change.old == PathContent::Folder) {
         if !is_vacated(&tree, change.path.as_str(), &leaving)? {
             return Err(Machine::FolderInTheWay { path: dir.join(change.path.as_str()) }.into());
         }
     }
-    let added = plan.changes.iter().filter(|change| cfg!(windows) && change.old == Content::Absent);
+    let added = plan.changes.iter().filter(|change| cfg!(windows) && change.old == PathContent::Absent);
     added.map(|change| &change.path).try_for_each(|path| free_name(&tree, path, &leaving))
 }
 

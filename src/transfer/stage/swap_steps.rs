@@ -2,8 +2,8 @@
 
 use super::{Stage, staged_names};
 use crate::disk::fs::{Dir, Found, Tree};
-use crate::disk::inventory::Content;
-use crate::disk::layout::Root;
+use crate::disk::inventory::PathContent;
+use crate::disk::layout::InstallRoot;
 use crate::error::Result;
 use crate::formats::manifest::Name;
 use crate::state::journal::{ComponentSteps, ReleaseContent, Step, SwapPath};
@@ -16,11 +16,11 @@ use std::collections::BTreeSet;
 /// # Errors
 /// [`Machine::Io`](crate::error::Machine::Io), also for a file that is not staged.
 pub fn swap_steps(
-    root: &Root,
+    root: &InstallRoot,
     component: &Name,
     stage: &Stage,
     plan: &Plan,
-    manifest: (Content, Content),
+    manifest: (PathContent, PathContent),
     versions: (Option<String>, Option<ReleaseContent>),
 ) -> Result<ComponentSteps> {
     let dir = root.component(component);
@@ -35,7 +35,7 @@ pub fn swap_steps(
     }
     let (old, new) = manifest;
     if old != new {
-        let staged = (new != Content::Absent).then(|| MANIFEST.to_owned());
+        let staged = (new != PathContent::Absent).then(|| MANIFEST.to_owned());
         if staged.is_some() {
             stage.files.remove_file(MANIFEST)?;
             stage.dir.copy(MANIFEST, &stage.files, MANIFEST, crate::disk::fs::PLAIN)?;
@@ -43,7 +43,7 @@ pub fn swap_steps(
         steps.push(Step { place: SwapPath::Manifest, old, new, staged });
     }
     let staged = steps.iter().filter_map(|step| match (&step.staged, &step.new) {
-        (Some(name), Content::File { mode, .. }) => Some((name.as_str(), *mode)),
+        (Some(name), PathContent::File { mode, .. }) => Some((name.as_str(), *mode)),
         _ => None,
     });
     stage.files.seal_files(&staged.collect::<Vec<_>>())?;
@@ -63,11 +63,11 @@ pub fn swap_steps(
 }
 
 /// Gives a user's file that moves aside a second name in the stage: it keeps its bytes, mode and dates.
-fn save(tree: &Tree, from: &RelPath, files: &Dir, name: &str, content: &Content) -> Result<()> {
+fn save(tree: &Tree, from: &RelPath, files: &Dir, name: &str, content: &PathContent) -> Result<()> {
     let (dir, old_name) = tree.parent(from.as_str())?;
     files.remove_file(name)?;
     match content {
-        Content::File { mode, .. } => dir.link_or_copy(old_name, files, name, *mode),
+        PathContent::File { mode, .. } => dir.link_or_copy(old_name, files, name, *mode),
         _ => Ok(()),
     }
 }
@@ -84,9 +84,9 @@ struct Folders {
 fn folders(tree: Option<&Tree>, plan: &Plan) -> Result<Folders> {
     let (mut needed, mut left) = (BTreeSet::new(), BTreeSet::new());
     for change in &plan.changes {
-        let set = if change.new == Content::Absent { &mut left } else { &mut needed };
+        let set = if change.new == PathContent::Absent { &mut left } else { &mut needed };
         set.extend(change.path.folders());
-        if change.old == Content::Folder {
+        if change.old == PathContent::Folder {
             left.insert(change.path.as_str());
         }
     }

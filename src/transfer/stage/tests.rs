@@ -1,7 +1,7 @@
 //! Filling the stage from a site in memory, whole, flipped, cut off and resumed.
 
 use super::*;
-use crate::disk::inventory::Content;
+use crate::disk::inventory::PathContent;
 use crate::disk::layout::ObjectKind;
 use crate::error::{Error, Network};
 use crate::formats::manifest::Object;
@@ -68,13 +68,13 @@ struct StageScene {
 impl StageScene {
     fn new(content: &[u8], copy: Option<LocalFile>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let root = Root::new(dir.path().to_owned());
+        let root = InstallRoot::new(dir.path().to_owned());
         let state_dir = crate::state::open_or_create(&root).unwrap();
         let stage = Stage::open(&root, &state_dir, &"core".parse().unwrap()).unwrap();
         let (object, hash) = (gzip(content), Sha256::of(content));
         let gz = Object { size: object.len() as u64, sha256: Sha256::of(&object) };
-        let new = Content::File { sha256: hash, mode: fs::mode(true) };
-        let change = PathChange { path: RelPath::new("a").unwrap(), old: Content::Absent, new, saved_from: None };
+        let new = PathContent::File { sha256: hash, mode: fs::mode(true) };
+        let change = PathChange { path: RelPath::new("a").unwrap(), old: PathContent::Absent, new, saved_from: None };
         let contents = [(hash, ContentPlan { size: content.len() as u64, copy, chain: None, chunks: None, gz })].into();
         let plan = Plan { changes: vec![change], contents, ..Plan::default() };
         Self { _dir: dir, stage, plan, name: format!("{hash}-0"), object }

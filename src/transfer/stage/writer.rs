@@ -1,9 +1,9 @@
 //! Files that are being written, and those that are complete.
 
 use crate::disk::fs::{self, Dir};
-use crate::disk::inventory::Content;
+use crate::disk::inventory::PathContent;
 use crate::error::{Error, Result};
-use crate::values::digest::{Hasher, Sha256};
+use crate::values::digest::{Sha256, Sha256Hasher};
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 
@@ -18,7 +18,7 @@ pub struct Writer<'a> {
     dir: &'a Dir,
     partial: String,
     pub file: File,
-    hasher: Hasher,
+    hasher: Sha256Hasher,
 }
 
 impl<'a> Writer<'a> {
@@ -27,7 +27,7 @@ impl<'a> Writer<'a> {
         let partial = partial(name);
         dir.remove_file(&partial)?;
         let file = dir.create(&partial)?;
-        Ok(Self { dir, partial, file, hasher: Hasher::default() })
+        Ok(Self { dir, partial, file, hasher: Sha256Hasher::default() })
     }
 
     /// Begins anew; what was written is dropped.
@@ -40,7 +40,7 @@ impl<'a> Writer<'a> {
     pub fn resume(dir: &'a Dir, name: &str) -> Result<Self> {
         let partial = partial(name);
         let file = dir.open_or_create(&partial)?;
-        let mut writer = Self { dir, partial, file, hasher: Hasher::default() };
+        let mut writer = Self { dir, partial, file, hasher: Sha256Hasher::default() };
         let mut buffer = vec![0; 128 * 1024];
         loop {
             match writer.file.read(&mut buffer) {
@@ -88,8 +88,8 @@ impl<'a> Writer<'a> {
 }
 
 /// Whether a staged file is there with the content it should have; its mode is set right if it is.
-pub fn is_staged(dir: &Dir, name: &str, wanted: &Content) -> Result<bool> {
-    let Content::File { sha256, mode } = wanted else { return Ok(false) };
+pub fn is_staged(dir: &Dir, name: &str, wanted: &PathContent) -> Result<bool> {
+    let PathContent::File { sha256, mode } = wanted else { return Ok(false) };
     let Some(mut file) = dir.open_file(name)? else { return Ok(false) };
     if fs::hash(&mut file, &dir.join(name))?.0 != *sha256 {
         return Ok(false);

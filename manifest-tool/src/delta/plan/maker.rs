@@ -9,8 +9,8 @@ use crate::error::{Error, Result};
 use crate::hashing_sink::HashingSink;
 use crate::site::ComponentSite;
 use patcher::internal::delta::{Edge, Header, Joined};
-use patcher::internal::digest::{Hasher, Sha256};
-use patcher::internal::gunzip;
+use patcher::internal::digest::{Sha256, Sha256Hasher};
+use patcher::internal::gunzip::{GunzipError, gunzip};
 use patcher::internal::layout::{self, ObjectKind};
 use patcher::internal::manifest::{Delta, File, Object};
 use std::collections::HashMap;
@@ -24,18 +24,18 @@ use tempfile::{NamedTempFile, TempPath};
 
 /// Unpacks an old file of the site, and makes sure that it is that file.
 pub fn rebuild(site: &ComponentSite, old: &File) -> Result<NamedTempFile> {
-    let path = site.path(&layout::object(ObjectKind::Gz, &old.gz.sha256));
+    let path = site.path(&layout::object_path(ObjectKind::Gz, &old.gz.sha256));
     let failed = |error: io::Error| Error::io("unpack", &path, error);
     let object = fs::File::open(&path).map_err(failed)?;
     let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
-    let mut hasher = Hasher::default();
-    let unpacked = gunzip::gunzip(BufReader::with_capacity(128 * 1024, object), old.size, |bytes| {
+    let mut hasher = Sha256Hasher::default();
+    let unpacked = gunzip(BufReader::with_capacity(128 * 1024, object), old.size, |bytes| {
         hasher.update(bytes);
         file.write_all(bytes)
     });
     match unpacked {
         Ok(()) if hasher.finish() == (old.sha256, old.size) => Ok(file),
-        Err(gunzip::Error::Sink(error)) => Err(failed(error)),
+        Err(GunzipError::Sink(error)) => Err(failed(error)),
         _ => Err(failed(io::Error::new(io::ErrorKind::InvalidData, "it is not what its manifest says"))),
     }
 }

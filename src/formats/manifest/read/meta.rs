@@ -6,13 +6,13 @@ use crate::formats::manifest::{
     Language, MAX_BASE_URLS, MAX_NOTES, MAX_NOTES_BYTES, MAX_NOTES_LINES, MAX_STEPPING_STONES, Meta, Name, Notes,
     Requirement, SteppingStone,
 };
-use crate::formats::xml::{Element, Flaw, Reader, Tag};
+use crate::formats::xml::{XmlElement, XmlError, XmlReader, XmlTag};
 use crate::values::digest::Sha256;
 use semver::Version;
 use url::Url;
 
 /// The meta section and the line that it starts on.
-pub(super) fn read(reader: &mut Reader<'_>, mut element: Element<'_>) -> Result<(Meta, u64), Flaw> {
+pub(super) fn read(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> Result<(Meta, u64), XmlError> {
     let mut meta = Meta {
         component: element.value("component", Defect::Name)?,
         version: element.value("version", Defect::Version)?,
@@ -33,26 +33,26 @@ pub(super) fn read(reader: &mut Reader<'_>, mut element: Element<'_>) -> Result<
         notes: Vec::new(),
     };
     if meta.expires.is_some_and(|expires| expires <= meta.issued) {
-        return Err(element.flaw(Defect::Expires, "`expires` is not after `issued`"));
+        return Err(element.error(Defect::Expires, "`expires` is not after `issued`"));
     }
     let line = element.line;
     element.finish()?;
-    while let Some(Tag::Open(mut child)) = reader.tag()? {
+    while let Some(XmlTag::Open(mut child)) = reader.tag()? {
         match child.name {
             "baseurl" if meta.base_urls.len() == MAX_BASE_URLS => {
-                return Err(child.flaw(Defect::Element, "more than 8 base URLs"));
+                return Err(child.error(Defect::Element, "more than 8 base URLs"));
             }
             "baseurl" => {
                 let href = child.required("href")?;
                 let url =
-                    base_url(&href).map_err(|detail| child.flaw(Defect::BaseUrl, format!("`{href}`: {detail}")))?;
+                    base_url(&href).map_err(|detail| child.error(Defect::BaseUrl, format!("`{href}`: {detail}")))?;
                 meta.base_urls.push(url);
             }
             "requires" => {
                 let component: Name = child.value("component", Defect::Name)?;
                 let version = child.value("version", Defect::Version)?;
                 if component == meta.component || meta.requires.iter().any(|other| other.component == component) {
-                    return Err(child.flaw(Defect::Requires, format!("`{component}` is required twice, or by itself")));
+                    return Err(child.error(Defect::Requires, format!("`{component}` is required twice, or by itself")));
                 }
                 meta.requires.push(Requirement { component, version });
             }
@@ -71,27 +71,27 @@ pub(super) fn read(reader: &mut Reader<'_>, mut element: Element<'_>) -> Result<
         reader.expect_close()?;
     }
     if meta.base_urls.is_empty() {
-        return Err(Flaw { defect: Defect::ElementMissing, line, detail: "<baseurl> is missing".into() });
+        return Err(XmlError { defect: Defect::ElementMissing, line, detail: "<baseurl> is missing".into() });
     }
     Ok((meta, line))
 }
 
-fn rollout(element: &mut Element<'_>) -> Result<Option<u8>, Flaw> {
+fn rollout(element: &mut XmlElement<'_>) -> Result<Option<u8>, XmlError> {
     let Some(percent) = element.optional_number("rollout")? else { return Ok(None) };
     // Everybody is meant by saying nothing, and only so.
     let percent = u8::try_from(percent).ok().filter(|percent| *percent < 100);
-    percent.map(Some).ok_or_else(|| element.flaw(Defect::Rollout, "rollout is a percentage from 0 to 99"))
+    percent.map(Some).ok_or_else(|| element.error(Defect::Rollout, "rollout is a percentage from 0 to 99"))
 }
 
-fn stepping_stone(meta: &Meta, element: &mut Element<'_>) -> Result<SteppingStone, Flaw> {
+fn stepping_stone(meta: &Meta, element: &mut XmlElement<'_>) -> Result<SteppingStone, XmlError> {
     if meta.stepping_stones.len() == MAX_STEPPING_STONES {
-        return Err(element.flaw(Defect::Element, "more than 8 stepping stones"));
+        return Err(element.error(Defect::Element, "more than 8 stepping stones"));
     }
     let below: Version = element.value("below", Defect::Version)?;
     let sequence = element.number("sequence")?;
     let body: Sha256 = element.value("body", Defect::Hash)?;
     let wrong =
-        |detail: &str| Err(element.flaw(Defect::SteppingStone, format!("the stepping stone below {below} {detail}")));
+        |detail: &str| Err(element.error(Defect::SteppingStone, format!("the stepping stone below {below} {detail}")));
     if below.cmp_precedence(&meta.version).is_gt() {
         return wrong("is above this release");
     }
@@ -104,17 +104,17 @@ fn stepping_stone(meta: &Meta, element: &mut Element<'_>) -> Result<SteppingSton
     Ok(SteppingStone { below, sequence, body })
 }
 
-fn notes(meta: &Meta, reader: &mut Reader<'_>, mut element: Element<'_>) -> Result<Notes, Flaw> {
+fn notes(meta: &Meta, reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> Result<Notes, XmlError> {
     if meta.notes.len() == MAX_NOTES {
-        return Err(element.flaw(Defect::Notes, "notes in more than 32 languages"));
+        return Err(element.error(Defect::Notes, "notes in more than 32 languages"));
     }
     let language: Language = element.value("lang", Defect::Notes)?;
     if meta.has_notes_in(&language) {
-        return Err(element.flaw(Defect::Notes, format!("notes in `{language}` twice")));
+        return Err(element.error(Defect::Notes, format!("notes in `{language}` twice")));
     }
     let href = match element.optional("href") {
         Some(href) => {
-            Some(notes_url(&href).map_err(|detail| element.flaw(Defect::Notes, format!("`{href}`: {detail}")))?)
+            Some(notes_url(&href).map_err(|detail| element.error(Defect::Notes, format!("`{href}`: {detail}")))?)
         }
         None => None,
     };
@@ -123,7 +123,7 @@ fn notes(meta: &Meta, reader: &mut Reader<'_>, mut element: Element<'_>) -> Resu
     let before = || meta.notes.iter().flat_map(|notes| &notes.lines);
     let (mut count, mut bytes) = (before().count(), before().map(String::len).sum::<usize>());
     let mut lines = Vec::new();
-    while let Some(Tag::Open(mut child)) = reader.tag()? {
+    while let Some(XmlTag::Open(mut child)) = reader.tag()? {
         if child.name != "line" {
             return Err(child.unknown());
         }
@@ -131,7 +131,7 @@ fn notes(meta: &Meta, reader: &mut Reader<'_>, mut element: Element<'_>) -> Resu
         count += 1;
         bytes += text.len();
         if count > MAX_NOTES_LINES || bytes > MAX_NOTES_BYTES {
-            return Err(child.flaw(Defect::Notes, "more than 1,000 lines or 64 KiB of notes"));
+            return Err(child.error(Defect::Notes, "more than 1,000 lines or 64 KiB of notes"));
         }
         lines.push(text);
         child.finish()?;
@@ -139,7 +139,7 @@ fn notes(meta: &Meta, reader: &mut Reader<'_>, mut element: Element<'_>) -> Resu
     }
     if href.is_none() && lines.is_empty() {
         let detail = format!("notes in `{language}` without an address and without a line");
-        return Err(Flaw { defect: Defect::Notes, line: element_line, detail });
+        return Err(XmlError { defect: Defect::Notes, line: element_line, detail });
     }
     Ok(Notes { language, href, lines })
 }

@@ -9,9 +9,9 @@ pub use meta::{base_url, notes_url};
 
 use super::{Delta, File, Link, MAX_BYTES, MAX_FILES, MAX_SIGNATURES, Manifest, Meta, Object};
 use crate::error::{Defect, Refused};
-use crate::formats::xml::{Element, Flaw, Reader, Tag};
+use crate::formats::xml::{XmlElement, XmlError, XmlReader, XmlTag};
 use crate::values::digest::Sha256;
-use crate::values::rel_path::{self, Conflict, RelPath};
+use crate::values::rel_path::{self, PathConflict, RelPath};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use std::collections::{HashMap, HashSet};
@@ -108,11 +108,11 @@ pub fn parse(body: &[u8]) -> Result<Manifest, Refused> {
     if body.len() as u64 > MAX_BYTES {
         return Err(Refused::Manifest { defect: Defect::TooLarge, line: 1, detail: "more than 64 MiB".into() });
     }
-    document(body).map_err(|Flaw { defect, line, detail }| Refused::Manifest { defect, line, detail })
+    document(body).map_err(|XmlError { defect, line, detail }| Refused::Manifest { defect, line, detail })
 }
 
-fn document(body: &[u8]) -> Result<Manifest, Flaw> {
-    let mut reader = Reader::new(body)?;
+fn document(body: &[u8]) -> Result<Manifest, XmlError> {
+    let mut reader = XmlReader::new(body)?;
     let root_line = reader.root("manifest")?;
     let meta_element = open(&mut reader, "meta", root_line)?;
     let (meta, launch_line) = meta::read(&mut reader, meta_element)?;
@@ -126,25 +126,25 @@ fn document(body: &[u8]) -> Result<Manifest, Flaw> {
 }
 
 /// The next tag, which must open `name`.
-fn open<'a>(reader: &mut Reader<'a>, name: &str, line: u64) -> Result<Element<'a>, Flaw> {
+fn open<'a>(reader: &mut XmlReader<'a>, name: &str, line: u64) -> Result<XmlElement<'a>, XmlError> {
     match reader.tag()? {
-        Some(Tag::Open(element)) if element.name == name => Ok(element),
-        Some(Tag::Open(element)) => Err(element.unknown()),
-        _ => Err(Flaw { defect: Defect::ElementMissing, line, detail: format!("<{name}> is missing") }),
+        Some(XmlTag::Open(element)) if element.name == name => Ok(element),
+        Some(XmlTag::Open(element)) => Err(element.unknown()),
+        _ => Err(XmlError { defect: Defect::ElementMissing, line, detail: format!("<{name}> is missing") }),
     }
 }
 
 /// For each file and link, in that order, the line it stands on.
 type Lines = Vec<u64>;
 
-fn files(reader: &mut Reader<'_>, element: Element<'_>) -> Result<(Vec<File>, Vec<Link>, Lines), Flaw> {
+fn files(reader: &mut XmlReader<'_>, element: XmlElement<'_>) -> Result<(Vec<File>, Vec<Link>, Lines), XmlError> {
     let files_line = element.line;
     element.finish()?;
     let (mut files, mut links) = (Vec::new(), Vec::new());
     let (mut file_lines, mut link_lines) = (Vec::new(), Vec::new());
-    while let Some(Tag::Open(mut child)) = reader.tag()? {
+    while let Some(XmlTag::Open(mut child)) = reader.tag()? {
         if files.len() + links.len() == MAX_FILES {
-            return Err(child.flaw(Defect::TooManyFiles, "more than 200,000 files"));
+            return Err(child.error(Defect::TooManyFiles, "more than 200,000 files"));
         }
         match child.name {
             "file" => {
@@ -164,13 +164,13 @@ fn files(reader: &mut Reader<'_>, element: Element<'_>) -> Result<(Vec<File>, Ve
         }
     }
     if files.is_empty() {
-        return Err(Flaw { defect: Defect::ElementMissing, line: files_line, detail: "<file> is missing".into() });
+        return Err(XmlError { defect: Defect::ElementMissing, line: files_line, detail: "<file> is missing".into() });
     }
     file_lines.append(&mut link_lines);
     Ok((files, links, file_lines))
 }
 
-fn file(reader: &mut Reader<'_>, mut element: Element<'_>) -> Result<File, Flaw> {
+fn file(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> Result<File, XmlError> {
     let line = element.line;
     let text = element.required("path")?;
     let path = path(&element, &text)?;
@@ -179,7 +179,7 @@ fn file(reader: &mut Reader<'_>, mut element: Element<'_>) -> Result<File, Flaw>
     let preserve = element.boolean("preserve")?;
     element.finish()?;
     let (mut gz, mut deltas, mut chunks) = (None, Vec::new(), None);
-    while let Some(Tag::Open(mut child)) = reader.tag()? {
+    while let Some(XmlTag::Open(mut child)) = reader.tag()? {
         match child.name {
             "gz" if gz.is_none() => gz = Some(self::object(&mut child)?),
             "chunks" if chunks.is_none() => chunks = Some(self::object(&mut child)?),
@@ -195,37 +195,37 @@ fn file(reader: &mut Reader<'_>, mut element: Element<'_>) -> Result<File, Flaw>
         child.finish()?;
         reader.expect_close()?;
     }
-    let gz = gz.ok_or_else(|| Flaw { defect: Defect::ElementMissing, line, detail: "<gz> is missing".into() })?;
+    let gz = gz.ok_or_else(|| XmlError { defect: Defect::ElementMissing, line, detail: "<gz> is missing".into() })?;
     Ok(File { path, size: object.size, sha256: object.sha256, executable, preserve, gz, deltas, chunks })
 }
 
-fn object(element: &mut Element<'_>) -> Result<Object, Flaw> {
+fn object(element: &mut XmlElement<'_>) -> Result<Object, XmlError> {
     Ok(Object { size: element.number("size")?, sha256: element.value("sha256", Defect::Hash)? })
 }
 
-fn path(element: &Element<'_>, text: &str) -> Result<RelPath, Flaw> {
-    RelPath::new(text).map_err(|defect| element.flaw(Defect::Path(defect), format!("path {text:?}: {defect}")))
+fn path(element: &XmlElement<'_>, text: &str) -> Result<RelPath, XmlError> {
+    RelPath::new(text).map_err(|defect| element.error(Defect::Path(defect), format!("path {text:?}: {defect}")))
 }
 
 /// The rules that hold between paths: no two are one name, launch is a file, links lead to what is listed.
-fn check_paths(meta: &Meta, meta_line: u64, files: &[File], links: &[Link], lines: &Lines) -> Result<(), Flaw> {
+fn check_paths(meta: &Meta, meta_line: u64, files: &[File], links: &[Link], lines: &Lines) -> Result<(), XmlError> {
     let paths = || files.iter().map(|file| &file.path).chain(links.iter().map(|link| &link.path));
     rel_path::check_together(paths()).map_err(|(index, conflict)| {
         let path = paths().nth(index).map(RelPath::as_str).unwrap_or_default();
         let (defect, detail) = match conflict {
-            Conflict::SameName => {
+            PathConflict::SameName => {
                 (Defect::PathConflict, format!("path {path:?} is one name with another path, or has such a folder"))
             }
-            Conflict::FileIsFolder => {
+            PathConflict::FileIsFolder => {
                 (Defect::PathIsFolder, format!("path {path:?} is another path's folder, or in another path"))
             }
         };
-        Flaw { defect, line: lines[index], detail }
+        XmlError { defect, line: lines[index], detail }
     })?;
     if let Some(launch) = &meta.launch
         && !files.iter().any(|file| file.path == *launch)
     {
-        return Err(Flaw {
+        return Err(XmlError {
             defect: Defect::Launch,
             line: meta_line,
             detail: format!("launch `{launch}` is not a listed file"),
@@ -245,7 +245,7 @@ fn check_paths(meta: &Meta, meta_line: u64, files: &[File], links: &[Link], line
         if !target.is_some_and(|target| targets.contains(target.as_str())) {
             let detail =
                 format!("the target {:?} of {:?} is no listed file and no folder of one", link.target, link.path);
-            return Err(Flaw { defect: Defect::LinkTarget, line: *line, detail });
+            return Err(XmlError { defect: Defect::LinkTarget, line: *line, detail });
         }
     }
     Ok(())
@@ -253,7 +253,7 @@ fn check_paths(meta: &Meta, meta_line: u64, files: &[File], links: &[Link], line
 
 /// The rules for what a delta reads besides: it makes its file's own content, and its second base is a content of this release
 /// with less bytes, or as many and a lower hash. So there is always one to begin with.
-fn check_companions(files: &[File], lines: &Lines) -> Result<(), Flaw> {
+fn check_companions(files: &[File], lines: &Lines) -> Result<(), XmlError> {
     if !files.iter().flat_map(|file| &file.deltas).any(|delta| delta.with.is_some()) {
         return Ok(());
     }
@@ -267,7 +267,7 @@ fn check_companions(files: &[File], lines: &Lines) -> Result<(), Flaw> {
             let comes_first = |size: &u64| (*size, with) < (sizes[&file.sha256], file.sha256);
             if delta.to.is_some() || !sizes.get(&with).is_some_and(comes_first) {
                 let detail = format!("the second base {with} of a delta is no smaller file of this release");
-                return Err(Flaw { defect: Defect::SecondBase, line: *line, detail });
+                return Err(XmlError { defect: Defect::SecondBase, line: *line, detail });
             }
         }
     }
