@@ -45,8 +45,10 @@ fn update(patcher: &Patcher) -> patcher::Result<()> {
     // The program has the last word: what is in use is not asked for, and what would need its update is not offered either.
     let names: Vec<String> = patcher.components()?.iter().map(ToString::to_string).collect();
     let free: Vec<&str> = names.iter().map(String::as_str).filter(|name| !is_in_use(name)).collect();
-    let Check { updates, held, .. } = patcher.check(&free)?;
-    held.iter().for_each(|held| println!("{} {} has to wait: {}", held.component, held.version, held.why));
+    let Check { updates, deferred, .. } = patcher.check(&free)?;
+    deferred
+        .iter()
+        .for_each(|deferred| println!("{} {} has to wait: {}", deferred.component, deferred.version, deferred.reason));
     if updates.is_empty() {
         return Ok(());
     }

@@ -2,7 +2,7 @@
 //!
 //! It lies in `ROOT/app/bin/`, with `patcher-helper` beside it.
 
-use patcher::internal::watch::Event;
+use patcher::WatchEvent;
 use patcher::{Config, Started, WatchOptions, Watcher};
 use std::error::Error;
 
@@ -48,15 +48,15 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Called in the watcher's thread. A program with windows sends a message to its own.
-fn tell(event: &Event<'_>) {
+fn tell(event: &WatchEvent<'_>) {
     match event {
-        Event::UpdateFound(updates) => {
+        WatchEvent::UpdateFound(updates) => {
             updates.iter().for_each(|update| println!("{} is there, {} bytes", update.to(), update.download_size()));
         }
-        Event::Staged(_) => println!("an update is ready: restart?"),
+        WatchEvent::Staged(_) => println!("an update is ready: restart?"),
         // Once for each interval, until it is applied, resumed or skipped.
-        Event::Reminder { version, state, .. } => println!("{version} is still {state}"),
-        Event::Failed { error, retry_in } => println!("no update: {error}; again in {} s", retry_in.as_secs()),
+        WatchEvent::Reminder { version, state, .. } => println!("{version} is still {state}"),
+        WatchEvent::Failed { error, retry_in } => println!("no update: {error}; again in {} s", retry_in.as_secs()),
         _ => {}
     }
 }

@@ -3,7 +3,7 @@
 //! `scribe ROOT KEY.pem HELPER LINES ORDER…` adds a line to the file LINES and does as the ORDER says: words for version 1, a
 //! slash, words for version 2, as in `restart / confirm wait:FILE exit:0`. Its version is the last byte of its own file.
 
-use patcher::internal::watch::Mode;
+use patcher::WatchMode;
 use patcher::{Config, Patcher, WatchOptions, Watcher};
 use std::error::Error;
 use std::fmt::Write as _;
@@ -75,7 +75,7 @@ fn wait(file: &Path) {
 /// Leaves it to a watcher that checks each second to have updates applied when this program ends.
 fn watch(patcher: &Patcher, file: &Path) -> patcher::Result<()> {
     let options = WatchOptions::default().first_within(Duration::ZERO).interval(Duration::from_secs(1));
-    let watcher = Watcher::start(patcher, options.mode(Mode::ApplyOnExit), |_| ())?;
+    let watcher = Watcher::start(patcher, options.mode(WatchMode::ApplyOnExit), |_| ())?;
     wait(file);
     watcher.stop();
     Ok(())

@@ -36,14 +36,17 @@ mod values;
 
 // The public interface is:
 pub use error::{Error, Result};
+pub use formats::manifest::Component;
 #[cfg(feature = "client")]
-pub use patcher::watch::{WatchOptions, Watcher};
+pub use patcher::watch::{WatchEvent, WatchMode, WatchOptions, Watcher};
 #[cfg(feature = "client")]
 pub use patcher::{
-    Check, Config, Damage, DamageKind, DeferralReason, Deferred, Installed, Patcher, Previous, Staged, Started, Update,
+    Check, ComponentVersion, Config, Damage, DamageKind, DeferralReason, Deferred, Installed, Patcher, Previous,
+    Staged, Started, Update,
 };
-pub use state::Reason;
-pub use swap::{Applied, Recovery};
+pub use semver::Version;
+pub use state::RollbackReason;
+pub use swap::{Applied, ComponentChange, Recovery};
 #[cfg(feature = "client")]
 pub use transfer::fetch::CancelToken;
 #[cfg(feature = "client")]
@@ -112,7 +115,7 @@ mod global {
     ///
     /// # Errors
     /// As [`Patcher::check_component`]; [`Caller::Init`] before [`init`].
-    pub fn check_component(component: &str) -> Result<Option<Update>> {
+    pub fn check_component(component: impl AsRef<str>) -> Result<Option<Update>> {
         handle()?.check_component(component)
     }
 

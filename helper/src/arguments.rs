@@ -2,7 +2,7 @@
 
 use patcher::internal::layout::{InstallRoot, StateDir};
 use patcher::internal::relaunch::PROBATION;
-use patcher::internal::state::Reason;
+use patcher::internal::state::RollbackReason;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ pub struct Arguments {
     /// The process to wait for.
     pub wait_pid: Option<u32>,
     /// DeferralReason to return from the version on probation; none to make the prepared one live.
-    pub roll_back: Option<Reason>,
+    pub roll_back: Option<RollbackReason>,
     /// How long other instances of the program, and other updaters, may keep it waiting.
     pub patience: Option<Duration>,
     /// How long the started version may take to confirm that it works.
@@ -88,7 +88,7 @@ fn absolute(path: PathBuf) -> Result<PathBuf, String> {
     std::path::absolute(&path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-fn component(value: &OsString) -> Result<(patcher::internal::manifest::Name, PathBuf), String> {
+fn component(value: &OsString) -> Result<(patcher::internal::manifest::Component, PathBuf), String> {
     let text = value.to_str().ok_or("--component is not UTF-8")?;
     let (name, dir) = text.split_once('=').ok_or_else(|| format!("--component `{text}` is not NAME=DIR"))?;
     let name = name.parse().map_err(|error| format!("--component `{name}`: {error}"))?;
@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(arguments.root.component(&"a".parse().unwrap()), at("/x"));
         assert_eq!(arguments.root.component(&"b".parse().unwrap()), at("/r/b"));
         assert_eq!(arguments.wait_pid, Some(7));
-        assert_eq!(arguments.roll_back, Some(Reason::Exited(3)));
+        assert_eq!(arguments.roll_back, Some(RollbackReason::Exited(3)));
         assert_eq!(arguments.patience, Some(Duration::from_secs(9)));
         assert_eq!(arguments.probation, Duration::from_secs(60));
         assert_eq!(arguments.working_dir, Some(PathBuf::from("/w")));

@@ -12,9 +12,9 @@ mod watch;
 use arguments::Arguments;
 use log::Log;
 use patcher::internal::error::{Error, Machine, Result};
-use patcher::internal::state::Reason;
+use patcher::internal::state::RollbackReason;
 use patcher::internal::swap::Ready;
-use patcher::{Applied, internal::relaunch, internal::state, internal::swap};
+use patcher::{Applied, ComponentChange, Version, internal::relaunch, internal::state, internal::swap};
 use std::process::{Child, Command, ExitCode};
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
 }
 
 /// Swaps, starts the program, and returns to the old version if the new one does not work; tells why it had to.
-fn run(arguments: &Arguments, log: &mut Log) -> Result<Option<Reason>> {
+fn run(arguments: &Arguments, log: &mut Log) -> Result<Option<RollbackReason>> {
     let changed = match arguments.roll_back {
         Some(reason) => roll_back(arguments, reason, log),
         None => swap(arguments, log),
@@ -72,7 +72,7 @@ fn run(arguments: &Arguments, log: &mut Log) -> Result<Option<Reason>> {
             if swap::on_probation(&arguments.root)?.is_none() {
                 return Err(error);
             }
-            Some(Reason::NotStarted)
+            Some(RollbackReason::NotStarted)
         }
     };
     let Some(reason) = failure else { return changed.map(|()| None) };
@@ -99,7 +99,7 @@ fn swap(arguments: &Arguments, log: &mut Log) -> Result<()> {
 }
 
 /// Waits until nobody uses the program, and returns to the version before the one on probation.
-fn roll_back(arguments: &Arguments, reason: Reason, log: &mut Log) -> Result<()> {
+fn roll_back(arguments: &Arguments, reason: RollbackReason, log: &mut Log) -> Result<()> {
     wait(arguments, log);
     alone(arguments, log, |lock, log| {
         match swap::roll_back(&arguments.root, lock, reason)? {
@@ -148,8 +148,9 @@ fn alone(
 }
 
 fn tell(applied: &Applied, log: &mut Log) {
-    for (component, from, to) in &applied.components {
-        let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "not installed".to_owned());
+    for ComponentChange { component, from, to, .. } in &applied.components {
+        let version =
+            |version: &Option<Version>| version.as_ref().map_or("not installed".to_owned(), Version::to_string);
         log.line(format_args!("{component}: {} -> {}", version(from), version(to)));
     }
 }

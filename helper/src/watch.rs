@@ -3,7 +3,7 @@
 use crate::log::Log;
 use patcher::internal::journal::{Journal, State};
 use patcher::internal::layout::InstallRoot;
-use patcher::internal::state::Reason;
+use patcher::internal::state::RollbackReason;
 use patcher::{internal::relaunch, internal::state};
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -27,7 +27,7 @@ pub fn output(root: &InstallRoot) -> Option<File> {
 
 /// Watches the program until it has confirmed its version, and gives the reason to roll that back. Nothing is watched when
 /// no version is on probation.
-pub fn watch(root: &InstallRoot, child: &mut Child, limit: Duration, log: &mut Log) -> Option<Reason> {
+pub fn watch(root: &InstallRoot, child: &mut Child, limit: Duration, log: &mut Log) -> Option<RollbackReason> {
     let state_dir = state::open(root).ok()??;
     let on_probation = || match Journal::peek(&state_dir) {
         Ok(Some((State::Committed, plan))) => Some(plan),
@@ -62,19 +62,19 @@ pub fn watch(root: &InstallRoot, child: &mut Child, limit: Duration, log: &mut L
                 log.error(&error);
             }
             quote(root, log);
-            return Some(Reason::Silent);
+            return Some(RollbackReason::Silent);
         }
         thread::sleep(POLL);
     }
 }
 
 /// DeferralReason a program that ended like this does not work; none when it says that it does.
-fn reason(status: ExitStatus) -> Option<Reason> {
+fn reason(status: ExitStatus) -> Option<RollbackReason> {
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
-        return Some(Reason::Killed(signal));
+        return Some(RollbackReason::Killed(signal));
     }
-    status.code().filter(|code| *code != 0).map(Reason::Exited)
+    status.code().filter(|code| *code != 0).map(RollbackReason::Exited)
 }
 
 /// Copies the last lines that the program printed into the log.

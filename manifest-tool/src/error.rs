@@ -5,7 +5,7 @@
 
 use patcher::internal::digest::Sha256;
 use patcher::internal::error::{Caller, Machine, Refused};
-use patcher::internal::manifest::Name;
+use patcher::internal::manifest::Channel;
 use patcher::internal::rel_path::PathDefect;
 use semver::Version;
 use std::io;
@@ -169,7 +169,7 @@ pub enum Error {
         /// The version of the latest one.
         latest: Version,
         /// Their channel.
-        channel: Name,
+        channel: Channel,
     },
     /// An earlier release that older versions were to go through first and that is none.
     #[error("clients below {below} cannot go first to {release}: {detail}")]

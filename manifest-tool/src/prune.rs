@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::site::manifest_file::ManifestFile;
 use crate::site::{self, ComponentSite};
 use patcher::internal::layout::{self, ObjectKind};
-use patcher::internal::manifest::{Manifest, Name};
+use patcher::internal::manifest::{Channel, Manifest};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io;
@@ -112,7 +112,7 @@ impl Dropped {
 
 /// The files of the manifests that stay.
 fn kept(latest: &[(PathBuf, Manifest)], past: &[(PathBuf, Manifest)], keep: usize) -> HashSet<PathBuf> {
-    let mut contents: HashMap<&Name, HashSet<_>> = HashMap::new();
+    let mut contents: HashMap<&Channel, HashSet<_>> = HashMap::new();
     for (_, manifest) in latest {
         contents.entry(&manifest.meta.channel).or_default().insert(manifest.content_id());
     }

@@ -2,7 +2,7 @@
 
 use crate::disk::fs;
 use crate::error::Result;
-use crate::formats::manifest::Name;
+use crate::formats::manifest::{Channel, Component};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::{MANIFEST, STATE};
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ pub fn object_path(kind: ObjectKind, sha256: &Sha256) -> String {
 }
 
 /// The latest manifest's name below a component's base URL: `manifest.xml` for the channel `stable`, else `CHANNEL.xml`.
-pub fn latest_manifest_name(channel: &Name) -> String {
+pub fn latest_manifest_name(channel: &Channel) -> String {
     if channel.as_str() == "stable" { MANIFEST.to_owned() } else { format!("{channel}.xml") }
 }
 
@@ -53,7 +53,7 @@ pub struct InstallRoot {
     /// The updater's own files.
     pub state: StateDir,
     /// Components that do not lie in the folder of their name under the root.
-    pub elsewhere: BTreeMap<Name, PathBuf>,
+    pub elsewhere: BTreeMap<Component, PathBuf>,
 }
 
 impl InstallRoot {
@@ -63,7 +63,7 @@ impl InstallRoot {
     }
 
     /// The folder of a component.
-    pub fn component(&self, name: &Name) -> PathBuf {
+    pub fn component(&self, name: &Component) -> PathBuf {
         self.elsewhere.get(name).cloned().unwrap_or_else(|| self.dir.join(name.as_str()))
     }
 
@@ -71,7 +71,7 @@ impl InstallRoot {
     ///
     /// # Errors
     /// [`Machine::UnsafePath`](crate::error::Machine::UnsafePath).
-    pub fn checked_component(&self, name: &Name) -> Result<PathBuf> {
+    pub fn checked_component(&self, name: &Component) -> Result<PathBuf> {
         let dir = self.component(name);
         if !self.elsewhere.contains_key(name) {
             fs::refuse_link(&dir)?;

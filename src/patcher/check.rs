@@ -7,7 +7,7 @@ use crate::disk::fs::{Dir, Tree};
 use crate::disk::inventory::{Inventory, PathContent, hash_threads};
 use crate::disk::layout;
 use crate::error::{Error, Machine, Refused, Result};
-use crate::formats::manifest::{LinkOrFile, Manifest, Meta, Name, SteppingStone};
+use crate::formats::manifest::{Component, LinkOrFile, Manifest, Meta, SteppingStone};
 use crate::state::{MAX_SWAP_ATTEMPTS, ManifestEtag, SeenReleases, StateFile as _, Verdicts};
 use crate::transfer::fetch;
 use crate::transfer::plan::{LocalFile, Obstacle, Plan, PlanInput};
@@ -25,7 +25,7 @@ pub struct Check {
     /// Newer releases, to be installed together.
     pub updates: Vec<Update>,
     /// Newer releases that are left alone.
-    pub held: Vec<Deferred>,
+    pub deferred: Vec<Deferred>,
 }
 
 /// DeferralReason a release is left alone that did not work on this machine.
@@ -46,7 +46,7 @@ impl Patcher {
     /// # Errors
     /// [`Refused`](crate::error::Refused) for a manifest that breaks a rule of trust, [`Network`](crate::error::Network),
     /// [`Machine::NotInstalled`], [`Machine::InstalledManifest`], [`Error::Busy`].
-    pub fn check_component(&self, component: &str) -> Result<Option<Update>> {
+    pub fn check_component(&self, component: impl AsRef<str>) -> Result<Option<Update>> {
         Ok(self.check(&[component])?.updates.pop())
     }
 
@@ -55,15 +55,15 @@ impl Patcher {
     /// # Errors
     /// As [`check_component`](Self::check_component); [`Refused::Requires`](crate::error::Refused::Requires) when nothing that
     /// is found fits together with what is installed, and nothing was left alone for another reason.
-    pub fn check(&self, components: &[&str]) -> Result<Check> {
-        let names = components.iter().map(|name| component_name(name)).collect::<Result<Vec<_>>>()?;
+    pub fn check(&self, components: &[impl AsRef<str>]) -> Result<Check> {
+        let names = components.iter().map(|name| component_name(name.as_ref())).collect::<Result<Vec<_>>>()?;
         let (state_dir, _lock) = self.lock()?;
         let mut check = Check::default();
         for name in names {
             let installed = self.must_be_installed(&name)?;
             self.find_update(&state_dir, name, installed, &mut check)?;
         }
-        self.hold_back_what_does_not_fit(&mut check)?;
+        self.defer_what_does_not_fit(&mut check)?;
         Ok(check)
     }
 
@@ -72,8 +72,7 @@ impl Patcher {
     /// # Errors
     /// As [`check`](Self::check).
     pub fn check_all(&self) -> Result<Check> {
-        let names = self.components()?;
-        self.check(&names.iter().map(Name::as_str).collect::<Vec<_>>())
+        self.check(&self.components()?)
     }
 
     /// Leaves out what needs a version of another component that is neither installed nor offered, and what another
@@ -81,15 +80,15 @@ impl Patcher {
     ///
     /// # Errors
     /// The first [`Refused::Requires`] when nothing is left, and not because something else is left alone.
-    pub(crate) fn hold_back_what_does_not_fit(&self, check: &mut Check) -> Result<()> {
-        let is_whole = check.held.is_empty();
+    pub(crate) fn defer_what_does_not_fit(&self, check: &mut Check) -> Result<()> {
+        let is_whole = check.deferred.is_empty();
         let mut first = None;
         while let Err(error) = self.must_fit(&check.updates) {
             let Error::Refused(Refused::Requires { component, required, .. }) = &error else { return Err(error) };
             let offered = |name: &str| check.updates.iter().position(|update| update.component() == name);
             let Some(at) = offered(component).or_else(|| offered(required)) else { return Err(error) };
             let update = check.updates.remove(at);
-            check.held.push(update.held(DeferralReason::Requires(error.to_string())));
+            check.deferred.push(update.deferred(DeferralReason::Requires(error.to_string())));
             first.get_or_insert(error);
         }
         match first {
@@ -105,8 +104,8 @@ impl Patcher {
     ///
     /// # Errors
     /// As [`check_component`](Self::check_component).
-    pub fn install(&self, component: &str, from: &str) -> Result<Update> {
-        let name = component_name(component)?;
+    pub fn install(&self, component: impl AsRef<str>, from: &str) -> Result<Update> {
+        let name = component_name(component.as_ref())?;
         let mut url = fetch::parse_url_or_path("URL", from)?;
         if url.path().ends_with('/') {
             let latest = layout::latest_manifest_name(&self.inner.channel);
@@ -139,7 +138,7 @@ impl Patcher {
         self.plan_update(name, installed, trusted, mirrors)
     }
 
-    fn find_update(&self, state_dir: &Dir, name: Name, installed: Installed, check: &mut Check) -> Result<()> {
+    fn find_update(&self, state_dir: &Dir, name: Component, installed: Installed, check: &mut Check) -> Result<()> {
         let mut seen = SeenReleases::load_or_default(state_dir)?;
         let Some(trusted) = self.latest(state_dir, &mut seen, &name, &installed)? else { return Ok(()) };
         if trusted.manifest().same_content(&installed.manifest) {
@@ -155,7 +154,7 @@ impl Patcher {
             None => self.unwanted(trusted.manifest())?,
         };
         if let Some(why) = why {
-            check.held.push(Deferred::of(trusted.manifest(), why));
+            check.deferred.push(Deferred::of(trusted.manifest(), why));
             return Ok(());
         }
         let mirrors = self.base_urls(&trusted.manifest().meta);
@@ -165,7 +164,7 @@ impl Patcher {
         };
         let earlier = self.fetch_stepping_stone(&name, &installed, &trusted, stone)?;
         if let Some(why) = broken(&verdicts, earlier.manifest()) {
-            check.held.push(Deferred::of(earlier.manifest(), why));
+            check.deferred.push(Deferred::of(earlier.manifest(), why));
             return Ok(());
         }
         let update = self.plan_update(name, Some(installed), earlier, mirrors)?;
@@ -179,9 +178,10 @@ impl Patcher {
         let Meta { component, version, critical: false, rollout, .. } = &manifest.meta else { return Ok(None) };
         let choices = if rollout.is_some() { self.drawn_choices()? } else { self.choices()? };
         Ok(match *rollout {
-            Some(percent) if !choices.is_in_rollout(percent, component, version) => {
-                Some(DeferralReason::NotYet(percent))
-            }
+            Some(percent) if !choices.is_in_rollout(percent, component, version) => Some(match percent {
+                0 => DeferralReason::RolloutPaused,
+                percent => DeferralReason::Rollout { percent },
+            }),
             _ => choices.skips(component, version).then_some(DeferralReason::Skipped),
         })
     }
@@ -189,7 +189,7 @@ impl Patcher {
     /// Fetches the earlier release that the newest one sends the installed version to, from the first mirror that has it.
     fn fetch_stepping_stone(
         &self,
-        name: &Name,
+        name: &Component,
         installed: &Installed,
         newest: &TrustedManifest,
         stone: &SteppingStone,
@@ -215,7 +215,7 @@ impl Patcher {
 
     fn verify_stepping_stone(
         &self,
-        name: &Name,
+        name: &Component,
         installed: Option<&Installed>,
         newest: &TrustedManifest,
         stone: &SteppingStone,
@@ -235,7 +235,7 @@ impl Patcher {
         &self,
         state_dir: &Dir,
         seen: &mut SeenReleases,
-        name: &Name,
+        name: &Component,
         installed: &Installed,
     ) -> Result<Option<TrustedManifest>> {
         let floors = self.floors(name, Some(installed), seen);
@@ -284,7 +284,7 @@ impl Patcher {
         &self,
         url: &Url,
         etag: Option<&str>,
-        name: &Name,
+        name: &Component,
         floors: &[Floor],
     ) -> Result<Option<(VerifiedManifest, Option<String>)>> {
         let inner = &self.inner;
@@ -299,7 +299,7 @@ impl Patcher {
     pub(super) fn verify_staged(
         &self,
         state_dir: &Dir,
-        name: &Name,
+        name: &Component,
         installed: Option<&Installed>,
         (bytes, newest): (Vec<u8>, Option<Vec<u8>>),
     ) -> Result<(TrustedManifest, Option<TrustedManifest>)> {
@@ -319,7 +319,7 @@ impl Patcher {
         Ok((verified.fresh(Timestamp::now())?, None))
     }
 
-    fn target(&self, name: &Name) -> ReleaseTarget {
+    fn target(&self, name: &Component) -> ReleaseTarget {
         ReleaseTarget {
             component: name.clone(),
             channel: self.inner.channel.clone(),
@@ -328,7 +328,7 @@ impl Patcher {
     }
 
     /// The places before which nothing is taken: what is installed, what was ever seen, and what the program was built with.
-    fn floors(&self, name: &Name, installed: Option<&Installed>, seen: &SeenReleases) -> Vec<Floor> {
+    fn floors(&self, name: &Component, installed: Option<&Installed>, seen: &SeenReleases) -> Vec<Floor> {
         let channel = &self.inner.channel;
         let installed = installed.filter(|installed| installed.manifest.meta.channel == *channel);
         let installed = installed.and_then(|installed| installed.place.clone());
@@ -353,7 +353,7 @@ impl Patcher {
     }
 
     /// Replaces the installed manifest by one that installs the same files.
-    fn adopt(&self, name: &Name, trusted: &TrustedManifest) -> Result<()> {
+    fn adopt(&self, name: &Component, trusted: &TrustedManifest) -> Result<()> {
         let dir = self.inner.root.component(name);
         Dir::open(&dir)?.replace(MANIFEST, trusted.bytes(), crate::disk::fs::PLAIN)
     }
@@ -368,9 +368,9 @@ impl Patcher {
     pub(super) fn check_requires<'a>(
         &self,
         changed: impl Iterator<Item = &'a Meta>,
-        removed: Option<&Name>,
+        removed: Option<&Component>,
     ) -> Result<()> {
-        let mut set: BTreeMap<Name, Meta> = changed.map(|meta| (meta.component.clone(), meta.clone())).collect();
+        let mut set: BTreeMap<Component, Meta> = changed.map(|meta| (meta.component.clone(), meta.clone())).collect();
         if set.is_empty() && removed.is_none() {
             return Ok(());
         }
@@ -389,7 +389,7 @@ impl Patcher {
     /// Takes the inventory and works out what the update changes.
     pub(super) fn plan_update(
         &self,
-        name: Name,
+        name: Component,
         installed: Option<Installed>,
         trusted: TrustedManifest,
         mirrors: Vec<Url>,
@@ -417,7 +417,7 @@ impl Patcher {
     /// Plans the way from the installed release (and whether it is vouched for) to `new` over what is on disk.
     pub(super) fn plan(
         &self,
-        name: &Name,
+        name: &Component,
         old: Option<(&Manifest, bool)>,
         new: Option<&Manifest>,
     ) -> Result<(Plan, Inventory)> {
@@ -450,7 +450,7 @@ impl Patcher {
     }
 
     /// Where the other components hold which contents, by their manifests.
-    fn contents_elsewhere(&self, except: &Name) -> Result<BTreeMap<Sha256, LocalFile>> {
+    fn contents_elsewhere(&self, except: &Component) -> Result<BTreeMap<Sha256, LocalFile>> {
         let mut contents = BTreeMap::new();
         for name in self.components()?.into_iter().filter(|name| name != except) {
             let Ok(Some(Installed { manifest, place: Some(_), .. })) = self.installed(&name) else { continue };

@@ -46,8 +46,8 @@ impl Patcher {
     ///
     /// # Errors
     /// As [`pause`](Self::pause); [`Caller::BadSetting`](crate::error::Caller::BadSetting) for a name that is none.
-    pub fn skip(&self, component: &str, version: &Version) -> Result<()> {
-        let name = super::component_name(component)?;
+    pub fn skip(&self, component: impl AsRef<str>, version: &Version) -> Result<()> {
+        let name = super::component_name(component.as_ref())?;
         self.choose(|choices| choices.skip(name, version.clone()))
     }
 
@@ -55,9 +55,9 @@ impl Patcher {
     ///
     /// # Errors
     /// [`Machine::Io`](crate::error::Machine::Io).
-    pub fn is_skipped(&self, component: &str, version: &Version) -> Result<bool> {
+    pub fn is_skipped(&self, component: impl AsRef<str>, version: &Version) -> Result<bool> {
         let choices = self.choices()?;
-        Ok(component.parse().is_ok_and(|name| choices.skips(&name, version)))
+        Ok(component.as_ref().parse().is_ok_and(|name| choices.skips(&name, version)))
     }
 
     /// Does something that takes long, and stops it when the user pauses downloads, in this process or in another.

@@ -2,7 +2,7 @@
 
 use crate::disk::layout::{InstallRoot, StateDir};
 use crate::error::{Caller, Result};
-use crate::formats::manifest::{Name, Platform};
+use crate::formats::manifest::{Channel, Component, Platform};
 use crate::swap::relaunch::PROBATION;
 use crate::transfer::fetch::{self, CancelToken, HttpSettings, ProxyAddress, RequestHeader};
 use crate::trust::Floor;
@@ -237,7 +237,7 @@ impl Config {
         let keys = TrustedKeys::new(keys, self.threshold)?;
         let mut floors = BTreeMap::new();
         for (name, sequence) in &self.floors {
-            let component = name.parse::<Name>().map_err(|error| bad("floor", name, error))?;
+            let component = name.parse::<Component>().map_err(|error| bad("floor", name, error))?;
             floors.insert(component, Floor::Number { key: keys.id(0), sequence: *sequence });
         }
         let site = match &self.site {
@@ -265,8 +265,8 @@ impl Config {
 pub(super) struct Resolved {
     pub root: InstallRoot,
     pub keys: TrustedKeys,
-    pub floors: BTreeMap<Name, Floor>,
-    pub channel: Name,
+    pub floors: BTreeMap<Component, Floor>,
+    pub channel: Channel,
     pub platform: Platform,
     pub helper: Option<PathBuf>,
     pub site: Option<Url>,

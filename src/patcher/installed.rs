@@ -3,7 +3,7 @@
 use super::Patcher;
 use crate::disk::fs::{Dir, Tree};
 use crate::error::{Error, Machine, Refused, Result};
-use crate::formats::manifest::{self, MAX_BYTES, Manifest, Name, SignedBytes};
+use crate::formats::manifest::{self, Component, MAX_BYTES, Manifest, SignedBytes};
 use crate::trust::{self, ReleaseOrder};
 use crate::values::rel_path::MANIFEST;
 use std::collections::BTreeSet;
@@ -56,10 +56,10 @@ impl Patcher {
     ///
     /// # Errors
     /// [`Machine::Io`].
-    pub fn components(&self) -> Result<Vec<Name>> {
+    pub fn components(&self) -> Result<Vec<Component>> {
         let root = &self.inner.root;
         let mut names = BTreeSet::new();
-        let mut consider = |name: Name| -> Result<()> {
+        let mut consider = |name: Component| -> Result<()> {
             if let Some(tree) = Tree::open(&root.component(&name))?
                 && tree.find(MANIFEST)? != crate::disk::fs::Found::Absent
             {
@@ -69,7 +69,7 @@ impl Patcher {
         };
         root.elsewhere.keys().cloned().try_for_each(&mut consider)?;
         for entry in Dir::open(&root.dir)?.names()? {
-            if let Ok(name) = entry.parse::<Name>()
+            if let Ok(name) = entry.parse::<Component>()
                 && root.dir.join(&entry).is_dir()
             {
                 consider(name)?;
@@ -82,7 +82,7 @@ impl Patcher {
     ///
     /// # Errors
     /// [`Machine::InstalledManifest`] when the manifest is damaged, [`Machine::Io`].
-    pub fn installed(&self, component: &Name) -> Result<Option<Installed>> {
+    pub fn installed(&self, component: &Component) -> Result<Option<Installed>> {
         let dir = self.inner.root.checked_component(component)?;
         let Some(tree) = Tree::open(&dir)? else { return Ok(None) };
         let damaged = |detail: String| -> Error {
@@ -113,7 +113,7 @@ impl Patcher {
     ///
     /// # Errors
     /// [`Machine::NotInstalled`], and as [`installed`](Self::installed).
-    pub(super) fn must_be_installed(&self, component: &Name) -> Result<Installed> {
+    pub(super) fn must_be_installed(&self, component: &Component) -> Result<Installed> {
         let dir = self.inner.root.component(component);
         self.installed(component)?.ok_or_else(|| Machine::NotInstalled { component: component.to_string(), dir }.into())
     }
@@ -124,8 +124,8 @@ impl Patcher {
     ///
     /// # Errors
     /// [`Machine::NotInstalled`]; [`Machine::InstalledManifest`] when no trusted key vouches for the manifest.
-    pub fn verify(&self, component: &str) -> Result<Vec<Damage>> {
-        let name = super::component_name(component)?;
+    pub fn verify(&self, component: impl AsRef<str>) -> Result<Vec<Damage>> {
+        let name = super::component_name(component.as_ref())?;
         let installed = self.must_be_installed(&name)?;
         let dir = self.inner.root.component(&name);
         if installed.place.is_none() {

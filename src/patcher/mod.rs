@@ -10,6 +10,7 @@ mod record;
 mod repair;
 mod retry_after;
 mod start;
+mod status;
 mod update;
 pub mod watch;
 
@@ -19,12 +20,13 @@ pub use deferred::{DeferralReason, Deferred};
 pub use installed::{Damage, DamageKind, Installed};
 pub use previous::Previous;
 pub use start::Started;
+pub use status::ComponentVersion;
 pub use update::{Staged, Update};
 
 use crate::disk::fs::{Dir, Lock};
 use crate::disk::layout::{InstallRoot, STAGES};
 use crate::error::{Caller, Error, Machine, Result};
-use crate::formats::manifest::{Name, Platform};
+use crate::formats::manifest::{Channel, Component, Platform};
 use crate::state::journal::{State, Transaction};
 use crate::state::{StateFile as _, Verdicts};
 use crate::swap::relaunch::{self, Job};
@@ -53,8 +55,8 @@ pub struct Patcher {
 struct Inner {
     root: InstallRoot,
     keys: TrustedKeys,
-    floors: BTreeMap<Name, Floor>,
-    channel: Name,
+    floors: BTreeMap<Component, Floor>,
+    channel: Channel,
     platform: Platform,
     helper: Option<PathBuf>,
     probation: Duration,
@@ -128,7 +130,7 @@ impl Patcher {
     ///
     /// # Errors
     /// [`Machine::Io`].
-    pub fn staging(&self) -> Result<Vec<(Name, semver::Version)>> {
+    pub fn staging(&self) -> Result<Vec<(Component, semver::Version)>> {
         let Some(state_dir) = state::open(&self.inner.root)? else { return Ok(Vec::new()) };
         let mut staging = Vec::new();
         for name in self.staged_components(&state_dir)? {
@@ -146,7 +148,7 @@ impl Patcher {
     }
 
     /// The components that have a stage.
-    fn staged_components(&self, state_dir: &Dir) -> Result<Vec<Name>> {
+    fn staged_components(&self, state_dir: &Dir) -> Result<Vec<Component>> {
         let names = |dir: Option<Dir>| dir.map_or(Ok(Vec::new()), |dir| dir.names());
         let mut found = names(state_dir.folder(STAGES)?)?;
         for (name, dir) in &self.inner.root.elsewhere {
@@ -161,7 +163,7 @@ impl Patcher {
     }
 
     /// The update that a component's stage was filled for; none when there is none or it is installed already.
-    fn staged_update(&self, state_dir: &Dir, name: Name) -> Result<Option<Update>> {
+    fn staged_update(&self, state_dir: &Dir, name: Component) -> Result<Option<Update>> {
         let stage = crate::transfer::stage::Stage::open(&self.inner.root, state_dir, &name)?;
         let Some(bytes) = stage.manifest()? else { return Ok(None) };
         let installed = match self.installed(&name) {
@@ -228,6 +230,6 @@ impl Patcher {
 }
 
 /// A component's name as the caller gives it.
-fn component_name(text: &str) -> Result<Name> {
+fn component_name(text: &str) -> Result<Component> {
     Ok(text.parse().map_err(|error| config::bad("component", text, error))?)
 }

@@ -2,9 +2,9 @@
 
 use super::Patcher;
 use crate::error::{Caller, Result};
-use crate::state::{self, Reason};
+use crate::state::{self, RollbackReason};
 use crate::swap::relaunch::{self, Job};
-use crate::swap::{self, Applied};
+use crate::swap::{self, Applied, ComponentChange};
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[must_use = "nothing is rolled back until it is restored"]
 pub struct Previous {
     patcher: Patcher,
-    components: Vec<(String, Option<String>)>,
+    components: Vec<ComponentChange>,
 }
 
 impl Patcher {
@@ -42,15 +42,16 @@ impl Patcher {
     pub fn previous(&self) -> Result<Option<Previous>> {
         let Some(journal) = swap::on_probation(&self.inner.root)? else { return Ok(None) };
         let components = journal.transaction.components.into_iter();
-        let components = components.map(|part| (part.component.to_string(), part.from)).collect();
+        let components = components.map(|steps| ComponentChange::from(steps).reversed()).collect();
         Ok(Some(Previous { patcher: self.clone(), components }))
     }
 }
 
 impl Previous {
-    /// Each component with the version that it returns to; none for one that was not installed. They were updated together
-    /// and return together.
-    pub fn components(&self) -> &[(String, Option<String>)] {
+    /// Returns what a rollback changes: the components that were updated together, which return together.
+    ///
+    /// `from` is the version on probation; `to` is the one before it, `None` if the component was not installed.
+    pub fn components(&self) -> &[ComponentChange] {
         &self.components
     }
 
@@ -63,7 +64,7 @@ impl Previous {
     pub fn restore(self) -> Result<Applied> {
         let (state_dir, lock) = self.patcher.lock()?;
         let root = &self.patcher.inner.root;
-        let taken_back = self.patcher.alone(&state_dir, || swap::roll_back(root, &lock, Reason::Asked))?;
+        let taken_back = self.patcher.alone(&state_dir, || swap::roll_back(root, &lock, RollbackReason::Asked))?;
         taken_back.ok_or_else(|| Caller::NothingToRollBack.into())
     }
 
@@ -76,7 +77,7 @@ impl Previous {
         let (state_dir, _lock) = self.patcher.lock()?;
         let helper = self.patcher.helper()?;
         let (pid, command) = (Some(std::process::id()), Some(relaunch::this_program()?));
-        let job = Job { wait_for: pid, roll_back: Some(Reason::Asked), command, ..Job::default() };
+        let job = Job { wait_for: pid, roll_back: Some(RollbackReason::Asked), command, ..Job::default() };
         self.patcher.start_helper(&state_dir, &helper, job)?;
         std::process::exit(0);
     }

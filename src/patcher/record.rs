@@ -52,8 +52,8 @@ impl<'a> Record<'a> {
         let known = known.unwrap_or_else(|| ActiveUpdate {
             component: update.name.clone(),
             kind: UpdateType::Complete,
-            from: update.from.as_ref().map(ToString::to_string),
-            version: update.to().to_string(),
+            from: update.from.clone(),
+            version: update.to().clone(),
             sequence: update.sequence(),
             channel: update.trusted.manifest().meta.channel.clone(),
             state: UpdateState::Downloading,

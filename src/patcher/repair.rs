@@ -12,8 +12,8 @@ impl Patcher {
     /// # Errors
     /// [`Machine::NotInstalled`]; [`Machine::InstalledManifest`] when no trusted key vouches for the manifest;
     /// [`Error::Busy`](crate::Error::Busy).
-    pub fn repair(&self, component: &str) -> Result<Option<Update>> {
-        let name = super::component_name(component)?;
+    pub fn repair(&self, component: impl AsRef<str>) -> Result<Option<Update>> {
+        let name = super::component_name(component.as_ref())?;
         let (_state_dir, _lock) = self.lock()?;
         let installed = self.must_be_installed(&name)?;
         let Ok(verified) = trust::authenticate(installed.bytes.clone(), &self.inner.keys) else {

@@ -4,11 +4,12 @@
 use super::Patcher;
 use crate::disk::fs::{Dir, Lock};
 use crate::error::{Error, Machine, Result};
-use crate::formats::manifest::Name;
+use crate::formats::manifest::Component;
 use crate::state::journal::{Journal, State};
-use crate::state::{self, PendingNotice, Reason, Starts, StateFile as _};
+use crate::state::{self, PendingNotice, RollbackReason, Starts, StateFile as _};
 use crate::swap::relaunch::{self, Job};
 use crate::swap::{self, Applied, Recovery};
+use semver::Version;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -29,22 +30,22 @@ pub enum Started {
     /// A component was updated: the one that the program runs from, if there were several.
     Updated {
         /// The component.
-        component: String,
+        component: Component,
         /// Its version before.
-        from: String,
+        from: Version,
         /// Its version now.
-        to: String,
+        to: Version,
     },
     /// A new version did not work, and the one before has come back.
     RolledBack {
         /// The component.
-        component: String,
+        component: Component,
         /// The version that did not work.
-        from: String,
+        from: Version,
         /// The version now.
-        to: String,
+        to: Version,
         /// What was wrong with it.
-        reason: Reason,
+        reason: RollbackReason,
     },
     /// A swap had been interrupted, by a crash or a power cut; it was undone, and the old version is complete.
     Recovered,
@@ -111,7 +112,7 @@ impl Patcher {
             Some((State::Committed, plan)) => {
                 let starts = Starts::load_or_default(state_dir)?;
                 if starts.unconfirmed(&plan) >= UNCONFIRMED_STARTS {
-                    let reason = Reason::Unconfirmed;
+                    let reason = RollbackReason::Unconfirmed;
                     self.replace(state_dir, Some(reason), |lock| swap::roll_back(root, lock, reason))?;
                 } else {
                     note(state_dir, |starts| starts.count_unconfirmed(plan));
@@ -127,7 +128,7 @@ impl Patcher {
     fn replace(
         &self,
         state_dir: &Dir,
-        roll_back: Option<Reason>,
+        roll_back: Option<RollbackReason>,
         swap: impl FnOnce(&Lock) -> Result<Option<Applied>>,
     ) -> Result<()> {
         if Journal::read(state_dir)?.is_some_and(|journal| self.runs_from(&journal)) {
@@ -142,7 +143,7 @@ impl Patcher {
 
     /// Ends this process; the helper does what is to be done and starts the program again. Returns only if there is no
     /// helper, or if it was the helper that started this process: then another round would not change anything.
-    fn hand_over(&self, state_dir: &Dir, roll_back: Option<Reason>) {
+    fn hand_over(&self, state_dir: &Dir, roll_back: Option<RollbackReason>) {
         if std::env::var_os(relaunch::RELAUNCHED).is_some() {
             return;
         }
@@ -162,7 +163,7 @@ impl Patcher {
         journal.transaction.components.iter().any(|part| self.holds(&part.component, &program))
     }
 
-    fn holds(&self, component: &Name, program: &Path) -> bool {
+    fn holds(&self, component: &Component, program: &Path) -> bool {
         self.inner.root.component(component).canonicalize().is_ok_and(|dir| program.starts_with(dir))
     }
 
@@ -190,12 +191,10 @@ impl Patcher {
         });
         Ok(match most_important {
             Some(PendingNotice { component, from, to, rolled_back: Some(reason) }) => {
-                Started::RolledBack { component: component.to_string(), from, to, reason }
+                Started::RolledBack { component, from, to, reason }
             }
             _ if recovered => Started::Recovered,
-            Some(PendingNotice { component, from, to, .. }) => {
-                Started::Updated { component: component.to_string(), from, to }
-            }
+            Some(PendingNotice { component, from, to, .. }) => Started::Updated { component, from, to },
             None if first_run => Started::FirstRun,
             None => Started::Normal,
         })

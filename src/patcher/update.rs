@@ -7,7 +7,7 @@ use super::record::Record;
 use crate::disk::fs::{Dir, Lock};
 use crate::disk::inventory::{Inventory, PathContent};
 use crate::error::{Caller, Error, Result};
-use crate::formats::manifest::{Language, Manifest, Name, Notes};
+use crate::formats::manifest::{Component, Language, Manifest, Notes};
 use crate::state::journal::{ComponentSteps, Journal, ReleaseContent, State, Transaction};
 use crate::state::{SeenReleases, StateFile as _};
 use crate::swap::relaunch::{self, Job};
@@ -27,7 +27,7 @@ use url::Url;
 #[must_use = "an update does nothing until it is downloaded"]
 pub struct Update {
     pub(super) patcher: Patcher,
-    pub(super) name: Name,
+    pub(super) name: Component,
     pub(super) from: Option<Version>,
     pub(super) trusted: TrustedManifest,
     pub(super) plan: Plan,
@@ -42,9 +42,9 @@ pub struct Update {
 }
 
 impl Update {
-    /// The component.
-    pub fn component(&self) -> &str {
-        self.name.as_str()
+    /// Returns the component.
+    pub fn component(&self) -> &Component {
+        &self.name
     }
 
     /// The installed version; none for a first installation.
@@ -58,7 +58,7 @@ impl Update {
     }
 
     /// The same release, left alone.
-    pub(crate) fn held(&self, why: DeferralReason) -> Deferred {
+    pub(crate) fn deferred(&self, why: DeferralReason) -> Deferred {
         Deferred::of(self.trusted.manifest(), why)
     }
 
@@ -193,7 +193,7 @@ impl Update {
 
     fn steps(&self, stage: &Stage) -> Result<ComponentSteps> {
         let new_manifest = PathContent::File { sha256: Sha256::of(self.trusted.bytes()), mode: crate::disk::fs::PLAIN };
-        let versions = (self.from.as_ref().map(Version::to_string), Some(self.trusted.manifest().into()));
+        let versions = (self.from.clone(), Some(self.trusted.manifest().into()));
         let manifests = (self.old_manifest.clone(), new_manifest);
         let steps = stage::swap_steps(&self.patcher.inner.root, &self.name, stage, &self.plan, manifests, versions);
         // Somebody has emptied the stage since it was filled.
@@ -357,8 +357,8 @@ impl Patcher {
     /// # Errors
     /// [`Refused::Requires`](crate::error::Refused::Requires) when another component needs it, [`Machine::NotInstalled`](crate::error::Machine::NotInstalled),
     /// [`Error::Busy`] while the program runs, and those of a swap.
-    pub fn remove(&self, component: &str) -> Result<Vec<RelPath>> {
-        let name = super::component_name(component)?;
+    pub fn remove(&self, component: impl AsRef<str>) -> Result<Vec<RelPath>> {
+        let name = super::component_name(component.as_ref())?;
         let (state_dir, lock) = self.lock()?;
         let installed = self.must_be_installed(&name)?;
         self.check_requires(std::iter::empty(), Some(&name))?;
@@ -367,7 +367,7 @@ impl Patcher {
         preflight::check_rights(&root.component(&name), &plan)?;
         let stage = Stage::open(root, &state_dir, &name)?;
         let manifests = (inventory.content(MANIFEST).clone(), PathContent::Absent);
-        let versions = (Some(installed.manifest.meta.version.to_string()), None);
+        let versions = (Some(installed.manifest.meta.version.clone()), None);
         let steps = stage::swap_steps(root, &name, &stage, &plan, manifests, versions)?;
         drop(stage);
         self.swap(&state_dir, &lock, Transaction { probation: false, components: vec![steps] })?;

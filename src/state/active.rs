@@ -3,10 +3,11 @@
 use super::file::StateFile;
 use super::update::{UnknownAttribute, UpdateState, UpdateType, push_optional, push_unknown};
 use crate::error::Defect;
-use crate::formats::manifest::Name;
+use crate::formats::manifest::{Channel, Component};
 use crate::formats::xml::{DECLARATION, XmlElement, XmlError, XmlReader, XmlTag, push_attribute};
 use crate::values::digest::Sha256;
 use crate::values::timestamp::Timestamp;
+use semver::Version;
 
 /// The updates under way.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,17 +20,17 @@ pub struct ActiveUpdates {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActiveUpdate {
     /// The component.
-    pub component: Name,
+    pub component: Component,
     /// What it is carried by.
     pub kind: UpdateType,
     /// The version before; none for a first installation.
-    pub from: Option<String>,
+    pub from: Option<Version>,
     /// The version that it leads to.
-    pub version: String,
+    pub version: Version,
     /// That release's sequence.
     pub sequence: u64,
     /// The channel.
-    pub channel: Name,
+    pub channel: Channel,
     /// How far it has got.
     pub state: UpdateState,
     /// When its download began.
@@ -75,7 +76,7 @@ pub struct ObjectDownload {
 
 impl ActiveUpdates {
     /// The update of a component.
-    pub fn of(&self, component: &Name) -> Option<&ActiveUpdate> {
+    pub fn of(&self, component: &Component) -> Option<&ActiveUpdate> {
         self.updates.iter().find(|update| update.component == *component)
     }
 
@@ -88,7 +89,7 @@ impl ActiveUpdates {
     }
 
     /// Takes a component's update out.
-    pub fn take(&mut self, component: &Name) -> Option<ActiveUpdate> {
+    pub fn take(&mut self, component: &Component) -> Option<ActiveUpdate> {
         let at = self.updates.iter().position(|update| update.component == *component)?;
         Some(self.updates.remove(at))
     }
@@ -165,8 +166,8 @@ fn update(mut element: XmlElement<'_>) -> Result<ActiveUpdate, XmlError> {
     Ok(ActiveUpdate {
         component: element.value("component", Defect::Name)?,
         kind: element.value("type", Defect::Syntax)?,
-        from: element.optional("from").map(Into::into),
-        version: element.required("version")?.into_owned(),
+        from: element.optional_value("from", Defect::Version)?,
+        version: element.value("version", Defect::Version)?,
         sequence: element.number("sequence")?,
         channel: element.value("channel", Defect::Name)?,
         state: element.value("state", Defect::Syntax)?,
@@ -220,7 +221,7 @@ mod tests {
             component: "core".parse().unwrap(),
             kind: UpdateType::Complete,
             from: None,
-            version: "2.0.0".into(),
+            version: Version::new(2, 0, 0),
             sequence: u64::MAX,
             channel: "stable".parse().unwrap(),
             state: UpdateState::Downloading,

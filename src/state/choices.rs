@@ -4,7 +4,7 @@
 
 use super::file::StateFile;
 use crate::error::Defect;
-use crate::formats::manifest::Name;
+use crate::formats::manifest::Component;
 use crate::formats::xml::{DECLARATION, XmlError, XmlReader, XmlTag, push_attribute};
 use crate::values::digest::Sha256;
 use crate::values::timestamp::Timestamp;
@@ -19,25 +19,25 @@ const MAX_SKIPPED_VERSIONS: usize = 100;
 pub struct Choices {
     /// Since when nothing is to be downloaded.
     pub paused: Option<Timestamp>,
-    skipped: Vec<(Name, Version)>,
+    skipped: Vec<(Component, Version)>,
     draw: Option<u64>,
 }
 
 impl Choices {
     /// Whether the user does not want this version.
-    pub fn skips(&self, component: &Name, version: &Version) -> bool {
+    pub fn skips(&self, component: &Component, version: &Version) -> bool {
         self.skipped.iter().any(|(name, skipped)| name == component && skipped == version)
     }
 
     /// Remembers that the user does not want this version.
-    pub fn skip(&mut self, component: Name, version: Version) {
+    pub fn skip(&mut self, component: Component, version: Version) {
         self.skipped.retain(|(name, skipped)| *name != component || *skipped != version);
         self.skipped.push((component, version));
         self.skipped.drain(..self.skipped.len().saturating_sub(MAX_SKIPPED_VERSIONS));
     }
 
     /// Forgets that the user did not want it; tells whether that was so.
-    pub fn unskip(&mut self, component: &Name, version: &Version) -> bool {
+    pub fn unskip(&mut self, component: &Component, version: &Version) -> bool {
         let before = self.skipped.len();
         self.skipped.retain(|(name, skipped)| name != component || skipped != version);
         self.skipped.len() < before
@@ -52,7 +52,7 @@ impl Choices {
 
     /// Whether it is this machine's turn when a release goes to `percent` of all: for each version another share of the
     /// machines, and one that only grows with the percentage.
-    pub fn is_in_rollout(&self, percent: u8, component: &Name, version: &Version) -> bool {
+    pub fn is_in_rollout(&self, percent: u8, component: &Component, version: &Version) -> bool {
         let ticket = format!("{:016x} {component} {version}", self.draw.unwrap_or_default());
         let [a, b, c, d, ..] = *Sha256::of(ticket.as_bytes()).as_bytes();
         u32::from_be_bytes([a, b, c, d]) % 100 < u32::from(percent)
@@ -109,7 +109,7 @@ impl StateFile for Choices {
 mod tests {
     use super::*;
 
-    fn core() -> Name {
+    fn core() -> Component {
         "core".parse().unwrap()
     }
 

@@ -7,9 +7,10 @@ use super::starts::{PendingNotice, Starts};
 use super::update::{UnknownAttribute, UpdateState, UpdateType, push_optional, push_unknown};
 use crate::disk::fs::{Dir, Found};
 use crate::error::{Defect, Result};
-use crate::formats::manifest::Name;
+use crate::formats::manifest::Component;
 use crate::formats::xml::{DECLARATION, XmlElement, XmlError, XmlReader, XmlTag, push_attribute};
 use crate::values::timestamp::Timestamp;
+use semver::Version;
 
 /// How many updates are remembered unless the program says otherwise.
 pub const DEFAULT_KEPT_UPDATES: usize = 50;
@@ -33,13 +34,13 @@ impl Default for History {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PastUpdate {
     /// The component.
-    pub component: Name,
+    pub component: Component,
     /// What it was carried by.
     pub kind: UpdateType,
     /// The version before; none for a first installation.
-    pub from: Option<String>,
+    pub from: Option<Version>,
     /// The version that it led to.
-    pub to: String,
+    pub to: Version,
     /// That release's sequence.
     pub sequence: u64,
     /// When its download began.
@@ -261,8 +262,8 @@ fn update(mut element: XmlElement<'_>) -> Result<PastUpdate, XmlError> {
     Ok(PastUpdate {
         component: element.value("component", Defect::Name)?,
         kind: element.value("type", Defect::Syntax)?,
-        from: element.optional("from").map(Into::into),
-        to: element.required("to")?.into_owned(),
+        from: element.optional_value("from", Defect::Version)?,
+        to: element.value("to", Defect::Version)?,
         sequence: element.number("sequence")?,
         found: element.optional_value("found", Defect::Time)?,
         staged: element.optional_value("staged", Defect::Time)?,
@@ -283,16 +284,16 @@ fn update(mut element: XmlElement<'_>) -> Result<PastUpdate, XmlError> {
 mod tests {
     use super::*;
     use crate::state::journal::{ComponentSteps, ReleaseContent};
-    use crate::state::{Reason, SwapOutcome, record_outcome};
+    use crate::state::{RollbackReason, SwapOutcome, record_outcome};
     use crate::values::digest::Sha256;
 
     fn part(sequence: u64) -> ComponentSteps {
-        let to = ReleaseContent { version: format!("{sequence}.0.0"), sequence, content: Sha256::of(b"") };
+        let to = ReleaseContent { version: Version::new(sequence, 0, 0), sequence, content: Sha256::of(b"") };
         ComponentSteps {
             component: "core".parse().unwrap(),
             dir: "/core".into(),
             own_work_dir: false,
-            from: Some("0.9.0".into()),
+            from: Some(Version::new(0, 9, 0)),
             to: Some(to),
             new_folders: Vec::new(),
             old_folders: Vec::new(),
@@ -308,8 +309,8 @@ mod tests {
         ActiveUpdate {
             component: "core".parse().unwrap(),
             kind: UpdateType::Partial,
-            from: Some("0.9.0".into()),
-            version: format!("{sequence}.0.0"),
+            from: Some(Version::new(0, 9, 0)),
+            version: Version::new(sequence, 0, 0),
             sequence,
             channel: "stable".parse().unwrap(),
             state: UpdateState::Staged,
@@ -356,7 +357,7 @@ mod tests {
         ActiveUpdates { updates: vec![active(1)] }.save(&dir).unwrap();
         record_outcome(&dir, &[part(1)], SwapOutcome::Failed("no-space"), at(3)).unwrap();
         record_outcome(&dir, &[part(1)], SwapOutcome::Applied, at(4)).unwrap();
-        record_outcome(&dir, &[part(1)], SwapOutcome::RolledBack(Reason::Exited(1)), at(5)).unwrap();
+        record_outcome(&dir, &[part(1)], SwapOutcome::RolledBack(RollbackReason::Exited(1)), at(5)).unwrap();
         move_outcomes_to_history(&dir, None).unwrap();
         let history = History::load(&dir).unwrap().unwrap();
         let results: Vec<_> = history.updates.iter().map(|past| (past.result, past.error.as_deref())).collect();

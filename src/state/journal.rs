@@ -7,10 +7,11 @@ use crate::disk::fs::{Dir, Found};
 use crate::disk::inventory::PathContent;
 use crate::disk::layout::StateDir;
 use crate::error::{Defect, Machine, Result};
-use crate::formats::manifest::{Manifest, Meta, Name};
+use crate::formats::manifest::{Component, Manifest, Meta};
 use crate::formats::xml::{DECLARATION, XmlElement, XmlError, XmlReader, XmlTag, push_attribute};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::{MANIFEST, PathDefect, RelPath};
+use semver::Version;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -69,13 +70,13 @@ pub struct Transaction {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComponentSteps {
     /// The component.
-    pub component: Name,
+    pub component: Component,
     /// Its folder when the plan was made; a plan for another folder is not carried out.
     pub dir: PathBuf,
     /// Whether stage and backups lie in the component's own `.patcher`, it being on another file system.
     pub own_work_dir: bool,
     /// The version before, for people.
-    pub from: Option<String>,
+    pub from: Option<Version>,
     /// The release after; none for a removal.
     pub to: Option<ReleaseContent>,
     /// Folders that the new version needs and that are not there, outermost first.
@@ -90,7 +91,7 @@ pub struct ComponentSteps {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseContent {
     /// Its version, for people.
-    pub version: String,
+    pub version: Version,
     /// Its sequence.
     pub sequence: u64,
     /// Its [`content_id`](crate::formats::manifest::Manifest::content_id).
@@ -100,7 +101,7 @@ pub struct ReleaseContent {
 impl From<&Manifest> for ReleaseContent {
     fn from(manifest: &Manifest) -> Self {
         let Meta { version, sequence, .. } = &manifest.meta;
-        Self { version: version.to_string(), sequence: *sequence, content: manifest.content_id() }
+        Self { version: version.clone(), sequence: *sequence, content: manifest.content_id() }
     }
 }
 
@@ -362,10 +363,10 @@ fn component(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> Result<
         component: element.value("name", Defect::Name)?,
         dir: PathBuf::from(element.required("dir")?.into_owned()),
         own_work_dir: element.boolean("own-work-dir")?,
-        from: element.optional("from").map(Into::into),
-        to: match element.optional("to") {
+        from: element.optional_value("from", Defect::Version)?,
+        to: match element.optional_value("to", Defect::Version)? {
             Some(version) => Some(ReleaseContent {
-                version: version.into_owned(),
+                version,
                 sequence: element.number("sequence")?,
                 content: element.value("content", Defect::Hash)?,
             }),
@@ -434,9 +435,9 @@ mod tests {
                 component: "core".parse().unwrap(),
                 dir: "/opt/a & b/core".into(),
                 own_work_dir: false,
-                from: Some("1.0.0".into()),
+                from: Some(Version::new(1, 0, 0)),
                 to: Some(ReleaseContent {
-                    version: "2.0.0".into(),
+                    version: Version::new(2, 0, 0),
                     sequence: u64::MAX,
                     content: Sha256::of(b"content"),
                 }),

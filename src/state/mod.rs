@@ -31,7 +31,7 @@ pub use seen::{ManifestEtag, RetryAfter, SeenRelease, SeenReleases};
 pub use starts::{PendingNotice, Starts};
 #[cfg(feature = "client")]
 pub use update::{UnknownAttribute, UnknownWord, UpdateState, UpdateType};
-pub use verdicts::{BadRelease, MAX_SWAP_ATTEMPTS, NotAReason, Reason, Verdicts};
+pub use verdicts::{BadRelease, MAX_SWAP_ATTEMPTS, NotARollbackReason, RollbackReason, Verdicts};
 #[cfg(feature = "client")]
 pub use watched::WatcherState;
 

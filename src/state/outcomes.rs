@@ -1,13 +1,14 @@
 //! `outcomes`: what has become of swaps, a line each, until the client adds it to the history. The helper writes it, and has no
 //! part in anything that is read by people.
 
-use super::verdicts::Reason;
+use super::verdicts::RollbackReason;
 use crate::disk::fs::Dir;
 use crate::error::{Error, Result};
 #[cfg(feature = "client")]
-use crate::formats::manifest::Name;
+use crate::formats::manifest::Component;
 use crate::state::journal::ComponentSteps;
 use crate::values::timestamp::Timestamp;
+use semver::Version;
 use std::io::{Seek as _, SeekFrom, Write as _};
 
 /// The file's name.
@@ -21,7 +22,7 @@ pub enum SwapOutcome {
     /// The new version is installed and stays.
     Confirmed,
     /// The new version was taken back.
-    RolledBack(Reason),
+    RolledBack(RollbackReason),
     /// The swap failed with this error code; the old version is there.
     Failed(&'static str),
 }
@@ -33,13 +34,13 @@ pub struct OutcomeLine {
     /// When.
     pub at: Timestamp,
     /// The component.
-    pub component: Name,
+    pub component: Component,
     /// The sequence of the release that it was to become.
     pub sequence: u64,
     /// The version before; none for a first installation.
-    pub from: Option<String>,
+    pub from: Option<Version>,
     /// The version after.
-    pub to: String,
+    pub to: Version,
     /// `applied`, `confirmed`, `rolled-back` or `failed`.
     pub result: String,
     /// The reason or the error's code.
@@ -65,7 +66,8 @@ pub fn record_outcome(
     let mut text = String::new();
     for part in components {
         let Some(to) = &part.to else { continue };
-        let (component, sequence, from) = (&part.component, to.sequence, part.from.as_deref().unwrap_or("-"));
+        let (component, sequence) = (&part.component, to.sequence);
+        let from = part.from.as_ref().map_or("-".to_owned(), Version::to_string);
         text.push_str(&format!("{now} {component} {sequence} {from} {} {result} {detail}\n", to.version));
     }
     let mut file = state_dir.open_or_create(OUTCOMES_FILE)?;
@@ -92,8 +94,8 @@ pub fn lines(text: &str) -> Vec<OutcomeLine> {
             at: at.parse().ok()?,
             component: component.parse().ok()?,
             sequence: sequence.parse().ok()?,
-            from: some(from),
-            to: to.to_owned(),
+            from: if from == "-" { None } else { Some(from.parse().ok()?) },
+            to: to.parse().ok()?,
             result: result.to_owned(),
             detail: some(detail),
         })

@@ -4,7 +4,7 @@
 
 use super::file::StateFile;
 use crate::error::Defect;
-use crate::formats::manifest::Name;
+use crate::formats::manifest::{Channel, Component};
 use crate::formats::xml::{DECLARATION, XmlError, XmlReader, XmlTag, push_attribute};
 use crate::trust::keys::TrustedKeys;
 use crate::trust::{ReleaseOrder, VerifiedManifest};
@@ -23,9 +23,9 @@ pub struct SeenReleases {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenRelease {
     /// The component.
-    pub component: Name,
+    pub component: Component,
     /// The channel.
-    pub channel: Name,
+    pub channel: Channel,
     /// Its place in the order of releases.
     pub place: ReleaseOrder,
 }
@@ -52,7 +52,7 @@ pub struct RetryAfter {
 
 impl SeenReleases {
     /// The highest release of a component's channel.
-    pub fn release(&self, component: &Name, channel: &Name) -> Option<&SeenRelease> {
+    pub fn release(&self, component: &Component, channel: &Channel) -> Option<&SeenRelease> {
         self.releases.iter().find(|release| release.component == *component && release.channel == *channel)
     }
 

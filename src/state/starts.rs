@@ -5,10 +5,11 @@
 
 use super::file::StateFile;
 use crate::error::Defect;
-use crate::formats::manifest::Name;
+use crate::formats::manifest::Component;
 use crate::formats::xml::{DECLARATION, XmlError, XmlReader, XmlTag, push_attribute};
-use crate::state::Reason;
+use crate::state::RollbackReason;
 use crate::values::digest::Sha256;
+use semver::Version;
 
 /// What is known of the program's starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,13 +26,13 @@ pub struct Starts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingNotice {
     /// The component.
-    pub component: Name,
+    pub component: Component,
     /// The version before.
-    pub from: String,
+    pub from: Version,
     /// The version that is installed now.
-    pub to: String,
+    pub to: Version,
     /// DeferralReason `from` was rolled back; none when `to` is an update.
-    pub rolled_back: Option<Reason>,
+    pub rolled_back: Option<RollbackReason>,
 }
 
 impl Starts {
@@ -83,8 +84,8 @@ impl StateFile for Starts {
                 "recovered" if !starts.recovered => starts.recovered = true,
                 "news" => starts.news.push(PendingNotice {
                     component: element.value("component", Defect::Name)?,
-                    from: element.required("from")?.into_owned(),
-                    to: element.required("to")?.into_owned(),
+                    from: element.value("from", Defect::Version)?,
+                    to: element.value("to", Defect::Version)?,
                     rolled_back: element.optional_value("rolled-back", Defect::Syntax)?,
                 }),
                 _ => return Err(element.unknown()),
@@ -127,8 +128,13 @@ mod tests {
     use super::*;
     use crate::disk::fs::Dir;
 
-    fn news(from: &str, to: &str, rolled_back: Option<Reason>) -> PendingNotice {
-        PendingNotice { component: "core".parse().unwrap(), from: from.into(), to: to.into(), rolled_back }
+    fn news(from: u64, to: u64, rolled_back: Option<RollbackReason>) -> PendingNotice {
+        PendingNotice {
+            component: "core".parse().unwrap(),
+            from: Version::new(from, 0, 0),
+            to: Version::new(to, 0, 0),
+            rolled_back,
+        }
     }
 
     #[test]
@@ -139,7 +145,7 @@ mod tests {
         let mut starts = Starts::default();
         starts.count_unconfirmed(Sha256::of(b"plan"));
         starts.set_recovered(true);
-        starts.queue_notice(news("2", "1", Some(Reason::Exited(1))));
+        starts.queue_notice(news(2, 1, Some(RollbackReason::Exited(1))));
         starts.save(&dir).unwrap();
         assert_eq!(Starts::load(&dir).unwrap(), Some(starts));
         dir.replace(Starts::NAME, b"<starts", 0o600).unwrap();
@@ -160,9 +166,9 @@ mod tests {
     #[test]
     fn news_of_a_component_replace_older_ones_and_are_told_once() {
         let mut starts = Starts::default();
-        starts.queue_notice(news("1", "2", None));
-        starts.queue_notice(news("2", "1", Some(Reason::Silent)));
-        assert_eq!(starts.take_notices(), [news("2", "1", Some(Reason::Silent))]);
+        starts.queue_notice(news(1, 2, None));
+        starts.queue_notice(news(2, 1, Some(RollbackReason::Silent)));
+        assert_eq!(starts.take_notices(), [news(2, 1, Some(RollbackReason::Silent))]);
         assert_eq!(starts.take_notices(), []);
     }
 }

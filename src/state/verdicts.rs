@@ -5,11 +5,12 @@
 
 use super::file::StateFile;
 use crate::error::Defect;
-use crate::formats::manifest::Name;
+use crate::formats::manifest::Component;
 use crate::formats::xml::{DECLARATION, XmlElement, XmlError, XmlReader, XmlTag, push_attribute};
 use crate::state::journal::{ComponentSteps, ReleaseContent};
 use crate::values::digest::Sha256;
 use crate::values::timestamp::Timestamp;
+use semver::Version;
 use std::fmt;
 use std::str::FromStr;
 
@@ -29,13 +30,13 @@ pub struct Verdicts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadRelease {
     /// The component.
-    pub component: Name,
+    pub component: Component,
     /// The version, for people.
-    pub version: String,
+    pub version: Version,
     /// The release's [`content_id`](crate::formats::manifest::Manifest::content_id).
     pub content: Sha256,
     /// DeferralReason it was rolled back.
-    pub reason: Reason,
+    pub reason: RollbackReason,
     /// When.
     pub at: Timestamp,
 }
@@ -44,7 +45,7 @@ pub struct BadRelease {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailedSwap {
     /// The component.
-    pub component: Name,
+    pub component: Component,
     /// The release's sequence.
     pub sequence: u64,
     /// How often.
@@ -54,7 +55,7 @@ pub struct FailedSwap {
 /// DeferralReason a new version was rolled back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Reason {
+pub enum RollbackReason {
     /// It ended with this exit code before it was confirmed.
     Exited(i32),
     /// It was ended by this signal before it was confirmed.
@@ -69,69 +70,71 @@ pub enum Reason {
     Asked,
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for RollbackReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Reason::Exited(code) => write!(f, "it ended with exit code {code}"),
-            Reason::Killed(signal) => write!(f, "it was ended by signal {signal}"),
-            Reason::NotStarted => f.write_str("it could not be started"),
-            Reason::Silent => f.write_str("it did not confirm that it works"),
-            Reason::Unconfirmed => f.write_str("it was started again and again and never confirmed that it works"),
-            Reason::Asked => f.write_str("the old version was asked for"),
+            RollbackReason::Exited(code) => write!(f, "it ended with exit code {code}"),
+            RollbackReason::Killed(signal) => write!(f, "it was ended by signal {signal}"),
+            RollbackReason::NotStarted => f.write_str("it could not be started"),
+            RollbackReason::Silent => f.write_str("it did not confirm that it works"),
+            RollbackReason::Unconfirmed => {
+                f.write_str("it was started again and again and never confirmed that it works")
+            }
+            RollbackReason::Asked => f.write_str("the old version was asked for"),
         }
     }
 }
 
-impl Reason {
+impl RollbackReason {
     /// The reason as one word, for files, arguments and programs; [`FromStr`] reads it.
     pub fn word(&self) -> String {
         match self {
-            Reason::Exited(code) => format!("exited:{code}"),
-            Reason::Killed(signal) => format!("killed:{signal}"),
-            Reason::NotStarted => "not-started".to_owned(),
-            Reason::Silent => "silent".to_owned(),
-            Reason::Unconfirmed => "unconfirmed".to_owned(),
-            Reason::Asked => "asked".to_owned(),
+            RollbackReason::Exited(code) => format!("exited:{code}"),
+            RollbackReason::Killed(signal) => format!("killed:{signal}"),
+            RollbackReason::NotStarted => "not-started".to_owned(),
+            RollbackReason::Silent => "silent".to_owned(),
+            RollbackReason::Unconfirmed => "unconfirmed".to_owned(),
+            RollbackReason::Asked => "asked".to_owned(),
         }
     }
 }
 
-/// Not a [`Reason::word`].
+/// Not a [`RollbackReason::word`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a reason for a rollback")]
-pub struct NotAReason;
+pub struct NotARollbackReason;
 
-impl FromStr for Reason {
-    type Err = NotAReason;
+impl FromStr for RollbackReason {
+    type Err = NotARollbackReason;
 
-    fn from_str(word: &str) -> Result<Self, NotAReason> {
+    fn from_str(word: &str) -> Result<Self, NotARollbackReason> {
         let (name, number) = word.split_once(':').map_or((word, None), |(name, number)| (name, number.parse().ok()));
         match (name, number) {
-            ("exited", Some(code)) => Ok(Reason::Exited(code)),
-            ("killed", Some(signal)) => Ok(Reason::Killed(signal)),
-            ("not-started", None) => Ok(Reason::NotStarted),
-            ("silent", None) => Ok(Reason::Silent),
-            ("unconfirmed", None) => Ok(Reason::Unconfirmed),
-            ("asked", None) => Ok(Reason::Asked),
-            _ => Err(NotAReason),
+            ("exited", Some(code)) => Ok(RollbackReason::Exited(code)),
+            ("killed", Some(signal)) => Ok(RollbackReason::Killed(signal)),
+            ("not-started", None) => Ok(RollbackReason::NotStarted),
+            ("silent", None) => Ok(RollbackReason::Silent),
+            ("unconfirmed", None) => Ok(RollbackReason::Unconfirmed),
+            ("asked", None) => Ok(RollbackReason::Asked),
+            _ => Err(NotARollbackReason),
         }
     }
 }
 
 impl Verdicts {
     /// The verdict on a release that was rolled back.
-    pub fn bad_release(&self, component: &Name, content: &Sha256) -> Option<&BadRelease> {
+    pub fn bad_release(&self, component: &Component, content: &Sha256) -> Option<&BadRelease> {
         self.bad.iter().find(|bad| bad.component == *component && bad.content == *content)
     }
 
     /// How often the swap to a release has failed.
-    pub fn failed_swaps(&self, component: &Name, sequence: u64) -> u32 {
+    pub fn failed_swaps(&self, component: &Component, sequence: u64) -> u32 {
         let same = |failed: &&FailedSwap| failed.component == *component && failed.sequence == sequence;
         self.failed.iter().find(same).map_or(0, |failed| failed.attempts)
     }
 
     /// Remembers that everything which these steps bring was rolled back.
-    pub fn record_rollback(&mut self, components: &[ComponentSteps], reason: Reason, at: Timestamp) {
+    pub fn record_rollback(&mut self, components: &[ComponentSteps], reason: RollbackReason, at: Timestamp) {
         for (component, ReleaseContent { version, content, .. }) in releases(components) {
             self.bad.retain(|bad| bad.component != *component || bad.content != *content);
             let (component, version, content) = (component.clone(), version.clone(), *content);
@@ -152,7 +155,7 @@ impl Verdicts {
     }
 
     /// Forgets what is held against a release, as somebody wants it all the same; tells whether there was anything.
-    pub fn remove(&mut self, component: &Name, content: &Sha256, sequence: u64) -> bool {
+    pub fn remove(&mut self, component: &Component, content: &Sha256, sequence: u64) -> bool {
         let before = self.bad.len() + self.failed.len();
         self.bad.retain(|bad| bad.component != *component || bad.content != *content);
         self.failed.retain(|failed| failed.component != *component || failed.sequence != sequence);
@@ -210,7 +213,7 @@ impl StateFile for Verdicts {
 fn bad(element: &mut XmlElement<'_>) -> Result<BadRelease, XmlError> {
     Ok(BadRelease {
         component: element.value("component", Defect::Name)?,
-        version: element.required("version")?.into_owned(),
+        version: element.value("version", Defect::Version)?,
         content: element.value("content", Defect::Hash)?,
         reason: element.value("reason", Defect::Syntax)?,
         at: element.value("at", Defect::Time)?,
@@ -218,7 +221,7 @@ fn bad(element: &mut XmlElement<'_>) -> Result<BadRelease, XmlError> {
 }
 
 /// The releases that steps bring; a removal brings none.
-fn releases(components: &[ComponentSteps]) -> impl Iterator<Item = (&Name, &ReleaseContent)> {
+fn releases(components: &[ComponentSteps]) -> impl Iterator<Item = (&Component, &ReleaseContent)> {
     components.iter().filter_map(|part| Some((&part.component, part.to.as_ref()?)))
 }
 
@@ -232,7 +235,7 @@ mod tests {
     use crate::disk::fs::Dir;
 
     fn steps(sequence: u64, content: &[u8]) -> Vec<ComponentSteps> {
-        let to = ReleaseContent { version: "2.0.0".into(), sequence, content: Sha256::of(content) };
+        let to = ReleaseContent { version: Version::new(2, 0, 0), sequence, content: Sha256::of(content) };
         vec![ComponentSteps {
             component: "core".parse().unwrap(),
             dir: "/core".into(),
@@ -250,7 +253,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let dir = Dir::open(dir.path()).unwrap();
         let mut verdicts = Verdicts::default();
-        for reason in [Reason::Exited(-1), Reason::Killed(9), Reason::NotStarted, Reason::Silent, Reason::Asked] {
+        for reason in [
+            RollbackReason::Exited(-1),
+            RollbackReason::Killed(9),
+            RollbackReason::NotStarted,
+            RollbackReason::Silent,
+            RollbackReason::Asked,
+        ] {
             verdicts.record_rollback(&steps(1, reason.word().as_bytes()), reason, Timestamp::from_unix(0));
         }
         verdicts.count_failed_swap(&steps(u64::MAX, b""));
@@ -262,10 +271,10 @@ mod tests {
 
     #[test]
     fn a_bad_release_is_known_by_its_content_until_it_is_forgiven() {
-        let core: Name = "core".parse().unwrap();
+        let core: Component = "core".parse().unwrap();
         let mut verdicts = Verdicts::default();
-        verdicts.record_rollback(&steps(7, b"a"), Reason::Silent, Timestamp::from_unix(0));
-        assert_eq!(verdicts.bad_release(&core, &Sha256::of(b"a")).unwrap().reason, Reason::Silent);
+        verdicts.record_rollback(&steps(7, b"a"), RollbackReason::Silent, Timestamp::from_unix(0));
+        assert_eq!(verdicts.bad_release(&core, &Sha256::of(b"a")).unwrap().reason, RollbackReason::Silent);
         assert!(verdicts.bad_release(&core, &Sha256::of(b"b")).is_none());
         assert!(verdicts.remove(&core, &Sha256::of(b"a"), 8));
         assert!(verdicts.bad_release(&core, &Sha256::of(b"a")).is_none());
@@ -273,7 +282,7 @@ mod tests {
 
     #[test]
     fn failures_are_counted_for_one_sequence_only() {
-        let core: Name = "core".parse().unwrap();
+        let core: Component = "core".parse().unwrap();
         let mut verdicts = Verdicts::default();
         verdicts.count_failed_swap(&steps(7, b"a"));
         verdicts.count_failed_swap(&steps(7, b"a"));
@@ -287,7 +296,11 @@ mod tests {
     fn only_the_newest_verdicts_are_kept() {
         let mut verdicts = Verdicts::default();
         for number in 0..150_u64 {
-            verdicts.record_rollback(&steps(number, &number.to_le_bytes()), Reason::Asked, Timestamp::from_unix(0));
+            verdicts.record_rollback(
+                &steps(number, &number.to_le_bytes()),
+                RollbackReason::Asked,
+                Timestamp::from_unix(0),
+            );
         }
         assert_eq!(verdicts.bad.len(), MAX_VERDICTS);
         assert_eq!(verdicts.bad[0].content, Sha256::of(&50_u64.to_le_bytes()));

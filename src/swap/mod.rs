@@ -22,25 +22,52 @@ mod tests;
 use crate::disk::fs::{Dir, Lock};
 use crate::disk::layout::InstallRoot;
 use crate::error::{Error, Machine, Result};
+use crate::formats::manifest::Component;
 use crate::state::journal::{ComponentSteps, Journal, State, TRANSACTIONS, Transaction};
-use crate::state::{self, Reason, StateFile as _, SwapOutcome, Verdicts};
+use crate::state::{self, RollbackReason, StateFile as _, SwapOutcome, Verdicts};
 use crate::values::timestamp::Timestamp;
 use component::ComponentSwap;
+use semver::Version;
 
 pub use aside::sweep;
 pub use ready::Ready;
 
-/// What a swap did, by component.
+/// The result of a swap: every component that it changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Applied {
-    /// Component, version before, version after; no version where the component was or is not installed.
-    pub components: Vec<(crate::formats::manifest::Name, Option<String>, Option<String>)>,
+    /// The changed components.
+    pub components: Vec<ComponentChange>,
+}
+
+/// A change of one component's version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ComponentChange {
+    /// The component.
+    pub component: Component,
+    /// The version before the change; `None` if the component was not installed.
+    pub from: Option<Version>,
+    /// The version after the change; `None` if the change removes the component.
+    pub to: Option<Version>,
 }
 
 impl Applied {
     fn of(transaction: Transaction) -> Self {
-        let versions = |part: ComponentSteps| (part.component, part.from, part.to.map(|to| to.version));
-        Self { components: transaction.components.into_iter().map(versions).collect() }
+        Self { components: transaction.components.into_iter().map(ComponentChange::from).collect() }
+    }
+}
+
+impl From<ComponentSteps> for ComponentChange {
+    fn from(steps: ComponentSteps) -> Self {
+        Self { component: steps.component, from: steps.from, to: steps.to.map(|to| to.version) }
+    }
+}
+
+impl ComponentChange {
+    /// Returns the change that undoes this one.
+    pub(crate) fn reversed(self) -> Self {
+        Self { component: self.component, from: self.to, to: self.from }
     }
 }
 
@@ -224,7 +251,7 @@ pub fn confirm(root: &InstallRoot, _lock: &Lock) -> Result<bool> {
 ///
 /// # Errors
 /// [`Machine::UndoFailed`] with journal and backups kept: [`recover`] goes on with the way back.
-pub fn roll_back(root: &InstallRoot, _lock: &Lock, reason: Reason) -> Result<Option<Applied>> {
+pub fn roll_back(root: &InstallRoot, _lock: &Lock, reason: RollbackReason) -> Result<Option<Applied>> {
     let Some(mut journal) = on_probation(root)? else { return Ok(None) };
     let state_dir = state::open_or_create(root)?;
     // First, so that a crash on the way back cannot end in the same release being offered again.
@@ -235,9 +262,8 @@ pub fn roll_back(root: &InstallRoot, _lock: &Lock, reason: Reason) -> Result<Opt
     undo(root, &journal.transaction)?;
     record_outcome(&state_dir, &journal.transaction, SwapOutcome::RolledBack(reason));
     discard(root, &state_dir, &journal.transaction)?;
-    let Applied { mut components } = Applied::of(journal.transaction);
-    components.iter_mut().for_each(|(_, from, to)| std::mem::swap(from, to));
-    Ok(Some(Applied { components }))
+    let applied = Applied::of(journal.transaction);
+    Ok(Some(Applied { components: applied.components.into_iter().map(ComponentChange::reversed).collect() }))
 }
 
 fn undo(root: &InstallRoot, transaction: &Transaction) -> Result<()> {

@@ -11,6 +11,7 @@ use crate::state::StateFile as _;
 use crate::state::journal::{ComponentSteps, ReleaseContent, Step, SwapPath};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::RelPath;
+use semver::Version;
 use std::fs;
 use std::time::Duration;
 
@@ -49,8 +50,8 @@ impl Scene {
             component: "core".parse().unwrap(),
             dir: scene.path("core"),
             own_work_dir: false,
-            from: Some("1.0.0".into()),
-            to: Some(ReleaseContent { version: "2.0.0".into(), sequence: 2, content: Sha256::of(b"2") }),
+            from: Some(Version::new(1, 0, 0)),
+            to: Some(ReleaseContent { version: Version::new(2, 0, 0), sequence: 2, content: Sha256::of(b"2") }),
             new_folders: vec!["new".into()],
             old_folders: vec![("old".into(), FOLDER_MODE)],
             steps: vec![
@@ -150,7 +151,7 @@ fn a_damaged_backup_is_not_restored_and_everything_is_kept() {
 #[test]
 fn a_plan_for_another_folder_is_not_carried_out() {
     let mut scene = Scene::new(State::Applying);
-    let name: crate::formats::manifest::Name = "core".parse().unwrap();
+    let name: crate::formats::manifest::Component = "core".parse().unwrap();
     scene.root.elsewhere.insert(name, scene.path("elsewhere"));
     assert_eq!(scene.recover().unwrap_err().code(), "undo-failed");
     assert!(!scene.path("elsewhere").exists() && scene.path(".patcher/journal").exists());
@@ -180,18 +181,20 @@ fn a_version_that_is_kept_leaves_no_backups() {
     assert_eq!(fs::read_to_string(scene.path("core/a")).unwrap(), "new a");
     assert!(!scene.path(".patcher/txn").exists() && !scene.path(".patcher/journal").exists());
     assert!(!confirm(&scene.root, &scene.lock()).unwrap());
-    assert_eq!(roll_back(&scene.root, &scene.lock(), Reason::Asked).unwrap(), None);
+    assert_eq!(roll_back(&scene.root, &scene.lock(), RollbackReason::Asked).unwrap(), None);
 }
 
 #[test]
 fn a_version_that_is_taken_back_is_remembered_as_bad() {
     let scene = on_probation();
-    let applied = roll_back(&scene.root, &scene.lock(), Reason::Exited(3)).unwrap().unwrap();
-    let name: crate::formats::manifest::Name = "core".parse().unwrap();
-    assert_eq!(applied.components, [(name.clone(), Some("2.0.0".into()), Some("1.0.0".into()))]);
+    let applied = roll_back(&scene.root, &scene.lock(), RollbackReason::Exited(3)).unwrap().unwrap();
+    let name: crate::formats::manifest::Component = "core".parse().unwrap();
+    let change =
+        ComponentChange { component: name.clone(), from: Some(Version::new(2, 0, 0)), to: Some(Version::new(1, 0, 0)) };
+    assert_eq!(applied.components, [change]);
     assert!(scene.is_old());
     let verdicts = Verdicts::load_or_default(&state::open_or_create(&scene.root).unwrap()).unwrap();
-    assert_eq!(verdicts.bad_release(&name, &Sha256::of(b"2")).unwrap().reason, Reason::Exited(3));
+    assert_eq!(verdicts.bad_release(&name, &Sha256::of(b"2")).unwrap().reason, RollbackReason::Exited(3));
 }
 
 #[test]
@@ -199,7 +202,7 @@ fn what_was_changed_on_probation_is_kept_beside() {
     let scene = on_probation();
     scene.write("core/a", "mine");
     scene.write("core/a.saved", "mine too");
-    roll_back(&scene.root, &scene.lock(), Reason::Asked).unwrap().unwrap();
+    roll_back(&scene.root, &scene.lock(), RollbackReason::Asked).unwrap().unwrap();
     assert!(scene.is_old());
     assert_eq!(fs::read_to_string(scene.path("core/a.saved2")).unwrap(), "mine");
     assert_eq!(fs::read_to_string(scene.path("core/a.saved")).unwrap(), "mine too");

@@ -18,7 +18,7 @@
 pub mod keys;
 
 use crate::error::{Refused, Result};
-use crate::formats::manifest::{self, Manifest, Meta, Name, Platform, SignedBytes, SteppingStone};
+use crate::formats::manifest::{self, Channel, Component, Manifest, Meta, Platform, SignedBytes, SteppingStone};
 use crate::trust::keys::TrustedKeys;
 use crate::values::digest::Sha256;
 use crate::values::timestamp::Timestamp;
@@ -30,9 +30,9 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseTarget {
     /// The component.
-    pub component: Name,
+    pub component: Component,
     /// The channel that it follows.
-    pub channel: Name,
+    pub channel: Channel,
     /// Where it runs.
     pub platform: Platform,
 }
@@ -301,7 +301,8 @@ impl std::ops::Deref for TrustedManifest {
 /// # Errors
 /// [`Refused::Requires`] for the first one that does not.
 pub fn check_requires<'a>(manifests: impl Iterator<Item = &'a Meta> + Clone) -> Result<(), Refused> {
-    let versions: BTreeMap<&Name, &Version> = manifests.clone().map(|meta| (&meta.component, &meta.version)).collect();
+    let versions: BTreeMap<&Component, &Version> =
+        manifests.clone().map(|meta| (&meta.component, &meta.version)).collect();
     for meta in manifests {
         for requirement in &meta.requires {
             let found = versions.get(&requirement.component).copied();

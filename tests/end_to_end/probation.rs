@@ -5,7 +5,7 @@ use crate::support::scripted::Scripted;
 use crate::support::tree::Tree;
 use crate::support::user::User;
 use crate::support::world::World;
-use patcher::{Config, Patcher, Reason, Started};
+use patcher::{Config, Patcher, RollbackReason, Started, Version};
 use std::fs;
 
 /// A program that tells in `lives` that it runs, and then does what `then` says.
@@ -159,12 +159,13 @@ fn a_starting_program_learns_what_has_happened() {
     assert_eq!(start(scene.user()), Started::FirstRun);
     assert_eq!(start(scene.user()), Started::Normal);
     scene.user().ok(&["apply"]);
-    let (component, one, two) = (|| "core".to_owned(), || "1.0.0".to_owned(), || "2.0.0".to_owned());
+    let component = || "core".parse().unwrap();
+    let (one, two) = (|| Version::new(1, 0, 0), || Version::new(2, 0, 0));
     assert_eq!(start(scene.user()), Started::Updated { component: component(), from: one(), to: two() });
     // Three starts without a confirmation, and the fourth is that of the old version.
     assert_eq!(start(scene.user()), Started::Normal);
     assert_eq!(start(scene.user()), Started::Normal);
-    let reason = Reason::Unconfirmed;
+    let reason = RollbackReason::Unconfirmed;
     assert_eq!(start(scene.user()), Started::RolledBack { component: component(), from: two(), to: one(), reason });
     scene.user().has("core", &scene.one);
     assert_eq!(start(scene.user()), Started::Normal);

@@ -115,7 +115,10 @@ fn an_update_whose_helper_was_ended_by_a_logoff_is_applied_before_the_next_start
     assert!(scene.start("exit:1 / confirm exit:0").wait().unwrap().success());
     let lines = scene.lines(1);
     // Version 1 has handed over before its own first line.
-    assert_has(&lines[0], &["version=2 started=Updated", "to: \"2.0.0\"", "relaunched=true"]);
+    assert_has(
+        &lines[0],
+        &["version=2 started=Updated", "to: Version { major: 2, minor: 0, patch: 0 }", "relaunched=true"],
+    );
     scene.wait_for_log("the new version was confirmed");
     scene.world.user.has("core", &scene.two);
     assert_eq!(scene.lines(1).len(), 1);

@@ -5,8 +5,7 @@ use crate::support::scripted::Reply;
 use crate::support::tree::Tree;
 use crate::support::user::User;
 use crate::support::world::World;
-use patcher::internal::watch::{Event, Mode};
-use patcher::{Config, Patcher, WatchOptions, Watcher};
+use patcher::{Config, Patcher, WatchEvent, WatchMode, WatchOptions, Watcher};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
@@ -166,12 +165,12 @@ fn once() -> WatchOptions {
 }
 
 /// What an event is, without what it says.
-fn name(event: &Event<'_>) -> &'static str {
+fn name(event: &WatchEvent<'_>) -> &'static str {
     match event {
-        Event::UpdateFound(_) => "found",
-        Event::Progress(_) => "progress",
-        Event::Staged(_) => "staged",
-        Event::UpToDate(_) => "up to date",
+        WatchEvent::UpdateFound(_) => "found",
+        WatchEvent::Progress(_) => "progress",
+        WatchEvent::Staged(_) => "staged",
+        WatchEvent::UpToDate(_) => "up to date",
         _ => "other",
     }
 }
@@ -179,7 +178,7 @@ fn name(event: &Event<'_>) -> &'static str {
 /// Watches in this process; tells what happens besides progress.
 fn watch(patcher: &Patcher, options: WatchOptions) -> (Watcher, Receiver<&'static str>) {
     let (sender, events) = channel();
-    let hear = move |event: Event<'_>| {
+    let hear = move |event: WatchEvent<'_>| {
         if name(&event) != "progress" {
             let _ = sender.send(name(&event));
         }
@@ -202,7 +201,7 @@ fn a_watcher_stops_at_once_and_when_it_is_dropped_too() {
     assert!(start.elapsed() < AT_ONCE, "a download holds it up");
     assert!(events.recv_timeout(PATIENCE).is_err(), "it told of something after its end");
     // Idle, and before the first check.
-    let (watcher, events) = watch(&patcher, once().mode(Mode::Notify));
+    let (watcher, events) = watch(&patcher, once().mode(WatchMode::Notify));
     let start = Instant::now();
     watcher.stop();
     assert!(start.elapsed() < AT_ONCE, "its sleep holds it up");
@@ -228,7 +227,7 @@ fn a_program_that_is_told_of_an_update_may_skip_it_there_and_then() {
     let (sender, events) = channel();
     let skips = own.clone();
     let watcher = Watcher::start(&own, once(), move |event| {
-        if let Event::UpdateFound(updates) = &event {
+        if let WatchEvent::UpdateFound(updates) = &event {
             updates.iter().for_each(|update| skips.skip(update.component(), update.to()).unwrap());
         }
         let _ = sender.send(name(&event));
@@ -248,15 +247,15 @@ fn what_needs_an_update_that_is_skipped_waits_with_it() {
     let (sender, events) = channel();
     let skips = own.clone();
     let watcher = Watcher::start(&own, once(), move |event| match &event {
-        Event::UpdateFound(updates) => {
+        WatchEvent::UpdateFound(updates) => {
             let addon = updates.iter().find(|update| update.component() == "addon").unwrap();
             skips.skip("addon", addon.to()).unwrap();
         }
-        Event::UpToDate(held) => {
-            let held: Vec<_> = held.iter().map(|held| format!("{}: {}", held.component, held.why)).collect();
+        WatchEvent::UpToDate(held) => {
+            let held: Vec<_> = held.iter().map(|held| format!("{}: {}", held.component, held.reason)).collect();
             sender.send(held).unwrap();
         }
-        Event::Progress(_) => {}
+        WatchEvent::Progress(_) => {}
         other => sender.send(vec![format!("{other:?}")]).unwrap(),
     });
     let watcher = watcher.unwrap();

@@ -3,7 +3,7 @@
 use crate::deadline::wait_for;
 use crate::program::{self, BODY, BROKEN, FAILURE, Program, with_talk};
 use crate::world::{World, tree};
-use patcher::internal::state::{Reason, StateFile as _, Verdicts};
+use patcher::internal::state::{RollbackReason, StateFile as _, Verdicts};
 use patcher::internal::swap;
 use std::path::Path;
 use std::process::Command;
@@ -24,7 +24,7 @@ fn helper(world: &World, talk: &Path, seconds: &str) -> Command {
 
 /// Expects the old version to be back and to run, and the new one to be known as bad.
 #[track_caller]
-fn came_back(world: &World, talk: &Path, reason: Reason) {
+fn came_back(world: &World, talk: &Path, reason: RollbackReason) {
     assert!(world.log().contains(&format!("rolled back: {reason}")), "{}", world.log());
     let log = world.log();
     let pid = log.rsplit("as process ").next().and_then(|rest| rest.lines().next()).unwrap();
@@ -43,7 +43,7 @@ fn a_version_that_ends_with_an_error_is_taken_back_and_the_old_one_runs() {
     let ended = helper(&world, &talk, "120").status().unwrap();
     assert_eq!(ended.code(), Some(25), "{}", world.log());
     assert!(world.log().contains("this version is broken"), "{}", world.log());
-    came_back(&world, &talk, Reason::Exited(FAILURE));
+    came_back(&world, &talk, RollbackReason::Exited(FAILURE));
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn a_version_that_says_nothing_is_ended_and_taken_back() {
     let talk = world.path("talk");
     let ended = helper(&world, &talk, "5").status().unwrap();
     assert_eq!(ended.code(), Some(25), "{}", world.log());
-    came_back(&world, &talk, Reason::Silent);
+    came_back(&world, &talk, RollbackReason::Silent);
 }
 
 #[test]

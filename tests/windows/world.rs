@@ -4,11 +4,11 @@ use crate::deadline::wait_for;
 use patcher::internal::digest::Sha256;
 use patcher::internal::fs::{Dir, PLAIN};
 use patcher::internal::inventory::PathContent;
-use patcher::internal::journal::{ComponentSteps, Release, State, Step, SwapPath, Transaction};
+use patcher::internal::journal::{ComponentSteps, ReleaseContent, State, Step, SwapPath, Transaction};
 use patcher::internal::layout::InstallRoot;
 use patcher::internal::rel_path::RelPath;
 use patcher::internal::swap::{self, Recovery};
-use patcher::{Applied, Result, internal::state};
+use patcher::{Applied, Result, Version, internal::state};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -92,8 +92,8 @@ impl World {
             component: "core".parse().unwrap(),
             dir: self.root.dir.join("core"),
             own_work_dir: false,
-            from: Some("1.0.0".into()),
-            to: Some(Release { version: "2.0.0".into(), sequence: 2, content: Sha256::of(b"2") }),
+            from: Some(Version::new(1, 0, 0)),
+            to: Some(ReleaseContent { version: Version::new(2, 0, 0), sequence: 2, content: Sha256::of(b"2") }),
             new_folders: after.difference(&before).cloned().collect(),
             // Sorted, a folder stands before those in it.
             old_folders: before

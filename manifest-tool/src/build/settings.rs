@@ -6,7 +6,7 @@ use crate::delta::plan::DeltaFlags;
 use crate::error::{Error, Result};
 use crate::release::stepping_stones::{SteppingStones, StoneFlags};
 use patcher::internal::error::Caller;
-use patcher::internal::manifest::{Meta, Name, Notes, Platform, Requirement, base_url};
+use patcher::internal::manifest::{Channel, Component, Meta, Notes, Platform, Requirement, base_url};
 use patcher::internal::rel_path::RelPath;
 use patcher::internal::timestamp::Timestamp;
 use semver::{Version, VersionReq};
@@ -121,11 +121,11 @@ pub struct Flags {
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The component.
-    pub component: Name,
+    pub component: Component,
     version: Version,
     base_urls: Vec<Url>,
     /// The line of releases.
-    pub channel: Name,
+    pub channel: Channel,
     platform: Platform,
     launch: Option<RelPath>,
     issued: Timestamp,

@@ -5,7 +5,7 @@ use crate::build::settings::issued;
 use crate::error::Result;
 use crate::release::reissue::Renewal;
 use crate::signing::SigningFlags;
-use patcher::internal::manifest::Name;
+use patcher::internal::manifest::{Channel, Component};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -14,13 +14,13 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 pub struct PauseArgs {
     /// The component
-    component: Name,
+    component: Component,
     /// The folder that is uploaded
     #[arg(long, default_value = "./site")]
     site: PathBuf,
     /// The line of releases
     #[arg(long, default_value = "stable")]
-    channel: Name,
+    channel: Channel,
     #[command(flatten)]
     signing: SigningFlags,
 }

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::release::reissue::{self, Promotion, Renewal};
 use crate::release::stepping_stones::{SteppingStones, StoneFlags};
 use crate::signing::SigningFlags;
-use patcher::internal::manifest::Name;
+use patcher::internal::manifest::{Channel, Component};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
@@ -15,13 +15,13 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 pub struct PromoteArgs {
     /// The component
-    component: Name,
+    component: Component,
     /// The channel that has the release
     #[arg(long, value_name = "CHANNEL")]
-    from: Name,
+    from: Channel,
     /// The channel that gets it
     #[arg(long, value_name = "CHANNEL")]
-    to: Name,
+    to: Channel,
     /// The folder that is uploaded
     #[arg(long, default_value = "./site")]
     site: PathBuf,

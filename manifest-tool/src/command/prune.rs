@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::prune::Dropped;
 use crate::site::ComponentSite;
-use patcher::internal::manifest::Name;
+use patcher::internal::manifest::Component;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 pub struct PruneArgs {
     /// The component
-    component: Name,
+    component: Component,
     /// How many releases each channel keeps besides its latest; `sign` makes deltas from those that are there
     #[arg(long, value_name = "N")]
     keep: usize,

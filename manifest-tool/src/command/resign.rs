@@ -5,7 +5,7 @@ use crate::build::settings::issued;
 use crate::error::Result;
 use crate::release::reissue::{self, Renewal};
 use crate::signing::SigningFlags;
-use patcher::internal::manifest::Name;
+use patcher::internal::manifest::{Channel, Component};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -13,13 +13,13 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 pub struct ResignArgs {
     /// The component
-    component: Name,
+    component: Component,
     /// The folder that is uploaded
     #[arg(long, default_value = "./site")]
     site: PathBuf,
     /// The line of releases
     #[arg(long, default_value = "stable")]
-    channel: Name,
+    channel: Channel,
     /// From when on clients refuse it: a time, days as in 180d, or never [default: as long as the last time]
     #[arg(long, value_name = "TIME")]
     expires: Option<String>,

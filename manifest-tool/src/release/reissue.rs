@@ -8,7 +8,7 @@ use crate::release::{check_version, next_sequence};
 use crate::signing::Signing;
 use crate::site::ComponentSite;
 use crate::site::manifest_file::ManifestFile;
-use patcher::internal::manifest::{Manifest, Meta, Name};
+use patcher::internal::manifest::{Channel, Component, Manifest, Meta};
 use patcher::internal::timestamp::Timestamp;
 use patcher::internal::trust::{self, ReleaseTarget};
 use std::path::Path;
@@ -17,9 +17,9 @@ use std::path::Path;
 #[derive(Debug)]
 pub struct Renewal {
     /// The component.
-    pub component: Name,
+    pub component: Component,
     /// The channel whose latest release it is.
-    pub channel: Name,
+    pub channel: Channel,
     /// When it is issued again.
     pub issued: Timestamp,
     /// When it expires, as [`expiry`] reads it; without it the old term starts anew, and none stays none.
@@ -34,7 +34,7 @@ pub struct Renewal {
 #[derive(Debug)]
 pub struct Promotion {
     /// The channel.
-    pub to: Name,
+    pub to: Channel,
     /// What older versions of that channel go through first.
     pub stepping_stones: SteppingStones,
     /// Whether the version need not grow.

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::site::manifest_file::ManifestFile;
 use patcher::internal::digest::Sha256;
 use patcher::internal::layout::{self, ObjectKind};
-use patcher::internal::manifest::{Manifest, Meta, Name, Object};
+use patcher::internal::manifest::{Channel, Manifest, Meta, Object};
 use patcher::internal::trust::VerifiedManifest;
 use std::collections::HashMap;
 use std::fs;
@@ -191,13 +191,13 @@ impl ComponentSite {
     ///
     /// # Errors
     /// Those of [`ManifestFile::read`].
-    pub fn read_latest(&self, channel: &Name) -> Result<Option<ManifestFile>> {
+    pub fn read_latest(&self, channel: &Channel) -> Result<Option<ManifestFile>> {
         let path = self.latest(channel);
         if path.symlink_metadata().is_ok() { ManifestFile::read(&path).map(Some) } else { Ok(None) }
     }
 
     /// Where the latest manifest of a channel lies.
-    pub fn latest(&self, channel: &Name) -> PathBuf {
+    pub fn latest(&self, channel: &Channel) -> PathBuf {
         self.path(&layout::latest_manifest_name(channel))
     }
 }

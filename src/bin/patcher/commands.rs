@@ -3,14 +3,12 @@
 use crate::arguments::{Arguments, Command};
 use crate::report::Report;
 use patcher::internal::error::{Caller, Network};
-use patcher::internal::manifest::Name;
 use patcher::internal::state::{ActiveUpdate, PastUpdate};
 use patcher::internal::timestamp::Timestamp;
-use patcher::internal::watch::Mode;
 use patcher::{
     Applied, CancelToken, Check, Damage, Deferred, Error, Patcher, Previous, Recovery, Result, Staged, Update,
 };
-use patcher::{WatchOptions, Watcher};
+use patcher::{Component, WatchMode, WatchOptions, Watcher};
 use semver::Version;
 
 /// What came of a command.
@@ -46,9 +44,9 @@ pub enum Outcome {
 /// What is installed, staged and under way.
 pub struct Status {
     /// Every component with its manifest, or why that cannot be read.
-    pub components: Vec<(Name, Result<patcher::Installed>)>,
+    pub components: Vec<(Component, Result<patcher::Installed>)>,
     /// What is being staged, complete or not.
-    pub staging: Vec<(Name, Version)>,
+    pub staging: Vec<(Component, Version)>,
     /// Whether a swap is prepared, was interrupted, or is on probation.
     pub swap: Option<patcher::internal::journal::State>,
     /// What a rollback would return to.
@@ -104,7 +102,7 @@ pub fn run(arguments: &Arguments, report: &Report) -> Result<Outcome> {
         Command::Confirm => patcher.confirm().map(Outcome::Confirmed),
         Command::Rollback { name } => {
             let returns = |previous: &Previous| match name {
-                Some(name) => previous.components().iter().any(|(component, _)| component == name),
+                Some(name) => previous.components().iter().any(|change| change.component == name.as_str()),
                 None => true,
             };
             let previous = patcher.previous()?.filter(returns).ok_or(Caller::NothingToRollBack)?;
@@ -124,9 +122,9 @@ pub fn run(arguments: &Arguments, report: &Report) -> Result<Outcome> {
         }
         Command::Watch { interval, first_within, notify, apply } => {
             let mode = match (notify, apply) {
-                (true, _) => Mode::Notify,
-                (_, true) => Mode::Apply,
-                _ => Mode::Download,
+                (true, _) => WatchMode::Notify,
+                (_, true) => WatchMode::Apply,
+                _ => WatchMode::Download,
             };
             let options = WatchOptions::default().interval(*interval).first_within(*first_within).mode(mode);
             let log = report.events();
@@ -143,7 +141,7 @@ pub fn run(arguments: &Arguments, report: &Report) -> Result<Outcome> {
         Command::Remove { name } => patcher.remove(name).map(|kept| Outcome::Removed(name.clone(), kept)),
         Command::Status => {
             let components = patcher.components()?.into_iter();
-            let installed = |name: Name| match patcher.installed(&name) {
+            let installed = |name: Component| match patcher.installed(&name) {
                 Ok(installed) => installed.map(|installed| (name, Ok(installed))),
                 Err(error) => Some((name, Err(error))),
             };
@@ -161,12 +159,12 @@ fn all_or(patcher: &Patcher, names: &[String]) -> Result<Vec<String>> {
     if !names.is_empty() {
         return Ok(names.to_vec());
     }
-    Ok(patcher.components()?.iter().map(Name::to_string).collect())
+    Ok(patcher.components()?.iter().map(Component::to_string).collect())
 }
 
 fn check(patcher: &Patcher, names: &[String], report: &Report) -> Result<Check> {
     let names = all_or(patcher, names)?;
-    let check = patcher.check(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
+    let check = patcher.check(&names)?;
     report.warn(&check.updates);
     Ok(check)
 }
@@ -174,7 +172,7 @@ fn check(patcher: &Patcher, names: &[String], report: &Report) -> Result<Check> 
 /// Goes on with what was begun, without asking for anything again; else checks and downloads what is new.
 fn fetch(patcher: &Patcher, names: &[String], report: &Report) -> Result<(Option<Staged>, Vec<Deferred>)> {
     let unfinished = patcher.unfinished()?;
-    let is_meant = |update: &Update| names.is_empty() || names.iter().any(|name| name == update.component());
+    let is_meant = |update: &Update| names.is_empty() || names.iter().any(|name| *update.component() == name.as_str());
     if !unfinished.is_empty() && unfinished.iter().all(is_meant) {
         match download(unfinished, report) {
             // The site has moved on.
@@ -182,8 +180,8 @@ fn fetch(patcher: &Patcher, names: &[String], report: &Report) -> Result<(Option
             done => return done.map(|staged| (staged, Vec::new())),
         }
     }
-    let Check { updates, held, .. } = check(patcher, names, report)?;
-    Ok((download(updates, report)?, held))
+    let Check { updates, deferred, .. } = check(patcher, names, report)?;
+    Ok((download(updates, report)?, deferred))
 }
 
 /// Downloads with a progress display, until the user stops it.

@@ -32,10 +32,12 @@ impl Outcome {
     fn exit_code(&self) -> u8 {
         match self {
             Outcome::Available(check) if !check.updates.is_empty() => 10,
-            Outcome::Available(Check { held, .. }) | Outcome::Staged(None, held) | Outcome::Applied(None, held)
+            Outcome::Available(Check { deferred: held, .. })
+            | Outcome::Staged(None, held)
+            | Outcome::Applied(None, held)
                 if held
                     .iter()
-                    .any(|held| matches!(held.why, DeferralReason::RolledBack(_) | DeferralReason::SwapFailed)) =>
+                    .any(|held| matches!(held.reason, DeferralReason::RolledBack(_) | DeferralReason::SwapFailed)) =>
             {
                 25
             }

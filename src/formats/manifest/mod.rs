@@ -3,12 +3,14 @@
 //! [`parse`] takes bytes apart strictly, [`body`] puts them together canonically. Nothing here decides whether a manifest is
 //! to be trusted: that is [`trust`](crate::trust).
 
+mod names;
 mod notes;
 mod read;
 #[cfg(test)]
 mod tests;
 mod write;
 
+pub use names::{Channel, Component, DeltaMethod, NotAName};
 pub use notes::{Language, NotALanguage, Notes};
 pub use read::{Signature, SignedBytes, base_url, notes_url, parse};
 pub use write::{body, with_signatures};
@@ -53,13 +55,13 @@ pub struct Manifest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Meta {
     /// The component that this is a release of.
-    pub component: Name,
+    pub component: Component,
     /// The version that people read; it decides nothing.
     pub version: Version,
     /// The number that only grows and decides what is newer.
     pub sequence: u64,
     /// The line of releases that it belongs to, `stable` for most.
-    pub channel: Name,
+    pub channel: Channel,
     /// Where it runs.
     pub platform: Platform,
     /// When it was signed.
@@ -97,7 +99,7 @@ pub struct SteppingStone {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requirement {
     /// The component.
-    pub component: Name,
+    pub component: Component,
     /// The versions of it that will do.
     pub version: VersionReq,
 }
@@ -136,7 +138,7 @@ pub struct Object {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delta {
     /// How it works; a client ignores a delta whose method it does not know.
-    pub method: Name,
+    pub method: DeltaMethod,
     /// The content that it starts from.
     pub from: Sha256,
     /// The content that it makes; the file's own if absent.
@@ -154,47 +156,6 @@ pub struct Link {
     pub path: RelPath,
     /// What it says, relative to its own folder: a listed file, or a folder of listed files.
     pub target: String,
-}
-
-/// A component's, channel's or delta method's name: `[a-z0-9][a-z0-9_-]{0,63}`, and no DOS device.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name(Box<str>);
-
-impl Name {
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// Not a name as [`Name`] describes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a name of 1 to 64 of a-z 0-9 _ -, starting with a letter or digit, and no DOS device")]
-pub struct NotAName;
-
-impl FromStr for Name {
-    type Err = NotAName;
-
-    fn from_str(text: &str) -> Result<Self, NotAName> {
-        let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
-        let starts_well = text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
-        if !starts_well || text.len() > 64 || !text.bytes().all(fits) || crate::values::rel_path::is_device(text) {
-            return Err(NotAName);
-        }
-        Ok(Self(text.into()))
-    }
-}
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-impl fmt::Debug for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 /// Where a release runs: `any`, or Rust's `ARCH-OS` as in `x86_64-linux`.

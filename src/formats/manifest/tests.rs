@@ -449,12 +449,12 @@ fn signature_lines_have_one_form_and_one_place() {
 #[test]
 fn names_have_one_spelling() {
     for good in ["core", "a", "0", "my-add_on2", &"x".repeat(64)] {
-        assert_eq!(good.parse::<Name>().unwrap().as_str(), good);
+        assert_eq!(good.parse::<Component>().unwrap().as_str(), good);
     }
     for bad in
         ["", "-a", "_a", "Core", "a.b", "a/b", "../x", "?", "#", "/x", "ä", "a b", "nul", "com1", &"x".repeat(65)]
     {
-        assert_eq!(bad.parse::<Name>(), Err(NotAName), "{bad}");
+        assert_eq!(bad.parse::<Component>(), Err(NotAName), "{bad}");
     }
 }
 

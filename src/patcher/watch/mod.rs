@@ -1,12 +1,14 @@
 //! Periodic checks in a thread of the program: it sleeps until the next one is due, and stops at once when it is told to.
 //!
-//! One watcher works on an install root at a time. What it finds it tells by [`Event`]; what it does about it is chosen by
-//! [`Mode`].
+//! One watcher works on an install root at a time. What it finds it tells by [`WatchEvent`]; what it does about it is chosen by
+//! [`WatchMode`].
 
 mod schedule;
 
 use crate::disk::fs::{Dir, Lock};
 use crate::error::{Error, Network, Refused, Result};
+use crate::formats::manifest::Component;
+use crate::patcher::status::ComponentVersion;
 use crate::patcher::{Check, DeferralReason, Deferred, Patcher, Update};
 use crate::state::{self, ActiveUpdate, StateFile as _, UpdateState, WatcherState};
 use crate::transfer::fetch::CancelToken;
@@ -22,7 +24,7 @@ use std::time::{Duration, Instant};
 /// What to do with an update that is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub enum Mode {
+pub enum WatchMode {
     /// Tell of it.
     Notify,
     /// Download it.
@@ -39,13 +41,13 @@ pub enum Mode {
 #[must_use]
 pub struct WatchOptions {
     schedule: Schedule,
-    mode: Mode,
+    mode: WatchMode,
 }
 
 impl Default for WatchOptions {
     fn default() -> Self {
         let (interval, first_within) = (Duration::from_secs(4 * 60 * 60), Duration::from_secs(60));
-        Self { schedule: Schedule { interval, first_within }, mode: Mode::default() }
+        Self { schedule: Schedule { interval, first_within }, mode: WatchMode::default() }
     }
 }
 
@@ -63,7 +65,7 @@ impl WatchOptions {
     }
 
     /// What to do with an update that is found; to download it unless set.
-    pub fn mode(mut self, mode: Mode) -> Self {
+    pub fn mode(mut self, mode: WatchMode) -> Self {
         self.mode = mode;
         self
     }
@@ -72,23 +74,23 @@ impl WatchOptions {
 /// What a watcher tells.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Event<'a> {
+pub enum WatchEvent<'a> {
     /// There is something new; to be downloaded now, if that is what the watcher is for. An update that this program does not
     /// want may be [skipped](Patcher::skip) here.
     UpdateFound(&'a [Update]),
     /// How far a download has got.
     Progress(Progress),
     /// Everything is there and verified, and can be applied. Told once; then follow reminders.
-    Staged(Vec<(String, Version)>),
+    Staged(Vec<ComponentVersion>),
     /// It has been applied.
-    Applied(Vec<(String, Version)>),
+    Applied(Vec<ComponentVersion>),
     /// An update still waits: for the user to resume it, to be applied, or, if nothing is downloaded, to be wanted at all. Once
     /// for each interval.
     Reminder {
         /// The component.
-        component: String,
+        component: Component,
         /// The version that waits.
-        version: String,
+        version: Version,
         /// How far it has got.
         state: UpdateState,
     },
@@ -109,34 +111,34 @@ pub enum Event<'a> {
 #[derive(Debug)]
 #[must_use = "the watcher stops when its handle is dropped"]
 pub struct Watcher {
-    bell: Arc<Bell>,
+    signal: Arc<WakeSignal>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// What wakes a sleeping watcher up.
 #[derive(Debug, Default)]
-struct Bell {
-    rung: Mutex<Rung>,
+struct WakeSignal {
+    pending: Mutex<Wake>,
     changed: Condvar,
     cancel: CancelToken,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Rung {
+enum Wake {
     #[default]
     No,
     Check,
     Stop,
 }
 
-impl Bell {
-    fn ring(&self, rung: Rung) {
-        if rung == Rung::Stop {
+impl WakeSignal {
+    fn wake(&self, wake: Wake) {
+        if wake == Wake::Stop {
             self.cancel.cancel();
         }
-        let mut state = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
-        if *state != Rung::Stop {
-            *state = rung;
+        let mut state = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        if *state != Wake::Stop {
+            *state = wake;
         }
         self.changed.notify_all();
     }
@@ -144,15 +146,15 @@ impl Bell {
     /// Sleeps, without waking up in between; tells whether to go on.
     fn sleep(&self, time: Duration) -> bool {
         let end = Instant::now() + time;
-        let mut state = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             match std::mem::take(&mut *state) {
-                Rung::Stop => {
-                    *state = Rung::Stop;
+                Wake::Stop => {
+                    *state = Wake::Stop;
                     return false;
                 }
-                Rung::Check => return true,
-                Rung::No => {}
+                Wake::Check => return true,
+                Wake::No => {}
             }
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -164,32 +166,38 @@ impl Bell {
 }
 
 impl Watcher {
-    /// Begins to watch all components of a root. `hear` is called from the watcher's thread.
+    /// Begins to watch all components of a root. `on_event` is called from the watcher's thread.
     ///
     /// # Errors
     /// [`Error::Busy`] when another watcher works on the root; [`Machine::NotWritable`](crate::error::Machine::NotWritable).
     pub fn start(
         patcher: &Patcher,
         options: WatchOptions,
-        hear: impl FnMut(Event<'_>) + Send + 'static,
+        on_event: impl FnMut(WatchEvent<'_>) + Send + 'static,
     ) -> Result<Self> {
         let state_dir = state::open_or_create(patcher.root())?;
         let alone = Lock::exclusive(&state_dir, "watching", "the watcher", Duration::ZERO)?;
-        let bell = Arc::new(Bell::default());
-        let mut work =
-            Work { patcher: patcher.clone(), options, hear, state_dir, bell: Arc::clone(&bell), told: Vec::new() };
+        let signal = Arc::new(WakeSignal::default());
+        let mut work = WatchLoop {
+            patcher: patcher.clone(),
+            options,
+            on_event,
+            state_dir,
+            signal: Arc::clone(&signal),
+            told: Vec::new(),
+        };
         let thread = std::thread::Builder::new().name("patcher-watch".to_owned());
         let spawned = thread.spawn(move || {
             work.run();
             drop(alone);
         });
         let thread = spawned.map_err(|error| Error::io("start", "the watcher's thread", error))?;
-        Ok(Self { bell, thread: Some(thread) })
+        Ok(Self { signal, thread: Some(thread) })
     }
 
     /// Checks now rather than when the next check is due.
     pub fn check_now(&self) {
-        self.bell.ring(Rung::Check);
+        self.signal.wake(Wake::Check);
     }
 
     /// Stops, a download under way included, and waits until that is done.
@@ -198,7 +206,7 @@ impl Watcher {
     }
 
     fn end(&mut self) {
-        self.bell.ring(Rung::Stop);
+        self.signal.wake(Wake::Stop);
         if let Some(thread) = self.thread.take() {
             // A panic in the callback has been reported by its thread.
             let _ = thread.join();
@@ -212,17 +220,17 @@ impl Drop for Watcher {
     }
 }
 
-struct Work<F> {
+struct WatchLoop<F> {
     patcher: Patcher,
     options: WatchOptions,
-    hear: F,
+    on_event: F,
     state_dir: Dir,
-    bell: Arc<Bell>,
+    signal: Arc<WakeSignal>,
     /// What was told of before, by component and version.
-    told: Vec<(String, Version)>,
+    told: Vec<ComponentVersion>,
 }
 
-impl<F: FnMut(Event<'_>)> Work<F> {
+impl<F: FnMut(WatchEvent<'_>)> WatchLoop<F> {
     fn run(&mut self) {
         let schedule = self.options.schedule;
         let (last, mut failures) = match WatcherState::load_or_default(&self.state_dir) {
@@ -230,13 +238,13 @@ impl<F: FnMut(Event<'_>)> Work<F> {
             _ => (None, 0),
         };
         let mut pause = schedule.first(last, Timestamp::now(), random());
-        while self.bell.sleep(pause) {
+        while self.signal.sleep(pause) {
             let result = match self.cycle() {
                 // The user has paused it while it was under way; the next check reminds of it.
                 Err(Error::Paused { .. } | Error::Cancelled) => Ok(()),
                 result => result,
             };
-            if self.bell.cancel.is_cancelled() {
+            if self.signal.cancel.is_cancelled() {
                 return;
             }
             failures = if result.is_ok() { 0 } else { failures.saturating_add(1) };
@@ -259,8 +267,8 @@ impl<F: FnMut(Event<'_>)> Work<F> {
         };
         let retry_in = self.options.schedule.retry(failures, asked, random());
         match error {
-            Error::Refused(stale @ Refused::Stale { .. }) => (self.hear)(Event::Stale(stale)),
-            error => (self.hear)(Event::Failed { error, retry_in }),
+            Error::Refused(stale @ Refused::Stale { .. }) => (self.on_event)(WatchEvent::Stale(stale)),
+            error => (self.on_event)(WatchEvent::Failed { error, retry_in }),
         }
         retry_in
     }
@@ -269,41 +277,39 @@ impl<F: FnMut(Event<'_>)> Work<F> {
     fn cycle(&mut self) -> Result<()> {
         if self.patcher.paused()?.is_some() {
             for update in self.patcher.active()? {
-                let (component, state) = (update.component.to_string(), update.state);
-                (self.hear)(Event::Reminder { component, version: update.version, state });
+                let ActiveUpdate { component, version, state, .. } = update;
+                (self.on_event)(WatchEvent::Reminder { component, version, state });
             }
             return Ok(());
         }
-        if self.options.mode != Mode::Notify {
+        if self.options.mode != WatchMode::Notify {
             let unfinished = self.patcher.unfinished()?;
             if !unfinished.is_empty() {
                 return self.take(unfinished);
             }
         }
         let waiting = self.patcher.active()?;
-        let Check { updates, held, .. } = self.patcher.check_all()?;
+        let Check { updates, deferred, .. } = self.patcher.check_all()?;
         if updates.is_empty() {
-            (self.hear)(Event::UpToDate(held));
+            (self.on_event)(WatchEvent::UpToDate(deferred));
             return Ok(());
         }
         let mut new = false;
         for update in &updates {
-            let known = (update.component().to_owned(), update.to().clone());
-            let state = waiting
-                .iter()
-                .find(|other| other.component.as_str() == known.0 && other.version == known.1.to_string());
+            let known = ComponentVersion::of(update);
+            let state = waiting.iter().find(|other| known.is(other)).map(|other| other.state);
             if self.told.contains(&known) || state.is_some() {
-                let state = state.map_or(UpdateState::Checking, |update| update.state);
-                (self.hear)(Event::Reminder { component: known.0, version: known.1.to_string(), state });
+                let (state, ComponentVersion { component, version }) = (state.unwrap_or(UpdateState::Checking), known);
+                (self.on_event)(WatchEvent::Reminder { component, version, state });
             } else {
                 new = true;
                 self.told.push(known);
             }
         }
         if new {
-            (self.hear)(Event::UpdateFound(&updates));
+            (self.on_event)(WatchEvent::UpdateFound(&updates));
         }
-        if self.options.mode == Mode::Notify { Ok(()) } else { self.take(updates) }
+        if self.options.mode == WatchMode::Notify { Ok(()) } else { self.take(updates) }
     }
 
     /// Downloads, and applies if that is what the watcher is for.
@@ -312,51 +318,48 @@ impl<F: FnMut(Event<'_>)> Work<F> {
         for update in updates {
             // The program may just have been asked, and may have said no.
             if !update.is_critical() && self.patcher.is_skipped(update.component(), update.to())? {
-                check.held.push(update.held(DeferralReason::Skipped));
+                check.deferred.push(update.deferred(DeferralReason::Skipped));
             } else {
-                check.updates.push(update.cancelled_by(&self.bell.cancel));
+                check.updates.push(update.cancelled_by(&self.signal.cancel));
             }
         }
         // What needs an update that is not wanted has to wait with it.
-        self.patcher.hold_back_what_does_not_fit(&mut check)?;
-        let hear = &mut self.hear;
+        self.patcher.defer_what_does_not_fit(&mut check)?;
+        let on_event = &mut self.on_event;
         if check.updates.is_empty() {
-            hear(Event::UpToDate(check.held));
+            on_event(WatchEvent::UpToDate(check.deferred));
             return Ok(());
         }
         let before = self.patcher.active()?;
-        let staged = Update::download_all(check.updates, |progress| hear(Event::Progress(progress)))?;
-        let what: Vec<_> =
-            staged.updates().iter().map(|update| (update.component().to_owned(), update.to().clone())).collect();
+        let staged = Update::download_all(check.updates, |progress| on_event(WatchEvent::Progress(progress)))?;
+        let releases: Vec<_> = staged.updates().iter().map(ComponentVersion::of).collect();
         match self.options.mode {
-            Mode::Apply => match staged.apply() {
+            WatchMode::Apply => match staged.apply() {
                 Ok(_) => {
-                    hear(Event::Applied(what));
+                    on_event(WatchEvent::Applied(releases));
                     return Ok(());
                 }
                 // The program runs; it will not for ever.
                 Err(Error::Busy { .. }) => {}
                 Err(error) => return Err(error),
             },
-            Mode::ApplyOnExit
+            WatchMode::ApplyOnExit
                 if self.patcher.pending_swap()?.is_none_or(|state| state != crate::state::journal::State::Prepared) =>
             {
                 staged.apply_on_exit()?;
             }
             _ => {}
         }
-        if !what.iter().all(|(component, version)| is_staged(&before, component, version)) {
-            hear(Event::Staged(what));
+        if !releases.iter().all(|release| is_staged(&before, release)) {
+            on_event(WatchEvent::Staged(releases));
         }
         Ok(())
     }
 }
 
 /// Whether everything of an update was there already.
-fn is_staged(active: &[ActiveUpdate], component: &str, version: &Version) -> bool {
-    let is_it =
-        |update: &&ActiveUpdate| update.component.as_str() == component && update.version == version.to_string();
-    let update = active.iter().find(is_it);
+fn is_staged(active: &[ActiveUpdate], release: &ComponentVersion) -> bool {
+    let update = active.iter().find(|update| release.is(update));
     update.is_some_and(|update| matches!(update.state, UpdateState::Staged | UpdateState::Pending))
 }
 

@@ -12,7 +12,7 @@ pub use system::{leave_session, wait_for_exit};
 use crate::disk::fs::Dir;
 use crate::disk::layout::InstallRoot;
 use crate::error::{Error, Machine, Result};
-use crate::state::Reason;
+use crate::state::RollbackReason;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -48,7 +48,7 @@ pub struct Job {
     /// The process to wait for first.
     pub wait_for: Option<u32>,
     /// Return from the version on probation to the one before, for this reason, rather than make the prepared one live.
-    pub roll_back: Option<Reason>,
+    pub roll_back: Option<RollbackReason>,
     /// What to start afterwards, in this process's working folder.
     pub command: Option<Vec<OsString>>,
     /// How long the started version may take to confirm that it works.

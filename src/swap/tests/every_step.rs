@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::disk::fs::{Steps, Stop};
+use semver::Version;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -12,7 +13,7 @@ type Contents = BTreeMap<String, String>;
 /// A component before and after: files changed, added, dropped, moved, renamed in case only, folders that go and come, and
 /// a file that becomes a folder as well as the other way round.
 const OLD: [(&str, &str); 8] = [
-    ("Name", "name"),
+    ("Component", "name"),
     ("app", "old app"),
     ("gone/deep/x", "x"),
     ("kept", "kept"),
@@ -87,8 +88,8 @@ impl World {
             component: "core".parse().unwrap(),
             dir: self.root.dir.join("core"),
             own_work_dir: false,
-            from: Some("1.0.0".into()),
-            to: Some(ReleaseContent { version: "2.0.0".into(), sequence: 2, content: Sha256::of(b"2") }),
+            from: Some(Version::new(1, 0, 0)),
+            to: Some(ReleaseContent { version: Version::new(2, 0, 0), sequence: 2, content: Sha256::of(b"2") }),
             new_folders: ["new", "new/deep", "to-folder"].map(str::to_owned).into(),
             old_folders: ["to-file", "gone/deep", "gone"].map(|path| (path.to_owned(), folder_mode)).into(),
             steps,

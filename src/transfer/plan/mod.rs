@@ -9,7 +9,7 @@ mod graph;
 mod tests;
 
 use crate::disk::inventory::{Inventory, PathContent};
-use crate::formats::manifest::{File, LinkOrFile, Manifest, Name, Object};
+use crate::formats::manifest::{Component, File, LinkOrFile, Manifest, Object};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::RelPath;
 use graph::Graph;
@@ -39,7 +39,7 @@ pub struct PlanInput<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalFile {
     /// The other component; none for the one that is planned.
-    pub component: Option<Name>,
+    pub component: Option<Component>,
     /// The path in it.
     pub path: String,
 }

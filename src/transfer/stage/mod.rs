@@ -27,7 +27,7 @@ pub use swap_steps::swap_steps;
 use crate::disk::fs::{self, Dir};
 use crate::disk::layout::{FILES, InstallRoot, STAGES};
 use crate::error::Result;
-use crate::formats::manifest::Name;
+use crate::formats::manifest::Component;
 use crate::transfer::plan::{PathChange, Plan};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::{MANIFEST, STATE};
@@ -55,7 +55,7 @@ impl Stage {
     ///
     /// # Errors
     /// [`Machine::Io`](crate::error::Machine::Io), [`Machine::UnsafePath`](crate::error::Machine::UnsafePath).
-    pub fn open(root: &InstallRoot, state_dir: &Dir, component: &Name) -> Result<Self> {
+    pub fn open(root: &InstallRoot, state_dir: &Dir, component: &Component) -> Result<Self> {
         let dir = root.component(component);
         let in_own_work_dir = nearest_folder(&dir)?.device()? != state_dir.device()?;
         let stages = if in_own_work_dir {

@@ -5,10 +5,11 @@ use crate::disk::fs::{Dir, Found, Tree};
 use crate::disk::inventory::PathContent;
 use crate::disk::layout::InstallRoot;
 use crate::error::Result;
-use crate::formats::manifest::Name;
+use crate::formats::manifest::Component;
 use crate::state::journal::{ComponentSteps, ReleaseContent, Step, SwapPath};
 use crate::transfer::plan::Plan;
 use crate::values::rel_path::{MANIFEST, RelPath};
+use semver::Version;
 use std::collections::BTreeSet;
 
 /// The steps that make a plan real in one component, the manifest's last; what they need is durable when this returns.
@@ -17,11 +18,11 @@ use std::collections::BTreeSet;
 /// [`Machine::Io`](crate::error::Machine::Io), also for a file that is not staged.
 pub fn swap_steps(
     root: &InstallRoot,
-    component: &Name,
+    component: &Component,
     stage: &Stage,
     plan: &Plan,
     manifest: (PathContent, PathContent),
-    versions: (Option<String>, Option<ReleaseContent>),
+    versions: (Option<Version>, Option<ReleaseContent>),
 ) -> Result<ComponentSteps> {
     let dir = root.component(component);
     let tree = Tree::open(&dir)?;

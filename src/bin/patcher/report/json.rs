@@ -3,7 +3,6 @@
 use crate::commands::{Outcome, Status};
 use patcher::internal::journal::State;
 use patcher::internal::state::{ActiveUpdate, PastUpdate};
-use patcher::internal::timestamp::Timestamp;
 use patcher::{Damage, DeferralReason, Deferred, Previous, Recovery, Update};
 use serde_json::{Value, json};
 
@@ -13,7 +12,7 @@ pub fn outcome(outcome: &Outcome) -> Option<Value> {
         let saved =
             update.saved().iter().map(|(path, kept)| json!({ "path": path.as_str(), "kept_as": kept.as_str() }));
         json!({
-            "component": update.component(),
+            "component": update.component().as_str(),
             "from": update.from().map(ToString::to_string),
             "to": update.to().to_string(),
             "files": update.changes(),
@@ -33,15 +32,20 @@ pub fn outcome(outcome: &Outcome) -> Option<Value> {
     let updates = |list: &[Update]| list.iter().map(update).collect::<Vec<_>>();
     Some(match outcome {
         Outcome::Stopped => return None,
-        Outcome::Available(check) => json!({ "updates": updates(&check.updates), "held": held_list(&check.held) }),
+        Outcome::Available(check) => json!({ "updates": updates(&check.updates), "held": held_list(&check.deferred) }),
         Outcome::Staged(staged, held) => {
             let staged = staged.as_ref().map_or(Vec::new(), |staged| updates(staged.updates()));
             json!({ "staged": staged, "held": held_list(held) })
         }
         Outcome::Applied(applied, held) => {
             let components = applied.iter().flat_map(|applied| &applied.components);
-            let components =
-                components.map(|(name, from, to)| json!({ "component": name.as_str(), "from": from, "to": to }));
+            let components = components.map(|change| {
+                json!({
+                    "component": change.component.as_str(),
+                    "from": text(change.from.as_ref()),
+                    "to": text(change.to.as_ref()),
+                })
+            });
             json!({ "applied": components.collect::<Vec<_>>(), "held": held_list(held) })
         }
         Outcome::Paused => json!({ "paused": true }),
@@ -73,26 +77,29 @@ pub fn held_list(held: &[Deferred]) -> Vec<Value> {
     let why = |why: &DeferralReason| match why {
         DeferralReason::RolledBack(_) => "rolled-back",
         DeferralReason::SwapFailed => "swap-failed",
-        DeferralReason::NotYet(0) => "paused",
-        DeferralReason::NotYet(_) => "not-yet",
+        DeferralReason::RolloutPaused => "paused",
+        DeferralReason::Rollout { .. } => "not-yet",
         DeferralReason::Skipped => "skipped",
         DeferralReason::Requires(_) => "requires",
         _ => "other",
     };
     let one = |held: &Deferred| {
-        let reason = match held.why {
+        let reason = match held.reason {
             DeferralReason::RolledBack(reason) => Some(reason.word()),
             _ => None,
         };
         json!({
-            "component": held.component, "version": held.version.to_string(), "why": why(&held.why), "reason": reason
+            "component": held.component.as_str(), "version": held.version.to_string(), "why": why(&held.reason), "reason": reason
         })
     };
     held.iter().map(one).collect()
 }
 
 fn status_object(status: &Status) -> Value {
-    let component = |(name, installed): &(patcher::internal::manifest::Name, patcher::Result<patcher::Installed>)| {
+    let component = |(name, installed): &(
+        patcher::internal::manifest::Component,
+        patcher::Result<patcher::Installed>,
+    )| {
         match installed {
             Ok(installed) => {
                 let meta = &installed.manifest.meta;
@@ -109,7 +116,7 @@ fn status_object(status: &Status) -> Value {
             }
         }
     };
-    let staging = |(name, version): &(patcher::internal::manifest::Name, semver::Version)| json!({ "component": name.as_str(), "version": version.to_string() });
+    let staging = |(name, version): &(patcher::internal::manifest::Component, semver::Version)| json!({ "component": name.as_str(), "version": version.to_string() });
     json!({
         "components": status.components.iter().map(component).collect::<Vec<_>>(),
         "staged": status.staging.iter().map(staging).collect::<Vec<_>>(),
@@ -123,7 +130,7 @@ fn status_object(status: &Status) -> Value {
         "paused": status.paused.map(|since| since.to_string()),
         "set_aside": status.set_aside,
         "previous": status.previous.iter().flat_map(Previous::components)
-            .map(|(name, version)| json!({ "component": name, "version": version }))
+            .map(|change| json!({ "component": change.component.as_str(), "version": text(change.to.as_ref()) }))
             .collect::<Vec<_>>(),
     })
 }
@@ -132,12 +139,12 @@ fn active(update: &ActiveUpdate) -> Value {
     json!({
         "component": update.component.as_str(),
         "type": update.kind.to_string(),
-        "from": update.from,
-        "version": update.version,
+        "from": text(update.from.as_ref()),
+        "version": update.version.to_string(),
         "sequence": update.sequence,
         "state": update.state.to_string(),
         "found": update.found.to_string(),
-        "staged": time(update.staged),
+        "staged": text(update.staged),
         "bytes": update.patches.iter().map(|patch| patch.bytes.min(patch.size)).sum::<u64>(),
         "bytes_total": update.patches.iter().map(|patch| patch.size).sum::<u64>(),
         "error": update.error,
@@ -148,14 +155,14 @@ fn past(update: &PastUpdate) -> Value {
     json!({
         "component": update.component.as_str(),
         "type": update.kind.to_string(),
-        "from": update.from,
-        "to": update.to,
+        "from": text(update.from.as_ref()),
+        "to": update.to.to_string(),
         "sequence": update.sequence,
-        "found": time(update.found),
-        "staged": time(update.staged),
-        "installed": time(update.installed),
-        "confirmed": time(update.confirmed),
-        "rolled_back": time(update.rolled_back),
+        "found": text(update.found),
+        "staged": text(update.staged),
+        "installed": text(update.installed),
+        "confirmed": text(update.confirmed),
+        "rolled_back": text(update.rolled_back),
         "bytes": update.bytes,
         "seconds": update.seconds,
         "fallbacks": update.fallbacks,
@@ -164,6 +171,7 @@ fn past(update: &PastUpdate) -> Value {
     })
 }
 
-fn time(time: Option<Timestamp>) -> Option<String> {
-    time.map(|time| time.to_string())
+/// Writes an optional value as text, or as `null`.
+fn text(value: Option<impl ToString>) -> Option<String> {
+    value.map(|value| value.to_string())
 }

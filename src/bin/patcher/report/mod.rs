@@ -10,7 +10,7 @@ use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use patcher::internal::journal::State;
 use patcher::internal::manifest::Language;
 use patcher::internal::state::PastUpdate;
-use patcher::{Applied, Damage, Deferred, Error, Previous, Progress, Recovery, Update};
+use patcher::{Applied, ComponentChange, Damage, Deferred, Error, Previous, Progress, Recovery, Update, Version};
 use serde_json::json;
 use std::error::Error as _;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -79,8 +79,8 @@ impl Report {
                     println!("{}", available(update));
                     notes(update);
                 }
-                check.held.iter().for_each(left_alone);
-                if check.updates.is_empty() && check.held.is_empty() {
+                check.deferred.iter().for_each(left_alone);
+                if check.updates.is_empty() && check.deferred.is_empty() {
                     println!("up to date");
                 }
             }
@@ -169,8 +169,9 @@ impl Report {
         if let Some(state) = status.swap {
             println!("{}", swap_state(state));
         }
-        for (name, version) in status.previous.iter().flat_map(Previous::components) {
-            println!("{name:<20} {:<16} comes back with `rollback`", version.as_deref().unwrap_or("nothing"));
+        for change in status.previous.iter().flat_map(Previous::components) {
+            let version = change.to.as_ref().map_or("nothing".to_owned(), Version::to_string);
+            println!("{:<20} {version:<16} comes back with `rollback`", change.component);
         }
         if status.components.is_empty() {
             println!("nothing is installed");
@@ -231,7 +232,7 @@ fn history(updates: &[PastUpdate]) {
         let when =
             [past.rolled_back, past.confirmed, past.installed, past.staged, past.found].into_iter().flatten().next();
         let when = when.map(|when| when.to_string()[..16].replace('T', " ")).unwrap_or_default();
-        let versions = format!("{} -> {}", past.from.as_deref().unwrap_or("-"), past.to);
+        let versions = format!("{} -> {}", past.from.as_ref().map_or("-".to_owned(), Version::to_string), past.to);
         let error = past.error.as_deref().unwrap_or_default();
         let fetched = HumanBytes(past.bytes).to_string();
         println!(
@@ -243,7 +244,7 @@ fn history(updates: &[PastUpdate]) {
 }
 
 fn left_alone(held: &Deferred) {
-    println!("{}: {} is left alone: {}", held.component, held.version, held.why);
+    println!("{}: {} is left alone: {}", held.component, held.version, held.reason);
 }
 
 fn files_of_the_user(update: &Update) {
@@ -253,9 +254,11 @@ fn files_of_the_user(update: &Update) {
 }
 
 fn swapped(applied: &Applied) -> String {
-    let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "not installed".to_owned());
-    let lines =
-        applied.components.iter().map(|(name, from, to)| format!("{name}: {} -> {}", version(from), version(to)));
+    let version = |version: &Option<Version>| version.as_ref().map_or("not installed".to_owned(), Version::to_string);
+    let line = |change: &ComponentChange| {
+        format!("{}: {} -> {}", change.component, version(&change.from), version(&change.to))
+    };
+    let lines = applied.components.iter().map(line);
     lines.collect::<Vec<_>>().join("\n")
 }
 

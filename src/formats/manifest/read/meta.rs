@@ -3,7 +3,7 @@
 use super::path;
 use crate::error::Defect;
 use crate::formats::manifest::{
-    Language, MAX_BASE_URLS, MAX_NOTES, MAX_NOTES_BYTES, MAX_NOTES_LINES, MAX_STEPPING_STONES, Meta, Name, Notes,
+    Component, Language, MAX_BASE_URLS, MAX_NOTES, MAX_NOTES_BYTES, MAX_NOTES_LINES, MAX_STEPPING_STONES, Meta, Notes,
     Requirement, SteppingStone,
 };
 use crate::formats::xml::{XmlElement, XmlError, XmlReader, XmlTag};
@@ -49,7 +49,7 @@ pub(super) fn read(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> R
                 meta.base_urls.push(url);
             }
             "requires" => {
-                let component: Name = child.value("component", Defect::Name)?;
+                let component: Component = child.value("component", Defect::Name)?;
                 let version = child.value("version", Defect::Version)?;
                 if component == meta.component || meta.requires.iter().any(|other| other.component == component) {
                     return Err(child.error(Defect::Requires, format!("`{component}` is required twice, or by itself")));
