@@ -4,6 +4,7 @@ use manifest_tool::signing::passphrase::Passphrases;
 use manifest_tool::signing::private_key::PrivateKey;
 use patcher::internal::keys::{PublicKey, TrustedKeys};
 use patcher::internal::manifest::{Manifest, SignedBytes, body, parse, with_signatures};
+use patcher::internal::timestamp::Timestamp;
 use patcher::internal::trust::{self, Floor, ReleaseTarget, VerifiedManifest};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,8 +13,16 @@ use std::sync::OnceLock;
 use std::time::SystemTime;
 use tempfile::TempDir;
 
-/// 2026-11-21T00:00:00Z, in seconds.
-pub const SIGNED_AT: &str = "1795219200";
+const DAY_SECONDS: i64 = 86_400;
+
+/// Returns today's midnight plus `days`: releases are signed at `day(0)`, whatever the date is.
+///
+/// The first call fixes the day, so that a test that runs at midnight sees one day only.
+pub fn day(days: i64) -> Timestamp {
+    static TODAY: OnceLock<i64> = OnceLock::new();
+    let today = TODAY.get_or_init(|| Timestamp::now().unix().div_euclid(DAY_SECONDS) * DAY_SECONDS);
+    Timestamp::from_unix(today + days * DAY_SECONDS)
+}
 
 pub struct Publisher {
     dir: TempDir,
@@ -86,7 +95,7 @@ impl Publisher {
         command
             .args(args)
             .current_dir(self.dir.path())
-            .env("SOURCE_DATE_EPOCH", SIGNED_AT)
+            .env("SOURCE_DATE_EPOCH", day(0).unix().to_string())
             .env_remove("MANIFEST_KEY")
             .env_remove("MANIFEST_KEY_PASSPHRASE");
         command.envs(environment.iter().copied());
@@ -107,6 +116,11 @@ impl Publisher {
 
     /// Signs `build` as this version of the component `core`, with `more` arguments.
     pub fn sign_as(&self, version: &str, more: &[&str]) -> Run {
+        self.sign_on(day(0), version, more)
+    }
+
+    /// Signs it at another time than today's midnight.
+    pub fn sign_on(&self, time: Timestamp, version: &str, more: &[&str]) -> Run {
         let flags = [
             "sign",
             "build",
@@ -117,7 +131,7 @@ impl Publisher {
             "--base-url",
             "https://dl.example.com/core/",
         ];
-        self.run(&[&flags, more].concat())
+        self.run_with(&[&flags, more].concat(), &[("SOURCE_DATE_EPOCH", &time.unix().to_string())])
     }
 
     /// Signs `builds` one after the other as 1.1.0, 1.2.0 and so on, each with the program of that build.

@@ -1,6 +1,6 @@
 //! Sites, sound and unsound, in a folder.
 
-use crate::publisher::Publisher;
+use crate::publisher::{Publisher, day};
 use patcher::internal::digest::Sha256;
 use patcher::internal::layout::{self, ObjectKind};
 use patcher::internal::manifest::Object;
@@ -120,7 +120,7 @@ fn a_key_that_did_not_sign_takes_nothing() {
 #[test]
 fn an_expired_manifest_and_one_of_another_channel_are_found() {
     let publisher = Publisher::new();
-    publisher.sign(&["--expires", "2026-11-21T00:00:01Z"]).ok();
+    publisher.sign_on(day(-2), "1.0.0", &["--expires", "1d"]).ok();
     fs::rename(publisher.path("site/core/manifest.xml"), publisher.path("site/core/beta.xml")).unwrap();
     let run = verify(&publisher);
     run.fails(21, "1 of 1");
