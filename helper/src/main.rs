@@ -62,8 +62,8 @@ fn run(arguments: &Arguments, log: &mut Log) -> Result<Option<RollbackReason>> {
         log.error(error);
     }
     let started = start(arguments, &changed, log);
-    // Only now, so that nobody waits for it. What the program has taken over by now needs no sync.
-    let _ = swap::sync_history(&arguments.root);
+    // Only now, so that nobody waits for it.
+    finish(arguments, log);
     let failure = match started {
         Ok(None) => None,
         Ok(Some(mut child)) => watch::watch(&arguments.root, &mut child, arguments.probation, log),
@@ -83,6 +83,15 @@ fn run(arguments: &Arguments, log: &mut Log) -> Result<Option<RollbackReason>> {
     // The old version did its work before; it is not watched.
     start(arguments, &returned, log).inspect_err(|error| log.error(error))?;
     returned.map(|()| Some(reason))
+}
+
+/// Lets the swap do what can wait until the program runs again. Where another updater is at work, that is done later.
+fn finish(arguments: &Arguments, log: &mut Log) {
+    let Ok(Some(state_dir)) = state::open(&arguments.root) else { return };
+    let Ok(lock) = state::lock_updater(&state_dir, Duration::ZERO) else { return };
+    for saved in swap::finish(&arguments.root, &lock) {
+        log.line(format_args!("{}: your {} is kept as {}", saved.component, saved.path, saved.saved_as));
+    }
 }
 
 /// Waits until nobody uses the program, and swaps.
@@ -152,6 +161,9 @@ fn tell(applied: &Applied, log: &mut Log) {
         let version =
             |version: &Option<Version>| version.as_ref().map_or("not installed".to_owned(), Version::to_string);
         log.line(format_args!("{component}: {} -> {}", version(from), version(to)));
+    }
+    for saved in &applied.saved {
+        log.line(format_args!("{}: your {} is kept as {}", saved.component, saved.path, saved.saved_as));
     }
 }
 

@@ -101,6 +101,28 @@ pub enum Machine {
         /// What it is now.
         detail: String,
     },
+    /// A file changed while the swap replaced files.
+    #[error("{} changed during the swap: {detail}", path.display())]
+    ChangedInSwap {
+        /// The file.
+        path: PathBuf,
+        /// The content that it should have.
+        detail: String,
+    },
+    /// A file of the version before cannot come back, as its backup is missing or was written to.
+    #[error("the backup of {} is missing or damaged", path.display())]
+    BackupDamaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A component's files belong to neither version of the swap that the journal describes.
+    #[error("the files of {component} in {} belong to neither version of the swap", dir.display())]
+    OtherTree {
+        /// The component.
+        component: String,
+        /// Its folder.
+        dir: PathBuf,
+    },
     /// A step of the swap failed; everything is as it was before.
     #[error("the swap was undone, the old version is complete: {cause}")]
     SwapUndone {
@@ -148,6 +170,9 @@ impl Machine {
             Machine::StateDamaged { .. } => "state-damaged",
             Machine::JournalUnreadable { .. } => "journal-unreadable",
             Machine::Changed { .. } => "changed",
+            Machine::ChangedInSwap { .. } => "changed-in-swap",
+            Machine::BackupDamaged { .. } => "backup-damaged",
+            Machine::OtherTree { .. } => "other-tree",
             Machine::SwapUndone { .. } => "swap-undone",
             Machine::UndoFailed { .. } => "undo-failed",
             Machine::HelperMissing { .. } => "helper-missing",

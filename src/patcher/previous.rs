@@ -2,14 +2,10 @@
 
 use super::Patcher;
 use crate::error::{Caller, Result};
-use crate::state::{self, RollbackReason};
+use crate::state::RollbackReason;
 use crate::swap::relaunch::{self, Job};
 use crate::swap::{self, Applied, ComponentChange};
 use std::convert::Infallible;
-use std::time::Duration;
-
-/// How long a confirmation waits for another updater of the same root.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The versions before those that are on probation: what a rollback returns to.
 #[derive(Debug)]
@@ -24,15 +20,9 @@ impl Patcher {
     /// probation. To be called when the program has shown that it runs: a window is open, a request was answered.
     ///
     /// # Errors
-    /// [`Error::Busy`](crate::Error::Busy) when another updater has the root for a minute;
     /// [`Machine::Io`](crate::error::Machine::Io).
     pub fn confirm(&self) -> Result<bool> {
-        if swap::on_probation(&self.inner.root)?.is_none() {
-            return Ok(false);
-        }
-        let Some(state_dir) = state::open(&self.inner.root)? else { return Ok(false) };
-        let lock = state::lock_updater(&state_dir, PATIENCE)?;
-        swap::confirm(&self.inner.root, &lock)
+        swap::confirm(&self.inner.root)
     }
 
     /// What a rollback would return to; none when no version is on probation.

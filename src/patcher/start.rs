@@ -100,7 +100,7 @@ impl Patcher {
         }
         *self.inner.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
         // What stays is in nobody's way, and no reason not to start.
-        let _ = swap::sweep(root);
+        swap::sweep(root);
         self.what_happened(&state_dir, first_run, recovery == Recovery::RolledBack)
     }
 

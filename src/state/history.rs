@@ -291,7 +291,6 @@ mod tests {
         let to = ReleaseContent { version: Version::new(sequence, 0, 0), sequence, content: Sha256::of(b"") };
         ComponentSteps {
             component: "core".parse().unwrap(),
-            dir: "/core".into(),
             own_work_dir: false,
             from: Some(Version::new(0, 9, 0)),
             to: Some(to),

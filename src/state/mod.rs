@@ -108,3 +108,12 @@ pub fn lock_running(state_dir: &Dir, patience: Duration) -> Result<Lock> {
 pub fn lock_not_running(state_dir: &Dir, patience: Duration) -> Result<Lock> {
     Lock::exclusive(state_dir, "running", "the program", patience)
 }
+
+/// Takes the short lock under which a version on probation is confirmed or rolled back. It is held for one check and one
+/// state of the journal, never while a person, a program or the network is waited for.
+///
+/// # Errors
+/// As [`lock`].
+pub fn deciding(state_dir: &Dir) -> Result<Lock> {
+    Lock::exclusive(state_dir, "deciding", "the decision about the new version", Duration::from_secs(60))
+}

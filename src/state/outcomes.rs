@@ -16,7 +16,7 @@ pub const OUTCOMES_FILE: &str = "outcomes";
 
 /// What has become of a swap.
 #[derive(Debug, Clone, Copy)]
-pub enum SwapOutcome {
+pub enum SwapOutcome<'a> {
     /// The new version is installed, and on probation.
     Applied,
     /// The new version is installed and stays.
@@ -25,6 +25,13 @@ pub enum SwapOutcome {
     RolledBack(RollbackReason),
     /// The swap failed with this error code; the old version is there.
     Failed(&'static str),
+    /// A file of the user stood in the way and lies beside its path now.
+    Saved {
+        /// The path that it had in the component.
+        path: &'a str,
+        /// The path that it has now.
+        saved_as: &'a str,
+    },
 }
 
 /// One line: what has become of one component's swap.
@@ -54,7 +61,7 @@ pub struct OutcomeLine {
 pub fn record_outcome(
     state_dir: &Dir,
     components: &[ComponentSteps],
-    outcome: SwapOutcome,
+    outcome: SwapOutcome<'_>,
     now: Timestamp,
 ) -> Result<()> {
     let (result, detail) = match outcome {
@@ -62,6 +69,7 @@ pub fn record_outcome(
         SwapOutcome::Confirmed => ("confirmed", "-".to_owned()),
         SwapOutcome::RolledBack(reason) => ("rolled-back", reason.word()),
         SwapOutcome::Failed(code) => ("failed", code.to_owned()),
+        SwapOutcome::Saved { path, saved_as } => ("saved", format!("{}:{}", escape(path), escape(saved_as))),
     };
     let mut text = String::new();
     for part in components {
@@ -73,6 +81,15 @@ pub fn record_outcome(
     let mut file = state_dir.open_or_create(OUTCOMES_FILE)?;
     let written = file.seek(SeekFrom::End(0)).and_then(|_| file.write_all(text.as_bytes()));
     written.map_err(|error| Error::io("write", state_dir.join(OUTCOMES_FILE), error))
+}
+
+/// Writes a path as one word: characters that part words become `%` and two hexadecimal digits.
+fn escape(path: &str) -> String {
+    let escaped = |c: char| match c {
+        ' ' | ':' | '%' | '\n' | '\r' => format!("%{:02x}", u32::from(c)),
+        c => c.to_string(),
+    };
+    path.chars().map(escaped).collect()
 }
 
 /// Makes last what was recorded.

@@ -238,7 +238,6 @@ mod tests {
         let to = ReleaseContent { version: Version::new(2, 0, 0), sequence, content: Sha256::of(content) };
         vec![ComponentSteps {
             component: "core".parse().unwrap(),
-            dir: "/core".into(),
             own_work_dir: false,
             from: None,
             to: Some(to),

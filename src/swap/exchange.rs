@@ -1,157 +1,94 @@
-//! The steps that change live files, and the way back.
+//! The steps that change live files: they bring every component to one side of the swap, forth or back.
+//!
+//! Both directions are one piece of code. It looks at what each path holds and never counts steps, so that it may be
+//! interrupted anywhere and run again, in the same direction or in the other one.
 
 use super::changed;
-use super::component::ComponentSwap;
+use super::component::{ComponentSwap, FOLDER, RETIRED};
+use super::saved::{SavedFile, move_beside};
+use super::side::{Owner, Side};
 use crate::disk::fs::{self, Dir, Found, Tree};
-use crate::disk::inventory::{Inventory, PathContent, content_at};
-use crate::error::Result;
+use crate::disk::inventory::{Inventory, PathContent};
+use crate::disk::layout::FILES;
+use crate::error::{Machine, Result};
 use crate::state::journal::{Step, SwapPath};
-use crate::values::digest::Sha256;
-use crate::values::rel_path::RelPath;
 
-/// The name under which a file or link is made ready in the backup folder before it is renamed over its target.
+/// The name in the backup folder that a file or link is made ready under before it is renamed over its target.
 const READY: &str = "ready";
 
-/// Replaces everything in all parts: deletes, folders, files and links, manifests last; synced and verified.
-pub fn exchange(parts: &[ComponentSwap]) -> Result<()> {
-    for part in parts {
-        for step in part.deletes() {
-            let (dir, name) = part.tree.parent(step.place.as_str())?;
-            dir.remove_file(name)?;
-        }
-        remove_folders(part)?;
-        for path in &part.steps.new_folders {
-            let (dir, name) = part.tree.parent(path)?;
-            dir.make_folder(name, 0o755)?;
-        }
-    }
-    let is_manifest = |step: &Step| step.place == SwapPath::Manifest;
-    for last in [false, true] {
-        for part in parts {
-            part.puts().filter(|step| is_manifest(step) == last).try_for_each(|step| put(part, step))?;
-        }
-    }
-    for part in parts {
-        sync_folders(part)?;
-        let is_new_folder = |step: &Step| part.steps.new_folders.iter().any(|path| path == step.place.as_str());
-        // Where a file has become a folder, the step that removes the file leaves the folder behind.
-        verify(part, &part.inventory()?, |step| if is_new_folder(step) { &PathContent::Folder } else { &step.new })?;
-    }
-    Ok(())
-}
-
-fn put(part: &ComponentSwap, step: &Step) -> Result<()> {
-    let (dir, name) = part.tree.parent(step.place.as_str())?;
-    match (&step.new, &step.staged, &part.staged) {
-        (PathContent::Link { target }, ..) => {
-            part.backups.remove_file(READY)?;
-            part.backups.make_link(READY, target)?;
-            part.backups.rename(READY, &dir, name)
-        }
-        (_, Some(staged), Some(stage)) => stage.rename(staged, &dir, name),
-        _ => Err(changed(dir.join(name), "its new content is not staged")),
-    }
-}
-
-/// Removes the folders that nothing of the new version is in; one that still holds something of the user's stays.
-fn remove_folders(part: &ComponentSwap) -> Result<()> {
-    for (path, _) in &part.steps.old_folders {
-        if part.tree.folder(path)?.is_none() {
-            continue;
-        }
-        part.tree.forget();
-        let (dir, name) = part.tree.parent(path)?;
-        dir.remove_folder(name)?;
-    }
-    part.tree.forget();
-    Ok(())
-}
-
-/// Makes the entries of every folder last in which a step made, replaced or removed one.
-fn sync_folders(part: &ComponentSwap) -> Result<()> {
-    let changed = part.steps.steps.iter().map(|step| step.place.as_str());
-    let made = part.steps.new_folders.iter().map(String::as_str);
-    let removed = part.steps.old_folders.iter().map(|(path, _)| path.as_str());
-    let parent = |path: &str| path.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned());
-    let mut folders: Vec<String> = changed.chain(made).chain(removed).map(parent).collect();
-    folders.sort_unstable();
-    folders.dedup();
-    let dir = part.tree.root().path();
-    fs::in_parallel(&folders, |paths| {
-        let Some(tree) = Tree::open(dir)? else { return Ok(()) };
-        paths.iter().try_for_each(|path| match tree.find_folder(path)? {
-            Some(folder) => folder.sync(),
-            // It was removed, or a file stands there now.
-            None => Ok(()),
-        })
-    })
-}
-
-fn verify(part: &ComponentSwap, found: &Inventory, expected: impl Fn(&Step) -> &PathContent) -> Result<()> {
-    for step in &part.steps.steps {
-        let (found, expected) = (found.content(step.place.as_str()), expected(step));
-        if found != expected {
-            let path = part.tree.root().join(step.place.as_str());
-            return Err(changed(path, format!("after the swap {found}, not {expected}")));
-        }
-    }
-    Ok(())
-}
-
-/// Brings everything back, whatever part of the exchange was done; may be repeated from any point.
+/// Brings all components to one side, syncs every touched folder, and hashes every target again.
 ///
-/// Goes on after a failure, so that as much as possible comes back, and reports the first one.
-pub fn undo(parts: &[ComponentSwap]) -> Result<()> {
+/// On the way to the new side it stops at the first error, as the old side is still whole. On the way back it continues, so
+/// that as much as possible comes back, and returns the first error.
+///
+/// # Errors
+/// [`Machine::Io`], [`Machine::Changed`], [`Machine::ChangedInSwap`].
+pub fn bring(parts: &[ComponentSwap], side: Side, saved: &mut Vec<SavedFile>) -> Result<()> {
     let mut first = None;
-    let mut note = |result: Result<()>| {
-        if let Err(error) = result {
+    let mut follow = |result: Result<()>| match result {
+        Err(error) if side == Side::New => Err(error),
+        Err(error) => {
             first.get_or_insert(error);
+            Ok(())
         }
+        done => Ok(done?),
     };
     for part in parts {
         part.tree.forget();
-        // What the new version added goes first: on a system that ignores case it may stand under an old name.
-        for step in part.puts().filter(|step| matches!(step.old, PathContent::Absent | PathContent::Folder)) {
-            note(remove_added(part, step));
+        // First, as on a system that ignores case a file of one side may stand under a name of the other.
+        for step in part.steps.steps.iter().filter(|step| !is_file_or_link(side.wanted(step))) {
+            follow(vacate(part, side, step))?;
         }
-        for path in part.steps.new_folders.iter().rev() {
-            note(remove_new_folder(&part.tree, path));
+        for path in part.leaving_folders(side) {
+            follow(remove_folder(&part.tree, path))?;
         }
-        for (path, mode) in part.steps.old_folders.iter().rev() {
-            note(restore_folder(&part.tree, path, *mode));
+        part.tree.forget();
+        for (path, mode) in part.coming_folders(side) {
+            follow(make_folder(part, path, mode, saved))?;
         }
-        for (index, step) in part.steps.steps.iter().enumerate() {
-            note(restore(part, index, step));
+    }
+    for is_manifest in [false, true] {
+        for part in parts {
+            for (index, step) in part.steps.steps.iter().enumerate() {
+                if is_file_or_link(side.wanted(step)) && (step.place == SwapPath::Manifest) == is_manifest {
+                    follow(fill(part, side, index, step, saved))?;
+                }
+            }
         }
-        note(sync_folders(part));
-        note(part.inventory().and_then(|found| verify(part, &found, |step| &step.old)));
+    }
+    for part in parts {
+        follow(sync_folders(part))?;
+        follow(verify(part, side))?;
     }
     first.map_or(Ok(()), Err)
 }
 
-/// Removes an added file, back into the stage where that is easy, unless it is something else by now.
-fn remove_added(part: &ComponentSwap, step: &Step) -> Result<()> {
-    let path = step.place.as_str();
-    if content_at(&part.tree, path)? != step.new {
+fn is_file_or_link(content: &PathContent) -> bool {
+    matches!(content, PathContent::File { .. } | PathContent::Link { .. })
+}
+
+/// Removes a file or link of the other side from a path that this side leaves free.
+fn vacate(part: &ComponentSwap, side: Side, step: &Step) -> Result<()> {
+    if !is_file_or_link(side.other(step)) {
         return Ok(());
     }
-    keep_staged(part, step);
-    let (dir, name) = part.tree.parent(path)?;
+    let is_other = match part.was_checked(side) {
+        true => matches!(part.tree.find(step.place.as_str())?, Found::File { .. } | Found::Link { .. }),
+        false => side.examine(part, step)? == Owner::Other,
+    };
+    if !is_other {
+        return Ok(());
+    }
+    if side == Side::Old {
+        keep_staged(part, step);
+    }
+    let (dir, name) = part.tree.parent(step.place.as_str())?;
     dir.remove_file(name)
 }
 
-/// Puts a new file that is about to go under its staged name again, so that the next attempt need not download it. Only a
-/// convenience: where it fails, the file is downloaded once more.
-fn keep_staged(part: &ComponentSwap, step: &Step) {
-    if let (Some(staged), Some(stage)) = (&step.staged, &part.staged)
-        && let Ok((dir, name)) = part.tree.parent(step.place.as_str())
-    {
-        let _ = dir.hard_link(name, stage, staged);
-    }
-}
-
-fn remove_new_folder(tree: &Tree, path: &str) -> Result<()> {
-    // Where a file was to become a folder, the file may still be there.
+/// Removes a folder of the other side, unless it holds something of the user's.
+fn remove_folder(tree: &Tree, path: &str) -> Result<()> {
+    // Where a file becomes a folder, the file may still be there; a link or a file of the user's may be, too.
     if !matches!(tree.find(path)?, Found::Folder { .. }) {
         return Ok(());
     }
@@ -160,63 +97,180 @@ fn remove_new_folder(tree: &Tree, path: &str) -> Result<()> {
     dir.remove_folder(name).map(drop)
 }
 
-fn restore_folder(tree: &Tree, path: &str, mode: u32) -> Result<()> {
-    let (dir, name) = tree.parent(path)?;
-    dir.make_folder(name, mode)?;
-    // What the user's mask took away when it was made.
-    dir.folder(name)?.map_or(Ok(()), |folder| folder.set_mode(mode))
-}
-
-/// Makes sure that a backup is what was put aside, before anything is replaced by it.
-fn check_backup(backups: &Dir, name: &str, expected: Sha256) -> Result<()> {
-    let path = backups.join(name);
-    let found = match backups.open_file(name)? {
-        Some(mut file) => Some(fs::hash(&mut file, &path)?.0),
-        None => None,
-    };
-    if found == Some(expected) {
-        return Ok(());
-    }
-    Err(changed(path, found.map_or("the backup is missing".to_owned(), |found| format!("{found}, not {expected}"))))
-}
-
-/// Renames an old file's backup over its target, keeping the backup under its own name until the swap has ended.
-fn restore(part: &ComponentSwap, index: usize, step: &Step) -> Result<()> {
-    let path = step.place.as_str();
-    let found = content_at(&part.tree, path)?;
-    if matches!(step.old, PathContent::Absent | PathContent::Folder) || found == step.old {
-        return Ok(());
-    }
-    part.backups.remove_file(READY)?;
-    match &step.old {
-        PathContent::Link { target } => part.backups.make_link(READY, target)?,
-        PathContent::File { sha256, mode } => {
-            let backup = index.to_string();
-            check_backup(&part.backups, &backup, *sha256)?;
-            part.backups.link_or_copy(&backup, &part.backups, READY, *mode)?;
-        }
-        PathContent::Absent | PathContent::Folder => return Ok(()),
-    }
-    let (dir, name) = part.tree.parent(path)?;
-    if found == step.new {
-        keep_staged(part, step);
-    } else if let (PathContent::File { .. } | PathContent::Link { .. }, SwapPath::Listed(path)) = (&found, &step.place)
+/// Makes a folder of this side, with the folders above it.
+fn make_folder(part: &ComponentSwap, path: &str, mode: u32, saved: &mut Vec<SavedFile>) -> Result<()> {
+    clear_way(part, path, saved)?;
+    if let Found::Folder { mode: found } = part.tree.find(path)?
+        && found & 0o777 != mode & 0o777
     {
-        // Somebody has changed it since the swap. That the program is whole again matters more than a name to keep it by.
-        if let Some(free) = free_name(&dir, path)? {
-            dir.rename(name, &dir, &free)?;
-        }
+        // The user's mask has taken bits away when it was made; the bits that it has from the folder above stay. A mode is
+        // not content: where it cannot be set, the version is complete all the same.
+        let _ = part.tree.folder(path)?.map_or(Ok(()), |folder| folder.set_mode(found & 0o7000 | mode));
     }
-    part.backups.rename(READY, &dir, name)
+    Ok(())
 }
 
-/// A name beside `path` that nothing has yet; none in the unlikely case that a hundred are taken.
-fn free_name(dir: &Dir, path: &RelPath) -> Result<Option<String>> {
-    for candidate in path.saved_names() {
-        let name = candidate.segments().next_back().unwrap_or_default();
-        if dir.find(name)? == Found::Absent {
-            return Ok(Some(name.to_owned()));
+/// Makes sure that `path` is a folder: what stands in the way moves beside, and missing folders are made.
+fn clear_way(part: &ComponentSwap, path: &str, saved: &mut Vec<SavedFile>) -> Result<()> {
+    if path.is_empty() {
+        return Ok(());
+    }
+    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+    for folder in ends.map(|end| &path[..end]) {
+        match part.tree.find(folder)? {
+            Found::Folder { .. } => continue,
+            Found::Absent => {}
+            _ => save(part, folder, saved)?,
+        }
+        let (dir, name) = part.tree.parent(folder)?;
+        dir.make_folder(name, FOLDER)?;
+        let is_planned = part.steps.new_folders.iter().any(|known| known == folder)
+            || part.steps.old_folders.iter().any(|(known, _)| known == folder);
+        if !is_planned {
+            dir.sync()?;
         }
     }
-    Ok(None)
+    Ok(())
+}
+
+fn folder_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// Moves something of the user's beside its path.
+fn save(part: &ComponentSwap, path: &str, saved: &mut Vec<SavedFile>) -> Result<()> {
+    part.tree.forget();
+    let (dir, name) = part.tree.parent(path)?;
+    let new_name = move_beside(&dir, name, &dir, name)?;
+    saved.push(SavedFile::new(part, path, &new_name));
+    Ok(())
+}
+
+/// Puts this side's file or link at its path.
+fn fill(part: &ComponentSwap, side: Side, index: usize, step: &Step, saved: &mut Vec<SavedFile>) -> Result<()> {
+    let path = step.place.as_str();
+    let owner = if part.was_checked(side) { Owner::Other } else { side.examine(part, step)? };
+    if owner == Owner::Wanted {
+        return Ok(());
+    }
+    clear_way(part, folder_of(path), saved)?;
+    let (dir, name) = part.tree.parent(path)?;
+    let is_in_the_way = match dir.find(name)? {
+        Found::Absent => false,
+        Found::Folder { .. } => {
+            part.tree.forget();
+            !dir.remove_folder(name)?
+        }
+        Found::Special => true,
+        // The manifest's name is the updater's: whatever else stands there is replaced.
+        _ => owner == Owner::User && step.place != SwapPath::Manifest,
+    };
+    if is_in_the_way {
+        save(part, path, saved)?;
+    } else if side == Side::Old && owner == Owner::Other {
+        keep_staged(part, step);
+    }
+    match (side.wanted(step), side) {
+        (PathContent::Link { target }, _) => {
+            part.backups.remove_file(READY)?;
+            part.backups.make_link(READY, target)?;
+            part.backups.rename(READY, &dir, name)
+        }
+        (_, Side::New) => match part.staged_file(step)? {
+            Some((stage, staged)) => stage.rename(staged, &dir, name),
+            None => Err(changed(dir.join(name), "its new content is not staged")),
+        },
+        (PathContent::File { mode, .. }, Side::Old) => put_backup(part, &index.to_string(), *mode, &dir, name),
+        (PathContent::Absent | PathContent::Folder, Side::Old) => Ok(()),
+    }
+}
+
+/// Renames a backup over its target. The backup keeps its own name where that takes no space.
+fn put_backup(part: &ComponentSwap, backup: &str, mode: u32, dir: &Dir, name: &str) -> Result<()> {
+    part.backups.remove_file(READY)?;
+    match part.backups.link_or_copy(backup, &part.backups, READY, mode) {
+        Ok(()) => part.backups.rename(READY, dir, name),
+        // No space for another name or copy. Once its target is old again, the backup has done its work.
+        Err(_) => {
+            let _ = part.backups.remove_file(READY);
+            part.backups.rename(backup, dir, name)
+        }
+    }
+}
+
+/// Gives a new file that is about to go its staged name again.
+///
+/// The next attempt then need not download it, and a swap whose way back is barred can still go forward. Failures do not
+/// matter to the version that comes back.
+fn keep_staged(part: &ComponentSwap, step: &Step) {
+    let Some(staged) = &step.staged else { return };
+    let keep = || -> Result<()> {
+        let (dir, name) = part.tree.parent(step.place.as_str())?;
+        match part.stages.first() {
+            Some(stage) => dir.hard_link(name, stage, staged).map(drop),
+            None => {
+                let stage = part.backups.folder_or_new(RETIRED, 0o700)?.folder_or_new(FILES, 0o700)?;
+                dir.hard_link(name, &stage, staged).map(drop)
+            }
+        }
+    };
+    let _ = keep();
+}
+
+/// Makes the entries of every folder durable in which a step made, replaced or removed one.
+fn sync_folders(part: &ComponentSwap) -> Result<()> {
+    let folders = part.changed_folders();
+    let dir = part.tree.root().path();
+    fs::in_parallel(&folders, |paths| {
+        let Some(tree) = Tree::open(dir)? else { return Ok(()) };
+        paths.iter().try_for_each(|path| match tree.find_folder(path)? {
+            Some(folder) => folder.sync(),
+            // It was removed, or something else stands there now.
+            None => Ok(()),
+        })
+    })
+}
+
+/// Makes sure of what the swap promises: every file and link of this side is there, and none of the other side that this
+/// side does not have. Whatever else the user has put there is no concern of the swap.
+fn verify(part: &ComponentSwap, side: Side) -> Result<()> {
+    // All at once, with several threads. A socket or an unreadable file stops that; then path by path.
+    let found: Option<Inventory> = part.inventory().ok();
+    for step in &part.steps.steps {
+        let owner = match &found {
+            Some(found) => side.owner(step, Some(found.content(step.place.as_str()))),
+            None => side.examine(part, step)?,
+        };
+        let keeps = match side.wanted(step) {
+            PathContent::File { .. } | PathContent::Link { .. } => owner == Owner::Wanted,
+            PathContent::Folder => matches!(part.tree.find(step.place.as_str())?, Found::Folder { .. }),
+            PathContent::Absent => owner != Owner::Other,
+        };
+        if !keeps {
+            let detail = format!("it is not {}", side.wanted(step));
+            return Err(Machine::ChangedInSwap { path: part.tree.root().join(step.place.as_str()), detail }.into());
+        }
+    }
+    Ok(())
+}
+
+/// Moves backups that were written to since they were made beside their targets: their bytes are the user's.
+///
+/// # Errors
+/// [`Machine::Io`].
+pub fn save_written_backups(part: &ComponentSwap, saved: &mut Vec<SavedFile>) -> Result<()> {
+    for (index, step) in part.steps.steps.iter().enumerate() {
+        let (PathContent::File { sha256, .. }, SwapPath::Listed(path)) = (&step.old, &step.place) else { continue };
+        let backup = index.to_string();
+        let Some(mut file) = part.backups.open_file(&backup)? else { continue };
+        if fs::hash(&mut file, &part.backups.join(&backup))?.0 == *sha256 {
+            continue;
+        }
+        clear_way(part, folder_of(path.as_str()), saved)?;
+        let (dir, name) = part.tree.parent(path.as_str())?;
+        let saved_as = move_beside(&part.backups, &backup, &dir, name)?;
+        dir.sync()?;
+        saved.push(SavedFile::new(part, path.as_str(), &saved_as));
+    }
+    Ok(())
 }

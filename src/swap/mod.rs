@@ -11,11 +11,14 @@
 //! A crash before `COMMITTED` or `CONFIRMED` ends in all old, one after it in all new: [`recover`] decides by the hashes on
 //! disk, never by a count of steps, and may itself be interrupted and repeated at any point.
 
-mod aside;
+mod check;
+mod cleanup;
 mod component;
 mod exchange;
 mod ready;
 pub mod relaunch;
+mod saved;
+mod side;
 #[cfg(test)]
 mod tests;
 
@@ -28,9 +31,12 @@ use crate::state::{self, RollbackReason, StateFile as _, SwapOutcome, Verdicts};
 use crate::values::timestamp::Timestamp;
 use component::ComponentSwap;
 use semver::Version;
+use side::Side;
+use std::time::Duration;
 
-pub use aside::sweep;
+pub use cleanup::sweep;
 pub use ready::Ready;
+pub use saved::SavedFile;
 
 /// The result of a swap: every component that it changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +44,8 @@ pub use ready::Ready;
 pub struct Applied {
     /// The changed components.
     pub components: Vec<ComponentChange>,
+    /// Files of the user that stood in the way and lie beside their paths now.
+    pub saved: Vec<SavedFile>,
 }
 
 /// A change of one component's version.
@@ -53,8 +61,8 @@ pub struct ComponentChange {
 }
 
 impl Applied {
-    fn of(transaction: Transaction) -> Self {
-        Self { components: transaction.components.into_iter().map(ComponentChange::from).collect() }
+    fn new(transaction: Transaction, saved: Vec<SavedFile>) -> Self {
+        Self { components: transaction.components.into_iter().map(ComponentChange::from).collect(), saved }
     }
 }
 
@@ -92,7 +100,9 @@ pub enum Recovery {
 /// # Errors
 /// [`Machine::Io`]; then nothing is prepared.
 pub fn prepare(root: &InstallRoot, lock: &Lock, transaction: Transaction) -> Result<()> {
-    confirm(root, lock)?;
+    confirm(root)?;
+    // The clean-up that a confirmation leaves where the lock is taken, as it is here.
+    recover(root, lock)?;
     Journal::begin(&state::open_or_create(root)?, transaction).map(drop)
 }
 
@@ -104,26 +114,30 @@ pub fn make_ready(root: &InstallRoot, _lock: &Lock) -> Result<Option<Ready>> {
     state::open(root)?.map_or(Ok(None), |state_dir| Ready::make(root, &state_dir))
 }
 
-/// Carries out the swap that [`prepare`] wrote; none when there is none.
+/// Carries out the swap that [`prepare`] wrote; returns `None` when there is none.
 ///
 /// # Errors
 /// As [`make_live`].
 pub fn apply(root: &InstallRoot, lock: &Lock) -> Result<Option<Applied>> {
-    let applied = make_live(root, lock, None)?;
-    let _ = sync_history(root);
+    let mut applied = make_live(root, lock, None)?;
+    let saved = finish(root, lock);
+    if let Some(applied) = &mut applied {
+        applied.saved.extend(saved);
+    }
     Ok(applied)
 }
 
-/// Carries out the prepared swap and leaves for later what can wait, as a program may be waiting to be started: what was done
-/// to make it `ready` is not done again, if it still holds, and the history is for [`sync_history`] to make last.
+/// Carries out the prepared swap and leaves to [`finish`] what can wait, as a program may be waiting to be started.
+///
+/// A swap that was made `ready` and has not been touched since is not checked again.
 ///
 /// # Errors
-/// [`Machine::Changed`] and others when the check before the first change fails: nothing was swapped.
-/// [`Machine::SwapUndone`] when a step failed and everything is as before; [`Machine::UndoFailed`] when that could not be
-/// reached: journal and backups are kept for [`recover`]. Each is counted against the release.
+/// [`Machine::Changed`], [`Machine::NotWritable`] and others when the check before the first change fails: nothing was
+/// swapped. [`Machine::SwapUndone`] when a step failed and the old version is complete. [`Machine::UndoFailed`] when it is
+/// not: journal and backups are kept for [`recover`]. Each is counted against the release.
 pub fn make_live(root: &InstallRoot, lock: &Lock, ready: Option<Ready>) -> Result<Option<Applied>> {
     let Some(state_dir) = state::open(root)? else { return Ok(None) };
-    let (mut journal, parts) = match ready.and_then(|ready| ready.if_untouched(root, &state_dir)) {
+    let (mut journal, mut parts) = match ready.and_then(|ready| ready.if_untouched(root, &state_dir)) {
         Some(untouched) => untouched,
         None => {
             let Some(journal) = prepared(&state_dir)? else {
@@ -133,63 +147,99 @@ pub fn make_live(root: &InstallRoot, lock: &Lock, ready: Option<Ready>) -> Resul
             match check_and_back_up(root, &journal.transaction) {
                 Ok(parts) => (journal, parts),
                 Err(error) => {
+                    cleanup::discard(root, &state_dir, &journal.transaction);
                     count_failure(&state_dir, &journal.transaction, error.code());
-                    discard(root, &state_dir, &journal.transaction)?;
                     return Err(error);
                 }
             }
         }
     };
-    let end = journal.transaction.installed();
-    let swapped = journal
-        .advance(&state_dir, State::Applying)
-        .and_then(|()| exchange::exchange(&parts))
-        .and_then(|()| journal.advance(&state_dir, end));
-    if let Err(cause) = swapped {
-        count_failure(&state_dir, &journal.transaction, cause.code());
-        // The journal may say anything by now; it must say APPLYING, durably, before a single file goes back.
-        let undone = journal.advance(&state_dir, State::Applying).and_then(|()| exchange::undo(&parts));
-        // Folders that are held open cannot be removed everywhere.
-        drop(parts);
-        return Err(match undone.and_then(|()| discard(root, &state_dir, &journal.transaction)) {
-            Ok(()) => Machine::SwapUndone { cause: Box::new(cause) },
-            Err(cause) => Machine::UndoFailed { cause: Box::new(cause) },
+    parts.iter_mut().for_each(|part| part.checked = true);
+    let mut saved = Vec::new();
+    match swap(&state_dir, &mut journal, &parts, &mut saved) {
+        Ok(()) => {}
+        Err(Failed { cause, undone }) => {
+            // Folders that are held open cannot be removed everywhere.
+            drop(parts);
+            if undone.is_ok() {
+                cleanup::discard(root, &state_dir, &journal.transaction);
+            }
+            count_failure(&state_dir, &journal.transaction, cause.code());
+            record_saved(&state_dir, &journal.transaction, &saved);
+            return Err(match undone {
+                Ok(()) => Machine::SwapUndone { cause: Box::new(cause) },
+                Err(cause) => Machine::UndoFailed { cause: Box::new(cause) },
+            }
+            .into());
         }
-        .into());
     }
     drop(parts);
     let components = &journal.transaction.components;
-    // The new version is installed, whatever becomes of records and leftovers: the next recovery or download sweeps what stays.
-    // The new version looks for this line when it starts; `sync_history` makes it last.
+    // The new version is installed, whatever becomes of records and leftovers. The program looks for these lines when it
+    // starts; `finish` makes them durable.
     let _ = state::record_outcome(&state_dir, components, SwapOutcome::Applied, Timestamp::now());
-    let _ = match end {
-        State::Committed => {
-            components.iter().map(|steps| component::retire_stage(root, steps)).fold(Ok(()), Result::and)
+    record_saved(&state_dir, &journal.transaction, &saved);
+    if journal.state == State::Committed {
+        for steps in components {
+            let _ = cleanup::retire_stage(root, steps);
         }
-        _ => {
+    }
+    Ok(Some(Applied::new(journal.transaction, saved)))
+}
+
+/// A swap whose step failed, and the outcome of its undo.
+struct Failed {
+    cause: Error,
+    undone: Result<()>,
+}
+
+/// Moves the journal from `PREPARED` to the state in which the new version is installed, and the files with it.
+fn swap(
+    state_dir: &Dir,
+    journal: &mut Journal,
+    parts: &[ComponentSwap],
+    saved: &mut Vec<SavedFile>,
+) -> Result<(), Failed> {
+    // Whatever the journal says after a failure here, no file has changed.
+    journal.advance(state_dir, State::Applying).map_err(|cause| Failed { cause, undone: Ok(()) })?;
+    if let Err(cause) = exchange::bring(parts, Side::New, saved) {
+        return Err(Failed { cause, undone: exchange::bring(parts, Side::Old, saved) });
+    }
+    let end = journal.transaction.installed();
+    let Err(cause) = journal.advance(state_dir, end) else { return Ok(()) };
+    // The commit may or may not be on the disk. The journal must say `APPLYING`, durably, before a file goes back.
+    let undone = journal.advance(state_dir, State::Applying).and_then(|()| exchange::bring(parts, Side::Old, saved));
+    Err(Failed { cause, undone })
+}
+
+/// Does what [`make_live`] has left for when the program runs again: makes the history durable, and cleans up where the new
+/// version has no probation. Returns files of the user's that were found among the backups.
+pub fn finish(root: &InstallRoot, _lock: &Lock) -> Vec<SavedFile> {
+    let Ok(Some(state_dir)) = state::open(root) else { return Vec::new() };
+    // What an updater has entered into the history by now needs no sync.
+    let _ = state::sync_outcomes(&state_dir);
+    match Journal::read(&state_dir) {
+        Ok(Some(journal)) if journal.state == State::Confirmed => {
             record_outcome(&state_dir, &journal.transaction, SwapOutcome::Confirmed);
             clean_up(root, &state_dir, &journal.transaction)
         }
-    };
-    Ok(Some(Applied::of(journal.transaction)))
+        Ok(Some(journal)) if journal.state == State::Committed => {
+            // So that a rollback needs no space for its journal.
+            let _ = journal.write_ahead(&state_dir, &[State::Applying]);
+            Vec::new()
+        }
+        _ => Vec::new(),
+    }
 }
 
-/// Makes last what [`make_live`] has told the history.
-///
-/// # Errors
-/// [`Machine::Io`], also when an updater has entered it by now.
-pub fn sync_history(root: &InstallRoot) -> Result<()> {
-    state::open(root)?.map_or(Ok(()), |state_dir| state::sync_outcomes(&state_dir))
-}
-
-/// The prepared swap; none when none is, or when it has begun.
+/// Returns the prepared swap; `None` when none is, or when it has begun.
 fn prepared(state_dir: &Dir) -> Result<Option<Journal>> {
     Ok(Journal::read(state_dir)?.filter(|journal| journal.state == State::Prepared))
 }
 
 fn check_and_back_up(root: &InstallRoot, transaction: &Transaction) -> Result<Vec<ComponentSwap>> {
     let parts = open_parts(root, transaction)?;
-    parts.iter().try_for_each(ComponentSwap::check)?;
+    parts.iter().try_for_each(check::check_forth)?;
     parts.iter().try_for_each(ComponentSwap::back_up)?;
     Ok(parts)
 }
@@ -200,28 +250,76 @@ fn check_and_back_up(root: &InstallRoot, transaction: &Transaction) -> Result<Ve
 /// [`Machine::JournalUnreadable`] with nothing changed; [`Machine::UndoFailed`] with journal and backups kept.
 pub fn recover(root: &InstallRoot, _lock: &Lock) -> Result<Recovery> {
     let Some(state_dir) = state::open(root)? else { return Ok(Recovery::Nothing) };
-    sweep(root)?;
-    let Some(journal) = Journal::read(&state_dir)? else {
+    sweep(root);
+    let Some(mut journal) = Journal::read(&state_dir)? else {
         // A crash between the journal's end and that of its leftovers.
-        state_dir.remove_leftovers(TRANSACTIONS)?;
+        let _ = state_dir.remove_leftovers(TRANSACTIONS);
         return Ok(Recovery::Nothing);
     };
     match journal.state {
         State::Prepared => {
-            discard(root, &state_dir, &journal.transaction)?;
+            cleanup::discard(root, &state_dir, &journal.transaction);
             Ok(Recovery::Discarded)
         }
         State::Applying => {
-            undo(root, &journal.transaction)?;
-            count_failure(&state_dir, &journal.transaction, "interrupted");
-            discard(root, &state_dir, &journal.transaction)?;
-            Ok(Recovery::RolledBack)
+            let mut saved = Vec::new();
+            let recovered = undo_or_complete(root, &state_dir, &mut journal, &mut saved);
+            record_saved(&state_dir, &journal.transaction, &saved);
+            match recovered {
+                Ok(Recovery::Finished) => {}
+                Ok(recovery) => {
+                    cleanup::discard(root, &state_dir, &journal.transaction);
+                    if recovery == Recovery::RolledBack {
+                        count_failure(&state_dir, &journal.transaction, "interrupted");
+                    }
+                }
+                Err(_) => {}
+            }
+            recovered.map_err(|cause| Machine::UndoFailed { cause: Box::new(cause) }.into())
         }
         State::Committed => Ok(Recovery::Nothing),
         State::Confirmed => {
-            clean_up(root, &state_dir, &journal.transaction)?;
+            clean_up(root, &state_dir, &journal.transaction);
             Ok(Recovery::Finished)
         }
+    }
+}
+
+/// Ends a swap that stopped between the versions: the old one comes back, or, where a backup is damaged, the new one is
+/// completed.
+fn undo_or_complete(
+    root: &InstallRoot,
+    state_dir: &Dir,
+    journal: &mut Journal,
+    saved: &mut Vec<SavedFile>,
+) -> Result<Recovery> {
+    let parts = open_parts(root, &journal.transaction)?;
+    if parts.iter().any(check::is_whole_third_release) {
+        // The state folder is older than the tree: the swap ended long ago.
+        return Ok(Recovery::Discarded);
+    }
+    parts.iter().try_for_each(check::recognise)?;
+    match parts.iter().try_for_each(check::check_backups) {
+        Ok(()) => {
+            exchange::bring(&parts, Side::Old, saved)?;
+            Ok(Recovery::RolledBack)
+        }
+        Err(damaged) if damaged.code() == "backup-damaged" => {
+            if parts.iter().any(|part| check::check_completion(part).is_err()) {
+                return Err(damaged);
+            }
+            exchange::bring(&parts, Side::New, saved)?;
+            let end = journal.transaction.installed();
+            journal.advance(state_dir, end)?;
+            let _ = state::record_outcome(
+                state_dir,
+                &journal.transaction.components,
+                SwapOutcome::Applied,
+                Timestamp::now(),
+            );
+            Ok(Recovery::Finished)
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -234,41 +332,95 @@ pub fn on_probation(root: &InstallRoot) -> Result<Option<Journal>> {
     Ok(Journal::read(&state_dir)?.filter(|journal| journal.state == State::Committed))
 }
 
-/// Ends the probation of a new version, which stays: its backups go. Tells whether there was one.
+/// Ends the probation of a new version, which stays: its backups go. Returns `false` when no version was on probation.
+///
+/// Needs no lock: a download or another updater does not keep a good version from saying so. Where another updater is at
+/// work, the backups go at the next start.
 ///
 /// # Errors
 /// As [`Journal::read`]; [`Machine::Io`].
-pub fn confirm(root: &InstallRoot, _lock: &Lock) -> Result<bool> {
-    let Some(mut journal) = on_probation(root)? else { return Ok(false) };
+pub fn confirm(root: &InstallRoot) -> Result<bool> {
+    let Some(transaction) = decide(root, State::Confirmed, |_| Ok(()))?.map(|(journal, _)| journal.transaction) else {
+        return Ok(false);
+    };
     let state_dir = state::open_or_create(root)?;
-    journal.advance(&state_dir, State::Confirmed)?;
-    record_outcome(&state_dir, &journal.transaction, SwapOutcome::Confirmed);
-    clean_up(root, &state_dir, &journal.transaction)?;
+    record_outcome(&state_dir, &transaction, SwapOutcome::Confirmed);
+    if let Ok(_lock) = state::lock_updater(&state_dir, Duration::ZERO) {
+        clean_up(root, &state_dir, &transaction);
+    }
     Ok(true)
 }
 
-/// Returns from a version on probation to the one before, and remembers it as bad; none when there is none on probation.
-///
-/// # Errors
-/// [`Machine::UndoFailed`] with journal and backups kept: [`recover`] goes on with the way back.
-pub fn roll_back(root: &InstallRoot, _lock: &Lock, reason: RollbackReason) -> Result<Option<Applied>> {
-    let Some(mut journal) = on_probation(root)? else { return Ok(None) };
+/// Decides about the version on probation: `CONFIRMED` or, for a rollback, `APPLYING`. Of a confirmation and a rollback at
+/// the same time one comes first, and the other finds no version on probation.
+fn decide<T>(
+    root: &InstallRoot,
+    state: State,
+    check: impl FnOnce(&Journal) -> Result<T>,
+) -> Result<Option<(Journal, T)>> {
+    if on_probation(root)?.is_none() {
+        return Ok(None);
+    }
     let state_dir = state::open_or_create(root)?;
-    // First, so that a crash on the way back cannot end in the same release being offered again.
-    let mut verdicts = Verdicts::load_or_default(&state_dir)?;
-    verdicts.record_rollback(&journal.transaction.components, reason, Timestamp::now());
-    verdicts.save(&state_dir)?;
-    journal.advance(&state_dir, State::Applying)?;
-    undo(root, &journal.transaction)?;
-    record_outcome(&state_dir, &journal.transaction, SwapOutcome::RolledBack(reason));
-    discard(root, &state_dir, &journal.transaction)?;
-    let applied = Applied::of(journal.transaction);
-    Ok(Some(Applied { components: applied.components.into_iter().map(ComponentChange::reversed).collect() }))
+    let _turn = state::deciding(&state_dir)?;
+    let Some(mut journal) = on_probation(root)? else { return Ok(None) };
+    let checked = check(&journal)?;
+    journal.advance(&state_dir, state)?;
+    Ok(Some((journal, checked)))
 }
 
-fn undo(root: &InstallRoot, transaction: &Transaction) -> Result<()> {
-    let undone = open_parts(root, transaction).and_then(|parts| exchange::undo(&parts));
-    undone.map_err(|cause| Machine::UndoFailed { cause: Box::new(cause) }.into())
+/// Returns from a version on probation to the one before, and holds it against the release; returns `None` when no version
+/// is on probation.
+///
+/// # Errors
+/// [`Machine::BackupDamaged`], [`Machine::NotWritable`], [`Machine::OtherTree`] before the first change: the version on
+/// probation stays complete. [`Machine::UndoFailed`] with journal and backups kept: [`recover`] continues.
+pub fn roll_back(root: &InstallRoot, _lock: &Lock, reason: RollbackReason) -> Result<Option<Applied>> {
+    let check = |journal: &Journal| {
+        let parts = open_parts(root, &journal.transaction)?;
+        parts.iter().try_for_each(check::recognise)?;
+        parts.iter().try_for_each(check::check_back)?;
+        // Before the journal, so that a crash on the way back cannot end in the same release being offered again. A full
+        // disk is no reason to keep a version that does not work.
+        let _ = condemn(root, &journal.transaction, reason);
+        Ok(parts)
+    };
+    let Some((journal, parts)) = decide(root, State::Applying, check)? else { return Ok(None) };
+    let state_dir = state::open_or_create(root)?;
+    let mut saved = Vec::new();
+    let undone = exchange::bring(&parts, Side::Old, &mut saved);
+    drop(parts);
+    record_saved(&state_dir, &journal.transaction, &saved);
+    undone.map_err(|cause| Machine::UndoFailed { cause: Box::new(cause) })?;
+    record_outcome(&state_dir, &journal.transaction, SwapOutcome::RolledBack(reason));
+    cleanup::discard(root, &state_dir, &journal.transaction);
+    let Applied { components, saved } = Applied::new(journal.transaction, saved);
+    Ok(Some(Applied { components: components.into_iter().map(ComponentChange::reversed).collect(), saved }))
+}
+
+/// Holds a rollback against the releases of a swap.
+fn condemn(root: &InstallRoot, transaction: &Transaction, reason: RollbackReason) -> Result<()> {
+    let state_dir = state::open_or_create(root)?;
+    let mut verdicts = Verdicts::load_or_default(&state_dir)?;
+    verdicts.record_rollback(&transaction.components, reason, Timestamp::now());
+    verdicts.save(&state_dir)
+}
+
+/// Cleans up behind a swap that is live, and records the user's files that were found among its backups.
+fn clean_up(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) -> Vec<SavedFile> {
+    let saved = cleanup::clean_up(root, state_dir, transaction);
+    record_saved(state_dir, transaction, &saved);
+    saved
+}
+
+/// Adds the user's files that were moved aside to the history, durably as far as the disk allows.
+fn record_saved(state_dir: &Dir, transaction: &Transaction, saved: &[SavedFile]) {
+    for SavedFile { component, path, saved_as } in saved {
+        let of = |steps: &&ComponentSteps| steps.component == *component;
+        let steps = transaction.components.iter().find(of).cloned();
+        let steps: Vec<ComponentSteps> = steps.into_iter().collect();
+        let _ = state::record_outcome(state_dir, &steps, SwapOutcome::Saved { path, saved_as }, Timestamp::now());
+    }
 }
 
 /// Adds what has become of a swap to the history, durably. What cannot be written down is missing there and nowhere else.
@@ -297,30 +449,6 @@ pub fn pending(root: &InstallRoot) -> Result<Option<State>> {
 
 fn open_parts(root: &InstallRoot, transaction: &Transaction) -> Result<Vec<ComponentSwap>> {
     transaction.components.iter().map(|steps| ComponentSwap::open(root, steps.clone())).collect()
-}
-
-/// Ends a swap of which nothing is live: the journal goes first, so that no leftover can be taken for a backup.
-fn discard(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) -> Result<()> {
-    Journal::end(state_dir)?;
-    for steps in &transaction.components {
-        component::remove_backups(root, steps)?;
-        component::remove_vacated(root, steps, steps.from.is_some())?;
-    }
-    state_dir.remove_leftovers(TRANSACTIONS)
-}
-
-/// Ends a swap that is live: the journal goes last, so that a crash on the way is followed by another clean-up.
-fn clean_up(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) -> Result<()> {
-    for steps in &transaction.components {
-        component::remove_backups(root, steps)?;
-        // After a probation the stage may be the next update's.
-        if !transaction.probation {
-            component::remove_stage(root, steps)?;
-        }
-        component::remove_vacated(root, steps, steps.to.is_some())?;
-    }
-    state_dir.remove_leftovers(TRANSACTIONS)?;
-    Journal::end(state_dir)
 }
 
 impl From<Recovery> for Option<&'static str> {

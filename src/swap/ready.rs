@@ -5,7 +5,7 @@
 //! anything is not as it was, whatever it may be, everything is done anew.
 
 use super::component::ComponentSwap;
-use super::{open_parts, prepared};
+use super::{check, open_parts, prepared};
 use crate::disk::fs::{Dir, STAMPS, Stamp};
 use crate::disk::layout::InstallRoot;
 use crate::error::Result;
@@ -38,7 +38,7 @@ impl Ready {
         // A second name is a change, too.
         thread::sleep(TICK);
         let stamps = stamps(&parts)?;
-        parts.iter().try_for_each(ComponentSwap::check)?;
+        parts.iter().try_for_each(check::check_forth)?;
         journal.write_ahead(state_dir, &[State::Applying, journal.transaction.installed()])?;
         Ok(Some(Self { journal, stamps }))
     }
@@ -59,7 +59,7 @@ fn stamps(parts: &[ComponentSwap]) -> Result<Vec<Option<Stamp>>> {
     for part in parts {
         for step in &part.steps.steps {
             stamps.push(part.tree.stamp(step.place.as_str())?);
-            if let (Some(staged), Some(stage)) = (&step.staged, &part.staged) {
+            if let Some((stage, staged)) = part.staged_file(step)? {
                 stamps.push(stage.stamp(staged)?);
             }
         }

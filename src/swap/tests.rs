@@ -2,6 +2,8 @@
 //! `tests/crash`.
 
 mod every_step;
+#[cfg(unix)]
+mod foreign;
 mod ready;
 
 use super::*;
@@ -48,7 +50,6 @@ impl Scene {
         };
         let component = ComponentSteps {
             component: "core".parse().unwrap(),
-            dir: scene.path("core"),
             own_work_dir: false,
             from: Some(Version::new(1, 0, 0)),
             to: Some(ReleaseContent { version: Version::new(2, 0, 0), sequence: 2, content: Sha256::of(b"2") }),
@@ -177,10 +178,10 @@ fn a_version_on_probation_is_left_alone_by_a_recovery() {
 #[test]
 fn a_version_that_is_kept_leaves_no_backups() {
     let scene = on_probation();
-    assert!(confirm(&scene.root, &scene.lock()).unwrap());
+    assert!(confirm(&scene.root).unwrap());
     assert_eq!(fs::read_to_string(scene.path("core/a")).unwrap(), "new a");
     assert!(!scene.path(".patcher/txn").exists() && !scene.path(".patcher/journal").exists());
-    assert!(!confirm(&scene.root, &scene.lock()).unwrap());
+    assert!(!confirm(&scene.root).unwrap());
     assert_eq!(roll_back(&scene.root, &scene.lock(), RollbackReason::Asked).unwrap(), None);
 }
 
@@ -204,7 +205,7 @@ fn what_was_changed_on_probation_is_kept_beside() {
     scene.write("core/a.saved", "mine too");
     roll_back(&scene.root, &scene.lock(), RollbackReason::Asked).unwrap().unwrap();
     assert!(scene.is_old());
-    assert_eq!(fs::read_to_string(scene.path("core/a.saved2")).unwrap(), "mine");
+    assert_eq!(fs::read_to_string(scene.path("core/a.saved-2")).unwrap(), "mine");
     assert_eq!(fs::read_to_string(scene.path("core/a.saved")).unwrap(), "mine too");
 }
 

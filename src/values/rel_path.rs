@@ -160,7 +160,7 @@ impl RelPath {
 
     /// The names under which a file of the user's that is in the way is kept beside this path, in the order of preference.
     pub fn saved_names(&self) -> impl Iterator<Item = RelPath> {
-        let endings = (1..100).map(|number| if number == 1 { ".saved".to_owned() } else { format!(".saved{number}") });
+        let endings = (1..100).map(|number| if number == 1 { ".saved".to_owned() } else { format!(".saved-{number}") });
         endings.filter_map(move |ending| RelPath::new(&format!("{self}{ending}")).ok())
     }
 

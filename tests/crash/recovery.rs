@@ -11,11 +11,15 @@ fn interrupted(scene: &Scene) -> Vec<&'static str> {
     scene.bring_back("start");
     let (_, calls) = scene.calls(scene.program());
     let changes = changes(&calls);
-    let says = |call: &Call, word: &str| call.name == "write" && call.text.contains(&format!("\"{word} "));
+    // A state is written ahead, by this program or by the one before it, and then takes a rename.
+    let says = |call: &Call, word: &str| {
+        let writes = call.name == "write" && call.text.contains(&format!("\"{word} "));
+        writes || call.name == "renameat" && call.quoted(0) == Some(&format!("journal.{word}"))
+    };
     let changes_journal = |call: &Call| call.text.contains("\"journal\"");
     let mut states = Vec::new();
     for (word, state) in [("APPLYING", "applying"), ("CONFIRMED", "confirmed")] {
-        let Some(said) = changes.iter().rposition(|(call, _)| says(call, word)) else { continue };
+        let Some(said) = changes.iter().position(|(call, _)| says(call, word)) else { continue };
         let mut journal = (said..changes.len()).filter(|at| changes_journal(changes[*at].0));
         let (now, next) = (journal.next().unwrap(), journal.next().unwrap());
         let (_, point) = &changes[if word == "APPLYING" { next } else { now + 1 }];

@@ -69,13 +69,13 @@ fn a_file_at_a_path_that_a_release_brings_is_kept_beside_it() {
     world.publish("2.0.0", &brought);
     let found = world.user.json(10, &["check"]);
     let saved = json!([
-        { "path": "new", "kept_as": "new.saved2" },
+        { "path": "new", "kept_as": "new.saved-2" },
         { "path": "new folder", "kept_as": "new folder.saved" },
         { "path": "new link", "kept_as": "new link.saved" },
     ]);
     assert_eq!(found["updates"][0]["saved"], saved);
     world.user.ok(&["update"]);
-    let all = brought.file("new.saved2", b"mine", 0o600).file("new folder.saved", b"mine too", 0o644);
+    let all = brought.file("new.saved-2", b"mine", 0o600).file("new folder.saved", b"mine too", 0o644);
     let all = all.link("new link.saved", "x").file("new.saved", b"mine of old", 0o644);
     all.assert_is(&world.user.tree("core"));
 }

@@ -241,6 +241,27 @@ impl Dir {
         rustix::fs::renameat(&self.fd, name, &to.fd, to_name).map_err(|errno| to.error("replace", to_name, errno))
     }
 
+    /// Renames an entry to a name that nothing has; returns `false` when something has it.
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn rename_new(&self, name: &str, to: &Dir, to_name: &str) -> Result<bool> {
+        steps::next("move")?;
+        #[cfg(any(target_os = "linux", target_os = "macos"))]
+        match rustix::fs::renameat_with(&self.fd, name, &to.fd, to_name, rustix::fs::RenameFlags::NOREPLACE) {
+            Ok(()) => return Ok(true),
+            Err(Errno::EXIST) => return Ok(false),
+            // A file system or kernel without this flag.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+            Err(errno) => return Err(to.error("move to", to_name, errno)),
+        }
+        if to.stat(to_name)?.is_some() {
+            return Ok(false);
+        }
+        let moved = rustix::fs::renameat(&self.fd, name, &to.fd, to_name);
+        moved.map(|()| true).map_err(|errno| to.error("move to", to_name, errno))
+    }
+
     /// Gives a file a second name; tells whether this file system can.
     ///
     /// # Errors
@@ -322,6 +343,29 @@ impl Dir {
     /// Whether this user may make and remove entries.
     pub fn is_writable(&self) -> bool {
         rustix::fs::accessat(&self.fd, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS).is_ok()
+    }
+
+    /// Tells whether an attribute keeps an entry from being removed or replaced (`chattr +i`, `chattr +a`).
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn is_fixed(&self, name: &str) -> Result<bool> {
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::fs::{StatxAttributes, StatxFlags};
+            let fixed = StatxAttributes::IMMUTABLE | StatxAttributes::APPEND;
+            match rustix::fs::statx(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty()) {
+                Ok(found) => Ok(found.stx_attributes.intersects(fixed)),
+                // A kernel before 4.11.
+                Err(Errno::NOSYS | Errno::NOENT) => Ok(false),
+                Err(errno) => Err(self.error("examine", name, errno)),
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            let _ = name;
+            Ok(false)
+        }
     }
 
     /// A number that is the same for all folders of one file system.

@@ -88,6 +88,6 @@ fn what_is_left_of_the_stage_goes_with_the_backups() {
     scene.write(".patcher/stage/core/manifest.xml", "new manifest");
     make_live(&scene.root, &scene.lock(), None).unwrap().unwrap();
     assert!(!scene.path(".patcher/stage/core").exists());
-    confirm(&scene.root, &scene.lock()).unwrap();
+    confirm(&scene.root).unwrap();
     assert!(!scene.path(".patcher/txn").exists());
 }

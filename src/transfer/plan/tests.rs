@@ -143,7 +143,7 @@ fn a_dropped_file_goes_only_if_it_is_as_it_came() {
 #[test]
 fn a_users_file_at_a_new_path_is_saved() {
     assert_eq!(plan(Some(&["a=1"]), Some(&["a=1", "b=2"]), &["a=1", "b=mine"]), "+b b->b.saved (101)");
-    assert_eq!(plan(Some(&["a=1"]), Some(&["a=1", "b=2"]), &["a=1", "b=mine", "b.saved=x"]), "+b b->b.saved2 (101)");
+    assert_eq!(plan(Some(&["a=1"]), Some(&["a=1", "b=2"]), &["a=1", "b=mine", "b.saved=x"]), "+b b->b.saved-2 (101)");
     assert_eq!(plan(Some(&["a=1"]), Some(&["a=1", "b=2"]), &["a=1", "b=2"]), "(0)");
     #[cfg(unix)]
     assert_eq!(plan(Some(&["a=1"]), Some(&["a=1", "b=2"]), &["a=1", "b>a"]), "+b b->b.saved (101)");

@@ -24,8 +24,7 @@ pub fn swap_steps(
     manifest: (PathContent, PathContent),
     versions: (Option<Version>, Option<ReleaseContent>),
 ) -> Result<ComponentSteps> {
-    let dir = root.component(component);
-    let tree = Tree::open(&dir)?;
+    let tree = Tree::open(&root.component(component))?;
     let mut steps = Vec::with_capacity(plan.changes.len() + 1);
     for (change, staged) in plan.changes.iter().zip(staged_names(&plan.changes)) {
         if let (Some(name), Some(from), Some(tree)) = (&staged, &change.saved_from, &tree) {
@@ -53,7 +52,6 @@ pub fn swap_steps(
     let (from, to) = versions;
     Ok(ComponentSteps {
         component: component.clone(),
-        dir,
         own_work_dir: stage.in_own_work_dir,
         from,
         to,

@@ -339,6 +339,24 @@ impl Dir {
         .map_err(failed)
     }
 
+    /// Renames an entry to a name that nothing has; returns `false` when something has it.
+    ///
+    /// # Errors
+    /// [`Machine::InUse`], [`Machine::Io`].
+    pub fn rename_new(&self, name: &str, to: &Dir, to_name: &str) -> Result<bool> {
+        steps::next("move")?;
+        let (from, target) = (self.real(name), to.real(to_name));
+        let mut is_taken = false;
+        let moved = insist(PATIENCE, |_| match to.unless_denied(calls::move_file(&from, &target, false)) {
+            Err(error) if calls::is(&error, &[ERROR_ALREADY_EXISTS, ERROR_FILE_EXISTS]) => {
+                is_taken = true;
+                Ok(())
+            }
+            moved => moved,
+        });
+        moved.map(|()| !is_taken).map_err(|error| to.error("move to", to_name, error))
+    }
+
     /// Gives a file a second name; tells whether this file system can.
     ///
     /// # Errors
@@ -467,6 +485,14 @@ impl Dir {
     /// None.
     pub fn sync(&self) -> Result<()> {
         Ok(())
+    }
+
+    /// Returns `false`: no attribute keeps a file from being replaced for good here.
+    ///
+    /// # Errors
+    /// None.
+    pub fn is_fixed(&self, _name: &str) -> Result<bool> {
+        Ok(false)
     }
 
     /// Whether this user may make entries.

@@ -1,0 +1,188 @@
+//! The checks before the first change. They change nothing, and a swap that fails one of them has changed nothing.
+
+use super::changed;
+use super::component::{ComponentSwap, THREADS};
+use super::side::{Owner, Side};
+use crate::disk::fs::{Found, hash};
+use crate::disk::inventory::{Inventory, PathContent};
+use crate::error::{Error, Machine, Result};
+use crate::formats::manifest::{self, Manifest, SignedBytes};
+use crate::state::journal::{Step, SwapPath};
+use crate::values::rel_path::MANIFEST;
+use std::path::PathBuf;
+
+/// Makes sure that a component is ready for the new version: every target is old, every staged file is whole, nothing
+/// stands in the way, and every folder may be changed.
+///
+/// # Errors
+/// [`Machine::Changed`], [`Machine::UnsafePath`], [`Machine::NotWritable`], [`Machine::Io`].
+pub fn check_forth(part: &ComponentSwap) -> Result<()> {
+    let dir = part.tree.root().path();
+    let targets = part.inventory()?;
+    for step in &part.steps.steps {
+        let found = targets.content(step.place.as_str());
+        if *found != step.old && !found.same_bytes(&step.old) {
+            return Err(changed(dir.join(step.place.as_str()), format!("{found}, not {}", step.old)));
+        }
+    }
+    for (at, content) in targets.blocked() {
+        let goes = |step: &Step| step.new == PathContent::Absent && step.place.as_str() == at && step.old == *content;
+        if !part.steps.steps.iter().any(goes) {
+            return Err(Machine::UnsafePath { path: dir.join(at) }.into());
+        }
+    }
+    check_staged(part, &part.steps.steps.iter().collect::<Vec<_>>())?;
+    check_rights(part, Side::New)
+}
+
+/// Makes sure that the staged files of these steps are whole.
+fn check_staged(part: &ComponentSwap, steps: &[&Step]) -> Result<()> {
+    let missing = |step: &Step| changed(part.tree.root().join(step.place.as_str()), "its new content is not staged");
+    let needed: Vec<&Step> =
+        steps.iter().copied().filter(|step| matches!(step.new, PathContent::File { .. })).collect();
+    let mut unseen = needed;
+    for stage in &part.stages {
+        let files = Inventory::take(stage.path(), unseen.iter().filter_map(|step| step.staged.as_deref()), THREADS)?;
+        let mut rest = Vec::new();
+        for step in unseen {
+            match step.staged.as_deref().map(|name| (name, files.content(name))) {
+                Some((_, PathContent::Absent)) | None => rest.push(step),
+                Some((_, found)) if *found == step.new => {}
+                Some((name, found)) => return Err(changed(stage.join(name), format!("{found}, not {}", step.new))),
+            }
+        }
+        unseen = rest;
+    }
+    unseen.first().map_or(Ok(()), |step| Err(missing(step)))
+}
+
+/// Makes sure that a component's old version can come back: every file that is not there has a whole backup, and every
+/// folder may be changed.
+///
+/// # Errors
+/// [`Machine::BackupDamaged`], [`Machine::NotWritable`], [`Machine::Io`].
+pub fn check_back(part: &ComponentSwap) -> Result<()> {
+    check_backups(part)?;
+    check_rights(part, Side::Old)
+}
+
+/// Makes sure that every old file which is not in its place has a whole backup.
+///
+/// # Errors
+/// [`Machine::BackupDamaged`], [`Machine::Io`].
+pub fn check_backups(part: &ComponentSwap) -> Result<()> {
+    for (index, step) in part.steps.steps.iter().enumerate() {
+        let PathContent::File { sha256, .. } = &step.old else { continue };
+        let name = index.to_string();
+        let found = match part.backups.open_file(&name) {
+            Ok(Some(mut file)) => Some(hash(&mut file, &part.backups.join(&name))?.0),
+            Ok(None) | Err(Error::Machine(Machine::UnsafePath { .. })) => None,
+            Err(error) => return Err(error),
+        };
+        if found != Some(*sha256) && Side::Old.examine(part, step)? != Owner::Wanted {
+            return Err(Machine::BackupDamaged { path: part.tree.root().join(step.place.as_str()) }.into());
+        }
+    }
+    Ok(())
+}
+
+/// Makes sure that a component's new version can be completed from what is in place and what is staged.
+///
+/// # Errors
+/// [`Machine::Changed`], [`Machine::Io`].
+pub fn check_completion(part: &ComponentSwap) -> Result<()> {
+    let mut missing = Vec::new();
+    for step in &part.steps.steps {
+        if Side::New.examine(part, step)? != Owner::Wanted {
+            missing.push(step);
+        }
+    }
+    check_staged(part, &missing)
+}
+
+/// Makes sure that this user may change every folder in which something is to change, and every file that is to go.
+fn check_rights(part: &ComponentSwap, side: Side) -> Result<()> {
+    let refused = |path: PathBuf| Err(Machine::NotWritable { path }.into());
+    for path in part.changed_folders() {
+        // A folder that is not there is made in the nearest one that is.
+        let mut path = path.as_str();
+        let folder = loop {
+            match part.tree.find_folder(path)? {
+                Some(folder) => break folder,
+                None => path = path.rsplit_once('/').map_or("", |(above, _)| above),
+            }
+        };
+        if !folder.is_writable() {
+            return refused(folder.path().to_owned());
+        }
+    }
+    for step in part.steps.steps.iter().filter(|step| side.wanted(step) != side.other(step)) {
+        let path = step.place.as_str();
+        if matches!(part.tree.find(path)?, Found::File { .. } | Found::Link { .. } | Found::Special) {
+            let (dir, name) = part.tree.parent(path)?;
+            if dir.is_fixed(name)? {
+                return refused(dir.join(name));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Makes sure that a component's files are those of the swap, and not those of a tree or a time that the journal knows
+/// nothing of. PathContent tells: a journal may have been restored from a backup, and a component may have moved.
+///
+/// # Errors
+/// [`Machine::OtherTree`], [`Machine::Io`].
+pub fn recognise(part: &ComponentSwap) -> Result<()> {
+    let other = || Err(other_tree(part));
+    if third_release(part).is_some() {
+        return other();
+    }
+    // A state folder that lies in its install root moves with it. Only one that lies elsewhere can meet another tree.
+    // A component that comes or goes has nothing to be known by on one of the sides.
+    if !part.may_be_elsewhere || part.steps.from.is_none() || part.steps.to.is_none() {
+        return Ok(());
+    }
+    for step in part.steps.steps.iter().rev() {
+        let is_content = |content: &PathContent| matches!(content, PathContent::File { .. } | PathContent::Link { .. });
+        let is_known = match Side::Old.examine(part, step)? {
+            Owner::Wanted => is_content(&step.old),
+            Owner::Other => is_content(&step.new),
+            Owner::Nobody | Owner::User => false,
+        };
+        if is_known {
+            return Ok(());
+        }
+    }
+    other()
+}
+
+fn other_tree(part: &ComponentSwap) -> Error {
+    let (component, dir) = (part.steps.component.to_string(), part.tree.root().path().to_owned());
+    Machine::OtherTree { component, dir }.into()
+}
+
+/// Reads the component's manifest if it is that of neither version of the swap: the journal is older than the tree.
+fn third_release(part: &ComponentSwap) -> Option<Manifest> {
+    let step = part.steps.steps.iter().find(|step| step.place == SwapPath::Manifest)?;
+    if Side::Old.examine(part, step).ok()? != Owner::User {
+        return None;
+    }
+    let bytes = part.tree.root().read_small(MANIFEST, manifest::MAX_BYTES).ok().flatten()?;
+    let manifest = manifest::parse(&SignedBytes::split(bytes).ok()?.body).ok()?;
+    // A renewed manifest brings the same files under new dates.
+    let is_new = part.steps.to.as_ref().is_some_and(|to| to.content == manifest.content_id());
+    (manifest.meta.component == part.steps.component && !is_new).then_some(manifest)
+}
+
+/// Tells whether the component is a third release, and whole: then the journal of an interrupted swap is out of date.
+pub fn is_whole_third_release(part: &ComponentSwap) -> bool {
+    let Some(manifest) = third_release(part) else { return false };
+    let files = || manifest.files.iter().filter(|file| !file.preserve);
+    let paths = files().map(|file| file.path.as_str()).chain(manifest.links.iter().map(|link| link.path.as_str()));
+    let Ok(found) = Inventory::take(part.tree.root().path(), paths, THREADS) else { return false };
+    files().all(|file| found.content(file.path.as_str()).sha256() == Some(file.sha256))
+        && manifest.links.iter().all(
+            |link| matches!(found.content(link.path.as_str()), PathContent::Link { target } if *target == link.target),
+        )
+}
