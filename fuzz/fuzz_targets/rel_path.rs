@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use patcher::internal::rel_path::{RelPath, check_together};
+use patcher::internal::rel_path::{RelPath, check_conflicts};
 use std::path::{Component, Path};
 
 fuzz_target!(|text: &str| {
@@ -11,5 +11,5 @@ fuzz_target!(|text: &str| {
         assert_eq!(RelPath::new(path.as_str()).as_ref(), Ok(path));
         assert!(Path::new(path.as_str()).components().all(|part| matches!(part, Component::Normal(_))));
     }
-    let _ = check_together(paths.iter());
+    let _ = check_conflicts(paths.iter());
 });

@@ -4,7 +4,7 @@ use crate::disk::fs;
 use crate::error::Result;
 use crate::formats::manifest::{Channel, Component};
 use crate::values::digest::Sha256;
-use crate::values::rel_path::{MANIFEST, STATE};
+use crate::values::rel_path::{MANIFEST_NAME, STATE_DIR_NAME};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -32,7 +32,7 @@ pub fn object_path(kind: ObjectKind, sha256: &Sha256) -> String {
 
 /// The latest manifest's name below a component's base URL: `manifest.xml` for the channel `stable`, else `CHANNEL.xml`.
 pub fn latest_manifest_name(channel: &Channel) -> String {
-    if channel.as_str() == "stable" { MANIFEST.to_owned() } else { format!("{channel}.xml") }
+    if channel.as_str() == "stable" { MANIFEST_NAME.to_owned() } else { format!("{channel}.xml") }
 }
 
 /// A past manifest's path below a component's base URL.
@@ -41,9 +41,9 @@ pub fn release_manifest_path(sequence: u64) -> String {
 }
 
 /// The name of the folder of stages in a state or work folder.
-pub const STAGES: &str = "stage";
+pub const STAGES_DIR_NAME: &str = "stage";
 /// The folder of finished files in a component's stage.
-pub const FILES: &str = "files";
+pub const STAGED_FILES_DIR_NAME: &str = "files";
 
 /// An install root: the folder that holds the components, with those that lie elsewhere by name.
 #[derive(Debug, Clone)]
@@ -59,7 +59,7 @@ pub struct InstallRoot {
 impl InstallRoot {
     /// An install root with its state folder where it usually is.
     pub fn new(dir: PathBuf) -> Self {
-        Self { state: StateDir { dir: dir.join(STATE) }, dir, elsewhere: BTreeMap::new() }
+        Self { state: StateDir { dir: dir.join(STATE_DIR_NAME) }, dir, elsewhere: BTreeMap::new() }
     }
 
     /// The folder of a component.

@@ -13,7 +13,7 @@ use crate::transfer::fetch;
 use crate::transfer::plan::{LocalFile, Obstacle, Plan, PlanInput};
 use crate::trust::{self, Floor, ReleaseTarget, TrustedManifest, VerifiedManifest, not_expired};
 use crate::values::digest::Sha256;
-use crate::values::rel_path::{MANIFEST, RelPath};
+use crate::values::rel_path::{MANIFEST_NAME, RelPath};
 use crate::values::timestamp::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -355,7 +355,7 @@ impl Patcher {
     /// Replaces the installed manifest by one that installs the same files.
     fn adopt(&self, name: &Component, trusted: &TrustedManifest) -> Result<()> {
         let dir = self.inner.root.component(name);
-        Dir::open(&dir)?.replace(MANIFEST, trusted.bytes(), crate::disk::fs::PLAIN)
+        Dir::open(&dir)?.replace(MANIFEST_NAME, trusted.bytes(), crate::disk::fs::PLAIN)
     }
 
     /// Checks the `requires` of all components as they would be with these updates. A repair changes no version.
@@ -396,7 +396,7 @@ impl Patcher {
     ) -> Result<Update> {
         let old = installed.as_ref().map(|installed| (&installed.manifest, installed.place.is_some()));
         let (plan, inventory) = self.plan(&name, old, Some(trusted.manifest()))?;
-        let old_manifest = inventory.content(MANIFEST).clone();
+        let old_manifest = inventory.content(MANIFEST_NAME).clone();
         let from = installed.map(|installed| installed.manifest.meta.version);
         let patcher = self.clone();
         Ok(Update {
@@ -424,7 +424,7 @@ impl Patcher {
         let dir = self.inner.root.checked_component(name)?;
         let manifests = old.map(|(manifest, _)| manifest).into_iter().chain(new);
         let mut paths: Vec<&str> = manifests.flat_map(Manifest::entries).map(|entry| entry.path().as_str()).collect();
-        paths.push(MANIFEST);
+        paths.push(MANIFEST_NAME);
         paths.sort_unstable();
         paths.dedup();
         let inventory = Inventory::take(&dir, paths.into_iter(), hash_threads())?;

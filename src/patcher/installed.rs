@@ -3,9 +3,9 @@
 use super::Patcher;
 use crate::disk::fs::{Dir, Tree};
 use crate::error::{Error, Machine, Refused, Result};
-use crate::formats::manifest::{self, Component, MAX_BYTES, Manifest, SignedBytes};
+use crate::formats::manifest::{self, Component, MAX_MANIFEST_BYTES, Manifest, SignedBytes};
 use crate::trust::{self, ReleaseOrder};
-use crate::values::rel_path::MANIFEST;
+use crate::values::rel_path::MANIFEST_NAME;
 use std::collections::BTreeSet;
 
 /// An installed component.
@@ -61,7 +61,7 @@ impl Patcher {
         let mut names = BTreeSet::new();
         let mut consider = |name: Component| -> Result<()> {
             if let Some(tree) = Tree::open(&root.component(&name))?
-                && tree.find(MANIFEST)? != crate::disk::fs::Found::Absent
+                && tree.find(MANIFEST_NAME)? != crate::disk::fs::Found::Absent
             {
                 names.insert(name);
             }
@@ -86,9 +86,10 @@ impl Patcher {
         let dir = self.inner.root.checked_component(component)?;
         let Some(tree) = Tree::open(&dir)? else { return Ok(None) };
         let damaged = |detail: String| -> Error {
-            Machine::InstalledManifest { component: component.to_string(), path: dir.join(MANIFEST), detail }.into()
+            Machine::InstalledManifest { component: component.to_string(), path: dir.join(MANIFEST_NAME), detail }
+                .into()
         };
-        let bytes = match tree.root().read_small(MANIFEST, MAX_BYTES) {
+        let bytes = match tree.root().read_small(MANIFEST_NAME, MAX_MANIFEST_BYTES) {
             Ok(None) => return Ok(None),
             Ok(Some(bytes)) => bytes,
             Err(Error::Machine(Machine::StateDamaged { detail, .. })) => return Err(damaged(detail)),
@@ -130,9 +131,12 @@ impl Patcher {
         let dir = self.inner.root.component(&name);
         if installed.place.is_none() {
             let detail = "no trusted key signed it".to_owned();
-            return Err(
-                Machine::InstalledManifest { component: name.to_string(), path: dir.join(MANIFEST), detail }.into()
-            );
+            return Err(Machine::InstalledManifest {
+                component: name.to_string(),
+                path: dir.join(MANIFEST_NAME),
+                detail,
+            }
+            .into());
         }
         super::check::damages(&dir, &installed.manifest)
     }

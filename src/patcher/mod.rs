@@ -24,7 +24,7 @@ pub use status::ComponentVersion;
 pub use update::{Staged, Update};
 
 use crate::disk::fs::{Dir, Lock};
-use crate::disk::layout::{InstallRoot, STAGES};
+use crate::disk::layout::{InstallRoot, STAGES_DIR_NAME};
 use crate::error::{Caller, Error, Machine, Result};
 use crate::formats::manifest::{Channel, Component, Platform};
 use crate::state::journal::{State, Transaction};
@@ -34,7 +34,7 @@ use crate::swap::{self, Applied, Recovery};
 use crate::transfer::fetch::{CancelToken, Fetch, Retries, Sources};
 use crate::trust::Floor;
 use crate::trust::keys::TrustedKeys;
-use crate::values::rel_path::STATE;
+use crate::values::rel_path::STATE_DIR_NAME;
 use crate::{state, trust};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -150,9 +150,9 @@ impl Patcher {
     /// The components that have a stage.
     fn staged_components(&self, state_dir: &Dir) -> Result<Vec<Component>> {
         let names = |dir: Option<Dir>| dir.map_or(Ok(Vec::new()), |dir| dir.names());
-        let mut found = names(state_dir.folder(STAGES)?)?;
+        let mut found = names(state_dir.folder(STAGES_DIR_NAME)?)?;
         for (name, dir) in &self.inner.root.elsewhere {
-            let own = dir.join(STATE).join(STAGES).join(name.as_str());
+            let own = dir.join(STATE_DIR_NAME).join(STAGES_DIR_NAME).join(name.as_str());
             if own.is_dir() {
                 found.push(name.to_string());
             }

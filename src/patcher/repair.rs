@@ -3,7 +3,7 @@
 use super::{Patcher, Update};
 use crate::error::{Machine, Result};
 use crate::trust;
-use crate::values::rel_path::MANIFEST;
+use crate::values::rel_path::MANIFEST_NAME;
 
 impl Patcher {
     /// Works out what it takes to repair a component: only what is missing or changed is fetched, and a file marked
@@ -17,7 +17,7 @@ impl Patcher {
         let (_state_dir, _lock) = self.lock()?;
         let installed = self.must_be_installed(&name)?;
         let Ok(verified) = trust::authenticate(installed.bytes.clone(), &self.inner.keys) else {
-            let path = self.inner.root.component(&name).join(MANIFEST);
+            let path = self.inner.root.component(&name).join(MANIFEST_NAME);
             let detail = "no trusted key signed it".to_owned();
             return Err(Machine::InstalledManifest { component: name.to_string(), path, detail }.into());
         };

@@ -17,7 +17,7 @@ use crate::transfer::plan::Plan;
 use crate::transfer::stage::{self, Progress, Stage, Transfer, preflight};
 use crate::trust::{TrustWarning, TrustedManifest};
 use crate::values::digest::Sha256;
-use crate::values::rel_path::{MANIFEST, RelPath};
+use crate::values::rel_path::{MANIFEST_NAME, RelPath};
 use semver::Version;
 use std::convert::Infallible;
 use url::Url;
@@ -366,7 +366,7 @@ impl Patcher {
         let root = &self.inner.root;
         preflight::check_rights(&root.component(&name), &plan)?;
         let stage = Stage::open(root, &state_dir, &name)?;
-        let manifests = (inventory.content(MANIFEST).clone(), PathContent::Absent);
+        let manifests = (inventory.content(MANIFEST_NAME).clone(), PathContent::Absent);
         let versions = (Some(installed.manifest.meta.version.clone()), None);
         let steps = stage::swap_steps(root, &name, &stage, &plan, manifests, versions)?;
         drop(stage);

@@ -8,7 +8,7 @@ use crate::disk::inventory::{Inventory, PathContent};
 use crate::error::{Error, Machine, Result};
 use crate::formats::manifest::{self, Manifest, SignedBytes};
 use crate::state::journal::{Step, SwapPath};
-use crate::values::rel_path::MANIFEST;
+use crate::values::rel_path::MANIFEST_NAME;
 use std::path::PathBuf;
 
 /// Makes sure that a component is ready for the new version: every target is old, every staged file is whole, nothing
@@ -168,7 +168,7 @@ fn third_release(part: &ComponentSwap) -> Option<Manifest> {
     if Side::Old.examine(part, step).ok()? != Owner::User {
         return None;
     }
-    let bytes = part.tree.root().read_small(MANIFEST, manifest::MAX_BYTES).ok().flatten()?;
+    let bytes = part.tree.root().read_small(MANIFEST_NAME, manifest::MAX_MANIFEST_BYTES).ok().flatten()?;
     let manifest = manifest::parse(&SignedBytes::split(bytes).ok()?.body).ok()?;
     // A renewed manifest brings the same files under new dates.
     let is_new = part.steps.to.as_ref().is_some_and(|to| to.content == manifest.content_id());

@@ -7,11 +7,11 @@ use super::component::{ComponentSwap, RETIRED, work_dir};
 use super::exchange;
 use super::saved::SavedFile;
 use crate::disk::fs::{Dir, Tree};
-use crate::disk::layout::{InstallRoot, STAGES};
+use crate::disk::layout::{InstallRoot, STAGES_DIR_NAME};
 use crate::error::{Error, Machine, Result};
 use crate::state;
 use crate::state::journal::{ComponentSteps, Journal, TRANSACTIONS, Transaction};
-use crate::values::rel_path::STATE;
+use crate::values::rel_path::STATE_DIR_NAME;
 
 /// Ends a swap of which nothing is live.
 ///
@@ -43,7 +43,7 @@ pub fn clean_up(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) 
         }
         // After a probation the stage may be the next update's.
         if !transaction.probation {
-            let _ = remove_work(root, steps, STAGES);
+            let _ = remove_work(root, steps, STAGES_DIR_NAME);
         }
         let _ = remove_vacated(root, steps, steps.to.is_some());
     }
@@ -78,12 +78,12 @@ fn has_backups(root: &InstallRoot, steps: &ComponentSteps) -> Result<bool> {
 pub fn retire_stage(root: &InstallRoot, steps: &ComponentSteps) -> Result<()> {
     // There a folder cannot be moved while anything in it is open.
     if cfg!(windows) {
-        return remove_work(root, steps, STAGES);
+        return remove_work(root, steps, STAGES_DIR_NAME);
     }
     let work = work_dir(root, steps)?;
     let name = steps.component.as_str();
     let backups = work.folder_or_new(TRANSACTIONS, 0o700)?.folder_or_new(name, 0o700)?;
-    match work.folder(STAGES)? {
+    match work.folder(STAGES_DIR_NAME)? {
         Some(stages) => stages.rename(name, &backups, RETIRED),
         None => Ok(()),
     }
@@ -110,9 +110,9 @@ fn remove_vacated(root: &InstallRoot, steps: &ComponentSteps, installed: bool) -
     };
     if steps.own_work_dir
         && let Some(tree) = Tree::open(&dir)?
-        && tree.root().names()? == [STATE]
+        && tree.root().names()? == [STATE_DIR_NAME]
     {
-        tree.root().remove_tree(STATE)?;
+        tree.root().remove_tree(STATE_DIR_NAME)?;
     }
     let parent = Dir::open(parent)?;
     if parent.remove_folder(name)? { parent.sync() } else { Ok(()) }
@@ -126,7 +126,7 @@ pub fn sweep(root: &InstallRoot) {
     }
     for dir in root.elsewhere.values() {
         if let Ok(Some(tree)) = Tree::open(dir)
-            && let Ok(Some(work)) = tree.root().folder(STATE)
+            && let Ok(Some(work)) = tree.root().folder(STATE_DIR_NAME)
         {
             let _ = work.sweep_aside();
         }

@@ -2,18 +2,18 @@
 
 use crate::disk::fs::{Dir, Tree, create_root};
 use crate::disk::inventory::{Inventory, PathContent};
-use crate::disk::layout::{FILES, InstallRoot, STAGES};
+use crate::disk::layout::{InstallRoot, STAGED_FILES_DIR_NAME, STAGES_DIR_NAME};
 use crate::error::{Machine, Result};
 use crate::state;
 use crate::state::journal::{ComponentSteps, Step, TRANSACTIONS};
 use crate::swap::side::Side;
-use crate::values::rel_path::STATE;
+use crate::values::rel_path::STATE_DIR_NAME;
 use std::rc::Rc;
 
 /// How many threads hash at a time. Asking the system how many cores there are would add some kilobytes to the helper.
 pub const THREADS: usize = 4;
 /// The folder among the backups that the stage is moved to once the swap is committed.
-pub const RETIRED: &str = STAGES;
+pub const RETIRED: &str = STAGES_DIR_NAME;
 /// The mode of folders that a release needs.
 pub const FOLDER: u32 = 0o755;
 
@@ -42,7 +42,8 @@ impl ComponentSwap {
     /// [`Machine::Io`].
     pub fn open(root: &InstallRoot, steps: ComponentSteps) -> Result<Self> {
         let dir = root.checked_component(&steps.component)?;
-        let may_be_elsewhere = root.elsewhere.contains_key(&steps.component) || root.state.dir != root.dir.join(STATE);
+        let may_be_elsewhere =
+            root.elsewhere.contains_key(&steps.component) || root.state.dir != root.dir.join(STATE_DIR_NAME);
         if may_be_elsewhere && steps.from.is_some() && Tree::open(&dir)?.is_none() {
             return Err(Machine::OtherTree { component: steps.component.to_string(), dir }.into());
         }
@@ -52,8 +53,8 @@ impl ComponentSwap {
         let name = steps.component.as_str();
         let backups = work.folder_or_new(TRANSACTIONS, 0o700)?.folder_or_new(name, 0o700)?;
         let mut stages = Vec::new();
-        let stage = |folder: Option<Dir>| folder.map_or(Ok(None), |stage| stage.folder(FILES));
-        if let Some(all) = work.folder(STAGES)? {
+        let stage = |folder: Option<Dir>| folder.map_or(Ok(None), |stage| stage.folder(STAGED_FILES_DIR_NAME));
+        if let Some(all) = work.folder(STAGES_DIR_NAME)? {
             stages.extend(stage(all.folder(name)?)?.map(Rc::new));
         }
         stages.extend(stage(backups.folder(RETIRED)?)?.map(Rc::new));
@@ -140,7 +141,7 @@ impl ComponentSwap {
 /// [`Machine::Io`], [`Machine::UnsafePath`].
 pub fn work_dir(root: &InstallRoot, steps: &ComponentSteps) -> Result<Dir> {
     if steps.own_work_dir {
-        let work = Dir::open(&root.component(&steps.component))?.folder_or_new(STATE, 0o700)?;
+        let work = Dir::open(&root.component(&steps.component))?.folder_or_new(STATE_DIR_NAME, 0o700)?;
         return Ok(work.with_own_aside());
     }
     state::open_or_create(root)

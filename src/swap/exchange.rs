@@ -9,7 +9,7 @@ use super::saved::{SavedFile, move_beside};
 use super::side::{Owner, Side};
 use crate::disk::fs::{self, Dir, Found, Tree};
 use crate::disk::inventory::{Inventory, PathContent};
-use crate::disk::layout::FILES;
+use crate::disk::layout::STAGED_FILES_DIR_NAME;
 use crate::error::{Machine, Result};
 use crate::state::journal::{Step, SwapPath};
 
@@ -209,7 +209,7 @@ fn keep_staged(part: &ComponentSwap, step: &Step) {
         match part.stages.first() {
             Some(stage) => dir.hard_link(name, stage, staged).map(drop),
             None => {
-                let stage = part.backups.folder_or_new(RETIRED, 0o700)?.folder_or_new(FILES, 0o700)?;
+                let stage = part.backups.folder_or_new(RETIRED, 0o700)?.folder_or_new(STAGED_FILES_DIR_NAME, 0o700)?;
                 dir.hard_link(name, &stage, staged).map(drop)
             }
         }

@@ -1,27 +1,31 @@
-//! SHA-256, the one hash of manifests, objects and files.
+//! SHA-256 hashes: the only hash that manifests, objects and state files use.
 
 use sha2::Digest as _;
 use std::fmt;
 use std::io::{self, Read};
 use std::str::FromStr;
 
-/// A SHA-256, written as 64 lower-case hex digits (FIPS 180-4).
+const READ_BUFFER_BYTES: usize = 128 << 10;
+
+/// A SHA-256 hash (FIPS 180-4), written as 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sha256([u8; 32]);
 
 impl Sha256 {
-    /// The hash of a small value.
+    /// Hashes bytes that are in memory.
     pub fn of(bytes: &[u8]) -> Self {
         Self(sha2::Sha256::digest(bytes).into())
     }
 
-    /// The hash and the length of everything that `reader` gives, in bounded memory.
+    /// Reads `reader` to its end and returns the hash and the number of bytes.
+    ///
+    /// It uses 128 KiB of memory.
     ///
     /// # Errors
-    /// What `reader` fails with.
+    /// The first error of `reader`, apart from [`io::ErrorKind::Interrupted`].
     pub fn of_reader(reader: &mut impl Read) -> io::Result<(Self, u64)> {
         let mut hasher = Sha256Hasher::default();
-        let mut buffer = vec![0; 128 * 1024];
+        let mut buffer = vec![0; READ_BUFFER_BYTES];
         loop {
             match reader.read(&mut buffer) {
                 Ok(0) => return Ok(hasher.finish()),
@@ -32,18 +36,18 @@ impl Sha256 {
         }
     }
 
-    /// The hash with these raw bytes.
+    /// Makes a hash from its raw bytes.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The raw bytes.
+    /// Returns the raw bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
 
-/// A hash under way; counts the bytes too.
+/// Hashes bytes that arrive in pieces, and counts them.
 #[derive(Clone, Default)]
 pub struct Sha256Hasher {
     state: sha2::Sha256,
@@ -51,18 +55,18 @@ pub struct Sha256Hasher {
 }
 
 impl Sha256Hasher {
-    /// Takes the next bytes.
+    /// Hashes the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.state.update(bytes);
         self.length += bytes.len() as u64;
     }
 
-    /// How many bytes it has taken.
+    /// Returns the number of bytes hashed so far.
     pub fn length(&self) -> u64 {
         self.length
     }
 
-    /// The hash and the length of all that it has taken.
+    /// Returns the hash and the number of bytes hashed.
     pub fn finish(self) -> (Sha256, u64) {
         (Sha256(self.state.finalize().into()), self.length)
     }
@@ -80,7 +84,7 @@ impl fmt::Debug for Sha256 {
     }
 }
 
-/// Not 64 lower-case hex digits.
+/// The text is not 64 lower-case hex digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not 64 lower-case hex digits")]
 pub struct NotAHash;

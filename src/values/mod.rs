@@ -1,4 +1,4 @@
-//! Values that cannot be wrong: a hash, a time, a path inside a component.
+//! Values that are valid by their type: a hash, a point in time, a path inside a component.
 
 pub mod digest;
 pub mod rel_path;

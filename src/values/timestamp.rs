@@ -1,16 +1,25 @@
-//! Points in time as manifests and state files write them: `YYYY-MM-DDTHH:MM:SSZ`, UTC, whole seconds (RFC 3339).
+//! A timestamp as manifests and state files write it: `YYYY-MM-DDTHH:MM:SSZ` (RFC 3339).
+//!
+//! It is in UTC and in whole seconds.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
 use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time};
 
+/// 0000-01-01T00:00:00Z.
+const FIRST_UNIX_SECONDS: i64 = -62_167_219_200;
+/// 9999-12-31T23:59:59Z.
+const LAST_UNIX_SECONDS: i64 = 253_402_300_799;
+
 /// A point in time between the years 0000 and 9999, in whole seconds of UTC.
+///
+/// The number counts seconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The machine's clock, now.
+    /// Reads the machine's clock.
     pub fn now() -> Self {
         match SystemTime::now().duration_since(UNIX_EPOCH) {
             Ok(after) => Self::from_unix(i64::try_from(after.as_secs()).unwrap_or(i64::MAX)),
@@ -18,12 +27,14 @@ impl Timestamp {
         }
     }
 
-    /// Seconds since 1970-01-01T00:00:00Z; values outside the four-digit years become the nearest one inside.
+    /// Makes a timestamp from seconds since 1970-01-01T00:00:00Z.
+    ///
+    /// A value before the year 0000 or after 9999 becomes the first or last second of that range.
     pub fn from_unix(seconds: i64) -> Self {
-        Self(seconds.clamp(-62_167_219_200, 253_402_300_799))
+        Self(seconds.clamp(FIRST_UNIX_SECONDS, LAST_UNIX_SECONDS))
     }
 
-    /// Seconds since 1970-01-01T00:00:00Z.
+    /// Returns the seconds since 1970-01-01T00:00:00Z.
     pub fn unix(self) -> i64 {
         self.0
     }
@@ -38,7 +49,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Not `YYYY-MM-DDTHH:MM:SSZ`, or no such day or time.
+/// The text is not `YYYY-MM-DDTHH:MM:SSZ`, or names a day or time that does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a time as in 2026-11-21T00:00:00Z")]
 pub struct NotATime;
@@ -80,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn days_that_never_were_are_refused() {
+    fn dates_and_times_that_do_not_exist_are_refused() {
         for text in [
             "2026-02-29T00:00:00Z",
             "2026-13-01T00:00:00Z",

@@ -4,7 +4,7 @@
 const SOURCES: &[&str] = &[
     include_str!("../../src/error/refused.rs"),
     include_str!("../../src/error/network.rs"),
-    include_str!("../../src/values/rel_path.rs"),
+    include_str!("../../src/values/rel_path/defect.rs"),
 ];
 /// The tables.
 const TABLES: &[&str] = &[

@@ -7,7 +7,7 @@ use crate::build::links::{self, Shortened};
 use crate::build::settings::{COMPONENT_FILE, Settings};
 use crate::error::{Error, Result};
 use patcher::internal::manifest::Link;
-use patcher::internal::rel_path::{MANIFEST, RelPath, STATE};
+use patcher::internal::rel_path::{MANIFEST_NAME, RelPath, STATE_DIR_NAME};
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -49,7 +49,7 @@ impl Tree {
     pub fn scan(dir: &Path, settings: &Settings) -> Result<Self> {
         let mut tree = Self { dir: dir.to_owned(), files: Vec::new(), links: Vec::new(), shortened: Vec::new() };
         let relative = |entry: &DirEntry| entry.path().strip_prefix(dir).unwrap_or(entry.path()).to_owned();
-        let updaters = [COMPONENT_FILE, MANIFEST, STATE];
+        let updaters = [COMPONENT_FILE, MANIFEST_NAME, STATE_DIR_NAME];
         let walk = WalkDir::new(dir).min_depth(1).sort_by_file_name().into_iter().filter_entry(|entry| {
             let is_updaters = entry.depth() == 1 && updaters.iter().any(|name| entry.file_name() == *name);
             !is_updaters && !settings.ignore.matches(&relative(entry))

@@ -6,7 +6,7 @@ use crate::build::settings::{ComponentFile, Flags, Settings, issued};
 use crate::error::{Error, Result};
 use crate::release;
 use crate::signing::SigningFlags;
-use patcher::internal::rel_path::MANIFEST;
+use patcher::internal::rel_path::MANIFEST_NAME;
 use std::io::Write;
 use std::path::{self, Path, PathBuf};
 
@@ -46,7 +46,7 @@ pub fn run(args: SignArgs, out: &mut impl Write) -> Result<()> {
         "{} new objects, {} bytes; {} reused; {} deltas, {} bytes",
         summary.new_objects, summary.new_bytes, summary.reused_objects, summary.deltas, summary.delta_bytes
     )?;
-    write_next(&signing, &args.site, &format!(" --output {}", args.build.join(MANIFEST).display()), out)
+    write_next(&signing, &args.site, &format!(" --output {}", args.build.join(MANIFEST_NAME).display()), out)
 }
 
 /// Refuses a site, a key or anything else that would be published with the build.

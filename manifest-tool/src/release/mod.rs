@@ -20,7 +20,7 @@ use crate::site::manifest_file::ManifestFile;
 use crate::site::{ComponentSite, Packed, Survey};
 use patcher::internal::digest::Sha256;
 use patcher::internal::manifest::{File, Manifest, Meta, Object};
-use patcher::internal::rel_path::MANIFEST;
+use patcher::internal::rel_path::MANIFEST_NAME;
 use std::path::Path;
 
 /// What was published.
@@ -82,7 +82,7 @@ pub fn sign(build: &Path, site: &Path, settings: &Settings, signing: &Signing) -
     }
     let sealed = signing.seal(&manifest)?;
     tree.check_unchanged()?;
-    sealed.publish(&site, Some(&build.join(MANIFEST)))?;
+    sealed.publish(&site, Some(&build.join(MANIFEST_NAME)))?;
     Ok(Summary {
         files: tree.files.len(),
         links: tree.links.len(),

@@ -24,7 +24,7 @@ use std::str::FromStr;
 use url::Url;
 
 /// The most bytes of a manifest, signatures included.
-pub const MAX_BYTES: u64 = 64 << 20;
+pub const MAX_MANIFEST_BYTES: u64 = 64 << 20;
 /// The most files and links of a release.
 pub const MAX_FILES: usize = 200_000;
 /// The most base URLs.

@@ -254,7 +254,7 @@ fn more_than_the_limits_is_refused() {
     };
     assert_eq!(defect(with(MAX_FILES - 3)), None);
     assert_eq!(defect(with(MAX_FILES - 2)), Some(Defect::TooManyFiles));
-    let long = vec![b' '; MAX_BYTES as usize + 1];
+    let long = vec![b' '; MAX_MANIFEST_BYTES as usize + 1];
     assert_eq!(defect(parse(&long)), Some(Defect::TooLarge));
     assert_eq!(defect(SignedBytes::split(long)), Some(Defect::TooLarge));
 }

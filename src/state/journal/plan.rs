@@ -9,7 +9,7 @@ use crate::formats::manifest::{Component, Manifest, Meta};
 use crate::formats::xml::{DECLARATION, XmlElement, XmlError, XmlReader, XmlTag, push_attribute};
 use crate::state::journal::State;
 use crate::values::digest::Sha256;
-use crate::values::rel_path::{MANIFEST, PathDefect, RelPath};
+use crate::values::rel_path::{MANIFEST_NAME, PathDefect, RelPath};
 use semver::Version;
 use std::str::FromStr;
 
@@ -86,7 +86,7 @@ impl SwapPath {
     pub fn as_str(&self) -> &str {
         match self {
             SwapPath::Listed(path) => path.as_str(),
-            SwapPath::Manifest => MANIFEST,
+            SwapPath::Manifest => MANIFEST_NAME,
         }
     }
 }
@@ -95,7 +95,7 @@ impl FromStr for SwapPath {
     type Err = PathDefect;
 
     fn from_str(text: &str) -> Result<Self, PathDefect> {
-        if text == MANIFEST { Ok(SwapPath::Manifest) } else { RelPath::new(text).map(SwapPath::Listed) }
+        if text == MANIFEST_NAME { Ok(SwapPath::Manifest) } else { RelPath::new(text).map(SwapPath::Listed) }
     }
 }
 
@@ -234,7 +234,7 @@ fn mode(element: &mut XmlElement<'_>) -> Result<u32, XmlError> {
 /// The names that the stage gives to its files: a hash and a number.
 fn is_staged_name(name: &str) -> bool {
     let parts = name.split_once('-');
-    name == MANIFEST
+    name == MANIFEST_NAME
         || parts.is_some_and(|(hash, number)| hash.parse::<Sha256>().is_ok() && number.parse::<u32>().is_ok())
 }
 
@@ -276,7 +276,7 @@ pub mod tests {
                         place: SwapPath::Manifest,
                         old: file(b"m", 0o644),
                         new: file(b"n", 0o644),
-                        staged: Some(MANIFEST.into()),
+                        staged: Some(MANIFEST_NAME.into()),
                     },
                 ],
             }],

@@ -3,7 +3,7 @@
 
 use super::{CancelToken, Fetch, Request, Response, StallGuard};
 use crate::error::{Defect, Network, Refused, Result};
-use crate::formats::manifest::MAX_BYTES;
+use crate::formats::manifest::MAX_MANIFEST_BYTES;
 use flate2::bufread::GzDecoder;
 use std::io::{self, Read as _};
 use url::Url;
@@ -57,19 +57,19 @@ pub fn manifest(
     Ok(Some(FetchedManifest { bytes, etag }))
 }
 
-/// The content of one gzip member and nothing behind it; no more than a byte over [`MAX_BYTES`].
+/// The content of one gzip member and nothing behind it; no more than a byte over [`MAX_MANIFEST_BYTES`].
 fn unpacked(packed: &[u8]) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     let mut decoder = GzDecoder::new(packed);
-    decoder.by_ref().take(MAX_BYTES + 1).read_to_end(&mut text)?;
-    if text.len() as u64 <= MAX_BYTES && !decoder.get_ref().is_empty() {
+    decoder.by_ref().take(MAX_MANIFEST_BYTES + 1).read_to_end(&mut text)?;
+    if text.len() as u64 <= MAX_MANIFEST_BYTES && !decoder.get_ref().is_empty() {
         return Err(io::Error::other("something follows it"));
     }
     Ok(text)
 }
 
 fn bounded(bytes: &[u8]) -> Result<()> {
-    if bytes.len() as u64 > MAX_BYTES {
+    if bytes.len() as u64 > MAX_MANIFEST_BYTES {
         return Err(Refused::Manifest { defect: Defect::TooLarge, line: 1, detail: "more than 64 MiB".into() }.into());
     }
     Ok(())

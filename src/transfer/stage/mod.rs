@@ -25,12 +25,12 @@ pub use progress::{Phase, Progress};
 pub use swap_steps::swap_steps;
 
 use crate::disk::fs::{self, Dir};
-use crate::disk::layout::{FILES, InstallRoot, STAGES};
+use crate::disk::layout::{InstallRoot, STAGED_FILES_DIR_NAME, STAGES_DIR_NAME};
 use crate::error::Result;
 use crate::formats::manifest::Component;
 use crate::transfer::plan::{PathChange, Plan};
 use crate::values::digest::Sha256;
-use crate::values::rel_path::{MANIFEST, STATE};
+use crate::values::rel_path::{MANIFEST_NAME, STATE_DIR_NAME};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use writer::{is_staged, partial};
@@ -60,12 +60,12 @@ impl Stage {
         let in_own_work_dir = nearest_folder(&dir)?.device()? != state_dir.device()?;
         let stages = if in_own_work_dir {
             fs::create_root(&dir)?;
-            Dir::open(&dir)?.folder_or_new(STATE, 0o700)?.folder_or_new(STAGES, 0o700)?
+            Dir::open(&dir)?.folder_or_new(STATE_DIR_NAME, 0o700)?.folder_or_new(STAGES_DIR_NAME, 0o700)?
         } else {
-            state_dir.folder_or_new(STAGES, 0o700)?
+            state_dir.folder_or_new(STAGES_DIR_NAME, 0o700)?
         };
         let dir = stages.folder_or_new(component.as_str(), 0o700)?;
-        let (files, objects) = (dir.folder_or_new(FILES, 0o700)?, dir.folder_or_new(OBJECTS, 0o700)?);
+        let (files, objects) = (dir.folder_or_new(STAGED_FILES_DIR_NAME, 0o700)?, dir.folder_or_new(OBJECTS, 0o700)?);
         Ok(Self { dir, files, objects, in_own_work_dir })
     }
 
@@ -74,7 +74,7 @@ impl Stage {
     /// # Errors
     /// [`Machine::Io`](crate::error::Machine::Io).
     pub fn manifest(&self) -> Result<Option<Vec<u8>>> {
-        self.dir.read_small(MANIFEST, crate::formats::manifest::MAX_BYTES)
+        self.dir.read_small(MANIFEST_NAME, crate::formats::manifest::MAX_MANIFEST_BYTES)
     }
 
     /// The newest manifest, when what is staged is a stepping stone that it names.
@@ -82,7 +82,7 @@ impl Stage {
     /// # Errors
     /// [`Machine::Io`](crate::error::Machine::Io).
     pub fn newest_manifest(&self) -> Result<Option<Vec<u8>>> {
-        self.dir.read_small(NEWEST, crate::formats::manifest::MAX_BYTES)
+        self.dir.read_small(NEWEST, crate::formats::manifest::MAX_MANIFEST_BYTES)
     }
 
     /// Keeps the manifest of the release that is being staged; with the newest one, if it is a stepping stone that that one
@@ -92,12 +92,12 @@ impl Stage {
     /// [`Machine::Io`](crate::error::Machine::Io).
     pub fn set_manifest(&self, bytes: &[u8], newest: Option<&[u8]>) -> Result<()> {
         // Between the two writes there is a manifest that is refused, or none: never one that is taken for another.
-        self.dir.remove_file(MANIFEST)?;
+        self.dir.remove_file(MANIFEST_NAME)?;
         match newest {
             Some(newest) => self.dir.replace(NEWEST, newest, fs::PLAIN)?,
             None => self.dir.remove_file(NEWEST)?,
         }
-        self.dir.replace(MANIFEST, bytes, fs::PLAIN)
+        self.dir.replace(MANIFEST_NAME, bytes, fs::PLAIN)
     }
 
     /// Removes what an earlier, superseded download left and `plan` has no use for.

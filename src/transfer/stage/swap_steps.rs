@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::formats::manifest::Component;
 use crate::state::journal::{ComponentSteps, ReleaseContent, Step, SwapPath};
 use crate::transfer::plan::Plan;
-use crate::values::rel_path::{MANIFEST, RelPath};
+use crate::values::rel_path::{MANIFEST_NAME, RelPath};
 use semver::Version;
 use std::collections::BTreeSet;
 
@@ -35,10 +35,10 @@ pub fn swap_steps(
     }
     let (old, new) = manifest;
     if old != new {
-        let staged = (new != PathContent::Absent).then(|| MANIFEST.to_owned());
+        let staged = (new != PathContent::Absent).then(|| MANIFEST_NAME.to_owned());
         if staged.is_some() {
-            stage.files.remove_file(MANIFEST)?;
-            stage.dir.copy(MANIFEST, &stage.files, MANIFEST, crate::disk::fs::PLAIN)?;
+            stage.files.remove_file(MANIFEST_NAME)?;
+            stage.dir.copy(MANIFEST_NAME, &stage.files, MANIFEST_NAME, crate::disk::fs::PLAIN)?;
         }
         steps.push(Step { place: SwapPath::Manifest, old, new, staged });
     }

@@ -7,11 +7,11 @@ mod meta;
 
 pub use meta::{base_url, notes_url};
 
-use super::{Delta, File, Link, MAX_BYTES, MAX_FILES, MAX_SIGNATURES, Manifest, Meta, Object};
+use super::{Delta, File, Link, MAX_FILES, MAX_MANIFEST_BYTES, MAX_SIGNATURES, Manifest, Meta, Object};
 use crate::error::{Defect, Refused};
 use crate::formats::xml::{XmlElement, XmlError, XmlReader, XmlTag};
 use crate::values::digest::Sha256;
-use crate::values::rel_path::{self, PathConflict, RelPath};
+use crate::values::rel_path::{self, PathConflict, PathConflictKind, RelPath};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use std::collections::{HashMap, HashSet};
@@ -46,7 +46,7 @@ impl SignedBytes {
     /// `</files>` and the last line; or when the file has more than 64 MiB.
     pub fn split(mut file: Vec<u8>) -> Result<Self, Refused> {
         let refuse = |defect, line, detail: &str| Refused::Manifest { defect, line, detail: detail.to_owned() };
-        if file.len() as u64 > MAX_BYTES {
+        if file.len() as u64 > MAX_MANIFEST_BYTES {
             return Err(refuse(Defect::TooLarge, 1, "more than 64 MiB"));
         }
         let mut starts = Vec::new();
@@ -105,7 +105,7 @@ fn parse_line(line: &[u8]) -> Option<Signature> {
 /// # Errors
 /// [`Refused::Manifest`] with the first rule of format 1 that they break. Time and memory grow linearly with the input.
 pub fn parse(body: &[u8]) -> Result<Manifest, Refused> {
-    if body.len() as u64 > MAX_BYTES {
+    if body.len() as u64 > MAX_MANIFEST_BYTES {
         return Err(Refused::Manifest { defect: Defect::TooLarge, line: 1, detail: "more than 64 MiB".into() });
     }
     document(body).map_err(|XmlError { defect, line, detail }| Refused::Manifest { defect, line, detail })
@@ -210,14 +210,15 @@ fn path(element: &XmlElement<'_>, text: &str) -> Result<RelPath, XmlError> {
 /// The rules that hold between paths: no two are one name, launch is a file, links lead to what is listed.
 fn check_paths(meta: &Meta, meta_line: u64, files: &[File], links: &[Link], lines: &Lines) -> Result<(), XmlError> {
     let paths = || files.iter().map(|file| &file.path).chain(links.iter().map(|link| &link.path));
-    rel_path::check_together(paths()).map_err(|(index, conflict)| {
+    rel_path::check_conflicts(paths()).map_err(|PathConflict { index, kind }| {
         let path = paths().nth(index).map(RelPath::as_str).unwrap_or_default();
-        let (defect, detail) = match conflict {
-            PathConflict::SameName => {
-                (Defect::PathConflict, format!("path {path:?} is one name with another path, or has such a folder"))
-            }
-            PathConflict::FileIsFolder => {
-                (Defect::PathIsFolder, format!("path {path:?} is another path's folder, or in another path"))
+        let (defect, detail) = match kind {
+            PathConflictKind::SameName => (
+                Defect::PathConflict,
+                format!("path {path:?} or a folder in it has the same name as another, ignoring case"),
+            ),
+            PathConflictKind::FileIsFolder => {
+                (Defect::PathIsFolder, format!("path {path:?} is a folder in another path, or the reverse"))
             }
         };
         XmlError { defect, line: lines[index], detail }
