@@ -4,7 +4,7 @@
 
 use manifest_tool::delta::encode::encode;
 use manifest_tool::hashing_sink::HashingSink;
-use patcher::internal::delta::{Edge, Header, apply};
+use patcher::internal::delta::{DeltaHeader, FileSizes, apply};
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Write};
@@ -16,15 +16,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["encode", old, new, delta] => {
-            let edge = Edge { old: fs::metadata(old)?.len(), new: fs::metadata(new)?.len() };
+            let edge = FileSizes { old: fs::metadata(old)?.len(), new: fs::metadata(new)?.len() };
             let mut out = BufWriter::new(File::create(delta)?);
             encode(&mut File::open(old)?, &mut File::open(new)?, &edge, MEMORY, &mut out)?;
             out.flush()?;
         }
         ["apply", old, delta, new] => {
-            let header = Header::read(&mut BufReader::new(File::open(delta)?))?;
+            let header = DeltaHeader::read(&mut BufReader::new(File::open(delta)?))?;
             let mut made = Made { file: BufWriter::new(File::create(new)?), hash: HashingSink::default() };
-            let edge = Edge { old: header.old, new: header.new };
+            let edge = FileSizes { old: header.old, new: header.new };
             apply(File::open(old)?, File::open(delta)?, &edge, &mut made)?;
             made.flush()?;
             // Printed, so that it is not left out.

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use patcher::internal::delta::{Edge, Header, apply};
+use patcher::internal::delta::{FileSizes, DeltaHeader, apply};
 use std::io::{Cursor, Write};
 
 /// Counts, and keeps nothing.
@@ -20,14 +20,14 @@ impl Write for Counter {
 }
 
 fuzz_target!(|patch: &[u8]| {
-    let Ok(header) = Header::read(&mut &patch[..]) else { return };
+    let Ok(header) = DeltaHeader::read(&mut &patch[..]) else { return };
     assert!(patch.starts_with(&header.to_bytes()), "a header has one form");
     // A manifest names files that exist; here, they are small.
     if header.old > 1 << 20 || header.new > 1 << 20 {
         return;
     }
     let base: Vec<u8> = (0..header.old).map(|place| ((place * place) >> 7) as u8).collect();
-    let edge = Edge { old: header.old, new: header.new };
+    let edge = FileSizes { old: header.old, new: header.new };
     let mut given = Counter(0);
     let result = apply(Cursor::new(base), Cursor::new(patch), &edge, &mut given);
     assert!(given.0 <= header.new);

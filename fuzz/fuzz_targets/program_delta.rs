@@ -2,17 +2,17 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use patcher::internal::delta::{Edge, Header, apply};
+use patcher::internal::delta::{FileSizes, DeltaHeader, apply};
 use std::io::Cursor;
 
 fuzz_target!(|input: (&[u8], &[u8])| {
     let (old, patch) = input;
-    let Ok(header) = Header::read(&mut &patch[..]) else { return };
+    let Ok(header) = DeltaHeader::read(&mut &patch[..]) else { return };
     if header.new > 1 << 20 {
         return;
     }
     let mut made = Vec::new();
-    let result = apply(Cursor::new(old), Cursor::new(patch), &Edge { old: header.old, new: header.new }, &mut made);
+    let result = apply(Cursor::new(old), Cursor::new(patch), &FileSizes { old: header.old, new: header.new }, &mut made);
     assert!(made.len() as u64 <= header.new);
     assert!(result.is_err() || made.len() as u64 == header.new);
 });

@@ -8,7 +8,7 @@
 
 use manifest_tool::delta::encode::{encode, program};
 use manifest_tool::hashing_sink::HashingSink;
-use patcher::internal::delta::{Edge, Header, Mode, apply};
+use patcher::internal::delta::{DeltaHeader, DeltaMode, FileSizes, apply};
 use patcher::internal::digest::Sha256;
 use std::fs::{self, File};
 use std::io::{BufWriter, Cursor, Write};
@@ -74,7 +74,7 @@ impl Row {
                 peak: median(costs.iter().map(|cost| cost.peak)),
             }),
             applied: [&plain, &both].map(|patch| applied(old, patch, &edge, expected)),
-            is_program: matches!(Header::read(&mut &both[..]).unwrap().mode, Mode::Program(_)),
+            is_program: matches!(DeltaHeader::read(&mut &both[..]).unwrap().mode, DeltaMode::Program(_)),
         }
     }
 }
@@ -109,9 +109,9 @@ fn print(rows: &[Row]) {
     }
 }
 
-fn edge(old: &Path, new: &Path) -> Edge {
+fn edge(old: &Path, new: &Path) -> FileSizes {
     let size = |path| fs::metadata(path).unwrap().len();
-    Edge { old: size(old), new: size(new) }
+    FileSizes { old: size(old), new: size(new) }
 }
 
 /// Makes a delta in a process of its own, which says what it took.
@@ -134,7 +134,7 @@ fn make(way: &str, old: &Path, new: &Path, patch: &Path) {
     } else {
         let edge = edge(old, new);
         // With a byte less than it takes, no program's delta is made.
-        let all = program::memory(&edge);
+        let all = program::memory_needed(&edge);
         let limit = if way == "plain" { all - 1 } else { all.max(MEMORY) };
         encode(&mut File::open(old).unwrap(), &mut File::open(new).unwrap(), &edge, limit, &mut out).unwrap();
     }
@@ -143,7 +143,7 @@ fn make(way: &str, old: &Path, new: &Path, patch: &Path) {
 }
 
 /// The CPU seconds of one application, the mean of several; what it makes is compared each time.
-fn applied(old: &str, patch: &[u8], edge: &Edge, expected: (Sha256, u64)) -> f64 {
+fn applied(old: &str, patch: &[u8], edge: &FileSizes, expected: (Sha256, u64)) -> f64 {
     let start = cpu_seconds();
     for _ in 0..APPLIED {
         let mut made = HashingSink::default();

@@ -6,7 +6,7 @@
 use super::Verifier;
 use crate::error::{Error, Result};
 use crate::hashing_sink::HashingSink;
-use patcher::internal::delta::{self, Edge, Header, Joined, METHODS};
+use patcher::internal::delta::{self, DeltaHeader, FileSizes, JoinedFiles, METHODS};
 use patcher::internal::digest::{Sha256, Sha256Hasher};
 use patcher::internal::fetch::CancelToken;
 use patcher::internal::gunzip::gunzip;
@@ -113,10 +113,10 @@ impl Patches {
         let words = |error: delta::DeltaError| error.to_string();
         let rewind = |file: &mut File| file.rewind().map_err(|error| error.to_string());
         rewind(file)?;
-        let header = Header::read(&mut BufReader::new(&mut *file)).map_err(words)?;
+        let header = DeltaHeader::read(&mut BufReader::new(&mut *file)).map_err(words)?;
         let size = self.contents.get(&patch.to).map_or(header.new, |packed| packed.size);
-        let old = Joined::new(old).map_err(|error| error.to_string())?;
-        let edge = Edge { old: old.size(), new: size };
+        let old = JoinedFiles::new(old).map_err(|error| error.to_string())?;
+        let edge = FileSizes { old: old.size(), new: size };
         rewind(file)?;
         let mut made = HashingSink::default();
         delta::apply(old, file, &edge, &mut made).map_err(words)?;

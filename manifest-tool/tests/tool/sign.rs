@@ -163,7 +163,7 @@ fn what_clients_would_refuse_is_refused_before_anything_is_written() {
     for (path, rule) in [
         ("aux.txt", "DOS device"),
         ("a?b", "\\ < >"),
-        ("Bin/app", "one name"),
+        ("Bin/app", "same name"),
         ("x~1", "short names"),
         ("bin/MANIFEST .", "dot or a space"),
     ] {

@@ -1,31 +1,31 @@
 //! The block loop that all modes share.
 
-use super::base::Base;
-use super::control::{Block, Blocks};
-use super::difference::Differences;
-use super::header::Mode;
-use super::program::Predicted;
-use super::streams::{Patch, Stream};
+use super::blocks::{Block, BlockReader};
+use super::delta_file::{DeltaFile, StreamReader};
+use super::differences::DifferenceReader;
+use super::header::DeltaMode;
+use super::old_file::OldFile;
+use super::program::ProgramPrediction;
 use super::{DeltaError, StreamKind};
 use std::io::{Read, Seek, Write};
 
 /// How many bytes of a block go through the loop at once. Part of the format: an address that lies across the end of a step
-/// is not predicted.
-pub const STEP: usize = 64 * 1024;
+/// is not prediction.
+pub const STEP_BYTES: usize = 64 * 1024;
 
-/// From which file to which, by their sizes in bytes: what the manifest says that a patch does.
+/// From which file to which, by their sizes in bytes: what the manifest says that a delta does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Edge {
+pub struct FileSizes {
     /// The file on disk.
     pub old: u64,
     /// The file to make.
     pub new: u64,
 }
 
-/// What the bytes of a block are expected to become; the patch has the differences from that.
+/// What the bytes of a block are expected to become; the delta has the differences from that.
 pub trait Prediction {
     /// Turns `bytes`, which lie `offset` bytes from the start of `block` in the old file, into what is expected at their
-    /// place in the new file. The steps of a block come in order and without gaps; where one ends is not the patch's choice.
+    /// place in the new file. The steps of a block come in order and without gaps; where one ends is not the delta's choice.
     ///
     /// # Errors
     /// Any [`DeltaError`].
@@ -34,89 +34,89 @@ pub trait Prediction {
 
 /// Expects the old bytes themselves.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Plain;
+pub struct PlainPrediction;
 
-impl Prediction for Plain {
+impl Prediction for PlainPrediction {
     fn predict(&mut self, _: &Block, _: u64, _: &mut [u8]) -> Result<(), DeltaError> {
         Ok(())
     }
 }
 
-/// Makes the new file of `edge` out of `base`, its old file, and writes it to `out` in order.
+/// Makes the new file of `sizes` out of `old_file`, its old file, and writes it to `out` in order.
 ///
-/// Exactly `edge.new` bytes are written on success, and never more. Neither file is hashed here: what `out` receives
-/// must be compared with the new file's hash, and a wrong `base` shows there. `base` and `patch` are best unbuffered files.
+/// Exactly `sizes.new` bytes are written on success, and never more. Neither file is hashed here: what `out` receives
+/// must be compared with the new file's hash, and a wrong `old_file` shows there. `old_file` and `delta` are best unbuffered files.
 ///
 /// # Errors
 /// Any [`DeltaError`]; `out` has then had the first part of what may be the wrong file.
 pub fn apply(
-    mut base: impl Read + Seek,
-    patch: impl Read + Seek,
-    edge: &Edge,
+    mut old_file: impl Read + Seek,
+    delta: impl Read + Seek,
+    sizes: &FileSizes,
     mut out: impl Write,
 ) -> Result<(), DeltaError> {
-    let patch = Patch::open(patch)?;
-    for (found, expected, which) in [(patch.header.old, edge.old, "old"), (patch.header.new, edge.new, "new")] {
+    let delta = DeltaFile::open(delta)?;
+    for (found, expected, which) in [(delta.header.old, sizes.old, "old"), (delta.header.new, sizes.new, "new")] {
         if found != expected {
-            return Err(DeltaError::OtherFile(which));
+            return Err(DeltaError::SizeMismatch(which));
         }
     }
-    match &patch.header.mode {
-        Mode::Plain => {
-            let extra = patch.stream(StreamKind::Extra);
-            exchange(Base::open(base, edge.old)?, &patch, &mut Plain, extra, &mut out)
+    match &delta.header.mode {
+        DeltaMode::Plain => {
+            let extra = delta.stream(StreamKind::Extra);
+            apply_blocks(OldFile::open(old_file, sizes.old)?, &delta, &mut PlainPrediction, extra, &mut out)
         }
-        Mode::Program(program) => {
-            let mut predicted = Predicted::open(&mut base, &patch, program)?;
-            let extra = patch.stream(StreamKind::Extra);
-            exchange(Base::open(base, edge.old)?, &patch, &mut predicted, extra, &mut out)?;
-            predicted.finish()
+        DeltaMode::Program(program) => {
+            let mut prediction = ProgramPrediction::open(&mut old_file, &delta, program)?;
+            let extra = delta.stream(StreamKind::Extra);
+            apply_blocks(OldFile::open(old_file, sizes.old)?, &delta, &mut prediction, extra, &mut out)?;
+            prediction.finish()
         }
-        Mode::Dictionary => {
-            let mut base = Base::open(base, edge.old)?;
+        DeltaMode::Dictionary => {
+            let mut old_file = OldFile::open(old_file, sizes.old)?;
             // The header bounds it.
-            let mut old = vec![0; edge.old as usize];
-            base.fill(0, &mut old)?;
-            let extra = patch.stream_after(&old, StreamKind::Extra);
-            exchange(base, &patch, &mut Plain, extra, &mut out)
+            let mut old = vec![0; sizes.old as usize];
+            old_file.fill(0, &mut old)?;
+            let extra = delta.stream_with_dictionary(&old, StreamKind::Extra);
+            apply_blocks(old_file, &delta, &mut PlainPrediction, extra, &mut out)
         }
     }
 }
 
 /// Walks the blocks: bytes of `extra` up to each, then its prediction plus the differences.
-fn exchange<P: Read + Seek>(
-    mut base: Base<impl Read + Seek>,
-    patch: &Patch<P>,
+fn apply_blocks<P: Read + Seek>(
+    mut old_file: OldFile<impl Read + Seek>,
+    delta: &DeltaFile<P>,
     prediction: &mut impl Prediction,
-    mut extra: Stream<'_, P>,
+    mut extra: StreamReader<'_, P>,
     out: &mut impl Write,
 ) -> Result<(), DeltaError> {
-    let mut blocks = Blocks::open(patch);
-    let mut differences = Differences::open(patch);
-    let mut bytes = vec![0; STEP];
+    let mut blocks = BlockReader::open(delta);
+    let mut differences = DifferenceReader::open(delta);
+    let mut bytes = vec![0; STEP_BYTES];
     let mut new = 0;
     while let Some(block) = blocks.next_block()? {
         copy(&mut extra, block.new - new, &mut bytes, out)?;
         let mut offset = 0;
         while offset < block.length {
-            let count = (block.length - offset).min(STEP as u64) as usize;
+            let count = (block.length - offset).min(STEP_BYTES as u64) as usize;
             let bytes = &mut bytes[..count];
-            base.fill(block.old + offset, bytes)?;
+            old_file.fill(block.old + offset, bytes)?;
             prediction.predict(&block, offset, bytes)?;
             differences.add_to(bytes)?;
-            out.write_all(bytes).map_err(DeltaError::Write)?;
+            out.write_all(bytes).map_err(DeltaError::WriteNewFile)?;
             offset += count as u64;
         }
         new = block.new + block.length;
     }
-    copy(&mut extra, patch.header.new - new, &mut bytes, out)?;
+    copy(&mut extra, delta.header.new - new, &mut bytes, out)?;
     blocks.finish()?;
     differences.finish()?;
     extra.finish()
 }
 
 fn copy<P: Read + Seek>(
-    extra: &mut Stream<'_, P>,
+    extra: &mut StreamReader<'_, P>,
     mut length: u64,
     buffer: &mut [u8],
     out: &mut impl Write,
@@ -124,7 +124,7 @@ fn copy<P: Read + Seek>(
     while length > 0 {
         let count = length.min(buffer.len() as u64) as usize;
         extra.fill(&mut buffer[..count])?;
-        out.write_all(&buffer[..count]).map_err(DeltaError::Write)?;
+        out.write_all(&buffer[..count]).map_err(DeltaError::WriteNewFile)?;
         length -= count as u64;
     }
     Ok(())

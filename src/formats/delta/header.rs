@@ -1,8 +1,8 @@
-//! The head of a patch: which file it makes from which, and how long each stream is.
+//! The head of a delta: which file it makes from which, and how long each stream is.
 //!
-//! Reading allocates nothing but a byte for each page of an old program; the stream lengths add up to exactly the patch's size.
+//! Reading allocates nothing but a byte for each page of an old program; the stream lengths add up to exactly the delta's size.
 
-use super::program::Program;
+use super::program::ProgramHeader;
 use super::{DeltaError, varint};
 use std::fmt;
 use std::io::{self, Read};
@@ -11,52 +11,52 @@ const MAGIC: [u8; 4] = *b"\x8fPDL";
 const FORMAT: u8 = 1;
 /// LZMA2 without a container.
 const CODEC: u8 = 0;
-const PLAIN_STREAMS: usize = 6;
-const STREAMS: usize = 8;
+const PLAIN_STREAM_COUNT: usize = 6;
+const STREAM_COUNT: usize = 8;
 
-/// The most bytes that both files of [`Mode::Dictionary`] have together: its reader keeps the old one twice, and what it makes.
-pub const MAX_DICTIONARY: u64 = 8 << 20;
+/// The most bytes that both files of [`DeltaMode::Dictionary`] have together: its reader keeps the old one twice, and what it makes.
+pub const MAX_DICTIONARY_BYTES: u64 = 8 << 20;
 
-/// What the differences of a patch are taken against.
+/// What the differences of a delta are taken against.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Mode {
+pub enum DeltaMode {
     /// The old bytes themselves.
     Plain,
     /// The old program's bytes, with its addresses as they are expected in the new program.
-    Program(Program),
+    Program(ProgramHeader),
     /// The old bytes themselves; [`StreamKind::Extra`] is packed as if the whole old file stood before it.
     Dictionary,
 }
 
-impl Mode {
+impl DeltaMode {
     fn number(&self) -> u8 {
         match self {
-            Mode::Plain => 0,
-            Mode::Program(_) => 1,
-            Mode::Dictionary => 2,
+            DeltaMode::Plain => 0,
+            DeltaMode::Program(_) => 1,
+            DeltaMode::Dictionary => 2,
         }
     }
 
-    /// The name by which a manifest tells a client whether it can read a patch of this mode.
+    /// The name by which a manifest tells a client whether it can read a delta of this mode.
     pub fn method(&self) -> &'static str {
         match self {
-            Mode::Plain => "plain",
-            Mode::Program(_) => "program1",
-            Mode::Dictionary => "dictionary",
+            DeltaMode::Plain => "plain",
+            DeltaMode::Program(_) => "program1",
+            DeltaMode::Dictionary => "dictionary",
         }
     }
 
-    /// The streams of a patch of this mode, in their order.
+    /// The streams of a delta of this mode, in their order.
     pub fn streams(&self) -> &'static [StreamKind] {
         match self {
-            Mode::Plain | Mode::Dictionary => &StreamKind::PLAIN,
-            Mode::Program(_) => &StreamKind::ALL,
+            DeltaMode::Plain | DeltaMode::Dictionary => &StreamKind::PLAIN,
+            DeltaMode::Program(_) => &StreamKind::ALL,
         }
     }
 }
 
-/// A stream of a patch, in the order in which they lie there.
+/// A stream of a delta, in the order in which they lie there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum StreamKind {
@@ -72,15 +72,15 @@ pub enum StreamKind {
     Difference,
     /// New bytes outside of blocks.
     Extra,
-    /// How many addresses are as expected before each that is not; of [`Mode::Program`] alone.
+    /// How many addresses are as expected before each that is not; of [`DeltaMode::Program`] alone.
     FieldRun,
-    /// How far each of those is from what was expected; of [`Mode::Program`] alone.
+    /// How far each of those is from what was expected; of [`DeltaMode::Program`] alone.
     FieldResidual,
 }
 
 impl StreamKind {
-    /// The streams of [`Mode::Plain`], in their order.
-    pub const PLAIN: [StreamKind; PLAIN_STREAMS] = [
+    /// The streams of [`DeltaMode::Plain`], in their order.
+    pub const PLAIN: [StreamKind; PLAIN_STREAM_COUNT] = [
         StreamKind::ExtraLength,
         StreamKind::BlockLength,
         StreamKind::Seek,
@@ -89,8 +89,8 @@ impl StreamKind {
         StreamKind::Extra,
     ];
 
-    /// All streams in their order, which are those of [`Mode::Program`].
-    pub const ALL: [StreamKind; STREAMS] = [
+    /// All streams in their order, which are those of [`DeltaMode::Program`].
+    pub const ALL: [StreamKind; STREAM_COUNT] = [
         StreamKind::ExtraLength,
         StreamKind::BlockLength,
         StreamKind::Seek,
@@ -103,7 +103,7 @@ impl StreamKind {
 
     /// The size of this stream's dictionary in bytes: what a reader has to keep of it. Their sum bounds the memory of
     /// [`apply`](super::apply).
-    pub fn dictionary(self) -> u32 {
+    pub fn dictionary_bytes(self) -> u32 {
         match self {
             StreamKind::ExtraLength
             | StreamKind::BlockLength
@@ -134,35 +134,35 @@ impl fmt::Display for StreamKind {
 
 /// How long one stream is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct PackedStream {
+pub struct StreamLengths {
     /// In bytes, unpacked.
     pub raw: u64,
-    /// In bytes, as it lies in the patch; equal to `raw` when it is stored as it is.
+    /// In bytes, as it lies in the delta; equal to `raw` when it is stored as it is.
     pub packed: u64,
 }
 
-/// The head of a patch.
+/// The head of a delta.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Header {
+pub struct DeltaHeader {
     /// What the differences are taken against.
-    pub mode: Mode,
+    pub mode: DeltaMode,
     /// The size of the file to start from, in bytes.
     pub old: u64,
     /// The size of the file to make, in bytes.
     pub new: u64,
     /// The streams in the order of [`StreamKind::ALL`]; those that the mode does not have are empty.
-    pub streams: [PackedStream; STREAMS],
+    pub streams: [StreamLengths; STREAM_COUNT],
     /// From this length on, less one, runs of zeros have the rest of their length in [`StreamKind::Run`].
     pub short_run: u8,
 }
 
-impl Header {
+impl DeltaHeader {
     /// The header's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = [&MAGIC[..], &[FORMAT, self.mode.number(), CODEC, self.short_run]].concat();
         varint::write(self.old, &mut bytes);
         varint::write(self.new, &mut bytes);
-        if let Mode::Program(program) = &self.mode {
+        if let DeltaMode::Program(program) = &self.mode {
             program.write(&mut bytes);
         }
         for stream in &self.streams[..self.mode.streams().len()] {
@@ -172,13 +172,13 @@ impl Header {
         bytes
     }
 
-    /// Reads the header at the start of a patch.
+    /// Reads the header at the start of a delta.
     ///
     /// # Errors
-    /// [`DeltaError::Header`], [`DeltaError::UnknownMethod`], [`DeltaError::ReadPatch`].
-    pub fn read(patch: &mut impl Read) -> Result<Self, DeltaError> {
+    /// [`DeltaError::Header`], [`DeltaError::UnknownMethod`], [`DeltaError::ReadDelta`].
+    pub fn read(delta: &mut impl Read) -> Result<Self, DeltaError> {
         let mut head = [0; 8];
-        fill(patch, &mut head)?;
+        read_exact(delta, &mut head)?;
         if head[..4] != MAGIC {
             return Err(DeltaError::Header("it does not start as a delta"));
         }
@@ -190,27 +190,27 @@ impl Header {
             (FORMAT, ..) => return unknown("mode", mode),
             _ => return unknown("format", format),
         }
-        let (old, new) = (number(patch)?, number(patch)?);
+        let (old, new) = (read_number(delta)?, read_number(delta)?);
         let mode = match mode {
-            0 => Mode::Plain,
-            1 => Mode::Program(Program::read(old, || number(patch))?),
-            _ => Mode::Dictionary,
+            0 => DeltaMode::Plain,
+            1 => DeltaMode::Program(ProgramHeader::read(old, || read_number(delta))?),
+            _ => DeltaMode::Dictionary,
         };
-        let mut streams = [PackedStream::default(); STREAMS];
+        let mut streams = [StreamLengths::default(); STREAM_COUNT];
         for stream in &mut streams[..mode.streams().len()] {
-            *stream = PackedStream { raw: number(patch)?, packed: number(patch)? };
+            *stream = StreamLengths { raw: read_number(delta)?, packed: read_number(delta)? };
         }
         let header = Self { mode, old, new, streams, short_run };
         header.check()?;
         Ok(header)
     }
 
-    /// What holds between its numbers in every patch.
+    /// What holds between its numbers in every delta.
     fn check(&self) -> Result<(), DeltaError> {
         if self.old > i64::MAX as u64 || self.new > i64::MAX as u64 {
             return Err(DeltaError::Header("a file is too large"));
         }
-        if self.mode == Mode::Dictionary && self.old + self.new > MAX_DICTIONARY {
+        if self.mode == DeltaMode::Dictionary && self.old + self.new > MAX_DICTIONARY_BYTES {
             return Err(DeltaError::Header("the files are too large for a dictionary"));
         }
         if self.streams.iter().any(|stream| stream.packed > stream.raw) {
@@ -224,17 +224,17 @@ impl Header {
     }
 }
 
-fn fill(patch: &mut impl Read, bytes: &mut [u8]) -> Result<(), DeltaError> {
-    patch.read_exact(bytes).map_err(cut_off)
+fn read_exact(delta: &mut impl Read, bytes: &mut [u8]) -> Result<(), DeltaError> {
+    delta.read_exact(bytes).map_err(cut_off)
 }
 
-fn number(patch: &mut impl Read) -> Result<u64, DeltaError> {
-    varint::read(patch).map_err(cut_off)?.ok_or(DeltaError::Header("a number is not in its one form"))
+fn read_number(delta: &mut impl Read) -> Result<u64, DeltaError> {
+    varint::read(delta).map_err(cut_off)?.ok_or(DeltaError::Header("a number is not in its one form"))
 }
 
 fn cut_off(error: io::Error) -> DeltaError {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => DeltaError::Header("it is cut off"),
-        _ => DeltaError::ReadPatch(error),
+        _ => DeltaError::ReadDelta(error),
     }
 }

@@ -1,38 +1,38 @@
-//! Delta format 1: makes a new file out of an old one and a patch on disk, in bounded memory.
+//! Delta format 1: makes a new file out of an old one and a delta on disk, in bounded memory.
 //!
-//! - A patch is hostile until the result's hash is right: every number is checked against the sizes that the caller expects
+//! - A delta is hostile until the result's hash is right: every number is checked against the sizes that the caller expects
 //!   before it is used, and no allocation follows from one. The caller hashes what [`apply`] writes.
 //! - Memory does not grow with any file: six streams with the dictionaries of [`StreamKind::dictionary`], a cache of the
-//!   old file, and buffers; 22 MiB together. Only files of at most [`MAX_DICTIONARY`] are ever held as a whole.
-//! - All of a patch counts: bytes that no stream or control accounts for make it invalid.
+//!   old file, and buffers; 22 MiB together. Only files of at most [`MAX_DICTIONARY_BYTES`] are ever held as a whole.
+//! - All of a delta counts: bytes that no stream or control accounts for make it invalid.
 //! - The block loop knows nothing of the mode: what the differences are taken against is a [`Prediction`].
 //!
 //! FORMAT.md has every byte.
 
 mod apply;
-mod base;
-mod control;
-mod difference;
+mod blocks;
+mod delta_file;
+mod differences;
 mod header;
-mod joined;
+mod joined_files;
+mod old_file;
 pub mod program;
-mod streams;
 pub mod varint;
 
 #[cfg(test)]
 mod tests;
 
-pub use apply::{Edge, Plain, Prediction, STEP, apply};
-pub use control::{Block, Blocks};
-pub use header::{Header, MAX_DICTIONARY, Mode, PackedStream, StreamKind};
-pub use joined::Joined;
+pub use apply::{FileSizes, PlainPrediction, Prediction, STEP_BYTES, apply};
+pub use blocks::{Block, BlockReader};
+pub use header::{DeltaHeader, DeltaMode, MAX_DICTIONARY_BYTES, StreamKind, StreamLengths};
+pub use joined_files::JoinedFiles;
 
 use std::io;
 
 /// The methods by which a manifest names the deltas that [`apply`] reads.
 pub const METHODS: [&str; 3] = ["plain", "program1", "dictionary"];
 
-/// DeferralReason a patch does not lead from the old file to the new one.
+/// DeferralReason a delta does not lead from the old file to the new one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeltaError {
@@ -47,12 +47,12 @@ pub enum DeltaError {
         /// Its number.
         number: u8,
     },
-    /// The patch is for an old or new file of another size.
+    /// The delta is for an old or new file of another size.
     #[error("the delta's {0} file has another size")]
-    OtherFile(&'static str),
+    SizeMismatch(&'static str),
     /// A block that reaches out of the old or the new file, or that no encoder writes.
     #[error("the delta's block {index} is not valid: {rule}")]
-    Control {
+    Block {
         /// The block's place in the list, from 0.
         index: u64,
         /// The rule that it breaks.
@@ -71,16 +71,16 @@ pub enum DeltaError {
     NotAProgram,
     /// The old file is not as long as it should be.
     #[error("the old file has another size than the delta says")]
-    Base,
+    OldFileSize,
     /// The old file cannot be read.
     #[error("cannot read the old file: {0}")]
-    ReadBase(io::Error),
-    /// The patch cannot be read.
+    ReadOldFile(io::Error),
+    /// The delta cannot be read.
     #[error("cannot read the delta: {0}")]
-    ReadPatch(io::Error),
+    ReadDelta(io::Error),
     /// Nobody takes the output.
     #[error("cannot write the new file: {0}")]
-    Write(io::Error),
+    WriteNewFile(io::Error),
 }
 
 impl DeltaError {
@@ -89,14 +89,14 @@ impl DeltaError {
         match self {
             DeltaError::Header(_) => "delta-header",
             DeltaError::UnknownMethod { .. } => "delta-method",
-            DeltaError::OtherFile(_) => "delta-other-file",
-            DeltaError::Control { .. } => "delta-control",
+            DeltaError::SizeMismatch(_) => "delta-other-file",
+            DeltaError::Block { .. } => "delta-control",
             DeltaError::Stream { .. } => "delta-stream",
             DeltaError::NotAProgram => "delta-not-a-program",
-            DeltaError::Base => "delta-base",
-            DeltaError::ReadBase(_) => "delta-read-base",
-            DeltaError::ReadPatch(_) => "delta-read",
-            DeltaError::Write(_) => "delta-write",
+            DeltaError::OldFileSize => "delta-base",
+            DeltaError::ReadOldFile(_) => "delta-read-base",
+            DeltaError::ReadDelta(_) => "delta-read",
+            DeltaError::WriteNewFile(_) => "delta-write",
         }
     }
 }

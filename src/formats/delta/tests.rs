@@ -1,19 +1,19 @@
-use super::header::{Header, Mode, PackedStream, StreamKind};
+use super::header::{DeltaHeader, DeltaMode, StreamKind, StreamLengths};
 use super::*;
 use lzma_rust2::{Lzma2Options, Lzma2Writer};
 use std::io::{Cursor, SeekFrom, Write as _};
 
-/// A patch that is put together by hand, so that one thing in it can be wrong.
+/// A delta that is put together by hand, so that one thing in it can be wrong.
 #[derive(Clone)]
-struct Draft {
-    header: Header,
+struct HandMadeDelta {
+    header: DeltaHeader,
     raw: [Vec<u8>; 6],
     /// Which streams are packed; the others are stored.
     packed: [bool; 6],
 }
 
-impl Draft {
-    /// The patch from `old` to `new` with blocks (extra bytes before it, length, seek), and differences as they are written.
+impl HandMadeDelta {
+    /// The delta from `old` to `new` with blocks (extra bytes before it, length, seek), and differences as they are written.
     fn new(old: &[u8], new: &[u8], blocks: &[(u64, u64, i64)], differences: &[u8], extra: &[u8]) -> Self {
         let mut raw = [const { Vec::new() }; 6];
         for (extra, length, seek) in blocks {
@@ -24,30 +24,31 @@ impl Draft {
         raw[4] = differences.to_vec();
         raw[5] = extra.to_vec();
         let (old, new) = (old.len() as u64, new.len() as u64);
-        let header = Header { mode: Mode::Plain, old, new, streams: [PackedStream::default(); 8], short_run: 16 };
+        let header =
+            DeltaHeader { mode: DeltaMode::Plain, old, new, streams: [StreamLengths::default(); 8], short_run: 16 };
         Self { header, raw, packed: [false; 6] }
     }
 
-    fn edge(&self) -> Edge {
-        Edge { old: self.header.old, new: self.header.new }
+    fn sizes(&self) -> FileSizes {
+        FileSizes { old: self.header.old, new: self.header.new }
     }
 
     fn stream(&self, index: usize) -> Vec<u8> {
         if self.packed[index] { lzma2(&self.raw[index]) } else { self.raw[index].clone() }
     }
 
-    /// The patch, with lengths that fit.
+    /// The delta, with lengths that fit.
     fn bytes(&self) -> Vec<u8> {
         let mut header = self.header.clone();
         let streams: Vec<_> = (0..6).map(|index| self.stream(index)).collect();
         for (index, stream) in streams.iter().enumerate() {
-            header.streams[index] = PackedStream { raw: self.raw[index].len() as u64, packed: stream.len() as u64 };
+            header.streams[index] = StreamLengths { raw: self.raw[index].len() as u64, packed: stream.len() as u64 };
         }
         [header.to_bytes(), streams.concat()].concat()
     }
 
     fn apply(&self) -> Result<Vec<u8>, DeltaError> {
-        run(OLD, &self.bytes(), &self.edge())
+        run(OLD, &self.bytes(), &self.sizes())
     }
 }
 
@@ -55,16 +56,16 @@ const OLD: &[u8] = b"the quick brown fox jumps over the lazy dog";
 const NEW: &[u8] = b"a quick green fox jumps over the lazy dogs!";
 
 /// From [`OLD`] to [`NEW`]: "a", " quick", " green" for " brown", the rest of the old text, "s!".
-fn draft() -> Draft {
+fn draft() -> HandMadeDelta {
     let differences: Vec<u8> =
         [&[0, 6], &[b'g' - b'b', 0, 0, b'e'.wrapping_sub(b'o'), b'e'.wrapping_sub(b'w')][..], &[0, 16]].concat();
-    let mut draft = Draft::new(OLD, NEW, &[(1, 40, 2)], &differences, b"as!");
+    let mut draft = HandMadeDelta::new(OLD, NEW, &[(1, 40, 2)], &differences, b"as!");
     varint::write(29 - 17, &mut draft.raw[3]);
     draft
 }
 
-fn edge(old: &[u8], new: &[u8]) -> Edge {
-    Edge { old: old.len() as u64, new: new.len() as u64 }
+fn sizes(old: &[u8], new: &[u8]) -> FileSizes {
+    FileSizes { old: old.len() as u64, new: new.len() as u64 }
 }
 
 fn lzma2(raw: &[u8]) -> Vec<u8> {
@@ -75,21 +76,21 @@ fn lzma2(raw: &[u8]) -> Vec<u8> {
     writer.finish().unwrap()
 }
 
-/// Applies a patch, and sees that nobody is given more than was promised.
-fn run(old: &[u8], patch: &[u8], edge: &Edge) -> Result<Vec<u8>, DeltaError> {
+/// Applies a delta, and sees that nobody is given more than was promised.
+fn run(old: &[u8], delta: &[u8], sizes: &FileSizes) -> Result<Vec<u8>, DeltaError> {
     let mut out = Vec::new();
-    let result = apply(Cursor::new(old), Cursor::new(patch), edge, &mut out);
-    assert!(out.len() as u64 <= edge.new);
+    let result = apply(Cursor::new(old), Cursor::new(delta), sizes, &mut out);
+    assert!(out.len() as u64 <= sizes.new);
     result.map(|()| out)
 }
 
-/// A patch of about a MiB that no line of fits into one step, all of it packed.
-fn large() -> (Vec<u8>, Vec<u8>, Draft) {
+/// A delta of about a MiB that no line of fits into one step, all of it packed.
+fn large() -> (Vec<u8>, Vec<u8>, HandMadeDelta) {
     let old: Vec<u8> = (0..400_000u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
     let (first, second) = old.split_at(900_000);
     let mut new = [second, b"between", first].concat();
     new.iter_mut().step_by(70_001).for_each(|byte| *byte = byte.wrapping_add(3));
-    let mut draft = Draft::new(&old, &new, &[(0, 700_000, 900_000), (7, 900_000, -1_600_007)], &[], b"between");
+    let mut draft = HandMadeDelta::new(&old, &new, &[(0, 700_000, 900_000), (7, 900_000, -1_600_007)], &[], b"between");
     draft.header.short_run = 0;
     let expected = [second, first].concat();
     let blocks = [&new[..700_000], &new[700_007..]].concat();
@@ -111,8 +112,8 @@ fn large() -> (Vec<u8>, Vec<u8>, Draft) {
     (old, new, draft)
 }
 
-/// The patch of a file whose halves change places, all of it extra bytes packed as if the old file stood before them.
-fn dictionary() -> (Vec<u8>, Vec<u8>, Vec<u8>) {
+/// The delta of a file whose halves change places, all of it extra bytes packed as if the old file stood before them.
+fn dictionary_delta() -> (Vec<u8>, Vec<u8>, Vec<u8>) {
     let old: Vec<u8> = (0..2500u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
     let new = [&old[5000..], &old[..5000]].concat();
     let mut options = Lzma2Options::with_preset(6);
@@ -122,56 +123,56 @@ fn dictionary() -> (Vec<u8>, Vec<u8>, Vec<u8>) {
     writer.write_all(&new).unwrap();
     let packed = writer.finish().unwrap();
     assert!(packed.len() < 100);
-    let mut header = Draft::new(&old, &new, &[], b"", b"").header;
-    header.mode = Mode::Dictionary;
-    header.streams[5] = PackedStream { raw: new.len() as u64, packed: packed.len() as u64 };
-    let patch = [header.to_bytes(), packed].concat();
-    (old, new, patch)
+    let mut header = HandMadeDelta::new(&old, &new, &[], b"", b"").header;
+    header.mode = DeltaMode::Dictionary;
+    header.streams[5] = StreamLengths { raw: new.len() as u64, packed: packed.len() as u64 };
+    let delta = [header.to_bytes(), packed].concat();
+    (old, new, delta)
 }
 
 #[test]
 fn extra_bytes_may_be_packed_with_the_old_file_as_the_dictionary() {
-    let (old, new, patch) = dictionary();
-    let edge = edge(&old, &new);
-    assert_eq!(run(&old, &patch, &edge).unwrap(), new);
+    let (old, new, delta) = dictionary_delta();
+    let sizes = sizes(&old, &new);
+    assert_eq!(run(&old, &delta, &sizes).unwrap(), new);
     let other: Vec<u8> = old.iter().map(|byte| byte ^ 1).collect();
-    assert_ne!(run(&other, &patch, &edge).unwrap_or_default(), new);
-    assert!(matches!(run(&old[1..], &patch, &edge), Err(DeltaError::Base)));
+    assert_ne!(run(&other, &delta, &sizes).unwrap_or_default(), new);
+    assert!(matches!(run(&old[1..], &delta, &sizes), Err(DeltaError::OldFileSize)));
     // The same as mode 0: it reaches back to what is not there.
-    let plain = [&patch[..5], &[0], &patch[6..]].concat();
-    assert!(matches!(run(&old, &plain, &edge), Err(DeltaError::Stream { stream: StreamKind::Extra, .. })));
-    for length in 0..patch.len() {
-        run(&old, &patch[..length], &edge).unwrap_err();
+    let plain = [&delta[..5], &[0], &delta[6..]].concat();
+    assert!(matches!(run(&old, &plain, &sizes), Err(DeltaError::Stream { stream: StreamKind::Extra, .. })));
+    for length in 0..delta.len() {
+        run(&old, &delta[..length], &sizes).unwrap_err();
     }
 }
 
 #[test]
 fn no_dictionary_is_larger_than_a_client_can_hold() {
-    let (old, new, patch) = dictionary();
-    let mut header = Header::read(&mut &patch[..]).unwrap();
-    header.old = MAX_DICTIONARY - header.new;
-    let sized = |header: &Header| Header::read(&mut &header.to_bytes()[..]);
+    let (old, new, delta) = dictionary_delta();
+    let mut header = DeltaHeader::read(&mut &delta[..]).unwrap();
+    header.old = MAX_DICTIONARY_BYTES - header.new;
+    let sized = |header: &DeltaHeader| DeltaHeader::read(&mut &header.to_bytes()[..]);
     sized(&header).unwrap();
     header.old += 1;
     assert!(matches!(sized(&header), Err(DeltaError::Header(_))));
     // Streams that say more of themselves than the new file has room for take no more memory for it, and fail.
-    let mut header = Header::read(&mut &patch[..]).unwrap();
+    let mut header = DeltaHeader::read(&mut &delta[..]).unwrap();
     header.streams[5].raw = new.len() as u64 * 10;
-    let longer = [header.to_bytes(), patch[patch.len() - header.streams[5].packed as usize..].to_vec()].concat();
-    assert!(run(&old, &longer, &edge(&old, &new)).is_err());
+    let longer = [header.to_bytes(), delta[delta.len() - header.streams[5].packed as usize..].to_vec()].concat();
+    assert!(run(&old, &longer, &sizes(&old, &new)).is_err());
 }
 
 #[test]
 fn a_patch_makes_the_new_file() {
     assert_eq!(draft().apply().unwrap(), NEW);
-    let nothing = Draft::new(OLD, b"", &[], b"", b"");
+    let nothing = HandMadeDelta::new(OLD, b"", &[], b"", b"");
     assert_eq!(nothing.apply().unwrap(), b"");
 }
 
 #[test]
 fn blocks_longer_than_a_step_and_pages_of_the_base_are_put_together() {
     let (old, new, draft) = large();
-    assert!(run(&old, &draft.bytes(), &draft.edge()).unwrap() == new);
+    assert!(run(&old, &draft.bytes(), &draft.sizes()).unwrap() == new);
 }
 
 #[test]
@@ -179,32 +180,32 @@ fn packed_streams_are_read_like_stored_ones() {
     let old = b"abcdefgh".repeat(1000);
     let mut new = b"x".repeat(5000);
     new.extend_from_slice(&old);
-    let mut draft = Draft::new(&old, &new, &[(5000, 8000, -5000)], &[0], &new[..5000]);
+    let mut draft = HandMadeDelta::new(&old, &new, &[(5000, 8000, -5000)], &[0], &new[..5000]);
     draft.header.short_run = 0;
     varint::write(7999, &mut draft.raw[3]);
     draft.packed[5] = true;
     assert!(draft.stream(5).len() < 100);
-    assert!(run(&old, &draft.bytes(), &draft.edge()).unwrap() == new);
+    assert!(run(&old, &draft.bytes(), &draft.sizes()).unwrap() == new);
 }
 
 #[test]
 fn every_truncation_and_addition_is_refused() {
-    let (bytes, edge) = (draft().bytes(), draft().edge());
+    let (bytes, sizes) = (draft().bytes(), draft().sizes());
     for length in 0..bytes.len() {
-        let error = run(OLD, &bytes[..length], &edge).unwrap_err();
+        let error = run(OLD, &bytes[..length], &sizes).unwrap_err();
         assert!(matches!(error, DeltaError::Header(_)), "{length}: {error}");
     }
-    run(OLD, &[&bytes[..], b"\0"].concat(), &edge).unwrap_err();
+    run(OLD, &[&bytes[..], b"\0"].concat(), &sizes).unwrap_err();
 }
 
 #[test]
 fn every_changed_byte_is_refused_or_shows_in_the_hash() {
-    let (bytes, edge) = (draft().bytes(), draft().edge());
+    let (bytes, sizes) = (draft().bytes(), draft().sizes());
     for index in 0..bytes.len() {
         for bit in 0..8 {
             let mut bytes = bytes.clone();
             bytes[index] ^= 1 << bit;
-            let result = run(OLD, &bytes, &edge);
+            let result = run(OLD, &bytes, &sizes);
             if (index, bit) == (5, 1) {
                 // A dictionary for what is not packed: it says the same.
                 assert_eq!(result.unwrap(), NEW);
@@ -217,11 +218,11 @@ fn every_changed_byte_is_refused_or_shows_in_the_hash() {
 
 #[test]
 fn unknown_formats_modes_and_codecs_are_told_apart() {
-    let edge = draft().edge();
+    let sizes = draft().sizes();
     for (place, name) in [(4, "format"), (5, "mode"), (6, "codec")] {
         let mut bytes = draft().bytes();
         bytes[place] += 3;
-        match run(OLD, &bytes, &edge).unwrap_err() {
+        match run(OLD, &bytes, &sizes).unwrap_err() {
             error @ DeltaError::UnknownMethod { what, .. } => assert_eq!((what, error.code()), (name, "delta-method")),
             error => panic!("{name}: {error}"),
         }
@@ -231,9 +232,11 @@ fn unknown_formats_modes_and_codecs_are_told_apart() {
 #[test]
 fn a_patch_between_files_of_other_sizes_is_refused() {
     let draft = draft();
-    for (edge, which) in [(Edge { old: 1, ..draft.edge() }, "old"), (Edge { new: 1, ..draft.edge() }, "new")] {
-        let error = run(OLD, &draft.bytes(), &edge).unwrap_err();
-        assert!(matches!(error, DeltaError::OtherFile(found) if found == which), "{error}");
+    for (sizes, which) in
+        [(FileSizes { old: 1, ..draft.sizes() }, "old"), (FileSizes { new: 1, ..draft.sizes() }, "new")]
+    {
+        let error = run(OLD, &draft.bytes(), &sizes).unwrap_err();
+        assert!(matches!(error, DeltaError::SizeMismatch(found) if found == which), "{error}");
     }
 }
 
@@ -241,23 +244,23 @@ fn a_patch_between_files_of_other_sizes_is_refused() {
 fn a_base_of_another_size_is_refused_and_one_that_lies_shows_in_the_hash() {
     let draft = draft();
     for base in [&OLD[1..], &[OLD, b"x"].concat()] {
-        assert!(matches!(run(base, &draft.bytes(), &draft.edge()).unwrap_err(), DeltaError::Base));
+        assert!(matches!(run(base, &draft.bytes(), &draft.sizes()).unwrap_err(), DeltaError::OldFileSize));
     }
     let mut base = OLD.to_vec();
     base[10] ^= 1;
-    assert_ne!(run(&base, &draft.bytes(), &draft.edge()).unwrap(), NEW);
+    assert_ne!(run(&base, &draft.bytes(), &draft.sizes()).unwrap(), NEW);
 }
 
 /// Says that it is longer than it is, as a file does that shrinks while it is read.
-struct Shrinking(Cursor<Vec<u8>>);
+struct ShrinkingFile(Cursor<Vec<u8>>);
 
-impl std::io::Read for Shrinking {
+impl std::io::Read for ShrinkingFile {
     fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
         self.0.read(bytes)
     }
 }
 
-impl std::io::Seek for Shrinking {
+impl std::io::Seek for ShrinkingFile {
     fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
         match to {
             SeekFrom::End(0) => Ok(OLD.len() as u64),
@@ -268,9 +271,9 @@ impl std::io::Seek for Shrinking {
 
 #[test]
 fn a_base_that_shrinks_meanwhile_is_refused() {
-    let base = Shrinking(Cursor::new(OLD[..20].to_vec()));
-    let error = apply(base, Cursor::new(draft().bytes()), &draft().edge(), Vec::new()).unwrap_err();
-    assert!(matches!(error, DeltaError::Base), "{error}");
+    let base = ShrinkingFile(Cursor::new(OLD[..20].to_vec()));
+    let error = apply(base, Cursor::new(draft().bytes()), &draft().sizes(), Vec::new()).unwrap_err();
+    assert!(matches!(error, DeltaError::OldFileSize), "{error}");
 }
 
 #[test]
@@ -289,9 +292,9 @@ fn blocks_outside_of_both_files_are_refused() {
         (vec![(0, 5, old as i64 - 4)], "it ends behind the old file"),
         (vec![(0, 1, i64::MAX)], "it ends behind the old file"),
     ] {
-        let draft = Draft::new(OLD, NEW, &blocks, &[1; 43], NEW);
+        let draft = HandMadeDelta::new(OLD, NEW, &blocks, &[1; 43], NEW);
         match draft.apply().unwrap_err() {
-            DeltaError::Control { rule, .. } => assert_eq!(rule, expected, "{blocks:?}"),
+            DeltaError::Block { rule, .. } => assert_eq!(rule, expected, "{blocks:?}"),
             error => panic!("{blocks:?}: {error}"),
         }
     }
@@ -306,7 +309,7 @@ fn streams_that_are_too_short_or_too_long_are_refused() {
         long.raw[index].push(1);
         for draft in [short, long] {
             let error = draft.apply().unwrap_err();
-            assert!(matches!(error, DeltaError::Stream { .. } | DeltaError::Control { .. }), "{index}: {error}");
+            assert!(matches!(error, DeltaError::Stream { .. } | DeltaError::Block { .. }), "{index}: {error}");
         }
     }
 }
@@ -336,15 +339,15 @@ fn runs_that_no_file_can_hold_are_refused() {
 }
 
 /// A draft whose extra stream is packed, and that stream's bytes, which `change` may damage.
-fn with_packed(change: impl FnOnce(&mut Vec<u8>, &mut PackedStream)) -> Result<Vec<u8>, DeltaError> {
+fn with_packed(change: impl FnOnce(&mut Vec<u8>, &mut StreamLengths)) -> Result<Vec<u8>, DeltaError> {
     let new = b"0123456789".repeat(1000);
-    let draft = Draft::new(OLD, &new, &[], b"", &new);
+    let draft = HandMadeDelta::new(OLD, &new, &[], b"", &new);
     let mut packed = lzma2(&new);
     let mut header = draft.header.clone();
-    let mut length = PackedStream { raw: new.len() as u64, packed: packed.len() as u64 };
+    let mut length = StreamLengths { raw: new.len() as u64, packed: packed.len() as u64 };
     change(&mut packed, &mut length);
     header.streams[5] = length;
-    run(OLD, &[header.to_bytes(), packed].concat(), &draft.edge())
+    run(OLD, &[header.to_bytes(), packed].concat(), &draft.sizes())
 }
 
 #[test]
@@ -376,30 +379,30 @@ fn packed_streams_are_used_up_exactly() {
 fn a_bomb_is_cut_off_at_the_new_size() {
     let new = [0; 100];
     let bomb = lzma2(&vec![0; 10_000_000]);
-    let mut header = Draft::new(OLD, &new, &[], b"", &new).header;
-    let edge = Edge { old: header.old, new: header.new };
+    let mut header = HandMadeDelta::new(OLD, &new, &[], b"", &new).header;
+    let sizes = FileSizes { old: header.old, new: header.new };
     for raw in [100, 10_000_000] {
-        header.streams[5] = PackedStream { raw, packed: bomb.len() as u64 };
-        run(OLD, &[header.to_bytes(), bomb.clone()].concat(), &edge).unwrap_err();
+        header.streams[5] = StreamLengths { raw, packed: bomb.len() as u64 };
+        run(OLD, &[header.to_bytes(), bomb.clone()].concat(), &sizes).unwrap_err();
     }
 }
 
 #[test]
 fn lengths_that_do_not_add_up_are_refused() {
-    let edge = draft().edge();
-    let with = |change: &dyn Fn(&mut Header)| {
+    let sizes = draft().sizes();
+    let with = |change: &dyn Fn(&mut DeltaHeader)| {
         let mut header = draft().header;
         for (stream, raw) in header.streams.iter_mut().zip(&draft().raw) {
-            *stream = PackedStream { raw: raw.len() as u64, packed: raw.len() as u64 };
+            *stream = StreamLengths { raw: raw.len() as u64, packed: raw.len() as u64 };
         }
         change(&mut header);
-        run(OLD, &[header.to_bytes(), draft().raw.concat()].concat(), &edge).unwrap_err()
+        run(OLD, &[header.to_bytes(), draft().raw.concat()].concat(), &sizes).unwrap_err()
     };
     for error in [
         with(&|header| header.streams[5].packed -= 1),
         with(&|header| header.streams[5].raw -= 1),
         with(&|header| header.streams[0].packed = u64::MAX),
-        with(&|header| header.streams[0] = PackedStream { raw: u64::MAX, packed: u64::MAX }),
+        with(&|header| header.streams[0] = StreamLengths { raw: u64::MAX, packed: u64::MAX }),
         with(&|header| header.streams[0].raw = 440),
         with(&|header| header.new = 1 << 63),
         with(&|header| header.old = u64::MAX),
@@ -410,13 +413,13 @@ fn lengths_that_do_not_add_up_are_refused() {
 
 #[test]
 fn the_dictionaries_stay_within_the_memory_that_a_client_is_promised() {
-    let sum: u32 = StreamKind::PLAIN.iter().map(|kind| kind.dictionary()).sum();
+    let sum: u32 = StreamKind::PLAIN.iter().map(|kind| kind.dictionary_bytes()).sum();
     assert!(sum <= 14 << 20, "{sum}");
 }
 
 #[test]
 fn who_cannot_write_is_told_so() {
     let mut small = [0; 10];
-    let error = apply(Cursor::new(OLD), Cursor::new(draft().bytes()), &draft().edge(), &mut small[..]).unwrap_err();
+    let error = apply(Cursor::new(OLD), Cursor::new(draft().bytes()), &draft().sizes(), &mut small[..]).unwrap_err();
     assert_eq!(error.code(), "delta-write");
 }

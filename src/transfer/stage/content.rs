@@ -11,7 +11,7 @@ use crate::disk::fs::Dir;
 use crate::disk::inventory::PathContent;
 use crate::disk::layout::ObjectKind;
 use crate::error::{Refused, Result};
-use crate::formats::delta::{self, DeltaError, Edge, Joined};
+use crate::formats::delta::{self, DeltaError, FileSizes, JoinedFiles};
 use crate::formats::gunzip::{GunzipError, gunzip};
 use crate::transfer::fetch::CancelToken;
 use crate::transfer::plan::{ContentPlan, DeltaChain, Hop, LocalFile, SecondBase};
@@ -169,7 +169,7 @@ impl<'a> Worker<'a, '_> {
         self.transfer.cancel.check()?;
         match applied {
             Ok(()) => Ok(Some(made)),
-            Err(DeltaError::Write(error)) => Err(made.failed(error)),
+            Err(DeltaError::WriteNewFile(error)) => Err(made.failed(error)),
             Err(error) => {
                 self.record(wanted, &url, ObjectEvent::Failed(error.code()));
                 made.discard()?;
@@ -179,13 +179,13 @@ impl<'a> Worker<'a, '_> {
     }
 
     fn apply(&self, bases: Vec<File>, hop: &Hop, mut patch: &File, made: &mut Writer<'_>) -> Result<(), DeltaError> {
-        let base = Joined::new(bases).map_err(DeltaError::ReadBase)?;
-        patch.rewind().map_err(DeltaError::ReadPatch)?;
-        let header = delta::Header::read(&mut BufReader::new(&mut patch))?;
+        let base = JoinedFiles::new(bases).map_err(DeltaError::ReadOldFile)?;
+        patch.rewind().map_err(DeltaError::ReadDelta)?;
+        let header = delta::DeltaHeader::read(&mut BufReader::new(&mut patch))?;
         // What is in between is of the size that the patch says: the patch is what was signed.
         let new_size = if hop.to == self.job.hash { self.job.obtain.size } else { header.new };
-        let edge = Edge { old: base.size(), new: new_size };
-        patch.rewind().map_err(DeltaError::ReadPatch)?;
+        let edge = FileSizes { old: base.size(), new: new_size };
+        patch.rewind().map_err(DeltaError::ReadDelta)?;
         delta::apply(base, patch, &edge, Sink { writer: made, cancel: self.transfer.cancel })
     }
 

@@ -1,8 +1,8 @@
 //! A delta before its streams are packed, and after.
 
-use super::pack::{Packed, estimate_all, pack_all};
-use super::streams::{Differences, Layout, SHORT_RUNS, Spool};
-use patcher::internal::delta::{Block, Edge, Header, Mode, Prediction, StreamKind};
+use super::stream_packing::{CompressedStream, estimate_all, pack_all};
+use super::stream_writer::{BlockStreams, DifferenceWriter, SHORT_RUNS, Spool};
+use patcher::internal::delta::{Block, DeltaHeader, DeltaMode, FileSizes, Prediction, StreamKind};
 use rayon::prelude::*;
 use std::io::{self, Read, Seek, Write};
 
@@ -28,14 +28,14 @@ impl Corrections {
         prediction: &mut impl Prediction,
         memory: usize,
     ) -> io::Result<Self> {
-        Self::best(Differences::write(old, new, blocks, prediction, memory)?)
+        Self::best(DifferenceWriter::write(old, new, blocks, prediction, memory)?)
     }
 
     /// Those of several ways of writing them that pack best; the first of equals.
     ///
     /// # Errors
     /// What the temporary folder fails with.
-    pub fn best(ways: [Differences; SHORT_RUNS.len()]) -> io::Result<Self> {
+    pub fn best(ways: [DifferenceWriter; SHORT_RUNS.len()]) -> io::Result<Self> {
         let ways = ways.into_par_iter().map(|way| {
             let mut streams = vec![(StreamKind::Run, way.runs), (StreamKind::Difference, way.bytes)];
             Ok(Self { short_run: way.short_run, estimate: estimate_all(&mut streams)?, streams })
@@ -47,17 +47,17 @@ impl Corrections {
 }
 
 /// A delta whose streams are not packed yet.
-pub struct Draft {
-    mode: Mode,
+pub struct DeltaDraft {
+    mode: DeltaMode,
     short_run: u8,
     streams: Vec<(StreamKind, Spool)>,
 }
 
-impl Draft {
+impl DeltaDraft {
     /// From all its streams.
-    pub fn new(mode: Mode, layout: Layout, corrections: Corrections) -> Self {
+    pub fn new(mode: DeltaMode, block_streams: BlockStreams, corrections: Corrections) -> Self {
         let Corrections { short_run, mut streams, .. } = corrections;
-        streams.extend(layout.streams);
+        streams.extend(block_streams.streams);
         Self { mode, short_run, streams }
     }
 
@@ -65,23 +65,23 @@ impl Draft {
     ///
     /// # Errors
     /// What the temporary folder fails with.
-    pub fn pack(self, edge: &Edge, before: &[u8], memory: usize) -> io::Result<Delta> {
+    pub fn pack(self, sizes: &FileSizes, before: &[u8], memory: usize) -> io::Result<PackedDelta> {
         let packed = pack_all(self.streams, &self.mode, before, memory)?;
-        Ok(Delta::new(self.mode, edge, self.short_run, packed))
+        Ok(PackedDelta::new(self.mode, sizes, self.short_run, packed))
     }
 }
 
 /// A delta before it is written.
-pub struct Delta {
-    header: Header,
-    packed: Vec<Packed>,
+pub struct PackedDelta {
+    header: DeltaHeader,
+    packed: Vec<CompressedStream>,
 }
 
-impl Delta {
+impl PackedDelta {
     /// From the streams of the mode, in any order.
-    pub fn new(mode: Mode, edge: &Edge, short_run: u8, mut packed: Vec<Packed>) -> Self {
+    pub fn new(mode: DeltaMode, sizes: &FileSizes, short_run: u8, mut packed: Vec<CompressedStream>) -> Self {
         packed.sort_by_key(|stream| stream.kind as usize);
-        let mut header = Header { mode, old: edge.old, new: edge.new, streams: Default::default(), short_run };
+        let mut header = DeltaHeader { mode, old: sizes.old, new: sizes.new, streams: Default::default(), short_run };
         for stream in &packed {
             header.streams[stream.kind as usize] = stream.length;
         }

@@ -8,19 +8,19 @@ use rayon::prelude::*;
 use std::ops::Range;
 
 /// How long the stretches are that it is asked for.
-pub const GRAM: usize = 12;
+pub const MIN_MATCH_BYTES: usize = 12;
 /// At every so many bytes of the text starts one that it has.
-const STEP: usize = 4;
+const INDEX_STEP_BYTES: usize = 4;
 /// How long these are, so that the longer ones contain one of them.
-const HELD: usize = GRAM - STEP + 1;
+const INDEXED_BYTES: usize = MIN_MATCH_BYTES - INDEX_STEP_BYTES + 1;
 /// How many of the places of a stretch are looked at, half of them to either side. Measured on programs, more of them made no
 /// smaller deltas.
-const MOST: usize = 16;
+const MAX_PLACES: usize = 16;
 /// Of a stretch at more places than this, as many again are looked at, spread over all: it mostly comes from a long run or a pattern,
 /// in which the nearest places see no more of it than a few bytes.
-const VERY_MANY: usize = 1024;
+const SPREAD_FROM_PLACES: usize = 1024;
 /// How much of the text is sorted into parts at a time.
-const SLICE: usize = 256 * 1024;
+const SLICE_BYTES: usize = 256 * 1024;
 /// The hashes are parted by so many of their highest bits.
 const PART_BITS: u32 = 8;
 const PARTS: usize = 1 << PART_BITS;
@@ -28,7 +28,7 @@ const PARTS: usize = 1 << PART_BITS;
 const PLACE_BITS: u32 = u32::BITS;
 
 /// The stretches of a text.
-pub struct Grams<'a> {
+pub struct MatchIndex<'a> {
     text: &'a [u8],
     /// A Bloom filter of their hashes.
     filter: Vec<u64>,
@@ -47,31 +47,32 @@ pub struct Match {
     pub length: usize,
 }
 
-impl<'a> Grams<'a> {
+impl<'a> MatchIndex<'a> {
     /// The longest text that it can be of.
     pub const MAX_TEXT: usize = i32::MAX as usize;
 
     /// The stretches of `text`, in 2.5 bytes of memory per byte, and 4.5 while they are sorted.
     ///
     /// # Panics
-    /// For a text longer than [`Grams::MAX_TEXT`].
+    /// For a text longer than [`MatchIndex::MAX_TEXT`].
     pub fn of(text: &'a [u8]) -> Self {
         assert!(text.len() <= Self::MAX_TEXT, "larger files are cut into windows");
-        let slices: Vec<Slice> = (0..text.len().div_ceil(SLICE)).into_par_iter().map(|n| Slice::of(text, n)).collect();
-        let count: usize = slices.iter().map(|slice| slice.held.len()).sum();
+        let slices: Vec<SortedSlice> =
+            (0..text.len().div_ceil(SLICE_BYTES)).into_par_iter().map(|n| SortedSlice::of(text, n)).collect();
+        let count: usize = slices.iter().map(|slice| slice.stretches.len()).sum();
         let (words, buckets) = ((count / 8).next_power_of_two().max(PARTS), 1 << count.max(PARTS).ilog2());
-        let mut grams = Self { text, filter: vec![0; words], ends: vec![0; buckets], places: vec![0; count] };
-        let (filters, ends) = (grams.filter.chunks_mut(words / PARTS), grams.ends.chunks_mut(buckets / PARTS));
-        let (mut first, mut rest) = (0, &mut grams.places[..]);
+        let mut index = Self { text, filter: vec![0; words], ends: vec![0; buckets], places: vec![0; count] };
+        let (filters, ends) = (index.filter.chunks_mut(words / PARTS), index.ends.chunks_mut(buckets / PARTS));
+        let (mut first, mut rest) = (0, &mut index.places[..]);
         let mut parts = Vec::with_capacity(PARTS);
         for (number, (filter, ends)) in filters.zip(ends).enumerate() {
             let count = slices.iter().map(|slice| slice.part(number).len()).sum();
             let (places, others) = rest.split_at_mut(count);
-            parts.push(Part { number, filter, ends, places, first });
+            parts.push(TablePart { number, filter, ends, places, first });
             (first, rest) = (first + count as u32, others);
         }
         parts.into_par_iter().for_each(|part| part.fill(&slices));
-        grams
+        index
     }
 
     /// What they are of.
@@ -82,18 +83,19 @@ impl<'a> Grams<'a> {
     /// Whether the stretch that `bytes` start with may be there; never when they are fewer.
     #[inline]
     pub fn may_have(&self, bytes: &[u8]) -> bool {
-        bytes.len() >= GRAM && (0..STEP).any(|ahead| self.holds(Hash::of(&bytes[ahead..])))
+        bytes.len() >= MIN_MATCH_BYTES
+            && (0..INDEX_STEP_BYTES).any(|ahead| self.filter_has(StretchHash::of(&bytes[ahead..])))
     }
 
-    /// The longest of the stretches that `bytes` start with, of those at `MOST` places; the nearest to `near` of equals.
+    /// The longest of the stretches that `bytes` start with, of those at `MAX_PLACES` places; the nearest to `near` of equals.
     pub fn longest(&self, bytes: &[u8], near: usize) -> Match {
         let mut best = Match::default();
-        if bytes.len() < GRAM {
+        if bytes.len() < MIN_MATCH_BYTES {
             return best;
         }
-        for ahead in 0..STEP {
-            let hash = Hash::of(&bytes[ahead..]);
-            if !self.holds(hash) {
+        for ahead in 0..INDEX_STEP_BYTES {
+            let hash = StretchHash::of(&bytes[ahead..]);
+            if !self.filter_has(hash) {
                 continue;
             }
             let (near_by, spread) = self.places(hash, near + ahead);
@@ -104,7 +106,7 @@ impl<'a> Grams<'a> {
                 if there.get(last) != bytes.get(last) {
                     continue;
                 }
-                let length = equal(there, bytes);
+                let length = common_prefix(there, bytes);
                 let nearer = || position.abs_diff(near) < best.position.abs_diff(near);
                 if length > best.length || length == best.length && nearer() {
                     best = Match { position, length };
@@ -115,35 +117,35 @@ impl<'a> Grams<'a> {
     }
 
     #[inline]
-    fn holds(&self, hash: Hash) -> bool {
+    fn filter_has(&self, hash: StretchHash) -> bool {
         let bits = hash.bits();
         self.filter[hash.highest(self.filter.len())] & bits == bits
     }
 
-    /// Places of stretches with this hash: those next to `near`, and some of all where there are very many.
-    fn places(&self, hash: Hash, near: usize) -> (&[u32], impl Iterator<Item = &u32>) {
-        let all = &self.places[range(&self.ends, hash.highest(self.ends.len()))];
-        let spread = if all.len() > VERY_MANY { all } else { &[] };
-        let spread = spread.iter().step_by(all.len().div_ceil(MOST).max(1));
-        if all.len() <= MOST {
+    /// ImageLayout of stretches with this hash: those next to `near`, and some of all where there are very many.
+    fn places(&self, hash: StretchHash, near: usize) -> (&[u32], impl Iterator<Item = &u32>) {
+        let all = &self.places[range_ending_at(&self.ends, hash.highest(self.ends.len()))];
+        let spread = if all.len() > SPREAD_FROM_PLACES { all } else { &[] };
+        let spread = spread.iter().step_by(all.len().div_ceil(MAX_PLACES).max(1));
+        if all.len() <= MAX_PLACES {
             return (all, spread);
         }
         let middle = all.partition_point(|place| (*place as usize) < near);
-        let first = middle.saturating_sub(MOST / 2).min(all.len() - MOST);
-        (&all[first..first + MOST], spread)
+        let first = middle.saturating_sub(MAX_PLACES / 2).min(all.len() - MAX_PLACES);
+        (&all[first..first + MAX_PLACES], spread)
     }
 }
 
 /// The hash of a stretch.
 #[derive(Clone, Copy)]
-struct Hash(u64);
+struct StretchHash(u64);
 
-impl Hash {
+impl StretchHash {
     /// That of the first of these bytes.
     #[inline]
     fn of(bytes: &[u8]) -> Self {
         let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|index| bytes[at + index]));
-        let (low, high) = (word(0), word(HELD - 8));
+        let (low, high) = (word(0), word(INDEXED_BYTES - 8));
         let mixed = (low ^ high.rotate_left(29)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         Self((mixed ^ mixed >> 32 ^ high).wrapping_mul(0xff51_afd7_ed55_8ccd))
     }
@@ -163,15 +165,15 @@ impl Hash {
 
 /// A stretch of a known part: its place in the low half, and what its hash has after the bits of the part.
 #[derive(Clone, Copy, Default)]
-struct Held(u64);
+struct IndexedStretch(u64);
 
-impl Held {
-    fn new(hash: Hash, place: usize) -> Self {
+impl IndexedStretch {
+    fn new(hash: StretchHash, place: usize) -> Self {
         Self(hash.0 << PART_BITS >> PLACE_BITS << PLACE_BITS | place as u64)
     }
 
-    fn hash(self, part: usize) -> Hash {
-        Hash((part as u64) << (u64::BITS - PART_BITS) | self.0 >> PLACE_BITS << (PLACE_BITS - PART_BITS))
+    fn hash(self, part: usize) -> StretchHash {
+        StretchHash((part as u64) << (u64::BITS - PART_BITS) | self.0 >> PLACE_BITS << (PLACE_BITS - PART_BITS))
     }
 
     fn place(self) -> u32 {
@@ -180,36 +182,37 @@ impl Held {
 }
 
 /// The stretches that start in one slice of the text, in order of their parts.
-struct Slice {
-    held: Vec<Held>,
+struct SortedSlice {
+    stretches: Vec<IndexedStretch>,
     /// Where each part ends.
     ends: Vec<u32>,
 }
 
-impl Slice {
+impl SortedSlice {
     fn of(text: &[u8], number: usize) -> Self {
-        let start = number * SLICE;
-        let bytes = &text[start..text.len().min(start + SLICE + HELD - 1)];
-        let hashes: Vec<Hash> = bytes.windows(HELD).step_by(STEP).map(Hash::of).collect();
+        let start = number * SLICE_BYTES;
+        let bytes = &text[start..text.len().min(start + SLICE_BYTES + INDEXED_BYTES - 1)];
+        let hashes: Vec<StretchHash> =
+            bytes.windows(INDEXED_BYTES).step_by(INDEX_STEP_BYTES).map(StretchHash::of).collect();
         let mut ends = vec![0; PARTS];
         hashes.iter().for_each(|hash| ends[hash.highest(PARTS)] += 1);
-        starts(&mut ends, 0);
-        let mut held = vec![Held::default(); hashes.len()];
+        counts_to_starts(&mut ends, 0);
+        let mut stretches = vec![IndexedStretch::default(); hashes.len()];
         for (index, hash) in hashes.into_iter().enumerate() {
             let end = &mut ends[hash.highest(PARTS)];
-            held[*end as usize] = Held::new(hash, start + STEP * index);
+            stretches[*end as usize] = IndexedStretch::new(hash, start + INDEX_STEP_BYTES * index);
             *end += 1;
         }
-        Self { held, ends }
+        Self { stretches, ends }
     }
 
-    fn part(&self, number: usize) -> &[Held] {
-        &self.held[range(&self.ends, number)]
+    fn part(&self, number: usize) -> &[IndexedStretch] {
+        &self.stretches[range_ending_at(&self.ends, number)]
     }
 }
 
 /// The part of the table that has one range of hashes.
-struct Part<'a> {
+struct TablePart<'a> {
     number: usize,
     filter: &'a mut [u64],
     ends: &'a mut [u32],
@@ -218,39 +221,39 @@ struct Part<'a> {
     first: u32,
 }
 
-impl Part<'_> {
-    fn fill(self, slices: &[Slice]) {
+impl TablePart<'_> {
+    fn fill(self, slices: &[SortedSlice]) {
         let Self { number, filter, ends, places, first } = self;
         let (words, buckets) = (filter.len(), ends.len());
-        let held = || slices.iter().flat_map(|slice| slice.part(number));
-        for hash in held().map(|held| held.hash(number)) {
+        let stretches = || slices.iter().flat_map(|slice| slice.part(number));
+        for hash in stretches().map(|stretches| stretches.hash(number)) {
             filter[hash.highest(words * PARTS) % words] |= hash.bits();
             ends[hash.highest(buckets * PARTS) % buckets] += 1;
         }
-        starts(ends, first);
-        for held in held() {
-            let end = &mut ends[held.hash(number).highest(buckets * PARTS) % buckets];
-            places[(*end - first) as usize] = held.place();
+        counts_to_starts(ends, first);
+        for stretches in stretches() {
+            let end = &mut ends[stretches.hash(number).highest(buckets * PARTS) % buckets];
+            places[(*end - first) as usize] = stretches.place();
             *end += 1;
         }
     }
 }
 
 /// Makes numbers of things the places where they start, the first one at `start`.
-fn starts(counts: &mut [u32], mut start: u32) {
+fn counts_to_starts(counts: &mut [u32], mut start: u32) {
     for count in counts {
         start += std::mem::replace(count, start);
     }
 }
 
 /// The range that ends at the number `number` of `ends`, and starts where the one before ends.
-fn range(ends: &[u32], number: usize) -> Range<usize> {
+fn range_ending_at(ends: &[u32], number: usize) -> Range<usize> {
     let start = number.checked_sub(1).map_or(0, |before| ends[before]);
     start as usize..ends[number] as usize
 }
 
 /// How many bytes are equal at the start of both.
-pub fn equal(a: &[u8], b: &[u8]) -> usize {
+pub fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     let length = a.len().min(b.len());
     let (a, b) = (&a[..length], &b[..length]);
     let mut count = 0;
@@ -276,37 +279,37 @@ mod tests {
     #[test]
     fn what_is_there_is_never_denied_and_what_is_not_mostly_is() {
         let text = numbers(5000);
-        let grams = Grams::of(&text);
-        assert!(text.windows(GRAM).all(|gram| grams.may_have(gram)));
-        let absent = text.windows(GRAM).map(|gram| gram.iter().map(|byte| !byte).collect::<Vec<_>>());
-        assert!(absent.filter(|gram| grams.may_have(gram)).count() < text.len() / 4);
-        assert!(!grams.may_have(&text[..GRAM - 1]), "too short");
+        let index = MatchIndex::of(&text);
+        assert!(text.windows(MIN_MATCH_BYTES).all(|gram| index.may_have(gram)));
+        let absent = text.windows(MIN_MATCH_BYTES).map(|gram| gram.iter().map(|byte| !byte).collect::<Vec<_>>());
+        assert!(absent.filter(|gram| index.may_have(gram)).count() < text.len() / 4);
+        assert!(!index.may_have(&text[..MIN_MATCH_BYTES - 1]), "too short");
     }
 
     #[test]
     fn the_longest_match_is_found_wherever_it_lies() {
         // Of more than one slice, and with every stretch there twice.
-        let half = numbers((SLICE / 4) as u32 * 2 / 3);
+        let half = numbers((SLICE_BYTES / 4) as u32 * 2 / 3);
         let text = [&half[..], b"!", &half, b"?"].concat();
-        let grams = Grams::of(&text);
+        let index = MatchIndex::of(&text);
         for start in (0..half.len() - 400).step_by(997) {
-            for length in [GRAM, GRAM + 1, 40, 333] {
+            for length in [MIN_MATCH_BYTES, MIN_MATCH_BYTES + 1, 40, 333] {
                 let bytes = [&half[start..start + length], &[!half[start + length]]].concat();
                 for (near, position) in [(0, start), (text.len(), start + half.len() + 1)] {
-                    assert_eq!(grams.longest(&bytes, near), Match { position, length }, "near {near}");
+                    assert_eq!(index.longest(&bytes, near), Match { position, length }, "near {near}");
                 }
             }
         }
         let end = &text[text.len() - 20..];
-        assert_eq!(grams.longest(end, 0), Match { position: text.len() - 20, length: 20 });
+        assert_eq!(index.longest(end, 0), Match { position: text.len() - 20, length: 20 });
     }
 
     #[test]
     fn of_very_many_equal_stretches_the_nearest_is_found() {
         let text = b"one, two, three and four\n".repeat(1000);
-        let grams = Grams::of(&text);
+        let index = MatchIndex::of(&text);
         for line in [0, 1, 400, 999] {
-            let found = grams.longest(b"two, three and four\nand five", 25 * line + 2);
+            let found = index.longest(b"two, three and four\nand five", 25 * line + 2);
             assert_eq!(found, Match { position: 25 * line + 5, length: 20 });
         }
     }
@@ -315,9 +318,9 @@ mod tests {
     fn a_long_run_is_found_whole_from_wherever() {
         let run = vec![0; 100_000];
         let text = [&numbers(500)[..], &run, &numbers(500)].concat();
-        let grams = Grams::of(&text);
+        let index = MatchIndex::of(&text);
         for near in [0, 60_000, text.len()] {
-            let found = grams.longest(&[&run[..], &run].concat(), near);
+            let found = index.longest(&[&run[..], &run].concat(), near);
             assert!(found.length > run.len() * 9 / 10, "{found:?} near {near}");
         }
     }
@@ -325,9 +328,9 @@ mod tests {
     #[test]
     fn what_is_not_there_has_no_match() {
         for text in [&b""[..], b"a", b"abracadabra, abracadabra"] {
-            let grams = Grams::of(text);
+            let index = MatchIndex::of(text);
             for bytes in [&b""[..], b"a", b"what is not there", b"abracadab."] {
-                assert_eq!(grams.longest(bytes, 0).length, 0, "{bytes:?} in {text:?}");
+                assert_eq!(index.longest(bytes, 0).length, 0, "{bytes:?} in {text:?}");
             }
         }
     }
@@ -338,8 +341,8 @@ mod tests {
         for length in 0..40 {
             let mut other = bytes.clone();
             other[length] ^= 0x80;
-            assert_eq!(equal(&bytes, &other), length);
-            assert_eq!(equal(&bytes, &bytes[..length]), length);
+            assert_eq!(common_prefix(&bytes, &other), length);
+            assert_eq!(common_prefix(&bytes, &bytes[..length]), length);
         }
     }
 }

@@ -1,9 +1,9 @@
-use super::pack::HALVED;
-use super::{Encoded, encode};
-use patcher::internal::delta::{Edge, Header, Mode, StreamKind, apply};
+use super::stream_packing::HALVED_FROM_BYTES;
+use super::{EncodedDelta, encode};
+use patcher::internal::delta::{DeltaHeader, DeltaMode, FileSizes, StreamKind, apply};
 use std::io::Cursor;
 
-/// Bytes that look like chance, the same for the same seed.
+/// BudgetedReader that look like chance, the same for the same seed.
 fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(2).wrapping_add(1);
     std::iter::repeat_with(|| {
@@ -14,14 +14,14 @@ fn noise(seed: u64, length: usize) -> Vec<u8> {
     .collect()
 }
 
-fn edge(old: &[u8], new: &[u8]) -> Edge {
-    Edge { old: old.len() as u64, new: new.len() as u64 }
+fn sizes(old: &[u8], new: &[u8]) -> FileSizes {
+    FileSizes { old: old.len() as u64, new: new.len() as u64 }
 }
 
 fn delta(old: &[u8], new: &[u8], memory: u64) -> Vec<u8> {
     let mut delta = Vec::new();
-    let Encoded { size, .. } =
-        encode(&mut Cursor::new(old), &mut Cursor::new(new), &edge(old, new), memory, &mut delta).unwrap();
+    let EncodedDelta { size, .. } =
+        encode(&mut Cursor::new(old), &mut Cursor::new(new), &sizes(old, new), memory, &mut delta).unwrap();
     assert_eq!(size, delta.len() as u64);
     delta
 }
@@ -30,7 +30,7 @@ fn delta(old: &[u8], new: &[u8], memory: u64) -> Vec<u8> {
 fn round_trip(old: &[u8], new: &[u8], memory: u64) -> usize {
     let delta = delta(old, new, memory);
     let mut made = Vec::new();
-    apply(Cursor::new(old), Cursor::new(&delta), &edge(old, new), &mut made).unwrap();
+    apply(Cursor::new(old), Cursor::new(&delta), &sizes(old, new), &mut made).unwrap();
     assert!(made == new);
     delta.len()
 }
@@ -41,8 +41,8 @@ const PLENTY: u64 = 1 << 30;
 fn a_run_that_grows_takes_few_blocks() {
     let (old, new) = (vec![0; 1_000_000], vec![0; 5_000_000]);
     let mut delta = Vec::new();
-    let (mut old, mut new, edge) = (Cursor::new(&old), Cursor::new(&new), edge(&old, &new));
-    let Encoded { blocks, .. } = encode(&mut old, &mut new, &edge, PLENTY, &mut delta).unwrap();
+    let (mut old, mut new, sizes) = (Cursor::new(&old), Cursor::new(&new), sizes(&old, &new));
+    let EncodedDelta { blocks, .. } = encode(&mut old, &mut new, &sizes, PLENTY, &mut delta).unwrap();
     assert!(blocks.len() < 50, "{} blocks", blocks.len());
 }
 
@@ -88,7 +88,7 @@ fn text(seed: u64, count: usize) -> String {
 fn what_texts_say_in_pieces_is_not_said_again() {
     let (old, new) = (text(6, 100_000), text(7, 5000));
     let delta = delta(old.as_bytes(), new.as_bytes(), PLENTY);
-    assert_eq!(Header::read(&mut &delta[..]).unwrap().mode, Mode::Dictionary);
+    assert_eq!(DeltaHeader::read(&mut &delta[..]).unwrap().mode, DeltaMode::Dictionary);
     let size = round_trip(old.as_bytes(), new.as_bytes(), PLENTY);
     // Too large for a dictionary, by what says nothing.
     let zeros = "0\n".repeat(4_000_000);
@@ -102,7 +102,7 @@ fn scattered_changes_stay_within_one_block() {
     let mut new = old.clone();
     new.iter_mut().step_by(1000).for_each(|byte| *byte = byte.wrapping_add(7));
     let delta = delta(&old, &new, PLENTY);
-    let header = Header::read(&mut &delta[..]).unwrap();
+    let header = DeltaHeader::read(&mut &delta[..]).unwrap();
     assert!(header.streams[1].raw <= 3, "{header:?}");
     assert!(round_trip(&old, &new, PLENTY) < 300);
 }
@@ -141,8 +141,8 @@ fn the_same_files_give_the_same_bytes_on_any_number_of_cores() {
     };
     let delta = with(1);
     assert!(delta == with(3));
-    let header = Header::read(&mut &delta[..]).unwrap();
-    assert!(header.streams[StreamKind::Difference as usize].raw >= HALVED, "{header:?}");
+    let header = DeltaHeader::read(&mut &delta[..]).unwrap();
+    assert!(header.streams[StreamKind::Difference as usize].raw >= HALVED_FROM_BYTES, "{header:?}");
     // With less memory the halves go to disk; a client reads them as one.
     round_trip(&old, &new, PLENTY);
     round_trip(&old, &new, 4 << 20);
@@ -159,7 +159,7 @@ fn files_beyond_the_memory_are_matched_in_windows() {
 #[test]
 fn a_file_that_is_shorter_than_it_should_be_fails() {
     let (old, new) = (noise(11, 1000), noise(12, 1000));
-    let edge = edge(&old, &new);
-    encode(&mut Cursor::new(&old[1..]), &mut Cursor::new(&new), &edge, PLENTY, &mut Vec::new()).unwrap_err();
-    encode(&mut Cursor::new(&old), &mut Cursor::new(&new[1..]), &edge, PLENTY, &mut Vec::new()).unwrap_err();
+    let sizes = sizes(&old, &new);
+    encode(&mut Cursor::new(&old[1..]), &mut Cursor::new(&new), &sizes, PLENTY, &mut Vec::new()).unwrap_err();
+    encode(&mut Cursor::new(&old), &mut Cursor::new(&new[1..]), &sizes, PLENTY, &mut Vec::new()).unwrap_err();
 }

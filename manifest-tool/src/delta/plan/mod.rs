@@ -8,21 +8,21 @@
 //! - Where the same is new in two files, the delta to the larger one reads the smaller one besides, which clients make first.
 //! - From older releases a client takes several, one after the other; where that has become dear there is a shortcut.
 
-mod bases;
-mod budget;
-mod edges;
-mod maker;
+mod base_selection;
+mod builder;
+mod delta_graph;
+mod memory_budget;
+mod rolling_hash;
 mod second_bases;
-mod shingles;
 mod shortcuts;
 
 use crate::build::tree::{Tree, TreeFile};
 use crate::error::Result;
 use crate::site::manifest_file::ManifestFile;
 use crate::site::{ComponentSite, SiteRelease};
-use bases::Bases;
-use edges::Edges;
-use maker::{Made, Maker, rebuild};
+use base_selection::BaseCandidates;
+use builder::{BuiltDelta, DeltaBuilder, rebuild};
+use delta_graph::DeltaGraph;
 use patcher::internal::digest::Sha256;
 use patcher::internal::layout::ObjectKind;
 use patcher::internal::manifest::{Delta, File, Manifest, Object};
@@ -54,7 +54,7 @@ impl Default for DeltaFlags {
 
 /// The deltas of a release.
 #[derive(Debug, Default)]
-pub struct Deltas {
+pub struct ReleaseDeltas {
     /// Those that stand in the file element of each content.
     pub of: HashMap<Sha256, Vec<Delta>>,
     /// How many were made for this release.
@@ -65,7 +65,7 @@ pub struct Deltas {
 
 /// One delta to make.
 #[derive(Clone)]
-struct Task<'a> {
+struct DeltaTask<'a> {
     from: File,
     /// Another new file that is read besides, and its content.
     with: Option<(&'a TreeFile, Sha256)>,
@@ -89,9 +89,9 @@ pub fn make(
     tree: &Tree,
     hashes: &[Sha256],
     gz: &(impl Fn(&Sha256) -> Option<Object> + Sync),
-) -> Result<Deltas> {
+) -> Result<ReleaseDeltas> {
     if flags.deltas == 0 {
-        return Ok(Deltas::default());
+        return Ok(ReleaseDeltas::default());
     }
     let mut releases: Vec<&SiteRelease> = releases.iter().collect();
     releases.sort_by_key(|release| std::cmp::Reverse(release.meta.sequence));
@@ -99,7 +99,7 @@ pub fn make(
     // A user's own file is read by nobody.
     let files = tree.files.iter().zip(hashes).filter(|(file, _)| !file.preserve);
     let second_bases: HashSet<&Sha256> = files.map(|(_, content)| content).collect();
-    let mut edges = Edges::default();
+    let mut edges = DeltaGraph::default();
     for manifest in &previous {
         edges.add_all(
             manifest,
@@ -108,7 +108,7 @@ pub fn make(
         );
     }
     let mut tasks = tasks(&previous, site, tree, hashes, &edges, gz)?;
-    let maker = Maker::new(site, tree, flags.memory);
+    let maker = DeltaBuilder::new(site, tree, flags.memory);
     let mut made = maker.make_all(&tasks)?;
     add(&mut edges, &made);
     // From further back it takes several of them, one after the other.
@@ -121,7 +121,7 @@ pub fn make(
     made.extend(maker.make_all(&second_bases::tasks(&tasks, &made))?);
     add(&mut edges, &made);
     let contents = hashes.iter().filter_map(|hash| Some((*hash, gz(hash)?.size)));
-    let mut deltas = Deltas { of: edges.useful(contents), ..Deltas::default() };
+    let mut deltas = ReleaseDeltas { of: edges.deltas_to_list(contents), ..ReleaseDeltas::default() };
     let named: HashSet<Sha256> = deltas.of.values().flatten().map(|delta| delta.object.sha256).collect();
     for (delta, object) in made.into_iter().filter_map(|made| made.delta) {
         if named.contains(&delta.object.sha256) {
@@ -133,7 +133,7 @@ pub fn make(
     Ok(deltas)
 }
 
-fn add(edges: &mut Edges, made: &[Made]) {
+fn add(edges: &mut DeltaGraph, made: &[BuiltDelta]) {
     made.iter().filter_map(|made| made.delta.as_ref()).for_each(|(delta, _)| edges.add(delta.clone()));
 }
 
@@ -167,12 +167,13 @@ fn tasks<'a>(
     site: &ComponentSite,
     tree: &'a Tree,
     hashes: &[Sha256],
-    edges: &Edges,
+    edges: &DeltaGraph,
     gz: &impl Fn(&Sha256) -> Option<Object>,
-) -> Result<Vec<Task<'a>>> {
+) -> Result<Vec<DeltaTask<'a>>> {
     let known: Vec<HashSet<&Sha256>> = previous.iter().map(|manifest| contents_of(manifest).collect()).collect();
     let paths: HashSet<&str> = tree.files.iter().map(|file| file.path.as_str()).collect();
-    let mut bases: Vec<Bases<'_>> = previous.iter().map(|manifest| Bases::new(manifest, &paths)).collect();
+    let mut bases: Vec<BaseCandidates<'_>> =
+        previous.iter().map(|manifest| BaseCandidates::new(manifest, &paths)).collect();
     let (mut tasks, mut chosen) = (Vec::new(), HashSet::new());
     for (file, to) in tree.files.iter().zip(hashes) {
         let Some(gz) = gz(to).filter(|_| file.size >= SMALLEST) else { continue };
@@ -184,10 +185,10 @@ fn tasks<'a>(
             if known.contains(to) {
                 break;
             }
-            let Some(from) = bases.of(file, || tree.path(file), |old| rebuild(site, old))? else { continue };
+            let Some(from) = bases.best_base(file, || tree.path(file), |old| rebuild(site, old))? else { continue };
             if from.size >= SMALLEST / 4 && !edges.has(&from.sha256, to) && chosen.insert((from.sha256, *to)) {
                 let most = gz.size.saturating_sub(LINE.max(gz.size / WORTH));
-                tasks.push(Task { from: from.clone(), with: None, to: *to, file, most });
+                tasks.push(DeltaTask { from: from.clone(), with: None, to: *to, file, most });
             }
         }
     }

@@ -1,13 +1,13 @@
-//! Deltas that read another new file besides the old one: what is new in both is then sent once.
+//! ReleaseDeltas that read another new file besides the old one: what is new in both is then sent once.
 //!
 //! Of the bytes that each delta brings a sample of hashes is kept, and for each hash the smallest file that has it. Who shares
 //! much with such a file is made once more, with that file as its *second base*. So few files are second bases of many, and clients,
 //! which make them first, need not wait long. A second base has to save the lines of two deltas, as one that stands alone is kept
 //! as well.
 
-use super::{LINE, Task, WORTH, maker::Made, shingles};
+use super::{DeltaTask, LINE, WORTH, builder::BuiltDelta, rolling_hash};
 use crate::build::tree::TreeFile;
-use patcher::internal::delta::{Block, Edge};
+use patcher::internal::delta::{Block, FileSizes};
 use patcher::internal::digest::Sha256;
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -16,15 +16,15 @@ use std::io::{self, Read, Seek, SeekFrom};
 /// One hash in so many is kept.
 const SAMPLED: u64 = 32;
 /// The most hashes that are kept of a delta, the first ones.
-const KEPT: usize = 1 << 15;
+const SKETCH_HASHES: usize = 1 << 15;
 /// So many bytes of a new file are read at once.
 const PIECE: u64 = 1 << 20;
 
 /// What a delta brings that the old file does not have: hashes of some stretches of it, sorted.
 #[derive(Debug)]
-pub struct Fresh(Vec<u64>);
+pub struct NewContentSample(Vec<u64>);
 
-impl Fresh {
+impl NewContentSample {
     /// What of the new file of `edge` is not in the old one where `blocks` say: a stretch outside of them, or one of which half the
     /// bytes are others.
     ///
@@ -33,7 +33,7 @@ impl Fresh {
     pub fn of(
         old: &mut (impl Read + Seek),
         new: &mut (impl Read + Seek),
-        edge: &Edge,
+        edge: &FileSizes,
         blocks: &[Block],
     ) -> io::Result<Self> {
         let mut sample = Vec::new();
@@ -44,7 +44,7 @@ impl Fresh {
             end = block.new + block.length;
             for (from, start, end) in [before, (Some(block.old), block.new, end)] {
                 let mut at = start;
-                while at < end && sample.len() < KEPT {
+                while at < end && sample.len() < SKETCH_HASHES {
                     piece.resize((end - at).min(PIECE) as usize, 0);
                     read(new, at, &mut piece)?;
                     expected.resize(piece.len(), 0);
@@ -69,11 +69,11 @@ impl Fresh {
 /// Hashes of some of the stretches of `bytes` of which half is not as `expected`.
 fn differing(expected: &[u8], bytes: &[u8]) -> impl Iterator<Item = u64> {
     let differs = |at: usize| {
-        let stretch = at..at + shingles::LENGTH;
+        let stretch = at..at + rolling_hash::LENGTH;
         let pairs = expected[stretch.clone()].iter().zip(&bytes[stretch]);
-        pairs.filter(|(one, other)| one != other).count() >= shingles::LENGTH / 2
+        pairs.filter(|(one, other)| one != other).count() >= rolling_hash::LENGTH / 2
     };
-    let sampled = shingles::hashes(bytes).enumerate().filter(|(_, hash)| hash % SAMPLED == 0);
+    let sampled = rolling_hash::hashes(bytes).enumerate().filter(|(_, hash)| hash % SAMPLED == 0);
     sampled.filter(move |(at, _)| differs(*at)).map(|(_, hash)| hash)
 }
 
@@ -83,14 +83,14 @@ fn read(file: &mut (impl Read + Seek), at: u64, bytes: &mut [u8]) -> io::Result<
 }
 
 /// The deltas that are worth another try with a second base. `made` are those of `tasks`, one for each.
-pub fn tasks<'a>(tasks: &[Task<'a>], made: &[Made]) -> Vec<Task<'a>> {
-    let mut deltas: Vec<(&Task<'a>, &Made, &Fresh)> =
+pub fn tasks<'a>(tasks: &[DeltaTask<'a>], made: &[BuiltDelta]) -> Vec<DeltaTask<'a>> {
+    let mut deltas: Vec<(&DeltaTask<'a>, &BuiltDelta, &NewContentSample)> =
         tasks.iter().zip(made).filter_map(|(task, made)| Some((task, made, made.fresh.as_ref()?))).collect();
     // In the order in which second bases may follow each other.
     deltas.sort_by_key(|(task, ..)| (task.file.size, task.to));
     let mut first_with: HashMap<u64, (Sha256, &'a TreeFile)> = HashMap::new();
     let mut again = Vec::new();
-    for (task, made, Fresh(sample)) in deltas {
+    for (task, made, NewContentSample(sample)) in deltas {
         let mut shared: HashMap<Sha256, (u64, &'a TreeFile)> = HashMap::new();
         for (content, file) in sample.iter().filter_map(|hash| first_with.get(hash)) {
             shared.entry(*content).or_insert((0, file)).0 += 1;
@@ -102,7 +102,7 @@ pub fn tasks<'a>(tasks: &[Task<'a>], made: &[Made]) -> Vec<Task<'a>> {
             && made.size.saturating_mul(count) / sample.len() as u64 >= worth
         {
             let most = task.most.min(made.size.saturating_sub(worth));
-            again.push(Task { with: Some((file, content)), most, ..task.clone() });
+            again.push(DeltaTask { with: Some((file, content)), most, ..task.clone() });
         }
         // A user's own file is read by nobody.
         for hash in sample.iter().filter(|_| !task.file.preserve) {
@@ -123,8 +123,8 @@ mod tests {
     }
 
     fn sample(old: &[u8], new: &[u8], blocks: &[Block]) -> Vec<u64> {
-        let edge = Edge { old: old.len() as u64, new: new.len() as u64 };
-        Fresh::of(&mut Cursor::new(old), &mut Cursor::new(new), &edge, blocks).unwrap().0
+        let edge = FileSizes { old: old.len() as u64, new: new.len() as u64 };
+        NewContentSample::of(&mut Cursor::new(old), &mut Cursor::new(new), &edge, blocks).unwrap().0
     }
 
     #[test]
@@ -149,6 +149,6 @@ mod tests {
     #[test]
     fn much_of_the_same_counts_once() {
         assert!(sample(&[], &[7; 100_000], &[]).len() <= 1);
-        assert!(sample(&[], &noise(4 << 20), &[]).len() <= KEPT * 3, "and there is an end to it");
+        assert!(sample(&[], &noise(4 << 20), &[]).len() <= SKETCH_HASHES * 3, "and there is an end to it");
     }
 }

@@ -1,10 +1,10 @@
-//! Deltas for clients that come from far: where a way of several deltas has become long, one that goes straight.
+//! ReleaseDeltas for clients that come from far: where a way of several deltas has become long, one that goes straight.
 //!
 //! Each new content gets [`MOST`] more deltas, from where the ways to it are the dearest. The next release finds others the
 //! dearest, so that in time none is much longer than it has to be, and no release is much dearer to sign.
 
-use super::Task;
-use super::edges::{Edges, Way};
+use super::DeltaTask;
+use super::delta_graph::{DeltaGraph, DeltaPath};
 use crate::build::tree::TreeFile;
 use crate::error::Result;
 use crate::site::SiteRelease;
@@ -26,21 +26,21 @@ const WORTH: u64 = 5;
 /// # Errors
 /// What reading the manifests of `releases`, the newest first, fails with.
 pub fn tasks<'a>(
-    edges: &Edges,
+    edges: &DeltaGraph,
     contents: impl Iterator<Item = (&'a TreeFile, Sha256, Object)>,
     releases: &[&SiteRelease],
-) -> Result<Vec<Task<'a>>> {
-    let several = |to: Sha256, gz: &Object| -> Vec<Way> {
-        let ways = edges.ways_to(to, gz.size).into_iter();
+) -> Result<Vec<DeltaTask<'a>>> {
+    let several = |to: Sha256, gz: &Object| -> Vec<DeltaPath> {
+        let ways = edges.paths_to(to, gz.size).into_iter();
         ways.filter(|way| way.first.to != Some(to)).collect()
     };
     let ways: Vec<_> = contents.map(|(file, to, gz)| (file, to, several(to, &gz))).collect();
     let starts = ways.iter().flat_map(|(.., ways)| ways).map(|way| way.first.from).collect();
     let old = files(releases, starts)?;
-    let shortcuts = |(file, to, ways): (&'a TreeFile, Sha256, Vec<Way>)| {
-        let task = |way: &Way| {
+    let shortcuts = |(file, to, ways): (&'a TreeFile, Sha256, Vec<DeltaPath>)| {
+        let task = |way: &DeltaPath| {
             let from = old.get(&way.first.from)?.clone();
-            Some(Task { from, with: None, to, file, most: way.cost - way.cost / WORTH })
+            Some(DeltaTask { from, with: None, to, file, most: way.cost - way.cost / WORTH })
         };
         ways.iter().rev().filter_map(task).take(MOST).collect::<Vec<_>>()
     };

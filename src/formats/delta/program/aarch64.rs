@@ -2,7 +2,7 @@
 
 /// What an instruction word says, as far as it is about addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Instruction {
+pub enum Aarch64Instruction {
     /// `b`, `bl`.
     Branch26 {
         /// Whether it comes back, with the registers up to 18 changed.
@@ -36,35 +36,35 @@ pub enum Instruction {
 }
 
 /// What `word` is.
-pub fn decode(word: u32) -> Instruction {
+pub fn decode(word: u32) -> Aarch64Instruction {
     let to = (word & 31) as u8;
     let from = (word >> 5 & 31) as u8;
     let low12 = word >> 10 & 0xfff;
     if word & 0x7c00_0000 == 0x1400_0000 {
-        return Instruction::Branch26 { call: word >> 31 == 1 };
+        return Aarch64Instruction::Branch26 { call: word >> 31 == 1 };
     }
     let is_conditional = word & 0xff00_0010 == 0x5400_0000 || word & 0x7e00_0000 == 0x3400_0000;
     if is_conditional || word & 0x3b00_0000 == 0x1800_0000 {
-        return Instruction::Branch19;
+        return Aarch64Instruction::Branch19;
     }
     if word & 0x7e00_0000 == 0x3600_0000 {
-        return Instruction::Branch14;
+        return Aarch64Instruction::Branch14;
     }
     match word & 0x9f00_0000 {
-        0x1000_0000 => return Instruction::Adr,
-        0x9000_0000 => return Instruction::Page { to },
+        0x1000_0000 => return Aarch64Instruction::Adr,
+        0x9000_0000 => return Aarch64Instruction::Page { to },
         _ => {}
     }
     if word & 0xffc0_0000 == 0x9100_0000 {
-        return Instruction::Low12 { from, to: Some(to), distance: low12 };
+        return Aarch64Instruction::Low12 { from, to: Some(to), distance: low12 };
     }
     if word & 0x3b00_0000 == 0x3900_0000 {
         let is_store = word >> 22 & 3 == 0 || word & 0x04c0_0000 == 0x0480_0000;
         // A load into a vector changes no register that holds an address.
         let to = (!is_store && word & 0x0400_0000 == 0).then_some(to);
-        return Instruction::Low12 { from, to, distance: low12 << super::field::low12_scale(word) };
+        return Aarch64Instruction::Low12 { from, to, distance: low12 << super::field::low12_shift(word) };
     }
-    Instruction::Other { to }
+    Aarch64Instruction::Other { to }
 }
 
 #[cfg(test)]
@@ -73,18 +73,18 @@ mod tests {
 
     #[test]
     fn instructions_are_told_apart() {
-        assert_eq!(decode(0x9400_0001), Instruction::Branch26 { call: true });
-        assert_eq!(decode(0x1400_0001), Instruction::Branch26 { call: false });
-        assert_eq!(decode(0x5400_0040), Instruction::Branch19); // b.eq
-        assert_eq!(decode(0xb400_0041), Instruction::Branch19); // cbz x1
-        assert_eq!(decode(0x5800_0041), Instruction::Branch19); // ldr x1, literal
-        assert_eq!(decode(0x3600_0041), Instruction::Branch14); // tbz w1, #0
-        assert_eq!(decode(0x1000_0041), Instruction::Adr);
-        assert_eq!(decode(0xb000_0003), Instruction::Page { to: 3 });
-        assert_eq!(decode(0x9104_8c63), Instruction::Low12 { from: 3, to: Some(3), distance: 0x123 });
-        assert_eq!(decode(0xf940_9463), Instruction::Low12 { from: 3, to: Some(3), distance: 0x128 }); // ldr x3
-        assert_eq!(decode(0xf900_9463), Instruction::Low12 { from: 3, to: None, distance: 0x128 }); // str x3
-        assert_eq!(decode(0x3dc0_4863), Instruction::Low12 { from: 3, to: None, distance: 0x120 }); // ldr q3
-        assert_eq!(decode(0xaa01_03e0), Instruction::Other { to: 0 }); // mov x0, x1
+        assert_eq!(decode(0x9400_0001), Aarch64Instruction::Branch26 { call: true });
+        assert_eq!(decode(0x1400_0001), Aarch64Instruction::Branch26 { call: false });
+        assert_eq!(decode(0x5400_0040), Aarch64Instruction::Branch19); // b.eq
+        assert_eq!(decode(0xb400_0041), Aarch64Instruction::Branch19); // cbz x1
+        assert_eq!(decode(0x5800_0041), Aarch64Instruction::Branch19); // ldr x1, literal
+        assert_eq!(decode(0x3600_0041), Aarch64Instruction::Branch14); // tbz w1, #0
+        assert_eq!(decode(0x1000_0041), Aarch64Instruction::Adr);
+        assert_eq!(decode(0xb000_0003), Aarch64Instruction::Page { to: 3 });
+        assert_eq!(decode(0x9104_8c63), Aarch64Instruction::Low12 { from: 3, to: Some(3), distance: 0x123 });
+        assert_eq!(decode(0xf940_9463), Aarch64Instruction::Low12 { from: 3, to: Some(3), distance: 0x128 }); // ldr x3
+        assert_eq!(decode(0xf900_9463), Aarch64Instruction::Low12 { from: 3, to: None, distance: 0x128 }); // str x3
+        assert_eq!(decode(0x3dc0_4863), Aarch64Instruction::Low12 { from: 3, to: None, distance: 0x120 }); // ldr q3
+        assert_eq!(decode(0xaa01_03e0), Aarch64Instruction::Other { to: 0 }); // mov x0, x1
     }
 }

@@ -1,4 +1,4 @@
-//! Program-aware deltas: predicts how the addresses in a program change when its code moves.
+//! ProgramHeader-aware deltas: predicts how the addresses in a program change when its code moves.
 //!
 //! - What is predicted depends on the old program, the list of blocks, and what the header says of both programs: nothing
 //!   else. Both ends compute the same; a detector that is mistaken makes a delta larger, never its result wrong.
@@ -9,30 +9,30 @@
 //! - What a release's `detect` finds never changes: another set of detectors is another mode.
 
 pub mod aarch64;
-pub mod bytes;
+pub mod block_map;
+pub mod budgeted_reader;
 pub mod detect;
 pub mod field;
+pub mod field_walk;
 pub mod image;
-pub mod index;
-pub mod map;
-mod predict;
-pub mod project;
+pub mod offset_index;
+mod prediction;
+pub mod projection;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]
 mod tests;
-pub mod unscanned;
-pub mod walk;
+pub mod unscanned_pages;
 pub mod x86;
 
-pub(super) use predict::Predicted;
+pub(super) use prediction::ProgramPrediction;
 
 use super::{DeltaError, varint};
 use field::Field;
-use image::{Image, MAX_SEGMENTS, Places, Segment};
-use project::Settings;
+use image::{Image, ImageLayout, ImageSegment, MAX_SEGMENTS};
+use projection::PredictionSettings;
 use std::io::{self, Read, Seek};
-use unscanned::Unscanned;
+use unscanned_pages::UnscannedPages;
 
 /// The most blocks of a delta of this mode, which are all kept in memory.
 pub const MAX_BLOCKS: usize = 1 << 18;
@@ -40,31 +40,31 @@ pub const MAX_BLOCKS: usize = 1 << 18;
 const LEARN: u64 = 1;
 const GUESS: u64 = 2;
 const UNIVERSAL: u64 = 4;
-const UNSCANNED: u64 = 8;
+const HAS_UNSCANNED_PAGES: u64 = 8;
 
 /// What a delta's header says of the two programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Program {
+pub struct ProgramHeader {
     /// Where the new program's bytes lie in memory.
-    pub places: Places,
+    pub layout: ImageLayout,
     /// How to predict.
-    pub settings: Settings,
+    pub settings: PredictionSettings,
     /// Where in the old program no addresses are looked for.
-    pub unscanned: Unscanned,
+    pub unscanned: UnscannedPages,
 }
 
-impl Program {
+impl ProgramHeader {
     /// Appends it to a header.
     pub fn write(&self, to: &mut Vec<u8>) {
         let flag = |is_set: bool, flag: u64| if is_set { flag } else { 0 };
         let flags = flag(self.settings.learn, LEARN)
             | flag(self.settings.guess, GUESS)
-            | flag(self.places.universal, UNIVERSAL)
-            | flag(!self.unscanned.is_empty(), UNSCANNED);
+            | flag(self.layout.universal, UNIVERSAL)
+            | flag(!self.unscanned.is_empty(), HAS_UNSCANNED_PAGES);
         varint::write(flags, to);
-        varint::write(self.places.base, to);
-        varint::write(self.places.segments.len() as u64, to);
-        for segment in &self.places.segments {
+        varint::write(self.layout.base, to);
+        varint::write(self.layout.segments.len() as u64, to);
+        for segment in &self.layout.segments {
             for number in [segment.address, segment.offset, segment.file_size, segment.memory_size] {
                 varint::write(number.into(), to);
             }
@@ -77,11 +77,11 @@ impl Program {
     /// Reads it with `number`, which gives the next number of a header. `old` is the size of the old file.
     ///
     /// # Errors
-    /// [`DeltaError::Header`] for unknown flags, no or too many segments, and places behind 4 GiB; those of [`Unscanned::read`] and
+    /// [`DeltaError::Header`] for unknown flags, no or too many segments, and layout behind 4 GiB; those of [`UnscannedPages::read`] and
     /// `number`.
-    pub fn read(old: u64, mut number: impl FnMut() -> Result<u64, DeltaError>) -> Result<Program, DeltaError> {
+    pub fn read(old: u64, mut number: impl FnMut() -> Result<u64, DeltaError>) -> Result<ProgramHeader, DeltaError> {
         let flags = number()?;
-        if flags & !(LEARN | GUESS | UNIVERSAL | UNSCANNED) != 0 {
+        if flags & !(LEARN | GUESS | UNIVERSAL | HAS_UNSCANNED_PAGES) != 0 {
             return Err(DeltaError::Header("it has an unknown flag"));
         }
         let base = number()?;
@@ -94,12 +94,16 @@ impl Program {
         let mut segments = Vec::new();
         for _ in 0..count {
             let (address, offset, file_size, memory_size) = (place()?, place()?, place()?, place()?);
-            segments.push(Segment { address, offset, file_size, memory_size });
+            segments.push(ImageSegment { address, offset, file_size, memory_size });
         }
-        let places = Places { base, universal: flags & UNIVERSAL != 0, segments };
-        let settings = Settings { learn: flags & LEARN != 0, guess: flags & GUESS != 0 };
-        let unscanned = if flags & UNSCANNED != 0 { Unscanned::read(old, number)? } else { Unscanned::default() };
-        Ok(Program { places, settings, unscanned })
+        let layout = ImageLayout { base, universal: flags & UNIVERSAL != 0, segments };
+        let settings = PredictionSettings { learn: flags & LEARN != 0, guess: flags & GUESS != 0 };
+        let unscanned = if flags & HAS_UNSCANNED_PAGES != 0 {
+            UnscannedPages::read(old, number)?
+        } else {
+            UnscannedPages::default()
+        };
+        Ok(ProgramHeader { layout, settings, unscanned })
     }
 }
 
@@ -107,13 +111,17 @@ impl Program {
 ///
 /// # Errors
 /// Those of `source`.
-pub fn parse(source: impl Read + Seek, size: u64, unscanned: &Unscanned) -> io::Result<Option<(Image, Vec<Field>)>> {
+pub fn parse(
+    source: impl Read + Seek,
+    size: u64,
+    unscanned: &UnscannedPages,
+) -> io::Result<Option<(Image, Vec<Field>)>> {
     let Ok(size) = u32::try_from(size) else { return Ok(None) };
-    let mut bytes = bytes::Bytes::new(source, size);
-    let parsed = Image::parse(&mut bytes).map(|image| {
-        let fields = detect::fields(&image, &mut bytes, unscanned);
+    let mut reader = budgeted_reader::BudgetedReader::new(source, size);
+    let parsed = Image::parse(&mut reader).map(|image| {
+        let fields = detect::find_fields(&image, &mut reader, unscanned);
         (image, fields)
     });
-    bytes.finish()?;
+    reader.finish()?;
     Ok(parsed)
 }

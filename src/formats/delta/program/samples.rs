@@ -1,14 +1,14 @@
 //! Small programs for tests, built from a seed: real in structure, with every kind of table that a detector knows.
 
-use super::bytes::Bytes;
+use super::budgeted_reader::BudgetedReader;
 use super::detect;
-use super::field::{Field, Kind};
+use super::field::{Field, FieldKind};
 use super::image::Image;
-use super::unscanned::Unscanned;
+use super::unscanned_pages::UnscannedPages;
 use std::io::Cursor;
 
 /// A section of a program to build: its address is also its offset in the file.
-pub struct Part {
+pub struct SampleSection {
     name: &'static str,
     kind: u32,
     executable: bool,
@@ -17,13 +17,13 @@ pub struct Part {
 }
 
 /// A section of data; `kind` is `sh_type` of ELF.
-pub fn data(name: &'static str, kind: u32, address: u32, bytes: Vec<u8>) -> Part {
-    Part { name, kind, executable: false, address, bytes }
+pub fn data(name: &'static str, kind: u32, address: u32, bytes: Vec<u8>) -> SampleSection {
+    SampleSection { name, kind, executable: false, address, bytes }
 }
 
 /// A section of code.
-pub fn code(name: &'static str, address: u32, bytes: Vec<u8>) -> Part {
-    Part { name, kind: 1, executable: true, address, bytes }
+pub fn code(name: &'static str, address: u32, bytes: Vec<u8>) -> SampleSection {
+    SampleSection { name, kind: 1, executable: true, address, bytes }
 }
 
 /// Numbers of four bytes.
@@ -44,7 +44,7 @@ fn put(file: &mut Vec<u8>, at: usize, bytes: &[u8]) {
 }
 
 /// An ELF file whose one segment is the whole file, `base` being its address.
-pub fn elf(machine: u16, base: u64, parts: &[Part]) -> Vec<u8> {
+pub fn elf(machine: u16, base: u64, parts: &[SampleSection]) -> Vec<u8> {
     let mut file = Vec::new();
     parts.iter().for_each(|part| put(&mut file, part.address as usize, &part.bytes));
     let end = file.len() as u64;
@@ -77,7 +77,7 @@ pub fn elf(machine: u16, base: u64, parts: &[Part]) -> Vec<u8> {
 }
 
 /// A PE file with these sections and directories.
-pub fn pe(machine: u16, parts: &[Part], directories: &[(usize, u32, u32)]) -> Vec<u8> {
+pub fn pe(machine: u16, parts: &[SampleSection], directories: &[(usize, u32, u32)]) -> Vec<u8> {
     let mut file = vec![0; 0x400];
     put(&mut file, 0, b"MZ");
     put(&mut file, 60, &words([128]));
@@ -104,7 +104,7 @@ pub fn pe(machine: u16, parts: &[Part], directories: &[(usize, u32, u32)]) -> Ve
 }
 
 /// A thin Mach-O file of one segment, with further load commands.
-pub fn macho(machine: u32, parts: &[Part], commands: &[Vec<u8>]) -> Vec<u8> {
+pub fn macho(machine: u32, parts: &[SampleSection], commands: &[Vec<u8>]) -> Vec<u8> {
     const BASE: u64 = 0x1_0000_0000;
     let mut file = Vec::new();
     parts.iter().for_each(|part| put(&mut file, part.address as usize, &part.bytes));
@@ -140,28 +140,28 @@ pub fn universal(slices: &[Vec<u8>]) -> Vec<u8> {
 
 /// The program in `file` with its fields; panics if it is none.
 pub fn parsed(file: &[u8]) -> (Image, Vec<Field>) {
-    parsed_outside(file, &Unscanned::default())
+    parsed_without(file, &UnscannedPages::default())
 }
 
 /// The same without what is unscanned.
-pub fn parsed_outside(file: &[u8], unscanned: &Unscanned) -> (Image, Vec<Field>) {
-    let mut bytes = Bytes::new(Cursor::new(file), file.len() as u32);
-    let image = Image::parse(&mut bytes).expect("a program");
-    let fields = detect::fields(&image, &mut bytes, unscanned);
-    bytes.finish().unwrap();
+pub fn parsed_without(file: &[u8], unscanned: &UnscannedPages) -> (Image, Vec<Field>) {
+    let mut reader = BudgetedReader::new(Cursor::new(file), file.len() as u32);
+    let image = Image::parse(&mut reader).expect("a program");
+    let fields = detect::find_fields(&image, &mut reader, unscanned);
+    reader.finish().unwrap();
     (image, fields)
 }
 
 /// The fields in `file` whose offset lies in a range.
-pub fn fields_in(file: &[u8], range: std::ops::Range<u32>) -> Vec<(u32, Kind, u32)> {
+pub fn fields_in(file: &[u8], range: std::ops::Range<u32>) -> Vec<(u32, FieldKind, u32)> {
     let inside = parsed(file).1.into_iter().filter(|field| range.contains(&field.offset));
     inside.map(|field| (field.offset, field.kind, field.extra)).collect()
 }
 
 /// A sequence of numbers that a seed gives.
-pub struct Random(pub u64);
+pub struct SeededRandom(pub u64);
 
-impl Random {
+impl SeededRandom {
     /// The next one below `limit`.
     pub fn below(&mut self, limit: u32) -> u32 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -170,7 +170,7 @@ impl Random {
 }
 
 /// Code for x86-64 of `size` bytes at `address`: calls within it and operands in the data at `data`.
-pub fn x86_code(random: &mut Random, address: u32, size: usize, data: u32) -> Vec<u8> {
+pub fn x86_code(random: &mut SeededRandom, address: u32, size: usize, data: u32) -> Vec<u8> {
     let mut code: Vec<u8> = Vec::new();
     while code.len() + 16 < size {
         let here = address + code.len() as u32;
@@ -190,7 +190,7 @@ pub fn x86_code(random: &mut Random, address: u32, size: usize, data: u32) -> Ve
 }
 
 /// Code for aarch64: calls, tests and pairs that load addresses in the data at `data`.
-pub fn arm_code(random: &mut Random, address: u32, count: u32, data: u32) -> Vec<u8> {
+pub fn arm_code(random: &mut SeededRandom, address: u32, count: u32, data: u32) -> Vec<u8> {
     let mut code = Vec::new();
     while (code.len() as u32) < count {
         let here = address + 4 * code.len() as u32;
@@ -213,7 +213,7 @@ pub fn arm_code(random: &mut Random, address: u32, count: u32, data: u32) -> Vec
 
 /// A library for Linux on x86-64 with relocations, symbols and a jump table.
 pub fn linux(seed: u64) -> Vec<u8> {
-    let mut random = Random(seed);
+    let mut random = SeededRandom(seed);
     let text = x86_code(&mut random, 0x1000, 0x1000, 0x3000);
     let mut table: Vec<u32> = (0..8).map(|_| (0x1000 + random.below(0x1000)).wrapping_sub(0x3000)).collect();
     table.resize(64, 0);
@@ -234,7 +234,7 @@ pub fn linux(seed: u64) -> Vec<u8> {
 
 /// A library for Windows on x86-64 with a function table, relocations, exports and words that look like addresses.
 pub fn windows(seed: u64) -> Vec<u8> {
-    let mut random = Random(seed);
+    let mut random = SeededRandom(seed);
     let text = x86_code(&mut random, 0x1000, 0x1000, 0x2000);
     let guesses = (0..128).map(|_| 0x1000 + random.below(0x1000));
     let mut read_only = words(guesses);
@@ -256,7 +256,7 @@ pub fn windows(seed: u64) -> Vec<u8> {
 
 /// A program for macOS on aarch64 with chained fixups and symbols.
 pub fn mac(seed: u64) -> Vec<u8> {
-    let mut random = Random(seed);
+    let mut random = SeededRandom(seed);
     let text = arm_code(&mut random, 0x1000, 1024, 0x3000);
     let chain = (0..16).map(|number: u64| (0x1000 + 16 * number) | if number < 15 { 2 << 51 } else { 0 });
     let mut fixups = words([0, 32, 0, 0, 1, 6, 0, 0, 1, 8]);
@@ -278,7 +278,7 @@ pub fn mac(seed: u64) -> Vec<u8> {
 /// A program for Windows whose code has several pages, with a function every 112 bytes but those at `unlisted`, and as much data with
 /// addresses in it.
 pub fn wide_windows(seed: u64, unlisted: std::ops::Range<u32>) -> Vec<u8> {
-    let mut random = Random(seed);
+    let mut random = SeededRandom(seed);
     let text = x86_code(&mut random, 0x1000, 0x6000, 0x7000);
     let guesses = words((0..0x400).map(|number| number + 0x1000 + random.below(0x6000)));
     let pointers = longs((0..0x7f0).map(|number| 0x1_4000_1000 + 8 * number));
@@ -296,6 +296,6 @@ pub fn wide_windows(seed: u64, unlisted: std::ops::Range<u32>) -> Vec<u8> {
 
 /// A program for macOS on aarch64 whose code has several pages and begins two bytes away from where it should.
 pub fn wide_mac(seed: u64) -> Vec<u8> {
-    let text = arm_code(&mut Random(seed), 0x1002, 0x1800, 0x9000);
+    let text = arm_code(&mut SeededRandom(seed), 0x1002, 0x1800, 0x9000);
     macho(0x0100_000c, &[code("__text", 0x1002, text), data("__const", 0, 0x9000, vec![1; 0x1000])], &[])
 }

@@ -1,17 +1,17 @@
-use super::bytes::Bytes;
-use super::field::{Field, Kind};
-use super::image::{Image, MAX_SEGMENTS, Places, SLICE, Segment};
-use super::map::{BlockMap, Piece};
+use super::block_map::{BlockMap, MappedRange};
+use super::budgeted_reader::BudgetedReader;
+use super::field::{Field, FieldKind};
+use super::image::{Image, ImageLayout, ImageSegment, MAX_SEGMENTS, SLICE_BYTES};
 use super::parse;
-use super::project::{Projection, Settings};
+use super::projection::{PredictionSettings, Projection};
 use super::samples::*;
-use super::unscanned::{PAGE, Unscanned};
+use super::unscanned_pages::{PAGE_BYTES, UnscannedPages};
 use crate::values::digest::Sha256;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 
-fn hash(file: &[u8], unscanned: &Unscanned) -> String {
+fn hash(file: &[u8], unscanned: &UnscannedPages) -> String {
     let mut list = Vec::new();
-    for Field { offset, kind, extra } in parsed_outside(file, unscanned).1 {
+    for Field { offset, kind, extra } in parsed_without(file, unscanned).1 {
         list.extend(words([offset, kind as u32, extra]));
     }
     Sha256::of(&list).to_string()
@@ -20,8 +20,8 @@ fn hash(file: &[u8], unscanned: &Unscanned) -> String {
 /// The detectors of `program1` are frozen with its first release: a change that moves one of these hashes is another mode.
 #[test]
 fn the_fields_of_fixed_programs_never_change() {
-    let found =
-        [linux(1), windows(1), mac(1), universal(&[mac(1), mac(2)])].map(|file| hash(&file, &Unscanned::default()));
+    let found = [linux(1), windows(1), mac(1), universal(&[mac(1), mac(2)])]
+        .map(|file| hash(&file, &UnscannedPages::default()));
     assert_eq!(
         found,
         [
@@ -37,7 +37,7 @@ fn the_fields_of_fixed_programs_never_change() {
 #[test]
 fn the_fields_of_fixed_programs_around_quiet_stretches_never_change() {
     let pages = ".q.qq.q.q....q".chars().map(|page| page == 'q');
-    let unscanned = Unscanned::new(pages.collect());
+    let unscanned = UnscannedPages::new(pages.collect());
     let found = [wide_windows(1, 0x3000..0x5000), wide_mac(1)].map(|file| hash(&file, &unscanned));
     assert_eq!(
         found,
@@ -48,13 +48,13 @@ fn the_fields_of_fixed_programs_around_quiet_stretches_never_change() {
     );
 }
 
-fn settings(learn: bool) -> Settings {
-    Settings { learn, guess: true }
+fn settings(learn: bool) -> PredictionSettings {
+    PredictionSettings { learn, guess: true }
 }
 
 fn projection(old: &[u8], new: &[u8], pieces: &[(u32, u32, u32)], learn: bool) -> Projection {
-    let pieces = pieces.iter().map(|&(old, new, length)| Piece { old, new, length }).collect();
-    let (old, new) = (parsed(old).0.places, parsed(new).0.places);
+    let pieces = pieces.iter().map(|&(old, new, length)| MappedRange { old, new, length }).collect();
+    let (old, new) = (parsed(old).0.layout, parsed(new).0.layout);
     Projection::new(old, new, BlockMap::new(pieces), settings(learn), 1024)
 }
 
@@ -68,8 +68,8 @@ fn moved() -> (Vec<u8>, Vec<u8>) {
 fn a_call_follows_its_target() {
     let (old, new) = moved();
     let mut projection = projection(&old, &new, &[(0x1000, 0x1000, 0x100), (0x1100, 0x1200, 0x300)], true);
-    let field = Field { offset: 0x1001, kind: Kind::FromHere, extra: 4 };
-    let block = Piece { old: 0x1000, new: 0x1000, length: 0x100 };
+    let field = Field { offset: 0x1001, kind: FieldKind::PcRelative, extra: 4 };
+    let block = MappedRange { old: 0x1000, new: 0x1000, length: 0x100 };
     let guess = projection.predict(&field, 0x1200 - 0x1005, 0x1001, &block);
     assert_eq!(guess.word, 0x1300 - 0x1005);
 }
@@ -78,8 +78,8 @@ fn a_call_follows_its_target() {
 fn a_target_in_the_same_block_stays_in_it() {
     let (old, new) = moved();
     let mut projection = projection(&old, &new, &[(0x1000, 0x1000, 0x300), (0x1000, 0x1300, 0x100)], true);
-    let field = Field { offset: 0x1001, kind: Kind::FromHere, extra: 4 };
-    let block = Piece { old: 0x1000, new: 0x1300, length: 0x100 };
+    let field = Field { offset: 0x1001, kind: FieldKind::PcRelative, extra: 4 };
+    let block = MappedRange { old: 0x1000, new: 0x1300, length: 0x100 };
     assert_eq!(projection.predict(&field, 0x20, 0x1301, &block).word, 0x20);
 }
 
@@ -87,11 +87,11 @@ fn a_target_in_the_same_block_stays_in_it() {
 fn an_exact_projection_is_overridden_only_by_two_equal_observations() {
     let (old, new) = moved();
     let mut projection = projection(&old, &new, &[(0x1000, 0x1100, 0x400)], true);
-    let block = Piece { old: 0x1000, new: 0x1100, length: 0x400 };
-    let field = |number: u32| Field { offset: 0x1000 + 8 * number, kind: Kind::Relative, extra: 0 };
+    let block = MappedRange { old: 0x1000, new: 0x1100, length: 0x400 };
+    let field = |number: u32| Field { offset: 0x1000 + 8 * number, kind: FieldKind::Relative, extra: 0 };
     let mut word = |number: u32| {
         let guess = projection.predict(&field(number), 0x1200, 0x1100 + 8 * number, &block);
-        projection.outcome(&guess, 0x1380);
+        projection.record_actual(&guess, 0x1380);
         guess.word
     };
     assert_eq!([word(0), word(1), word(2)], [0x1300, 0x1300, 0x1380]);
@@ -101,12 +101,12 @@ fn an_exact_projection_is_overridden_only_by_two_equal_observations() {
 fn nothing_is_learned_when_the_header_says_so() {
     let (old, new) = moved();
     let mut projection = projection(&old, &new, &[(0x1000, 0x1100, 0x400)], false);
-    let block = Piece { old: 0x1000, new: 0x1100, length: 0x400 };
+    let block = MappedRange { old: 0x1000, new: 0x1100, length: 0x400 };
     for number in 0..4 {
-        let field = Field { offset: 0x1000 + 8 * number, kind: Kind::Relative, extra: 0 };
+        let field = Field { offset: 0x1000 + 8 * number, kind: FieldKind::Relative, extra: 0 };
         let guess = projection.predict(&field, 0x1200, 0x1100 + 8 * number, &block);
         assert_eq!(guess.word, 0x1300);
-        projection.outcome(&guess, 0x1380);
+        projection.record_actual(&guess, 0x1380);
     }
 }
 
@@ -114,11 +114,11 @@ fn nothing_is_learned_when_the_header_says_so() {
 fn guesses_are_believed_only_while_they_go_well() {
     let (old, new) = moved();
     let mut projection = projection(&old, &new, &[(0x1000, 0x1100, 0x400)], true);
-    let block = Piece { old: 0x1000, new: 0x1100, length: 0x400 };
+    let block = MappedRange { old: 0x1000, new: 0x1100, length: 0x400 };
     let mut word = |number: u32, right: u64| {
-        let field = Field { offset: 0x1000 + 4 * number, kind: Kind::MaybeInData, extra: 0 };
+        let field = Field { offset: 0x1000 + 4 * number, kind: FieldKind::GuessInData, extra: 0 };
         let guess = projection.predict(&field, 0x1200, 0x1100 + 4 * number, &block);
-        projection.outcome(&guess, right);
+        projection.record_actual(&guess, right);
         guess.word
     };
     assert_eq!(word(0, 0x1200), 0x1300);
@@ -138,17 +138,17 @@ fn fields_are_at_most_one_for_four_bytes_and_never_overlap() {
 }
 
 #[test]
-fn where_it_is_quiet_there_are_none_and_elsewhere_they_are_the_same() {
-    let mut random = Random(11);
+fn where_it_is_unscanned_there_are_none_and_elsewhere_they_are_the_same() {
+    let mut random = SeededRandom(11);
     for file in [linux(3), windows(3), mac(3), universal(&[mac(1), mac(2)])] {
         let all = parsed(&file).1;
         for _ in 0..20 {
-            let unscanned = Unscanned::new((0..40).map(|_| random.below(3) == 0).collect());
-            let found = parsed_outside(&file, &unscanned).1;
+            let unscanned = UnscannedPages::new((0..40).map(|_| random.below(3) == 0).collect());
+            let found = parsed_without(&file, &unscanned).1;
             // Code that is not looked at does not tell of jump tables elsewhere.
-            let known = |field: &Field| field.kind != Kind::FromBase;
-            assert!(found.iter().all(|field| all.contains(field) && !unscanned.holds(field.offset)));
-            let expected = all.iter().filter(|field| known(field) && !unscanned.holds(field.offset)).count();
+            let known = |field: &Field| field.kind != FieldKind::BaseRelative;
+            assert!(found.iter().all(|field| all.contains(field) && !unscanned.contains(field.offset)));
+            let expected = all.iter().filter(|field| known(field) && !unscanned.contains(field.offset)).count();
             assert_eq!(found.iter().filter(|field| known(field)).count(), expected);
         }
     }
@@ -156,14 +156,16 @@ fn where_it_is_quiet_there_are_none_and_elsewhere_they_are_the_same() {
 
 #[test]
 fn behind_a_quiet_stretch_code_falls_into_step() {
-    let text = x86_code(&mut Random(4), 0x1000, 0x6000, 0x7000);
+    let text = x86_code(&mut SeededRandom(4), 0x1000, 0x6000, 0x7000);
     let file = elf(62, 0, &[code(".text", 0x1000, text), data(".data", 1, 0x7000, vec![0; 0x1000])]);
-    let unscanned = Unscanned::new([false, false, true, true, false].into());
-    let (all, found) = (parsed(&file).1, parsed_outside(&file, &unscanned).1);
-    let late = |field: &&Field| !unscanned.holds(field.offset) && !(4 * PAGE..4 * PAGE + 64).contains(&field.offset);
+    let unscanned = UnscannedPages::new([false, false, true, true, false].into());
+    let (all, found) = (parsed(&file).1, parsed_without(&file, &unscanned).1);
+    let late = |field: &&Field| {
+        !unscanned.contains(field.offset) && !(4 * PAGE_BYTES..4 * PAGE_BYTES + 64).contains(&field.offset)
+    };
     let (all, found): (Vec<_>, Vec<_>) = (all.iter().filter(late).collect(), found.iter().filter(late).collect());
     assert_eq!(all, found);
-    assert!(found.iter().any(|field| field.offset > 4 * PAGE));
+    assert!(found.iter().any(|field| field.offset > 4 * PAGE_BYTES));
 }
 
 #[test]
@@ -171,25 +173,25 @@ fn behind_a_quiet_stretch_code_is_read_from_the_function_that_goes_on() {
     for seed in 1..20 {
         let file = wide_windows(seed, 0..0);
         for number in 1..6 {
-            let unscanned = Unscanned::new((0..6).map(|page| page == number).collect());
-            let (all, found) = (parsed(&file).1, parsed_outside(&file, &unscanned).1);
-            let expected: Vec<_> = all.into_iter().filter(|field| !unscanned.holds(field.offset)).collect();
+            let unscanned = UnscannedPages::new((0..6).map(|page| page == number).collect());
+            let (all, found) = (parsed(&file).1, parsed_without(&file, &unscanned).1);
+            let expected: Vec<_> = all.into_iter().filter(|field| !unscanned.contains(field.offset)).collect();
             assert_eq!(found, expected, "page {number}, seed {seed}");
         }
     }
 }
 
 /// A file of which not all can be read.
-struct Broken<'a>(Cursor<&'a [u8]>, u64);
+struct UnreadableFile<'a>(Cursor<&'a [u8]>, u64);
 
-impl Read for Broken<'_> {
+impl Read for UnreadableFile<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Broken(file, good) = self;
+        let UnreadableFile(file, good) = self;
         if file.position() + buffer.len() as u64 > *good { Err(io::ErrorKind::Other.into()) } else { file.read(buffer) }
     }
 }
 
-impl Seek for Broken<'_> {
+impl Seek for UnreadableFile<'_> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.0.seek(to)
     }
@@ -200,8 +202,8 @@ fn a_file_that_cannot_be_read_to_its_end_is_an_error() {
     // The headers can be read, and some of the code.
     let code = [code(".text", 0x1000, vec![0x90; 0x3_0000])];
     for file in [pe(0x8664, &code, &[]), macho(0x0100_000c, &code, &[])] {
-        let broken = Broken(Cursor::new(&file), 0x1_0000);
-        parse(broken, file.len() as u64, &Unscanned::default()).unwrap_err();
+        let broken = UnreadableFile(Cursor::new(&file), 0x1_0000);
+        parse(broken, file.len() as u64, &UnscannedPages::default()).unwrap_err();
     }
 }
 
@@ -214,7 +216,7 @@ fn too_many_segments_make_no_program() {
             file[64 + 56 * number..120 + 56 * number].copy_from_slice(&segment);
         }
         file[56..58].copy_from_slice(&(count as u16).to_le_bytes());
-        let parsed = parse(Cursor::new(&file), file.len() as u64, &Unscanned::default()).unwrap();
+        let parsed = parse(Cursor::new(&file), file.len() as u64, &UnscannedPages::default()).unwrap();
         assert_eq!(parsed.is_some(), count <= MAX_SEGMENTS);
     }
 }
@@ -222,17 +224,17 @@ fn too_many_segments_make_no_program() {
 #[test]
 fn what_is_no_program_is_none() {
     for file in [&b""[..], b"\x7fELF", b"MZ", b"#!/bin/sh\n", &[0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, 52]] {
-        assert!(parse(Cursor::new(file), file.len() as u64, &Unscanned::default()).unwrap().is_none());
+        assert!(parse(Cursor::new(file), file.len() as u64, &UnscannedPages::default()).unwrap().is_none());
     }
-    assert!(parse(Cursor::new(b""), 1 << 32, &Unscanned::default()).unwrap().is_none());
+    assert!(parse(Cursor::new(b""), 1 << 32, &UnscannedPages::default()).unwrap().is_none());
 }
 
 #[test]
 fn a_universal_file_keeps_its_slices_apart() {
     let slices = [mac(1), mac(2)];
     let (image, fields) = parsed(&universal(&slices));
-    assert_eq!(image.places.segments.len(), 2);
-    assert_eq!(image.places.address(0x2_1000), Some(SLICE + 0x1000));
+    assert_eq!(image.layout.segments.len(), 2);
+    assert_eq!(image.layout.address_of(0x2_1000), Some(SLICE_BYTES + 0x1000));
     let thin: usize = slices.iter().map(|slice| parsed(slice).1.len()).sum();
     assert_eq!(fields.len(), thin);
 }
@@ -249,16 +251,16 @@ fn tables_that_multiply_end_with_the_budget() {
 
 #[test]
 fn code_that_lies_in_many_sections_is_read_as_long_as_the_budget_lasts() {
-    let x86 = (62, x86_code(&mut Random(2), 0x1000, 0x4_0000, 0x1000));
-    let arm = (183, arm_code(&mut Random(2), 0x1000, 0x1_0000, 0x1000));
+    let x86 = (62, x86_code(&mut SeededRandom(2), 0x1000, 0x4_0000, 0x1000));
+    let arm = (183, arm_code(&mut SeededRandom(2), 0x1000, 0x1_0000, 0x1000));
     for (machine, text) in [x86, arm] {
         for (count, is_left) in [(1, true), (200, false)] {
-            let parts: Vec<Part> = (0..count).map(|_| code(".text", 0x1000, text.clone())).collect();
+            let parts: Vec<SampleSection> = (0..count).map(|_| code(".text", 0x1000, text.clone())).collect();
             let file = elf(machine, 0, &parts);
-            let mut bytes = Bytes::new(Cursor::new(&file), file.len() as u32);
-            let image = Image::parse(&mut bytes).unwrap();
-            super::detect::fields(&image, &mut bytes, &Unscanned::default());
-            assert_eq!(bytes.u8(0).is_some(), is_left, "{count} sections for {machine}");
+            let mut reader = BudgetedReader::new(Cursor::new(&file), file.len() as u32);
+            let image = Image::parse(&mut reader).unwrap();
+            super::detect::find_fields(&image, &mut reader, &UnscannedPages::default());
+            assert_eq!(reader.u8(0).is_some(), is_left, "{count} sections for {machine}");
         }
     }
 }
@@ -266,7 +268,7 @@ fn code_that_lies_in_many_sections_is_read_as_long_as_the_budget_lasts() {
 /// Whatever an old file holds: no panic, no endless walk, fields in order and inside of the file.
 #[test]
 fn mutated_programs_are_parsed_or_refused() {
-    let mut random = Random(7);
+    let mut random = SeededRandom(7);
     for original in [linux(5), windows(5), mac(5), universal(&[mac(5), mac(6)])] {
         for _ in 0..300 {
             let mut file = original.clone();
@@ -277,22 +279,22 @@ fn mutated_programs_are_parsed_or_refused() {
                 file[at] = [0, 1, 0xff, 0x80, random.below(256) as u8][random.below(5) as usize];
             }
             file.truncate(file.len() - random.below(2) as usize * random.below(0x1000) as usize);
-            let mut bytes = Bytes::new(Cursor::new(&file), file.len() as u32);
-            if let Some(image) = Image::parse(&mut bytes) {
-                let unscanned = Unscanned::new((0..8).map(|_| random.below(4) == 0).collect());
-                let fields = super::detect::fields(&image, &mut bytes, &unscanned);
+            let mut reader = BudgetedReader::new(Cursor::new(&file), file.len() as u32);
+            if let Some(image) = Image::parse(&mut reader) {
+                let unscanned = UnscannedPages::new((0..8).map(|_| random.below(4) == 0).collect());
+                let fields = super::detect::find_fields(&image, &mut reader, &unscanned);
                 assert!(fields.len() <= file.len() / 4);
                 assert!(fields.is_sorted());
             }
-            bytes.finish().unwrap();
+            reader.finish().unwrap();
         }
     }
 }
 
 #[test]
 fn a_segment_may_run_over_the_end_of_the_numbers() {
-    let segment = Segment { address: u32::MAX, offset: u32::MAX - 1, file_size: 4, memory_size: 4 };
-    let places = Places { base: 0, universal: false, segments: vec![segment] };
-    assert_eq!([0, 1, 2].map(|offset| places.address(offset)), [Some(1), Some(2), None]);
-    assert_eq!([0, 1, 2, 3].map(|address| places.offset(address)), [Some(u32::MAX), Some(0), Some(1), None]);
+    let segment = ImageSegment { address: u32::MAX, offset: u32::MAX - 1, file_size: 4, memory_size: 4 };
+    let layout = ImageLayout { base: 0, universal: false, segments: vec![segment] };
+    assert_eq!([0, 1, 2].map(|offset| layout.address_of(offset)), [Some(1), Some(2), None]);
+    assert_eq!([0, 1, 2, 3].map(|address| layout.offset_of(address)), [Some(u32::MAX), Some(0), Some(1), None]);
 }

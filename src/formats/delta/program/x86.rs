@@ -3,13 +3,13 @@
 //! Nothing else of an instruction is known here, and none is ever run. At most 15 bytes are looked at.
 
 /// The most bytes of one instruction.
-pub const MAX_LENGTH: usize = 15;
+pub const MAX_INSTRUCTION_BYTES: usize = 15;
 /// A SIB byte that says that there is no index.
 const NO_INDEX: u8 = 0x20;
 
-/// One instruction. Places are counted from its first byte; a size of 0 means that it has none.
+/// One instruction. ImageLayout are counted from its first byte; a size of 0 means that it has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Instruction {
+pub struct X86Instruction {
     /// How many bytes it has.
     pub length: u8,
     /// The opcode's map (0: one byte, 1: after 0F, 2: 0F 38, 3: 0F 3A, above: vectors' own).
@@ -30,7 +30,7 @@ pub struct Instruction {
     pub immediate_size: u8,
 }
 
-impl Instruction {
+impl X86Instruction {
     /// Whether the displacement counts from the next instruction.
     pub fn is_rip_relative(&self) -> bool {
         self.modrm & 0xc7 == 0x05
@@ -49,56 +49,56 @@ impl Instruction {
 
 /// What follows an opcode, in one byte: the size of the immediate or a rule for it, and whether ModRM comes first.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Form(u8);
+struct OpcodeForm(u8);
 
-impl Form {
+impl OpcodeForm {
     const MODRM: u8 = 0x80;
     const RULE: u8 = 0x40;
     /// No such instruction.
-    const NONE: Form = Form(Form::RULE);
+    const NONE: OpcodeForm = OpcodeForm(OpcodeForm::RULE);
     /// More bytes belong to the opcode.
-    const LONGER: Form = Form(Form::RULE | 1);
+    const LONGER: OpcodeForm = OpcodeForm(OpcodeForm::RULE | 1);
     /// Four bytes of immediate, or two with the operand-size prefix.
-    const OPERAND: Form = Form(Form::RULE | 2);
+    const OPERAND: OpcodeForm = OpcodeForm(OpcodeForm::RULE | 2);
     /// As `OPERAND`, or eight with REX.W.
-    const FULL: Form = Form(Form::RULE | 3);
+    const FULL: OpcodeForm = OpcodeForm(OpcodeForm::RULE | 3);
     /// An address of eight bytes, four with the address-size prefix.
-    const ADDRESS: Form = Form(Form::RULE | 4);
+    const ADDRESS: OpcodeForm = OpcodeForm(OpcodeForm::RULE | 4);
     /// One byte of immediate for `test` only.
-    const TEST: Form = Form(Form::RULE | 5);
+    const TEST: OpcodeForm = OpcodeForm(OpcodeForm::RULE | 5);
     /// As `OPERAND`, for `test` only.
-    const WIDE_TEST: Form = Form(Form::RULE | 6);
+    const WIDE_TEST: OpcodeForm = OpcodeForm(OpcodeForm::RULE | 6);
 
     /// So many bytes of immediate.
-    const fn bytes(immediate: u8) -> Form {
-        Form(immediate)
+    const fn bytes(immediate: u8) -> OpcodeForm {
+        OpcodeForm(immediate)
     }
 
     /// ModRM, then so many bytes of immediate.
-    const fn modrm(immediate: u8) -> Form {
-        Form::bytes(immediate).after_modrm()
+    const fn modrm(immediate: u8) -> OpcodeForm {
+        OpcodeForm::bytes(immediate).after_modrm()
     }
 
     /// The same after ModRM.
-    const fn after_modrm(self) -> Form {
-        Form(Form::MODRM | self.0)
+    const fn after_modrm(self) -> OpcodeForm {
+        OpcodeForm(OpcodeForm::MODRM | self.0)
     }
 
     /// The size of the immediate; none where there is no such instruction.
     #[inline(always)]
-    fn immediate_size(self, prefixes: Prefixes, modrm: u8) -> Option<u8> {
-        let form = Form(self.0 & !Form::MODRM);
-        if form.0 & Form::RULE == 0 {
+    fn immediate_size(self, prefixes: X86Prefixes, modrm: u8) -> Option<u8> {
+        let form = OpcodeForm(self.0 & !OpcodeForm::MODRM);
+        if form.0 & OpcodeForm::RULE == 0 {
             return Some(form.0);
         }
         let operand = if prefixes.operand_size && !prefixes.rex_w { 2 } else { 4 };
         let is_test = modrm & 0x38 <= 0x08;
         match form {
-            Form::OPERAND => Some(operand),
-            Form::FULL => Some(if prefixes.rex_w { 8 } else { operand }),
-            Form::ADDRESS => Some(if prefixes.address_size { 4 } else { 8 }),
-            Form::TEST => Some(u8::from(is_test)),
-            Form::WIDE_TEST => Some(if is_test { operand } else { 0 }),
+            OpcodeForm::OPERAND => Some(operand),
+            OpcodeForm::FULL => Some(if prefixes.rex_w { 8 } else { operand }),
+            OpcodeForm::ADDRESS => Some(if prefixes.address_size { 4 } else { 8 }),
+            OpcodeForm::TEST => Some(u8::from(is_test)),
+            OpcodeForm::WIDE_TEST => Some(if is_test { operand } else { 0 }),
             _ => None,
         }
     }
@@ -106,7 +106,7 @@ impl Form {
 
 /// What stands before an opcode, as far as sizes depend on it.
 #[derive(Clone, Copy, Default)]
-struct Prefixes {
+struct X86Prefixes {
     operand_size: bool,
     address_size: bool,
     rex_w: bool,
@@ -128,13 +128,13 @@ const fn is_prefix() -> [bool; 256] {
 }
 
 /// How many bytes are looked at so that none needs a check of its own: more than prefixes, opcode, ModRM and SIB can be.
-const ROOM: usize = 32;
+const LOOKAHEAD_BYTES: usize = 32;
 
-const ONE_BYTE: [Form; 256] = forms(false);
-const TWO_BYTES: [Form; 256] = forms(true);
+const ONE_BYTE: [OpcodeForm; 256] = forms(false);
+const TWO_BYTES: [OpcodeForm; 256] = forms(true);
 
-const fn forms(two_bytes: bool) -> [Form; 256] {
-    let mut forms = [Form::NONE; 256];
+const fn forms(two_bytes: bool) -> [OpcodeForm; 256] {
+    let mut forms = [OpcodeForm::NONE; 256];
     let mut opcode = 0;
     while opcode < 256 {
         forms[opcode] = if two_bytes { self::two_bytes(opcode as u8) } else { one_byte(opcode as u8) };
@@ -165,14 +165,14 @@ const fn displacements() -> [u8; 256] {
 
 /// The instruction at the beginning of `bytes`; none where there is no valid one.
 #[inline(always)]
-pub fn decode(bytes: &[u8]) -> Option<Instruction> {
+pub fn decode(bytes: &[u8]) -> Option<X86Instruction> {
     // At the end of the code fewer bytes follow than are looked at.
-    let mut padded = [0; ROOM];
+    let mut padded = [0; LOOKAHEAD_BYTES];
     let (bytes, limit) = match bytes.first_chunk() {
-        Some(bytes) => (bytes, MAX_LENGTH),
+        Some(bytes) => (bytes, MAX_INSTRUCTION_BYTES),
         None => {
             padded[..bytes.len()].copy_from_slice(bytes);
-            (&padded, MAX_LENGTH.min(bytes.len()))
+            (&padded, MAX_INSTRUCTION_BYTES.min(bytes.len()))
         }
     };
     read(bytes, limit)
@@ -183,11 +183,11 @@ pub fn decode(bytes: &[u8]) -> Option<Instruction> {
 /// What is frequent passes few branches, and none with many ways: those are what a processor guesses wrong. Computing instead of
 /// branching would be no quicker, as each instruction would wait for the length of the one before.
 #[inline(always)]
-fn read(bytes: &[u8; ROOM], limit: usize) -> Option<Instruction> {
-    let (mut prefixes, mut at, mut first) = (Prefixes::default(), 0, bytes[0]);
+fn read(bytes: &[u8; LOOKAHEAD_BYTES], limit: usize) -> Option<X86Instruction> {
+    let (mut prefixes, mut at, mut first) = (X86Prefixes::default(), 0, bytes[0]);
     // Most have none: the loop without this question takes a seventh longer for every instruction.
     if IS_PREFIX[usize::from(first)] {
-        while at < MAX_LENGTH && IS_PREFIX[usize::from(bytes[at])] {
+        while at < MAX_INSTRUCTION_BYTES && IS_PREFIX[usize::from(bytes[at])] {
             prefixes.operand_size |= bytes[at] == OPERAND_SIZE;
             prefixes.address_size |= bytes[at] == ADDRESS_SIZE;
             at += 1;
@@ -199,13 +199,13 @@ fn read(bytes: &[u8; ROOM], limit: usize) -> Option<Instruction> {
         at += 1;
         first = bytes[at];
     }
-    let mut found = Instruction { opcode: first, sib: NO_INDEX, ..Instruction::default() };
+    let mut found = X86Instruction { opcode: first, sib: NO_INDEX, ..X86Instruction::default() };
     let mut form = ONE_BYTE[usize::from(first)];
     at += 1;
-    if form == Form::LONGER {
+    if form == OpcodeForm::LONGER {
         (found.map, found.opcode, form, at) = longer_opcode(bytes, at);
     }
-    if form.0 & Form::MODRM != 0 {
+    if form.0 & OpcodeForm::MODRM != 0 {
         at = modrm(bytes, at, &mut found);
     }
     found.immediate = at as u8;
@@ -216,7 +216,7 @@ fn read(bytes: &[u8; ROOM], limit: usize) -> Option<Instruction> {
 
 /// The opcode that goes on at `at`: its map, its last byte, its form, and the place behind it.
 #[inline(always)]
-fn longer_opcode(bytes: &[u8; ROOM], at: usize) -> (u8, u8, Form, usize) {
+fn longer_opcode(bytes: &[u8; LOOKAHEAD_BYTES], at: usize) -> (u8, u8, OpcodeForm, usize) {
     let in_map = |map: u8, place: usize| {
         let opcode = bytes[at + place];
         (map, opcode, vector(map, opcode), at + place + 1)
@@ -224,8 +224,8 @@ fn longer_opcode(bytes: &[u8; ROOM], at: usize) -> (u8, u8, Form, usize) {
     let (first, next) = (bytes[at - 1], bytes[at]);
     if first == 0x0f {
         return match next {
-            0x38 => (2, bytes[at + 1], Form::modrm(0), at + 2),
-            0x3a => (3, bytes[at + 1], Form::modrm(1), at + 2),
+            0x38 => (2, bytes[at + 1], OpcodeForm::modrm(0), at + 2),
+            0x3a => (3, bytes[at + 1], OpcodeForm::modrm(1), at + 2),
             _ => (1, next, TWO_BYTES[usize::from(next)], at + 1),
         };
     }
@@ -235,13 +235,13 @@ fn longer_opcode(bytes: &[u8; ROOM], at: usize) -> (u8, u8, Form, usize) {
         0x62 => in_map(next & 7, 3),
         // XOP, which shares its first byte with `pop`.
         _ if next & 0x1f >= 8 => in_map(next & 0x1f, 2),
-        pop => (0, pop, Form::modrm(0), at),
+        pop => (0, pop, OpcodeForm::modrm(0), at),
     }
 }
 
 /// Reads ModRM and SIB at `at`; the place behind the displacement.
 #[inline(always)]
-fn modrm(bytes: &[u8; ROOM], at: usize, found: &mut Instruction) -> usize {
+fn modrm(bytes: &[u8; LOOKAHEAD_BYTES], at: usize, found: &mut X86Instruction) -> usize {
     let modrm = bytes[at];
     let mut at = at + 1;
     found.modrm = modrm;
@@ -258,52 +258,52 @@ fn modrm(bytes: &[u8; ROOM], at: usize, found: &mut Instruction) -> usize {
     at + usize::from(size)
 }
 
-const fn one_byte(opcode: u8) -> Form {
+const fn one_byte(opcode: u8) -> OpcodeForm {
     match opcode {
-        0x0f | 0x62 | 0x8f | 0xc4 | 0xc5 => Form::LONGER,
+        0x0f | 0x62 | 0x8f | 0xc4 | 0xc5 => OpcodeForm::LONGER,
         0x00..=0x3f => match opcode & 7 {
-            0..=3 => Form::modrm(0),
-            4 => Form::bytes(1),
-            5 => Form::OPERAND,
-            _ => Form::NONE,
+            0..=3 => OpcodeForm::modrm(0),
+            4 => OpcodeForm::bytes(1),
+            5 => OpcodeForm::OPERAND,
+            _ => OpcodeForm::NONE,
         },
-        0x40..=0x4f | 0x60 | 0x61 | 0x82 | 0x9a | 0xce | 0xd4..=0xd6 | 0xea => Form::NONE,
-        0x50..=0x5f | 0x6c..=0x6f | 0x90..=0x9f | 0xa4..=0xa7 | 0xaa..=0xaf => Form::bytes(0),
-        0x63 | 0x84..=0x8e | 0xd0..=0xd3 | 0xd8..=0xdf | 0xfe | 0xff => Form::modrm(0),
-        0x64..=0x67 | 0xf0 | 0xf2 | 0xf3 => Form::NONE,
-        0x68 | 0xa9 => Form::OPERAND,
-        0x69 | 0x81 | 0xc7 => Form::OPERAND.after_modrm(),
-        0x6a | 0x70..=0x7f | 0xa8 | 0xb0..=0xb7 | 0xcd | 0xe0..=0xe7 | 0xeb => Form::bytes(1),
-        0x6b | 0x80 | 0x83 | 0xc0 | 0xc1 | 0xc6 => Form::modrm(1),
-        0xa0..=0xa3 => Form::ADDRESS,
-        0xb8..=0xbf => Form::FULL,
-        0xc2 | 0xca => Form::bytes(2),
-        0xc8 => Form::bytes(3),
-        0xe8 | 0xe9 => Form::bytes(4),
-        0xf6 => Form::TEST.after_modrm(),
-        0xf7 => Form::WIDE_TEST.after_modrm(),
-        _ => Form::bytes(0),
+        0x40..=0x4f | 0x60 | 0x61 | 0x82 | 0x9a | 0xce | 0xd4..=0xd6 | 0xea => OpcodeForm::NONE,
+        0x50..=0x5f | 0x6c..=0x6f | 0x90..=0x9f | 0xa4..=0xa7 | 0xaa..=0xaf => OpcodeForm::bytes(0),
+        0x63 | 0x84..=0x8e | 0xd0..=0xd3 | 0xd8..=0xdf | 0xfe | 0xff => OpcodeForm::modrm(0),
+        0x64..=0x67 | 0xf0 | 0xf2 | 0xf3 => OpcodeForm::NONE,
+        0x68 | 0xa9 => OpcodeForm::OPERAND,
+        0x69 | 0x81 | 0xc7 => OpcodeForm::OPERAND.after_modrm(),
+        0x6a | 0x70..=0x7f | 0xa8 | 0xb0..=0xb7 | 0xcd | 0xe0..=0xe7 | 0xeb => OpcodeForm::bytes(1),
+        0x6b | 0x80 | 0x83 | 0xc0 | 0xc1 | 0xc6 => OpcodeForm::modrm(1),
+        0xa0..=0xa3 => OpcodeForm::ADDRESS,
+        0xb8..=0xbf => OpcodeForm::FULL,
+        0xc2 | 0xca => OpcodeForm::bytes(2),
+        0xc8 => OpcodeForm::bytes(3),
+        0xe8 | 0xe9 => OpcodeForm::bytes(4),
+        0xf6 => OpcodeForm::TEST.after_modrm(),
+        0xf7 => OpcodeForm::WIDE_TEST.after_modrm(),
+        _ => OpcodeForm::bytes(0),
     }
 }
 
-const fn two_bytes(opcode: u8) -> Form {
+const fn two_bytes(opcode: u8) -> OpcodeForm {
     match opcode {
-        0x04 | 0x0a | 0x0c | 0x24..=0x27 | 0x36 | 0x38..=0x3f | 0xa6 | 0xa7 => Form::NONE,
-        0x05..=0x0b | 0x0e | 0x30..=0x37 | 0x77 | 0xa0..=0xa2 | 0xa8..=0xaa | 0xc8..=0xcf => Form::bytes(0),
-        0x0f | 0x70..=0x73 | 0xa4 | 0xac | 0xba | 0xc2 | 0xc4..=0xc6 => Form::modrm(1),
-        0x80..=0x8f => Form::bytes(4),
-        _ => Form::modrm(0),
+        0x04 | 0x0a | 0x0c | 0x24..=0x27 | 0x36 | 0x38..=0x3f | 0xa6 | 0xa7 => OpcodeForm::NONE,
+        0x05..=0x0b | 0x0e | 0x30..=0x37 | 0x77 | 0xa0..=0xa2 | 0xa8..=0xaa | 0xc8..=0xcf => OpcodeForm::bytes(0),
+        0x0f | 0x70..=0x73 | 0xa4 | 0xac | 0xba | 0xc2 | 0xc4..=0xc6 => OpcodeForm::modrm(1),
+        0x80..=0x8f => OpcodeForm::bytes(4),
+        _ => OpcodeForm::modrm(0),
     }
 }
 
 /// The forms behind VEX, EVEX and XOP prefixes.
-fn vector(map: u8, opcode: u8) -> Form {
+fn vector(map: u8, opcode: u8) -> OpcodeForm {
     match (map, opcode) {
-        (1, 0x77) => Form::bytes(0),
-        (1, 0x70..=0x73 | 0xc2 | 0xc4..=0xc6) | (3 | 8, _) => Form::modrm(1),
-        (1 | 2 | 5 | 6 | 9, _) => Form::modrm(0),
-        (10, _) => Form::modrm(4),
-        _ => Form::NONE,
+        (1, 0x77) => OpcodeForm::bytes(0),
+        (1, 0x70..=0x73 | 0xc2 | 0xc4..=0xc6) | (3 | 8, _) => OpcodeForm::modrm(1),
+        (1 | 2 | 5 | 6 | 9, _) => OpcodeForm::modrm(0),
+        (10, _) => OpcodeForm::modrm(4),
+        _ => OpcodeForm::NONE,
     }
 }
 

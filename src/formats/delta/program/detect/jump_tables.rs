@@ -3,10 +3,10 @@
 //! GCC and LLVM put distances from the table's own beginning into read-only data, and load that beginning with `lea`. Microsoft's
 //! compiler puts relative addresses behind the function's code, and adds the table's address as a displacement.
 
-use super::{Found, sweep::Seen};
-use crate::formats::delta::program::bytes::Bytes;
-use crate::formats::delta::program::field::Kind;
-use crate::formats::delta::program::image::{Content, Format, Image};
+use super::{FoundFields, swept_instruction::SweptInstruction};
+use crate::formats::delta::program::budgeted_reader::BudgetedReader;
+use crate::formats::delta::program::field::FieldKind;
+use crate::formats::delta::program::image::{Image, ImageFormat, SectionContent};
 use std::collections::BTreeSet;
 use std::io::{Read, Seek};
 
@@ -17,7 +17,7 @@ const MOST: usize = 1 << 19;
 
 /// The tables that instructions speak of.
 #[derive(Default)]
-pub struct Tables {
+pub struct JumpTables {
     /// Addresses in data that a `lea` loads.
     in_data: BTreeSet<u32>,
     /// Addresses in code ahead of the sweep.
@@ -26,17 +26,17 @@ pub struct Tables {
     next_in_code: u32,
 }
 
-impl Tables {
+impl JumpTables {
     /// Remembers the table that an instruction speaks of, and notes the displacement that says where it lies.
     #[inline(always)]
-    pub fn note(&mut self, image: &Image, seen: &Seen, found: &mut Found) {
+    pub fn note(&mut self, image: &Image, seen: &SweptInstruction, found: &mut FoundFields) {
         let instruction = &seen.instruction;
         let displacement = seen.word(instruction.displacement);
-        if image.format == Format::Pe {
+        if image.format == ImageFormat::Pe {
             // An index, no matter of which scale, and a displacement that lies in the program.
             let scale = instruction.scale().filter(|_| instruction.displacement_size == 4);
-            if scale.is_some() && displacement >= 0x1000 && image.places.holds(displacement) {
-                found.add(seen.offset + u32::from(instruction.displacement), Kind::MaybeInCode, 0);
+            if scale.is_some() && displacement >= 0x1000 && image.layout.contains(displacement) {
+                found.add_field(seen.offset + u32::from(instruction.displacement), FieldKind::GuessInCode, 0);
                 if scale == Some(4) && displacement.wrapping_sub(seen.address) < REACH && image.is_code(displacement) {
                     insert(&mut self.in_code, displacement);
                     self.next_in_code = self.next_in_code.min(displacement);
@@ -50,8 +50,8 @@ impl Tables {
 
     /// Remembers an address that an instruction loads, if it could be that of a table in data.
     pub fn note_address(&mut self, image: &Image, address: u32) {
-        let mut data = image.sections.iter().filter(|section| section.content == Content::Data);
-        if address.is_multiple_of(4) && data.any(|section| section.holds(address)) {
+        let mut data = image.sections.iter().filter(|section| section.content == SectionContent::Data);
+        if address.is_multiple_of(4) && data.any(|section| section.contains(address)) {
             insert(&mut self.in_data, address);
         }
     }
@@ -61,21 +61,21 @@ impl Tables {
     pub fn inside_code<R: Read + Seek>(
         &mut self,
         image: &Image,
-        bytes: &mut Bytes<R>,
+        reader: &mut BudgetedReader<R>,
         address: u32,
         offset: u32,
-        found: &mut Found,
+        found: &mut FoundFields,
     ) -> Option<u32> {
-        if self.next_in_code > address { None } else { self.read_inside_code(image, bytes, address, offset, found) }
+        if self.next_in_code > address { None } else { self.read_inside_code(image, reader, address, offset, found) }
     }
 
     fn read_inside_code<R: Read + Seek>(
         &mut self,
         image: &Image,
-        bytes: &mut Bytes<R>,
+        reader: &mut BudgetedReader<R>,
         address: u32,
         offset: u32,
-        found: &mut Found,
+        found: &mut FoundFields,
     ) -> Option<u32> {
         while self.in_code.first().is_some_and(|table| *table < address) {
             self.in_code.pop_first();
@@ -88,31 +88,31 @@ impl Tables {
         let limit = self.in_code.first().map_or(REACH, |next| next - address);
         let mut size = 0;
         while size + 4 <= limit {
-            let Some(target) = bytes.u32(offset.checked_add(size)?) else { break };
+            let Some(target) = reader.u32(offset.checked_add(size)?) else { break };
             if target.abs_diff(address) > REACH || !image.is_code(target) {
                 break;
             }
-            found.add(offset + size, Kind::Relative, 0);
+            found.add_field(offset + size, FieldKind::Relative, 0);
             size += 4;
         }
         (size > 0).then_some(size)
     }
 
     /// Notes the fields of all tables in data: each ends where the next begins, or with the first word that leads nowhere.
-    pub fn find<R: Read + Seek>(self, image: &Image, bytes: &mut Bytes<R>, found: &mut Found) {
+    pub fn find<R: Read + Seek>(self, image: &Image, reader: &mut BudgetedReader<R>, found: &mut FoundFields) {
         let mut tables = self.in_data.into_iter().peekable();
         while let Some(table) = tables.next() {
             let limit = tables.peek().map_or(REACH, |next| next - table);
-            let Some(offset) = image.places.offset(table) else { continue };
+            let Some(offset) = image.layout.offset_of(table) else { continue };
             let mut first = None;
             let mut size = 0;
             while size + 4 <= limit {
-                let Some(word) = offset.checked_add(size).and_then(|at| bytes.u32(at)) else { break };
+                let Some(word) = offset.checked_add(size).and_then(|at| reader.u32(at)) else { break };
                 let target = table.wrapping_add(word);
                 if target.abs_diff(*first.get_or_insert(target)) > REACH || !image.is_code(target) {
                     break;
                 }
-                found.add(offset + size, Kind::FromBase, table);
+                found.add_field(offset + size, FieldKind::BaseRelative, table);
                 size += 4;
             }
         }
@@ -128,7 +128,7 @@ fn insert(tables: &mut BTreeSet<u32>, address: u32) {
 
 #[cfg(test)]
 mod tests {
-    use crate::formats::delta::program::field::Kind;
+    use crate::formats::delta::program::field::FieldKind;
     use crate::formats::delta::program::samples::*;
 
     #[test]
@@ -137,7 +137,7 @@ mod tests {
         let table = words([0x1000u32.wrapping_sub(0x2000), 0x1010u32.wrapping_sub(0x2000), 7]);
         let text = [&lea[..], &[0x90; 64]].concat();
         let file = elf(62, 0, &[code(".text", 0x1000, text), data(".rodata", 1, 0x2000, table)]);
-        let expected = [(0x2000, Kind::FromBase, 0x2000), (0x2004, Kind::FromBase, 0x2000)];
+        let expected = [(0x2000, FieldKind::BaseRelative, 0x2000), (0x2004, FieldKind::BaseRelative, 0x2000)];
         assert_eq!(fields_in(&file, 0x2000..0x2100), expected);
     }
 
@@ -147,7 +147,8 @@ mod tests {
         let mut text = [&load[..], &[0x90; 9]].concat();
         text.extend(words([0x1000, 0x1004, 0xe8e8_e8e8]));
         let file = pe(0x8664, &[code(".text", 0x1000, text)], &[]);
-        let expected = [(0x1003, Kind::MaybeInCode, 0), (0x1010, Kind::Relative, 0), (0x1014, Kind::Relative, 0)];
+        let expected =
+            [(0x1003, FieldKind::GuessInCode, 0), (0x1010, FieldKind::Relative, 0), (0x1014, FieldKind::Relative, 0)];
         assert_eq!(fields_in(&file, 0x1000..0x1100), expected);
     }
 }

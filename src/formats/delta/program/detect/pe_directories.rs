@@ -1,10 +1,10 @@
 //! The directories of a PE file: exports, imports, debug information, guard tables; and, as a guess, any aligned word of
 //! read-only data that could be a relative address.
 
-use super::Found;
-use crate::formats::delta::program::bytes::Bytes;
-use crate::formats::delta::program::field::Kind;
-use crate::formats::delta::program::image::{Content, Image};
+use super::FoundFields;
+use crate::formats::delta::program::budgeted_reader::BudgetedReader;
+use crate::formats::delta::program::field::FieldKind;
+use crate::formats::delta::program::image::{Image, SectionContent};
 use std::io::{Read, Seek};
 
 const WRITE: u32 = 0x8000_0000;
@@ -12,52 +12,64 @@ const WRITE: u32 = 0x8000_0000;
 const LOWEST: u32 = 0x1000;
 
 /// Notes the fields of the directories, and guesses if they are wanted: Go's data has no relative addresses.
-pub fn find<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, with_guesses: bool, found: &mut Found) -> Option<()> {
-    let _ = exports(image, bytes, found);
-    let _ = imports(image, bytes, found);
-    let _ = guards(image, bytes, found);
+pub fn find<R: Read + Seek>(
+    image: &Image,
+    reader: &mut BudgetedReader<R>,
+    with_guesses: bool,
+    found: &mut FoundFields,
+) -> Option<()> {
+    let _ = exports(image, reader, found);
+    let _ = imports(image, reader, found);
+    let _ = guards(image, reader, found);
     let guessed = |kind: u32| with_guesses && kind & WRITE == 0;
-    for section in image.sections.iter().filter(|section| section.content == Content::Data && guessed(section.kind)) {
+    for section in
+        image.sections.iter().filter(|section| section.content == SectionContent::Data && guessed(section.kind))
+    {
         if !section.is_named(".reloc") && !section.is_named(".rsrc") && !section.is_named(".pdata") {
-            let _ = guesses(image, bytes, section.offset, section.end(), found);
+            let _ = guesses(image, reader, section.offset, section.end(), found);
         }
     }
     Some(())
 }
 
 /// Notes a relative address that is not zero; what it points to in the file.
-fn relative<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, at: u32, found: &mut Found) -> Option<u32> {
-    let target = bytes.u32(at)?;
-    if target < LOWEST || !image.places.holds(target) {
+fn relative<R: Read + Seek>(
+    image: &Image,
+    reader: &mut BudgetedReader<R>,
+    at: u32,
+    found: &mut FoundFields,
+) -> Option<u32> {
+    let target = reader.u32(at)?;
+    if target < LOWEST || !image.layout.contains(target) {
         return None;
     }
-    found.add(at, Kind::Relative, 0);
-    image.places.offset(target)
+    found.add_field(at, FieldKind::Relative, 0);
+    image.layout.offset_of(target)
 }
 
-fn exports<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, found: &mut Found) -> Option<()> {
-    let at = image.places.offset(image.directories.first()?.0).filter(|at| *at > 0)?;
-    relative(image, bytes, at.checked_add(12)?, found);
+fn exports<R: Read + Seek>(image: &Image, reader: &mut BudgetedReader<R>, found: &mut FoundFields) -> Option<()> {
+    let at = image.layout.offset_of(image.directories.first()?.0).filter(|at| *at > 0)?;
+    relative(image, reader, at.checked_add(12)?, found);
     for (count, table) in [(20, 28), (24, 32)] {
-        let count = bytes.u32(at.checked_add(count)?)?;
-        let table = relative(image, bytes, at.checked_add(table)?, found)?;
+        let count = reader.u32(at.checked_add(count)?)?;
+        let table = relative(image, reader, at.checked_add(table)?, found)?;
         for number in 0..count {
             let entry = table.checked_add(number.checked_mul(4)?)?;
-            bytes.u32(entry)?;
-            relative(image, bytes, entry, found);
+            reader.u32(entry)?;
+            relative(image, reader, entry, found);
         }
     }
-    relative(image, bytes, at.checked_add(36)?, found);
+    relative(image, reader, at.checked_add(36)?, found);
     Some(())
 }
 
-fn imports<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, found: &mut Found) -> Option<()> {
-    let mut at = image.places.offset(image.directories.get(1)?.0).filter(|at| *at > 0)?;
-    while bytes.u32(at.checked_add(12)?)? != 0 {
-        relative(image, bytes, at.checked_add(12)?, found);
+fn imports<R: Read + Seek>(image: &Image, reader: &mut BudgetedReader<R>, found: &mut FoundFields) -> Option<()> {
+    let mut at = image.layout.offset_of(image.directories.get(1)?.0).filter(|at| *at > 0)?;
+    while reader.u32(at.checked_add(12)?)? != 0 {
+        relative(image, reader, at.checked_add(12)?, found);
         for table in [0, 16] {
-            if let Some(table) = relative(image, bytes, at.checked_add(table)?, found) {
-                let _ = thunks(image, bytes, table, found);
+            if let Some(table) = relative(image, reader, at.checked_add(table)?, found) {
+                let _ = thunks(image, reader, table, found);
             }
         }
         at = at.checked_add(20)?;
@@ -66,49 +78,60 @@ fn imports<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, found: &mut Foun
 }
 
 /// Names of imported functions, up to a zero; those with the highest bit are imported by number.
-fn thunks<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, table: u32, found: &mut Found) -> Option<()> {
+fn thunks<R: Read + Seek>(
+    image: &Image,
+    reader: &mut BudgetedReader<R>,
+    table: u32,
+    found: &mut FoundFields,
+) -> Option<()> {
     let mut at = table;
     loop {
-        let thunk = bytes.u64(at)?;
+        let thunk = reader.u64(at)?;
         if thunk == 0 {
             return Some(());
         }
         if thunk >> 32 == 0 {
-            relative(image, bytes, at, found);
+            relative(image, reader, at, found);
         }
         at = at.checked_add(8)?;
     }
 }
 
 /// Control flow guard's lists of functions, in the load configuration.
-fn guards<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, found: &mut Found) -> Option<()> {
-    let at = image.places.offset(image.directories.get(10)?.0).filter(|at| *at > 0)?;
-    let stride = 4 + (bytes.u32(at.checked_add(144)?)? >> 28);
+fn guards<R: Read + Seek>(image: &Image, reader: &mut BudgetedReader<R>, found: &mut FoundFields) -> Option<()> {
+    let at = image.layout.offset_of(image.directories.get(10)?.0).filter(|at| *at > 0)?;
+    let stride = 4 + (reader.u32(at.checked_add(144)?)? >> 28);
     for (table, count) in [(128, 136), (160, 168), (176, 184), (264, 272)] {
-        if bytes.u32(at)? < count + 8 {
+        if reader.u32(at)? < count + 8 {
             break;
         }
-        let table = image.places.relative(bytes.u64(at.checked_add(table)?)?);
-        let count = bytes.small_u64(at.checked_add(count)?);
-        if let (Some(table), Some(count)) = (table.and_then(|table| image.places.offset(table)), count) {
+        let table = image.layout.relative_address(reader.u64(at.checked_add(table)?)?);
+        let count = reader.small_u64(at.checked_add(count)?);
+        if let (Some(table), Some(count)) = (table.and_then(|table| image.layout.offset_of(table)), count) {
             for number in 0..count {
                 let entry = table.checked_add(number.checked_mul(stride)?)?;
-                bytes.u32(entry)?;
-                relative(image, bytes, entry, found);
+                reader.u32(entry)?;
+                relative(image, reader, entry, found);
             }
         }
     }
     Some(())
 }
 
-fn guesses<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, start: u32, end: u32, found: &mut Found) -> Option<()> {
-    for part in found.unscanned.outside(start, end.min(bytes.length())) {
-        bytes.each(part.start.checked_next_multiple_of(4)?, part.end, |_, at, word| {
+fn guesses<R: Read + Seek>(
+    image: &Image,
+    reader: &mut BudgetedReader<R>,
+    start: u32,
+    end: u32,
+    found: &mut FoundFields,
+) -> Option<()> {
+    for part in found.unscanned.scanned_ranges(start, end.min(reader.length())) {
+        reader.for_each(part.start.checked_next_multiple_of(4)?, part.end, |_, at, word| {
             let target = u32::from_le_bytes(word);
             // Two small numbers or two characters of UTF-16.
             let is_pair = target & 0xff00_ff00 == 0;
-            if target >= LOWEST && !is_pair && image.places.holds(target) {
-                found.add(at, Kind::MaybeInData, 0);
+            if target >= LOWEST && !is_pair && image.layout.contains(target) {
+                found.add_field(at, FieldKind::GuessInData, 0);
             }
         })?;
     }
@@ -117,7 +140,7 @@ fn guesses<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, start: u32, end:
 
 #[cfg(test)]
 mod tests {
-    use crate::formats::delta::program::field::Kind;
+    use crate::formats::delta::program::field::FieldKind;
     use crate::formats::delta::program::samples::*;
 
     #[test]
@@ -128,7 +151,7 @@ mod tests {
                 [data(".rdata", kind, 0x1000, content.clone()), data(".big", 0xc000_0040, 0x2000, vec![0; 1 << 20])];
             fields_in(&pe(0x8664, &parts, &[]), 0x1000..0x1100)
         };
-        assert_eq!(file(0x4000_0040), [(0x1000, Kind::MaybeInData, 0)]);
+        assert_eq!(file(0x4000_0040), [(0x1000, FieldKind::GuessInData, 0)]);
         assert_eq!(file(0xc000_0040), []);
     }
 

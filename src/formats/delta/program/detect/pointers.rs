@@ -1,10 +1,12 @@
 //! Pointers, and the tables that list them: relocations of ELF (RELA, RELR) and PE, dynamic symbols and entries, and words of
 //! data that can only be addresses.
 
-use super::Found;
-use crate::formats::delta::program::bytes::Bytes;
-use crate::formats::delta::program::field::Kind;
-use crate::formats::delta::program::image::{Content, Format, Image, Section, elf, macho::Command};
+use super::FoundFields;
+use crate::formats::delta::program::budgeted_reader::BudgetedReader;
+use crate::formats::delta::program::field::FieldKind;
+use crate::formats::delta::program::image::{
+    Image, ImageFormat, ImageSection, SectionContent, elf, macho::MachoCommand,
+};
 use std::io::{Read, Seek};
 
 /// Absolute addresses below this are not told from small numbers.
@@ -18,77 +20,92 @@ const LC_SYMTAB: u32 = 2;
 const LC_DYLD_CHAINED_FIXUPS: u32 = 0x8000_0034;
 
 /// Notes the pointers of a program.
-pub fn find<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, found: &mut Found) -> Option<()> {
+pub fn find<R: Read + Seek>(image: &Image, reader: &mut BudgetedReader<R>, found: &mut FoundFields) -> Option<()> {
     match image.format {
-        Format::Elf => {
+        ImageFormat::Elf => {
             for section in &image.sections {
                 let _ = match section.kind {
-                    elf::SHT_RELA => rela(image, bytes, section, found),
-                    elf::SHT_RELR => relr(image, bytes, section, found),
-                    elf::SHT_DYNSYM | elf::SHT_SYMTAB => symbols(image, bytes, section, found),
-                    elf::SHT_DYNAMIC => dynamic(image, bytes, section, found),
-                    _ if section.is_named(".got.plt") => words(image, bytes, section, found),
+                    elf::SHT_RELA => rela(image, reader, section, found),
+                    elf::SHT_RELR => relr(image, reader, section, found),
+                    elf::SHT_DYNSYM | elf::SHT_SYMTAB => symbols(image, reader, section, found),
+                    elf::SHT_DYNAMIC => dynamic(image, reader, section, found),
+                    _ if section.is_named(".got.plt") => words(image, reader, section, found),
                     _ => None,
                 };
             }
         }
-        Format::Pe => {
-            let _ = base_relocations(image, bytes, found);
+        ImageFormat::Pe => {
+            let _ = base_relocations(image, reader, found);
         }
-        Format::MachO => {
+        ImageFormat::MachO => {
             for command in &image.commands {
                 let _ = match command.command {
-                    LC_SYMTAB => mach_symbols(image, bytes, command, found),
-                    LC_DYLD_CHAINED_FIXUPS => chains(image, bytes, command, found),
+                    LC_SYMTAB => mach_symbols(image, reader, command, found),
+                    LC_DYLD_CHAINED_FIXUPS => chains(image, reader, command, found),
                     _ => None,
                 };
             }
         }
     }
-    if image.places.base >= LOWEST_BASE {
-        for section in image.sections.iter().filter(|section| section.content == Content::Data) {
-            let _ = words(image, bytes, section, found);
+    if image.layout.base >= LOWEST_BASE {
+        for section in image.sections.iter().filter(|section| section.content == SectionContent::Data) {
+            let _ = words(image, reader, section, found);
         }
     }
     Some(())
 }
 
 /// Notes a word of eight bytes that is an address of the program.
-fn pointer<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, offset: u32, found: &mut Found) -> Option<u32> {
-    let target = image.places.relative(bytes.u64(offset)?)?;
-    found.add(offset, Kind::Absolute, 0);
+fn pointer<R: Read + Seek>(
+    image: &Image,
+    reader: &mut BudgetedReader<R>,
+    offset: u32,
+    found: &mut FoundFields,
+) -> Option<u32> {
+    let target = image.layout.relative_address(reader.u64(offset)?)?;
+    found.add_field(offset, FieldKind::Absolute, 0);
     Some(target)
 }
 
-fn rela<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, section: &Section, found: &mut Found) -> Option<()> {
+fn rela<R: Read + Seek>(
+    image: &Image,
+    reader: &mut BudgetedReader<R>,
+    section: &ImageSection,
+    found: &mut FoundFields,
+) -> Option<()> {
     for at in (section.offset..section.end()).step_by(24) {
-        let kind = bytes.u32(at.checked_add(8)?)?;
-        let place = pointer(image, bytes, at, found);
+        let kind = reader.u32(at.checked_add(8)?)?;
+        let place = pointer(image, reader, at, found);
         if WITH_ADDRESS.contains(&kind) {
-            pointer(image, bytes, at.checked_add(16)?, found);
+            pointer(image, reader, at.checked_add(16)?, found);
             // Some linkers write the addend into the place as well.
-            let place = place.and_then(|place| image.places.offset(place));
-            if let Some(place) = place.filter(|place| bytes.u64(*place).is_some_and(|word| word != 0)) {
-                pointer(image, bytes, place, found);
+            let place = place.and_then(|place| image.layout.offset_of(place));
+            if let Some(place) = place.filter(|place| reader.u64(*place).is_some_and(|word| word != 0)) {
+                pointer(image, reader, place, found);
             }
         }
     }
     Some(())
 }
 
-fn relr<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, section: &Section, found: &mut Found) -> Option<()> {
+fn relr<R: Read + Seek>(
+    image: &Image,
+    reader: &mut BudgetedReader<R>,
+    section: &ImageSection,
+    found: &mut FoundFields,
+) -> Option<()> {
     let mut next = None;
     for at in (section.offset..section.end()).step_by(8) {
-        let entry = bytes.u64(at)?;
+        let entry = reader.u64(at)?;
         if entry & 1 == 0 {
-            let place = pointer(image, bytes, at, found)?;
-            pointer(image, bytes, image.places.offset(place)?, found);
+            let place = pointer(image, reader, at, found)?;
+            pointer(image, reader, image.layout.offset_of(place)?, found);
             next = place.checked_add(8);
         } else {
             let first = next?;
             for bit in (1..64).filter(|bit| entry >> bit & 1 == 1) {
-                let place = first.checked_add((bit - 1) * 8).and_then(|place| image.places.offset(place));
-                place.and_then(|place| pointer(image, bytes, place, found));
+                let place = first.checked_add((bit - 1) * 8).and_then(|place| image.layout.offset_of(place));
+                place.and_then(|place| pointer(image, reader, place, found));
             }
             next = first.checked_add(63 * 8);
         }
@@ -96,57 +113,76 @@ fn relr<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, section: &Section, 
     Some(())
 }
 
-fn symbols<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, section: &Section, found: &mut Found) -> Option<()> {
+fn symbols<R: Read + Seek>(
+    image: &Image,
+    reader: &mut BudgetedReader<R>,
+    section: &ImageSection,
+    found: &mut FoundFields,
+) -> Option<()> {
     for at in (section.offset..section.end()).step_by(24) {
-        let section_number = bytes.u16(at.checked_add(6)?)?;
+        let section_number = reader.u16(at.checked_add(6)?)?;
         if section_number != 0 && section_number < 0xff00 {
-            pointer(image, bytes, at.checked_add(8)?, found);
+            pointer(image, reader, at.checked_add(8)?, found);
         }
     }
     Some(())
 }
 
-fn dynamic<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, section: &Section, found: &mut Found) -> Option<()> {
+fn dynamic<R: Read + Seek>(
+    image: &Image,
+    reader: &mut BudgetedReader<R>,
+    section: &ImageSection,
+    found: &mut FoundFields,
+) -> Option<()> {
     for at in (section.offset..section.end()).step_by(16) {
-        if ADDRESS_TAGS.contains(&bytes.u64(at)?) {
-            pointer(image, bytes, at.checked_add(8)?, found);
+        if ADDRESS_TAGS.contains(&reader.u64(at)?) {
+            pointer(image, reader, at.checked_add(8)?, found);
         }
     }
     Some(())
 }
 
 /// Every aligned word that is an address of the program.
-fn words<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, section: &Section, found: &mut Found) -> Option<()> {
-    for part in found.unscanned.outside(section.offset, section.end().min(bytes.length())) {
+fn words<R: Read + Seek>(
+    image: &Image,
+    reader: &mut BudgetedReader<R>,
+    section: &ImageSection,
+    found: &mut FoundFields,
+) -> Option<()> {
+    for part in found.unscanned.scanned_ranges(section.offset, section.end().min(reader.length())) {
         let address = section.address.wrapping_add(part.start - section.offset);
         let first = part.start.checked_add(address.wrapping_neg() % 8)?;
-        bytes.each(first, part.end, |bytes, at, word| {
-            if u64::from_le_bytes(word) >= image.places.base {
-                pointer(image, bytes, at, found);
+        reader.for_each(first, part.end, |reader, at, word| {
+            if u64::from_le_bytes(word) >= image.layout.base {
+                pointer(image, reader, at, found);
             }
         })?;
     }
     Some(())
 }
 
-/// PE's list of pointers: blocks of a page's address, a size, and places in that page.
-fn base_relocations<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, found: &mut Found) -> Option<()> {
+/// PE's list of pointers: blocks of a page's address, a size, and layout in that page.
+fn base_relocations<R: Read + Seek>(
+    image: &Image,
+    reader: &mut BudgetedReader<R>,
+    found: &mut FoundFields,
+) -> Option<()> {
     const BLOCK: u32 = 8;
     const POINTER: u16 = 10;
     let (address, size) = *image.directories.get(5)?;
-    let mut at = image.places.offset(address)?;
+    let mut at = image.layout.offset_of(address)?;
     let end = at.checked_add(size)?;
     while at < end {
-        let (page, size) = (bytes.u32(at)?, bytes.u32(at.checked_add(4)?)?);
+        let (page, size) = (reader.u32(at)?, reader.u32(at.checked_add(4)?)?);
         if size < BLOCK {
             return None;
         }
-        found.add(at, Kind::Relative, 0);
+        found.add_field(at, FieldKind::Relative, 0);
         for entry in (BLOCK..size).step_by(2) {
-            let entry = bytes.u16(at.checked_add(entry)?)?;
+            let entry = reader.u16(at.checked_add(entry)?)?;
             if entry >> 12 == POINTER {
-                let place = page.checked_add(u32::from(entry & 0xfff)).and_then(|place| image.places.offset(place));
-                place.and_then(|place| pointer(image, bytes, place, found));
+                let place = page.checked_add(u32::from(entry & 0xfff)).and_then(|place| image.layout.offset_of(place));
+                place.and_then(|place| pointer(image, reader, place, found));
             }
         }
         at = at.checked_add(size)?;
@@ -157,19 +193,19 @@ fn base_relocations<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, found: 
 /// Mach-O's symbols that lie in a section.
 fn mach_symbols<R: Read + Seek>(
     image: &Image,
-    bytes: &mut Bytes<R>,
-    command: &Command,
-    found: &mut Found,
+    reader: &mut BudgetedReader<R>,
+    command: &MachoCommand,
+    found: &mut FoundFields,
 ) -> Option<()> {
     const TYPE: u8 = 0x0e;
     const IN_SECTION: u8 = 0x0e;
-    let table = command.slice_offset.checked_add(bytes.u32(command.offset.checked_add(8)?)?)?;
-    for number in 0..bytes.u32(command.offset.checked_add(12)?)? {
+    let table = command.slice_offset.checked_add(reader.u32(command.offset.checked_add(8)?)?)?;
+    for number in 0..reader.u32(command.offset.checked_add(12)?)? {
         let at = table.checked_add(number.checked_mul(16)?)?;
         // Any of the three highest bits says that it is for a debugger.
-        let kind = bytes.u8(at.checked_add(4)?)?;
+        let kind = reader.u8(at.checked_add(4)?)?;
         if kind & 0xe0 == 0 && kind & TYPE == IN_SECTION {
-            pointer(image, bytes, at.checked_add(8)?, found);
+            pointer(image, reader, at.checked_add(8)?, found);
         }
     }
     Some(())
@@ -177,15 +213,20 @@ fn mach_symbols<R: Read + Seek>(
 
 /// Mach-O's chains of fixups: each page has a chain of pointers, of which each says how far away the next is. Those that are
 /// bound by name hold no address.
-fn chains<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, command: &Command, found: &mut Found) -> Option<()> {
-    let header = command.slice_offset.checked_add(bytes.u32(command.offset.checked_add(8)?)?)?;
-    let segments = header.checked_add(bytes.u32(header.checked_add(4)?)?)?;
-    for number in 0..bytes.u32(segments)? {
+fn chains<R: Read + Seek>(
+    image: &Image,
+    reader: &mut BudgetedReader<R>,
+    command: &MachoCommand,
+    found: &mut FoundFields,
+) -> Option<()> {
+    let header = command.slice_offset.checked_add(reader.u32(command.offset.checked_add(8)?)?)?;
+    let segments = header.checked_add(reader.u32(header.checked_add(4)?)?)?;
+    for number in 0..reader.u32(segments)? {
         let at = segments.checked_add(4)?.checked_add(number.checked_mul(4)?)?;
-        match bytes.u32(at)? {
+        match reader.u32(at)? {
             0 => {}
             start => {
-                let _ = chained_segment(image, bytes, command, segments.checked_add(start)?, found);
+                let _ = chained_segment(image, reader, command, segments.checked_add(start)?, found);
             }
         }
     }
@@ -194,32 +235,32 @@ fn chains<R: Read + Seek>(image: &Image, bytes: &mut Bytes<R>, command: &Command
 
 fn chained_segment<R: Read + Seek>(
     image: &Image,
-    bytes: &mut Bytes<R>,
-    command: &Command,
+    reader: &mut BudgetedReader<R>,
+    command: &MachoCommand,
     at: u32,
-    found: &mut Found,
+    found: &mut FoundFields,
 ) -> Option<()> {
     /// `DYLD_CHAINED_PTR_64` (targets are absolute) and `DYLD_CHAINED_PTR_64_OFFSET` (targets count from the slice).
     const FORMATS: [u16; 2] = [2, 6];
     const NO_CHAIN: u16 = 0xffff;
-    let page_size = u32::from(bytes.u16(at.checked_add(4)?)?);
-    let format = bytes.u16(at.checked_add(6)?)?;
+    let page_size = u32::from(reader.u16(at.checked_add(4)?)?);
+    let format = reader.u16(at.checked_add(6)?)?;
     if !FORMATS.contains(&format) {
         return None;
     }
-    let start = command.slice_address.checked_add(bytes.small_u64(at.checked_add(8)?)?)?;
-    for page in 0..u32::from(bytes.u16(at.checked_add(20)?)?) {
-        let first = bytes.u16(at.checked_add(22 + 2 * page)?)?;
+    let start = command.slice_address.checked_add(reader.small_u64(at.checked_add(8)?)?)?;
+    for page in 0..u32::from(reader.u16(at.checked_add(20)?)?) {
+        let first = reader.u16(at.checked_add(22 + 2 * page)?)?;
         if first == NO_CHAIN {
             continue;
         }
         let address = start.checked_add(page.checked_mul(page_size)?)?.checked_add(u32::from(first))?;
-        let mut offset = image.places.offset(address)?;
+        let mut offset = image.layout.offset_of(address)?;
         loop {
-            let word = bytes.u64(offset)?;
+            let word = reader.u64(offset)?;
             if word >> 63 == 0 {
-                let kind = if format == 6 { Kind::Chained } else { Kind::ChainedAbsolute };
-                found.add(offset, kind, 0);
+                let kind = if format == 6 { FieldKind::Chained } else { FieldKind::ChainedAbsolute };
+                found.add_field(offset, kind, 0);
             }
             let next = (word >> 51 & 0xfff) as u32 * 4;
             if next == 0 {
@@ -233,12 +274,12 @@ fn chained_segment<R: Read + Seek>(
 
 #[cfg(test)]
 mod tests {
-    use crate::formats::delta::program::field::Kind;
+    use crate::formats::delta::program::field::FieldKind;
     use crate::formats::delta::program::samples::*;
 
     fn kinds(file: &[u8], range: std::ops::Range<u32>) -> Vec<u32> {
         let found = fields_in(file, range);
-        assert!(found.iter().all(|field| field.1 == Kind::Absolute), "{found:?}");
+        assert!(found.iter().all(|field| field.1 == FieldKind::Absolute), "{found:?}");
         found.into_iter().map(|field| field.0).collect()
     }
 
@@ -276,7 +317,7 @@ mod tests {
     #[test]
     fn a_windows_program_lists_its_pointers_by_page() {
         let file = windows(9);
-        assert_eq!(fields_in(&file, 0x4000..0x4100), [(0x4000, Kind::Relative, 0)]);
+        assert_eq!(fields_in(&file, 0x4000..0x4100), [(0x4000, FieldKind::Relative, 0)]);
         assert_eq!(kinds(&file, 0x2200..0x2280).len(), 16);
     }
 
@@ -284,6 +325,6 @@ mod tests {
     fn chained_fixups_are_followed_to_their_end() {
         let found = fields_in(&mac(9), 0x3000..0x3100);
         assert_eq!(found.len(), 16);
-        assert!(found.iter().all(|field| field.1 == Kind::Chained));
+        assert!(found.iter().all(|field| field.1 == FieldKind::Chained));
     }
 }

@@ -1,30 +1,30 @@
 //! Calls, jumps and conditional jumps of x86-64 over a distance of four bytes.
 
-use super::{Found, sweep::Seen};
-use crate::formats::delta::program::field::Kind;
+use super::{FoundFields, swept_instruction::SweptInstruction};
+use crate::formats::delta::program::field::FieldKind;
 use crate::formats::delta::program::image::Image;
 
 /// Notes the distance of a branch, if it leads to code.
 #[inline(always)]
-pub fn find(image: &Image, seen: &Seen, found: &mut Found) {
+pub fn find(image: &Image, seen: &SweptInstruction, found: &mut FoundFields) {
     let instruction = &seen.instruction;
     if !instruction.is_branch() {
         return;
     }
     let next = seen.address.wrapping_add(u32::from(instruction.length));
     let target = next.wrapping_add(seen.word(instruction.immediate));
-    if seen.section.holds(target) || image.is_code(target) {
-        found.add(seen.offset + u32::from(instruction.immediate), Kind::FromHere, 4);
+    if seen.section.contains(target) || image.is_code(target) {
+        found.add_field(seen.offset + u32::from(instruction.immediate), FieldKind::PcRelative, 4);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::formats::delta::program::field::Kind;
+    use crate::formats::delta::program::field::FieldKind;
     use crate::formats::delta::program::samples::*;
 
     /// Code at 0x1000 that begins with `bytes`.
-    fn found(bytes: &[u8]) -> Vec<(u32, Kind, u32)> {
+    fn found(bytes: &[u8]) -> Vec<(u32, FieldKind, u32)> {
         let mut text = bytes.to_vec();
         text.resize(0x100, 0x90);
         fields_in(&elf(62, 0, &[code(".text", 0x1000, text)]), 0x1000..0x1100)
@@ -32,9 +32,9 @@ mod tests {
 
     #[test]
     fn calls_and_jumps_over_four_bytes_are_fields() {
-        assert_eq!(found(&[0xe8, 0x20, 0, 0, 0]), [(0x1001, Kind::FromHere, 4)]);
-        assert_eq!(found(&[0xe9, 0x20, 0, 0, 0]), [(0x1001, Kind::FromHere, 4)]);
-        assert_eq!(found(&[0x0f, 0x84, 0x20, 0, 0, 0]), [(0x1002, Kind::FromHere, 4)]);
+        assert_eq!(found(&[0xe8, 0x20, 0, 0, 0]), [(0x1001, FieldKind::PcRelative, 4)]);
+        assert_eq!(found(&[0xe9, 0x20, 0, 0, 0]), [(0x1001, FieldKind::PcRelative, 4)]);
+        assert_eq!(found(&[0x0f, 0x84, 0x20, 0, 0, 0]), [(0x1002, FieldKind::PcRelative, 4)]);
     }
 
     #[test]

@@ -1,29 +1,29 @@
 //! Operands of x86-64 that lie at a distance from the next instruction.
 
-use super::{Found, sweep::Seen};
-use crate::formats::delta::program::field::Kind;
+use super::{FoundFields, swept_instruction::SweptInstruction};
+use crate::formats::delta::program::field::FieldKind;
 use crate::formats::delta::program::image::Image;
 
 /// Notes the displacement of an operand, if it leads into the program.
 #[inline(always)]
-pub fn find(image: &Image, seen: &Seen, found: &mut Found) {
+pub fn find(image: &Image, seen: &SweptInstruction, found: &mut FoundFields) {
     let instruction = &seen.instruction;
     if !instruction.is_rip_relative() {
         return;
     }
     let next = seen.address.wrapping_add(u32::from(instruction.length));
-    if image.places.holds(next.wrapping_add(seen.word(instruction.displacement))) {
+    if image.layout.contains(next.wrapping_add(seen.word(instruction.displacement))) {
         let rest = instruction.length - instruction.displacement;
-        found.add(seen.offset + u32::from(instruction.displacement), Kind::FromHere, u32::from(rest));
+        found.add_field(seen.offset + u32::from(instruction.displacement), FieldKind::PcRelative, u32::from(rest));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::formats::delta::program::field::Kind;
+    use crate::formats::delta::program::field::FieldKind;
     use crate::formats::delta::program::samples::*;
 
-    fn found(bytes: &[u8]) -> Vec<(u32, Kind, u32)> {
+    fn found(bytes: &[u8]) -> Vec<(u32, FieldKind, u32)> {
         let mut text = bytes.to_vec();
         text.resize(0x100, 0x90);
         fields_in(&elf(62, 0, &[code(".text", 0x1000, text)]), 0x1000..0x1100)
@@ -31,9 +31,9 @@ mod tests {
 
     #[test]
     fn a_displacement_counts_from_behind_the_immediate() {
-        assert_eq!(found(&[0x48, 0x8b, 0x05, 0x20, 0, 0, 0]), [(0x1003, Kind::FromHere, 4)]);
-        assert_eq!(found(&[0xc7, 0x05, 0x20, 0, 0, 0, 9, 9, 9, 9]), [(0x1002, Kind::FromHere, 8)]);
-        assert_eq!(found(&[0x80, 0x3d, 0x20, 0, 0, 0, 9]), [(0x1002, Kind::FromHere, 5)]);
+        assert_eq!(found(&[0x48, 0x8b, 0x05, 0x20, 0, 0, 0]), [(0x1003, FieldKind::PcRelative, 4)]);
+        assert_eq!(found(&[0xc7, 0x05, 0x20, 0, 0, 0, 9, 9, 9, 9]), [(0x1002, FieldKind::PcRelative, 8)]);
+        assert_eq!(found(&[0x80, 0x3d, 0x20, 0, 0, 0, 9]), [(0x1002, FieldKind::PcRelative, 5)]);
     }
 
     #[test]

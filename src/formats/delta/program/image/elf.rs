@@ -1,7 +1,10 @@
 //! ELF of 64 bits, little-endian: segments from the program headers, sections from theirs, if it has any.
 
-use super::{Content, Format, Image, MAX_SECTIONS, MAX_SEGMENTS, Machine, Places, Section, Segment, short_name};
-use crate::formats::delta::program::bytes::Bytes;
+use super::{
+    Image, ImageFormat, ImageLayout, ImageSection, ImageSegment, MAX_SECTIONS, MAX_SEGMENTS, Processor, SectionContent,
+    short_name,
+};
+use crate::formats::delta::program::budgeted_reader::BudgetedReader;
 use std::io::{Read, Seek};
 
 const PT_LOAD: u32 = 1;
@@ -22,24 +25,24 @@ pub const SHT_DYNSYM: u32 = 11;
 pub const SHT_RELR: u32 = 19;
 
 /// The program in `bytes`, which begin with ELF's magic.
-pub fn parse<R: Read + Seek>(bytes: &mut Bytes<R>) -> Option<Image> {
-    if bytes.array(4)? != [2, 1, 1] {
+pub fn parse<R: Read + Seek>(reader: &mut BudgetedReader<R>) -> Option<Image> {
+    if reader.array(4)? != [2, 1, 1] {
         return None;
     }
-    let machine = match bytes.u16(18)? {
-        62 => Machine::X86_64,
-        183 => Machine::Aarch64,
+    let machine = match reader.u16(18)? {
+        62 => Processor::X86_64,
+        183 => Processor::Aarch64,
         _ => return None,
     };
-    let (places, executable) = segments(bytes)?;
-    let mut sections = sections(bytes, machine, &places).unwrap_or_default();
+    let (layout, executable) = segments(reader)?;
+    let mut sections = sections(reader, machine, &layout).unwrap_or_default();
     if sections.is_empty() {
         // Nothing says where code ends and data begins: executable segments are code.
         sections = executable
             .into_iter()
-            .map(|segment| Section {
+            .map(|segment| ImageSection {
                 name: [0; 16],
-                content: Content::Code(machine),
+                content: SectionContent::Code(machine),
                 kind: 1,
                 address: segment.address,
                 offset: segment.offset,
@@ -47,24 +50,24 @@ pub fn parse<R: Read + Seek>(bytes: &mut Bytes<R>) -> Option<Image> {
             })
             .collect();
     }
-    Some(Image { format: Format::Elf, places, sections, directories: Vec::new(), commands: Vec::new() })
+    Some(Image { format: ImageFormat::Elf, layout, sections, directories: Vec::new(), commands: Vec::new() })
 }
 
 /// All segments that are loaded, and those of them that are executable.
-fn segments<R: Read + Seek>(bytes: &mut Bytes<R>) -> Option<(Places, Vec<Segment>)> {
-    let table = bytes.small_u64(32)?;
-    let (size, count) = (bytes.u16(54)?, bytes.u16(56)?);
+fn segments<R: Read + Seek>(reader: &mut BudgetedReader<R>) -> Option<(ImageLayout, Vec<ImageSegment>)> {
+    let table = reader.small_u64(32)?;
+    let (size, count) = (reader.u16(54)?, reader.u16(56)?);
     if size < 56 {
         return None;
     }
     let mut loads = Vec::new();
     for number in 0..u32::from(count) {
         let at = table.checked_add(number * u32::from(size))?;
-        if bytes.u32(at)? != PT_LOAD {
+        if reader.u32(at)? != PT_LOAD {
             continue;
         }
-        let executable = bytes.u32(at.checked_add(4)?)? & PF_X != 0;
-        let mut value = |field: u32| bytes.u64(at.checked_add(field)?);
+        let executable = reader.u32(at.checked_add(4)?)? & PF_X != 0;
+        let mut value = |field: u32| reader.u64(at.checked_add(field)?);
         loads.push((executable, value(8)?, value(16)?, value(32)?, value(40)?));
         if loads.len() > MAX_SEGMENTS {
             return None;
@@ -74,7 +77,7 @@ fn segments<R: Read + Seek>(bytes: &mut Bytes<R>) -> Option<(Places, Vec<Segment
     let mut segments = Vec::new();
     let mut code = Vec::new();
     for (executable, offset, address, file_size, memory_size) in loads {
-        let segment = Segment {
+        let segment = ImageSegment {
             address: (address - base).try_into().ok()?,
             offset: offset.try_into().ok()?,
             file_size: file_size.try_into().ok()?,
@@ -85,43 +88,47 @@ fn segments<R: Read + Seek>(bytes: &mut Bytes<R>) -> Option<(Places, Vec<Segment
             code.push(segment);
         }
     }
-    Some((Places { base, universal: false, segments }, code))
+    Some((ImageLayout { base, universal: false, segments }, code))
 }
 
-fn sections<R: Read + Seek>(bytes: &mut Bytes<R>, machine: Machine, places: &Places) -> Option<Vec<Section>> {
-    let table = bytes.small_u64(40)?;
-    let (size, count, names) = (bytes.u16(58)?, bytes.u16(60)?, bytes.u16(62)?);
+fn sections<R: Read + Seek>(
+    reader: &mut BudgetedReader<R>,
+    machine: Processor,
+    layout: &ImageLayout,
+) -> Option<Vec<ImageSection>> {
+    let table = reader.small_u64(40)?;
+    let (size, count, names) = (reader.u16(58)?, reader.u16(60)?, reader.u16(62)?);
     if size < 64 {
         return None;
     }
     let header = |number: u16| table.checked_add(u32::from(number) * u32::from(size));
-    let names = bytes.small_u64(header(names)?.checked_add(24)?)?;
+    let names = reader.small_u64(header(names)?.checked_add(24)?)?;
     let mut sections = Vec::new();
     for number in 0..count {
         let at = header(number)?;
-        let kind = bytes.u32(at.checked_add(4)?)?;
-        let flags = bytes.u64(at.checked_add(8)?)?;
+        let kind = reader.u32(at.checked_add(4)?)?;
+        let flags = reader.u64(at.checked_add(8)?)?;
         let is_loaded = flags & SHF_ALLOC != 0;
         if !is_loaded && kind != SHT_SYMTAB || kind == SHT_NOBITS || sections.len() == MAX_SECTIONS {
             continue;
         }
-        let address = bytes.u64(at.checked_add(16)?)?;
-        let address = if is_loaded { address.checked_sub(places.base)?.try_into().ok()? } else { 0 };
+        let address = reader.u64(at.checked_add(16)?)?;
+        let address = if is_loaded { address.checked_sub(layout.base)?.try_into().ok()? } else { 0 };
         let mut name = [0; 16];
-        let name_at = names.checked_add(bytes.u32(at)?)?;
-        let length = bytes.copy(name_at, &mut name);
+        let name_at = names.checked_add(reader.u32(at)?)?;
+        let length = reader.copy(name_at, &mut name);
         let content = match flags & SHF_EXECINSTR {
-            _ if !is_loaded => Content::Unmapped,
-            0 => Content::Data,
-            _ => Content::Code(machine),
+            _ if !is_loaded => SectionContent::Unmapped,
+            0 => SectionContent::Data,
+            _ => SectionContent::Code(machine),
         };
-        sections.push(Section {
+        sections.push(ImageSection {
             name: short_name(&name[..length]),
             content,
             kind,
             address,
-            offset: bytes.small_u64(at.checked_add(24)?)?,
-            size: bytes.small_u64(at.checked_add(32)?)?,
+            offset: reader.small_u64(at.checked_add(24)?)?,
+            size: reader.small_u64(at.checked_add(32)?)?,
         });
     }
     Some(sections)

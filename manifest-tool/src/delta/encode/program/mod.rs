@@ -1,54 +1,54 @@
 //! Makes deltas between programs: matches both a second time with each address replaced by a label of what it points to, and
 //! takes the differences against what the client will predict.
 
-use super::draft::{Corrections, Draft};
-use super::match_index::Grams;
-use super::matching;
-use super::pack::estimate_all;
-use super::streams::{Layout, Spool, put, spool};
-use patcher::internal::delta::program::field::{self, Field, Place};
+use super::block_matching;
+use super::draft::{Corrections, DeltaDraft};
+use super::match_index::MatchIndex;
+use super::stream_packing::estimate_all;
+use super::stream_writer::{BlockStreams, Spool, new_spool, write_number};
+use patcher::internal::delta::program::block_map::{BlockMap, MappedRange};
+use patcher::internal::delta::program::field::{self, Field, FieldContext};
+use patcher::internal::delta::program::field_walk::{FieldWalk, read_word, residual, write_word};
 use patcher::internal::delta::program::image::{Image, elf};
-use patcher::internal::delta::program::map::{BlockMap, Piece};
-use patcher::internal::delta::program::project::{Projection, Settings};
-use patcher::internal::delta::program::unscanned::{self, MAX_STRETCHES, Unscanned};
-use patcher::internal::delta::program::walk::{Walk, number, residual, set_number};
-use patcher::internal::delta::program::{MAX_BLOCKS, Program, parse};
-use patcher::internal::delta::{Block, DeltaError, Edge, Mode, Prediction, StreamKind, varint};
+use patcher::internal::delta::program::projection::{PredictionSettings, Projection};
+use patcher::internal::delta::program::unscanned_pages::{self, MAX_RUNS, UnscannedPages};
+use patcher::internal::delta::program::{MAX_BLOCKS, ProgramHeader, parse};
+use patcher::internal::delta::{Block, DeltaError, DeltaMode, FileSizes, Prediction, StreamKind, varint};
 use std::borrow::Cow;
 use std::io::{self, Cursor, Read, Seek};
 use std::iter;
 
 /// The files are matched on labels a second time where the first time moved at least one in so many targets: it pays where code
 /// was really reshuffled (measured on 23 pairs of programs).
-const MOVED_LEAST: usize = 256;
+const MOVED_TARGETS_DIVISOR: usize = 256;
 /// One in so many fields is asked for its target.
-const ASKED: usize = 16;
+const SAMPLED_FIELDS_STEP: usize = 16;
 
 /// How many more bytes another place must explain than going on does: labelled programs have fewer differences by chance than
 /// others, and Go's tables want short blocks.
-const SLACK: usize = 8;
+const SLACK_BYTES: usize = 8;
 
 /// Nothing is looked for in pages where no address changes if that costs at most one in so many bytes of the delta,
-const QUIET_COST: u64 = 32;
+const UNSCANNED_COST_DIVISOR: u64 = 32;
 /// and not more than so many bytes,
-const QUIET_MOST: u64 = 512;
+const UNSCANNED_COST_BYTES: u64 = 512;
 /// if so many are in a row,
-const QUIET_SHORTEST: usize = 4;
+const UNSCANNED_RUN_PAGES: usize = 4;
 /// and if they hold at least one in so many bytes of the code, or one in so many fields.
-const QUIET_LEAST: u64 = 8;
+const UNSCANNED_SHARE_DIVISOR: u64 = 8;
 /// What it costs is known when it was tried: with so many lists of pages, each shorter than the one before.
-const QUIET_TRIES: usize = 3;
+const UNSCANNED_TRIES: usize = 3;
 
 /// About how much memory [`draft`] takes: both files and both labelled ones, the index, and the fields.
-pub fn memory(edge: &Edge) -> u64 {
-    let (old, new) = (edge.old, edge.new);
+pub fn memory_needed(sizes: &FileSizes) -> u64 {
+    let (old, new) = (sizes.old, sizes.new);
     old.saturating_mul(12).saturating_add(new.saturating_mul(6)).saturating_add(64 << 20)
 }
 
 /// A delta of this mode, not packed yet.
 pub struct ProgramDraft {
     /// Its streams.
-    pub draft: Draft,
+    pub draft: DeltaDraft,
     /// About how many bytes it will have.
     pub estimate: u64,
     /// What of the new file was found in the old one.
@@ -63,27 +63,27 @@ pub struct ProgramDraft {
 pub fn draft(
     old: &mut (impl Read + Seek),
     new: &mut (impl Read + Seek),
-    edge: &Edge,
+    sizes: &FileSizes,
     blocks: &[Block],
     memory: usize,
 ) -> io::Result<Option<ProgramDraft>> {
     if !begins_as_program(old)? {
         return Ok(None);
     }
-    let (old, new) = (read(old, edge.old)?, read(new, edge.new)?);
-    let all = Unscanned::default();
-    let (old, new) = rayon::join(|| Parsed::new(&old, &all), || Parsed::new(&new, &all));
+    let (old, new) = (read(old, sizes.old)?, read(new, sizes.new)?);
+    let all = UnscannedPages::default();
+    let (old, new) = rayon::join(|| ParsedProgram::new(&old, &all), || ParsedProgram::new(&new, &all));
     let (Some(old), Some(new)) = (old, new) else { return Ok(None) };
     let targets = |map| {
-        let settings = Settings { learn: false, guess: false };
-        Projection::new(old.image.places.clone(), new.image.places.clone(), map, settings, 0)
+        let settings = PredictionSettings { learn: false, guess: false };
+        Projection::new(old.image.layout.clone(), new.image.layout.clone(), map, settings, 0)
     };
-    let labelled_new = new.labelled(|target| target);
+    let labelled_new = new.with_labels(|target| target);
     let mut moved = map(blocks).map(targets);
-    let mut best: Option<Best> = None;
+    let mut best: Option<BestDraft> = None;
     while let Some(projection) = moved.take() {
-        let labelled_old = old.labelled(|target| projection.project(target, None).0);
-        let blocks = matching::blocks(&Grams::of(&labelled_old), &labelled_new, 0, SLACK);
+        let labelled_old = old.with_labels(|target| projection.project(target, None).0);
+        let blocks = block_matching::match_blocks(&MatchIndex::of(&labelled_old), &labelled_new, 0, SLACK_BYTES);
         drop(labelled_old);
         let Some(map) = map(&blocks) else { break };
         let is_first = best.is_none();
@@ -92,61 +92,66 @@ pub fn draft(
             None => choose(&old, &new, &blocks, &map, memory)?,
             Some(best) => (best.settings, corrections(&old, &new, &blocks, &map, best.settings, memory)?),
         };
-        let mut layout = Layout::write(&mut Cursor::new(new.bytes), edge.new, &blocks, memory)?;
-        let estimate = corrections.estimate + estimate_all(&mut layout.streams)?;
+        let mut block_streams = BlockStreams::write(&mut Cursor::new(new.bytes), sizes.new, &blocks, memory)?;
+        let estimate = corrections.estimate + estimate_all(&mut block_streams.streams)?;
         if best.as_ref().is_none_or(|best| estimate < best.estimate) {
             moved = is_first.then(|| targets(map.clone())).filter(|then| old.has_moved(&projection, then));
-            best = Some(Best { blocks, map, settings, layout, corrections, estimate });
+            best = Some(BestDraft { blocks, map, settings, block_streams, corrections, estimate });
         }
     }
     let Some(mut best) = best else { return Ok(None) };
-    let unscanned = best.quieten(&old, &new, memory)?;
-    let program = Program { places: new.image.places, settings: best.settings, unscanned };
-    let draft = Draft::new(Mode::Program(program), best.layout, best.corrections);
+    let unscanned = best.choose_unscanned(&old, &new, memory)?;
+    let program = ProgramHeader { layout: new.image.layout, settings: best.settings, unscanned };
+    let draft = DeltaDraft::new(DeltaMode::Program(program), best.block_streams, best.corrections);
     Ok(Some(ProgramDraft { draft, estimate: best.estimate, blocks: best.blocks }))
 }
 
 /// The smallest delta so far.
-struct Best {
+struct BestDraft {
     blocks: Vec<Block>,
     map: BlockMap,
-    settings: Settings,
-    layout: Layout,
+    settings: PredictionSettings,
+    block_streams: BlockStreams,
     corrections: Corrections,
     /// About how many bytes it will have, but for what every header has.
     estimate: u64,
 }
 
-impl Best {
+impl BestDraft {
     /// Lets the client look for no addresses where none changes, if that saves it enough of them: tells where.
-    fn quieten(&mut self, old: &Parsed<'_>, new: &Parsed<'_>, memory: usize) -> io::Result<Unscanned> {
-        let affordable = QUIET_MOST.min(self.estimate / QUIET_COST);
+    fn choose_unscanned(
+        &mut self,
+        old: &ParsedProgram<'_>,
+        new: &ParsedProgram<'_>,
+        memory: usize,
+    ) -> io::Result<UnscannedPages> {
+        let affordable = UNSCANNED_COST_BYTES.min(self.estimate / UNSCANNED_COST_DIVISOR);
         let pages = old.unchanged(new, &self.blocks, self.settings);
-        let lengths = iter::successors(Some(QUIET_SHORTEST), |shortest| Some(shortest + shortest.div_ceil(4)))
+        let lengths = iter::successors(Some(UNSCANNED_RUN_PAGES), |shortest| Some(shortest + shortest.div_ceil(4)))
             .take_while(|shortest| *shortest < pages.len());
-        let stretches = lengths.map(|shortest| Unscanned::new(without_short_runs(&pages, shortest)));
-        let affordable_ones = stretches
-            .filter(|unscanned| !unscanned.is_empty())
-            .filter_map(|unscanned| size(&unscanned).filter(|size| *size <= affordable).map(|size| (unscanned, size)));
-        for (unscanned, size) in affordable_ones.take(QUIET_TRIES) {
-            let worth = if old.is_worth(&unscanned) { Parsed::new(old.bytes, &unscanned) } else { None };
-            let Some(quieter) = worth else { break };
-            let corrections = corrections(&quieter, new, &self.blocks, &self.map, self.settings, memory)?;
+        let stretches = lengths.map(|shortest| UnscannedPages::new(without_short_runs(&pages, shortest)));
+        let affordable_ones = stretches.filter(|unscanned| !unscanned.is_empty()).filter_map(|unscanned| {
+            header_bytes(&unscanned).filter(|size| *size <= affordable).map(|size| (unscanned, size))
+        });
+        for (unscanned, size) in affordable_ones.take(UNSCANNED_TRIES) {
+            let worth = if old.is_worth(&unscanned) { ParsedProgram::new(old.bytes, &unscanned) } else { None };
+            let Some(scanned) = worth else { break };
+            let corrections = corrections(&scanned, new, &self.blocks, &self.map, self.settings, memory)?;
             let estimate = self.estimate - self.corrections.estimate + corrections.estimate + size;
             if estimate <= self.estimate + affordable {
                 (self.corrections, self.estimate) = (corrections, estimate);
                 return Ok(unscanned);
             }
         }
-        Ok(Unscanned::default())
+        Ok(UnscannedPages::default())
     }
 }
 
 /// How many bytes a header has of it; none if it cannot have that many stretches.
-fn size(unscanned: &Unscanned) -> Option<u64> {
+fn header_bytes(unscanned: &UnscannedPages) -> Option<u64> {
     let mut bytes = Vec::new();
     unscanned.write(&mut bytes);
-    (unscanned.stretches().count() <= MAX_STRETCHES).then_some(bytes.len() as u64)
+    (unscanned.runs().count() <= MAX_RUNS).then_some(bytes.len() as u64)
 }
 
 /// The same pages, but where fewer than `shortest` in a row are unscanned, they are not.
@@ -177,35 +182,35 @@ fn read(file: &mut (impl Read + Seek), size: u64) -> io::Result<Vec<u8>> {
 }
 
 /// A program with those of its fields that are looked for.
-struct Parsed<'a> {
+struct ParsedProgram<'a> {
     bytes: &'a [u8],
     image: Image,
     fields: Vec<Field>,
 }
 
-impl<'a> Parsed<'a> {
-    fn new(bytes: &'a [u8], unscanned: &Unscanned) -> Option<Self> {
+impl<'a> ParsedProgram<'a> {
+    fn new(bytes: &'a [u8], unscanned: &UnscannedPages) -> Option<Self> {
         let (image, fields) = parse(Cursor::new(bytes), bytes.len() as u64, unscanned).ok()??;
-        Some(Parsed { bytes, image, fields })
+        Some(ParsedProgram { bytes, image, fields })
     }
 
     /// Where a field leads.
     fn target(&self, field: &Field) -> Option<u32> {
         let word = word(self.bytes, field.offset as usize, field.kind.width() as usize);
-        field::read(field.kind, field.extra, word, Place::new(&self.image.places, field.offset))
+        field::read_target(field.kind, field.extra, word, FieldContext::new(&self.image.layout, field.offset))
     }
 
     /// The bytes with each field replaced by a label of its target, which `label` may move.
-    fn labelled(&self, label: impl Fn(u32) -> u32) -> Vec<u8> {
+    fn with_labels(&self, label: impl Fn(u32) -> u32) -> Vec<u8> {
         let mut labelled = self.bytes.to_vec();
         for field in &self.fields {
             let (at, width) = (field.offset as usize, field.kind.width() as usize);
             let word = word(self.bytes, at, width);
             if let Some(target) = self.target(field) {
                 // As if all fields lay in one place: then only the target tells two of them apart.
-                let nowhere = Place { base: 0, address: 0, slice: 0 };
-                let label = field::write(field.kind, 0, word, nowhere, label(target));
-                set_number(&mut labelled[at..at + width], label);
+                let nowhere = FieldContext { base: 0, address: 0, slice: 0 };
+                let label = field::write_target(field.kind, 0, word, nowhere, label(target));
+                write_word(&mut labelled[at..at + width], label);
             }
         }
         self.label_relocated(&mut labelled, label);
@@ -214,28 +219,30 @@ impl<'a> Parsed<'a> {
 
     /// Whether enough targets are elsewhere with one projection than with the other.
     fn has_moved(&self, one: &Projection, other: &Projection) -> bool {
-        let asked = self.fields.iter().step_by(ASKED);
+        let asked = self.fields.iter().step_by(SAMPLED_FIELDS_STEP);
         let targets = asked.filter_map(|field| self.target(field));
         let moved = targets.filter(|target| one.project(*target, None).0 != other.project(*target, None).0);
-        moved.count() * ASKED * MOVED_LEAST > self.fields.len()
+        moved.count() * SAMPLED_FIELDS_STEP * MOVED_TARGETS_DIVISOR > self.fields.len()
     }
 
     /// Whether enough of the code, or of the fields, is unscanned.
-    fn is_worth(&self, unscanned: &Unscanned) -> bool {
-        let (mut code, mut quiet_code) = (0, 0);
+    fn is_worth(&self, unscanned: &UnscannedPages) -> bool {
+        let (mut code, mut unscanned_code) = (0, 0);
         for (section, _) in self.image.code() {
-            let outside = unscanned.outside(section.offset, section.end()).map(|part| u64::from(part.end - part.start));
+            let outside =
+                unscanned.scanned_ranges(section.offset, section.end()).map(|part| u64::from(part.end - part.start));
             code += u64::from(section.size);
-            quiet_code += u64::from(section.size).saturating_sub(outside.sum());
+            unscanned_code += u64::from(section.size).saturating_sub(outside.sum());
         }
-        let quiet_fields = self.fields.iter().filter(|field| unscanned.holds(field.offset)).count();
-        quiet_code > code / QUIET_LEAST || quiet_fields as u64 > self.fields.len() as u64 / QUIET_LEAST
+        let unscanned_fields = self.fields.iter().filter(|field| unscanned.contains(field.offset)).count();
+        unscanned_code > code / UNSCANNED_SHARE_DIVISOR
+            || unscanned_fields as u64 > self.fields.len() as u64 / UNSCANNED_SHARE_DIVISOR
     }
 
     /// For each page whether no field in it that will be predicted has another word in the new program, as far as `blocks` go.
-    fn unchanged(&self, new: &Parsed<'_>, blocks: &[Block], settings: Settings) -> Vec<bool> {
-        let is_predicted = |field: &Field| settings.guess || field.kind.gate().is_none();
-        let mut pages = vec![true; self.bytes.len().div_ceil(unscanned::PAGE as usize)];
+    fn unchanged(&self, new: &ParsedProgram<'_>, blocks: &[Block], settings: PredictionSettings) -> Vec<bool> {
+        let is_predicted = |field: &Field| settings.guess || !field.kind.is_guess();
+        let mut pages = vec![true; self.bytes.len().div_ceil(unscanned_pages::PAGE_BYTES as usize)];
         for block in blocks {
             let end = block.old + block.length;
             let first = self.fields.partition_point(|field| u64::from(field.offset) < block.old);
@@ -244,7 +251,7 @@ impl<'a> Parsed<'a> {
                 let to = at + block.new as usize - block.old as usize;
                 let is_whole = at as u64 + width as u64 <= end;
                 if is_whole && is_predicted(field) && self.bytes[at..at + width] != new.bytes[to..to + width] {
-                    pages[at / unscanned::PAGE as usize] = false;
+                    pages[at / unscanned_pages::PAGE_BYTES as usize] = false;
                 }
             }
         }
@@ -253,12 +260,12 @@ impl<'a> Parsed<'a> {
 
     /// Writes the label of each relocation's addend where the loader would write the address: the file has zeros there.
     fn label_relocated(&self, labelled: &mut [u8], label: impl Fn(u32) -> u32) {
-        let places = &self.image.places;
+        let layout = &self.image.layout;
         for section in self.image.sections.iter().filter(|section| section.kind == elf::SHT_RELA) {
             let table = self.bytes.get(section.offset as usize..section.end() as usize).unwrap_or_default();
             for entry in table.chunks_exact(24) {
-                let place = places.relative(word(entry, 0, 8)).and_then(|place| places.offset(place));
-                let target = places.relative(word(entry, 16, 8)).filter(|target| *target > 0);
+                let place = layout.relative_address(word(entry, 0, 8)).and_then(|place| layout.offset_of(place));
+                let target = layout.relative_address(word(entry, 16, 8)).filter(|target| *target > 0);
                 if let (Some(place), Some(target)) = (place, target)
                     && let Some(word) = labelled.get_mut(place as usize..place as usize + 8)
                 {
@@ -271,31 +278,31 @@ impl<'a> Parsed<'a> {
 
 /// The number of `width` bytes that lies `at`, within `bytes`.
 fn word(bytes: &[u8], at: usize, width: usize) -> u64 {
-    number(&bytes[at..at + width])
+    read_word(&bytes[at..at + width])
 }
 
 /// The map of these blocks; none if they are too many or too large for the mode.
 fn map(blocks: &[Block]) -> Option<BlockMap> {
-    let pieces: Option<Vec<Piece>> = blocks.iter().map(Piece::of).collect();
+    let pieces: Option<Vec<MappedRange>> = blocks.iter().map(MappedRange::from_block).collect();
     pieces.filter(|pieces| pieces.len() <= MAX_BLOCKS).map(BlockMap::new)
 }
 
 /// The settings with which a client has to be told least beside these blocks, and what that is.
 fn choose(
-    old: &Parsed<'_>,
-    new: &Parsed<'_>,
+    old: &ParsedProgram<'_>,
+    new: &ParsedProgram<'_>,
     blocks: &[Block],
     map: &BlockMap,
     memory: usize,
-) -> io::Result<(Settings, Corrections)> {
+) -> io::Result<(PredictionSettings, Corrections)> {
     let with = |learn, guess| {
-        let settings = Settings { learn, guess };
+        let settings = PredictionSettings { learn, guess };
         corrections(old, new, blocks, map, settings, memory).map(|corrections| (settings, corrections))
     };
-    let better = |one: (Settings, Corrections), other: (Settings, Corrections)| {
+    let better = |one: (PredictionSettings, Corrections), other: (PredictionSettings, Corrections)| {
         if other.1.estimate < one.1.estimate { other } else { one }
     };
-    let has_guesses = old.fields.iter().any(|field| field.kind.gate().is_some());
+    let has_guesses = old.fields.iter().any(|field| field.kind.is_guess());
     let (learning, not_learning) = rayon::join(|| with(true, has_guesses), || with(false, has_guesses));
     let best = better(learning?, not_learning?);
     let learn = best.0.learn;
@@ -304,24 +311,24 @@ fn choose(
 
 /// What a client has to be told beside these blocks, with these settings.
 fn corrections(
-    old: &Parsed<'_>,
-    new: &Parsed<'_>,
+    old: &ParsedProgram<'_>,
+    new: &ParsedProgram<'_>,
     blocks: &[Block],
     map: &BlockMap,
-    settings: Settings,
+    settings: PredictionSettings,
     memory: usize,
 ) -> io::Result<Corrections> {
-    let is_certain = |field: &&Field| field.kind.gate().is_none();
+    let is_certain = |field: &&Field| !field.kind.is_guess();
     let fields: Cow<'_, [Field]> =
         if settings.guess { (&old.fields).into() } else { old.fields.iter().filter(is_certain).copied().collect() };
-    let (old_places, places) = (old.image.places.clone(), new.image.places.clone());
-    let projection = Projection::new(old_places, places, map.clone(), settings, fields.len());
-    let walk = Walk::new(fields, projection);
-    let (runs, residuals) = (spool(memory), spool(memory));
-    let mut expected = Expected { walk, new: new.bytes, runs, residuals, run: 0 };
+    let (old_places, layout) = (old.image.layout.clone(), new.image.layout.clone());
+    let projection = Projection::new(old_places, layout, map.clone(), settings, fields.len());
+    let walk = FieldWalk::new(fields, projection);
+    let (runs, residuals) = (new_spool(memory), new_spool(memory));
+    let mut expected = RecordingPrediction { walk, new: new.bytes, runs, residuals, run: 0 };
     let (mut old_bytes, mut new_bytes) = (Cursor::new(old.bytes), Cursor::new(new.bytes));
     let mut corrections = Corrections::of(&mut old_bytes, &mut new_bytes, blocks, &mut expected, memory)?;
-    let Expected { runs, residuals, .. } = expected;
+    let RecordingPrediction { runs, residuals, .. } = expected;
     let mut fields = [(StreamKind::FieldRun, runs), (StreamKind::FieldResidual, residuals)];
     corrections.estimate += estimate_all(&mut fields)?;
     corrections.streams.extend(fields);
@@ -329,8 +336,8 @@ fn corrections(
 }
 
 /// What the client will predict, with what it has to be told of fields where it is wrong.
-struct Expected<'a> {
-    walk: Walk<'a>,
+struct RecordingPrediction<'a> {
+    walk: FieldWalk<'a>,
     new: &'a [u8],
     runs: Spool,
     residuals: Spool,
@@ -338,19 +345,19 @@ struct Expected<'a> {
     run: u64,
 }
 
-impl Prediction for Expected<'_> {
+impl Prediction for RecordingPrediction<'_> {
     fn predict(&mut self, block: &Block, offset: u64, bytes: &mut [u8]) -> Result<(), DeltaError> {
-        let (Some(piece), Ok(offset)) = (Piece::of(block), u32::try_from(offset)) else {
+        let (Some(piece), Ok(offset)) = (MappedRange::from_block(block), u32::try_from(offset)) else {
             return Err(DeltaError::NotAProgram);
         };
-        let Expected { walk, new, runs, residuals, run } = self;
-        walk.step(&piece, offset, bytes, |at, width, guess| {
+        let RecordingPrediction { walk, new, runs, residuals, run } = self;
+        walk.predict_step(&piece, offset, bytes, |at, width, guess| {
             let word = word(new, at as usize, width as usize);
             match residual(width, guess.word, word) {
                 0 => *run += 1,
                 residual => {
-                    put(runs, std::mem::take(run)).map_err(DeltaError::Write)?;
-                    put(residuals, varint::zigzag(residual)).map_err(DeltaError::Write)?;
+                    write_number(runs, std::mem::take(run)).map_err(DeltaError::WriteNewFile)?;
+                    write_number(residuals, varint::zigzag(residual)).map_err(DeltaError::WriteNewFile)?;
                 }
             }
             Ok(word)
@@ -362,7 +369,7 @@ impl Prediction for Expected<'_> {
 mod tests {
     use super::super::encode;
     use super::*;
-    use patcher::internal::delta::{Header, apply};
+    use patcher::internal::delta::{DeltaHeader, apply};
     use std::io::Cursor;
 
     /// An ELF file whose functions of 32 bytes each call another one; `extra` functions stand before the one in the middle.
@@ -395,13 +402,13 @@ mod tests {
         file
     }
 
-    fn edge(old: &[u8], new: &[u8]) -> Edge {
-        Edge { old: old.len() as u64, new: new.len() as u64 }
+    fn sizes(old: &[u8], new: &[u8]) -> FileSizes {
+        FileSizes { old: old.len() as u64, new: new.len() as u64 }
     }
 
     fn delta(old: &[u8], new: &[u8]) -> std::io::Result<Vec<u8>> {
         let mut patch = Vec::new();
-        encode(&mut Cursor::new(old), &mut Cursor::new(new), &edge(old, new), 1 << 30, &mut patch)?;
+        encode(&mut Cursor::new(old), &mut Cursor::new(new), &sizes(old, new), 1 << 30, &mut patch)?;
         Ok(patch)
     }
 
@@ -409,10 +416,10 @@ mod tests {
     fn a_program_whose_code_moved_costs_little() {
         let (old, new) = (program(0), program(3));
         let patch = delta(&old, &new).unwrap();
-        assert!(matches!(Header::read(&mut &patch[..]).unwrap().mode, Mode::Program(_)));
+        assert!(matches!(DeltaHeader::read(&mut &patch[..]).unwrap().mode, DeltaMode::Program(_)));
         assert!(patch.len() < 400, "{} bytes", patch.len());
         let mut made = Vec::new();
-        apply(Cursor::new(&old), Cursor::new(&patch), &edge(&old, &new), &mut made).unwrap();
+        apply(Cursor::new(&old), Cursor::new(&patch), &sizes(&old, &new), &mut made).unwrap();
         assert!(made == new);
     }
 
@@ -432,40 +439,46 @@ mod tests {
         let patch = delta(&old, &new).unwrap();
         let apply = |patch: &[u8]| {
             let mut made = Vec::new();
-            apply(Cursor::new(&old), Cursor::new(patch), &edge(&old, &new), &mut made).map(|()| made)
+            apply(Cursor::new(&old), Cursor::new(patch), &sizes(&old, &new), &mut made).map(|()| made)
         };
         assert!(apply(&patch).unwrap() == new);
         // Some of these calls lead to what has moved less: who looks for them takes them to change.
-        let mut header = Header::read(&mut &patch[..]).unwrap();
+        let mut header = DeltaHeader::read(&mut &patch[..]).unwrap();
         let rest = &patch[header.to_bytes().len()..];
-        let Mode::Program(program) = &mut header.mode else { panic!("plain") };
-        assert_eq!(program.unscanned.stretches().collect::<Vec<_>>(), [(6, 6)]);
-        program.unscanned = Unscanned::default();
-        let loud = [&header.to_bytes(), rest].concat();
-        assert!(apply(&loud).map_or(true, |made| made != new));
+        let DeltaMode::Program(program) = &mut header.mode else { panic!("plain") };
+        assert_eq!(program.unscanned.runs().collect::<Vec<_>>(), [(6, 6)]);
+        program.unscanned = UnscannedPages::default();
+        let scanned = [&header.to_bytes(), rest].concat();
+        assert!(apply(&scanned).map_or(true, |made| made != new));
     }
 
     #[test]
     fn only_targets_that_move_say_that_labels_change() {
         let bytes = program(0);
-        let program = Parsed::new(&bytes, &Unscanned::default()).unwrap();
+        let program = ParsedProgram::new(&bytes, &UnscannedPages::default()).unwrap();
         let half = bytes.len() as u64 / 2;
         let projection = |shift| {
             let blocks = [Block { old: 0, new: 0, length: half }, Block { old: half, new: half + shift, length: half }];
-            let places = || program.image.places.clone();
-            Projection::new(places(), places(), map(&blocks).unwrap(), Settings { learn: false, guess: false }, 0)
+            let layout = || program.image.layout.clone();
+            Projection::new(
+                layout(),
+                layout(),
+                map(&blocks).unwrap(),
+                PredictionSettings { learn: false, guess: false },
+                0,
+            )
         };
         assert!(!program.has_moved(&projection(0), &projection(0)));
         assert!(program.has_moved(&projection(0), &projection(16)));
         let (still, moved) = (projection(0), projection(16));
-        let without = Parsed { fields: Vec::new(), ..program };
+        let without = ParsedProgram { fields: Vec::new(), ..program };
         assert!(!without.has_moved(&still, &moved));
     }
 
     #[test]
-    fn short_quiet_runs_are_left_out() {
+    fn short_unscanned_runs_are_left_out() {
         let pages = [true, false, true, true, true, false, false, true, true];
-        let longer = |shortest| Unscanned::new(without_short_runs(&pages, shortest)).stretches().collect::<Vec<_>>();
+        let longer = |shortest| UnscannedPages::new(without_short_runs(&pages, shortest)).runs().collect::<Vec<_>>();
         assert_eq!(longer(1), [(0, 1), (1, 3), (2, 2)]);
         assert_eq!(longer(2), [(2, 3), (2, 2)]);
         assert_eq!(longer(3), [(2, 3)]);
@@ -473,17 +486,17 @@ mod tests {
     }
 
     #[test]
-    fn there_are_no_more_quiet_stretches_than_a_header_can_have() {
-        let pages = |count: usize| Unscanned::new([false, true].repeat(count));
-        assert_eq!(size(&pages(MAX_STRETCHES)), Some(2 + 2 * MAX_STRETCHES as u64));
-        assert_eq!(size(&pages(MAX_STRETCHES + 1)), None);
+    fn there_are_no_more_unscanned_runs_than_a_header_can_have() {
+        let pages = |count: usize| UnscannedPages::new([false, true].repeat(count));
+        assert_eq!(header_bytes(&pages(MAX_RUNS)), Some(2 + 2 * MAX_RUNS as u64));
+        assert_eq!(header_bytes(&pages(MAX_RUNS + 1)), None);
     }
 
     #[test]
     fn what_is_no_program_gets_a_plain_delta() {
         let (old, new) = (program(0), program(3));
         let patch = delta(&old[1..], &new[1..]).unwrap();
-        assert_eq!(Header::read(&mut &patch[..]).unwrap().mode, Mode::Plain);
+        assert_eq!(DeltaHeader::read(&mut &patch[..]).unwrap().mode, DeltaMode::Plain);
     }
 
     #[test]
@@ -492,7 +505,7 @@ mod tests {
         let patch = delta(&old, &new).unwrap();
         let mut other = old.clone();
         other[0] = 0;
-        let error = apply(Cursor::new(&other), Cursor::new(&patch), &edge(&old, &new), &mut Vec::new()).unwrap_err();
+        let error = apply(Cursor::new(&other), Cursor::new(&patch), &sizes(&old, &new), &mut Vec::new()).unwrap_err();
         assert_eq!(error.code(), "delta-not-a-program");
     }
 
@@ -500,15 +513,15 @@ mod tests {
     fn a_damaged_patch_never_gives_more_than_was_signed() {
         let (old, new) = (program(0), program(3));
         let patch = delta(&old, &new).unwrap();
-        let edge = edge(&old, &new);
+        let sizes = sizes(&old, &new);
         for at in 0..patch.len() {
             for value in [0, 0xff, patch[at] ^ 1] {
                 let mut damaged = patch.clone();
                 damaged[at] = value;
                 let mut made = Vec::new();
-                let result = apply(Cursor::new(&old), Cursor::new(&damaged), &edge, &mut made);
-                assert!(made.len() as u64 <= edge.new);
-                assert!(result.is_err() || made.len() as u64 == edge.new);
+                let result = apply(Cursor::new(&old), Cursor::new(&damaged), &sizes, &mut made);
+                assert!(made.len() as u64 <= sizes.new);
+                assert!(result.is_err() || made.len() as u64 == sizes.new);
             }
         }
     }

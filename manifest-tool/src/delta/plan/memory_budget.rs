@@ -3,35 +3,35 @@
 use std::sync::{Condvar, Mutex, PoisonError};
 
 /// An amount of memory that is shared out.
-pub struct Budget {
+pub struct MemoryBudget {
     left: Mutex<u64>,
     changed: Condvar,
     all: u64,
 }
 
 /// A part of it, given back when it is dropped.
-pub struct Share<'a> {
-    budget: &'a Budget,
+pub struct MemoryShare<'a> {
+    budget: &'a MemoryBudget,
     bytes: u64,
 }
 
-impl Budget {
+impl MemoryBudget {
     /// So many bytes.
     pub fn new(bytes: u64) -> Self {
         Self { left: Mutex::new(bytes), changed: Condvar::new(), all: bytes }
     }
 
     /// Waits for `bytes`, or for everything if that is less.
-    pub fn take(&self, bytes: u64) -> Share<'_> {
+    pub fn take(&self, bytes: u64) -> MemoryShare<'_> {
         let bytes = bytes.min(self.all);
         let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         let mut left = self.changed.wait_while(left, |left| *left < bytes).unwrap_or_else(PoisonError::into_inner);
         *left -= bytes;
-        Share { budget: self, bytes }
+        MemoryShare { budget: self, bytes }
     }
 }
 
-impl Drop for Share<'_> {
+impl Drop for MemoryShare<'_> {
     fn drop(&mut self) {
         *self.budget.left.lock().unwrap_or_else(PoisonError::into_inner) += self.bytes;
         self.budget.changed.notify_all();
@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn no_more_is_in_use_than_there_is() {
-        let (budget, used, most) = (Budget::new(10), AtomicU64::new(0), AtomicU64::new(0));
+        let (budget, used, most) = (MemoryBudget::new(10), AtomicU64::new(0), AtomicU64::new(0));
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {

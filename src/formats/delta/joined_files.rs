@@ -4,13 +4,13 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 /// The files, and where the next byte is read from.
 #[derive(Debug)]
-pub struct Joined<F> {
+pub struct JoinedFiles<F> {
     /// Each with the place behind its last byte.
     files: Vec<(F, u64)>,
     position: u64,
 }
 
-impl<F: Read + Seek> Joined<F> {
+impl<F: Read + Seek> JoinedFiles<F> {
     /// Joins `files`; their sizes are those that they have now.
     ///
     /// # Errors
@@ -30,7 +30,7 @@ impl<F: Read + Seek> Joined<F> {
     }
 }
 
-impl<F: Read + Seek> Read for Joined<F> {
+impl<F: Read + Seek> Read for JoinedFiles<F> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let mut start = 0;
         for (file, end) in &mut self.files {
@@ -47,7 +47,7 @@ impl<F: Read + Seek> Read for Joined<F> {
     }
 }
 
-impl<F: Read + Seek> Seek for Joined<F> {
+impl<F: Read + Seek> Seek for JoinedFiles<F> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let position = match to {
             SeekFrom::Start(position) => Some(position),
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn files_are_read_as_one() {
-        let mut joined = Joined::new([&b"one"[..], b"", b"three"].map(Cursor::new)).unwrap();
+        let mut joined = JoinedFiles::new([&b"one"[..], b"", b"three"].map(Cursor::new)).unwrap();
         assert_eq!(joined.size(), 8);
         let mut all = String::new();
         joined.read_to_string(&mut all).unwrap();

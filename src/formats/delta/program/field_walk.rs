@@ -1,24 +1,24 @@
 //! Walks over the fields of each block, with a prediction for each: what both ends of a delta do alike.
 
+use super::block_map::MappedRange;
 use super::field::Field;
-use super::index::Index;
-use super::map::Piece;
-use super::project::{Guess, Projection};
+use super::offset_index::OffsetIndex;
+use super::projection::{Projection, WordPrediction};
 use std::borrow::Cow;
 
 /// The old program's fields and the projection that predicts them.
 #[derive(Debug)]
-pub struct Walk<'a> {
+pub struct FieldWalk<'a> {
     fields: Cow<'a, [Field]>,
-    index: Index,
+    index: OffsetIndex,
     projection: Projection,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> FieldWalk<'a> {
     /// A walk with nothing learned. `fields` are those of the old program, sorted, without overlaps.
     pub fn new(fields: Cow<'a, [Field]>, projection: Projection) -> Self {
-        let index = Index::new(fields.iter().map(|field| field.offset), fields.last().map(|field| field.offset));
-        Walk { fields, index, projection }
+        let index = OffsetIndex::new(fields.iter().map(|field| field.offset), fields.last().map(|field| field.offset));
+        FieldWalk { fields, index, projection }
     }
 
     /// Replaces the words of all fields that lie whole in one step of a block.
@@ -28,12 +28,12 @@ impl<'a> Walk<'a> {
     ///
     /// # Errors
     /// Those of `actual`.
-    pub fn step<E>(
+    pub fn predict_step<E>(
         &mut self,
-        block: &Piece,
+        block: &MappedRange,
         offset: u32,
         bytes: &mut [u8],
-        mut actual: impl FnMut(u32, u32, &Guess) -> Result<u64, E>,
+        mut actual: impl FnMut(u32, u32, &WordPrediction) -> Result<u64, E>,
     ) -> Result<(), E> {
         let start = block.old + offset;
         let near = self.index.near(start);
@@ -47,25 +47,25 @@ impl<'a> Walk<'a> {
                 }
                 continue; // it straddles the end: plain bytes
             };
-            let old_word = number(place);
+            let old_word = read_word(place);
             let new_offset = block.new + offset + at as u32;
             let guess = self.projection.predict(&field, old_word, new_offset, block);
             let word = actual(new_offset, width, &guess)?;
-            self.projection.outcome(&guess, word);
-            set_number(place, word);
+            self.projection.record_actual(&guess, word);
+            write_word(place, word);
         }
         Ok(())
     }
 }
 
 /// The number in the eight or four bytes of a field.
-pub fn number(field: &[u8]) -> u64 {
+pub fn read_word(field: &[u8]) -> u64 {
     let four = || field.first_chunk().map_or(0, |four| u32::from_le_bytes(*four).into());
     field.first_chunk().map_or_else(four, |eight| u64::from_le_bytes(*eight))
 }
 
 /// Undoes [`number`].
-pub fn set_number(field: &mut [u8], word: u64) {
+pub fn write_word(field: &mut [u8], word: u64) {
     if let Some(eight) = field.first_chunk_mut() {
         *eight = word.to_le_bytes();
     } else if let Some(four) = field.first_chunk_mut() {
@@ -80,7 +80,7 @@ pub fn residual(width: u32, guess: u64, word: u64) -> i64 {
 }
 
 /// Undoes [`residual`].
-pub fn word(width: u32, guess: u64, residual: i64) -> u64 {
+pub fn add_residual(width: u32, guess: u64, residual: i64) -> u64 {
     let word = guess.wrapping_add(residual as u64);
     if width == 4 { word & u64::from(u32::MAX) } else { word }
 }

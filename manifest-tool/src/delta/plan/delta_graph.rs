@@ -10,21 +10,21 @@ const MOST: usize = 64;
 
 /// A way from an old content to a new one.
 #[derive(Debug, Clone)]
-pub struct Way {
+pub struct DeltaPath {
     /// Bytes of all deltas on it.
     pub cost: u64,
     /// Its first delta, whose `from` is the old content.
     pub first: Delta,
 }
 
-/// Deltas by what they make, each with its `to`.
+/// ReleaseDeltas by what they make, each with its `to`.
 #[derive(Debug, Default)]
-pub struct Edges {
+pub struct DeltaGraph {
     into: HashMap<Sha256, Vec<Delta>>,
     known: HashSet<(Sha256, Sha256, Option<Sha256>)>,
 }
 
-impl Edges {
+impl DeltaGraph {
     /// Adds a delta whose `to` is given, unless there is one between the same contents that reads the same besides.
     pub fn add(&mut self, delta: Delta) {
         let Some(to) = delta.to else { return };
@@ -58,10 +58,10 @@ impl Edges {
     ///
     /// What reads another file of the release besides is of no use to the next one: from where it is the cheapest, the cheapest way
     /// without is there as well.
-    pub fn useful(&self, contents: impl Iterator<Item = (Sha256, u64)>) -> HashMap<Sha256, Vec<Delta>> {
+    pub fn deltas_to_list(&self, contents: impl Iterator<Item = (Sha256, u64)>) -> HashMap<Sha256, Vec<Delta>> {
         let (mut useful, mut used) = (HashMap::new(), HashSet::new());
         for (content, gz) in contents {
-            let mut ways = self.ways_to(content, gz);
+            let mut ways = self.paths_to(content, gz);
             if ways.iter().any(|way| way.first.with.is_some()) {
                 ways.extend(self.cheapest(content, gz, |delta| delta.with.is_none()));
             }
@@ -79,12 +79,12 @@ impl Edges {
 
     /// The cheapest way to a content from each of those from which it costs less than `limit`: the cheapest first, so that
     /// where a way goes on another one stands before it.
-    pub fn ways_to(&self, content: Sha256, limit: u64) -> Vec<Way> {
+    pub fn paths_to(&self, content: Sha256, limit: u64) -> Vec<DeltaPath> {
         // Clients take only the last delta with a second base.
         self.cheapest(content, limit, |delta| delta.with.is_none() || delta.to == Some(content))
     }
 
-    fn cheapest(&self, content: Sha256, limit: u64, usable: impl Fn(&Delta) -> bool) -> Vec<Way> {
+    fn cheapest(&self, content: Sha256, limit: u64, usable: impl Fn(&Delta) -> bool) -> Vec<DeltaPath> {
         let mut ways: BTreeMap<Sha256, (u64, &Delta)> = BTreeMap::new();
         let (mut done, mut tree) = (HashSet::new(), Vec::new());
         let mut open = BinaryHeap::from([Reverse((0_u64, content))]);
@@ -93,7 +93,7 @@ impl Edges {
                 continue;
             }
             if let Some((_, delta)) = ways.get(&at) {
-                tree.push(Way { cost, first: (*delta).clone() });
+                tree.push(DeltaPath { cost, first: (*delta).clone() });
                 if tree.len() == MOST {
                     break;
                 }
@@ -119,9 +119,9 @@ mod tests {
         Sha256::of(name.as_bytes())
     }
 
-    /// Deltas as `from>to:size`, or `from+with>to:size`.
-    fn edges(list: &[&str]) -> Edges {
-        let mut edges = Edges::default();
+    /// ReleaseDeltas as `from>to:size`, or `from+with>to:size`.
+    fn edges(list: &[&str]) -> DeltaGraph {
+        let mut edges = DeltaGraph::default();
         for edge in list {
             let (from, rest) = edge.split_once('>').unwrap();
             let (to, size) = rest.split_once(':').unwrap();
@@ -133,7 +133,7 @@ mod tests {
     }
 
     fn kept(list: &[&str], contents: &[(&str, u64)]) -> Vec<Vec<String>> {
-        let useful = edges(list).useful(contents.iter().map(|(name, gz)| (hash(name), *gz)));
+        let useful = edges(list).deltas_to_list(contents.iter().map(|(name, gz)| (hash(name), *gz)));
         let name = |delta: &Delta| list.iter().find(|edge| hash(edge) == delta.object.sha256).unwrap().to_string();
         contents
             .iter()
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn the_files_own_content_is_not_named() {
-        let useful = edges(&["a>n:1", "b>a:1"]).useful([(hash("n"), 100)].into_iter());
+        let useful = edges(&["a>n:1", "b>a:1"]).deltas_to_list([(hash("n"), 100)].into_iter());
         let targets: Vec<_> = useful[&hash("n")].iter().map(|delta| delta.to).collect();
         assert_eq!(targets, [None, Some(hash("a"))]);
     }

@@ -3,21 +3,21 @@
 //! Each piece of the new file sees the part of the old one, twice as long, around the same relative place. What has moved
 //! further than that is not found.
 
-use super::match_index::Grams;
-use super::matching::{SLACK, append, blocks};
-use patcher::internal::delta::{Block, Edge};
+use super::block_matching::{SLACK_BYTES, append_block, match_blocks};
+use super::match_index::MatchIndex;
+use patcher::internal::delta::{Block, FileSizes};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 
 /// A piece of the new file, and the part of the old one that it is compared with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Window {
+struct FileWindow {
     new: Range<u64>,
     old: Range<u64>,
 }
 
 /// The memory that matching takes, in bytes: the old text and its table, then both texts, and nothing else that grows.
-pub fn memory(old: u64, new: u64) -> u64 {
+pub fn memory_needed(old: u64, new: u64) -> u64 {
     let table = old.saturating_mul(11).div_ceil(2);
     table.max(old.saturating_mul(7).div_ceil(2).saturating_add(new))
 }
@@ -25,40 +25,43 @@ pub fn memory(old: u64, new: u64) -> u64 {
 /// The blocks of the new file, found in at most `limit` bytes of memory (but at least a MiB).
 ///
 /// # Errors
-/// What either file fails with, or that it is shorter than `edge` says.
+/// What either file fails with, or that it is shorter than `sizes` says.
 pub fn match_files(
     old: &mut (impl Read + Seek),
     new: &mut (impl Read + Seek),
-    edge: &Edge,
+    sizes: &FileSizes,
     limit: u64,
 ) -> io::Result<Vec<Block>> {
     let mut all = Vec::new();
-    for window in windows(edge.old, edge.new, limit) {
+    for window in windows(sizes.old, sizes.new, limit) {
         let old = read(old, &window.old)?;
-        let grams = Grams::of(&old);
+        let index = MatchIndex::of(&old);
         // Only now: most of the memory is in use while the table is made.
         let new = read(new, &window.new)?;
         let lead = window.new.start.saturating_sub(window.old.start) as usize;
-        for block in blocks(&grams, &new, lead, SLACK) {
-            append(&mut all, Block { old: block.old + window.old.start, new: block.new + window.new.start, ..block });
+        for block in match_blocks(&index, &new, lead, SLACK_BYTES) {
+            append_block(
+                &mut all,
+                Block { old: block.old + window.old.start, new: block.new + window.new.start, ..block },
+            );
         }
     }
     Ok(all)
 }
 
 /// How the files are cut up.
-fn windows(old: u64, new: u64, limit: u64) -> Vec<Window> {
-    if memory(old, new) <= limit && old <= Grams::MAX_TEXT as u64 {
-        return vec![Window { new: 0..new, old: 0..old }];
+fn windows(old: u64, new: u64, limit: u64) -> Vec<FileWindow> {
+    if memory_needed(old, new) <= limit && old <= MatchIndex::MAX_TEXT as u64 {
+        return vec![FileWindow { new: 0..new, old: 0..old }];
     }
-    let piece = (limit / memory(2, 1)).clamp(64 * 1024, Grams::MAX_TEXT as u64 / 2);
+    let piece = (limit / memory_needed(2, 1)).clamp(64 * 1024, MatchIndex::MAX_TEXT as u64 / 2);
     let mut windows = Vec::new();
     let mut start = 0;
     while start < new {
         let end = (start + piece).min(new);
         let middle = u128::from(start + (end - start) / 2) * u128::from(old) / u128::from(new);
         let first = (middle as u64).saturating_sub(piece).min(old.saturating_sub(2 * piece));
-        windows.push(Window { new: start..end, old: first..(first + 2 * piece).min(old) });
+        windows.push(FileWindow { new: start..end, old: first..(first + 2 * piece).min(old) });
         start = end;
     }
     windows
@@ -77,8 +80,8 @@ mod tests {
 
     #[test]
     fn what_fits_is_matched_as_a_whole() {
-        assert_eq!(windows(1000, 2000, 5500), [Window { new: 0..2000, old: 0..1000 }]);
-        assert_eq!(windows(0, 0, 0), [Window { new: 0..0, old: 0..0 }]);
+        assert_eq!(windows(1000, 2000, 5500), [FileWindow { new: 0..2000, old: 0..1000 }]);
+        assert_eq!(windows(0, 0, 0), [FileWindow { new: 0..0, old: 0..0 }]);
     }
 
     #[test]
@@ -90,7 +93,7 @@ mod tests {
                 assert_eq!(window.new.start, end);
                 end = window.new.end;
                 assert!(window.old.start <= window.old.end && window.old.end <= old, "{window:?}");
-                assert!(memory(window.old.end - window.old.start, window.new.end - window.new.start) <= limit);
+                assert!(memory_needed(window.old.end - window.old.start, window.new.end - window.new.start) <= limit);
             }
             assert_eq!(end, new);
         }
@@ -99,6 +102,6 @@ mod tests {
     #[test]
     fn old_files_that_no_index_holds_are_cut_whatever_the_memory() {
         let windows = windows(3 << 30, 1 << 20, u64::MAX);
-        assert!(windows.iter().all(|window| window.old.end - window.old.start <= Grams::MAX_TEXT as u64));
+        assert!(windows.iter().all(|window| window.old.end - window.old.start <= MatchIndex::MAX_TEXT as u64));
     }
 }

@@ -7,25 +7,25 @@
 
 use super::DeltaError;
 use super::StreamKind;
-use super::streams::{Patch, Stream};
+use super::delta_file::{DeltaFile, StreamReader};
 use std::io::{Read, Seek};
 
-/// Reads the differences of a patch in their order.
-pub struct Differences<'a, P> {
-    runs: Stream<'a, P>,
-    bytes: Stream<'a, P>,
+/// Reads the differences of a delta in their order.
+pub struct DifferenceReader<'a, P> {
+    runs: StreamReader<'a, P>,
+    bytes: StreamReader<'a, P>,
     short_run: u8,
     /// Zeros of the run under way.
     zeros: u64,
 }
 
-impl<'a, P: Read + Seek> Differences<'a, P> {
-    /// The differences of `patch`, from the first.
-    pub fn open(patch: &'a Patch<P>) -> Self {
+impl<'a, P: Read + Seek> DifferenceReader<'a, P> {
+    /// The differences of `delta`, from the first.
+    pub fn open(delta: &'a DeltaFile<P>) -> Self {
         Self {
-            runs: patch.stream(StreamKind::Run),
-            bytes: patch.stream(StreamKind::Difference),
-            short_run: patch.header.short_run,
+            runs: delta.stream(StreamKind::Run),
+            bytes: delta.stream(StreamKind::Difference),
+            short_run: delta.header.short_run,
             zeros: 0,
         }
     }
@@ -40,7 +40,7 @@ impl<'a, P: Read + Seek> Differences<'a, P> {
                 continue;
             }
             let mut count = 0;
-            for (byte, difference) in bytes.iter_mut().zip(self.bytes.at_hand()?).take_while(|(_, other)| **other != 0)
+            for (byte, difference) in bytes.iter_mut().zip(self.bytes.buffered()?).take_while(|(_, other)| **other != 0)
             {
                 *byte = byte.wrapping_add(*difference);
                 count += 1;
@@ -49,19 +49,19 @@ impl<'a, P: Read + Seek> Differences<'a, P> {
             bytes = &mut bytes[count..];
             if count == 0 {
                 self.bytes.consume(1);
-                self.zeros = self.run()?;
+                self.zeros = self.read_run()?;
             }
         }
         Ok(())
     }
 
     /// The length of the run whose zero has been read.
-    fn run(&mut self) -> Result<u64, DeltaError> {
-        let short = if self.short_run == 0 { 0 } else { self.bytes.byte()? };
+    fn read_run(&mut self) -> Result<u64, DeltaError> {
+        let short = if self.short_run == 0 { 0 } else { self.bytes.read_byte()? };
         if short > self.short_run {
             return Err(self.bytes.invalid("a run is longer than it can be"));
         }
-        let rest = if short == self.short_run { self.runs.number()? } else { 0 };
+        let rest = if short == self.short_run { self.runs.read_number()? } else { 0 };
         (u64::from(short) + 1).checked_add(rest).ok_or_else(|| self.runs.invalid("a run is longer than any file"))
     }
 

@@ -1,13 +1,13 @@
 //! Deltas of small files whose new bytes are packed as if the old file stood before them: what is said there in pieces, as
 //! texts say it, is not said again.
 
-use super::draft::{Corrections, Delta, Draft};
-use super::streams::Layout;
-use patcher::internal::delta::{Block, Edge, MAX_DICTIONARY, Mode, Plain};
+use super::draft::{Corrections, DeltaDraft, PackedDelta};
+use super::stream_writer::BlockStreams;
+use patcher::internal::delta::{Block, DeltaMode, FileSizes, MAX_DICTIONARY_BYTES, PlainPrediction};
 use std::io::{self, Read, Seek};
 
 /// Fewer new bytes than this have nothing to gain.
-const FEW: u64 = 16;
+const MIN_EXTRA_BYTES: u64 = 16;
 
 /// The smallest such delta, if it is smaller than `plain`: with the blocks that were found, or with none, where the dictionary
 /// is all.
@@ -17,25 +17,25 @@ const FEW: u64 = 16;
 pub fn encode(
     old: &mut (impl Read + Seek),
     new: &mut (impl Read + Seek),
-    edge: &Edge,
+    sizes: &FileSizes,
     blocks: &[Block],
-    plain: &Delta,
+    plain: &PackedDelta,
     memory: usize,
-) -> io::Result<Option<Delta>> {
-    if edge.old + edge.new > MAX_DICTIONARY || edge.old == 0 || plain.extra() < FEW {
+) -> io::Result<Option<PackedDelta>> {
+    if sizes.old + sizes.new > MAX_DICTIONARY_BYTES || sizes.old == 0 || plain.extra() < MIN_EXTRA_BYTES {
         return Ok(None);
     }
     let mut before = Vec::new();
     old.rewind()?;
     old.read_to_end(&mut before)?;
-    let mut best: Option<Delta> = None;
+    let mut best: Option<PackedDelta> = None;
     // Where no block was found both are the same.
     let ways = if blocks.is_empty() { 1 } else { 2 };
     for blocks in [blocks, &[]].into_iter().take(ways) {
-        let layout = Layout::write(new, edge.new, blocks, memory)?;
-        let corrections = Corrections::of(old, new, blocks, &mut Plain, memory)?;
-        let delta = Draft::new(Mode::Dictionary, layout, corrections).pack(edge, &before, memory)?;
-        if delta.size() < best.as_ref().map_or(plain.size(), Delta::size) {
+        let block_streams = BlockStreams::write(new, sizes.new, blocks, memory)?;
+        let corrections = Corrections::of(old, new, blocks, &mut PlainPrediction, memory)?;
+        let delta = DeltaDraft::new(DeltaMode::Dictionary, block_streams, corrections).pack(sizes, &before, memory)?;
+        if delta.size() < best.as_ref().map_or(plain.size(), PackedDelta::size) {
             best = Some(delta);
         }
     }

@@ -6,22 +6,22 @@ use std::iter;
 use std::ops::Range;
 
 /// Stretches are made of pages of so many bytes, counted from the beginning of the file.
-pub const PAGE: u32 = 4096;
+pub const PAGE_BYTES: u32 = 4096;
 /// The most unscanned stretches of one program.
-pub const MAX_STRETCHES: usize = 4096;
+pub const MAX_RUNS: usize = 4096;
 /// Which pages of the old program are unscanned.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Unscanned {
+pub struct UnscannedPages {
     /// Whether each page is unscanned; what comes after the last is not, and the last is.
     pages: Vec<bool>,
 }
 
-impl Unscanned {
+impl UnscannedPages {
     /// From what is to be said of each page.
-    pub fn new(mut pages: Vec<bool>) -> Unscanned {
-        let end = pages.iter().rposition(|is_quiet| *is_quiet).map_or(0, |last| last + 1);
+    pub fn new(mut pages: Vec<bool>) -> UnscannedPages {
+        let end = pages.iter().rposition(|is_unscanned| *is_unscanned).map_or(0, |last| last + 1);
         pages.truncate(end);
-        Unscanned { pages }
+        UnscannedPages { pages }
     }
 
     /// Whether addresses are looked for everywhere.
@@ -31,21 +31,21 @@ impl Unscanned {
 
     /// Whether the byte at `offset` of the file lies in a unscanned stretch.
     #[inline]
-    pub fn holds(&self, offset: u32) -> bool {
-        self.pages.get((offset / PAGE) as usize).is_some_and(|is_quiet| *is_quiet)
+    pub fn contains(&self, offset: u32) -> bool {
+        self.pages.get((offset / PAGE_BYTES) as usize).is_some_and(|is_unscanned| *is_unscanned)
     }
 
     /// The parts of `start..end` that are not unscanned, in order.
-    pub fn outside(&self, start: u32, end: u32) -> impl Iterator<Item = Range<u32>> {
-        let next_page = |offset: u32| (offset / PAGE + 1).saturating_mul(PAGE);
+    pub fn scanned_ranges(&self, start: u32, end: u32) -> impl Iterator<Item = Range<u32>> {
+        let next_page = |offset: u32| (offset / PAGE_BYTES + 1).saturating_mul(PAGE_BYTES);
         let mut at = start;
         iter::from_fn(move || {
-            while at < end && self.holds(at) {
+            while at < end && self.contains(at) {
                 at = next_page(at);
             }
             let from = at;
-            while at < end && !self.holds(at) {
-                let is_behind_all = at / PAGE >= self.pages.len() as u32;
+            while at < end && !self.contains(at) {
+                let is_behind_all = at / PAGE_BYTES >= self.pages.len() as u32;
                 at = if is_behind_all { end } else { next_page(at) };
             }
             (from < end).then_some(from..at.min(end))
@@ -53,20 +53,20 @@ impl Unscanned {
     }
 
     /// How many pages come before each unscanned stretch, from the end of the one before, and how many it has.
-    pub fn stretches(&self) -> impl Iterator<Item = (usize, usize)> {
+    pub fn runs(&self) -> impl Iterator<Item = (usize, usize)> {
         let mut runs = self.pages.chunk_by(|page, next| page == next).map(<[bool]>::len);
         let mut is_first = true;
         iter::from_fn(move || {
-            let begins_quiet = std::mem::take(&mut is_first) && self.pages.first() == Some(&true);
-            let before = if begins_quiet { 0 } else { runs.next()? };
+            let begins_unscanned = std::mem::take(&mut is_first) && self.pages.first() == Some(&true);
+            let before = if begins_unscanned { 0 } else { runs.next()? };
             Some((before, runs.next()?))
         })
     }
 
-    /// Appends it to a header; it has at least one stretch, and at most [`MAX_STRETCHES`].
+    /// Appends it to a header; it has at least one stretch, and at most [`MAX_RUNS`].
     pub fn write(&self, to: &mut Vec<u8>) {
-        varint::write(self.stretches().count() as u64, to);
-        for (before, length) in self.stretches() {
+        varint::write(self.runs().count() as u64, to);
+        for (before, length) in self.runs() {
             varint::write(before as u64, to);
             varint::write(length as u64, to);
         }
@@ -77,10 +77,10 @@ impl Unscanned {
     /// # Errors
     /// [`DeltaError::Header`] for no or too many stretches, one of no length or behind the end of the file or of 4 GiB, and two that are
     /// one; those of `number`.
-    pub fn read(size: u64, mut number: impl FnMut() -> Result<u64, DeltaError>) -> Result<Unscanned, DeltaError> {
-        let most = size.min(u32::MAX.into()).div_ceil(PAGE.into());
+    pub fn read(size: u64, mut number: impl FnMut() -> Result<u64, DeltaError>) -> Result<UnscannedPages, DeltaError> {
+        let most = size.min(u32::MAX.into()).div_ceil(PAGE_BYTES.into());
         let count = number()?;
-        if count == 0 || count > MAX_STRETCHES as u64 {
+        if count == 0 || count > MAX_RUNS as u64 {
             return Err(DeltaError::Header("it has no unscanned stretches, or too many"));
         }
         let mut pages: Vec<bool> = Vec::new();
@@ -93,7 +93,7 @@ impl Unscanned {
             pages.extend(iter::repeat_n(false, before as usize));
             pages.extend(iter::repeat_n(true, length as usize));
         }
-        Ok(Unscanned { pages })
+        Ok(UnscannedPages { pages })
     }
 }
 
@@ -102,16 +102,17 @@ mod tests {
     use super::*;
 
     /// Those pages are unscanned that the text has a `q` for.
-    fn unscanned(pages: &str) -> Unscanned {
-        Unscanned::new(pages.chars().map(|page| page == 'q').collect())
+    fn unscanned(pages: &str) -> UnscannedPages {
+        UnscannedPages::new(pages.chars().map(|page| page == 'q').collect())
     }
 
-    const SIZE: u64 = 12 * PAGE as u64 - 1;
+    const SIZE: u64 = 12 * PAGE_BYTES as u64 - 1;
 
-    fn numbers(bytes: &[u8]) -> Result<Unscanned, DeltaError> {
+    fn numbers(bytes: &[u8]) -> Result<UnscannedPages, DeltaError> {
         let mut rest = bytes.iter();
-        let unscanned =
-            Unscanned::read(SIZE, || rest.next().map(|byte| u64::from(*byte)).ok_or(DeltaError::Header("cut off")))?;
+        let unscanned = UnscannedPages::read(SIZE, || {
+            rest.next().map(|byte| u64::from(*byte)).ok_or(DeltaError::Header("cut off"))
+        })?;
         assert_eq!(rest.len(), 0);
         Ok(unscanned)
     }
@@ -132,12 +133,12 @@ mod tests {
         for bytes in [&[0][..], &[1, 0, 0], &[2, 1, 1, 0, 1], &[2, 1, 1, 1, 0], &[1, 5]] {
             numbers(bytes).unwrap_err();
         }
-        let mut many = iter::once(MAX_STRETCHES as u64 + 1).chain(iter::repeat(1));
-        Unscanned::read(u64::MAX, || Ok(many.next().unwrap())).unwrap_err();
+        let mut many = iter::once(MAX_RUNS as u64 + 1).chain(iter::repeat(1));
+        UnscannedPages::read(u64::MAX, || Ok(many.next().unwrap())).unwrap_err();
     }
 
     #[test]
-    fn nothing_is_quiet_behind_the_end_of_the_file_or_of_the_numbers() {
+    fn nothing_is_unscanned_behind_the_end_of_the_file_or_of_the_numbers() {
         for (size, before, length, is_valid) in [
             (SIZE, 11, 1, true),
             (SIZE, 12, 1, false),
@@ -148,7 +149,7 @@ mod tests {
             (u64::MAX, 1, u64::MAX, false),
         ] {
             let mut rest = [1, before, length].into_iter();
-            let read = Unscanned::read(size, || Ok(rest.next().unwrap()));
+            let read = UnscannedPages::read(size, || Ok(rest.next().unwrap()));
             assert_eq!(read.is_ok(), is_valid, "{before}, {length} of {size}");
         }
     }
@@ -156,15 +157,15 @@ mod tests {
     #[test]
     fn what_lies_outside_is_the_rest() {
         let unscanned = unscanned("q.qq..q");
-        let outside = |start, end| unscanned.outside(start, end).collect::<Vec<_>>();
-        let page = |number: u32| number * PAGE;
+        let outside = |start, end| unscanned.scanned_ranges(start, end).collect::<Vec<_>>();
+        let page = |number: u32| number * PAGE_BYTES;
         assert_eq!(outside(0, page(9)), [page(1)..page(2), page(4)..page(6), page(7)..page(9)]);
         assert_eq!(outside(page(1) + 5, page(5) + 7), [page(1) + 5..page(2), page(4)..page(5) + 7]);
         assert_eq!(outside(page(2), page(4)), []);
         assert_eq!(outside(u32::MAX - 1, u32::MAX).first(), Some(&(u32::MAX - 1..u32::MAX)));
         assert_eq!(outside(9, 9), []);
         for offset in (0..page(9)).step_by(1000) {
-            assert_eq!(outside(0, page(9)).iter().any(|part| part.contains(&offset)), !unscanned.holds(offset));
+            assert_eq!(outside(0, page(9)).iter().any(|part| part.contains(&offset)), !unscanned.contains(offset));
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The list of blocks: which stretches of the new file come from where in the old one.
 //!
-//! A block that [`Blocks`] gives lies within both files, and the blocks follow each other without overlap; when it ends, what
+//! A block that [`BlockReader`] gives lies within both files, and the blocks follow each other without overlap; when it ends, what
 //! is left of the new file is extra bytes.
 
-use super::streams::{Patch, Stream};
+use super::delta_file::{DeltaFile, StreamReader};
 use super::{DeltaError, StreamKind, varint};
 use std::io::{Read, Seek};
 
@@ -18,11 +18,11 @@ pub struct Block {
     pub length: u64,
 }
 
-/// Reads the blocks of a patch in their order.
-pub struct Blocks<'a, P> {
-    extra_length: Stream<'a, P>,
-    block_length: Stream<'a, P>,
-    seek: Stream<'a, P>,
+/// Reads the blocks of a delta in their order.
+pub struct BlockReader<'a, P> {
+    extra_length: StreamReader<'a, P>,
+    block_length: StreamReader<'a, P>,
+    seek: StreamReader<'a, P>,
     old_size: u64,
     new_size: u64,
     /// Where the next block lies if its old place is what the one before leads to.
@@ -31,15 +31,15 @@ pub struct Blocks<'a, P> {
     index: u64,
 }
 
-impl<'a, P: Read + Seek> Blocks<'a, P> {
-    /// The blocks of `patch`, from the first.
-    pub(super) fn open(patch: &'a Patch<P>) -> Self {
+impl<'a, P: Read + Seek> BlockReader<'a, P> {
+    /// The blocks of `delta`, from the first.
+    pub(super) fn open(delta: &'a DeltaFile<P>) -> Self {
         Self {
-            extra_length: patch.stream(StreamKind::ExtraLength),
-            block_length: patch.stream(StreamKind::BlockLength),
-            seek: patch.stream(StreamKind::Seek),
-            old_size: patch.header.old,
-            new_size: patch.header.new,
+            extra_length: delta.stream(StreamKind::ExtraLength),
+            block_length: delta.stream(StreamKind::BlockLength),
+            seek: delta.stream(StreamKind::Seek),
+            old_size: delta.header.old,
+            new_size: delta.header.new,
             old: 0,
             new: 0,
             index: 0,
@@ -49,16 +49,16 @@ impl<'a, P: Read + Seek> Blocks<'a, P> {
     /// The next block; none after the last.
     ///
     /// # Errors
-    /// [`DeltaError::Control`], [`DeltaError::Stream`], [`DeltaError::ReadPatch`].
+    /// [`DeltaError::Block`], [`DeltaError::Stream`], [`DeltaError::ReadDelta`].
     pub fn next_block(&mut self) -> Result<Option<Block>, DeltaError> {
-        if self.block_length.left() == 0 {
+        if self.block_length.remaining() == 0 {
             return Ok(None);
         }
         let index = self.index;
-        let broken = |rule| DeltaError::Control { index, rule };
-        let extra = self.extra_length.number()?;
-        let length = self.block_length.number()?;
-        let seek = varint::unzigzag(self.seek.number()?);
+        let broken = |rule| DeltaError::Block { index, rule };
+        let extra = self.extra_length.read_number()?;
+        let length = self.block_length.read_number()?;
+        let seek = varint::unzigzag(self.seek.read_number()?);
         if length == 0 {
             return Err(broken("it is empty"));
         }

@@ -3,24 +3,24 @@
 use std::ops::Range;
 
 /// No index has more entries than this, whatever the file's size.
-const MOST: u32 = 1 << 16;
+const MAX_ENTRIES: u32 = 1 << 16;
 /// Entries stand for at least this many bytes.
-const LEAST_SHIFT: u32 = 9;
+const MIN_SHIFT: u32 = 9;
 
-/// How many offsets lie before each of some evenly spaced places.
+/// How many offsets lie before each of some evenly spaced layout.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Index {
+pub struct OffsetIndex {
     shift: u32,
     before: Vec<u32>,
     count: u32,
 }
 
-impl Index {
+impl OffsetIndex {
     /// The index of `offsets`, which ascend; `last` is the last of them, if any.
-    pub fn new(offsets: impl Iterator<Item = u32>, last: Option<u32>) -> Index {
+    pub fn new(offsets: impl Iterator<Item = u32>, last: Option<u32>) -> OffsetIndex {
         let last = last.unwrap_or(0);
-        let bits = u32::BITS - (last / MOST).leading_zeros();
-        let shift = bits.max(LEAST_SHIFT);
+        let bits = u32::BITS - (last / MAX_ENTRIES).leading_zeros();
+        let shift = bits.max(MIN_SHIFT);
         let mut before = Vec::with_capacity((last >> shift) as usize + 1);
         let mut count = 0;
         for offset in offsets {
@@ -29,7 +29,7 @@ impl Index {
             }
             count += 1;
         }
-        Index { shift, before, count }
+        OffsetIndex { shift, before, count }
     }
 
     /// The items among which the first one at or behind `offset` is, or the one behind them.
@@ -48,8 +48,8 @@ mod tests {
     fn what_is_looked_for_is_near() {
         for step in [1, 7, 500, 70_000, 9_000_000] {
             let offsets: Vec<u32> = (3..).map(|number| number * step).take(400).collect();
-            let index = Index::new(offsets.iter().copied(), offsets.last().copied());
-            assert!(index.before.len() <= MOST as usize);
+            let index = OffsetIndex::new(offsets.iter().copied(), offsets.last().copied());
+            assert!(index.before.len() <= MAX_ENTRIES as usize);
             for offset in offsets.iter().flat_map(|offset| [offset - 1, *offset, offset + 1]).chain([0, u32::MAX]) {
                 let near = index.near(offset);
                 let within = offsets[near.clone()].partition_point(|other| *other < offset);
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn nothing_is_near_where_nothing_is() {
-        let index = Index::new(std::iter::empty(), None);
+        let index = OffsetIndex::new(std::iter::empty(), None);
         assert_eq!((index.near(0), index.near(u32::MAX)), (0..0, 0..0));
     }
 }

@@ -2,10 +2,10 @@
 //! only, the most similar one of those that the new release drops, or else its sibling: one of the same kind beside it, as
 //! another translation is, whose words a packer knows before it begins.
 
-use super::shingles;
+use super::rolling_hash;
 use crate::build::tree::TreeFile;
 use crate::error::{Error, Result};
-use patcher::internal::delta::MAX_DICTIONARY;
+use patcher::internal::delta::MAX_DICTIONARY_BYTES;
 use patcher::internal::digest::Sha256;
 use patcher::internal::manifest::{File, Manifest};
 use std::cmp::Reverse;
@@ -17,18 +17,18 @@ use std::path::PathBuf;
 use tempfile::NamedTempFile;
 
 /// How many hashes a sketch keeps, the lowest.
-const KEPT: usize = 64;
+const SKETCH_HASHES: usize = 64;
 /// How many of them two files must share to be called similar.
-const SIMILAR: usize = 8;
+const MIN_SHARED_HASHES: usize = 8;
 /// How many old files are looked into for one new one.
-const CANDIDATES: usize = 16;
+const MAX_CANDIDATES: usize = 16;
 /// How many names before and behind that of a new file its sibling is looked for among.
-const NEIGHBOURS: usize = 64;
+const MAX_NEIGHBOURS: usize = 64;
 /// Of larger files only so many bytes are looked at.
-const LOOKED_AT: u64 = 8 << 20;
+const SKETCHED_BYTES: u64 = 8 << 20;
 
 /// The files of one old release.
-pub struct Bases<'a> {
+pub struct BaseCandidates<'a> {
     by_path: HashMap<&'a str, &'a File>,
     /// All files by folder and ending, sorted by path.
     siblings: HashMap<(&'a str, &'a str), Vec<&'a File>>,
@@ -39,7 +39,7 @@ pub struct Bases<'a> {
     sketches: HashMap<Sha256, Sketch>,
 }
 
-impl<'a> Bases<'a> {
+impl<'a> BaseCandidates<'a> {
     /// The files of `manifest`; `paths` are those of the new release.
     pub fn new(manifest: &'a Manifest, paths: &HashSet<&str>) -> Self {
         let dropped: Vec<&File> = manifest.files.iter().filter(|file| !paths.contains(file.path.as_str())).collect();
@@ -65,7 +65,7 @@ impl<'a> Bases<'a> {
     ///
     /// # Errors
     /// What reading either file fails with.
-    pub fn of(
+    pub fn best_base(
         &mut self,
         new: &TreeFile,
         path: impl Fn() -> PathBuf,
@@ -93,7 +93,7 @@ impl<'a> Bases<'a> {
         let mut candidates: Vec<&'a File> =
             files.iter().copied().filter(|file| file.size / 4 <= new.size && new.size / 4 <= file.size).collect();
         candidates.sort_by_key(|file| (file.size.abs_diff(new.size), file.path.clone()));
-        candidates.truncate(CANDIDATES);
+        candidates.truncate(MAX_CANDIDATES);
         if candidates.is_empty() {
             return Ok(None);
         }
@@ -105,7 +105,7 @@ impl<'a> Bases<'a> {
                 Entry::Vacant(place) => place.insert(Sketch::of(old(file)?.path().to_owned())?),
             };
             let shared = sketch.shares(&wanted);
-            if shared >= SIMILAR && best.is_none_or(|(most, _)| shared > most) {
+            if shared >= MIN_SHARED_HASHES && best.is_none_or(|(most, _)| shared > most) {
                 best = Some((shared, file));
             }
         }
@@ -119,12 +119,12 @@ impl<'a> Bases<'a> {
         let files = self.siblings.get(&kind(name))?;
         // Names that begin alike stand side by side.
         let at = files.partition_point(|file| file.path.as_str() < name);
-        let near = &files[at.saturating_sub(NEIGHBOURS)..files.len().min(at + NEIGHBOURS)];
+        let near = &files[at.saturating_sub(MAX_NEIGHBOURS)..files.len().min(at + MAX_NEIGHBOURS)];
         let in_common = |path: &str| {
             let alike = path.bytes().zip(name.bytes()).take_while(|(one, other)| one == other).map(|(byte, _)| byte);
             alike.enumerate().filter(|(_, byte)| !byte.is_ascii_alphanumeric()).last().map_or(0, |(at, _)| at)
         };
-        let fits = |file: &&&File| file.size.saturating_add(new.size) <= MAX_DICTIONARY;
+        let fits = |file: &&&File| file.size.saturating_add(new.size) <= MAX_DICTIONARY_BYTES;
         let distance = |file: &&&File| (Reverse(in_common(file.path.as_str())), file.size.abs_diff(new.size));
         near.iter().filter(fits).min_by_key(distance).copied()
     }
@@ -175,12 +175,12 @@ impl Sketch {
     fn of(path: PathBuf) -> Result<Self> {
         let failed = |error| Error::io("read", &path, error);
         let mut bytes = Vec::new();
-        fs::File::open(&path).map_err(failed)?.take(LOOKED_AT).read_to_end(&mut bytes).map_err(failed)?;
+        fs::File::open(&path).map_err(failed)?.take(SKETCHED_BYTES).read_to_end(&mut bytes).map_err(failed)?;
         let mut lowest = BTreeSet::new();
-        for mixed in shingles::hashes(&bytes) {
-            if lowest.len() < KEPT || lowest.last().is_some_and(|last| mixed < *last) {
+        for mixed in rolling_hash::hashes(&bytes) {
+            if lowest.len() < SKETCH_HASHES || lowest.last().is_some_and(|last| mixed < *last) {
                 lowest.insert(mixed);
-                if lowest.len() > KEPT {
+                if lowest.len() > SKETCH_HASHES {
                     lowest.pop_last();
                 }
             }
@@ -221,7 +221,7 @@ mod tests {
         let mut changed = one.clone();
         changed[1000] ^= 1;
         changed.splice(50_000..50_010, *b"something else");
-        assert!(sketch(&one).shares(&sketch(&changed)) > KEPT / 2);
+        assert!(sketch(&one).shares(&sketch(&changed)) > SKETCH_HASHES / 2);
         assert_eq!(sketch(&one).shares(&sketch(&other)), 0);
         assert_eq!(sketch(b"short").shares(&sketch(b"short")), 0);
     }

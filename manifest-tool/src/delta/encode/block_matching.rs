@@ -2,44 +2,44 @@
 //! executable code", 2003), spared most of its searches.
 //!
 //! The scan walks the new bytes along a *diagonal*, the distance between new and old place, and leaves it where the longest
-//! match elsewhere explains enough bytes more than going on does. Bytes around that match which mostly agree become part of
+//! match elsewhere explains enough bytes more than going on does. BudgetedReader around that match which mostly agree become part of
 //! its block.
 
-use super::match_index::{GRAM, Grams, Match, equal};
+use super::match_index::{MIN_MATCH_BYTES, Match, MatchIndex, common_prefix};
 use patcher::internal::delta::Block;
 use rayon::prelude::*;
 
 /// The new file is scanned in slices of this size, by all cores; the result does not depend on their number.
-const SLICE: usize = 512 * 1024;
+const SLICE_BYTES: usize = 512 * 1024;
 /// How many more bytes another place must explain than going on does. Of 8, 10, 12 and 16, measured on programs, 12 gave the
 /// smallest deltas but for Go's.
-pub const SLACK: usize = 12;
+pub const SLACK_BYTES: usize = 12;
 /// A diagonal that holds for this long is followed without a look at other places.
-const GOES_ON: usize = 32;
+const FOLLOW_BYTES: usize = 32;
 /// How many bytes ahead are looked at at once.
-const VIEW: usize = 64;
+const VIEW_BYTES: usize = 64;
 
 /// The blocks of `new`, in order and without overlap, of the text that `old` has. Byte 0 of `new` is taken to be near byte `lead` of it.
 ///
 /// `slack` is how many more bytes another place must explain than going on does.
-pub fn blocks(old: &Grams<'_>, new: &[u8], lead: usize, slack: usize) -> Vec<Block> {
+pub fn match_blocks(old: &MatchIndex<'_>, new: &[u8], lead: usize, slack: usize) -> Vec<Block> {
     let slices: Vec<Vec<Block>> = new
-        .par_chunks(SLICE)
+        .par_chunks(SLICE_BYTES)
         .enumerate()
         .map(|(number, slice)| {
-            let start = number * SLICE;
-            let mut blocks = Scan::new(old, slice, start + lead, slack).run();
+            let start = number * SLICE_BYTES;
+            let mut blocks = DiagonalScan::new(old, slice, start + lead, slack).run();
             blocks.iter_mut().for_each(|block| block.new += start as u64);
             blocks
         })
         .collect();
     let mut blocks = Vec::with_capacity(slices.iter().map(Vec::len).sum());
-    slices.into_iter().flatten().for_each(|block| append(&mut blocks, block));
+    slices.into_iter().flatten().for_each(|block| append_block(&mut blocks, block));
     blocks
 }
 
 /// Adds a block, or makes the last one longer when it goes on there.
-pub fn append(blocks: &mut Vec<Block>, block: Block) {
+pub fn append_block(blocks: &mut Vec<Block>, block: Block) {
     match blocks.last_mut() {
         Some(last) if last.new + last.length == block.new && last.old + last.length == block.old => {
             last.length += block.length;
@@ -49,8 +49,8 @@ pub fn append(blocks: &mut Vec<Block>, block: Block) {
 }
 
 /// The scan of one slice.
-struct Scan<'a> {
-    grams: &'a Grams<'a>,
+struct DiagonalScan<'a> {
+    index: &'a MatchIndex<'a>,
     old: &'a [u8],
     new: &'a [u8],
     /// The block under way: where it starts in both files.
@@ -62,16 +62,16 @@ struct Scan<'a> {
     blocks: Vec<Block>,
 }
 
-impl<'a> Scan<'a> {
-    fn new(grams: &'a Grams<'a>, new: &'a [u8], lead: usize, slack: usize) -> Self {
-        let old = grams.text();
+impl<'a> DiagonalScan<'a> {
+    fn new(index: &'a MatchIndex<'a>, new: &'a [u8], lead: usize, slack: usize) -> Self {
+        let old = index.text();
         let old_start = lead.min(old.len());
-        Self { grams, old, new, new_start: 0, old_start, diagonal: old_start as isize, slack, blocks: Vec::new() }
+        Self { index, old, new, new_start: 0, old_start, diagonal: old_start as isize, slack, blocks: Vec::new() }
     }
 
     fn run(mut self) -> Vec<Block> {
         let mut scan = 0;
-        while let Some((place, found)) = self.leave(scan) {
+        while let Some((place, found)) = self.next_departure(scan) {
             let backward =
                 similar(self.new[self.new_start..place].iter().rev().zip(self.old[..found.position].iter().rev()));
             self.end_block(place, found.position, backward);
@@ -83,36 +83,36 @@ impl<'a> Scan<'a> {
     }
 
     /// The first place from `scan` on where it pays to leave the diagonal, and for which match.
-    fn leave(&self, mut scan: usize) -> Option<(usize, Match)> {
-        let grams = self.grams;
+    fn next_departure(&self, mut scan: usize) -> Option<(usize, Match)> {
+        let index = self.index;
         let mut known = (scan, Match::default());
-        let mut view = View::new(self, scan);
+        let mut view = ExplainedBytes::new(self, scan);
         let mut leapt = 0;
         while scan < self.new.len() {
             let ahead = view.ahead(scan);
             let mut explained = ahead.trailing_ones() as usize;
-            if explained > 0 && leapt > 0 && scan >= VIEW {
+            if explained > 0 && leapt > 0 && scan >= VIEW_BYTES {
                 // The run may have begun within the leap.
-                explained += leapt.min(self.explained(scan - VIEW).leading_ones() as usize);
+                explained += leapt.min(self.explained(scan - VIEW_BYTES).leading_ones() as usize);
             }
-            if explained >= GOES_ON {
-                scan += self.goes_on(scan);
+            if explained >= FOLLOW_BYTES {
+                scan += self.equal_run(scan);
                 leapt = 0;
                 continue;
             }
             // A match that pays has this stretch in it, and so has one from any place up to there: they must reach as far.
-            let least = self.least(ahead);
-            let last = scan + least - GRAM;
-            if !grams.may_have(self.new.get(last..).unwrap_or_default()) {
+            let least = self.shortest_paying(ahead);
+            let last = scan + least - MIN_MATCH_BYTES;
+            if !index.may_have(self.new.get(last..).unwrap_or_default()) {
                 leapt = last - scan;
                 scan = last + 1;
                 continue;
             }
             leapt = 0;
-            if grams.may_have(&self.new[scan..]) {
+            if index.may_have(&self.new[scan..]) {
                 known = self.longest(scan, known);
                 let length = known.1.length;
-                if length >= least && (least < VIEW || self.misses_more(scan, length)) {
+                if length >= least && (least < VIEW_BYTES || self.misses_more(scan, length)) {
                     return Some(known);
                 }
             }
@@ -123,16 +123,16 @@ impl<'a> Scan<'a> {
 
     /// How long a match must be at least to pay, as far as the view goes: so many bytes that it has more of them than `slack` which
     /// the diagonal does not explain, and no fewer than the filter knows. (Of 12, 14 and 16, 12 gave the smallest deltas.)
-    fn least(&self, ahead: u64) -> usize {
+    fn shortest_paying(&self, ahead: u64) -> usize {
         let missed = (0..self.slack).fold(!ahead, |missed, _| missed & missed.wrapping_sub(1));
-        (missed.trailing_zeros() as usize + 1).clamp(GRAM, VIEW)
+        (missed.trailing_zeros() as usize + 1).clamp(MIN_MATCH_BYTES, VIEW_BYTES)
     }
 
     /// Whether the diagonal misses more than `slack` of the `length` bytes at `place`.
     fn misses_more(&self, place: usize, length: usize) -> bool {
         let mut missed = 0;
-        for start in (0..length).step_by(VIEW) {
-            let beyond = VIEW - VIEW.min(length - start);
+        for start in (0..length).step_by(VIEW_BYTES) {
+            let beyond = VIEW_BYTES - VIEW_BYTES.min(length - start);
             missed += (!self.explained(place + start) << beyond).count_ones() as usize;
             if missed > self.slack {
                 return true;
@@ -148,7 +148,7 @@ impl<'a> Scan<'a> {
         let old = self.old.get(there..).and_then(<[u8]>::first_chunk);
         match (new, old) {
             (Some(new), Some(old)) => which_equal(new, old),
-            _ => (0..VIEW).fold(0, |bits, index| bits | u64::from(self.explains(place + index)) << index),
+            _ => (0..VIEW_BYTES).fold(0, |bits, index| bits | u64::from(self.explains(place + index)) << index),
         }
     }
 
@@ -156,17 +156,17 @@ impl<'a> Scan<'a> {
     fn longest(&self, scan: usize, (place, found): (usize, Match)) -> (usize, Match) {
         let end = place + found.length;
         // A match that reaches further than the known one contains the stretch around that one's end.
-        if end >= scan + GRAM && !self.grams.may_have(&self.new[end + 1 - GRAM..]) {
+        if end >= scan + MIN_MATCH_BYTES && !self.index.may_have(&self.new[end + 1 - MIN_MATCH_BYTES..]) {
             let passed = scan - place;
             return (scan, Match { position: found.position + passed, length: found.length - passed });
         }
-        (scan, self.grams.longest(&self.new[scan..], scan.saturating_add_signed(self.diagonal)))
+        (scan, self.index.longest(&self.new[scan..], scan.saturating_add_signed(self.diagonal)))
     }
 
     /// For how many bytes from `place` on the diagonal explains all.
-    fn goes_on(&self, place: usize) -> usize {
+    fn equal_run(&self, place: usize) -> usize {
         let there = place.wrapping_add_signed(self.diagonal);
-        self.old.get(there..).map_or(0, |old| equal(old, &self.new[place..]))
+        self.old.get(there..).map_or(0, |old| common_prefix(old, &self.new[place..]))
     }
 
     /// Whether the diagonal explains the byte at `place`.
@@ -183,17 +183,17 @@ impl<'a> Scan<'a> {
             // Both blocks want these bytes; they part where most of them are explained.
             let contested = forward + backward - between.len();
             let first = forward - contested;
-            let (mut score, mut best, mut keep) = (0i64, 0, 0);
+            let (mut score, mut best, mut kept) = (0i64, 0, 0);
             for index in 0..contested {
                 let byte = between[first + index];
                 score += i64::from(byte == old[self.old_start + first + index]);
                 score -= i64::from(byte == old[position - backward + index]);
                 if score > best {
-                    (best, keep) = (score, index + 1);
+                    (best, kept) = (score, index + 1);
                 }
             }
-            forward = first + keep;
-            backward -= keep;
+            forward = first + kept;
+            backward -= kept;
         }
         if forward > 0 {
             let (old, new) = (self.old_start as u64, self.new_start as u64);
@@ -204,32 +204,33 @@ impl<'a> Scan<'a> {
 }
 
 /// What a diagonal explains of twice as many bytes as are looked at at once.
-struct View<'a> {
-    scan: &'a Scan<'a>,
+struct ExplainedBytes<'a> {
+    scan: &'a DiagonalScan<'a>,
     start: usize,
     bits: u128,
 }
 
-impl<'a> View<'a> {
-    fn new(scan: &'a Scan<'a>, start: usize) -> Self {
-        let bits = u128::from(scan.explained(start)) | u128::from(scan.explained(start + VIEW)) << VIEW;
+impl<'a> ExplainedBytes<'a> {
+    fn new(scan: &'a DiagonalScan<'a>, start: usize) -> Self {
+        let bits = u128::from(scan.explained(start)) | u128::from(scan.explained(start + VIEW_BYTES)) << VIEW_BYTES;
         Self { scan, start, bits }
     }
 
     /// Which of the bytes from `place` on are explained, the first in the lowest bit; `place` never goes back.
     fn ahead(&mut self, place: usize) -> u64 {
-        if place - self.start >= 2 * VIEW {
-            *self = View::new(self.scan, place);
-        } else if place - self.start >= VIEW {
-            self.start += VIEW;
-            self.bits = self.bits >> VIEW | u128::from(self.scan.explained(self.start + VIEW)) << VIEW;
+        if place - self.start >= 2 * VIEW_BYTES {
+            *self = ExplainedBytes::new(self.scan, place);
+        } else if place - self.start >= VIEW_BYTES {
+            self.start += VIEW_BYTES;
+            self.bits =
+                self.bits >> VIEW_BYTES | u128::from(self.scan.explained(self.start + VIEW_BYTES)) << VIEW_BYTES;
         }
         (self.bits >> (place - self.start)) as u64
     }
 }
 
 /// Which bytes are equal, the first in the lowest bit.
-fn which_equal(a: &[u8; VIEW], b: &[u8; VIEW]) -> u64 {
+fn which_equal(a: &[u8; VIEW_BYTES], b: &[u8; VIEW_BYTES]) -> u64 {
     const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
     let mut bits = 0;
     for (index, (a, b)) in a.chunks_exact(8).zip(b.chunks_exact(8)).enumerate() {
@@ -260,11 +261,11 @@ mod tests {
 
     #[test]
     fn equal_bytes_are_told_one_by_one() {
-        let a: [u8; VIEW] = std::array::from_fn(|index| (index * 37) as u8);
+        let a: [u8; VIEW_BYTES] = std::array::from_fn(|index| (index * 37) as u8);
         let mut b = a;
         for (index, change) in [(0, 1), (1, 0x80), (7, 0xff), (8, 0x7f), (31, 1), (62, 0x10), (63, 0x80)] {
             b[index] ^= change;
-            let expected = (0..VIEW).fold(0, |bits, index| bits | u64::from(a[index] == b[index]) << index);
+            let expected = (0..VIEW_BYTES).fold(0, |bits, index| bits | u64::from(a[index] == b[index]) << index);
             assert_eq!(which_equal(&a, &b), expected);
         }
     }

@@ -3,39 +3,39 @@
 use super::DeltaError;
 use std::io::{self, Read, Seek, SeekFrom};
 
-const PAGE: usize = 16 * 1024;
+const PAGE_BYTES: usize = 16 * 1024;
 /// Each page has one place in the cache, by its number; 4 MiB in all.
-const PLACES: usize = 256;
+const CACHED_PAGES: usize = 256;
 
 /// The old file behind its cache.
-pub struct Base<B> {
+pub struct OldFile<B> {
     file: B,
     size: u64,
-    pages: Vec<Page>,
+    pages: Vec<CachedPage>,
 }
 
 #[derive(Default)]
-struct Page {
+struct CachedPage {
     number: Option<u64>,
     bytes: Vec<u8>,
 }
 
-impl<B: Read + Seek> Base<B> {
+impl<B: Read + Seek> OldFile<B> {
     /// Checks that the file is `size` bytes long.
     pub fn open(mut file: B, size: u64) -> Result<Self, DeltaError> {
-        if file.seek(SeekFrom::End(0)).map_err(DeltaError::ReadBase)? != size {
-            return Err(DeltaError::Base);
+        if file.seek(SeekFrom::End(0)).map_err(DeltaError::ReadOldFile)? != size {
+            return Err(DeltaError::OldFileSize);
         }
-        Ok(Self { file, size, pages: (0..PLACES).map(|_| Page::default()).collect() })
+        Ok(Self { file, size, pages: (0..CACHED_PAGES).map(|_| CachedPage::default()).collect() })
     }
 
     /// Fills `bytes` with what lies at `position`; the caller has checked that it lies within the file.
     pub fn fill(&mut self, mut position: u64, mut bytes: &mut [u8]) -> Result<(), DeltaError> {
         while !bytes.is_empty() {
-            let (number, offset) = (position / PAGE as u64, (position % PAGE as u64) as usize);
+            let (number, offset) = (position / PAGE_BYTES as u64, (position % PAGE_BYTES as u64) as usize);
             let page = self.page(number)?;
             // Shorter only when the file has shrunk since it was opened.
-            let part = page.get(offset..).filter(|part| !part.is_empty()).ok_or(DeltaError::Base)?;
+            let part = page.get(offset..).filter(|part| !part.is_empty()).ok_or(DeltaError::OldFileSize)?;
             let count = part.len().min(bytes.len());
             bytes[..count].copy_from_slice(&part[..count]);
             bytes = &mut bytes[count..];
@@ -45,17 +45,17 @@ impl<B: Read + Seek> Base<B> {
     }
 
     fn page(&mut self, number: u64) -> Result<&[u8], DeltaError> {
-        let page = &mut self.pages[(number % PLACES as u64) as usize];
+        let page = &mut self.pages[(number % CACHED_PAGES as u64) as usize];
         if page.number != Some(number) {
             page.number = None;
-            let start = number * PAGE as u64;
-            let length = self.size.saturating_sub(start).min(PAGE as u64);
+            let start = number * PAGE_BYTES as u64;
+            let length = self.size.saturating_sub(start).min(PAGE_BYTES as u64);
             page.bytes.resize(length as usize, 0);
             let file = &mut self.file;
             file.seek(SeekFrom::Start(start)).and_then(|_| file.read_exact(&mut page.bytes)).map_err(|error| {
                 match error.kind() {
-                    io::ErrorKind::UnexpectedEof => DeltaError::Base,
-                    _ => DeltaError::ReadBase(error),
+                    io::ErrorKind::UnexpectedEof => DeltaError::OldFileSize,
+                    _ => DeltaError::ReadOldFile(error),
                 }
             })?;
             page.number = Some(number);

@@ -1,14 +1,14 @@
 //! Makes deltas, several at a time, and makes sure of each that it does what it should.
 
-use super::Task;
-use super::budget::Budget;
-use super::second_bases::Fresh;
+use super::DeltaTask;
+use super::memory_budget::MemoryBudget;
+use super::second_bases::NewContentSample;
 use crate::build::tree::Tree;
-use crate::delta::encode::{self as delta, Encoded};
+use crate::delta::encode::{self as delta, EncodedDelta};
 use crate::error::{Error, Result};
 use crate::hashing_sink::HashingSink;
 use crate::site::ComponentSite;
-use patcher::internal::delta::{Edge, Header, Joined};
+use patcher::internal::delta::{DeltaHeader, FileSizes, JoinedFiles};
 use patcher::internal::digest::{Sha256, Sha256Hasher};
 use patcher::internal::gunzip::{GunzipError, gunzip};
 use patcher::internal::layout::{self, ObjectKind};
@@ -41,29 +41,29 @@ pub fn rebuild(site: &ComponentSite, old: &File) -> Result<NamedTempFile> {
 }
 
 /// Makes deltas, several at a time.
-pub struct Maker<'a> {
+pub struct DeltaBuilder<'a> {
     site: &'a ComponentSite,
     tree: &'a Tree,
-    budget: Budget,
+    budget: MemoryBudget,
     limit: u64,
     /// Old contents that have been rebuilt. They are many, and none is kept open.
     old: Mutex<HashMap<Sha256, Arc<TempPath>>>,
 }
 
 /// What came of a task.
-pub struct Made {
+pub struct BuiltDelta {
     /// The bytes of the delta.
     pub size: u64,
     /// What it brings; not known of one with a second base.
-    pub fresh: Option<Fresh>,
+    pub fresh: Option<NewContentSample>,
     /// The delta, if it is worth it, and its object, which is not on the site yet.
     pub delta: Option<(Delta, TempPath)>,
 }
 
-impl<'a> Maker<'a> {
+impl<'a> DeltaBuilder<'a> {
     /// One that takes at most about `limit` bytes of memory.
     pub fn new(site: &'a ComponentSite, tree: &'a Tree, limit: u64) -> Self {
-        Self { site, tree, budget: Budget::new(limit), limit, old: Mutex::default() }
+        Self { site, tree, budget: MemoryBudget::new(limit), limit, old: Mutex::default() }
     }
 
     /// Makes the deltas of all tasks, in their order.
@@ -73,7 +73,7 @@ impl<'a> Maker<'a> {
     ///
     /// # Errors
     /// [`Error::Delta`] for one that does not do what it should; the system's answer.
-    pub fn make_all(&self, tasks: &[Task<'_>]) -> Result<Vec<Made>> {
+    pub fn make_all(&self, tasks: &[DeltaTask<'_>]) -> Result<Vec<BuiltDelta>> {
         let next = AtomicUsize::new(0);
         let work = || {
             let mut made = Vec::new();
@@ -101,10 +101,10 @@ impl<'a> Maker<'a> {
     }
 
     /// Makes a delta.
-    fn make(&self, task: &Task<'_>) -> Result<Made> {
+    fn make(&self, task: &DeltaTask<'_>) -> Result<BuiltDelta> {
         let with = task.with.map_or(0, |(file, _)| file.size);
-        let edge = Edge { old: task.from.size + with, new: task.file.size };
-        let _share = self.budget.take(delta::memory(&edge).min(self.limit));
+        let edge = FileSizes { old: task.from.size + with, new: task.file.size };
+        let _share = self.budget.take(delta::memory_needed(&edge).min(self.limit));
         let path = self.tree.path(task.file);
         let failed = |error: io::Error| Error::io("make a delta to", &path, error);
         let open = |path: &Path| fs::File::open(path).map_err(failed);
@@ -112,20 +112,20 @@ impl<'a> Maker<'a> {
         if let Some((second_base, _)) = task.with {
             old.push(open(&self.tree.path(second_base))?);
         }
-        let (mut old, mut new) = (Joined::new(old).map_err(failed)?, open(&path)?);
+        let (mut old, mut new) = (JoinedFiles::new(old).map_err(failed)?, open(&path)?);
         let mut object = self.site.new_object()?;
-        let Encoded { size, blocks } =
+        let EncodedDelta { size, blocks } =
             delta::encode(&mut old, &mut new, &edge, self.limit, object.as_file_mut()).map_err(failed)?;
         let wrong = |detail: String| Error::Delta { path: path.clone(), detail };
         object.rewind().map_err(failed)?;
         let header =
-            Header::read(&mut BufReader::new(object.as_file_mut())).map_err(|error| wrong(error.to_string()))?;
+            DeltaHeader::read(&mut BufReader::new(object.as_file_mut())).map_err(|error| wrong(error.to_string()))?;
         let fresh = match task.with {
-            None => Some(Fresh::of(&mut old, &mut new, &edge, &blocks).map_err(failed)?),
+            None => Some(NewContentSample::of(&mut old, &mut new, &edge, &blocks).map_err(failed)?),
             Some(_) => None,
         };
         if size > task.most {
-            return Ok(Made { size, fresh, delta: None });
+            return Ok(BuiltDelta { size, fresh, delta: None });
         }
         object.rewind().map_err(failed)?;
         let (sha256, size) = Sha256::of_reader(object.as_file_mut()).map_err(failed)?;
@@ -139,7 +139,7 @@ impl<'a> Maker<'a> {
         let method = header.mode.method().parse().map_err(|_| wrong("its method has no name".to_owned()))?;
         let (from, with) = (task.from.sha256, task.with.map(|(_, content)| content));
         let delta = Delta { method, from, to: Some(task.to), with, object: Object { size, sha256 } };
-        Ok(Made { size, fresh, delta: Some((delta, object.into_temp_path())) })
+        Ok(BuiltDelta { size, fresh, delta: Some((delta, object.into_temp_path())) })
     }
 
     fn old(&self, file: &File) -> Result<Arc<TempPath>> {

@@ -1,0 +1,96 @@
+//! The prediction of mode 1, with the delta's streams that correct it.
+
+use super::block_map::{BlockMap, MappedRange};
+use super::field_walk::{FieldWalk, add_residual};
+use super::projection::Projection;
+use super::{MAX_BLOCKS, ProgramHeader, parse};
+use crate::formats::delta::blocks::BlockReader;
+use crate::formats::delta::delta_file::{DeltaFile, StreamReader};
+use crate::formats::delta::{Block, DeltaError, Prediction, StreamKind, varint};
+use std::io::{Read, Seek};
+
+/// Predicts the new program from the old one; fields come out as they really are.
+pub struct ProgramPrediction<'a, P> {
+    walk: FieldWalk<'static>,
+    residuals: ResidualReader<'a, P>,
+}
+
+impl<'a, P: Read + Seek> ProgramPrediction<'a, P> {
+    /// Parses the old program, and reads all blocks of the delta.
+    ///
+    /// # Errors
+    /// [`DeltaError::NotAProgram`], [`DeltaError::Block`] for too many blocks, and those of reading.
+    pub fn open(base: impl Read + Seek, delta: &'a DeltaFile<P>, program: &ProgramHeader) -> Result<Self, DeltaError> {
+        let parsed = parse(base, delta.header.old, &program.unscanned).map_err(DeltaError::ReadOldFile)?;
+        let (image, mut fields) = parsed.ok_or(DeltaError::NotAProgram)?;
+        if !program.settings.guess {
+            fields.retain(|field| !field.kind.is_guess());
+        }
+        let mut ranges = Vec::new();
+        let mut blocks = BlockReader::open(delta);
+        while let Some(block) = blocks.next_block()? {
+            let range = MappedRange::from_block(&block).filter(|_| ranges.len() < MAX_BLOCKS);
+            ranges.push(range.ok_or(DeltaError::Header("it has too many blocks for its mode, or too large a file"))?);
+        }
+        let map = BlockMap::new(ranges);
+        let projection = Projection::new(image.layout, program.layout.clone(), map, program.settings, fields.len());
+        Ok(Self { walk: FieldWalk::new(fields.into(), projection), residuals: ResidualReader::open(delta)? })
+    }
+
+    /// Checks that both streams are used up.
+    ///
+    /// # Errors
+    /// [`DeltaError::Stream`].
+    pub fn finish(self) -> Result<(), DeltaError> {
+        self.residuals.runs.finish()?;
+        self.residuals.residuals.finish()
+    }
+}
+
+impl<P: Read + Seek> Prediction for ProgramPrediction<'_, P> {
+    fn predict(&mut self, block: &Block, offset: u64, bytes: &mut [u8]) -> Result<(), DeltaError> {
+        // `open` has seen every block, and a step lies in its block.
+        let (Some(range), Ok(offset)) = (MappedRange::from_block(block), u32::try_from(offset)) else {
+            return Err(DeltaError::NotAProgram);
+        };
+        let residuals = &mut self.residuals;
+        self.walk.predict_step(&range, offset, bytes, |_, width, guess| {
+            Ok(add_residual(width, guess.word, residuals.next_residual()?))
+        })
+    }
+}
+
+/// How far each guess is from what is residuals: a run of residuals ones, then one that is not, and so on; all are residuals in the end.
+struct ResidualReader<'a, P> {
+    runs: StreamReader<'a, P>,
+    residuals: StreamReader<'a, P>,
+    /// How many residuals ones are left; none when no wrong one follows.
+    run: Option<u64>,
+}
+
+impl<'a, P: Read + Seek> ResidualReader<'a, P> {
+    fn open(delta: &'a DeltaFile<P>) -> Result<Self, DeltaError> {
+        let runs = delta.stream(StreamKind::FieldRun);
+        let mut residuals = ResidualReader { runs, residuals: delta.stream(StreamKind::FieldResidual), run: None };
+        residuals.run = residuals.next_run()?;
+        Ok(residuals)
+    }
+
+    fn next_run(&mut self) -> Result<Option<u64>, DeltaError> {
+        if self.runs.remaining() == 0 { Ok(None) } else { self.runs.read_number().map(Some) }
+    }
+
+    fn next_residual(&mut self) -> Result<i64, DeltaError> {
+        match self.run {
+            None => Ok(0),
+            Some(0) => {
+                self.run = self.next_run()?;
+                self.residuals.read_number().map(varint::unzigzag)
+            }
+            Some(count) => {
+                self.run = Some(count - 1);
+                Ok(0)
+            }
+        }
+    }
+}
