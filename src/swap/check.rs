@@ -2,11 +2,12 @@
 
 use super::changed;
 use super::component::{ComponentSwap, THREADS};
+use super::outline::Outline;
 use super::side::{Owner, Side};
 use crate::disk::fs::{Found, hash};
 use crate::disk::inventory::{Inventory, PathContent};
 use crate::error::{Error, Machine, Result};
-use crate::formats::manifest::{self, Manifest, SignedBytes};
+use crate::formats::manifest;
 use crate::state::journal::{Step, SwapPath};
 use crate::values::rel_path::MANIFEST_NAME;
 use std::path::PathBuf;
@@ -163,26 +164,25 @@ fn other_tree(part: &ComponentSwap) -> Error {
 }
 
 /// Reads the component's manifest if it is that of neither version of the swap: the journal is older than the tree.
-fn third_release(part: &ComponentSwap) -> Option<Manifest> {
+fn third_release(part: &ComponentSwap) -> Option<String> {
     let step = part.steps.steps.iter().find(|step| step.place == SwapPath::Manifest)?;
     if Side::Old.examine(part, step).ok()? != Owner::User {
         return None;
     }
     let bytes = part.tree.root().read_small(MANIFEST_NAME, manifest::MAX_MANIFEST_BYTES).ok().flatten()?;
-    let manifest = manifest::parse(&SignedBytes::split(bytes).ok()?.body).ok()?;
-    // A renewed manifest brings the same files under new dates.
-    let is_new = part.steps.to.as_ref().is_some_and(|to| to.content == manifest.content_id());
-    (manifest.meta.component == part.steps.component && !is_new).then_some(manifest)
+    let text = String::from_utf8(bytes).ok()?;
+    let outline = Outline::read(&text)?;
+    // A renewed manifest brings the same version under new dates.
+    let versions = part.steps.from.iter().chain(part.steps.to.as_ref().map(|to| &to.version));
+    let is_known = versions.map(ToString::to_string).any(|version| version == outline.version);
+    (outline.component == part.steps.component.as_str() && !is_known).then_some(text)
 }
 
 /// Tells whether the component is a third release, and whole: then the journal of an interrupted swap is out of date.
 pub fn is_whole_third_release(part: &ComponentSwap) -> bool {
-    let Some(manifest) = third_release(part) else { return false };
-    let files = || manifest.files.iter().filter(|file| !file.preserve);
-    let paths = files().map(|file| file.path.as_str()).chain(manifest.links.iter().map(|link| link.path.as_str()));
+    let Some(text) = third_release(part) else { return false };
+    let files = Outline::read(&text).map(|outline| outline.files()).unwrap_or_default();
+    let paths = files.iter().map(|(path, _)| path.as_str());
     let Ok(found) = Inventory::take(part.tree.root().path(), paths, THREADS) else { return false };
-    files().all(|file| found.content(file.path.as_str()).sha256() == Some(file.sha256))
-        && manifest.links.iter().all(
-            |link| matches!(found.content(link.path.as_str()), PathContent::Link { target } if *target == link.target),
-        )
+    files.iter().all(|(path, sha256)| sha256.is_some() && found.content(path).sha256() == *sha256)
 }

@@ -15,6 +15,7 @@ mod check;
 mod cleanup;
 mod component;
 mod exchange;
+mod outline;
 mod ready;
 pub mod relaunch;
 mod saved;

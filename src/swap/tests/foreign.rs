@@ -37,6 +37,11 @@ fn content(text: &str, mode: u32) -> PathContent {
     PathContent::File { sha256: Sha256::of(text.as_bytes()), mode }
 }
 
+/// A manifest of a version, without files.
+fn manifest(version: &str) -> String {
+    format!("<manifest format=\"1\">\n  <meta component=\"core\" version=\"{version}\" sequence=\"1\"/>\n</manifest>\n")
+}
+
 impl World {
     /// The new version installed over the old one, and on probation.
     fn on_probation() -> Self {
@@ -73,6 +78,11 @@ impl World {
         let link = PathContent::Link { target: "a".into() };
         let place = SwapPath::Listed(RelPath::new("link").unwrap());
         steps.push(Step { place, old: link, new: PathContent::Link { target: "added".into() }, staged: None });
+        world.put("manifest.xml", &manifest("1.0.0"));
+        fs::write(stage.join("manifest.xml"), manifest("2.0.0")).unwrap();
+        let manifests = (content(&manifest("1.0.0"), 0o644), content(&manifest("2.0.0"), 0o644));
+        let staged = Some("manifest.xml".to_owned());
+        steps.push(Step { place: SwapPath::Manifest, old: manifests.0, new: manifests.1, staged });
         let component = ComponentSteps {
             component: "core".parse().unwrap(),
             own_work_dir: false,
@@ -112,6 +122,7 @@ impl World {
             assert_eq!(fs::read_to_string(self.at(path)).ok().as_deref(), Some(text), "{path} {when}");
         }
         assert_eq!(fs::read_link(self.at("link")).ok(), Some(PathBuf::from("a")), "{when}");
+        assert_eq!(fs::read_to_string(self.at("manifest.xml")).ok(), Some(manifest("1.0.0")), "{when}");
         assert!(!self.dir.path().join(".patcher/journal").exists(), "{when}");
         assert_eq!(recover(&self.root, &self.lock()).unwrap(), Recovery::Nothing, "{when}");
     }
@@ -296,6 +307,30 @@ fn a_damaged_backup_is_found_before_anything_changes() {
     assert!(confirm(&world.root).unwrap());
     assert_eq!(fs::read_to_string(world.at("a.saved")).unwrap(), "written through an open file");
     assert_eq!(fs::read_to_string(world.at("a")).unwrap(), "new a");
+}
+
+#[test]
+fn an_older_state_folder_leaves_a_newer_tree_untouched() {
+    let world = World::on_probation();
+    world.put("a", "a of version 3");
+    world.put("manifest.xml", &manifest("3.0.0"));
+    assert_eq!(world.roll_back().unwrap_err().code(), "other-tree");
+    assert_eq!(fs::read_to_string(world.at("a")).unwrap(), "a of version 3");
+    assert_eq!(fs::read_to_string(world.at("added")).unwrap(), "added");
+    // The journal of a swap in its middle, from before the tree: there is nothing to undo.
+    let state_dir = state::open_or_create(&world.root).unwrap();
+    let mut journal = Journal::read(&state_dir).unwrap().unwrap();
+    journal.advance(&state_dir, State::Applying).unwrap();
+    assert_eq!(recover(&world.root, &world.lock()).unwrap(), Recovery::Discarded);
+    assert_eq!(fs::read_to_string(world.at("a")).unwrap(), "a of version 3");
+}
+
+#[test]
+fn a_renewed_manifest_does_not_bar_the_way_back() {
+    let world = World::on_probation();
+    world.put("manifest.xml", &format!("{}\n", manifest("2.0.0")));
+    assert_eq!(world.roll_back().unwrap(), []);
+    world.is_old("after a renewed manifest");
 }
 
 #[test]
