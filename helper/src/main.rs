@@ -13,10 +13,10 @@ use arguments::Arguments;
 use log::Log;
 use patcher::internal::error::{Error, Machine, Result};
 use patcher::internal::state::RollbackReason;
-use patcher::internal::swap::Ready;
+use patcher::internal::swap::{Ready, Recovery};
 use patcher::{Applied, ComponentChange, Version, internal::relaunch, internal::state, internal::swap};
 use std::process::{Child, Command, ExitCode};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long other instances of the program, and other updaters, may keep waiting a helper that somebody waits for, unless it
 /// is told otherwise.
@@ -25,6 +25,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LONG_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long another updater, which is usually the program that has started the helper, may keep it from getting ready.
 const A_MOMENT: Duration = Duration::from_secs(2);
+/// The pauses before each attempt to complete a program that a failed swap has left between the versions.
+const RECOVERY_PAUSES: [Duration; 5] = [
+    Duration::from_millis(100),
+    Duration::from_millis(400),
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+    Duration::from_secs(10),
+];
 /// The exit code of a helper that had to return to the old version.
 const ROLLED_BACK: u8 = 25;
 
@@ -58,15 +66,20 @@ fn run(arguments: &Arguments, log: &mut Log) -> Result<Option<RollbackReason>> {
         Some(reason) => roll_back(arguments, reason, log),
         None => swap(arguments, log),
     };
+    let changed = complete(arguments, changed, log);
     if let Err(error) = &changed {
         log.error(error);
     }
+    // Before the start, as the program may confirm at once.
+    let plan = watch::on_probation(&arguments.root);
     let started = start(arguments, &changed, log);
     // Only now, so that nobody waits for it.
     finish(arguments, log);
     let failure = match started {
         Ok(None) => None,
-        Ok(Some(mut child)) => watch::watch(&arguments.root, &mut child, arguments.probation, log),
+        Ok(Some(mut child)) => {
+            plan.and_then(|plan| watch::watch(&arguments.root, plan, &mut child, arguments.probation, log))
+        }
         Err(error) => {
             log.error(&error);
             if swap::on_probation(&arguments.root)?.is_none() {
@@ -77,6 +90,11 @@ fn run(arguments: &Arguments, log: &mut Log) -> Result<Option<RollbackReason>> {
     };
     let Some(reason) = failure else { return changed.map(|()| None) };
     let returned = roll_back(arguments, reason, log);
+    let returned = match complete(arguments, returned, log) {
+        // The way back was interrupted and has ended.
+        Err(Error::Machine(Machine::SwapUndone { .. })) => Ok(()),
+        returned => returned,
+    };
     if let Err(error) = &returned {
         log.error(error);
     }
@@ -151,9 +169,40 @@ fn alone(
         return Ok(());
     };
     let usual = if arguments.command.is_empty() { LONG_PATIENCE } else { PATIENCE };
-    let patience = arguments.patience.unwrap_or(usual);
-    let _nobody = state::lock_not_running(&state_dir, patience)?;
-    action(&state::lock_updater(&state_dir, patience)?, log)
+    let deadline = Instant::now() + arguments.patience.unwrap_or(usual);
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        // The tree first, as every updater takes the locks in this order. An instance that runs may run for hours: meanwhile
+        // the tree is free for others.
+        let lock = state::lock_updater(&state_dir, left)?;
+        match state::lock_not_running(&state_dir, Duration::ZERO) {
+            Ok(_nobody) => return action(&lock, log),
+            Err(Error::Busy { .. }) if !left.is_zero() => {}
+            Err(error) => return Err(error),
+        }
+        drop(lock);
+        drop(state::lock_not_running(&state_dir, left)?);
+    }
+}
+
+/// Brings a tree that a failed swap or rollback has left between the versions to one of them, as soon as the disk lets it.
+fn complete(arguments: &Arguments, changed: Result<()>, log: &mut Log) -> Result<()> {
+    let Err(Error::Machine(Machine::UndoFailed { cause })) = changed else { return changed };
+    log.line(format_args!("the program is not complete: {cause}"));
+    for pause in RECOVERY_PAUSES {
+        std::thread::sleep(pause);
+        let mut found = None;
+        let recovered = alone(arguments, log, |lock, _| {
+            found = Some(swap::recover(&arguments.root, lock)?);
+            Ok(())
+        });
+        match recovered {
+            Ok(()) if found == Some(Recovery::Finished) => return Ok(()),
+            Ok(()) => return Err(Machine::SwapUndone { cause }.into()),
+            Err(error) => log.error(&error),
+        }
+    }
+    Err(Machine::UndoFailed { cause }.into())
 }
 
 fn tell(applied: &Applied, log: &mut Log) {
@@ -171,7 +220,10 @@ fn tell(applied: &Applied, log: &mut Log) {
 fn start(arguments: &Arguments, changed: &Result<()>, log: &mut Log) -> Result<Option<Child>> {
     let Some((program, rest)) = arguments.command.split_first() else { return Ok(None) };
     match changed {
-        Err(Error::Busy { .. }) => return Ok(None),
+        Err(Error::Busy { what, .. }) if *what == state::PROGRAM => {
+            log.line(format_args!("another instance of the program runs: none is started"));
+            return Ok(None);
+        }
         Err(Error::Machine(Machine::UndoFailed { .. } | Machine::JournalUnreadable { .. })) => {
             log.line(format_args!("the program is not complete and is not started"));
             return Ok(None);

@@ -1,6 +1,7 @@
 //! The probation: a new version has to confirm that it works, and what it printed before it failed goes into the log.
 
 use crate::log::Log;
+use patcher::internal::digest::Sha256;
 use patcher::internal::journal::{Journal, State};
 use patcher::internal::layout::InstallRoot;
 use patcher::internal::state::RollbackReason;
@@ -25,20 +26,28 @@ pub fn output(root: &InstallRoot) -> Option<File> {
     Some(file)
 }
 
-/// Watches the program until it has confirmed its version, and gives the reason to roll that back. Nothing is watched when
-/// no version is on probation.
-pub fn watch(root: &InstallRoot, child: &mut Child, limit: Duration, log: &mut Log) -> Option<RollbackReason> {
-    let state_dir = state::open(root).ok()??;
-    let on_probation = || match Journal::peek(&state_dir) {
+/// Returns the plan of the swap whose version is on probation.
+pub fn on_probation(root: &InstallRoot) -> Option<Sha256> {
+    match Journal::peek(&state::open(root).ok()??) {
         Ok(Some((State::Committed, plan))) => Some(plan),
         _ => None,
-    };
-    let plan = on_probation()?;
+    }
+}
+
+/// Watches the program until it has confirmed the version that the swap with this plan brought, and returns the reason to
+/// roll that back.
+pub fn watch(
+    root: &InstallRoot,
+    plan: Sha256,
+    child: &mut Child,
+    limit: Duration,
+    log: &mut Log,
+) -> Option<RollbackReason> {
     let deadline = Instant::now().checked_add(limit);
     loop {
         let ended = child.try_wait().ok()?;
         // After the question whether it has ended: it may have confirmed last.
-        if on_probation() != Some(plan) {
+        if on_probation(root) != Some(plan) {
             log.line(format_args!("the new version was confirmed"));
             return None;
         }

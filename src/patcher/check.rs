@@ -7,7 +7,7 @@ use crate::disk::fs::{Dir, Tree};
 use crate::disk::inventory::{Inventory, PathContent, hash_threads};
 use crate::disk::layout;
 use crate::error::{Error, Machine, Refused, Result};
-use crate::formats::manifest::{Component, LinkOrFile, Manifest, Meta, SteppingStone};
+use crate::formats::manifest::{Component, LinkOrFile, MAX_MANIFEST_BYTES, Manifest, Meta, SteppingStone};
 use crate::state::{MAX_SWAP_ATTEMPTS, ManifestEtag, SeenReleases, StateFile as _, Verdicts};
 use crate::transfer::fetch;
 use crate::transfer::plan::{LocalFile, Obstacle, Plan, PlanInput};
@@ -57,7 +57,7 @@ impl Patcher {
     /// is found fits together with what is installed, and nothing was left alone for another reason.
     pub fn check(&self, components: &[impl AsRef<str>]) -> Result<Check> {
         let names = components.iter().map(|name| component_name(name.as_ref())).collect::<Result<Vec<_>>>()?;
-        let (state_dir, _lock) = self.lock()?;
+        let (state_dir, _lock) = self.lock_downloading()?;
         let mut check = Check::default();
         for name in names {
             let installed = self.must_be_installed(&name)?;
@@ -111,7 +111,7 @@ impl Patcher {
             let latest = layout::latest_manifest_name(&self.inner.channel);
             url = url.join(&latest).map_err(|error| super::config::bad("URL", from, error))?;
         }
-        let (state_dir, _lock) = self.lock()?;
+        let (state_dir, _lock) = self.lock_downloading()?;
         // A manifest that cannot be read is what installing again is the way out of.
         let installed = match self.installed(&name) {
             Err(Error::Machine(Machine::InstalledManifest { .. })) => None,
@@ -144,7 +144,7 @@ impl Patcher {
         if trusted.manifest().same_content(&installed.manifest) {
             // Never one of an earlier place: a copy of the installed manifest that lost a signature retires nothing.
             if installed.place.is_none_or(|place| trusted.order().is_after(&place, &self.inner.keys)) {
-                self.adopt(&name, &trusted)?;
+                self.adopt(&name, &installed.bytes, &trusted)?;
             }
             return Ok(());
         }
@@ -352,10 +352,14 @@ impl Patcher {
         if moved || named { seen.save(state_dir) } else { Ok(()) }
     }
 
-    /// Replaces the installed manifest by one that installs the same files.
-    fn adopt(&self, name: &Component, trusted: &TrustedManifest) -> Result<()> {
-        let dir = self.inner.root.component(name);
-        Dir::open(&dir)?.replace(MANIFEST_NAME, trusted.bytes(), crate::disk::fs::PLAIN)
+    /// Replaces the installed manifest by one that installs the same files, unless a swap has replaced it meanwhile.
+    fn adopt(&self, name: &Component, installed: &[u8], trusted: &TrustedManifest) -> Result<()> {
+        let (_state_dir, _lock) = self.lock()?;
+        let dir = Dir::open(&self.inner.root.component(name))?;
+        match dir.read_small(MANIFEST_NAME, MAX_MANIFEST_BYTES)? {
+            Some(found) if found == installed => dir.replace(MANIFEST_NAME, trusted.bytes(), crate::disk::fs::PLAIN),
+            _ => Ok(()),
+        }
     }
 
     /// Checks the `requires` of all components as they would be with these updates. A repair changes no version.

@@ -71,11 +71,22 @@ impl Patcher {
         for entry in Dir::open(&root.dir)?.names()? {
             if let Ok(name) = entry.parse::<Component>()
                 && root.dir.join(&entry).is_dir()
+                && !self.is_copy(&name)
             {
                 consider(name)?;
             }
         }
         Ok(names.into_iter().collect())
+    }
+
+    /// Tells whether a folder of the root holds another component's manifest: a copy that the user has made of one.
+    fn is_copy(&self, name: &Component) -> bool {
+        let read = || {
+            let dir = Dir::open(&self.inner.root.checked_component(name).ok()?).ok()?;
+            let signed = SignedBytes::split(dir.read_small(MANIFEST_NAME, MAX_MANIFEST_BYTES).ok()??).ok()?;
+            manifest::parse(&signed.body).ok()
+        };
+        read().is_some_and(|manifest| manifest.meta.component != *name)
     }
 
     /// An installed component, its manifest verified again; none when it has no manifest.

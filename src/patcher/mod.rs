@@ -194,8 +194,18 @@ impl Patcher {
         if matches!(swap::pending(root)?, Some(State::Applying | State::Confirmed)) {
             swap::recover(root, &lock)?;
         }
-        state::move_outcomes_to_history(&state_dir, self.inner.history)?;
+        // The history can wait; a full disk must not keep a command from making room.
+        let _ = state::move_outcomes_to_history(&state_dir, self.inner.history);
         Ok((state_dir, lock))
+    }
+
+    /// Makes this call the one that checks and downloads. The updater's lock is let go again, as nobody should wait for
+    /// another process's network.
+    fn lock_downloading(&self) -> Result<(Dir, Lock)> {
+        let (state_dir, lock) = self.lock()?;
+        drop(lock);
+        let downloading = state::lock_downloading(&state_dir, PATIENCE)?;
+        Ok((state_dir, downloading))
     }
 
     /// Swaps in this process.

@@ -76,9 +76,15 @@ impl Patcher {
             _ => None,
         };
         let mut recovery = Recovery::Nothing;
-        if matches!(state, Some(State::Applying | State::Confirmed)) {
-            let lock = state::lock_updater(&state_dir, PATIENCE)?;
-            recovery = swap::recover(root, &lock)?;
+        match state {
+            Some(State::Applying) => recovery = swap::recover(root, &state::lock_updater(&state_dir, PATIENCE)?)?,
+            // Only cleaning up is left: nothing that a start waits for.
+            Some(State::Confirmed) => {
+                if let Ok(lock) = state::lock_updater(&state_dir, Duration::ZERO) {
+                    recovery = swap::recover(root, &lock)?;
+                }
+            }
+            _ => {}
         }
         let replaced = under_way.filter(|journal| self.runs_from(journal));
         if recovery == Recovery::RolledBack && replaced.is_some() {

@@ -1,15 +1,15 @@
 //! An update that was found, and one that is staged: each step takes the one before it, so that the order is the only one
 //! that compiles.
 
-use super::Patcher;
 use super::deferred::{DeferralReason, Deferred};
 use super::record::Record;
-use crate::disk::fs::{Dir, Lock};
-use crate::disk::inventory::{Inventory, PathContent};
+use super::{PATIENCE, Patcher};
+use crate::disk::fs::{Dir, Tree};
+use crate::disk::inventory::{Inventory, PathContent, content_at};
 use crate::error::{Caller, Error, Result};
 use crate::formats::manifest::{Component, Language, Manifest, Notes};
 use crate::state::journal::{ComponentSteps, Journal, ReleaseContent, State, Transaction};
-use crate::state::{SeenReleases, StateFile as _};
+use crate::state::{self, SeenReleases, StateFile as _};
 use crate::swap::relaunch::{self, Job};
 use crate::swap::{self, Applied};
 use crate::transfer::fetch::{CancelToken, Mirrors};
@@ -151,9 +151,10 @@ impl Update {
         if let Some(since) = patcher.paused()? {
             return Err(Error::Paused { since });
         }
-        let (state_dir, lock) = patcher.lock()?;
+        let (state_dir, _downloading) = patcher.lock_downloading()?;
+        patcher.must_be_current(&updates)?;
         patcher.must_fit(&updates)?;
-        if patcher.is_prepared(&state_dir, &lock, &updates)? {
+        if patcher.is_prepared(&state_dir, &updates)? {
             return Ok(Staged { patcher, updates });
         }
         let mut seen = SeenReleases::load_or_default(&state_dir)?;
@@ -266,6 +267,7 @@ impl Staged {
 
     fn transaction(&self, state_dir: &Dir) -> Result<Transaction> {
         // What was staged together may have been left out in part since, or need what was removed.
+        self.patcher.must_be_current(&self.updates)?;
         self.patcher.must_fit(&self.updates)?;
         let steps = |update: &Update| {
             let stage = Stage::open(&self.patcher.inner.root, state_dir, &update.name)?;
@@ -278,10 +280,28 @@ impl Staged {
 }
 
 impl Patcher {
+    /// Makes sure that no other updater has changed the components since these updates were planned.
+    ///
+    /// # Errors
+    /// [`Error::Busy`]: another check finds out what is to be done now.
+    fn must_be_current(&self, updates: &[Update]) -> Result<()> {
+        for update in updates {
+            let manifest = match Tree::open(&self.inner.root.component(&update.name))? {
+                Some(tree) => content_at(&tree, MANIFEST_NAME)?,
+                None => PathContent::Absent,
+            };
+            if manifest != update.old_manifest && !manifest.same_bytes(&update.old_manifest) {
+                return Err(Error::Busy { what: "the install root", holder: None });
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the swap that a helper waits for leads to just these updates, which are then staged and left as they are. If it
     /// leads elsewhere it is forgotten: its files make room, and the helper finds nothing to do until another one is prepared.
-    fn is_prepared(&self, state_dir: &Dir, lock: &Lock, updates: &[Update]) -> Result<bool> {
+    fn is_prepared(&self, state_dir: &Dir, updates: &[Update]) -> Result<bool> {
         let root = &self.inner.root;
+        let lock = state::lock_updater(state_dir, PATIENCE)?;
         let Some(Journal { state: State::Prepared, transaction, .. }) = Journal::read(state_dir)? else {
             return Ok(false);
         };
@@ -294,7 +314,7 @@ impl Patcher {
                 && Stage::open(root, state_dir, &update.name)?.is_complete(&update.plan)?;
         }
         if !is_it {
-            swap::recover(root, lock)?;
+            swap::recover(root, &lock)?;
         }
         Ok(is_it)
     }

@@ -93,27 +93,39 @@ pub fn lock_updater(state_dir: &Dir, patience: Duration) -> Result<Lock> {
     Lock::exclusive(state_dir, "lock", "the install root", patience)
 }
 
+/// The name of the lock that instances of the program share, in messages.
+pub const PROGRAM: &str = "the program";
+
 /// Tells other processes that an instance of the program runs.
 ///
 /// # Errors
-/// As [`lock`].
+/// As [`lock_updater`].
 pub fn lock_running(state_dir: &Dir, patience: Duration) -> Result<Lock> {
-    Lock::shared(state_dir, "running", "the program", patience)
+    Lock::shared(state_dir, "running", PROGRAM, patience)
 }
 
 /// Waits until no instance of the program runs, and keeps new ones waiting.
 ///
 /// # Errors
-/// As [`lock`].
+/// As [`lock_updater`].
 pub fn lock_not_running(state_dir: &Dir, patience: Duration) -> Result<Lock> {
-    Lock::exclusive(state_dir, "running", "the program", patience)
+    Lock::exclusive(state_dir, "running", PROGRAM, patience)
+}
+
+/// Makes this process the one that checks and downloads. It is held while the network is waited for, and keeps nobody from
+/// swapping, confirming or starting.
+///
+/// # Errors
+/// As [`lock_updater`].
+pub fn lock_downloading(state_dir: &Dir, patience: Duration) -> Result<Lock> {
+    Lock::exclusive(state_dir, "downloading", "the download", patience)
 }
 
 /// Takes the short lock under which a version on probation is confirmed or rolled back. It is held for one check and one
 /// state of the journal, never while a person, a program or the network is waited for.
 ///
 /// # Errors
-/// As [`lock`].
-pub fn deciding(state_dir: &Dir) -> Result<Lock> {
+/// As [`lock_updater`].
+pub fn lock_deciding(state_dir: &Dir) -> Result<Lock> {
     Lock::exclusive(state_dir, "deciding", "the decision about the new version", Duration::from_secs(60))
 }

@@ -57,7 +57,11 @@ pub fn bring(parts: &[ComponentSwap], side: Side, saved: &mut Vec<SavedFile>) ->
         }
     }
     for part in parts {
-        follow(sync_folders(part))?;
+        // Where so many folders cannot be open at a time, one after the other.
+        follow(sync_folders(part, &part.changed_folders()).or_else(|error| match side {
+            Side::New => Err(error),
+            Side::Old => part.changed_folders().chunks(1).try_for_each(|folder| sync_folders(part, folder)),
+        }))?;
         follow(verify(part, side))?;
     }
     first.map_or(Ok(()), Err)
@@ -99,7 +103,7 @@ fn remove_folder(tree: &Tree, path: &str) -> Result<()> {
 
 /// Makes a folder of this side, with the folders above it.
 fn make_folder(part: &ComponentSwap, path: &str, mode: u32, saved: &mut Vec<SavedFile>) -> Result<()> {
-    clear_way(part, path, saved)?;
+    clear_way(part, path, true, saved)?;
     if let Found::Folder { mode: found } = part.tree.find(path)?
         && found & 0o777 != mode & 0o777
     {
@@ -111,7 +115,7 @@ fn make_folder(part: &ComponentSwap, path: &str, mode: u32, saved: &mut Vec<Save
 }
 
 /// Makes sure that `path` is a folder: what stands in the way moves beside, and missing folders are made.
-fn clear_way(part: &ComponentSwap, path: &str, saved: &mut Vec<SavedFile>) -> Result<()> {
+fn clear_way(part: &ComponentSwap, path: &str, is_planned: bool, saved: &mut Vec<SavedFile>) -> Result<()> {
     if path.is_empty() {
         return Ok(());
     }
@@ -124,9 +128,8 @@ fn clear_way(part: &ComponentSwap, path: &str, saved: &mut Vec<SavedFile>) -> Re
         }
         let (dir, name) = part.tree.parent(folder)?;
         dir.make_folder(name, FOLDER)?;
-        let is_planned = part.steps.new_folders.iter().any(|known| known == folder)
-            || part.steps.old_folders.iter().any(|(known, _)| known == folder);
-        if !is_planned {
+        // The folders of planned ones are synced with all others that change.
+        if !is_planned || folder != path {
             dir.sync()?;
         }
     }
@@ -153,7 +156,7 @@ fn fill(part: &ComponentSwap, side: Side, index: usize, step: &Step, saved: &mut
     if owner == Owner::Wanted {
         return Ok(());
     }
-    clear_way(part, folder_of(path), saved)?;
+    clear_way(part, folder_of(path), false, saved)?;
     let (dir, name) = part.tree.parent(path)?;
     let is_in_the_way = match dir.find(name)? {
         Found::Absent => false,
@@ -218,10 +221,9 @@ fn keep_staged(part: &ComponentSwap, step: &Step) {
 }
 
 /// Makes the entries of every folder durable in which a step made, replaced or removed one.
-fn sync_folders(part: &ComponentSwap) -> Result<()> {
-    let folders = part.changed_folders();
+fn sync_folders(part: &ComponentSwap, folders: &[String]) -> Result<()> {
     let dir = part.tree.root().path();
-    fs::in_parallel(&folders, |paths| {
+    fs::in_parallel(folders, |paths| {
         let Some(tree) = Tree::open(dir)? else { return Ok(()) };
         paths.iter().try_for_each(|path| match tree.find_folder(path)? {
             Some(folder) => folder.sync(),
@@ -266,7 +268,7 @@ pub fn save_written_backups(part: &ComponentSwap, saved: &mut Vec<SavedFile>) ->
         if fs::hash(&mut file, &part.backups.join(&backup))?.0 == *sha256 {
             continue;
         }
-        clear_way(part, folder_of(path.as_str()), saved)?;
+        clear_way(part, folder_of(path.as_str()), false, saved)?;
         let (dir, name) = part.tree.parent(path.as_str())?;
         let saved_as = move_beside(&part.backups, &backup, &dir, name)?;
         dir.sync()?;

@@ -363,7 +363,7 @@ fn decide<T>(
         return Ok(None);
     }
     let state_dir = state::open_or_create(root)?;
-    let _turn = state::deciding(&state_dir)?;
+    let _turn = state::lock_deciding(&state_dir)?;
     let Some(mut journal) = on_probation(root)? else { return Ok(None) };
     let checked = check(&journal)?;
     journal.advance(&state_dir, state)?;

@@ -57,6 +57,7 @@ mod program;
 mod proxies;
 mod refused;
 mod repair;
+mod rollback;
 mod rollout;
 mod second_bases;
 mod tls;

@@ -140,15 +140,26 @@ impl Dir {
         steps::next("write")?;
         let copied = io::copy(&mut source, &mut target);
         let kept = copied.and_then(|_| set_mode(&target, mode)).and_then(|()| target.sync_all());
-        kept.map_err(|error| Error::io("copy to", to.join(to_name), error))
+        kept.map_err(|error| {
+            let _ = to.remove_file(to_name);
+            Error::io("copy to", to.join(to_name), error)
+        })
     }
 
-    /// Gives files their modes, and makes their bytes and modes last.
+    /// Gives files their modes, and makes their bytes and modes durable. A file that cannot be synced is removed, so that it
+    /// is built again.
     ///
     /// # Errors
     /// [`Machine::Io`], an absent file included.
     pub fn seal_files(&self, files: &[(&str, u32)]) -> Result<()> {
-        in_parallel(files, |files| files.iter().try_for_each(|(name, mode)| self.seal(name, *mode)))
+        in_parallel(files, |files| {
+            files.iter().try_for_each(|(name, mode)| {
+                self.seal(name, *mode).inspect_err(|_| {
+                    // The system reports a failed sync once, and then serves bytes that the disk does not have.
+                    let _ = self.remove_file(name);
+                })
+            })
+        })
     }
 
     /// Removes a folder of the updater's own that nobody needs any more. What is in use stays until the next time.

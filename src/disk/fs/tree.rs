@@ -3,7 +3,7 @@
 use super::{Dir, Found, Stamp};
 use crate::error::{Error, Machine, Result};
 use std::cell::RefCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 /// A component's folder, which may be absent; keeps the last folder open, as neighbours usually come together.
@@ -149,8 +149,20 @@ pub fn create_root(path: &Path) -> Result<()> {
         return Ok(());
     }
     super::steps::next("make the folder")?;
+    let above = |path: &Path| match path.parent() {
+        Some(above) if above.as_os_str().is_empty() => Some(PathBuf::from(".")),
+        above => above.map(Path::to_owned),
+    };
+    // Every folder that gets a new entry: the nearest one that is there, and those below it.
+    let mut changed: Vec<PathBuf> = above(path).into_iter().collect();
+    while let Some(last) = changed.last()
+        && !last.is_dir()
+        && let Some(next) = above(last)
+    {
+        changed.push(next);
+    }
     std::fs::create_dir_all(path).map_err(|error| Error::io("make the folder", path, error))?;
-    path.parent().map_or(Ok(()), |above| Dir::open(above)?.sync())
+    changed.iter().try_for_each(|folder| Dir::open(folder)?.sync())
 }
 
 #[cfg(test)]

@@ -313,16 +313,17 @@ impl Dir {
         sealed.map_err(|error| Error::io("sync", self.join(name), error))
     }
 
-    /// The names of all entries.
+    /// Returns the names of all entries that are UTF-8.
     ///
     /// # Errors
-    /// [`Machine::Io`]; [`Machine::UnsafePath`] for a name that is not UTF-8.
+    /// [`Machine::Io`].
     pub fn names(&self) -> Result<Vec<String>> {
         let failed = |errno| self.error("list", ".", errno);
         let mut names = Vec::new();
         for entry in rustix::fs::Dir::read_from(&self.fd).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            let name = entry.file_name().to_str().map_err(|_| Machine::UnsafePath { path: self.path.clone() })?;
+            // A name that is not UTF-8 is none of the updater's and in no release.
+            let Ok(name) = entry.file_name().to_str() else { continue };
             if name != "." && name != ".." {
                 names.push(name.to_owned());
             }

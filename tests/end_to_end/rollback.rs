@@ -1,0 +1,86 @@
+//! The way back from a new version on a machine where other programs are at work, too.
+
+use crate::support::scripted::Scripted;
+use crate::support::tree::Tree;
+use crate::support::world::World;
+use fs2::FileExt;
+use std::fs::{self, File};
+
+/// Version 2 with a file more, on probation over version 1.
+fn on_probation() -> (World<Scripted>, Tree, Tree) {
+    let world = World::honest();
+    let one = Tree::default().file("app", b"1", 0o755).file("same", b"same", 0o644);
+    let two = one.clone().file("app", b"2", 0o755).file("settings.ini", b"default", 0o644);
+    world.publish("1.0.0", &one);
+    world.install("core");
+    world.publish("2.0.0", &two);
+    world.user.ok(&["update"]);
+    (world, one, two)
+}
+
+#[test]
+fn a_version_that_writes_its_settings_is_rolled_back_and_every_command_works_afterwards() {
+    let (world, one, _) = on_probation();
+    fs::write(world.user.component("core").join("settings.ini"), "tuned").unwrap();
+    world.user.ok(&["rollback"]);
+    one.file("settings.ini", b"tuned", 0o644).assert_is(&world.user.tree("core"));
+    world.user.ok(&["recover"]);
+    assert_eq!(world.user.ok(&["status"])["swap"], serde_json::Value::Null);
+    world.user.ok(&["repair"]);
+}
+
+#[test]
+fn a_damaged_backup_is_refused_and_the_new_version_stays() {
+    let (world, _, two) = on_probation();
+    let backups = fs::read_dir(world.user.state("txn/core")).unwrap().map(|entry| entry.unwrap().path());
+    let old = backups.into_iter().find(|path| fs::read(path).is_ok_and(|bytes| bytes == b"1")).unwrap();
+    fs::write(old, "written by a program that held it open").unwrap();
+    world.user.fails(22, "backup-damaged", &["rollback"]);
+    world.user.has("core", &two);
+    world.user.ok(&["confirm"]);
+}
+
+#[test]
+fn a_download_by_another_process_keeps_nobody_from_confirming_or_applying() {
+    let (world, ..) = on_probation();
+    let lock = File::create(world.user.state("downloading")).unwrap();
+    lock.lock_exclusive().unwrap();
+    assert_eq!(world.user.ok(&["confirm"])["confirmed"], true);
+    world.user.ok(&["recover"]);
+    world.user.fails(23, "busy", &["check"]);
+}
+
+#[test]
+fn another_updater_keeps_nobody_from_confirming() {
+    let (world, _, two) = on_probation();
+    let lock = File::create(world.user.state("lock")).unwrap();
+    lock.lock_exclusive().unwrap();
+    assert_eq!(world.user.ok(&["confirm"])["confirmed"], true);
+    drop(lock);
+    world.user.ok(&["check"]);
+    assert!(!world.user.state("journal").exists() && !world.user.state("txn").exists());
+    world.user.has("core", &two);
+}
+
+#[test]
+fn a_copy_of_a_component_beside_it_and_foreign_names_stop_no_command() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let (world, _, two) = on_probation();
+    two.write_into(&world.user.root().join("core-backup"));
+    let manifest = world.user.component("core").join("manifest.xml");
+    fs::copy(manifest, world.user.root().join("core-backup/manifest.xml")).unwrap();
+    fs::write(world.user.root().join(std::ffi::OsStr::from_bytes(b"Gr\xfc\xdfe")), "latin 1").unwrap();
+    for command in ["check", "verify", "repair"] {
+        world.user.ok(&[command]);
+    }
+}
+
+#[test]
+fn an_install_root_that_was_moved_during_a_probation_is_rolled_back() {
+    let (world, one, _) = on_probation();
+    let (root, moved) = (world.user.root(), world.user.path("moved"));
+    fs::rename(&root, &moved).unwrap();
+    std::os::unix::fs::symlink(&moved, &root).unwrap();
+    world.user.ok(&["rollback"]);
+    world.user.has("core", &one);
+}
