@@ -15,6 +15,7 @@ pub mod hashing_sink;
 pub mod prune;
 pub mod publish;
 pub mod release;
+pub mod setting;
 pub mod signing;
 pub mod site;
 pub mod verify;

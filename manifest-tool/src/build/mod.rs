@@ -1,5 +1,6 @@
 //! The build folder as the publisher leaves it: its `component.toml` and its files.
 
+pub mod component_file;
 pub mod globs;
 pub mod links;
 pub mod notes;

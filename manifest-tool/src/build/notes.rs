@@ -1,7 +1,7 @@
 //! Release notes as a publisher gives them: files of plain text and addresses of pages, each for a language.
 
-use crate::build::settings::{checked, parsed};
 use crate::error::{Error, Result};
+use crate::setting::{checked, parsed};
 use patcher::internal::manifest::{Language, MAX_NOTES_BYTES, Notes, notes_url};
 use std::fs;
 use std::io::Read as _;

@@ -3,8 +3,9 @@
 //! Left out are `component.toml`, `manifest.xml` and `.patcher` at the top, and what the ignore globs match. Anything else
 //! that cannot be published is an error: a release without a file that somebody put there would be worse.
 
+use crate::build::component_file::COMPONENT_FILE;
 use crate::build::links::{self, Shortened};
-use crate::build::settings::{COMPONENT_FILE, Settings};
+use crate::build::settings::Settings;
 use crate::error::{Error, Result};
 use patcher::internal::manifest::Link;
 use patcher::internal::rel_path::{MANIFEST_NAME, RelPath, STATE_DIR_NAME};

@@ -1,4 +1,4 @@
-//! `manifest-tool attach MANIFEST`: takes a signature that another program made.
+//! `manifest-tool attach MANIFEST`: adds a signature that another program made.
 
 use super::write_release;
 use crate::error::{Error, Result};
@@ -13,7 +13,8 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Add a signature that was made elsewhere to a manifest, or to what `--body` wrote; one by the same key is replaced
+/// Add a signature made by another program to a manifest or to the bytes that `--body` wrote; a signature by the same
+/// key is replaced
 #[derive(Debug, clap::Args)]
 pub struct AttachArgs {
     /// The manifest, signed or not
@@ -21,13 +22,13 @@ pub struct AttachArgs {
     /// The signature's bytes, as `openssl dgst -sha256 -sign` writes them
     #[arg(long, value_name = "FILE")]
     signature: PathBuf,
-    /// The public key of the one that signed
+    /// The public key that checks the signature
     #[arg(long, value_name = "PUB")]
     key: PathBuf,
-    /// Where the result goes [default: in the place of MANIFEST]
+    /// The file for the result [default: MANIFEST itself]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Publish the result as well: the folder that is uploaded
+    /// Publish the result as well on this site: the folder that is uploaded
     #[arg(long)]
     site: Option<PathBuf>,
 }
@@ -35,8 +36,8 @@ pub struct AttachArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// [`Error::Signature`] or another reason for which a client would not take the result; [`Error::SequenceTaken`]; all of
-/// them before anything is written; or the system's answer.
+/// [`Error::Signature`], everything else that a client would refuse, and [`Error::SequenceTaken`], all
+/// before anything is written; an I/O error.
 pub fn run(args: AttachArgs, out: &mut impl Write) -> Result<()> {
     let signed = attach(&args)?;
     let meta = &signed.manifest().meta;
@@ -53,7 +54,7 @@ pub fn run(args: AttachArgs, out: &mut impl Write) -> Result<()> {
     Ok(())
 }
 
-/// The manifest with the signature, once that is found good as a client finds it.
+/// Adds the signature, and verifies the result as a client does.
 fn attach(args: &AttachArgs) -> Result<VerifiedManifest> {
     let ManifestFile { signed, .. } = ManifestFile::read_signed_or_not(&args.manifest)?;
     let public = public_key::load("--key", &args.key)?;

@@ -1,11 +1,13 @@
-//! `manifest-tool body MANIFEST`: the signed bytes, for a signature made or checked by another program.
+//! `manifest-tool body MANIFEST`: writes the signed bytes of a manifest.
+//!
+//! Another program, such as openssl, can sign them or check a signature of them.
 
 use crate::error::Result;
 use crate::site::manifest_file::ManifestFile;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Write a manifest's signed bytes to the standard output: the file without its signature lines
+/// Write the signed bytes of a manifest, the file without its signature lines, to the standard output
 #[derive(Debug, clap::Args)]
 pub struct BodyArgs {
     /// The manifest, signed or not

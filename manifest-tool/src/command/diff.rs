@@ -1,5 +1,6 @@
-//! `manifest-tool diff OLD NEW`: what changes between two releases, and what that costs a client. It checks the form, not the
-//! signatures.
+//! `manifest-tool diff OLD NEW`: lists the changes between two releases and their download size.
+//!
+//! It checks the form of both manifests, not their signatures.
 
 use crate::error::Result;
 use crate::release::difference::{Change, Difference, Way};
@@ -7,13 +8,13 @@ use crate::site::manifest_file::ManifestFile;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Show what changes from one release to another, and what a client fetches who has the first. Signatures are not
-/// checked: `verify` does that
+/// Show the changes from one release to another, and the bytes that a client with the first one fetches. Signatures are
+/// not checked: `verify` does that
 #[derive(Debug, clap::Args)]
 pub struct DiffArgs {
-    /// The manifest of the release that the client has
+    /// The manifest of the old release
     old: PathBuf,
-    /// The manifest of the release that it goes to
+    /// The manifest of the new release
     new: PathBuf,
 }
 

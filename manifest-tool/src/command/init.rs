@@ -1,12 +1,12 @@
-//! `manifest-tool init BUILD`: writes a commented component.toml.
+//! `manifest-tool init BUILD`: writes a commented `component.toml`.
 
-use crate::build::settings::{COMPONENT_FILE, TEMPLATE};
+use crate::build::component_file::{COMPONENT_FILE, TEMPLATE};
 use crate::error::{Error, Result};
 use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-/// Write a component.toml with comments into a build folder
+/// Write a commented component.toml into a build folder
 #[derive(Debug, clap::Args)]
 pub struct InitArgs {
     /// The build folder
@@ -16,7 +16,7 @@ pub struct InitArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// [`Error::Exists`], or the system's answer.
+/// [`Error::Exists`], or an I/O error.
 pub fn run(args: InitArgs, out: &mut impl Write) -> Result<()> {
     let path = args.build.join(COMPONENT_FILE);
     let mut file = fs::File::create_new(&path).map_err(|error| match error.kind() {

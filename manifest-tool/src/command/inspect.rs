@@ -1,4 +1,6 @@
-//! `manifest-tool inspect MANIFEST`: what a manifest says, for people. It checks the form, not the signatures.
+//! `manifest-tool inspect MANIFEST`: shows a manifest as readable text.
+//!
+//! It checks the form of the manifest, not its signatures.
 
 use crate::error::Result;
 use crate::site::manifest_file::ManifestFile;
@@ -7,14 +9,15 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Show what a manifest says; -v lists its files and its notes. Signatures are not checked: `verify` does that
+/// Show a manifest as readable text; -v lists its files and release notes. Signatures are not checked: `verify` does
+/// that
 #[derive(Debug, clap::Args)]
 pub struct InspectArgs {
     /// The manifest, signed or not
     manifest: PathBuf,
 }
 
-/// Runs the command; `verbose` lists every file and every line of its notes.
+/// Runs the command; `verbose` lists every file and every line of the release notes.
 ///
 /// # Errors
 /// Those of [`ManifestFile::read_signed_or_not`].

@@ -1,35 +1,36 @@
 //! `manifest-tool keygen NAME`: makes a key pair.
 
+use super::flags::signing::PassphraseFlags;
 use crate::error::Result;
-use crate::signing::passphrase::Passphrases;
 use crate::signing::private_key::{KeyFiles, PrivateKey};
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Make a key pair: NAME.key.pem, to be kept secret and offline, and NAME.pub.pem, for the program to embed
+/// Make a key pair: NAME.key.pem to keep secret and offline, and NAME.pub.pem to embed in the program
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("passphrase_file", |arg| arg.requires("encrypt")))]
 pub struct KeygenArgs {
-    /// Where the files go, without their endings
+    /// The path of both files without .key.pem and .pub.pem
     name: PathBuf,
-    /// The key's size
+    /// The size of the key in bits
     #[arg(long, default_value_t = 3072, value_parser = clap::value_parser!(u16).range(2048..=4096))]
     bits: u16,
     /// Encrypt the private key with a passphrase
     #[arg(long)]
     encrypt: bool,
     #[command(flatten)]
-    passphrases: Passphrases,
+    passphrases: PassphraseFlags,
 }
 
 /// Runs the command.
 ///
 /// # Errors
-/// Those of [`PrivateKey::generate`], [`PrivateKey::save`] and [`Passphrases::for_new`].
+/// Those of [`PrivateKey::generate`], of [`PrivateKey::save`], and of reading the passphrase.
 pub fn run(args: KeygenArgs, out: &mut impl Write) -> Result<()> {
     let files = KeyFiles::new(&args.name);
-    files.check_free()?;
-    let passphrase = args.encrypt.then(|| args.passphrases.for_new(&files.private)).transpose()?;
+    files.check_absent()?;
+    let passphrases = args.passphrases.passphrases();
+    let passphrase = args.encrypt.then(|| passphrases.for_new(&files.private)).transpose()?;
     let key = PrivateKey::generate(args.bits.into())?;
     key.save(&files, passphrase.as_ref())?;
     writeln!(out, "private key  {}", files.private.display())?;

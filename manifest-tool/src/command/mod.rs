@@ -1,8 +1,11 @@
-//! The program's commands, one file each: the arguments, and what is done with them.
+//! The commands of the program, one file each: their arguments, and how they are carried out.
+//!
+//! Flags stay in this folder. The other folders receive checked values.
 
 pub mod attach;
 pub mod body;
 pub mod diff;
+pub mod flags;
 pub mod init;
 pub mod inspect;
 pub mod keygen;
@@ -15,12 +18,27 @@ pub mod sign;
 pub mod verify;
 
 use crate::error::Result;
+use crate::setting::checked;
 use crate::signing::{Signer, Signing};
 use patcher::internal::manifest::Meta;
+use patcher::internal::timestamp::Timestamp;
+use std::env;
 use std::io::Write;
 use std::path::Path;
 
-/// Says which release it is.
+const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
+
+/// Returns the time of signing: `$SOURCE_DATE_EPOCH` if it is set, else the current time.
+///
+/// <https://reproducible-builds.org/specs/source-date-epoch/>
+fn issued() -> Result<Timestamp> {
+    let Some(value) = env::var_os(SOURCE_DATE_EPOCH) else { return Ok(Timestamp::now()) };
+    let value = value.to_string_lossy();
+    let seconds = value.parse().map_err(|_| "not a number of seconds");
+    checked(SOURCE_DATE_EPOCH, &value, seconds).map(Timestamp::from_unix)
+}
+
+/// Writes the line that identifies a release.
 fn write_release(meta: &Meta, out: &mut impl Write) -> Result<()> {
     writeln!(
         out,
@@ -30,7 +48,7 @@ fn write_release(meta: &Meta, out: &mut impl Write) -> Result<()> {
     Ok(())
 }
 
-/// Says from when on clients refuse it, and which of them it is for.
+/// Writes when a release expires, and the clients it is offered to.
 fn write_terms(meta: &Meta, out: &mut impl Write) -> Result<()> {
     match meta.expires {
         Some(expires) => writeln!(out, "expires {expires}")?,
@@ -39,11 +57,11 @@ fn write_terms(meta: &Meta, out: &mut impl Write) -> Result<()> {
     write_audience(meta, out)
 }
 
-/// Says which clients it is for, unless it is for all of them in one step.
+/// Writes the clients a release is offered to, unless all of them get it directly.
 fn write_audience(meta: &Meta, out: &mut impl Write) -> Result<()> {
     match meta.rollout {
-        _ if meta.critical => writeln!(out, "critical: offered to everybody, whatever the rollout")?,
-        Some(0) => writeln!(out, "paused: offered to nobody")?,
+        _ if meta.critical => writeln!(out, "critical: offered to all clients, whatever the rollout")?,
+        Some(0) => writeln!(out, "paused: offered to no client")?,
         Some(percent) => writeln!(out, "offered to {percent}% of the clients")?,
         None => {}
     }
@@ -53,12 +71,12 @@ fn write_audience(meta: &Meta, out: &mut impl Write) -> Result<()> {
     Ok(())
 }
 
-/// Says what is left to do when a key elsewhere signs; `and` is what `attach` is to be told beside the site.
-fn write_next(signing: &Signing, site: &Path, and: &str, out: &mut impl Write) -> Result<()> {
+/// Writes the next steps after `--body`; `more` are further arguments of `attach`.
+fn write_next(signing: &Signing, site: &Path, more: &str, out: &mut impl Write) -> Result<()> {
     if let Signer::Elsewhere(file) = &signing.signer {
         let (file, site) = (file.display(), site.display());
         writeln!(out, "nothing is published yet: sign {file}, then")?;
-        writeln!(out, "manifest-tool attach {file} --signature SIG --key PUB.pem --site {site}{and}")?;
+        writeln!(out, "manifest-tool attach {file} --signature SIG --key PUB.pem --site {site}{more}")?;
     }
     Ok(())
 }

@@ -1,24 +1,23 @@
-//! `manifest-tool pause COMPONENT`: stops a release: no further client is offered it. `resign --rollout` goes on.
+//! `manifest-tool pause COMPONENT`: stops offering the latest release.
 
+use super::flags::signing::SigningFlags;
+use super::issued;
 use super::resign::renew;
-use crate::build::settings::issued;
 use crate::error::Result;
 use crate::release::reissue::Renewal;
-use crate::signing::SigningFlags;
 use patcher::internal::manifest::{Channel, Component};
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Offer the latest release of a component to nobody further, as `resign --rollout 0% --critical=false` does;
-/// `resign --rollout 100%` goes on
+/// Stop offering the latest release, like `resign --rollout 0% --critical=false`; `resign --rollout 100%` resumes it
 #[derive(Debug, clap::Args)]
 pub struct PauseArgs {
     /// The component
     component: Component,
-    /// The folder that is uploaded
+    /// The site: the folder that is uploaded
     #[arg(long, default_value = "./site")]
     site: PathBuf,
-    /// The line of releases
+    /// The channel
     #[arg(long, default_value = "stable")]
     channel: Channel,
     #[command(flatten)]
@@ -31,7 +30,7 @@ pub struct PauseArgs {
 /// Those of [`reissue::renew`](crate::release::reissue::renew), and of reading keys.
 pub fn run(args: PauseArgs, out: &mut impl Write) -> Result<()> {
     let PauseArgs { component, site, channel, signing } = args;
-    // A critical release is offered whatever the rollout says: it has to lose that to stop.
+    // Clients take a critical release whatever its rollout is, so a paused one cannot be critical.
     let (rollout, critical) = (Some("0%".to_owned()), Some(false));
     let renewal = Renewal { component, channel, issued: issued()?, expires: None, rollout, critical };
     renew(&site, &renewal, signing, out)

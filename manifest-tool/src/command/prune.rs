@@ -1,4 +1,4 @@
-//! `manifest-tool prune COMPONENT --keep N`: drops past releases, and what only they need.
+//! `manifest-tool prune COMPONENT --keep N`: removes past releases and the objects only they need.
 
 use crate::error::Result;
 use crate::prune::Dropped;
@@ -7,19 +7,20 @@ use patcher::internal::manifest::Component;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Drop past releases and every object that only they name. What the latest manifest of a channel, a kept release or a
-/// stepping stone of either names stays. Not while a release waits for its signature: nothing names its objects yet
+/// Remove past releases, and every object that only they name. The latest release of each channel, the kept releases
+/// and the stepping stones of both stay. Do not use it while a release waits for its signature: no manifest names its
+/// objects yet, so they would be removed
 #[derive(Debug, clap::Args)]
 pub struct PruneArgs {
     /// The component
     component: Component,
-    /// How many releases each channel keeps besides its latest; `sign` makes deltas from those that are there
+    /// The number of releases that each channel keeps besides its latest one; `sign` makes deltas from them
     #[arg(long, value_name = "N")]
     keep: usize,
-    /// The folder that is uploaded
+    /// The site: the folder that is uploaded
     #[arg(long, default_value = "./site")]
     site: PathBuf,
-    /// Only list what would be dropped
+    /// List the files and remove nothing
     #[arg(long)]
     dry_run: bool,
 }

@@ -1,4 +1,4 @@
-//! `manifest-tool publish SITE DEST`: brings what is new to where clients find it, in the right order.
+//! `manifest-tool publish SITE DEST`: copies new files of the site to the place that clients read.
 
 use crate::error::{Error, Result};
 use crate::publish::{self, Destination, Folder};
@@ -6,20 +6,32 @@ use patcher::internal::error::Caller;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Copy what is new of a site to a folder or an object store, manifests last, and look at it there
+/// Copy new files of a site to a folder or an object store, manifests last, and check the copies
 #[derive(Debug, clap::Args)]
 pub struct PublishArgs {
     /// The site's folder
     site: PathBuf,
-    /// Where it goes: a folder, or s3://BUCKET/PREFIX; the store's keys and region come from the AWS_* variables
+    /// The destination: a folder, or s3://BUCKET/PREFIX; keys and region of the store come from the AWS_* variables
     #[arg(value_name = "DEST")]
     destination: String,
-    /// How many files to send at a time
+    /// The number of files to send at the same time
     #[arg(long, value_name = "N", default_value_t = 8)]
     parallel: usize,
     #[cfg(feature = "cloud")]
     #[command(flatten)]
-    store: publish::StoreFlags,
+    store: StoreFlags,
+}
+
+/// The address style of a store that is not Amazon's.
+#[cfg(feature = "cloud")]
+#[derive(Debug, clap::Args)]
+struct StoreFlags {
+    /// The base URL of the store, as in `https://s3.oss-cn-hangzhou.aliyuncs.com` [default: $AWS_ENDPOINT_URL, or Amazon's]
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<url::Url>,
+    /// The bucket is part of the store's host name, as Aliyun OSS wants it, not of the path
+    #[arg(long)]
+    virtual_hosted: bool,
 }
 
 /// Runs the command.
@@ -27,8 +39,9 @@ pub struct PublishArgs {
 /// # Errors
 /// Those of [`publish::publish`].
 pub fn run(args: PublishArgs, out: &mut impl Write) -> Result<()> {
-    let destination = open(&args)?;
-    let sent = publish::publish(&args.site, &*destination, args.parallel)?;
+    let (site, parallel) = (args.site.clone(), args.parallel);
+    let destination = open(args)?;
+    let sent = publish::publish(&site, &*destination, parallel)?;
     writeln!(
         out,
         "{} objects and {} manifests sent, {} bytes; {} objects were there",
@@ -37,17 +50,20 @@ pub fn run(args: PublishArgs, out: &mut impl Write) -> Result<()> {
     Ok(())
 }
 
-fn open(args: &PublishArgs) -> Result<Box<dyn Destination>> {
-    let place = &args.destination;
+fn open(args: PublishArgs) -> Result<Box<dyn Destination>> {
+    let place = args.destination;
     match place.split_once("://") {
         None => Ok(Box::new(Folder::new(place.into()))),
         #[cfg(feature = "cloud")]
-        Some(("s3", _)) => Ok(Box::new(publish::Cloud::new(place, &args.store)?)),
+        Some(("s3", _)) => {
+            let StoreFlags { endpoint, virtual_hosted } = args.store;
+            Ok(Box::new(publish::Cloud::new(&place, &publish::StoreAddress { endpoint, virtual_hosted })?))
+        }
         #[cfg(not(feature = "cloud"))]
-        Some(("s3", _)) => Err(Error::NoObjectStores { place: place.clone() }),
+        Some(("s3", _)) => Err(Error::NoObjectStores { place }),
         Some(_) => {
             let detail = "neither a folder nor s3://BUCKET/PREFIX".to_owned();
-            let unknown = Caller::BadSetting { setting: "destination", value: place.clone(), detail };
+            let unknown = Caller::BadSetting { setting: "destination", value: place, detail };
             Err(Error::from(unknown))
         }
     }

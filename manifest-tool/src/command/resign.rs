@@ -1,32 +1,35 @@
-//! `manifest-tool resign COMPONENT`: issues the latest release again, to renew its term, to add a key, or for more clients.
+//! `manifest-tool resign COMPONENT`: issues the latest release again.
+//!
+//! Publishers use it to renew the expiry, to add a key, or to raise the rollout.
 
-use super::{write_next, write_release, write_terms};
-use crate::build::settings::issued;
+use super::flags::signing::SigningFlags;
+use super::{issued, write_next, write_release, write_terms};
 use crate::error::Result;
 use crate::release::reissue::{self, Renewal};
-use crate::signing::SigningFlags;
 use patcher::internal::manifest::{Channel, Component};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Sign the latest release of a component again, under the next sequence and with a new term; no object is touched
+/// Sign the latest release of a component again, with the next sequence and a new term; objects stay as they are
 #[derive(Debug, clap::Args)]
 pub struct ResignArgs {
     /// The component
     component: Component,
-    /// The folder that is uploaded
+    /// The site: the folder that is uploaded
     #[arg(long, default_value = "./site")]
     site: PathBuf,
-    /// The line of releases
+    /// The channel
     #[arg(long, default_value = "stable")]
     channel: Channel,
-    /// From when on clients refuse it: a time, days as in 180d, or never [default: as long as the last time]
+    /// When clients start to refuse the release: a time, days from now as in 180d, or never
+    /// [default: a term of the same length]
     #[arg(long, value_name = "TIME")]
     expires: Option<String>,
-    /// The share of clients that it is offered to, as in 50% [default: as it is]
+    /// The share of clients that are offered the release, as in 50% [default: unchanged]
     #[arg(long, value_name = "PERCENT")]
     rollout: Option<String>,
-    /// Offer it to everybody, whatever the rollout and whatever a user skipped; or, with =false, no more [default: as it is]
+    /// Offer the release to all clients, even if the rollout leaves them out or the user skipped it; =false ends that
+    /// [default: unchanged]
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
     critical: Option<bool>,
     #[command(flatten)]
@@ -42,7 +45,7 @@ pub fn run(args: ResignArgs, out: &mut impl Write) -> Result<()> {
     renew(&site, &Renewal { component, channel, issued: issued()?, expires, rollout, critical }, signing, out)
 }
 
-/// Issues a release again and says what it is now.
+/// Issues a release again and writes its new terms.
 ///
 /// # Errors
 /// Those of [`reissue::renew`], and of reading keys.

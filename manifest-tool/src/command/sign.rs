@@ -1,40 +1,64 @@
-//! `manifest-tool sign BUILD`: publishes a build folder.
+//! `manifest-tool sign BUILD`: publishes a build folder on the site.
 
-use super::{write_audience, write_next, write_release};
+use super::flags::release::ReleaseFlags;
+use super::flags::signing::SigningFlags;
+use super::flags::stones::StoneFlags;
+use super::{issued, write_audience, write_next, write_release};
+use crate::build::component_file::ComponentFile;
 use crate::build::links::Shortened;
-use crate::build::settings::{ComponentFile, Flags, Settings, issued};
+use crate::build::settings::Settings;
+use crate::delta::plan::DeltaLimits;
 use crate::error::{Error, Result};
-use crate::release;
-use crate::signing::SigningFlags;
+use crate::release::{self, ReleasePolicy};
 use patcher::internal::rel_path::MANIFEST_NAME;
 use std::io::Write;
 use std::path::{self, Path, PathBuf};
 
-/// Publish a build folder: objects and the latest manifest for the site, and BUILD/manifest.xml for the installer
+/// Publish a build folder: objects and the latest manifest on the site, and BUILD/manifest.xml for the installer
 #[derive(Debug, clap::Args)]
 pub struct SignArgs {
-    /// The build folder; its component.toml says what flags do not
+    /// The build folder; flags replace the settings in its component.toml
     build: PathBuf,
-    /// The folder that is uploaded
+    /// The site: the folder that is uploaded
     #[arg(long, default_value = "./site")]
     site: PathBuf,
     #[command(flatten)]
     signing: SigningFlags,
     #[command(flatten)]
-    flags: Flags,
+    release: ReleaseFlags,
+    /// Publish the release even if its version is not higher than the latest one
+    #[arg(long)]
+    allow_downgrade: bool,
+    #[command(flatten)]
+    stepping_stones: StoneFlags,
+    /// The number of previous releases to make deltas from; 0 makes none
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    deltas: usize,
+    /// The memory that making deltas may use, as in 512M or 2G
+    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = parse_size)]
+    memory: u64,
 }
 
 /// Runs the command.
 ///
 /// # Errors
-/// Those of [`release::sign`], and of reading settings and keys.
+/// Those of [`release::sign`], of [`Settings::new`], and of reading keys.
 pub fn run(args: SignArgs, out: &mut impl Write) -> Result<()> {
-    let settings = Settings::new(args.flags, ComponentFile::read(&args.build)?, issued()?)?;
-    for path in args.signing.files().iter().chain([&args.site]) {
-        check_outside(path, &args.build)?;
+    let SignArgs { build, site, signing, release, allow_downgrade, stepping_stones, deltas, memory } = args;
+    let critical = release.critical;
+    let file = release.over(ComponentFile::read(&build)?)?;
+    let mut settings = Settings::new(&file, issued()?)?;
+    settings.critical = critical;
+    let policy = ReleasePolicy {
+        allow_downgrade,
+        stepping_stones: stepping_stones.policy(file.min_version, file.stepping_stones)?,
+        deltas: DeltaLimits { releases: deltas, memory },
+    };
+    for path in signing.private_files().iter().chain([&site]) {
+        check_outside(path, &build)?;
     }
-    let signing = args.signing.load()?;
-    let summary = release::sign(&args.build, &args.site, &settings, &signing)?;
+    let signing = signing.load()?;
+    let summary = release::sign(&build, &site, &settings, &policy, &signing)?;
     write_release(&summary.meta, out)?;
     write_audience(&summary.meta, out)?;
     for Shortened { link, was } in &summary.shortened {
@@ -46,12 +70,27 @@ pub fn run(args: SignArgs, out: &mut impl Write) -> Result<()> {
         "{} new objects, {} bytes; {} reused; {} deltas, {} bytes",
         summary.new_objects, summary.new_bytes, summary.reused_objects, summary.deltas, summary.delta_bytes
     )?;
-    write_next(&signing, &args.site, &format!(" --output {}", args.build.join(MANIFEST_NAME).display()), out)
+    write_next(&signing, &site, &format!(" --output {}", build.join(MANIFEST_NAME).display()), out)
 }
 
-/// Refuses a site, a key or anything else that would be published with the build.
+/// Refuses the site, a key or another file inside the build folder, which would be published.
 fn check_outside(path: &Path, build: &Path) -> Result<()> {
-    // What is not there yet is compared as it is written; a key that is not there is reported when it is read.
+    // An absent path cannot be resolved, and is compared as it is written. Reading an absent key
+    // reports it later.
     let real = |path: &Path| path.canonicalize().or_else(|_| path::absolute(path)).unwrap_or_else(|_| path.to_owned());
     if real(path).starts_with(real(build)) { Err(Error::InsideBuild { path: path.to_owned() }) } else { Ok(()) }
+}
+
+/// Parses a number of bytes, with a suffix K, M or G in steps of 1024.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match text[digits.len()..].to_ascii_uppercase().as_str() {
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        _ => return Err("the suffixes are K, M and G".to_owned()),
+    };
+    let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+    bytes.ok_or_else(|| "not a number of bytes".to_owned())
 }

@@ -1,4 +1,4 @@
-//! `manifest-tool verify SITE --key PUB`: whether clients will take what a site serves.
+//! `manifest-tool verify SITE --key PUB`: checks that clients accept everything a site serves.
 
 use crate::error::{Error, Result};
 use crate::signing::public_key;
@@ -11,13 +11,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use url::Url;
 
-/// Replay a client against every object of a site and list all that it would not take
+/// Check every object of a site as a client does, and list everything that a client would refuse
 #[derive(Debug, clap::Args)]
 pub struct VerifyArgs {
     /// The site's folder, or the URL of a manifest.xml
     #[arg(value_name = "SITE|URL")]
     site: String,
-    /// A public key that clients trust; again for each
+    /// A public key that clients trust; repeat it for each
     #[arg(long = "key", value_name = "PUB", required = true)]
     keys: Vec<PathBuf>,
 }
@@ -25,7 +25,7 @@ pub struct VerifyArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// [`Error::Unsound`] after everything that is wrong is listed, or what kept it from looking.
+/// [`Error::Unsound`] after all problems are listed; an error that prevents the check.
 pub fn run(args: VerifyArgs, out: &mut impl Write) -> Result<()> {
     let keys = args.keys.iter().map(|path| public_key::load("--key", path)).collect::<Result<_>>()?;
     let keys = TrustedKeys::new(keys, 1)?;
@@ -42,11 +42,11 @@ pub fn run(args: VerifyArgs, out: &mut impl Write) -> Result<()> {
     match findings.problems.len() {
         0 => {
             writeln!(out, "{} manifests and {} objects are sound", findings.manifests, findings.objects)?;
-            if findings.applied + findings.untried > 0 {
-                let (applied, untried) = (findings.applied, findings.untried);
+            if findings.applied + findings.not_applied > 0 {
+                let (applied, not_applied) = (findings.applied, findings.not_applied);
                 writeln!(
                     out,
-                    "{applied} deltas make what they should; {untried} start from files that are not on the site"
+                    "{applied} deltas make what they should; {not_applied} start from files that are not on the site"
                 )?;
             }
             Ok(())

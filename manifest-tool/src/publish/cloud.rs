@@ -22,14 +22,12 @@ const PART: u64 = 16 << 20;
 /// Connections are driven by so many threads; whoever waits for them brings a thread of their own.
 const DRIVERS: usize = 2;
 
-/// How a store is reached that is not Amazon's.
-#[derive(Debug, Default, clap::Args)]
-pub struct StoreFlags {
-    /// The store's address, as in `https://s3.oss-cn-hangzhou.aliyuncs.com` [default: $AWS_ENDPOINT_URL, or Amazon's]
-    #[arg(long, value_name = "URL")]
+/// The address style of a store that is not Amazon's.
+#[derive(Debug, Default)]
+pub struct StoreAddress {
+    /// The store's base URL; `None` means `$AWS_ENDPOINT_URL`, or Amazon's.
     pub endpoint: Option<Url>,
-    /// The bucket is a part of the store's host name, as Aliyun OSS wants it, and not of the path
-    #[arg(long)]
+    /// `true` for a bucket in the store's host name, as Aliyun OSS wants it, instead of in the path.
     pub virtual_hosted: bool,
 }
 
@@ -46,7 +44,7 @@ impl Cloud {
     ///
     /// # Errors
     /// [`Caller::BadSetting`] for another address, [`Error::ObjectStore`] for settings that the store cannot have.
-    pub fn new(address: &str, flags: &StoreFlags) -> Result<Self> {
+    pub fn new(address: &str, store: &StoreAddress) -> Result<Self> {
         let (bucket, prefix) = parse(address).map_err(|detail| {
             let value = address.to_owned();
             Error::from(Caller::BadSetting { setting: "destination", value, detail })
@@ -54,11 +52,11 @@ impl Cloud {
         // The store's client takes the process's; that another one was set before is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = AmazonS3Builder::from_env().with_bucket_name(&bucket);
-        if let Some(endpoint) = &flags.endpoint {
+        if let Some(endpoint) = &store.endpoint {
             builder = builder.with_allow_http(endpoint.scheme() == "http");
-            builder = builder.with_endpoint(host_of(endpoint, &bucket, flags.virtual_hosted));
+            builder = builder.with_endpoint(host_of(endpoint, &bucket, store.virtual_hosted));
         }
-        if flags.virtual_hosted {
+        if store.virtual_hosted {
             builder = builder.with_virtual_hosted_style_request(true);
         }
         let failed = |source| failed("use", address, source);

@@ -12,7 +12,7 @@ mod cloud;
 mod folder;
 
 #[cfg(feature = "cloud")]
-pub use cloud::{Cloud, StoreFlags};
+pub use cloud::{Cloud, StoreAddress};
 pub use folder::Folder;
 
 use crate::error::{Error, Result};

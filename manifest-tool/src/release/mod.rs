@@ -1,7 +1,13 @@
-//! Makes a release: reads the build folder, completes the site's objects, writes the manifest for the installer and, last
-//! of all, replaces the latest one on the site.
+//! The release: turns a build folder into objects and a signed manifest on the site.
 //!
-//! Every manifest goes through [`Signing::seal`]; a draft of it does before anything is written.
+//! 1. [`sign`] reads the build folder and hashes every file ([`pack`]).
+//! 2. It assembles a draft of the manifest and seals it: everything that a client would refuse
+//!    shows before anything is written.
+//! 3. It compresses new contents ([`gzip`]) and makes deltas to them ([`plan`]).
+//! 4. It seals the complete manifest, writes a copy for the installer and, as the last step,
+//!    replaces the channel's latest manifest.
+//!
+//! [`reissue`] publishes the same content again; [`difference`] compares two releases.
 
 pub mod difference;
 pub mod gzip;
@@ -12,9 +18,10 @@ pub mod stepping_stones;
 use crate::build::links::Shortened;
 use crate::build::settings::Settings;
 use crate::build::tree::Tree;
-use crate::delta::plan;
+use crate::delta::plan::{self, DeltaLimits};
 use crate::error::{Error, Result};
 use crate::release::pack::Contents;
+use crate::release::stepping_stones::StonePolicy;
 use crate::signing::Signing;
 use crate::site::manifest_file::ManifestFile;
 use crate::site::{ComponentSite, Packed, Survey};
@@ -23,38 +30,55 @@ use patcher::internal::manifest::{File, Manifest, Meta, Object};
 use patcher::internal::rel_path::MANIFEST_NAME;
 use std::path::Path;
 
-/// What was published.
+/// The counts and sizes of a published release.
 #[derive(Debug)]
-pub struct Summary {
-    /// What the manifest says of the release.
+pub struct ReleaseSummary {
+    /// The manifest's description of the release.
     pub meta: Meta,
-    /// How many files and links it has.
+    /// The number of files.
     pub files: usize,
-    /// How many of them are links.
+    /// The number of links.
     pub links: usize,
     /// The links that were shortened.
     pub shortened: Vec<Shortened>,
-    /// Bytes of all files.
+    /// The size of all files in bytes.
     pub bytes: u64,
-    /// The objects that this release brought to the site.
+    /// The number of objects that this release added to the site.
     pub new_objects: usize,
-    /// Bytes of those.
+    /// The size of the new objects in bytes.
     pub new_bytes: u64,
-    /// The objects that were there already.
+    /// The number of objects that were already on the site.
     pub reused_objects: usize,
-    /// The deltas that were made.
+    /// The number of new deltas.
     pub deltas: usize,
-    /// Bytes of those.
+    /// The size of the new deltas in bytes.
     pub delta_bytes: u64,
+}
+
+/// How a release relates to those before it.
+#[derive(Debug)]
+pub struct ReleasePolicy {
+    /// `true` accepts a version that is not higher than the channel's latest one.
+    pub allow_downgrade: bool,
+    /// The stepping stones that older versions need.
+    pub stepping_stones: StonePolicy,
+    /// The limits of making deltas from earlier releases.
+    pub deltas: DeltaLimits,
 }
 
 /// Publishes the folder `build` on `site`.
 ///
 /// # Errors
-/// [`Error::VersionNotNewer`], those of [`SteppingStones::choose`](crate::release::stepping_stones::SteppingStones::choose), and
-/// whatever a client would refuse, all before anything is written; [`Error::Changed`] when the build folder does not keep
-/// still; or the system's answer.
-pub fn sign(build: &Path, site: &Path, settings: &Settings, signing: &Signing) -> Result<Summary> {
+/// [`Error::VersionNotNewer`], those of [`StonePolicy::choose`], and everything that a client would
+/// refuse, all before anything is written; [`Error::Changed`] when a file of the build folder
+/// changes meanwhile; an I/O error.
+pub fn sign(
+    build: &Path,
+    site: &Path,
+    settings: &Settings,
+    policy: &ReleasePolicy,
+    signing: &Signing,
+) -> Result<ReleaseSummary> {
     let tree = Tree::scan(build, settings)?;
     let hashes = pack::hash(&tree)?;
     let mut contents: Contents<'_> = hashes.iter().copied().zip(&tree.files).collect();
@@ -63,10 +87,10 @@ pub fn sign(build: &Path, site: &Path, settings: &Settings, signing: &Signing) -
     let Survey { last_sequence, packed: reused, releases } = site.survey(|sha256| contents.contains_key(sha256))?;
     let mut meta = settings.meta(next_sequence(last_sequence)?);
     let latest = site.read_latest(&meta.channel)?;
-    if !settings.allow_downgrade {
+    if !policy.allow_downgrade {
         check_version(&assemble(meta.clone(), &tree, &hashes, unpacked), latest.as_ref())?;
     }
-    meta.stepping_stones = settings.stepping_stones.choose(&meta, latest.as_ref(), &releases, signing)?;
+    meta.stepping_stones = policy.stepping_stones.choose(&meta, latest.as_ref(), &releases, signing)?;
     signing.seal(&assemble(meta.clone(), &tree, &hashes, unpacked))?;
 
     contents.retain(|sha256, _| !reused.contains_key(sha256));
@@ -74,16 +98,16 @@ pub fn sign(build: &Path, site: &Path, settings: &Settings, signing: &Signing) -
     let known = |sha256: &Sha256| reused.get(sha256).or_else(|| new.get(sha256));
     let packed = |content: Object| known(&content.sha256).copied().unwrap_or(unpacked(content));
     let gz = |sha256: &Sha256| known(sha256).map(|packed| packed.gz);
-    let mut deltas = plan::make(settings.deltas, &site, &releases, &tree, &hashes, &gz)?;
+    let mut deltas = plan::make(policy.deltas, &site, &releases, &tree, &hashes, &gz)?;
     let mut manifest = assemble(meta, &tree, &hashes, packed);
     for file in &mut manifest.files {
-        // The first file of a content has them; they are found from anywhere in the manifest.
+        // Clients find deltas anywhere in the manifest: the first file of a content lists them.
         file.deltas = deltas.of.remove(&file.sha256).unwrap_or_default();
     }
     let sealed = signing.seal(&manifest)?;
     tree.check_unchanged()?;
     sealed.publish(&site, Some(&build.join(MANIFEST_NAME)))?;
-    Ok(Summary {
+    Ok(ReleaseSummary {
         files: tree.files.len(),
         links: tree.links.len(),
         bytes: tree.files.iter().map(|file| file.size).sum(),
@@ -97,12 +121,12 @@ pub fn sign(build: &Path, site: &Path, settings: &Settings, signing: &Signing) -
     })
 }
 
-/// A content in the place of objects that are not made yet.
+/// Stands in for the objects of a content in a draft, before they exist.
 fn unpacked(content: Object) -> Packed {
     Packed { gz: content, chunks: None }
 }
 
-/// The manifest of `tree`; `packed` tells each content's objects.
+/// Assembles the manifest of `tree`; `packed` returns the objects of a content.
 fn assemble(meta: Meta, tree: &Tree, hashes: &[Sha256], packed: impl Fn(Object) -> Packed) -> Manifest {
     let files = tree.files.iter().zip(hashes).map(|(file, sha256)| {
         let Packed { gz, chunks } = packed(Object { size: file.size, sha256: *sha256 });
@@ -120,7 +144,9 @@ fn assemble(meta: Meta, tree: &Tree, hashes: &[Sha256], packed: impl Fn(Object) 
     Manifest { meta, files: files.collect(), links: tree.links.clone() }
 }
 
-/// Fails unless the version grows over the channel's latest release; the very release again is a renewal.
+/// Fails unless the version is higher than that of the channel's latest release.
+///
+/// The same content with the same version is accepted: it renews the release.
 ///
 /// # Errors
 /// [`Error::VersionNotNewer`].
@@ -134,7 +160,7 @@ pub fn check_version(manifest: &Manifest, latest: Option<&ManifestFile>) -> Resu
     Err(Error::VersionNotNewer { version: version.clone(), latest: before.clone(), channel })
 }
 
-/// The sequence after `last`, the highest of a site.
+/// Returns the sequence after `last`, the highest one of a site.
 ///
 /// # Errors
 /// [`Error::LastSequence`].

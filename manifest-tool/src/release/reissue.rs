@@ -1,10 +1,11 @@
-//! Issues a release again: the same content under the next sequence, in its own channel or in another one. Objects are not
-//! touched.
+//! Issues a release again: the same content under the next sequence, without touching objects.
+//!
+//! [`renew`] does so in the release's own channel, [`promote`] in another one.
 
-use crate::build::settings::{checked, expiry, rollout};
 use crate::error::Result;
-use crate::release::stepping_stones::SteppingStones;
+use crate::release::stepping_stones::StonePolicy;
 use crate::release::{check_version, next_sequence};
+use crate::setting::{checked, expiry, rollout};
 use crate::signing::Signing;
 use crate::site::ComponentSite;
 use crate::site::manifest_file::ManifestFile;
@@ -13,39 +14,41 @@ use patcher::internal::timestamp::Timestamp;
 use patcher::internal::trust::{self, ReleaseTarget};
 use std::path::Path;
 
-/// What changes when a release is issued again.
+/// The changes to a release that is issued again.
 #[derive(Debug)]
 pub struct Renewal {
     /// The component.
     pub component: Component,
-    /// The channel whose latest release it is.
+    /// The channel whose latest release is issued again.
     pub channel: Channel,
-    /// When it is issued again.
+    /// The time of issue.
     pub issued: Timestamp,
-    /// When it expires, as [`expiry`] reads it; without it the old term starts anew, and none stays none.
+    /// The new expiry, as [`expiry`] parses it; `None` keeps the length of the old term.
     pub expires: Option<String>,
-    /// The share of clients that it is offered to, as [`rollout`] reads it.
+    /// The new rollout, as [`rollout`] parses it.
     pub rollout: Option<String>,
-    /// Whether it is for everybody, whatever the rollout.
+    /// The new value of `critical`; `None` keeps the old one.
     pub critical: Option<bool>,
 }
 
-/// Another channel for a release.
+/// The channel that a release is promoted to.
 #[derive(Debug)]
 pub struct Promotion {
     /// The channel.
     pub to: Channel,
-    /// What older versions of that channel go through first.
-    pub stepping_stones: SteppingStones,
-    /// Whether the version need not grow.
+    /// The stepping stones that older versions of that channel need.
+    pub stepping_stones: StonePolicy,
+    /// `true` accepts a version that is not higher than the channel's latest one.
     pub allow_downgrade: bool,
 }
 
-/// Issues the latest release on `site` again: with a new term, and what the renewal changes. It has to be signed by one of the
-/// keys that sign it now or by a trusted one.
+/// Issues the latest release on `site` again, with a new term and the changes of `renewal`.
+///
+/// One of the keys that sign now, or a trusted one, must have signed it before.
 ///
 /// # Errors
-/// [`Error::OtherSigner`](crate::Error::OtherSigner); whatever a client would refuse, before anything is written; or the system's answer.
+/// [`Error::OtherSigner`](crate::Error::OtherSigner); everything that a client would refuse, before
+/// anything is written; an I/O error.
 pub fn renew(site: &Path, renewal: &Renewal, signing: &Signing) -> Result<Meta> {
     let site = ComponentSite::new(site.join(renewal.component.as_str()));
     let mut manifest = renewed(&site, renewal, signing)?;
@@ -57,15 +60,17 @@ pub fn renew(site: &Path, renewal: &Renewal, signing: &Signing) -> Result<Meta> 
     Ok(manifest.meta)
 }
 
-/// Makes the latest release of one channel on `site` the latest one of another. Its rollout begins anew, and older versions of
-/// that channel go through releases of that channel.
+/// Makes the latest release of one channel on `site` the latest one of another channel.
+///
+/// Its rollout starts again, and its stepping stones are releases of the other channel.
 ///
 /// # Errors
-/// [`Error::VersionNotNewer`](crate::Error::VersionNotNewer), those of [`SteppingStones::choose`], and those of [`renew`].
+/// [`Error::VersionNotNewer`](crate::Error::VersionNotNewer), those of [`StonePolicy::choose`], and
+/// those of [`renew`].
 pub fn promote(site: &Path, renewal: &Renewal, mut promotion: Promotion, signing: &Signing) -> Result<Meta> {
     let site = ComponentSite::new(site.join(renewal.component.as_str()));
     if promotion.to == renewal.channel {
-        return checked("to", promotion.to.as_str(), Err("it is there already; `resign` issues it again"));
+        return checked("to", promotion.to.as_str(), Err("the release is already in this channel"));
     }
     let mut manifest = renewed(&site, renewal, signing)?;
     let latest = site.read_latest(&promotion.to)?;
@@ -81,14 +86,14 @@ pub fn promote(site: &Path, renewal: &Renewal, mut promotion: Promotion, signing
         None => None,
     };
     if latest.is_some() {
-        promotion.stepping_stones.also_of(meta);
+        promotion.stepping_stones.add_versions_of(meta);
     }
     meta.stepping_stones = promotion.stepping_stones.choose(meta, latest.as_ref(), &survey.releases, signing)?;
     signing.seal(&manifest)?.publish(&site, None)?;
     Ok(manifest.meta)
 }
 
-/// The latest release of the renewal's channel, signed by somebody that we trust, with a new term.
+/// The verified latest release of the renewal's channel, with a new term.
 fn renewed(site: &ComponentSite, renewal: &Renewal, signing: &Signing) -> Result<Manifest> {
     let latest = ManifestFile::read(&site.latest(&renewal.channel))?;
     let target = ReleaseTarget {
@@ -99,12 +104,12 @@ fn renewed(site: &ComponentSite, renewal: &Renewal, signing: &Signing) -> Result
     let check = |keys: &_| trust::verify(latest.bytes, keys, &target, &[]);
     let mut manifest = signing.check_earlier(&latest.path, check)?.manifest().clone();
     let meta = &mut manifest.meta;
-    let anew = |expires: Timestamp| {
+    let same_length = |expires: Timestamp| {
         Timestamp::from_unix(renewal.issued.unix().saturating_add(expires.unix() - meta.issued.unix()))
     };
     meta.expires = match &renewal.expires {
         Some(expires) => expiry(expires, renewal.issued)?,
-        None => meta.expires.map(anew),
+        None => meta.expires.map(same_length),
     };
     meta.issued = renewal.issued;
     meta.critical = renewal.critical.unwrap_or(meta.critical);

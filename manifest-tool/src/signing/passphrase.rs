@@ -1,4 +1,6 @@
-//! Passphrases of private keys: from a file, from the environment, or asked for, and wiped from memory after use.
+//! Passphrases of private keys: read from a file, an environment variable or the terminal.
+//!
+//! [`Zeroizing`] wipes them from memory after use.
 
 use crate::error::{Error, Result};
 use std::io::{self, IsTerminal as _};
@@ -6,43 +8,43 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 use zeroize::Zeroizing;
 
-/// The environment variable that is looked at.
+/// The environment variable that may hold the passphrase.
 pub const VARIABLE: &str = "MANIFEST_KEY_PASSPHRASE";
 
-/// A passphrase, as the bytes that were given.
+/// The bytes of a passphrase.
 pub type Passphrase = Zeroizing<Vec<u8>>;
 
-/// Where passphrases come from, as the command line says it.
-#[derive(Debug, Default, clap::Args)]
+/// The source of passphrases.
+#[derive(Debug, Default)]
 pub struct Passphrases {
-    /// A file whose first line is the passphrase of encrypted keys [default: $MANIFEST_KEY_PASSPHRASE, or asked for]
-    #[arg(long, value_name = "FILE")]
-    pub passphrase_file: Option<PathBuf>,
+    /// A file whose first line is the passphrase. Without it, the variable or the terminal is used.
+    pub file: Option<PathBuf>,
 }
 
 impl Passphrases {
-    /// The passphrase of the private key `key`.
+    /// Returns the passphrase of the private key `key`.
     ///
     /// # Errors
-    /// [`Error::NoPassphrase`] when there is none and no terminal to ask on, or the system's answer.
+    /// [`Error::NoPassphrase`] when no source has one and there is no terminal; an I/O error.
     pub fn of(&self, key: &Path) -> Result<Passphrase> {
-        match self.given()? {
+        match self.from_file_or_variable()? {
             Some(passphrase) => Ok(passphrase),
-            None => ask("Passphrase of", key),
+            None => prompt("Passphrase of", key),
         }
     }
 
-    /// A passphrase for the private key `key`, which is yet to be written; on a terminal it is asked for twice.
+    /// Returns the passphrase for a new private key `key`; a terminal asks for it twice.
     ///
     /// # Errors
-    /// [`Error::NewPassphrase`] when it is empty or the second one differs; those of [`of`](Self::of).
+    /// [`Error::NewPassphrase`] when it is empty or the two entries differ; those of
+    /// [`of`](Self::of).
     pub fn for_new(&self, key: &Path) -> Result<Passphrase> {
         let unfit = |detail| Err(Error::NewPassphrase { path: key.to_owned(), detail });
-        let passphrase = match self.given()? {
+        let passphrase = match self.from_file_or_variable()? {
             Some(passphrase) => passphrase,
             None => {
-                let passphrase = ask("New passphrase of", key)?;
-                if ask("The same again, for", key)? != passphrase {
+                let passphrase = prompt("New passphrase of", key)?;
+                if prompt("The same again, for", key)? != passphrase {
                     return unfit("the two passphrases are not the same");
                 }
                 passphrase
@@ -51,8 +53,8 @@ impl Passphrases {
         if passphrase.is_empty() { unfit("the passphrase is empty") } else { Ok(passphrase) }
     }
 
-    fn given(&self) -> Result<Option<Passphrase>> {
-        let Some(path) = &self.passphrase_file else {
+    fn from_file_or_variable(&self) -> Result<Option<Passphrase>> {
+        let Some(path) = &self.file else {
             return Ok(env::var_os(VARIABLE).map(|value| Zeroizing::new(value.into_encoded_bytes())));
         };
         let text = Zeroizing::new(fs::read(path).map_err(|error| Error::io("read", path, error))?);
@@ -61,12 +63,12 @@ impl Passphrases {
     }
 }
 
-/// Asks on the terminal; a program that has none, a build's for one, must not wait for an answer.
-fn ask(what: &str, key: &Path) -> Result<Passphrase> {
+/// Asks on the terminal. Without one, as in a build job, it fails instead of waiting.
+fn prompt(label: &str, key: &Path) -> Result<Passphrase> {
     if !io::stdin().is_terminal() {
         return Err(Error::NoPassphrase { path: key.to_owned() });
     }
-    let answer = rpassword::prompt_password(format!("{what} {}: ", key.display()));
+    let answer = rpassword::prompt_password(format!("{label} {}: ", key.display()));
     let answer = answer.map_err(|error| Error::io("ask for the passphrase of", key, error))?;
     Ok(Zeroizing::new(answer.into_bytes()))
 }

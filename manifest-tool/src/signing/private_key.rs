@@ -109,7 +109,7 @@ impl PrivateKey {
     /// # Errors
     /// [`Error::Exists`] if either is there, before anything is written; or the system's answer.
     pub fn save(&self, files: &KeyFiles, passphrase: Option<&Passphrase>) -> Result<()> {
-        files.check_free()?;
+        files.check_absent()?;
         let failed = |error: pkcs8::Error| Error::Generate { detail: error.to_string() };
         create(&files.private, self.to_pem(passphrase).map_err(failed)?.as_bytes(), 0o600)?;
         let public = self.key.to_public_key().to_public_key_pem(LineEnding::LF);
@@ -146,7 +146,7 @@ impl KeyFiles {
     ///
     /// # Errors
     /// [`Error::Exists`].
-    pub fn check_free(&self) -> Result<()> {
+    pub fn check_absent(&self) -> Result<()> {
         match [&self.private, &self.public].into_iter().find(|path| path.symlink_metadata().is_ok()) {
             Some(path) => Err(Error::Exists { path: path.clone() }),
             None => Ok(()),

@@ -47,7 +47,7 @@ pub struct Applied {
     /// How many make what they should.
     pub right: usize,
     /// How many were not applied.
-    pub untried: usize,
+    pub not_applied: usize,
     /// Those that make something else.
     pub wrong: Vec<Error>,
 }
@@ -79,7 +79,7 @@ impl Patches {
         let apply = |(from, patches)| self.apply_to(from, patches, verifier);
         self.deltas.iter().collect::<Vec<_>>().into_par_iter().map(apply).reduce(Applied::default, |mut all, some| {
             all.right += some.right;
-            all.untried += some.untried;
+            all.not_applied += some.not_applied;
             all.wrong.extend(some.wrong);
             all
         })
@@ -87,7 +87,7 @@ impl Patches {
 
     fn apply_to(&self, from: &Sha256, patches: &BTreeMap<Url, Patch>, verifier: &Verifier<'_>) -> Applied {
         let Some(old) = self.rebuild(from, verifier) else {
-            return Applied { untried: patches.len(), ..Applied::default() };
+            return Applied { not_applied: patches.len(), ..Applied::default() };
         };
         let mut applied = Applied::default();
         for (url, patch) in patches {
@@ -95,7 +95,7 @@ impl Patches {
             let file = verifier.fetch(url, &patch.object, &CancelToken::default()).ok();
             let with = patch.with.map_or(Some(None), |with| self.rebuild(&with, verifier).map(Some));
             let (Some(mut file), Some(with)) = (file, with) else {
-                applied.untried += 1;
+                applied.not_applied += 1;
                 continue;
             };
             match self.try_patch([&old].into_iter().chain(&with), &mut file, patch) {

@@ -39,7 +39,7 @@ pub struct Findings {
     /// How many deltas among those were applied to what they start from, and make what they should.
     pub applied: usize,
     /// How many deltas start from what no kept release has any more, and were not applied.
-    pub untried: usize,
+    pub not_applied: usize,
     /// What is wrong: manifests first, then objects by address.
     pub problems: Vec<Error>,
 }
@@ -147,8 +147,8 @@ impl Verifier<'_> {
                 patches.add_contents(&file.manifest, &url);
             }
         }
-        let Applied { right, untried, wrong } = patches.apply(self);
-        (findings.applied, findings.untried) = (right, untried);
+        let Applied { right, not_applied, wrong } = patches.apply(self);
+        (findings.applied, findings.not_applied) = (right, not_applied);
         findings.problems.extend(wrong);
         Ok(findings)
     }

@@ -117,7 +117,7 @@ fn wrong_passphrases_are_told_as_such_however_the_padding_comes_out() {
     // One wrong passphrase in 256 gives bytes with a padding, which are no key.
     use manifest_tool::signing::passphrase::Passphrases;
     use manifest_tool::signing::private_key::PrivateKey;
-    let passphrases = Passphrases { passphrase_file: Some(publisher.path("guess")) };
+    let passphrases = Passphrases { file: Some(publisher.path("guess")) };
     for guess in 0..2_000 {
         publisher.write("guess", guess.to_string());
         let error = PrivateKey::load(&publisher.path("key.pem"), &passphrases).err().unwrap();

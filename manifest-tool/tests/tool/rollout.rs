@@ -32,10 +32,10 @@ fn a_rollout_is_raised_step_by_step_and_nothing_else_changes() {
 fn a_paused_release_is_for_nobody_be_it_critical_or_not() {
     let publisher = Publisher::new();
     let out = publisher.sign(&["--critical"]).ok();
-    assert!(out.contains("critical: offered to everybody"), "{out}");
+    assert!(out.contains("critical: offered to all clients"), "{out}");
     assert_eq!(audience(&publisher), (None, true));
     let out = publisher.run(&["pause", "core"]).ok();
-    assert!(out.contains("paused: offered to nobody\n"), "{out}");
+    assert!(out.contains("paused: offered to no client\n"), "{out}");
     assert_eq!(audience(&publisher), (Some(0), false));
     publisher.run(&["resign", "core", "--rollout", "100%", "--critical"]).ok();
     assert_eq!(audience(&publisher), (None, true));

@@ -35,21 +35,13 @@ const LINE: u64 = 256;
 /// Smaller files are fetched whole.
 const SMALLEST: u64 = 1024;
 
-/// How deltas are to be made.
-#[derive(Debug, Clone, Copy, clap::Args)]
-pub struct DeltaFlags {
-    /// From how many of the last releases to make deltas; 0 for none
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    pub deltas: usize,
-    /// How much memory that may take, as in 512M or 2G
-    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = parse_size)]
+/// The limits of making deltas.
+#[derive(Debug, Clone, Copy)]
+pub struct DeltaLimits {
+    /// The number of previous releases to make deltas from; 0 makes none.
+    pub releases: usize,
+    /// The memory that may be used, in bytes.
     pub memory: u64,
-}
-
-impl Default for DeltaFlags {
-    fn default() -> Self {
-        Self { deltas: 3, memory: 2 << 30 }
-    }
 }
 
 /// The deltas of a release.
@@ -83,19 +75,19 @@ struct DeltaTask<'a> {
 /// [`Error::Delta`](crate::error::Error::Delta) for one that does not do what it should;
 /// [`Error::ManifestFile`](crate::error::Error::ManifestFile), or the system's answer.
 pub fn make(
-    flags: DeltaFlags,
+    limits: DeltaLimits,
     site: &ComponentSite,
     releases: &[SiteRelease],
     tree: &Tree,
     hashes: &[Sha256],
     gz: &(impl Fn(&Sha256) -> Option<Object> + Sync),
 ) -> Result<ReleaseDeltas> {
-    if flags.deltas == 0 {
+    if limits.releases == 0 {
         return Ok(ReleaseDeltas::default());
     }
     let mut releases: Vec<&SiteRelease> = releases.iter().collect();
     releases.sort_by_key(|release| std::cmp::Reverse(release.meta.sequence));
-    let previous = previous_releases(flags.deltas, &releases, hashes)?;
+    let previous = previous_releases(limits.releases, &releases, hashes)?;
     // A user's own file is read by nobody.
     let files = tree.files.iter().zip(hashes).filter(|(file, _)| !file.preserve);
     let second_bases: HashSet<&Sha256> = files.map(|(_, content)| content).collect();
@@ -108,7 +100,7 @@ pub fn make(
         );
     }
     let mut tasks = tasks(&previous, site, tree, hashes, &edges, gz)?;
-    let maker = DeltaBuilder::new(site, tree, flags.memory);
+    let maker = DeltaBuilder::new(site, tree, limits.memory);
     let mut made = maker.make_all(&tasks)?;
     add(&mut edges, &made);
     // From further back it takes several of them, one after the other.
@@ -195,18 +187,4 @@ fn tasks<'a>(
     // The largest first, so that all cores finish together.
     tasks.sort_by_key(|task| std::cmp::Reverse(task.file.size));
     Ok(tasks)
-}
-
-/// A number of bytes, with the suffix K, M or G by 1024.
-fn parse_size(text: &str) -> Result<u64, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let shift = match text[digits.len()..].to_ascii_uppercase().as_str() {
-        "" => 0,
-        "K" => 10,
-        "M" => 20,
-        "G" => 30,
-        _ => return Err("the suffixes are K, M and G".to_owned()),
-    };
-    let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
-    bytes.ok_or_else(|| "not a number of bytes".to_owned())
 }
