@@ -164,7 +164,7 @@ fn what_clients_would_refuse_is_refused_before_anything_is_written() {
         ("aux.txt", "DOS device"),
         ("a?b", "\\ < >"),
         ("Bin/app", "same name"),
-        ("x~1", "short names"),
+        ("x~1", "short file names"),
         ("bin/MANIFEST .", "dot or a space"),
     ] {
         let publisher = Publisher::new();

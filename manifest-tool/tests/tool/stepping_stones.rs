@@ -78,7 +78,7 @@ fn what_leads_nowhere_is_refused_before_anything_is_written() {
         ("--min-version", "2", 2, "min-version"),
         ("--stepping-stone", "2.0.0=9", 2, "no such release"),
         ("--stepping-stone", "2.0.0=4", 2, "no such release"),
-        ("--stepping-stone", "2.0.0=1", 2, "is below that itself"),
+        ("--stepping-stone", "2.0.0=1", 2, "is itself below that"),
         ("--stepping-stone", "2.0.0", 2, "BELOW=SEQUENCE"),
         ("--stepping-stone", "2.0.0=two", 2, "stepping-stone"),
     ] {
@@ -122,12 +122,12 @@ fn a_stone_that_is_gone_or_another_one_is_found() {
     let good = fs::read(&kept).unwrap();
     fs::copy(publisher.path("site/core/releases/2.xml"), &kept).unwrap();
     assert!(verify(&publisher).out.contains("not the stepping stone"));
-    publisher.sign_as("3.1.0", &[]).fails(2, "no more");
+    publisher.sign_as("3.1.0", &[]).fails(2, "no longer has it");
     fs::write(&kept, String::from_utf8(good.clone()).unwrap().replace("2.1.0", "2.1.1")).unwrap();
     assert!(verify(&publisher).out.contains("does not fit its content"));
     fs::remove_file(&kept).unwrap();
     assert!(verify(&publisher).out.contains("3.xml is missing"));
-    publisher.sign_as("3.1.0", &[]).fails(2, "no more");
+    publisher.sign_as("3.1.0", &[]).fails(2, "no longer has it");
 
     fs::write(&kept, good).unwrap();
     verify(&publisher).ok();
