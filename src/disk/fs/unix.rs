@@ -250,7 +250,7 @@ impl Dir {
     pub fn rename_new(&self, name: &str, to: &Dir, to_name: &str) -> Result<bool> {
         steps::next("move")?;
         #[cfg(any(target_os = "linux", target_os = "macos"))]
-        match rustix::fs::renameat_with(&self.fd, name, &to.fd, to_name, rustix::fs::RenameFlags::NOREPLACE) {
+        match calls::renameat_with(&self.fd, name, &to.fd, to_name, rustix::fs::RenameFlags::NOREPLACE) {
             Ok(()) => return Ok(true),
             Err(Errno::EXIST) => return Ok(false),
             // A file system or kernel without this flag.
@@ -260,7 +260,7 @@ impl Dir {
         if to.stat(to_name)?.is_some() {
             return Ok(false);
         }
-        let moved = rustix::fs::renameat(&self.fd, name, &to.fd, to_name);
+        let moved = calls::renameat(&self.fd, name, &to.fd, to_name);
         moved.map(|()| true).map_err(|errno| to.error("move to", to_name, errno))
     }
 
@@ -357,7 +357,7 @@ impl Dir {
         {
             use rustix::fs::{StatxAttributes, StatxFlags};
             let fixed = StatxAttributes::IMMUTABLE | StatxAttributes::APPEND;
-            match rustix::fs::statx(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty()) {
+            match calls::statx(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty()) {
                 Ok(found) => Ok(found.stx_attributes.intersects(fixed)),
                 // A kernel before 4.11.
                 Err(Errno::NOSYS | Errno::NOENT) => Ok(false),

@@ -3,7 +3,7 @@
 //! A descriptor or a path of the real file system is passed on to `rustix`.
 
 use super::{Allocates, Kind, Node, ROOT, State, lock, mounted_at, named_by};
-use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, RenameFlags, Stat, Statx, StatxAttributes, StatxFlags};
 use rustix::io::{Errno, Result};
 use std::ffi::{CStr, CString};
 use std::fs::File;
@@ -146,6 +146,16 @@ pub fn renameat(from: &impl AsFd, name: &str, to: &impl AsFd, to_name: &str) -> 
     Ok(())
 }
 
+pub fn renameat_with(from: &impl AsFd, name: &str, to: &impl AsFd, to_name: &str, flags: RenameFlags) -> Result<()> {
+    let Some((state, target)) = named_by(to) else {
+        return rustix::fs::renameat_with(from, name, to, to_name, flags);
+    };
+    if flags.contains(RenameFlags::NOREPLACE) && lock(&state).disk.entry(target, to_name).is_some() {
+        return Err(Errno::EXIST);
+    }
+    renameat(from, name, to, to_name)
+}
+
 pub fn linkat(from: &impl AsFd, name: &str, to: &impl AsFd, to_name: &str, flags: AtFlags) -> Result<()> {
     let (Some((state, source)), Some((_, target))) = (named_by(from), named_by(to)) else {
         return rustix::fs::linkat(from, name, to, to_name, flags);
@@ -180,6 +190,18 @@ pub fn statat(folder: &impl AsFd, name: &str, flags: AtFlags) -> Result<Stat> {
     state.step(None)?;
     let node = state.disk.entry(id, name).ok_or(Errno::NOENT)?;
     Ok(describe(&state, node, real))
+}
+
+/// Reports the attributes alone.
+pub fn statx(folder: &impl AsFd, name: &str, flags: AtFlags, mask: StatxFlags) -> Result<Statx> {
+    let Some((state, id)) = named_by(folder) else { return rustix::fs::statx(folder, name, flags, mask) };
+    let mut found = rustix::fs::statx(folder, "", AtFlags::EMPTY_PATH, mask)?;
+    let mut state = lock(&state);
+    state.step(None)?;
+    let node = state.disk.entry(id, name).ok_or(Errno::NOENT)?;
+    let is_fixed = state.may_change(node).is_err();
+    found.stx_attributes = if is_fixed { StatxAttributes::IMMUTABLE } else { StatxAttributes::empty() };
+    Ok(found)
 }
 
 fn describe(state: &State, id: u64, mut stat: Stat) -> Stat {

@@ -40,7 +40,7 @@ const ROOT: NodeId = 1;
 /// The number of a file, folder or link of a disk.
 pub type NodeId = u64;
 
-/// A fault of the machine. It stays until [`Mounted::clear`].
+/// A fault of the machine. It stays as long as the disk is mounted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Fault {
     /// Nothing new fits on the disk (`ENOSPC`).
@@ -173,13 +173,6 @@ impl Mounted {
     /// Whether every scheduled event has happened.
     pub fn has_happened(&self) -> bool {
         lock(&self.state).events.is_empty()
-    }
-
-    /// Ends a fault. Events that have not happened yet are forgotten.
-    pub fn clear(&self) {
-        let mut state = lock(&self.state);
-        state.fault = None;
-        state.events.clear();
     }
 
     /// The disk as programs see it now.
