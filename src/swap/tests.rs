@@ -3,8 +3,6 @@
 
 mod every_step;
 #[cfg(unix)]
-mod explore;
-#[cfg(unix)]
 mod foreign;
 mod ready;
 

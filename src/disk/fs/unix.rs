@@ -1,11 +1,7 @@
 //! Folders by descriptor: `openat` and its family, never through a symbolic link (POSIX.1-2008).
 
-#[cfg(test)]
-use super::simulated::calls;
 use super::{Found, Stamp, steps};
 use crate::error::{Error, Machine, Result};
-#[cfg(not(test))]
-use rustix::fs as calls;
 use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::fs::File;
@@ -31,7 +27,8 @@ impl Dir {
     /// # Errors
     /// [`Machine::Io`], an absent folder included.
     pub fn open(path: &Path) -> Result<Self> {
-        let fd = calls::open(path, FOLDER, Mode::empty()).map_err(|errno| Error::io("open", path, errno.into()))?;
+        let fd =
+            rustix::fs::open(path, FOLDER, Mode::empty()).map_err(|errno| Error::io("open", path, errno.into()))?;
         Ok(Self { fd, path: path.to_owned() })
     }
 
@@ -76,7 +73,7 @@ impl Dir {
     /// # Errors
     /// [`Machine::UnsafePath`] when something else than a folder is there.
     pub fn folder(&self, name: &str) -> Result<Option<Self>> {
-        match calls::openat(&self.fd, name, FOLDER | OFlags::NOFOLLOW, Mode::empty()) {
+        match rustix::fs::openat(&self.fd, name, FOLDER | OFlags::NOFOLLOW, Mode::empty()) {
             Ok(fd) => Ok(Some(Self { fd, path: self.join(name) })),
             Err(Errno::NOENT) => Ok(None),
             Err(Errno::NOTDIR | Errno::LOOP | Errno::MLINK) => {
@@ -105,7 +102,7 @@ impl Dir {
     /// [`Machine::Io`].
     pub fn make_folder(&self, name: &str, mode: u32) -> Result<()> {
         steps::next("make the folder")?;
-        match calls::mkdirat(&self.fd, name, Mode::from_raw_mode(mode)) {
+        match rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(mode)) {
             Ok(()) | Err(Errno::EXIST) => Ok(()),
             Err(errno) => Err(self.error("make the folder", name, errno)),
         }
@@ -117,7 +114,7 @@ impl Dir {
     /// [`Machine::Io`].
     pub fn set_mode(&self, mode: u32) -> Result<()> {
         steps::next("set the mode of")?;
-        let done = calls::fchmod(&self.fd, Mode::from_raw_mode(mode as rustix::fs::RawMode));
+        let done = rustix::fs::fchmod(&self.fd, Mode::from_raw_mode(mode as rustix::fs::RawMode));
         done.map_err(|errno| self.error("set the mode of", ".", errno))
     }
 
@@ -127,7 +124,7 @@ impl Dir {
     /// [`Machine::Io`].
     pub fn remove_folder(&self, name: &str) -> Result<bool> {
         steps::next("remove the folder")?;
-        match calls::unlinkat(&self.fd, name, AtFlags::REMOVEDIR) {
+        match rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => Ok(true),
             Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(false),
             Err(errno) => Err(self.error("remove the folder", name, errno)),
@@ -141,7 +138,7 @@ impl Dir {
     pub fn open_file(&self, name: &str) -> Result<Option<File>> {
         // O_NONBLOCK: a pipe in the file's place must not hold the program.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        match calls::openat(&self.fd, name, flags, Mode::empty()) {
+        match rustix::fs::openat(&self.fd, name, flags, Mode::empty()) {
             Ok(fd) => self.regular(name, fd).map(Some),
             Err(Errno::NOENT) => Ok(None),
             Err(Errno::LOOP | Errno::MLINK | Errno::NXIO) => Err(Machine::UnsafePath { path: self.join(name) }.into()),
@@ -156,7 +153,7 @@ impl Dir {
     pub fn create(&self, name: &str) -> Result<File> {
         steps::next("create")?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = calls::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR);
+        let fd = rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR);
         fd.map(File::from).map_err(|errno| self.error("create", name, errno))
     }
 
@@ -167,7 +164,7 @@ impl Dir {
     pub fn open_or_create(&self, name: &str) -> Result<File> {
         steps::next("open")?;
         let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        match calls::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR) {
+        match rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR) {
             Ok(fd) => self.regular(name, fd),
             Err(Errno::LOOP | Errno::MLINK | Errno::ISDIR) => Err(Machine::UnsafePath { path: self.join(name) }.into()),
             Err(errno) => Err(self.error("open", name, errno)),
@@ -175,7 +172,7 @@ impl Dir {
     }
 
     fn regular(&self, name: &str, fd: OwnedFd) -> Result<File> {
-        let stat = calls::fstat(&fd).map_err(|errno| self.error("examine", name, errno))?;
+        let stat = rustix::fs::fstat(&fd).map_err(|errno| self.error("examine", name, errno))?;
         if !FileType::from_raw_mode(stat.st_mode).is_file() {
             return Err(Machine::UnsafePath { path: self.join(name) }.into());
         }
@@ -212,7 +209,7 @@ impl Dir {
     }
 
     fn stat(&self, name: &str) -> Result<Option<Stat>> {
-        match calls::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+        match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(self.error("examine", name, errno)),
@@ -220,7 +217,8 @@ impl Dir {
     }
 
     fn read_link(&self, name: &str) -> Result<String> {
-        let target = calls::readlinkat(&self.fd, name, Vec::new()).map_err(|errno| self.error("read", name, errno))?;
+        let target =
+            rustix::fs::readlinkat(&self.fd, name, Vec::new()).map_err(|errno| self.error("read", name, errno))?;
         // A target that is not UTF-8 is none of ours; what it says exactly does not matter.
         Ok(target.to_string_lossy().into_owned())
     }
@@ -231,7 +229,7 @@ impl Dir {
     /// [`Machine::Io`].
     pub fn make_link(&self, name: &str, target: &str) -> Result<()> {
         steps::next("make the link")?;
-        calls::symlinkat(target, &self.fd, name).map_err(|errno| self.error("make the link", name, errno))
+        rustix::fs::symlinkat(target, &self.fd, name).map_err(|errno| self.error("make the link", name, errno))
     }
 
     /// Renames an entry over whatever file `to_name` is in `to`, in one step.
@@ -240,7 +238,7 @@ impl Dir {
     /// [`Machine::Io`].
     pub fn rename(&self, name: &str, to: &Dir, to_name: &str) -> Result<()> {
         steps::next("replace")?;
-        calls::renameat(&self.fd, name, &to.fd, to_name).map_err(|errno| to.error("replace", to_name, errno))
+        rustix::fs::renameat(&self.fd, name, &to.fd, to_name).map_err(|errno| to.error("replace", to_name, errno))
     }
 
     /// Renames an entry to a name that nothing has; returns `false` when something has it.
@@ -250,7 +248,7 @@ impl Dir {
     pub fn rename_new(&self, name: &str, to: &Dir, to_name: &str) -> Result<bool> {
         steps::next("move")?;
         #[cfg(any(target_os = "linux", target_os = "macos"))]
-        match calls::renameat_with(&self.fd, name, &to.fd, to_name, rustix::fs::RenameFlags::NOREPLACE) {
+        match rustix::fs::renameat_with(&self.fd, name, &to.fd, to_name, rustix::fs::RenameFlags::NOREPLACE) {
             Ok(()) => return Ok(true),
             Err(Errno::EXIST) => return Ok(false),
             // A file system or kernel without this flag.
@@ -260,7 +258,7 @@ impl Dir {
         if to.stat(to_name)?.is_some() {
             return Ok(false);
         }
-        let moved = calls::renameat(&self.fd, name, &to.fd, to_name);
+        let moved = rustix::fs::renameat(&self.fd, name, &to.fd, to_name);
         moved.map(|()| true).map_err(|errno| to.error("move to", to_name, errno))
     }
 
@@ -270,7 +268,7 @@ impl Dir {
     /// [`Machine::Io`], an existing `to_name` included.
     pub fn hard_link(&self, name: &str, to: &Dir, to_name: &str) -> Result<bool> {
         steps::next("link")?;
-        match calls::linkat(&self.fd, name, &to.fd, to_name, AtFlags::empty()) {
+        match rustix::fs::linkat(&self.fd, name, &to.fd, to_name, AtFlags::empty()) {
             Ok(()) => Ok(true),
             // PERM: a file system without links, or a kernel that protects other owners' files (fs.protected_hardlinks).
             Err(Errno::XDEV | Errno::PERM | Errno::OPNOTSUPP | Errno::MLINK | Errno::NOSYS) => Ok(false),
@@ -284,7 +282,7 @@ impl Dir {
     /// [`Machine::Io`].
     pub fn remove_file(&self, name: &str) -> Result<()> {
         steps::next("remove")?;
-        match calls::unlinkat(&self.fd, name, AtFlags::empty()) {
+        match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(errno) => Err(self.error("remove", name, errno)),
         }
@@ -310,7 +308,7 @@ impl Dir {
     pub fn seal(&self, name: &str, mode: u32) -> Result<()> {
         steps::next("sync")?;
         let file = self.open_file(name)?;
-        let seal = |file: File| super::set_mode(&file, mode).and_then(|()| sync_file(&file));
+        let seal = |file: File| super::set_mode(&file, mode).and_then(|()| file.sync_all());
         let sealed = file.map_or(Err(io::ErrorKind::NotFound.into()), seal);
         sealed.map_err(|error| Error::io("sync", self.join(name), error))
     }
@@ -322,7 +320,7 @@ impl Dir {
     pub fn names(&self) -> Result<Vec<String>> {
         let failed = |errno| self.error("list", ".", errno);
         let mut names = Vec::new();
-        for entry in calls::Dir::read_from(&self.fd).map_err(failed)? {
+        for entry in rustix::fs::Dir::read_from(&self.fd).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             // A name that is not UTF-8 is none of the updater's and in no release.
             let Ok(name) = entry.file_name().to_str() else { continue };
@@ -340,12 +338,12 @@ impl Dir {
     /// [`Machine::Io`].
     pub fn sync(&self) -> Result<()> {
         steps::next("sync")?;
-        calls::fsync(&self.fd).map_err(|errno| self.error("sync", ".", errno))
+        rustix::fs::fsync(&self.fd).map_err(|errno| self.error("sync", ".", errno))
     }
 
     /// Whether this user may make and remove entries.
     pub fn is_writable(&self) -> bool {
-        calls::accessat(&self.fd, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS).is_ok()
+        rustix::fs::accessat(&self.fd, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS).is_ok()
     }
 
     /// Tells whether an attribute keeps an entry from being removed or replaced (`chattr +i`, `chattr +a`).
@@ -357,7 +355,7 @@ impl Dir {
         {
             use rustix::fs::{StatxAttributes, StatxFlags};
             let fixed = StatxAttributes::IMMUTABLE | StatxAttributes::APPEND;
-            match calls::statx(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty()) {
+            match rustix::fs::statx(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty()) {
                 Ok(found) => Ok(found.stx_attributes.intersects(fixed)),
                 // A kernel before 4.11.
                 Err(Errno::NOSYS | Errno::NOENT) => Ok(false),
@@ -376,7 +374,7 @@ impl Dir {
     /// # Errors
     /// [`Machine::Io`].
     pub fn device(&self) -> Result<u64> {
-        let stat = calls::fstat(&self.fd).map_err(|errno| self.error("examine", ".", errno))?;
+        let stat = rustix::fs::fstat(&self.fd).map_err(|errno| self.error("examine", ".", errno))?;
         Ok(stat.st_dev as u64)
     }
 
@@ -385,7 +383,7 @@ impl Dir {
     /// # Errors
     /// [`Machine::Io`].
     pub fn is_own(&self) -> Result<bool> {
-        let stat = calls::fstat(&self.fd).map_err(|errno| self.error("examine", ".", errno))?;
+        let stat = rustix::fs::fstat(&self.fd).map_err(|errno| self.error("examine", ".", errno))?;
         Ok(stat.st_uid == rustix::process::geteuid().as_raw())
     }
 
@@ -394,10 +392,6 @@ impl Dir {
     /// # Errors
     /// [`Machine::Io`].
     pub fn free_space(&self) -> Result<u64> {
-        #[cfg(test)]
-        if let Some(bytes) = super::simulated::free_space(self.path()) {
-            return Ok(bytes);
-        }
         fs2::available_space(self.path()).map_err(|error| Error::io("ask for the free space of", self.path(), error))
     }
 
@@ -414,10 +408,5 @@ fn permissions(stat: &Stat) -> u32 {
 
 /// The permission bits of an open file.
 pub(super) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
-    Ok(calls::fchmod(file, Mode::from_raw_mode(mode as rustix::fs::RawMode))?)
-}
-
-/// Makes the bytes and the mode of an open file durable.
-pub(super) fn sync_file(file: &File) -> io::Result<()> {
-    Ok(calls::fsync(file)?)
+    Ok(rustix::fs::fchmod(file, Mode::from_raw_mode(mode as rustix::fs::RawMode))?)
 }

@@ -1,4 +1,4 @@
-//! The block loop that all modes share.
+//! Applies a delta: the block loop that all modes share.
 
 use super::blocks::{Block, BlockReader};
 use super::delta_file::{DeltaFile, StreamReader};
@@ -9,30 +9,34 @@ use super::program::ProgramPrediction;
 use super::{DeltaError, StreamKind};
 use std::io::{Read, Seek, Write};
 
-/// How many bytes of a block go through the loop at once. Part of the format: an address that lies across the end of a step
-/// is not prediction.
+/// Number of bytes of a block that one iteration handles.
+///
+/// Part of the format: a field that crosses the end of such a piece is not predicted.
 pub const STEP_BYTES: usize = 64 * 1024;
 
-/// From which file to which, by their sizes in bytes: what the manifest says that a delta does.
+/// The sizes of the old and the new file in bytes, as the manifest states them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileSizes {
-    /// The file on disk.
+    /// Size of the file that the delta starts from.
     pub old: u64,
-    /// The file to make.
+    /// Size of the file that the delta makes.
     pub new: u64,
 }
 
-/// What the bytes of a block are expected to become; the delta has the differences from that.
+/// Predicts the new bytes of a block; the delta holds the differences from this prediction.
 pub trait Prediction {
-    /// Turns `bytes`, which lie `offset` bytes from the start of `block` in the old file, into what is expected at their
-    /// place in the new file. The steps of a block come in order and without gaps; where one ends is not the delta's choice.
+    /// Turns old bytes into the expected new bytes, in place.
+    ///
+    /// `bytes` starts `offset` bytes after the start of `block` in the old file. The pieces of a
+    /// block come in order and without gaps. Their length is fixed by [`STEP_BYTES`], not by the
+    /// delta.
     ///
     /// # Errors
     /// Any [`DeltaError`].
     fn predict(&mut self, block: &Block, offset: u64, bytes: &mut [u8]) -> Result<(), DeltaError>;
 }
 
-/// Expects the old bytes themselves.
+/// Predicts that the new bytes equal the old ones.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PlainPrediction;
 
@@ -42,13 +46,14 @@ impl Prediction for PlainPrediction {
     }
 }
 
-/// Makes the new file of `sizes` out of `old_file`, its old file, and writes it to `out` in order.
+/// Applies `delta` to `old_file` and writes the new file to `out` in order.
 ///
-/// Exactly `sizes.new` bytes are written on success, and never more. Neither file is hashed here: what `out` receives
-/// must be compared with the new file's hash, and a wrong `old_file` shows there. `old_file` and `delta` are best unbuffered files.
+/// On success it has written exactly `sizes.new` bytes, and it never writes more. It hashes neither
+/// file: the caller must compare the hash of the written bytes with that of the new file. A wrong
+/// `old_file` shows there. Pass unbuffered files for `old_file` and `delta`.
 ///
 /// # Errors
-/// Any [`DeltaError`]; `out` has then had the first part of what may be the wrong file.
+/// Any [`DeltaError`]. `out` may then have received the start of a wrong file.
 pub fn apply(
     mut old_file: impl Read + Seek,
     delta: impl Read + Seek,
@@ -74,7 +79,7 @@ pub fn apply(
         }
         DeltaMode::Dictionary => {
             let mut old_file = OldFile::open(old_file, sizes.old)?;
-            // The header bounds it.
+            // `DeltaHeader::read` limits the old size in this mode.
             let mut old = vec![0; sizes.old as usize];
             old_file.fill(0, &mut old)?;
             let extra = delta.stream_with_dictionary(&old, StreamKind::Extra);
@@ -83,7 +88,7 @@ pub fn apply(
     }
 }
 
-/// Walks the blocks: bytes of `extra` up to each, then its prediction plus the differences.
+/// Writes, for each block, the extra bytes before it, then its prediction plus the differences.
 fn apply_blocks<P: Read + Seek>(
     mut old_file: OldFile<impl Read + Seek>,
     delta: &DeltaFile<P>,

@@ -1,20 +1,20 @@
-//! The list of blocks: which stretches of the new file come from where in the old one.
+//! Blocks: stretches of the new file that are made from a stretch of the old one.
 //!
-//! A block that [`BlockReader`] gives lies within both files, and the blocks follow each other without overlap; when it ends, what
-//! is left of the new file is extra bytes.
+//! Every block that [`BlockReader`] returns lies within both files. Blocks follow each other in the
+//! new file without overlap. All bytes between and after them are extra bytes.
 
 use super::delta_file::{DeltaFile, StreamReader};
 use super::{DeltaError, StreamKind, varint};
 use std::io::{Read, Seek};
 
-/// A stretch of the new file that is made from one of the old.
+/// A stretch of the new file that is made from a stretch of the old one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Block {
-    /// Where it starts in the old file.
+    /// Start in the old file.
     pub old: u64,
-    /// Where it starts in the new file.
+    /// Start in the new file.
     pub new: u64,
-    /// Its length in bytes, at least one.
+    /// Length in bytes, at least 1.
     pub length: u64,
 }
 
@@ -25,14 +25,14 @@ pub struct BlockReader<'a, P> {
     seek: StreamReader<'a, P>,
     old_size: u64,
     new_size: u64,
-    /// Where the next block lies if its old place is what the one before leads to.
+    /// Where the next block starts in the old file if its seek is 0 and no extra bytes precede it.
     old: u64,
     new: u64,
     index: u64,
 }
 
 impl<'a, P: Read + Seek> BlockReader<'a, P> {
-    /// The blocks of `delta`, from the first.
+    /// Starts at the first block of `delta`.
     pub(super) fn open(delta: &'a DeltaFile<P>) -> Self {
         Self {
             extra_length: delta.stream(StreamKind::ExtraLength),
@@ -46,7 +46,7 @@ impl<'a, P: Read + Seek> BlockReader<'a, P> {
         }
     }
 
-    /// The next block; none after the last.
+    /// Returns the next block, or `None` after the last.
     ///
     /// # Errors
     /// [`DeltaError::Block`], [`DeltaError::Stream`], [`DeltaError::ReadDelta`].
@@ -62,15 +62,15 @@ impl<'a, P: Read + Seek> BlockReader<'a, P> {
         if length == 0 {
             return Err(broken("it is empty"));
         }
-        // Sizes are below 2^63, and so are all sums that have passed.
+        // Sizes are below 2^63, and so is every sum that has passed a check.
         let new = self.new.checked_add(extra).filter(|new| *new <= self.new_size);
-        let new = new.ok_or(broken("it starts behind the new file"))?;
+        let new = new.ok_or(broken("it starts after the end of the new file"))?;
         let after = new.checked_add(length).filter(|end| *end <= self.new_size);
-        let after = after.ok_or(broken("it ends behind the new file"))?;
+        let after = after.ok_or(broken("it ends after the end of the new file"))?;
         let old = self.old.checked_add(extra).and_then(|old| old.checked_add_signed(seek));
-        let old = old.ok_or(broken("it starts before the old file"))?;
+        let old = old.ok_or(broken("it starts before the start of the old file"))?;
         let old_after = old.checked_add(length).filter(|end| *end <= self.old_size);
-        self.old = old_after.ok_or(broken("it ends behind the old file"))?;
+        self.old = old_after.ok_or(broken("it ends after the end of the old file"))?;
         self.new = after;
         self.index += 1;
         Ok(Some(Block { old, new, length }))

@@ -1,25 +1,26 @@
-//! The streams of one delta, each read on its own from the one file that they lie in.
+//! A delta on disk and its streams, each of which is read independently.
 //!
-//! A stream gives exactly its raw length; at its end it must be used up, packed bytes included.
+//! A stream yields exactly the raw length that the header states. At the end, its packed bytes must
+//! be used up as well.
 
 use super::{DeltaError, DeltaHeader, StreamKind, StreamLengths, varint};
 use lzma_rust2::Lzma2Reader;
 use std::cell::RefCell;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 
-/// How much of a stream is read from the delta at once.
+/// Buffer size for the packed bytes of one stream.
 const READ_AHEAD_BYTES: usize = 32 * 1024;
 
-/// A delta on disk that several streams are read from.
+/// A delta on disk whose streams are read side by side.
 pub struct DeltaFile<P> {
     file: RefCell<P>,
-    /// The header of the delta.
+    /// The parsed header.
     pub header: DeltaHeader,
     first_stream: u64,
 }
 
 impl<P: Read + Seek> DeltaFile<P> {
-    /// Reads the header, and checks that the streams end where the delta does.
+    /// Reads the header and checks that the streams end where the file ends.
     pub fn open(mut file: P) -> Result<Self, DeltaError> {
         let size = file.seek(SeekFrom::End(0)).map_err(DeltaError::ReadDelta)?;
         file.rewind().map_err(DeltaError::ReadDelta)?;
@@ -36,12 +37,12 @@ impl<P: Read + Seek> DeltaFile<P> {
         Ok(Self { file: RefCell::new(file), header, first_stream })
     }
 
-    /// Opens a stream from its start; any number of them can be open at once.
+    /// Opens a stream at its start. Any number of streams can be open at a time.
     pub fn stream(&self, kind: StreamKind) -> StreamReader<'_, P> {
         self.stream_with_dictionary(&[], kind)
     }
 
-    /// Opens a stream that was packed as if `dictionary` stood before it.
+    /// Opens a stream that was packed with `dictionary` as its preset dictionary.
     pub fn stream_with_dictionary(&self, dictionary: &[u8], kind: StreamKind) -> StreamReader<'_, P> {
         let index = kind as usize;
         let before: u64 = self.header.streams[..index].iter().map(|stream| stream.packed).sum();
@@ -52,7 +53,8 @@ impl<P: Read + Seek> DeltaFile<P> {
         let decoder = if raw == packed {
             StreamDecoder::Stored(packed_bytes)
         } else {
-            // No match reaches back further than the whole stream: small streams cost little memory.
+            // No match reaches back beyond the start of the stream, so a small stream needs little
+            // memory.
             let size = match dictionary {
                 [] => u64::from(kind.dictionary_bytes()).min(raw),
                 _ => dictionary.len() as u64 + raw.min(self.header.new),
@@ -91,7 +93,7 @@ enum StreamDecoder<'a, P> {
     Lzma2(Box<Lzma2Reader<BufReader<PackedBytes<'a, P>>>>),
 }
 
-/// The bytes of a stream, no more than its header says.
+/// The unpacked bytes of one stream, limited to the raw length in the header.
 struct LimitedStream<'a, P> {
     remaining: u64,
     decoder: StreamDecoder<'a, P>,
@@ -109,26 +111,26 @@ impl<P: Read + Seek> Read for LimitedStream<'_, P> {
     }
 }
 
-/// The unpacked bytes of one stream.
+/// Reads the unpacked bytes and numbers of one stream.
 pub struct StreamReader<'a, P> {
     kind: StreamKind,
     reader: BufReader<LimitedStream<'a, P>>,
 }
 
 impl<P: Read + Seek> StreamReader<'_, P> {
-    /// How many bytes are left.
+    /// Returns how many unpacked bytes are left.
     pub fn remaining(&self) -> u64 {
         self.reader.buffer().len() as u64 + self.reader.get_ref().remaining
     }
 
-    /// Fills `bytes` with the next ones.
+    /// Fills `bytes` with the next bytes.
     pub fn fill(&mut self, bytes: &mut [u8]) -> Result<(), DeltaError> {
         self.reader.read_exact(bytes).map_err(|error| self.read_failure(error))
     }
 
-    /// The next bytes that are at hand, at least one.
+    /// Returns the bytes that can be read without further I/O, at least one.
     pub fn buffered(&mut self) -> Result<&[u8], DeltaError> {
-        // What is at hand cannot be returned from within the match: it would keep the stream borrowed for the error.
+        // Returning the slice from inside the `match` would keep `self` borrowed in the error arms.
         match self.reader.fill_buf().map(<[u8]>::is_empty) {
             Ok(false) => Ok(self.reader.buffer()),
             Ok(true) => Err(self.invalid("it is cut off")),
@@ -136,7 +138,7 @@ impl<P: Read + Seek> StreamReader<'_, P> {
         }
     }
 
-    /// Passes over bytes that were at hand.
+    /// Skips `count` bytes of those that [`Self::buffered`] returned.
     pub fn consume(&mut self, count: usize) {
         self.reader.consume(count);
     }
@@ -152,12 +154,12 @@ impl<P: Read + Seek> StreamReader<'_, P> {
     pub fn read_number(&mut self) -> Result<u64, DeltaError> {
         match varint::read(&mut self.reader) {
             Ok(Some(number)) => Ok(number),
-            Ok(None) => Err(self.invalid("a number is not in its one form")),
+            Ok(None) => Err(self.invalid("a number is not in its shortest form")),
             Err(error) => Err(self.read_failure(error)),
         }
     }
 
-    /// Checks that it is used up.
+    /// Checks that the stream is used up, packed bytes included.
     pub fn finish(mut self) -> Result<(), DeltaError> {
         let remaining = self.remaining();
         if remaining > 0 {
@@ -167,22 +169,22 @@ impl<P: Read + Seek> StreamReader<'_, P> {
             StreamDecoder::Stored(packed_bytes) => packed_bytes,
             StreamDecoder::Lzma2(reader) => match reader.read(&mut [0]) {
                 Ok(0) => reader.inner_mut(),
-                Ok(_) => return Err(self.invalid("it is longer than it says")),
+                Ok(_) => return Err(self.invalid("it is longer than the header states")),
                 Err(error) => return Err(self.read_failure(error)),
             },
         };
         if packed_bytes.get_ref().remaining > 0 || !packed_bytes.buffer().is_empty() {
-            return Err(self.invalid("something follows its end"));
+            return Err(self.invalid("bytes follow its end"));
         }
         Ok(())
     }
 
-    /// An error about its content.
+    /// Returns an error that says how the content of this stream is invalid.
     pub fn invalid(&self, detail: impl Into<String>) -> DeltaError {
         DeltaError::Stream { stream: self.kind, detail: detail.into() }
     }
 
-    /// Tells a disk that cannot be read from packed bytes that make no sense.
+    /// Distinguishes invalid packed bytes from a delta that cannot be read.
     fn read_failure(&self, error: io::Error) -> DeltaError {
         use io::ErrorKind::{InvalidData, InvalidInput, Other, OutOfMemory, UnexpectedEof, Unsupported};
         match error.kind() {

@@ -1,9 +1,11 @@
-//! The differences between what was predicted and what is there: mostly zeros, which are written as the lengths of their
-//! runs.
+//! Differences: new bytes minus predicted bytes, with runs of zeros shortened.
 //!
-//! A byte that is not zero is a difference. A zero stands for a run of them: the byte that follows is the run's length less
-//! one, if that is below the header's `short_run`; otherwise it is `short_run` itself, and the rest of the length is a number
-//! in the run stream. When `short_run` is zero, that byte is left out.
+//! Most differences are 0. In the difference stream, a byte that is not 0 is one difference. A byte
+//! 0 stands for a run of zeros. If the header's `short_run` is not 0, one byte follows: the length
+//! of the run minus 1, but at most `short_run`. If that byte equals `short_run`, or is absent
+//! because `short_run` is 0, the rest of the length is a number in the run stream.
+//!
+//! `DifferenceWriter` in `manifest-tool/src/delta/encode/stream_writer.rs` writes them.
 
 use super::DeltaError;
 use super::StreamKind;
@@ -15,12 +17,12 @@ pub struct DifferenceReader<'a, P> {
     runs: StreamReader<'a, P>,
     bytes: StreamReader<'a, P>,
     short_run: u8,
-    /// Zeros of the run under way.
+    /// Zeros left of the current run.
     zeros: u64,
 }
 
 impl<'a, P: Read + Seek> DifferenceReader<'a, P> {
-    /// The differences of `delta`, from the first.
+    /// Starts at the first difference of `delta`.
     pub fn open(delta: &'a DeltaFile<P>) -> Self {
         Self {
             runs: delta.stream(StreamKind::Run),
@@ -30,7 +32,7 @@ impl<'a, P: Read + Seek> DifferenceReader<'a, P> {
         }
     }
 
-    /// Adds the next differences to `bytes`, one to each.
+    /// Adds one difference to each of `bytes`.
     pub fn add_to(&mut self, mut bytes: &mut [u8]) -> Result<(), DeltaError> {
         while !bytes.is_empty() {
             if self.zeros > 0 {
@@ -55,11 +57,11 @@ impl<'a, P: Read + Seek> DifferenceReader<'a, P> {
         Ok(())
     }
 
-    /// The length of the run whose zero has been read.
+    /// Reads the length of the run whose byte 0 has just been read.
     fn read_run(&mut self) -> Result<u64, DeltaError> {
         let short = if self.short_run == 0 { 0 } else { self.bytes.read_byte()? };
         if short > self.short_run {
-            return Err(self.bytes.invalid("a run is longer than it can be"));
+            return Err(self.bytes.invalid("the short length of a run is above the limit in the header"));
         }
         let rest = if short == self.short_run { self.runs.read_number()? } else { 0 };
         (u64::from(short) + 1).checked_add(rest).ok_or_else(|| self.runs.invalid("a run is longer than any file"))

@@ -1,6 +1,7 @@
-//! The head of a delta: which file it makes from which, and how long each stream is.
+//! The header of a delta: its mode, the sizes of both files, and the lengths of its streams.
 //!
-//! Reading allocates nothing but a byte for each page of an old program; the stream lengths add up to exactly the delta's size.
+//! Reading it allocates one byte per page of an old program and nothing else that depends on the
+//! delta.
 
 use super::program::ProgramHeader;
 use super::{DeltaError, varint};
@@ -14,18 +15,20 @@ const CODEC: u8 = 0;
 const PLAIN_STREAM_COUNT: usize = 6;
 const STREAM_COUNT: usize = 8;
 
-/// The most bytes that both files of [`DeltaMode::Dictionary`] have together: its reader keeps the old one twice, and what it makes.
+/// Limit for the sum of both file sizes in [`DeltaMode::Dictionary`].
+///
+/// The client holds the old file twice in this mode, and as much of the new file as is extra bytes.
 pub const MAX_DICTIONARY_BYTES: u64 = 8 << 20;
 
-/// What the differences of a delta are taken against.
+/// How a client predicts the new bytes of a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeltaMode {
-    /// The old bytes themselves.
+    /// The new bytes are expected to equal the old ones.
     Plain,
-    /// The old program's bytes, with its addresses as they are expected in the new program.
+    /// As `Plain`, but addresses in a program are expected to follow the code that moved.
     Program(ProgramHeader),
-    /// The old bytes themselves; [`StreamKind::Extra`] is packed as if the whole old file stood before it.
+    /// As `Plain`, and [`StreamKind::Extra`] is packed with the old file as its preset dictionary.
     Dictionary,
 }
 
@@ -38,7 +41,7 @@ impl DeltaMode {
         }
     }
 
-    /// The name by which a manifest tells a client whether it can read a delta of this mode.
+    /// Returns the method name that stands for this mode in a manifest.
     pub fn method(&self) -> &'static str {
         match self {
             DeltaMode::Plain => "plain",
@@ -47,7 +50,7 @@ impl DeltaMode {
         }
     }
 
-    /// The streams of a delta of this mode, in their order.
+    /// Returns the streams of a delta of this mode, in file order.
     pub fn streams(&self) -> &'static [StreamKind] {
         match self {
             DeltaMode::Plain | DeltaMode::Dictionary => &StreamKind::PLAIN,
@@ -56,30 +59,30 @@ impl DeltaMode {
     }
 }
 
-/// A stream of a delta, in the order in which they lie there.
+/// The streams of a delta, in file order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum StreamKind {
-    /// How many bytes of [`StreamKind::Extra`] stand before each block.
+    /// Number of extra bytes before each block.
     ExtraLength,
-    /// How long each block is.
+    /// Length of each block.
     BlockLength,
-    /// How far each block's old place is from where the one before would lead.
+    /// Distance of each block from the continuation of the previous one, in the old file.
     Seek,
-    /// How long the long runs of zeros in [`StreamKind::Difference`] are.
+    /// Lengths of the long runs of zeros in [`StreamKind::Difference`].
     Run,
-    /// New bytes minus predicted ones, of all blocks, with runs of zeros cut short.
+    /// New bytes minus predicted bytes of all blocks, with runs of zeros shortened.
     Difference,
-    /// New bytes outside of blocks.
+    /// New bytes outside blocks.
     Extra,
-    /// How many addresses are as expected before each that is not; of [`DeltaMode::Program`] alone.
+    /// Number of correctly predicted fields before each wrong one. Only in [`DeltaMode::Program`].
     FieldRun,
-    /// How far each of those is from what was expected; of [`DeltaMode::Program`] alone.
+    /// Correction of each wrongly predicted field. Only in [`DeltaMode::Program`].
     FieldResidual,
 }
 
 impl StreamKind {
-    /// The streams of [`DeltaMode::Plain`], in their order.
+    /// The streams of [`DeltaMode::Plain`] in file order.
     pub const PLAIN: [StreamKind; PLAIN_STREAM_COUNT] = [
         StreamKind::ExtraLength,
         StreamKind::BlockLength,
@@ -89,7 +92,7 @@ impl StreamKind {
         StreamKind::Extra,
     ];
 
-    /// All streams in their order, which are those of [`DeltaMode::Program`].
+    /// The streams of [`DeltaMode::Program`], which has all of them, in file order.
     pub const ALL: [StreamKind; STREAM_COUNT] = [
         StreamKind::ExtraLength,
         StreamKind::BlockLength,
@@ -101,8 +104,9 @@ impl StreamKind {
         StreamKind::FieldResidual,
     ];
 
-    /// The size of this stream's dictionary in bytes: what a reader has to keep of it. Their sum bounds the memory of
-    /// [`apply`](super::apply).
+    /// Returns the size of the LZMA2 dictionary of this stream in bytes.
+    ///
+    /// The reader allocates that much, so the sum bounds the memory of [`apply`](super::apply).
     pub fn dictionary_bytes(self) -> u32 {
         match self {
             StreamKind::ExtraLength
@@ -132,32 +136,32 @@ impl fmt::Display for StreamKind {
     }
 }
 
-/// How long one stream is.
+/// The packed and unpacked length of one stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StreamLengths {
-    /// In bytes, unpacked.
+    /// Unpacked length in bytes.
     pub raw: u64,
-    /// In bytes, as it lies in the delta; equal to `raw` when it is stored as it is.
+    /// Length in the delta in bytes. Equal to `raw` if the stream is stored unpacked.
     pub packed: u64,
 }
 
-/// The head of a delta.
+/// The header of a delta.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeltaHeader {
-    /// What the differences are taken against.
+    /// How new bytes are predicted.
     pub mode: DeltaMode,
-    /// The size of the file to start from, in bytes.
+    /// Size of the old file in bytes.
     pub old: u64,
-    /// The size of the file to make, in bytes.
+    /// Size of the new file in bytes.
     pub new: u64,
-    /// The streams in the order of [`StreamKind::ALL`]; those that the mode does not have are empty.
+    /// Lengths in the order of [`StreamKind::ALL`]. Streams that the mode lacks have length 0.
     pub streams: [StreamLengths; STREAM_COUNT],
-    /// From this length on, less one, runs of zeros have the rest of their length in [`StreamKind::Run`].
+    /// Limit for run lengths in [`StreamKind::Difference`]; the rest goes into [`StreamKind::Run`].
     pub short_run: u8,
 }
 
 impl DeltaHeader {
-    /// The header's bytes.
+    /// Returns the encoded header.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = [&MAGIC[..], &[FORMAT, self.mode.number(), CODEC, self.short_run]].concat();
         varint::write(self.old, &mut bytes);
@@ -180,7 +184,7 @@ impl DeltaHeader {
         let mut head = [0; 8];
         read_exact(delta, &mut head)?;
         if head[..4] != MAGIC {
-            return Err(DeltaError::Header("it does not start as a delta"));
+            return Err(DeltaError::Header("it does not start with the magic bytes of a delta"));
         }
         let unknown = |what, number| Err(DeltaError::UnknownMethod { what, number });
         let [.., format, mode, codec, short_run] = head;
@@ -205,7 +209,7 @@ impl DeltaHeader {
         Ok(header)
     }
 
-    /// What holds between its numbers in every delta.
+    /// Checks the rules that relate the numbers of a header to each other.
     fn check(&self) -> Result<(), DeltaError> {
         if self.old > i64::MAX as u64 || self.new > i64::MAX as u64 {
             return Err(DeltaError::Header("a file is too large"));
@@ -216,7 +220,8 @@ impl DeltaHeader {
         if self.streams.iter().any(|stream| stream.packed > stream.raw) {
             return Err(DeltaError::Header("a stream is longer packed than unpacked"));
         }
-        // Every number or byte of a stream stands for at least one new byte, and a number has at most ten bytes.
+        // Each number or byte of a stream stands for at least one new byte, and a number has at
+        // most 10 bytes.
         if self.streams.iter().any(|stream| stream.raw / 10 > self.new) {
             return Err(DeltaError::Header("a stream is too long for the new file"));
         }
@@ -229,7 +234,7 @@ fn read_exact(delta: &mut impl Read, bytes: &mut [u8]) -> Result<(), DeltaError>
 }
 
 fn read_number(delta: &mut impl Read) -> Result<u64, DeltaError> {
-    varint::read(delta).map_err(cut_off)?.ok_or(DeltaError::Header("a number is not in its one form"))
+    varint::read(delta).map_err(cut_off)?.ok_or(DeltaError::Header("a number is not in its shortest form"))
 }
 
 fn cut_off(error: io::Error) -> DeltaError {

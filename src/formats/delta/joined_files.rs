@@ -1,20 +1,20 @@
-//! Files one behind the other, read as if they were one: what a delta starts from, and what it reads besides.
+//! Several files, read as if they were one: the old file of a delta and its second base.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-/// The files, and where the next byte is read from.
+/// The files and the current read position.
 #[derive(Debug)]
 pub struct JoinedFiles<F> {
-    /// Each with the place behind its last byte.
+    /// Each file with the position after its last byte.
     files: Vec<(F, u64)>,
     position: u64,
 }
 
 impl<F: Read + Seek> JoinedFiles<F> {
-    /// Joins `files`; their sizes are those that they have now.
+    /// Joins `files` in order and records their current sizes.
     ///
     /// # Errors
-    /// What one of them fails with.
+    /// Any I/O error of a file.
     pub fn new(files: impl IntoIterator<Item = F>) -> io::Result<Self> {
         let mut end = 0_u64;
         let files = files.into_iter().map(|mut file| {
@@ -24,7 +24,7 @@ impl<F: Read + Seek> JoinedFiles<F> {
         Ok(Self { files: files.collect::<io::Result<_>>()?, position: 0 })
     }
 
-    /// The bytes of all files.
+    /// Returns the total size in bytes.
     pub fn size(&self) -> u64 {
         self.files.last().map_or(0, |(_, end)| *end)
     }

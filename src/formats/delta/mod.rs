@@ -1,13 +1,21 @@
-//! Delta format 1: makes a new file out of an old one and a delta on disk, in bounded memory.
+//! Delta format 1: makes a new file from an old file and a delta, in bounded memory.
 //!
-//! - A delta is hostile until the result's hash is right: every number is checked against the sizes that the caller expects
-//!   before it is used, and no allocation follows from one. The caller hashes what [`apply`] writes.
-//! - Memory does not grow with any file: six streams with the dictionaries of [`StreamKind::dictionary`], a cache of the
-//!   old file, and buffers; 22 MiB together. Only files of at most [`MAX_DICTIONARY_BYTES`] are ever held as a whole.
-//! - All of a delta counts: bytes that no stream or control accounts for make it invalid.
-//! - The block loop knows nothing of the mode: what the differences are taken against is a [`Prediction`].
+//! A delta lists *blocks*: stretches of the new file that resemble a stretch of the old one. For
+//! each block it holds the *differences* between the new bytes and a *prediction* of them. All
+//! other bytes of the new file are *extra* bytes, which the delta contains as they are.
 //!
-//! FORMAT.md has every byte.
+//! - A delta is untrusted until the caller has verified the hash of the result. Every number is
+//!   checked against the expected sizes before it is used, and no number decides how much is
+//!   allocated.
+//! - Memory does not depend on file sizes. The stream dictionaries, a cache of the old file and the
+//!   buffers take 22 MiB together. Only [`DeltaMode::Dictionary`] holds a file as a whole, of at
+//!   most [`MAX_DICTIONARY_BYTES`]; [`program`] lists the additional memory of program deltas.
+//! - A delta with bytes that no stream or block uses is invalid.
+//! - The block loop is the same for all modes. Only the [`Prediction`] differs.
+//!
+//! Reading order: [`DeltaHeader`], then `apply.rs`, then [`program`].
+//! `manifest-tool/src/delta/encode` is the counterpart that makes deltas. `docs/reference/delta.md`
+//! specifies every byte.
 
 mod apply;
 mod blocks;
@@ -29,48 +37,48 @@ pub use joined_files::JoinedFiles;
 
 use std::io;
 
-/// The methods by which a manifest names the deltas that [`apply`] reads.
+/// The method names of deltas, as in manifests, that [`apply`] supports.
 pub const METHODS: [&str; 3] = ["plain", "program1", "dictionary"];
 
-/// DeferralReason a delta does not lead from the old file to the new one.
+/// The ways in which applying a delta fails.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeltaError {
-    /// A header that is not one of format 1.
+    /// The header violates format 1.
     #[error("the delta's header is not valid: {0}")]
     Header(&'static str),
-    /// A format, mode or codec that this client does not know.
+    /// The client does not know the format, mode or codec.
     #[error("the delta has the unknown {what} {number}")]
     UnknownMethod {
-        /// `format`, `mode` or `codec`.
+        /// The unknown number: `format`, `mode` or `codec`.
         what: &'static str,
-        /// Its number.
+        /// Its value.
         number: u8,
     },
     /// The delta is for an old or new file of another size.
-    #[error("the delta's {0} file has another size")]
+    #[error("the delta is for another {0} file: the sizes differ")]
     SizeMismatch(&'static str),
-    /// A block that reaches out of the old or the new file, or that no encoder writes.
+    /// A block is empty or reaches outside the old or the new file.
     #[error("the delta's block {index} is not valid: {rule}")]
     Block {
-        /// The block's place in the list, from 0.
+        /// Position of the block in the list, counted from 0.
         index: u64,
-        /// The rule that it breaks.
+        /// The rule that the block breaks.
         rule: &'static str,
     },
-    /// A stream that cannot be unpacked, or that is longer or shorter than it says.
+    /// A stream cannot be unpacked, or its length differs from the header.
     #[error("the delta's {stream} stream is not valid: {detail}")]
     Stream {
         /// The stream.
         stream: StreamKind,
-        /// What is wrong with it.
+        /// How it is invalid.
         detail: String,
     },
-    /// The delta is for a program, and the old file is none that is known here.
-    #[error("the delta is for a program, and the old file is none")]
+    /// The delta needs a program as the old file, but the old file is not a supported program.
+    #[error("the delta is for a program, but the old file is not a supported program")]
     NotAProgram,
-    /// The old file is not as long as it should be.
-    #[error("the old file has another size than the delta says")]
+    /// The old file is shorter or longer than the delta expects.
+    #[error("the old file does not have the size that the delta expects")]
     OldFileSize,
     /// The old file cannot be read.
     #[error("cannot read the old file: {0}")]
@@ -78,13 +86,13 @@ pub enum DeltaError {
     /// The delta cannot be read.
     #[error("cannot read the delta: {0}")]
     ReadDelta(io::Error),
-    /// Nobody takes the output.
+    /// The new file cannot be written.
     #[error("cannot write the new file: {0}")]
     WriteNewFile(io::Error),
 }
 
 impl DeltaError {
-    /// A short name for this kind of failure that never changes once released.
+    /// Returns the stable code of this error.
     pub fn code(&self) -> &'static str {
         match self {
             DeltaError::Header(_) => "delta-header",

@@ -1,13 +1,13 @@
-//! The old file, read in pages that are kept for a while: blocks are short, and many lie close together.
+//! The old file behind a page cache: blocks are short, and many of them lie close together.
 
 use super::DeltaError;
 use std::io::{self, Read, Seek, SeekFrom};
 
 const PAGE_BYTES: usize = 16 * 1024;
-/// Each page has one place in the cache, by its number; 4 MiB in all.
+/// Number of cached pages: 4 MiB. Page `n` always uses slot `n % CACHED_PAGES`.
 const CACHED_PAGES: usize = 256;
 
-/// The old file behind its cache.
+/// The old file and its cached pages.
 pub struct OldFile<B> {
     file: B,
     size: u64,
@@ -29,12 +29,12 @@ impl<B: Read + Seek> OldFile<B> {
         Ok(Self { file, size, pages: (0..CACHED_PAGES).map(|_| CachedPage::default()).collect() })
     }
 
-    /// Fills `bytes` with what lies at `position`; the caller has checked that it lies within the file.
+    /// Fills `bytes` from `position`. The caller has checked that the range lies within the file.
     pub fn fill(&mut self, mut position: u64, mut bytes: &mut [u8]) -> Result<(), DeltaError> {
         while !bytes.is_empty() {
             let (number, offset) = (position / PAGE_BYTES as u64, (position % PAGE_BYTES as u64) as usize);
             let page = self.page(number)?;
-            // Shorter only when the file has shrunk since it was opened.
+            // Too short only if the file has shrunk since it was opened.
             let part = page.get(offset..).filter(|part| !part.is_empty()).ok_or(DeltaError::OldFileSize)?;
             let count = part.len().min(bytes.len());
             bytes[..count].copy_from_slice(&part[..count]);

@@ -1,7 +1,8 @@
-//! Numbers as format 1 writes them: seven bits per byte, the highest first, and a set top bit on all but the last byte.
+//! Variable-length numbers of format 1: seven bits per byte, highest bits first.
 //!
-//! The highest bits come first because they say most about the rest: the packer then knows what to expect. A number has
-//! exactly one form: no leading zero byte, at most ten bytes.
+//! All bytes but the last have the top bit set. The highest bits come first because they say most
+//! about the rest, so that the packer predicts the following bytes better. A number has exactly one
+//! encoding: no leading zero byte, at most 10 bytes.
 
 use std::io::{self, Read};
 
@@ -14,10 +15,10 @@ pub fn write(number: u64, to: &mut Vec<u8>) {
     to.push(number as u8 & 0x7f);
 }
 
-/// Reads a number; none when it is not in its one form or above 2^64.
+/// Reads a number. Returns `None` if it is not in its shortest form or not below 2^64.
 ///
 /// # Errors
-/// What `from` fails with, its end included.
+/// Any I/O error of `from`, including an unexpected end.
 pub fn read(from: &mut impl Read) -> io::Result<Option<u64>> {
     let mut number = 0u64;
     let mut byte = [0];
@@ -34,7 +35,7 @@ pub fn read(from: &mut impl Read) -> io::Result<Option<u64>> {
     Ok(None)
 }
 
-/// Folds the sign into the lowest bit: 0, -1, 1, -2, … become 0, 1, 2, 3, ….
+/// Folds the sign into the lowest bit: 0, -1, 1, -2 become 0, 1, 2, 3.
 pub fn zigzag(number: i64) -> u64 {
     (number << 1 ^ number >> 63) as u64
 }
@@ -60,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_or_cut_off_is_refused() {
+    fn numbers_that_are_too_large_or_truncated_are_refused() {
         let above = [[0x82].as_slice(), &[0x80; 8], &[0]].concat();
         assert_eq!(read(&mut &above[..]).unwrap(), None, "2^64");
         assert_eq!(read(&mut &[0xff; 20][..]).unwrap(), None);

@@ -260,7 +260,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_bytes_are_told_one_by_one() {
+    fn equal_bytes_are_reported_bit_by_bit() {
         let a: [u8; VIEW_BYTES] = std::array::from_fn(|index| (index * 37) as u8);
         let mut b = a;
         for (index, change) in [(0, 1), (1, 0x80), (7, 0xff), (8, 0x7f), (31, 1), (62, 0x10), (63, 0x80)] {

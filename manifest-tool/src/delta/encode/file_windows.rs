@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_fits_is_matched_as_a_whole() {
+    fn files_that_fit_are_matched_as_a_whole() {
         assert_eq!(windows(1000, 2000, 5500), [FileWindow { new: 0..2000, old: 0..1000 }]);
         assert_eq!(windows(0, 0, 0), [FileWindow { new: 0..0, old: 0..0 }]);
     }
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn old_files_that_no_index_holds_are_cut_whatever_the_memory() {
+    fn old_files_too_large_for_an_index_are_cut_whatever_the_memory() {
         let windows = windows(3 << 30, 1 << 20, u64::MAX);
         assert!(windows.iter().all(|window| window.old.end - window.old.start <= MatchIndex::MAX_TEXT as u64));
     }

@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_is_never_denied_and_what_is_not_mostly_is() {
+    fn the_filter_never_denies_present_stretches_and_mostly_denies_absent_ones() {
         let text = numbers(5000);
         let index = MatchIndex::of(&text);
         assert!(text.windows(MIN_MATCH_BYTES).all(|gram| index.may_have(gram)));
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_run_is_found_whole_from_wherever() {
+    fn a_long_run_is_found_whole_from_any_position() {
         let run = vec![0; 100_000];
         let text = [&numbers(500)[..], &run, &numbers(500)].concat();
         let index = MatchIndex::of(&text);
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_has_no_match() {
+    fn absent_bytes_have_no_match() {
         for text in [&b""[..], b"a", b"abracadabra, abracadabra"] {
             let index = MatchIndex::of(text);
             for bytes in [&b""[..], b"a", b"what is not there", b"abracadab."] {
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_starts_are_counted_to_the_byte() {
+    fn common_prefixes_are_counted_to_the_byte() {
         let bytes: Vec<u8> = (0..40).collect();
         for length in 0..40 {
             let mut other = bytes.clone();

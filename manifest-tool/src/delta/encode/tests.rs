@@ -38,7 +38,7 @@ fn round_trip(old: &[u8], new: &[u8], memory: u64) -> usize {
 const PLENTY: u64 = 1 << 30;
 
 #[test]
-fn a_run_that_grows_takes_few_blocks() {
+fn a_growing_run_needs_few_blocks() {
     let (old, new) = (vec![0; 1_000_000], vec![0; 5_000_000]);
     let mut delta = Vec::new();
     let (mut old, mut new, sizes) = (Cursor::new(&old), Cursor::new(&new), sizes(&old, &new));
@@ -69,7 +69,7 @@ fn files_of_every_kind_come_back_whole() {
 }
 
 #[test]
-fn what_is_equal_or_moved_costs_next_to_nothing() {
+fn equal_and_moved_content_costs_almost_nothing() {
     let old = noise(2, 3_000_000);
     assert!(round_trip(&old, &old, PLENTY) < 120);
     let moved = [&old[2_000_000..], &old[..2_000_000]].concat();
@@ -85,7 +85,7 @@ fn text(seed: u64, count: usize) -> String {
 }
 
 #[test]
-fn what_texts_say_in_pieces_is_not_said_again() {
+fn words_of_a_text_are_taken_from_the_dictionary() {
     let (old, new) = (text(6, 100_000), text(7, 5000));
     let delta = delta(old.as_bytes(), new.as_bytes(), PLENTY);
     assert_eq!(DeltaHeader::read(&mut &delta[..]).unwrap().mode, DeltaMode::Dictionary);
@@ -108,7 +108,7 @@ fn scattered_changes_stay_within_one_block() {
 }
 
 #[test]
-fn edits_cost_what_they_bring() {
+fn edits_cost_as_much_as_they_insert() {
     let old = noise(4, 1_000_000);
     let mut new = old.clone();
     for (index, place) in (50_000..950_000).step_by(90_000).enumerate() {
@@ -149,7 +149,7 @@ fn the_same_files_give_the_same_bytes_on_any_number_of_cores() {
 }
 
 #[test]
-fn files_beyond_the_memory_are_matched_in_windows() {
+fn files_too_large_for_the_memory_are_matched_in_windows() {
     let old = noise(9, 3_000_000);
     let new = [&noise(10, 1000), &old[..1_000_000], &old[1_010_000..]].concat();
     let windowed = round_trip(&old, &new, 4 << 20);
@@ -157,7 +157,7 @@ fn files_beyond_the_memory_are_matched_in_windows() {
 }
 
 #[test]
-fn a_file_that_is_shorter_than_it_should_be_fails() {
+fn a_file_shorter_than_its_size_is_an_error() {
     let (old, new) = (noise(11, 1000), noise(12, 1000));
     let sizes = sizes(&old, &new);
     encode(&mut Cursor::new(&old[1..]), &mut Cursor::new(&new), &sizes, PLENTY, &mut Vec::new()).unwrap_err();

@@ -142,25 +142,25 @@ mod tests {
     }
 
     #[test]
-    fn older_deltas_are_kept_while_a_way_over_them_is_cheaper() {
+    fn older_deltas_are_kept_while_a_path_over_them_is_cheaper_than_the_gzip() {
         let list = ["c>n:10", "b>c:20", "a>b:80"];
         assert_eq!(kept(&list, &[("n", 100)]), [["c>n:10", "b>c:20"]]);
         assert_eq!(kept(&list, &[("n", 111)]), [["c>n:10", "b>c:20", "a>b:80"]]);
     }
 
     #[test]
-    fn a_dearer_way_from_the_same_content_goes() {
+    fn a_more_expensive_path_from_the_same_content_is_dropped() {
         assert_eq!(kept(&["a>n:50", "a>b:10", "b>n:10"], &[("n", 100)]), [["b>n:10", "a>b:10"]]);
     }
 
     #[test]
-    fn a_delta_stands_in_one_place() {
+    fn a_delta_is_listed_once() {
         let list = ["m>n:10", "a>m:10"];
         assert_eq!(kept(&list, &[("m", 100), ("n", 100)]), [vec!["a>m:10"], vec!["m>n:10"]]);
     }
 
     #[test]
-    fn beside_what_reads_another_file_is_the_cheapest_way_for_later_releases() {
+    fn the_cheapest_path_without_second_bases_is_kept_for_later_releases() {
         let list = ["b+x>n:10", "b>n:30", "a+x>n:9", "a>n:50", "a>b:5"];
         assert_eq!(kept(&list, &[("n", 100)]), [["a+x>n:9", "b+x>n:10", "b>n:30", "a>b:5"]]);
         let list = ["b>n:30", "a>n:40", "a>b:15"];
@@ -169,12 +169,12 @@ mod tests {
     }
 
     #[test]
-    fn two_deltas_between_the_same_contents_are_one() {
+    fn of_two_deltas_between_the_same_contents_one_is_kept() {
         assert_eq!(kept(&["a>n:10", "a>n:20"], &[("n", 100)]), [["a>n:10"]]);
     }
 
     #[test]
-    fn the_files_own_content_is_not_named() {
+    fn a_delta_to_the_files_own_content_has_no_to() {
         let useful = edges(&["a>n:1", "b>a:1"]).deltas_to_list([(hash("n"), 100)].into_iter());
         let targets: Vec<_> = useful[&hash("n")].iter().map(|delta| delta.to).collect();
         assert_eq!(targets, [None, Some(hash("a"))]);

@@ -44,7 +44,7 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     #[test]
-    fn no_more_is_in_use_than_there_is() {
+    fn the_shares_in_use_never_exceed_the_budget() {
         let (budget, used, most) = (MemoryBudget::new(10), AtomicU64::new(0), AtomicU64::new(0));
         std::thread::scope(|scope| {
             for _ in 0..4 {

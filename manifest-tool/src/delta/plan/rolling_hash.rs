@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stretch_has_one_hash_wherever_it_stands() {
+    fn a_stretch_has_the_same_hash_at_every_position() {
         let text: Vec<u8> = (0..200_u8).collect();
         let all: Vec<u64> = hashes(&text).collect();
         assert_eq!(all.len(), text.len() - LENGTH + 1);

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_as_it_was_is_not_new() {
+    fn unchanged_bytes_are_not_new_content() {
         let new = noise(30_000);
         let all = sample(&[], &new, &[]);
         assert!((500..2000).contains(&all.len()), "about one in 32: {}", all.len());
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn much_of_the_same_counts_once() {
+    fn repeated_content_counts_once() {
         assert!(sample(&[], &[7; 100_000], &[]).len() <= 1);
         assert!(sample(&[], &noise(4 << 20), &[]).len() <= SKETCH_HASHES * 3, "and there is an end to it");
     }

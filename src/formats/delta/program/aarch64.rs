@@ -1,11 +1,11 @@
-//! The aarch64 instructions that hold an address or a part of one.
+//! Decodes the aarch64 instructions that hold an address or a part of one.
 
-/// What an instruction word says, as far as it is about addresses.
+/// An instruction word, as far as it concerns addresses. Registers are numbered 0 to 31.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Aarch64Instruction {
     /// `b`, `bl`.
     Branch26 {
-        /// Whether it comes back, with the registers up to 18 changed.
+        /// `true` for `bl`: the callee returns and may have changed the registers 0 to 18.
         call: bool,
     },
     /// `b.cond`, `cbz`, `cbnz`, `ldr` of a literal.
@@ -14,28 +14,29 @@ pub enum Aarch64Instruction {
     Branch14,
     /// `adr`.
     Adr,
-    /// `adrp`: the page of something goes into `to`.
+    /// `adrp`: loads the address of a page into a register.
     Page {
-        /// A register's number.
+        /// The register that receives the address.
         to: u8,
     },
-    /// `add` of 12 bits, or a load or store at a distance of 12 bits: the distance in bytes.
+    /// `add` with a 12-bit immediate, or a load or store with a 12-bit offset.
     Low12 {
-        /// The register that the distance counts from.
+        /// The register to which the distance is added.
         from: u8,
-        /// The register that is changed, unless it is a store.
+        /// The register that the instruction changes, or `None` for a store or a load into a
+        /// vector.
         to: Option<u8>,
-        /// In bytes.
+        /// Immediate or offset in bytes.
         distance: u32,
     },
-    /// Anything else; most instructions change the register that their low five bits name.
+    /// Any other instruction; most of them change the register in their low five bits.
     Other {
-        /// A register's number.
+        /// The register in the low five bits.
         to: u8,
     },
 }
 
-/// What `word` is.
+/// Decodes an instruction word.
 pub fn decode(word: u32) -> Aarch64Instruction {
     let to = (word & 31) as u8;
     let from = (word >> 5 & 31) as u8;
@@ -60,7 +61,8 @@ pub fn decode(word: u32) -> Aarch64Instruction {
     }
     if word & 0x3b00_0000 == 0x3900_0000 {
         let is_store = word >> 22 & 3 == 0 || word & 0x04c0_0000 == 0x0480_0000;
-        // A load into a vector changes no register that holds an address.
+        // A load into a vector register leaves the general registers, and their addresses,
+        // unchanged.
         let to = (!is_store && word & 0x0400_0000 == 0).then_some(to);
         return Aarch64Instruction::Low12 { from, to, distance: low12 << super::field::low12_shift(word) };
     }
@@ -72,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn instructions_are_told_apart() {
+    fn instructions_are_distinguished() {
         assert_eq!(decode(0x9400_0001), Aarch64Instruction::Branch26 { call: true });
         assert_eq!(decode(0x1400_0001), Aarch64Instruction::Branch26 { call: false });
         assert_eq!(decode(0x5400_0040), Aarch64Instruction::Branch19); // b.eq

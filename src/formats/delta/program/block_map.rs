@@ -1,36 +1,40 @@
-//! Where each part of the old file went: the blocks of a delta, as a map from old offsets to new ones.
+//! Block map: says where each byte of the old file went in the new file.
 
 use super::offset_index::OffsetIndex;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// A run of the old file that the new one has too, in its own place: a block, or a part of one.
+/// A range of the old file that appears at another offset in the new file: a block or a part of
+/// one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MappedRange {
-    /// Where it begins in the old file.
+    /// Start in the old file.
     pub old: u32,
-    /// Where it begins in the new file.
+    /// Start in the new file.
     pub new: u32,
-    /// How many bytes it has.
+    /// Length in bytes.
     pub length: u32,
 }
 
 impl MappedRange {
-    /// A block of a delta; none if a file is too large for this map.
+    /// Converts a block, or returns `None` if it reaches beyond 4 GiB.
     pub fn from_block(block: &crate::formats::delta::Block) -> Option<MappedRange> {
         let (old, new, length) =
             (block.old.try_into().ok()?, block.new.try_into().ok()?, block.length.try_into().ok()?);
         Some(MappedRange { old, new, length })
     }
 
-    /// Where the byte at `old` went, if it is in this block.
+    /// Returns the new offset of the byte at `old`, or `None` if the range does not contain it.
     pub fn map_offset(&self, old: u32) -> Option<u32> {
         let inside = old.wrapping_sub(self.old);
         (inside < self.length).then(|| self.new.wrapping_add(inside))
     }
 }
 
-/// Blocks without overlaps, in the order of the old file. Where several cover a byte, the longest one has it.
+/// Ranges without overlaps, in the order of the old file.
+///
+/// Blocks may overlap in the old file. A byte that several blocks contain belongs to the longest
+/// one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockMap {
     ranges: Vec<MappedRange>,
@@ -38,14 +42,14 @@ pub struct BlockMap {
 }
 
 impl BlockMap {
-    /// The map that the blocks of a delta make; they may overlap in the old file.
+    /// Builds the map from the blocks of a delta.
     pub fn new(blocks: Vec<MappedRange>) -> BlockMap {
         let ranges = BlockMap::without_overlaps(blocks);
         let index = OffsetIndex::new(ranges.iter().map(|range| range.old), ranges.last().map(|range| range.old));
         BlockMap { ranges, index }
     }
 
-    /// The blocks cut into ranges that do not overlap.
+    /// Cuts blocks into ranges that do not overlap.
     fn without_overlaps(mut blocks: Vec<MappedRange>) -> Vec<MappedRange> {
         blocks.retain(|block| block.length > 0);
         blocks.sort_unstable();
@@ -62,7 +66,7 @@ impl BlockMap {
             }
             let next = rest.peek().map(|block| block.old);
             let Some((_, Reverse(block))) = open.peek() else {
-                // Nothing covers this byte: on to the next block.
+                // No block contains this byte: continue at the next block.
                 match next {
                     Some(next) => at = next,
                     None => return ranges,
@@ -81,7 +85,9 @@ impl BlockMap {
         }
     }
 
-    /// Where the byte at `old` went, and whether a block says so: if none does, it is as far from the nearest block as before.
+    /// Returns the new offset of the byte at `old`, and whether a block contains that byte.
+    ///
+    /// If no block does, the byte keeps its distance from the nearest block.
     pub fn map_offset(&self, old: u32) -> Option<(u32, bool)> {
         let near = self.index.near(old);
         let after = near.start + self.ranges[near].partition_point(|range| range.old <= old);
@@ -105,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_in_a_block_goes_where_the_block_went() {
+    fn a_byte_in_a_block_moves_with_the_block() {
         let map = map(&[(100, 1000, 50), (200, 20, 10)]);
         assert_eq!(map.map_offset(100), Some((1000, true)));
         assert_eq!(map.map_offset(149), Some((1049, true)));
@@ -113,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_between_blocks_follows_the_nearest() {
+    fn a_byte_between_blocks_moves_with_the_nearest() {
         let map = map(&[(100, 1000, 50), (200, 20, 10)]);
         assert_eq!(map.map_offset(155), Some((1055, false)));
         assert_eq!(map.map_offset(195), Some((15, false)));
@@ -131,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_map_of_nothing_says_nothing() {
+    fn an_empty_map_maps_nothing() {
         assert_eq!(map(&[]).map_offset(5), None);
         assert_eq!(map(&[(5, 5, 0)]).map_offset(5), None);
     }

@@ -1,40 +1,44 @@
-//! A program's bytes, read by pages and at a price: what a parser may look at, and for how long.
+//! Reads a program through a page cache, with a limit on the total number of reads.
 //!
-//! - At most `PAGE_SLOTS` pages are held, whatever the file's size.
-//! - Every number read is a step, and so are some bytes of code. When the budget is used up, every read says "nothing there", and
-//!   so each walk over a table ends, however its sizes and offsets lead it on. Both ends of a delta stop at the same step.
-//! - A failed read is remembered and reported once, by [`BudgetedReader::finish`]; until then it too reads as "nothing there".
+//! The tables of a hostile program may point at each other in circles or claim any size. The limit
+//! ends every walk over them.
+//!
+//! - At most `PAGE_SLOTS` pages are in memory.
+//! - Every number that is read costs one step of the budget. Code sweeps pay per byte. When the
+//!   budget is used up, every read returns `None`. Publisher and client stop at the same step.
+//! - The first failed read is stored and returned by [`BudgetedReader::finish`]. Until then a
+//!   failed read returns `None` as well.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
 const PAGE_BYTES: usize = 64 * 1024;
 const PAGE_SLOTS: usize = 64;
-/// How many bytes are taken at once where all are wanted.
+/// Buffer size of [`BudgetedReader::for_each`], and the longest copy that uses the page cache.
 const BATCH_BYTES: usize = 4096;
 
-/// A file of at most 4 GiB, as little-endian numbers at offsets.
+/// A file of at most 4 GiB that is read as little-endian numbers at given offsets.
 pub struct BudgetedReader<R> {
     source: R,
     length: u32,
-    /// The page in slot `number % PAGE_SLOTS`, if any; never longer than the file.
+    /// Slot `n % PAGE_SLOTS` holds page `n`, if any. The last page of a file may be shorter.
     slots: Vec<Option<(u32, Vec<u8>)>>,
     steps: u64,
     failure: Option<io::Error>,
 }
 
 impl<R: Read + Seek> BudgetedReader<R> {
-    /// The first `length` bytes of `source`.
+    /// Reads the first `length` bytes of `source`.
     pub fn new(source: R, length: u32) -> BudgetedReader<R> {
         let steps = 1_000_000 + 2 * u64::from(length);
         BudgetedReader { source, length, slots: (0..PAGE_SLOTS).map(|_| None).collect(), steps, failure: None }
     }
 
-    /// The file's size.
+    /// Returns the size of the file.
     pub fn length(&self) -> u32 {
         self.length
     }
 
-    /// Uses `count` steps up; nothing when there are not that many left.
+    /// Uses up `count` steps. Returns `None`, and empties the budget, if fewer are left.
     #[inline]
     pub fn step(&mut self, count: u64) -> Option<()> {
         self.steps = self.steps.checked_sub(count).or_else(|| {
@@ -44,15 +48,15 @@ impl<R: Read + Seek> BudgetedReader<R> {
         Some(())
     }
 
-    /// Whether all was read that was asked for and is in the file.
+    /// Returns the first read error, if there was one.
     ///
     /// # Errors
-    /// The first error of the source.
+    /// The first I/O error of the source.
     pub fn finish(self) -> io::Result<()> {
         self.failure.map_or(Ok(()), Err)
     }
 
-    /// The bytes from `offset` on as far as they lie in one page: none behind the end.
+    /// Returns the bytes from `offset` to the end of its page; empty after the end of the file.
     #[inline]
     pub fn page(&mut self, offset: u32) -> &[u8] {
         let number = offset / PAGE_BYTES as u32;
@@ -66,7 +70,7 @@ impl<R: Read + Seek> BudgetedReader<R> {
         }
     }
 
-    /// Reads a page into a slot, in the memory of the one that was there.
+    /// Reads a page into a slot and reuses the memory of the page that was there.
     #[cold]
     fn load(&mut self, number: u32, slot: usize) {
         let mut bytes = self.slots[slot].take().map(|(_, bytes)| bytes).unwrap_or_default();
@@ -82,7 +86,7 @@ impl<R: Read + Seek> BudgetedReader<R> {
         }
     }
 
-    /// Fills `buffer` from `offset` on; the count that was there.
+    /// Copies bytes from `offset` on into `buffer` and returns how many the file had.
     pub fn copy(&mut self, offset: u32, buffer: &mut [u8]) -> usize {
         if buffer.len() > BATCH_BYTES {
             return self.copy_uncached(offset, buffer);
@@ -101,7 +105,7 @@ impl<R: Read + Seek> BudgetedReader<R> {
         done
     }
 
-    /// The same past the pages: those are for what is read here and there.
+    /// Does the same without the cache, which is for scattered reads.
     fn copy_uncached(&mut self, offset: u32, buffer: &mut [u8]) -> usize {
         let count = (self.length.saturating_sub(offset) as usize).min(buffer.len());
         if self.failure.is_some() {
@@ -117,7 +121,7 @@ impl<R: Read + Seek> BudgetedReader<R> {
         }
     }
 
-    /// The `N` bytes at `offset`, for one step.
+    /// Returns the `N` bytes at `offset`, for one step.
     #[inline]
     pub fn array<const N: usize>(&mut self, offset: u32) -> Option<[u8; N]> {
         self.step(1)?;
@@ -128,7 +132,10 @@ impl<R: Read + Seek> BudgetedReader<R> {
         (self.copy(offset, &mut bytes) == N).then_some(bytes)
     }
 
-    /// Shows `each` the `N` bytes at every `N`th offset from `start` to `end`, for one step each; ends where there are none.
+    /// Calls `each` with the `N` bytes at every `N`th offset from `start` to `end`, for one step
+    /// each.
+    ///
+    /// Returns `None` if the file or the budget ends first.
     #[inline]
     pub fn for_each<const N: usize>(
         &mut self,
@@ -150,34 +157,34 @@ impl<R: Read + Seek> BudgetedReader<R> {
                 at += N as u32;
             }
             if count < wanted {
-                self.step(1)?; // that was a read too
+                self.step(1)?; // the failed read costs a step, as in `array`
                 return None;
             }
         }
         Some(())
     }
 
-    /// The byte at `offset`.
+    /// Reads one byte.
     pub fn u8(&mut self, offset: u32) -> Option<u8> {
         self.array(offset).map(|[byte]| byte)
     }
 
-    /// The two bytes at `offset`.
+    /// Reads two bytes.
     pub fn u16(&mut self, offset: u32) -> Option<u16> {
         self.array(offset).map(u16::from_le_bytes)
     }
 
-    /// The four bytes at `offset`.
+    /// Reads four bytes.
     pub fn u32(&mut self, offset: u32) -> Option<u32> {
         self.array(offset).map(u32::from_le_bytes)
     }
 
-    /// The eight bytes at `offset`.
+    /// Reads eight bytes.
     pub fn u64(&mut self, offset: u32) -> Option<u64> {
         self.array(offset).map(u64::from_le_bytes)
     }
 
-    /// The eight bytes at `offset`, as a size or offset of a file this small.
+    /// Reads eight bytes as a size or offset, or returns `None` for one that exceeds 32 bits.
     pub fn small_u64(&mut self, offset: u32) -> Option<u32> {
         self.u64(offset).and_then(|value| value.try_into().ok())
     }
@@ -189,7 +196,7 @@ mod tests {
     use std::io::Cursor;
 
     #[test]
-    fn numbers_are_read_across_pages_and_not_behind_the_end() {
+    fn numbers_are_read_across_pages_but_not_after_the_end() {
         let content: Vec<u8> = (0..PAGE_BYTES + 10).map(|at| at as u8).collect();
         let mut bytes = BudgetedReader::new(Cursor::new(&content), content.len() as u32);
         assert_eq!(bytes.u32(PAGE_BYTES as u32 - 2), Some(0x0100_fffe));
@@ -200,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn words_in_a_row_are_those_that_are_read_one_by_one() {
+    fn for_each_reads_the_same_words_and_steps_as_single_reads() {
         let content: Vec<u8> = (0..PAGE_BYTES + 10).map(|at| (at * 7) as u8).collect();
         let length = content.len() as u32;
         let ends = [0, 1, 4, BATCH_BYTES as u32 + 3, PAGE_BYTES as u32 + 8, length, length + 9, u32::MAX];
@@ -220,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn much_is_copied_as_little_is() {
+    fn long_and_short_copies_return_the_same_bytes() {
         let content: Vec<u8> = (0..PAGE_BYTES + 10).map(|at| (at * 7) as u8).collect();
         let mut bytes = BudgetedReader::new(Cursor::new(&content), content.len() as u32);
         for offset in [0, 1, 10, 11, PAGE_BYTES, content.len(), content.len() + 1, u32::MAX as usize] {

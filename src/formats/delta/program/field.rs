@@ -1,21 +1,24 @@
 //! A field: a word of a program that encodes an address, and how to read and write it.
 //!
-//! A field occupies four or eight bytes of the file. [`read_target`] decodes the address that the word
-//! refers to, its *target*. [`write_target`] encodes another target into the same word. Both need the
-//! address of the field itself, because many encodings are relative to it: see [`FieldContext`].
+//! A field occupies four or eight bytes of the file. [`read_target`] decodes the address that the
+//! word refers to, its *target*. [`write_target`] encodes another target into the same word. Both
+//! need the address of the field itself, because many encodings are relative to it: see
+//! [`FieldContext`].
 
 use super::image::{ImageLayout, SLICE_BYTES};
 
 /// How a word encodes its target.
 ///
-/// "Address" means a relative address: see [`image`](super::image). When two fields overlap, the
-/// order of the variants decides which one is kept. The numbers of the variants are part of the format.
+/// "Address" means a relative address: see [`image`](super::image). When two fields start at the
+/// same offset, the one whose variant comes first is kept. The numbers of the variants are part of
+/// the format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum FieldKind {
     /// Eight bytes: the absolute address.
     Absolute,
-    /// Eight bytes of a chain of fixups: the low 36 bits are the distance from the start of the slice.
+    /// Eight bytes of a chain of fixups: the low 36 bits are the distance from the start of the
+    /// slice.
     Chained,
     /// Like `Chained`, but the low 36 bits are the absolute address.
     ChainedAbsolute,
@@ -29,7 +32,8 @@ pub enum FieldKind {
     BackDistance,
     /// Four bytes: the distance from the address `extra`.
     BaseRelative,
-    /// Four bytes: the length of the range that starts at the address `extra`. The target is its last byte.
+    /// Four bytes: the length of the range that starts at the address `extra`. The target is the
+    /// last byte.
     RangeLength,
     /// Four bytes: the index of a four-byte item in the table at the address `extra`.
     TableIndex4,
@@ -45,7 +49,8 @@ pub enum FieldKind {
     Adr,
     /// `adrp` of aarch64: a distance in pages. `extra` is the full target.
     AdrpPage,
-    /// `add`, `ldr` and `str` of aarch64: the low 12 bits of the target. `extra` is the full target.
+    /// `add`, `ldr` and `str` of aarch64: the low 12 bits of the target. `extra` is the full
+    /// target.
     Low12,
     /// Like `Relative`, but a guess: a word of data that merely looks like an address.
     GuessInData,
@@ -107,7 +112,8 @@ pub struct Field {
 }
 
 impl Field {
-    /// Returns the position in the order of fields as one number, which sorts faster than the struct.
+    /// Returns the position in the order of fields as one number, which sorts faster than the
+    /// struct.
     pub fn sort_key(&self) -> u128 {
         u128::from(self.offset) << 40 | (self.kind as u128) << 32 | u128::from(self.extra)
     }
@@ -242,7 +248,7 @@ mod tests {
     const HERE: FieldContext = FieldContext { base: 0x1_4000_0000, address: 0x5000, slice: 0 };
 
     #[test]
-    fn what_is_written_is_read() {
+    fn written_values_are_read_back() {
         for kind in [
             FieldKind::Absolute,
             FieldKind::Chained,

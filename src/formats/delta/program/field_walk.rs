@@ -1,4 +1,6 @@
-//! Walks over the fields of each block, with a prediction for each: what both ends of a delta do alike.
+//! Walks over the fields of each block and predicts their words.
+//!
+//! Publisher and client both use this walk, so that their predictions are the same.
 
 use super::block_map::MappedRange;
 use super::field::Field;
@@ -6,7 +8,7 @@ use super::offset_index::OffsetIndex;
 use super::projection::{Projection, WordPrediction};
 use std::borrow::Cow;
 
-/// The old program's fields and the projection that predicts them.
+/// The fields of the old program and the projection that predicts them.
 #[derive(Debug)]
 pub struct FieldWalk<'a> {
     fields: Cow<'a, [Field]>,
@@ -15,19 +17,22 @@ pub struct FieldWalk<'a> {
 }
 
 impl<'a> FieldWalk<'a> {
-    /// A walk with nothing learned. `fields` are those of the old program, sorted, without overlaps.
+    /// Starts a walk that has learned nothing yet.
+    ///
+    /// `fields` are those of the old program, sorted and without overlaps.
     pub fn new(fields: Cow<'a, [Field]>, projection: Projection) -> Self {
         let index = OffsetIndex::new(fields.iter().map(|field| field.offset), fields.last().map(|field| field.offset));
         FieldWalk { fields, index, projection }
     }
 
-    /// Replaces the words of all fields that lie whole in one step of a block.
+    /// Replaces the word of every field that lies entirely within one piece of a block.
     ///
-    /// `bytes` are the old ones from `offset` of the block on. `actual` is told the offset in the new file, the word's width and the
-    /// guess, and says what the word really is. Every field of a step is asked for exactly once, in order.
+    /// `bytes` are the old bytes from `offset` of the block on. `actual` receives the offset in the
+    /// new file, the width of the word and the prediction, and returns the word of the new file.
+    /// The walk calls it exactly once per field, in order.
     ///
     /// # Errors
-    /// Those of `actual`.
+    /// Any error of `actual`.
     pub fn predict_step<E>(
         &mut self,
         block: &MappedRange,
@@ -45,7 +50,7 @@ impl<'a> FieldWalk<'a> {
                 if at >= bytes.len() {
                     break;
                 }
-                continue; // it straddles the end: plain bytes
+                continue; // it crosses the end of the piece, so its bytes stay as they are
             };
             let old_word = read_word(place);
             let new_offset = block.new + offset + at as u32;
@@ -58,13 +63,13 @@ impl<'a> FieldWalk<'a> {
     }
 }
 
-/// The number in the eight or four bytes of a field.
+/// Reads the four or eight bytes of a field as a number.
 pub fn read_word(field: &[u8]) -> u64 {
     let four = || field.first_chunk().map_or(0, |four| u32::from_le_bytes(*four).into());
     field.first_chunk().map_or_else(four, |eight| u64::from_le_bytes(*eight))
 }
 
-/// Undoes [`number`].
+/// Undoes [`read_word`].
 pub fn write_word(field: &mut [u8], word: u64) {
     if let Some(eight) = field.first_chunk_mut() {
         *eight = word.to_le_bytes();
@@ -73,7 +78,7 @@ pub fn write_word(field: &mut [u8], word: u64) {
     }
 }
 
-/// What to add to a guess of `width` bytes to get `word`.
+/// Returns the number that must be added to the predicted word `guess` to obtain `word`.
 pub fn residual(width: u32, guess: u64, word: u64) -> i64 {
     let residual = word.wrapping_sub(guess);
     if width == 4 { i64::from(residual as i32) } else { residual as i64 }

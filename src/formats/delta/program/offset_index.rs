@@ -1,13 +1,13 @@
-//! Where in a list of ascending offsets to look for one: a binary search that begins close by.
+//! Narrows a binary search in a long list of ascending offsets to a few items.
 
 use std::ops::Range;
 
-/// No index has more entries than this, whatever the file's size.
+/// Limit for the number of entries, whatever the size of the file.
 const MAX_ENTRIES: u32 = 1 << 16;
-/// Entries stand for at least this many bytes.
+/// An entry covers at least 2^`MIN_SHIFT` bytes.
 const MIN_SHIFT: u32 = 9;
 
-/// How many offsets lie before each of some evenly spaced layout.
+/// For evenly spaced offsets, the number of listed offsets before each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OffsetIndex {
     shift: u32,
@@ -16,7 +16,7 @@ pub struct OffsetIndex {
 }
 
 impl OffsetIndex {
-    /// The index of `offsets`, which ascend; `last` is the last of them, if any.
+    /// Builds the index of ascending `offsets`; `last` is the last of them, if any.
     pub fn new(offsets: impl Iterator<Item = u32>, last: Option<u32>) -> OffsetIndex {
         let last = last.unwrap_or(0);
         let bits = u32::BITS - (last / MAX_ENTRIES).leading_zeros();
@@ -32,7 +32,9 @@ impl OffsetIndex {
         OffsetIndex { shift, before, count }
     }
 
-    /// The items among which the first one at or behind `offset` is, or the one behind them.
+    /// Returns the items among which the first one at or after `offset` lies.
+    ///
+    /// If that item is not in the range, it is the one right after the range.
     pub fn near(&self, offset: u32) -> Range<usize> {
         let entry = (offset >> self.shift) as usize;
         let before = |entry: usize| self.before.get(entry).copied().unwrap_or(self.count) as usize;
@@ -45,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_looked_for_is_near() {
+    fn the_range_contains_or_precedes_the_item() {
         for step in [1, 7, 500, 70_000, 9_000_000] {
             let offsets: Vec<u32> = (3..).map(|number| number * step).take(400).collect();
             let index = OffsetIndex::new(offsets.iter().copied(), offsets.last().copied());
@@ -59,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_near_where_nothing_is() {
+    fn an_empty_index_returns_empty_ranges() {
         let index = OffsetIndex::new(std::iter::empty(), None);
         assert_eq!((index.near(0), index.near(u32::MAX)), (0..0, 0..0));
     }

@@ -1,4 +1,7 @@
-//! The prediction of mode 1, with the delta's streams that correct it.
+//! The client's prediction for program deltas, corrected by two streams of the delta.
+//!
+//! `RecordingPrediction` in `manifest-tool/src/delta/encode/program` is its counterpart: it makes
+//! the same predictions and writes the two streams.
 
 use super::block_map::{BlockMap, MappedRange};
 use super::field_walk::{FieldWalk, add_residual};
@@ -9,17 +12,17 @@ use crate::formats::delta::delta_file::{DeltaFile, StreamReader};
 use crate::formats::delta::{Block, DeltaError, Prediction, StreamKind, varint};
 use std::io::{Read, Seek};
 
-/// Predicts the new program from the old one; fields come out as they really are.
+/// Predicts the bytes of the new program. The words of fields come out exactly as they are.
 pub struct ProgramPrediction<'a, P> {
     walk: FieldWalk<'static>,
     residuals: ResidualReader<'a, P>,
 }
 
 impl<'a, P: Read + Seek> ProgramPrediction<'a, P> {
-    /// Parses the old program, and reads all blocks of the delta.
+    /// Parses the old program and reads all blocks of the delta.
     ///
     /// # Errors
-    /// [`DeltaError::NotAProgram`], [`DeltaError::Block`] for too many blocks, and those of reading.
+    /// [`DeltaError::NotAProgram`], [`DeltaError::Header`] for too many blocks, and read errors.
     pub fn open(base: impl Read + Seek, delta: &'a DeltaFile<P>, program: &ProgramHeader) -> Result<Self, DeltaError> {
         let parsed = parse(base, delta.header.old, &program.unscanned).map_err(DeltaError::ReadOldFile)?;
         let (image, mut fields) = parsed.ok_or(DeltaError::NotAProgram)?;
@@ -30,7 +33,8 @@ impl<'a, P: Read + Seek> ProgramPrediction<'a, P> {
         let mut blocks = BlockReader::open(delta);
         while let Some(block) = blocks.next_block()? {
             let range = MappedRange::from_block(&block).filter(|_| ranges.len() < MAX_BLOCKS);
-            ranges.push(range.ok_or(DeltaError::Header("it has too many blocks for its mode, or too large a file"))?);
+            ranges
+                .push(range.ok_or(DeltaError::Header("it has too many blocks for its mode, or a file is too large"))?);
         }
         let map = BlockMap::new(ranges);
         let projection = Projection::new(image.layout, program.layout.clone(), map, program.settings, fields.len());
@@ -49,7 +53,7 @@ impl<'a, P: Read + Seek> ProgramPrediction<'a, P> {
 
 impl<P: Read + Seek> Prediction for ProgramPrediction<'_, P> {
     fn predict(&mut self, block: &Block, offset: u64, bytes: &mut [u8]) -> Result<(), DeltaError> {
-        // `open` has seen every block, and a step lies in its block.
+        // Cannot fail: `open` has converted every block, and a piece lies within its block.
         let (Some(range), Ok(offset)) = (MappedRange::from_block(block), u32::try_from(offset)) else {
             return Err(DeltaError::NotAProgram);
         };
@@ -60,11 +64,13 @@ impl<P: Read + Seek> Prediction for ProgramPrediction<'_, P> {
     }
 }
 
-/// How far each guess is from what is residuals: a run of residuals ones, then one that is not, and so on; all are residuals in the end.
+/// Reads the residual of each field: 0 for a run of fields, then one that is not 0, and so on.
+///
+/// After the last run all residuals are 0.
 struct ResidualReader<'a, P> {
     runs: StreamReader<'a, P>,
     residuals: StreamReader<'a, P>,
-    /// How many residuals ones are left; none when no wrong one follows.
+    /// Fields left in the current run; `None` after the last wrong field.
     run: Option<u64>,
 }
 

@@ -1,27 +1,29 @@
-//! Predicts the fields of the new program from those of the old one and the map between them.
+//! Projection: predicts the words of fields in the new program.
 //!
-//! Both ends of a delta ask for the same predictions in the same order and tell the same outcomes, so that they are always in
-//! the same state. A prediction that is wrong costs a few bytes in the delta.
+//! A field's old target is read, projected through the block map, and written at its new offset.
+//! Publisher and client ask for the same predictions in the same order and record the same actual
+//! words. They are therefore always in the same state. A wrong prediction costs a few bytes of the
+//! delta.
 
 use super::block_map::{BlockMap, MappedRange};
 use super::field::{self, Field, FieldContext, FieldKind, GUESS_COUNTERS};
 use super::image::ImageLayout;
 
-/// What a publisher chooses for each file.
+/// Options that the publisher chooses per delta.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PredictionSettings {
-    /// Whether a target's new place is remembered when a field told it.
+    /// Use a new target that one field revealed for later fields with the same old target.
     pub learn: bool,
-    /// Whether words that only look like addresses are predicted, as long as that goes well.
+    /// Predict guesses while their confidence counter is not negative.
     pub guess: bool,
 }
 
-/// A prediction, until its outcome is known.
+/// A predicted word and the values needed to record the actual word.
 #[derive(Debug, Clone, Copy)]
 pub struct WordPrediction {
     /// The word that is expected in the new file.
     pub word: u64,
-    /// What is remembered for [`Projection::outcome`]: nothing where no address could be read.
+    /// Input for [`Projection::record_actual`]; `None` if the old word encodes no address.
     known: Option<PredictionInputs>,
 }
 
@@ -31,13 +33,13 @@ struct PredictionInputs {
     extra: u32,
     place: FieldContext,
     old_word: u64,
-    /// The word if its target is projected, whether or not that was believed.
+    /// The word with its target projected, even if the confidence counter ruled it out.
     projected_word: u64,
     target: u32,
     projected: u32,
 }
 
-/// The way from the old program's addresses to the new one's, with what was learned on it.
+/// Maps addresses of the old program to the new one and learns from actual words.
 #[derive(Debug)]
 pub struct Projection {
     old: ImageLayout,
@@ -45,12 +47,14 @@ pub struct Projection {
     map: BlockMap,
     learned: Option<LearnedTargets>,
     confidence: [i32; GUESS_COUNTERS],
-    /// The last base that was projected, and where it went: many fields in a row have the same.
+    /// The last base address that was projected, and its result: many consecutive fields share one.
     base: (u32, u32),
 }
 
 impl Projection {
-    /// A projection that has learned nothing yet. `fields` is the number of the old program's fields.
+    /// Creates a projection that has learned nothing yet.
+    ///
+    /// `fields` is the number of fields of the old program; it limits the table of learned targets.
     pub fn new(
         old: ImageLayout,
         new: ImageLayout,
@@ -64,7 +68,9 @@ impl Projection {
         projection
     }
 
-    /// Where an address of the old program is in the new one, and whether a block says so.
+    /// Returns the new position of an old address, and whether a block determines it.
+    ///
+    /// `within` is the current block. If it contains the address, it decides.
     pub fn project(&self, address: u32, within: Option<&MappedRange>) -> (u32, bool) {
         if let Some(offset) = self.old.offset_of(address) {
             let inside = within.and_then(|block| block.map_offset(offset)).map(|new| (new, true));
@@ -73,7 +79,8 @@ impl Projection {
                 return found;
             }
         }
-        // Not in the file, or nowhere near a block: as far from its segment's end in the file as before.
+        // Not in the file, or without a block to go by: keep the distance from the end of the
+        // segment's bytes in the file.
         let number = self.old.segment_of(address);
         let segments = number.and_then(|number| Some((self.old.segments.get(number)?, self.new.segments.get(number)?)));
         let shift = segments.map_or(0, |(old, new)| {
@@ -83,7 +90,9 @@ impl Projection {
         (address.wrapping_add(shift), false)
     }
 
-    /// What the field's word, `old_word` in the old file, will be at `new_offset` of the new file, in the course of `block`.
+    /// Predicts the word of `field` at `new_offset` of the new file, while `block` is applied.
+    ///
+    /// `old_word` is the word in the old file.
     pub fn predict(&mut self, field: &Field, old_word: u64, new_offset: u32, block: &MappedRange) -> WordPrediction {
         let unknown = WordPrediction { word: old_word, known: None };
         let (old_place, place) = (FieldContext::new(&self.old, field.offset), FieldContext::new(&self.new, new_offset));
@@ -104,7 +113,7 @@ impl Projection {
         WordPrediction { word, known: Some(known) }
     }
 
-    /// Takes note of what a predicted word really is.
+    /// Records the actual word, for learning and for the confidence counters.
     pub fn record_actual(&mut self, prediction: &WordPrediction, word: u64) {
         let Some(known) = &prediction.known else { return };
         if let Some(counter) = known.kind.guess_counter() {
@@ -118,28 +127,32 @@ impl Projection {
     }
 }
 
-/// How many wrong guesses it takes at most to turn from belief to disbelief.
+/// Limit for the confidence counters. A counter reaches a negative value after at most five misses.
 const CONFIDENCE_LIMIT: i32 = 4;
 
-/// Where old targets were seen to be: a table of fixed size, in which a new target displaces another one of the same slot.
+/// Learned targets: a hash table of fixed size in which a new entry replaces the one in its slot.
 #[derive(Debug)]
 struct LearnedTargets {
-    /// The old target and its [`Observation`], as numbers, which come from the system as zeros: what is never filled is never touched.
+    /// Old target, new target and count of each [`Observation`].
+    ///
+    /// Plain numbers, because the system supplies zeroed pages and unused slots then cost no
+    /// memory.
     slots: Vec<[u32; 3]>,
-    /// A bit for each slot, whether it was ever filled: most are not, and what is small is at hand.
+    /// One bit per slot: whether it was ever filled. Most are not, and these bits fit into the
+    /// cache.
     filled: Vec<u64>,
 }
 
-/// Where an old target was seen to be.
+/// The new position of an old target, as seen in earlier fields.
 #[derive(Debug, Clone, Copy)]
 struct Observation {
     new: u32,
-    /// How often it was seen again, less how often another was; 0 after the first time.
+    /// Confirmations minus contradictions, from 0 to 3. The first observation counts 0.
     count: u32,
 }
 
 impl LearnedTargets {
-    /// The most slots, of twelve bytes.
+    /// Limit for the number of slots of 12 bytes.
     const MAX_SLOTS: usize = 1 << 19;
 
     fn new(fields: usize) -> LearnedTargets {
@@ -148,7 +161,7 @@ impl LearnedTargets {
     }
 
     fn slot(&self, old: u32) -> usize {
-        // Fibonacci hashing: the high bits of a product are mixed best.
+        // Fibonacci hashing: the high bits of the product are mixed best.
         let bits = self.slots.len().trailing_zeros();
         (u64::from(old.wrapping_mul(0x9e37_79b1)) << bits >> 32) as usize
     }

@@ -1,4 +1,4 @@
-//! Small programs for tests, built from a seed: real in structure, with every kind of table that a detector knows.
+//! Small programs for tests, generated from a seed, with every kind of table that a detector reads.
 
 use super::budgeted_reader::BudgetedReader;
 use super::detect;
@@ -7,7 +7,7 @@ use super::image::Image;
 use super::unscanned_pages::UnscannedPages;
 use std::io::Cursor;
 
-/// A section of a program to build: its address is also its offset in the file.
+/// A section of a generated program. Its address equals its offset in the file.
 pub struct SampleSection {
     name: &'static str,
     kind: u32,
@@ -16,22 +16,22 @@ pub struct SampleSection {
     bytes: Vec<u8>,
 }
 
-/// A section of data; `kind` is `sh_type` of ELF.
+/// A data section; `kind` is `sh_type` in ELF files.
 pub fn data(name: &'static str, kind: u32, address: u32, bytes: Vec<u8>) -> SampleSection {
     SampleSection { name, kind, executable: false, address, bytes }
 }
 
-/// A section of code.
+/// A code section.
 pub fn code(name: &'static str, address: u32, bytes: Vec<u8>) -> SampleSection {
     SampleSection { name, kind: 1, executable: true, address, bytes }
 }
 
-/// Numbers of four bytes.
+/// Encodes numbers of four bytes.
 pub fn words(words: impl IntoIterator<Item = u32>) -> Vec<u8> {
     words.into_iter().flat_map(u32::to_le_bytes).collect()
 }
 
-/// Numbers of eight bytes.
+/// Encodes numbers of eight bytes.
 pub fn longs(longs: impl IntoIterator<Item = u64>) -> Vec<u8> {
     longs.into_iter().flat_map(u64::to_le_bytes).collect()
 }
@@ -43,7 +43,7 @@ fn put(file: &mut Vec<u8>, at: usize, bytes: &[u8]) {
     file[at..at + bytes.len()].copy_from_slice(bytes);
 }
 
-/// An ELF file whose one segment is the whole file, `base` being its address.
+/// Builds an ELF file with one segment at `base` that covers the whole file.
 pub fn elf(machine: u16, base: u64, parts: &[SampleSection]) -> Vec<u8> {
     let mut file = Vec::new();
     parts.iter().for_each(|part| put(&mut file, part.address as usize, &part.bytes));
@@ -76,7 +76,7 @@ pub fn elf(machine: u16, base: u64, parts: &[SampleSection]) -> Vec<u8> {
     file
 }
 
-/// A PE file with these sections and directories.
+/// Builds a PE file with these sections and data directories.
 pub fn pe(machine: u16, parts: &[SampleSection], directories: &[(usize, u32, u32)]) -> Vec<u8> {
     let mut file = vec![0; 0x400];
     put(&mut file, 0, b"MZ");
@@ -103,7 +103,7 @@ pub fn pe(machine: u16, parts: &[SampleSection], directories: &[(usize, u32, u32
     file
 }
 
-/// A thin Mach-O file of one segment, with further load commands.
+/// Builds a Mach-O file for one processor with one segment and further load commands.
 pub fn macho(machine: u32, parts: &[SampleSection], commands: &[Vec<u8>]) -> Vec<u8> {
     const BASE: u64 = 0x1_0000_0000;
     let mut file = Vec::new();
@@ -127,7 +127,7 @@ pub fn macho(machine: u32, parts: &[SampleSection], commands: &[Vec<u8>]) -> Vec
     file
 }
 
-/// Thin files as one universal file.
+/// Combines Mach-O files into one universal file.
 pub fn universal(slices: &[Vec<u8>]) -> Vec<u8> {
     let mut file = vec![0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, slices.len() as u8];
     for (number, slice) in slices.iter().enumerate() {
@@ -138,12 +138,12 @@ pub fn universal(slices: &[Vec<u8>]) -> Vec<u8> {
     file
 }
 
-/// The program in `file` with its fields; panics if it is none.
+/// Parses a program and finds its fields. Panics if it is not a program.
 pub fn parsed(file: &[u8]) -> (Image, Vec<Field>) {
     parsed_without(file, &UnscannedPages::default())
 }
 
-/// The same without what is unscanned.
+/// Does the same without the unscanned pages.
 pub fn parsed_without(file: &[u8], unscanned: &UnscannedPages) -> (Image, Vec<Field>) {
     let mut reader = BudgetedReader::new(Cursor::new(file), file.len() as u32);
     let image = Image::parse(&mut reader).expect("a program");
@@ -152,24 +152,24 @@ pub fn parsed_without(file: &[u8], unscanned: &UnscannedPages) -> (Image, Vec<Fi
     (image, fields)
 }
 
-/// The fields in `file` whose offset lies in a range.
+/// Returns the fields whose offset lies in `range`.
 pub fn fields_in(file: &[u8], range: std::ops::Range<u32>) -> Vec<(u32, FieldKind, u32)> {
     let inside = parsed(file).1.into_iter().filter(|field| range.contains(&field.offset));
     inside.map(|field| (field.offset, field.kind, field.extra)).collect()
 }
 
-/// A sequence of numbers that a seed gives.
+/// A pseudo-random sequence that depends only on its seed.
 pub struct SeededRandom(pub u64);
 
 impl SeededRandom {
-    /// The next one below `limit`.
+    /// Returns the next number below `limit`.
     pub fn below(&mut self, limit: u32) -> u32 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 33) % u64::from(limit)) as u32
     }
 }
 
-/// Code for x86-64 of `size` bytes at `address`: calls within it and operands in the data at `data`.
+/// Generates `size` bytes of x86-64 code at `address`, with calls into it and operands at `data`.
 pub fn x86_code(random: &mut SeededRandom, address: u32, size: usize, data: u32) -> Vec<u8> {
     let mut code: Vec<u8> = Vec::new();
     while code.len() + 16 < size {
@@ -189,7 +189,7 @@ pub fn x86_code(random: &mut SeededRandom, address: u32, size: usize, data: u32)
     code
 }
 
-/// Code for aarch64: calls, tests and pairs that load addresses in the data at `data`.
+/// Generates aarch64 code with calls, tests and pairs that load addresses at `data`.
 pub fn arm_code(random: &mut SeededRandom, address: u32, count: u32, data: u32) -> Vec<u8> {
     let mut code = Vec::new();
     while (code.len() as u32) < count {
@@ -211,7 +211,7 @@ pub fn arm_code(random: &mut SeededRandom, address: u32, count: u32, data: u32) 
     words(code)
 }
 
-/// A library for Linux on x86-64 with relocations, symbols and a jump table.
+/// Generates an x86-64 Linux library with relocations, symbols and a jump table.
 pub fn linux(seed: u64) -> Vec<u8> {
     let mut random = SeededRandom(seed);
     let text = x86_code(&mut random, 0x1000, 0x1000, 0x3000);
@@ -232,7 +232,8 @@ pub fn linux(seed: u64) -> Vec<u8> {
     )
 }
 
-/// A library for Windows on x86-64 with a function table, relocations, exports and words that look like addresses.
+/// Generates an x86-64 Windows library with unwind tables, relocations and words that look like
+/// addresses.
 pub fn windows(seed: u64) -> Vec<u8> {
     let mut random = SeededRandom(seed);
     let text = x86_code(&mut random, 0x1000, 0x1000, 0x2000);
@@ -254,7 +255,7 @@ pub fn windows(seed: u64) -> Vec<u8> {
     )
 }
 
-/// A program for macOS on aarch64 with chained fixups and symbols.
+/// Generates an aarch64 macOS program with chained fixups and symbols.
 pub fn mac(seed: u64) -> Vec<u8> {
     let mut random = SeededRandom(seed);
     let text = arm_code(&mut random, 0x1000, 1024, 0x3000);
@@ -275,8 +276,9 @@ pub fn mac(seed: u64) -> Vec<u8> {
     macho(0x0100_000c, &parts, &[words([0x8000_0034, 16, 0x5000, 64]), words([2, 24, 0x6000, 8, 0, 0])])
 }
 
-/// A program for Windows whose code has several pages, with a function every 112 bytes but those at `unlisted`, and as much data with
-/// addresses in it.
+/// Generates a Windows program with several pages of code and as much data with addresses.
+///
+/// A function starts every 112 bytes. The unwind table leaves out those in `unlisted`.
 pub fn wide_windows(seed: u64, unlisted: std::ops::Range<u32>) -> Vec<u8> {
     let mut random = SeededRandom(seed);
     let text = x86_code(&mut random, 0x1000, 0x6000, 0x7000);
@@ -294,7 +296,8 @@ pub fn wide_windows(seed: u64, unlisted: std::ops::Range<u32>) -> Vec<u8> {
     pe(0x8664, &parts, &[(3, 0x1_0000, size)])
 }
 
-/// A program for macOS on aarch64 whose code has several pages and begins two bytes away from where it should.
+/// Generates an aarch64 macOS program with several pages of code that starts two bytes off its
+/// alignment.
 pub fn wide_mac(seed: u64) -> Vec<u8> {
     let text = arm_code(&mut SeededRandom(seed), 0x1002, 0x1800, 0x9000);
     macho(0x0100_000c, &[code("__text", 0x1002, text), data("__const", 0, 0x9000, vec![1; 0x1000])], &[])

@@ -17,7 +17,8 @@ fn hash(file: &[u8], unscanned: &UnscannedPages) -> String {
     Sha256::of(&list).to_string()
 }
 
-/// The detectors of `program1` are frozen with its first release: a change that moves one of these hashes is another mode.
+/// The detectors of `program1` are frozen. A change that moves one of these hashes needs a new
+/// mode.
 #[test]
 fn the_fields_of_fixed_programs_never_change() {
     let found = [linux(1), windows(1), mac(1), universal(&[mac(1), mac(2)])]
@@ -33,9 +34,9 @@ fn the_fields_of_fixed_programs_never_change() {
     );
 }
 
-/// So is where a search goes on behind what is unscanned.
+/// The positions where a sweep resumes after unscanned pages are frozen as well.
 #[test]
-fn the_fields_of_fixed_programs_around_quiet_stretches_never_change() {
+fn the_fields_of_fixed_programs_around_unscanned_pages_never_change() {
     let pages = ".q.qq.q.q....q".chars().map(|page| page == 'q');
     let unscanned = UnscannedPages::new(pages.collect());
     let found = [wide_windows(1, 0x3000..0x5000), wide_mac(1)].map(|file| hash(&file, &unscanned));
@@ -58,7 +59,7 @@ fn projection(old: &[u8], new: &[u8], pieces: &[(u32, u32, u32)], learn: bool) -
     Projection::new(old, new, BlockMap::new(pieces), settings(learn), 1024)
 }
 
-/// A program with code at 0x1000, and the same with its code moved by 0x100.
+/// A program with code at 0x1000, and the same program with its code moved by 0x100.
 fn moved() -> (Vec<u8>, Vec<u8>) {
     let at = |address| elf(62, 0, &[code(".text", address, vec![0x90; 0x400])]);
     (at(0x1000), at(0x1100))
@@ -98,7 +99,7 @@ fn an_exact_projection_is_overridden_only_by_two_equal_observations() {
 }
 
 #[test]
-fn nothing_is_learned_when_the_header_says_so() {
+fn nothing_is_learned_when_the_header_disables_it() {
     let (old, new) = moved();
     let mut projection = projection(&old, &new, &[(0x1000, 0x1100, 0x400)], false);
     let block = MappedRange { old: 0x1000, new: 0x1100, length: 0x400 };
@@ -111,7 +112,7 @@ fn nothing_is_learned_when_the_header_says_so() {
 }
 
 #[test]
-fn guesses_are_believed_only_while_they_go_well() {
+fn guesses_are_predicted_only_while_they_mostly_succeed() {
     let (old, new) = moved();
     let mut projection = projection(&old, &new, &[(0x1000, 0x1100, 0x400)], true);
     let block = MappedRange { old: 0x1000, new: 0x1100, length: 0x400 };
@@ -127,7 +128,7 @@ fn guesses_are_believed_only_while_they_go_well() {
 }
 
 #[test]
-fn fields_are_at_most_one_for_four_bytes_and_never_overlap() {
+fn there_is_at_most_one_field_per_four_bytes_and_no_overlap() {
     for file in [linux(3), windows(3), mac(3)] {
         let (_, fields) = parsed(&file);
         assert!(fields.len() <= file.len() / 4);
@@ -138,14 +139,14 @@ fn fields_are_at_most_one_for_four_bytes_and_never_overlap() {
 }
 
 #[test]
-fn where_it_is_unscanned_there_are_none_and_elsewhere_they_are_the_same() {
+fn unscanned_pages_have_no_fields_and_other_pages_keep_theirs() {
     let mut random = SeededRandom(11);
     for file in [linux(3), windows(3), mac(3), universal(&[mac(1), mac(2)])] {
         let all = parsed(&file).1;
         for _ in 0..20 {
             let unscanned = UnscannedPages::new((0..40).map(|_| random.below(3) == 0).collect());
             let found = parsed_without(&file, &unscanned).1;
-            // Code that is not looked at does not tell of jump tables elsewhere.
+            // Code in unscanned pages does not reveal jump tables elsewhere.
             let known = |field: &Field| field.kind != FieldKind::BaseRelative;
             assert!(found.iter().all(|field| all.contains(field) && !unscanned.contains(field.offset)));
             let expected = all.iter().filter(|field| known(field) && !unscanned.contains(field.offset)).count();
@@ -155,7 +156,7 @@ fn where_it_is_unscanned_there_are_none_and_elsewhere_they_are_the_same() {
 }
 
 #[test]
-fn behind_a_quiet_stretch_code_falls_into_step() {
+fn after_unscanned_pages_the_sweep_finds_the_same_instructions_again() {
     let text = x86_code(&mut SeededRandom(4), 0x1000, 0x6000, 0x7000);
     let file = elf(62, 0, &[code(".text", 0x1000, text), data(".data", 1, 0x7000, vec![0; 0x1000])]);
     let unscanned = UnscannedPages::new([false, false, true, true, false].into());
@@ -169,7 +170,7 @@ fn behind_a_quiet_stretch_code_falls_into_step() {
 }
 
 #[test]
-fn behind_a_quiet_stretch_code_is_read_from_the_function_that_goes_on() {
+fn after_unscanned_pages_the_sweep_starts_at_the_function_that_continues() {
     for seed in 1..20 {
         let file = wide_windows(seed, 0..0);
         for number in 1..6 {
@@ -181,7 +182,7 @@ fn behind_a_quiet_stretch_code_is_read_from_the_function_that_goes_on() {
     }
 }
 
-/// A file of which not all can be read.
+/// A file that can be read only up to an offset.
 struct UnreadableFile<'a>(Cursor<&'a [u8]>, u64);
 
 impl Read for UnreadableFile<'_> {
@@ -198,8 +199,8 @@ impl Seek for UnreadableFile<'_> {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_to_its_end_is_an_error() {
-    // The headers can be read, and some of the code.
+fn a_read_failure_in_the_middle_of_a_file_is_an_error() {
+    // The headers and some of the code can be read.
     let code = [code(".text", 0x1000, vec![0x90; 0x3_0000])];
     for file in [pe(0x8664, &code, &[]), macho(0x0100_000c, &code, &[])] {
         let broken = UnreadableFile(Cursor::new(&file), 0x1_0000);
@@ -208,7 +209,7 @@ fn a_file_that_cannot_be_read_to_its_end_is_an_error() {
 }
 
 #[test]
-fn too_many_segments_make_no_program() {
+fn a_file_with_too_many_segments_is_not_a_program() {
     let mut file = elf(62, 0, &[code(".text", 0x4000, vec![0x90; 64])]);
     let segment = file[64..120].to_vec();
     for count in [MAX_SEGMENTS, MAX_SEGMENTS + 1] {
@@ -222,7 +223,7 @@ fn too_many_segments_make_no_program() {
 }
 
 #[test]
-fn what_is_no_program_is_none() {
+fn other_files_are_not_parsed_as_programs() {
     for file in [&b""[..], b"\x7fELF", b"MZ", b"#!/bin/sh\n", &[0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, 52]] {
         assert!(parse(Cursor::new(file), file.len() as u64, &UnscannedPages::default()).unwrap().is_none());
     }
@@ -239,10 +240,11 @@ fn a_universal_file_keeps_its_slices_apart() {
     assert_eq!(fields.len(), thin);
 }
 
-/// Tables that lead to themselves and to each other: the walk ends when its budget does.
+/// Tables that refer to themselves and to each other: the walk ends when the budget is used up.
 #[test]
-fn tables_that_multiply_end_with_the_budget() {
-    // Every import descriptor's list of names is the whole rest of the section, and never ends in it.
+fn tables_that_multiply_end_when_the_budget_is_used_up() {
+    // The list of names of every import descriptor is the whole rest of the section, without an
+    // end.
     let descriptors = (0..20_000).flat_map(|_| [0x1000, 0, 0, 0x1000, 0x1000]);
     let file = pe(0x8664, &[data(".rdata", 0x4000_0040, 0x1000, words(descriptors))], &[(1, 0x1000, 400_000)]);
     let (_, fields) = parsed(&file);
@@ -250,7 +252,7 @@ fn tables_that_multiply_end_with_the_budget() {
 }
 
 #[test]
-fn code_that_lies_in_many_sections_is_read_as_long_as_the_budget_lasts() {
+fn code_in_overlapping_sections_is_swept_until_the_budget_is_used_up() {
     let x86 = (62, x86_code(&mut SeededRandom(2), 0x1000, 0x4_0000, 0x1000));
     let arm = (183, arm_code(&mut SeededRandom(2), 0x1000, 0x1_0000, 0x1000));
     for (machine, text) in [x86, arm] {
@@ -265,7 +267,7 @@ fn code_that_lies_in_many_sections_is_read_as_long_as_the_budget_lasts() {
     }
 }
 
-/// Whatever an old file holds: no panic, no endless walk, fields in order and inside of the file.
+/// Any old file: no panic, no endless walk, and fields that are sorted and inside the file.
 #[test]
 fn mutated_programs_are_parsed_or_refused() {
     let mut random = SeededRandom(7);
@@ -273,7 +275,7 @@ fn mutated_programs_are_parsed_or_refused() {
         for _ in 0..300 {
             let mut file = original.clone();
             for _ in 0..1 + random.below(8) {
-                // Headers and tables are what leads a parser.
+                // Half of the changes hit headers and tables, which steer the parser.
                 let limit = if random.below(2) == 0 { 0x800 } else { file.len() as u32 };
                 let at = random.below(limit) as usize;
                 file[at] = [0, 1, 0xff, 0x80, random.below(256) as u8][random.below(5) as usize];
@@ -292,7 +294,7 @@ fn mutated_programs_are_parsed_or_refused() {
 }
 
 #[test]
-fn a_segment_may_run_over_the_end_of_the_numbers() {
+fn a_segment_may_wrap_around_the_address_space() {
     let segment = ImageSegment { address: u32::MAX, offset: u32::MAX - 1, file_size: 4, memory_size: 4 };
     let layout = ImageLayout { base: 0, universal: false, segments: vec![segment] };
     assert_eq!([0, 1, 2].map(|offset| layout.address_of(offset)), [Some(1), Some(2), None]);

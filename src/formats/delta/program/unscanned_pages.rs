@@ -1,41 +1,46 @@
-//! Stretches of the old program in which nobody looks for addresses, as none of them changes: that saves the client's time.
+//! Unscanned pages: parts of the old program in which neither end looks for fields.
+//!
+//! Searching for fields often takes the client longer than all other work, although no address
+//! changes in a third to two thirds of many programs. The publisher names such pages in the header,
+//! if that costs at most 1/32 of the delta and at most 512 bytes. Applying then takes 0.55 to 0.76
+//! of the time for onnxruntime, Qt6Core and lefthook. Figures: `docs/design/deltas.md`.
 
 use super::DeltaError;
 use super::varint;
 use std::iter;
 use std::ops::Range;
 
-/// Stretches are made of pages of so many bytes, counted from the beginning of the file.
+/// Page size in bytes; pages are counted from the start of the file.
 pub const PAGE_BYTES: u32 = 4096;
-/// The most unscanned stretches of one program.
-pub const MAX_RUNS: usize = 4096;
-/// Which pages of the old program are unscanned.
+/// Limit for the number of stretches: sequences of consecutive unscanned pages.
+pub const MAX_STRETCHES: usize = 4096;
+/// The set of unscanned pages of the old program.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UnscannedPages {
-    /// Whether each page is unscanned; what comes after the last is not, and the last is.
+    /// `true` for each unscanned page. The last entry is `true`; all pages after it are scanned.
     pages: Vec<bool>,
 }
 
 impl UnscannedPages {
-    /// From what is to be said of each page.
+    /// Creates the set from one flag per page.
     pub fn new(mut pages: Vec<bool>) -> UnscannedPages {
         let end = pages.iter().rposition(|is_unscanned| *is_unscanned).map_or(0, |last| last + 1);
         pages.truncate(end);
         UnscannedPages { pages }
     }
 
-    /// Whether addresses are looked for everywhere.
+    /// Returns whether all pages are scanned.
     pub fn is_empty(&self) -> bool {
         self.pages.is_empty()
     }
 
-    /// Whether the byte at `offset` of the file lies in a unscanned stretch.
+    /// Returns whether the byte at `offset` lies in an unscanned page.
     #[inline]
     pub fn contains(&self, offset: u32) -> bool {
         self.pages.get((offset / PAGE_BYTES) as usize).is_some_and(|is_unscanned| *is_unscanned)
     }
 
-    /// The parts of `start..end` that are not unscanned, in order.
+    /// Returns the parts of `start..end` that are scanned, in order.
     pub fn scanned_ranges(&self, start: u32, end: u32) -> impl Iterator<Item = Range<u32>> {
         let next_page = |offset: u32| (offset / PAGE_BYTES + 1).saturating_mul(PAGE_BYTES);
         let mut at = start;
@@ -52,8 +57,8 @@ impl UnscannedPages {
         })
     }
 
-    /// How many pages come before each unscanned stretch, from the end of the one before, and how many it has.
-    pub fn runs(&self) -> impl Iterator<Item = (usize, usize)> {
+    /// Returns each stretch as (scanned pages before it, its own pages).
+    pub fn stretches(&self) -> impl Iterator<Item = (usize, usize)> {
         let mut runs = self.pages.chunk_by(|page, next| page == next).map(<[bool]>::len);
         let mut is_first = true;
         iter::from_fn(move || {
@@ -63,32 +68,34 @@ impl UnscannedPages {
         })
     }
 
-    /// Appends it to a header; it has at least one stretch, and at most [`MAX_RUNS`].
+    /// Appends the encoded set, which must have 1 to [`MAX_STRETCHES`] stretches.
     pub fn write(&self, to: &mut Vec<u8>) {
-        varint::write(self.runs().count() as u64, to);
-        for (before, length) in self.runs() {
+        varint::write(self.stretches().count() as u64, to);
+        for (before, length) in self.stretches() {
             varint::write(before as u64, to);
             varint::write(length as u64, to);
         }
     }
 
-    /// Reads it with `number`, which gives the next number of a header. `size` is that of the old file.
+    /// Reads the set; `number` returns the next number of the header.
+    ///
+    /// `size` is the size of the old file.
     ///
     /// # Errors
-    /// [`DeltaError::Header`] for no or too many stretches, one of no length or behind the end of the file or of 4 GiB, and two that are
-    /// one; those of `number`.
+    /// [`DeltaError::Header`] for no or too many stretches, an empty stretch, one that starts after
+    /// the end of the file or beyond 4 GiB, and two adjacent ones. Any error of `number`.
     pub fn read(size: u64, mut number: impl FnMut() -> Result<u64, DeltaError>) -> Result<UnscannedPages, DeltaError> {
         let most = size.min(u32::MAX.into()).div_ceil(PAGE_BYTES.into());
         let count = number()?;
-        if count == 0 || count > MAX_RUNS as u64 {
-            return Err(DeltaError::Header("it has no unscanned stretches, or too many"));
+        if count == 0 || count > MAX_STRETCHES as u64 {
+            return Err(DeltaError::Header("it has no stretches of unscanned pages, or too many"));
         }
         let mut pages: Vec<bool> = Vec::new();
         for index in 0..count {
             let (before, length) = (number()?, number()?);
             let end = before.checked_add(length).and_then(|both| both.checked_add(pages.len() as u64));
             if length == 0 || (before == 0 && index > 0) || end.is_none_or(|end| end > most) {
-                return Err(DeltaError::Header("a unscanned stretch is not valid"));
+                return Err(DeltaError::Header("a stretch of unscanned pages is not valid"));
             }
             pages.extend(iter::repeat_n(false, before as usize));
             pages.extend(iter::repeat_n(true, length as usize));
@@ -101,7 +108,7 @@ impl UnscannedPages {
 mod tests {
     use super::*;
 
-    /// Those pages are unscanned that the text has a `q` for.
+    /// Creates a set in which each `q` of the text is an unscanned page.
     fn unscanned(pages: &str) -> UnscannedPages {
         UnscannedPages::new(pages.chars().map(|page| page == 'q').collect())
     }
@@ -118,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn written_values_are_read_back() {
         for pages in ["q", "..q", "q.q", "qqq....q..qq", "..qqqq.q"] {
             let mut bytes = Vec::new();
             unscanned(pages).write(&mut bytes);
@@ -129,16 +136,16 @@ mod tests {
     }
 
     #[test]
-    fn there_is_one_way_to_say_it() {
+    fn each_set_has_exactly_one_encoding() {
         for bytes in [&[0][..], &[1, 0, 0], &[2, 1, 1, 0, 1], &[2, 1, 1, 1, 0], &[1, 5]] {
             numbers(bytes).unwrap_err();
         }
-        let mut many = iter::once(MAX_RUNS as u64 + 1).chain(iter::repeat(1));
+        let mut many = iter::once(MAX_STRETCHES as u64 + 1).chain(iter::repeat(1));
         UnscannedPages::read(u64::MAX, || Ok(many.next().unwrap())).unwrap_err();
     }
 
     #[test]
-    fn nothing_is_unscanned_behind_the_end_of_the_file_or_of_the_numbers() {
+    fn stretches_after_the_end_of_the_file_or_of_4_gib_are_refused() {
         for (size, before, length, is_valid) in [
             (SIZE, 11, 1, true),
             (SIZE, 12, 1, false),
@@ -155,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_outside_is_the_rest() {
+    fn scanned_ranges_are_the_complement() {
         let unscanned = unscanned("q.qq..q");
         let outside = |start, end| unscanned.scanned_ranges(start, end).collect::<Vec<_>>();
         let page = |number: u32| number * PAGE_BYTES;

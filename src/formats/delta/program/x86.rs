@@ -1,90 +1,93 @@
-//! How long an x86-64 instruction is, and where its displacement and immediate lie.
+//! Determines the length of an x86-64 instruction and the position of its displacement and
+//! immediate.
 //!
-//! Nothing else of an instruction is known here, and none is ever run. At most 15 bytes are looked at.
+//! It decodes no other part of an instruction. It looks at no more than 15 bytes.
 
-/// The most bytes of one instruction.
+/// Length limit of one instruction.
 pub const MAX_INSTRUCTION_BYTES: usize = 15;
-/// A SIB byte that says that there is no index.
+/// A SIB byte without an index register.
 const NO_INDEX: u8 = 0x20;
 
-/// One instruction. ImageLayout are counted from its first byte; a size of 0 means that it has none.
+/// The parts of one instruction. Positions count from its first byte; size 0 means absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct X86Instruction {
-    /// How many bytes it has.
+    /// Length in bytes.
     pub length: u8,
-    /// The opcode's map (0: one byte, 1: after 0F, 2: 0F 38, 3: 0F 3A, above: vectors' own).
+    /// The opcode map: 0 one byte, 1 after 0F, 2 after 0F 38, 3 after 0F 3A, above 3 only for
+    /// vectors.
     pub map: u8,
-    /// The opcode in that map.
+    /// The opcode within its map.
     pub opcode: u8,
-    /// The ModRM byte; 0 if it has none.
+    /// The ModRM byte, or 0 if absent.
     pub modrm: u8,
-    /// The SIB byte; that of no index if it has none.
+    /// The SIB byte, or one without an index if absent.
     pub sib: u8,
-    /// Where the displacement lies.
+    /// Position of the displacement.
     pub displacement: u8,
     /// 0, 1 or 4.
     pub displacement_size: u8,
-    /// Where the immediate (or a branch's distance) lies.
+    /// Position of the immediate, or of the distance of a branch.
     pub immediate: u8,
     /// 0, 1, 2, 3 (`enter`), 4 or 8.
     pub immediate_size: u8,
 }
 
 impl X86Instruction {
-    /// Whether the displacement counts from the next instruction.
+    /// Returns whether the displacement is relative to the next instruction.
     pub fn is_rip_relative(&self) -> bool {
         self.modrm & 0xc7 == 0x05
     }
 
-    /// The factor of the operand's index, if it has an index.
+    /// Returns the scale of the index register, or `None` without an index.
     pub fn scale(&self) -> Option<u32> {
         (self.sib & 0x38 != NO_INDEX).then_some(1 << (self.sib >> 6))
     }
 
-    /// Whether it is a call, jump or conditional jump over a distance of four bytes.
+    /// Returns whether it is a call, jump or conditional jump with a four-byte distance.
     pub fn is_branch(&self) -> bool {
         matches!((self.map, self.opcode), (0, 0xe8 | 0xe9) | (1, 0x80..=0x8f))
     }
 }
 
-/// What follows an opcode, in one byte: the size of the immediate or a rule for it, and whether ModRM comes first.
+/// The bytes after an opcode: whether ModRM follows, and the size of the immediate or a rule for
+/// it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct OpcodeForm(u8);
 
 impl OpcodeForm {
     const MODRM: u8 = 0x80;
     const RULE: u8 = 0x40;
-    /// No such instruction.
+    /// There is no such instruction.
     const NONE: OpcodeForm = OpcodeForm(OpcodeForm::RULE);
-    /// More bytes belong to the opcode.
+    /// The opcode has further bytes.
     const LONGER: OpcodeForm = OpcodeForm(OpcodeForm::RULE | 1);
-    /// Four bytes of immediate, or two with the operand-size prefix.
+    /// An immediate of four bytes, or two with the operand-size prefix.
     const OPERAND: OpcodeForm = OpcodeForm(OpcodeForm::RULE | 2);
-    /// As `OPERAND`, or eight with REX.W.
+    /// As `OPERAND`, or eight bytes with REX.W.
     const FULL: OpcodeForm = OpcodeForm(OpcodeForm::RULE | 3);
-    /// An address of eight bytes, four with the address-size prefix.
+    /// An address of eight bytes, or four with the address-size prefix.
     const ADDRESS: OpcodeForm = OpcodeForm(OpcodeForm::RULE | 4);
-    /// One byte of immediate for `test` only.
+    /// An immediate of one byte, but only for `test`.
     const TEST: OpcodeForm = OpcodeForm(OpcodeForm::RULE | 5);
-    /// As `OPERAND`, for `test` only.
+    /// As `OPERAND`, but only for `test`.
     const WIDE_TEST: OpcodeForm = OpcodeForm(OpcodeForm::RULE | 6);
 
-    /// So many bytes of immediate.
+    /// An immediate of this many bytes, without ModRM.
     const fn bytes(immediate: u8) -> OpcodeForm {
         OpcodeForm(immediate)
     }
 
-    /// ModRM, then so many bytes of immediate.
+    /// ModRM, then an immediate of this many bytes.
     const fn modrm(immediate: u8) -> OpcodeForm {
         OpcodeForm::bytes(immediate).after_modrm()
     }
 
-    /// The same after ModRM.
+    /// The same form after ModRM.
     const fn after_modrm(self) -> OpcodeForm {
         OpcodeForm(OpcodeForm::MODRM | self.0)
     }
 
-    /// The size of the immediate; none where there is no such instruction.
+    /// Returns the size of the immediate, or `None` if there is no such instruction.
     #[inline(always)]
     fn immediate_size(self, prefixes: X86Prefixes, modrm: u8) -> Option<u8> {
         let form = OpcodeForm(self.0 & !OpcodeForm::MODRM);
@@ -104,7 +107,7 @@ impl OpcodeForm {
     }
 }
 
-/// What stands before an opcode, as far as sizes depend on it.
+/// The prefixes that influence sizes.
 #[derive(Clone, Copy, Default)]
 struct X86Prefixes {
     operand_size: bool,
@@ -127,7 +130,7 @@ const fn is_prefix() -> [bool; 256] {
     bytes
 }
 
-/// How many bytes are looked at so that none needs a check of its own: more than prefixes, opcode, ModRM and SIB can be.
+/// More bytes than prefixes, opcode, ModRM and SIB can have, so that none needs a bounds check.
 const LOOKAHEAD_BYTES: usize = 32;
 
 const ONE_BYTE: [OpcodeForm; 256] = forms(false);
@@ -143,7 +146,7 @@ const fn forms(two_bytes: bool) -> [OpcodeForm; 256] {
     forms
 }
 
-/// How long the displacement is for each ModRM byte, with a bit that says that SIB comes first.
+/// Size of the displacement for each ModRM byte, plus `WITH_SIB` if a SIB byte precedes it.
 const DISPLACEMENTS: [u8; 256] = displacements();
 const WITH_SIB: u8 = 8;
 
@@ -163,10 +166,10 @@ const fn displacements() -> [u8; 256] {
     sizes
 }
 
-/// The instruction at the beginning of `bytes`; none where there is no valid one.
+/// Decodes the instruction at the start of `bytes`, or returns `None` if it is not valid.
 #[inline(always)]
 pub fn decode(bytes: &[u8]) -> Option<X86Instruction> {
-    // At the end of the code fewer bytes follow than are looked at.
+    // At the end of the code fewer bytes are left.
     let mut padded = [0; LOOKAHEAD_BYTES];
     let (bytes, limit) = match bytes.first_chunk() {
         Some(bytes) => (bytes, MAX_INSTRUCTION_BYTES),
@@ -178,14 +181,15 @@ pub fn decode(bytes: &[u8]) -> Option<X86Instruction> {
     read(bytes, limit)
 }
 
-/// The instruction at the beginning of `bytes`, which may be longer than one can be.
+/// Decodes the instruction at the start of `bytes`, which may extend beyond `limit`.
 ///
-/// What is frequent passes few branches, and none with many ways: those are what a processor guesses wrong. Computing instead of
-/// branching would be no quicker, as each instruction would wait for the length of the one before.
+/// Frequent instructions take few branches and no jump through a table, because the processor
+/// mispredicts those. Decoding without branches is no faster: each instruction then waits for the
+/// length of the one before. `docs/design/deltas.md` has the measurements.
 #[inline(always)]
 fn read(bytes: &[u8; LOOKAHEAD_BYTES], limit: usize) -> Option<X86Instruction> {
     let (mut prefixes, mut at, mut first) = (X86Prefixes::default(), 0, bytes[0]);
-    // Most have none: the loop without this question takes a seventh longer for every instruction.
+    // Most instructions have no prefix. Without this check, every instruction takes 1/7 longer.
     if IS_PREFIX[usize::from(first)] {
         while at < MAX_INSTRUCTION_BYTES && IS_PREFIX[usize::from(bytes[at])] {
             prefixes.operand_size |= bytes[at] == OPERAND_SIZE;
@@ -214,7 +218,7 @@ fn read(bytes: &[u8; LOOKAHEAD_BYTES], limit: usize) -> Option<X86Instruction> {
     (usize::from(found.length) <= limit).then_some(found)
 }
 
-/// The opcode that goes on at `at`: its map, its last byte, its form, and the place behind it.
+/// Reads the rest of an opcode: its map, last byte, form, and the position after it.
 #[inline(always)]
 fn longer_opcode(bytes: &[u8; LOOKAHEAD_BYTES], at: usize) -> (u8, u8, OpcodeForm, usize) {
     let in_map = |map: u8, place: usize| {
@@ -239,7 +243,7 @@ fn longer_opcode(bytes: &[u8; LOOKAHEAD_BYTES], at: usize) -> (u8, u8, OpcodeFor
     }
 }
 
-/// Reads ModRM and SIB at `at`; the place behind the displacement.
+/// Reads ModRM and SIB at `at` and returns the position after the displacement.
 #[inline(always)]
 fn modrm(bytes: &[u8; LOOKAHEAD_BYTES], at: usize, found: &mut X86Instruction) -> usize {
     let modrm = bytes[at];
@@ -250,7 +254,7 @@ fn modrm(bytes: &[u8; LOOKAHEAD_BYTES], at: usize, found: &mut X86Instruction) -
         let sib = bytes[at];
         at += 1;
         found.sib = sib;
-        // Base 5 stands for none where there would be no displacement.
+        // Base 5 means "no base" when mode 0 would have no displacement.
         size = if modrm >> 6 == 0 && sib & 7 == 5 { 4 } else { size & !WITH_SIB };
     }
     found.displacement = at as u8;
@@ -296,7 +300,7 @@ const fn two_bytes(opcode: u8) -> OpcodeForm {
     }
 }
 
-/// The forms behind VEX, EVEX and XOP prefixes.
+/// Returns the form after a VEX, EVEX or XOP prefix.
 fn vector(map: u8, opcode: u8) -> OpcodeForm {
     match (map, opcode) {
         (1, 0x77) => OpcodeForm::bytes(0),
@@ -348,14 +352,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_instruction_is_none() {
+    fn invalid_instructions_are_none() {
         for bytes in [&[0x06][..], &[0x9a, 0, 0, 0, 0], &[0x0f, 0x04], &[0x48, 0x66, 0x90], &[0x66; 15], &[]] {
             assert_eq!(decode(bytes), None, "{bytes:02x?}");
         }
     }
 
     #[test]
-    fn an_operand_lies_before_the_immediate() {
+    fn the_displacement_precedes_the_immediate() {
         let found = decode(&[0xc7, 0x05, 1, 2, 3, 4, 5, 6, 7, 8]).unwrap();
         assert!(found.is_rip_relative());
         assert_eq!((found.displacement, found.displacement_size), (2, 4));

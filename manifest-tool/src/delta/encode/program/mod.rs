@@ -11,7 +11,7 @@ use patcher::internal::delta::program::field::{self, Field, FieldContext};
 use patcher::internal::delta::program::field_walk::{FieldWalk, read_word, residual, write_word};
 use patcher::internal::delta::program::image::{Image, elf};
 use patcher::internal::delta::program::projection::{PredictionSettings, Projection};
-use patcher::internal::delta::program::unscanned_pages::{self, MAX_RUNS, UnscannedPages};
+use patcher::internal::delta::program::unscanned_pages::{self, MAX_STRETCHES, UnscannedPages};
 use patcher::internal::delta::program::{MAX_BLOCKS, ProgramHeader, parse};
 use patcher::internal::delta::{Block, DeltaError, DeltaMode, FileSizes, Prediction, StreamKind, varint};
 use std::borrow::Cow;
@@ -33,7 +33,7 @@ const UNSCANNED_COST_DIVISOR: u64 = 32;
 /// and not more than so many bytes,
 const UNSCANNED_COST_BYTES: u64 = 512;
 /// if so many are in a row,
-const UNSCANNED_RUN_PAGES: usize = 4;
+const UNSCANNED_STRETCH_PAGES: usize = 4;
 /// and if they hold at least one in so many bytes of the code, or one in so many fields.
 const UNSCANNED_SHARE_DIVISOR: u64 = 8;
 /// What it costs is known when it was tried: with so many lists of pages, each shorter than the one before.
@@ -127,7 +127,7 @@ impl BestDraft {
     ) -> io::Result<UnscannedPages> {
         let affordable = UNSCANNED_COST_BYTES.min(self.estimate / UNSCANNED_COST_DIVISOR);
         let pages = old.unchanged(new, &self.blocks, self.settings);
-        let lengths = iter::successors(Some(UNSCANNED_RUN_PAGES), |shortest| Some(shortest + shortest.div_ceil(4)))
+        let lengths = iter::successors(Some(UNSCANNED_STRETCH_PAGES), |shortest| Some(shortest + shortest.div_ceil(4)))
             .take_while(|shortest| *shortest < pages.len());
         let stretches = lengths.map(|shortest| UnscannedPages::new(without_short_runs(&pages, shortest)));
         let affordable_ones = stretches.filter(|unscanned| !unscanned.is_empty()).filter_map(|unscanned| {
@@ -151,7 +151,7 @@ impl BestDraft {
 fn header_bytes(unscanned: &UnscannedPages) -> Option<u64> {
     let mut bytes = Vec::new();
     unscanned.write(&mut bytes);
-    (unscanned.runs().count() <= MAX_RUNS).then_some(bytes.len() as u64)
+    (unscanned.stretches().count() <= MAX_STRETCHES).then_some(bytes.len() as u64)
 }
 
 /// The same pages, but where fewer than `shortest` in a row are unscanned, they are not.
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_looked_for_where_no_address_changes() {
+    fn pages_without_changed_addresses_are_left_unscanned() {
         let (old, new) = (with_calls(program(0)), with_calls(program(3)));
         let patch = delta(&old, &new).unwrap();
         let apply = |patch: &[u8]| {
@@ -446,14 +446,14 @@ mod tests {
         let mut header = DeltaHeader::read(&mut &patch[..]).unwrap();
         let rest = &patch[header.to_bytes().len()..];
         let DeltaMode::Program(program) = &mut header.mode else { panic!("plain") };
-        assert_eq!(program.unscanned.runs().collect::<Vec<_>>(), [(6, 6)]);
+        assert_eq!(program.unscanned.stretches().collect::<Vec<_>>(), [(6, 6)]);
         program.unscanned = UnscannedPages::default();
         let scanned = [&header.to_bytes(), rest].concat();
         assert!(apply(&scanned).map_or(true, |made| made != new));
     }
 
     #[test]
-    fn only_targets_that_move_say_that_labels_change() {
+    fn only_moved_targets_count_as_moved() {
         let bytes = program(0);
         let program = ParsedProgram::new(&bytes, &UnscannedPages::default()).unwrap();
         let half = bytes.len() as u64 / 2;
@@ -476,9 +476,10 @@ mod tests {
     }
 
     #[test]
-    fn short_unscanned_runs_are_left_out() {
+    fn short_unscanned_stretches_are_left_out() {
         let pages = [true, false, true, true, true, false, false, true, true];
-        let longer = |shortest| UnscannedPages::new(without_short_runs(&pages, shortest)).runs().collect::<Vec<_>>();
+        let longer =
+            |shortest| UnscannedPages::new(without_short_runs(&pages, shortest)).stretches().collect::<Vec<_>>();
         assert_eq!(longer(1), [(0, 1), (1, 3), (2, 2)]);
         assert_eq!(longer(2), [(2, 3), (2, 2)]);
         assert_eq!(longer(3), [(2, 3)]);
@@ -486,21 +487,21 @@ mod tests {
     }
 
     #[test]
-    fn there_are_no_more_unscanned_runs_than_a_header_can_have() {
+    fn more_unscanned_stretches_than_a_header_can_hold_are_refused() {
         let pages = |count: usize| UnscannedPages::new([false, true].repeat(count));
-        assert_eq!(header_bytes(&pages(MAX_RUNS)), Some(2 + 2 * MAX_RUNS as u64));
-        assert_eq!(header_bytes(&pages(MAX_RUNS + 1)), None);
+        assert_eq!(header_bytes(&pages(MAX_STRETCHES)), Some(2 + 2 * MAX_STRETCHES as u64));
+        assert_eq!(header_bytes(&pages(MAX_STRETCHES + 1)), None);
     }
 
     #[test]
-    fn what_is_no_program_gets_a_plain_delta() {
+    fn other_files_get_a_plain_delta() {
         let (old, new) = (program(0), program(3));
         let patch = delta(&old[1..], &new[1..]).unwrap();
         assert_eq!(DeltaHeader::read(&mut &patch[..]).unwrap().mode, DeltaMode::Plain);
     }
 
     #[test]
-    fn a_program_delta_for_what_is_no_program_is_refused() {
+    fn a_program_delta_is_refused_if_the_old_file_is_not_a_program() {
         let (old, new) = (program(0), program(3));
         let patch = delta(&old, &new).unwrap();
         let mut other = old.clone();
@@ -510,7 +511,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_patch_never_gives_more_than_was_signed() {
+    fn a_damaged_delta_never_writes_more_than_the_new_size() {
         let (old, new) = (program(0), program(3));
         let patch = delta(&old, &new).unwrap();
         let sizes = sizes(&old, &new);

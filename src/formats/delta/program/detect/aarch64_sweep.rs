@@ -1,4 +1,5 @@
-//! Addresses in aarch64 code: branches, and pairs of `adrp` with the instructions that add the low bits.
+//! Finds fields in aarch64 code: branches, and `adrp` with the instructions that add the low 12
+//! bits.
 
 use super::{FoundFields, jump_tables::JumpTables};
 use crate::formats::delta::program::aarch64::{Aarch64Instruction, decode};
@@ -8,15 +9,16 @@ use crate::formats::delta::program::image::{Image, ImageSection};
 use std::io::{Read, Seek};
 use std::ops::Range;
 
-/// A register with the address of a page, and the instruction that put it there until its target is known.
+/// A register that holds the address of a page, and the `adrp` that loaded it.
 #[derive(Clone, Copy)]
 struct LoadedPage {
     address: u32,
-    /// Where the `adrp` lies in the file, until a use of the register tells its target.
-    open: Option<u32>,
+    /// File offset of the `adrp` while its full target is unknown; a use of the register reveals
+    /// it.
+    adrp: Option<u32>,
 }
 
-/// Goes through one section word by word, but for what is unscanned.
+/// Sweeps through the scanned parts of one section, instruction by instruction.
 pub fn sweep<R: Read + Seek>(
     image: &Image,
     reader: &mut BudgetedReader<R>,
@@ -40,7 +42,7 @@ fn sweep_part<R: Read + Seek>(
 ) {
     let mut pages: [Option<LoadedPage>; 32] = [None; 32];
     let slice = FieldContext::new(&image.layout, section.offset).slice;
-    // Instructions are counted from the section's beginning.
+    // Instructions are aligned to the start of the section.
     let mut at = part.start.saturating_add((section.offset.wrapping_sub(part.start)) % 4);
     while let Some(word) = reader.page(at).first_chunk().map(|word| u32::from_le_bytes(*word)) {
         if at >= part.end || reader.step(1).is_none() {
@@ -52,7 +54,7 @@ fn sweep_part<R: Read + Seek>(
         match decode(word) {
             Aarch64Instruction::Branch26 { call } => {
                 if call {
-                    pages[..19].iter_mut().for_each(|page| forget(page, found));
+                    pages[..19].iter_mut().for_each(|page| release_register(page, found));
                 }
                 if image.is_code(target(FieldKind::Branch26)) {
                     found.add_field(at, FieldKind::Branch26, 0);
@@ -69,42 +71,45 @@ fn sweep_part<R: Read + Seek>(
                 let target = target(FieldKind::Adr);
                 if image.layout.contains(target) {
                     found.add_field(at, FieldKind::Adr, 0);
-                    tables.note_address(image, target);
+                    tables.record_address(image, target);
                 }
             }
             Aarch64Instruction::Page { to } => {
-                forget(&mut pages[usize::from(to)], found);
+                release_register(&mut pages[usize::from(to)], found);
                 let page = (place.address & !0xfff).wrapping_add(field::adr_immediate(word) << 12);
                 if image.layout.contains(page) || image.layout.contains(page.wrapping_add(0xfff)) {
-                    pages[usize::from(to)] = Some(LoadedPage { address: page, open: Some(at) });
+                    pages[usize::from(to)] = Some(LoadedPage { address: page, adrp: Some(at) });
                 }
             }
             Aarch64Instruction::Low12 { from, to, distance } => {
                 if let Some(page) = &mut pages[usize::from(from)] {
                     let target = page.address.wrapping_add(distance);
                     if image.layout.contains(target) {
-                        if let Some(open) = page.open.take() {
-                            found.add_field(open, FieldKind::AdrpPage, target);
+                        if let Some(adrp) = page.adrp.take() {
+                            found.add_field(adrp, FieldKind::AdrpPage, target);
                         }
                         found.add_field(at, FieldKind::Low12, target);
-                        tables.note_address(image, target);
+                        tables.record_address(image, target);
                     }
                 }
                 if let Some(to) = to {
-                    forget(&mut pages[usize::from(to)], found);
+                    release_register(&mut pages[usize::from(to)], found);
                 }
             }
-            Aarch64Instruction::Other { to } => forget(&mut pages[usize::from(to)], found),
+            Aarch64Instruction::Other { to } => release_register(&mut pages[usize::from(to)], found),
         }
         let Some(next) = at.checked_add(4) else { break };
         at = next;
     }
 }
 
-/// Takes a register to hold something else. An `adrp` that nothing was added to is noted with its page.
-fn forget(register: &mut Option<LoadedPage>, found: &mut FoundFields) {
-    if let Some(LoadedPage { address, open: Some(open) }) = register.take() {
-        found.add_field(open, FieldKind::AdrpPage, address);
+/// Drops the page in a register that is overwritten.
+///
+/// An `adrp` to which no instruction added low bits becomes a field whose target is the page
+/// itself.
+fn release_register(register: &mut Option<LoadedPage>, found: &mut FoundFields) {
+    if let Some(LoadedPage { address, adrp: Some(adrp) }) = register.take() {
+        found.add_field(adrp, FieldKind::AdrpPage, address);
     }
 }
 
@@ -120,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn branches_within_the_code_are_fields() {
+    fn branches_into_code_are_fields() {
         assert_eq!(found(&[0x9400_0002]), [(0x1000, FieldKind::Branch26, 0)]);
         assert_eq!(found(&[0xb400_0041]), [(0x1000, FieldKind::Branch19, 0)]);
         assert_eq!(found(&[0x3600_0041]), [(0x1000, FieldKind::Branch14, 0)]);
@@ -128,14 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn a_page_and_what_adds_to_it_share_a_target() {
+    fn adrp_and_the_instruction_that_completes_it_share_a_target() {
         let pair = [(0x1000, FieldKind::AdrpPage, 0x2128), (0x1004, FieldKind::Low12, 0x2128)];
         assert_eq!(found(&[0xb000_0003, 0x9104_a063]), pair); // adrp x3; add x3, x3, #0x128
         assert_eq!(found(&[0xb000_0003, 0xf940_9463]), pair); // ldr x3, [x3, #0x128]
     }
 
     #[test]
-    fn a_register_that_was_changed_is_no_page() {
+    fn an_overwritten_register_holds_no_page() {
         let page = [(0x1000, FieldKind::AdrpPage, 0x2000)];
         assert_eq!(found(&[0xb000_0003, 0xaa01_03e3, 0x9104_a063]), page); // mov x3, x1
         assert_eq!(found(&[0xb000_0003, 0x9400_0001, 0x9104_a063]), [page[0], (0x1004, FieldKind::Branch26, 0)]);

@@ -1,7 +1,8 @@
-//! The tables of Go's runtime (Go 1.20 and later): functions, and the types that reflection knows.
+//! Finds fields in the tables of Go's runtime, Go 1.20 and later: functions and reflection types.
 //!
-//! Their numbers are distances from the beginnings of tables, which stand in the header of the function table and in the
-//! runtime's description of the module (`runtime.moduledata`).
+//! Most of their numbers are distances from the start of a table. These starts are listed in the
+//! header of the function table and in the module description of the runtime
+//! (`runtime.moduledata`).
 
 use super::FoundFields;
 use crate::formats::delta::program::budgeted_reader::BudgetedReader;
@@ -12,12 +13,12 @@ use std::io::{Read, Seek};
 const MAGIC: u32 = 0xffff_fff1;
 /// Bytes of code that one bucket of the index over functions covers.
 const TEXT_PER_BUCKET_BYTES: u32 = 4096;
-/// Size of one bucket.
+/// Size of one bucket in the index over functions.
 const BUCKET_BYTES: u32 = 20;
-/// What stands for "no data" in a function's list.
+/// Marks a missing entry in the data list of a function.
 const NO_DATA: u32 = u32::MAX;
 
-/// Notes the fields of the function table and of types.
+/// Adds the fields of the function table and of the types.
 pub fn find<R: Read + Seek>(image: &Image, reader: &mut BudgetedReader<R>, found: &mut FoundFields) -> Option<()> {
     let header = header(image, reader)?;
     let module = module(image, reader, header);
@@ -28,7 +29,7 @@ pub fn find<R: Read + Seek>(image: &Image, reader: &mut BudgetedReader<R>, found
     types(image, reader, module, found)
 }
 
-/// Where the function table's header lies in memory.
+/// Finds the address of the header of the function table.
 fn header<R: Read + Seek>(image: &Image, reader: &mut BudgetedReader<R>) -> Option<u32> {
     for section in image.sections.iter().filter(|section| section.content == SectionContent::Data) {
         let first = section.offset.checked_add(section.address.wrapping_neg() % 32)?;
@@ -44,8 +45,9 @@ fn header<R: Read + Seek>(image: &Image, reader: &mut BudgetedReader<R>) -> Opti
     None
 }
 
-/// Where the runtime's description of the module lies in the file: it begins with the addresses of the function table's header
-/// and of the names that follow it.
+/// Finds the file offset of the module description.
+///
+/// It starts with the addresses of the function table's header and of the names that follow it.
 fn module<R: Read + Seek>(image: &Image, reader: &mut BudgetedReader<R>, header: u32) -> Option<u32> {
     let names_at = image.layout.offset_of(header)?.checked_add(32)?;
     let names = header.checked_add(reader.small_u64(names_at)?)?;
@@ -62,12 +64,12 @@ fn module<R: Read + Seek>(image: &Image, reader: &mut BudgetedReader<R>, header:
     None
 }
 
-/// The address that a word of the module's description says.
+/// Reads word `number` of the module description as an address.
 fn word<R: Read + Seek>(image: &Image, reader: &mut BudgetedReader<R>, module: u32, number: u32) -> Option<u32> {
     image.layout.relative_address(reader.u64(module.checked_add(8 * number)?)?)
 }
 
-/// Where the parts of the function table lie in memory.
+/// Addresses of the parts of the function table.
 struct GoFunctionTable {
     count: u32,
     text: u32,
@@ -122,7 +124,7 @@ impl GoFunctionTable {
         Some(())
     }
 
-    /// Notes the fields of one function's entry.
+    /// Adds the fields in the entry of one function.
     fn function<R: Read + Seek>(
         &self,
         reader: &mut BudgetedReader<R>,
@@ -157,7 +159,7 @@ impl GoFunctionTable {
         Some(())
     }
 
-    /// Notes the number with which each bucket of the index over functions begins.
+    /// Adds the function index at the start of each bucket of the index over functions.
     fn find_bucket_index<R: Read + Seek>(
         &self,
         image: &Image,
@@ -178,7 +180,7 @@ impl GoFunctionTable {
     }
 }
 
-/// The part of memory that types and their names lie in.
+/// The memory range of the types and their names.
 struct GoTypes {
     start: u32,
     size: u32,
@@ -209,7 +211,7 @@ fn types<R: Read + Seek>(
 }
 
 impl GoTypes {
-    /// Notes the list of types that have a name or are made of others.
+    /// Adds the list of types that are composite or have a name.
     fn find_links<R: Read + Seek>(
         &self,
         image: &Image,
@@ -217,18 +219,24 @@ impl GoTypes {
         module: u32,
         found: &mut FoundFields,
     ) -> Option<()> {
-        // Go 1.26 put a word before the lists of sections and of links; a list has an address, a length and a room.
+        // Go 1.26 inserted a word before the lists of sections and of links. A list is an address,
+        // a length and a capacity, and the latter two are equal here.
         let is_list = reader.u64(module.checked_add(8 * 42)?)? == reader.u64(module.checked_add(8 * 43)?)?;
         let number = if is_list { 44 } else { 45 };
         let table = image.layout.offset_of(word(image, reader, module, number)?)?;
         for link in 0..reader.small_u64(module.checked_add(8 * (number + 1))?)? {
-            self.distance(reader, table.checked_add(link.checked_mul(4)?)?, found)?;
+            self.add_distance(reader, table.checked_add(link.checked_mul(4)?)?, found)?;
         }
         Some(())
     }
 
-    /// Notes a distance from the first type; 0 stands for none.
-    fn distance<R: Read + Seek>(&self, reader: &mut BudgetedReader<R>, at: u32, found: &mut FoundFields) -> Option<()> {
+    /// Adds a distance from the first type, unless it is 0, which means "none".
+    fn add_distance<R: Read + Seek>(
+        &self,
+        reader: &mut BudgetedReader<R>,
+        at: u32,
+        found: &mut FoundFields,
+    ) -> Option<()> {
         let distance = reader.u32(at)?;
         if distance != 0 && distance < self.size {
             found.add_field(at, FieldKind::BaseRelative, self.start);
@@ -236,7 +244,9 @@ impl GoTypes {
         Some(())
     }
 
-    /// If what lies `at` looks like a type: its size without what is not the same for all types of its kind.
+    /// Adds the fields of a type, if the bytes at `at` look like one.
+    ///
+    /// Returns the size of the part that all types of its kind have.
     fn find<R: Read + Seek>(
         &self,
         image: &Image,
@@ -260,8 +270,8 @@ impl GoTypes {
                 image.layout.relative_address(function)?;
             }
         }
-        self.distance(reader, at.checked_add(40)?, found);
-        self.distance(reader, at.checked_add(44)?, found);
+        self.add_distance(reader, at.checked_add(40)?, found);
+        self.add_distance(reader, at.checked_add(44)?, found);
         let size = match kind {
             17 => 72,           // array
             18 => 64,           // channel
@@ -274,7 +284,7 @@ impl GoTypes {
             let list = image.layout.relative_address(reader.u64(at.checked_add(56)?)?);
             if let Some(list) = list.and_then(|list| image.layout.offset_of(list)) {
                 for number in 0..2 * reader.small_u64(at.checked_add(64)?)?.min(self.size / 8) {
-                    self.distance(reader, list.checked_add(4 * number)?, found)?;
+                    self.add_distance(reader, list.checked_add(4 * number)?, found)?;
                 }
             }
         }
@@ -284,18 +294,18 @@ impl GoTypes {
         Some(size)
     }
 
-    /// Notes the package and the methods of a type that has a name.
+    /// Adds the package and the methods of a type that has a name.
     fn methods<R: Read + Seek>(&self, reader: &mut BudgetedReader<R>, at: u32, found: &mut FoundFields) -> Option<()> {
-        self.distance(reader, at, found);
+        self.add_distance(reader, at, found);
         let count = reader.u16(at.checked_add(4)?)?;
         let list = at.checked_add(reader.u32(at.checked_add(8)?)?)?;
         for number in 0..u32::from(count) {
             let method = list.checked_add(16 * number)?;
-            self.distance(reader, method, found)?;
-            self.distance(reader, method.checked_add(4)?, found)?;
+            self.add_distance(reader, method, found)?;
+            self.add_distance(reader, method.checked_add(4)?, found)?;
             for function in [8, 12] {
                 let function = method.checked_add(function)?;
-                // A method that cannot be called is written as -1 or 0.
+                // A method that is never called has -1 or 0 here.
                 if !matches!(reader.u32(function)?, 0 | u32::MAX) {
                     found.add_field(function, FieldKind::BaseRelative, self.text);
                 }
@@ -355,10 +365,10 @@ mod tests {
     }
 
     #[test]
-    fn a_type_has_a_name_and_what_is_no_type_has_none() {
+    fn a_type_has_a_name_field_and_other_bytes_have_none() {
         let mut file = go();
         assert_eq!(fields_in(&file, 0x3000..0x3080), [(0x3068, FieldKind::BaseRelative, 0x3000)]);
-        file[0x3056] = 3; // an alignment that there is not
+        file[0x3056] = 3; // an invalid alignment
         assert_eq!(fields_in(&file, 0x3000..0x3080), []);
     }
 }

@@ -1,8 +1,13 @@
-//! Finds the addresses inside a program.
+//! Finds the fields of a program: one module per detector.
 //!
-//! What is found depends on the program's bytes and on where it is unscanned, nothing else: integers, walks in the order of the file, and
-//! a list sorted by a total order. Both ends of a delta find the same; what is missed or mistaken costs bytes in the delta, never
-//! the result.
+//! The result depends on the bytes of the program and its unscanned pages, and on nothing else. All
+//! arithmetic uses integers, all walks follow the order of the file, and the fields are sorted by a
+//! total order. Publisher and client therefore find the same fields. A missed or mistaken field
+//! makes the delta larger, never its result wrong.
+//!
+//! `pointers`, `unwind_tables`, `go_tables` and `pe_directories` read tables. `x86_sweep` and
+//! `aarch64_sweep` read code; the former passes each instruction to `relative_branches`,
+//! `rip_relative` and `jump_tables`.
 
 mod aarch64_sweep;
 mod go_tables;
@@ -21,17 +26,18 @@ use super::image::{Image, ImageFormat, Processor};
 use super::unscanned_pages::UnscannedPages;
 use std::io::{Read, Seek};
 
-/// So many fields are sorted by merging, which is quick as most of them come in order, but takes half of their memory again.
+/// Largest number of fields for merge sort. It is fast on fields that are mostly in order, but it
+/// takes half as much memory again.
 const MAX_MERGE_SORTED: usize = 1 << 22;
 
-/// The fields of a program while they are found: at most one for four bytes of the file.
+/// The fields found so far: at most one per four bytes of the file.
 #[derive(Debug)]
 pub struct FoundFields<'a> {
-    /// Where none is wanted.
+    /// Pages in which no field is added.
     unscanned: &'a UnscannedPages,
     fields: Vec<Field>,
     room: usize,
-    /// Where functions begin in the file, as far as tables say so.
+    /// File offsets of functions, as far as tables list them.
     function_starts: Vec<u32>,
 }
 
@@ -40,7 +46,7 @@ impl FoundFields<'_> {
         FoundFields { unscanned, fields: Vec::new(), room: file_length as usize / 4, function_starts: Vec::new() }
     }
 
-    /// Notes a field, unless it is unscanned or there are too many already.
+    /// Adds a field, unless its page is unscanned or the limit is reached.
     #[inline]
     fn add_field(&mut self, offset: u32, kind: FieldKind, extra: u32) {
         if self.fields.len() < self.room && !self.unscanned.contains(offset) {
@@ -56,14 +62,14 @@ impl FoundFields<'_> {
         self.fields.reserve_exact(self.fields.len() / 8 + 1024);
     }
 
-    /// Notes where a function begins.
+    /// Adds the start of a function.
     fn add_function_start(&mut self, offset: u32) {
         if self.function_starts.len() < self.room / 4 {
             self.function_starts.push(offset);
         }
     }
 
-    /// The fields in order, none overlapping another; one that is certain displaces one that is a guess.
+    /// Sorts the fields and removes overlaps. A certain field replaces a guess that overlaps it.
     fn finish(mut self) -> Vec<Field> {
         if self.fields.len() <= MAX_MERGE_SORTED {
             self.fields.sort_by_key(|field| field.sort_key());
@@ -81,14 +87,15 @@ impl FoundFields<'_> {
     }
 }
 
-/// All fields of a program but the unscanned ones, sorted, without overlaps.
+/// Finds all fields outside unscanned pages, sorted and without overlaps.
 pub fn find_fields<R: Read + Seek>(
     image: &Image,
     reader: &mut BudgetedReader<R>,
     unscanned: &UnscannedPages,
 ) -> Vec<Field> {
     let mut found = FoundFields::new(unscanned, reader.length());
-    // A table that ends early, or is none, says so by `None`: what was found of it stays.
+    // A detector returns `None` when a table is missing or ends early. The fields found so far
+    // stay.
     let _ = pointers::find(image, reader, &mut found);
     let _ = unwind_tables::find(image, reader, &mut found);
     let is_go = go_tables::find(image, reader, &mut found).is_some();

@@ -1,5 +1,7 @@
-//! The directories of a PE file: exports, imports, debug information, guard tables; and, as a guess, any aligned word of
-//! read-only data that could be a relative address.
+//! Finds fields in the directories of a PE file: exports, imports and guard tables.
+//!
+//! As guesses it adds each aligned word of read-only data that could be a relative address.
+//! Microsoft's compiler leaves many tables of such words that no directory lists.
 
 use super::FoundFields;
 use crate::formats::delta::program::budgeted_reader::BudgetedReader;
@@ -8,10 +10,11 @@ use crate::formats::delta::program::image::{Image, SectionContent};
 use std::io::{Read, Seek};
 
 const WRITE: u32 = 0x8000_0000;
-/// Relative addresses below this are headers: nothing points there, and small numbers are many.
-const LOWEST: u32 = 0x1000;
+/// Relative addresses below this one belong to headers. Nothing points there, and most such words
+/// are small numbers.
+const LOWEST_TARGET: u32 = 0x1000;
 
-/// Notes the fields of the directories, and guesses if they are wanted: Go's data has no relative addresses.
+/// Adds the fields of the directories, and guesses if wanted. Go's data has no relative addresses.
 pub fn find<R: Read + Seek>(
     image: &Image,
     reader: &mut BudgetedReader<R>,
@@ -32,15 +35,15 @@ pub fn find<R: Read + Seek>(
     Some(())
 }
 
-/// Notes a relative address that is not zero; what it points to in the file.
-fn relative<R: Read + Seek>(
+/// Adds the relative address at `at`, and returns the file offset of its target.
+fn add_relative<R: Read + Seek>(
     image: &Image,
     reader: &mut BudgetedReader<R>,
     at: u32,
     found: &mut FoundFields,
 ) -> Option<u32> {
     let target = reader.u32(at)?;
-    if target < LOWEST || !image.layout.contains(target) {
+    if target < LOWEST_TARGET || !image.layout.contains(target) {
         return None;
     }
     found.add_field(at, FieldKind::Relative, 0);
@@ -49,26 +52,26 @@ fn relative<R: Read + Seek>(
 
 fn exports<R: Read + Seek>(image: &Image, reader: &mut BudgetedReader<R>, found: &mut FoundFields) -> Option<()> {
     let at = image.layout.offset_of(image.directories.first()?.0).filter(|at| *at > 0)?;
-    relative(image, reader, at.checked_add(12)?, found);
+    add_relative(image, reader, at.checked_add(12)?, found);
     for (count, table) in [(20, 28), (24, 32)] {
         let count = reader.u32(at.checked_add(count)?)?;
-        let table = relative(image, reader, at.checked_add(table)?, found)?;
+        let table = add_relative(image, reader, at.checked_add(table)?, found)?;
         for number in 0..count {
             let entry = table.checked_add(number.checked_mul(4)?)?;
             reader.u32(entry)?;
-            relative(image, reader, entry, found);
+            add_relative(image, reader, entry, found);
         }
     }
-    relative(image, reader, at.checked_add(36)?, found);
+    add_relative(image, reader, at.checked_add(36)?, found);
     Some(())
 }
 
 fn imports<R: Read + Seek>(image: &Image, reader: &mut BudgetedReader<R>, found: &mut FoundFields) -> Option<()> {
     let mut at = image.layout.offset_of(image.directories.get(1)?.0).filter(|at| *at > 0)?;
     while reader.u32(at.checked_add(12)?)? != 0 {
-        relative(image, reader, at.checked_add(12)?, found);
+        add_relative(image, reader, at.checked_add(12)?, found);
         for table in [0, 16] {
-            if let Some(table) = relative(image, reader, at.checked_add(table)?, found) {
+            if let Some(table) = add_relative(image, reader, at.checked_add(table)?, found) {
                 let _ = thunks(image, reader, table, found);
             }
         }
@@ -77,7 +80,7 @@ fn imports<R: Read + Seek>(image: &Image, reader: &mut BudgetedReader<R>, found:
     Some(())
 }
 
-/// Names of imported functions, up to a zero; those with the highest bit are imported by number.
+/// Adds the names of imported functions up to a 0. Entries with the top bit are imported by number.
 fn thunks<R: Read + Seek>(
     image: &Image,
     reader: &mut BudgetedReader<R>,
@@ -91,13 +94,13 @@ fn thunks<R: Read + Seek>(
             return Some(());
         }
         if thunk >> 32 == 0 {
-            relative(image, reader, at, found);
+            add_relative(image, reader, at, found);
         }
         at = at.checked_add(8)?;
     }
 }
 
-/// Control flow guard's lists of functions, in the load configuration.
+/// Adds the function lists of control flow guard in the load configuration.
 fn guards<R: Read + Seek>(image: &Image, reader: &mut BudgetedReader<R>, found: &mut FoundFields) -> Option<()> {
     let at = image.layout.offset_of(image.directories.get(10)?.0).filter(|at| *at > 0)?;
     let stride = 4 + (reader.u32(at.checked_add(144)?)? >> 28);
@@ -111,7 +114,7 @@ fn guards<R: Read + Seek>(image: &Image, reader: &mut BudgetedReader<R>, found: 
             for number in 0..count {
                 let entry = table.checked_add(number.checked_mul(stride)?)?;
                 reader.u32(entry)?;
-                relative(image, reader, entry, found);
+                add_relative(image, reader, entry, found);
             }
         }
     }
@@ -128,9 +131,9 @@ fn guesses<R: Read + Seek>(
     for part in found.unscanned.scanned_ranges(start, end.min(reader.length())) {
         reader.for_each(part.start.checked_next_multiple_of(4)?, part.end, |_, at, word| {
             let target = u32::from_le_bytes(word);
-            // Two small numbers or two characters of UTF-16.
+            // Two small numbers, or two characters of UTF-16.
             let is_pair = target & 0xff00_ff00 == 0;
-            if target >= LOWEST && !is_pair && image.layout.contains(target) {
+            if target >= LOWEST_TARGET && !is_pair && image.layout.contains(target) {
                 found.add_field(at, FieldKind::GuessInData, 0);
             }
         })?;
@@ -144,7 +147,7 @@ mod tests {
     use crate::formats::delta::program::samples::*;
 
     #[test]
-    fn guesses_are_aligned_words_of_read_only_data_that_are_no_characters() {
+    fn guesses_are_aligned_words_of_read_only_data_but_no_characters() {
         let content = words([0x2100, 7, 0x0001_0002, 0x9999_9999]);
         let file = |kind| {
             let parts =

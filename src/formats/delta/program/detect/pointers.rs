@@ -1,5 +1,7 @@
-//! Pointers, and the tables that list them: relocations of ELF (RELA, RELR) and PE, dynamic symbols and entries, and words of
-//! data that can only be addresses.
+//! Finds absolute pointers and the tables that list them.
+//!
+//! These are relocations of ELF (RELA, RELR) and PE, chained fixups of Mach-O, symbols, dynamic
+//! entries, and words of data that can only be addresses.
 
 use super::FoundFields;
 use crate::formats::delta::program::budgeted_reader::BudgetedReader;
@@ -9,17 +11,19 @@ use crate::formats::delta::program::image::{
 };
 use std::io::{Read, Seek};
 
-/// Absolute addresses below this are not told from small numbers.
+/// Lowest image base at which a data word in range counts as a pointer.
+///
+/// With a lower base, pointers cannot be distinguished from small numbers.
 const LOWEST_BASE: u64 = 0x1_0000;
 /// `r_info` types whose addend is an address: RELATIVE and IRELATIVE of both processors.
 const WITH_ADDRESS: [u32; 4] = [8, 37, 1027, 1032];
-/// The tags of dynamic entries that are addresses.
+/// Tags of dynamic entries whose value is an address.
 const ADDRESS_TAGS: [u64; 14] = [3, 4, 5, 6, 7, 12, 13, 23, 25, 26, 36, 0x6fff_fef5, 0x6fff_fff0, 0x6fff_fffe];
 
 const LC_SYMTAB: u32 = 2;
 const LC_DYLD_CHAINED_FIXUPS: u32 = 0x8000_0034;
 
-/// Notes the pointers of a program.
+/// Adds the pointers of a program.
 pub fn find<R: Read + Seek>(image: &Image, reader: &mut BudgetedReader<R>, found: &mut FoundFields) -> Option<()> {
     match image.format {
         ImageFormat::Elf => {
@@ -55,8 +59,8 @@ pub fn find<R: Read + Seek>(image: &Image, reader: &mut BudgetedReader<R>, found
     Some(())
 }
 
-/// Notes a word of eight bytes that is an address of the program.
-fn pointer<R: Read + Seek>(
+/// Adds the eight-byte word at `offset` if it is an address of the program, and returns its target.
+fn add_pointer<R: Read + Seek>(
     image: &Image,
     reader: &mut BudgetedReader<R>,
     offset: u32,
@@ -75,13 +79,13 @@ fn rela<R: Read + Seek>(
 ) -> Option<()> {
     for at in (section.offset..section.end()).step_by(24) {
         let kind = reader.u32(at.checked_add(8)?)?;
-        let place = pointer(image, reader, at, found);
+        let place = add_pointer(image, reader, at, found);
         if WITH_ADDRESS.contains(&kind) {
-            pointer(image, reader, at.checked_add(16)?, found);
-            // Some linkers write the addend into the place as well.
+            add_pointer(image, reader, at.checked_add(16)?, found);
+            // Some linkers also write the addend to the relocated location.
             let place = place.and_then(|place| image.layout.offset_of(place));
             if let Some(place) = place.filter(|place| reader.u64(*place).is_some_and(|word| word != 0)) {
-                pointer(image, reader, place, found);
+                add_pointer(image, reader, place, found);
             }
         }
     }
@@ -98,14 +102,14 @@ fn relr<R: Read + Seek>(
     for at in (section.offset..section.end()).step_by(8) {
         let entry = reader.u64(at)?;
         if entry & 1 == 0 {
-            let place = pointer(image, reader, at, found)?;
-            pointer(image, reader, image.layout.offset_of(place)?, found);
+            let place = add_pointer(image, reader, at, found)?;
+            add_pointer(image, reader, image.layout.offset_of(place)?, found);
             next = place.checked_add(8);
         } else {
             let first = next?;
             for bit in (1..64).filter(|bit| entry >> bit & 1 == 1) {
                 let place = first.checked_add((bit - 1) * 8).and_then(|place| image.layout.offset_of(place));
-                place.and_then(|place| pointer(image, reader, place, found));
+                place.and_then(|place| add_pointer(image, reader, place, found));
             }
             next = first.checked_add(63 * 8);
         }
@@ -122,7 +126,7 @@ fn symbols<R: Read + Seek>(
     for at in (section.offset..section.end()).step_by(24) {
         let section_number = reader.u16(at.checked_add(6)?)?;
         if section_number != 0 && section_number < 0xff00 {
-            pointer(image, reader, at.checked_add(8)?, found);
+            add_pointer(image, reader, at.checked_add(8)?, found);
         }
     }
     Some(())
@@ -136,13 +140,13 @@ fn dynamic<R: Read + Seek>(
 ) -> Option<()> {
     for at in (section.offset..section.end()).step_by(16) {
         if ADDRESS_TAGS.contains(&reader.u64(at)?) {
-            pointer(image, reader, at.checked_add(8)?, found);
+            add_pointer(image, reader, at.checked_add(8)?, found);
         }
     }
     Some(())
 }
 
-/// Every aligned word that is an address of the program.
+/// Adds every aligned word that is an address of the program.
 fn words<R: Read + Seek>(
     image: &Image,
     reader: &mut BudgetedReader<R>,
@@ -154,14 +158,14 @@ fn words<R: Read + Seek>(
         let first = part.start.checked_add(address.wrapping_neg() % 8)?;
         reader.for_each(first, part.end, |reader, at, word| {
             if u64::from_le_bytes(word) >= image.layout.base {
-                pointer(image, reader, at, found);
+                add_pointer(image, reader, at, found);
             }
         })?;
     }
     Some(())
 }
 
-/// PE's list of pointers: blocks of a page's address, a size, and layout in that page.
+/// Adds PE base relocations: blocks of a page address, a size, and locations in that page.
 fn base_relocations<R: Read + Seek>(
     image: &Image,
     reader: &mut BudgetedReader<R>,
@@ -182,7 +186,7 @@ fn base_relocations<R: Read + Seek>(
             let entry = reader.u16(at.checked_add(entry)?)?;
             if entry >> 12 == POINTER {
                 let place = page.checked_add(u32::from(entry & 0xfff)).and_then(|place| image.layout.offset_of(place));
-                place.and_then(|place| pointer(image, reader, place, found));
+                place.and_then(|place| add_pointer(image, reader, place, found));
             }
         }
         at = at.checked_add(size)?;
@@ -190,7 +194,7 @@ fn base_relocations<R: Read + Seek>(
     Some(())
 }
 
-/// Mach-O's symbols that lie in a section.
+/// Adds Mach-O symbols that lie in a section.
 fn mach_symbols<R: Read + Seek>(
     image: &Image,
     reader: &mut BudgetedReader<R>,
@@ -202,17 +206,19 @@ fn mach_symbols<R: Read + Seek>(
     let table = command.slice_offset.checked_add(reader.u32(command.offset.checked_add(8)?)?)?;
     for number in 0..reader.u32(command.offset.checked_add(12)?)? {
         let at = table.checked_add(number.checked_mul(16)?)?;
-        // Any of the three highest bits says that it is for a debugger.
+        // A debugger symbol has any of the three highest bits.
         let kind = reader.u8(at.checked_add(4)?)?;
         if kind & 0xe0 == 0 && kind & TYPE == IN_SECTION {
-            pointer(image, reader, at.checked_add(8)?, found);
+            add_pointer(image, reader, at.checked_add(8)?, found);
         }
     }
     Some(())
 }
 
-/// Mach-O's chains of fixups: each page has a chain of pointers, of which each says how far away the next is. Those that are
-/// bound by name hold no address.
+/// Follows the chained fixups of Mach-O.
+///
+/// Each page has a chain of pointers, and each pointer contains the distance to the next. Pointers
+/// that are bound by name hold no address.
 fn chains<R: Read + Seek>(
     image: &Image,
     reader: &mut BudgetedReader<R>,
@@ -240,7 +246,8 @@ fn chained_segment<R: Read + Seek>(
     at: u32,
     found: &mut FoundFields,
 ) -> Option<()> {
-    /// `DYLD_CHAINED_PTR_64` (targets are absolute) and `DYLD_CHAINED_PTR_64_OFFSET` (targets count from the slice).
+    /// `DYLD_CHAINED_PTR_64` (absolute targets) and `DYLD_CHAINED_PTR_64_OFFSET` (relative to the
+    /// slice).
     const FORMATS: [u16; 2] = [2, 6];
     const NO_CHAIN: u16 = 0xffff;
     let page_size = u32::from(reader.u16(at.checked_add(4)?)?);
@@ -289,7 +296,8 @@ mod tests {
         let parts = [data(".rela.dyn", 4, 0x1000, entries), data(".data", 1, 0x2000, longs([0x1000, 0x1000]))];
         let file = elf(62, 0, &parts);
         assert_eq!(kinds(&file, 0x1000..0x1030), [0x1000, 0x1010, 0x1018]);
-        // The linker wrote the first addend into its place too; the second place is for a symbol.
+        // The linker wrote the first addend to its location as well; the second relocation is for a
+        // symbol.
         assert_eq!(kinds(&file, 0x2000..0x2010), [0x2000]);
     }
 

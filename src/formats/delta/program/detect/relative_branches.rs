@@ -1,20 +1,20 @@
-//! Calls, jumps and conditional jumps of x86-64 over a distance of four bytes.
+//! Finds x86-64 calls, jumps and conditional jumps with a four-byte distance.
 
 use super::{FoundFields, swept_instruction::SweptInstruction};
 use crate::formats::delta::program::field::FieldKind;
 use crate::formats::delta::program::image::Image;
 
-/// Notes the distance of a branch, if it leads to code.
+/// Adds the distance of a branch if it leads to code.
 #[inline(always)]
-pub fn find(image: &Image, seen: &SweptInstruction, found: &mut FoundFields) {
-    let instruction = &seen.instruction;
+pub fn find(image: &Image, swept: &SweptInstruction, found: &mut FoundFields) {
+    let instruction = &swept.instruction;
     if !instruction.is_branch() {
         return;
     }
-    let next = seen.address.wrapping_add(u32::from(instruction.length));
-    let target = next.wrapping_add(seen.word(instruction.immediate));
-    if seen.section.contains(target) || image.is_code(target) {
-        found.add_field(seen.offset + u32::from(instruction.immediate), FieldKind::PcRelative, 4);
+    let next = swept.address.wrapping_add(u32::from(instruction.length));
+    let target = next.wrapping_add(swept.word(instruction.immediate));
+    if swept.section.contains(target) || image.is_code(target) {
+        found.add_field(swept.offset + u32::from(instruction.immediate), FieldKind::PcRelative, 4);
     }
 }
 
@@ -23,7 +23,7 @@ mod tests {
     use crate::formats::delta::program::field::FieldKind;
     use crate::formats::delta::program::samples::*;
 
-    /// Code at 0x1000 that begins with `bytes`.
+    /// Returns the fields of a program whose code at 0x1000 starts with `bytes`.
     fn found(bytes: &[u8]) -> Vec<(u32, FieldKind, u32)> {
         let mut text = bytes.to_vec();
         text.resize(0x100, 0x90);
@@ -31,14 +31,14 @@ mod tests {
     }
 
     #[test]
-    fn calls_and_jumps_over_four_bytes_are_fields() {
+    fn calls_and_jumps_with_four_byte_distances_are_fields() {
         assert_eq!(found(&[0xe8, 0x20, 0, 0, 0]), [(0x1001, FieldKind::PcRelative, 4)]);
         assert_eq!(found(&[0xe9, 0x20, 0, 0, 0]), [(0x1001, FieldKind::PcRelative, 4)]);
         assert_eq!(found(&[0x0f, 0x84, 0x20, 0, 0, 0]), [(0x1002, FieldKind::PcRelative, 4)]);
     }
 
     #[test]
-    fn what_leads_out_of_the_code_or_is_short_is_none() {
+    fn branches_out_of_the_code_and_short_ones_are_no_fields() {
         assert_eq!(found(&[0xe8, 0, 0x20, 0, 0]), []);
         assert_eq!(found(&[0xeb, 0x20]), []);
         assert_eq!(found(&[0xb8, 0x20, 0, 0, 0]), []);

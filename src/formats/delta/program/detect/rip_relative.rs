@@ -1,20 +1,20 @@
-//! Operands of x86-64 that lie at a distance from the next instruction.
+//! Finds x86-64 operands that are addressed relative to the next instruction.
 
 use super::{FoundFields, swept_instruction::SweptInstruction};
 use crate::formats::delta::program::field::FieldKind;
 use crate::formats::delta::program::image::Image;
 
-/// Notes the displacement of an operand, if it leads into the program.
+/// Adds the displacement of an operand if it leads into the program.
 #[inline(always)]
-pub fn find(image: &Image, seen: &SweptInstruction, found: &mut FoundFields) {
-    let instruction = &seen.instruction;
+pub fn find(image: &Image, swept: &SweptInstruction, found: &mut FoundFields) {
+    let instruction = &swept.instruction;
     if !instruction.is_rip_relative() {
         return;
     }
-    let next = seen.address.wrapping_add(u32::from(instruction.length));
-    if image.layout.contains(next.wrapping_add(seen.word(instruction.displacement))) {
+    let next = swept.address.wrapping_add(u32::from(instruction.length));
+    if image.layout.contains(next.wrapping_add(swept.word(instruction.displacement))) {
         let rest = instruction.length - instruction.displacement;
-        found.add_field(seen.offset + u32::from(instruction.displacement), FieldKind::PcRelative, u32::from(rest));
+        found.add_field(swept.offset + u32::from(instruction.displacement), FieldKind::PcRelative, u32::from(rest));
     }
 }
 
@@ -30,14 +30,14 @@ mod tests {
     }
 
     #[test]
-    fn a_displacement_counts_from_behind_the_immediate() {
+    fn a_displacement_counts_from_the_end_of_the_immediate() {
         assert_eq!(found(&[0x48, 0x8b, 0x05, 0x20, 0, 0, 0]), [(0x1003, FieldKind::PcRelative, 4)]);
         assert_eq!(found(&[0xc7, 0x05, 0x20, 0, 0, 0, 9, 9, 9, 9]), [(0x1002, FieldKind::PcRelative, 8)]);
         assert_eq!(found(&[0x80, 0x3d, 0x20, 0, 0, 0, 9]), [(0x1002, FieldKind::PcRelative, 5)]);
     }
 
     #[test]
-    fn other_operands_and_places_outside_of_the_program_are_none() {
+    fn other_operands_and_targets_outside_the_program_are_no_fields() {
         assert_eq!(found(&[0x48, 0x8b, 0x83, 0x20, 0, 0, 0]), []);
         assert_eq!(found(&[0x48, 0x8b, 0x05, 0, 0, 0, 0x10]), []);
     }

@@ -1,4 +1,4 @@
-//! One x86-64 instruction in its place: what the sweep hands to the detectors.
+//! One x86-64 instruction with its location, as the sweep passes it to the detectors.
 
 use crate::formats::delta::program::image::ImageSection;
 use crate::formats::delta::program::x86::X86Instruction;

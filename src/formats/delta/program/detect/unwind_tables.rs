@@ -1,6 +1,6 @@
-//! JumpTables for unwinding: `.eh_frame` and its index, `.pdata` with what it points to.
+//! Finds fields in unwind tables: `.eh_frame` and its index, `.pdata` and the data it refers to.
 //!
-//! They also say where functions begin, which the sweep through code is told.
+//! The tables also list the starts of functions, which the x86-64 sweep uses.
 
 use super::FoundFields;
 use crate::formats::delta::program::budgeted_reader::BudgetedReader;
@@ -8,7 +8,7 @@ use crate::formats::delta::program::field::FieldKind;
 use crate::formats::delta::program::image::{Image, ImageFormat, ImageSection, Processor};
 use std::io::{Read, Seek};
 
-/// Notes the fields of unwind tables.
+/// Adds the fields of the unwind tables.
 pub fn find<R: Read + Seek>(image: &Image, reader: &mut BudgetedReader<R>, found: &mut FoundFields) -> Option<()> {
     if image.format == ImageFormat::Pe {
         return pdata(image, reader, found);
@@ -17,14 +17,14 @@ pub fn find<R: Read + Seek>(image: &Image, reader: &mut BudgetedReader<R>, found
         if section.is_named(".eh_frame") || section.is_named("__eh_frame") {
             let _ = frames(image, reader, section, found);
         } else if section.is_named(".eh_frame_hdr") {
-            let _ = index(reader, section, found);
+            let _ = frame_index(reader, section, found);
         }
     }
     Some(())
 }
 
-/// The index of `.eh_frame`: pairs of a function and its frame, as distances from the index.
-fn index<R: Read + Seek>(
+/// Adds the index of `.eh_frame`: pairs of function and frame, as distances from the index.
+fn frame_index<R: Read + Seek>(
     reader: &mut BudgetedReader<R>,
     section: &ImageSection,
     found: &mut FoundFields,
@@ -42,7 +42,7 @@ fn index<R: Read + Seek>(
     Some(())
 }
 
-/// What a common entry says of the frames that refer to it.
+/// The values of a common entry (CIE) that its frames (FDE) depend on.
 #[derive(Clone, Copy)]
 struct CommonEntry {
     offset: u32,
@@ -88,7 +88,7 @@ fn frames<R: Read + Seek>(
     Some(())
 }
 
-/// Notes a frame's fields: its common entry, function, length, and table of exceptions.
+/// Adds the fields of a frame: its common entry, function, length and exception table.
 fn frame<R: Read + Seek>(
     image: &Image,
     reader: &mut BudgetedReader<R>,
@@ -120,7 +120,7 @@ fn frame<R: Read + Seek>(
     Some(())
 }
 
-/// Reads a common entry, and notes its personality routine.
+/// Reads a common entry and adds its personality routine.
 fn common_entry<R: Read + Seek>(
     reader: &mut BudgetedReader<R>,
     offset: u32,
@@ -162,7 +162,7 @@ fn common_entry<R: Read + Seek>(
     Some(common)
 }
 
-/// An unsigned number in groups of seven bits, of at most five bytes.
+/// Reads an unsigned LEB128 number of at most five bytes.
 fn leb128<R: Read + Seek>(reader: &mut BudgetedReader<R>, at: &mut u32) -> Option<u64> {
     let mut value = 0;
     for shift in 0..5 {
@@ -176,7 +176,7 @@ fn leb128<R: Read + Seek>(reader: &mut BudgetedReader<R>, at: &mut u32) -> Optio
     None
 }
 
-/// Windows' table of functions: begin, end and unwind information of each.
+/// Adds Windows' function table: start, end and unwind information of each function.
 fn pdata<R: Read + Seek>(image: &Image, reader: &mut BudgetedReader<R>, found: &mut FoundFields) -> Option<()> {
     let (address, size) = *image.directories.get(3)?;
     let table = image.layout.offset_of(address)?;
@@ -204,7 +204,8 @@ fn pdata<R: Read + Seek>(image: &Image, reader: &mut BudgetedReader<R>, found: &
     Some(())
 }
 
-/// What a function's unwind information points to: the entry that it is chained to, or its handler and the handler's data.
+/// Adds the fields of a function's unwind information: the chained entry, or the handler and its
+/// data.
 fn unwind_information<R: Read + Seek>(
     image: &Image,
     reader: &mut BudgetedReader<R>,
@@ -233,7 +234,7 @@ mod tests {
     use crate::formats::delta::program::samples::*;
 
     #[test]
-    fn a_frame_says_its_common_entry_function_and_length() {
+    fn a_frame_has_fields_for_its_common_entry_function_and_length() {
         let mut frames = words([16, 0]);
         frames.extend([1, b'z', b'R', 0, 1, 0x78, 16, 1, 0x1b, 0, 0, 0]);
         frames.extend(words([16, 24, 0x1000u32.wrapping_sub(0x201c), 0x20, 0]));
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn the_index_over_frames_is_distances_from_itself() {
+    fn the_index_over_frames_holds_distances_from_its_start() {
         let mut index = vec![1, 0x1b, 3, 0x3b];
         index.extend(words([0x10, 1, 0xffff_f000, 0x20]));
         let file = elf(62, 0, &[data(".eh_frame_hdr", 1, 0x2000, index)]);
@@ -260,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_windows_function_has_begin_end_and_unwind_information_with_a_handler() {
+    fn a_windows_function_has_fields_for_start_end_unwind_information_and_handler() {
         let table = words([0x1000, 0x1010, 0x3000]);
         let information = words([0x0000_0009, 0x1000]); // a handler, no codes
         let file = pe(

@@ -1,7 +1,8 @@
-//! Goes through x86-64 code instruction by instruction and shows each to the detectors.
+//! Sweeps through x86-64 code and passes each instruction to the detectors.
 //!
-//! A linear sweep: what is no instruction costs one byte. It begins anew where a function is known to begin, leaps over jump
-//! tables that lie among the code, and leaves out what is unscanned.
+//! A linear sweep: after a byte that starts no instruction it continues with the next byte. It
+//! resumes at every known function start, skips jump tables in code, and leaves out unscanned
+//! pages.
 
 use super::swept_instruction::SweptInstruction;
 use super::{FoundFields, jump_tables::JumpTables, relative_branches, rip_relative};
@@ -12,12 +13,14 @@ use crate::formats::delta::program::x86;
 use std::io::{Read, Seek};
 use std::ops::Range;
 
-/// How many bytes are looked at at a time.
+/// Bytes of code that are copied at a time.
 const WINDOW_BYTES: usize = 16 * 1024;
-/// How many bytes of code are one step of the budget, from which a part takes all of its own before it is looked at.
+/// Bytes of code per step of the budget. A part pays for all its bytes before it is swept.
 const BYTES_PER_STEP: u64 = 4;
 
-/// Sweeps one section but for what is unscanned. `starts` are offsets in ascending order.
+/// Sweeps through the scanned parts of one section.
+///
+/// `starts` are the file offsets of functions in ascending order.
 pub fn sweep<R: Read + Seek>(
     image: &Image,
     reader: &mut BudgetedReader<R>,
@@ -41,7 +44,7 @@ fn sweep_part<R: Read + Seek>(
     found: &mut FoundFields,
 ) {
     let end = section.end().min(reader.length());
-    // A function that begins shortly before tells where instructions do.
+    // A function that starts shortly before the part gives the instruction boundaries.
     let passed = starts.partition_point(|start| *start <= part.start);
     let known = starts[..passed].last().filter(|start| **start >= section.offset && part.start - **start < PAGE_BYTES);
     let mut starts = starts[passed..].iter().copied();
@@ -52,13 +55,14 @@ fn sweep_part<R: Read + Seek>(
         return; // the budget is used up
     }
     while at < part.end {
-        // The last instruction may end behind the part.
+        // The last instruction may end after the part.
         let wanted =
             WINDOW_BYTES.min((end - at) as usize).min((part.end - at) as usize + x86::MAX_INSTRUCTION_BYTES - 1);
         if reader.copy(at, &mut window[..wanted]) < wanted {
             return; // the file cannot be read
         }
-        // The last bytes of a window are looked at with those that follow them, if any do.
+        // The last bytes of a window are decoded together with the next window, unless the section
+        // ends there.
         let stop = if wanted as u32 == end - at { wanted } else { wanted - x86::MAX_INSTRUCTION_BYTES + 1 };
         let stop = stop.min((part.end - at) as usize);
         let mut position = 0;
@@ -68,7 +72,7 @@ fn sweep_part<R: Read + Seek>(
                 next_start = starts.next().unwrap_or(u32::MAX);
             }
             let address = section.address.wrapping_add(offset - section.offset);
-            if let Some(size) = tables.inside_code(image, reader, address, offset, found) {
+            if let Some(size) = tables.read_table_in_code(image, reader, address, offset, found) {
                 position += size as usize;
                 continue;
             }
@@ -79,18 +83,19 @@ fn sweep_part<R: Read + Seek>(
             };
             let length = u32::from(instruction.length);
             if next_start - offset < length {
-                position += (next_start - offset) as usize; // that was none: a function begins inside of it
+                // Not an instruction: a function starts inside these bytes.
+                position += (next_start - offset) as usize;
                 continue;
             }
             position += length as usize;
-            // Addresses have four bytes.
+            // Addresses take four bytes.
             if instruction.displacement_size != 4 && instruction.immediate_size != 4 {
                 continue;
             }
-            let seen = SweptInstruction { bytes: rest, instruction, offset, address, section };
-            relative_branches::find(image, &seen, found);
-            rip_relative::find(image, &seen, found);
-            tables.note(image, &seen, found);
+            let swept = SweptInstruction { bytes: rest, instruction, offset, address, section };
+            relative_branches::find(image, &swept, found);
+            rip_relative::find(image, &swept, found);
+            tables.record_instruction(image, &swept, found);
         }
         at += position as u32;
     }

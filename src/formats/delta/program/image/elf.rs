@@ -1,4 +1,5 @@
-//! ELF of 64 bits, little-endian: segments from the program headers, sections from theirs, if it has any.
+//! Parses 64-bit little-endian ELF files: segments from program headers, sections from section
+//! headers.
 
 use super::{
     Image, ImageFormat, ImageLayout, ImageSection, ImageSegment, MAX_SECTIONS, MAX_SEGMENTS, Processor, SectionContent,
@@ -13,7 +14,7 @@ const SHT_NOBITS: u32 = 8;
 const SHF_ALLOC: u64 = 2;
 const SHF_EXECINSTR: u64 = 4;
 
-/// `sh_type` of all symbols; not loaded.
+/// `sh_type` of the full symbol table, which is not loaded.
 pub const SHT_SYMTAB: u32 = 2;
 /// `sh_type` of relocations with addends.
 pub const SHT_RELA: u32 = 4;
@@ -24,7 +25,7 @@ pub const SHT_DYNSYM: u32 = 11;
 /// `sh_type` of packed relative relocations.
 pub const SHT_RELR: u32 = 19;
 
-/// The program in `bytes`, which begin with ELF's magic.
+/// Parses a program that starts with ELF's magic.
 pub fn parse<R: Read + Seek>(reader: &mut BudgetedReader<R>) -> Option<Image> {
     if reader.array(4)? != [2, 1, 1] {
         return None;
@@ -37,7 +38,7 @@ pub fn parse<R: Read + Seek>(reader: &mut BudgetedReader<R>) -> Option<Image> {
     let (layout, executable) = segments(reader)?;
     let mut sections = sections(reader, machine, &layout).unwrap_or_default();
     if sections.is_empty() {
-        // Nothing says where code ends and data begins: executable segments are code.
+        // Without sections, executable segments count as code.
         sections = executable
             .into_iter()
             .map(|segment| ImageSection {
@@ -53,7 +54,7 @@ pub fn parse<R: Read + Seek>(reader: &mut BudgetedReader<R>) -> Option<Image> {
     Some(Image { format: ImageFormat::Elf, layout, sections, directories: Vec::new(), commands: Vec::new() })
 }
 
-/// All segments that are loaded, and those of them that are executable.
+/// Returns all loaded segments, and those that are executable.
 fn segments<R: Read + Seek>(reader: &mut BudgetedReader<R>) -> Option<(ImageLayout, Vec<ImageSegment>)> {
     let table = reader.small_u64(32)?;
     let (size, count) = (reader.u16(54)?, reader.u16(56)?);

@@ -1,4 +1,6 @@
-//! Mach-O of 64 bits, thin or universal: segments and sections of every slice, and the load commands that point to tables.
+//! Parses 64-bit Mach-O files, for one processor or universal.
+//!
+//! Collects the segments and sections of every slice, and the load commands that refer to tables.
 
 use super::{
     Image, ImageFormat, ImageLayout, ImageSection, ImageSegment, MAX_SECTIONS, MAX_SEGMENTS, Processor, SLICE_BYTES,
@@ -9,24 +11,24 @@ use std::io::{Read, Seek};
 
 const UNIVERSAL: [u8; 4] = [0xca, 0xfe, 0xba, 0xbe];
 const LC_SEGMENT_64: u32 = 0x19;
-/// Instructions in it: `S_ATTR_PURE_INSTRUCTIONS` or `S_ATTR_SOME_INSTRUCTIONS`.
+/// `S_ATTR_PURE_INSTRUCTIONS` or `S_ATTR_SOME_INSTRUCTIONS`: the section contains instructions.
 const INSTRUCTIONS: u32 = 0x8000_0400;
 const MAX_SLICES: u32 = 4;
 
 /// A load command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MachoCommand {
-    /// Its number.
+    /// The number of the command.
     pub command: u32,
-    /// Where it lies in the file.
+    /// File offset of the command.
     pub offset: u32,
-    /// Where its slice begins in the file.
+    /// File offset of its slice.
     pub slice_offset: u32,
-    /// Where its slice begins in relative addresses.
+    /// Relative address of its slice.
     pub slice_address: u32,
 }
 
-/// The program in `bytes`, which begin with a magic of Mach-O.
+/// Parses a program that starts with one of Mach-O's magics.
 pub fn parse<R: Read + Seek>(reader: &mut BudgetedReader<R>) -> Option<Image> {
     let mut image = Image {
         format: ImageFormat::MachO,
@@ -37,7 +39,7 @@ pub fn parse<R: Read + Seek>(reader: &mut BudgetedReader<R>) -> Option<Image> {
     };
     if reader.array(0)? == UNIVERSAL {
         let count = reader.array(4).map(u32::from_be_bytes)?;
-        // Java's class files have the same magic, and a version in this place.
+        // Java class files have the same magic, and a version number here.
         if count == 0 || count > MAX_SLICES {
             return None;
         }
@@ -52,7 +54,9 @@ pub fn parse<R: Read + Seek>(reader: &mut BudgetedReader<R>) -> Option<Image> {
     Some(image)
 }
 
-/// Adds the slice at `start` of the file, whose relative addresses begin at `address` and number at most `room`.
+/// Adds the slice at file offset `start`.
+///
+/// Its relative addresses start at `address` and span at most `room`.
 fn slice<R: Read + Seek>(
     reader: &mut BudgetedReader<R>,
     image: &mut Image,
@@ -83,7 +87,8 @@ fn slice<R: Read + Seek>(
         }
         at = at.checked_add(size)?;
     }
-    // All slices of a file have one base in practice; one that has not is no program to us.
+    // In practice all slices have the same base address. A file in which they differ is not
+    // supported.
     let base = base?;
     if address != 0 && base != image.layout.base {
         return None;
@@ -99,7 +104,9 @@ struct MachoSlice {
     machine: Processor,
 }
 
-/// Adds the segment whose command lies `at`, and its sections; the first one that has bytes in the file is the base.
+/// Adds the segment of the command at `at`, and its sections.
+///
+/// The first segment with bytes in the file determines the base address.
 fn segment<R: Read + Seek>(
     reader: &mut BudgetedReader<R>,
     image: &mut Image,
@@ -132,7 +139,7 @@ fn segment<R: Read + Seek>(
         let (address, size) = (reader.u64(section.checked_add(32)?)?, reader.small_u64(section.checked_add(40)?));
         let (offset, kind) = (reader.u32(section.checked_add(48)?)?, reader.u32(section.checked_add(64)?)?);
         if offset == 0 || image.sections.len() == MAX_SECTIONS {
-            continue; // zeros, which the file does not have
+            continue; // zero-initialized, without bytes in the file
         }
         let content = if kind & INSTRUCTIONS == 0 { SectionContent::Data } else { SectionContent::Code(slice.machine) };
         let offset = slice.start.checked_add(offset)?;

@@ -1,7 +1,8 @@
-//! A program file as a loader sees it: which bytes of the file lie where in memory.
+//! Image: a program file as a loader sees it, that is which bytes of the file lie where in memory.
 //!
-//! ImageLayout in memory are *relative addresses*, 32 bits from the lowest address of the image (`ImageLayout::base`). The slices of a
-//! universal Mach-O, each an image of its own, lie [`SLICE_BYTES`] bytes apart in this numbering.
+//! Addresses are *relative addresses*: 32 bits, counted from the lowest address of the image
+//! (`ImageLayout::base`). A *slice* is one of the images in a universal Mach-O file. The relative
+//! addresses of consecutive slices start [`SLICE_BYTES`] apart.
 
 pub mod elf;
 pub mod macho;
@@ -10,14 +11,15 @@ pub mod pe;
 use super::budgeted_reader::BudgetedReader;
 use std::io::{Read, Seek};
 
-/// The most segments of one program.
+/// Limit for the number of segments of a program.
 pub const MAX_SEGMENTS: usize = 96;
-/// The most sections of one program; what comes after them is not looked at.
+/// Limit for the number of sections; the parsers ignore those beyond it.
 pub const MAX_SECTIONS: usize = 512;
-/// How far apart the relative addresses of a universal file's slices are; a file of one slice has the whole space.
+/// Distance between the relative addresses of two slices. A file with one slice has the whole
+/// range.
 pub const SLICE_BYTES: u32 = 1 << 30;
 
-/// The processor that a program was made for.
+/// The processor that a program was compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Processor {
     /// Intel and AMD, 64 bits.
@@ -26,7 +28,7 @@ pub enum Processor {
     Aarch64,
 }
 
-/// The kind of file that a program is.
+/// The file format of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ImageFormat {
     /// Linux and other Unixes.
@@ -37,78 +39,78 @@ pub enum ImageFormat {
     MachO,
 }
 
-/// A piece of the file that is mapped as one.
+/// A contiguous part of the file that is mapped into memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct ImageSegment {
-    /// Where it begins in memory.
+    /// Relative address of its first byte.
     pub address: u32,
-    /// Where it begins in the file.
+    /// File offset of its first byte.
     pub offset: u32,
-    /// How many bytes the file has of it.
+    /// Size in the file.
     pub file_size: u32,
-    /// How many bytes it has in memory: what the file does not have is zero.
+    /// Size in memory. Bytes beyond `file_size` are zero.
     pub memory_size: u32,
 }
 
-/// What a section holds, as far as detectors care.
+/// The sort of content of a section, as far as detectors care.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SectionContent {
     /// Instructions.
     Code(Processor),
-    /// Anything else.
+    /// Anything else that is mapped.
     Data,
-    /// Something that is not in memory; its address means nothing.
+    /// Content that is not mapped; the address of the section has no meaning.
     Unmapped,
 }
 
-/// A named part of the file.
+/// A named section of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImageSection {
-    /// The name's first 16 bytes, padded with zeros.
+    /// The first 16 bytes of the name, padded with zeros.
     pub name: [u8; 16],
-    /// What it holds.
+    /// The sort of content.
     pub content: SectionContent,
-    /// The format's own number for its kind: `sh_type` of ELF, flags of Mach-O, characteristics of PE.
+    /// The format's own type: `sh_type` of ELF, flags of Mach-O, characteristics of PE.
     pub kind: u32,
-    /// Where it begins in memory.
+    /// Relative address of its first byte.
     pub address: u32,
-    /// Where it begins in the file.
+    /// File offset of its first byte.
     pub offset: u32,
-    /// How many bytes the file has of it.
+    /// Size in the file.
     pub size: u32,
 }
 
 impl ImageSection {
-    /// Whether it has this name (of at most 16 bytes).
+    /// Returns whether the section has this name, of at most 16 bytes.
     pub fn is_named(&self, name: &str) -> bool {
         let length = self.name.iter().position(|byte| *byte == 0).unwrap_or(self.name.len());
         self.name[..length] == *name.as_bytes()
     }
 
-    /// The offset behind its last byte.
+    /// Returns the file offset after the last byte.
     pub fn end(&self) -> u32 {
         self.offset.saturating_add(self.size)
     }
 
-    /// Whether the address lies in it.
+    /// Returns whether the address lies in the section.
     pub fn contains(&self, address: u32) -> bool {
         address.wrapping_sub(self.address) < self.size
     }
 }
 
-/// The layout of a program: all that the other end of a delta has to be told of it.
+/// The segments of a program. A delta's header contains those of the new program.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ImageLayout {
-    /// The address in memory that is relative address 0.
+    /// The absolute address of relative address 0.
     pub base: u64,
-    /// Whether there are several slices, each with a numbering of [`SLICE_BYTES`] addresses.
+    /// `true` for a universal file, in which slices start [`SLICE_BYTES`] apart.
     pub universal: bool,
-    /// In the order of the file's own tables; neither empty nor more than [`MAX_SEGMENTS`].
+    /// 1 to [`MAX_SEGMENTS`] segments, in the order of the file's tables.
     pub segments: Vec<ImageSegment>,
 }
 
 impl ImageLayout {
-    /// Where in memory the byte at `offset` of the file lies.
+    /// Returns the address of the byte at file offset `offset`.
     pub fn address_of(&self, offset: u32) -> Option<u32> {
         self.segments.iter().find_map(|segment| {
             let inside = offset.wrapping_sub(segment.offset);
@@ -116,7 +118,7 @@ impl ImageLayout {
         })
     }
 
-    /// Where in the file the byte at `address` lies.
+    /// Returns the file offset of the byte at `address`.
     pub fn offset_of(&self, address: u32) -> Option<u32> {
         self.segments.iter().find_map(|segment| {
             let inside = address.wrapping_sub(segment.address);
@@ -124,40 +126,40 @@ impl ImageLayout {
         })
     }
 
-    /// The number of the segment in whose memory the address lies.
+    /// Returns the index of the segment that contains the address.
     pub fn segment_of(&self, address: u32) -> Option<usize> {
         self.segments.iter().position(|segment| address.wrapping_sub(segment.address) < segment.memory_size)
     }
 
-    /// Whether the program has anything there.
+    /// Returns whether a segment contains the address.
     pub fn contains(&self, address: u32) -> bool {
         self.segment_of(address).is_some()
     }
 
-    /// The relative address of an absolute one, if the program has anything there.
+    /// Converts an absolute address, or returns `None` if no segment contains it.
     pub fn relative_address(&self, absolute: u64) -> Option<u32> {
         let address = u32::try_from(absolute.checked_sub(self.base)?).ok()?;
         self.contains(address).then_some(address)
     }
 }
 
-/// A program file, parsed.
+/// A parsed program file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
-    /// Which kind of file.
+    /// The file format.
     pub format: ImageFormat,
-    /// Where its bytes lie in memory.
+    /// The segments.
     pub layout: ImageLayout,
-    /// At most [`MAX_SECTIONS`].
+    /// At most [`MAX_SECTIONS`] sections.
     pub sections: Vec<ImageSection>,
-    /// The data directories of a PE file: address and size.
+    /// Data directories of a PE file, as (address, size).
     pub directories: Vec<(u32, u32)>,
-    /// The load commands of a Mach-O file that point to tables: command, and where it lies in the file and its slice.
+    /// Load commands of a Mach-O file, except segments.
     pub commands: Vec<macho::MachoCommand>,
 }
 
 impl Image {
-    /// Whether a program may begin with these bytes.
+    /// Returns whether a supported program may start with these bytes.
     pub fn is_magic(magic: &[u8; 4]) -> bool {
         matches!(
             magic,
@@ -165,7 +167,7 @@ impl Image {
         )
     }
 
-    /// The program in `bytes`; none if it is none that is known here.
+    /// Parses a program, or returns `None` if it is not a supported one.
     pub fn parse<R: Read + Seek>(reader: &mut BudgetedReader<R>) -> Option<Image> {
         let image = match reader.array::<4>(0)? {
             [0x7f, b'E', b'L', b'F'] => elf::parse(reader),
@@ -177,7 +179,7 @@ impl Image {
         (count > 0 && count <= MAX_SEGMENTS && image.sections.len() <= MAX_SECTIONS).then_some(image)
     }
 
-    /// The sections with instructions.
+    /// Returns the sections with instructions.
     pub fn code(&self) -> impl Iterator<Item = (&ImageSection, Processor)> {
         self.sections.iter().filter_map(|section| match section.content {
             SectionContent::Code(machine) => Some((section, machine)),
@@ -185,18 +187,18 @@ impl Image {
         })
     }
 
-    /// Whether instructions lie at the address.
+    /// Returns whether a section with instructions contains the address.
     pub fn is_code(&self, address: u32) -> bool {
         self.code().any(|(section, _)| section.contains(address))
     }
 
-    /// The section of this name.
+    /// Returns the section with this name.
     pub fn section(&self, name: &str) -> Option<ImageSection> {
         self.sections.iter().find(|section| section.is_named(name)).copied()
     }
 }
 
-/// The first 16 bytes of a name that ends with a zero or the field.
+/// Returns the first 16 bytes of a name that ends at a zero or with the slice.
 fn short_name(field: &[u8]) -> [u8; 16] {
     let mut name = [0; 16];
     for (to, from) in name.iter_mut().zip(field.iter().take_while(|byte| **byte != 0)) {

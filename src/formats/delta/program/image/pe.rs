@@ -1,4 +1,6 @@
-//! PE32+, the programs and libraries of Windows: each section is a segment, and so are the headers.
+//! Parses PE32+ files, the programs and libraries of Windows.
+//!
+//! Each section is a segment, and so are the headers.
 
 use super::{
     Image, ImageFormat, ImageLayout, ImageSection, ImageSegment, MAX_SEGMENTS, Processor, SectionContent, short_name,
@@ -8,7 +10,7 @@ use std::io::{Read, Seek};
 
 const EXECUTE: u32 = 0x2000_0000;
 
-/// The program in `bytes`, which begin with the magic of MS-DOS.
+/// Parses a program that starts with the magic of MS-DOS.
 pub fn parse<R: Read + Seek>(reader: &mut BudgetedReader<R>) -> Option<Image> {
     let header = reader.u32(60)?;
     if reader.array(header)? != *b"PE\0\0" {
@@ -42,7 +44,8 @@ pub fn parse<R: Read + Seek>(reader: &mut BudgetedReader<R>) -> Option<Image> {
         let (memory_size, address, raw_size, offset, kind) =
             (value(8)?, value(12)?, value(16)?, value(20)?, value(36)?);
         let memory_size = if memory_size == 0 { raw_size } else { memory_size };
-        // The raw size is rounded up to the file's alignment: what is not in memory is padding.
+        // The raw size is rounded up to the file alignment. Bytes beyond the memory size are
+        // padding.
         let file_size = raw_size.min(memory_size);
         segments.push(ImageSegment { address, offset, file_size, memory_size });
         let content = if kind & EXECUTE == 0 { SectionContent::Data } else { SectionContent::Code(machine) };

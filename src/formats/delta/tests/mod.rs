@@ -1,134 +1,9 @@
-use super::header::{DeltaHeader, DeltaMode, StreamKind, StreamLengths};
+mod hand_made_delta;
+
+use super::header::{DeltaHeader, StreamKind, StreamLengths};
 use super::*;
-use lzma_rust2::{Lzma2Options, Lzma2Writer};
-use std::io::{Cursor, SeekFrom, Write as _};
-
-/// A delta that is put together by hand, so that one thing in it can be wrong.
-#[derive(Clone)]
-struct HandMadeDelta {
-    header: DeltaHeader,
-    raw: [Vec<u8>; 6],
-    /// Which streams are packed; the others are stored.
-    packed: [bool; 6],
-}
-
-impl HandMadeDelta {
-    /// The delta from `old` to `new` with blocks (extra bytes before it, length, seek), and differences as they are written.
-    fn new(old: &[u8], new: &[u8], blocks: &[(u64, u64, i64)], differences: &[u8], extra: &[u8]) -> Self {
-        let mut raw = [const { Vec::new() }; 6];
-        for (extra, length, seek) in blocks {
-            varint::write(*extra, &mut raw[0]);
-            varint::write(*length, &mut raw[1]);
-            varint::write(varint::zigzag(*seek), &mut raw[2]);
-        }
-        raw[4] = differences.to_vec();
-        raw[5] = extra.to_vec();
-        let (old, new) = (old.len() as u64, new.len() as u64);
-        let header =
-            DeltaHeader { mode: DeltaMode::Plain, old, new, streams: [StreamLengths::default(); 8], short_run: 16 };
-        Self { header, raw, packed: [false; 6] }
-    }
-
-    fn sizes(&self) -> FileSizes {
-        FileSizes { old: self.header.old, new: self.header.new }
-    }
-
-    fn stream(&self, index: usize) -> Vec<u8> {
-        if self.packed[index] { lzma2(&self.raw[index]) } else { self.raw[index].clone() }
-    }
-
-    /// The delta, with lengths that fit.
-    fn bytes(&self) -> Vec<u8> {
-        let mut header = self.header.clone();
-        let streams: Vec<_> = (0..6).map(|index| self.stream(index)).collect();
-        for (index, stream) in streams.iter().enumerate() {
-            header.streams[index] = StreamLengths { raw: self.raw[index].len() as u64, packed: stream.len() as u64 };
-        }
-        [header.to_bytes(), streams.concat()].concat()
-    }
-
-    fn apply(&self) -> Result<Vec<u8>, DeltaError> {
-        run(OLD, &self.bytes(), &self.sizes())
-    }
-}
-
-const OLD: &[u8] = b"the quick brown fox jumps over the lazy dog";
-const NEW: &[u8] = b"a quick green fox jumps over the lazy dogs!";
-
-/// From [`OLD`] to [`NEW`]: "a", " quick", " green" for " brown", the rest of the old text, "s!".
-fn draft() -> HandMadeDelta {
-    let differences: Vec<u8> =
-        [&[0, 6], &[b'g' - b'b', 0, 0, b'e'.wrapping_sub(b'o'), b'e'.wrapping_sub(b'w')][..], &[0, 16]].concat();
-    let mut draft = HandMadeDelta::new(OLD, NEW, &[(1, 40, 2)], &differences, b"as!");
-    varint::write(29 - 17, &mut draft.raw[3]);
-    draft
-}
-
-fn sizes(old: &[u8], new: &[u8]) -> FileSizes {
-    FileSizes { old: old.len() as u64, new: new.len() as u64 }
-}
-
-fn lzma2(raw: &[u8]) -> Vec<u8> {
-    let mut options = Lzma2Options::with_preset(6);
-    options.lzma_options.dict_size = 1 << 20;
-    let mut writer = Lzma2Writer::new(Vec::new(), options);
-    writer.write_all(raw).unwrap();
-    writer.finish().unwrap()
-}
-
-/// Applies a delta, and sees that nobody is given more than was promised.
-fn run(old: &[u8], delta: &[u8], sizes: &FileSizes) -> Result<Vec<u8>, DeltaError> {
-    let mut out = Vec::new();
-    let result = apply(Cursor::new(old), Cursor::new(delta), sizes, &mut out);
-    assert!(out.len() as u64 <= sizes.new);
-    result.map(|()| out)
-}
-
-/// A delta of about a MiB that no line of fits into one step, all of it packed.
-fn large() -> (Vec<u8>, Vec<u8>, HandMadeDelta) {
-    let old: Vec<u8> = (0..400_000u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
-    let (first, second) = old.split_at(900_000);
-    let mut new = [second, b"between", first].concat();
-    new.iter_mut().step_by(70_001).for_each(|byte| *byte = byte.wrapping_add(3));
-    let mut draft = HandMadeDelta::new(&old, &new, &[(0, 700_000, 900_000), (7, 900_000, -1_600_007)], &[], b"between");
-    draft.header.short_run = 0;
-    let expected = [second, first].concat();
-    let blocks = [&new[..700_000], &new[700_007..]].concat();
-    let mut zeros = 0;
-    for (new, old) in blocks.iter().zip(&expected) {
-        if new == old {
-            zeros += 1;
-            continue;
-        }
-        if zeros > 0 {
-            draft.raw[4].push(0);
-            varint::write(zeros - 1, &mut draft.raw[3]);
-        }
-        draft.raw[4].push(new.wrapping_sub(*old));
-        zeros = 0;
-    }
-    draft.raw[4].push(0);
-    varint::write(zeros - 1, &mut draft.raw[3]);
-    (old, new, draft)
-}
-
-/// The delta of a file whose halves change places, all of it extra bytes packed as if the old file stood before them.
-fn dictionary_delta() -> (Vec<u8>, Vec<u8>, Vec<u8>) {
-    let old: Vec<u8> = (0..2500u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
-    let new = [&old[5000..], &old[..5000]].concat();
-    let mut options = Lzma2Options::with_preset(6);
-    options.lzma_options.dict_size = 20_000;
-    options.lzma_options.preset_dict = Some(old.clone());
-    let mut writer = Lzma2Writer::new(Vec::new(), options);
-    writer.write_all(&new).unwrap();
-    let packed = writer.finish().unwrap();
-    assert!(packed.len() < 100);
-    let mut header = HandMadeDelta::new(&old, &new, &[], b"", b"").header;
-    header.mode = DeltaMode::Dictionary;
-    header.streams[5] = StreamLengths { raw: new.len() as u64, packed: packed.len() as u64 };
-    let delta = [header.to_bytes(), packed].concat();
-    (old, new, delta)
-}
+use hand_made_delta::{HandMadeDelta, NEW, OLD, dictionary_delta, draft, large, lzma2, run, sizes};
+use std::io::{Cursor, SeekFrom};
 
 #[test]
 fn extra_bytes_may_be_packed_with_the_old_file_as_the_dictionary() {
@@ -138,7 +13,7 @@ fn extra_bytes_may_be_packed_with_the_old_file_as_the_dictionary() {
     let other: Vec<u8> = old.iter().map(|byte| byte ^ 1).collect();
     assert_ne!(run(&other, &delta, &sizes).unwrap_or_default(), new);
     assert!(matches!(run(&old[1..], &delta, &sizes), Err(DeltaError::OldFileSize)));
-    // The same as mode 0: it reaches back to what is not there.
+    // As mode 0 the same streams refer to a dictionary that is not there.
     let plain = [&delta[..5], &[0], &delta[6..]].concat();
     assert!(matches!(run(&old, &plain, &sizes), Err(DeltaError::Stream { stream: StreamKind::Extra, .. })));
     for length in 0..delta.len() {
@@ -155,7 +30,7 @@ fn no_dictionary_is_larger_than_a_client_can_hold() {
     sized(&header).unwrap();
     header.old += 1;
     assert!(matches!(sized(&header), Err(DeltaError::Header(_))));
-    // Streams that say more of themselves than the new file has room for take no more memory for it, and fail.
+    // A stream that claims more bytes than the new file has must fail without allocating them.
     let mut header = DeltaHeader::read(&mut &delta[..]).unwrap();
     header.streams[5].raw = new.len() as u64 * 10;
     let longer = [header.to_bytes(), delta[delta.len() - header.streams[5].packed as usize..].to_vec()].concat();
@@ -163,14 +38,14 @@ fn no_dictionary_is_larger_than_a_client_can_hold() {
 }
 
 #[test]
-fn a_patch_makes_the_new_file() {
+fn a_delta_makes_the_new_file() {
     assert_eq!(draft().apply().unwrap(), NEW);
     let nothing = HandMadeDelta::new(OLD, b"", &[], b"", b"");
     assert_eq!(nothing.apply().unwrap(), b"");
 }
 
 #[test]
-fn blocks_longer_than_a_step_and_pages_of_the_base_are_put_together() {
+fn blocks_longer_than_one_piece_are_assembled_from_cached_pages() {
     let (old, new, draft) = large();
     assert!(run(&old, &draft.bytes(), &draft.sizes()).unwrap() == new);
 }
@@ -199,7 +74,7 @@ fn every_truncation_and_addition_is_refused() {
 }
 
 #[test]
-fn every_changed_byte_is_refused_or_shows_in_the_hash() {
+fn every_changed_byte_is_refused_or_changes_the_result() {
     let (bytes, sizes) = (draft().bytes(), draft().sizes());
     for index in 0..bytes.len() {
         for bit in 0..8 {
@@ -207,7 +82,7 @@ fn every_changed_byte_is_refused_or_shows_in_the_hash() {
             bytes[index] ^= 1 << bit;
             let result = run(OLD, &bytes, &sizes);
             if (index, bit) == (5, 1) {
-                // A dictionary for what is not packed: it says the same.
+                // A dictionary has no effect on streams that are stored unpacked.
                 assert_eq!(result.unwrap(), NEW);
                 continue;
             }
@@ -217,7 +92,7 @@ fn every_changed_byte_is_refused_or_shows_in_the_hash() {
 }
 
 #[test]
-fn unknown_formats_modes_and_codecs_are_told_apart() {
+fn unknown_formats_modes_and_codecs_are_named_in_the_error() {
     let sizes = draft().sizes();
     for (place, name) in [(4, "format"), (5, "mode"), (6, "codec")] {
         let mut bytes = draft().bytes();
@@ -230,7 +105,7 @@ fn unknown_formats_modes_and_codecs_are_told_apart() {
 }
 
 #[test]
-fn a_patch_between_files_of_other_sizes_is_refused() {
+fn a_delta_between_files_of_other_sizes_is_refused() {
     let draft = draft();
     for (sizes, which) in
         [(FileSizes { old: 1, ..draft.sizes() }, "old"), (FileSizes { new: 1, ..draft.sizes() }, "new")]
@@ -241,7 +116,7 @@ fn a_patch_between_files_of_other_sizes_is_refused() {
 }
 
 #[test]
-fn a_base_of_another_size_is_refused_and_one_that_lies_shows_in_the_hash() {
+fn an_old_file_of_another_size_is_refused_and_other_content_changes_the_result() {
     let draft = draft();
     for base in [&OLD[1..], &[OLD, b"x"].concat()] {
         assert!(matches!(run(base, &draft.bytes(), &draft.sizes()).unwrap_err(), DeltaError::OldFileSize));
@@ -251,7 +126,7 @@ fn a_base_of_another_size_is_refused_and_one_that_lies_shows_in_the_hash() {
     assert_ne!(run(&base, &draft.bytes(), &draft.sizes()).unwrap(), NEW);
 }
 
-/// Says that it is longer than it is, as a file does that shrinks while it is read.
+/// A file that is shorter than its size claims, like one that shrinks while it is read.
 struct ShrinkingFile(Cursor<Vec<u8>>);
 
 impl std::io::Read for ShrinkingFile {
@@ -270,27 +145,27 @@ impl std::io::Seek for ShrinkingFile {
 }
 
 #[test]
-fn a_base_that_shrinks_meanwhile_is_refused() {
+fn an_old_file_that_shrinks_while_it_is_read_is_refused() {
     let base = ShrinkingFile(Cursor::new(OLD[..20].to_vec()));
     let error = apply(base, Cursor::new(draft().bytes()), &draft().sizes(), Vec::new()).unwrap_err();
     assert!(matches!(error, DeltaError::OldFileSize), "{error}");
 }
 
 #[test]
-fn blocks_outside_of_both_files_are_refused() {
+fn blocks_outside_either_file_are_refused() {
     let (old, new) = (OLD.len() as u64, NEW.len() as u64);
     for (blocks, expected) in [
         (vec![(0, 0, 0)], "it is empty"),
-        (vec![(new + 1, 1, 0)], "it starts behind the new file"),
-        (vec![(u64::MAX, 1, 0)], "it starts behind the new file"),
-        (vec![(0, new + 1, 0)], "it ends behind the new file"),
-        (vec![(1, u64::MAX, 0)], "it ends behind the new file"),
-        (vec![(0, new, 0), (0, 1, -5)], "it ends behind the new file"),
-        (vec![(0, 1, -1)], "it starts before the old file"),
-        (vec![(0, 5, 0), (1, 5, -7)], "it starts before the old file"),
-        (vec![(0, 1, i64::MIN)], "it starts before the old file"),
-        (vec![(0, 5, old as i64 - 4)], "it ends behind the old file"),
-        (vec![(0, 1, i64::MAX)], "it ends behind the old file"),
+        (vec![(new + 1, 1, 0)], "it starts after the end of the new file"),
+        (vec![(u64::MAX, 1, 0)], "it starts after the end of the new file"),
+        (vec![(0, new + 1, 0)], "it ends after the end of the new file"),
+        (vec![(1, u64::MAX, 0)], "it ends after the end of the new file"),
+        (vec![(0, new, 0), (0, 1, -5)], "it ends after the end of the new file"),
+        (vec![(0, 1, -1)], "it starts before the start of the old file"),
+        (vec![(0, 5, 0), (1, 5, -7)], "it starts before the start of the old file"),
+        (vec![(0, 1, i64::MIN)], "it starts before the start of the old file"),
+        (vec![(0, 5, old as i64 - 4)], "it ends after the end of the old file"),
+        (vec![(0, 1, i64::MAX)], "it ends after the end of the old file"),
     ] {
         let draft = HandMadeDelta::new(OLD, NEW, &blocks, &[1; 43], NEW);
         match draft.apply().unwrap_err() {
@@ -315,12 +190,12 @@ fn streams_that_are_too_short_or_too_long_are_refused() {
 }
 
 #[test]
-fn numbers_in_another_form_are_refused() {
+fn numbers_that_are_not_in_shortest_form_are_refused() {
     for index in 0..4 {
         let mut draft = draft();
         draft.raw[index].insert(0, 0x80);
         let error = draft.apply().unwrap_err();
-        assert!(error.to_string().contains("one form"), "{error}");
+        assert!(error.to_string().contains("shortest form"), "{error}");
     }
 }
 
@@ -328,7 +203,7 @@ fn numbers_in_another_form_are_refused() {
 fn runs_that_no_file_can_hold_are_refused() {
     let mut over = draft();
     over.raw[4][1] = 17;
-    assert!(over.apply().unwrap_err().to_string().contains("longer than it can be"));
+    assert!(over.apply().unwrap_err().to_string().contains("above the limit in the header"));
     let mut long = draft();
     long.raw[3].clear();
     varint::write(u64::MAX, &mut long.raw[3]);
@@ -338,7 +213,7 @@ fn runs_that_no_file_can_hold_are_refused() {
     assert!(late.apply().unwrap_err().to_string().contains("longer than the blocks"));
 }
 
-/// A draft whose extra stream is packed, and that stream's bytes, which `change` may damage.
+/// Packs the extra stream, lets `change` damage it, and applies the delta.
 fn with_packed(change: impl FnOnce(&mut Vec<u8>, &mut StreamLengths)) -> Result<Vec<u8>, DeltaError> {
     let new = b"0123456789".repeat(1000);
     let draft = HandMadeDelta::new(OLD, &new, &[], b"", &new);
@@ -354,19 +229,19 @@ fn with_packed(change: impl FnOnce(&mut Vec<u8>, &mut StreamLengths)) -> Result<
 fn packed_streams_are_used_up_exactly() {
     with_packed(|_, _| {}).unwrap();
     let refused = [
-        // Cut off, with a length that says so.
+        // Truncated, with a matching packed length.
         with_packed(|packed, length| {
             packed.truncate(packed.len() - 3);
             length.packed -= 3;
         }),
-        // Something behind the end.
+        // A byte follows the end.
         with_packed(|packed, length| {
             packed.push(0);
             length.packed += 1;
         }),
         // Not LZMA2.
         with_packed(|packed, _| packed[0] = 0x55),
-        // A match from before the start.
+        // A match that reaches back before the start.
         with_packed(|packed, _| packed[0] = 0xc0),
     ];
     for result in refused {
@@ -418,7 +293,7 @@ fn the_dictionaries_stay_within_the_memory_that_a_client_is_promised() {
 }
 
 #[test]
-fn who_cannot_write_is_told_so() {
+fn a_write_error_has_its_own_code() {
     let mut small = [0; 10];
     let error = apply(Cursor::new(OLD), Cursor::new(draft().bytes()), &draft().sizes(), &mut small[..]).unwrap_err();
     assert_eq!(error.code(), "delta-write");
