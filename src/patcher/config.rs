@@ -198,7 +198,7 @@ impl Config {
     /// How many objects are fetched at a time, and no more from one host; 4 unless set, 1 to 16.
     pub fn parallel(mut self, count: usize) -> Self {
         self.parallel = count;
-        self.settings.per_host = count;
+        self.settings.requests_per_host = count;
         self
     }
 

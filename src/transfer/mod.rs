@@ -1,4 +1,6 @@
-//! From a verified manifest to staged files: what to do (`plan`), fetching it (`fetch`), keeping it (`stage`).
+//! Takes a verified manifest to staged files: `plan` decides, `fetch` downloads, `stage` stores.
+//!
+//! `plan` and `fetch` know nothing of each other. `stage` uses both.
 
 pub mod fetch;
 pub mod plan;

@@ -232,17 +232,10 @@ impl Verifier<'_> {
         let mut file = tempfile::tempfile().map_err(|error| io("create", error))?;
         let mut hasher = Sha256Hasher::default();
         if let Response::Body(body) = self.source.get(&Request::new(url, cancel))? {
-            let mut reader = StallGuard::new(body, url, cancel);
-            let mut buffer = vec![0; 64 * 1024];
-            // One read past the signed size tells that there is more.
-            while hasher.length() <= object.size {
-                let count = reader.read(&mut buffer)?;
-                if count == 0 {
-                    break;
-                }
-                hasher.update(&buffer[..count]);
-                file.write_all(&buffer[..count]).map_err(|error| io("write", error))?;
-            }
+            StallGuard::new(body, url, cancel).read_to_end(object.size, |piece| {
+                hasher.update(piece);
+                Ok(file.write_all(piece).map_err(|error| io("write", error))?)
+            })?;
         }
         let (sha256, size) = hasher.finish();
         let url = || url.to_string();

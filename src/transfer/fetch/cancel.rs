@@ -1,37 +1,39 @@
-//! How a caller stops a long call.
+//! A cancel token: stops a long call from another thread.
 
 use crate::error::{Error, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a stopped caller may have to wait.
-const TICK: Duration = Duration::from_millis(50);
+/// How often a waiting call checks its token: the longest delay of a cancellation.
+pub(super) const CANCEL_POLL_PERIOD: Duration = Duration::from_millis(50);
 
-/// Stops the calls that it was given to, from any thread; what was downloaded stays and is used the next time.
+/// Stops the calls that it was given to, from any thread.
+///
+/// Complete files and partial objects stay on disk, and the next download uses them.
 #[derive(Debug, Clone, Default)]
 pub struct CancelToken(Arc<CancelState>);
 
 #[derive(Debug, Default)]
 struct CancelState {
-    cancelled: AtomicBool,
+    is_cancelled: AtomicBool,
     parent: Option<CancelToken>,
 }
 
 impl CancelToken {
-    /// Another token, whose calls stop with this one's too.
+    /// Returns a token that is also cancelled when this one is.
     pub fn child(&self) -> Self {
-        Self(Arc::new(CancelState { cancelled: AtomicBool::new(false), parent: Some(self.clone()) }))
+        Self(Arc::new(CancelState { is_cancelled: AtomicBool::new(false), parent: Some(self.clone()) }))
     }
 
-    /// Stops the calls.
+    /// Stops the calls that use this token or one of its children.
     pub fn cancel(&self) {
-        self.0.cancelled.store(true, Ordering::Relaxed);
+        self.0.is_cancelled.store(true, Ordering::Relaxed);
     }
 
-    /// Whether [`cancel`](Self::cancel) was called.
+    /// Whether [`cancel`](Self::cancel) was called on this token or on a parent.
     pub fn is_cancelled(&self) -> bool {
-        self.0.cancelled.load(Ordering::Relaxed) || self.0.parent.as_ref().is_some_and(Self::is_cancelled)
+        self.0.is_cancelled.load(Ordering::Relaxed) || self.0.parent.as_ref().is_some_and(Self::is_cancelled)
     }
 
     /// Fails once [`cancel`](Self::cancel) was called.
@@ -42,7 +44,7 @@ impl CancelToken {
         if self.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
     }
 
-    /// Lets time pass, unless and until [`cancel`](Self::cancel) is called.
+    /// Sleeps for `time`, or until [`cancel`](Self::cancel) is called.
     ///
     /// # Errors
     /// [`Error::Cancelled`].
@@ -54,7 +56,7 @@ impl CancelToken {
             if left.is_zero() {
                 return Ok(());
             }
-            std::thread::sleep(left.min(TICK));
+            std::thread::sleep(left.min(CANCEL_POLL_PERIOD));
         }
     }
 }

@@ -1,45 +1,43 @@
-//! `file:` addresses: a site in a folder, on a USB stick or a share.
+//! `file:` URLs: a site in a local folder, on a USB stick or on a network share.
 
-use super::{Body, Request, Response, unreachable};
+use super::{Body, ByteRange, Request, Response, unreachable};
 use crate::error::{Caller, Network, Result};
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
 use std::path::Path;
 use url::Url;
 
-/// The address that somebody means by a text: http, https or file, or the path of a file or folder. A folder's ends in `/`.
-/// A path may be that of a stick which is not plugged in now, and then it has to be absolute.
+/// Parses an http, https or file URL, or the path of a local file or folder.
+///
+/// The URL of a folder ends in `/`. An absolute path need not exist: a USB stick may be unplugged.
 ///
 /// # Errors
-/// [`Caller::BadSetting`] for `setting` when it is none.
+/// [`Caller::BadSetting`] with the name `setting`.
 pub fn parse_url_or_path(setting: &'static str, text: &str) -> Result<Url> {
     let bad = |detail: String| Caller::BadSetting { setting, value: text.to_owned(), detail };
     let path = match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => return Ok(url),
         Ok(url) if url.scheme() == "file" => {
-            url.to_file_path().map_err(|()| bad("not the address of a local file".to_owned()))?
+            url.to_file_path().map_err(|()| bad("not the URL of a local file".to_owned()))?
         }
         _ if !Path::new(text).is_absolute() && !Path::new(text).exists() => {
-            return Err(bad("neither http, https, file nor a path".to_owned()).into());
+            return Err(bad("neither an http, https or file URL nor an existing path".to_owned()).into());
         }
         _ => std::path::absolute(text).map_err(|error| bad(error.to_string()))?,
     };
     let url = if path.is_dir() { Url::from_directory_path(&path) } else { Url::from_file_path(&path) };
-    Ok(url.map_err(|()| bad("not the path of a file or folder".to_owned()))?)
+    Ok(url.map_err(|()| bad("the path has no file URL".to_owned()))?)
 }
 
+/// Opens the file that a `file:` URL names.
 pub(super) fn get(request: &Request<'_>) -> Result<Response> {
     let url = request.url;
-    let path = url.to_file_path().map_err(|()| unreachable(url, "not the address of a local file"))?;
-    match open(&path, request.resume) {
-        Ok((file, from)) => {
-            let reader: Box<dyn Read + Send> = match request.at_most {
-                Some(most) => Box::new(file.take(most)),
-                None => Box::new(file),
-            };
-            Ok(Response::Body(Body { from, ranges: true, ..Body::new(reader, url.clone()) }))
+    let path = url.to_file_path().map_err(|()| unreachable(url, "not the URL of a local file"))?;
+    match open(&path, request.range) {
+        Ok((reader, offset)) => {
+            Ok(Response::Body(Body { offset, accepts_ranges: true, ..Body::new(reader, url.clone()) }))
         }
-        // As a web server puts it: the next mirror may have it.
+        // The same error as from a web server, so that the next mirror is asked.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(Network::Status { url: url.to_string(), status: 404, retry_after: None }.into())
         }
@@ -47,14 +45,15 @@ pub(super) fn get(request: &Request<'_>) -> Result<Response> {
     }
 }
 
-/// Opens a file where it is to be resumed; from its start when it has another size than it should have.
-fn open(path: &Path, resume: Option<(u64, u64)>) -> io::Result<(File, u64)> {
+/// Opens a range of a file and returns its offset; the whole file when its size is not as expected.
+fn open(path: &Path, range: Option<ByteRange>) -> io::Result<(Box<dyn Read + Send>, u64)> {
     let mut file = File::open(path)?;
-    match resume {
-        Some((from, total)) if file.metadata()?.len() == total => {
-            Ok((file.seek(SeekFrom::Start(from)).map(|_| file)?, from))
+    match range {
+        Some(ByteRange { start, end, total }) if file.metadata()?.len() == total => {
+            file.seek(SeekFrom::Start(start))?;
+            Ok((Box::new(file.take(end.saturating_sub(start))), start))
         }
-        _ => Ok((file, 0)),
+        _ => Ok((Box::new(file), 0)),
     }
 }
 
@@ -64,7 +63,7 @@ mod tests {
 
     #[cfg(windows)]
     #[test]
-    fn drives_and_shares_have_addresses() {
+    fn drives_and_shares_become_file_urls() {
         assert_eq!(parse_url_or_path("site", r"Z:\not\a b").unwrap().as_str(), "file:///Z:/not/a%20b");
         assert_eq!(parse_url_or_path("site", r"\\server\share\a").unwrap().as_str(), "file://server/share/a");
         assert_eq!(parse_url_or_path("site", "file:///Z:/not/there").unwrap().as_str(), "file:///Z:/not/there");
@@ -72,7 +71,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn folders_and_files_have_addresses() {
+    fn folders_and_files_become_file_urls() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().to_str().unwrap();
         let file = dir.path().join("a b");

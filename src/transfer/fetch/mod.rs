@@ -1,4 +1,34 @@
-//! Gets bytes by address. Nothing here decides whether they are the right ones.
+//! Gets bytes by URL: over HTTP and HTTPS, or from a local folder.
+//!
+//! This module transports bytes. It verifies neither hashes nor signatures: `trust` does that for
+//! manifests and `stage` for objects.
+//!
+//! ```text
+//!   caller (stage, patcher)
+//!      │  Request: URL, byte range, ETag, cancel token
+//!      ▼
+//!   Sources ──── file: ────────────────────────────► file.rs
+//!      │ http:, https:
+//!      ▼
+//!   http.rs      redirects, headers, ranges
+//!      │  host_slots.rs   waits for one of the four slots of the host
+//!      │  proxy.rs        chooses the proxy
+//!      │  tls.rs          trusts the system's and the program's authorities
+//!      ▼
+//!   call.rs      runs the request on its own thread, so that the caller can cancel
+//!      │
+//!      ▼
+//!   Response ──► StallGuard: rejects a stalled body, applies the rate limit
+//! ```
+//!
+//! Read in this order:
+//!
+//! 1. this file: [`Fetch`], [`Request`], [`Response`] and [`Body`];
+//! 2. `http.rs`, then the four files it uses: `host_slots`, `proxy`, `tls`, `call`; `file.rs` is
+//!    the same for `file:` URLs;
+//! 3. `stall_guard.rs` and `rate_limit.rs`: how a caller reads a body;
+//! 4. `retries.rs` repeats a request at one mirror, `mirrors.rs` goes on to the next mirror;
+//! 5. `manifest.rs` downloads a manifest. Objects are downloaded by `stage`.
 
 mod call;
 mod cancel;
@@ -17,7 +47,7 @@ pub use cancel::CancelToken;
 pub use file::parse_url_or_path;
 pub use http::{Http, HttpSettings, MAX_RETRY_AFTER, RequestHeader};
 pub use manifest::{FetchedManifest, manifest};
-pub use mirrors::{Mirrors, PROBE_BYTES};
+pub use mirrors::{Mirrors, PROBE_BYTES, no_mirror_left, try_mirrors};
 pub use proxy::ProxyAddress;
 pub use rate_limit::RateLimit;
 pub use retries::Retries;
@@ -30,83 +60,106 @@ use url::Url;
 
 /// A source of manifests and objects.
 pub trait Fetch: Send + Sync {
-    /// Asks for what is at an address.
+    /// Sends a request and returns the response, whose body is still to be read.
     ///
     /// # Errors
-    /// [`Network`] and its kinds.
+    /// Any [`Network`] error; [`Error::Cancelled`].
     fn get(&self, request: &Request<'_>) -> Result<Response>;
 }
 
-/// What is asked for.
+/// A request for a manifest or an object.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
-    /// The address.
+    /// The URL to ask.
     pub url: &'a Url,
-    /// What the server called the state that is known already.
+    /// The ETag of the copy that the client already has.
     pub etag: Option<&'a str>,
-    /// Whether it may travel as a gzip; nothing that is resumed may.
-    pub may_be_packed: bool,
-    /// How many bytes are there already, and how many there must be in all.
-    pub resume: Option<(u64, u64)>,
-    /// Of what is resumed, no more bytes than these; a server that knows no ranges sends them all.
-    pub at_most: Option<u64>,
-    /// Where an earlier answer came from after redirects: what is resumed is asked for there first, and at `url` when that
-    /// place has no rest of it.
+    /// Whether the body may be transferred as gzip. Must be `false` with a range.
+    pub accept_gzip: bool,
+    /// The part of the object to send. A server without range support sends the whole object.
+    pub range: Option<ByteRange>,
+    /// The URL that served the earlier part of this object, after redirects.
+    ///
+    /// It is asked first. If it does not send the range, `url` is asked.
     pub last_url: Option<&'a Url>,
-    /// Stops it.
+    /// Stops the request and the reading of its body.
     pub cancel: &'a CancelToken,
 }
 
 impl<'a> Request<'a> {
-    /// For everything at `url`.
+    /// Returns a request for everything at `url`.
     pub fn new(url: &'a Url, cancel: &'a CancelToken) -> Self {
-        Self { url, etag: None, may_be_packed: false, resume: None, at_most: None, last_url: None, cancel }
+        Self { url, etag: None, accept_gzip: false, range: None, last_url: None, cancel }
     }
 }
 
-/// What a source answers.
+/// The bytes `start..end` of an object of `total` bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByteRange {
+    /// The offset of the first byte.
+    pub start: u64,
+    /// The offset after the last byte.
+    pub end: u64,
+    /// The size of the whole object in bytes.
+    pub total: u64,
+}
+
+impl ByteRange {
+    /// Returns the bytes from `start` to the end of an object.
+    pub fn rest(start: u64, total: u64) -> Self {
+        Self { start, end: total, total }
+    }
+
+    /// Whether the range ends where the object ends.
+    fn is_rest(self) -> bool {
+        self.end >= self.total
+    }
+}
+
+/// A source's response to a request.
 pub enum Response {
-    /// It is still what it was.
+    /// The copy with the request's ETag is still current.
     NotModified,
-    /// Here it is.
+    /// The requested bytes.
     Body(Body),
 }
 
-/// The bytes of an answer, to be read to their end.
+/// The body of a response, not read yet.
 pub struct Body {
-    /// The bytes as they travelled.
+    /// Reads the bytes as they were transferred.
     pub reader: Box<dyn Read + Send>,
-    /// Whether these are a gzip of what was asked for.
-    pub is_packed: bool,
-    /// What the server calls this state of it.
+    /// Whether the bytes are a gzip of the requested resource.
+    pub is_gzip: bool,
+    /// The ETag of the response.
     pub etag: Option<String>,
-    /// Where the bytes begin: 0, or where it was asked to resume.
-    pub from: u64,
-    /// Where it came from, after redirects.
+    /// The offset of the first byte in the object: the start of the requested range, or 0.
+    pub offset: u64,
+    /// The URL that served the body, after redirects.
     pub final_url: Url,
-    /// Whether the rest of it may be asked for there.
-    pub ranges: bool,
-    /// How fast it may be read.
-    pub rate: Option<Arc<RateLimit>>,
+    /// Whether `final_url` supports byte ranges.
+    pub accepts_ranges: bool,
+    /// The rate limit for reading the body.
+    pub rate_limit: Option<Arc<RateLimit>>,
 }
 
 impl Body {
-    /// A whole one of which nothing else is known, as fast as it comes.
+    /// Returns the body of a whole object, without ETag, range support or rate limit.
     pub fn new(reader: Box<dyn Read + Send>, final_url: Url) -> Self {
-        Self { reader, is_packed: false, etag: None, from: 0, final_url, ranges: false, rate: None }
+        Self { reader, is_gzip: false, etag: None, offset: 0, final_url, accepts_ranges: false, rate_limit: None }
     }
 }
 
-/// Fetches over HTTP, HTTPS, or from a folder by a `file:` address.
+/// The source of a client: HTTP, HTTPS and `file:` URLs.
 pub struct Sources {
     http: Http,
 }
 
 impl Sources {
-    /// With these settings for HTTP and the environment's proxies.
+    /// Creates a source with these HTTP settings and the proxies of the environment.
     ///
     /// # Errors
-    /// [`Caller::BadSetting`](crate::error::Caller::BadSetting) for a proxy or certificate that is none.
+    /// [`Caller::BadSetting`](crate::error::Caller::BadSetting) for an invalid proxy, header or
+    /// certificate.
     pub fn new(settings: &HttpSettings) -> Result<Self> {
         Ok(Self { http: Http::new(settings)? })
     }
@@ -118,12 +171,7 @@ impl Fetch for Sources {
     }
 }
 
-/// The error of a connection that did not come about.
+/// Returns the error of a URL that could not be reached.
 fn unreachable(url: &Url, detail: impl std::fmt::Display) -> Error {
     Network::Unreachable { url: url.to_string(), detail: detail.to_string() }.into()
-}
-
-/// The error of having no mirror that may be asked.
-pub(crate) fn no_mirror_left(what: &str) -> Error {
-    Network::Unreachable { url: what.to_owned(), detail: "no mirror may be asked for it now".to_owned() }.into()
 }

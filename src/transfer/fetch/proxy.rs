@@ -1,46 +1,51 @@
-//! Which proxy a request goes through: the configuration's, or the environment's as curl reads it.
+//! Proxies: chooses the proxy of a request from the settings, or from the environment as curl does.
 //!
-//! User names and passwords of proxies are in no message and in no `Debug` output.
+//! No error message and no `Debug` output contains the user name or the password of a proxy.
 
 use crate::error::{Caller, Result};
 use hyper_util::client::proxy::matcher::Matcher;
 use std::fmt;
 use url::Url;
 
-/// What a proxy may speak. `socks5` and `socks4` look names up here, `socks5h` and `socks4a` leave that to the proxy.
+/// The supported proxy protocols.
+///
+/// With `socks5` and `socks4` the client resolves host names; with `socks5h` and `socks4a` the
+/// proxy does.
 const SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
 
-/// An address as somebody gave it; shown without its user name and password.
+/// The URL of a proxy or a site as the program set it; `Debug` hides user name and password.
 #[derive(Clone)]
 pub struct ProxyAddress(pub String);
 
 impl fmt::Debug for ProxyAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", after_user(&self.0))
+        write!(f, "{:?}", without_user(&self.0))
     }
 }
 
-/// The proxies for the two schemes of a site, and the hosts that are reached without them.
+/// The proxies for http and https, and the hosts that are reached without a proxy.
 #[derive(Debug)]
 pub struct Proxies {
     http: Option<Proxy>,
     https: Option<Proxy>,
-    /// Intercepts everything but what is reached directly.
-    indirect: Matcher,
+    /// Matches every URL except those of `no_proxy`.
+    proxied: Matcher,
 }
 
-/// A proxy's address, checked.
+/// The URL of a proxy, validated.
 struct Proxy(Url);
 
 impl Proxies {
-    /// Those that were configured; else those that environment variables name.
+    /// Reads the proxies from the settings, or from environment variables where none is set.
     ///
-    /// `http_proxy` counts in lower case only, as a web server sets `HTTP_PROXY` from a request's header (CVE-2016-5385);
-    /// `https_proxy`, `all_proxy` and `no_proxy` in both, lower case first. An empty `proxy` is none at all.
-    /// `no_proxy` holds for proxies from either source.
+    /// `http_proxy` is read in lower case only, because a CGI server sets `HTTP_PROXY` from a
+    /// request header (CVE-2016-5385). `https_proxy`, `all_proxy` and `no_proxy` are read in both
+    /// cases, lower case first. An empty `proxy` disables proxies. `no_proxy` applies to proxies
+    /// from either source.
     ///
     /// # Errors
-    /// [`Caller::BadSetting`] for an address that is none: to go without a proxy would tell others what is asked for.
+    /// [`Caller::BadSetting`] for an invalid URL. A direct connection instead would reveal to the
+    /// network what the client requests.
     pub fn new(
         proxy: Option<&ProxyAddress>,
         no_proxy: Option<&str>,
@@ -59,32 +64,33 @@ impl Proxies {
                 (parse(http)?, parse(https)?)
             }
         };
-        Ok(Self { http, https, indirect: Matcher::builder().all("http://any.invalid").no(no_proxy).build() })
+        Ok(Self { http, https, proxied: Matcher::builder().all("http://any.invalid").no(no_proxy).build() })
     }
 
-    /// The proxy on the way to an address.
-    pub fn to(&self, url: &Url) -> Option<&Url> {
+    /// Returns the proxy for a URL, or `None` for a direct connection.
+    pub fn proxy_for(&self, url: &Url) -> Option<&Url> {
         let proxy = if url.scheme() == "https" { &self.https } else { &self.http }.as_ref()?;
-        let asked = url.as_str().parse().ok()?;
-        self.indirect.intercept(&asked).map(|_| &proxy.0)
+        let target = url.as_str().parse().ok()?;
+        self.proxied.intercept(&target).map(|_| &proxy.0)
     }
 }
 
 impl Proxy {
-    /// An address, by http where it does not say; none for an empty text.
+    /// Parses a proxy URL, whose default scheme is http; returns `None` for an empty text.
     fn parse(text: &str) -> Result<Option<Self>> {
         let text = text.trim();
         if text.is_empty() {
             return Ok(None);
         }
         let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-        let bad = |detail: String| Caller::BadSetting { setting: "proxy", value: after_user(text).to_owned(), detail };
+        let bad =
+            |detail: String| Caller::BadSetting { setting: "proxy", value: without_user(text).to_owned(), detail };
         let mut url = Url::parse(&whole).map_err(|error| bad(error.to_string()))?;
         if !SCHEMES.contains(&url.scheme()) || url.host_str().is_none_or(str::is_empty) {
-            return Err(bad(format!("not an address by {}", SCHEMES.join(", "))).into());
+            return Err(bad(format!("not a URL with one of the schemes {}", SCHEMES.join(", "))).into());
         }
         if url.port_or_known_default().is_none() {
-            url.set_port(Some(1080)).map_err(|()| bad("it can have no port".to_owned()))?;
+            url.set_port(Some(1080)).map_err(|()| bad("the URL cannot have a port".to_owned()))?;
         }
         Ok(Some(Self(url)))
     }
@@ -92,19 +98,19 @@ impl Proxy {
 
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&shown(&self.0))
+        f.write_str(&redacted(&self.0))
     }
 }
 
-/// A proxy's address without its user name and password.
-pub fn shown(proxy: &Url) -> String {
+/// Returns the URL of a proxy without user name and password.
+pub fn redacted(proxy: &Url) -> String {
     let host = proxy.host_str().unwrap_or_default();
     let port = proxy.port_or_known_default().map_or_else(String::new, |port| format!(":{port}"));
     format!("{}://{host}{port}", proxy.scheme())
 }
 
-/// What certainly holds no password of an address, well formed or not.
-fn after_user(text: &str) -> &str {
+/// Returns the end of a text that cannot contain a password, even if the URL is malformed.
+fn without_user(text: &str) -> &str {
     text.rsplit('@').next().unwrap_or_default()
 }
 
@@ -112,7 +118,7 @@ fn after_user(text: &str) -> &str {
 mod tests {
     use super::*;
 
-    /// The proxies for http and https to `host`, in an environment of these variables.
+    /// Returns the proxies for http and https URLs of `host`, with these environment variables.
     fn to(host: &str, proxy: Option<&str>, no_proxy: Option<&str>, environment: &[(&str, &str)]) -> [String; 2] {
         let variable =
             |name: &str| environment.iter().find(|(found, _)| *found == name).map(|(_, value)| (*value).to_owned());
@@ -120,7 +126,7 @@ mod tests {
             Proxies::new(proxy.map(|text| ProxyAddress(text.to_owned())).as_ref(), no_proxy, variable).unwrap();
         ["http", "https"].map(|scheme| {
             let url = Url::parse(&format!("{scheme}://{host}/")).unwrap();
-            proxies.to(&url).map_or_else(|| "-".to_owned(), shown)
+            proxies.proxy_for(&url).map_or_else(|| "-".to_owned(), redacted)
         })
     }
 
@@ -141,14 +147,14 @@ mod tests {
     }
 
     #[test]
-    fn the_configuration_comes_first_and_an_empty_proxy_is_none() {
+    fn the_setting_comes_before_the_environment_and_an_empty_one_disables_proxies() {
         let environment = [("all_proxy", "http://a:1")];
         assert_eq!(to("h", Some("http://b:2"), None, &environment), ["http://b:2", "http://b:2"]);
         assert_eq!(to("h", Some(""), None, &environment), ["-", "-"]);
     }
 
     #[test]
-    fn hosts_are_excepted_from_proxies_of_either_source() {
+    fn no_proxy_applies_to_proxies_from_either_source() {
         for (proxy, environment) in [(Some("a:1"), &[][..]), (None, &[("all_proxy", "a:1")][..])] {
             for (host, no_proxy) in
                 [("h", "h"), ("x.h", "h"), ("x.h", ".h"), ("h", "*"), ("h", "z, h"), ("127.0.0.1", "127.0.0.0/8")]
@@ -171,6 +177,6 @@ mod tests {
         let address = ProxyAddress("http://me:secret@h:1".to_owned());
         let proxies = Proxies::new(Some(&address), None, |_| None).unwrap();
         assert!(!format!("{address:?} {proxies:?}").contains("secret"));
-        assert_eq!(proxies.to(&Url::parse("http://x").unwrap()).unwrap().password(), Some("secret"));
+        assert_eq!(proxies.proxy_for(&Url::parse("http://x").unwrap()).unwrap().password(), Some("secret"));
     }
 }

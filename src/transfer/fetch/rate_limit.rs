@@ -1,37 +1,39 @@
-//! A limit on the bytes per second of all transfers together.
+//! A rate limit: the bytes per second that all transfers together may read.
 
 use super::CancelToken;
 use crate::error::Result;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What a pause on the network may be made up for afterwards.
-const CREDIT: Duration = Duration::from_millis(100);
-/// How often a second bytes are read when they are held back.
-const READS: u64 = 20;
-/// The fewest bytes that are worth a read.
-const LEAST_READ: usize = 1024;
+/// Unused bandwidth that may be caught up after a stall.
+const CATCH_UP_TIME: Duration = Duration::from_millis(100);
+/// How many reads a second a limited transfer is divided into.
+const READS_PER_SECOND: u64 = 20;
+/// The smallest size of one read.
+const MIN_READ_BYTES: usize = 1024;
 
-/// A token bucket: every byte has its time, and whoever has read it waits until then.
+/// A token bucket that all transfers share.
+///
+/// Each byte read moves the due time forward, and the reader sleeps until then.
 #[derive(Debug)]
 pub struct RateLimit {
     bytes_per_second: u64,
-    /// When all bytes that were read so far are due.
+    /// The time at which all bytes read so far are allowed.
     due: Mutex<Option<Instant>>,
 }
 
 impl RateLimit {
-    /// Allows so many bytes a second; at least one.
+    /// Allows `bytes_per_second`, but at least 1.
     pub fn new(bytes_per_second: u64) -> Self {
         Self { bytes_per_second: bytes_per_second.max(1), due: Mutex::default() }
     }
 
-    /// The most bytes to read at once, so that they come evenly.
-    pub fn piece(&self) -> usize {
-        usize::try_from(self.bytes_per_second / READS).unwrap_or(usize::MAX).max(LEAST_READ)
+    /// Returns the largest size of one read: small enough for an even flow of bytes.
+    pub fn read_bytes(&self) -> usize {
+        usize::try_from(self.bytes_per_second / READS_PER_SECOND).unwrap_or(usize::MAX).max(MIN_READ_BYTES)
     }
 
-    /// Waits until `count` more bytes are due.
+    /// Waits until `count` more bytes are allowed.
     ///
     /// # Errors
     /// [`Error::Cancelled`](crate::error::Error::Cancelled).
@@ -39,10 +41,10 @@ impl RateLimit {
         cancel.wait(self.reserve(count, Instant::now()))
     }
 
-    /// Counts bytes that were read at `now`, and tells how long to wait until they are due.
+    /// Counts bytes read at `now` and returns the time until they are allowed.
     fn reserve(&self, count: usize, now: Instant) -> Duration {
         let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
-        let earliest = now.checked_sub(CREDIT).unwrap_or(now);
+        let earliest = now.checked_sub(CATCH_UP_TIME).unwrap_or(now);
         let start = due.map_or(now, |due| due.max(earliest));
         let nanos = count as u128 * 1_000_000_000 / u128::from(self.bytes_per_second);
         let end = start.checked_add(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))).unwrap_or(start);
@@ -55,10 +57,12 @@ impl RateLimit {
 mod tests {
     use super::*;
 
-    /// The bytes that `readers` get in `length`, each reading pieces as soon as its last one was due; every `gap`th read
-    /// takes `slow` on the network.
+    /// Simulates `readers` that share a limit, and returns the bytes they get in `length`.
+    ///
+    /// Each reader reads again as soon as its last bytes were due. Every `gap`th read takes `slow`
+    /// on the network.
     fn received(rate: u64, readers: usize, length: Duration, gap: usize, slow: Duration) -> u64 {
-        let bucket = RateLimit::new(rate);
+        let limit = RateLimit::new(rate);
         let start = Instant::now();
         let mut ready = vec![start; readers];
         let (mut bytes, mut reads) = (0, 0);
@@ -66,17 +70,17 @@ mod tests {
             let reader = (0..readers).min_by_key(|reader| ready[*reader]).unwrap();
             reads += 1;
             let now = ready[reader] + if reads % gap == 0 { slow } else { Duration::ZERO };
-            let due = now + bucket.reserve(bucket.piece(), now);
+            let due = now + limit.reserve(limit.read_bytes(), now);
             if due >= start + length {
                 return bytes;
             }
-            bytes += bucket.piece() as u64;
+            bytes += limit.read_bytes() as u64;
             ready[reader] = due;
         }
     }
 
     #[test]
-    fn the_rate_is_kept_within_a_twentieth_over_ten_seconds() {
+    fn the_rate_is_kept_within_5_percent_over_10_seconds() {
         let ten = Duration::from_secs(10);
         for rate in [20_000, 500_000, 100_000_000] {
             for readers in [1, 4, 16] {
@@ -89,16 +93,16 @@ mod tests {
     }
 
     #[test]
-    fn a_long_pause_is_not_made_up_for() {
-        let bucket = RateLimit::new(1000);
+    fn a_long_stall_is_not_caught_up() {
+        let limit = RateLimit::new(1000);
         let start = Instant::now();
-        assert_eq!(bucket.reserve(1000, start), Duration::from_secs(1));
+        assert_eq!(limit.reserve(1000, start), Duration::from_secs(1));
         let later = start + Duration::from_secs(3600);
-        assert_eq!(bucket.reserve(1000, later), Duration::from_secs(1) - CREDIT);
+        assert_eq!(limit.reserve(1000, later), Duration::from_secs(1) - CATCH_UP_TIME);
     }
 
     #[test]
-    fn whoever_is_held_back_can_be_stopped() {
+    fn a_waiting_transfer_can_be_cancelled() {
         let cancel = CancelToken::default();
         cancel.cancel();
         assert_eq!(RateLimit::new(1).wait_for(1 << 30, &cancel).unwrap_err().code(), "cancelled");

@@ -1,31 +1,32 @@
-//! Tries again what the network may do better the next time.
+//! Retries: repeats a request at one mirror after an error that may pass.
 
 use super::CancelToken;
 use crate::error::{Error, Network, Result};
 use std::time::Duration;
 
-/// How often and how patiently a request is repeated.
+/// How often a request is repeated, and after which pauses.
 #[derive(Debug, Clone, Copy)]
 pub struct Retries {
-    /// How many times after the first.
+    /// The number of retries after the first attempt.
     pub count: u32,
-    /// How long before the first repetition; it doubles each time.
+    /// The pause before the first retry. It doubles before each further one.
     pub pause: Duration,
 }
 
 impl Default for Retries {
-    /// Three times, after 0.5, 1 and 2 seconds.
+    /// Three retries, after 0.5 s, 1 s and 2 s.
     fn default() -> Self {
         Self { count: 3, pause: Duration::from_millis(500) }
     }
 }
 
 impl Retries {
-    /// Calls `attempt` until it succeeds, fails for good, or has failed often enough. A server that says when to come back
-    /// is not asked again before: that error comes back at once.
+    /// Calls `attempt` until it succeeds, its error is permanent, or no retry is left.
+    ///
+    /// A response with `Retry-After` is not retried: its error is returned at once.
     ///
     /// # Errors
-    /// The last attempt's, or [`Error::Cancelled`].
+    /// The error of the last attempt; [`Error::Cancelled`].
     pub fn run<T>(&self, cancel: &CancelToken, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
         let mut pause = self.pause;
         for _ in 0..self.count {
@@ -60,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_may_pass_is_tried_again() {
+    fn only_errors_that_may_pass_are_retried() {
         let status = |status, retry_after| move || Network::Status { url: "u".into(), status, retry_after }.into();
         assert_eq!(attempts(status(503, None)), 4);
         assert_eq!(attempts(status(404, None)), 1);

@@ -1,4 +1,7 @@
-//! TLS for the HTTP client: the system's authorities and the program's own, without touching the process's defaults.
+//! TLS for the HTTP client: trusts the system's authorities and the program's own.
+//!
+//! The process-wide defaults of rustls stay as they are: they belong to the program that uses this
+//! library.
 
 use crate::error::{Caller, Result};
 use rustls::client::WebPkiServerVerifier;
@@ -10,10 +13,10 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootC
 use rustls_platform_verifier::Verifier;
 use std::sync::{Arc, OnceLock};
 
-/// The configuration of a client that also trusts the authorities in `pems`.
+/// Returns a TLS configuration that also trusts the authorities in `pems`.
 ///
 /// # Errors
-/// [`Caller::BadSetting`] for a PEM without a certificate.
+/// [`Caller::BadSetting`] for a text without a PEM certificate.
 pub fn config(pems: &[String]) -> Result<ClientConfig> {
     let bad = |detail: String| Caller::BadSetting { setting: "root certificate", value: String::new(), detail };
     let mut own = Vec::new();
@@ -21,7 +24,7 @@ pub fn config(pems: &[String]) -> Result<ClientConfig> {
         let certificates: Vec<_> =
             CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(|read| read.ok()).collect();
         if certificates.is_empty() {
-            return Err(bad("not a PEM certificate".to_owned()).into());
+            return Err(bad("contains no PEM certificate".to_owned()).into());
         }
         own.extend(certificates);
     }
@@ -34,8 +37,9 @@ pub fn config(pems: &[String]) -> Result<ClientConfig> {
     Ok(config)
 }
 
-/// Reads the system's certificates when the first server shows one: a site over http, or a check that needs no network,
-/// does without the hundreds of files that they are.
+/// A certificate verifier that reads the system's authorities at the first TLS handshake.
+///
+/// They can be hundreds of files. A site over http and a command without network never read them.
 #[derive(Debug)]
 struct LateVerifier {
     own: Vec<CertificateDer<'static>>,
@@ -48,7 +52,7 @@ impl LateVerifier {
         let made = self.verifier.get_or_init(|| {
             match Verifier::new_with_extra_roots(self.own.iter().cloned(), Arc::clone(&self.provider)) {
                 Ok(verifier) => Some(Arc::new(verifier)),
-                // A machine without any authority still has the program's own.
+                // A system without authorities: use the program's own alone.
                 Err(_) => {
                     let mut roots = RootCertStore::empty();
                     roots.add_parsable_certificates(self.own.iter().cloned());

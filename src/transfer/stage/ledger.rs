@@ -1,28 +1,31 @@
-//! Who keeps a record of the objects of a download.
+//! The ledger: where a download records what happens to each object.
+//!
+//! The implementation is `patcher::record`, which saves it in `active-update.xml`. The ledger only
+//! informs the user and remembers URLs. The stage itself decides which files are complete.
 
 use crate::disk::layout::ObjectKind;
 use crate::formats::manifest::Object;
 use crate::values::digest::Sha256;
 use url::Url;
 
-/// What happens to an object.
+/// Something that happens to an object during a download.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ObjectEvent {
-    /// It comes from this address, after redirects.
+    /// A server that supports ranges sends the object from this URL, after redirects.
     From(Url),
-    /// So many of its bytes are there.
+    /// This many bytes of the object are on disk.
     Bytes(u64),
-    /// It is there and has been used.
+    /// The object is complete, verified and used.
     Done,
-    /// It did not come, or was not what it should be; the code of the error.
+    /// A mirror did not deliver the object as it was signed; holds the stable code of the error.
     Failed(&'static str),
 }
 
-/// Keeps a record of objects, over interruptions.
+/// Records objects so that an interrupted download can resume.
 pub trait Ledger: Sync {
-    /// Where a part of the object came from before.
+    /// Returns the URL that served an earlier part of the object.
     fn last_url(&self, object: &Sha256) -> Option<Url>;
 
-    /// Hears what happens to an object that is asked for at `url`.
+    /// Records an event of an object that is requested at `url`.
     fn record(&self, object: Object, kind: ObjectKind, url: &Url, event: ObjectEvent);
 }

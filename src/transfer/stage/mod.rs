@@ -1,13 +1,56 @@
-//! The stage: complete, verified new files of a component that are not live yet.
+//! The stage: complete, verified new files of a component that are not installed yet.
 //!
-//! A file enters the stage only through a `Writer`, which checks size and SHA-256 before it gives it its final name, so
-//! that whatever has such a name is whole. Names are those of the content, so that an interrupted download, or one for a
-//! release that was superseded, leaves nothing that is fetched twice.
+//! # How a download works
+//!
+//! ```text
+//!   site or mirror            .patcher/stage/COMPONENT/                          COMPONENT/
+//!
+//!   objects/ab/….gz ─fetch─►  objects/HASH.part ─verify, decompress─┐
+//!                                                                   ▼
+//!   objects/cd/….delta ─►     objects/HASH.part ─verify, apply─► files/HASH-0.part
+//!                             + local file as base                  │ verify
+//!                                                                   ▼
+//!                             local file ─copy, verify────────►  files/HASH-0 ─swap─► app
+//! ```
+//!
+//! 1. [`preflight`] checks permissions and disk space.
+//! 2. [`Stage::fill`] turns the plan into jobs, one for each new content (`job`). Several workers
+//!    take jobs from the list. For a large download the mirrors race first (`mirror_race`).
+//! 3. A worker tries up to four ways to a content, the cheapest first (`content`): copy a local
+//!    file, apply deltas (`delta_chain`), combine chunks (`chunked`), fetch the whole `.gz`
+//!    (`whole`).
+//! 4. Every way that needs the network fetches *objects* (`object`), mirror by mirror. An object is
+//!    verified against its signed SHA-256 before it is used. Only `chunked` uses parts of an object
+//!    before that; there the SHA-256 of the finished file decides.
+//! 5. A `writer` creates the staged file. It gets its name only after its size and its SHA-256 were
+//!    checked.
+//! 6. When all contents are staged, [`swap_steps()`] makes them durable and returns the steps of
+//!    the swap. `swap` then renames the files into the component.
+//!
+//! Names in the stage are hashes of contents and not versions. A download that was interrupted, or
+//! was for a release that has been superseded, leaves files that the next download uses.
+//!
+//! # Order of the files
+//!
+//! Each file uses only files above it:
+//!
+//! | file | noun |
+//! |---|---|
+//! | `ledger`, `progress`, `writer` | what is recorded, displayed and written |
+//! | `object_locks`, `finished_contents` | how workers wait for each other |
+//! | `transfer`, `job`, `worker` | the settings, the work and the worker |
+//! | `object` | one object, fetched and verified |
+//! | `delta_chain`, `chunked`, `whole` | three ways to a content |
+//! | `content` | the order of the ways |
+//! | `mirror_race`, `fill` | the whole download |
+//! | `preflight`, `swap_steps` | before and after it |
 
 mod chunked;
 mod content;
+mod delta_chain;
 mod fill;
 mod finished_contents;
+mod job;
 mod ledger;
 mod mirror_race;
 mod object;
@@ -17,12 +60,15 @@ mod progress;
 mod swap_steps;
 #[cfg(test)]
 mod tests;
+mod transfer;
+mod whole;
+mod worker;
 mod writer;
 
-pub use fill::Transfer;
 pub use ledger::{Ledger, ObjectEvent};
 pub use progress::{Phase, Progress};
 pub use swap_steps::swap_steps;
+pub use transfer::Transfer;
 
 use crate::disk::fs::{self, Dir};
 use crate::disk::layout::{InstallRoot, STAGED_FILES_DIR_NAME, STAGES_DIR_NAME};
@@ -35,9 +81,9 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use writer::{is_staged, partial};
 
-/// The folder of objects under way in a component's stage.
+/// The folder of incomplete and unused objects in a component's stage.
 const OBJECTS: &str = "objects";
-/// The newest manifest in a stage whose release is a stepping stone.
+/// The file of the newest manifest, present when the staged release is a stepping stone.
 const NEWEST: &str = "newest.xml";
 
 /// A component's stage.
@@ -46,12 +92,15 @@ pub struct Stage {
     dir: Dir,
     files: Dir,
     objects: Dir,
-    /// Whether it lies in a work folder of the component's own, that being on another file system than the state folder.
+    /// Whether the stage is in the component's own work folder.
+    ///
+    /// That is so when the component and the state folder are on different file systems: files can
+    /// be renamed only within one.
     pub in_own_work_dir: bool,
 }
 
 impl Stage {
-    /// Opens the stage of a component, made when it is absent.
+    /// Opens the stage of a component, and creates it if it is absent.
     ///
     /// # Errors
     /// [`Machine::Io`](crate::error::Machine::Io), [`Machine::UnsafePath`](crate::error::Machine::UnsafePath).
@@ -69,7 +118,7 @@ impl Stage {
         Ok(Self { dir, files, objects, in_own_work_dir })
     }
 
-    /// The manifest of the release that is staged, as it came; none when there is none.
+    /// Returns the bytes of the staged release's manifest, or `None` without a staged release.
     ///
     /// # Errors
     /// [`Machine::Io`](crate::error::Machine::Io).
@@ -77,7 +126,7 @@ impl Stage {
         self.dir.read_small(MANIFEST_NAME, crate::formats::manifest::MAX_MANIFEST_BYTES)
     }
 
-    /// The newest manifest, when what is staged is a stepping stone that it names.
+    /// Returns the bytes of the newest manifest if the staged release is a stepping stone.
     ///
     /// # Errors
     /// [`Machine::Io`](crate::error::Machine::Io).
@@ -85,13 +134,15 @@ impl Stage {
         self.dir.read_small(NEWEST, crate::formats::manifest::MAX_MANIFEST_BYTES)
     }
 
-    /// Keeps the manifest of the release that is being staged; with the newest one, if it is a stepping stone that that one
-    /// names.
+    /// Saves the manifest of the release to stage.
+    ///
+    /// `newest` is the newest manifest, if the release is a stepping stone that it names.
     ///
     /// # Errors
     /// [`Machine::Io`](crate::error::Machine::Io).
     pub fn set_manifest(&self, bytes: &[u8], newest: Option<&[u8]>) -> Result<()> {
-        // Between the two writes there is a manifest that is refused, or none: never one that is taken for another.
+        // A crash between the writes leaves no manifest. A later start never pairs a manifest with
+        // the wrong newest one.
         self.dir.remove_file(MANIFEST_NAME)?;
         match newest {
             Some(newest) => self.dir.replace(NEWEST, newest, fs::PLAIN)?,
@@ -100,7 +151,7 @@ impl Stage {
         self.dir.replace(MANIFEST_NAME, bytes, fs::PLAIN)
     }
 
-    /// Removes what an earlier, superseded download left and `plan` has no use for.
+    /// Removes the files of earlier downloads that `plan` does not use.
     ///
     /// # Errors
     /// [`Machine::Io`](crate::error::Machine::Io).
@@ -121,7 +172,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Whether every new file of a plan is staged, whole.
+    /// Whether every new file of a plan is staged with the right content.
     ///
     /// # Errors
     /// [`Machine::Io`](crate::error::Machine::Io).
@@ -135,7 +186,7 @@ impl Stage {
         Ok(true)
     }
 
-    /// The bytes of the new files that are staged already.
+    /// Returns the size of all staged files in bytes.
     ///
     /// # Errors
     /// [`Machine::Io`](crate::error::Machine::Io).
@@ -150,8 +201,9 @@ impl Stage {
     }
 }
 
-/// The stage's name for the new content of each change: the hash, and a number among the changes to that content. None
-/// for links and removals.
+/// Returns the staged name of each change: `HASH-NUMBER`, or `None` for links and removals.
+///
+/// The number counts the changes with the same content, from 0.
 fn staged_names(changes: &[PathChange]) -> Vec<Option<String>> {
     let mut counts: HashMap<Sha256, usize> = HashMap::new();
     let name = |change: &PathChange| {
@@ -163,7 +215,7 @@ fn staged_names(changes: &[PathChange]) -> Vec<Option<String>> {
     changes.iter().map(name).collect()
 }
 
-/// The folder at `path`, or the nearest one above it that exists.
+/// Opens the folder at `path`, or the nearest parent that exists.
 ///
 /// # Errors
 /// [`Machine::Io`](crate::error::Machine::Io).

@@ -1,35 +1,40 @@
-//! One after the other for what several contents need: two chains of deltas can have a hop in common.
+//! Object locks: two workers never fetch the same object at the same time.
+//!
+//! The delta chains of two contents can share a delta. The second worker waits, and then resumes
+//! with what the first has left on disk.
 
 use crate::values::digest::Sha256;
 use std::collections::HashSet;
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// The objects that somebody has in hand.
+/// The objects that workers have locked.
 #[derive(Default)]
 pub struct ObjectLocks {
-    taken: Mutex<HashSet<Sha256>>,
+    locked: Mutex<HashSet<Sha256>>,
     changed: Condvar,
 }
 
-/// An object in hand, given back when it is dropped.
+/// The lock of one object, released when it is dropped.
 pub struct ObjectLock<'a> {
-    turns: &'a ObjectLocks,
+    locks: &'a ObjectLocks,
     object: Sha256,
 }
 
 impl ObjectLocks {
-    /// Waits until nobody else has `object` in hand. Whoever has one takes no other.
-    pub fn take(&self, object: Sha256) -> ObjectLock<'_> {
-        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.changed.wait_while(taken, |taken| taken.contains(&object));
+    /// Waits until `object` is free and locks it.
+    ///
+    /// A worker holds at most one lock, so that two workers cannot wait for each other.
+    pub fn lock(&self, object: Sha256) -> ObjectLock<'_> {
+        let locked = self.locked.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_while(locked, |locked| locked.contains(&object));
         waited.unwrap_or_else(PoisonError::into_inner).insert(object);
-        ObjectLock { turns: self, object }
+        ObjectLock { locks: self, object }
     }
 }
 
 impl Drop for ObjectLock<'_> {
     fn drop(&mut self) {
-        self.turns.taken.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.object);
-        self.turns.changed.notify_all();
+        self.locks.locked.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.object);
+        self.locks.changed.notify_all();
     }
 }

@@ -1,4 +1,5 @@
-//! What can be known before the first byte is fetched: rights, space, and folders of the user's in the way.
+//! Preflight checks: permissions, disk space and conflicting names, before the first byte is
+//! fetched.
 
 use super::{Stage, nearest_folder};
 use crate::disk::fs::{Dir, Found, LINKS, Tree};
@@ -9,17 +10,18 @@ use crate::values::rel_path::RelPath;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Room beyond the files themselves: manifests, the plan, folders, and what the file system rounds up.
-const SLACK: u64 = 1 << 20;
-/// A file system's block, to which every file is rounded up.
-const BLOCK: u64 = 4096;
+/// Space for manifests, the plan and folders.
+const SLACK_BYTES: u64 = 1 << 20;
+/// The block size of the file system. Each file takes up to one block more than its size.
+const BLOCK_BYTES: u64 = 4096;
 
-/// Makes sure that this user may change every folder that the plan touches, and that this system can hold what it brings.
+/// Checks that the user can change every folder of the plan, and that the names are free.
 ///
 /// # Errors
-/// [`Machine::NotWritable`] for the first that they may not, [`Machine::FolderInTheWay`] for a folder with files of the
-/// user's where the release has a file, [`Machine::NameTaken`] for a name that is there in other letters,
-/// [`Machine::Unsupported`] for a link on Windows.
+/// - [`Machine::NotWritable`] for the first folder that the user cannot change;
+/// - [`Machine::FolderInTheWay`] for a folder with the user's files where the release has a file;
+/// - [`Machine::NameTaken`] on Windows for a name that exists with other letter case;
+/// - [`Machine::Unsupported`] for a symbolic link on Windows.
 pub fn check_rights(dir: &Path, plan: &Plan) -> Result<()> {
     if cfg!(windows) && plan.changes.iter().any(|change| matches!(change.new, PathContent::Link { .. })) {
         return Err(Machine::Unsupported { what: LINKS }.into());
@@ -30,7 +32,7 @@ pub fn check_rights(dir: &Path, plan: &Plan) -> Result<()> {
     let Some(tree) = Tree::open(dir)? else { return Ok(()) };
     let folders: BTreeSet<&str> = plan.changes.iter().filter_map(|change| change.path.parent()).collect();
     for path in folders {
-        // An absent folder is made in one that is checked itself, or stands where a file is now.
+        // An absent folder is created in a parent that is checked too, or replaces a file.
         if let Ok(Some(folder)) = tree.folder(path)
             && !folder.is_writable()
         {
@@ -49,11 +51,13 @@ pub fn check_rights(dir: &Path, plan: &Plan) -> Result<()> {
         }
     }
     let added = plan.changes.iter().filter(|change| cfg!(windows) && change.old == PathContent::Absent);
-    added.map(|change| &change.path).try_for_each(|path| free_name(&tree, path, &leaving))
+    added.map(|change| &change.path).try_for_each(|path| check_name_is_free(&tree, path, &leaving))
 }
 
-/// Makes sure that neither a new path nor a folder above it is there in other letters, unless that goes.
-fn free_name(tree: &Tree, path: &RelPath, leaving: &BTreeSet<&str>) -> Result<()> {
+/// Checks that no component of a new path exists with other letter case.
+///
+/// A name that the update removes counts as free.
+fn check_name_is_free(tree: &Tree, path: &RelPath, leaving: &BTreeSet<&str>) -> Result<()> {
     for path in path.folders().chain([path.as_str()]) {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         let Some(dir) = tree.find_folder(folder)? else { return Ok(()) };
@@ -71,29 +75,31 @@ fn free_name(tree: &Tree, path: &RelPath, leaving: &BTreeSet<&str>) -> Result<()
     Ok(())
 }
 
-/// Whether everything in a folder leaves it. Folders without a file count as something: nobody knows what for they are.
+/// Whether the update removes everything in a folder.
+///
+/// Returns `false` for an empty folder: the user may have created it for a purpose.
 fn is_vacated(tree: &Tree, path: &str, leaving: &BTreeSet<&str>) -> Result<bool> {
     let Some(folder) = tree.folder(path)? else { return Ok(true) };
     let names = folder.names()?;
     for name in &names {
         let inner = format!("{path}/{name}");
-        let goes = match folder.find(name)? {
+        let is_removed = match folder.find(name)? {
             Found::Folder { .. } => is_vacated(tree, &inner, leaving)?,
             _ => leaving.contains(inner.as_str()),
         };
-        if !goes {
+        if !is_removed {
             return Ok(false);
         }
     }
     Ok(!names.is_empty())
 }
 
-/// Makes sure that stage, backups and objects under way have room on their disk.
+/// Checks that the disk has space for the stage, the backups and the objects in progress.
 ///
 /// # Errors
-/// [`Machine::NoSpace`] with both figures in bytes.
+/// [`Machine::NoSpace`] with the needed and the available bytes.
 pub fn check_space(stage: &Stage, plan: &Plan, old_size: impl Fn(&PathChange) -> u64, parallel: usize) -> Result<()> {
-    let rounded = |size: u64| size.saturating_add(BLOCK);
+    let rounded = |size: u64| size.saturating_add(BLOCK_BYTES);
     let add = |sum: u64, size: u64| sum.saturating_add(size);
     let size = |change: &PathChange| {
         change.new.sha256().and_then(|hash| plan.contents.get(&hash)).map_or(0, |content| content.size)
@@ -103,7 +109,7 @@ pub fn check_space(stage: &Stage, plan: &Plan, old_size: impl Fn(&PathChange) ->
     objects.sort_unstable_by(|a, b| b.cmp(a));
     let objects = objects.into_iter().take(parallel).map(rounded).fold(0, add);
     let backups = if can_link(&stage.files)? { 0 } else { plan.changes.iter().map(old_size).map(rounded).fold(0, add) };
-    let needed = [new, objects, backups, SLACK].into_iter().fold(0, add).saturating_sub(stage.bytes()?);
+    let needed = [new, objects, backups, SLACK_BYTES].into_iter().fold(0, add).saturating_sub(stage.bytes()?);
     let available = stage.files.free_space()?;
     if needed > available {
         return Err(Machine::NoSpace { path: stage.files.path().to_owned(), needed, available }.into());
@@ -111,7 +117,7 @@ pub fn check_space(stage: &Stage, plan: &Plan, old_size: impl Fn(&PathChange) ->
     Ok(())
 }
 
-/// Whether the file system can give a file a second name: then backups take no room.
+/// Whether the file system supports hard links. Backups then take no space.
 fn can_link(dir: &Dir) -> Result<bool> {
     let (probe, second) = ("link-probe", "link-probe-2");
     dir.remove_file(probe)?;

@@ -1,4 +1,6 @@
-//! From a plan whose contents are all staged to the steps of a swap.
+//! Swap steps: turns a plan whose contents are staged into the steps of a swap.
+//!
+//! This is the end of a download and the beginning of `swap`. The steps go into the journal.
 
 use super::{Stage, staged_names};
 use crate::disk::fs::{Dir, Found, Tree};
@@ -12,10 +14,13 @@ use crate::values::rel_path::{MANIFEST_NAME, RelPath};
 use semver::Version;
 use std::collections::BTreeSet;
 
-/// The steps that make a plan real in one component, the manifest's last; what they need is durable when this returns.
+/// Returns the steps that apply a plan to one component. The step for the manifest is the last.
+///
+/// All staged files are durable when this function returns. `manifest` holds the old and the new
+/// content of the manifest, `versions` the old version and the new release.
 ///
 /// # Errors
-/// [`Machine::Io`](crate::error::Machine::Io), also for a file that is not staged.
+/// [`Machine::Io`](crate::error::Machine::Io), also when a file is not staged.
 pub fn swap_steps(
     root: &InstallRoot,
     component: &Component,
@@ -28,7 +33,7 @@ pub fn swap_steps(
     let mut steps = Vec::with_capacity(plan.changes.len() + 1);
     for (change, staged) in plan.changes.iter().zip(staged_names(&plan.changes)) {
         if let (Some(name), Some(from), Some(tree)) = (&staged, &change.saved_from, &tree) {
-            save(tree, from, &stage.files, name, &change.new)?;
+            stage_users_file(tree, from, &stage.files, name, &change.new)?;
         }
         let place = SwapPath::Listed(change.path.clone());
         steps.push(Step { place, old: change.old.clone(), new: change.new.clone(), staged });
@@ -61,8 +66,10 @@ pub fn swap_steps(
     })
 }
 
-/// Gives a user's file that moves aside a second name in the stage: it keeps its bytes, mode and dates.
-fn save(tree: &Tree, from: &RelPath, files: &Dir, name: &str, content: &PathContent) -> Result<()> {
+/// Links a user's file into the stage, so that it keeps its mode and its timestamps.
+///
+/// The swap moves it to its new name.
+fn stage_users_file(tree: &Tree, from: &RelPath, files: &Dir, name: &str, content: &PathContent) -> Result<()> {
     let (dir, old_name) = tree.parent(from.as_str())?;
     files.remove_file(name)?;
     match content {
@@ -71,12 +78,12 @@ fn save(tree: &Tree, from: &RelPath, files: &Dir, name: &str, content: &PathCont
     }
 }
 
-/// What a plan means for folders.
+/// The folders that a plan creates and removes.
 #[derive(Default)]
 struct Folders {
-    /// To make, outermost first.
+    /// The folders to create, outermost first.
     new: Vec<String>,
-    /// To remove if they end up empty, innermost first, with their modes.
+    /// The folders to remove if they are empty, innermost first, with their modes.
     old: Vec<(String, u32)>,
 }
 

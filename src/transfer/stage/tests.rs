@@ -1,11 +1,11 @@
-//! Filling the stage from a site in memory, whole, flipped, cut off and resumed.
+//! Fills a stage from a site in memory: complete, damaged, cut off and resumed objects.
 
 use super::*;
 use crate::disk::inventory::PathContent;
 use crate::disk::layout::ObjectKind;
 use crate::error::{Error, Network};
 use crate::formats::manifest::Object;
-use crate::transfer::fetch::{Body, CancelToken, Fetch, Mirrors, Request, Response, Retries};
+use crate::transfer::fetch::{Body, ByteRange, CancelToken, Fetch, Mirrors, Request, Response, Retries};
 use crate::transfer::plan::{ContentPlan, LocalFile};
 use crate::values::rel_path::RelPath;
 use std::io::{self, Read, Write as _};
@@ -13,24 +13,24 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use url::Url;
 
-/// A site with one object; answers are made by a function of the request's resumption.
+/// A site with one object. A function of the requested range returns each response.
 struct Site<F> {
     answer: F,
-    asked: Mutex<Vec<Option<(u64, u64)>>>,
+    asked: Mutex<Vec<Option<ByteRange>>>,
 }
 
-impl<F: Fn(Option<(u64, u64)>) -> (Box<dyn Read + Send>, u64) + Send + Sync> Fetch for Site<F> {
+impl<F: Fn(Option<ByteRange>) -> (Box<dyn Read + Send>, u64) + Send + Sync> Fetch for Site<F> {
     fn get(&self, request: &Request<'_>) -> Result<Response> {
-        self.asked.lock().unwrap().push(request.resume);
-        let (reader, from) = (self.answer)(request.resume);
-        Ok(Response::Body(Body { from, ..Body::new(reader, request.url.clone()) }))
+        self.asked.lock().unwrap().push(request.range);
+        let (reader, offset) = (self.answer)(request.range);
+        Ok(Response::Body(Body { offset, ..Body::new(reader, request.url.clone()) }))
     }
 }
 
-/// Keeps no record.
-struct Forgetful;
+/// A ledger that records nothing.
+struct NoLedger;
 
-impl Ledger for Forgetful {
+impl Ledger for NoLedger {
     fn last_url(&self, _: &Sha256) -> Option<Url> {
         None
     }
@@ -38,7 +38,7 @@ impl Ledger for Forgetful {
     fn record(&self, _: Object, _: ObjectKind, _: &Url, _: ObjectEvent) {}
 }
 
-/// A body that ends in an error, as one does that is cut off.
+/// A body that ends with an error, like a closed connection.
 struct CutOff(std::io::Cursor<Vec<u8>>);
 
 impl Read for CutOff {
@@ -80,7 +80,7 @@ impl StageScene {
         Self { _dir: dir, stage, plan, name: format!("{hash}-0"), object }
     }
 
-    /// Fills the stage and gives the last news of the progress.
+    /// Fills the stage and returns the last progress.
     fn fill(&self, site: &dyn Fetch, locate: &str) -> Result<Option<Progress>> {
         let mut last = None;
         let transfer = Transfer {
@@ -89,14 +89,14 @@ impl StageScene {
             locate: &|_| PathBuf::from(locate),
             retries: Retries { count: 0, ..Retries::default() },
             parallel: 4,
-            ledger: &Forgetful,
+            ledger: &NoLedger,
             cancel: &CancelToken::default(),
         };
         self.stage.fill(&self.plan, &transfer, |progress| last = Some(progress))?;
         Ok(last)
     }
 
-    /// Whether the file is staged: whole, with its mode, and with nothing beside it.
+    /// Whether the file is staged with its content and mode, and no other file is left.
     fn is_filled(&self) -> bool {
         let wanted = &self.plan.changes[0].new;
         is_staged(&self.stage.files, &self.name, wanted).unwrap()
@@ -174,18 +174,18 @@ fn an_endless_body_is_cut_off() {
 }
 
 #[test]
-fn an_interrupted_object_goes_on_where_it_was() {
+fn an_interrupted_object_is_resumed() {
     let scene = StageScene::new(&(0..=255).cycle().take(100_000).collect::<Vec<u8>>(), None);
     let length = scene.object.len() as u64;
     let half = scene.object[..100].to_vec();
     let cut = site(move |_| (Box::new(CutOff(std::io::Cursor::new(half.clone()))) as Box<dyn Read + Send>, 0));
     assert!(matches!(scene.fill(&cut, "").unwrap_err(), Error::Network(Network::CutOff { received: 100, .. })));
-    let rest = site(|resume: Option<(u64, u64)>| {
-        let from = resume.map_or(0, |(from, _)| from);
+    let rest = site(|range: Option<ByteRange>| {
+        let from = range.map_or(0, |range| range.start);
         (whole(scene.object[from as usize..].to_vec()).0, from)
     });
     let last = scene.fill(&rest, "").unwrap().unwrap();
-    assert_eq!(*rest.asked.lock().unwrap(), [Some((100, length))]);
+    assert_eq!(*rest.asked.lock().unwrap(), [Some(ByteRange::rest(100, length))]);
     assert_eq!(last.bytes_done, length);
     assert!(scene.is_filled());
 }
@@ -204,8 +204,8 @@ fn a_server_that_does_not_resume_starts_over() {
 fn a_resumed_object_with_a_wrong_hash_starts_over_once() {
     let scene = StageScene::new(b"hello, hello, hello", None);
     let rest = |bytes: Vec<u8>| {
-        move |resume: Option<(u64, u64)>| {
-            let from = resume.map_or(0, |(from, _)| from);
+        move |range: Option<ByteRange>| {
+            let from = range.map_or(0, |range| range.start);
             (whole(bytes[from as usize..].to_vec()).0, from)
         }
     };

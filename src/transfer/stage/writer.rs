@@ -1,4 +1,7 @@
-//! Files that are being written, and those that are complete.
+//! A writer: one file of the stage that is being written, and its hash.
+//!
+//! An incomplete file is named `NAME.part`. It gets its name only after its size and SHA-256 were
+//! checked.
 
 use crate::disk::fs::{self, Dir};
 use crate::disk::inventory::PathContent;
@@ -7,13 +10,12 @@ use crate::values::digest::{Sha256, Sha256Hasher};
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 
-/// The name of a file that is not complete.
+/// Returns the name of an incomplete file.
 pub fn partial(name: &str) -> String {
     format!("{name}.part")
 }
 
-/// Writes one file of the stage: its bytes are counted and hashed on the way, and it gets its name only when they are the
-/// right ones.
+/// Writes one file of the stage, and counts and hashes its bytes on the way.
 pub struct Writer<'a> {
     dir: &'a Dir,
     partial: String,
@@ -22,7 +24,7 @@ pub struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// Begins the file `name` in `dir`; whatever was begun under that name before is dropped.
+    /// Begins the file `name` in `dir`, and discards an incomplete one of that name.
     pub fn new(dir: &'a Dir, name: &str) -> Result<Self> {
         let partial = partial(name);
         dir.remove_file(&partial)?;
@@ -30,13 +32,13 @@ impl<'a> Writer<'a> {
         Ok(Self { dir, partial, file, hasher: Sha256Hasher::default() })
     }
 
-    /// Begins anew; what was written is dropped.
+    /// Discards what was written and begins again.
     pub fn start_over(self, name: &str) -> Result<Self> {
         drop(self.file);
         Self::new(self.dir, name)
     }
 
-    /// Goes on with the file `name` where an earlier writer stopped; what is there already is hashed again.
+    /// Continues the incomplete file `name`, and hashes the bytes that it has.
     pub fn resume(dir: &'a Dir, name: &str) -> Result<Self> {
         let partial = partial(name);
         let file = dir.open_or_create(&partial)?;
@@ -47,47 +49,63 @@ impl<'a> Writer<'a> {
                 Ok(0) => return Ok(writer),
                 Ok(count) => writer.hasher.update(&buffer[..count]),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::io("read", dir.join(&writer.partial), error)),
+                Err(error) => return Err(writer.read_error(error)),
             }
         }
     }
 
+    /// Appends bytes.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all(bytes)?;
         self.hasher.update(bytes);
         Ok(())
     }
 
-    /// The error of a write that did not work.
-    pub fn failed(&self, error: io::Error) -> Error {
+    /// Returns the error of a failed read.
+    pub fn read_error(&self, error: io::Error) -> Error {
+        Error::io("read", self.dir.join(&self.partial), error)
+    }
+
+    /// Returns the error of a failed write.
+    pub fn write_error(&self, error: io::Error) -> Error {
         Error::io("write", self.dir.join(&self.partial), error)
     }
 
-    /// The hash and number of the bytes so far.
+    /// Returns the hash and the number of the bytes so far.
     pub fn digest(&self) -> (Sha256, u64) {
         self.hasher.clone().finish()
     }
 
-    /// How many bytes there are so far.
+    /// Returns the number of bytes so far.
     pub fn length(&self) -> u64 {
         self.hasher.length()
     }
 
-    /// Sets the mode and gives the file its name. It is made durable with all others when the swap is prepared ([`steps`](super::swap_steps));
-    /// until then a power cut may leave anything under that name, which is why what is staged is hashed before it is used.
+    /// Sets the mode and gives the file its name.
+    ///
+    /// The file is made durable later, together with all others of the swap
+    /// ([`swap_steps`](super::swap_steps)). Until then a power cut may leave any content under the
+    /// name. Therefore staged files are hashed again before they are used.
     pub fn finish(self, name: &str, mode: u32) -> Result<()> {
-        fs::set_mode(&self.file, mode).map_err(|error| self.failed(error))?;
+        fs::set_mode(&self.file, mode).map_err(|error| self.write_error(error))?;
         self.dir.rename(&self.partial, self.dir, name)
     }
 
-    /// Drops the file.
+    /// Removes the file's name and returns the open file, which the system deletes when it is closed.
+    pub fn into_unnamed(self) -> Result<File> {
+        let file = self.file.try_clone().map_err(|error| self.read_error(error))?;
+        self.discard()?;
+        Ok(file)
+    }
+
+    /// Removes the file.
     pub fn discard(self) -> Result<()> {
         drop(self.file);
         self.dir.remove_file(&self.partial)
     }
 }
 
-/// Whether a staged file is there with the content it should have; its mode is set right if it is.
+/// Whether a staged file has the wanted content. Corrects its mode if it has.
 pub fn is_staged(dir: &Dir, name: &str, wanted: &PathContent) -> Result<bool> {
     let PathContent::File { sha256, mode } = wanted else { return Ok(false) };
     let Some(mut file) = dir.open_file(name)? else { return Ok(false) };

@@ -1,0 +1,24 @@
+//! A transfer: the settings and connections of one download, apart from its plan.
+
+use super::ledger::Ledger;
+use crate::transfer::fetch::{CancelToken, Fetch, Mirrors, Retries};
+use crate::transfer::plan::LocalFile;
+use std::path::PathBuf;
+
+/// Everything that a download needs besides the plan.
+pub struct Transfer<'a> {
+    /// The source of objects.
+    pub source: &'a dyn Fetch,
+    /// The base URLs of the mirrors.
+    pub mirrors: &'a Mirrors,
+    /// Returns the path of a file of an installed component.
+    pub locate: &'a (dyn Fn(&LocalFile) -> PathBuf + Sync),
+    /// How often to retry a request at one mirror.
+    pub retries: Retries,
+    /// The number of contents to make at the same time.
+    pub parallel: usize,
+    /// Records what happens to each object.
+    pub ledger: &'a dyn Ledger,
+    /// Stops the download.
+    pub cancel: &'a CancelToken,
+}
