@@ -264,9 +264,16 @@ pub fn save_written_backups(part: &ComponentSwap, saved: &mut Vec<SavedFile>) ->
     for (index, step) in part.steps.steps.iter().enumerate() {
         let (PathContent::File { sha256, .. }, SwapPath::Listed(path)) = (&step.old, &step.place) else { continue };
         let backup = index.to_string();
-        let Some(mut file) = part.backups.open_file(&backup)? else { continue };
-        if fs::hash(&mut file, &part.backups.join(&backup))?.0 == *sha256 {
-            continue;
+        match part.backups.find(&backup)? {
+            Found::Absent => continue,
+            Found::File { .. } => {
+                let Some(mut file) = part.backups.open_file(&backup)? else { continue };
+                if fs::hash(&mut file, &part.backups.join(&backup))?.0 == *sha256 {
+                    continue;
+                }
+            }
+            // Another program has put it there between the check of the file and its backup.
+            _ => {}
         }
         clear_way(part, folder_of(path.as_str()), false, saved)?;
         let (dir, name) = part.tree.parent(path.as_str())?;

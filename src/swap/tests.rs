@@ -3,6 +3,8 @@
 
 mod every_step;
 #[cfg(unix)]
+mod explore;
+#[cfg(unix)]
 mod foreign;
 mod ready;
 

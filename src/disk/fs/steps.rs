@@ -93,6 +93,11 @@ mod counted {
     }
 
     pub fn next(what: &'static str) -> Result<()> {
+        // The other steps on a disk in memory are its calls; an open file is written to behind its back.
+        #[cfg(unix)]
+        if what == "write" {
+            super::super::simulated::before_write().map_err(|error| Error::io(what, "the disk", error))?;
+        }
         let Some(count) = handle() else { return Ok(()) };
         let number = count.done.fetch_add(1, Ordering::SeqCst);
         let stops = match count.stop {

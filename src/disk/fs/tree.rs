@@ -128,25 +128,30 @@ impl From<Dir> for Tree {
     }
 }
 
-/// Fails when a link stands at `path`: for folders inside of an install root, which nobody chose to be links.
+/// Fails when a link stands at `path`: for folders inside an install root, where nobody chose a link.
 ///
 /// # Errors
 /// [`Machine::UnsafePath`].
 pub fn refuse_link(path: &Path) -> Result<()> {
-    match std::fs::symlink_metadata(path) {
-        Ok(found) if found.is_symlink() => Err(Machine::UnsafePath { path: path.to_owned() }.into()),
+    let (Some(above), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+        return Ok(());
+    };
+    let Some(above) = Tree::open(above)? else { return Ok(()) };
+    match above.find(name)? {
+        Found::Link { .. } => Err(Machine::UnsafePath { path: path.to_owned() }.into()),
         _ => Ok(()),
     }
 }
 
-/// Makes a component's folder, or an install root, with the folders above it, unless it is there; that it is there is
-/// durable when this returns.
+/// Makes a component's folder, or an install root, with the folders above it. Each new folder is
+/// durable when this returns; one that exists stays as it is.
 ///
 /// # Errors
 /// [`Machine::Io`].
 pub fn create_root(path: &Path) -> Result<()> {
-    if path.is_dir() {
-        return Ok(());
+    match Dir::open(path) {
+        Err(Error::Machine(Machine::Io { source, .. })) if source.kind() == std::io::ErrorKind::NotFound => {}
+        opened => return opened.map(drop),
     }
     super::steps::next("make the folder")?;
     let above = |path: &Path| match path.parent() {

@@ -1,7 +1,11 @@
 //! Folders by descriptor: `openat` and its family, never through a symbolic link (POSIX.1-2008).
 
+#[cfg(test)]
+use super::simulated::calls;
 use super::{Found, Stamp, steps};
 use crate::error::{Error, Machine, Result};
+#[cfg(not(test))]
+use rustix::fs as calls;
 use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::fs::File;
@@ -27,8 +31,7 @@ impl Dir {
     /// # Errors
     /// [`Machine::Io`], an absent folder included.
     pub fn open(path: &Path) -> Result<Self> {
-        let fd =
-            rustix::fs::open(path, FOLDER, Mode::empty()).map_err(|errno| Error::io("open", path, errno.into()))?;
+        let fd = calls::open(path, FOLDER, Mode::empty()).map_err(|errno| Error::io("open", path, errno.into()))?;
         Ok(Self { fd, path: path.to_owned() })
     }
 
@@ -73,7 +76,7 @@ impl Dir {
     /// # Errors
     /// [`Machine::UnsafePath`] when something else than a folder is there.
     pub fn folder(&self, name: &str) -> Result<Option<Self>> {
-        match rustix::fs::openat(&self.fd, name, FOLDER | OFlags::NOFOLLOW, Mode::empty()) {
+        match calls::openat(&self.fd, name, FOLDER | OFlags::NOFOLLOW, Mode::empty()) {
             Ok(fd) => Ok(Some(Self { fd, path: self.join(name) })),
             Err(Errno::NOENT) => Ok(None),
             Err(Errno::NOTDIR | Errno::LOOP | Errno::MLINK) => {
@@ -102,7 +105,7 @@ impl Dir {
     /// [`Machine::Io`].
     pub fn make_folder(&self, name: &str, mode: u32) -> Result<()> {
         steps::next("make the folder")?;
-        match rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(mode)) {
+        match calls::mkdirat(&self.fd, name, Mode::from_raw_mode(mode)) {
             Ok(()) | Err(Errno::EXIST) => Ok(()),
             Err(errno) => Err(self.error("make the folder", name, errno)),
         }
@@ -114,7 +117,7 @@ impl Dir {
     /// [`Machine::Io`].
     pub fn set_mode(&self, mode: u32) -> Result<()> {
         steps::next("set the mode of")?;
-        let done = rustix::fs::fchmod(&self.fd, Mode::from_raw_mode(mode as rustix::fs::RawMode));
+        let done = calls::fchmod(&self.fd, Mode::from_raw_mode(mode as rustix::fs::RawMode));
         done.map_err(|errno| self.error("set the mode of", ".", errno))
     }
 
@@ -124,7 +127,7 @@ impl Dir {
     /// [`Machine::Io`].
     pub fn remove_folder(&self, name: &str) -> Result<bool> {
         steps::next("remove the folder")?;
-        match rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR) {
+        match calls::unlinkat(&self.fd, name, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => Ok(true),
             Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(false),
             Err(errno) => Err(self.error("remove the folder", name, errno)),
@@ -138,7 +141,7 @@ impl Dir {
     pub fn open_file(&self, name: &str) -> Result<Option<File>> {
         // O_NONBLOCK: a pipe in the file's place must not hold the program.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        match rustix::fs::openat(&self.fd, name, flags, Mode::empty()) {
+        match calls::openat(&self.fd, name, flags, Mode::empty()) {
             Ok(fd) => self.regular(name, fd).map(Some),
             Err(Errno::NOENT) => Ok(None),
             Err(Errno::LOOP | Errno::MLINK | Errno::NXIO) => Err(Machine::UnsafePath { path: self.join(name) }.into()),
@@ -153,7 +156,7 @@ impl Dir {
     pub fn create(&self, name: &str) -> Result<File> {
         steps::next("create")?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR);
+        let fd = calls::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR);
         fd.map(File::from).map_err(|errno| self.error("create", name, errno))
     }
 
@@ -164,7 +167,7 @@ impl Dir {
     pub fn open_or_create(&self, name: &str) -> Result<File> {
         steps::next("open")?;
         let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        match rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR) {
+        match calls::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR) {
             Ok(fd) => self.regular(name, fd),
             Err(Errno::LOOP | Errno::MLINK | Errno::ISDIR) => Err(Machine::UnsafePath { path: self.join(name) }.into()),
             Err(errno) => Err(self.error("open", name, errno)),
@@ -172,7 +175,7 @@ impl Dir {
     }
 
     fn regular(&self, name: &str, fd: OwnedFd) -> Result<File> {
-        let stat = rustix::fs::fstat(&fd).map_err(|errno| self.error("examine", name, errno))?;
+        let stat = calls::fstat(&fd).map_err(|errno| self.error("examine", name, errno))?;
         if !FileType::from_raw_mode(stat.st_mode).is_file() {
             return Err(Machine::UnsafePath { path: self.join(name) }.into());
         }
@@ -209,7 +212,7 @@ impl Dir {
     }
 
     fn stat(&self, name: &str) -> Result<Option<Stat>> {
-        match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+        match calls::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(self.error("examine", name, errno)),
@@ -217,8 +220,7 @@ impl Dir {
     }
 
     fn read_link(&self, name: &str) -> Result<String> {
-        let target =
-            rustix::fs::readlinkat(&self.fd, name, Vec::new()).map_err(|errno| self.error("read", name, errno))?;
+        let target = calls::readlinkat(&self.fd, name, Vec::new()).map_err(|errno| self.error("read", name, errno))?;
         // A target that is not UTF-8 is none of ours; what it says exactly does not matter.
         Ok(target.to_string_lossy().into_owned())
     }
@@ -229,7 +231,7 @@ impl Dir {
     /// [`Machine::Io`].
     pub fn make_link(&self, name: &str, target: &str) -> Result<()> {
         steps::next("make the link")?;
-        rustix::fs::symlinkat(target, &self.fd, name).map_err(|errno| self.error("make the link", name, errno))
+        calls::symlinkat(target, &self.fd, name).map_err(|errno| self.error("make the link", name, errno))
     }
 
     /// Renames an entry over whatever file `to_name` is in `to`, in one step.
@@ -238,7 +240,7 @@ impl Dir {
     /// [`Machine::Io`].
     pub fn rename(&self, name: &str, to: &Dir, to_name: &str) -> Result<()> {
         steps::next("replace")?;
-        rustix::fs::renameat(&self.fd, name, &to.fd, to_name).map_err(|errno| to.error("replace", to_name, errno))
+        calls::renameat(&self.fd, name, &to.fd, to_name).map_err(|errno| to.error("replace", to_name, errno))
     }
 
     /// Renames an entry to a name that nothing has; returns `false` when something has it.
@@ -248,7 +250,7 @@ impl Dir {
     pub fn rename_new(&self, name: &str, to: &Dir, to_name: &str) -> Result<bool> {
         steps::next("move")?;
         #[cfg(any(target_os = "linux", target_os = "macos"))]
-        match rustix::fs::renameat_with(&self.fd, name, &to.fd, to_name, rustix::fs::RenameFlags::NOREPLACE) {
+        match calls::renameat_with(&self.fd, name, &to.fd, to_name, rustix::fs::RenameFlags::NOREPLACE) {
             Ok(()) => return Ok(true),
             Err(Errno::EXIST) => return Ok(false),
             // A file system or kernel without this flag.
@@ -258,7 +260,7 @@ impl Dir {
         if to.stat(to_name)?.is_some() {
             return Ok(false);
         }
-        let moved = rustix::fs::renameat(&self.fd, name, &to.fd, to_name);
+        let moved = calls::renameat(&self.fd, name, &to.fd, to_name);
         moved.map(|()| true).map_err(|errno| to.error("move to", to_name, errno))
     }
 
@@ -268,7 +270,7 @@ impl Dir {
     /// [`Machine::Io`], an existing `to_name` included.
     pub fn hard_link(&self, name: &str, to: &Dir, to_name: &str) -> Result<bool> {
         steps::next("link")?;
-        match rustix::fs::linkat(&self.fd, name, &to.fd, to_name, AtFlags::empty()) {
+        match calls::linkat(&self.fd, name, &to.fd, to_name, AtFlags::empty()) {
             Ok(()) => Ok(true),
             // PERM: a file system without links, or a kernel that protects other owners' files (fs.protected_hardlinks).
             Err(Errno::XDEV | Errno::PERM | Errno::OPNOTSUPP | Errno::MLINK | Errno::NOSYS) => Ok(false),
@@ -282,7 +284,7 @@ impl Dir {
     /// [`Machine::Io`].
     pub fn remove_file(&self, name: &str) -> Result<()> {
         steps::next("remove")?;
-        match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
+        match calls::unlinkat(&self.fd, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(errno) => Err(self.error("remove", name, errno)),
         }
@@ -308,7 +310,7 @@ impl Dir {
     pub fn seal(&self, name: &str, mode: u32) -> Result<()> {
         steps::next("sync")?;
         let file = self.open_file(name)?;
-        let seal = |file: File| super::set_mode(&file, mode).and_then(|()| file.sync_all());
+        let seal = |file: File| super::set_mode(&file, mode).and_then(|()| sync_file(&file));
         let sealed = file.map_or(Err(io::ErrorKind::NotFound.into()), seal);
         sealed.map_err(|error| Error::io("sync", self.join(name), error))
     }
@@ -320,7 +322,7 @@ impl Dir {
     pub fn names(&self) -> Result<Vec<String>> {
         let failed = |errno| self.error("list", ".", errno);
         let mut names = Vec::new();
-        for entry in rustix::fs::Dir::read_from(&self.fd).map_err(failed)? {
+        for entry in calls::Dir::read_from(&self.fd).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             // A name that is not UTF-8 is none of the updater's and in no release.
             let Ok(name) = entry.file_name().to_str() else { continue };
@@ -338,12 +340,12 @@ impl Dir {
     /// [`Machine::Io`].
     pub fn sync(&self) -> Result<()> {
         steps::next("sync")?;
-        rustix::fs::fsync(&self.fd).map_err(|errno| self.error("sync", ".", errno))
+        calls::fsync(&self.fd).map_err(|errno| self.error("sync", ".", errno))
     }
 
     /// Whether this user may make and remove entries.
     pub fn is_writable(&self) -> bool {
-        rustix::fs::accessat(&self.fd, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS).is_ok()
+        calls::accessat(&self.fd, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS).is_ok()
     }
 
     /// Tells whether an attribute keeps an entry from being removed or replaced (`chattr +i`, `chattr +a`).
@@ -355,7 +357,7 @@ impl Dir {
         {
             use rustix::fs::{StatxAttributes, StatxFlags};
             let fixed = StatxAttributes::IMMUTABLE | StatxAttributes::APPEND;
-            match rustix::fs::statx(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty()) {
+            match calls::statx(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty()) {
                 Ok(found) => Ok(found.stx_attributes.intersects(fixed)),
                 // A kernel before 4.11.
                 Err(Errno::NOSYS | Errno::NOENT) => Ok(false),
@@ -374,7 +376,7 @@ impl Dir {
     /// # Errors
     /// [`Machine::Io`].
     pub fn device(&self) -> Result<u64> {
-        let stat = rustix::fs::fstat(&self.fd).map_err(|errno| self.error("examine", ".", errno))?;
+        let stat = calls::fstat(&self.fd).map_err(|errno| self.error("examine", ".", errno))?;
         Ok(stat.st_dev as u64)
     }
 
@@ -383,7 +385,7 @@ impl Dir {
     /// # Errors
     /// [`Machine::Io`].
     pub fn is_own(&self) -> Result<bool> {
-        let stat = rustix::fs::fstat(&self.fd).map_err(|errno| self.error("examine", ".", errno))?;
+        let stat = calls::fstat(&self.fd).map_err(|errno| self.error("examine", ".", errno))?;
         Ok(stat.st_uid == rustix::process::geteuid().as_raw())
     }
 
@@ -392,6 +394,10 @@ impl Dir {
     /// # Errors
     /// [`Machine::Io`].
     pub fn free_space(&self) -> Result<u64> {
+        #[cfg(test)]
+        if let Some(bytes) = super::simulated::free_space(self.path()) {
+            return Ok(bytes);
+        }
         fs2::available_space(self.path()).map_err(|error| Error::io("ask for the free space of", self.path(), error))
     }
 
@@ -408,5 +414,10 @@ fn permissions(stat: &Stat) -> u32 {
 
 /// The permission bits of an open file.
 pub(super) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
-    Ok(rustix::fs::fchmod(file, Mode::from_raw_mode(mode as rustix::fs::RawMode))?)
+    Ok(calls::fchmod(file, Mode::from_raw_mode(mode as rustix::fs::RawMode))?)
+}
+
+/// Makes the bytes and the mode of an open file durable.
+pub(super) fn sync_file(file: &File) -> io::Result<()> {
+    Ok(calls::fsync(file)?)
 }

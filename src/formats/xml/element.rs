@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::str::FromStr;
 
-/// The largest number of attributes. The formats use at most 17.
+/// The largest number of attributes. No format uses more than 16.
 const MAX_ATTRIBUTES: usize = 32;
 
 /// An element's name, and the attributes that the caller has not taken yet.
@@ -150,7 +150,7 @@ pub(super) fn parse_tag(content: &str, line: u64) -> Result<XmlElement<'_>, (Def
         if attributes.iter().any(|(given, _)| *given == attribute) {
             return Err((Defect::Attribute, format!("<{name}> has the attribute `{attribute}` twice")));
         }
-        // The limit keeps the search for a repeated attribute above linear.
+        // The limit bounds the search for a repeated attribute above.
         if attributes.len() == MAX_ATTRIBUTES {
             return Err((Defect::Attribute, format!("<{name}> has more than {MAX_ATTRIBUTES} attributes")));
         }

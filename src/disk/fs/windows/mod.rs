@@ -611,3 +611,8 @@ pub(super) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     permissions.set_readonly(is_read_only(mode));
     file.set_permissions(permissions)
 }
+
+/// Makes the bytes of an open file durable.
+pub(super) fn sync_file(file: &File) -> io::Result<()> {
+    file.sync_all()
+}

@@ -1,0 +1,386 @@
+//! Explores a swap, its way back and its recovery on a disk in memory: every step meets every event.
+//!
+//! The rules, checked after each run and the one `recover` that follows it:
+//! - **liveness**: once the fault is gone, one `recover` succeeds, and nothing of a swap is left but
+//!   a version on probation;
+//! - **no mix**: the component is the old one or the new one, apart from paths that another program
+//!   wrote to;
+//! - **durable**: a swap that reported success is there after a power cut;
+//! - **nothing lost**: the bytes that another program wrote still exist under some name.
+//!
+//! Single events are tried completely. Pairs are tried by a breadth-first search: a second event
+//! meets each step of the recovery from each state that a first event led to. States are told apart
+//! by their fingerprints, so that each is visited once. `EXPLORE_RUNS` bounds the pairs.
+
+use super::*;
+use crate::disk::fs::simulated::{Disk, Event, Fault, ForeignWrite, Kind, Mounted};
+use crate::error::Caller;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+/// The runs of second events, unless `EXPLORE_RUNS` says otherwise.
+const PAIRED_RUNS: usize = 2_000;
+/// The text of everything that another program writes.
+const USERS: &str = "bytes of the user";
+
+/// A component before and after: replaced, added, dropped, kept, and a file that becomes a folder.
+const OLD: [(&str, &str); 5] =
+    [("app", "old app"), ("gone/x", "x"), ("kept", "kept"), ("settings", "old settings"), ("turns", "file")];
+const NEW: [(&str, &str); 5] =
+    [("app", "new app"), ("kept", "kept"), ("new/y", "y"), ("settings", "new settings"), ("turns/z", "z")];
+
+fn staged_name(content: &str) -> String {
+    format!("{}-0", Sha256::of(content.as_bytes()))
+}
+
+/// A disk with the old tree installed and the new one staged.
+fn start() -> Disk {
+    let mut disk = Disk::default();
+    for (path, content) in OLD {
+        disk.add_file(&format!("root/core/{path}"), content.as_bytes(), 0o644);
+    }
+    disk.add_folder("root/.patcher", 0o700);
+    for (_, content) in NEW.iter().filter(|entry| !OLD.contains(entry)) {
+        disk.add_file(&format!("root/.patcher/stage/core/files/{}", staged_name(content)), content.as_bytes(), 0o644);
+    }
+    disk
+}
+
+fn root(mounted: &Mounted) -> InstallRoot {
+    InstallRoot::new(mounted.path().join("root"))
+}
+
+fn transaction(probation: bool) -> Transaction {
+    let content = |tree: &[(&str, &str)], path: &str| {
+        tree.iter().find(|(name, _)| *name == path).map_or(PathContent::Absent, |(_, text)| file(text))
+    };
+    let paths: BTreeSet<&str> = OLD.iter().chain(&NEW).map(|(path, _)| *path).collect();
+    let mut steps = Vec::new();
+    for path in paths {
+        let (old, new) = (content(&OLD, path), content(&NEW, path));
+        if old != new {
+            let staged = NEW.iter().find(|(name, _)| *name == path).map(|(_, text)| staged_name(text));
+            steps.push(Step { place: SwapPath::Listed(RelPath::new(path).unwrap()), old, new, staged });
+        }
+    }
+    let component = ComponentSteps {
+        component: "core".parse().unwrap(),
+        own_work_dir: false,
+        from: Some(Version::new(1, 0, 0)),
+        to: Some(ReleaseContent { version: Version::new(2, 0, 0), sequence: 2, content: Sha256::of(b"2") }),
+        new_folders: ["new", "turns"].map(str::to_owned).into(),
+        old_folders: vec![("gone".to_owned(), 0o755)],
+        steps,
+    };
+    Transaction { probation, components: vec![component] }
+}
+
+/// A program of the updater. `Ok(true)` says that the new version is installed, `Ok(false)` the old one.
+type Action = fn(&InstallRoot) -> Result<bool>;
+
+fn locked<T>(root: &InstallRoot, action: impl FnOnce(&Lock) -> Result<T>) -> Result<T> {
+    let state_dir = state::open_or_create(root)?;
+    action(&state::lock_updater(&state_dir, Duration::ZERO)?)
+}
+
+fn swap_for_good(root: &InstallRoot) -> Result<bool> {
+    locked(root, |lock| {
+        prepare(root, lock, transaction(false))?;
+        apply(root, lock).map(|applied| applied.is_some())
+    })
+}
+
+fn swap_on_probation(root: &InstallRoot) -> Result<bool> {
+    locked(root, |lock| {
+        prepare(root, lock, transaction(true))?;
+        apply(root, lock).map(|applied| applied.is_some())
+    })
+}
+
+/// As the helper swaps: ready before the program's end, live after it.
+fn swap_by_the_helper(root: &InstallRoot) -> Result<bool> {
+    locked(root, |lock| {
+        prepare(root, lock, transaction(true))?;
+        let ready = make_ready(root, lock).ok().flatten();
+        make_live(root, lock, ready).map(|applied| applied.is_some())
+    })
+}
+
+fn return_to_the_old_version(root: &InstallRoot) -> Result<bool> {
+    locked(root, |lock| roll_back(root, lock, RollbackReason::Asked).map(|applied| applied.is_none()))
+}
+
+fn confirm_the_new_version(root: &InstallRoot) -> Result<bool> {
+    confirm(root).map(|_| true)
+}
+
+/// What a run left.
+struct Run {
+    result: Result<bool>,
+    disk: Disk,
+    steps: usize,
+    happened: bool,
+}
+
+fn run(disk: &Disk, action: Action, event: Option<(usize, Event)>) -> Run {
+    let mounted = Mounted::new(disk.clone());
+    if let Some((at, event)) = event {
+        mounted.schedule(at, event);
+    }
+    let result = action(&root(&mounted));
+    Run { result, disk: mounted.disk(), steps: mounted.steps(), happened: mounted.has_happened() }
+}
+
+/// The component's files and folders by path.
+fn component(disk: &Disk) -> BTreeMap<String, String> {
+    let text = |kind: &Kind| match kind {
+        Kind::File(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        Kind::Folder(_) => "/".to_owned(),
+        Kind::Link(target) => format!("-> {target}"),
+    };
+    let inside = |path: &str| path.strip_prefix("root/core/").map(str::to_owned);
+    disk.paths().iter().filter_map(|(path, node)| Some((inside(path)?, text(&node.kind)))).collect()
+}
+
+fn tree(files: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let mut tree: BTreeMap<_, _> = files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
+    let folders = files.iter().filter_map(|(path, _)| path.split_once('/'));
+    tree.extend(folders.map(|(folder, _)| (folder.to_owned(), "/".to_owned())));
+    tree
+}
+
+/// Which version the component is, apart from `touched` and all below and beside it.
+fn version(disk: &Disk, touched: Option<&str>) -> Option<&'static str> {
+    let without = |tree: BTreeMap<String, String>| -> BTreeMap<String, String> {
+        let is_touched = |path: &str| {
+            touched.is_some_and(|touched| {
+                let top = |path: &str| {
+                    path.split('/').next().unwrap_or_default().split(".saved").next().unwrap_or_default().to_owned()
+                };
+                top(path) == top(touched)
+            })
+        };
+        tree.into_iter().filter(|(path, _)| !is_touched(path)).collect()
+    };
+    let found = without(component(disk));
+    [("old", OLD), ("new", NEW)].into_iter().find(|(_, files)| found == without(tree(files))).map(|(name, _)| name)
+}
+
+fn event_path(event: &Event) -> Option<&str> {
+    match event {
+        Event::Write(
+            ForeignWrite::InPlace(path, _)
+            | ForeignWrite::Replace(path, _)
+            | ForeignWrite::Remove(path)
+            | ForeignWrite::SetMode(path, _)
+            | ForeignWrite::Folder(path, _)
+            | ForeignWrite::Link(path, _),
+        ) => path.strip_prefix("root/core/"),
+        _ => None,
+    }
+}
+
+/// Recovers once and holds the outcome against the rules; returns what breaks one.
+fn broken_rule(left: &Run, disk: Disk, touched: Option<&str>, may_confirm: bool) -> Option<String> {
+    let had_user_bytes = holds_user_bytes(&disk);
+    let recovered = run(&disk, |root| locked(root, |lock| recover(root, lock).map(|_| true)), None);
+    if let Err(error) = &recovered.result {
+        return Some(format!("stuck: {error}"));
+    }
+    let Some(found) = version(&recovered.disk, touched) else {
+        return Some(format!("mixed: {:?}", component(&recovered.disk)));
+    };
+    if let Ok(is_new) = left.result
+        && is_new != (found == "new")
+    {
+        return Some(format!("reported {} and is {found}", if is_new { "new" } else { "old" }));
+    }
+    if had_user_bytes && !holds_user_bytes(&recovered.disk) {
+        return Some("lost bytes of the user".to_owned());
+    }
+    let paths = recovered.disk.paths();
+    let left_over = |name: &str| paths.contains_key(&format!("root/.patcher/{name}"));
+    let on_probation = found == "new" && may_confirm;
+    if !on_probation && (left_over("journal") || left_over("txn")) {
+        return Some("something of the swap is left".to_owned());
+    }
+    None
+}
+
+fn holds_user_bytes(disk: &Disk) -> bool {
+    disk.paths().values().any(|node| node.bytes() == Some(USERS.as_bytes()))
+}
+
+/// Every foreign write to every path that the swap touches.
+fn foreign_writes() -> Vec<Event> {
+    let paths: BTreeSet<&str> = OLD.iter().chain(&NEW).map(|(path, _)| *path).collect();
+    let mut writes = Vec::new();
+    for path in paths.into_iter().map(|path| format!("root/core/{path}")) {
+        writes.extend([
+            ForeignWrite::InPlace(path.clone(), USERS),
+            ForeignWrite::Replace(path.clone(), USERS),
+            ForeignWrite::Remove(path.clone()),
+            ForeignWrite::SetMode(path.clone(), 0o600),
+            ForeignWrite::Folder(path.clone(), USERS),
+            ForeignWrite::Link(path, "elsewhere"),
+        ]);
+    }
+    writes.into_iter().map(Event::Write).collect()
+}
+
+fn faults() -> Vec<Event> {
+    let immutable = ["root/core/app", "root/core/new/y", "root/core/gone/x", "root/core/settings"];
+    let immutable = immutable.map(|path| Fault::Immutable(path.to_owned()));
+    let everywhere = [Fault::NoSpace, Fault::NoSync, Fault::ReadOnly, Fault::Gone];
+    everywhere.into_iter().chain(immutable).map(Event::Fault).collect()
+}
+
+/// The disks that a power cut can leave: nothing or all that is unsynced lasts, all but one, one
+/// alone, and some subsets by a fixed pattern.
+fn power_cuts(disk: &Disk) -> Vec<Disk> {
+    let count = disk.unsynced();
+    let mut cuts = vec![disk.clone().power_cut(|_| false)];
+    for chosen in 0..count {
+        cuts.push(disk.clone().power_cut(|at| at != chosen));
+        cuts.push(disk.clone().power_cut(|at| at == chosen));
+    }
+    for pattern in 1..8_usize {
+        cuts.push(disk.clone().power_cut(|at| (at * 7 + pattern * 5) % 11 < 5));
+    }
+    cuts
+}
+
+/// The tally of an exploration.
+#[derive(Default)]
+struct Tally {
+    runs: usize,
+    states: HashSet<u64>,
+    broken: BTreeMap<String, Vec<String>>,
+}
+
+impl Tally {
+    fn judge(&mut self, name: &str, event: &str, broken: Option<String>) {
+        self.runs += 1;
+        if let Some(rule) = broken {
+            let kind = rule.split(':').next().unwrap_or_default().to_owned();
+            self.broken.entry(kind).or_default().push(format!("{name}, {event}: {rule}"));
+        }
+    }
+
+    #[track_caller]
+    fn report(&self, name: &str) {
+        println!("{name}: {} runs, {} states", self.runs, self.states.len());
+        let sample = |found: &Vec<String>| format!("{} times, as in {:#?}", found.len(), &found[..found.len().min(8)]);
+        let broken: Vec<_> = self.broken.iter().map(|(kind, found)| format!("{kind} {}", sample(found))).collect();
+        assert!(broken.is_empty(), "{}", broken.join("\n"));
+    }
+}
+
+/// Lets every event meet every step of an action, then recovers.
+fn explore(name: &'static str, disk: &Disk, action: Action, may_confirm: bool) {
+    let mut tally = Tally::default();
+    let total = run(disk, action, None).steps;
+    let mut seconds: Vec<Disk> = Vec::new();
+    for at in 0..=total {
+        let dead = run(disk, action, Some((at, Event::Death)));
+        if tally.states.insert(dead.disk.fingerprint()) {
+            seconds.push(dead.disk.clone());
+        }
+        tally.judge(name, &format!("death at {at}"), broken_rule(&dead, dead.disk.clone(), None, may_confirm));
+        for (number, cut) in power_cuts(&dead.disk).into_iter().enumerate() {
+            if tally.states.insert(cut.fingerprint()) {
+                tally.judge(
+                    name,
+                    &format!("power cut {number} at {at}"),
+                    broken_rule(&dead, cut.clone(), None, may_confirm),
+                );
+                seconds.push(cut);
+            }
+        }
+        for event in faults().into_iter().chain(foreign_writes()) {
+            let left = run(disk, action, Some((at, event.clone())));
+            if !left.happened {
+                continue;
+            }
+            let words = format!("{event:?} at {at}");
+            let broken = broken_rule(&left, left.disk.clone(), event_path(&event), may_confirm);
+            tally.judge(name, &words, broken);
+            if left.result.is_ok() {
+                // What was reported lasts through a power cut.
+                let cut = left.disk.clone().power_cut(|_| false);
+                let broken = broken_rule(&left, cut, event_path(&event), may_confirm);
+                tally.judge(name, &format!("{words}, then a power cut"), broken);
+            }
+            if event_path(&event).is_none() && tally.states.insert(left.disk.fingerprint()) {
+                seconds.push(left.disk);
+            }
+        }
+    }
+    let limit = std::env::var("EXPLORE_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(PAIRED_RUNS);
+    explore_recovery(name, seconds, &mut tally, may_confirm, limit);
+    tally.report(name);
+}
+
+/// Lets a second event meet every step of the recovery from each state that a first event led to.
+fn explore_recovery(name: &str, starts: Vec<Disk>, tally: &mut Tally, may_confirm: bool, limit: usize) {
+    let recovery: Action = |root| locked(root, |lock| recover(root, lock).map(|_| true));
+    let first = tally.runs;
+    let events: Vec<Event> = [Event::Death].into_iter().chain(faults()).chain(foreign_writes()).collect();
+    // Starts spread over all steps of the first action, so that a bounded run sees each part of it.
+    let stride = starts.len().div_ceil(64).max(1);
+    for offset in 0..stride {
+        for disk in starts.iter().skip(offset).step_by(stride) {
+            let total = run(disk, recovery, None).steps;
+            for at in 0..total {
+                for event in &events {
+                    if tally.runs - first >= limit {
+                        return;
+                    }
+                    let mut left = run(disk, recovery, Some((at, event.clone())));
+                    // A recovery reports no version.
+                    left.result = Err(Caller::NothingStaged.into());
+                    let words = format!("then {event:?} at {at} of the recovery");
+                    tally.states.insert(left.disk.fingerprint());
+                    let touched = event_path(event);
+                    tally.judge(name, &words, broken_rule(&left, left.disk.clone(), touched, may_confirm));
+                    if *event == Event::Death {
+                        let cut = left.disk.clone().power_cut(|_| false);
+                        tally.judge(name, &format!("{words}, a power cut"), broken_rule(&left, cut, None, may_confirm));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A disk with the new version on probation.
+fn on_probation() -> Disk {
+    let swapped = run(&start(), swap_on_probation, None);
+    assert!(swapped.result.unwrap());
+    assert_eq!(version(&swapped.disk, None), Some("new"));
+    swapped.disk
+}
+
+#[test]
+fn a_swap_for_good_survives_every_event() {
+    explore("swap for good", &start(), swap_for_good, false);
+}
+
+#[test]
+fn a_swap_on_probation_survives_every_event() {
+    explore("swap on probation", &start(), swap_on_probation, true);
+}
+
+#[test]
+fn a_swap_by_the_helper_survives_every_event() {
+    explore("swap by the helper", &start(), swap_by_the_helper, true);
+}
+
+#[test]
+fn a_rollback_survives_every_event() {
+    explore("rollback", &on_probation(), return_to_the_old_version, true);
+}
+
+#[test]
+fn a_confirmation_survives_every_event() {
+    explore("confirmation", &on_probation(), confirm_the_new_version, true);
+}
