@@ -1,4 +1,4 @@
-//! A call: one HTTP request and its response, on a thread of its own.
+//! A call: one HTTP request and its response, on a separate thread.
 //!
 //! The caller can stop waiting within [`CANCEL_POLL_PERIOD`], even while the HTTP library blocks.
 //! The thread ends with the response, when the caller drops the body, or at the client's timeout.
@@ -11,7 +11,7 @@ use reqwest::header::HeaderMap;
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 
-/// How many pieces of a body are read ahead of the caller: 256 KiB in all.
+/// The limit on pieces that are read ahead of the caller: 256 KiB in all.
 const MAX_QUEUED_PIECES: usize = 4;
 /// The size of one piece.
 const PIECE_BYTES: usize = 64 * 1024;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How often a waiting call checks its token: the longest delay of a cancellation.
+/// The period after which a waiting call checks its token again.
 pub(super) const CANCEL_POLL_PERIOD: Duration = Duration::from_millis(50);
 
 /// Stops the calls that it was given to, from any thread.
@@ -31,7 +31,7 @@ impl CancelToken {
         self.0.is_cancelled.store(true, Ordering::Relaxed);
     }
 
-    /// Whether [`cancel`](Self::cancel) was called on this token or on a parent.
+    /// Returns whether [`cancel`](Self::cancel) was called on this token or on a parent.
     pub fn is_cancelled(&self) -> bool {
         self.0.is_cancelled.load(Ordering::Relaxed) || self.0.parent.as_ref().is_some_and(Self::is_cancelled)
     }

@@ -12,9 +12,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use url::Url;
 
-/// How long further requests wait for the first response of a host.
+/// The time that further requests wait for the first response of a host.
 const FIRST_RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long a host counts as known after a response. Idle connections are kept longer.
+/// The time that a host counts as known after a response. Idle connections are kept longer.
 const WARM_PERIOD: Duration = Duration::from_secs(30);
 
 /// Hands out the request slots of all hosts.
@@ -90,7 +90,7 @@ struct Host {
 }
 
 impl Host {
-    /// Whether a request that has waited for `waited` may start.
+    /// Returns whether a request that has waited for `waited` may start.
     fn has_free_slot(self, slots: usize, now: Instant, waited: Duration) -> bool {
         let is_warm = self.answered_at.is_some_and(|at| now.saturating_duration_since(at) < WARM_PERIOD);
         self.busy < if is_warm || waited >= FIRST_RESPONSE_TIMEOUT { slots } else { 1 }

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use url::Url;
 
-/// How many redirects the client follows.
+/// The limit on redirects of one request.
 const MAX_REDIRECTS: usize = 3;
 /// Retries after the server closed an idle pooled connection.
 const MAX_STALE_CONNECTIONS: usize = 2;
@@ -312,7 +312,7 @@ fn bad(setting: &'static str, value: &str, detail: String) -> Error {
     Caller::BadSetting { setting, value: value.to_owned(), detail }.into()
 }
 
-/// Whether a partial response contains exactly the requested range (RFC 9110, 14.4).
+/// Returns whether a partial response contains exactly the requested range (RFC 9110, 14.4).
 fn is_exactly(headers: &HeaderMap, ByteRange { start, end, total }: ByteRange) -> bool {
     let range = headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
     range == Some(&format!("bytes {start}-{}/{total}", end.saturating_sub(1)))
@@ -339,7 +339,7 @@ pub(super) fn innermost(error: &dyn std::error::Error) -> String {
     last.to_string()
 }
 
-/// Whether the connection was closed before the first byte of a response.
+/// Returns whether the connection was closed before the first byte of a response.
 fn was_closed(error: &reqwest::Error) -> bool {
     let mut causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
     let closed = |cause: &(dyn std::error::Error + 'static)| {
@@ -350,7 +350,7 @@ fn was_closed(error: &reqwest::Error) -> bool {
     !error.is_connect() && causes.any(closed)
 }
 
-/// Whether reading a body failed because no byte came within the stall timeout.
+/// Returns whether reading a body failed because no byte came within the stall timeout.
 pub(super) fn is_timeout(error: &io::Error) -> bool {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<reqwest::Error>());
     error.kind() == io::ErrorKind::TimedOut || inner.is_some_and(reqwest::Error::is_timeout)

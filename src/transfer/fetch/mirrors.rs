@@ -23,7 +23,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use url::Url;
 
-/// How many bytes each mirror sends in a race.
+/// The bytes that each mirror sends in a race.
 pub const PROBE_BYTES: u64 = 64 * 1024;
 /// A race may cost 1/64 of the bytes to download.
 const RACE_COST_DIVISOR: u64 = 64;
@@ -43,7 +43,7 @@ impl Mirrors {
         self.lock().clone()
     }
 
-    /// Whether a download of this size justifies a race.
+    /// Returns whether a download of this size justifies a race.
     ///
     /// Mirrors do not race when one of them is a local folder.
     pub fn is_race_worthwhile(&self, download_bytes: u64) -> bool {

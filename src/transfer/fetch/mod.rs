@@ -27,7 +27,7 @@
 //! 2. `http.rs`, then the four files it uses: `host_slots`, `proxy`, `tls`, `call`; `file.rs` is
 //!    the same for `file:` URLs;
 //! 3. `stall_guard.rs` and `rate_limit.rs`: how a caller reads a body;
-//! 4. `retries.rs` repeats a request at one mirror, `mirrors.rs` goes on to the next mirror;
+//! 4. `retries.rs` repeats a request at one mirror, `mirrors.rs` continues with the next mirror;
 //! 5. `manifest.rs` downloads a manifest. Objects are downloaded by `stage`.
 
 mod call;
@@ -74,7 +74,7 @@ pub struct Request<'a> {
     pub url: &'a Url,
     /// The ETag of the copy that the client already has.
     pub etag: Option<&'a str>,
-    /// Whether the body may be transferred as gzip. Must be `false` with a range.
+    /// Allows the server to send the body as gzip. Must be `false` with a range.
     pub accept_gzip: bool,
     /// The part of the object to send. A server without range support sends the whole object.
     pub range: Option<ByteRange>,
@@ -110,7 +110,7 @@ impl ByteRange {
         Self { start, end: total, total }
     }
 
-    /// Whether the range ends where the object ends.
+    /// Returns whether the range ends where the object ends.
     fn is_rest(self) -> bool {
         self.end >= self.total
     }
@@ -128,7 +128,7 @@ pub enum Response {
 pub struct Body {
     /// Reads the bytes as they were transferred.
     pub reader: Box<dyn Read + Send>,
-    /// Whether the bytes are a gzip of the requested resource.
+    /// `true` if the bytes are a gzip of the requested resource.
     pub is_gzip: bool,
     /// The ETag of the response.
     pub etag: Option<String>,
@@ -136,7 +136,7 @@ pub struct Body {
     pub offset: u64,
     /// The URL that served the body, after redirects.
     pub final_url: Url,
-    /// Whether `final_url` supports byte ranges.
+    /// `true` if `final_url` supports byte ranges.
     pub accepts_ranges: bool,
     /// The rate limit for reading the body.
     pub rate_limit: Option<Arc<RateLimit>>,

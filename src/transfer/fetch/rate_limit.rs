@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// Unused bandwidth that may be caught up after a stall.
 const CATCH_UP_TIME: Duration = Duration::from_millis(100);
-/// How many reads a second a limited transfer is divided into.
+/// The reads per second of a transfer with a rate limit.
 const READS_PER_SECOND: u64 = 20;
 /// The smallest size of one read.
 const MIN_READ_BYTES: usize = 1024;

@@ -1,4 +1,6 @@
-//! The deltas of a release as a graph: contents are its nodes, and what is on the disk are the nodes to start from.
+//! The delta graph: finds the chain of deltas to a content with the fewest bytes.
+//!
+//! Contents are the nodes and deltas the edges. A chain starts at a content that a local file has.
 
 use super::{DeltaChain, Hop, LocalFile, SecondBase};
 use crate::formats::delta::METHODS;
@@ -6,10 +8,10 @@ use crate::formats::manifest::Manifest;
 use crate::values::digest::Sha256;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 
-/// The most deltas that are applied one after the other.
+/// The limit on deltas in one chain.
 const MAX_HOPS: usize = 32;
 
-/// Every delta that this client can read, by the content that it makes.
+/// The deltas that this client can apply, by the content that they make.
 #[derive(Default)]
 pub struct Graph {
     into: HashMap<Sha256, Vec<GraphEdge>>,
@@ -23,7 +25,7 @@ struct GraphEdge {
 }
 
 impl Graph {
-    /// The deltas of a release.
+    /// Takes the deltas of a release; skips those of unknown methods.
     pub fn new(manifest: &Manifest) -> Self {
         let mut into: HashMap<Sha256, Vec<GraphEdge>> = HashMap::new();
         for file in &manifest.files {
@@ -36,27 +38,29 @@ impl Graph {
         Self { into }
     }
 
-    /// The chain to `target` with the fewest bytes to fetch, from anything that is held; none that costs `limit` or more.
+    /// Returns the cheapest chain to `target` that costs less than `limit` bytes.
     ///
-    /// Dijkstra's way from the end: the costs are those of the patches, and of two ways that cost the same the one counts
-    /// whose next content has the lower hash. Only the last patch may read something besides, and only what `second_base`
-    /// has: by the order of sizes that the manifest keeps, no two contents then wait for each other.
+    /// This is Dijkstra's algorithm, from the target back to a content for which `find` returns a
+    /// local file. Of two contents with equal cost, the one with the lower hash is visited first.
+    ///
+    /// Only the last delta of a chain may have a second base, and only one that `second_base`
+    /// finds. The manifest's order of sizes then ensures that no two contents wait for each other.
     pub fn cheapest(
         &self,
         target: Sha256,
         limit: u64,
-        held: impl Fn(&Sha256) -> Option<LocalFile>,
+        find: impl Fn(&Sha256) -> Option<LocalFile>,
         second_base: impl Fn(&Sha256) -> Option<SecondBase>,
     ) -> Option<DeltaChain> {
         let mut done = BTreeSet::new();
         let mut next: BTreeMap<Sha256, (u64, usize, GraphEdge)> = BTreeMap::new();
-        // The heap gives the greatest first.
+        // `BinaryHeap` returns the greatest element first, hence `Reverse`.
         let mut open = BinaryHeap::from([(std::cmp::Reverse((0_u64, target)), 0_usize)]);
         while let Some((std::cmp::Reverse((cost, content)), hops)) = open.pop() {
             if !done.insert(content) {
                 continue;
             }
-            if let Some(base) = held(&content).filter(|_| hops > 0) {
+            if let Some(base) = find(&content).filter(|_| hops > 0) {
                 let edges = unwind(content, &next);
                 let with = edges.last().and_then(|edge| edge.with);
                 let hops = edges.into_iter().map(|edge| edge.hop).collect();
@@ -104,8 +108,10 @@ mod tests {
         Sha256::of(name.as_bytes())
     }
 
-    /// A release of one file `new`, and deltas as `from>to:size` or `from>to:size:method`; `from+with` for one that reads
-    /// something besides.
+    /// Builds the graph of a release with one file `new`.
+    ///
+    /// Deltas are written as `from>to:size` or `from>to:size:method`, with a second base as
+    /// `from+second>to:size`.
     fn graph(edges: &[&str]) -> Graph {
         let mut manifest = release(&["file=new"]);
         for edge in edges {
@@ -126,12 +132,12 @@ mod tests {
         Graph::new(&manifest)
     }
 
-    /// The cheapest way from what is held, as the objects to fetch.
-    fn way(edges: &[&str], held: &[&str], limit: u64) -> Option<(Sha256, Vec<Sha256>)> {
+    /// Returns the start of the cheapest chain from the local contents, and its objects.
+    fn way(edges: &[&str], local: &[&str], limit: u64) -> Option<(Sha256, Vec<Sha256>)> {
         let location = |name: &str| LocalFile { component: None, path: name.into() };
-        let held = |content: &Sha256| held.iter().find(|name| hash(name) == *content).map(|name| location(name));
-        let second_base = |content: &Sha256| held(content).map(SecondBase::Local);
-        let chain = graph(edges).cheapest(hash("new"), limit, held, second_base)?;
+        let find = |content: &Sha256| local.iter().find(|name| hash(name) == *content).map(|name| location(name));
+        let second_base = |content: &Sha256| find(content).map(SecondBase::Local);
+        let chain = graph(edges).cheapest(hash("new"), limit, find, second_base)?;
         Some((chain.from, chain.hops.iter().map(|hop| hop.delta.sha256).collect()))
     }
 
@@ -140,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fewest_bytes_win_and_not_the_fewest_patches() {
+    fn the_fewest_bytes_win_and_not_the_fewest_deltas() {
         let edges = ["a>new:100", "a>b:30", "b>new:40", "c>new:60"];
         assert_eq!(way(&edges, &["a"], 1000), through("a", &["a>b:30", "b>new:40"]));
         assert_eq!(way(&edges, &["a", "c"], 1000), through("c", &["c>new:60"]));
@@ -148,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_base_or_below_no_cost_there_is_no_way() {
+    fn no_chain_without_a_base_or_below_the_limit() {
         assert_eq!(way(&["a>new:100"], &["b"], 1000), None);
         assert_eq!(way(&["a>new:100"], &[], 1000), None);
         assert_eq!(way(&["a>new:100"], &["a"], 100), None);
@@ -158,13 +164,13 @@ mod tests {
     }
 
     #[test]
-    fn patches_of_an_unknown_method_are_passed_over() {
+    fn deltas_of_an_unknown_method_are_skipped() {
         let edges = ["a>new:10:program9", "a>new:100:program1"];
         assert_eq!(way(&edges, &["a"], 1000), through("a", &["a>new:100:program1"]));
     }
 
     #[test]
-    fn a_patch_that_reads_something_besides_counts_where_that_is_there_and_as_the_last() {
+    fn a_second_base_is_used_if_it_is_found_and_only_by_the_last_delta() {
         let edges = ["a>new:100", "a+x>new:10", "b>a:5"];
         assert_eq!(way(&edges, &["a"], 1000), through("a", &["a>new:100"]));
         assert_eq!(way(&edges, &["a", "x"], 1000), through("a", &["a+x>new:10"]));
@@ -174,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn circles_end_and_ties_are_decided_the_same_way_every_time() {
+    fn cycles_end_and_ties_are_resolved_deterministically() {
         assert_eq!(way(&["x>y:1", "y>x:1", "y>new:1", "new>y:1"], &["q"], 1000), None);
         let lower = if hash("a") < hash("b") { "a" } else { "b" };
         let edges = ["a>new:10", "b>new:10"];
@@ -182,13 +188,13 @@ mod tests {
     }
 
     #[test]
-    fn sizes_beyond_all_bounds_are_no_bargain() {
+    fn sizes_that_overflow_do_not_win() {
         let huge = format!("a>b:{}", u64::MAX);
         assert_eq!(way(&[&huge, "b>new:60"], &["a"], u64::MAX), None);
     }
 
     #[test]
-    fn a_chain_longer_than_anybody_publishes_is_not_followed() {
+    fn a_chain_has_at_most_32_deltas() {
         let edges: Vec<String> =
             (0..40).map(|n| format!("{n}>{}:1", if n == 39 { "new".into() } else { (n + 1).to_string() })).collect();
         let edges: Vec<&str> = edges.iter().map(String::as_str).collect();

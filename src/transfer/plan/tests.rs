@@ -1,9 +1,11 @@
-//! Plans over trees, as a table.
+//! Plans for small trees, written as text.
 
 use super::*;
-use crate::formats::manifest::{Delta, Link, Meta, Platform};
+use crate::formats::manifest::{Delta, File, Link, Meta, Object, Platform};
 
-/// A manifest of files `path=content`, executable with a `*` at the end, preserved with a `!`, links `path>target`.
+/// Builds a manifest: files as `path=content`, links as `path>target`.
+///
+/// A `*` at the end marks an executable file, a `!` a preserved one.
 pub fn release(entries: &[&str]) -> Manifest {
     let meta = Meta {
         component: "core".parse().unwrap(),
@@ -43,8 +45,10 @@ pub fn release(entries: &[&str]) -> Manifest {
     manifest
 }
 
-/// Plans from `old` to `new` over what `disk` holds, and writes the plan down: `-path` deleted, `+path` made or
-/// replaced, `path->name` saved, `=path` kept, `<path` copied from there, `(n)` bytes to download.
+/// Plans from `old` to `new` over the files on `disk`, and returns the plan as text.
+///
+/// `-path` is deleted, `+path` created or replaced, `path->name` moved aside, `=path` kept.
+/// `<path` is the source of a copy, and `(n)` the number of bytes to download.
 fn plan(old: Option<&[&str]>, new: Option<&[&str]>, disk: &[&str]) -> String {
     plan_with(old, true, new, disk).unwrap()
 }
@@ -115,7 +119,7 @@ fn only_what_changed_is_fetched() {
 }
 
 #[test]
-fn a_file_that_the_user_changed_or_lost_is_healed() {
+fn a_file_that_the_user_changed_or_lost_is_repaired() {
     let old: Option<&[&str]> = Some(&["a=1", "b=2"]);
     assert_eq!(plan(old, Some(&["a=1", "b=2"]), &["a=9"]), "+a +b (202)");
 }
@@ -134,7 +138,7 @@ fn renamed_duplicated_and_shared_files_are_copied() {
 }
 
 #[test]
-fn a_dropped_file_goes_only_if_it_is_as_it_came() {
+fn a_dropped_file_is_deleted_only_if_it_is_unmodified() {
     assert_eq!(plan(Some(&["a=1", "b=2"]), Some(&["a=1"]), &["a=1", "b=9"]), "=b (0)");
     assert_eq!(plan(Some(&["a=1", "b=2"]), None, &["a=1", "b=9"]), "-a =b (0)");
     assert_eq!(plan_with(Some(&["a=1", "b=2"]), false, Some(&["a=1"]), &["a=1", "b=2"]).unwrap(), "=b (0)");
@@ -180,7 +184,7 @@ fn a_linked_folder_stops_the_update() {
 }
 
 #[test]
-fn a_delta_that_reads_another_file_is_taken_where_that_is_held_or_planned() {
+fn a_delta_with_a_second_base_is_used_if_that_is_local_or_planned() {
     let hash = |content: &str| Sha256::of(content.as_bytes());
     let second_base = |new: &[&str], disk: &[&str]| {
         let mut new = release(new);
@@ -191,8 +195,8 @@ fn a_delta_that_reads_another_file_is_taken_where_that_is_held_or_planned() {
         let chain = plan.contents[&hash("newer")].chain.clone();
         chain.map(|chain| chain.second_base)
     };
-    let held = SecondBase::Local(LocalFile { component: None, path: "b".into() });
-    assert_eq!(second_base(&["a=newer", "b=b"], &["a=old", "b=b"]), Some(Some(held)));
+    let local = SecondBase::Local(LocalFile { component: None, path: "b".into() });
+    assert_eq!(second_base(&["a=newer", "b=b"], &["a=old", "b=b"]), Some(Some(local)));
     assert_eq!(second_base(&["a=newer", "b=b"], &["a=old", "b=lost"]), Some(Some(SecondBase::Planned(hash("b")))));
-    assert_eq!(second_base(&["a=newer", "b=b!"], &["a=old", "b=mine"]), None, "the user's own");
+    assert_eq!(second_base(&["a=newer", "b=b!"], &["a=old", "b=mine"]), None, "the file is the user's");
 }

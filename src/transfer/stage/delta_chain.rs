@@ -57,7 +57,7 @@ impl<'a> Worker<'a, '_> {
 
     /// Fetches a delta and applies it to the concatenation of `bases`.
     ///
-    /// Returns `None` if the delta cannot be fetched or applied. The client then tries the next way.
+    /// Returns `None` if the delta cannot be fetched or applied. The next way is then tried.
     fn fetch_and_apply(&self, bases: Vec<File>, hop: &Hop, dir: &'a Dir, name: &str) -> Result<Option<Writer<'a>>> {
         let wanted = ObjectRequest { kind: ObjectKind::Delta, object: hop.delta, decompressed: None };
         let _lock = self.object_locks.lock(hop.delta.sha256);

@@ -49,7 +49,8 @@ pub fn jobs(plan: &Plan) -> Vec<ContentJob<'_>> {
         true => (0, job.obtain.size, job.hash),
         false => (1, u64::MAX - job.obtain.cost(), job.hash),
     });
-    // A job waits only for an earlier one: two jobs of a hostile manifest cannot wait for each other.
+    // A job waits only for an earlier one. Otherwise a manifest could make two jobs wait for each
+    // other.
     let mut names: HashMap<Sha256, String> = HashMap::new();
     for job in &mut jobs {
         job.second_base = planned_second_base(job.obtain).and_then(|content| {

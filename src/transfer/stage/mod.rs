@@ -92,9 +92,9 @@ pub struct Stage {
     dir: Dir,
     files: Dir,
     objects: Dir,
-    /// Whether the stage is in the component's own work folder.
+    /// `true` if the stage is in the component's own work folder.
     ///
-    /// That is so when the component and the state folder are on different file systems: files can
+    /// This is the case when the component and the state folder are on different file systems: files can
     /// be renamed only within one.
     pub in_own_work_dir: bool,
 }
@@ -103,7 +103,8 @@ impl Stage {
     /// Opens the stage of a component, and creates it if it is absent.
     ///
     /// # Errors
-    /// [`Machine::Io`](crate::error::Machine::Io), [`Machine::UnsafePath`](crate::error::Machine::UnsafePath).
+    /// [`Machine::Io`](crate::error::Machine::Io),
+    /// [`Machine::UnsafePath`](crate::error::Machine::UnsafePath).
     pub fn open(root: &InstallRoot, state_dir: &Dir, component: &Component) -> Result<Self> {
         let dir = root.component(component);
         let in_own_work_dir = nearest_folder(&dir)?.device()? != state_dir.device()?;
@@ -172,7 +173,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Whether every new file of a plan is staged with the right content.
+    /// Returns whether every new file of a plan is staged with the right content.
     ///
     /// # Errors
     /// [`Machine::Io`](crate::error::Machine::Io).

@@ -75,7 +75,7 @@ fn check_name_is_free(tree: &Tree, path: &RelPath, leaving: &BTreeSet<&str>) -> 
     Ok(())
 }
 
-/// Whether the update removes everything in a folder.
+/// Returns whether the update removes everything in a folder.
 ///
 /// Returns `false` for an empty folder: the user may have created it for a purpose.
 fn is_vacated(tree: &Tree, path: &str, leaving: &BTreeSet<&str>) -> Result<bool> {
@@ -117,7 +117,7 @@ pub fn check_space(stage: &Stage, plan: &Plan, old_size: impl Fn(&PathChange) ->
     Ok(())
 }
 
-/// Whether the file system supports hard links. Backups then take no space.
+/// Returns whether the file system supports hard links. Backups then take no space.
 fn can_link(dir: &Dir) -> Result<bool> {
     let (probe, second) = ("link-probe", "link-probe-2");
     dir.remove_file(probe)?;

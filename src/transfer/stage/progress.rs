@@ -30,9 +30,9 @@ pub struct Progress {
     ///
     /// The number changes when a local file was modified, or contains more chunks than planned.
     pub bytes_total: u64,
-    /// The bytes per second over the last 3 s; 0 until it is known.
+    /// The bytes per second over the last 3 s; 0 until a rate is known.
     pub rate: u64,
-    /// The time left at this rate; `None` until it is known.
+    /// The time left at this rate; `None` until a rate is known.
     pub time_left: Option<Duration>,
     /// The file in progress.
     pub path: RelPath,

@@ -5,7 +5,7 @@ use crate::transfer::fetch::{CancelToken, Fetch, Mirrors, Retries};
 use crate::transfer::plan::LocalFile;
 use std::path::PathBuf;
 
-/// Everything that a download needs besides the plan.
+/// The settings and connections of one download.
 pub struct Transfer<'a> {
     /// The source of objects.
     pub source: &'a dyn Fetch,

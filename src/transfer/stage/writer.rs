@@ -91,7 +91,7 @@ impl<'a> Writer<'a> {
         self.dir.rename(&self.partial, self.dir, name)
     }
 
-    /// Removes the file's name and returns the open file, which the system deletes when it is closed.
+    /// Removes the file's name and returns the open file. The system deletes it on close.
     pub fn into_unnamed(self) -> Result<File> {
         let file = self.file.try_clone().map_err(|error| self.read_error(error))?;
         self.discard()?;
@@ -105,7 +105,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Whether a staged file has the wanted content. Corrects its mode if it has.
+/// Returns whether a staged file has the wanted content. Corrects its mode if it has.
 pub fn is_staged(dir: &Dir, name: &str, wanted: &PathContent) -> Result<bool> {
     let PathContent::File { sha256, mode } = wanted else { return Ok(false) };
     let Some(mut file) = dir.open_file(name)? else { return Ok(false) };

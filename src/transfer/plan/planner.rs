@@ -1,0 +1,198 @@
+//! The planner: applies the rules of a plan to each path.
+
+use super::graph::Graph;
+use super::{ChunkPlan, ContentPlan, LocalFile, Obstacle, PathChange, Plan, PlanInput, SecondBase};
+use crate::disk::inventory::PathContent;
+use crate::formats::manifest::{File, LinkOrFile, Manifest};
+use crate::values::digest::Sha256;
+use crate::values::rel_path::RelPath;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The limit on local files to search for chunks of one new file.
+const MAX_CHUNK_BASES: usize = 8;
+
+/// A plan in progress, with indexes over both releases.
+pub struct Planner<'a> {
+    input: &'a PlanInput<'a>,
+    plan: Plan,
+    /// The content that the installed release has at each path.
+    old: BTreeMap<&'a str, PathContent>,
+    new_paths: BTreeSet<&'a str>,
+    new_folders: BTreeSet<&'a str>,
+    /// A path of this component for each content on disk.
+    paths_by_content: BTreeMap<Sha256, &'a str>,
+    /// The paths of the installed release by folder and extension.
+    old_paths_by_kind: BTreeMap<(&'a str, &'a str), Vec<&'a str>>,
+    graph: Graph,
+}
+
+impl<'a> Planner<'a> {
+    /// Builds the indexes.
+    pub fn new(input: &'a PlanInput<'a>) -> Self {
+        let entries = |manifest: Option<&'a Manifest>| manifest.map(Manifest::entries).unwrap_or_default();
+        let new: Vec<&RelPath> = entries(input.new).iter().map(LinkOrFile::path).collect();
+        let old: BTreeMap<_, _> =
+            entries(input.old).iter().map(|entry| (entry.path().as_str(), entry.content())).collect();
+        let mut old_paths_by_kind: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        old.keys().for_each(|path| old_paths_by_kind.entry(folder_and_extension(path)).or_default().push(*path));
+        let on_disk = input.inventory.iter().filter_map(|(path, content)| Some((content.sha256()?, path)));
+        Self {
+            input,
+            plan: Plan::default(),
+            old,
+            new_paths: new.iter().map(|path| path.as_str()).collect(),
+            new_folders: new.iter().flat_map(|path| path.folders()).collect(),
+            paths_by_content: on_disk.collect(),
+            old_paths_by_kind,
+            graph: input.new.map(Graph::new).unwrap_or_default(),
+        }
+    }
+
+    /// Plans every path of both releases.
+    pub fn plan(mut self) -> Result<Plan, Obstacle> {
+        let mut needed = BTreeMap::new();
+        for entry in self.input.new.map(Manifest::entries).unwrap_or_default() {
+            match entry {
+                LinkOrFile::File(file) if self.plan_file(file)? => drop(needed.entry(file.sha256).or_insert(file)),
+                LinkOrFile::File(_) => {}
+                LinkOrFile::Link(_) => drop(self.plan_path(entry.path(), entry.content())?),
+            }
+        }
+        for file in needed.values() {
+            let obtain = self.plan_content(file, |content| needed.contains_key(content));
+            self.plan.contents.insert(file.sha256, obtain);
+        }
+        for entry in self.input.old.map(Manifest::entries).unwrap_or_default() {
+            self.plan_removal(entry.path())?;
+        }
+        self.clear_new_folders()?;
+        self.plan.changes.sort_by(|a, b| a.path.cmp(&b.path));
+        self.plan.saved.sort();
+        Ok(self.plan)
+    }
+
+    /// Plans a file of the release; returns whether its content is needed.
+    fn plan_file(&mut self, file: &'a File) -> Result<bool, Obstacle> {
+        let on_disk = self.input.inventory.content(file.path.as_str());
+        if file.preserve && matches!(on_disk, PathContent::File { .. }) {
+            return Ok(false);
+        }
+        self.plan_path(&file.path, LinkOrFile::File(file).content())
+    }
+
+    /// Plans that `path` gets the content `new`; returns whether that changes anything.
+    fn plan_path(&mut self, path: &RelPath, new: PathContent) -> Result<bool, Obstacle> {
+        let on_disk = self.input.inventory.content(path.as_str()).clone();
+        if on_disk == new {
+            return Ok(false);
+        }
+        let is_ours = self.old.contains_key(path.as_str()) || on_disk.same_bytes(&new);
+        if !is_ours && matches!(on_disk, PathContent::File { .. } | PathContent::Link { .. }) {
+            self.move_aside(path, &on_disk)?;
+        }
+        self.plan.changes.push(PathChange { path: path.clone(), old: on_disk, new, saved_from: None });
+        Ok(true)
+    }
+
+    /// Plans the ways to the content of `file`. `is_planned` tells the other contents of the plan.
+    fn plan_content(&self, file: &File, is_planned: impl Fn(&Sha256) -> bool) -> ContentPlan {
+        let second_base = |content: &Sha256| {
+            // A planned content is preferred: the client verifies it when it makes it. For a local
+            // file there is only the statement of a manifest.
+            let planned = is_planned(content).then_some(SecondBase::Planned(*content));
+            planned.or_else(|| self.find_content(content).map(SecondBase::Local))
+        };
+        let copy = self.find_content(&file.sha256);
+        let chain = self.graph.cheapest(file.sha256, file.gz.size, |content| self.find_content(content), second_base);
+        let chunks = file.chunks.map(|index| ChunkPlan { index, bases: self.chunk_bases(file) });
+        let chunks = chunks.filter(|chunks| !chunks.bases.is_empty());
+        ContentPlan { size: file.size, copy, chain, chunks, gz: file.gz }
+    }
+
+    /// Returns a local file that has this content.
+    fn find_content(&self, content: &Sha256) -> Option<LocalFile> {
+        let here = self.paths_by_content.get(content);
+        let here = here.map(|path| LocalFile { component: None, path: (*path).to_owned() });
+        here.or_else(|| (self.input.elsewhere)(content))
+    }
+
+    /// Returns the local files that may contain chunks of a new file.
+    ///
+    /// The file at the same path comes first, then those with the same extension in its folder.
+    fn chunk_bases(&self, file: &File) -> Vec<LocalFile> {
+        let path = file.path.as_str();
+        let similar = self.old_paths_by_kind.get(&folder_and_extension(path)).map_or(&[][..], Vec::as_slice);
+        let others = similar.iter().copied().filter(|other| *other != path);
+        let is_file = |path: &&str| matches!(self.input.inventory.content(path), PathContent::File { .. });
+        let bases = std::iter::once(path).chain(others).filter(is_file).take(MAX_CHUNK_BASES);
+        bases.map(|path| LocalFile { component: None, path: path.to_owned() }).collect()
+    }
+
+    /// Plans a path of the installed release that the new release does not have.
+    ///
+    /// A file that the user has modified stays, unless the release has a folder there.
+    fn plan_removal(&mut self, path: &RelPath) -> Result<(), Obstacle> {
+        let on_disk = self.input.inventory.content(path.as_str());
+        let exists = matches!(on_disk, PathContent::File { .. } | PathContent::Link { .. });
+        if !exists || self.new_paths.contains(path.as_str()) {
+            return Ok(());
+        }
+        let is_in_the_way = self.new_folders.contains(path.as_str());
+        let is_unmodified = self.old.get(path.as_str()).is_some_and(|old| old.same_bytes(on_disk));
+        let is_ours = self.input.is_old_trusted && is_unmodified;
+        if !is_ours && !is_in_the_way {
+            self.plan.kept.push(path.clone());
+            return Ok(());
+        }
+        if !is_ours {
+            self.move_aside(path, on_disk)?;
+        }
+        self.remove(path.clone(), on_disk);
+        Ok(())
+    }
+
+    /// Moves aside the user's files at paths where the new release has a folder.
+    fn clear_new_folders(&mut self) -> Result<(), Obstacle> {
+        let inventory = self.input.inventory;
+        for (at, content) in inventory.blocked() {
+            if !self.new_folders.contains(at) || self.plan.changes.iter().any(|change| change.path.as_str() == at) {
+                continue;
+            }
+            match (content, RelPath::new(at)) {
+                (PathContent::File { .. }, Ok(path)) => {
+                    self.move_aside(&path, content)?;
+                    self.remove(path, content);
+                }
+                _ => return Err(Obstacle::LinkedFolder(at.to_owned())),
+            }
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, path: RelPath, old: &PathContent) {
+        self.plan.changes.push(PathChange { path, old: old.clone(), new: PathContent::Absent, saved_from: None });
+    }
+
+    /// Plans that the user's file at `path` gets a free name such as `NAME.saved` in its folder.
+    fn move_aside(&mut self, path: &RelPath, content: &PathContent) -> Result<(), Obstacle> {
+        let is_free = |name: &RelPath| {
+            let is_planned = self.new_paths.contains(name.as_str()) || self.new_folders.contains(name.as_str());
+            !is_planned && !(self.input.taken)(name)
+        };
+        let name = path.saved_names().find(is_free).ok_or_else(|| Obstacle::NoFreeName(path.clone()))?;
+        self.plan.changes.push(PathChange {
+            path: name.clone(),
+            old: PathContent::Absent,
+            new: content.clone(),
+            saved_from: Some(path.clone()),
+        });
+        self.plan.saved.push((path.clone(), name));
+        Ok(())
+    }
+}
+
+/// Returns the folder and the extension of a path.
+fn folder_and_extension(path: &str) -> (&str, &str) {
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    (folder, name.rsplit_once('.').map_or("", |(_, extension)| extension))
+}
