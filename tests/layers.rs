@@ -1,7 +1,7 @@
 //! Holds the library to its layers: a room uses only those that stand before it in [`LAYERS`].
 //!
-//! That is stricter than "its own layer or lower ones": within a layer too there is an order, and so there are no circles.
-//! Tests inside of modules may use what they like.
+//! That is stricter than "its own layer or lower ones": within a layer too there is an order, and
+//! so there are no circles. Tests inside of modules may use what they like.
 
 #![expect(clippy::unwrap_used, reason = "a test whose files cannot be read fails")]
 
@@ -49,7 +49,8 @@ struct Source {
 }
 
 impl Source {
-    /// All files but `lib.rs`, which names every room, the heads of folders, and the program in `bin` above them all.
+    /// All files but `lib.rs`, which names every room, the heads of folders, and the program in
+    /// `bin` above them all.
     fn all() -> Vec<Source> {
         let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let mut sources = Vec::new();
@@ -93,7 +94,8 @@ fn is_declaration(line: &str) -> bool {
     line.trim().is_empty() || line.starts_with("pub mod ") || line.starts_with("#[cfg(feature")
 }
 
-/// The paths that a use tree begins with, as in `{state, trust}` or `disk::{fs::Dir, layout}`, each without its end.
+/// The paths that a use tree begins with, as in `{state, trust}` or `disk::{fs::Dir, layout}`, each
+/// without its end.
 fn paths(text: &str) -> Vec<String> {
     let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
     let end = text.find(|c| !is_path(c)).unwrap_or(text.len());

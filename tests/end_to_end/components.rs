@@ -61,7 +61,8 @@ fn components_that_need_each_other_are_updated_together_or_not_at_all() {
     world.user.has("addon", &tree("addon 2"));
 }
 
-/// Version 1 of these components installed, and version 2 of each published: that of `core` needs that of `addon`.
+/// Version 1 of these components installed, and version 2 of each published: that of `core` needs
+/// that of `addon`.
 pub fn in_need(names: &[&str]) -> World<Scripted> {
     let world = World::honest();
     for name in names {

@@ -1,4 +1,5 @@
-//! Updates by patches: what is fetched instead of whole files, and what happens where that does not work.
+//! Updates by patches: what is fetched instead of whole files, and what happens where that does not
+//! work.
 
 use crate::support::publisher::{Published, Publisher};
 use crate::support::scripted::{Reply, Scripted};
@@ -13,7 +14,8 @@ use std::fs;
 use std::ops::Range;
 use std::time::Duration;
 
-/// A program of 150,000 bytes, as its build number `build` left it: each build changes a few places and adds a line.
+/// A program of 150,000 bytes, as its build number `build` left it: each build changes a few places
+/// and adds a line.
 fn program(build: u64) -> Vec<u8> {
     let Some(Entry::File { mut bytes, .. }) = Tree::from_seed(1).0.remove("bin/app") else { panic!("no program") };
     for build in 1..=build {
@@ -30,7 +32,8 @@ fn news(numbers: Range<u64>) -> Vec<u8> {
     numbers.flat_map(|number| *Sha256::of(&number.to_le_bytes()).as_bytes()).collect()
 }
 
-/// A program that each build also adds 8,000 new bytes to: several deltas are no dearer than one over all of them.
+/// A program that each build also adds 8,000 new bytes to: several deltas are no dearer than one
+/// over all of them.
 fn growing(build: u64) -> Vec<u8> {
     [program(build), news(0..build * 250)].concat()
 }
@@ -84,8 +87,8 @@ fn outdated() -> (World<Scripted>, Published) {
     (world, published)
 }
 
-/// As serverless-diffpatcher promises it: `publish` a folder under a new version, and whoever has an older version gets the
-/// patches, without a server that computes anything.
+/// As serverless-diffpatcher promises it: `publish` a folder under a new version, and whoever has
+/// an older version gets the patches, without a server that computes anything.
 #[test]
 fn sign_of_a_folder_under_a_new_version_makes_every_older_client_update_by_patches() {
     let world = World::honest();
@@ -112,14 +115,15 @@ fn sign_of_a_folder_under_a_new_version_makes_every_older_client_update_by_patch
         );
         assert!(bytes * 4 < whole, "{} back: {bytes} of {whole} bytes", behind + 1);
         assert_eq!(last_update(user), ("partial".to_owned(), 0, bytes), "{} back", behind + 1);
-        // Deltas lead from the last three releases, and from the one from which several would be the dearest.
+        // Deltas lead from the last three releases, and from the one from which several would be
+        // the dearest.
         let direct = behind < 3 || behind == 5;
         assert_eq!(requests.len() == 2, direct, "{} back: {requests:?}", behind + 1);
     }
 }
 
-/// As Lantern's autoupdate does it: all that is known of a client is the checksum of its own executable, and that decides
-/// which patch it gets. Here the client decides, and nobody is told.
+/// As Lantern's autoupdate does it: all that is known of a client is the checksum of its own
+/// executable, and that decides which patch it gets. Here the client decides, and nobody is told.
 #[test]
 fn a_client_that_knows_only_the_checksum_of_its_own_executable_gets_the_right_patch() {
     let world = World::honest();

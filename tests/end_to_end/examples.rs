@@ -1,4 +1,5 @@
-//! The examples do what they say, as people copy them: beside their own key, installed as a release of their own.
+//! The examples do what they say, as people copy them: beside their own key, installed as a release
+//! of their own.
 
 use crate::support::deadline::wait_for;
 use crate::support::left_out;

@@ -1,5 +1,6 @@
-//! What the guides tell people to type works: each command of their shell blocks is run, with the folders and addresses of a
-//! test in place of the reader's. An exit code other than 0 must stand in the command's comment.
+//! What the guides tell people to type works: each command of their shell blocks is run, with the
+//! folders and addresses of a test in place of the reader's. An exit code other than 0 must stand
+//! in the command's comment.
 
 use crate::support::deadline::wait_for;
 use crate::support::left_out;
@@ -69,7 +70,8 @@ impl Reader {
         Run::of(shell.env_remove("SOURCE_DATE_EPOCH").env_remove("MANIFEST_KEY"))
     }
 
-    /// Types everything that stands in a page, and does before each command what the reader or somebody else does.
+    /// Types everything that stands in a page, and does before each command what the reader or
+    /// somebody else does.
     fn follow(&mut self, page: &str, mut before: impl FnMut(&Self, &str)) {
         for command in blocks(page, "sh").iter().flat_map(|block| commands(block)) {
             before(self, &command);

@@ -1,4 +1,5 @@
-//! What is remembered of updates, and told: by `status` and `history`, from files that may have been damaged.
+//! What is remembered of updates, and told: by `status` and `history`, from files that may have
+//! been damaged.
 
 use crate::support::tree::Tree;
 use crate::support::user::User;

@@ -89,7 +89,8 @@ fn a_helper_gives_up_when_an_instance_does_not_end() {
     FileExt::lock_shared(&running).unwrap();
     world.user.ok(&["download"]);
     world.user.fails(23, "busy", &["apply"]);
-    // The helper's own patience with somebody waiting for the restart is a minute; it says so and starts nothing.
+    // The helper's own patience with somebody waiting for the restart is a minute; it says so and
+    // starts nothing.
     let started = world.user.path("started");
     let mut helper = Command::new(programs::helper());
     helper.arg("--root").arg(world.user.root()).args(["--patience", "1", "--restart", "--", "touch"]).arg(&started);

@@ -1,4 +1,5 @@
-//! Downloads from real servers that are killed again and again cost little more than one that nobody disturbs.
+//! Downloads from real servers that are killed again and again cost little more than one that
+//! nobody disturbs.
 
 use crate::support::deadline::wait_for;
 use crate::support::publisher::Published;
@@ -15,8 +16,9 @@ use std::process::Stdio;
 const KILLS: usize = 20;
 /// How many objects are under way at a time.
 const AT_A_TIME: u64 = 4;
-/// What a server may have sent of one object that a killed client had not written down: the piece on its way and the one that
-/// goes out before the server learns that nobody is there any more; and the answer's head.
+/// What a server may have sent of one object that a killed client had not written down: the piece
+/// on its way and the one that goes out before the server learns that nobody is there any more; and
+/// the answer's head.
 const TAIL: u64 = 2 * PIECE + 512;
 
 /// A release on its way to a user's machine.

@@ -181,7 +181,8 @@ fn a_journal_that_cannot_be_read_deletes_nothing() {
     }
 }
 
-/// A user's machine whose component lies on a small disk of its own, and which a shell command prepares.
+/// A user's machine whose component lies on a small disk of its own, and which a shell command
+/// prepares.
 fn on_a_small_disk(bytes: usize, world: &mut World<Scripted>, prepare: &str, arguments: &[&str]) -> Option<Run> {
     let unshare = left_out::program("unshare")?;
     let mount = world.user.path("small disk");
@@ -237,7 +238,8 @@ fn another_owners_files_in_the_users_folder_are_replaced() {
     let (world, ..) = outdated();
     fs::set_permissions(world.user.path("."), Permissions::from_mode(0o755)).unwrap();
     give_to_nobody(&world.user.root());
-    // The folder is the user's, so that they may replace what is in it, whosever it is and whatever its mode.
+    // The folder is the user's, so that they may replace what is in it, whosever it is and whatever
+    // its mode.
     let file = world.user.component("core").join("bin/app");
     chown(&file, Some(0), Some(0)).unwrap();
     fs::set_permissions(&file, Permissions::from_mode(0o444)).unwrap();

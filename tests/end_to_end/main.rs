@@ -1,5 +1,5 @@
-//! The three programs together, as publisher, server and user have them: real processes, real servers on loopback, real
-//! folders. Every test has a world of its own and leaves nothing behind.
+//! The three programs together, as publisher, server and user have them: real processes, real
+//! servers on loopback, real folders. Every test has a world of its own and leaves nothing behind.
 
 // Shells, signals, strace, nginx and Apache; what Windows does otherwise is in tests/windows.
 #![cfg(unix)]

@@ -14,7 +14,8 @@ fn program(version: &str, then: &str) -> Tree {
     Tree::default().file("app", script.as_bytes(), 0o755).file("version", version.as_bytes(), 0o644)
 }
 
-/// Version 1 of the program, which works, and an update to version 2, which does what `then` says, in the helper's hands.
+/// Version 1 of the program, which works, and an update to version 2, which does what `then` says,
+/// in the helper's hands.
 struct Scene {
     world: World<Scripted>,
     one: Tree,
@@ -51,7 +52,8 @@ impl Scene {
         wait_for(words, || fs::read_to_string(&log).ok()?.contains(words).then_some(()));
     }
 
-    /// Expects that both versions were started, the old one last, and that the new one is not offered again.
+    /// Expects that both versions were started, the old one last, and that the new one is not
+    /// offered again.
     #[track_caller]
     fn has_returned(&self, reason: &str) {
         let lives = self.user().path("lives");

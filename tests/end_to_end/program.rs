@@ -8,7 +8,8 @@ use crate::support::world::World;
 use std::fs;
 use std::process::{Child, Command, Stdio};
 
-/// The program installed as version 1, and version 2 published; its file tells its version by its last byte.
+/// The program installed as version 1, and version 2 published; its file tells its version by its
+/// last byte.
 struct Scene {
     world: World<Scripted>,
     one: Tree,
@@ -35,7 +36,8 @@ impl Scene {
         scene
     }
 
-    /// The same, after a logoff that ended the helper before it had done anything: a plan, and nobody to carry it out.
+    /// The same, after a logoff that ended the helper before it had done anything: a plan, and
+    /// nobody to carry it out.
     fn prepared() -> Self {
         let scene = Self::staged();
         assert!(scene.start("exit:0 / exit:0").wait().unwrap().success());

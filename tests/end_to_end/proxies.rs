@@ -1,4 +1,5 @@
-//! Networks that let nobody out but through a proxy: HTTP, CONNECT and SOCKS5, open or with a password.
+//! Networks that let nobody out but through a proxy: HTTP, CONNECT and SOCKS5, open or with a
+//! password.
 
 use crate::support::proxy::{Proxy, Speaks};
 use crate::support::run::Run;

@@ -1,4 +1,5 @@
-//! What is not what the publisher signed, or not what was asked for, is refused and changes nothing.
+//! What is not what the publisher signed, or not what was asked for, is refused and changes
+//! nothing.
 
 use crate::support::publisher::Publisher;
 use crate::support::scripted::{Reply, Scripted};
@@ -22,7 +23,8 @@ fn a_manifest_with_any_flipped_byte_is_refused() {
     let (world, _, one, two) = World::outdated();
     let good = fs::read(world.publisher.manifest("core")).unwrap();
     let text = String::from_utf8(good.clone()).unwrap();
-    // A byte of each part: the declaration, the meta section, a hash, the signature's key and value, the end.
+    // A byte of each part: the declaration, the meta section, a hash, the signature's key and
+    // value, the end.
     let at = |part: &str, plus: usize| text.find(part).unwrap() + plus;
     let places = [at("<?xml", 3), at("sequence=\"", 10), at("sha256=\"", 12), at("<signature", 2), at("</manifest", 3)];
     let places = places.into_iter().chain([at("<signature key=\"", 20), at("</signature>", 0) - 20]);

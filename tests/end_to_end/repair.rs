@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-/// An installed component with a file that is missing, one that is changed, one whose mode is, and one of the user's.
+/// An installed component with a file that is missing, one that is changed, one whose mode is, and
+/// one of the user's.
 fn damaged() -> (World<Scripted>, Published, Tree) {
     let world = World::honest();
     let tree = Tree::from_seed(1);

@@ -1,4 +1,5 @@
-//! Which of the releases on a site a machine is offered: by the publisher's word, and by the user's.
+//! Which of the releases on a site a machine is offered: by the publisher's word, and by the
+//! user's.
 
 use crate::support::tree::Tree;
 use crate::support::world::World;

@@ -1,4 +1,5 @@
-//! The same news in several files: it is sent once, in the delta of the smallest, and the others read it there.
+//! The same news in several files: it is sent once, in the delta of the smallest, and the others
+//! read it there.
 
 use crate::support::publisher::Published;
 use crate::support::scripted::{Reply, Scripted};

@@ -1,4 +1,5 @@
-//! Downloads that something interrupts go on at the byte where they were, and ask for nothing twice.
+//! Downloads that something interrupts go on at the byte where they were, and ask for nothing
+//! twice.
 
 use crate::support::deadline::wait_for;
 use crate::support::publisher::Published;

@@ -1,4 +1,5 @@
-//! A watcher finds, downloads, reminds and stops: as a process of its own, and as a thread of the program.
+//! A watcher finds, downloads, reminds and stops: as a process of its own, and as a thread of the
+//! program.
 
 use crate::support::deadline::wait_for;
 use crate::support::scripted::Reply;

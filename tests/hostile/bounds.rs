@@ -1,4 +1,5 @@
-//! Bounded memory: the real program against what has no end or swells, its peak read from the system.
+//! Bounded memory: the real program against what has no end or swells, its peak read from the
+//! system.
 
 #![cfg(target_os = "linux")]
 
@@ -14,7 +15,8 @@ use std::process::{Command, Stdio};
 
 const MIB: u64 = 1 << 20;
 
-/// Runs `patcher update` and gives what it left behind and the most memory that it had resident, in bytes.
+/// Runs `patcher update` and gives what it left behind and the most memory that it had resident, in
+/// bytes.
 fn run(world: &World) -> (Run, u64) {
     std::fs::write(world.path("key.pem"), &first().pem).unwrap();
     let mut program = Command::new(programs::patcher());

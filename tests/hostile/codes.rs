@@ -1,4 +1,5 @@
-//! The catalogue is complete: every code that a refusal can have is expected by a row, and so is every code of the network.
+//! The catalogue is complete: every code that a refusal can have is expected by a row, and so is
+//! every code of the network.
 
 /// Where the library says its codes.
 const SOURCES: &[&str] = &[

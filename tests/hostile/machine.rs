@@ -1,5 +1,5 @@
-//! What somebody can plant on the user's machine: links inside the program, hostile journals and plans, staged files
-//! exchanged before the swap.
+//! What somebody can plant on the user's machine: links inside the program, hostile journals and
+//! plans, staged files exchanged before the swap.
 
 use super::publisher::{first, sha256, sign, stranger};
 use super::server::Reply;
@@ -205,7 +205,8 @@ fn the_updaters_own_folders_are_no_links() {
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
-/// A link that stands where a temporary file of the updater's will be made is not written through either.
+/// A link that stands where a temporary file of the updater's will be made is not written through
+/// either.
 #[test]
 fn a_link_under_a_temporary_name_is_replaced_and_not_followed() {
     let (world, outside) = world();
@@ -341,7 +342,8 @@ fn a_journal_or_plan_that_is_none_stops_everything_and_deletes_nothing() {
     println!("{count} rows");
 }
 
-/// Every call that would need the journal says that it cannot be read, and everything stays as it is.
+/// Every call that would need the journal says that it cannot be read, and everything stays as it
+/// is.
 #[track_caller]
 fn refuses_journal(name: &str, plant: impl Fn(&World)) {
     let (world, outside) = world();
@@ -391,7 +393,8 @@ fn a_well_formed_plan_for_another_folder_is_not_carried_out() {
     }
 }
 
-/// A plan in which nothing fits the disk: recovery goes by hashes, and touches nothing that is not what the plan says.
+/// A plan in which nothing fits the disk: recovery goes by hashes, and touches nothing that is not
+/// what the plan says.
 #[test]
 fn a_plan_that_does_not_fit_the_disk_replaces_nothing_by_what_it_says() {
     let (world, outside) = world();

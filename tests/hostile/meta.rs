@@ -1,4 +1,5 @@
-//! What a manifest says of a release beside its files: rollout, urgency, stepping stones and notes, wrongly said and signed.
+//! What a manifest says of a release beside its files: rollout, urgency, stepping stones and notes,
+//! wrongly said and signed.
 
 use super::publisher::{Release, first, second, sha256, sign, stranger};
 use super::table::{Row, checks, manifest};
@@ -137,8 +138,8 @@ fn notes_are_few_plain_lines() {
     });
 }
 
-/// What a client with sequence 10 of 1.0.0 that sees 2.0.0, sequence 20, makes of what a server gives it for the stone that
-/// 2.0.0 names: sequence 15 of 1.5.0.
+/// What a client with sequence 10 of 1.0.0 that sees 2.0.0, sequence 20, makes of what a server
+/// gives it for the stone that 2.0.0 names: sequence 15 of 1.5.0.
 fn told(bytes: Vec<u8>, stone: &SteppingStone) -> &'static str {
     let pems = [&first().pem, &second().pem].map(|pem| PublicKey::from_pem(pem).unwrap());
     let target = ReleaseTarget {

@@ -1,4 +1,5 @@
-//! Objects that are not what the manifest says, by an attacker's doing or by a careless publisher's.
+//! Objects that are not what the manifest says, by an attacker's doing or by a careless
+//! publisher's.
 
 use super::publisher::{Release, first, gzip, noise, sha256, sign};
 use super::server::{Reply, head};

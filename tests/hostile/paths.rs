@@ -1,4 +1,5 @@
-//! Paths in signed manifests that lead out, mean something else on another system, or are two names for one file.
+//! Paths in signed manifests that lead out, mean something else on another system, or are two names
+//! for one file.
 
 use super::publisher::{first, sign};
 use super::table::{Row, checks, manifest};

@@ -1,5 +1,5 @@
-//! A publisher in memory: keys made once for the process, releases as values, and signatures over whatever a test wants
-//! signed.
+//! A publisher in memory: keys made once for the process, releases as values, and signatures over
+//! whatever a test wants signed.
 
 use patcher::internal::digest::Sha256;
 use patcher::internal::layout::{ObjectKind, object_path};
@@ -69,7 +69,8 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Bytes that no compression makes smaller, the same for the same seed (xorshift64, Marsaglia 2003).
+/// Bytes that no compression makes smaller, the same for the same seed (xorshift64, Marsaglia
+/// 2003).
 pub fn noise(seed: u64, size: usize) -> Vec<u8> {
     let mut state = seed | 1 << 63;
     let mut next = || {

@@ -1,4 +1,5 @@
-//! What a check sends, byte for byte: the same from every user, whoever they are and whatever they have.
+//! What a check sends, byte for byte: the same from every user, whoever they are and whatever they
+//! have.
 
 use super::publisher::{first, sign};
 use super::server::{Reply, Request};
@@ -8,7 +9,8 @@ use patcher::Patcher;
 use std::os::unix::fs::MetadataExt as _;
 use std::process::{Command, Stdio};
 
-/// The request of a check or for an object; `more` is a whole header line or nothing. Only a manifest may come packed.
+/// The request of a check or for an object; `more` is a whole header line or nothing. Only a
+/// manifest may come packed.
 fn expected(path: &str, host: &str, more: &str) -> String {
     let coding = if path.contains("/objects/") { "identity" } else { "gzip" };
     format!(
@@ -16,7 +18,8 @@ fn expected(path: &str, host: &str, more: &str) -> String {
     )
 }
 
-/// Its lines in one order: HTTP gives their order no meaning, so a test of one library's should not either.
+/// Its lines in one order: HTTP gives their order no meaning, so a test of one library's should not
+/// either.
 fn sorted(head: &str) -> Vec<String> {
     let mut lines: Vec<String> = head.lines().map(str::to_owned).collect();
     lines[1..].sort();
@@ -35,7 +38,8 @@ fn without_host(head: &str, host: &str) -> String {
 #[test]
 fn two_users_send_the_same_bytes() {
     let (one, two) = (World::new(), World::new());
-    // The other user has another version, another root, other files, more components, and a longer memory.
+    // The other user has another version, another root, other files, more components, and a longer
+    // memory.
     assert_eq!(two.update(), "updated to 2.0.0");
     let mut later = two.new.clone();
     later.manifest.meta.version = "3.0.0-rc.1+build.7".parse().unwrap();
@@ -99,7 +103,8 @@ fn a_download_asks_for_objects_with_the_same_bytes_and_for_a_range_only_to_go_on
     }
 }
 
-/// What a server gives a client to carry is not carried: no cookie, no referer, no password of a redirect's.
+/// What a server gives a client to carry is not carried: no cookie, no referer, no password of a
+/// redirect's.
 #[test]
 fn nothing_that_a_server_says_comes_back_to_it() {
     let world = World::new();

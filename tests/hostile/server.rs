@@ -1,4 +1,5 @@
-//! A server on loopback that says exactly what a test wants it to say, byte for byte, and remembers what it was asked.
+//! A server on loopback that says exactly what a test wants it to say, byte for byte, and remembers
+//! what it was asked.
 
 use super::publisher::sha256;
 use std::collections::BTreeMap;

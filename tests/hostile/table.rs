@@ -25,7 +25,8 @@ pub fn manifest(name: impl Into<String>, bytes: impl Into<Vec<u8>>, expected: &'
     row(name, Reply::Bytes(bytes.into()), expected)
 }
 
-/// Checks for an update a row at a time. A refused manifest leads to no other request and changes nothing at all.
+/// Checks for an update a row at a time. A refused manifest leads to no other request and changes
+/// nothing at all.
 #[track_caller]
 pub fn checks(rows: fn(&World) -> Vec<Row>) {
     let mut world = World::new();
@@ -139,13 +140,15 @@ pub fn not_installed(world: &World) -> Option<String> {
     }
 }
 
-/// The most that a stage may hold: every object and every file of the release, what a buffer is ahead, and manifests.
+/// The most that a stage may hold: every object and every file of the release, what a buffer is
+/// ahead, and manifests.
 pub fn most_staged(world: &World) -> u64 {
     let files = world.new.manifest.files.iter().map(|file| file.size + file.gz.size).sum::<u64>();
     files + (64 << 10) + (64 << 10)
 }
 
-/// A staged file that is not what its name says, or what is left of an object that was refused for good.
+/// A staged file that is not what its name says, or what is left of an object that was refused for
+/// good.
 fn wrong_in_stage(state: &BTreeMap<String, Entry>, row: &Row) -> Option<String> {
     let object = row.path.rsplit('/').next().and_then(|name| name.strip_suffix(".gz")).unwrap_or(&row.path);
     let is_network = matches!(row.expected, "cut-off" | "stalled");

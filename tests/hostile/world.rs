@@ -70,7 +70,8 @@ impl World {
         self.server.put(&path, sign(release.body(), &self.signers));
     }
 
-    /// The user's configuration: both keys are trusted, nothing is tried twice, and no proxy is asked.
+    /// The user's configuration: both keys are trusted, nothing is tried twice, and no proxy is
+    /// asked.
     pub fn config(&self) -> Config {
         Config::new(self.root())
             .trusted_keys([&first().pem, &second().pem])
@@ -152,8 +153,8 @@ fn old(url: &str) -> Release {
         .link("lib/current", "data")
 }
 
-/// The release that is offered: its program is much larger than its gzip, so that an answer may be too long for one and not
-/// for the other.
+/// The release that is offered: its program is much larger than its gzip, so that an answer may be
+/// too long for one and not for the other.
 fn new(url: &str) -> Release {
     let program = noise(2, 5000).repeat(4);
     let mut release = Release::new("core", "2.0.0", 20, url)

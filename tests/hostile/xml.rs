@@ -1,4 +1,5 @@
-//! Manifests that a trusted key signed and that are not format 1 all the same: somebody else's tool, or a stolen key.
+//! Manifests that a trusted key signed and that are not format 1 all the same: somebody else's
+//! tool, or a stolen key.
 
 use super::publisher::{first, sha256, sign};
 use super::server::Reply;

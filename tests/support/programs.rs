@@ -1,4 +1,5 @@
-//! The three programs, built once for each process of tests, so that `cargo test` needs nothing built before.
+//! The three programs, built once for each process of tests, so that `cargo test` needs nothing
+//! built before.
 
 use super::run::Run;
 use std::path::{Path, PathBuf};
@@ -66,7 +67,8 @@ fn build() -> Result<PathBuf, String> {
     if built.status.success() { Ok(dir.to_owned()) } else { Err(String::from_utf8_lossy(&built.stderr).into_owned()) }
 }
 
-/// Builds one of the examples as a program that trusts this publisher's key: a copy of its source beside the key.
+/// Builds one of the examples as a program that trusts this publisher's key: a copy of its source
+/// beside the key.
 pub fn example(source: &str, key: &Path, work: &Path) -> PathBuf {
     let name = Path::new(source).file_stem().unwrap();
     let (copy, program) = (work.join(source), work.join(name));

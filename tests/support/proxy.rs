@@ -1,4 +1,5 @@
-//! Real proxies on loopback: tinyproxy for HTTP and CONNECT, microsocks for SOCKS5, open or with a password.
+//! Real proxies on loopback: tinyproxy for HTTP and CONNECT, microsocks for SOCKS5, open or with a
+//! password.
 
 use super::deadline::wait_for;
 use super::left_out;
@@ -28,7 +29,8 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts a proxy that asks for this user name and password, if for any; none when it is not installed.
+    /// Starts a proxy that asks for this user name and password, if for any; none when it is not
+    /// installed.
     pub fn start(speaks: Speaks, login: Option<(&str, &str)>) -> Option<Self> {
         let dir = TempDir::new().unwrap();
         let port = free_port();

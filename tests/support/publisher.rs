@@ -1,4 +1,5 @@
-//! A publisher in a temporary folder: keys, build folders and a site, signed by the real `manifest-tool`.
+//! A publisher in a temporary folder: keys, build folders and a site, signed by the real
+//! `manifest-tool`.
 
 use super::programs;
 use super::run::Run;
@@ -81,7 +82,8 @@ impl Publisher {
         self.site().join(component).join("manifest.xml")
     }
 
-    /// Does something to what is published: a command of `manifest-tool` that takes a site and a key.
+    /// Does something to what is published: a command of `manifest-tool` that takes a site and a
+    /// key.
     #[track_caller]
     pub fn again(&self, arguments: &[&str]) {
         let mut tool = Command::new(programs::manifest_tool());
@@ -90,7 +92,8 @@ impl Publisher {
         Run::of(&mut tool).ends(0);
     }
 
-    /// Changes the latest manifest and signs it again: what this project's own tool would not publish.
+    /// Changes the latest manifest and signs it again: what this project's own tool would not
+    /// publish.
     pub fn forge(&self, component: &str, change: impl FnOnce(&mut Manifest)) {
         let path = self.manifest(component);
         let mut manifest = read(&path);
@@ -183,7 +186,8 @@ impl Release<'_> {
 }
 
 impl Published {
-    /// The path on the site of the object that holds a file, with a slash before it as requests have it.
+    /// The path on the site of the object that holds a file, with a slash before it as requests
+    /// have it.
     #[track_caller]
     pub fn object(&self, path: &str) -> String {
         let file = self.manifest.files.iter().find(|file| file.path.as_str() == path).unwrap();

@@ -1,4 +1,5 @@
-//! Real web servers on loopback: nginx and Apache, configured as distributions do, each with a site's folder.
+//! Real web servers on loopback: nginx and Apache, configured as distributions do, each with a
+//! site's folder.
 
 use super::deadline::wait_for;
 use super::left_out;
@@ -56,7 +57,8 @@ pub struct Sent {
     pub path: String,
     /// From which byte on the file was wanted.
     pub from: u64,
-    /// How many bytes went to the client, headers included, whether or not anybody was there to read them.
+    /// How many bytes went to the client, headers included, whether or not anybody was there to
+    /// read them.
     pub bytes: u64,
 }
 
@@ -141,7 +143,8 @@ impl Server {
         text.lines().map(sent).filter(|sent| sent.path != READY).collect()
     }
 
-    /// The TLS connections so far that had a request: the number, the protocol, and whether it went on with an earlier session.
+    /// The TLS connections so far that had a request: the number, the protocol, and whether it went
+    /// on with an earlier session.
     pub fn tls_connections(&self) -> BTreeSet<(u64, String, bool)> {
         self.take_requests();
         let text = fs::read_to_string(self.dir.path().join("tls.log")).unwrap();

@@ -1,4 +1,5 @@
-//! Folders of files: made from a seed, changed by a seed, written, read back and compared by bytes, modes and links.
+//! Folders of files: made from a seed, changed by a seed, written, read back and compared by bytes,
+//! modes and links.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -42,8 +43,8 @@ impl Tree {
         tree
     }
 
-    /// The next version: files changed, added, removed, moved to another name, made executable or no longer; a link that
-    /// leads elsewhere. The same seed makes the same changes.
+    /// The next version: files changed, added, removed, moved to another name, made executable or
+    /// no longer; a link that leads elsewhere. The same seed makes the same changes.
     pub fn mutate(&self, seed: u64) -> Self {
         let mut chance = Chance(seed);
         let mut next = self.clone();
@@ -214,7 +215,8 @@ pub fn numbers(seed: u64, limit: u64) -> impl Iterator<Item = u64> {
     std::iter::repeat_with(move || chance.below(limit))
 }
 
-/// Numbers that look like chance and are the same for the same seed (SplitMix64, Steele, Lea and Flood 2014).
+/// Numbers that look like chance and are the same for the same seed (SplitMix64, Steele, Lea and
+/// Flood 2014).
 struct Chance(u64);
 
 impl Chance {

@@ -39,7 +39,8 @@ impl World<Scripted> {
         Self::scripted(|_| Reply::Site)
     }
 
-    /// An honest world with version 1 installed and version 2 published, and both trees; what changes is fetched whole.
+    /// An honest world with version 1 installed and version 2 published, and both trees; what
+    /// changes is fetched whole.
     #[track_caller]
     pub fn outdated() -> (Self, Published, Tree, Tree) {
         let world = Self::honest();

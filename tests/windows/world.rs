@@ -90,7 +90,6 @@ impl World {
         };
         let component = ComponentSteps {
             component: "core".parse().unwrap(),
-            dir: self.root.dir.join("core"),
             own_work_dir: false,
             from: Some(Version::new(1, 0, 0)),
             to: Some(ReleaseContent { version: Version::new(2, 0, 0), sequence: 2, content: Sha256::of(b"2") }),
@@ -118,7 +117,7 @@ impl World {
 
     /// What a program does that has started well.
     pub fn confirm(&self) -> Result<bool> {
-        swap::confirm(&self.root, &self.lock())
+        swap::confirm(&self.root)
     }
 
     pub fn recover(&self) -> Result<Recovery> {

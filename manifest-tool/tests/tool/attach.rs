@@ -1,4 +1,5 @@
-//! Signatures that are made by another program: openssl plays the device that never gives its key away.
+//! Signatures that are made by another program: openssl plays the device that never gives its key
+//! away.
 
 use crate::publisher::{Publisher, Run, is_missing};
 use patcher::internal::digest::Sha256;

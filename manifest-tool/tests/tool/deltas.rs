@@ -24,7 +24,8 @@ fn deltas_lead_from_the_last_three_releases_and_stay_as_long_as_they_help() {
     let manifest = publisher.manifest(LATEST);
     let deltas = deltas_of(&manifest, "bin/app");
     assert_eq!(deltas.iter().filter(|delta| delta.to.is_none()).count(), 3);
-    // So much comes new with each release that a way of two deltas is no longer than a straight one.
+    // So much comes new with each release that a way of two deltas is no longer than a straight
+    // one.
     let grown = |build: u64| [program(build), noise(1, 7)[..4000 * build as usize].to_vec()].concat();
     let publisher = Publisher::new();
     for build in 1..=5 {
@@ -83,7 +84,8 @@ fn what_came_back_is_not_computed_again() {
     assert_eq!(deltas_of(&manifest, "bin/app")[0].from, patcher::internal::digest::Sha256::of(&program(1)));
 }
 
-/// Bytes that no packing makes smaller than `bits` of eight, the same for the same seed (xorshift64, Marsaglia 2003).
+/// Bytes that no packing makes smaller than `bits` of eight, the same for the same seed
+/// (xorshift64, Marsaglia 2003).
 fn noise(seed: u64, bits: u8) -> Vec<u8> {
     let mut state = seed | 1 << 63;
     let mut next = || {

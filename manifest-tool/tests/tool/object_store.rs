@@ -1,4 +1,5 @@
-//! Sites that are brought to a bucket of a real server that speaks S3: moto (<https://docs.getmoto.org>), on loopback.
+//! Sites that are brought to a bucket of a real server that speaks S3: moto
+//! (<https://docs.getmoto.org>), on loopback.
 
 use crate::publisher::{Publisher, Run};
 use std::fs::{self, File};

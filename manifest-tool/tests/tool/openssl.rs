@@ -1,4 +1,5 @@
-//! A signature is checked without this project's code, by the commands that its documentation shows.
+//! A signature is checked without this project's code, by the commands that its documentation
+//! shows.
 
 use crate::publisher::{Publisher, is_missing};
 use std::process::Command;

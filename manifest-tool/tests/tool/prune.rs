@@ -151,7 +151,8 @@ fn a_manifest_that_cannot_be_read_ends_it_before_anything_is_dropped() {
     publisher.run(&["prune", "core"]).usage_error();
 }
 
-/// A drop that ends in the middle: `prune` removes manifests before objects, and the next one goes on.
+/// A drop that ends in the middle: `prune` removes manifests before objects, and the next one goes
+/// on.
 #[test]
 fn an_interrupted_prune_leaves_no_manifest_without_its_objects() {
     use manifest_tool::prune::Dropped;

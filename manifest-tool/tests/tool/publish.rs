@@ -28,7 +28,8 @@ fn a_site_arrives_whole_and_afterwards_only_what_is_new_goes() {
     assert_eq!(publish(&publisher).ok(), "0 objects and 0 manifests sent, 0 bytes; 5 objects were there\n");
 
     publisher.sign_builds(3..=3, &[]);
-    // The new program, deltas from the two before, the new latest manifest and the one that it superseded.
+    // The new program, deltas from the two before, the new latest manifest and the one that it
+    // superseded.
     assert!(publish(&publisher).ok().starts_with("3 objects and 2 manifests sent, "));
     assert!(files(&publisher.path("site")) == files(&publisher.path("www")));
 }

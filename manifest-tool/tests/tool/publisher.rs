@@ -71,8 +71,8 @@ impl Publisher {
         parse(&SignedBytes::split(self.read(path)).unwrap().body).unwrap()
     }
 
-    /// The manifest at `path` as a client takes it that asks for the stable `core`, trusts all of `keys` and needs all of
-    /// them.
+    /// The manifest at `path` as a client takes it that asks for the stable `core`, trusts all of
+    /// `keys` and needs all of them.
     pub fn verified(&self, path: &str, keys: &[&str], floors: &[Floor]) -> patcher::Result<VerifiedManifest> {
         let key = |name: &&str| PublicKey::from_pem(&String::from_utf8(self.read(name)).unwrap()).unwrap();
         let keys = TrustedKeys::new(keys.iter().map(key).collect(), keys.len()).unwrap();
@@ -134,7 +134,8 @@ impl Publisher {
         self.run_with(&[&flags, more].concat(), &[("SOURCE_DATE_EPOCH", &time.unix().to_string())])
     }
 
-    /// Signs `builds` one after the other as 1.1.0, 1.2.0 and so on, each with the program of that build.
+    /// Signs `builds` one after the other as 1.1.0, 1.2.0 and so on, each with the program of that
+    /// build.
     pub fn sign_builds(&self, builds: std::ops::RangeInclusive<u64>, more: &[&str]) {
         for build in builds {
             self.write("build/bin/app", program(build));
@@ -162,7 +163,8 @@ impl Publisher {
             .collect()
     }
 
-    /// All objects of the site as they are on the disk: one that is written again has another state.
+    /// All objects of the site as they are on the disk: one that is written again has another
+    /// state.
     pub fn object_states(&self) -> Vec<ObjectState> {
         let state = |path: PathBuf| {
             let metadata = path.metadata().unwrap();
@@ -176,7 +178,8 @@ impl Publisher {
     }
 }
 
-/// A program of some 60,000 bytes that packs to half of that; each build adds a line and changes a few places.
+/// A program of some 60,000 bytes that packs to half of that; each build adds a line and changes a
+/// few places.
 pub fn program(build: u64) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = || {
@@ -235,7 +238,8 @@ impl Run {
     }
 }
 
-/// Runs the program on a terminal of its own, on which `typed` is typed; errors come with the output.
+/// Runs the program on a terminal of its own, on which `typed` is typed; errors come with the
+/// output.
 #[cfg(target_os = "linux")]
 pub fn on_terminal(publisher: &Publisher, args: &str, typed: &str) -> Run {
     use std::io::Write as _;

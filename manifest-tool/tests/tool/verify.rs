@@ -74,7 +74,8 @@ fn a_missing_object_is_found() {
     finds(&publisher, &name(&path), "is missing");
 }
 
-/// Signs a manifest again in which the largest object is `gz`: a publisher whose own tools went wrong.
+/// Signs a manifest again in which the largest object is `gz`: a publisher whose own tools went
+/// wrong.
 fn with_object(publisher: &Publisher, gz: &[u8]) -> String {
     publisher.sign_again(|manifest| {
         let file = manifest.files.iter_mut().max_by_key(|file| file.size).unwrap();
