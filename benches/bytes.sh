@@ -1,22 +1,24 @@
 #!/usr/bin/env bash
-# Measures what an update costs, bytes first, here and with other tools, and writes benches/results/bytes.md: every result is checked.
+# Measures what an update costs with this project and with other tools, and writes benches/results/bytes.md. Every result is
+# compared with the expected files.
 #
 #   benches/fetch-releases.sh DIR && benches/bytes.sh [--keep | --so-far] [--only NAME,…] DIR [PART…]
 #
-# PART is one or more of the following; `table` if none is given.
-#   table      releases of real programs, from the release before and the one before that
-#   damaged    100 MB of which 1 % is not as it should be, and nobody knows what
+# PART is one or more of the following; default: table.
+#   table      releases of real programs, from the release before and from the one before that
+#   damaged    a file of 100 MB of which 1 % is damaged at unknown places
 #   unchanged  `sign` of a tree that has not changed
-#   many       100,000 small files: each step's time and memory
+#   many       100,000 small files: time and memory of each step
 #   line       one update on a line of 20 Mbit/s (needs root, for a network namespace)
 #   chain      ten releases back, delta by delta
-#   gzip_size  what segments add to a gzip
+#   gzip_size  the bytes that segments add to a gzip
 #   apply      one delta of a large program, applied
 #
-# --keep takes over what earlier runs have measured (DIR/.bytes), but for ours if our programs have changed since: for a run
-# that was interrupted, and to measure ours again alone. --so-far writes the table of what has been measured already. --only leaves out other programs' releases.
+# --keep reuses the results of earlier runs (DIR/.bytes), except ours if our programs have changed since. Use it to continue an
+# interrupted run, or to measure only ours again. --so-far writes the table from earlier results alone. --only measures only
+# the named programs.
 #
-# Needs Debian's nginx-light, bsdiff, xdelta3, zstd, zsync, casync, time, and bita (`cargo install bita`) in PATH.
+# Needs in PATH: nginx-light, bsdiff, xdelta3, zstd, zsync, casync and time from Debian, and bita (`cargo install bita`).
 set -euo pipefail
 usage='usage: bytes.sh [--keep | --so-far] [--only NAME,…] DIR [PART…]'
 flags=()
@@ -34,7 +36,7 @@ shift
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 if [ "$*" = line ] && [ -z "${LINE:-}" ]; then
-  # A namespace of its own, in which loopback is the line, with packets of the usual size: the bucket drops larger ones than it holds.
+  # A network namespace whose loopback is the line. The MTU is 1500, because the bucket drops packets larger than itself.
   export LINE=20mbit
   exec unshare -n bash -c 'ip link set lo mtu 1500 up && tc qdisc add dev lo root tbf rate $LINE burst 64kb latency 200ms && exec "$@"' \
     - "$here/bytes.sh" "${flags[@]}" "$folder" line

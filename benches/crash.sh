@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Tries every crash point of every scenario in every mode and writes the table of benches/results/crash.md; takes about half an hour.
+# Tries every crash point of every scenario in every mode and writes the table of benches/results/crash.md. Takes about 30 minutes.
 #
-#   benches/crash.sh [EVERY]        # every EVERY-th point: 1 unless told otherwise
+#   benches/crash.sh [EVERY]        # tries every EVERY-th point only; default: 1
 set -euo pipefail
 cd "$(dirname "$0")/.."
 every=${1:-1}
 doc=benches/results/crash.md
 results=$(mktemp) table=$(mktemp)
 trap 'rm -f "$results" "$table"' EXIT
-# A file system in memory, if there is one: syncs cost nothing there, and the power cuts bring a disk of their own.
+# Uses a file system in memory if possible: syncs cost nothing there, and the power cuts simulate their own disk.
 [ -w /dev/shm ] && export TMPDIR=/dev/shm
 status=0
 CRASH_EVERY=$every CRASH_TABLE=$results cargo test --workspace --all-features --test crash || status=$?
@@ -25,5 +25,5 @@ CRASH_EVERY=$every CRASH_TABLE=$results cargo test --workspace --all-features --
   } END { printf "| all | | %d | %d | %d | %d |\n", sum[3], sum[4], sum[5], sum[6] }'
 } >"$table"
 sed -i -e '/<!-- table -->/,/<!-- end of table -->/{/<!-- table -->/!{/<!-- end of table -->/!d}}' -e "/<!-- table -->/r $table" "$doc"
-# A test that has failed leaves its table behind all the same.
+# A failed test still writes its table.
 exit $status

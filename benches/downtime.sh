@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Measures how long a program is away: from its exit, for which the helper waits, to the first act of the new version. Beside it
-# the bare cost of the same number of calls (link, rename, sync of each folder touched), and of these and a start of the new
-# version. Medians of five runs, alternating.
+# Measures the downtime of a program: from its exit, for which the helper waits, to the first action of the new version.
 #
-#   benches/downtime.sh [FILES…]        # 10, 1,000 and 10,000 changed files of 4 kB, 100 in a folder, unless told otherwise
+# For comparison, `bare` makes the same number of bare calls: one link and one rename for each file, one sync for each folder.
+# It also measures these calls followed by a start of the new version. Figures are medians of five alternating runs.
+#
+#   benches/downtime.sh [FILES…]        # numbers of changed files of 4 kB, 100 in a folder; default: 10 1000 10000
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 [ $# -gt 0 ] || set -- 10 1000 10000
@@ -15,10 +16,9 @@ serve
 cd "$work"
 "$bin/manifest-tool" keygen release --bits 2048 >/dev/null
 
-median() { printf '%s\n' "$@" | sort -n | sed -n "$((runs / 2 + 1))p"; }
 patcher() { "$bin/patcher" --root inst --key release.pub.pem "$@" >/dev/null; }
 
-# Makes $1 files that no other version has.
+# Builds and signs version $2: $1 files that no other version has.
 build() {
   rm -rf build && mkdir build
   python3 - "$1" "$2" <<'X'
@@ -35,7 +35,7 @@ X
     --base-url "$url/core/" >/dev/null
 }
 
-# The seconds from the end of a program to the start of the next.
+# Prints the seconds from the exit of the old version to the first action of the new one.
 downtime() {
   rm -rf inst && cp -a installed inst && rm -f started-at
   sync -f inst
@@ -46,7 +46,7 @@ downtime() {
   sleep 0.2
   local exit=$EPOCHREALTIME
   kill -KILL $app
-  # Nothing is started until the new version has been: to start a program takes as long as what is measured.
+  # Waits without starting a process: starting one would take as long as the downtime itself.
   read -rt 0.5 <> <(:) || true
   until [ -e started-at ]; do sleep 0.02; done
   echo "$(cat started-at) - $exit" | bc
@@ -64,7 +64,7 @@ echo "|---|---|---|---|---|---|"
 for files in "$@"; do
   rm -rf site/core inst installed next
   build "$files" 1
-  # Servers tell two versions of a file apart by size and second.
+  # nginx derives the ETag of a file from its size and its modification time in seconds.
   touch -d '1 hour ago' site/core/manifest.xml
   mkdir inst && patcher install core --from "$url/core/manifest.xml"
   build "$files" 2

@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
-# Brings real releases of real programs to DIR/NAME/VERSION, with pip and npm: what the tables in benches/results/measured.md are made from.
-# What is there already is not fetched again. LIST is another list than releases.txt.
+# Fetches releases of real programs to DIR/NAME/VERSION with pip and npm, for the tables in benches/results/measured.md.
+#
+#   benches/fetch-releases.sh DIR [LIST]        # LIST replaces releases.txt
+#
+# Releases that exist in DIR are not fetched again.
 set -euo pipefail
 out=${1:?usage: fetch-releases.sh DIR [LIST]}
 list=$(realpath "${2:-$(dirname "$0")/releases.txt}")
@@ -10,7 +13,7 @@ unpack_pypi() { # package version platform folder
   pip download -q --disable-pip-version-check --no-deps --only-binary=:all: --python-version 3.11 --platform "$3" \
     -d "$4/wheel" "$1==$2" </dev/null
   python3 -m zipfile -e "$4"/wheel/*.whl "$4/tree"
-  # A wheel names its metadata folders after the version; a program's component would not.
+  # Removes the version from the names of metadata folders, which would make every file in them a new path.
   for folder in "$4/tree"/*-"$2".d*; do
     if [ -d "$folder" ]; then mv "$folder" "${folder/-$2/}"; fi
   done

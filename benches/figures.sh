@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Measures this project beside the tools that do the same bare work, both in one run, and prints ratios: below 1 is faster, or
-# smaller, than the tool. Medians of three runs, alternating.
+# Compares this project with tools that do only the bare work, in one run, and prints ratios. A ratio below 1 means that this
+# project is faster or smaller. Figures are medians of three alternating runs.
 #
 #   benches/fetch-releases.sh DIR && benches/figures.sh DIR
 set -euo pipefail
@@ -13,25 +13,18 @@ cores=$(nproc)
 runs=3
 
 # Runs `ours` and `theirs` alternately, each after `reset`, and prints the medians and their ratio.
-compare() { # what, ours, theirs, reset
+compare() { # title, ours, theirs, reset
   local ours=() theirs=()
   for _ in $(seq $runs); do
-    "$4" && ours+=("$(seconds "$2")")
-    "$4" && theirs+=("$(seconds "$3")")
+    "$4" && ours+=("$(seconds quietly "$2")")
+    "$4" && theirs+=("$(seconds quietly "$3")")
   done
   local a b
   a=$(median "${ours[@]}") b=$(median "${theirs[@]}")
-  printf '| %s | %s s | %s s | %s |\n' "$1" "$a" "$b" "$(ratio "$a" "$b")"
+  printf '| %s | %.3f s | %.3f s | %s |\n' "$1" "$a" "$b" "$(ratio "$a" "$b")"
 }
 
-seconds() {
-  local start=$EPOCHREALTIME
-  "$1" >/dev/null 2>&1
-  echo "$EPOCHREALTIME - $start" | bc
-}
-
-median() { printf '%s\n' "$@" | sort -n | sed -n "$((runs / 2 + 1))p" | xargs printf '%.3f'; }
-ratio() { echo "scale=4; $1 / $2" | bc | xargs printf '%.2f'; }
+quietly() { "$@" 2>/dev/null; }
 nothing() { :; }
 peak() { /usr/bin/time -f %M "$@" 2>&1 >/dev/null | tail -1; }
 

@@ -1,4 +1,5 @@
-# What the scripts beside this one share: the programs, a web server on loopback, and a scratch folder that goes at the end.
+# Shared by the scripts in this folder: builds the programs, makes a scratch folder that is removed at exit, starts a web
+# server on loopback, and computes times and medians.
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 bin=${CARGO_TARGET_DIR:-$project/target}/release
 cargo build --quiet --release --workspace --features cli --manifest-path "$project/Cargo.toml"
@@ -11,7 +12,8 @@ finish() {
 }
 trap finish EXIT
 
-# Serves $work/site at $url with nginx in its default configuration but for paths and port; the log has a line `URI BYTES` a request.
+# Serves $work/site at $url with nginx. Only paths and port differ from the default configuration.
+# The access log has one line `URI BYTES STATUS` for each request.
 serve() {
   mkdir -p "$work/nginx" "$work/site"
   local port
@@ -37,3 +39,16 @@ X
   echo "nginx did not start" >&2
   exit 1
 }
+
+# Runs a command and prints the seconds that it took.
+seconds() {
+  local start=$EPOCHREALTIME
+  "$@" >/dev/null
+  echo "$EPOCHREALTIME - $start" | bc
+}
+
+# Prints the median of an odd number of figures.
+median() { printf '%s\n' "$@" | sort -n | sed -n "$((($# + 1) / 2))p"; }
+
+# Prints the first figure divided by the second.
+ratio() { echo "scale=4; $1 / $2" | bc | xargs printf '%.2f'; }

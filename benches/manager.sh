@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures what people wait for: `status` and `history` with 50 entries; and what an idle watcher does, which is nothing.
+# Measures the time of `status` and `history` with 50 entries, and the activity of an idle watcher, which should be none.
 #
 #   benches/manager.sh
 set -euo pipefail
@@ -19,7 +19,8 @@ open(path, "w").write("".join(lines[:2] + lines[2:3] * int(sys.argv[1]) + lines[
 X
 [ "$(patcher history | tail -n +2 | wc -l)" = "$entries" ]
 
-milliseconds() { # the median of some runs of a command
+# Prints the median and the maximum of $runs runs of a command.
+milliseconds() {
   python3 - "$runs" "$bin/patcher" --root root --key release.pub.pem "$@" <<'X'
 import statistics, subprocess, sys, time
 def run():
@@ -35,7 +36,7 @@ echo "| with $entries entries, $runs runs | |"
 echo '|---|---|'
 for verb in status history; do echo "| \`$verb\` | $(milliseconds $verb) |"; done
 
-# From after its first check until long before its second.
+# Measures after the first check of the watcher and before its second.
 "$bin/patcher" --root root --key release.pub.pem --site site watch --first-within 0s --interval 1h >events &
 watcher=$!
 trap 'kill "$watcher" 2>/dev/null || true; finish' EXIT

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Measures what a check and a download cost on a line with a round trip of 50 ms, beside aria2 on the same line, both in one run.
+# Measures a check and a download on a line with a round trip of 50 ms, and aria2 on the same line in the same run.
 #
 #   benches/network.sh
 #
-# The line is `tc netem` in a network namespace where the kernel has it, else a relay that delays both directions and the opening
-# of a connection alike (and has no slow start); which one it was is printed.
+# The line is `tc netem` in a network namespace if the kernel supports it. Otherwise it is a relay that delays both directions
+# and the opening of a connection, without TCP slow start. The output names the kind of line.
 set -euo pipefail
 if [ -z "${LINE:-}" ]; then
   if unshare -n bash -c 'ip link set lo up && tc qdisc add dev lo root netem delay 25ms' 2>/dev/null; then
@@ -19,7 +19,8 @@ objects=1000 bytes=20000 runs=3
 relays=()
 trap 'for relay in "${relays[@]}"; do kill "$relay" 2>/dev/null || true; done; finish' EXIT
 
-line() { # port delay: sets $port to that of the line's other end, which counts bytes in $work/counts
+# Starts a relay to a port with a delay in ms. Sets $port to the relay's port; the relay writes byte counts to $work/counts.
+line() {
   python3 "$project/benches/relay.py" "$1" "$2" "$work/counts" >"$work/port" &
   relays+=($!)
   until [ -s "$work/port" ]; do sleep 0.05; done
@@ -47,7 +48,7 @@ mkdir first && echo 1 >first/only
 sign() { "$bin/manifest-tool" sign "$1" --site site --key release.key.pem --component core --version "$2" --base-url "$3/core/" >/dev/null; }
 patcher() { "$bin/patcher" --root "$root" --key release.pub.pem "$@"; }
 
-# A check that finds nothing new, on a line that counts.
+# A check that finds nothing new, through a relay that counts bytes.
 root=inst
 sign first 1.0.0 "$counted"
 patcher install core --from "$counted/core/manifest.xml" >/dev/null
@@ -69,19 +70,13 @@ if command -v strace >/dev/null; then
   done | paste -sd' ') |"
 fi
 
-# All objects, by the client and by aria2, alternately.
+# Fetches all objects, alternately with the client and with aria2.
 rm -rf site/core
 root=old
 sign first 1.0.0 "$url"
 patcher install core --from "$url/core/manifest.xml" >/dev/null
 sign build 2.0.0 "$url"
 (cd site && find core/objects -type f -printf "$url/%p\n") | sort >list
-seconds() {
-  local start=$EPOCHREALTIME
-  "$@" >/dev/null
-  echo "$EPOCHREALTIME - $start" | bc
-}
-median() { printf '%s\n' "$@" | sort -n | sed -n "$((runs / 2 + 1))p" | xargs printf '%.2f'; }
 root=inst
 ours=() theirs=()
 for _ in $(seq $runs); do
@@ -95,12 +90,12 @@ a=$(median "${ours[@]}") b=$(median "${theirs[@]}")
 echo
 echo "| $objects objects of $bytes bytes, a round trip of 50 ms ($LINE) | download | \`aria2c -j4\` | ratio |"
 echo '|---|---|---|---|'
-echo "| seconds, medians of $runs | $a | $b | $(echo "scale=4; $a / $b" | bc | xargs printf '%.2f') |"
+echo "| seconds, medians of $runs | $(printf '%.2f' "$a") | $(printf '%.2f' "$b") | $(ratio "$a" "$b") |"
 
-# What a limit on the rate lets through in ten seconds, once a download has begun. On a line with a delay, four small objects at a
-# time may themselves be slower than the limit.
+# The bytes that pass a rate limit in ten seconds of a running download. On a line with a delay, four small objects at a time can
+# be slower than the limit.
 staged() { find inst/.patcher/stage/core -type f -printf '%s\n' | paste -sd+ | bc; }
-limited() { # what the line is, its site, the limit in KiB
+limited() { # title, site, limit in KiB
   local client start before got took
   rm -rf inst && cp -r old inst
   "$bin/patcher" --root "$root" --key release.pub.pem --site "$2" --rate-limit "$3K" download core >/dev/null 2>&1 &

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Carries TCP connections to a server on loopback as a line with a delay would: relay.py PORT DELAY-MS COUNTS-FILE
+"""Relays TCP connections to a server on loopback with a delay: relay.py PORT DELAY-MS COUNTS-FILE
 
-Each direction takes DELAY-MS, and opening a connection two of them. COUNTS-FILE has a line a connection: bytes up, bytes down.
-Prints the port that it listens at.
+Each direction is delayed by DELAY-MS, and the opening of a connection by twice that. COUNTS-FILE gets one line for each
+connection: bytes up, bytes down. Prints the port on which it listens.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ PORT, DELAY, COUNTS = int(sys.argv[1]), float(sys.argv[2]) / 1000, sys.argv[3]
 
 
 async def carry(reader, writer, first_delay):
-    """Brings every piece DELAY seconds after it came; the first one later by the connection's opening."""
+    """Delivers each piece DELAY seconds after it arrived, and the first piece after `first_delay`."""
     loop = asyncio.get_running_loop()
     pieces, count = asyncio.Queue(), 0
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Publishes the releases of real programs one after the other and updates installed copies from each to the next, and two at a
-# time, and back: prints what changed, what was downloaded, and how long it took, and stops at the first difference.
+# Publishes three releases of each real program and updates installed copies: by one release, by two, and back.
+#
+# Prints the changed files, the downloaded bytes and the time. Stops if an installed tree differs from the published one.
 #
 #   benches/fetch-releases.sh DIR && benches/releases.sh DIR
 set -euo pipefail
@@ -10,14 +11,16 @@ serve
 cd "$work"
 "$bin/manifest-tool" keygen release --bits 3072 >/dev/null
 
-publish() { # corpus version argument…: signs it and keeps the build folder as $work/build
+# Signs a release. Keeps the tree in $work/build and sets $gz and $tar to sizes in bytes.
+publish() { # corpus version argument…
   rm -rf build && cp -r "$corpora/$1/$2" build
   "$bin/manifest-tool" sign build --site site --key release.key.pem --component "$1" --version "$2" --base-url "$url/$1/" "${@:3}" >/dev/null
   gz=$(grep -o '<gz size="[0-9]*" sha256="[0-9a-f]*"' build/manifest.xml | sort -u | grep -o 'size="[0-9]*' | grep -o '[0-9]*' | paste -sd+ | bc)
   tar=$(tar c -C "$corpora/$1/$2" . | gzip -9 | wc -c)
 }
 
-same() { # corpus root: the installed tree is the publisher's, bytes and modes, and its manifest's signature holds
+# Fails unless the installed tree has the published bytes and modes and its manifest a valid signature.
+same() { # corpus root
   diff -r build "$2/$1"
   diff <(cd build && find . -type f -perm /100 | sort) <(cd "$2/$1" && find . -type f -perm /100 | sort)
   "$bin/patcher" --root "$2" --key release.pub.pem verify "$1" >/dev/null
@@ -26,7 +29,8 @@ same() { # corpus root: the installed tree is the publisher's, bytes and modes, 
   openssl dgst -sha256 -verify release.pub.pem -signature sig body >/dev/null
 }
 
-row() { # corpus root from to command…: runs the command of the client and prints what it cost
+# Runs a command of the client and prints one row of the table.
+row() { # corpus root from to command…
   local corpus=$1 root=$2 from=$3 to=$4
   shift 4
   local changes before bytes start
@@ -62,7 +66,7 @@ for corpus in $(ls "$corpora"); do
   publish "$corpus" "$third"
   row "$corpus" near "$second" "$third" update "$corpus"
   row "$corpus" far "$first" "$third" update "$corpus"
-  # A release is withdrawn by publishing the old content under the next sequence.
+  # Withdraws the release: publishes the old content as the next release.
   publish "$corpus" "$second" --allow-downgrade
   row "$corpus" far "$third" "$second" update "$corpus"
   rm -rf far near "site/$corpus"

@@ -1,4 +1,4 @@
-"""Measures one part and writes it into the document: see bytes.sh."""
+"""Measures one part and writes it into a document. See bytes.sh."""
 
 import argparse
 import importlib
@@ -11,7 +11,7 @@ from results import Results
 
 
 def write(document, part, lines):
-    """Puts lines between the part's markers."""
+    """Replaces the lines between the markers of a part."""
     text = document.read_text()
     start, end = f"<!-- {part} -->\n", f"<!-- end of {part} -->\n"
     if text.count(start) != 1 or text.count(end) != 1:

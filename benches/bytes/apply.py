@@ -1,4 +1,4 @@
-"""One delta of a large file: made and applied, by us and by bsdiff."""
+"""Part `apply`: makes and applies one delta of a large file, with ours and with bsdiff."""
 
 import subprocess
 from pathlib import Path
@@ -11,17 +11,17 @@ from tools import Bsdiff, patched
 from trees import changed, fresh, sha256
 
 PROJECT = Path(__file__).parent.parent.parent
-# The largest changed files of each program, how large they are at least, and how often a patch is applied.
-FILES, LEAST, RUNS = 2, 1_000_000, 5
-# What a client may take, MB.
-MEMORY = 32 * 1.048576
+# The number of files of each program, the largest first; their minimum size; the runs of each patch.
+FILES, MIN_BYTES, RUNS = 2, 1_000_000, 5
+# The memory limit of a client in MB.
+MEMORY_MB = 32 * 1.048576
 
 
 class Ours:
     name = "ours"
 
     def __init__(self):
-        # As lib.sh builds the programs, so that little is built anew.
+        # The same features as in lib.sh, so that little is rebuilt.
         command = "cargo build --quiet --release --workspace --features cli --example delta"
         subprocess.run(command.split(), cwd=PROJECT, check=True)
         self.program = BIN / "examples" / "delta"
@@ -37,7 +37,7 @@ def measure(corpora, results):
     ours, rows = Ours(), []
     build = sha256(ours.program)[:16]
     for name, releases in corpora.items():
-        files = [file for file in changed(releases[1], releases[2]) if file.old and file.new.stat().st_size >= LEAST]
+        files = [file for file in changed(releases[1], releases[2]) if file.old and file.new.stat().st_size >= MIN_BYTES]
         for file in sorted(files, key=lambda file: -file.new.stat().st_size)[:FILES]:
             key = name, releases[1].name, releases[2].name, file.path
             of = [results.get((*key, "ours", build), lambda: cost(ours, file)),
@@ -45,7 +45,7 @@ def measure(corpora, results):
             cells = [f"{file.new.name} ({of[0]['method']})", f"{file.new.stat().st_size:,}"]
             for what, unit in (("bytes", "{:,}"), ("made", "{:.2f}"), ("making", "{:.0f}"), ("cpu", "{:.3f}"), ("memory", "{:.1f}")):
                 cells.append(" / ".join(unit.format(record[what]) for record in of))
-            reached = of[0]["cpu"] < of[1]["cpu"] and of[0]["memory"] < MEMORY
+            reached = of[0]["cpu"] < of[1]["cpu"] and of[0]["memory"] < MEMORY_MB
             rows.append([*cells, f"{of[0]['cpu'] / of[1]['cpu']:.2f}", "reached" if reached else "**missed**"])
     head = ["ours / bsdiff 4.3", "bytes", "patch", "made: processors, s", "peak, MB", "applied: processors, s", "peak, MB", "ratio", ""]
     return [f"{facts()}. {versions(['bsdiff'])}. {results.circumstances()}", "",
@@ -53,7 +53,7 @@ def measure(corpora, results):
 
 
 def cost(differ, file):
-    """Makes a patch once, and applies it several times, of which the middle counts."""
+    """Makes a patch once, applies it RUNS times, and returns the median cost."""
     folder = fresh(WORK / "apply")
     size, made, applied = patched(differ, file.old, file.new, folder)
     patch, out, said = folder / "patch", folder / "patched", folder / "said"

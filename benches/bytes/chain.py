@@ -1,4 +1,4 @@
-"""Ten releases back: what a client fetches that goes there by the deltas of each release, and what one direct delta would be."""
+"""Part `chain`: compares a chain of deltas over ten releases with one direct delta."""
 
 import shutil
 import subprocess
@@ -35,7 +35,7 @@ def measure(corpora, results):
 
 
 def update(name, releases):
-    """Publishes releases in order and takes the first to the last."""
+    """Publishes releases in order and updates a copy of the first to the last."""
     component, root = Component(name), WORK / f"root-{name}"
     for release in releases:
         progress(f"{name}: sign {release.name}")

@@ -1,4 +1,4 @@
-"""Runs commands and tells what they cost."""
+"""Runs commands and measures their time and memory."""
 
 import os
 import signal
@@ -10,7 +10,10 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds on the clock and of processors, and the largest peak of resident memory in kB. Costs add up."""
+    """Wall-clock seconds, CPU seconds, and peak resident memory in kB.
+
+    The sum of two costs adds the seconds and keeps the larger peak.
+    """
 
     seconds: float = 0.0
     cpu: float = 0.0
@@ -24,9 +27,10 @@ class Cost:
 
 
 def run(*command, cwd=None, to=None, allowed=(0,)):
-    """Runs one command to its end and gives its cost; `to` is a file for its output. Ends the benchmark if it fails.
+    """Runs one command and returns its cost. Ends the benchmark if it fails.
 
-    GNU time stands between, as a child's peak would otherwise begin at what this process has itself.
+    `to` is a file for the output. GNU time runs the command, because the peak memory of a direct child would start at that of
+    this process.
     """
     peak_file = os.path.join(os.environ["WORK"], f"peak.{os.getpid()}")
     command = [str(part) for part in command]
@@ -40,7 +44,7 @@ def run(*command, cwd=None, to=None, allowed=(0,)):
             said = child.stderr.read()
             _, status, usage = os.wait4(child.pid, 0)
         except BaseException:
-            # Nothing goes on behind a benchmark that was stopped.
+            # A stopped benchmark leaves no process behind.
             os.killpg(child.pid, signal.SIGKILL)
             raise
         seconds = time.perf_counter() - start

@@ -1,4 +1,4 @@
-"""A file that is not as it should be, and nobody knows where: what its repair costs, here and by zsync."""
+"""Part `damaged`: repairs a file that is damaged at unknown places, with ours and with zsync."""
 
 import os
 import random
@@ -11,9 +11,10 @@ from server import WORK, Sent
 from tools import Zsync
 from trees import fresh, same, total
 
-SIZE = 100_000_000
-# A part in so many of the bytes is wrong.
-WRONG = 100
+SIZE_BYTES = 100_000_000
+# One byte in this many is wrong.
+BYTES_PER_WRONG_BYTE = 100
+# The lengths of the runs of wrong bytes.
 RUNS = (1, 100, 1_000, 10_000)
 
 
@@ -49,19 +50,19 @@ def measure(corpora, results):
 
 
 def prepare(corpora, run):
-    """Two folders with one file each: files of all corpora one after the other, and the same with wrong bytes."""
+    """Returns two folders with one file each: files of all corpora concatenated, and the same with wrong bytes."""
     right, wrong = fresh(WORK / "right"), fresh(WORK / "wrong")
     content = bytearray()
     for releases in sorted(corpora.values(), key=lambda releases: total(releases[2])):
         for path in sorted(path for path in releases[2].rglob("*") if path.is_file()):
-            if len(content) < SIZE:
+            if len(content) < SIZE_BYTES:
                 content += path.read_bytes()
-    if len(content) < SIZE:
-        raise SystemExit(f"the corpora have {len(content)} bytes, and {SIZE} are needed")
-    del content[SIZE:]
+    if len(content) < SIZE_BYTES:
+        raise SystemExit(f"the corpora have {len(content)} bytes, and {SIZE_BYTES} are needed")
+    del content[SIZE_BYTES:]
     (right / "file").write_bytes(content)
     chance = random.Random(run)
-    for place in chance.sample(range(SIZE // run), SIZE // WRONG // run):
+    for place in chance.sample(range(SIZE_BYTES // run), SIZE_BYTES // BYTES_PER_WRONG_BYTE // run):
         for at in range(place * run, (place + 1) * run):
             content[at] ^= chance.randrange(1, 256)
     (wrong / "file").write_bytes(content)

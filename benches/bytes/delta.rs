@@ -1,4 +1,6 @@
-//! Makes or applies one delta, for `benches/bytes.sh`: `delta encode OLD NEW DELTA`, `delta apply OLD DELTA NEW`.
+//! Makes or applies one delta, for `benches/bytes.sh`.
+//!
+//! `delta encode OLD NEW DELTA`, `delta apply OLD DELTA NEW`.
 
 #![forbid(unsafe_code)]
 
@@ -9,25 +11,25 @@ use std::error::Error;
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Write};
 
-/// What `sign` takes unless it is told otherwise.
-const MEMORY: u64 = 2 << 30;
+/// The default memory limit of `sign`.
+const MEMORY_BYTES: u64 = 2 << 30;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["encode", old, new, delta] => {
-            let edge = FileSizes { old: fs::metadata(old)?.len(), new: fs::metadata(new)?.len() };
+            let sizes = FileSizes { old: fs::metadata(old)?.len(), new: fs::metadata(new)?.len() };
             let mut out = BufWriter::new(File::create(delta)?);
-            encode(&mut File::open(old)?, &mut File::open(new)?, &edge, MEMORY, &mut out)?;
+            encode(&mut File::open(old)?, &mut File::open(new)?, &sizes, MEMORY_BYTES, &mut out)?;
             out.flush()?;
         }
         ["apply", old, delta, new] => {
             let header = DeltaHeader::read(&mut BufReader::new(File::open(delta)?))?;
-            let mut made = Made { file: BufWriter::new(File::create(new)?), hash: HashingSink::default() };
-            let edge = FileSizes { old: header.old, new: header.new };
-            apply(File::open(old)?, File::open(delta)?, &edge, &mut made)?;
+            let mut made = HashedFile { file: BufWriter::new(File::create(new)?), hash: HashingSink::default() };
+            let sizes = FileSizes { old: header.old, new: header.new };
+            apply(File::open(old)?, File::open(delta)?, &sizes, &mut made)?;
             made.flush()?;
-            // Printed, so that it is not left out.
+            // Printed, so that the compiler keeps the hash.
             let (sha256, _) = made.hash.0.finish();
             println!("{} {sha256}", header.mode.method());
         }
@@ -36,13 +38,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Hashes what it writes, as a client does.
-struct Made {
+/// Hashes the file while writing it, as a client does.
+struct HashedFile {
     file: BufWriter<File>,
     hash: HashingSink,
 }
 
-impl Write for Made {
+impl Write for HashedFile {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.hash.write_all(bytes)?;
         self.file.write_all(bytes)?;

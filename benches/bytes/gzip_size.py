@@ -1,4 +1,4 @@
-"""What cutting a gzip into segments adds to its size."""
+"""Part `gzip_size`: measures how much larger segments make a gzip."""
 
 from costs import run
 from machine import facts, versions
@@ -17,7 +17,7 @@ def measure(corpora, results):
     head = ["", "files in segments", "ours", "`gzip -9 -n`", "ratio", "the worst file", "all files: ours", "`gzip -9 -n`", "ratio", ""]
     rows = []
     for name, record in sums.items():
-        # None is compared where no file is large enough for segments.
+        # `theirs` is 0 if no file is large enough for segments.
         ours, theirs = record["segments"]
         all_ours, all_theirs = record["all"]
         worst = max([ours / max(theirs, 1), all_ours / all_theirs])

@@ -1,4 +1,4 @@
-"""One update on a slow line: the time from asking to having the new files."""
+"""Part `line`: measures the time of one update on a slow line, from the request to the new files."""
 
 import os
 import shlex
@@ -44,7 +44,7 @@ def measure(corpora, results):
 def of_ours(old, new):
     component, root = Component(NAME), WORK / "root-line"
     component.sign(old, old.name)
-    # The first copy does not come over the line.
+    # Installs the old release from the folder and not over the line.
     component.client(root, "install", NAME, "--from", SITE / NAME)
     component.sign(new, new.name)
     update = component.update(root, new)
@@ -53,7 +53,7 @@ def of_ours(old, new):
 
 
 class Contestant:
-    """Something to serve, and a script that fetches it and makes new files in an empty folder."""
+    """A way to distribute a release: files to serve, and a script that makes the new files from them."""
 
     def measure(self, pair):
         progress(f"{self.name}: publishing")
@@ -72,7 +72,7 @@ class Contestant:
 
 
 class Release(Contestant):
-    """All of the new release in one file."""
+    """The whole new release in one archive."""
 
     def __init__(self, packer, ending):
         self.packer, self.ending = packer.split(), ending
@@ -85,13 +85,13 @@ class Release(Contestant):
 
 
 class Patches(Contestant):
-    """Patches and gzips of changed files in one tar, which is taken apart and applied."""
+    """The patches and gzips of changed files in one tar."""
 
     def __init__(self, differ):
         self.differ, self.name, self.programs = differ, f"curl, {differ.name}", ("curl", *differ.programs)
 
     def publish(self, pair, served):
-        """The new contents go to numbered files, as they would go over the old ones."""
+        """Returns a script that writes the new contents to numbered files."""
         parts, script = fresh(pair.folder / "parts"), [f"curl -sSf {URL}/line/parts.tar | tar -x"]
         for number, file in enumerate(pair.changed):
             part, out = parts / str(number), f"{number}.new"

@@ -1,4 +1,4 @@
-"""What the figures were measured with: the machine, and the versions of the programs."""
+"""Describes the machine and the versions of the measured programs."""
 
 import os
 import shutil
@@ -14,10 +14,10 @@ def facts():
 
 
 def version(program):
-    """The version of a program, by the package that it came in, else as it says itself."""
+    """Returns the version of a program: that of its Debian package, or the output of --version."""
     path = shutil.which(program)
     if not path:
-        raise SystemExit(f"{program} is not there; benches/bytes.sh says what is needed")
+        raise SystemExit(f"{program} is not in PATH; benches/bytes.sh lists what is needed")
     owner = subprocess.run(["dpkg-query", "-S", os.path.realpath(path)], capture_output=True, text=True)
     if owner.returncode == 0:
         package = owner.stdout.split(":")[0]

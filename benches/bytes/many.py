@@ -1,7 +1,7 @@
-"""Many small files: whether each step's time and memory grow no faster than their number, and what the manifest weighs.
+"""Part `many`: measures whether time and memory grow linearly with the number of small files, and the manifest's size.
 
-Nothing is removed before the last measurement: where ext4 makes a file, it looks past every inode that was freed in the last
-minutes, which takes longer for each file the more have gone.
+No file is removed before the last measurement. When ext4 creates a file, it skips every inode that was freed in the last
+minutes. After a large removal, each new file would take longer.
 """
 
 import gzip
@@ -15,8 +15,8 @@ from server import SITE, URL, WORK
 from trees import fresh
 
 COUNTS = (10_000, 50_000, 100_000)
-# A file in so many changes; half as many come and go.
-CHANGED = 100
+# One file in this many changes. Half as many are added and half as many removed.
+FILES_PER_CHANGE = 100
 WORDS = ("alpha", "beta", "gamma", "delta", "true", "false", "value", "name", "0", "1", "\n", "{", "}", ", ", "; ", " = ")
 
 
@@ -45,13 +45,13 @@ def of_ours(count):
     work, name = fresh(WORK / f"many-{count}"), f"many-{count}"
     first, second, root, site = (work / folder for folder in ("first", "second", "root", "site"))
     chance = random.Random(count)
-    for number in range(count + count // CHANGED // 2):
+    for number in range(count + count // FILES_PER_CHANGE // 2):
         path = f"{number // 1000:03}/{number // 100 % 10}/{number % 100:02}.txt"
         before = after = content(chance)
-        if number % CHANGED == 0:
+        if number % FILES_PER_CHANGE == 0:
             after = before[: len(before) // 2] + content(chance)
         # The first few go, and as many come at the end.
-        for tree, text, there in ((first, before, number < count), (second, after, number >= count // CHANGED // 2)):
+        for tree, text, there in ((first, before, number < count), (second, after, number >= count // FILES_PER_CHANGE // 2)):
             if there:
                 file = tree / path
                 file.parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ def of_ours(count):
 
     def step(name, action):
         progress(f"{count} files: {name}")
-        # What one step leaves to be written is not the next one's.
+        # The writes of one step must not slow down the next one.
         os.sync()
         steps[name] = action().record()
 

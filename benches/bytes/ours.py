@@ -1,4 +1,4 @@
-"""This project's two programs, as publisher and client use them."""
+"""Runs this project's programs as a publisher and as a client."""
 
 import os
 import shutil
@@ -17,13 +17,13 @@ MANIFEST = "manifest.xml"
 
 
 def identity():
-    """Tells one build of the programs from another."""
+    """Returns a text that identifies this build of the programs."""
     return " ".join(sha256(BIN / name)[:16] for name in ("manifest-tool", "patcher"))
 
 
 @dataclass(frozen=True)
 class Update:
-    """What came to a client, and what that cost it."""
+    """The bytes and objects that a client fetched, and the cost."""
 
     cost: Cost
     bytes: int
@@ -37,7 +37,7 @@ class Update:
 
 
 class Component:
-    """A component on the site and its installed copies."""
+    """A component on the site."""
 
     def __init__(self, name, site=SITE):
         self.name, self.site = name, site
@@ -46,14 +46,14 @@ class Component:
             run(BIN / "manifest-tool", "keygen", WORK / "release", "--bits", "3072")
 
     def sign(self, tree, version, *options):
-        """Publishes a copy of a tree and gives the cost of `sign`."""
+        """Publishes a copy of a tree and returns the cost of `sign`."""
         build = WORK / "build"
         shutil.rmtree(build, ignore_errors=True)
         shutil.copytree(tree, build)
         return self.sign_in_place(build, version, *options)
 
     def sign_in_place(self, build, version, *options):
-        """Publishes a tree, which gets a manifest, and gives the cost of `sign`."""
+        """Publishes a tree, writes a manifest into it, and returns the cost of `sign`."""
         return run(BIN / "manifest-tool", "sign", build, "--site", self.site, "--key", KEY, "--component", self.name,
                    "--version", version, "--base-url", f"{URL}/{self.name}/", *options)
 
@@ -65,7 +65,7 @@ class Component:
         return self.client(root, "install", self.name, "--from", f"{URL}/{self.name}/{MANIFEST}")
 
     def update(self, root, expected):
-        """Updates an installed copy, and looks whether that is right."""
+        """Updates an installed copy and checks the result."""
         sent = Sent()
         cost = self.client(root, "update", self.name)
         update = Update.of(cost, sent.bodies())
@@ -77,6 +77,6 @@ class Component:
         return self.site / self.name / MANIFEST
 
     def gzips(self):
-        """Of the last release, by content: the size of its gzip, and whether that is in segments."""
+        """Returns, by content of the last release, the size of its gzip and whether it has segments."""
         files = ElementTree.parse(self.manifest()).getroot().iter("file")
         return {file.get("sha256"): (int(file.find("gz").get("size")), file.find("chunks") is not None) for file in files}

@@ -1,4 +1,4 @@
-"""The folders that fetch-releases.sh has made: NAME/VERSION."""
+"""Finds the releases that fetch-releases.sh has written to NAME/VERSION."""
 
 import re
 
@@ -8,12 +8,12 @@ def natural(path):
 
 
 def releases_in(folder, only=(), count=3):
-    """The last releases of each program, the oldest first."""
+    """Returns the last `count` releases of each program, the oldest first."""
     found = {}
     for program in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
         releases = sorted((path for path in program.iterdir() if not path.name.startswith(".")), key=natural)[-count:]
         if len(releases) == count and (not only or program.name in only):
             found[program.name] = releases
     if not found or (only and len(found) < len(only)):
-        raise SystemExit(f"{folder} has not {count} releases of each of {', '.join(only) or 'any program'}")
+        raise SystemExit(f"{folder} does not have {count} releases of each of {', '.join(only) or 'any program'}")
     return found

@@ -1,4 +1,4 @@
-"""What was measured, a line of JSON for each, so that an interrupted run can go on and ours can be measured again alone."""
+"""Saves results as lines of JSON, so that an interrupted run can continue and ours can be measured again alone."""
 
 import json
 import os
@@ -11,7 +11,10 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 
 class Results:
-    """Figures of one part by key, kept in a file; with `keep` those of earlier runs are taken too, with `so_far` only those."""
+    """The results of one part by key, saved in a file.
+
+    `keep` reuses the results of earlier runs. `so_far` uses only those.
+    """
 
     def __init__(self, file, keep, so_far=False):
         self.file, self.so_far, self.run, self.of = file, so_far, time.strftime("%Y-%m-%d %H:%M"), {}
@@ -25,7 +28,7 @@ class Results:
             open(file, "w").close()
 
     def get(self, key, measure):
-        """The record of a key (strings), measured now if it is not there, or None if nothing is to be measured."""
+        """Returns the result of a key (strings) and measures it if it is missing; None with `so_far`."""
         key = tuple(key)
         if self.so_far and key not in self.of:
             return None
@@ -42,7 +45,7 @@ class Results:
         return self.of[key]["record"]
 
     def circumstances(self):
-        """When all that was used was measured, and how busy others kept the machine meanwhile."""
+        """Describes when the used results were measured and how busy the machine was otherwise."""
         used = [entry for entry in self.of.values() if entry.get("used")]
         runs = sorted({entry["run"] for entry in used})
         when = f"in one run of {runs[0]}" if len(runs) == 1 else f"in {len(runs)} runs from {runs[0]} to {runs[-1]}"
@@ -53,7 +56,7 @@ class Results:
 
 
 def busy_seconds():
-    """Processor time that the whole machine has worked."""
+    """Returns the CPU seconds of the whole machine so far."""
     with open("/proc/stat") as file:
         user, nice, system, _, _, irq, softirq, *_ = (int(number) for number in file.readline().split()[1:])
     return (user + nice + system + irq + softirq) / TICK

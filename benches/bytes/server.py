@@ -1,4 +1,4 @@
-"""The web server that bytes.sh has started: its folder, and what it has sent."""
+"""The web server that bytes.sh has started: its folder and its access log."""
 
 import os
 import time
@@ -13,7 +13,7 @@ LOG = WORK / "nginx" / "access.log"
 
 
 class Sent:
-    """What the server sends from now on; nothing may be under way."""
+    """Counts the bytes that the server sends from now on. No request may be in progress."""
 
     number = 0
 
@@ -22,7 +22,7 @@ class Sent:
         self.start = LOG.stat().st_size
 
     def bodies(self):
-        """A pair for each request: its path and the bytes of the answer's body."""
+        """Returns a pair for each request: its path and the size of the response body."""
         settle()
         with open(LOG) as log:
             log.seek(self.start)
@@ -34,7 +34,7 @@ class Sent:
 
 
 def settle():
-    """Waits until the log has everything that was sent: a line is written when its answer has gone out."""
+    """Waits until the log is complete: nginx writes a line after it has sent the response."""
     Sent.number += 1
     mark = f"/mark-{Sent.number} "
     try:
@@ -48,4 +48,4 @@ def settle():
             if mark in log.read().decode():
                 return
         time.sleep(0.01)
-    raise SystemExit("the server's log does not say what it should")
+    raise SystemExit("the server's log does not contain the last request")

@@ -1,4 +1,4 @@
-"""The table: bytes, time and memory of all tools for the releases of all corpora."""
+"""Part `table`: bytes, time and memory of all tools for the releases of all corpora."""
 
 from costs import Cost, progress
 from machine import facts, versions
@@ -7,24 +7,24 @@ from server import WORK
 from tools import TOOLS, Pair
 
 OURS = "ours"
-# What the project wants to send from the release before, MB: by any method, and for programs by knowing them.
+# The goals for an update from the release before, in MB: in general, and with program deltas.
 GOALS = {
     "esbuild-win": (0.46, 0.150), "ruff": (3.6, 2.15), "numpy": (0.070, None), "pyside-win": (3.7, 1.3),
     "typescript": (0.0025, None), "jupyterlab": (0.060, None),
 }
-# No more than the best tool and this part.
-ABOVE = 1.02
+# The largest acceptable ratio to the best other tool.
+MAX_RATIO = 1.02
 
 
 def measure(corpora, results):
-    """Gives the table, for all corpora: name to the folders of three releases."""
+    """Returns the lines of the table. `corpora` maps names to the folders of three releases."""
     measured, pairs = {}, {}
     tool_versions = versions(program for tool in TOOLS for program in tool.programs)
     for name, releases in corpora.items():
         ours = results.get((name, OURS, identity()), lambda: of_ours(name, releases))
         for back in (0, 1):
             measured[name, back, OURS] = ours and ours[back]
-    # The quick tools first: who looks at half of a table has something of every program.
+    # Runs each tool on all programs before the next tool, so that a partial table covers every program.
     for tool in TOOLS:
         for name, releases in corpora.items():
             for back, old in enumerate((releases[1], releases[0])):
@@ -45,7 +45,7 @@ def measure(corpora, results):
 
 
 def of_ours(name, releases):
-    """Publishes the three releases in order, and updates a copy of each of the first two to the last."""
+    """Publishes three releases in order and updates a copy of each of the first two to the last."""
     component = Component(name)
     roots = []
     for release in releases[:2]:
@@ -81,7 +81,7 @@ def bytes_table(title, back, corpora, measured):
 
 
 def unknown(record):
-    """What stands in the place of a figure that is not known."""
+    """Returns the text for a missing figure, or None if the figure is known."""
     return "not measured" if record is None else "left out" if record["bytes"] is None else None
 
 
@@ -95,7 +95,7 @@ def best_other(measured, name, back):
 
 
 def verdict(corpora, measured):
-    """What was wanted, and whether it was reached."""
+    """Returns the table of goals and results."""
     lines = ["### Goals", "", "| | sent | at most | | for programs | | best other tool, ×1.02 | |", "|---" * 8 + "|"]
     for name, releases in corpora.items():
         for back in (0, 1):
@@ -105,7 +105,7 @@ def verdict(corpora, measured):
             for goal in goals:
                 cells += ["", ""] if goal is None else [f"{round(goal * 1e6):,}", said(size <= goal * 1e6)]
             best, tool = best_other(measured, name, back)
-            cells += [f"{best * ABOVE:,.0f} ({tool})", said(size <= best * ABOVE)]
+            cells += [f"{best * MAX_RATIO:,.0f} ({tool})", said(size <= best * MAX_RATIO)]
             lines.append(f"| {' | '.join(cells)} |")
     remarks = {f"- {name}, {tool}: {remark}" for (name, _, tool), record in measured.items() if record
                for remark in record["remarks"]}

@@ -1,9 +1,10 @@
-"""The tools of others: what a publisher runs for two releases, what a client runs, and how many bytes go between them.
+"""Other tools: the commands of a publisher and of a client, and the bytes between them.
 
-- By file: a patch for each content that is new, to be had from the old file at the same path, and `gzip -9` where there is none or where
-  that is smaller. A file that the old release has under another name costs nothing.
-- Of the whole: the same of two tars, and the tools that are made to find in a release what an older one has.
-- Time and memory of a client are those of making the new files; by the first kind nothing is fetched, checked or put in place.
+- By file: one patch for each new content, from the old file at the same path. `gzip -9` counts if there is no old file or if
+  the gzip is smaller. A file that the old release has under another name costs nothing.
+- Of the whole: the same for two tars, and tools that find the common parts of two releases themselves.
+- The time and memory of a client are those of making the new files. With patches by file, nothing is fetched, checked or
+  installed.
 """
 
 import os
@@ -16,7 +17,7 @@ from trees import changed, fresh, same, same_file, tar
 
 
 class Pair:
-    """Two releases, with what several tools need of them."""
+    """Two releases and the intermediate results that several tools share."""
 
     def __init__(self, old, new):
         self.old, self.new = Path(old), Path(new)
@@ -25,7 +26,7 @@ class Pair:
         self.gzipped = {}
 
     def gzip(self, file):
-        """Size of a file by `gzip -9 -n`, and what making and undoing that cost."""
+        """Returns the size of a file by `gzip -9 -n`, and the costs of compressing and decompressing it."""
         if file not in self.gzipped:
             packed, out = self.folder / "gz", self.folder / "gunzipped"
             made = run("gzip", "-9", "-n", "-c", file, to=packed)
@@ -35,7 +36,7 @@ class Pair:
         return self.gzipped[file]
 
     def tars(self):
-        """The two releases, each as one file."""
+        """Returns the two releases as tars."""
         files = self.folder / "old.tar", self.folder / "new.tar"
         for tree, file in zip((self.old, self.new), files):
             if not file.exists():
@@ -44,7 +45,7 @@ class Pair:
 
 
 class Result:
-    """Bytes and costs of one tool for one pair; `remarks` says what it could not do."""
+    """The bytes and costs of one tool for one pair. `remarks` lists what the tool could not do."""
 
     def __init__(self):
         self.bytes, self.publisher, self.client, self.remarks = 0, Cost(), Cost(), []
@@ -60,7 +61,7 @@ class Result:
 
 
 class Whole:
-    """Every new content as a gzip."""
+    """Sends every new content as a gzip."""
 
     name = "all changed .gz"
     programs = ("gzip",)
@@ -83,7 +84,7 @@ class Bsdiff:
         return "bspatch", old, out, patch
 
     def too_much(self, old, new):
-        """Says so if there is not enough memory: bsdiff takes 17 times the old file, or 9 times and the new one."""
+        """Returns a remark if memory is too small: bsdiff takes 17 times the old file, or 9 times plus the new one."""
         old, new = os.path.getsize(old), os.path.getsize(new)
         needed, free = max(17 * old, 9 * old + new), free_memory()
         return f"{needed >> 20} MiB needed, {free >> 20} free" if needed > free else None
@@ -94,7 +95,7 @@ class Xdelta3:
     programs = ("xdelta3",)
 
     def window(self, old):
-        # The whole old file, as by default up to 64 MiB.
+        # Covers the whole old file. The default covers 64 MiB.
         return max(64 << 20, 1 << (os.path.getsize(old) - 1).bit_length())
 
     def diff(self, old, new, patch):
@@ -129,7 +130,7 @@ def free_memory():
 
 
 class ByFile:
-    """A differ, once for each changed file."""
+    """Runs a differ once for each changed file."""
 
     def __init__(self, differ):
         self.differ, self.name, self.programs = differ, differ.name, differ.programs
@@ -138,7 +139,7 @@ class ByFile:
         result = Result()
         for file in pair.changed:
             gz = pair.gzip(file.new)
-            # An empty file is no base and needs no patch.
+            # An empty file is useless as a base and needs no patch.
             base = file.old if file.old and file.old.stat().st_size and file.new.stat().st_size else None
             if base and (why := self.differ.too_much(base, file.new)):
                 result.remarks.append(f"{file.path}: {why}")
@@ -147,16 +148,16 @@ class ByFile:
                 result.add(*gz)
                 continue
             size, made, applied = patched(self.differ, base, file.new, pair.folder)
-            # What the gzip that was not better cost is not counted.
+            # The cost of a gzip that is not used is not counted.
             result.add(min(size, gz[0]), made, applied if size <= gz[0] else gz[2])
         return result
 
 
 class OfTar:
-    """A differ, once for the tars of the two releases."""
+    """Runs a differ once for the tars of the two releases."""
 
-    # Bytes from which on a differ takes too long: bsdiff's time grows faster than its input.
-    largest = {"bsdiff": 100_000_000}
+    # The size limit in bytes. The time of bsdiff grows faster than its input.
+    max_bytes = {"bsdiff": 100_000_000}
 
     def __init__(self, differ):
         self.differ, self.name, self.programs = differ, f"{differ.name}, of the tar", differ.programs
@@ -165,8 +166,8 @@ class OfTar:
         result = Result()
         old, new = pair.tars()
         why = self.differ.too_much(old, new)
-        if os.path.getsize(new) > self.largest.get(self.differ.name, float("inf")):
-            why = f"left out, as it has more than {self.largest[self.differ.name]:,} bytes"
+        if os.path.getsize(new) > self.max_bytes.get(self.differ.name, float("inf")):
+            why = f"left out, as it has more than {self.max_bytes[self.differ.name]:,} bytes"
         if why:
             result.remarks.append(f"the tar: {why}")
             result.bytes = None
@@ -176,7 +177,7 @@ class OfTar:
 
 
 def patched(differ, old, new, folder):
-    """Makes one patch and applies it; gives its size and the two costs."""
+    """Makes one patch and applies it. Returns its size and the two costs."""
     patch, out = folder / "patch", folder / "patched"
     for file in patch, out:
         file.unlink(missing_ok=True)
@@ -194,7 +195,7 @@ class Zsync:
         self.name = "zsync -z" if compressed else "zsync"
 
     def measure(self, pair):
-        """Of the tar. Bytes are those that the server sent, the control file's among them."""
+        """Measures the tar. The bytes are all that the server sent, including the control file."""
         old, new = pair.tars()
         return self.of_file(old, new, pair.folder)
 
@@ -218,7 +219,7 @@ class Zsync:
 
 
 class Casync:
-    """Of the tree itself, without owners and times."""
+    """Measures the tree itself, without owners and timestamps."""
 
     name = "casync"
     programs = ("casync",)
@@ -242,7 +243,7 @@ class Casync:
 
 
 class Bita:
-    """Of the tar."""
+    """Measures the tar."""
 
     name = "bita"
     programs = ("bita",)

@@ -1,4 +1,4 @@
-"""Folders of files as releases are: what they hold, what changed, and that a result is right."""
+"""Trees of files: hashes them, compares two releases, and checks results."""
 
 import hashlib
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from costs import run
 
-# A content that is new, at one of its paths; `old` is the old file at the same path, or None.
+# A new content at one of its paths. `old` is the old file at the same path, or None.
 Changed = namedtuple("Changed", "path new old")
 
 
@@ -18,7 +18,7 @@ def sha256(path):
 
 
 def hashes(tree):
-    """The hash of every file of a tree, by path, in order."""
+    """Returns the hash of every file of a tree by path, sorted."""
     found = {}
     for folder, folders, names in os.walk(tree):
         folders.sort()
@@ -31,7 +31,7 @@ def hashes(tree):
 
 
 def changed(old, new):
-    """Each content of `new` that `old` has at no path, once; at a path that `old` has too, if there is one."""
+    """Returns each content of `new` that `old` does not have, once, preferably at a path that `old` has."""
     before, after = hashes(old), hashes(new)
     held, of = set(before.values()), {}
     for path, digest in after.items():
@@ -43,7 +43,7 @@ def changed(old, new):
 
 
 def same(tree, expected, but=()):
-    """Ends the benchmark if a tree is not the expected one."""
+    """Ends the benchmark if a tree differs from the expected one."""
     found = {path: digest for path, digest in hashes(tree).items() if path not in but}
     wanted = {path: digest for path, digest in hashes(expected).items() if path not in but}
     if found != wanted:
@@ -57,13 +57,13 @@ def same_file(file, expected):
 
 
 def tar(tree, out):
-    """One file of a tree, the same for the same files."""
+    """Packs a tree into a reproducible tar."""
     run("tar", "--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner", "--format=ustar",
         "-cf", out, "-C", tree, ".")
 
 
 def fresh(folder):
-    """An empty folder."""
+    """Creates an empty folder and returns it."""
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
     return Path(folder)

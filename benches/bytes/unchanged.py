@@ -1,4 +1,4 @@
-"""What `sign` costs when nothing has changed."""
+"""Part `unchanged`: measures `sign` of a tree that has not changed."""
 
 from costs import Cost, progress
 from machine import facts

@@ -1,9 +1,11 @@
-//! The calls that no swap with backups can do without, and nothing else: a second name for every old file, a rename of every
-//! new one over it, and a sync of every folder that was touched; then the start of the new version. Prints the seconds of the
-//! calls, and those from the first call to the first act of the new version.
+//! Makes only the calls that every swap with backups needs, and measures them.
 //!
-//! `bare COMPONENT STAGE BACKUPS STARTED FILE`: STAGE holds the files of COMPONENT under the same names, STARTED is the new
-//! version, which writes its time into FILE.
+//! These are a hard link for each old file, a rename of each new file over it, and a sync of each
+//! changed folder. Then the new version is started. Prints two times in seconds: that of the calls,
+//! and that from the first call to the first action of the new version.
+//!
+//! `bare COMPONENT STAGE BACKUPS STARTED FILE`: STAGE has the files of COMPONENT under the same
+//! names. STARTED is the new version, which writes its start time into FILE.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -18,10 +20,10 @@ fn main() {
     let mut folders = vec![component.clone()];
     let mut files = Vec::new();
     list(component, Path::new(""), &mut folders, &mut files);
-    let begin = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock that is right").as_secs_f64();
+    let begin = SystemTime::now().duration_since(UNIX_EPOCH).expect("a correct clock").as_secs_f64();
     let start = Instant::now();
     for (number, file) in files.iter().enumerate() {
-        fs::hard_link(component.join(file), backups.join(number.to_string())).expect("a second name");
+        fs::hard_link(component.join(file), backups.join(number.to_string())).expect("a hard link");
     }
     sync(backups);
     for file in &files {
@@ -31,10 +33,10 @@ fn main() {
     let calls = start.elapsed().as_secs_f64();
     assert!(
         Command::new(started).arg(file_with_time).status().expect("a start").success(),
-        "the new version has failed"
+        "the new version failed"
     );
-    let act: f64 = fs::read_to_string(file_with_time).expect("a file").trim().parse().expect("seconds");
-    println!("{calls:.4} {:.4}", act - begin);
+    let first_action: f64 = fs::read_to_string(file_with_time).expect("a file").trim().parse().expect("seconds");
+    println!("{calls:.4} {:.4}", first_action - begin);
 }
 
 fn list(dir: &Path, below: &Path, folders: &mut Vec<PathBuf>, files: &mut Vec<PathBuf>) {

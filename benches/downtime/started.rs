@@ -1,9 +1,9 @@
-//! The new version: the first thing that it does is to write the time into the file that is named, in seconds.
+//! The new version of the downtime bench: writes its start time in seconds into a file.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 fn main() {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock that is right");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a correct clock");
     let file = std::env::args_os().nth(1).expect("usage: started FILE");
     let new = std::path::Path::new(&file).with_extension("new");
     std::fs::write(&new, format!("{:.6}\n", now.as_secs_f64())).expect("a file");

@@ -1,8 +1,9 @@
-//! Measures deltas between two files: bytes, time and memory of both modes and of bsdiff as qbsdiff makes it, in one run.
+//! Measures deltas between two files: bytes, time and memory of both modes and of bsdiff.
 //!
-//! `cargo bench -p manifest-tool --bench delta -- NAME OLD NEW …` prints two tables with a row for each name. Each delta is made
-//! in a process of its own, the three ways in turn, on the same cores; the median of several times counts. Applying includes the hash
-//! of the result; the mean of several times counts, as Linux counts in steps of some milliseconds.
+//! `cargo bench -p manifest-tool --bench delta -- NAME OLD NEW …` prints two tables with one row for
+//! each name. bsdiff is the crate qbsdiff. Each delta is made in a separate process, the three ways
+//! in turn, and the median of [`ENCODE_RUNS`] runs counts. Applying includes the hash of the result.
+//! The mean of [`APPLY_RUNS`] runs counts, because Linux counts CPU time in steps of milliseconds.
 
 #![expect(clippy::unwrap_used, reason = "a bench may fail")]
 
@@ -16,15 +17,17 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-const MEMORY: u64 = 4 << 30;
-/// How many times each delta is made, and applied.
-const MADE: usize = 3;
-const APPLIED: usize = 20;
+/// The memory limit for making a delta.
+const MEMORY_BYTES: u64 = 4 << 30;
+/// The number of times that each delta is made.
+const ENCODE_RUNS: usize = 3;
+/// The number of times that each delta is applied.
+const APPLY_RUNS: usize = 20;
 
-/// The ways of making a delta; `both` are our two modes, of which the smaller delta is kept.
+/// The ways to make a delta. `both` makes a delta of each of our modes and keeps the smaller one.
 const WAYS: [&str; 3] = ["qbsdiff", "plain", "both"];
 
-/// What making a delta took: seconds by the clock and of all cores, and the peak memory in MB.
+/// The cost of making a delta: wall-clock seconds, CPU seconds and peak memory in MB.
 #[derive(Clone, Copy)]
 struct Cost {
     seconds: f64,
@@ -40,13 +43,13 @@ fn main() {
     }
 }
 
-/// What was measured of two files, by way where it says `3`.
+/// The figures of two files. Arrays of three have one figure for each of [`WAYS`].
 struct Row {
     name: String,
     megabytes: f64,
     bytes: [u64; 3],
     costs: [Cost; 3],
-    /// CPU seconds of applying mode 0 and what both modes gave.
+    /// CPU seconds of applying the delta of mode 0 and the delta of both modes.
     applied: [f64; 2],
     is_program: bool,
 }
@@ -56,24 +59,24 @@ impl Row {
         let folder = tempfile::tempdir().unwrap();
         let patches = WAYS.map(|way| folder.path().join(way));
         let mut costs: [Vec<Cost>; 3] = Default::default();
-        for _ in 0..MADE {
+        for _ in 0..ENCODE_RUNS {
             for ((way, patch), costs) in WAYS.iter().zip(&patches).zip(&mut costs) {
                 costs.push(made(way, old, new, patch));
             }
         }
         let [qbsdiff, plain, both] = patches.map(|patch| fs::read(patch).unwrap());
-        let edge = edge(Path::new(old), Path::new(new));
+        let sizes = sizes(Path::new(old), Path::new(new));
         let expected = Sha256::of_reader(&mut File::open(new).unwrap()).unwrap();
         Self {
             name: name.into(),
-            megabytes: edge.new as f64 / 1e6,
+            megabytes: sizes.new as f64 / 1e6,
             bytes: [qbsdiff.len() as u64, plain.len() as u64, both.len() as u64],
             costs: costs.map(|costs| Cost {
                 seconds: median(costs.iter().map(|cost| cost.seconds)),
                 cpu: median(costs.iter().map(|cost| cost.cpu)),
                 peak: median(costs.iter().map(|cost| cost.peak)),
             }),
-            applied: [&plain, &both].map(|patch| applied(old, patch, &edge, expected)),
+            applied: [&plain, &both].map(|patch| applied(old, patch, &sizes, expected)),
             is_program: matches!(DeltaHeader::read(&mut &both[..]).unwrap().mode, DeltaMode::Program(_)),
         }
     }
@@ -109,12 +112,12 @@ fn print(rows: &[Row]) {
     }
 }
 
-fn edge(old: &Path, new: &Path) -> FileSizes {
+fn sizes(old: &Path, new: &Path) -> FileSizes {
     let size = |path| fs::metadata(path).unwrap().len();
     FileSizes { old: size(old), new: size(new) }
 }
 
-/// Makes a delta in a process of its own, which says what it took.
+/// Makes a delta in a separate process, which prints its cost.
 fn made(way: &str, old: &str, new: &str, patch: &Path) -> Cost {
     let program = std::env::current_exe().unwrap();
     let out = Command::new(program).args(["make", way, old, new]).arg(patch).output().unwrap();
@@ -132,28 +135,30 @@ fn make(way: &str, old: &Path, new: &Path, patch: &Path) {
         let (old, new) = (fs::read(old).unwrap(), fs::read(new).unwrap());
         qbsdiff::Bsdiff::new(&old, &new).compare(&mut out).unwrap();
     } else {
-        let edge = edge(old, new);
-        // With a byte less than it takes, no program's delta is made.
-        let all = program::memory_needed(&edge);
-        let limit = if way == "plain" { all - 1 } else { all.max(MEMORY) };
-        encode(&mut File::open(old).unwrap(), &mut File::open(new).unwrap(), &edge, limit, &mut out).unwrap();
+        let sizes = sizes(old, new);
+        // With one byte less than a program delta needs, only mode 0 is tried.
+        let all = program::memory_needed(&sizes);
+        let limit = if way == "plain" { all - 1 } else { all.max(MEMORY_BYTES) };
+        encode(&mut File::open(old).unwrap(), &mut File::open(new).unwrap(), &sizes, limit, &mut out).unwrap();
     }
     out.flush().unwrap();
     println!("{} {} {}", start.elapsed().as_secs_f64(), cpu_seconds(), peak_megabytes());
 }
 
-/// The CPU seconds of one application, the mean of several; what it makes is compared each time.
-fn applied(old: &str, patch: &[u8], edge: &FileSizes, expected: (Sha256, u64)) -> f64 {
+/// Returns the mean CPU seconds of applying a delta. Every result is compared with `expected`.
+fn applied(old: &str, patch: &[u8], sizes: &FileSizes, expected: (Sha256, u64)) -> f64 {
     let start = cpu_seconds();
-    for _ in 0..APPLIED {
+    for _ in 0..APPLY_RUNS {
         let mut made = HashingSink::default();
-        apply(File::open(old).unwrap(), Cursor::new(patch), edge, &mut made).unwrap();
+        apply(File::open(old).unwrap(), Cursor::new(patch), sizes, &mut made).unwrap();
         assert_eq!(made.0.finish(), expected);
     }
-    (cpu_seconds() - start) / APPLIED as f64
+    (cpu_seconds() - start) / APPLY_RUNS as f64
 }
 
-/// The CPU seconds of all threads so far, as Linux counts them; none of those that take part may have ended.
+/// Returns the CPU seconds of all threads so far.
+///
+/// Linux no longer counts threads that have ended.
 fn cpu_seconds() -> f64 {
     let threads = fs::read_dir("/proc/self/task").unwrap();
     let times = threads.map(|thread| fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap());
