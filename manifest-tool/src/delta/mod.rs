@@ -1,4 +1,4 @@
-//! Deltas: how one is made ([`encode`]), and which ones a release gets ([`plan`]).
+//! Deltas: [`plan`] decides which ones a release gets, and [`encode`] makes one of them.
 
 pub mod encode;
 pub mod plan;

@@ -102,7 +102,7 @@ pub fn sign(
     let mut manifest = assemble(meta, &tree, &hashes, packed);
     for file in &mut manifest.files {
         // Clients find deltas anywhere in the manifest: the first file of a content lists them.
-        file.deltas = deltas.of.remove(&file.sha256).unwrap_or_default();
+        file.deltas = deltas.by_content.remove(&file.sha256).unwrap_or_default();
     }
     let sealed = signing.seal(&manifest)?;
     tree.check_unchanged()?;
@@ -114,7 +114,7 @@ pub fn sign(
         new_objects: new.values().map(Packed::count).sum(),
         new_bytes: new.values().map(Packed::bytes).sum(),
         reused_objects: reused.values().map(Packed::count).sum(),
-        deltas: deltas.made,
+        deltas: deltas.built,
         delta_bytes: deltas.bytes,
         meta: manifest.meta,
         shortened: tree.shortened,

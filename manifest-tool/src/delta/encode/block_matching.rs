@@ -1,27 +1,30 @@
-//! Which stretches of a new file come from where in the old one: bsdiff's matching (C. Percival, "Naive differences of
-//! executable code", 2003), spared most of its searches.
+//! Finds the blocks of a new file: bsdiff's matching, with most of its searches avoided.
 //!
-//! The scan walks the new bytes along a *diagonal*, the distance between new and old place, and leaves it where the longest
-//! match elsewhere explains enough bytes more than going on does. BudgetedReader around that match which mostly agree become part of
-//! its block.
+//! C. Percival, "Naive differences of executable code", 2003. The scan walks along the new bytes on
+//! a *diagonal*: a fixed distance between the new and the old position. The diagonal *explains* a
+//! byte if the old byte there is equal. The scan leaves the diagonal for a match elsewhere that
+//! explains more than `slack` bytes more. Bytes around that match that mostly agree join its block.
 
 use super::match_index::{MIN_MATCH_BYTES, Match, MatchIndex, common_prefix};
 use patcher::internal::delta::Block;
 use rayon::prelude::*;
 
-/// The new file is scanned in slices of this size, by all cores; the result does not depend on their number.
+/// The new file is scanned in slices of this size on all cores. Their number does not change the
+/// result.
 const SLICE_BYTES: usize = 512 * 1024;
-/// How many more bytes another place must explain than going on does. Of 8, 10, 12 and 16, measured on programs, 12 gave the
-/// smallest deltas but for Go's.
+/// Number of bytes by which another match must be better than the current diagonal.
+///
+/// Of 8, 10, 12 and 16, measured on programs, 12 gave the smallest deltas except for Go programs.
 pub const SLACK_BYTES: usize = 12;
-/// A diagonal that holds for this long is followed without a look at other places.
+/// While the diagonal explains this many bytes in a row, no other position is searched.
 const FOLLOW_BYTES: usize = 32;
-/// How many bytes ahead are looked at at once.
+/// Number of bytes that are compared at once.
 const VIEW_BYTES: usize = 64;
 
-/// The blocks of `new`, in order and without overlap, of the text that `old` has. Byte 0 of `new` is taken to be near byte `lead` of it.
+/// Returns the blocks of `new`, in order and without overlap.
 ///
-/// `slack` is how many more bytes another place must explain than going on does.
+/// Byte 0 of `new` is expected near byte `lead` of the old text. `slack` is the number of bytes by
+/// which another match must be better than the current diagonal.
 pub fn match_blocks(old: &MatchIndex<'_>, new: &[u8], lead: usize, slack: usize) -> Vec<Block> {
     let slices: Vec<Vec<Block>> = new
         .par_chunks(SLICE_BYTES)
@@ -38,7 +41,7 @@ pub fn match_blocks(old: &MatchIndex<'_>, new: &[u8], lead: usize, slack: usize)
     blocks
 }
 
-/// Adds a block, or makes the last one longer when it goes on there.
+/// Appends a block, or extends the last one if the block continues it.
 pub fn append_block(blocks: &mut Vec<Block>, block: Block) {
     match blocks.last_mut() {
         Some(last) if last.new + last.length == block.new && last.old + last.length == block.old => {
@@ -53,10 +56,10 @@ struct DiagonalScan<'a> {
     index: &'a MatchIndex<'a>,
     old: &'a [u8],
     new: &'a [u8],
-    /// The block under way: where it starts in both files.
+    /// Start of the current block in both files.
     new_start: usize,
     old_start: usize,
-    /// From a new place to the old one on the diagonal.
+    /// Old position minus new position.
     diagonal: isize,
     slack: usize,
     blocks: Vec<Block>,
@@ -82,7 +85,8 @@ impl<'a> DiagonalScan<'a> {
         self.blocks
     }
 
-    /// The first place from `scan` on where it pays to leave the diagonal, and for which match.
+    /// Returns the first position from `scan` on at which leaving the diagonal pays, and the match
+    /// there.
     fn next_departure(&self, mut scan: usize) -> Option<(usize, Match)> {
         let index = self.index;
         let mut known = (scan, Match::default());
@@ -92,7 +96,7 @@ impl<'a> DiagonalScan<'a> {
             let ahead = view.ahead(scan);
             let mut explained = ahead.trailing_ones() as usize;
             if explained > 0 && leapt > 0 && scan >= VIEW_BYTES {
-                // The run may have begun within the leap.
+                // The explained run may have started within the skipped bytes.
                 explained += leapt.min(self.explained(scan - VIEW_BYTES).leading_ones() as usize);
             }
             if explained >= FOLLOW_BYTES {
@@ -100,7 +104,9 @@ impl<'a> DiagonalScan<'a> {
                 leapt = 0;
                 continue;
             }
-            // A match that pays has this stretch in it, and so has one from any place up to there: they must reach as far.
+            // Every match that pays, from here or from any position up to the end of this stretch,
+            // contains the stretch. If the filter rules it out, none of these positions needs a
+            // search.
             let least = self.shortest_paying(ahead);
             let last = scan + least - MIN_MATCH_BYTES;
             if !index.may_have(self.new.get(last..).unwrap_or_default()) {
@@ -121,14 +127,18 @@ impl<'a> DiagonalScan<'a> {
         None
     }
 
-    /// How long a match must be at least to pay, as far as the view goes: so many bytes that it has more of them than `slack` which
-    /// the diagonal does not explain, and no fewer than the filter knows. (Of 12, 14 and 16, 12 gave the smallest deltas.)
+    /// Returns the shortest length with which a match can pay, as far as the view reaches.
+    ///
+    /// The match must cover more than `slack` bytes that the diagonal does not explain, and at
+    /// least the length of an indexed match. (Of 12, 14 and 16 for that length, 12 gave the
+    /// smallest deltas.)
     fn shortest_paying(&self, ahead: u64) -> usize {
         let missed = (0..self.slack).fold(!ahead, |missed, _| missed & missed.wrapping_sub(1));
         (missed.trailing_zeros() as usize + 1).clamp(MIN_MATCH_BYTES, VIEW_BYTES)
     }
 
-    /// Whether the diagonal misses more than `slack` of the `length` bytes at `place`.
+    /// Returns whether the diagonal leaves more than `slack` of `length` bytes at `place`
+    /// unexplained.
     fn misses_more(&self, place: usize, length: usize) -> bool {
         let mut missed = 0;
         for start in (0..length).step_by(VIEW_BYTES) {
@@ -141,7 +151,7 @@ impl<'a> DiagonalScan<'a> {
         false
     }
 
-    /// Which of the bytes from `place` on the diagonal explains, the first in the lowest bit.
+    /// Returns which bytes from `place` on the diagonal explains, the first in the lowest bit.
     fn explained(&self, place: usize) -> u64 {
         let there = place.wrapping_add_signed(self.diagonal);
         let new = self.new.get(place..).and_then(<[u8]>::first_chunk);
@@ -152,10 +162,11 @@ impl<'a> DiagonalScan<'a> {
         }
     }
 
-    /// The longest match at `scan`, with its place; `known` is that of an earlier byte.
+    /// Returns the longest match at `scan`; the argument is the match of an earlier position.
     fn longest(&self, scan: usize, (place, found): (usize, Match)) -> (usize, Match) {
         let end = place + found.length;
-        // A match that reaches further than the known one contains the stretch around that one's end.
+        // A match that reaches further than the known one contains the stretch around the known
+        // end.
         if end >= scan + MIN_MATCH_BYTES && !self.index.may_have(&self.new[end + 1 - MIN_MATCH_BYTES..]) {
             let passed = scan - place;
             return (scan, Match { position: found.position + passed, length: found.length - passed });
@@ -163,24 +174,26 @@ impl<'a> DiagonalScan<'a> {
         (scan, self.index.longest(&self.new[scan..], scan.saturating_add_signed(self.diagonal)))
     }
 
-    /// For how many bytes from `place` on the diagonal explains all.
+    /// Returns how many bytes from `place` on the diagonal explains without a gap.
     fn equal_run(&self, place: usize) -> usize {
         let there = place.wrapping_add_signed(self.diagonal);
         self.old.get(there..).map_or(0, |old| common_prefix(old, &self.new[place..]))
     }
 
-    /// Whether the diagonal explains the byte at `place`.
+    /// Returns whether the diagonal explains the byte at `place`.
     fn explains(&self, place: usize) -> bool {
         place < self.new.len() && self.old.get(place.wrapping_add_signed(self.diagonal)) == Some(&self.new[place])
     }
 
-    /// Ends the block under way; the next one starts up to `backward` bytes before `place`, which `position` matches.
+    /// Ends the current block, and starts the next one up to `backward` bytes before `place`.
+    ///
+    /// `position` is the old position that matches `place`.
     fn end_block(&mut self, place: usize, position: usize, mut backward: usize) {
         let Self { old, new, .. } = *self;
         let between = &new[self.new_start..place];
         let mut forward = similar(between.iter().zip(&old[self.old_start..]));
         if forward + backward > between.len() {
-            // Both blocks want these bytes; they part where most of them are explained.
+            // Both blocks claim these bytes. Split them where the most bytes are explained.
             let contested = forward + backward - between.len();
             let first = forward - contested;
             let (mut score, mut best, mut kept) = (0i64, 0, 0);
@@ -203,7 +216,7 @@ impl<'a> DiagonalScan<'a> {
     }
 }
 
-/// What a diagonal explains of twice as many bytes as are looked at at once.
+/// The explained bytes of the next two views, cached while the scan advances.
 struct ExplainedBytes<'a> {
     scan: &'a DiagonalScan<'a>,
     start: usize,
@@ -216,7 +229,7 @@ impl<'a> ExplainedBytes<'a> {
         Self { scan, start, bits }
     }
 
-    /// Which of the bytes from `place` on are explained, the first in the lowest bit; `place` never goes back.
+    /// Returns which bytes from `place` on are explained. `place` never decreases between calls.
     fn ahead(&mut self, place: usize) -> u64 {
         if place - self.start >= 2 * VIEW_BYTES {
             *self = ExplainedBytes::new(self.scan, place);
@@ -229,21 +242,21 @@ impl<'a> ExplainedBytes<'a> {
     }
 }
 
-/// Which bytes are equal, the first in the lowest bit.
+/// Returns which bytes are equal, the first in the lowest bit.
 fn which_equal(a: &[u8; VIEW_BYTES], b: &[u8; VIEW_BYTES]) -> u64 {
     const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
     let mut bits = 0;
     for (index, (a, b)) in a.chunks_exact(8).zip(b.chunks_exact(8)).enumerate() {
         let word = |bytes: &[u8]| u64::from_le_bytes(std::array::from_fn(|index| bytes[index]));
         let differing = word(a) ^ word(b);
-        // The top bit of each byte that is zero; the product brings the eight of them together.
+        // Sets the top bit of each equal byte; the multiplication collects the eight bits.
         let equal = !(((differing & LOW) + LOW) | differing | LOW);
         bits |= ((equal >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * index);
     }
     bits
 }
 
-/// How many of the pairs to take so that the equal ones outnumber the others by most.
+/// Returns how many pairs to take so that equal pairs outnumber the others by the most.
 fn similar<'a>(pairs: impl Iterator<Item = (&'a u8, &'a u8)>) -> usize {
     let (mut score, mut best, mut length) = (0i64, 0, 0);
     for (index, (a, b)) in pairs.enumerate() {

@@ -1,4 +1,4 @@
-//! A delta before its streams are packed, and after.
+//! A delta before its streams are packed ([`DeltaDraft`]) and after ([`PackedDelta`]).
 
 use super::stream_packing::{CompressedStream, estimate_all, pack_all};
 use super::stream_writer::{BlockStreams, DifferenceWriter, SHORT_RUNS, Spool};
@@ -6,21 +6,21 @@ use patcher::internal::delta::{Block, DeltaHeader, DeltaMode, FileSizes, Predict
 use rayon::prelude::*;
 use std::io::{self, Read, Seek, Write};
 
-/// What a client adds to its predictions: the streams that depend on these.
+/// The streams that correct the client's predictions.
 pub struct Corrections {
-    /// How the runs of zeros are cut short.
+    /// The limit for run lengths with which the differences were written.
     pub short_run: u8,
-    /// The streams, in no order.
+    /// The streams, in any order.
     pub streams: Vec<(StreamKind, Spool)>,
-    /// About how many bytes they will have.
+    /// Estimated size of the packed streams in bytes.
     pub estimate: u64,
 }
 
 impl Corrections {
-    /// Those of the bytes in `blocks`, in the way of writing them that packs best.
+    /// Writes the differences of `blocks` in each variant and keeps the one that packs best.
     ///
     /// # Errors
-    /// What either file, the prediction or the temporary folder fails with.
+    /// Any I/O error of either file or the temporary folder, and any error of the prediction.
     pub fn of(
         old: &mut (impl Read + Seek),
         new: &mut (impl Read + Seek),
@@ -31,18 +31,18 @@ impl Corrections {
         Self::best(DifferenceWriter::write(old, new, blocks, prediction, memory)?)
     }
 
-    /// Those of several ways of writing them that pack best; the first of equals.
+    /// Keeps the variant that packs best, and the first one of equals.
     ///
     /// # Errors
-    /// What the temporary folder fails with.
-    pub fn best(ways: [DifferenceWriter; SHORT_RUNS.len()]) -> io::Result<Self> {
-        let ways = ways.into_par_iter().map(|way| {
-            let mut streams = vec![(StreamKind::Run, way.runs), (StreamKind::Difference, way.bytes)];
-            Ok(Self { short_run: way.short_run, estimate: estimate_all(&mut streams)?, streams })
+    /// Any I/O error of the temporary folder.
+    pub fn best(variants: [DifferenceWriter; SHORT_RUNS.len()]) -> io::Result<Self> {
+        let variants = variants.into_par_iter().map(|variant| {
+            let mut streams = vec![(StreamKind::Run, variant.runs), (StreamKind::Difference, variant.bytes)];
+            Ok(Self { short_run: variant.short_run, estimate: estimate_all(&mut streams)?, streams })
         });
-        let mut ways = ways.collect::<io::Result<Vec<_>>>()?;
-        ways.sort_by_key(|way| way.estimate);
-        Ok(ways.swap_remove(0))
+        let mut variants = variants.collect::<io::Result<Vec<_>>>()?;
+        variants.sort_by_key(|variant| variant.estimate);
+        Ok(variants.swap_remove(0))
     }
 }
 
@@ -54,31 +54,34 @@ pub struct DeltaDraft {
 }
 
 impl DeltaDraft {
-    /// From all its streams.
+    /// Combines all streams of a delta.
     pub fn new(mode: DeltaMode, block_streams: BlockStreams, corrections: Corrections) -> Self {
         let Corrections { short_run, mut streams, .. } = corrections;
         streams.extend(block_streams.streams);
         Self { mode, short_run, streams }
     }
 
-    /// Packs the streams, as strongly as possible; the extra bytes as if `before` stood before them.
+    /// Packs the streams with the strongest settings.
+    ///
+    /// `dictionary` is the preset dictionary of the extra bytes in dictionary mode, and empty
+    /// otherwise.
     ///
     /// # Errors
-    /// What the temporary folder fails with.
-    pub fn pack(self, sizes: &FileSizes, before: &[u8], memory: usize) -> io::Result<PackedDelta> {
-        let packed = pack_all(self.streams, &self.mode, before, memory)?;
+    /// Any I/O error of the temporary folder.
+    pub fn pack(self, sizes: &FileSizes, dictionary: &[u8], memory: usize) -> io::Result<PackedDelta> {
+        let packed = pack_all(self.streams, &self.mode, dictionary, memory)?;
         Ok(PackedDelta::new(self.mode, sizes, self.short_run, packed))
     }
 }
 
-/// A delta before it is written.
+/// A complete delta before it is written.
 pub struct PackedDelta {
     header: DeltaHeader,
     packed: Vec<CompressedStream>,
 }
 
 impl PackedDelta {
-    /// From the streams of the mode, in any order.
+    /// Combines the packed streams, given in any order, with their header.
     pub fn new(mode: DeltaMode, sizes: &FileSizes, short_run: u8, mut packed: Vec<CompressedStream>) -> Self {
         packed.sort_by_key(|stream| stream.kind as usize);
         let mut header = DeltaHeader { mode, old: sizes.old, new: sizes.new, streams: Default::default(), short_run };
@@ -88,20 +91,20 @@ impl PackedDelta {
         Self { header, packed }
     }
 
-    /// How many bytes the new file has outside of blocks.
+    /// Returns how many bytes of the new file lie outside blocks.
     pub fn extra(&self) -> u64 {
         self.header.streams[StreamKind::Extra as usize].raw
     }
 
-    /// How many bytes it has.
+    /// Returns the size of the delta in bytes.
     pub fn size(&self) -> u64 {
         self.packed.iter().map(|stream| stream.length.packed).sum::<u64>() + self.header.to_bytes().len() as u64
     }
 
-    /// Writes it, and tells how many bytes it has.
+    /// Writes the delta and returns its size in bytes.
     ///
     /// # Errors
-    /// What `out` fails with.
+    /// Any I/O error of `out`.
     pub fn write(self, out: &mut impl Write) -> io::Result<u64> {
         let header = self.header.to_bytes();
         out.write_all(&header)?;

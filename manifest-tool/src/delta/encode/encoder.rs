@@ -1,4 +1,4 @@
-//! From two files to a delta.
+//! The encoder: makes the smallest delta between two files.
 
 use super::draft::{Corrections, DeltaDraft, PackedDelta};
 use super::stream_packing::{estimate_all, pack_all};
@@ -7,23 +7,23 @@ use super::{dictionary_delta, file_windows, program};
 use patcher::internal::delta::{Block, DeltaMode, FileSizes, PlainPrediction, StreamKind};
 use std::io::{self, Read, Seek, Write};
 
-/// A share of the memory for each stream, before it goes to disk.
+/// Each stream may take 1/32 of the memory before it goes to disk.
 const STREAM_MEMORY_DIVISOR: u64 = 32;
-/// What the strongest preset takes per byte of a dictionary.
+/// Memory of the strongest preset per byte of its dictionary.
 const PACKER_BYTES_PER_DICTIONARY_BYTE: u64 = 12;
 
-/// What became of two files.
+/// The size of a delta and its blocks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncodedDelta {
-    /// The size of the delta in bytes.
+    /// Size of the delta in bytes.
     pub size: u64,
-    /// What of the new file was found in the old one.
+    /// The stretches of the new file that were found in the old one.
     pub blocks: Vec<Block>,
 }
 
-/// About how much memory [`encode`] takes when it may take all that it wants.
+/// Returns about how much memory [`encode`] takes without a limit.
 pub fn memory_needed(sizes: &FileSizes) -> u64 {
-    // Long differences are packed by two at once.
+    // Long differences are packed in two halves at the same time.
     let dictionaries = StreamKind::PLAIN.iter().chain([&StreamKind::Difference]).map(|kind| kind.dictionary_bytes());
     let packers: u64 =
         dictionaries.map(|dictionary| PACKER_BYTES_PER_DICTIONARY_BYTE * sizes.new.min(dictionary.into())).sum();
@@ -33,13 +33,13 @@ pub fn memory_needed(sizes: &FileSizes) -> u64 {
     plain.max(program::memory_needed(sizes))
 }
 
-/// Writes the delta that makes the new file of `sizes` out of its old one, in about `limit` bytes of memory (never below
-/// 200 MiB for large files, which is what the packers take).
+/// Writes a delta between two files, in about `limit` bytes of memory.
 ///
-/// The files are taken to be those of `sizes`; a client refuses the result if they are not.
+/// Large files take at least 200 MiB whatever the limit, because the packers need that much. If the
+/// files do not have these `sizes`, a client refuses the delta.
 ///
 /// # Errors
-/// What either file, `out` or the temporary folder fails with.
+/// Any I/O error of either file, `out` or the temporary folder.
 pub fn encode(
     old: &mut (impl Read + Seek + Send),
     new: &mut (impl Read + Seek + Send),
@@ -72,7 +72,7 @@ pub fn encode(
     Ok(EncodedDelta { size: delta.write(out)?, blocks })
 }
 
-/// The delta of mode 0.
+/// Makes a delta of mode 0.
 fn plain_delta(
     old: &mut (impl Read + Seek + Send),
     new: &mut (impl Read + Seek + Send),
@@ -90,7 +90,8 @@ fn plain_delta(
             memory,
         );
     }
-    // The extra bytes take longest to pack, and need not wait for the best way to write the differences.
+    // The extra bytes take the longest to pack. They do not depend on how the differences are
+    // written.
     let (block_streams, corrections) = rayon::join(
         || pack_all(block_streams.streams, &DeltaMode::Plain, &[], memory),
         || {

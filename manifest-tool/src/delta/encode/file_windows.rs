@@ -1,7 +1,7 @@
-//! Matches files that are too large for the memory, piece by piece.
+//! Matches files that are too large for the memory, window by window.
 //!
-//! Each piece of the new file sees the part of the old one, twice as long, around the same relative place. What has moved
-//! further than that is not found.
+//! Each window pairs a piece of the new file with a range of the old one, twice as long, around the
+//! same relative position. Content that moved further than that is not found.
 
 use super::block_matching::{SLACK_BYTES, append_block, match_blocks};
 use super::match_index::MatchIndex;
@@ -9,23 +9,25 @@ use patcher::internal::delta::{Block, FileSizes};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 
-/// A piece of the new file, and the part of the old one that it is compared with.
+/// A piece of the new file and the range of the old one that it is compared with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct FileWindow {
     new: Range<u64>,
     old: Range<u64>,
 }
 
-/// The memory that matching takes, in bytes: the old text and its table, then both texts, and nothing else that grows.
+/// Returns the memory that matching takes, in bytes.
+///
+/// First the old text and its index while it is built, then both texts and the index.
 pub fn memory_needed(old: u64, new: u64) -> u64 {
     let table = old.saturating_mul(11).div_ceil(2);
     table.max(old.saturating_mul(7).div_ceil(2).saturating_add(new))
 }
 
-/// The blocks of the new file, found in at most `limit` bytes of memory (but at least a MiB).
+/// Finds the blocks of the new file in at most `limit` bytes of memory, but at least 1 MiB.
 ///
 /// # Errors
-/// What either file fails with, or that it is shorter than `sizes` says.
+/// Any I/O error of either file, also if it is shorter than `sizes` states.
 pub fn match_files(
     old: &mut (impl Read + Seek),
     new: &mut (impl Read + Seek),
@@ -36,7 +38,7 @@ pub fn match_files(
     for window in windows(sizes.old, sizes.new, limit) {
         let old = read(old, &window.old)?;
         let index = MatchIndex::of(&old);
-        // Only now: most of the memory is in use while the table is made.
+        // Read after the index is built, because building it takes most of the memory.
         let new = read(new, &window.new)?;
         let lead = window.new.start.saturating_sub(window.old.start) as usize;
         for block in match_blocks(&index, &new, lead, SLACK_BYTES) {
@@ -49,7 +51,7 @@ pub fn match_files(
     Ok(all)
 }
 
-/// How the files are cut up.
+/// Cuts the files into windows.
 fn windows(old: u64, new: u64, limit: u64) -> Vec<FileWindow> {
     if memory_needed(old, new) <= limit && old <= MatchIndex::MAX_TEXT as u64 {
         return vec![FileWindow { new: 0..new, old: 0..old }];

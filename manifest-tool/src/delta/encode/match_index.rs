@@ -1,57 +1,65 @@
-//! Where the stretches of an old file lie: a hash table that has one of them in every few bytes, and before it a filter that
-//! mostly tells in a few memory accesses that a stretch is nowhere.
+//! Match index: finds positions in the old file that start like given bytes.
 //!
-//! It is made in parts, which mostly fit into a core's cache, each of one range of hashes, and does not depend on the number of
-//! cores.
+//! A hash table holds one stretch of 9 bytes for every 4 bytes of the text, so that any 12 bytes
+//! contain one. A Bloom filter in front of it rules out most absent stretches with a few memory
+//! accesses.
+//!
+//! The table is built in parts, each for one range of hashes, that mostly fit into a core's cache.
+//! The result does not depend on the number of cores.
 
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// How long the stretches are that it is asked for.
+/// Length of the shortest match that is always found.
 pub const MIN_MATCH_BYTES: usize = 12;
-/// At every so many bytes of the text starts one that it has.
+/// One indexed stretch starts at every multiple of this position.
 const INDEX_STEP_BYTES: usize = 4;
-/// How long these are, so that the longer ones contain one of them.
+/// Length of an indexed stretch: any `MIN_MATCH_BYTES` bytes contain a whole one.
 const INDEXED_BYTES: usize = MIN_MATCH_BYTES - INDEX_STEP_BYTES + 1;
-/// How many of the places of a stretch are looked at, half of them to either side. Measured on programs, more of them made no
-/// smaller deltas.
+/// Limit for the positions compared per stretch, half of them before and half after the expected
+/// one.
+///
+/// Measured on programs, a higher limit gave no smaller deltas.
 const MAX_PLACES: usize = 16;
-/// Of a stretch at more places than this, as many again are looked at, spread over all: it mostly comes from a long run or a pattern,
-/// in which the nearest places see no more of it than a few bytes.
+/// A stretch with more positions than this is also compared at `MAX_PLACES` positions across the
+/// file.
+///
+/// Such a stretch usually comes from a long run or a pattern, of which the nearest positions cover
+/// only the last bytes.
 const SPREAD_FROM_PLACES: usize = 1024;
-/// How much of the text is sorted into parts at a time.
+/// Bytes of text that one task sorts into parts.
 const SLICE_BYTES: usize = 256 * 1024;
-/// The hashes are parted by so many of their highest bits.
+/// The highest bits of a hash select its part.
 const PART_BITS: u32 = 8;
 const PARTS: usize = 1 << PART_BITS;
-/// So many bits are enough for a place.
+/// Bits of a position in the text.
 const PLACE_BITS: u32 = u32::BITS;
 
-/// The stretches of a text.
+/// An index of the stretches of a text.
 pub struct MatchIndex<'a> {
     text: &'a [u8],
-    /// A Bloom filter of their hashes.
+    /// Bloom filter of the hashes.
     filter: Vec<u64>,
-    /// Where the places with each hash end in `places`; they start where the ones before end.
+    /// End of each hash bucket in `places`. A bucket starts where the one before ends.
     ends: Vec<u32>,
-    /// Where the stretches start in the text, in ascending order for each hash.
+    /// Positions of the stretches in the text, ascending within each bucket.
     places: Vec<u32>,
 }
 
-/// A stretch of the text that is equal to the start of what was looked for.
+/// A stretch of the text that is equal to the start of the searched bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Match {
-    /// Where it starts in the text.
+    /// Start in the text.
     pub position: usize,
-    /// Its length in bytes.
+    /// Length in bytes.
     pub length: usize,
 }
 
 impl<'a> MatchIndex<'a> {
-    /// The longest text that it can be of.
+    /// Length limit of an indexed text.
     pub const MAX_TEXT: usize = i32::MAX as usize;
 
-    /// The stretches of `text`, in 2.5 bytes of memory per byte, and 4.5 while they are sorted.
+    /// Indexes `text`. The index takes 2.5 bytes per byte of text, and 4.5 while it is built.
     ///
     /// # Panics
     /// For a text longer than [`MatchIndex::MAX_TEXT`].
@@ -75,19 +83,24 @@ impl<'a> MatchIndex<'a> {
         index
     }
 
-    /// What they are of.
+    /// Returns the indexed text.
     pub fn text(&self) -> &'a [u8] {
         self.text
     }
 
-    /// Whether the stretch that `bytes` start with may be there; never when they are fewer.
+    /// Returns whether the text may contain the first `MIN_MATCH_BYTES` of `bytes`.
+    ///
+    /// Always `false` for fewer bytes.
     #[inline]
     pub fn may_have(&self, bytes: &[u8]) -> bool {
         bytes.len() >= MIN_MATCH_BYTES
             && (0..INDEX_STEP_BYTES).any(|ahead| self.filter_has(StretchHash::of(&bytes[ahead..])))
     }
 
-    /// The longest of the stretches that `bytes` start with, of those at `MAX_PLACES` places; the nearest to `near` of equals.
+    /// Returns the longest match for the start of `bytes`, and of equal ones the nearest to `near`.
+    ///
+    /// It compares up to `MAX_PLACES` positions per stretch, and as many more for very frequent
+    /// ones.
     pub fn longest(&self, bytes: &[u8], near: usize) -> Match {
         let mut best = Match::default();
         if bytes.len() < MIN_MATCH_BYTES {
@@ -122,7 +135,8 @@ impl<'a> MatchIndex<'a> {
         self.filter[hash.highest(self.filter.len())] & bits == bits
     }
 
-    /// ImageLayout of stretches with this hash: those next to `near`, and some of all where there are very many.
+    /// Returns the positions nearest to `near` in the bucket of a hash, and spread ones if it is
+    /// large.
     fn places(&self, hash: StretchHash, near: usize) -> (&[u32], impl Iterator<Item = &u32>) {
         let all = &self.places[range_ending_at(&self.ends, hash.highest(self.ends.len()))];
         let spread = if all.len() > SPREAD_FROM_PLACES { all } else { &[] };
@@ -141,7 +155,7 @@ impl<'a> MatchIndex<'a> {
 struct StretchHash(u64);
 
 impl StretchHash {
-    /// That of the first of these bytes.
+    /// Hashes the first `INDEXED_BYTES` of `bytes`.
     #[inline]
     fn of(bytes: &[u8]) -> Self {
         let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|index| bytes[at + index]));
@@ -150,20 +164,21 @@ impl StretchHash {
         Self((mixed ^ mixed >> 32 ^ high).wrapping_mul(0xff51_afd7_ed55_8ccd))
     }
 
-    /// Which of `count` ranges of hashes it lies in; `count` is a power of two above 1.
+    /// Returns which of `count` equal ranges contains the hash; `count` is a power of two above 1.
     #[inline]
     fn highest(self, count: usize) -> usize {
         (self.0 >> (u64::BITS - count.ilog2())) as usize
     }
 
-    /// Its two bits in a word of the filter.
+    /// Returns the two bits of the hash in a word of the filter.
     #[inline]
     fn bits(self) -> u64 {
         1 << (self.0 >> (PLACE_BITS - PART_BITS) & 63) | 1 << (self.0 >> PLACE_BITS & 63)
     }
 }
 
-/// A stretch of a known part: its place in the low half, and what its hash has after the bits of the part.
+/// A stretch of a known part: its position in the low half, and the rest of its hash in the high
+/// half.
 #[derive(Clone, Copy, Default)]
 struct IndexedStretch(u64);
 
@@ -181,10 +196,10 @@ impl IndexedStretch {
     }
 }
 
-/// The stretches that start in one slice of the text, in order of their parts.
+/// The stretches that start in one slice of the text, sorted by part.
 struct SortedSlice {
     stretches: Vec<IndexedStretch>,
-    /// Where each part ends.
+    /// End of each part in `stretches`.
     ends: Vec<u32>,
 }
 
@@ -211,13 +226,13 @@ impl SortedSlice {
     }
 }
 
-/// The part of the table that has one range of hashes.
+/// The part of the table for one range of hashes.
 struct TablePart<'a> {
     number: usize,
     filter: &'a mut [u64],
     ends: &'a mut [u32],
     places: &'a mut [u32],
-    /// How many places lie before it.
+    /// Number of positions in the parts before this one.
     first: u32,
 }
 
@@ -239,20 +254,20 @@ impl TablePart<'_> {
     }
 }
 
-/// Makes numbers of things the places where they start, the first one at `start`.
+/// Turns counts into start positions; the first one is `start`.
 fn counts_to_starts(counts: &mut [u32], mut start: u32) {
     for count in counts {
         start += std::mem::replace(count, start);
     }
 }
 
-/// The range that ends at the number `number` of `ends`, and starts where the one before ends.
+/// Returns the range between end `number - 1` and end `number`.
 fn range_ending_at(ends: &[u32], number: usize) -> Range<usize> {
     let start = number.checked_sub(1).map_or(0, |before| ends[before]);
     start as usize..ends[number] as usize
 }
 
-/// How many bytes are equal at the start of both.
+/// Returns the length of the common prefix.
 pub fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     let length = a.len().min(b.len());
     let (a, b) = (&a[..length], &b[..length]);
@@ -288,7 +303,7 @@ mod tests {
 
     #[test]
     fn the_longest_match_is_found_wherever_it_lies() {
-        // Of more than one slice, and with every stretch there twice.
+        // Longer than one slice, with every stretch twice.
         let half = numbers((SLICE_BYTES / 4) as u32 * 2 / 3);
         let text = [&half[..], b"!", &half, b"?"].concat();
         let index = MatchIndex::of(&text);

@@ -1,11 +1,18 @@
-//! Makes deltas of format 1: what [`patcher::internal::delta`] applies.
+//! Makes deltas of format 1, which [`patcher::internal::delta`] applies.
 //!
-//! - [`encode`] finds the [`block_matching`], writes the streams that say it ([`stream_writer`]), and packs them ([`stream_packing`]).
-//! - Two programs are also matched as such ([`program`]); the smaller delta is kept.
-//! - The new bytes of small files are also packed with the old file as their [`dictionary_delta`].
-//! - The same two files give the same bytes, whatever the number of cores. How much memory it may take can change them: a file
-//!   too large for it is matched piece by piece ([`file_windows`]).
-//! - Whether a delta pays is for the caller to say.
+//! Reading order, which is also the order of the work on two files:
+//!
+//! 1. [`file_windows`] cuts files that are too large for the memory.
+//! 2. [`match_index`] indexes the old file, and [`block_matching`] finds the blocks of the new one.
+//! 3. [`program`] matches two programs again with their addresses replaced, and predicts addresses.
+//! 4. [`stream_writer`] writes blocks and differences as the streams of a delta.
+//! 5. [`stream_packing`] compresses the streams.
+//! 6. [`dictionary_delta`] packs small files with the old file as the dictionary.
+//! 7. [`encoder`] calls all of these and keeps the smallest delta.
+//!
+//! The same two files give the same bytes on any number of cores. The memory limit can change them,
+//! because it decides whether a file is cut. The caller decides whether a delta is worth
+//! publishing.
 
 pub mod block_matching;
 pub mod dictionary_delta;

@@ -1,4 +1,4 @@
-//! Packs the streams of a delta: LZMA2 without a container.
+//! Compresses the streams of a delta with LZMA2, without a container.
 
 use super::stream_writer::Spool;
 use liblzma::stream::{Filters, LzmaOptions, Stream};
@@ -10,40 +10,45 @@ use std::cmp::Reverse;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use tempfile::SpooledTempFile;
 
-/// Almost the strongest preset, `xz -9e`. That looks at up to 512 places for a match of up to 273 bytes, which on streams of programs
-/// takes a tenth longer and gives no smaller ones.
+/// The preset of `xz -9e`, with a smaller search depth and nice length.
+///
+/// The full preset compares up to 512 positions for a match of up to 273 bytes. On streams of
+/// programs that takes a tenth longer and gives no smaller streams.
 const STRONGEST_PRESET: u32 = 9 | 1 << 31;
 const SEARCH_DEPTH: u32 = 64;
 const NICE_MATCH_BYTES: u32 = 128;
 const FASTEST_PRESET: u32 = 0;
-/// The smallest dictionary that LZMA2 knows.
+/// Smallest dictionary that LZMA2 supports.
 const MIN_LZMA_DICTIONARY_BYTES: u64 = 4096;
 
-/// From so many bytes on, mode 0's differences are packed in two halves side by side: they take longer than all else, often on one core
-/// while the others wait. Two halves need 0.2 to 0.8 % more bytes of them; of extra bytes it would be up to 1.7 %.
+/// From this size on, the differences of mode 0 are packed in two halves at the same time.
+///
+/// They take longer than all other streams, often on one core while the others are idle. Halves
+/// take 0.2 to 0.8 % more bytes for differences, but up to 1.7 % for extra bytes, which are
+/// therefore packed whole.
 pub const HALVED_FROM_BYTES: u64 = 256 * 1024;
 
-/// How much of a long stream is looked at to find its context: so many stretches, each so long.
+/// Number and size of the samples of a stream that choose its context.
 const SAMPLE_COUNT: u64 = 8;
 const SAMPLE_BYTES: u64 = 64 * 1024;
 
-/// What tells the packer what to expect of a byte.
+/// The parameters with which LZMA2 predicts the next byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct LzmaContext {
-    /// How many bits of the byte before, lc.
-    before: u32,
-    /// How many bits of the place, pb.
-    place: u32,
+    /// lc: bits of the previous byte.
+    literal_bits: u32,
+    /// pb: bits of the position.
+    position_bits: u32,
 }
 
 impl LzmaContext {
-    const TEXT: LzmaContext = LzmaContext { before: 3, place: 0 };
-    /// Numbers are short, and mostly say nothing of each other.
-    const NUMBERS: LzmaContext = LzmaContext { before: 1, place: 0 };
+    const TEXT: LzmaContext = LzmaContext { literal_bits: 3, position_bits: 0 };
+    /// Numbers are short and seldom depend on each other.
+    const NUMBERS: LzmaContext = LzmaContext { literal_bits: 1, position_bits: 0 };
     /// Tables of words.
-    const WORDS: LzmaContext = LzmaContext { before: 2, place: 2 };
+    const WORDS: LzmaContext = LzmaContext { literal_bits: 2, position_bits: 2 };
 
-    /// The most likely one for a stream.
+    /// Returns the usual context of a stream.
     fn of(kind: StreamKind) -> Self {
         match kind {
             StreamKind::Difference | StreamKind::Extra => Self::TEXT,
@@ -51,7 +56,7 @@ impl LzmaContext {
         }
     }
 
-    /// The one with which samples of a stream pack best.
+    /// Returns the context with which samples of the stream pack best.
     fn best(raw: &mut SpooledTempFile, size: u64, kind: StreamKind) -> io::Result<Self> {
         if kind != StreamKind::Extra {
             return Ok(Self::of(kind));
@@ -68,24 +73,27 @@ impl LzmaContext {
     }
 }
 
-/// A stream as it goes into a delta.
+/// A stream in the form in which a delta contains it.
 pub struct CompressedStream {
-    /// Which one it is.
+    /// The stream.
     pub kind: StreamKind,
     /// Its lengths.
     pub length: StreamLengths,
-    /// CompressedStream, or as it is when that is not longer.
+    /// The compressed bytes, or the raw ones if those are not longer.
     pub bytes: SpooledTempFile,
 }
 
-/// Packs the streams of a mode as strongly as possible, side by side, in no order; the extra bytes as if `before` stood before them.
+/// Packs the streams of a mode in parallel, with the strongest settings, and returns them in any
+/// order.
+///
+/// `dictionary` is the preset dictionary of the extra bytes in dictionary mode.
 ///
 /// # Errors
-/// What the temporary folder fails with.
+/// Any I/O error of the temporary folder.
 pub fn pack_all(
     streams: Vec<(StreamKind, Spool)>,
     mode: &DeltaMode,
-    before: &[u8],
+    dictionary: &[u8],
     memory: usize,
 ) -> io::Result<Vec<CompressedStream>> {
     let mut sized = Vec::with_capacity(streams.len());
@@ -93,9 +101,9 @@ pub fn pack_all(
         let mut raw = raw.into_inner().map_err(io::IntoInnerError::into_error)?;
         sized.push((raw.seek(SeekFrom::End(0))?, kind, raw));
     }
-    // Whoever is done takes the longest that is left.
+    // A core that becomes free takes the longest of the remaining streams.
     sized.sort_by_key(|(size, ..)| Reverse(*size));
-    sized.into_iter().par_bridge().map(|(size, kind, raw)| pack(raw, size, kind, mode, before, memory)).collect()
+    sized.into_iter().par_bridge().map(|(size, kind, raw)| pack(raw, size, kind, mode, dictionary, memory)).collect()
 }
 
 fn pack(
@@ -103,14 +111,16 @@ fn pack(
     size: u64,
     kind: StreamKind,
     mode: &DeltaMode,
-    before: &[u8],
+    dictionary: &[u8],
     memory: usize,
 ) -> io::Result<CompressedStream> {
     let context = LzmaContext::best(&mut raw, size, kind)?;
     raw.rewind()?;
     let mut packed = SpooledTempFile::new(memory);
     let packed_size = match (kind, mode) {
-        (StreamKind::Extra, DeltaMode::Dictionary) => compress_after(before, &mut raw, &mut packed, size, context)?,
+        (StreamKind::Extra, DeltaMode::Dictionary) => {
+            compress_with_dictionary(dictionary, &mut raw, &mut packed, size, context)?
+        }
         (StreamKind::Difference, DeltaMode::Plain) if size >= HALVED_FROM_BYTES => {
             compress_halves(&mut raw, &mut packed, size, context, memory)?
         }
@@ -121,10 +131,10 @@ fn pack(
     Ok(CompressedStream { kind, length: StreamLengths { raw: size, packed: shorter }, bytes })
 }
 
-/// About how long streams are when packed, together: good for comparing two ways to write the same.
+/// Estimates the total packed size of streams, in order to compare two drafts.
 ///
 /// # Errors
-/// What the temporary folder fails with.
+/// Any I/O error of the temporary folder.
 pub fn estimate_all(streams: &mut [(StreamKind, Spool)]) -> io::Result<u64> {
     let sizes = streams.par_iter_mut().with_max_len(1).map(|(kind, raw)| {
         let size = raw.seek(SeekFrom::End(0))?;
@@ -148,7 +158,7 @@ fn compress(
     if preset == STRONGEST_PRESET {
         options.depth(SEARCH_DEPTH).nice_len(NICE_MATCH_BYTES);
     }
-    options.literal_context_bits(context.before).literal_position_bits(0).position_bits(context.place);
+    options.literal_context_bits(context.literal_bits).literal_position_bits(0).position_bits(context.position_bits);
     let mut filters = Filters::new();
     filters.lzma2(&options);
     let mut encoder = XzEncoder::new_stream(to, Stream::new_raw_encoder(&filters)?);
@@ -157,7 +167,7 @@ fn compress(
     Ok(encoder.total_out())
 }
 
-/// As strong, in two halves of which neither knows the other.
+/// Packs a stream as two independent halves with the strongest settings.
 fn compress_halves(
     raw: &mut SpooledTempFile,
     packed: &mut SpooledTempFile,
@@ -177,16 +187,18 @@ fn compress_halves(
         || compress(&mut raw_rest, &mut rest, size - half, kind, context, STRONGEST_PRESET),
     );
     let (first, last) = (first?, last?);
-    // The last byte of LZMA2 says that nothing follows.
+    // The last byte of LZMA2 marks the end. The second half replaces it.
     packed.seek(SeekFrom::Start(first - 1))?;
     rest.rewind()?;
     io::copy(&mut rest, packed)?;
     Ok(first - 1 + last)
 }
 
-/// As strong as `xz -9e`; the library of that does not let a dictionary be given.
-fn compress_after(
-    before: &[u8],
+/// Packs a stream with a preset dictionary, as strongly as `xz -9e`.
+///
+/// liblzma does not accept a preset dictionary.
+fn compress_with_dictionary(
+    dictionary: &[u8],
     raw: &mut impl Read,
     to: &mut (impl Write + Seek),
     size: u64,
@@ -194,10 +206,10 @@ fn compress_after(
 ) -> io::Result<u64> {
     let mut options = Lzma2Options::with_preset(9);
     let lzma = &mut options.lzma_options;
-    lzma.dict_size = (before.len() as u64 + size).max(MIN_LZMA_DICTIONARY_BYTES) as u32;
-    (lzma.lc, lzma.lp, lzma.pb) = (context.before, 0, context.place);
+    lzma.dict_size = (dictionary.len() as u64 + size).max(MIN_LZMA_DICTIONARY_BYTES) as u32;
+    (lzma.lc, lzma.lp, lzma.pb) = (context.literal_bits, 0, context.position_bits);
     (lzma.nice_len, lzma.depth_limit) = (273, 512);
-    lzma.preset_dict = Some(before.to_vec());
+    lzma.preset_dict = Some(dictionary.to_vec());
     let mut encoder = Lzma2Writer::new(to, options);
     io::copy(raw, &mut encoder)?;
     encoder.finish()?.stream_position()

@@ -1,31 +1,36 @@
-//! Writes blocks as the streams of a delta, not packed yet.
+//! Writes blocks and differences as the raw streams of a delta.
+//!
+//! The readers are `blocks.rs` and `differences.rs` in `src/formats/delta`.
 
 use super::match_index::common_prefix;
 use patcher::internal::delta::{Block, Prediction, STEP_BYTES, StreamKind, varint};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use tempfile::SpooledTempFile;
 
-/// The values of `short_run` that are tried. On programs, 0 is mostly best; 16 where whole tables have moved, as in Go's.
+/// The tried values of `short_run`.
+///
+/// On programs 0 is mostly best. 16 is best where whole tables have moved, as in Go programs.
 pub const SHORT_RUNS: [u8; 2] = [0, 16];
 
-/// How much is read at once around a short block.
+/// Buffer size for reading around a short block.
 const READ_BUFFER_BYTES: usize = 4096;
 
-/// BudgetedReader that go to disk when they become too many.
+/// A stream in memory that continues on disk beyond a limit.
 pub type Spool = BufWriter<SpooledTempFile>;
 
-/// What blocks say, whatever is predicted of them.
+/// The streams that depend only on the blocks, not on predictions.
 pub struct BlockStreams {
-    /// How many extra bytes stand before each block, how long it is, how far it is from the diagonal of the one before, and the
-    /// bytes outside of blocks.
+    /// Extra lengths, block lengths, seeks and extra bytes.
     pub streams: Vec<(StreamKind, Spool)>,
 }
 
 impl BlockStreams {
-    /// Writes `blocks`, which must lie within both files. Each stream takes at most `memory` bytes, and the disk beyond.
+    /// Writes `blocks`, which must lie within both files.
+    ///
+    /// Each stream takes at most `memory` bytes of memory, and disk beyond that.
     ///
     /// # Errors
-    /// What the file or the temporary folder fails with.
+    /// Any I/O error of the file or the temporary folder.
     pub fn write(new: &mut (impl Read + Seek), size: u64, blocks: &[Block], memory: usize) -> io::Result<Self> {
         let [mut extra_lengths, mut block_lengths, mut seeks, mut extra] = std::array::from_fn(|_| new_spool(memory));
         let mut new = BufReader::with_capacity(READ_BUFFER_BYTES, new);
@@ -38,7 +43,7 @@ impl BlockStreams {
             write_number(&mut block_lengths, block.length)?;
             write_number(&mut seeks, varint::zigzag(seek))?;
             copy(&mut new, &mut extra, between)?;
-            // Below 2^63; a relative seek keeps what is buffered.
+            // Lengths are below 2^63. A relative seek keeps the buffer.
             new.seek_relative(block.length as i64)?;
             last = *block;
         }
@@ -53,24 +58,26 @@ impl BlockStreams {
     }
 }
 
-/// What is to be added to the predictions, with the runs of zeros cut short.
+/// The two streams of differences, with runs of zeros shortened.
 pub struct DifferenceWriter {
-    /// From this length on, less one, the rest of it is in `runs`.
+    /// The limit for run lengths in `bytes`; the rest goes into `runs`.
     pub short_run: u8,
-    /// How long the long runs are.
+    /// Lengths of the long runs of zeros.
     pub runs: Spool,
-    /// What is not zero, and a zero for each run.
+    /// The differences that are not 0, and a 0 for each run.
     pub bytes: Spool,
-    /// Zeros of the run under way.
+    /// Zeros in the current run.
     zeros: u64,
 }
 
 impl DifferenceWriter {
-    /// Writes the differences between the bytes of `blocks`, which must lie within both files, and what `prediction` makes of the old
-    /// ones, in one way for each of [`SHORT_RUNS`]. Each stream takes at most `memory` bytes, and the disk beyond.
+    /// Writes the differences of `blocks` from `prediction`, once for each of [`SHORT_RUNS`].
+    ///
+    /// The blocks must lie within both files. Each stream takes at most `memory` bytes of memory,
+    /// and disk beyond that.
     ///
     /// # Errors
-    /// What either file, the prediction or the temporary folder fails with.
+    /// Any I/O error of either file or the temporary folder, and any error of the prediction.
     pub fn write(
         old: &mut (impl Read + Seek),
         new: &mut (impl Read + Seek),
@@ -79,13 +86,13 @@ impl DifferenceWriter {
         memory: usize,
     ) -> io::Result<[Self; SHORT_RUNS.len()]> {
         let spool = || new_spool(memory);
-        let mut ways = SHORT_RUNS.map(|short_run| Self { short_run, runs: spool(), bytes: spool(), zeros: 0 });
+        let mut variants = SHORT_RUNS.map(|short_run| Self { short_run, runs: spool(), bytes: spool(), zeros: 0 });
         let (mut old, mut new) =
             (BufReader::with_capacity(READ_BUFFER_BYTES, old), BufReader::with_capacity(READ_BUFFER_BYTES, new));
         let (mut old_place, mut new_place) = (old.seek(SeekFrom::Start(0))?, new.seek(SeekFrom::Start(0))?);
         let (mut expected, mut bytes) = (vec![0; STEP_BYTES], vec![0; STEP_BYTES]);
         for block in blocks {
-            // All are below 2^63; a relative seek keeps what is buffered.
+            // Positions are below 2^63. A relative seek keeps the buffer.
             old.seek_relative(block.old as i64 - old_place as i64)?;
             new.seek_relative(block.new as i64 - new_place as i64)?;
             let mut offset = 0;
@@ -95,17 +102,17 @@ impl DifferenceWriter {
                 old.read_exact(expected)?;
                 prediction.predict(block, offset, expected).map_err(io::Error::other)?;
                 new.read_exact(bytes)?;
-                for way in &mut ways {
-                    way.add(expected, bytes)?;
+                for variant in &mut variants {
+                    variant.add(expected, bytes)?;
                 }
                 offset += count as u64;
             }
             (old_place, new_place) = (block.old + block.length, block.new + block.length);
         }
-        for way in &mut ways {
-            way.end_run()?;
+        for variant in &mut variants {
+            variant.end_run()?;
         }
-        Ok(ways)
+        Ok(variants)
     }
 
     fn add(&mut self, expected: &[u8], bytes: &[u8]) -> io::Result<()> {
@@ -141,15 +148,15 @@ impl DifferenceWriter {
     }
 }
 
-/// Room for a stream: `memory` bytes, and the disk beyond.
+/// Creates an empty stream that takes at most `memory` bytes of memory, and disk beyond that.
 pub fn new_spool(memory: usize) -> Spool {
     BufWriter::with_capacity(32 * 1024, SpooledTempFile::new(memory))
 }
 
-/// Adds a number to a stream.
+/// Appends a number to a stream.
 ///
 /// # Errors
-/// What the temporary folder fails with.
+/// Any I/O error of the temporary folder.
 pub fn write_number(to: &mut Spool, number: u64) -> io::Result<()> {
     let mut bytes = Vec::with_capacity(10);
     varint::write(number, &mut bytes);

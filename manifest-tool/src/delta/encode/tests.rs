@@ -3,7 +3,7 @@ use super::{EncodedDelta, encode};
 use patcher::internal::delta::{DeltaHeader, DeltaMode, FileSizes, StreamKind, apply};
 use std::io::Cursor;
 
-/// BudgetedReader that look like chance, the same for the same seed.
+/// Returns bytes without structure that depend only on the seed.
 fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(2).wrapping_add(1);
     std::iter::repeat_with(|| {
@@ -26,7 +26,7 @@ fn delta(old: &[u8], new: &[u8], memory: u64) -> Vec<u8> {
     delta
 }
 
-/// The size of the delta, once it has made the new file again.
+/// Makes a delta, applies it, compares the result, and returns the size of the delta.
 fn round_trip(old: &[u8], new: &[u8], memory: u64) -> usize {
     let delta = delta(old, new, memory);
     let mut made = Vec::new();
@@ -76,7 +76,7 @@ fn equal_and_moved_content_costs_almost_nothing() {
     assert!(round_trip(&old, &moved, PLENTY) < 150);
 }
 
-/// A text of `count` words out of many.
+/// Returns a text of `count` words from a large vocabulary.
 fn text(seed: u64, count: usize) -> String {
     let picks = noise(seed, count * 2);
     let word =
@@ -90,7 +90,7 @@ fn words_of_a_text_are_taken_from_the_dictionary() {
     let delta = delta(old.as_bytes(), new.as_bytes(), PLENTY);
     assert_eq!(DeltaHeader::read(&mut &delta[..]).unwrap().mode, DeltaMode::Dictionary);
     let size = round_trip(old.as_bytes(), new.as_bytes(), PLENTY);
-    // Too large for a dictionary, by what says nothing.
+    // Zeros make the files too large for a dictionary without adding content.
     let zeros = "0\n".repeat(4_000_000);
     let plain = round_trip((zeros.clone() + &old).as_bytes(), (zeros + &new).as_bytes(), PLENTY);
     assert!(size < plain * 9 / 10, "{size} {plain}");
@@ -120,7 +120,8 @@ fn edits_cost_as_much_as_they_insert() {
 
 #[test]
 fn a_diagonal_that_ends_in_the_middle_of_a_slice_is_left() {
-    // Code whose addresses have moved: most bytes equal, every few differ, and then a jump elsewhere.
+    // Moved code: most bytes are equal, every 29th differs, and then the content continues
+    // elsewhere.
     let mut old = noise(5, 300_000);
     let elsewhere = noise(6, 100_000);
     old.extend_from_slice(&elsewhere);
@@ -143,7 +144,7 @@ fn the_same_files_give_the_same_bytes_on_any_number_of_cores() {
     assert!(delta == with(3));
     let header = DeltaHeader::read(&mut &delta[..]).unwrap();
     assert!(header.streams[StreamKind::Difference as usize].raw >= HALVED_FROM_BYTES, "{header:?}");
-    // With less memory the halves go to disk; a client reads them as one.
+    // With less memory the halves go to disk. A client reads them as one stream.
     round_trip(&old, &new, PLENTY);
     round_trip(&old, &new, 4 << 20);
 }

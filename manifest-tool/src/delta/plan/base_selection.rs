@@ -1,6 +1,12 @@
-//! Which file of an old release a new file is made from: the one at its path, one whose name differs in a hash or a number
-//! only, the most similar one of those that the new release drops, or else its sibling: one of the same kind beside it, as
-//! another translation is, whose words a packer knows before it begins.
+//! Base selection: chooses the file of an old release from which a delta to a new file starts.
+//!
+//! In this order of preference:
+//!
+//! 1. the file at the same path
+//! 2. the only file whose name differs just in a hash, or just in numbers
+//! 3. the most similar one of the files that the new release drops
+//! 4. its sibling: a file in the same folder with the same extension, such as another translation,
+//!    whose words then serve as the packer's dictionary
 
 use super::rolling_hash;
 use crate::build::tree::TreeFile;
@@ -16,31 +22,31 @@ use std::io::Read as _;
 use std::path::PathBuf;
 use tempfile::NamedTempFile;
 
-/// How many hashes a sketch keeps, the lowest.
+/// Number of hashes in a sketch: the lowest ones of a file.
 const SKETCH_HASHES: usize = 64;
-/// How many of them two files must share to be called similar.
+/// Number of common hashes from which two files count as similar.
 const MIN_SHARED_HASHES: usize = 8;
-/// How many old files are looked into for one new one.
+/// Limit for the number of old files that are compared with one new file.
 const MAX_CANDIDATES: usize = 16;
-/// How many names before and behind that of a new file its sibling is looked for among.
+/// A sibling is searched among this many names before and after that of the new file.
 const MAX_NEIGHBOURS: usize = 64;
-/// Of larger files only so many bytes are looked at.
+/// Only the first bytes of a file go into its sketch.
 const SKETCHED_BYTES: u64 = 8 << 20;
 
 /// The files of one old release.
 pub struct BaseCandidates<'a> {
     by_path: HashMap<&'a str, &'a File>,
-    /// All files by folder and ending, sorted by path.
+    /// All files by folder and extension, sorted by path.
     siblings: HashMap<(&'a str, &'a str), Vec<&'a File>>,
-    /// What the new release drops, by ending, sorted by size.
+    /// Files that the new release drops, by extension, sorted by size.
     dropped: BTreeMap<&'a str, Vec<&'a File>>,
-    /// What the new release drops, by its name without hashes, and then without numbers.
+    /// Files that the new release drops, by their path without hashes, and by that without numbers.
     by_pattern: [HashMap<String, Vec<&'a File>>; 2],
     sketches: HashMap<Sha256, Sketch>,
 }
 
 impl<'a> BaseCandidates<'a> {
-    /// The files of `manifest`; `paths` are those of the new release.
+    /// Indexes the files of `manifest`; `paths` are those of the new release.
     pub fn new(manifest: &'a Manifest, paths: &HashSet<&str>) -> Self {
         let dropped: Vec<&File> = manifest.files.iter().filter(|file| !paths.contains(file.path.as_str())).collect();
         let mut by_pattern = [HashMap::new(), HashMap::new()];
@@ -61,10 +67,10 @@ impl<'a> BaseCandidates<'a> {
         Self { by_path, siblings, dropped: by_ending, by_pattern, sketches: HashMap::new() }
     }
 
-    /// The file that `new` is best made from.
+    /// Returns the file from which a delta to `new` should start.
     ///
     /// # Errors
-    /// What reading either file fails with.
+    /// Any error of reading either file.
     pub fn best_base(
         &mut self,
         new: &TreeFile,
@@ -82,7 +88,7 @@ impl<'a> BaseCandidates<'a> {
         Ok(self.most_similar(new, path, old)?.or_else(|| self.sibling(new)))
     }
 
-    /// The most similar one of the files that the new release drops, if there is one that is similar.
+    /// Returns the most similar one of the dropped files, or `None` if none is similar.
     fn most_similar(
         &mut self,
         new: &TreeFile,
@@ -112,12 +118,14 @@ impl<'a> BaseCandidates<'a> {
         Ok(best.map(|(_, file)| file))
     }
 
-    /// Of the files of its kind in its folder, as far as a packer can take both: the one whose name has the most words of its
-    /// own to begin with, and of several the one nearest in size.
+    /// Returns the sibling that shares the most leading words of its name, and then the nearest in
+    /// size.
+    ///
+    /// Both files together must fit into a dictionary delta.
     fn sibling(&self, new: &TreeFile) -> Option<&'a File> {
         let name = new.path.as_str();
         let files = self.siblings.get(&kind(name))?;
-        // Names that begin alike stand side by side.
+        // The list is sorted, so names with a common start are adjacent.
         let at = files.partition_point(|file| file.path.as_str() < name);
         let near = &files[at.saturating_sub(MAX_NEIGHBOURS)..files.len().min(at + MAX_NEIGHBOURS)];
         let in_common = |path: &str| {
@@ -130,7 +138,7 @@ impl<'a> BaseCandidates<'a> {
     }
 }
 
-/// The folder of a path, and its ending.
+/// Returns the folder and the extension of a path.
 fn kind(path: &str) -> (&str, &str) {
     (path.rsplit_once('/').map_or("", |(folder, _)| folder), ending(path))
 }
@@ -139,7 +147,7 @@ fn ending(path: &str) -> &str {
     path.rsplit_once('.').map_or("", |(_, ending)| if ending.contains('/') { "" } else { ending })
 }
 
-/// A path with every long stretch of hexadecimal digits replaced, and one with all numbers replaced as well.
+/// Replaces long hexadecimal numbers in a path, and in a second version all numbers.
 fn patterns(path: &str) -> [String; 2] {
     let mut hashes = String::new();
     let mut rest = path;
@@ -167,8 +175,9 @@ fn patterns(path: &str) -> [String; 2] {
     [hashes, numbers]
 }
 
-/// The lowest hashes of a file's stretches: similar files share many of them (Broder, "On the resemblance and containment of
-/// documents", 1997).
+/// The lowest hashes of a file's stretches; similar files share many of them.
+///
+/// Broder, "On the resemblance and containment of documents", 1997.
 struct Sketch(BTreeSet<u64>);
 
 impl Sketch {

@@ -1,23 +1,28 @@
-//! The deltas that are known, and which of them help somebody on the way to a release.
+//! Delta graph: contents are its nodes and deltas its graph, weighted by their size.
+//!
+//! It decides which deltas a release lists: those on the cheapest path from each old content to a
+//! content of the release. The client has its own search in `src/transfer/plan/graph.rs`. That one
+//! stops at the nearest content on the disk, with a limit on the number of deltas; this one
+//! collects the paths from all old contents.
 
 use patcher::internal::digest::Sha256;
 use patcher::internal::manifest::{Delta, Manifest, Object};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 
-/// How many ways to a content are kept at most.
-const MOST: usize = 64;
+/// Limit for the number of paths to one content.
+const MAX_PATHS: usize = 64;
 
-/// A way from an old content to a new one.
+/// The cheapest path from an old content to a new one.
 #[derive(Debug, Clone)]
 pub struct DeltaPath {
-    /// Bytes of all deltas on it.
+    /// Size of all deltas on the path in bytes.
     pub cost: u64,
-    /// Its first delta, whose `from` is the old content.
+    /// The first delta on the path; its `from` is the old content.
     pub first: Delta,
 }
 
-/// ReleaseDeltas by what they make, each with its `to`.
+/// Deltas by the content that they make. Each has its `to` set.
 #[derive(Debug, Default)]
 pub struct DeltaGraph {
     into: HashMap<Sha256, Vec<Delta>>,
@@ -25,7 +30,7 @@ pub struct DeltaGraph {
 }
 
 impl DeltaGraph {
-    /// Adds a delta whose `to` is given, unless there is one between the same contents that reads the same besides.
+    /// Adds a delta whose `to` is set, unless one with the same `from`, `to` and `with` exists.
     pub fn add(&mut self, delta: Delta) {
         let Some(to) = delta.to else { return };
         if self.known.insert((delta.from, to, delta.with)) {
@@ -33,7 +38,7 @@ impl DeltaGraph {
         }
     }
 
-    /// Adds the deltas of a release whose objects are there, and what they read besides.
+    /// Adds the deltas of a release whose objects and second bases exist.
     pub fn add_all(
         &mut self,
         manifest: &Manifest,
@@ -48,24 +53,24 @@ impl DeltaGraph {
         }
     }
 
-    /// Whether there is a delta between two contents that reads nothing besides.
+    /// Returns whether there is a delta between two contents that needs no second base.
     pub fn has(&self, from: &Sha256, to: &Sha256) -> bool {
         self.known.contains(&(*from, *to, None))
     }
 
-    /// For each content of a release, with the size of its gzip, the deltas on the ways to it that are cheaper than the gzip;
-    /// each delta once.
+    /// Returns the deltas to list for each content of a release, given with the size of its gzip.
     ///
-    /// What reads another file of the release besides is of no use to the next one: from where it is the cheapest, the cheapest way
-    /// without is there as well.
+    /// A delta is listed if it lies on a path that is smaller than the gzip, and it is listed once.
+    /// The next release cannot use a delta with a second base in the middle of a path. Wherever
+    /// such a delta is the cheapest, the cheapest path without one is therefore listed as well.
     pub fn deltas_to_list(&self, contents: impl Iterator<Item = (Sha256, u64)>) -> HashMap<Sha256, Vec<Delta>> {
         let (mut useful, mut used) = (HashMap::new(), HashSet::new());
         for (content, gz) in contents {
-            let mut ways = self.paths_to(content, gz);
-            if ways.iter().any(|way| way.first.with.is_some()) {
-                ways.extend(self.cheapest(content, gz, |delta| delta.with.is_none()));
+            let mut paths = self.paths_to(content, gz);
+            if paths.iter().any(|path| path.first.with.is_some()) {
+                paths.extend(self.cheapest(content, gz, |delta| delta.with.is_none()));
             }
-            let mut deltas: Vec<Delta> = ways.into_iter().map(|way| way.first).collect();
+            let mut deltas: Vec<Delta> = paths.into_iter().map(|path| path.first).collect();
             deltas.retain(|delta| used.insert((delta.from, delta.to, delta.with)));
             for delta in &mut deltas {
                 delta.to = delta.to.filter(|to| *to != content);
@@ -77,32 +82,34 @@ impl DeltaGraph {
         useful
     }
 
-    /// The cheapest way to a content from each of those from which it costs less than `limit`: the cheapest first, so that
-    /// where a way goes on another one stands before it.
+    /// Returns the cheapest path from each old content that costs less than `limit`, the cheapest
+    /// first.
+    ///
+    /// A path therefore comes after the path that continues it.
     pub fn paths_to(&self, content: Sha256, limit: u64) -> Vec<DeltaPath> {
-        // Clients take only the last delta with a second base.
+        // Clients accept a second base only in the last delta of a path.
         self.cheapest(content, limit, |delta| delta.with.is_none() || delta.to == Some(content))
     }
 
     fn cheapest(&self, content: Sha256, limit: u64, usable: impl Fn(&Delta) -> bool) -> Vec<DeltaPath> {
-        let mut ways: BTreeMap<Sha256, (u64, &Delta)> = BTreeMap::new();
+        let mut paths: BTreeMap<Sha256, (u64, &Delta)> = BTreeMap::new();
         let (mut done, mut tree) = (HashSet::new(), Vec::new());
         let mut open = BinaryHeap::from([Reverse((0_u64, content))]);
         while let Some(Reverse((cost, at))) = open.pop() {
             if !done.insert(at) {
                 continue;
             }
-            if let Some((_, delta)) = ways.get(&at) {
+            if let Some((_, delta)) = paths.get(&at) {
                 tree.push(DeltaPath { cost, first: (*delta).clone() });
-                if tree.len() == MOST {
+                if tree.len() == MAX_PATHS {
                     break;
                 }
             }
             for delta in self.into.get(&at).into_iter().flatten().filter(|delta| usable(delta)) {
                 let through = cost.saturating_add(delta.object.size);
-                let better = ways.get(&delta.from).is_none_or(|(known, _)| through < *known);
+                let better = paths.get(&delta.from).is_none_or(|(known, _)| through < *known);
                 if through < limit && better && !done.contains(&delta.from) {
-                    ways.insert(delta.from, (through, delta));
+                    paths.insert(delta.from, (through, delta));
                     open.push(Reverse((through, delta.from)));
                 }
             }
@@ -119,21 +126,21 @@ mod tests {
         Sha256::of(name.as_bytes())
     }
 
-    /// ReleaseDeltas as `from>to:size`, or `from+with>to:size`.
-    fn edges(list: &[&str]) -> DeltaGraph {
-        let mut edges = DeltaGraph::default();
+    /// Parses deltas written as `from>to:size`, or `from+with>to:size`.
+    fn graph(list: &[&str]) -> DeltaGraph {
+        let mut graph = DeltaGraph::default();
         for edge in list {
             let (from, rest) = edge.split_once('>').unwrap();
             let (to, size) = rest.split_once(':').unwrap();
             let (from, with) = from.split_once('+').map_or((from, None), |(from, with)| (from, Some(hash(with))));
             let object = Object { size: size.parse().unwrap(), sha256: hash(edge) };
-            edges.add(Delta { method: "plain".parse().unwrap(), from: hash(from), to: Some(hash(to)), with, object });
+            graph.add(Delta { method: "plain".parse().unwrap(), from: hash(from), to: Some(hash(to)), with, object });
         }
-        edges
+        graph
     }
 
     fn kept(list: &[&str], contents: &[(&str, u64)]) -> Vec<Vec<String>> {
-        let useful = edges(list).deltas_to_list(contents.iter().map(|(name, gz)| (hash(name), *gz)));
+        let useful = graph(list).deltas_to_list(contents.iter().map(|(name, gz)| (hash(name), *gz)));
         let name = |delta: &Delta| list.iter().find(|edge| hash(edge) == delta.object.sha256).unwrap().to_string();
         contents
             .iter()
@@ -175,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_delta_to_the_files_own_content_has_no_to() {
-        let useful = edges(&["a>n:1", "b>a:1"]).deltas_to_list([(hash("n"), 100)].into_iter());
+        let useful = graph(&["a>n:1", "b>a:1"]).deltas_to_list([(hash("n"), 100)].into_iter());
         let targets: Vec<_> = useful[&hash("n")].iter().map(|delta| delta.to).collect();
         assert_eq!(targets, [None, Some(hash("a"))]);
     }

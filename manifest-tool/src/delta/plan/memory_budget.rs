@@ -1,27 +1,27 @@
-//! How much memory may be in use at a time: whoever wants more than is left waits until others are done.
+//! Memory budget: shares a fixed amount of memory among threads, which wait until enough is free.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// An amount of memory that is shared out.
+/// An amount of memory to share.
 pub struct MemoryBudget {
     left: Mutex<u64>,
     changed: Condvar,
     all: u64,
 }
 
-/// A part of it, given back when it is dropped.
+/// A share of the memory, returned on drop.
 pub struct MemoryShare<'a> {
     budget: &'a MemoryBudget,
     bytes: u64,
 }
 
 impl MemoryBudget {
-    /// So many bytes.
+    /// Creates a budget of this many bytes.
     pub fn new(bytes: u64) -> Self {
         Self { left: Mutex::new(bytes), changed: Condvar::new(), all: bytes }
     }
 
-    /// Waits for `bytes`, or for everything if that is less.
+    /// Waits until `bytes`, but at most the whole budget, are free, and takes them.
     pub fn take(&self, bytes: u64) -> MemoryShare<'_> {
         let bytes = bytes.min(self.all);
         let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);

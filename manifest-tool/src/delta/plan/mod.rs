@@ -1,12 +1,17 @@
-//! Which deltas a release has: new ones to what is new, from the releases before, and those of earlier releases that still
-//! help somebody.
+//! Plans the deltas of a release: which new ones to build, and which earlier ones to list again.
 //!
-//! - Old contents are rebuilt from the site's own objects; nobody keeps old build folders.
-//! - A delta is computed once: from releases that are newer than the last one that had the content. It is applied by the client's own code and compared
-//!   before it is published.
-//! - It is published if it saves a tenth of the gzip, and kept for as long as a way over it is cheaper than the gzip.
-//! - Where the same is new in two files, the delta to the larger one reads the smaller one besides, which clients make first.
-//! - From older releases a client takes several, one after the other; where that has become dear there is a shortcut.
+//! - Old contents are rebuilt from the objects on the site, so the publisher needs no old build
+//!   folders.
+//! - A delta is built once: from releases that are newer than the last one that had the content.
+//!   Before it is published, the client's own code applies it and the result is compared.
+//! - A delta is published if it saves 1/10 of the gzip. It is listed as long as a path over it is
+//!   smaller than the gzip.
+//! - When two new files share new content, the delta to the larger file uses the smaller one as its
+//!   *second base* ([`second_bases`]). Clients make the smaller file first.
+//! - From older releases a client applies several deltas in a row. Where that costs too much, the
+//!   release gets a direct delta: a *shortcut* ([`shortcuts`]).
+//!
+//! Reading order: [`make`], [`base_selection`], [`builder`], [`delta_graph`].
 
 mod base_selection;
 mod builder;
@@ -28,52 +33,52 @@ use patcher::internal::layout::ObjectKind;
 use patcher::internal::manifest::{Delta, File, Manifest, Object};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-/// What a delta must save of the gzip to be worth a request: a part in so many.
-const WORTH: u64 = 10;
-/// What it must save at least, in bytes: its line in the manifest, which every client fetches, costs as much.
-const LINE: u64 = 256;
-/// Smaller files are fetched whole.
-const SMALLEST: u64 = 1024;
+/// A delta must save at least 1/10 of the gzip to be worth a request.
+const MIN_SAVING_DIVISOR: u64 = 10;
+/// A delta must also save its line in the manifest, which every client fetches.
+const MANIFEST_LINE_BYTES: u64 = 256;
+/// Clients fetch smaller files as a whole.
+const MIN_FILE_BYTES: u64 = 1024;
 
-/// The limits of making deltas.
+/// Limits for building deltas.
 #[derive(Debug, Clone, Copy)]
 pub struct DeltaLimits {
-    /// The number of previous releases to make deltas from; 0 makes none.
+    /// Number of previous releases from which deltas start; 0 disables deltas.
     pub releases: usize,
-    /// The memory that may be used, in bytes.
+    /// Memory limit in bytes.
     pub memory: u64,
 }
 
 /// The deltas of a release.
 #[derive(Debug, Default)]
 pub struct ReleaseDeltas {
-    /// Those that stand in the file element of each content.
-    pub of: HashMap<Sha256, Vec<Delta>>,
-    /// How many were made for this release.
-    pub made: usize,
-    /// Bytes of those.
+    /// The deltas to list in the `file` element of each content.
+    pub by_content: HashMap<Sha256, Vec<Delta>>,
+    /// Number of deltas that were built for this release.
+    pub built: usize,
+    /// Their total size in bytes.
     pub bytes: u64,
 }
 
-/// One delta to make.
+/// A delta to build.
 #[derive(Clone)]
 struct DeltaTask<'a> {
     from: File,
-    /// Another new file that is read besides, and its content.
+    /// Another new file that serves as the second base, with its content.
     with: Option<(&'a TreeFile, Sha256)>,
     to: Sha256,
     file: &'a TreeFile,
-    /// The most bytes with which it is worth it.
-    most: u64,
+    /// Largest size in bytes at which the delta is worth publishing.
+    max_bytes: u64,
 }
 
-/// Makes what deltas a release is to have, and keeps those of earlier ones that still help.
+/// Builds the new deltas of a release and selects the earlier ones to list.
 ///
-/// `hashes` are those of the tree's files, and `gz` tells the gzip of each content.
+/// `hashes` are those of the files in `tree`, and `gz` returns the gzip of a content.
 ///
 /// # Errors
-/// [`Error::Delta`](crate::error::Error::Delta) for one that does not do what it should;
-/// [`Error::ManifestFile`](crate::error::Error::ManifestFile), or the system's answer.
+/// [`Error::Delta`](crate::error::Error::Delta) if a delta does not make its file;
+/// [`Error::ManifestFile`](crate::error::Error::ManifestFile), or an I/O error.
 pub fn make(
     limits: DeltaLimits,
     site: &ComponentSite,
@@ -88,55 +93,58 @@ pub fn make(
     let mut releases: Vec<&SiteRelease> = releases.iter().collect();
     releases.sort_by_key(|release| std::cmp::Reverse(release.meta.sequence));
     let previous = previous_releases(limits.releases, &releases, hashes)?;
-    // A user's own file is read by nobody.
+    // A preserved file belongs to the user, and its content on a client is unknown.
     let files = tree.files.iter().zip(hashes).filter(|(file, _)| !file.preserve);
     let second_bases: HashSet<&Sha256> = files.map(|(_, content)| content).collect();
-    let mut edges = DeltaGraph::default();
+    let mut graph = DeltaGraph::default();
     for manifest in &previous {
-        edges.add_all(
+        graph.add_all(
             manifest,
             |object| site.holds(ObjectKind::Delta, object),
             |second_base| second_bases.contains(second_base),
         );
     }
-    let mut tasks = tasks(&previous, site, tree, hashes, &edges, gz)?;
-    let maker = DeltaBuilder::new(site, tree, limits.memory);
-    let mut made = maker.make_all(&tasks)?;
-    add(&mut edges, &made);
-    // From further back it takes several of them, one after the other.
+    let mut tasks = tasks(&previous, site, tree, hashes, &graph, gz)?;
+    let builder = DeltaBuilder::new(site, tree, limits.memory);
+    let mut built = builder.build_all(&tasks)?;
+    add(&mut graph, &built);
+    // A content that the previous release lacks is reached from older ones by several deltas in a
+    // row.
     let mut known: HashSet<Sha256> = previous.iter().take(1).flat_map(contents_of).copied().collect();
     let new = tree.files.iter().zip(hashes).filter(|(_, hash)| known.insert(**hash));
     let new = new.filter_map(|(file, hash)| Some((file, *hash, gz(hash)?)));
-    let shortcuts = shortcuts::tasks(&edges, new, &releases)?;
-    made.extend(maker.make_all(&shortcuts)?);
+    let shortcuts = shortcuts::tasks(&graph, new, &releases)?;
+    built.extend(builder.build_all(&shortcuts)?);
     tasks.extend(shortcuts);
-    made.extend(maker.make_all(&second_bases::tasks(&tasks, &made))?);
-    add(&mut edges, &made);
+    built.extend(builder.build_all(&second_bases::tasks(&tasks, &built))?);
+    add(&mut graph, &built);
     let contents = hashes.iter().filter_map(|hash| Some((*hash, gz(hash)?.size)));
-    let mut deltas = ReleaseDeltas { of: edges.deltas_to_list(contents), ..ReleaseDeltas::default() };
-    let named: HashSet<Sha256> = deltas.of.values().flatten().map(|delta| delta.object.sha256).collect();
-    for (delta, object) in made.into_iter().filter_map(|made| made.delta) {
+    let mut deltas = ReleaseDeltas { by_content: graph.deltas_to_list(contents), ..ReleaseDeltas::default() };
+    let named: HashSet<Sha256> = deltas.by_content.values().flatten().map(|delta| delta.object.sha256).collect();
+    for (delta, object) in built.into_iter().filter_map(|built| built.delta) {
         if named.contains(&delta.object.sha256) {
             site.add_object(ObjectKind::Delta, &delta.object, object)?;
-            deltas.made += 1;
+            deltas.built += 1;
             deltas.bytes += delta.object.size;
         }
     }
     Ok(deltas)
 }
 
-fn add(edges: &mut DeltaGraph, made: &[BuiltDelta]) {
-    made.iter().filter_map(|made| made.delta.as_ref()).for_each(|(delta, _)| edges.add(delta.clone()));
+fn add(graph: &mut DeltaGraph, built: &[BuiltDelta]) {
+    built.iter().filter_map(|built| built.delta.as_ref()).for_each(|(delta, _)| graph.add(delta.clone()));
 }
 
-/// The last releases with contents of their own, the newest first. Those with the contents that are wanted now do not count.
+/// Returns the last `count` releases with other contents than `hashes`, the newest first.
+///
+/// Releases with the same contents as `hashes` are returned as well but do not count.
 fn previous_releases(count: usize, releases: &[&SiteRelease], hashes: &[Sha256]) -> Result<Vec<Manifest>> {
     let wanted: BTreeSet<&Sha256> = hashes.iter().collect();
     let (mut previous, mut known, mut others) = (Vec::new(), HashSet::new(), 0);
     for release in releases {
         let manifest = ManifestFile::read(&release.path)?.manifest;
         let contents: BTreeSet<&Sha256> = contents_of(&manifest).collect();
-        // The same content under another sequence or channel says nothing new; its deltas do.
+        // The same contents under another sequence or channel add only their deltas.
         if known.insert(manifest.content_id()) {
             others += usize::from(contents != wanted);
             previous.push(manifest);
@@ -152,14 +160,16 @@ fn contents_of(manifest: &Manifest) -> impl Iterator<Item = &Sha256> {
     manifest.files.iter().map(|file| &file.sha256)
 }
 
-/// The deltas to make: to each content from one file of each release that is newer than the last one that had it. From older
-/// ones they were made, or not worth it, when that one was signed.
+/// Returns the deltas to build: to each content, from one file of each recent release.
+///
+/// It considers releases that are newer than the last one with that content. Deltas from older ones
+/// were built, or rejected, when that release was signed.
 fn tasks<'a>(
     previous: &'a [Manifest],
     site: &ComponentSite,
     tree: &'a Tree,
     hashes: &[Sha256],
-    edges: &DeltaGraph,
+    graph: &DeltaGraph,
     gz: &impl Fn(&Sha256) -> Option<Object>,
 ) -> Result<Vec<DeltaTask<'a>>> {
     let known: Vec<HashSet<&Sha256>> = previous.iter().map(|manifest| contents_of(manifest).collect()).collect();
@@ -168,8 +178,8 @@ fn tasks<'a>(
         previous.iter().map(|manifest| BaseCandidates::new(manifest, &paths)).collect();
     let (mut tasks, mut chosen) = (Vec::new(), HashSet::new());
     for (file, to) in tree.files.iter().zip(hashes) {
-        let Some(gz) = gz(to).filter(|_| file.size >= SMALLEST) else { continue };
-        // What does not compress is packed already: a change in it changes all that follows.
+        let Some(gz) = gz(to).filter(|_| file.size >= MIN_FILE_BYTES) else { continue };
+        // A file that does not compress is packed already: one change alters all bytes after it.
         if gz.size > file.size - file.size / 50 {
             continue;
         }
@@ -178,13 +188,13 @@ fn tasks<'a>(
                 break;
             }
             let Some(from) = bases.best_base(file, || tree.path(file), |old| rebuild(site, old))? else { continue };
-            if from.size >= SMALLEST / 4 && !edges.has(&from.sha256, to) && chosen.insert((from.sha256, *to)) {
-                let most = gz.size.saturating_sub(LINE.max(gz.size / WORTH));
-                tasks.push(DeltaTask { from: from.clone(), with: None, to: *to, file, most });
+            if from.size >= MIN_FILE_BYTES / 4 && !graph.has(&from.sha256, to) && chosen.insert((from.sha256, *to)) {
+                let max_bytes = gz.size.saturating_sub(MANIFEST_LINE_BYTES.max(gz.size / MIN_SAVING_DIVISOR));
+                tasks.push(DeltaTask { from: from.clone(), with: None, to: *to, file, max_bytes });
             }
         }
     }
-    // The largest first, so that all cores finish together.
+    // The largest first, so that all cores finish at about the same time.
     tasks.sort_by_key(|task| std::cmp::Reverse(task.file.size));
     Ok(tasks)
 }

@@ -1,7 +1,9 @@
-//! ReleaseDeltas for clients that come from far: where a way of several deltas has become long, one that goes straight.
+//! Shortcuts: direct deltas from old contents whose path of several deltas has become expensive.
 //!
-//! Each new content gets [`MOST`] more deltas, from where the ways to it are the dearest. The next release finds others the
-//! dearest, so that in time none is much longer than it has to be, and no release is much dearer to sign.
+//! Each new content gets up to [`SHORTCUTS_PER_CONTENT`] shortcuts, from the contents with the most
+//! expensive paths. The next release finds others the most expensive. In time no path is much
+//! larger than necessary, while no release takes much longer to sign. Ten releases back, the path
+//! costs at most 1.049 times the direct delta (`benches/results/bytes.md`, "Ten releases back").
 
 use super::DeltaTask;
 use super::delta_graph::{DeltaGraph, DeltaPath};
@@ -13,44 +15,47 @@ use patcher::internal::digest::Sha256;
 use patcher::internal::manifest::{File, Object};
 use std::collections::{HashMap, HashSet};
 
-/// How many shortcuts to a content are tried.
-const MOST: usize = 2;
-/// In how many releases old contents are looked for, the newest first.
-const REACH: usize = 16;
-/// What a straight delta must save of the way: a part in so many. The manifest does not grow by it, as from each old content the
-/// cheapest way is all that is kept.
-const WORTH: u64 = 5;
+/// Number of shortcuts that are tried per content.
+const SHORTCUTS_PER_CONTENT: usize = 2;
+/// Old contents are searched in this many releases, the newest first.
+const SEARCHED_RELEASES: usize = 16;
+/// A shortcut must save at least 1/5 of the path.
+///
+/// The manifest does not grow, because only the cheapest path from each old content is listed.
+const MIN_SAVING_DIVISOR: u64 = 5;
 
-/// The deltas to try to the new `contents`, which are given with their gzips.
+/// Returns the shortcuts to try to the new `contents`, which are given with their gzips.
+///
+/// `releases` starts with the newest.
 ///
 /// # Errors
-/// What reading the manifests of `releases`, the newest first, fails with.
+/// Any error of reading their manifests.
 pub fn tasks<'a>(
-    edges: &DeltaGraph,
+    graph: &DeltaGraph,
     contents: impl Iterator<Item = (&'a TreeFile, Sha256, Object)>,
     releases: &[&SiteRelease],
 ) -> Result<Vec<DeltaTask<'a>>> {
     let several = |to: Sha256, gz: &Object| -> Vec<DeltaPath> {
-        let ways = edges.paths_to(to, gz.size).into_iter();
-        ways.filter(|way| way.first.to != Some(to)).collect()
+        let paths = graph.paths_to(to, gz.size).into_iter();
+        paths.filter(|path| path.first.to != Some(to)).collect()
     };
-    let ways: Vec<_> = contents.map(|(file, to, gz)| (file, to, several(to, &gz))).collect();
-    let starts = ways.iter().flat_map(|(.., ways)| ways).map(|way| way.first.from).collect();
+    let paths: Vec<_> = contents.map(|(file, to, gz)| (file, to, several(to, &gz))).collect();
+    let starts = paths.iter().flat_map(|(.., paths)| paths).map(|path| path.first.from).collect();
     let old = files(releases, starts)?;
-    let shortcuts = |(file, to, ways): (&'a TreeFile, Sha256, Vec<DeltaPath>)| {
-        let task = |way: &DeltaPath| {
-            let from = old.get(&way.first.from)?.clone();
-            Some(DeltaTask { from, with: None, to, file, most: way.cost - way.cost / WORTH })
+    let shortcuts = |(file, to, paths): (&'a TreeFile, Sha256, Vec<DeltaPath>)| {
+        let task = |path: &DeltaPath| {
+            let from = old.get(&path.first.from)?.clone();
+            Some(DeltaTask { from, with: None, to, file, max_bytes: path.cost - path.cost / MIN_SAVING_DIVISOR })
         };
-        ways.iter().rev().filter_map(task).take(MOST).collect::<Vec<_>>()
+        paths.iter().rev().filter_map(task).take(SHORTCUTS_PER_CONTENT).collect::<Vec<_>>()
     };
-    Ok(ways.into_iter().flat_map(shortcuts).collect())
+    Ok(paths.into_iter().flat_map(shortcuts).collect())
 }
 
-/// The files with these contents in the newest of the releases.
+/// Returns the files with these contents, each from the newest release that has it.
 fn files(releases: &[&SiteRelease], mut wanted: HashSet<Sha256>) -> Result<HashMap<Sha256, File>> {
     let mut found = HashMap::new();
-    for release in releases.iter().take(REACH) {
+    for release in releases.iter().take(SEARCHED_RELEASES) {
         if wanted.is_empty() {
             break;
         }
