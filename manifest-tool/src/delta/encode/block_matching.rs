@@ -91,17 +91,17 @@ impl<'a> DiagonalScan<'a> {
         let index = self.index;
         let mut known = (scan, Match::default());
         let mut view = ExplainedBytes::new(self, scan);
-        let mut leapt = 0;
+        let mut skipped = 0;
         while scan < self.new.len() {
             let ahead = view.ahead(scan);
             let mut explained = ahead.trailing_ones() as usize;
-            if explained > 0 && leapt > 0 && scan >= VIEW_BYTES {
+            if explained > 0 && skipped > 0 && scan >= VIEW_BYTES {
                 // The explained run may have started within the skipped bytes.
-                explained += leapt.min(self.explained(scan - VIEW_BYTES).leading_ones() as usize);
+                explained += skipped.min(self.explained(scan - VIEW_BYTES).leading_ones() as usize);
             }
             if explained >= FOLLOW_BYTES {
                 scan += self.equal_run(scan);
-                leapt = 0;
+                skipped = 0;
                 continue;
             }
             // Every match that pays, from here or from any position up to the end of this stretch,
@@ -110,11 +110,11 @@ impl<'a> DiagonalScan<'a> {
             let least = self.shortest_paying(ahead);
             let last = scan + least - MIN_MATCH_BYTES;
             if !index.may_have(self.new.get(last..).unwrap_or_default()) {
-                leapt = last - scan;
+                skipped = last - scan;
                 scan = last + 1;
                 continue;
             }
-            leapt = 0;
+            skipped = 0;
             if index.may_have(&self.new[scan..]) {
                 known = self.longest(scan, known);
                 let length = known.1.length;

@@ -69,7 +69,7 @@ impl<'a> DeltaBuilder<'a> {
 
     /// Builds the deltas of all tasks and returns them in the order of the tasks.
     ///
-    /// It uses threads of its own. A rayon thread that waits for a part of its task takes on
+    /// It starts its own threads. A rayon thread that waits for a part of its task takes on
     /// another task, and would then wait for memory that it holds itself.
     ///
     /// # Errors

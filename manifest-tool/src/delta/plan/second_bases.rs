@@ -1,4 +1,4 @@
-//! Second bases: another new file that a delta reads besides the old file.
+//! Second bases: another new file that a delta reads in addition to the old file.
 //!
 //! Content that is new in two files is then sent once. Each first build yields a sample of hashes
 //! of the new content, and each hash is assigned to the smallest file that has it. A file that
@@ -32,8 +32,7 @@ pub struct NewContentSample(Vec<u64>);
 impl NewContentSample {
     /// Samples the content of the new file that is not in the old one.
     ///
-    /// That are stretches outside `blocks`, and stretches in a block of which half the bytes
-    /// differ.
+    /// It takes stretches outside `blocks`, and those in a block of which half the bytes differ.
     ///
     /// # Errors
     /// Any I/O error of either file.

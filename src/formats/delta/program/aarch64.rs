@@ -71,22 +71,23 @@ pub fn decode(word: u32) -> Aarch64Instruction {
 
 #[cfg(test)]
 mod tests {
+    use super::Aarch64Instruction::{Adr, Branch14, Branch19, Branch26, Low12, Other, Page};
     use super::*;
 
     #[test]
     fn instructions_are_distinguished() {
-        assert_eq!(decode(0x9400_0001), Aarch64Instruction::Branch26 { call: true });
-        assert_eq!(decode(0x1400_0001), Aarch64Instruction::Branch26 { call: false });
-        assert_eq!(decode(0x5400_0040), Aarch64Instruction::Branch19); // b.eq
-        assert_eq!(decode(0xb400_0041), Aarch64Instruction::Branch19); // cbz x1
-        assert_eq!(decode(0x5800_0041), Aarch64Instruction::Branch19); // ldr x1, literal
-        assert_eq!(decode(0x3600_0041), Aarch64Instruction::Branch14); // tbz w1, #0
-        assert_eq!(decode(0x1000_0041), Aarch64Instruction::Adr);
-        assert_eq!(decode(0xb000_0003), Aarch64Instruction::Page { to: 3 });
-        assert_eq!(decode(0x9104_8c63), Aarch64Instruction::Low12 { from: 3, to: Some(3), distance: 0x123 });
-        assert_eq!(decode(0xf940_9463), Aarch64Instruction::Low12 { from: 3, to: Some(3), distance: 0x128 }); // ldr x3
-        assert_eq!(decode(0xf900_9463), Aarch64Instruction::Low12 { from: 3, to: None, distance: 0x128 }); // str x3
-        assert_eq!(decode(0x3dc0_4863), Aarch64Instruction::Low12 { from: 3, to: None, distance: 0x120 }); // ldr q3
-        assert_eq!(decode(0xaa01_03e0), Aarch64Instruction::Other { to: 0 }); // mov x0, x1
+        assert_eq!(decode(0x9400_0001), Branch26 { call: true });
+        assert_eq!(decode(0x1400_0001), Branch26 { call: false });
+        assert_eq!(decode(0x5400_0040), Branch19); // b.eq
+        assert_eq!(decode(0xb400_0041), Branch19); // cbz x1
+        assert_eq!(decode(0x5800_0041), Branch19); // ldr x1, literal
+        assert_eq!(decode(0x3600_0041), Branch14); // tbz w1, #0
+        assert_eq!(decode(0x1000_0041), Adr);
+        assert_eq!(decode(0xb000_0003), Page { to: 3 });
+        assert_eq!(decode(0x9104_8c63), Low12 { from: 3, to: Some(3), distance: 0x123 });
+        assert_eq!(decode(0xf940_9463), Low12 { from: 3, to: Some(3), distance: 0x128 }); // ldr x3
+        assert_eq!(decode(0xf900_9463), Low12 { from: 3, to: None, distance: 0x128 }); // str x3
+        assert_eq!(decode(0x3dc0_4863), Low12 { from: 3, to: None, distance: 0x120 }); // ldr q3
+        assert_eq!(decode(0xaa01_03e0), Other { to: 0 }); // mov x0, x1
     }
 }

@@ -23,8 +23,12 @@ impl<'a, P: Read + Seek> ProgramPrediction<'a, P> {
     ///
     /// # Errors
     /// [`DeltaError::NotAProgram`], [`DeltaError::Header`] for too many blocks, and read errors.
-    pub fn open(base: impl Read + Seek, delta: &'a DeltaFile<P>, program: &ProgramHeader) -> Result<Self, DeltaError> {
-        let parsed = parse(base, delta.header.old, &program.unscanned).map_err(DeltaError::ReadOldFile)?;
+    pub fn open(
+        old_file: impl Read + Seek,
+        delta: &'a DeltaFile<P>,
+        program: &ProgramHeader,
+    ) -> Result<Self, DeltaError> {
+        let parsed = parse(old_file, delta.header.old, &program.unscanned).map_err(DeltaError::ReadOldFile)?;
         let (image, mut fields) = parsed.ok_or(DeltaError::NotAProgram)?;
         if !program.settings.guess {
             fields.retain(|field| !field.kind.is_guess());
@@ -47,7 +51,7 @@ impl<'a, P: Read + Seek> ProgramPrediction<'a, P> {
     /// [`DeltaError::Stream`].
     pub fn finish(self) -> Result<(), DeltaError> {
         self.residuals.runs.finish()?;
-        self.residuals.residuals.finish()
+        self.residuals.values.finish()
     }
 }
 
@@ -69,7 +73,7 @@ impl<P: Read + Seek> Prediction for ProgramPrediction<'_, P> {
 /// After the last run all residuals are 0.
 struct ResidualReader<'a, P> {
     runs: StreamReader<'a, P>,
-    residuals: StreamReader<'a, P>,
+    values: StreamReader<'a, P>,
     /// Fields left in the current run; `None` after the last wrong field.
     run: Option<u64>,
 }
@@ -77,9 +81,9 @@ struct ResidualReader<'a, P> {
 impl<'a, P: Read + Seek> ResidualReader<'a, P> {
     fn open(delta: &'a DeltaFile<P>) -> Result<Self, DeltaError> {
         let runs = delta.stream(StreamKind::FieldRun);
-        let mut residuals = ResidualReader { runs, residuals: delta.stream(StreamKind::FieldResidual), run: None };
-        residuals.run = residuals.next_run()?;
-        Ok(residuals)
+        let mut reader = ResidualReader { runs, values: delta.stream(StreamKind::FieldResidual), run: None };
+        reader.run = reader.next_run()?;
+        Ok(reader)
     }
 
     fn next_run(&mut self) -> Result<Option<u64>, DeltaError> {
@@ -91,7 +95,7 @@ impl<'a, P: Read + Seek> ResidualReader<'a, P> {
             None => Ok(0),
             Some(0) => {
                 self.run = self.next_run()?;
-                self.residuals.read_number().map(varint::unzigzag)
+                self.values.read_number().map(varint::unzigzag)
             }
             Some(count) => {
                 self.run = Some(count - 1);

@@ -9,6 +9,9 @@ use super::block_map::{BlockMap, MappedRange};
 use super::field::{self, Field, FieldContext, FieldKind, GUESS_COUNTERS};
 use super::image::ImageLayout;
 
+/// Limit for the confidence counters. A counter reaches a negative value after at most five misses.
+const CONFIDENCE_LIMIT: i32 = 4;
+
 /// Options that the publisher chooses per delta.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PredictionSettings {
@@ -24,14 +27,14 @@ pub struct WordPrediction {
     /// The word that is expected in the new file.
     pub word: u64,
     /// Input for [`Projection::record_actual`]; `None` if the old word encodes no address.
-    known: Option<PredictionInputs>,
+    inputs: Option<PredictionInputs>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct PredictionInputs {
     kind: FieldKind,
     extra: u32,
-    place: FieldContext,
+    context: FieldContext,
     old_word: u64,
     /// The word with its target projected, even if the confidence counter ruled it out.
     projected_word: u64,
@@ -94,9 +97,10 @@ impl Projection {
     ///
     /// `old_word` is the word in the old file.
     pub fn predict(&mut self, field: &Field, old_word: u64, new_offset: u32, block: &MappedRange) -> WordPrediction {
-        let unknown = WordPrediction { word: old_word, known: None };
-        let (old_place, place) = (FieldContext::new(&self.old, field.offset), FieldContext::new(&self.new, new_offset));
-        let Some(target) = field::read_target(field.kind, field.extra, old_word, old_place) else { return unknown };
+        let unknown = WordPrediction { word: old_word, inputs: None };
+        let (old_context, context) =
+            (FieldContext::new(&self.old, field.offset), FieldContext::new(&self.new, new_offset));
+        let Some(target) = field::read_target(field.kind, field.extra, old_word, old_context) else { return unknown };
         let (mut projected, exact) = self.project(target, Some(block));
         let learned = self.learned.as_ref().and_then(|learned| learned.find(target));
         if let Some(learned) = learned.filter(|learned| !exact || learned.count > 0) {
@@ -106,29 +110,26 @@ impl Projection {
             self.base = (field.extra, self.project(field.extra, None).0);
         }
         let extra = if field.kind.has_base() { self.base.1 } else { field.extra };
-        let projected_word = field::write_target(field.kind, extra, old_word, place, projected);
+        let projected_word = field::write_target(field.kind, extra, old_word, context, projected);
         let believed = field.kind.guess_counter().is_none_or(|counter| self.confidence[counter] >= 0);
         let word = if believed { projected_word } else { old_word };
-        let known = PredictionInputs { kind: field.kind, extra, place, old_word, projected_word, target, projected };
-        WordPrediction { word, known: Some(known) }
+        let inputs = PredictionInputs { kind: field.kind, extra, context, old_word, projected_word, target, projected };
+        WordPrediction { word, inputs: Some(inputs) }
     }
 
     /// Records the actual word, for learning and for the confidence counters.
     pub fn record_actual(&mut self, prediction: &WordPrediction, word: u64) {
-        let Some(known) = &prediction.known else { return };
-        if let Some(counter) = known.kind.guess_counter() {
-            let score = i32::from(known.projected_word == word) - i32::from(known.old_word == word);
+        let Some(inputs) = &prediction.inputs else { return };
+        if let Some(counter) = inputs.kind.guess_counter() {
+            let score = i32::from(inputs.projected_word == word) - i32::from(inputs.old_word == word);
             self.confidence[counter] = (self.confidence[counter] + score).clamp(-CONFIDENCE_LIMIT, CONFIDENCE_LIMIT);
-        } else if let Some(learned) = self.learned.as_mut().filter(|_| !known.kind.is_partial())
-            && let Some(new) = field::read_target(known.kind, known.extra, word, known.place)
+        } else if let Some(learned) = self.learned.as_mut().filter(|_| !inputs.kind.is_partial())
+            && let Some(new) = field::read_target(inputs.kind, inputs.extra, word, inputs.context)
         {
-            learned.record(known.target, new, known.projected == new);
+            learned.record(inputs.target, new, inputs.projected == new);
         }
     }
 }
-
-/// Limit for the confidence counters. A counter reaches a negative value after at most five misses.
-const CONFIDENCE_LIMIT: i32 = 4;
 
 /// Learned targets: a hash table of fixed size in which a new entry replaces the one in its slot.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Determines the length of an x86-64 instruction and the position of its displacement and
 //! immediate.
 //!
-//! It decodes no other part of an instruction. It looks at no more than 15 bytes.
+//! It looks at up to 15 bytes and decodes only these parts.
 
 /// Length limit of one instruction.
 pub const MAX_INSTRUCTION_BYTES: usize = 15;

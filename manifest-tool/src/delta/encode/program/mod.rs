@@ -144,7 +144,7 @@ fn read(file: &mut (impl Read + Seek), size: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Returns the block map, or `None` if the mode does not support so many or so large blocks.
+/// Returns the block map, or `None` for more than [`MAX_BLOCKS`] blocks or one beyond 4 GiB.
 fn map(blocks: &[Block]) -> Option<BlockMap> {
     let pieces: Option<Vec<MappedRange>> = blocks.iter().map(MappedRange::from_block).collect();
     pieces.filter(|pieces| pieces.len() <= MAX_BLOCKS).map(BlockMap::new)

@@ -42,20 +42,20 @@ fn sizes(old: &[u8], new: &[u8]) -> FileSizes {
     FileSizes { old: old.len() as u64, new: new.len() as u64 }
 }
 
-fn delta(old: &[u8], new: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut patch = Vec::new();
-    encode(&mut Cursor::new(old), &mut Cursor::new(new), &sizes(old, new), 1 << 30, &mut patch)?;
-    Ok(patch)
+fn encode_delta(old: &[u8], new: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut delta = Vec::new();
+    encode(&mut Cursor::new(old), &mut Cursor::new(new), &sizes(old, new), 1 << 30, &mut delta)?;
+    Ok(delta)
 }
 
 #[test]
 fn a_program_whose_code_moved_costs_little() {
     let (old, new) = (program(0), program(3));
-    let patch = delta(&old, &new).unwrap();
-    assert!(matches!(DeltaHeader::read(&mut &patch[..]).unwrap().mode, DeltaMode::Program(_)));
-    assert!(patch.len() < 400, "{} bytes", patch.len());
+    let delta = encode_delta(&old, &new).unwrap();
+    assert!(matches!(DeltaHeader::read(&mut &delta[..]).unwrap().mode, DeltaMode::Program(_)));
+    assert!(delta.len() < 400, "{} bytes", delta.len());
     let mut made = Vec::new();
-    apply(Cursor::new(&old), Cursor::new(&patch), &sizes(&old, &new), &mut made).unwrap();
+    apply(Cursor::new(&old), Cursor::new(&delta), &sizes(&old, &new), &mut made).unwrap();
     assert!(made == new);
 }
 
@@ -72,16 +72,16 @@ fn with_calls(mut file: Vec<u8>) -> Vec<u8> {
 #[test]
 fn pages_without_changed_addresses_are_left_unscanned() {
     let (old, new) = (with_calls(program(0)), with_calls(program(3)));
-    let patch = delta(&old, &new).unwrap();
-    let apply = |patch: &[u8]| {
+    let delta = encode_delta(&old, &new).unwrap();
+    let apply = |delta: &[u8]| {
         let mut made = Vec::new();
-        apply(Cursor::new(&old), Cursor::new(patch), &sizes(&old, &new), &mut made).map(|()| made)
+        apply(Cursor::new(&old), Cursor::new(delta), &sizes(&old, &new), &mut made).map(|()| made)
     };
-    assert!(apply(&patch).unwrap() == new);
+    assert!(apply(&delta).unwrap() == new);
     // Some of these calls lead to code that moved less, so that scanning their pages would
     // change them.
-    let mut header = DeltaHeader::read(&mut &patch[..]).unwrap();
-    let rest = &patch[header.to_bytes().len()..];
+    let mut header = DeltaHeader::read(&mut &delta[..]).unwrap();
+    let rest = &delta[header.to_bytes().len()..];
     let DeltaMode::Program(program) = &mut header.mode else { panic!("plain") };
     assert_eq!(program.unscanned.stretches().collect::<Vec<_>>(), [(6, 6)]);
     program.unscanned = UnscannedPages::default();
@@ -126,28 +126,28 @@ fn more_unscanned_stretches_than_a_header_can_hold_are_refused() {
 #[test]
 fn other_files_get_a_plain_delta() {
     let (old, new) = (program(0), program(3));
-    let patch = delta(&old[1..], &new[1..]).unwrap();
-    assert_eq!(DeltaHeader::read(&mut &patch[..]).unwrap().mode, DeltaMode::Plain);
+    let delta = encode_delta(&old[1..], &new[1..]).unwrap();
+    assert_eq!(DeltaHeader::read(&mut &delta[..]).unwrap().mode, DeltaMode::Plain);
 }
 
 #[test]
 fn a_program_delta_is_refused_if_the_old_file_is_not_a_program() {
     let (old, new) = (program(0), program(3));
-    let patch = delta(&old, &new).unwrap();
+    let delta = encode_delta(&old, &new).unwrap();
     let mut other = old.clone();
     other[0] = 0;
-    let error = apply(Cursor::new(&other), Cursor::new(&patch), &sizes(&old, &new), &mut Vec::new()).unwrap_err();
+    let error = apply(Cursor::new(&other), Cursor::new(&delta), &sizes(&old, &new), &mut Vec::new()).unwrap_err();
     assert_eq!(error.code(), "delta-not-a-program");
 }
 
 #[test]
 fn a_damaged_delta_never_writes_more_than_the_new_size() {
     let (old, new) = (program(0), program(3));
-    let patch = delta(&old, &new).unwrap();
+    let delta = encode_delta(&old, &new).unwrap();
     let sizes = sizes(&old, &new);
-    for at in 0..patch.len() {
-        for value in [0, 0xff, patch[at] ^ 1] {
-            let mut damaged = patch.clone();
+    for at in 0..delta.len() {
+        for value in [0, 0xff, delta[at] ^ 1] {
+            let mut damaged = delta.clone();
             damaged[at] = value;
             let mut made = Vec::new();
             let result = apply(Cursor::new(&old), Cursor::new(&damaged), &sizes, &mut made);
