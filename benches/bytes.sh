@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Measures what an update costs with this project and with other tools, and writes benches/results/bytes.md. Every result is
-# compared with the expected files.
+# Measures what an update costs with this project and with other tools, and writes
+# benches/results/bytes.md. Every result is compared with the expected files.
 #
 #   benches/fetch-releases.sh DIR && benches/bytes.sh [--keep | --so-far] [--only NAME,…] DIR [PART…]
 #
@@ -14,11 +14,12 @@
 #   gzip_size  the bytes that segments add to a gzip
 #   apply      one delta of a large program, applied
 #
-# --keep reuses the results of earlier runs (DIR/.bytes), except ours if our programs have changed since. Use it to continue an
-# interrupted run, or to measure only ours again. --so-far writes the table from earlier results alone. --only measures only
-# the named programs.
+# --keep reuses the results of earlier runs (DIR/.bytes), except ours if our programs have changed
+# since. Use it to continue an interrupted run, or to measure only ours again. --so-far writes the
+# table from earlier results alone. --only measures only the named programs.
 #
-# Needs in PATH: nginx-light, bsdiff, xdelta3, zstd, zsync, casync and time from Debian, and bita (`cargo install bita`).
+# Needs in PATH: nginx-light, bsdiff, xdelta3, zstd, zsync, casync and time from Debian, and bita
+# (`cargo install bita`).
 set -euo pipefail
 usage='usage: bytes.sh [--keep | --so-far] [--only NAME,…] DIR [PART…]'
 flags=()
@@ -36,7 +37,8 @@ shift
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 if [ "$*" = line ] && [ -z "${LINE:-}" ]; then
-  # A network namespace whose loopback is the line. The MTU is 1500, because the bucket drops packets larger than itself.
+  # A network namespace whose loopback is the line. The MTU is 1500, because the bucket drops
+  # packets larger than itself.
   export LINE=20mbit
   exec unshare -n bash -c 'ip link set lo mtu 1500 up && tc qdisc add dev lo root tbf rate $LINE burst 64kb latency 200ms && exec "$@"' \
     - "$here/bytes.sh" "${flags[@]}" "$folder" line

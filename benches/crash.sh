@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Tries every crash point of every scenario in every mode and writes the table of benches/results/crash.md. Takes about 30 minutes.
+# Tries every crash point of every scenario in every mode and writes the table of
+# benches/results/crash.md. Takes about 30 minutes.
 #
 #   benches/crash.sh [EVERY]        # tries every EVERY-th point only; default: 1
 set -euo pipefail
@@ -8,7 +9,8 @@ every=${1:-1}
 doc=benches/results/crash.md
 results=$(mktemp) table=$(mktemp)
 trap 'rm -f "$results" "$table"' EXIT
-# Uses a file system in memory if possible: syncs cost nothing there, and the power cuts simulate their own disk.
+# Uses a file system in memory if possible: syncs cost nothing there, and the power cuts simulate
+# their own disk.
 [ -w /dev/shm ] && export TMPDIR=/dev/shm
 status=0
 CRASH_EVERY=$every CRASH_TABLE=$results cargo test --workspace --all-features --test crash || status=$?

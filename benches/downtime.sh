@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
-# Measures the downtime of a program: from its exit, for which the helper waits, to the first action of the new version.
+# Measures the downtime of a program: from its exit, for which the helper waits, to the first action
+# of the new version.
 #
-# For comparison, `bare` makes the same number of bare calls: one link and one rename for each file, one sync for each folder.
-# It also measures these calls followed by a start of the new version. Figures are medians of five alternating runs.
+# For comparison, `bare` makes the same number of bare calls: one link and one rename for each file,
+# one sync for each folder. It also measures these calls followed by a start of the new version.
+# Figures are medians of five alternating runs.
 #
-#   benches/downtime.sh [FILES…]        # numbers of changed files of 4 kB, 100 in a folder; default: 10 1000 10000
+#   benches/downtime.sh [FILES…]
+#
+# FILES are numbers of changed files of 4 kB, 100 in a folder; default: 10 1000 10000.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 [ $# -gt 0 ] || set -- 10 1000 10000

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Fetches releases of real programs to DIR/NAME/VERSION with pip and npm, for the tables in benches/results/measured.md.
+# Fetches releases of real programs to DIR/NAME/VERSION with pip and npm, for the tables in
+# benches/results/measured.md.
 #
 #   benches/fetch-releases.sh DIR [LIST]        # LIST replaces releases.txt
 #
@@ -13,7 +14,8 @@ unpack_pypi() { # package version platform folder
   pip download -q --disable-pip-version-check --no-deps --only-binary=:all: --python-version 3.11 --platform "$3" \
     -d "$4/wheel" "$1==$2" </dev/null
   python3 -m zipfile -e "$4"/wheel/*.whl "$4/tree"
-  # Removes the version from the names of metadata folders, which would make every file in them a new path.
+  # Removes the version from the names of metadata folders, which would make every file in them a
+  # new path.
   for folder in "$4/tree"/*-"$2".d*; do
     if [ -d "$folder" ]; then mv "$folder" "${folder/-$2/}"; fi
   done

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Compares this project with tools that do only the bare work, in one run, and prints ratios. A ratio below 1 means that this
-# project is faster or smaller. Figures are medians of three alternating runs.
+# Compares this project with tools that do only the bare work, in one run, and prints ratios. A
+# ratio below 1 means that this project is faster or smaller. Figures are medians of three
+# alternating runs.
 #
 #   benches/fetch-releases.sh DIR && benches/figures.sh DIR
 set -euo pipefail

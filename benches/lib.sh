@@ -1,5 +1,5 @@
-# Shared by the scripts in this folder: builds the programs, makes a scratch folder that is removed at exit, starts a web
-# server on loopback, and computes times and medians.
+# Shared by the scripts in this folder: builds the programs, makes a scratch folder that is removed
+# at exit, starts a web server on loopback, and computes times and medians.
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 bin=${CARGO_TARGET_DIR:-$project/target}/release
 cargo build --quiet --release --workspace --features cli --manifest-path "$project/Cargo.toml"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Measures the time of `status` and `history` with 50 entries, and the activity of an idle watcher, which should be none.
+# Measures the time of `status` and `history` with 50 entries, and the activity of an idle watcher,
+# which should be 0.
 #
 #   benches/manager.sh
 set -euo pipefail

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Measures a check and a download on a line with a round trip of 50 ms, and aria2 on the same line in the same run.
+# Measures a check and a download on a line with a round trip of 50 ms, and aria2 on the same line
+# in the same run.
 #
 #   benches/network.sh
 #
-# The line is `tc netem` in a network namespace if the kernel supports it. Otherwise it is a relay that delays both directions
-# and the opening of a connection, without TCP slow start. The output names the kind of line.
+# The line is `tc netem` in a network namespace if the kernel supports it. Otherwise it is a relay
+# that delays both directions and the opening of a connection, without TCP slow start. The output
+# names the kind of line.
 set -euo pipefail
 if [ -z "${LINE:-}" ]; then
   if unshare -n bash -c 'ip link set lo up && tc qdisc add dev lo root netem delay 25ms' 2>/dev/null; then
@@ -19,7 +21,8 @@ objects=1000 bytes=20000 runs=3
 relays=()
 trap 'for relay in "${relays[@]}"; do kill "$relay" 2>/dev/null || true; done; finish' EXIT
 
-# Starts a relay to a port with a delay in ms. Sets $port to the relay's port; the relay writes byte counts to $work/counts.
+# Starts a relay to a port with a delay in ms. Sets $port to the relay's port; the relay writes byte
+# counts to $work/counts.
 line() {
   python3 "$project/benches/relay.py" "$1" "$2" "$work/counts" >"$work/port" &
   relays+=($!)
@@ -92,8 +95,8 @@ echo "| $objects objects of $bytes bytes, a round trip of 50 ms ($LINE) | downlo
 echo '|---|---|---|---|'
 echo "| seconds, medians of $runs | $(printf '%.2f' "$a") | $(printf '%.2f' "$b") | $(ratio "$a" "$b") |"
 
-# The bytes that pass a rate limit in ten seconds of a running download. On a line with a delay, four small objects at a time can
-# be slower than the limit.
+# The bytes that pass a rate limit in ten seconds of a running download. On a line with a delay,
+# four small objects at a time can be slower than the limit.
 staged() { find inst/.patcher/stage/core -type f -printf '%s\n' | paste -sd+ | bc; }
 limited() { # title, site, limit in KiB
   local client start before got took

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Makes deltas between releases of the programs in programs.txt, in both modes. No detector was tuned on them. This is the table in
-# benches/results/program-deltas.md. Releases that are not in DIR yet are fetched with pip and npm.
+# Makes deltas between releases of the programs in programs.txt, in both modes. No detector was
+# tuned on them. This is the table in benches/results/program-deltas.md. Releases that are not in
+# DIR yet are fetched with pip and npm.
 #
 #   benches/programs.sh DIR
 set -euo pipefail

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Relays TCP connections to a server on loopback with a delay: relay.py PORT DELAY-MS COUNTS-FILE
 
-Each direction is delayed by DELAY-MS, and the opening of a connection by twice that. COUNTS-FILE gets one line for each
-connection: bytes up, bytes down. Prints the port on which it listens.
+Each direction is delayed by DELAY-MS, and the opening of a connection by twice that. COUNTS-FILE
+gets one line for each connection: bytes up, bytes down. Prints the port on which it listens.
 """
 
 import asyncio

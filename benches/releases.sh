@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Publishes three releases of each real program and updates installed copies: by one release, by two, and back.
+# Publishes three releases of each real program and updates installed copies: by one release, by
+# two, and back.
 #
-# Prints the changed files, the downloaded bytes and the time. Stops if an installed tree differs from the published one.
+# Prints the changed files, the downloaded bytes and the time. Stops if an installed tree differs
+# from the published one.
 #
 #   benches/fetch-releases.sh DIR && benches/releases.sh DIR
 set -euo pipefail
@@ -19,7 +21,8 @@ publish() { # corpus version argument…
   tar=$(tar c -C "$corpora/$1/$2" . | gzip -9 | wc -c)
 }
 
-# Fails unless the installed tree has the published bytes and modes and its manifest a valid signature.
+# Fails unless the installed tree has the published bytes and modes and its manifest a valid
+# signature.
 same() { # corpus root
   diff -r build "$2/$1"
   diff <(cd build && find . -type f -perm /100 | sort) <(cd "$2/$1" && find . -type f -perm /100 | sort)

@@ -11,7 +11,8 @@ from tools import Bsdiff, patched
 from trees import changed, fresh, sha256
 
 PROJECT = Path(__file__).parent.parent.parent
-# The number of files of each program, the largest first; their minimum size; the runs of each patch.
+# The number of files of each program, the largest first; their minimum size; the runs of each
+# patch.
 FILES, MIN_BYTES, RUNS = 2, 1_000_000, 5
 # The memory limit of a client in MB.
 MEMORY_MB = 32 * 1.048576

@@ -29,8 +29,8 @@ class Cost:
 def run(*command, cwd=None, to=None, allowed=(0,)):
     """Runs one command and returns its cost. Ends the benchmark if it fails.
 
-    `to` is a file for the output. GNU time runs the command, because the peak memory of a direct child would start at that of
-    this process.
+    `to` is a file for the output. GNU time runs the command, because the peak memory of a direct
+    child would start at that of this process.
     """
     peak_file = os.path.join(os.environ["WORK"], f"peak.{os.getpid()}")
     command = [str(part) for part in command]

@@ -50,7 +50,7 @@ def measure(corpora, results):
 
 
 def prepare(corpora, run):
-    """Returns two folders with one file each: files of all corpora concatenated, and the same with wrong bytes."""
+    """Returns two folders with one file each: all corpora concatenated, right and damaged."""
     right, wrong = fresh(WORK / "right"), fresh(WORK / "wrong")
     content = bytearray()
     for releases in sorted(corpora.values(), key=lambda releases: total(releases[2])):

@@ -1,4 +1,4 @@
-"""Part `line`: measures the time of one update on a slow line, from the request to the new files."""
+"""Part `line`: measures one update on a slow line, from the request to the new files."""
 
 import os
 import shlex
@@ -53,7 +53,7 @@ def of_ours(old, new):
 
 
 class Contestant:
-    """A way to distribute a release: files to serve, and a script that makes the new files from them."""
+    """A way to distribute a release: files to serve, and a script that fetches and applies them."""
 
     def measure(self, pair):
         progress(f"{self.name}: publishing")

@@ -1,7 +1,8 @@
-"""Part `many`: measures whether time and memory grow linearly with the number of small files, and the manifest's size.
+"""Part `many`: measures whether time and memory grow linearly with the number of small files.
 
-No file is removed before the last measurement. When ext4 creates a file, it skips every inode that was freed in the last
-minutes. After a large removal, each new file would take longer.
+It also measures the size of the manifest. No file is removed before the last measurement. When ext4
+creates a file, it skips every inode that was freed in the last minutes. After a large removal, each
+new file would take longer.
 """
 
 import gzip
@@ -41,7 +42,7 @@ def content(chance):
 
 
 def of_ours(count):
-    """Two releases, each signed, published to a folder that the server serves, and taken by a client."""
+    """Signs and publishes two releases, and updates a client from the first to the second."""
     work, name = fresh(WORK / f"many-{count}"), f"many-{count}"
     first, second, root, site = (work / folder for folder in ("first", "second", "root", "site"))
     chance = random.Random(count)
@@ -50,7 +51,7 @@ def of_ours(count):
         before = after = content(chance)
         if number % FILES_PER_CHANGE == 0:
             after = before[: len(before) // 2] + content(chance)
-        # The first few go, and as many come at the end.
+        # The first files are removed, and as many are added at the end.
         for tree, text, there in ((first, before, number < count), (second, after, number >= count // FILES_PER_CHANGE // 2)):
             if there:
                 file = tree / path

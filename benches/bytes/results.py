@@ -1,4 +1,7 @@
-"""Saves results as lines of JSON, so that an interrupted run can continue and ours can be measured again alone."""
+"""Saves results as lines of JSON.
+
+An interrupted run can continue, and ours can be measured again alone.
+"""
 
 import json
 import os
@@ -28,7 +31,7 @@ class Results:
             open(file, "w").close()
 
     def get(self, key, measure):
-        """Returns the result of a key (strings) and measures it if it is missing; None with `so_far`."""
+        """Returns the result of a key (strings). Measures a missing one, or returns None with `so_far`."""
         key = tuple(key)
         if self.so_far and key not in self.of:
             return None

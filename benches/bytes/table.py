@@ -24,7 +24,8 @@ def measure(corpora, results):
         ours = results.get((name, OURS, identity()), lambda: of_ours(name, releases))
         for back in (0, 1):
             measured[name, back, OURS] = ours and ours[back]
-    # Runs each tool on all programs before the next tool, so that a partial table covers every program.
+    # Runs each tool on all programs before the next tool, so that a partial table covers every
+    # program.
     for tool in TOOLS:
         for name, releases in corpora.items():
             for back, old in enumerate((releases[1], releases[0])):

@@ -1,10 +1,12 @@
 """Other tools: the commands of a publisher and of a client, and the bytes between them.
 
-- By file: one patch for each new content, from the old file at the same path. `gzip -9` counts if there is no old file or if
-  the gzip is smaller. A file that the old release has under another name costs nothing.
-- Of the whole: the same for two tars, and tools that find the common parts of two releases themselves.
-- The time and memory of a client are those of making the new files. With patches by file, nothing is fetched, checked or
-  installed.
+- By file: one patch for each new content, from the old file at the same path. `gzip -9` counts if
+  there is no old file or if the gzip is smaller. A file that the old release has under another name
+  costs nothing.
+- Of the whole: the same for two tars, and tools that find the common parts of two releases
+  themselves.
+- The time and memory of a client are those of making the new files. With patches by file, nothing
+  is fetched, checked or installed.
 """
 
 import os
@@ -26,7 +28,7 @@ class Pair:
         self.gzipped = {}
 
     def gzip(self, file):
-        """Returns the size of a file by `gzip -9 -n`, and the costs of compressing and decompressing it."""
+        """Returns the size of a file by `gzip -9 -n`, and the costs of packing and unpacking it."""
         if file not in self.gzipped:
             packed, out = self.folder / "gz", self.folder / "gunzipped"
             made = run("gzip", "-9", "-n", "-c", file, to=packed)
@@ -84,7 +86,10 @@ class Bsdiff:
         return "bspatch", old, out, patch
 
     def too_much(self, old, new):
-        """Returns a remark if memory is too small: bsdiff takes 17 times the old file, or 9 times plus the new one."""
+        """Returns a remark if memory is too small.
+
+        bsdiff takes 17 times the old file, or 9 times plus the new one.
+        """
         old, new = os.path.getsize(old), os.path.getsize(new)
         needed, free = max(17 * old, 9 * old + new), free_memory()
         return f"{needed >> 20} MiB needed, {free >> 20} free" if needed > free else None

@@ -31,7 +31,7 @@ def hashes(tree):
 
 
 def changed(old, new):
-    """Returns each content of `new` that `old` does not have, once, preferably at a path that `old` has."""
+    """Returns each content that only `new` has, preferably at a path that `old` has too."""
     before, after = hashes(old), hashes(new)
     held, of = set(before.values()), {}
     for path, digest in after.items():

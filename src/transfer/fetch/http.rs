@@ -121,7 +121,7 @@ impl Http {
             .redirect(Policy::none())
             .user_agent(&settings.user_agent)
             .proxy(reqwest::Proxy::custom(move |url| chosen.proxy_for(url).cloned()));
-        let client = builder.build().map_err(|error| bad("client", "", innermost(&error)))?;
+        let client = builder.build().map_err(|error| bad_setting("client", "", innermost(&error)))?;
         Ok(Self {
             client,
             headers: headers(settings)?,
@@ -288,7 +288,7 @@ fn headers(settings: &HttpSettings) -> Result<HeaderMap> {
     for RequestHeader { name, value } in &settings.headers {
         let parsed = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value));
         let (Ok(key), Ok(mut content)) = parsed else {
-            return Err(bad("header", name, "not a valid name and value of a header".into()));
+            return Err(bad_setting("header", name, "not a valid name and value of a header".into()));
         };
         // Hidden in debug output and left out of the HTTP/2 header tables.
         content.set_sensitive(true);
@@ -308,7 +308,7 @@ fn all_etags_of(etag: &str) -> String {
     }
 }
 
-fn bad(setting: &'static str, value: &str, detail: String) -> Error {
+fn bad_setting(setting: &'static str, value: &str, detail: String) -> Error {
     Caller::BadSetting { setting, value: value.to_owned(), detail }.into()
 }
 

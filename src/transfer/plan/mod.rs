@@ -99,13 +99,14 @@ impl Plan {
 
     /// Returns the bytes to fetch if nothing is staged yet and no way fails.
     pub fn download_size(&self) -> u64 {
-        self.contents.values().fold(0, |sum, obtain| sum.saturating_add(obtain.cost()))
+        self.contents.values().fold(0, |sum, content_plan| sum.saturating_add(content_plan.cost()))
     }
 
     /// Returns whether any content is obtained by deltas or chunks.
     pub fn is_partial(&self) -> bool {
-        let is_partial =
-            |obtain: &ContentPlan| obtain.copy.is_none() && (obtain.chain.is_some() || obtain.chunks.is_some());
+        let is_partial = |content_plan: &ContentPlan| {
+            content_plan.copy.is_none() && (content_plan.chain.is_some() || content_plan.chunks.is_some())
+        };
         self.contents.values().any(is_partial)
     }
 }

@@ -59,8 +59,8 @@ impl<'a> Planner<'a> {
             }
         }
         for file in needed.values() {
-            let obtain = self.plan_content(file, |content| needed.contains_key(content));
-            self.plan.contents.insert(file.sha256, obtain);
+            let content_plan = self.plan_content(file, |content| needed.contains_key(content));
+            self.plan.contents.insert(file.sha256, content_plan);
         }
         for entry in self.input.old.map(Manifest::entries).unwrap_or_default() {
             self.plan_removal(entry.path())?;

@@ -68,8 +68,12 @@ fn plan_with(
         .collect();
     words.extend(plan.saved.iter().map(|(path, name)| format!("{path}->{name}")));
     words.extend(plan.kept.iter().map(|path| format!("={path}")));
-    words
-        .extend(plan.contents.values().filter_map(|obtain| obtain.copy.as_ref()).map(|from| format!("<{}", from.path)));
+    words.extend(
+        plan.contents
+            .values()
+            .filter_map(|content_plan| content_plan.copy.as_ref())
+            .map(|from| format!("<{}", from.path)),
+    );
     words.push(format!("({})", plan.download_size()));
     Ok(words.join(" "))
 }

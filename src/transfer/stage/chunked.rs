@@ -36,7 +36,7 @@ const MAX_REQUESTS: usize = 256;
 impl<'a> Worker<'a, '_> {
     /// Assembles the content from chunks if that costs less than the whole `.gz`.
     pub fn assemble(&self, chunks: &ChunkPlan, name: &str, content: &PathContent) -> Result<Attempt> {
-        let ContentPlan { gz, .. } = self.job.obtain;
+        let ContentPlan { gz, .. } = self.job.content_plan;
         // A partial `.gz` shows that an earlier attempt found the whole to cost less.
         let is_whole_begun = self.stage.objects.find(&partial(&gz.sha256.to_string()))? != Found::Absent;
         if is_whole_begun || chunks.index.size > MAX_INDEX_BYTES {
@@ -75,7 +75,7 @@ impl<'a> Worker<'a, '_> {
 
     /// Fetches the index; returns `None` if it is unavailable or invalid.
     fn fetch_index(&self, chunks: &ChunkPlan) -> Result<Option<ChunkIndex>> {
-        let ContentPlan { size, gz, .. } = self.job.obtain;
+        let ContentPlan { size, gz, .. } = self.job.content_plan;
         let wanted = ObjectRequest { kind: ObjectKind::Chunks, object: chunks.index, decompressed: None };
         let Some((_, object)) = self.fetch_optional(wanted)? else { return Ok(None) };
         let mut bytes = Vec::new();
@@ -90,7 +90,7 @@ impl<'a> Worker<'a, '_> {
     ///
     /// Returns `None` when no mirror has sent all of them.
     fn fetch_ranges(&self, ranges: &MissingRanges) -> Result<Option<File>> {
-        let gz = self.job.obtain.gz;
+        let gz = self.job.content_plan.gz;
         let wanted = ObjectRequest { kind: ObjectKind::Gz, object: gz, decompressed: None };
         let path = layout::object_path(ObjectKind::Gz, &gz.sha256);
         let fetched = try_mirrors(self.transfer.mirrors.in_order(), &path, |_, url| {
@@ -161,7 +161,7 @@ impl<'a> Worker<'a, '_> {
             base.read_exact(bytes)
         };
         match rebuild(index, known, ranges, read_local, fetched, |bytes| made.write(bytes)) {
-            Ok(()) if made.length() == self.job.obtain.size => Ok(Some(made)),
+            Ok(()) if made.length() == self.job.content_plan.size => Ok(Some(made)),
             Err(ChunksError::Write(error)) => Err(made.write_error(error)),
             _ => made.discard().map(|()| None),
         }

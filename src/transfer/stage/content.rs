@@ -26,7 +26,7 @@ impl Worker<'_, '_> {
         let Some(((first, content), others)) = self.job.targets.split_first() else { return Ok(()) };
         self.transfer.cancel.check()?;
         if is_staged(files, first, content)? {
-            self.report(Phase::Downloading, to_signed(self.job.obtain.cost()), 0);
+            self.report(Phase::Downloading, to_signed(self.job.content_plan.cost()), 0);
         } else {
             self.make(first, content)?;
         }
@@ -41,13 +41,13 @@ impl Worker<'_, '_> {
 
     /// Tries the ways in order, and corrects the bytes to fetch after each failure.
     fn make(&self, name: &str, content: &PathContent) -> Result<()> {
-        let ContentPlan { copy, chain, chunks, .. } = self.job.obtain;
-        let mut planned = self.job.obtain.cost();
+        let ContentPlan { copy, chain, chunks, .. } = self.job.content_plan;
+        let mut planned = self.job.content_plan.cost();
         if let Some(file) = copy {
             if let Attempt::Succeeded = self.copy(file, name, content)? {
                 return Ok(());
             }
-            let next = chain.as_ref().map_or_else(|| self.job.obtain.cost_without_chain(), DeltaChain::cost);
+            let next = chain.as_ref().map_or_else(|| self.job.content_plan.cost_without_chain(), DeltaChain::cost);
             self.report(Phase::Downloading, 0, to_signed(next));
             planned = next;
         }
@@ -55,7 +55,7 @@ impl Worker<'_, '_> {
             if let Attempt::Succeeded = self.apply_chain(chain, name, content)? {
                 return Ok(());
             }
-            let next = self.job.obtain.cost_without_chain();
+            let next = self.job.content_plan.cost_without_chain();
             self.report(Phase::Downloading, 0, to_signed(next) - to_signed(planned));
         }
         if let Some(chunks) = chunks

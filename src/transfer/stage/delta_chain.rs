@@ -84,7 +84,7 @@ impl<'a> Worker<'a, '_> {
         let header = delta::DeltaHeader::read(&mut BufReader::new(&mut patch))?;
         // The manifest does not name the size of an intermediate content. The delta does, and its
         // hash was signed.
-        let new_size = if hop.to == self.job.hash { self.job.obtain.size } else { header.new };
+        let new_size = if hop.to == self.job.hash { self.job.content_plan.size } else { header.new };
         let sizes = FileSizes { old: base.size(), new: new_size };
         patch.rewind().map_err(DeltaError::ReadDelta)?;
         delta::apply(base, patch, &sizes, CancellableSink { writer: made, cancel: self.transfer.cancel })

@@ -14,7 +14,7 @@ pub struct ContentJob<'a> {
     /// The SHA-256 of the content.
     pub hash: Sha256,
     /// The ways to obtain it.
-    pub obtain: &'a ContentPlan,
+    pub content_plan: &'a ContentPlan,
     /// The first path that gets it, for the progress display.
     pub path: &'a RelPath,
     /// The staged name and the content of each change.
@@ -33,10 +33,10 @@ pub fn jobs(plan: &Plan) -> Vec<ContentJob<'_>> {
     let mut jobs: BTreeMap<Sha256, ContentJob<'_>> = BTreeMap::new();
     for (change, name) in plan.changes.iter().zip(staged_names(&plan.changes)) {
         let (Some(name), Some(hash), None) = (name, change.new.sha256(), &change.saved_from) else { continue };
-        let Some(obtain) = plan.contents.get(&hash) else { continue };
+        let Some(content_plan) = plan.contents.get(&hash) else { continue };
         let job = jobs.entry(hash).or_insert_with(|| ContentJob {
             hash,
-            obtain,
+            content_plan,
             path: &change.path,
             targets: Vec::new(),
             second_base: None,
@@ -44,16 +44,16 @@ pub fn jobs(plan: &Plan) -> Vec<ContentJob<'_>> {
         job.targets.push((name, &change.new));
     }
     let mut jobs: Vec<_> = jobs.into_values().collect();
-    let awaited: HashSet<Sha256> = jobs.iter().filter_map(|job| planned_second_base(job.obtain)).collect();
+    let awaited: HashSet<Sha256> = jobs.iter().filter_map(|job| planned_second_base(job.content_plan)).collect();
     jobs.sort_by_key(|job| match awaited.contains(&job.hash) {
-        true => (0, job.obtain.size, job.hash),
-        false => (1, u64::MAX - job.obtain.cost(), job.hash),
+        true => (0, job.content_plan.size, job.hash),
+        false => (1, u64::MAX - job.content_plan.cost(), job.hash),
     });
     // A job waits only for an earlier one. Otherwise a manifest could make two jobs wait for each
     // other.
     let mut names: HashMap<Sha256, String> = HashMap::new();
     for job in &mut jobs {
-        job.second_base = planned_second_base(job.obtain).and_then(|content| {
+        job.second_base = planned_second_base(job.content_plan).and_then(|content| {
             let name = names.get(&content)?.clone();
             Some((content, name))
         });
@@ -65,8 +65,8 @@ pub fn jobs(plan: &Plan) -> Vec<ContentJob<'_>> {
 }
 
 /// Returns the new content that the last delta reads as second base.
-fn planned_second_base(obtain: &ContentPlan) -> Option<Sha256> {
-    match obtain.chain.as_ref()?.second_base.as_ref()? {
+fn planned_second_base(content_plan: &ContentPlan) -> Option<Sha256> {
+    match content_plan.chain.as_ref()?.second_base.as_ref()? {
         SecondBase::Planned(content) => Some(*content),
         SecondBase::Local(_) => None,
     }
@@ -90,8 +90,8 @@ mod tests {
                 hops: vec![Hop { delta, to: hash(*size) }],
                 second_base: second_base.map(|size| SecondBase::Planned(hash(size))),
             };
-            let obtain = ContentPlan { size: *size, copy: None, chain: Some(chain), chunks: None, gz: delta };
-            plan.contents.insert(hash(*size), obtain);
+            let content_plan = ContentPlan { size: *size, copy: None, chain: Some(chain), chunks: None, gz: delta };
+            plan.contents.insert(hash(*size), content_plan);
             plan.changes.push(PathChange {
                 path: RelPath::new(&size.to_string()).unwrap(),
                 old: PathContent::Absent,
@@ -106,7 +106,10 @@ mod tests {
     fn order(files: &[(u64, Option<u64>)]) -> (Vec<u64>, usize) {
         let plan = plan(files);
         let jobs = jobs(&plan);
-        (jobs.iter().map(|job| job.obtain.size).collect(), jobs.iter().filter(|job| job.second_base.is_some()).count())
+        (
+            jobs.iter().map(|job| job.content_plan.size).collect(),
+            jobs.iter().filter(|job| job.second_base.is_some()).count(),
+        )
     }
 
     #[test]

@@ -18,15 +18,15 @@ impl Stage {
     /// Only whole `.gz` objects count: a race for small deltas would cost too much.
     pub(super) fn race_mirrors(&self, jobs: &[ContentJob<'_>], transfer: &Transfer<'_>) -> Result<()> {
         let is_whole = |job: &&ContentJob<'_>| {
-            job.obtain.copy.is_none() && job.obtain.chain.is_none() && job.obtain.chunks.is_none()
+            job.content_plan.copy.is_none() && job.content_plan.chain.is_none() && job.content_plan.chunks.is_none()
         };
         let mut whole: Vec<&ContentJob<'_>> = jobs.iter().filter(is_whole).collect();
-        if !transfer.mirrors.is_race_worthwhile(whole.iter().map(|job| job.obtain.gz.size).sum()) {
+        if !transfer.mirrors.is_race_worthwhile(whole.iter().map(|job| job.content_plan.gz.size).sum()) {
             return Ok(());
         }
-        whole.sort_by_key(|job| Reverse(job.obtain.gz.size));
-        for job in whole.into_iter().take_while(|job| job.obtain.gz.size > PROBE_BYTES) {
-            let (gz, first) = (&job.obtain.gz, job.targets.first());
+        whole.sort_by_key(|job| Reverse(job.content_plan.gz.size));
+        for job in whole.into_iter().take_while(|job| job.content_plan.gz.size > PROBE_BYTES) {
+            let (gz, first) = (&job.content_plan.gz, job.targets.first());
             if first.is_none_or(|(name, content)| is_staged(&self.files, name, content).unwrap_or(false)) {
                 continue;
             }

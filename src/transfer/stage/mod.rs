@@ -94,8 +94,8 @@ pub struct Stage {
     objects: Dir,
     /// `true` if the stage is in the component's own work folder.
     ///
-    /// This is the case when the component and the state folder are on different file systems: files can
-    /// be renamed only within one.
+    /// This is the case when the component and the state folder are on different file systems.
+    /// Files can be renamed only within one file system.
     pub in_own_work_dir: bool,
 }
 
@@ -142,8 +142,8 @@ impl Stage {
     /// # Errors
     /// [`Machine::Io`](crate::error::Machine::Io).
     pub fn set_manifest(&self, bytes: &[u8], newest: Option<&[u8]>) -> Result<()> {
-        // A crash between the writes leaves no manifest. A later start never pairs a manifest with
-        // the wrong newest one.
+        // After a crash between the writes there is no manifest, or one that verification refuses
+        // because it is older than a release seen before.
         self.dir.remove_file(MANIFEST_NAME)?;
         match newest {
             Some(newest) => self.dir.replace(NEWEST, newest, fs::PLAIN)?,
@@ -164,7 +164,7 @@ impl Stage {
         let objects: HashSet<String> = plan
             .contents
             .values()
-            .flat_map(|obtain| obtain.objects().map(|object| object.sha256.to_string()))
+            .flat_map(|content_plan| content_plan.objects().map(|object| object.sha256.to_string()))
             .flat_map(|name| [partial(&name), name])
             .collect();
         for name in self.objects.names()?.iter().filter(|name| !objects.contains(*name)) {

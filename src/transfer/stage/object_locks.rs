@@ -1,4 +1,4 @@
-//! Object locks: two workers never fetch the same object at the same time.
+//! Object locks: two workers never fetch the same delta at the same time.
 //!
 //! The delta chains of two contents can share a delta. The second worker waits, and then resumes
 //! with what the first has left on disk.
@@ -7,7 +7,7 @@ use crate::values::digest::Sha256;
 use std::collections::HashSet;
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// The objects that workers have locked.
+/// The objects that workers have locked. Only deltas are needed by several jobs.
 #[derive(Default)]
 pub struct ObjectLocks {
     locked: Mutex<HashSet<Sha256>>,

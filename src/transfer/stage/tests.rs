@@ -152,7 +152,7 @@ fn a_signed_object_that_is_no_gzip_of_the_file_is_refused() {
     {
         let mut scene = StageScene::new(b"hello", None);
         let gz = Object { size: object.len() as u64, sha256: Sha256::of(&object) };
-        scene.plan.contents.values_mut().for_each(|obtain| obtain.gz = gz);
+        scene.plan.contents.values_mut().for_each(|content_plan| content_plan.gz = gz);
         assert_eq!(scene.fill(&site(move |_| whole(object.clone())), "").unwrap_err().code(), "gzip");
         assert!(scene.stage.files.names().unwrap().iter().all(|name| name.ends_with(".part")));
     }

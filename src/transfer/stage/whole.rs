@@ -17,7 +17,7 @@ use url::Url;
 impl Worker<'_, '_> {
     /// Fetches the `.gz` and stages its content.
     pub fn fetch_whole(&self, name: &str, content: &PathContent) -> Result<()> {
-        let ContentPlan { size, gz, .. } = self.job.obtain;
+        let ContentPlan { size, gz, .. } = self.job.content_plan;
         let wanted = ObjectRequest { kind: ObjectKind::Gz, object: *gz, decompressed: Some((self.job.hash, *size)) };
         self.fetch(wanted, |url, fetched| match fetched {
             FetchedObject::Original(object) => {
@@ -38,7 +38,7 @@ impl Worker<'_, '_> {
         let mut file = &object.file;
         file.rewind().map_err(|error| object.read_error(error))?;
         let mut writer = Writer::new(&self.stage.files, name)?;
-        let size = self.job.obtain.size;
+        let size = self.job.content_plan.size;
         let unpacked = gunzip(BufReader::with_capacity(128 * 1024, file), size, |bytes| writer.write(bytes));
         let refuse = |detail: String| Refused::Gzip { url: url.to_string(), path: self.job.path.to_string(), detail };
         match unpacked {

@@ -51,7 +51,7 @@ impl Worker<'_, '_> {
 
     /// Gives a file its staged name if its size and SHA-256 are right, or discards it.
     pub fn finish(&self, writer: Writer<'_>, name: &str, content: &PathContent) -> Result<Attempt> {
-        if writer.digest() != (self.job.hash, self.job.obtain.size) {
+        if writer.digest() != (self.job.hash, self.job.content_plan.size) {
             writer.discard()?;
             return Ok(Attempt::Failed);
         }
