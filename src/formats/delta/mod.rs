@@ -56,7 +56,7 @@ pub enum DeltaError {
         number: u8,
     },
     /// The delta is for an old or new file of another size.
-    #[error("the delta is for another {0} file: the sizes differ")]
+    #[error("the delta's {0} file has another size")]
     SizeMismatch(&'static str),
     /// A block is empty or reaches outside the old or the new file.
     #[error("the delta's block {index} is not valid: {rule}")]
