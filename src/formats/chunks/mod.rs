@@ -8,7 +8,7 @@
 //! - An index is hostile until the result's hash is right: its numbers add up to the signed sizes before any of them is
 //!   used, and what is known of a local file is hashed again when it is used. The caller hashes what [`rebuild`] writes.
 //!
-//! FORMAT.md has every byte.
+//! docs/reference/manifest.md has every byte.
 
 mod cut;
 mod index;
