@@ -37,7 +37,7 @@ pub use joined_files::JoinedFiles;
 
 use std::io;
 
-/// The method names of deltas, as in manifests, that [`apply`] supports.
+/// The method names of deltas, as in manifests, that [`apply()`] supports.
 pub const METHODS: [&str; 3] = ["plain", "program1", "dictionary"];
 
 /// The ways in which applying a delta fails.

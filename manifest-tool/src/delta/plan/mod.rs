@@ -7,11 +7,11 @@
 //! - A delta is published if it saves 1/10 of the gzip. It is listed as long as a path over it is
 //!   smaller than the gzip.
 //! - When two new files share new content, the delta to the larger file uses the smaller one as its
-//!   *second base* ([`second_bases`]). Clients make the smaller file first.
+//!   *second base* (`second_bases`). Clients make the smaller file first.
 //! - From older releases a client applies several deltas in a row. Where that costs too much, the
-//!   release gets a direct delta: a *shortcut* ([`shortcuts`]).
+//!   release gets a direct delta: a *shortcut* (`shortcuts`).
 //!
-//! Reading order: [`make`], [`base_selection`], [`builder`], [`delta_graph`].
+//! Reading order: [`make`], `base_selection`, `builder`, `delta_graph`.
 
 mod base_selection;
 mod builder;

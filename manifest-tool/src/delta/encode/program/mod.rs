@@ -8,7 +8,7 @@
 //! 3. Match the labelled programs. If many targets moved, label and match again with the better
 //!    block map.
 //! 4. Try the settings: with and without learned targets, with and without guesses.
-//! 5. Record the corrections that the client needs ([`corrections`]).
+//! 5. Record the corrections that the client needs (`corrections.rs`).
 //! 6. Choose the unscanned pages, in which no address changes.
 //!
 //! One round of labels instead of two costs 0 to 2.9 % more bytes. `docs/design/deltas.md` has the
