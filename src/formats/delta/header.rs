@@ -106,7 +106,7 @@ impl StreamKind {
 
     /// Returns the size of the LZMA2 dictionary of this stream in bytes.
     ///
-    /// The reader allocates that much, so the sum bounds the memory of [`apply`](super::apply).
+    /// The reader allocates that much, so the sum bounds the memory of [`apply`](super::apply()).
     pub fn dictionary_bytes(self) -> u32 {
         match self {
             StreamKind::ExtraLength

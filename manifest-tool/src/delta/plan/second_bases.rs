@@ -8,7 +8,7 @@
 //! well.
 //!
 //! In the update of PySide6 for Windows, signed DLLs share the certificate of a new time stamp.
-//! Second bases reduce it from 1,346,164 to 1,081,454 bytes (`docs/design/deltas.md`).
+//! Second bases reduce it from 1,346,164 to 1,081,454 bytes (`benches/results/program-deltas.md`).
 
 use super::{DeltaTask, MANIFEST_LINE_BYTES, MIN_SAVING_DIVISOR, builder::BuiltDelta, rolling_hash};
 use crate::build::tree::TreeFile;

@@ -3,7 +3,8 @@
 //! When a compiler inserts ten bytes into one function, all code after it moves, and every call and
 //! pointer across the gap changes. The client can compute most of these changes from the blocks of
 //! the delta, so the delta needs to hold only the exceptions. `docs/design/deltas.md` explains the
-//! idea and has measurements; `docs/reference/delta.md` has the format.
+//! idea, `benches/results/program-deltas.md` has measurements, and `docs/reference/delta.md`
+//! specifies the format.
 //!
 //! # Words
 //!

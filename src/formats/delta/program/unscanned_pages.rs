@@ -3,7 +3,7 @@
 //! Searching for fields often takes the client longer than all other work, although no address
 //! changes in a third to two thirds of many programs. The publisher names such pages in the header,
 //! if that costs at most 1/32 of the delta and at most 512 bytes. Applying then takes 0.55 to 0.76
-//! of the time for onnxruntime, Qt6Core and lefthook. Figures: `docs/design/deltas.md`.
+//! of the time for onnxruntime, Qt6Core and lefthook. Figures: `benches/results/program-deltas.md`.
 
 use super::DeltaError;
 use super::varint;

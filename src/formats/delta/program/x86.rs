@@ -185,7 +185,7 @@ pub fn decode(bytes: &[u8]) -> Option<X86Instruction> {
 ///
 /// Frequent instructions take few branches and no jump through a table, because the processor
 /// mispredicts those. Decoding without branches is no faster: each instruction then waits for the
-/// length of the one before. `docs/design/deltas.md` has the measurements.
+/// length of the one before. `benches/results/program-deltas.md` has the measurements.
 #[inline(always)]
 fn read(bytes: &[u8; LOOKAHEAD_BYTES], limit: usize) -> Option<X86Instruction> {
     let (mut prefixes, mut at, mut first) = (X86Prefixes::default(), 0, bytes[0]);

@@ -11,8 +11,8 @@
 //! 5. Record the corrections that the client needs (`corrections.rs`).
 //! 6. Choose the unscanned pages, in which no address changes.
 //!
-//! One round of labels instead of two costs 0 to 2.9 % more bytes. `docs/design/deltas.md` has the
-//! figures.
+//! One round of labels instead of two costs 0 to 2.9 % more bytes.
+//! `benches/results/program-deltas.md` has the figures.
 
 mod corrections;
 mod parsed_program;

@@ -12,7 +12,7 @@ use std::io::Cursor;
 /// round.
 ///
 /// It pays where code was reshuffled. Measured on 23 pairs of programs; see
-/// `docs/design/deltas.md`.
+/// `benches/results/program-deltas.md`.
 const MOVED_TARGETS_DIVISOR: usize = 256;
 /// Every 16th field is asked for its target.
 const SAMPLED_FIELDS_STEP: usize = 16;
