@@ -270,7 +270,7 @@ fn values_have_one_spelling() {
         add(gz, &delta(&format!("method=\"plain\" from=\"{hash}\" to=\"\"")), "manifest-hash");
         add(gz, &delta(&format!("method=\"plain\" from=\"{hash}\" with=\"00\"")), "manifest-hash");
         for with in [&hash, &hash.replace(|c: char| c.is_ascii_digit(), "0")] {
-            add(gz, &delta(&format!("method=\"plain\" from=\"{hash}\" with=\"{with}\"")), "manifest-second-base");
+            add(gz, &delta(&format!("method=\"plain\" from=\"{hash}\" with=\"{with}\"")), "manifest-companion");
         }
         for text in ["linux", "X86_64-linux", "x86_64-", "-linux", "x86_64-linux-gnu", "", "any-any-", "*"] {
             add("platform=\"any\"", &format!("platform=\"{text}\""), "manifest-platform");
