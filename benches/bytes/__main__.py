@@ -4,6 +4,7 @@ import argparse
 import importlib
 import signal
 import sys
+import textwrap
 from pathlib import Path
 
 from releases import releases_in
@@ -16,6 +17,8 @@ def write(document, part, lines):
     start, end = f"<!-- {part} -->\n", f"<!-- end of {part} -->\n"
     if text.count(start) != 1 or text.count(end) != 1:
         raise SystemExit(f"{document} has no place for {part}")
+    # Tables are wider than the lines of text, which .ci/width checks.
+    lines = [line if line[:1] in "|#" else textwrap.fill(line, 100) for line in "\n".join(lines).split("\n")]
     before, rest = text.split(start)
     document.write_text(before + start + "\n".join(lines).strip() + "\n" + end + rest.split(end)[1])
 
