@@ -1,4 +1,4 @@
-//! What programs in other languages build on: exit codes, JSON, and words for people.
+//! The command line as other programs use it: exit codes, JSON, and messages for people.
 
 use crate::support::programs;
 use crate::support::run::Run;

@@ -21,7 +21,7 @@ fn what_a_component_needs_must_be_there_before_it_is_installed() {
     world.install("runtime");
     world.user.fails(21, "requires", &install);
     assert!(!world.user.component("core").exists());
-    assert!(!world.server.take_requests().iter().any(|path| path.contains("core/objects")));
+    assert!(!world.server.take_paths().iter().any(|path| path.contains("core/objects")));
 
     world.publisher.release("runtime", "1.2.0", &tree("runtime 1.2")).sign();
     world.user.ok(&["update"]);
@@ -61,8 +61,8 @@ fn components_that_need_each_other_are_updated_together_or_not_at_all() {
     world.user.has("addon", &tree("addon 2"));
 }
 
-/// Version 1 of these components installed, and version 2 of each published: that of `core` needs
-/// that of `addon`.
+/// Creates a world with version 1 of these components installed and version 2 of each published.
+/// Version 2 of `core` requires version 2 of `addon`.
 pub fn in_need(names: &[&str]) -> World<Scripted> {
     let world = World::honest();
     for name in names {
@@ -74,7 +74,7 @@ pub fn in_need(names: &[&str]) -> World<Scripted> {
         let release = world.publisher.release(name, "2.0.0", &tree);
         if *name == "core" { release.requires("addon", "^2") } else { release }.sign();
     }
-    world.server.take_requests();
+    world.server.take_paths();
     world
 }
 
@@ -88,9 +88,9 @@ fn a_program_may_leave_an_update_out_unless_another_one_needs_it() {
     };
     let wanted = all_but("addon");
     assert_eq!(wanted.len(), 2);
-    world.server.take_requests();
+    world.server.take_paths();
     assert_eq!(Update::download_all(wanted, |_| ()).unwrap_err().code(), "requires");
-    assert!(world.server.take_requests().is_empty());
+    assert!(world.server.take_paths().is_empty());
     let _ = Update::download_all(all_but("core"), |_| ()).unwrap().apply().unwrap();
     for (name, version) in [("addon", 2), ("core", 1), ("other", 2)] {
         world.user.has(name, &tree(&format!("{name} {version}")));
@@ -106,7 +106,7 @@ fn what_was_staged_together_is_not_applied_in_part_when_the_parts_need_each_othe
     for name in ["addon", "core", "other"] {
         world.user.has(name, &tree(&format!("{name} 1")));
     }
-    // What was skipped holds back what needs it, and nothing else.
+    // A skipped version blocks the components that require it, and no others.
     let updated = world.user.ok(&["update"]);
     assert_eq!(updated["applied"], json!([{ "component": "other", "from": "1.0.0", "to": "2.0.0" }]));
     let why: Vec<_> = updated["held"].as_array().unwrap().iter().map(|held| &held["why"]).collect();
@@ -121,9 +121,9 @@ fn a_file_that_another_component_holds_costs_no_object() {
     world.publisher.release("one", "1.0.0", &tree(&shared)).sign();
     world.publisher.release("two", "1.0.0", &tree(&shared).file("own", b"own", 0o644)).sign();
     world.install("one");
-    world.server.take_requests();
+    world.server.take_paths();
     world.install("two");
-    let requests = world.server.take_requests();
+    let requests = world.server.take_paths();
     assert_eq!(requests.len(), 2, "{requests:?}");
     world.user.has("two", &tree(&shared).file("own", b"own", 0o644));
 }

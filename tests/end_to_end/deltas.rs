@@ -1,11 +1,10 @@
-//! Updates by patches: what is fetched instead of whole files, and what happens where that does not
-//! work.
+//! Updates by deltas: the bytes that clients fetch, and the fallbacks where a delta fails.
 
 use crate::support::publisher::{Published, Publisher};
 use crate::support::scripted::{Reply, Scripted};
 use crate::support::tree::{Entry, Tree};
 use crate::support::user::User;
-use crate::support::world::{Serving as _, World};
+use crate::support::world::World;
 use patcher::internal::digest::Sha256;
 use patcher::internal::layout::{ObjectKind, object_path};
 use patcher::internal::manifest::Object;
@@ -14,8 +13,8 @@ use std::fs;
 use std::ops::Range;
 use std::time::Duration;
 
-/// A program of 150,000 bytes, as its build number `build` left it: each build changes a few places
-/// and adds a line.
+/// Returns build `build` of a program of 150,000 bytes. Each build changes a few places and adds a
+/// line.
 fn program(build: u64) -> Vec<u8> {
     let Some(Entry::File { mut bytes, .. }) = Tree::from_seed(1).0.remove("bin/app") else { panic!("no program") };
     for build in 1..=build {
@@ -27,24 +26,25 @@ fn program(build: u64) -> Vec<u8> {
     bytes
 }
 
-/// Bytes that nothing else has, 32 for each number.
+/// Returns 32 unique bytes for each number.
 fn news(numbers: Range<u64>) -> Vec<u8> {
     numbers.flat_map(|number| *Sha256::of(&number.to_le_bytes()).as_bytes()).collect()
 }
 
-/// A program that each build also adds 8,000 new bytes to: several deltas are no dearer than one
-/// over all of them.
+/// Returns a program to which each build also adds 8,000 new bytes. Several deltas are as small as
+/// one direct delta.
 fn growing(build: u64) -> Vec<u8> {
     [program(build), news(0..build * 250)].concat()
 }
 
-/// A release of two growing programs, each with its own news.
+/// Makes a release of two growing programs, each with its own new bytes.
 fn growing_release(build: u64) -> Tree {
     let tool = [&program(build)[40_000..], &news(10_000..10_000 + build * 250)].concat();
     Tree::default().file("bin/app", &growing(build), 0o755).file("bin/tool", &tool, 0o755)
 }
 
-/// The release of a build: the program, its script under a name with a hash, and what stays.
+/// Makes the release of a build: the program, its script with a hash in the name, and unchanged
+/// files.
 fn release(build: u64) -> Tree {
     let script = program(build)[..40_000].to_vec();
     let hash = &Sha256::of(&script).to_string()[..20];
@@ -63,12 +63,12 @@ fn is_delta(path: &str) -> bool {
     path.ends_with(".delta")
 }
 
-/// The objects that were asked for.
+/// Keeps the paths of objects.
 fn objects_of(requests: Vec<String>) -> Vec<String> {
     requests.into_iter().filter(|path| path.contains("/objects/")).collect()
 }
 
-/// What the newest entry of the history says: type, fallbacks, bytes.
+/// Reads type, fallbacks and bytes from the newest entry of the history.
 fn last_update(user: &User) -> (String, u64, u64) {
     let history = user.ok(&["history"]);
     let update = &history["updates"][0];
@@ -76,19 +76,19 @@ fn last_update(user: &User) -> (String, u64, u64) {
     (update["type"].as_str().unwrap().to_owned(), number("fallbacks"), number("bytes"))
 }
 
-/// A world in which build 1 is installed and build 2 is published.
+/// Creates a world in which build 1 is installed and build 2 is published.
 fn outdated() -> (World<Scripted>, Published) {
     let world = World::honest();
     world.publish(&version(1), &release(1));
     world.install("core");
     let published = world.publish(&version(2), &release(2));
-    world.server.take_requests();
-    world.server.take_bytes();
+    world.server.take_paths();
+    world.server.take_object_bytes();
     (world, published)
 }
 
-/// As serverless-diffpatcher promises it: `publish` a folder under a new version, and whoever has
-/// an older version gets the patches, without a server that computes anything.
+/// The promise of serverless-diffpatcher: `publish` a folder as a new version, and clients of older
+/// versions get deltas, without computation on a server.
 #[test]
 fn sign_of_a_folder_under_a_new_version_makes_every_older_client_update_by_patches() {
     let world = World::honest();
@@ -102,12 +102,12 @@ fn sign_of_a_folder_under_a_new_version_makes_every_older_client_update_by_patch
     let latest = world.publish(&version(7), &release(7));
     let whole: u64 = latest.manifest.files.iter().map(|file| file.gz.size).sum();
     for (behind, user) in users.iter().rev().enumerate() {
-        world.server.take_requests();
-        world.server.take_bytes();
+        world.server.take_paths();
+        world.server.take_object_bytes();
         user.ok(&["update"]);
         user.has("core", &release(7));
-        let requests = objects_of(world.server.take_requests());
-        let bytes = world.server.take_bytes();
+        let requests = objects_of(world.server.take_paths());
+        let bytes = world.server.take_object_bytes();
         assert!(
             !requests.is_empty() && requests.iter().all(|path| is_delta(path)),
             "{} back: {requests:?}",
@@ -115,15 +115,15 @@ fn sign_of_a_folder_under_a_new_version_makes_every_older_client_update_by_patch
         );
         assert!(bytes * 4 < whole, "{} back: {bytes} of {whole} bytes", behind + 1);
         assert_eq!(last_update(user), ("partial".to_owned(), 0, bytes), "{} back", behind + 1);
-        // Deltas lead from the last three releases, and from the one from which several would be
-        // the dearest.
+        // Deltas lead from the last three releases, and from the release for which several deltas
+        // would cost the most.
         let direct = behind < 3 || behind == 5;
         assert_eq!(requests.len() == 2, direct, "{} back: {requests:?}", behind + 1);
     }
 }
 
-/// As Lantern's autoupdate does it: all that is known of a client is the checksum of its own
-/// executable, and that decides which patch it gets. Here the client decides, and nobody is told.
+/// Lantern's autoupdate sends the checksum of a client's executable to a server that selects the
+/// delta. Here the client selects it, and no server learns the checksum.
 #[test]
 fn a_client_that_knows_only_the_checksum_of_its_own_executable_gets_the_right_patch() {
     let world = World::honest();
@@ -136,11 +136,11 @@ fn a_client_that_knows_only_the_checksum_of_its_own_executable_gets_the_right_pa
     for build in 1..=3 {
         let user = User::trusting(&world.publisher);
         executable(build).write(&user.component("core"));
-        world.server.take_requests();
+        world.server.take_paths();
         user.ok(&["install", "core", "--from", &world.manifest_url("core")]);
         let right = newest.deltas.iter().find(|delta| delta.from == Sha256::of(&program(build))).unwrap();
         let path = format!("/core/{}", object_path(ObjectKind::Delta, &right.object.sha256));
-        assert_eq!(objects_of(world.server.take_requests()), [path], "build {build}");
+        assert_eq!(objects_of(world.server.take_paths()), [path], "build {build}");
         let installed = fs::read(user.component("core").join("lantern")).unwrap();
         assert_eq!(Sha256::of(&installed), newest.sha256);
     }
@@ -155,7 +155,7 @@ fn a_client_whose_files_were_modified_gets_the_full_file() {
     fs::write(&app, bytes).unwrap();
     world.user.ok(&["update"]);
     world.user.has("core", &release(2));
-    let requests = objects_of(world.server.take_requests());
+    let requests = objects_of(world.server.take_paths());
     assert!(requests.contains(&published.object("bin/app")), "{requests:?}");
     let others = requests.iter().filter(|path| **path != published.object("bin/app") && !path.ends_with(".chunks"));
     let others: Vec<&String> = others.collect();
@@ -172,10 +172,10 @@ fn a_renamed_file_with_a_hash_in_its_name_is_made_from_the_old_one() {
     world.publish("1.0.0", &one);
     world.install("core");
     let deltas = world.publish("2.0.0", &two).deltas();
-    world.server.take_requests();
+    world.server.take_paths();
     world.user.ok(&["update"]);
     world.user.has("core", &two);
-    assert_eq!(BTreeSet::from_iter(objects_of(world.server.take_requests())), deltas);
+    assert_eq!(BTreeSet::from_iter(objects_of(world.server.take_paths())), deltas);
     assert_eq!(deltas.len(), 1);
 }
 
@@ -187,17 +187,17 @@ fn a_file_under_a_name_with_nothing_in_common_is_made_from_the_most_similar_one(
     world.publish("1.0.0", &one);
     world.install("core");
     world.publish("2.0.0", &two);
-    world.server.take_requests();
+    world.server.take_paths();
     world.user.ok(&["update"]);
     world.user.has("core", &two);
-    let requests = objects_of(world.server.take_requests());
+    let requests = objects_of(world.server.take_paths());
     assert!(requests.len() == 1 && is_delta(&requests[0]), "{requests:?}");
 }
 
 #[test]
 fn a_file_that_comes_new_is_made_from_its_sibling() {
     let world = World::honest();
-    // Texts in two languages: the same keys in the same order, each with other words.
+    // Texts in two languages: the same keys in the same order with different words.
     let texts = |language: u32| -> Vec<u8> {
         let line = |key: u32| {
             let hash = |number: u32| Sha256::of(&number.to_le_bytes()).to_string();
@@ -214,10 +214,10 @@ fn a_file_that_comes_new_is_made_from_its_sibling() {
     let new = published.manifest.files.iter().find(|file| file.path.as_str() == "words/app_kk.txt").unwrap();
     assert_eq!(new.deltas.iter().map(|delta| delta.from).collect::<Vec<_>>(), [Sha256::of(&texts(1))]);
     assert!(new.deltas[0].object.size * 2 < new.gz.size, "{} of {}", new.deltas[0].object.size, new.gz.size);
-    world.server.take_requests();
+    world.server.take_paths();
     world.user.ok(&["update"]);
     world.user.has("core", &after);
-    assert!(objects_of(world.server.take_requests()).iter().all(|path| is_delta(path)));
+    assert!(objects_of(world.server.take_paths()).iter().all(|path| is_delta(path)));
 }
 
 #[test]
@@ -231,18 +231,18 @@ fn a_patch_that_is_damaged_or_missing_falls_back_to_the_whole_within_the_same_ru
         ("short", |bytes| Reply::Bytes(bytes[..bytes.len() - 1].to_vec())),
         ("long", |bytes| Reply::Bytes([bytes, vec![0]].concat())),
         ("a web page", |_| Reply::Bytes(b"<html>Welcome to the hotel's network</html>".to_vec())),
-        ("missing", |_| Reply::Status(404, String::new())),
+        ("missing", |_| Reply::status(404)),
     ];
     for (what, lie) in lies {
         let (world, published) = outdated();
         let site = world.publisher.site();
-        world.server.follow(move |path| match is_delta(path) {
-            true => lie(fs::read(site.join(path.trim_start_matches('/'))).unwrap()),
+        world.server.follow(move |request| match is_delta(&request.path) {
+            true => lie(fs::read(site.join(request.path.trim_start_matches('/'))).unwrap()),
             false => Reply::Site,
         });
         world.user.ok(&["update"]);
         world.user.has("core", &release(2));
-        let requests = objects_of(world.server.take_requests());
+        let requests = objects_of(world.server.take_paths());
         assert!(requests.iter().any(|path| is_delta(path)), "{what}: patches come first");
         assert!(requests.contains(&published.object("bin/app")), "{what}: {requests:?}");
         let (kind, fallbacks, _) = last_update(&world.user);
@@ -271,7 +271,7 @@ fn a_patch_that_was_signed_and_makes_something_else_falls_back_to_the_whole() {
         });
         world.user.ok(&["update"]);
         world.user.has("core", &release(2));
-        let requests = objects_of(world.server.take_requests());
+        let requests = objects_of(world.server.take_paths());
         assert!(requests.contains(&published.object("bin/app")), "{damage}: {requests:?}");
         assert!(last_update(&world.user).1 >= 1, "{damage}");
     }
@@ -287,7 +287,7 @@ fn a_patch_of_an_unknown_method_is_not_asked_for() {
     });
     world.user.ok(&["update"]);
     world.user.has("core", &release(2));
-    let requests = objects_of(world.server.take_requests());
+    let requests = objects_of(world.server.take_paths());
     assert!(!requests.is_empty() && !requests.iter().any(|path| is_delta(path)), "{requests:?}");
     assert!(requests.contains(&published.object("bin/app")));
     assert_eq!(last_update(&world.user).1, 0, "nothing failed: it was planned so");
@@ -304,17 +304,17 @@ fn a_chain_with_a_missing_hop_falls_back_to_the_whole() {
     let late = User::trusting(&world.publisher);
     growing_release(1).write(&late.component("core"));
     fs::copy(world.user.component("core").join("manifest.xml"), late.component("core").join("manifest.xml")).unwrap();
-    world.server.take_requests();
+    world.server.take_paths();
     world.user.ok(&["update"]);
-    let hops = objects_of(world.server.take_requests());
+    let hops = objects_of(world.server.take_paths());
     assert!(hops.len() == 6 && hops.iter().all(|path| is_delta(path)), "three hops for each of two files: {hops:?}");
-    // The last hop that is fetched is the one that nobody has.
+    // No client holds the last object of the update yet.
     let last = hops.last().cloned().unwrap();
-    world.server.follow(move |path| if path == last { Reply::Status(404, String::new()) } else { Reply::Site });
+    world.server.follow(move |request| if request.path == last { Reply::status(404) } else { Reply::Site });
     late.ok(&["update"]);
     late.has("core", &growing_release(4));
     assert!(last_update(&late).1 >= 1);
-    let requests = objects_of(world.server.take_requests());
+    let requests = objects_of(world.server.take_paths());
     let whole: BTreeSet<_> = requests.iter().filter(|path| path.ends_with(".gz")).collect();
     assert_eq!(whole.len(), 1, "the other file's chain is whole: {requests:?}");
 }
@@ -335,15 +335,17 @@ fn two_chains_with_a_hop_in_common_do_not_disturb_each_other() {
     world.install("core");
     world.publisher.release("core", "2.0.0", &trees[1]).deltas(1).sign();
     world.publisher.release("core", "3.0.0", &trees[2]).deltas(1).sign();
-    // One of them could read the other instead.
+    // Without second bases, so that each program has its own delta.
     world.publisher.forge("core", |manifest| {
         manifest.files.iter_mut().for_each(|file| file.deltas.retain(|delta| delta.with.is_none()));
     });
-    world.server.take_requests();
-    world.server.follow(|path| if is_delta(path) { Reply::Slowly(50, Duration::from_millis(5)) } else { Reply::Site });
+    world.server.take_paths();
+    world.server.follow(|request| {
+        if is_delta(&request.path) { Reply::Slowly(50, Duration::from_millis(5)) } else { Reply::Site }
+    });
     world.user.ok(&["update"]);
     world.user.has("core", &trees[2]);
-    let requests = objects_of(world.server.take_requests());
+    let requests = objects_of(world.server.take_paths());
     assert!(requests.len() == 4 && requests.iter().all(|path| is_delta(path)), "{requests:?}");
     assert_eq!(BTreeSet::from_iter(&requests).len(), 3, "both go through the first");
     assert_eq!(last_update(&world.user).1, 0);
@@ -356,10 +358,10 @@ fn no_deltas_are_published_that_nobody_wants() {
     world.install("core");
     let published = world.publisher.release("core", &version(2), &release(2)).deltas(0).sign();
     assert!(published.deltas().is_empty());
-    world.server.take_requests();
+    world.server.take_paths();
     world.user.ok(&["update"]);
     world.user.has("core", &release(2));
-    assert!(!objects_of(world.server.take_requests()).iter().any(|path| is_delta(path)));
+    assert!(!objects_of(world.server.take_paths()).iter().any(|path| is_delta(path)));
     assert_eq!(last_update(&world.user).1, 0);
 }
 
@@ -373,11 +375,11 @@ fn a_patch_comes_from_the_mirror_that_has_it() {
     publisher.release("core", &version(1), &release(1)).sign();
     user.ok(&["install", "core", "--from", &format!("{}core/manifest.xml", first.url())]);
     let published = publisher.release("core", &version(2), &release(2)).sign();
-    second.take_requests();
-    first.follow(|path| if is_delta(path) { Reply::Status(404, String::new()) } else { Reply::Site });
+    second.take_paths();
+    first.follow(|request| if is_delta(&request.path) { Reply::status(404) } else { Reply::Site });
     user.ok(&["update"]);
     user.has("core", &release(2));
-    assert_eq!(BTreeSet::from_iter(objects_of(second.take_requests())), published.deltas());
+    assert_eq!(BTreeSet::from_iter(objects_of(second.take_paths())), published.deltas());
     assert_eq!((last_update(&user).0.as_str(), last_update(&user).1), ("partial", 0));
 }
 
@@ -386,9 +388,9 @@ fn repair_goes_by_a_patch_where_an_old_file_is_put_back() {
     let (world, published) = outdated();
     world.user.ok(&["update"]);
     fs::write(world.user.component("core").join("bin/app"), program(1)).unwrap();
-    world.server.take_requests();
+    world.server.take_paths();
     world.user.ok(&["repair", "core"]);
     world.user.has("core", &release(2));
-    let requests = objects_of(world.server.take_requests());
+    let requests = objects_of(world.server.take_paths());
     assert!(requests.len() == 1 && published.deltas().contains(&requests[0]), "{requests:?}");
 }

@@ -1,5 +1,4 @@
-//! The examples do what they say, as people copy them: beside their own key, installed as a release
-//! of their own.
+//! The examples work as readers copy them: beside the reader's key, installed as a release.
 
 use crate::support::deadline::wait_for;
 use crate::support::left_out;
@@ -13,7 +12,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A program without what only debuggers read, as publishers ship it.
+/// Strips a program of debug information, as publishers do.
 fn stripped(program: &Path) -> Vec<u8> {
     let copy = tempfile::NamedTempFile::new().unwrap();
     let strip = left_out::program("strip");
@@ -26,7 +25,8 @@ fn source(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(path)
 }
 
-/// A world with an example in Rust as version 1 of the component `app`, and version 2 published.
+/// Creates a world with a Rust example as version 1 of the component `app`, and version 2
+/// published.
 fn installed(name: &str) -> (World<Scripted>, PathBuf) {
     let world = World::honest();
     let work = tempfile::TempDir::new().unwrap();
@@ -42,7 +42,7 @@ fn installed(name: &str) -> (World<Scripted>, PathBuf) {
     (world, program)
 }
 
-/// Waits until the helper has swapped and what it started has confirmed.
+/// Waits until the helper has swapped and the started program has confirmed.
 #[track_caller]
 fn becomes(world: &World<Scripted>, component: &str, version: &str) {
     let log = || fs::read_to_string(world.user.state("helper.log")).unwrap_or_default();
@@ -54,7 +54,7 @@ fn becomes(world: &World<Scripted>, component: &str, version: &str) {
     assert_eq!(found["version"], version, "{}", log());
 }
 
-/// What the program printed that the helper has started.
+/// Waits for output of the program that the helper has started.
 fn output(world: &World<Scripted>, words: &str) {
     wait_for(words, || {
         let text = fs::read_to_string(world.user.state("output.log")).unwrap_or_default();
@@ -104,7 +104,7 @@ fn the_program_with_add_ons_updates_all_of_them_in_one_swap() {
         String::from_utf8(output.stdout).unwrap()
     };
     assert_eq!(run(&["add", "spelling", &world.manifest_url("spelling")]), "app 1.0.0\nspelling 1.0.0\n");
-    // The program is not to be disturbed, and the add-on needs its new version.
+    // The program still runs, and the add-on requires its new version.
     world.publisher.release("spelling", "2.0.0", &spelling(b"two")).requires("app", "^2").sign();
     assert_eq!(run(&[]), "app 1.0.0\nspelling 1.0.0\n");
     Run::of(Command::new(&program).stdin(Stdio::null())).ends(0);
@@ -115,7 +115,7 @@ fn the_program_with_add_ons_updates_all_of_them_in_one_swap() {
     assert!(!world.user.component("spelling").join("words").exists());
 }
 
-/// The example of another language as version 1, and what it becomes.
+/// Installs the example of another language as version 1, and checks its update.
 fn of_another_language(script: &str) {
     let world = World::honest();
     let tree = Tree::default()

@@ -1,6 +1,5 @@
-//! What the guides tell people to type works: each command of their shell blocks is run, with the
-//! folders and addresses of a test in place of the reader's. An exit code other than 0 must stand
-//! in the command's comment.
+//! The commands in the guides work. The test runs each command of their shell blocks with its own
+//! folders and addresses. A command with an exit code other than 0 names it in its comment.
 
 use crate::support::deadline::wait_for;
 use crate::support::left_out;
@@ -9,7 +8,6 @@ use crate::support::publisher::Publisher;
 use crate::support::run::Run;
 use crate::support::scripted::{Reply, Scripted};
 use crate::support::tree::Tree;
-use crate::support::world::Serving as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -39,7 +37,7 @@ impl Reader {
         for file in ["release.pub.pem", "etc/app/release.pub.pem"] {
             fs::copy(publisher.public_key(), dir.path().join(file)).unwrap();
         }
-        // What stands for the way to another machine: it goes nowhere.
+        // Stands in for ssh to another machine, and runs the command here.
         fs::write(dir.path().join("shell"), "#!/bin/sh\nshift\nexec sh -c \"$*\"\n").unwrap();
         Self { dir, publisher, server, aliases: String::new() }
     }
@@ -48,7 +46,7 @@ impl Reader {
         self.dir.path().join(name)
     }
 
-    /// Types a command as it stands in a guide.
+    /// Types a command as a guide shows it.
     fn type_in(&mut self, command: &str) -> Run {
         let here = self.dir.path().to_str().unwrap();
         let mut own = command.replace("https://dl.example.com/", &self.server.url());
@@ -60,7 +58,7 @@ impl Reader {
         }
         let path = std::env::var("PATH").unwrap();
         let mut shell = Command::new("bash");
-        // An alias counts from the line after its own on.
+        // The shell expands an alias from the line after its definition on.
         shell.arg("-c").arg(format!("shopt -s expand_aliases\n{}{own}\n", self.aliases)).current_dir(here);
         shell.env("PATH", format!("{}:{path}", programs::patcher().parent().unwrap().display()));
         shell.env("RSYNC_RSH", format!("sh {here}/shell")).env("MANIFEST_KEY_PASSPHRASE", "well known");
@@ -70,8 +68,8 @@ impl Reader {
         Run::of(shell.env_remove("SOURCE_DATE_EPOCH").env_remove("MANIFEST_KEY"))
     }
 
-    /// Types everything that stands in a page, and does before each command what the reader or
-    /// somebody else does.
+    /// Types every command of a page. Before each one, `before` acts for the reader or another
+    /// person.
     fn follow(&mut self, page: &str, mut before: impl FnMut(&Self, &str)) {
         for command in blocks(page, "sh").iter().flat_map(|block| commands(block)) {
             before(self, &command);
@@ -84,7 +82,7 @@ impl Reader {
     }
 }
 
-/// The blocks of a language in a page.
+/// Returns the blocks of a language in a page.
 fn blocks(page: &str, language: &str) -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);
     let text = fs::read_to_string(path).unwrap();
@@ -95,7 +93,7 @@ fn blocks(page: &str, language: &str) -> Vec<String> {
     blocks
 }
 
-/// The commands of a block: a line each, or several where they end in `&&`.
+/// Returns the commands of a block: lines, joined where they end in `&&`.
 fn commands(block: &str) -> Vec<String> {
     block.replace("&&\n", "&& ").lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
@@ -126,7 +124,7 @@ fn of_publishers() {
         }
     });
     assert!(version > 3);
-    // What a client gets that is told of the new key.
+    // The file that a client gets with the new key.
     reader.type_in("manifest-tool publish ./site /var/www/updates").ends(0);
     let client = "patcher --root /opt/app --key release.pub.pem";
     reader.type_in(&format!("{client} install core --from https://dl.example.com/core/")).ends(0);
@@ -175,7 +173,7 @@ fn of_developers_in_other_languages() {
     };
     reader.follow("guide/app-developer.md", |reader, command| {
         if command.contains(" confirm") {
-            // The program was started and has ended: all that it does.
+            // The program has started and ended, which is all that this one does.
             said(reader, "the new version ended");
         }
     });
@@ -199,7 +197,7 @@ fn of_service_managers_use_arguments_that_exist() {
     assert_eq!(starts.len(), 4, "{starts:?}");
     for start in starts {
         assert!(start[0].contains("patcher"), "{start:?}");
-        // Everything that stands before `--help` must be known.
+        // `--help` succeeds only after known arguments.
         Run::of(Command::new(programs::patcher()).args(&start[1..]).arg("--help")).ends(0);
     }
 }

@@ -1,4 +1,4 @@
-//! The helper: waits for the program, swaps, starts it again.
+//! The helper waits for the program, swaps, and starts it again.
 
 use crate::support::deadline::wait_for;
 use crate::support::programs;
@@ -10,7 +10,7 @@ use fs2::FileExt;
 use std::fs::{self, File};
 use std::process::{Child, Command, Stdio};
 
-/// Version 1 installed, version 2 staged.
+/// Creates a world with version 1 installed and version 2 staged.
 fn staged() -> (World<Scripted>, Tree, Tree) {
     let world = World::honest();
     let (one, two) = (Tree::from_seed(1), Tree::from_seed(1).mutate(2));
@@ -21,7 +21,7 @@ fn staged() -> (World<Scripted>, Tree, Tree) {
     (world, one, two)
 }
 
-/// A program that runs until it is told to end.
+/// Starts a program that runs until the test ends it.
 struct App(Child);
 
 impl App {
@@ -45,7 +45,7 @@ impl Drop for App {
     }
 }
 
-/// Waits until the helper has written a line that holds `words`.
+/// Waits until the helper has written a line with `words`.
 #[track_caller]
 fn wait_for_log(world: &World<Scripted>, words: &str) {
     let log = world.user.state("helper.log");
@@ -99,7 +99,7 @@ fn the_old_version_is_started_when_the_swap_cannot_be() {
     let script = format!("echo > '{}'", started.display());
     world.user.ok(&["apply", "--wait-pid", &app.pid(), "--restart", "--", "sh", "-c", &script]);
     wait_for_log(&world, "waiting for process");
-    // Somebody changes a file that the swap would replace.
+    // A user changes a file that the swap would replace.
     let file = world.user.component("core").join("bin/app");
     fs::write(&file, "mine").unwrap();
     app.end();

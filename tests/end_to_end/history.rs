@@ -1,5 +1,4 @@
-//! What is remembered of updates, and told: by `status` and `history`, from files that may have
-//! been damaged.
+//! The record of updates, as `status` and `history` show it, from intact and damaged files.
 
 use crate::support::tree::Tree;
 use crate::support::user::User;
@@ -60,7 +59,7 @@ fn what_a_later_version_has_written_survives() {
     user.ok(&["download"]);
     add_attribute(user, "active-update.xml");
     add_attribute(user, "updates.xml");
-    // Written anew: by a download that finds everything there, and by a swap.
+    // A download that finds everything staged, and a swap, write the file anew.
     user.ok(&["download"]);
     assert!(has_attribute(user, "active-update.xml"));
     user.ok(&["apply"]);
@@ -101,7 +100,7 @@ fn fifty_updates_are_remembered() {
     let world = World::honest();
     world.publish("1.0.0", &Tree::default().file("app", b"1", 0o755));
     world.install("core");
-    // The next updater writes down what became of the installation.
+    // The next updater records the result of the installation.
     world.user.ok(&["check"]);
     let path = world.user.state("updates.xml");
     let text = fs::read_to_string(&path).unwrap();

@@ -34,7 +34,7 @@ fn a_site_in_a_folder_installs_too() {
     world.user.ok(&["install", "core", "--from", &url]);
     world.user.has("core", &tree);
     assert!(world.server.take_requests().is_empty());
-    // From then on the addresses of the manifest count.
+    // From then on the base URLs of the manifest count.
     let next = tree.mutate(1);
     world.publish("1.0.1", &next);
     world.user.ok(&["update"]);
@@ -49,7 +49,7 @@ fn files_that_are_there_are_adopted() {
     tree.write(&world.user.component("core"));
     world.install("core");
     world.user.has("core", &tree);
-    assert_eq!(world.server.take_requests(), ["/core/manifest.xml"]);
+    assert_eq!(world.server.take_paths(), ["/core/manifest.xml"]);
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_lost_manifest_is_brought_back_without_the_files() {
         }
         world.install("core");
         world.user.has("core", &tree);
-        assert_eq!(world.server.take_requests(), ["/core/manifest.xml"]);
+        assert_eq!(world.server.take_paths(), ["/core/manifest.xml"]);
     }
 }
 

@@ -1,4 +1,5 @@
-//! Several updaters and several instances of the program: one works, the others are told who does.
+//! Several updaters and several instances of the program: one works, and the others report its
+//! process id.
 
 use crate::support::deadline::wait_for;
 use crate::support::programs;
@@ -9,7 +10,7 @@ use fs2::FileExt;
 use std::fs::{self, File};
 use std::process::{Child, Command, Stdio};
 
-/// Runs commands at the same time and gives what came of each.
+/// Runs commands at the same time and returns their results.
 fn together(commands: Vec<Command>) -> Vec<Run> {
     let start = |mut command: Command| command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let children: Vec<Child> = commands.into_iter().map(start).collect();
@@ -25,7 +26,7 @@ fn who_works_is_told_by_process_id() {
     let run = world.user.run(&["--json", "update"]);
     run.fails(23, "busy");
     assert!(run.json()["error"]["message"].as_str().unwrap().contains("4711"), "{run:#?}");
-    // Of those who share a lock none has left its number.
+    // The holders of a shared lock leave no process id.
     let running = File::create(world.user.state("running")).unwrap();
     FileExt::lock_shared(&running).unwrap();
     drop(lock);
@@ -56,7 +57,7 @@ fn two_helpers_and_a_recovery_do_not_disturb_each_other() {
         world.publish("2.0.0", &two);
         world.user.ok(&["download"]);
         let mut app = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
-        // Both helpers wait for the same process, and go when it ends.
+        // Both helpers wait for the same process, and start when it ends.
         let helper = || {
             let mut command = Command::new(programs::helper());
             command.arg("--root").arg(world.user.root()).args(["--wait-pid", &app.id().to_string()]);
@@ -71,7 +72,7 @@ fn two_helpers_and_a_recovery_do_not_disturb_each_other() {
         for run in together(vec![second, world.user.command(&["recover"])]) {
             assert!(matches!(run.code, Some(0 | 23)), "{run:#?}");
         }
-        // The first helper has swapped, or found that the recovery had called it off.
+        // The first helper has swapped, or `recover` has discarded its swap.
         wait_for("the first helper", || {
             let text = fs::read_to_string(&log).ok()?;
             (text.contains("1.0.0 -> 2.0.0") || text.contains("no swap was prepared")).then_some(())
@@ -89,8 +90,8 @@ fn a_helper_gives_up_when_an_instance_does_not_end() {
     FileExt::lock_shared(&running).unwrap();
     world.user.ok(&["download"]);
     world.user.fails(23, "busy", &["apply"]);
-    // The helper's own patience with somebody waiting for the restart is a minute; it says so and
-    // starts nothing.
+    // A helper that will restart the program waits up to a minute by default. It reports the
+    // running instance and starts no program.
     let started = world.user.path("started");
     let mut helper = Command::new(programs::helper());
     helper.arg("--root").arg(world.user.root()).args(["--patience", "1", "--restart", "--", "touch"]).arg(&started);

@@ -1,5 +1,4 @@
-//! Downloads from real servers that are killed again and again cost little more than one that
-//! nobody disturbs.
+//! Repeatedly killed downloads from real servers cost little more than undisturbed ones.
 
 use crate::support::deadline::wait_for;
 use crate::support::publisher::Published;
@@ -12,23 +11,24 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Stdio;
 
-/// How often a download is killed.
+/// The number of times that a download is killed.
 const KILLS: usize = 20;
-/// How many objects are under way at a time.
+/// The number of objects that a client fetches at a time.
 const AT_A_TIME: u64 = 4;
-/// What a server may have sent of one object that a killed client had not written down: the piece
-/// on its way and the one that goes out before the server learns that nobody is there any more; and
-/// the answer's head.
+/// The bytes of one object that a server may have sent and a killed client had not written. Two
+/// pieces: one in transit, and one that the server sends before it notices the closed connection.
+/// The answer's head is added.
 const TAIL: u64 = 2 * PIECE + 512;
 
-/// A release on its way to a user's machine.
+/// A release during its download.
 struct Download<'a> {
     user: &'a User,
     published: &'a Published,
 }
 
 impl Download<'_> {
-    /// What is there of each new object, and its size; all of it once its file is staged.
+    /// Returns the path, the present bytes and the size of each new object. A staged file counts as
+    /// complete.
     fn objects(&self) -> impl Iterator<Item = (String, u64, u64)> {
         let length =
             |name: String| fs::metadata(self.user.state("stage/core").join(name)).ok().map(|found| found.len());
@@ -46,12 +46,12 @@ impl Download<'_> {
         self.objects().map(|(_, have, _)| have).sum()
     }
 
-    /// What the next run may ask for, and from which byte on.
+    /// Returns the path and the first missing byte of each object that the next run may request.
     fn missing(&self) -> impl Iterator<Item = (String, u64)> {
         self.objects().filter(|(_, have, size)| have < size).map(|(path, have, _)| (path, have))
     }
 
-    /// Kills a download once this many bytes are there.
+    /// Kills a download once this many bytes are present.
     fn kill_at(&self, point: u64) {
         let mut command = self.user.command(&["download"]);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -61,7 +61,7 @@ impl Download<'_> {
     }
 }
 
-/// The bytes of everything that was sent for objects.
+/// Adds up the bytes that the server sent for objects.
 fn sum(sent: &[Sent]) -> u64 {
     sent.iter().filter(|sent| sent.path.contains("/objects/")).map(|sent| sent.bytes).sum()
 }
@@ -82,7 +82,7 @@ fn twenty_kills_cost_no_more_than_what_was_on_its_way(slow: Kind, quick: Kind) {
     let user = &world.user;
     let download = Download { user, published: &published };
     let size: u64 = download.objects().map(|(_, _, size)| size).sum();
-    // Not in the last tenth, which a run may have finished before it is killed.
+    // A run may finish the last tenth before the kill.
     let mut points: Vec<u64> = numbers(KILLS as u64, size / 10 * 9).map(|point| point + 1).take(KILLS).collect();
     points.sort_unstable();
     let mut missing: Vec<(String, u64)> = Vec::new();
@@ -95,13 +95,13 @@ fn twenty_kills_cost_no_more_than_what_was_on_its_way(slow: Kind, quick: Kind) {
     user.ok(&["apply"]);
     user.has("core", &two);
 
-    // Two installations, and one check for all that was killed.
+    // Two installations, and one check for all killed downloads.
     let sent = world.server.finish();
     assert_eq!(sent.iter().filter(|sent| sent.path == "/core/manifest.xml").count(), 3, "{sent:#?}");
     let mut requests: BTreeMap<&str, Vec<&Sent>> = BTreeMap::new();
     let first = published.object("app");
     for sent in sent.iter().filter(|sent| sent.path.contains("/objects/") && sent.path != first) {
-        // Each run asks for what it finds missing, from the very byte on, and once.
+        // Each run requests each missing object once, from the first missing byte.
         let known = missing.iter().position(|(path, from)| *path == sent.path && *from == sent.from);
         missing.swap_remove(known.unwrap_or_else(|| panic!("{sent:?} is not what was missing")));
         requests.entry(&sent.path).or_default().push(sent);

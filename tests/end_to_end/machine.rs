@@ -1,4 +1,4 @@
-//! A machine that is in the way: rights, space, somebody else at work.
+//! Machines that stand in the way of an update: rights, disk space, and other processes.
 
 use crate::support::left_out;
 use crate::support::programs;
@@ -15,7 +15,7 @@ use std::process::Command;
 
 const NOBODY: u32 = 65534;
 
-/// Version 1 installed, version 2 published.
+/// Creates a world with version 1 installed and version 2 published.
 fn outdated() -> (World<Scripted>, Published, Tree) {
     let world = World::honest();
     let one = Tree::default().file("bin/app", b"app 1", 0o755).file("lib/inner/x", b"x 1", 0o644);
@@ -23,7 +23,7 @@ fn outdated() -> (World<Scripted>, Published, Tree) {
     world.install("core");
     let two = Tree::default().file("bin/app", b"app 2", 0o755).file("lib/inner/x", b"x 2", 0o644);
     let published = world.publish("2.0.0", &two);
-    world.server.take_requests();
+    world.server.take_paths();
     (world, published, one)
 }
 
@@ -31,14 +31,14 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Runs `patcher` as a user who is not root; nobody else's rights are bent for the tests.
+/// Runs `patcher` as the user `nobody`, because root ignores the modes that the tests set.
 fn run_as_nobody(world: &World<Scripted>, arguments: &[&str]) -> Option<Run> {
     if !is_root() {
         return Some(world.user.run(arguments));
     }
     let mut command = Command::new(left_out::program("setpriv")?);
     command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
-    // Where it was built that user may not be able to look.
+    // That user may have no access to the build folder.
     let program = world.user.path("patcher");
     if !program.exists() {
         fs::copy(programs::patcher(), &program).unwrap();
@@ -68,7 +68,7 @@ fn a_folder_that_cannot_be_written_is_told_before_an_object_is_asked_for() {
         fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
         let Some(run) = run else { return };
         run.fails(22, "not-writable");
-        assert_eq!(world.server.take_requests(), ["/core/manifest.xml"]);
+        assert_eq!(world.server.take_paths(), ["/core/manifest.xml"]);
         one.assert_is(&world.user.tree("core"));
     }
 }
@@ -82,7 +82,7 @@ fn another_users_install_root_is_not_updated() {
     fs::set_permissions(world.user.path("."), Permissions::from_mode(0o755)).unwrap();
     let Some(run) = run_as_nobody(&world, &["--json", "update"]) else { return };
     assert_eq!(run.code, Some(22), "{run:#?}");
-    assert!(world.server.take_requests().is_empty());
+    assert!(world.server.take_paths().is_empty());
     one.assert_is(&world.user.tree("core"));
 }
 
@@ -94,7 +94,7 @@ fn too_little_space_is_told_before_an_object_is_asked_for() {
     world.publish("3.0.0", &large);
     let mount = world.user.path("small disk");
     fs::create_dir(&mount).unwrap();
-    // The mount is the command's own and ends with it.
+    // The mount belongs to the command's namespace and ends with it.
     let in_mount = |script: &str| {
         let mut command = Command::new(&unshare);
         command.arg("--mount").args((!is_root()).then_some("--map-root-user")).args(["sh", "-c", script]);
@@ -110,7 +110,7 @@ fn too_little_space_is_told_before_an_object_is_asked_for() {
     let url = world.manifest_url("core");
     world.user.prepare(&mut command, &["--json", "install", "core", "--from", &url]);
     Run::of(&mut command).fails(22, "no-space");
-    assert_eq!(world.server.take_requests(), ["/core/manifest.xml"]);
+    assert_eq!(world.server.take_paths(), ["/core/manifest.xml"]);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_second_updater_is_busy() {
         world.user.fails(23, "busy", command);
     }
     one.assert_is(&world.user.tree("core"));
-    // What changes nothing needs no lock.
+    // Commands that change no file need no lock.
     world.user.ok(&["status"]);
     world.user.ok(&["verify"]);
     drop(lock);
@@ -181,8 +181,7 @@ fn a_journal_that_cannot_be_read_deletes_nothing() {
     }
 }
 
-/// A user's machine whose component lies on a small disk of its own, and which a shell command
-/// prepares.
+/// Runs `patcher` with the component on its own small disk, which a shell command prepares.
 fn on_a_small_disk(bytes: usize, world: &mut World<Scripted>, prepare: &str, arguments: &[&str]) -> Option<Run> {
     let unshare = left_out::program("unshare")?;
     let mount = world.user.path("small disk");
@@ -227,7 +226,7 @@ fn a_disk_that_can_only_be_read_is_told_before_an_object_is_asked_for() {
     let arguments = ["--json", "install", "core", "--from", &url];
     let Some(run) = on_a_small_disk(4 << 20, &mut world, prepare, &arguments) else { return };
     assert_eq!(run.code, Some(22), "{run:#?}");
-    assert!(!world.server.take_requests().iter().any(|path| path.contains("/objects/")));
+    assert!(!world.server.take_paths().iter().any(|path| path.contains("/objects/")));
 }
 
 #[test]
@@ -238,8 +237,7 @@ fn another_owners_files_in_the_users_folder_are_replaced() {
     let (world, ..) = outdated();
     fs::set_permissions(world.user.path("."), Permissions::from_mode(0o755)).unwrap();
     give_to_nobody(&world.user.root());
-    // The folder is the user's, so that they may replace what is in it, whosever it is and whatever
-    // its mode.
+    // The folder belongs to the user, who may replace any file in it, with any owner and mode.
     let file = world.user.component("core").join("bin/app");
     chown(&file, Some(0), Some(0)).unwrap();
     fs::set_permissions(&file, Permissions::from_mode(0o444)).unwrap();

@@ -1,11 +1,11 @@
 //! The three programs together, as publisher, server and user have them: real processes, real
-//! servers on loopback, real folders. Every test has a world of its own and leaves nothing behind.
+//! servers on loopback, real folders. Every test has its own world and leaves no files behind.
 
-// Shells, signals, strace, nginx and Apache; what Windows does otherwise is in tests/windows.
+// Shells, signals, strace, nginx and Apache need Unix. tests/windows has the tests for Windows.
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test whose world cannot be set up fails")]
 
-/// Makes a test for every server out of each function of a server's kind.
+/// Turns each function of a server's kind into a test for every server.
 macro_rules! on_every_server {
     ($($name:ident),+ $(,)?) => { $(
         mod $name {
@@ -35,6 +35,7 @@ macro_rules! on_every_server {
     )+ };
 }
 
+#[expect(dead_code, reason = "shared with other test programs, which use the rest")]
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -1,4 +1,4 @@
-//! A network that fails, and a user who stops it.
+//! Networks that fail, and users who stop a download.
 
 use crate::support::deadline::{wait_at_most, wait_for};
 use crate::support::publisher::Published;
@@ -6,7 +6,7 @@ use crate::support::run::Run;
 use crate::support::scripted::{Reply, Scripted};
 use crate::support::server::Kind;
 use crate::support::tree::{Entry, Tree, noise};
-use crate::support::world::{Serving as _, World};
+use crate::support::world::World;
 use rustix::process::{Pid, Signal, kill_process};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,7 +31,7 @@ fn a_missing_object_is_the_networks_fault(kind: Kind) {
     world.user.has("core", &two);
 }
 
-/// Version 1 installed from a scripted server, version 2 published; nothing is tried twice.
+/// Creates a world with version 1 installed, version 2 published, and no retries.
 fn outdated() -> (World<Scripted>, Published, Tree, Tree) {
     let (mut world, published, one, two) = World::outdated();
     world.user.options = vec!["--retries".into(), "0".into()];
@@ -53,7 +53,7 @@ fn a_server_that_is_down_is_told() {
 fn statuses_of_400_and_above_are_told() {
     let (world, _, one, _) = outdated();
     for status in [400, 403, 404, 410, 500, 502, 503] {
-        world.server.follow(move |_| Reply::Status(status, String::new()));
+        world.server.follow(move |_| Reply::status(status));
         world.user.fails(20, "http-status", &["update"]);
     }
     world.user.has("core", &one);
@@ -64,27 +64,27 @@ fn a_connection_that_ends_early_is_tried_again() {
     let (mut world, published, one, two) = outdated();
     let object = published.object("bin/app");
     let cut = object.clone();
-    world.server.follow(move |path| if path == cut { Reply::CutAfter(100) } else { Reply::Site });
+    world.server.follow(move |request| if request.path == cut { Reply::CutAfter(100) } else { Reply::Site });
     world.user.fails(20, "cut-off", &["update"]);
     world.user.has("core", &one);
-    world.server.take_requests();
+    world.server.take_paths();
     world.user.options = vec!["--retries".into(), "1".into()];
     let (cut, again) = (object.clone(), AtomicBool::new(false));
-    world.server.follow(move |path| {
-        if path == cut && !again.swap(true, Ordering::SeqCst) { Reply::CutAfter(100) } else { Reply::Site }
+    world.server.follow(move |request| {
+        if request.path == cut && !again.swap(true, Ordering::SeqCst) { Reply::CutAfter(100) } else { Reply::Site }
     });
     world.user.ok(&["update"]);
     world.user.has("core", &two);
-    assert_eq!(world.server.take_requests().iter().filter(|path| **path == object).count(), 2);
+    assert_eq!(world.server.take_paths().iter().filter(|path| **path == object).count(), 2);
 }
 
 #[test]
 fn a_server_that_asks_to_be_left_alone_is_not_asked_again() {
     let (mut world, ..) = outdated();
     world.user.options.clear();
-    world.server.follow(|_| Reply::Status(503, "Retry-After: 120\r\n".into()));
+    world.server.follow(|_| Reply::Status(503, "Retry-After: 120\r\n".into(), Vec::new()));
     world.user.fails(20, "http-status", &["check"]);
-    assert_eq!(world.server.take_requests().len(), 1);
+    assert_eq!(world.server.take_paths().len(), 1);
 }
 
 #[test]
@@ -94,12 +94,12 @@ fn redirects_are_followed_and_loops_are_not() {
     let target = elsewhere.url();
     world
         .server
-        .follow(move |path| Reply::Status(302, format!("Location: {}{path}\r\n", target.trim_end_matches('/'))));
+        .follow(move |request| Reply::redirect(302, &format!("{}{}", target.trim_end_matches('/'), request.path)));
     world.user.ok(&["update"]);
     world.user.has("core", &two);
-    world.server.follow(|path| Reply::Status(301, format!("Location: {path}\r\n")));
+    world.server.follow(|request| Reply::redirect(301, &request.path));
     world.user.fails(20, "redirect", &["check"]);
-    world.server.follow(|_| Reply::Status(302, "Location: file:///etc/hostname\r\n".into()));
+    world.server.follow(|_| Reply::Status(302, "Location: file:///etc/hostname\r\n".into(), Vec::new()));
     let run = world.user.run(&["--json", "check"]);
     assert_eq!(run.code, Some(20), "{run:?}");
 }
@@ -110,14 +110,14 @@ fn a_slow_download_that_keeps_coming_is_waited_for_and_a_silent_one_is_not() {
     world.user.options = ["--retries", "0", "--stall-timeout", "1"].map(Into::into).to_vec();
     let object = published.object("bin/app");
     let silent = object.clone();
-    world.server.follow(move |path| if path == silent { Reply::Silence } else { Reply::Site });
+    world.server.follow(move |request| if request.path == silent { Reply::SilentBody } else { Reply::Site });
     world.user.fails(20, "stalled", &["update"]);
     world.user.has("core", &one);
-    // More than twice the limit in all, and never without a byte for as long.
+    // More than twice the limit in all, but no pause as long as the limit.
     let piece =
         published.manifest.files.iter().find(|file| file.path.as_str() == "bin/app").unwrap().gz.size as usize / 8;
     let pause = Duration::from_millis(300);
-    world.server.follow(move |path| if path == object { Reply::Slowly(piece, pause) } else { Reply::Site });
+    world.server.follow(move |request| if request.path == object { Reply::Slowly(piece, pause) } else { Reply::Site });
     world.user.ok(&["update"]);
     world.user.has("core", &two);
 }
@@ -128,16 +128,16 @@ fn a_download_that_the_user_stops_goes_on_where_it_was() {
     let slow = published.object("bin/app");
     let crawls = slow.clone();
     let crawl = Reply::Slowly(1, Duration::from_millis(10));
-    // Every file that changes but the one that crawls, copies of local files included.
+    // All changed files except the slow one, including copies of local files.
     let new = world.user.json(10, &["check"])["updates"][0]["files"].as_u64().unwrap() as usize;
     let new = new - changes_without_a_file(&one, &two) - 1;
-    world.server.follow(move |path| if path == crawls { crawl.clone() } else { Reply::Site });
+    world.server.follow(move |request| if request.path == crawls { crawl.clone() } else { Reply::Site });
     let mut command = world.user.command(&["--json", "update"]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
 
     let mut requests = Vec::new();
     wait_for("everything but one object", || {
-        requests.extend(world.server.take_requests());
+        requests.extend(world.server.take_paths());
         let staged = world.user.state("stage/core/files").read_dir().ok()?;
         let finished = staged.filter(|entry| entry.as_ref().unwrap().path().extension().is_none());
         (finished.count() == new && requests.contains(&slow)).then_some(())
@@ -147,14 +147,14 @@ fn a_download_that_the_user_stops_goes_on_where_it_was() {
     world.user.has("core", &one);
 
     world.server.follow(|_| Reply::Site);
-    world.server.take_requests();
+    world.server.take_paths();
     world.user.ok(&["update"]);
-    // What was begun is finished without asking what there is.
-    assert_eq!(world.server.take_requests(), [slow]);
+    // The client finishes the download without a check.
+    assert_eq!(world.server.take_paths(), [slow]);
     world.user.has("core", &two);
 }
 
-/// How many paths change that need nothing staged: removed ones, and links.
+/// Counts the changed paths without a staged file: removed ones, and links.
 fn changes_without_a_file(one: &Tree, two: &Tree) -> usize {
     let removed = one.0.keys().filter(|path| !two.0.contains_key(*path)).count();
     let is_link = |path: &&String| matches!(two.0[*path], Entry::Link { .. }) && one.0.get(*path) != two.0.get(*path);
@@ -165,10 +165,10 @@ fn changes_without_a_file(one: &Tree, two: &Tree) -> usize {
 fn a_user_who_stops_a_silent_server_need_not_wait_for_its_time_limit() {
     let (world, published, one, _) = outdated();
     let silent = published.object("bin/app");
-    world.server.follow(move |path| if path == silent { Reply::Silence } else { Reply::Site });
+    world.server.follow(move |request| if request.path == silent { Reply::SilentBody } else { Reply::Site });
     let mut command = world.user.command(&["--json", "--stall-timeout", "3600", "update"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    wait_for("the silent object", || world.server.take_requests().contains(&published.object("bin/app")).then_some(()));
+    wait_for("the silent object", || world.server.take_paths().contains(&published.object("bin/app")).then_some(()));
     kill_process(Pid::from_raw(child.id() as i32).unwrap(), Signal::INT).unwrap();
     let stopped = wait_at_most(Duration::from_secs(15), || child.try_wait().unwrap());
     let _ = child.kill();
@@ -198,7 +198,7 @@ fn a_user_who_stops_a_download_that_is_held_back_need_not_wait_for_it() {
     world.user.options = ["--rate-limit", "1000"].map(Into::into).to_vec();
     let mut command = world.user.command(&["--json", "update"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    wait_for("an object", || world.server.take_requests().contains(&published.object("bin/app")).then_some(()));
+    wait_for("an object", || world.server.take_paths().contains(&published.object("bin/app")).then_some(()));
     kill_process(Pid::from_raw(child.id() as i32).unwrap(), Signal::INT).unwrap();
     let stopped = wait_at_most(Duration::from_secs(15), || child.try_wait().unwrap());
     let _ = child.kill();

@@ -1,14 +1,13 @@
-//! A site in a folder, as on a USB stick: no server, and no network.
+//! A site in a folder, as on a USB stick, without server and network.
 
 use crate::support::publisher::Publisher;
 use crate::support::scripted::{Reply, Scripted};
 use crate::support::tree::Tree;
 use crate::support::user::User;
-use crate::support::world::Serving as _;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// A publisher whose site nobody serves, and a user who tries nothing twice.
+/// Creates a publisher without a server, and a user without retries.
 fn offline() -> (Publisher, User, Tree) {
     let publisher = Publisher::new();
     let mut user = User::trusting(&publisher);
@@ -18,7 +17,7 @@ fn offline() -> (Publisher, User, Tree) {
     (publisher, user, one)
 }
 
-/// Copies the site as it is now to a stick.
+/// Copies the present site to a stick.
 fn stick(publisher: &Publisher, user: &User) -> PathBuf {
     let stick = user.path("USB stick");
     assert!(Command::new("cp").arg("-r").arg(publisher.site()).arg(&stick).status().unwrap().success());
@@ -86,6 +85,6 @@ fn a_site_elsewhere_is_asked_in_place_of_those_that_are_signed() {
     user.options.extend(["--site".into(), other.url().trim_end_matches('/').to_owned()]);
     user.ok(&["update"]);
     user.has("core", &one.mutate(2));
-    assert!(signed.take_requests().is_empty());
-    assert!(!other.take_requests().is_empty());
+    assert!(signed.take_paths().is_empty());
+    assert!(!other.take_paths().is_empty());
 }

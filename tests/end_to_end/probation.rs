@@ -1,4 +1,4 @@
-//! A new version has to confirm that it works; the old one comes back from one that does not.
+//! A new version must confirm that it works, or the old version returns.
 
 use crate::support::deadline::wait_for;
 use crate::support::scripted::Scripted;
@@ -8,14 +8,13 @@ use crate::support::world::World;
 use patcher::{Config, Patcher, RollbackReason, Started, Version};
 use std::fs;
 
-/// A program that tells in `lives` that it runs, and then does what `then` says.
+/// A program that adds a line to `lives` when it runs, and then runs `then`.
 fn program(version: &str, then: &str) -> Tree {
     let script = format!("#!/bin/sh\necho {version} \"$@\" >> \"$PATCHER_TEST_LIVES\"\n{then}\n");
     Tree::default().file("app", script.as_bytes(), 0o755).file("version", version.as_bytes(), 0o644)
 }
 
-/// Version 1 of the program, which works, and an update to version 2, which does what `then` says,
-/// in the helper's hands.
+/// Version 1 of a working program and a prepared swap to version 2, which runs `then`.
 struct Scene {
     world: World<Scripted>,
     one: Tree,
@@ -52,8 +51,8 @@ impl Scene {
         wait_for(words, || fs::read_to_string(&log).ok()?.contains(words).then_some(()));
     }
 
-    /// Expects that both versions were started, the old one last, and that the new one is not
-    /// offered again.
+    /// Expects that both versions have started, the old one last, and that the client no longer
+    /// offers the new one.
     #[track_caller]
     fn has_returned(&self, reason: &str) {
         let lives = self.user().path("lives");
@@ -149,7 +148,7 @@ fn without_a_probation_nothing_is_kept() {
     assert!(!scene.user().state("txn").exists() && !scene.user().state("journal").exists());
 }
 
-/// The program's own handle, as it starts.
+/// The program's own handle at its start.
 fn start(user: &User) -> Started {
     let key = fs::read_to_string(user.key()).unwrap();
     Patcher::new(Config::new(user.root()).trusted_key(key)).unwrap().start().unwrap()
@@ -164,7 +163,7 @@ fn a_starting_program_learns_what_has_happened() {
     let component = || "core".parse().unwrap();
     let (one, two) = (|| Version::new(1, 0, 0), || Version::new(2, 0, 0));
     assert_eq!(start(scene.user()), Started::Updated { component: component(), from: one(), to: two() });
-    // Three starts without a confirmation, and the fourth is that of the old version.
+    // The version starts three times without a confirmation. The fourth start is the old version's.
     assert_eq!(start(scene.user()), Started::Normal);
     assert_eq!(start(scene.user()), Started::Normal);
     let reason = RollbackReason::Unconfirmed;

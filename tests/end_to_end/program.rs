@@ -1,4 +1,4 @@
-//! A real program that links the library and runs from the component that is replaced.
+//! A real program that links the library and runs from the component that the swap replaces.
 
 use crate::support::deadline::wait_for;
 use crate::support::programs;
@@ -8,8 +8,8 @@ use crate::support::world::World;
 use std::fs;
 use std::process::{Child, Command, Stdio};
 
-/// The program installed as version 1, and version 2 published; its file tells its version by its
-/// last byte.
+/// The program with version 1 installed and version 2 published. The last byte of its file names
+/// its version.
 struct Scene {
     world: World<Scripted>,
     one: Tree,
@@ -24,20 +24,20 @@ impl Scene {
         let (one, two) = (version("1"), version("2").file("new/file", b"2", 0o644));
         world.publish("1.0.0", &one);
         world.install("core");
-        // How it comes does not matter here.
+        // This test is not about deltas.
         world.publisher.release("core", "2.0.0", &two).whole().sign();
         Self { world, one, two }
     }
 
-    /// The same, version 2 downloaded.
+    /// Creates the same with version 2 downloaded.
     fn staged() -> Self {
         let scene = Self::new();
         scene.world.user.ok(&["download"]);
         scene
     }
 
-    /// The same, after a logoff that ended the helper before it had done anything: a plan, and
-    /// nobody to carry it out.
+    /// Creates the same after a logoff that ended the helper before its first action: the plan
+    /// exists without a helper.
     fn prepared() -> Self {
         let scene = Self::staged();
         assert!(scene.start("exit:0 / exit:0").wait().unwrap().success());
@@ -59,7 +59,7 @@ impl Scene {
         app.wait().unwrap();
     }
 
-    /// The process id of the helper that waits for the program.
+    /// Returns the process id of the helper that waits for the program.
     fn helper_that_waits(&self) -> String {
         let log = self.world.user.state("helper.log");
         let line = wait_for("the helper", || {
@@ -69,7 +69,7 @@ impl Scene {
         line.split(['[', ']']).nth(1).unwrap().to_owned()
     }
 
-    /// The program as its user starts it, with what it is to do in each version.
+    /// Starts the program as its user does, with its actions in each version.
     fn command(&self, todo: &str) -> Command {
         let user = &self.world.user;
         let mut command = Command::new(user.component("core").join("app"));
@@ -85,7 +85,7 @@ impl Scene {
         self.command(todo).current_dir(self.world.user.path("")).spawn().unwrap()
     }
 
-    /// The lines that the program has written, once there are `count` of them.
+    /// Returns the lines that the program has written, once there are `count` of them.
     #[track_caller]
     fn lines(&self, count: usize) -> Vec<String> {
         let path = self.world.user.path("lines");
@@ -116,7 +116,7 @@ fn an_update_whose_helper_was_ended_by_a_logoff_is_applied_before_the_next_start
     let scene = Scene::prepared();
     assert!(scene.start("exit:1 / confirm exit:0").wait().unwrap().success());
     let lines = scene.lines(1);
-    // Version 1 has handed over before its own first line.
+    // Version 1 hands over before it writes a line.
     assert_has(
         &lines[0],
         &["version=2 started=Updated", "to: Version { major: 2, minor: 0, patch: 0 }", "relaunched=true"],
@@ -145,7 +145,7 @@ fn a_program_is_started_again_with_its_arguments_folder_and_environment_in_a_ses
 #[test]
 fn the_exit_code_and_last_words_of_a_version_that_fails_are_kept_and_the_old_one_is_told() {
     let scene = Scene::new();
-    // Version 1 updates at its first start, and only then: once rolled back, nothing is offered.
+    // Version 1 updates at its first start only. After the rollback the client offers no update.
     assert!(scene.start("update:restart exit:0 / say:oh-no exit:7").wait().unwrap().success());
     let lines = scene.lines(3);
     assert_has(&lines[1], &["version=2 started=Updated"]);
@@ -170,17 +170,17 @@ fn an_update_on_exit_happens_when_the_last_instance_has_ended() {
     scene.world.user.has("core", &scene.two);
 }
 
-/// Waits until a version waits for the program's end, and the watcher has looked a few times more.
+/// Waits until a version is pending and the watcher has checked a few more times.
 fn wait_for_pending(scene: &Scene, version: &str) {
     wait_for("the update to wait for the program's end", || {
         let status = scene.world.user.run(&["--json", "status"]).json();
         let active = &status["active"][0];
         (active["state"] == "pending" && active["version"] == version).then_some(())
     });
-    scene.world.server.take_requests();
+    scene.world.server.take_paths();
     let mut requests = Vec::new();
     wait_for("more checks", || {
-        requests.extend(scene.world.server.take_requests());
+        requests.extend(scene.world.server.take_paths());
         (requests.len() > 2).then_some(())
     });
     assert!(requests.iter().all(|path| path == "/core/manifest.xml"), "{requests:?}");
@@ -211,7 +211,7 @@ fn an_update_that_waits_for_the_end_of_a_program_gives_way_to_a_newer_one() {
     let three = scene.two.clone().file("new/file", b"3", 0o644);
     scene.world.publisher.release("core", "3.0.0", &three).whole().sign();
     wait_for_pending(&scene, "3.0.0");
-    // However it ends.
+    // The program may end in any way.
     program.kill().unwrap();
     program.wait().unwrap();
     scene.wait_for_log("core: 1.0.0 -> 3.0.0");
@@ -237,7 +237,7 @@ fn a_program_whose_swap_crashed_halfway_starts_as_the_old_version() {
     let scene = Scene::prepared();
     let exe = scene.world.user.component("core").join("app");
     let two = fs::read(&exe).unwrap();
-    // Killed at the first rename after that of the program's own file.
+    // The kill comes at the first rename after that of the program's own file.
     for number in 1.. {
         let mut command = Command::new(&strace);
         command.args(["-f", "-o", "/dev/null", "-e", &format!("inject=renameat:signal=SIGKILL:when={number}")]);

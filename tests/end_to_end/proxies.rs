@@ -1,21 +1,20 @@
-//! Networks that let nobody out but through a proxy: HTTP, CONNECT and SOCKS5, open or with a
-//! password.
+//! Networks whose only way out is a proxy: HTTP, CONNECT and SOCKS5, with or without a password.
 
 use crate::support::proxy::{Proxy, Speaks};
 use crate::support::run::Run;
 use crate::support::scripted::{Reply, Scripted};
 use crate::support::server::{Kind, Server};
 use crate::support::tree::Tree;
-use crate::support::world::{Serving, World};
+use crate::support::world::World;
 use std::process::Command;
 
 type Login<'a> = Option<(&'a str, &'a str)>;
 
-/// A user name and password that an address has to spell.
+/// A user name and password that a URL must escape.
 const LOGIN: (&str, &str) = ("me", "se-cret");
 const WRONG: (&str, &str) = ("me", "un-known");
 
-/// A world whose user trusts the server and tries nothing twice, with version 1 on the site.
+/// Creates a world with version 1 on the site, whose user trusts the server and never retries.
 fn world(kind: Kind) -> Option<(World<Server>, Tree)> {
     let mut world = World::on(kind)?;
     world.user.options = ["--retries", "0"].map(Into::into).to_vec();
@@ -27,7 +26,7 @@ fn world(kind: Kind) -> Option<(World<Server>, Tree)> {
     Some((world, one))
 }
 
-/// Installs and updates by a proxy, on a site over http and one over https.
+/// Installs and updates through a proxy, from a site over http and one over https.
 fn everything_goes_by(speaks: Speaks, scheme: &str, login: Login<'_>) {
     for kind in [Kind::Nginx, Kind::NginxTls] {
         let Some((mut world, one)) = world(kind) else { return };
@@ -75,7 +74,7 @@ fn a_wrong_password_is_the_networks_fault_and_no_password_is_ever_printed() {
             let Some((world, _)) = world(kind) else { return };
             let Some(proxy) = Proxy::start(speaks, Some(LOGIN)) else { return };
             let url = world.manifest_url("core");
-            // Only where there is no tunnel to be made has the proxy's answer a status of its own.
+            // The proxy's answer has its own status only without a tunnel.
             let answers = speaks == Speaks::Http && kind == Kind::Nginx;
             let code = if answers { "http-status" } else { "unreachable" };
             for login in [None, Some(WRONG)] {
@@ -114,7 +113,7 @@ fn a_proxy_that_is_down_is_not_passed_by() {
     assert!(world.server.take_requests().is_empty());
 }
 
-/// Runs `check` in an environment of these variables.
+/// Runs `check` with these environment variables.
 fn check(world: &World<Server>, environment: &[(&str, &str)], more: &[&str]) -> Run {
     let mut command: Command = world.user.command(&[more, &["check"]].concat());
     Run::of(command.envs(environment.iter().copied()))
@@ -150,9 +149,9 @@ fn a_proxy_is_told_the_password_again_after_a_redirect() {
     let target = elsewhere.url();
     world
         .server
-        .follow(move |path| Reply::Status(302, format!("Location: {}{path}\r\n", target.trim_end_matches('/'))));
+        .follow(move |request| Reply::redirect(302, &format!("{}{}", target.trim_end_matches('/'), request.path)));
     world.user.options = ["--retries", "0", "--proxy", &proxy.url("http", Some(LOGIN))].map(Into::into).to_vec();
     world.user.ok(&["update"]);
     world.user.has("core", &two);
-    assert!(elsewhere.take_requests().len() > 1 && proxy.was_used());
+    assert!(elsewhere.take_paths().len() > 1 && proxy.was_used());
 }

@@ -1,20 +1,19 @@
-//! What is not what the publisher signed, or not what was asked for, is refused and changes
-//! nothing.
+//! The client refuses files that differ from the signed or requested ones, and changes nothing.
 
 use crate::support::publisher::Publisher;
 use crate::support::scripted::{Reply, Scripted};
 use crate::support::tree::Tree;
 use crate::support::user::User;
-use crate::support::world::{Serving as _, World};
+use crate::support::world::World;
 use std::fs;
 
-/// Expects that the manifest `bytes` is refused with this code and nothing but it is asked for.
+/// Expects that the client refuses `bytes` as the manifest with this code, after no other request.
 #[track_caller]
 fn refuses(world: &World<Scripted>, before: &Tree, bytes: Vec<u8>, code: &str) {
     world.server.follow(move |_| Reply::Bytes(bytes.clone()));
     let run = world.user.run(&["--json", "update"]);
     run.fails(21, code);
-    assert_eq!(world.server.take_requests(), ["/core/manifest.xml"]);
+    assert_eq!(world.server.take_paths(), ["/core/manifest.xml"]);
     world.user.has("core", before);
 }
 
@@ -23,7 +22,7 @@ fn a_manifest_with_any_flipped_byte_is_refused() {
     let (world, _, one, two) = World::outdated();
     let good = fs::read(world.publisher.manifest("core")).unwrap();
     let text = String::from_utf8(good.clone()).unwrap();
-    // A byte of each part: the declaration, the meta section, a hash, the signature's key and
+    // One byte of each part: the declaration, the meta section, a hash, the signature's key and
     // value, the end.
     let at = |part: &str, plus: usize| text.find(part).unwrap() + plus;
     let places = [at("<?xml", 3), at("sequence=\"", 10), at("sha256=\"", 12), at("<signature", 2), at("</manifest", 3)];
@@ -34,7 +33,7 @@ fn a_manifest_with_any_flipped_byte_is_refused() {
         world.server.follow(move |_| Reply::Bytes(bytes.clone()));
         let run = world.user.run(&["--json", "update"]);
         assert_eq!(run.code, Some(21), "byte {place}: {run:#?}");
-        assert_eq!(world.server.take_requests(), ["/core/manifest.xml"]);
+        assert_eq!(world.server.take_paths(), ["/core/manifest.xml"]);
         world.user.has("core", &one);
     }
     world.server.follow(|_| Reply::Site);
@@ -64,9 +63,9 @@ fn an_older_manifest_is_refused_as_a_rollback() {
     let old = fs::read(world.publisher.manifest("core")).unwrap();
     world.publish("2.0.0", &two);
     world.install("core");
-    world.server.take_requests();
+    world.server.take_paths();
     refuses(&world, &two, old.clone(), "rollback");
-    // Neither a lost state folder nor a lost manifest alone opens the door.
+    // The floor holds if either the state folder or the manifest is lost.
     fs::remove_dir_all(world.user.root().join(".patcher")).unwrap();
     refuses(&world, &two, old.clone(), "rollback");
     let manifest = world.user.component("core").join("manifest.xml");
@@ -86,7 +85,7 @@ fn a_release_that_was_seen_and_not_installed_counts() {
     let second = fs::read(world.publisher.manifest("core")).unwrap();
     world.publish("3.0.0", &two.mutate(3));
     world.user.json(10, &["check"]);
-    world.server.take_requests();
+    world.server.take_paths();
     refuses(&world, &one, second, "rollback");
 }
 
@@ -94,7 +93,7 @@ fn a_release_that_was_seen_and_not_installed_counts() {
 fn two_manifests_with_one_sequence_are_an_attack() {
     let (world, _, one, two) = World::outdated();
     world.user.json(10, &["check"]);
-    world.server.take_requests();
+    world.server.take_paths();
     let mut other = Publisher::new();
     other.serve_at([world.server.url()]);
     other.release("core", "1.0.0", &one).sign();
@@ -133,7 +132,7 @@ fn an_expired_release_is_refused_and_what_is_installed_runs_on() {
     world.publisher.release("core", "3.0.0", &two).good_for(LONG_AGO, 30).sign();
     world.user.fails(21, "stale", &["update"]);
     world.user.has("core", &one);
-    // The same words again do not make it fresh.
+    // The same bytes again are not fresh either.
     world.user.fails(21, "stale", &["check"]);
     world.publish("3.0.0", &two);
     world.user.ok(&["update"]);
@@ -162,7 +161,9 @@ fn a_tampered_object_is_refused_and_changes_nothing() {
     ];
     for (bytes, code) in lies {
         let object = object.clone();
-        world.server.follow(move |path| if path == object { Reply::Bytes(bytes.clone()) } else { Reply::Site });
+        world
+            .server
+            .follow(move |request| if request.path == object { Reply::Bytes(bytes.clone()) } else { Reply::Site });
         world.user.fails(21, code, &["update"]);
         world.user.has("core", &one);
     }

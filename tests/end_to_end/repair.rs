@@ -1,4 +1,4 @@
-//! A damaged installation is made whole again, and only what is wrong is fetched.
+//! `repair` restores a damaged installation, and fetches only the wrong files.
 
 use crate::support::publisher::Published;
 use crate::support::scripted::Scripted;
@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-/// An installed component with a file that is missing, one that is changed, one whose mode is, and
-/// one of the user's.
+/// Creates an installation with a missing file, a changed file, a file with another mode, and a
+/// file of the user.
 fn damaged() -> (World<Scripted>, Published, Tree) {
     let world = World::honest();
     let tree = Tree::from_seed(1);
@@ -20,7 +20,7 @@ fn damaged() -> (World<Scripted>, Published, Tree) {
     fs::write(core.join("größe/naïve ßtraße.txt"), "something else").unwrap();
     fs::set_permissions(core.join("lib/libapp.so.1.0"), fs::Permissions::from_mode(0o600)).unwrap();
     fs::write(core.join("mine"), "mine").unwrap();
-    world.server.take_requests();
+    world.server.take_paths();
     (world, published, tree.file("mine", b"mine", 0o644))
 }
 
@@ -28,19 +28,19 @@ fn damaged() -> (World<Scripted>, Published, Tree) {
 fn only_what_is_wrong_is_fetched() {
     let (world, published, whole) = damaged();
     let user = &world.user;
-    let before = world.server.sent();
+    world.server.take_object_bytes();
     user.json(11, &["verify"]);
     user.ok(&["repair"]);
     user.has("core", &whole);
     let wrong = ["bin/app", "größe/naïve ßtraße.txt"];
-    let asked: BTreeSet<String> = world.server.take_requests().into_iter().collect();
+    let asked: BTreeSet<String> = world.server.take_paths().into_iter().collect();
     assert_eq!(asked, wrong.iter().map(|path| published.object(path)).collect());
     let size = |path: &&str| published.manifest.files.iter().find(|file| file.path.as_str() == *path).unwrap().gz.size;
-    assert_eq!(world.server.sent() - before, wrong.iter().map(size).sum::<u64>());
-    // Nothing is wrong any more, nothing is on probation, and nothing is asked for.
+    assert_eq!(world.server.take_object_bytes(), wrong.iter().map(size).sum::<u64>());
+    // The installation is intact and not on probation, so the next repair sends no request.
     assert_eq!(user.ok(&["repair"])["applied"].as_array().map(Vec::len), Some(0));
     assert_eq!(user.ok(&["confirm"])["confirmed"], false);
-    assert!(world.server.take_requests().is_empty());
+    assert!(world.server.take_paths().is_empty());
 }
 
 #[test]

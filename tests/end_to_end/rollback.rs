@@ -1,4 +1,4 @@
-//! The way back from a new version on a machine where other programs are at work, too.
+//! Rollbacks on a machine where other programs change files too.
 
 use crate::support::scripted::Scripted;
 use crate::support::tree::Tree;
@@ -6,7 +6,7 @@ use crate::support::world::World;
 use fs2::FileExt;
 use std::fs::{self, File};
 
-/// Version 2 with a file more, on probation over version 1.
+/// Creates version 2, with one more file, on probation over version 1.
 fn on_probation() -> (World<Scripted>, Tree, Tree) {
     let world = World::honest();
     let one = Tree::default().file("app", b"1", 0o755).file("same", b"same", 0o644);

@@ -1,5 +1,4 @@
-//! Which of the releases on a site a machine is offered: by the publisher's word, and by the
-//! user's.
+//! Publisher and user both decide which releases a machine is offered.
 
 use crate::support::tree::Tree;
 use crate::support::world::World;
@@ -18,7 +17,7 @@ fn a_release_that_goes_to_nobody_is_held_until_it_goes_to_everybody() {
     world.user.has("core", &one);
     world.publisher.again(&["resign", "core", "--rollout", "100%"]);
     world.user.json(10, &["check"]);
-    // The kill switch stops what is staged as well.
+    // The kill switch also stops a staged release.
     world.user.ok(&["download"]);
     world.publisher.again(&["pause", "core"]);
     assert_eq!(world.user.ok(&["check"])["held"][0]["why"], "paused");

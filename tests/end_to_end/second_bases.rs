@@ -1,5 +1,5 @@
-//! The same news in several files: it is sent once, in the delta of the smallest, and the others
-//! read it there.
+//! The same new bytes in several files: the site holds them once, in the delta of the smallest
+//! file, and the other deltas read them there.
 
 use crate::support::publisher::Published;
 use crate::support::scripted::{Reply, Scripted};
@@ -12,12 +12,12 @@ use std::fs;
 
 const NEWS: usize = 12_000;
 
-/// What one build brings: bytes that nothing else has.
+/// Returns the unique new bytes of one build.
 fn news(build: u64) -> Vec<u8> {
     (0..NEWS as u64 / 32).flat_map(|number| *Sha256::of(&(build << 32 | number).to_le_bytes()).as_bytes()).collect()
 }
 
-/// Two bundles of the same code: each build after the first adds its news to both.
+/// Makes two bundles of the same code. Each build after the first adds its new bytes to both.
 fn bundles(build: u64) -> Tree {
     let Some(Entry::File { bytes, .. }) = Tree::from_seed(1).0.remove("bin/app") else { panic!("no program") };
     let bundle = |start: usize| -> Vec<u8> {
@@ -35,7 +35,7 @@ fn file<'a>(published: &'a Published, path: &str) -> &'a File {
     published.manifest.files.iter().find(|file| file.path.as_str() == path).unwrap()
 }
 
-/// The deltas that read something besides.
+/// Returns the deltas that have a second base.
 fn with_companion(published: &Published) -> Vec<&Delta> {
     published.manifest.files.iter().flat_map(|file| &file.deltas).filter(|delta| delta.with.is_some()).collect()
 }
@@ -45,17 +45,17 @@ fn is_delta(path: &str) -> bool {
 }
 
 fn objects_of(world: &World<Scripted>) -> Vec<String> {
-    world.server.take_requests().into_iter().filter(|path| path.contains("/objects/")).collect()
+    world.server.take_paths().into_iter().filter(|path| path.contains("/objects/")).collect()
 }
 
-/// A world in which build 1 is installed and build 2 is published.
+/// Creates a world in which build 1 is installed and build 2 is published.
 fn outdated() -> (World<Scripted>, Published) {
     let world = World::honest();
     world.publish("1.1.0", &bundles(1));
     world.install("core");
     let published = world.publish("1.2.0", &bundles(2));
-    world.server.take_requests();
-    world.server.take_bytes();
+    world.server.take_paths();
+    world.server.take_object_bytes();
     (world, published)
 }
 
@@ -68,7 +68,7 @@ fn the_same_news_in_two_files_is_sent_once() {
     world.user.has("core", &bundles(2));
     let requests = objects_of(&world);
     assert!(requests.len() == 2 && requests.iter().all(|path| is_delta(path)), "{requests:?}");
-    let bytes = world.server.take_bytes() as usize;
+    let bytes = world.server.take_object_bytes() as usize;
     assert!(bytes > NEWS && bytes < NEWS + 2000, "{bytes}");
 }
 
@@ -89,7 +89,7 @@ fn whoever_has_not_been_online_for_releases_goes_by_deltas_that_stand_alone_in_b
         second_bases.iter().all(|delta| delta.with == Some(core)),
         "those of earlier releases are of no use any more"
     );
-    world.server.take_requests();
+    world.server.take_paths();
     world.user.ok(&["update"]);
     world.user.has("core", &bundles(4));
     let requests = objects_of(&world);
@@ -110,7 +110,7 @@ fn what_stays_as_it_is_for_releases_is_still_on_the_way_to_what_comes_then() {
         sign(version, &bundles(2).file("share/data", version.as_bytes(), 0o644));
     }
     sign("1.3.0", &bundles(3));
-    world.server.take_requests();
+    world.server.take_paths();
     world.user.ok(&["update"]);
     world.user.has("core", &bundles(3));
     let requests = objects_of(&world);
@@ -134,8 +134,8 @@ fn a_companion_that_is_there_already_need_not_be_made() {
 fn a_companion_that_is_made_another_way_serves_as_well() {
     let (world, published) = outdated();
     let alone = file(&published, "bin/core.js").deltas[0].object.sha256.to_string();
-    world.server.follow(move |path| match path.contains(&alone) {
-        true => Reply::Status(404, String::new()),
+    world.server.follow(move |request| match request.path.contains(&alone) {
+        true => Reply::status(404),
         false => Reply::Site,
     });
     world.user.ok(&["update"]);
@@ -156,8 +156,8 @@ fn a_companion_that_is_not_to_be_had_ends_the_update_and_nobody_waits_for_it() {
         let deltas = core.deltas.iter().map(|delta| delta.object.sha256);
         [core.gz.sha256].into_iter().chain(chunks).chain(deltas).map(|hash| hash.to_string()).collect::<Vec<_>>()
     };
-    world.server.follow(move |path| match hashes.iter().any(|hash| path.contains(hash)) {
-        true => Reply::Status(404, String::new()),
+    world.server.follow(move |request| match hashes.iter().any(|hash| request.path.contains(hash)) {
+        true => Reply::status(404),
         false => Reply::Site,
     });
     world.user.fails(20, "http-status", &["update"]);

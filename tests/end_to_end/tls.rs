@@ -1,4 +1,4 @@
-//! A site over https, vouched for by an authority that only this user trusts.
+//! A site over https, with a certificate of an authority that only this user trusts.
 
 use crate::support::server::Kind;
 use crate::support::tree::Tree;
@@ -34,7 +34,7 @@ fn a_redirect_from_https_to_http_is_not_followed() {
     assert_eq!(world.server.take_requests().len(), 1);
 }
 
-/// The connections of one check and download of many objects, four at a time.
+/// Counts the connections of a check and a download of many objects, four at a time.
 fn connections(kind: Kind) -> Option<Vec<(String, bool)>> {
     let mut world = World::on(kind)?;
     world.user.options.extend(["--cacert".into(), world.server.authority().display().to_string()]);
@@ -61,6 +61,6 @@ fn a_check_and_download_need_one_connection_by_http_2() {
 fn connections_are_used_again_and_so_are_tls_sessions() {
     let Some(connections) = connections(Kind::NginxTls) else { return };
     assert!(connections.len() <= 5, "{connections:?}");
-    // A server gives two tickets with a full handshake, each good for one connection.
+    // A server gives two tickets with each full handshake, each for one connection.
     assert!(connections.iter().filter(|(_, resumed)| !resumed).count() <= 2, "{connections:?}");
 }

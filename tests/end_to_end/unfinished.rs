@@ -1,21 +1,20 @@
-//! Downloads that something interrupts go on at the byte where they were, and ask for nothing
-//! twice.
+//! Interrupted downloads continue at the next byte and request no byte twice.
 
 use crate::support::deadline::wait_for;
 use crate::support::publisher::Published;
 use crate::support::run::Run;
-use crate::support::scripted::{Asked, Reply, Scripted};
+use crate::support::scripted::{Reply, Scripted};
 use crate::support::tree::{Tree, noise};
 use crate::support::user::User;
-use crate::support::world::{Serving as _, World};
+use crate::support::world::World;
 use std::fs;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-/// How many bytes a slow server sends at a time.
+/// The bytes that a slow server sends at a time.
 const PIECE: usize = 4096;
 
-/// Version 1 installed, and version 2 published with one large file more.
+/// Creates a world with version 1 installed, and version 2 published with one more large file.
 fn outdated() -> (World<Scripted>, Published, Tree) {
     let mut world = World::honest();
     world.user.options = ["--retries", "0"].map(Into::into).to_vec();
@@ -24,7 +23,7 @@ fn outdated() -> (World<Scripted>, Published, Tree) {
     world.install("core");
     let two = one.file("large", &noise(7, 400_000), 0o644);
     let published = world.publish("2.0.0", &two);
-    world.server.take_requests();
+    world.server.take_paths();
     (world, published, two)
 }
 
@@ -37,23 +36,28 @@ fn spawn(user: &User, command: &str) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// What is staged of an object.
+/// Returns the staged bytes of an object.
 fn part(user: &User, object: &str) -> u64 {
     let name = object.rsplit('/').next().unwrap().replace(".gz", ".part");
     fs::metadata(user.state("stage/core/objects").join(name)).map_or(0, |found| found.len())
 }
 
-/// Kills a program that has no chance to say goodbye.
+/// Kills a program with SIGKILL.
 fn kill(mut child: Child) {
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+/// Returns the path and the first byte of each request since the last call.
+fn take_first_bytes(server: &Scripted) -> Vec<(String, u64)> {
+    server.take_requests().into_iter().map(|request| (request.path.clone(), request.first_byte())).collect()
 }
 
 #[test]
 fn a_pause_stops_the_download_of_another_process_and_resume_goes_on_where_it_was() {
     let (world, published, two) = outdated();
     let (user, large) = (&world.user, published.object("large"));
-    world.server.follow(|path| if path.ends_with(".gz") { slowly() } else { Reply::Site });
+    world.server.follow(|request| if request.path.ends_with(".gz") { slowly() } else { Reply::Site });
     let child = spawn(user, "download");
     wait_for("a part of the large object", || (part(user, &large) > 50_000).then_some(()));
     assert_eq!(user.ok(&["pause"])["paused"], true);
@@ -67,9 +71,9 @@ fn a_pause_stops_the_download_of_another_process_and_resume_goes_on_where_it_was
     assert!(have > 50_000);
 
     world.server.follow(|_| Reply::Site);
-    world.server.take_requests();
+    world.server.take_paths();
     user.ok(&["resume"]);
-    assert_eq!(world.server.take_asked(), [Asked { path: large, from: have }]);
+    assert_eq!(take_first_bytes(&world.server), [(large, have)]);
     user.ok(&["apply"]);
     user.has("core", &two);
 }
@@ -80,9 +84,9 @@ fn a_killed_download_goes_on_where_the_redirect_had_led() {
     let (user, large) = (&world.user, published.object("large"));
     let elsewhere = Scripted::serve(&world.publisher.site(), |_| slowly());
     let (target, leads) = (elsewhere.url(), large.clone());
-    world.server.follow(move |path| {
-        let location = format!("Location: {}{}\r\n", target.trim_end_matches('/'), path);
-        if path == leads { Reply::Status(302, location) } else { Reply::Site }
+    world.server.follow(move |request| {
+        let location = format!("{}{}", target.trim_end_matches('/'), request.path);
+        if request.path == leads { Reply::redirect(302, &location) } else { Reply::Site }
     });
     let child = spawn(user, "download");
     let record = user.state("active-update.xml");
@@ -92,12 +96,12 @@ fn a_killed_download_goes_on_where_the_redirect_had_led() {
     kill(child);
     let have = part(user, &large);
     assert!(have > 0);
-    world.server.take_requests();
-    elsewhere.take_requests();
+    world.server.take_paths();
+    elsewhere.take_paths();
     elsewhere.follow(|_| Reply::Site);
     user.ok(&["download"]);
-    assert_eq!(elsewhere.take_asked(), [Asked { path: large, from: have }]);
-    assert!(world.server.take_requests().is_empty());
+    assert_eq!(take_first_bytes(&elsewhere), [(large, have)]);
+    assert!(world.server.take_paths().is_empty());
     user.ok(&["apply"]);
     user.has("core", &two);
 }
@@ -106,7 +110,7 @@ fn a_killed_download_goes_on_where_the_redirect_had_led() {
 fn an_unfinished_download_gives_way_to_a_newer_release_and_lends_it_what_is_there() {
     let (world, published, two) = outdated();
     let (user, large) = (&world.user, published.object("large"));
-    world.server.follow(|path| if path.ends_with(".gz") { slowly() } else { Reply::Site });
+    world.server.follow(|request| if request.path.ends_with(".gz") { slowly() } else { Reply::Site });
     let child = spawn(user, "download");
     wait_for("a part of the large object", || (part(user, &large) > 50_000).then_some(()));
     kill(child);
@@ -114,12 +118,12 @@ fn an_unfinished_download_gives_way_to_a_newer_release_and_lends_it_what_is_ther
     let three = two.file("new", b"new", 0o644);
     world.publish("3.0.0", &three);
     world.server.follow(|_| Reply::Site);
-    world.server.take_requests();
-    // A check asks, and sees that the site has moved on.
+    world.server.take_paths();
+    // A check asks the site, and finds the newer release.
     user.json(10, &["check"]);
     user.ok(&["download"]);
-    let asked = world.server.take_asked();
-    assert!(asked.contains(&Asked { path: large, from: have }), "{asked:?}");
+    let requests = take_first_bytes(&world.server);
+    assert!(requests.contains(&(large, have)), "{requests:?}");
     user.ok(&["apply"]);
     user.has("core", &three);
 }

@@ -1,4 +1,4 @@
-//! From release to release: what is fetched, and what is there afterwards.
+//! Updates from release to release: the requests, and the files afterwards.
 
 use crate::support::server::{Kind, Request, Sent};
 use crate::support::tree::Tree;
@@ -15,7 +15,7 @@ on_every_server!(
 
 fn updates_lead_through_every_release_and_past_one(kind: Kind) {
     let Some(world) = World::on(kind) else { return };
-    // A tree of its own for every server.
+    // Every server gets another tree.
     let seed = 10 * (kind as u64 + 1);
     let one = Tree::from_seed(seed);
     let (two, three) = (one.mutate(seed + 1), one.mutate(seed + 1).mutate(seed + 2));
@@ -64,7 +64,7 @@ fn a_manifest_travels_packed_where_the_server_packs() {
         world.publish("1.0.0", &tree);
         world.install("core");
         world.user.has("core", &tree);
-        // A server that packs has another name for what it sent; it knows that again.
+        // A server that compresses gives its answer another ETag, and recognizes it again.
         world.user.ok(&["check"]);
         let size = fs::metadata(world.user.component("core").join("manifest.xml")).unwrap().len();
         let sent: Vec<Sent> = world.server.finish();
@@ -87,7 +87,8 @@ fn only_changed_objects_are_requested(kind: Kind) {
     world.user.ok(&["update"]);
     let mut requests: Vec<String> = world.server.take_requests().into_iter().map(|request| request.path).collect();
     assert_eq!(requests.remove(0), "/core/manifest.xml");
-    // The index of a large file's parts is looked into first; what seeds change has none in common.
+    // For a large file the client reads the chunk index first. It has no chunk in common with the
+    // old file.
     let requests: BTreeSet<String> = requests.into_iter().filter(|path| !path.ends_with(".chunks")).collect();
     let new: BTreeSet<String> = after.difference(&before).cloned().collect();
     assert!(!new.is_empty() && new.len() < after.len());
@@ -149,7 +150,7 @@ fn a_renamed_file_costs_no_object() {
     let found = world.user.json(10, &["check"]);
     assert_eq!(found["updates"][0]["bytes"], 0);
     world.user.ok(&["update"]);
-    assert_eq!(world.server.take_requests(), ["/core/manifest.xml"; 2]);
+    assert_eq!(world.server.take_paths(), ["/core/manifest.xml"; 2]);
     world.user.has("core", &two);
 }
 
@@ -163,7 +164,7 @@ fn a_changed_mode_costs_no_object() {
     world.publish("2.0.0", &two);
     world.server.take_requests();
     world.user.ok(&["update"]);
-    assert_eq!(world.server.take_requests(), ["/core/manifest.xml"]);
+    assert_eq!(world.server.take_paths(), ["/core/manifest.xml"]);
     world.user.has("core", &two);
 }
 

@@ -1,4 +1,4 @@
-//! What is the user's stays the user's; what is the release's is healed.
+//! An update keeps the user's files and heals the release's files.
 
 use crate::support::tree::{Entry, Tree};
 use crate::support::world::World;

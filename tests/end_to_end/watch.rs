@@ -1,5 +1,4 @@
-//! A watcher finds, downloads, reminds and stops: as a process of its own, and as a thread of the
-//! program.
+//! A watcher checks, downloads, reminds and stops, as a process or as a thread of the program.
 
 use crate::support::deadline::wait_for;
 use crate::support::scripted::Reply;
@@ -14,12 +13,12 @@ use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-/// How long an event may take.
+/// The time limit for an event.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A stop is at once: far below any time limit that the watcher knows.
+/// The time limit for a stop: far below the watcher's own intervals.
 const AT_ONCE: Duration = Duration::from_secs(10);
 
-/// `patcher watch` at work; it ends when this is dropped.
+/// A running `patcher watch`, which ends when this is dropped.
 struct Watching {
     child: Child,
     events: Receiver<Value>,
@@ -42,7 +41,7 @@ impl Watching {
         self.events.recv_timeout(PATIENCE).unwrap()
     }
 
-    /// Ends it as a service manager does.
+    /// Ends the process as a service manager does.
     fn stop(mut self) {
         kill_process(Pid::from_raw(self.child.id() as i32).unwrap(), Signal::TERM).unwrap();
         let status = wait_for("the end of the watcher", || self.child.try_wait().unwrap());
@@ -74,9 +73,9 @@ fn what_is_found_is_downloaded_and_then_reminded_of_until_it_is_applied() {
     assert_eq!(watching.next(), reminder("staged"));
     assert_eq!(watching.next(), reminder("staged"));
     watching.stop();
-    world.server.take_requests();
+    world.server.take_paths();
     world.user.ok(&["apply"]);
-    assert!(world.server.take_requests().is_empty());
+    assert!(world.server.take_paths().is_empty());
     world.user.has("core", &two);
 }
 
@@ -98,7 +97,7 @@ fn a_watcher_that_only_tells_fetches_nothing() {
     assert_eq!(watching.next()["event"], "update-found");
     assert_eq!(watching.next(), reminder("checking"));
     watching.stop();
-    assert!(world.server.take_requests().iter().all(|path| path == "/core/manifest.xml"));
+    assert!(world.server.take_paths().iter().all(|path| path == "/core/manifest.xml"));
 }
 
 #[test]
@@ -107,18 +106,18 @@ fn a_paused_update_is_reminded_of_in_each_interval_and_asked_for_nowhere() {
     let slow = published.object("bin/app");
     let crawls = slow.clone();
     let crawl = Reply::Slowly(100, Duration::from_millis(20));
-    world.server.follow(move |path| if path == crawls { crawl.clone() } else { Reply::Site });
+    world.server.follow(move |request| if request.path == crawls { crawl.clone() } else { Reply::Site });
     let watching = Watching::start(&world.user, &[]);
     assert_eq!(watching.next()["event"], "update-found");
-    wait_for("the slow object", || world.server.take_requests().contains(&slow).then_some(()));
+    wait_for("the slow object", || world.server.take_paths().contains(&slow).then_some(()));
     world.user.ok(&["pause"]);
-    // No failure in between: the user wanted it so.
+    // No failure is recorded, because the user stopped the download.
     assert_eq!(watching.next(), reminder("paused"));
-    world.server.take_requests();
+    world.server.take_paths();
     let first = Instant::now();
     assert_eq!(watching.next(), reminder("paused"));
     assert!(first.elapsed() > Duration::from_millis(500), "twice in one interval");
-    assert!(world.server.take_requests().is_empty());
+    assert!(world.server.take_paths().is_empty());
     world.server.follow(|_| Reply::Site);
     world.user.ok(&["resume"]);
     let staged = |event: Value| (event == reminder("staged")).then_some(());
@@ -129,18 +128,18 @@ fn a_paused_update_is_reminded_of_in_each_interval_and_asked_for_nowhere() {
 #[test]
 fn a_server_that_asks_to_be_left_alone_is_not_asked_by_a_watcher() {
     let (world, ..) = World::outdated();
-    world.server.follow(|_| Reply::Status(503, "Retry-After: 120\r\n".into()));
+    world.server.follow(|_| Reply::Status(503, "Retry-After: 120\r\n".into(), Vec::new()));
     let watching = Watching::start(&world.user, &[]);
     let failed = watching.next();
     assert_eq!((&failed["event"], &failed["code"]), (&json!("failed"), &json!("http-status")));
     assert!((120..=132).contains(&failed["retry_in"].as_u64().unwrap()), "{failed}");
-    assert_eq!(world.server.take_requests().len(), 1);
-    // What a watcher leaves, the next one heeds.
+    assert_eq!(world.server.take_paths().len(), 1);
+    // The next watcher obeys the saved wait.
     watching.stop();
     let again = Watching::start(&world.user, &[]);
     assert_eq!(again.next()["event"], "failed");
     again.stop();
-    assert!(world.server.take_requests().is_empty());
+    assert!(world.server.take_paths().is_empty());
 }
 
 #[test]
@@ -160,12 +159,12 @@ pub fn patcher(user: &User) -> Patcher {
     Patcher::new(Config::new(user.root()).trusted_key(key).stall_timeout(Duration::from_secs(3600))).unwrap()
 }
 
-/// A first check at once, and no second one.
+/// A schedule with a first check at once, and no second one.
 fn once() -> WatchOptions {
     WatchOptions::default().first_within(Duration::ZERO).interval(Duration::from_secs(3600))
 }
 
-/// What an event is, without what it says.
+/// Returns the name of an event without its fields.
 fn name(event: &WatchEvent<'_>) -> &'static str {
     match event {
         WatchEvent::UpdateFound(_) => "found",
@@ -176,7 +175,7 @@ fn name(event: &WatchEvent<'_>) -> &'static str {
     }
 }
 
-/// Watches in this process; tells what happens besides progress.
+/// Watches in this process, and sends all events except progress.
 fn watch(patcher: &Patcher, options: WatchOptions) -> (Watcher, Receiver<&'static str>) {
     let (sender, events) = channel();
     let hear = move |event: WatchEvent<'_>| {
@@ -192,16 +191,16 @@ fn a_watcher_stops_at_once_and_when_it_is_dropped_too() {
     let (world, published, ..) = World::outdated();
     let silent = published.object("bin/app");
     let never = silent.clone();
-    world.server.follow(move |path| if path == never { Reply::Silence } else { Reply::Site });
+    world.server.follow(move |request| if request.path == never { Reply::SilentBody } else { Reply::Site });
     let patcher = patcher(&world.user);
     let (watcher, events) = watch(&patcher, once());
     assert_eq!(events.recv_timeout(PATIENCE), Ok("found"));
-    wait_for("the silent object", || world.server.take_requests().contains(&silent).then_some(()));
+    wait_for("the silent object", || world.server.take_paths().contains(&silent).then_some(()));
     let start = Instant::now();
     drop(watcher);
     assert!(start.elapsed() < AT_ONCE, "a download holds it up");
     assert!(events.recv_timeout(PATIENCE).is_err(), "it told of something after its end");
-    // Idle, and before the first check.
+    // Before the first check the watcher is idle.
     let (watcher, events) = watch(&patcher, once().mode(WatchMode::Notify));
     let start = Instant::now();
     watcher.stop();
@@ -238,7 +237,7 @@ fn a_program_that_is_told_of_an_update_may_skip_it_there_and_then() {
     watcher.check_now();
     assert_eq!(events.recv_timeout(PATIENCE), Ok("up to date"));
     watcher.stop();
-    assert!(world.server.take_requests().iter().all(|path| path == "/core/manifest.xml"));
+    assert!(world.server.take_paths().iter().all(|path| path == "/core/manifest.xml"));
 }
 
 #[test]
@@ -261,12 +260,12 @@ fn what_needs_an_update_that_is_skipped_waits_with_it() {
     });
     let watcher = watcher.unwrap();
     let held = ["addon: it was skipped", "core: core needs addon ^2, but its version is 1.0.0"];
-    // At once, and whenever it is asked again.
+    // At once, and at each further request.
     assert_eq!(events.recv_timeout(PATIENCE).unwrap(), held);
     watcher.check_now();
     assert_eq!(events.recv_timeout(PATIENCE).unwrap(), held);
     watcher.stop();
-    assert!(world.server.take_requests().iter().all(|path| path.ends_with("/manifest.xml")));
+    assert!(world.server.take_paths().iter().all(|path| path.ends_with("/manifest.xml")));
 }
 
 #[test]

@@ -1,22 +1,20 @@
-//! Bounded memory: the real program against what has no end or swells, its peak read from the
-//! system.
+//! The memory of the real program stays bounded against endless and swelling answers.
 
 #![cfg(target_os = "linux")]
 
 use super::publisher::{Release, first, sign};
-use super::server::{Reply, head};
 use super::table::most_staged;
 use super::world::{MANIFEST, World};
 use crate::support::deadline::wait_for;
 use crate::support::programs;
 use crate::support::run::Run;
+use crate::support::scripted::{Reply, answer};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 const MIB: u64 = 1 << 20;
 
-/// Runs `patcher update` and gives what it left behind and the most memory that it had resident, in
-/// bytes.
+/// Runs `patcher update`. Returns its output and its peak resident memory in bytes.
 fn run(world: &World) -> (Run, u64) {
     std::fs::write(world.path("key.pem"), &first().pem).unwrap();
     let mut program = Command::new(programs::patcher());
@@ -29,7 +27,7 @@ fn run(world: &World) -> (Run, u64) {
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
     wait_for("the program", || {
-        // A high-water mark only grows: the last one that can be read counts.
+        // The high-water mark only grows, so the last readable value counts.
         let text = std::fs::read_to_string(&status).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
@@ -51,14 +49,18 @@ fn memory_stays_bounded_whatever_the_server_sends() {
     let swelling = swelling.finish().unwrap();
     let object = |world: &World| world.new.object_path("bin/app");
     let tags = |text: &str| {
-        Reply::Endless(head("200", "", b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"), text.repeat(4096).into_bytes())
+        Reply::Endless(
+            answer("200", "", b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"),
+            text.repeat(4096).into_bytes(),
+        )
     };
     type Lie<'a> = Box<dyn Fn(&World) -> (String, Reply) + 'a>;
-    // What the server does, the code, and how much more memory than usual that may take.
+    // The name of the answer, its path and reply, the expected code, and the allowed memory above
+    // normal.
     let rows: Vec<(&str, Lie, &str, u64)> = vec![
         (
             "a manifest without end",
-            Box::new(|_| (MANIFEST.into(), Reply::Endless(head("200", "", b""), zeros()))),
+            Box::new(|_| (MANIFEST.into(), Reply::Endless(answer("200", "", b""), zeros()))),
             "manifest-too-large",
             128 * MIB,
         ),
@@ -82,14 +84,14 @@ fn memory_stays_bounded_whatever_the_server_sends() {
         ),
         (
             "an object without end",
-            Box::new(|world| (object(world), Reply::Endless(head("200", "", b""), zeros()))),
+            Box::new(|world| (object(world), Reply::Endless(answer("200", "", b""), zeros()))),
             "object-size",
             8 * MIB,
         ),
         (
             "an object of a terabyte",
             Box::new(|world| {
-                (object(world), Reply::Endless(head("200", "Content-Length: 1099511627776\r\n", b""), zeros()))
+                (object(world), Reply::Endless(answer("200", "Content-Length: 1099511627776\r\n", b""), zeros()))
             }),
             "object-size",
             8 * MIB,
@@ -117,7 +119,7 @@ fn memory_stays_bounded_whatever_the_server_sends() {
         assert!(world.server.take_sent() < more + 80 * MIB, "{name}");
         assert_eq!(before.differences(&world.snapshot().tree), "", "{name}");
     }
-    // Signed, so that it is inflated: 256 MiB of zeros behind a size of 20 kB.
+    // Signed, so that the client inflates it: 256 MiB of zeros in 20 kB of gzip.
     let world = World::new();
     let url = format!("{}core/", world.server.url());
     let bomb = Release::new("core", "2.0.0", 20, &url).file_from("bin/app", &[1; 20_000], true, swelling);
@@ -126,7 +128,7 @@ fn memory_stays_bounded_whatever_the_server_sends() {
     assert_eq!(told.json()["error"]["code"], "gzip", "{told:?}");
     assert!(peak <= usual + 8 * MIB, "a bomb: {} MiB, {} usually", peak / MIB, usual / MIB);
     assert!(world.staged_bytes() < MIB);
-    // A long list is read in memory that grows with it and no faster.
+    // The memory for a long list grows no faster than the list.
     let world = World::new();
     let body = world.new.body();
     let hash = world.new.manifest.files[0].sha256;

@@ -1,13 +1,12 @@
-//! The catalogue is complete: every code that a refusal can have is expected by a row, and so is
-//! every code of the network.
+//! The tables are complete: a row expects every code of a refusal and every code of the network.
 
-/// Where the library says its codes.
+/// The files that define the codes.
 const SOURCES: &[&str] = &[
     include_str!("../../src/error/refused.rs"),
     include_str!("../../src/error/network.rs"),
     include_str!("../../src/values/rel_path/defect.rs"),
 ];
-/// The tables.
+/// The files with the tables.
 const TABLES: &[&str] = &[
     include_str!("freshness.rs"),
     include_str!("http.rs"),
@@ -22,7 +21,7 @@ const TABLES: &[&str] = &[
     include_str!("xml.rs"),
 ];
 
-/// What stands in quotes after `=> `, alone on its line.
+/// Returns the quoted text after `=> ` on each line that ends there.
 fn codes(text: &'static str) -> impl Iterator<Item = &'static str> {
     text.lines().filter_map(|line| line.split_once("=> \"")?.1.strip_suffix("\","))
 }

@@ -1,14 +1,15 @@
-//! Old releases replayed, new ones withheld, numbers used up, and releases of something else.
+//! Replayed old releases, withheld new ones, used-up sequences, and releases of another component,
+//! channel or platform.
 
 use super::publisher::{Key, Release, first, second, sign, stranger};
-use super::server::Reply;
 use super::table::{Row, checks, manifest};
 use super::world::{MANIFEST, World, check, code, told, update};
+use crate::support::scripted::Reply;
 use patcher::internal::manifest::Requirement;
 use patcher::{Config, Patcher};
 use std::fs;
 
-/// The offered release with another version and sequence.
+/// Makes the offered release with another version and sequence.
 fn release(world: &World, version: &str, sequence: u64) -> Release {
     let mut release = world.new.clone();
     release.manifest.meta.version = version.parse().unwrap();
@@ -22,7 +23,7 @@ fn offer(world: &World, release: &Release, keys: &[&Key]) {
     world.server.be_honest();
 }
 
-/// Expects an outcome that changes nothing that is installed.
+/// Expects an outcome that leaves the installed files unchanged.
 #[track_caller]
 fn refuses(world: &World, expected: &str) {
     let before = world.snapshot().tree;
@@ -116,7 +117,7 @@ fn what_is_older_or_for_something_else_is_refused_and_moves_nothing() {
                 "wrong-component",
             ),
         ];
-        // The installed release under its own sequence, with one thing changed.
+        // The installed release under its own sequence, with one change.
         let conflict = |name: &str, change: &dyn Fn(&mut Release)| {
             let mut release = world.old.clone();
             change(&mut release);
@@ -268,11 +269,11 @@ fn the_floor_that_a_program_was_built_with_holds_when_everything_is_lost() {
         let told = told(patcher.install("core", &url).map(|update| update.to().to_string()));
         assert_eq!(told, expected, "{floor} {sequence}");
     }
-    // The same floor closes the door to a check.
+    // The same floor refuses a check.
     let world = World::new();
     let patcher = Patcher::new(world.config().floor("core", 30)).unwrap();
     assert_eq!(check(&patcher), "rollback");
-    // A later key's releases are above it.
+    // A later key's releases are above the floor.
     offer(&world, &release(&world, "3.0.0", 1), &[second()]);
     assert_eq!(update(&patcher), "updated to 3.0.0");
 }
@@ -285,7 +286,7 @@ fn a_release_that_was_only_seen_closes_the_door_to_those_before_it() {
     let before = world.snapshot();
     for (body, expected) in [
         (world.new.body(), "rollback"),
-        // Not even what is installed is "up to date" any more.
+        // Even the installed release is no longer "up to date".
         (world.old.body(), "rollback"),
         (release(&world, "3.0.1", 30).body(), "sequence-conflict"),
         (release(&world, "3.0.0", 29).body(), "rollback"),
@@ -315,14 +316,14 @@ fn a_number_that_a_stolen_key_used_up_is_recovered_by_the_next_key() {
         offer(&world, &release(&world, "6.6.7", sequence), &[first()]);
         refuses(&world, "retired-key");
     }
-    // Neither does what the first key once signed come back when the memory is lost.
+    // The first key's old releases do not return when the state is lost.
     fs::remove_dir_all(world.root().join(".patcher")).unwrap();
     refuses(&world, "retired-key");
     offer(&world, &release(&world, "2.0.0", 0), &[second()]);
     refuses(&world, "rollback");
     offer(&world, &release(&world, "2.1.0", 2), &[first(), second()]);
     assert_eq!(world.update(), "updated to 2.1.0");
-    // A copy that lost the later key's signature is the same release, and retires nothing.
+    // A copy without the later key's signature is the same release, and retires no key.
     let installed = fs::read(world.core("manifest.xml")).unwrap();
     offer(&world, &release(&world, "2.1.0", 2), &[first()]);
     refuses(&world, "up to date");
@@ -352,16 +353,16 @@ fn an_expired_release_is_stale_however_it_is_served() {
     let before = world.snapshot();
     refuses(&world, "stale");
     let after = world.snapshot();
-    // It was verified, and moves the floor; nothing but that.
+    // The release was verified, so it moves the floor and nothing else.
     assert_eq!(after.state.keys().collect::<Vec<_>>(), before.state.keys().collect::<Vec<_>>());
     assert_ne!(after.state["seen.xml"], before.state["seen.xml"]);
     for _ in 0..2 {
         refuses(&world, "stale");
     }
-    world.server.lie(MANIFEST, Reply::Status(304, String::new(), Vec::new()));
+    world.server.lie(MANIFEST, Reply::status(304));
     refuses(&world, "http-status");
     assert_eq!(after.differences(&world.snapshot()), "");
-    // What is not expired and older is a rollback all the same.
+    // An older release is a rollback even if it has not expired.
     offer(&world, &release(&world, "1.9.0", 19), &[first()]);
     refuses(&world, "rollback");
     offer(&world, &release(&world, "2.0.0", 20), &[first()]);
@@ -382,12 +383,12 @@ fn what_is_installed_may_expire_and_be_renewed() {
     world.server.put(MANIFEST, bytes);
     refuses(&world, "stale");
     world.server.take_requests();
-    // Its name is known now: the server says that nothing changed, which makes it no fresher.
+    // The client knows its ETag now. A 304 does not make the release any fresher.
     refuses(&world, "stale");
     assert!(world.server.take_requests()[0].header("if-none-match").is_some());
-    world.server.lie(MANIFEST, Reply::Status(304, String::new(), Vec::new()));
+    world.server.lie(MANIFEST, Reply::status(304));
     refuses(&world, "stale");
-    // The files are as they were; a renewal is adopted without a word, and a release is taken.
+    // The files are unchanged: the client adopts a renewal silently, and takes a new release.
     let mut renewed = world.old.clone();
     renewed.manifest.meta.sequence = 12;
     offer(&world, &renewed, &[first()]);
@@ -443,17 +444,17 @@ fn releases_that_do_not_fit_together_are_not_mixed() {
         assert_eq!(told, expected, "{components:?}");
         assert_eq!(before.differences(&world.snapshot().tree), "");
     };
-    // The new core without the add-on that goes with it.
+    // The new core without the add-on that requires it.
     refused(&["core"], "requires");
     refused(&["core", "addon"], "requires");
-    // The new add-on without the core that it needs: an old core is served beside it.
+    // The new add-on without the core that it requires: the server offers an old core.
     world.publish(&addon("2.0.0", 2, "^2"));
     refused(&["addon"], "requires");
     world.server.lie(MANIFEST, Reply::Bytes(sign(world.old.body(), &[first()])));
     refused(&["addon", "core"], "rollback");
-    world.server.lie(MANIFEST, Reply::Status(404, String::new(), Vec::new()));
+    world.server.lie(MANIFEST, Reply::status(404));
     refused(&["addon", "core"], "http-status");
-    // One's manifest in the place of the other's.
+    // One component's manifest at the other's address.
     world.server.lie(MANIFEST, Reply::Bytes(world.server.file("/addon/manifest.xml")));
     refused(&["core", "addon"], "wrong-component");
     world.server.be_honest();
@@ -499,7 +500,7 @@ fn a_components_name_is_checked_before_anything_is_asked() {
     assert!(!world.root().join("addon").exists());
 }
 
-/// A clock that is behind cannot tell what has expired: that is told, and no reason to refuse.
+/// A clock that is behind cannot tell that a release has expired. The client warns and accepts.
 #[test]
 fn a_release_from_the_future_is_taken_with_a_warning() {
     let world = World::new();
@@ -510,7 +511,7 @@ fn a_release_from_the_future_is_taken_with_a_warning() {
     assert!(update.warning().is_some());
 }
 
-/// An honest way back: the old content under the next sequence.
+/// An honest rollback: the old content under the next sequence.
 #[test]
 fn a_lower_version_under_a_higher_sequence_is_taken() {
     let world = World::new();
@@ -529,7 +530,7 @@ fn a_channel_of_its_own_has_a_floor_of_its_own() {
     release.manifest.meta.sequence = 2;
     world.server.put("/core/beta.xml", sign(release.body(), &[first()]));
     assert_eq!(check(&beta(world.config())), "rollback");
-    // The other channel's file under this one's name.
+    // The other channel's file under this channel's name.
     world.server.put("/core/beta.xml", sign(world.new.body(), &[first()]));
     assert_eq!(check(&beta(world.config())), "wrong-channel");
     assert_eq!(world.update(), "updated to 2.0.0");

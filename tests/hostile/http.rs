@@ -1,9 +1,9 @@
-//! A server that lies, breaks HTTP, or never comes to an end.
+//! Servers that lie, break HTTP, or never finish.
 
 use super::publisher::gzip;
-use super::server::{Reply, head};
 use super::table::{Row, checks, row};
 use super::world::{MANIFEST, STALL, World};
+use crate::support::scripted::{Reply, answer};
 use std::time::{Duration, SystemTime};
 
 const PAGE: &[u8] = b"<!DOCTYPE html><html><body>Please log in to use this network</body></html>\n";
@@ -30,9 +30,7 @@ fn a_status_that_is_no_success_is_told() {
             )
         })
         .collect();
-        rows.extend([204, 205].map(|status| {
-            row(format!("status {status}"), Reply::Status(status, String::new(), Vec::new()), "http-status")
-        }));
+        rows.extend([204, 205].map(|status| row(format!("status {status}"), Reply::status(status), "http-status")));
         rows.extend([403, 404, 503, 511].map(|status| {
             row(
                 format!("status {status} with a page"),
@@ -71,7 +69,7 @@ fn what_is_no_manifest_is_refused_whatever_its_status() {
                 Reply::Status(200, html, [PAGE, b"</manifest>\n"].concat()),
                 "signature-count",
             ),
-            row("nothing", Reply::Status(200, String::new(), Vec::new()), "manifest-end"),
+            row("nothing", Reply::status(200), "manifest-end"),
             row("nothing, without a length", close(b""), "manifest-end"),
             row("JSON", Reply::Bytes(b"{\"version\":\"2.0.0\"}\n".to_vec()), "manifest-end"),
             row("an object", Reply::Bytes(world.new.objects[0].clone()), "manifest-end"),
@@ -112,13 +110,14 @@ fn what_is_no_manifest_is_refused_whatever_its_status() {
 fn an_answer_that_breaks_off_is_told() {
     checks(|world| {
         let good = good(world);
-        let whole = head("200", &format!("Content-Length: {}\r\n", good.len()), &good);
+        let whole = answer("200", &format!("Content-Length: {}\r\n", good.len()), &good);
         let body = whole.len() - good.len();
         let chunk = "Transfer-Encoding: chunked\r\n";
         let chunked = |text: &str| Reply::head("200", chunk, text.as_bytes());
         let size = format!("{:x}", good.len());
         let text = String::from_utf8_lossy(&good);
-        // tuf: test_basic_refresh_trusted_data, with every way in which the answer may not come
+        // tuf: test_basic_refresh_trusted_data, with every way in which the answer can fail to
+        // arrive
         let mut rows: Vec<Row> = (0..8)
             .map(|part| {
                 row(format!("{part}/8 of its head"), Reply::Raw(whole[..body * part / 8].to_vec()), "unreachable")
@@ -154,13 +153,13 @@ fn an_answer_that_breaks_off_is_told() {
             row("a chunk longer than it says", chunked(&format!("10\r\n{text}\r\n0\r\n\r\n")), "cut-off"),
             row(
                 "a chunk's extension without end",
-                Reply::Endless(head("200", chunk, b"5;"), vec![b'x'; 1 << 14]),
+                Reply::Endless(answer("200", chunk, b"5;"), vec![b'x'; 1 << 14]),
                 "cut-off",
             ),
             row(
                 "trailers without end",
                 Reply::Endless(
-                    head("200", chunk, format!("{size}\r\n{text}\r\n0\r\n").as_bytes()),
+                    answer("200", chunk, format!("{size}\r\n{text}\r\n0\r\n").as_bytes()),
                     b"A: b\r\n".repeat(1000),
                 ),
                 "cut-off",
@@ -247,7 +246,7 @@ fn what_is_no_http_is_told() {
 fn a_server_that_falls_silent_is_given_up() {
     checks(|world| {
         let good = good(world);
-        let whole = head("200", &format!("Content-Length: {}\r\n", good.len()), &good);
+        let whole = answer("200", &format!("Content-Length: {}\r\n", good.len()), &good);
         let body = whole.len() - good.len();
         let second = Duration::from_secs(1);
         vec![
@@ -257,7 +256,7 @@ fn a_server_that_falls_silent_is_given_up() {
             row("after its head", Reply::Silence(whole[..body].to_vec()), "stalled"),
             row("in the middle", Reply::Silence(whole[..body + good.len() / 2].to_vec()), "stalled"),
             row("before the last byte", Reply::Silence(whole[..whole.len() - 1].to_vec()), "stalled"),
-            row("after all of it, without a length", Reply::Silence(head("200", "", &good)), "stalled"),
+            row("after all of it, without a length", Reply::Silence(answer("200", "", &good)), "stalled"),
             row("after continuing", Reply::Silence(b"HTTP/1.1 100 Continue\r\n\r\n".to_vec()), "stalled"),
             row("a byte of its head a second", Reply::Trickle(whole.clone(), second), "stalled"),
             row("a byte of its head at a time", Reply::Trickle(whole, STALL / 20), "stalled"),
@@ -291,7 +290,7 @@ fn redirects_are_followed_three_times_and_never_out_of_http() {
         ] {
             rows.push(row(format!("to {location}"), to(302, location), "redirect"));
         }
-        rows.push(row("to nowhere", Reply::Status(302, String::new(), Vec::new()), "http-status"));
+        rows.push(row("to nowhere", Reply::status(302), "http-status"));
         rows.push(row("to a port that is closed", to(302, "http://127.0.0.1:1/manifest.xml"), "unreachable"));
         rows.push(row("to the port that is none", to(302, "http://127.0.0.1:0/manifest.xml"), "unreachable"));
         rows.push(row("to what is no address", to(302, "http://[::1/"), "http-status"));
@@ -307,7 +306,7 @@ fn redirects_are_followed_three_times_and_never_out_of_http() {
         ));
         rows
     });
-    // Hops are counted over different addresses too, and the fourth is not made.
+    // The client counts hops over different addresses too, and does not follow the fourth.
     for (hops, expected) in [(1, "update to 2.0.0"), (3, "update to 2.0.0"), (4, "redirect"), (40, "redirect")] {
         let world = World::new();
         let good = good(&world);
@@ -362,7 +361,7 @@ fn what_does_no_harm_is_taken() {
     });
 }
 
-/// `Retry-After`, in seconds and as a date, is remembered for the host, for every way to ask it.
+/// The client saves `Retry-After`, in seconds and as a date, for the host and every request to it.
 #[test]
 fn a_server_that_asks_to_be_left_alone_is_left_alone() {
     let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(600));
@@ -393,7 +392,7 @@ fn a_server_that_asks_to_be_left_alone_is_left_alone() {
             let url = format!("{}core/manifest.xml", world.server.url());
             assert_eq!(world.patcher().install("core", &url).unwrap_err().code(), "retry-later");
             assert_eq!(world.server.take_paths(), [""; 0], "{value}");
-            // All that was remembered is the wait.
+            // The wait is all that the client has saved.
             std::fs::remove_file(world.state("seen.xml")).unwrap();
         }
         assert_eq!(world.update(), "updated to 2.0.0", "{value}");
@@ -412,24 +411,24 @@ fn an_object_that_asks_for_patience_stops_its_host_too() {
     assert!(world.server.take_requests().is_empty());
 }
 
-/// The server calls two contents by one name, or says that nothing changed.
+/// The server gives two contents one ETag, or answers 304.
 #[test]
 fn an_etag_hides_no_release() {
     let world = World::new();
-    // The name of what is installed is learned from a check that finds it again.
+    // The client learns the ETag of the installed release from a check that finds it again.
     let installed = std::fs::read(world.core("manifest.xml")).unwrap();
     let name = "ETag: \"one\"\r\n".to_owned();
     let same = name.clone();
     world.server.follow(move |_| Reply::Status(200, same.clone(), installed.clone()));
     assert_eq!(world.check(), "up to date");
     world.server.take_requests();
-    // The same name with other content: asked with it, the content decides.
+    // The client sends the ETag, and the content decides although the ETag is the same.
     let good = good(&world);
     let reused = name.clone();
     world.server.follow(move |_| Reply::Status(200, reused.clone(), good.clone()));
     assert_eq!(world.check(), "update to 2.0.0");
     assert_eq!(world.server.take_requests()[0].header("if-none-match"), Some("\"one\""));
-    // From now on a newer release is known: "not modified" is no answer, and not asked for.
+    // From now on the client knows a newer release. It sends no ETag and accepts no 304.
     let before = world.snapshot();
     world.server.follow(|_| Reply::Status(304, "ETag: \"one\"\r\n".into(), Vec::new()));
     assert_eq!(world.check(), "http-status");
@@ -442,7 +441,7 @@ fn an_etag_hides_no_release() {
 #[test]
 fn not_modified_is_no_answer_to_somebody_who_did_not_ask() {
     let world = World::new();
-    // A server that names nothing has been asked last.
+    // Without this file the client knows no ETag.
     std::fs::remove_file(world.state("seen.xml")).unwrap();
     for lines in ["", "ETag: \"one\"\r\n", "Last-Modified: Thu, 01 Jan 1970 00:00:00 GMT\r\n"] {
         let before = world.snapshot();

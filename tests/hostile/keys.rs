@@ -1,4 +1,4 @@
-//! Public keys that a program must not trust, and lists of them that cannot be.
+//! Public keys that a program must not trust, and impossible lists of them.
 
 use super::publisher::{first, second};
 use patcher::{Config, Patcher};
@@ -54,7 +54,7 @@ w/m7tVk/VghN7Q==
     ),
 ];
 
-/// A public key of so many bits; nobody has the private half, not even its factors.
+/// Makes a public key of `bits` bits without a private half: its factors are unknown.
 fn key(bits: usize, exponent: u64) -> String {
     let mut bytes = vec![0xa5; bits.div_ceil(8)];
     bytes[0] = 0xff >> (bytes.len() * 8 - bits);
@@ -129,7 +129,7 @@ fn weak_odd_and_other_keys_are_not_trusted() {
     let config = || Config::new("/nowhere");
     for (name, pem) in rows {
         assert_eq!(code(config().trusted_key(pem.clone())), "bad-key", "{name}");
-        // Beside a good one it is no better.
+        // A good key beside it makes it no better.
         assert_eq!(code(config().trusted_key(good.clone()).trusted_key(pem)), "bad-key", "{name}");
     }
     println!("{count} rows");

@@ -1,17 +1,17 @@
-//! What somebody can plant on the user's machine: links inside the program, hostile journals and
-//! plans, staged files exchanged before the swap.
+//! Hostile files on the user's machine: links inside the program, journals and plans, staged files
+//! that are exchanged before the swap.
 
 use super::publisher::{first, sha256, sign, stranger};
-use super::server::Reply;
 use super::table::not_installed;
 use super::world::{MANIFEST, World, code, told};
+use crate::support::scripted::Reply;
 use crate::support::tree::{Entry, Tree};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 const OUTSIDE: &[u8] = b"not yours";
 
-/// A world with a folder beside the install root that nothing may touch.
+/// Creates a world with a folder beside the install root that no call may touch.
 fn world() -> (World, Tree) {
     let world = World::new();
     fs::create_dir(world.path("outside")).unwrap();
@@ -89,7 +89,7 @@ fn a_link_in_a_files_place_is_replaced_and_not_followed() {
     }
 }
 
-/// What lies behind a link is not the release's, and so not there to be removed.
+/// A file behind a link does not belong to the release, so the client does not remove it.
 #[test]
 fn a_file_behind_a_link_is_not_removed_when_a_release_drops_it() {
     let (world, _) = world();
@@ -213,8 +213,7 @@ fn a_link_in_the_place_of_backups_is_replaced_and_not_followed() {
     }
 }
 
-/// A link that stands where a temporary file of the updater's will be made is not written through
-/// either.
+/// The client does not write through a link at the path of a temporary file.
 #[test]
 fn a_link_under_a_temporary_name_is_replaced_and_not_followed() {
     let (world, outside) = world();
@@ -235,7 +234,7 @@ fn a_link_under_a_temporary_name_is_replaced_and_not_followed() {
     outside.assert_is(&Tree::read(&world.path("outside")));
 }
 
-/// A plan as the updater writes them, for a swap of the program's folder.
+/// Returns a plan for a swap of the program, in the updater's own form.
 fn plan(world: &World, change: impl Fn(String) -> String) -> String {
     let app = sha256(&fs::read(world.core("bin/app")).unwrap());
     let evil = sha256(OUTSIDE);
@@ -349,8 +348,7 @@ fn a_journal_or_plan_that_is_none_stops_everything_and_deletes_nothing() {
     println!("{count} rows");
 }
 
-/// Every call that would need the journal says that it cannot be read, and everything stays as it
-/// is.
+/// Every call that needs the journal reports that it cannot be read, and changes nothing.
 #[track_caller]
 fn refuses_journal(name: &str, plant: impl Fn(&World)) {
     let (world, outside) = world();
@@ -362,7 +360,7 @@ fn refuses_journal(name: &str, plant: impl Fn(&World)) {
         world.check(),
         code(&patcher.remove("core").map(|_| ()).unwrap_err()),
     ];
-    // A program whose swap is done is complete, and starts whatever became of the plan.
+    // A committed swap is complete, so the program starts without its plan.
     if !fs::read_to_string(world.state("journal")).is_ok_and(|journal| journal.starts_with("COMMITTED ")) {
         told.push(code(&patcher.start().map(|_| ()).unwrap_err()));
     }
@@ -394,13 +392,13 @@ fn a_plan_that_names_a_folder_is_not_carried_out() {
     assert_eq!(world.patcher().recover().map(|recovery| format!("{recovery:?}")).unwrap(), "Discarded");
 }
 
-/// A plan in which nothing fits the disk: recovery goes by hashes, and touches nothing that is not
-/// what the plan says.
+/// A plan that fits no path on the disk: recovery compares hashes, and touches only paths that
+/// match the plan.
 #[test]
 fn a_plan_that_does_not_fit_the_disk_replaces_nothing_by_what_it_says() {
     let (world, outside) = world();
     let evil = sha256(OUTSIDE).to_string();
-    // The "backup" to restore is a file that somebody put there.
+    // The attacker has put the "backup" there.
     let app = sha256(&fs::read(world.core("bin/app")).unwrap()).to_string();
     write_journal(&world, "APPLYING", &plan(&world, |plan| plan.replace(&app, &sha256(b"never").to_string())));
     fs::write(world.state("txn/core/0"), OUTSIDE).unwrap();
@@ -579,7 +577,7 @@ fn a_staged_manifest_is_verified_again() {
     println!("{} rows", rows.len());
 }
 
-/// A user's own folder in the place of a new file is not emptied for it.
+/// The swap does not empty a user's folder at the path of a new file.
 #[test]
 fn a_folder_of_the_users_is_not_replaced() {
     let (world, _) = world();

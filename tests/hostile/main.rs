@@ -1,13 +1,13 @@
-//! The catalogue of hostile input: what an attacker who owns the network and the web server can
-//! serve, and what somebody can plant in the updater's own folders. A row a defect; each expects
-//! its exact error code and exit code, an unchanged tree, unchanged state, and an end in bounded
-//! time. Where tuf-conformance has a case for it, the row names that (`tuf: …`).
+//! The catalogue of hostile input: everything that an attacker can serve who controls the network
+//! and the web server, or plant in the updater's folders. Each row is one defect. It expects an
+//! exact error code and exit code, an unchanged tree, unchanged state, and an end in bounded time.
+//! A row names the case of tuf-conformance that it corresponds to (`tuf: …`).
 //!
-//! A table shares one world: what one row left behind would show in the next, and at its end the
-//! good release is taken. A row that expects the good release in spite of something has a world of
-//! its own.
+//! The rows of a table share one world, so leftovers of a row show in the next one. At the end of a
+//! table the client takes the good release. A row that expects the good release in spite of its
+//! defect has its own world.
 
-// Sockets, owners and modes; what is decided about bytes is the same everywhere.
+// Sockets, owners and modes need Unix; decisions about bytes are the same on every system.
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test whose world cannot be set up fails")]
 
@@ -28,7 +28,6 @@ mod paths;
 mod publisher;
 mod requests;
 mod resume;
-mod server;
 mod signatures;
 mod table;
 mod world;

@@ -1,5 +1,4 @@
-//! What a manifest says of a release beside its files: rollout, urgency, stepping stones and notes,
-//! wrongly said and signed.
+//! Wrong but signed metadata: rollout, urgency, stepping stones and release notes.
 
 use super::publisher::{Release, first, second, sha256, sign, stranger};
 use super::table::{Row, checks, manifest};
@@ -10,7 +9,7 @@ use patcher::internal::trust::{Floor, ReleaseOrder, ReleaseTarget, verify_steppi
 
 const META_END: &str = "  </meta>\n";
 
-/// A row of the good body with something more at the end of its meta section.
+/// Makes a row of the good body with one more line at the end of its meta section.
 fn added(world: &World, more: &str, expected: &'static str) -> Row {
     let body = world.new.body().replacen(META_END, &format!("    {more}\n{META_END}"), 1);
     let shown: String = more.chars().take(70).collect();
@@ -138,8 +137,8 @@ fn notes_are_few_plain_lines() {
     });
 }
 
-/// What a client with sequence 10 of 1.0.0 that sees 2.0.0, sequence 20, makes of what a server
-/// gives it for the stone that 2.0.0 names: sequence 15 of 1.5.0.
+/// Checks an answer for the stepping stone that 2.0.0 (sequence 20) names: 1.5.0 (sequence 15). The
+/// client has 1.0.0 (sequence 10).
 fn told(bytes: Vec<u8>, stone: &SteppingStone) -> &'static str {
     let pems = [&first().pem, &second().pem].map(|pem| PublicKey::from_pem(pem).unwrap());
     let target = ReleaseTarget {

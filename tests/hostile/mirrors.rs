@@ -1,19 +1,19 @@
-//! Several base URLs of which the first is hostile: the next one helps, and nothing is poisoned.
+//! Several base URLs with a hostile one first: the next mirror helps, and no state is poisoned.
 
 use super::publisher::{Release, first, noise, sign, stranger};
-use super::server::{Reply, Server, head};
 use super::table::not_installed;
 use super::world::{MANIFEST, World};
+use crate::support::scripted::{Reply, Scripted, answer};
 
-/// A world whose installed release names two mirrors, which both have 2.0.0.
+/// A world whose installed release names two mirrors. Both have 2.0.0.
 struct Mirrors {
     world: World,
-    second: Server,
+    second: Scripted,
 }
 
 impl Mirrors {
     fn new() -> Self {
-        let (world, second) = (World::new(), Server::start());
+        let (world, second) = (World::new(), Scripted::in_memory());
         let mut mirrors = Self { world, second };
         let named = |release: &Release, sequence: u64| {
             let mut release = release.clone();
@@ -40,7 +40,8 @@ impl Mirrors {
     }
 }
 
-/// What the first mirror does with its manifest, and the code when the second one is no better.
+/// The name of a defect of the first mirror, its reply for the manifest, and the code if the second
+/// mirror has it too.
 fn lies(world: &World) -> Vec<(&'static str, Reply, &'static str)> {
     let changed = |change: &dyn Fn(&mut Release)| {
         let mut release = world.new.clone();
@@ -49,8 +50,8 @@ fn lies(world: &World) -> Vec<(&'static str, Reply, &'static str)> {
     };
     let bad = String::from_utf8(world.server.file(MANIFEST)).unwrap().replacen("2.0.0", "2.0.1", 1);
     vec![
-        ("not found", Reply::Status(404, String::new(), Vec::new()), "http-status"),
-        ("an error", Reply::Status(500, String::new(), Vec::new()), "http-status"),
+        ("not found", Reply::status(404), "http-status"),
+        ("an error", Reply::status(500), "http-status"),
         ("a page", Reply::Bytes(b"<html></html>".to_vec()), "manifest-end"),
         ("nothing", Reply::Bytes(Vec::new()), "manifest-end"),
         ("no answer", Reply::Raw(Vec::new()), "unreachable"),
@@ -115,8 +116,8 @@ fn when_no_mirror_is_good_the_first_refusal_is_told_and_nothing_changes() {
         assert_eq!(mirrors.world.check(), expected, "{name}");
         assert_eq!(before.differences(&mirrors.world.snapshot()), "", "{name}");
     }
-    // A refusal says more than a network's failure.
-    mirrors.world.server.lie(MANIFEST, Reply::Status(404, String::new(), Vec::new()));
+    // A refusal says more than a network error.
+    mirrors.world.server.lie(MANIFEST, Reply::status(404));
     mirrors.second.lie(MANIFEST, Reply::Bytes(b"<html></html>".to_vec()));
     assert_eq!(mirrors.world.check(), "manifest-end");
     mirrors.second.be_honest();
@@ -128,15 +129,15 @@ fn a_hostile_object_comes_from_the_next_mirror() {
     let world = World::new();
     let good = world.new.objects[0].clone();
     let lies = [
-        ("not found", Reply::Status(404, String::new(), Vec::new())),
+        ("not found", Reply::status(404)),
         ("a page", Reply::Bytes(b"<html></html>".to_vec())),
         ("nothing", Reply::Bytes(Vec::new())),
         ("no answer", Reply::Raw(Vec::new())),
-        ("silence", Reply::Silence(head("200", "", &good[..9]))),
+        ("silence", Reply::Silence(answer("200", "", &good[..9]))),
         ("other bytes of its size", Reply::Bytes(vec![0; good.len()])),
         ("half of it", Reply::Bytes(good[..good.len() / 2].to_vec())),
         ("cut off", Reply::head("200", &format!("Content-Length: {}\r\n", good.len()), &good[..good.len() / 2])),
-        ("without end", Reply::Endless(head("200", "", b""), vec![0; 1 << 16])),
+        ("without end", Reply::Endless(answer("200", "", b""), vec![0; 1 << 16])),
         ("a wish to be left alone", Reply::Status(503, "Retry-After: 100\r\n".into(), Vec::new())),
     ];
     for (name, reply) in lies {
@@ -147,13 +148,13 @@ fn a_hostile_object_comes_from_the_next_mirror() {
         assert_eq!(mirrors.world.update(), "updated to 2.0.0", "{name}");
         assert_eq!(not_installed(&mirrors.world), None, "{name}");
         let (_, second) = mirrors.take_paths();
-        // A mirror that cannot be reached is asked last from then on.
+        // From then on the client asks the unreachable mirror last.
         assert_eq!(second.first(), Some(&path), "{name}");
     }
 }
 
-/// The ranges that a server was asked for of an object, empty for the whole.
-fn ranges(server: &Server, path: &str) -> Vec<String> {
+/// Returns the ranges that a server was asked for of an object, each empty for the whole.
+fn ranges(server: &Scripted, path: &str) -> Vec<String> {
     let asked = server.take_requests().into_iter().filter(|request| request.path == path);
     asked.map(|request| request.header("range").unwrap_or_default().to_owned()).collect()
 }
@@ -201,7 +202,7 @@ fn what_a_hostile_mirror_wins_a_race_with_is_not_kept() {
         Reply::Bytes(vec![0; 65536]),
         Reply::Bytes(Vec::new()),
         Reply::Status(206, format!("Content-Range: bytes 0-{}/{total}\r\n", total - 1), vec![0; 65536]),
-        Reply::Endless(head("200", "", b""), vec![0; 1 << 16]),
+        Reply::Endless(answer("200", "", b""), vec![0; 1 << 16]),
     ];
     for lie in lies {
         mirrors.world.clear_stage();

@@ -1,13 +1,12 @@
-//! Objects that are not what the manifest says, by an attacker's doing or by a careless
-//! publisher's.
+//! Objects that differ from the manifest, by an attacker or by a careless publisher.
 
 use super::publisher::{Release, first, gzip, noise, sha256, sign};
-use super::server::{Reply, head};
 use super::table::{Row, most_staged, updates};
 use super::world::{MANIFEST, World};
+use crate::support::scripted::{Reply, answer};
 use std::io::Write as _;
 
-/// The program's object, the bytes in it, and its path on the site.
+/// Returns the program's object, its content, and its path on the site.
 fn program(world: &World) -> (Vec<u8>, Vec<u8>, String) {
     (world.new.objects[0].clone(), noise(2, 5000).repeat(4), world.new.object_path("bin/app"))
 }
@@ -90,7 +89,8 @@ fn what_a_server_says_of_an_objects_encoding_and_type_does_not_matter() {
             let reply = Reply::Status(200, lines.to_owned(), bytes.clone());
             rows.push(Row { name, path: path.clone(), reply, expected: "updated to 2.0.0" });
         }
-        // Compressed once more on the way, truthfully or not, it is not what was signed.
+        // An object that is compressed once more on the way is not the signed one, with or without
+        // the header.
         for lines in ["Content-Encoding: gzip\r\n", "Transfer-Encoding: identity\r\n"] {
             let name = format!("{} over gzip of the gzip", lines.trim_end());
             let reply = Reply::Status(200, lines.to_owned(), gzip(&good));
@@ -121,11 +121,11 @@ fn an_object_that_is_cut_off_or_withheld_is_the_networks_fault() {
             );
             add(&format!("{part}/8 of it without a length"), Reply::head("200", "", some), "object-size");
         }
-        add("nothing after the head", Reply::Silence(head("200", &length, b"")), "stalled");
-        add("nothing after half", Reply::Silence(head("200", &length, &good[..good.len() / 2])), "stalled");
+        add("nothing after the head", Reply::Silence(answer("200", &length, b"")), "stalled");
+        add("nothing after half", Reply::Silence(answer("200", &length, &good[..good.len() / 2])), "stalled");
         add(
             "nothing after the whole, which has no end",
-            Reply::Silence(head("200", chunked, &chunk(&good))),
+            Reply::Silence(answer("200", chunked, &chunk(&good))),
             "stalled",
         );
         for status in [201, 202, 203, 204, 206, 300, 304, 400, 401, 403, 404, 410, 416, 429, 451, 500, 502, 503, 504] {
@@ -155,7 +155,7 @@ fn an_object_that_is_cut_off_or_withheld_is_the_networks_fault() {
     });
 }
 
-/// Objects with the signed hash: the publisher's tool made them, or somebody with the key.
+/// Objects with the signed hash, by a defective tool or an attacker with the key.
 #[test]
 fn an_object_that_was_signed_and_is_no_gzip_of_its_file_is_refused() {
     let raw = noise(7, 3000).repeat(3);
@@ -224,7 +224,7 @@ fn an_object_that_was_signed_and_is_no_gzip_of_its_file_is_refused() {
     let url = format!("{}core/", world.server.url());
     for (index, (name, object)) in rows.into_iter().enumerate() {
         let release = Release::new("core", "1.9.0", 11, &url).file_from("bin/app", &raw, true, object);
-        // Another version each time, under a sequence of its own.
+        // Another version each time, under its own sequence.
         let mut release = release.file("same", b"same", false);
         release.manifest.meta.sequence += index as u64 + 100;
         world.publish(&release);
@@ -280,21 +280,21 @@ fn an_object_without_end_is_cut_off_at_its_size() {
     let world = World::new();
     let (good, raw, path) = program(&world);
     for (name, start, more) in [
-        ("zeros", head("200", "", b""), vec![0; 1 << 16]),
-        ("the object first", head("200", "", &good), vec![0; 1 << 16]),
-        ("the content first", head("200", "", &raw), vec![0; 1 << 16]),
+        ("zeros", answer("200", "", b""), vec![0; 1 << 16]),
+        ("the object first", answer("200", "", &good), vec![0; 1 << 16]),
+        ("the content first", answer("200", "", &raw), vec![0; 1 << 16]),
         (
             "chunks",
-            head("200", "Transfer-Encoding: chunked\r\n", b""),
+            answer("200", "Transfer-Encoding: chunked\r\n", b""),
             [b"10000\r\n".as_slice(), &[7; 1 << 16], b"\r\n"].concat(),
         ),
-        ("a length that is too long", head("200", "Content-Length: 1099511627776\r\n", b""), vec![0; 1 << 16]),
+        ("a length that is too long", answer("200", "Content-Length: 1099511627776\r\n", b""), vec![0; 1 << 16]),
     ] {
         world.server.take_sent();
         world.server.lie(&path, Reply::Endless(start, more));
         assert_eq!(world.update(), "object-size", "{name}");
         assert!(world.staged_bytes() <= most_staged(&world), "{name}: {} bytes are staged", world.staged_bytes());
-        // What sockets hold is the system's; the client itself took no more than a buffer too many.
+        // The system's socket buffers hold the rest; the client reads at most one buffer too much.
         assert!(world.server.take_sent() < 32 << 20, "{name}");
         world.clear_stage();
     }

@@ -1,5 +1,5 @@
-//! Paths in signed manifests that lead out, mean something else on another system, or are two names
-//! for one file.
+//! Signed paths that leave the component, mean another path on another system, or are two names of
+//! one file.
 
 use super::publisher::{first, sign};
 use super::table::{Row, checks, manifest};

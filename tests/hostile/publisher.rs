@@ -1,5 +1,5 @@
 //! A publisher in memory: keys made once for the process, releases as values, and signatures over
-//! whatever a test wants signed.
+//! any bytes.
 
 use patcher::internal::digest::Sha256;
 use patcher::internal::layout::{ObjectKind, object_path};
@@ -17,17 +17,17 @@ pub struct Key {
     pub pem: String,
 }
 
-/// The publisher's key.
+/// Returns the publisher's key.
 pub fn first() -> &'static Key {
     &keys()[0]
 }
 
-/// The publisher's standby key.
+/// Returns the publisher's standby key.
 pub fn second() -> &'static Key {
     &keys()[1]
 }
 
-/// Somebody else's.
+/// Returns another publisher's key.
 pub fn stranger() -> &'static Key {
     &keys()[2]
 }
@@ -45,14 +45,14 @@ impl Key {
         Self { id, pem: public.to_public_key_pem(LineEnding::LF).unwrap(), private }
     }
 
-    /// Its signature over `body`.
+    /// Signs `body`.
     pub fn sign(&self, body: &[u8]) -> Signature {
         let scheme = Pkcs1v15Sign::new::<rsa::sha2::Sha256>();
         Signature { key: self.id, bytes: self.private.sign(scheme, sha256(body).as_bytes()).unwrap() }
     }
 }
 
-/// A manifest file: `body` signed by `keys`.
+/// Returns a manifest file: `body` with a signature by each of `keys`.
 pub fn sign(body: impl AsRef<[u8]>, keys: &[&Key]) -> Vec<u8> {
     let signatures: Vec<_> = keys.iter().map(|key| key.sign(body.as_ref())).collect();
     manifest::with_signatures(body.as_ref(), &signatures)
@@ -62,7 +62,7 @@ pub fn sha256(bytes: &[u8]) -> Sha256 {
     Sha256::of(bytes)
 }
 
-/// One plain gzip member.
+/// Returns one plain gzip member.
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::GzBuilder::new().write(Vec::new(), flate2::Compression::best());
     encoder.write_all(bytes).unwrap();
@@ -86,12 +86,12 @@ pub fn noise(seed: u64, size: usize) -> Vec<u8> {
 #[derive(Clone)]
 pub struct Release {
     pub manifest: Manifest,
-    /// What each file's object holds, in the order of the files.
+    /// The bytes of each file's object, in the order of the files.
     pub objects: Vec<Vec<u8>>,
 }
 
 impl Release {
-    /// Of `component`, for every platform, served below `base_url`, without files yet.
+    /// Makes a release of `component` for every platform, served below `base_url`, without files.
     pub fn new(component: &str, version: &str, sequence: u64, base_url: &str) -> Self {
         let meta = Meta {
             component: component.parse().unwrap(),
@@ -112,13 +112,13 @@ impl Release {
         Self { manifest: Manifest { meta, files: Vec::new(), links: Vec::new() }, objects: Vec::new() }
     }
 
-    /// With a file more.
+    /// Adds a file.
     pub fn file(self, path: &str, bytes: &[u8], executable: bool) -> Self {
         let object = gzip(bytes);
         self.file_from(path, bytes, executable, object)
     }
 
-    /// With a file more, whose object is whatever the test says.
+    /// Adds a file with any bytes as its object.
     pub fn file_from(mut self, path: &str, bytes: &[u8], executable: bool, object: Vec<u8>) -> Self {
         self.manifest.files.push(File {
             path: RelPath::new(path).unwrap(),
@@ -134,24 +134,24 @@ impl Release {
         self
     }
 
-    /// With a link more.
+    /// Adds a link.
     pub fn link(mut self, path: &str, target: &str) -> Self {
         self.manifest.links.push(Link { path: RelPath::new(path).unwrap(), target: target.to_owned() });
         self
     }
 
-    /// The bytes to sign.
+    /// Returns the bytes to sign.
     pub fn body(&self) -> String {
         String::from_utf8(manifest::body(&self.manifest)).unwrap()
     }
 
-    /// The path on the site of a file's object.
+    /// Returns the path of a file's object on the site.
     pub fn object_path(&self, path: &str) -> String {
         let file = self.manifest.files.iter().find(|file| file.path.as_str() == path).unwrap();
         format!("/{}/{}", self.manifest.meta.component, object_path(ObjectKind::Gz, &file.gz.sha256))
     }
 
-    /// The paths on the site and bytes of all objects.
+    /// Returns the path on the site and the bytes of each object.
     pub fn all_objects(&self) -> impl Iterator<Item = (String, &Vec<u8>)> {
         let paths = self.manifest.files.iter().map(|file| self.object_path(file.path.as_str()));
         paths.zip(&self.objects)

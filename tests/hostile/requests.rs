@@ -1,16 +1,15 @@
-//! What a check sends, byte for byte: the same from every user, whoever they are and whatever they
-//! have.
+//! The bytes of each request are the same for every user, on any machine and with any installation.
 
 use super::publisher::{first, sign};
-use super::server::{Reply, Request};
 use super::world::{MANIFEST, World, told};
 use crate::support::programs;
+use crate::support::scripted::{Reply, Request, Scripted};
 use patcher::Patcher;
 use std::os::unix::fs::MetadataExt as _;
 use std::process::{Command, Stdio};
 
-/// The request of a check or for an object; `more` is a whole header line or nothing. Only a
-/// manifest may come packed.
+/// Returns the request of a check or for an object; `more` is a header line or empty. Only a
+/// manifest may come compressed.
 fn expected(path: &str, host: &str, more: &str) -> String {
     let coding = if path.contains("/objects/") { "identity" } else { "gzip" };
     format!(
@@ -18,8 +17,7 @@ fn expected(path: &str, host: &str, more: &str) -> String {
     )
 }
 
-/// Its lines in one order: HTTP gives their order no meaning, so a test of one library's should not
-/// either.
+/// Sorts the header lines: HTTP gives their order no meaning.
 fn sorted(head: &str) -> Vec<String> {
     let mut lines: Vec<String> = head.lines().map(str::to_owned).collect();
     lines[1..].sort();
@@ -30,7 +28,7 @@ fn heads(requests: Vec<Request>) -> Vec<String> {
     requests.into_iter().map(|request| request.head).collect()
 }
 
-/// The request without its `Host`.
+/// Returns the request without its `Host` line.
 fn without_host(head: &str, host: &str) -> String {
     head.replace(&format!("host: {host}\r\n"), "")
 }
@@ -38,8 +36,7 @@ fn without_host(head: &str, host: &str) -> String {
 #[test]
 fn two_users_send_the_same_bytes() {
     let (one, two) = (World::new(), World::new());
-    // The other user has another version, another root, other files, more components, and a longer
-    // memory.
+    // The other user has another version, root, set of files and components, and a longer history.
     assert_eq!(two.update(), "updated to 2.0.0");
     let mut later = two.new.clone();
     later.manifest.meta.version = "3.0.0-rc.1+build.7".parse().unwrap();
@@ -103,8 +100,7 @@ fn a_download_asks_for_objects_with_the_same_bytes_and_for_a_range_only_to_go_on
     }
 }
 
-/// What a server gives a client to carry is not carried: no cookie, no referer, no password of a
-/// redirect's.
+/// The client does not carry a server's cookie, a referer, or a password from a redirect.
 #[test]
 fn nothing_that_a_server_says_comes_back_to_it() {
     let world = World::new();
@@ -128,7 +124,7 @@ fn nothing_that_a_server_says_comes_back_to_it() {
     }
 }
 
-/// The installation of the first user of a platform looks like that of any other.
+/// The first installation on a platform looks like any other.
 #[test]
 fn a_first_installation_and_another_platform_send_the_same_bytes() {
     let world = World::new();
@@ -147,7 +143,7 @@ fn a_first_installation_and_another_platform_send_the_same_bytes() {
     assert_eq!(sorted(&requests[0]), sorted(&expected(MANIFEST, &world.server.host(), "")));
 }
 
-/// The command line program, under two users' environments.
+/// The command line program, in two users' environments.
 #[test]
 fn the_program_sends_the_same_bytes_in_every_environment() {
     let world = World::new();
@@ -156,7 +152,7 @@ fn the_program_sends_the_same_bytes_in_every_environment() {
     for (user, language, home, zone) in
         [("alice", "de_DE.UTF-8", "/home/alice", "Europe/Berlin"), ("bob", "C", "/nowhere", "UTC")]
     {
-        // Each the first time.
+        // Every request is the first one of its client.
         std::fs::remove_file(world.state("seen.xml")).unwrap();
         let mut program = Command::new(programs::patcher());
         program.arg("--root").arg(world.root()).arg("--key").arg(world.path("key.pem")).arg("check");
@@ -178,7 +174,7 @@ fn the_program_sends_the_same_bytes_in_every_environment() {
 #[test]
 fn what_a_program_says_of_itself_stays_with_the_address_that_it_asked() {
     let world = World::new();
-    let elsewhere = super::server::Server::start();
+    let elsewhere = Scripted::in_memory();
     elsewhere.put(MANIFEST, world.server.file(MANIFEST));
     let target = format!("Location: {}core/manifest.xml\r\n", elsewhere.url().replace("//", "//me:too@"));
     world.server.follow(move |_| Reply::Status(302, target.clone(), Vec::new()));

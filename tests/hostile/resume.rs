@@ -1,16 +1,16 @@
-//! A download that goes on where it stopped, from a server or a disk that lies about what is there.
+//! Resumed downloads, from a server or a disk that lies about the bytes.
 
 use super::publisher::noise;
-use super::server::{Reply, content_range, head};
 use super::table::not_installed;
 use super::world::{World, update};
+use crate::support::scripted::{Reply, answer, content_range};
 use crate::support::tree::Tree;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A world in which the program's object has come halfway.
+/// A world in which half of the program's object is downloaded.
 struct Interrupted {
     world: World,
     good: Vec<u8>,
@@ -31,20 +31,20 @@ impl Interrupted {
         interrupted
     }
 
-    /// The unfinished object's file.
+    /// Returns the unfinished object's file.
     fn part(&self) -> PathBuf {
         let name = self.path.rsplit('/').next().unwrap().replace(".gz", ".part");
         self.world.state("stage/core/objects").join(name)
     }
 
-    /// What was asked of the object: the ranges, empty for the whole.
+    /// Returns the ranges in the requests for the object, each empty for the whole.
     fn asked(&self) -> Vec<String> {
         let requests = self.world.server.take_requests().into_iter().filter(|request| request.path == self.path);
         requests.map(|request| request.header("range").unwrap_or_default().to_owned()).collect()
     }
 }
 
-/// The rest of the object as it should be answered.
+/// Returns the header line and the bytes that complete the object.
 fn rest(world: &Interrupted) -> (String, Vec<u8>) {
     (content_range(world.half, world.good.len()), world.good[world.half..].to_vec())
 }
@@ -58,7 +58,7 @@ fn only_the_exact_rest_is_appended() {
         let (_, rest) = rest(world);
         Reply::Status(206, if text.is_empty() { String::new() } else { format!("Content-Range: {text}\r\n") }, rest)
     }
-    // The name, the answer to a request with a range, what it comes to, and what is asked.
+    // The name, the answer to a request with a range, the outcome, and the requests.
     let rows: &[(&str, Answer, &str, &[&str])] = &[
         ("the rest", |w| Reply::Status(206, rest(w).0, rest(w).1), "updated to 2.0.0", ONCE),
         ("all of it", |w| Reply::Bytes(w.good.clone()), "updated to 2.0.0", ONCE),
@@ -148,16 +148,16 @@ fn only_the_exact_rest_is_appended() {
         ("a byte less", |w| Reply::head("206", &rest(w).0, &rest(w).1[1..]), "updated to 2.0.0", TWICE),
         ("no byte", |w| Reply::head("206", &rest(w).0, b""), "updated to 2.0.0", TWICE),
         ("all of it as the rest", |w| Reply::Status(206, rest(w).0, w.good.clone()), "updated to 2.0.0", TWICE),
-        ("no end", |w| Reply::Endless(head("206", &rest(w).0, b""), vec![0; 1 << 16]), "updated to 2.0.0", TWICE),
+        ("no end", |w| Reply::Endless(answer("206", &rest(w).0, b""), vec![0; 1 << 16]), "updated to 2.0.0", TWICE),
         (
             "a rest that is cut off",
             |w| Reply::head("206", &format!("{}Content-Length: 9999\r\n", rest(w).0), &rest(w).1[1..]),
             "cut-off",
             ONCE,
         ),
-        ("silence", |w| Reply::Silence(head("206", &rest(w).0, b"")), "stalled", ONCE),
-        ("not modified", |_| Reply::Status(304, String::new(), Vec::new()), "http-status", ONCE),
-        ("not found", |_| Reply::Status(404, String::new(), Vec::new()), "http-status", ONCE),
+        ("silence", |w| Reply::Silence(answer("206", &rest(w).0, b"")), "stalled", ONCE),
+        ("not modified", |_| Reply::status(304), "http-status", ONCE),
+        ("not found", |_| Reply::status(404), "http-status", ONCE),
         (
             "a redirect to itself",
             |w| Reply::Status(302, format!("Location: {}\r\n", w.path), Vec::new()),
@@ -201,14 +201,14 @@ fn flip(mut bytes: Vec<u8>) -> Vec<u8> {
 #[test]
 fn an_object_that_stays_wrong_is_asked_for_once_more_and_refused() {
     type Answer = fn(&Interrupted) -> Reply;
-    // What the server says whatever it is asked, what that comes to, and how often it is asked.
+    // The name, the answer to every request, the outcome, and the number of requests.
     let rows: &[(&str, Answer, &str, usize)] = &[
         ("other bytes", |w| Reply::Bytes(vec![0; w.good.len()]), "object-hash", 2),
         ("a new object under the old name", |w| Reply::Bytes(w.world.old.objects[0].clone()), "object-size", 2),
         ("nothing", |_| Reply::Bytes(Vec::new()), "object-size", 2),
         ("a part whatever was asked for", |w| Reply::Status(206, rest(w).0, flip(rest(w).1)), "http-status", 2),
         ("another part whatever was asked for", |_| range_of("bytes 0-0/1"), "http-status", 2),
-        ("nothing to satisfy it", |_| Reply::Status(416, String::new(), Vec::new()), "http-status", 2),
+        ("nothing to satisfy it", |_| Reply::status(416), "http-status", 2),
     ];
     for (name, answer, expected, count) in rows {
         let interrupted = Interrupted::new();
@@ -226,7 +226,7 @@ fn an_object_that_stays_wrong_is_asked_for_once_more_and_refused() {
 #[test]
 fn what_the_disk_made_of_an_unfinished_object_is_found_out() {
     type Change = fn(&Interrupted, &mut Vec<u8>);
-    // The change to the unfinished file, and whether something is asked beside the whole.
+    // The name, the change to the unfinished file, and the requests.
     let rows: &[(&str, Change, &[&str])] = &[
         ("its first byte", |_, bytes| bytes[0] ^= 1, &["rest", ""]),
         ("its last byte", |_, bytes| *bytes.last_mut().unwrap() ^= 1, &["rest", ""]),
@@ -286,7 +286,7 @@ fn what_was_redirected_goes_on_where_it_led_and_at_its_own_address_when_that_is_
         let (good, path) = (world.new.objects[0].clone(), world.new.object_path("bin/app"));
         let half = good.len() / 2;
         world.server.put("/elsewhere", good.clone());
-        let cut = head("200", &format!("Accept-Ranges: bytes\r\nContent-Length: {}\r\n", good.len()), &good[..half]);
+        let cut = answer("200", &format!("Accept-Ranges: bytes\r\nContent-Length: {}\r\n", good.len()), &good[..half]);
         let (object, led, broke) = (path.clone(), AtomicBool::new(false), AtomicBool::new(false));
         world.server.follow(move |request| {
             if request.path == object && !led.swap(true, Ordering::SeqCst) {
@@ -294,7 +294,7 @@ fn what_was_redirected_goes_on_where_it_led_and_at_its_own_address_when_that_is_
             } else if request.path == "/elsewhere" && !broke.swap(true, Ordering::SeqCst) {
                 Reply::Raw(cut.clone())
             } else if request.path == "/elsewhere" && gone {
-                Reply::Status(403, String::new(), Vec::new())
+                Reply::status(403)
             } else {
                 Reply::Site
             }

@@ -1,9 +1,9 @@
-//! Signatures: who signed, over what, and the one form that a signature line has.
+//! Signatures: the signer, the signed bytes, and the one form of a signature line.
 
 use super::publisher::{Key, first, second, sha256, sign, stranger};
-use super::server::Reply;
 use super::table::{checks, manifest, row};
 use super::world::{World, check};
+use crate::support::scripted::Reply;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
 use patcher::Patcher;
@@ -12,17 +12,17 @@ use rsa::{Pkcs1v15Sign, Pss};
 
 const LINE: &str = "  <signature key=";
 
-/// The good manifest, signed by the first key, as text.
+/// Returns the good manifest, signed by the first key, as text.
 fn good(world: &World) -> String {
     String::from_utf8(sign(world.new.body(), &[first()])).unwrap()
 }
 
-/// The good body with another signature by the first key.
+/// Returns the good body with another signature by the first key.
 fn with(world: &World, bytes: Vec<u8>) -> Vec<u8> {
     with_signatures(world.new.body().as_bytes(), &[Signature { key: first().id, bytes }])
 }
 
-/// The good manifest with its signature line replaced.
+/// Returns the good manifest with another signature line.
 fn line(world: &World, change: impl Fn(&str) -> String) -> String {
     let good = good(world);
     let line = good.lines().find(|line| line.starts_with(LINE)).unwrap();
@@ -152,7 +152,7 @@ fn a_signature_line_has_one_form() {
         let bytes = first().sign(world.new.body().as_bytes()).bytes;
         let base64 = STANDARD.encode(&bytes);
         let with_base64 = |text: &str| line(world, |line| line.replace(&base64, text));
-        // 256 bytes end in two characters of which four bits mean nothing.
+        // In base64, 256 bytes end in two characters, of which four bits have no meaning.
         let end = base64.rfind('=').unwrap() - 2;
         let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         let last = alphabet.find(&base64[end..=end]).unwrap();
@@ -300,7 +300,7 @@ fn enough_good_signatures_are_enough_whatever_stands_beside() {
     });
 }
 
-/// Every place at which a file can end, by sixteenths, and every sixteenth byte with a bit flipped.
+/// Cuts the file at every sixteenth of its length, and flips a bit in every sixteenth byte.
 #[test]
 fn a_manifest_that_lost_a_part_or_a_bit_is_refused() {
     checks(|world| {

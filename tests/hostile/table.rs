@@ -1,32 +1,32 @@
-//! Tables of defects, and what holds for every row of one.
+//! Tables of defects, and the checks that every row must pass.
 
 use super::publisher::sha256;
-use super::server::Reply;
 use super::world::{MANIFEST, World};
+use crate::support::scripted::Reply;
 use crate::support::tree::Entry;
 use std::collections::BTreeMap;
 
-/// One defect: at `path` the server does this, and the client says that.
+/// A defect: the server's reply at one path, and the client's expected outcome.
 pub struct Row {
     pub name: String,
     pub path: String,
     pub reply: Reply,
-    /// An error's code, or what else a check or an update comes to.
+    /// An error code, or the outcome of a check or an update.
     pub expected: &'static str,
 }
 
-/// A row about the manifest.
+/// Makes a row about the manifest.
 pub fn row(name: impl Into<String>, reply: Reply, expected: &'static str) -> Row {
     Row { name: name.into(), path: MANIFEST.to_owned(), reply, expected }
 }
 
-/// A row that serves `bytes` as the manifest.
+/// Makes a row that serves `bytes` as the manifest.
 pub fn manifest(name: impl Into<String>, bytes: impl Into<Vec<u8>>, expected: &'static str) -> Row {
     row(name, Reply::Bytes(bytes.into()), expected)
 }
 
-/// Checks for an update a row at a time. A refused manifest leads to no other request and changes
-/// nothing at all.
+/// Checks for an update once per row. A refused manifest leads to no other request and changes no
+/// file.
 #[track_caller]
 pub fn checks(rows: fn(&World) -> Vec<Row>) {
     let mut world = World::new();
@@ -64,10 +64,10 @@ pub fn checks(rows: fn(&World) -> Vec<Row>) {
     finish(&world, count, problems);
 }
 
-/// Updates a row at a time. A refused object leaves nothing of itself in the stage.
+/// Updates once per row. A refused object leaves no bytes in the stage.
 #[track_caller]
 pub fn updates(rows: fn(&World) -> Vec<Row>) {
-    // The manifest of 2.0.0 is known and the floor has moved before the first row.
+    // Before the first row, the manifest of 2.0.0 is known and the floor has moved.
     let prepared = || {
         let world = World::new();
         assert_eq!(world.check(), "update to 2.0.0");
@@ -113,7 +113,7 @@ pub fn updates(rows: fn(&World) -> Vec<Row>) {
     finish(&world, count, problems);
 }
 
-/// A table's end: nothing it did keeps the good release out.
+/// Ends a table: the client takes the good release in spite of all rows.
 #[track_caller]
 fn finish(world: &World, count: usize, mut problems: Vec<String>) {
     world.expect_silence(false);
@@ -131,7 +131,7 @@ fn is_good(expected: &str) -> bool {
     expected.contains(' ')
 }
 
-/// What of 2.0.0 is not as it was signed.
+/// Lists the files of 2.0.0 that differ from the signed ones.
 pub fn not_installed(world: &World) -> Option<String> {
     let damages = world.patcher().verify("core").map_err(|error| error.to_string());
     match damages {
@@ -140,15 +140,14 @@ pub fn not_installed(world: &World) -> Option<String> {
     }
 }
 
-/// The most that a stage may hold: every object and every file of the release, what a buffer is
-/// ahead, and manifests.
+/// Returns the limit for the stage: all objects and files of the release, one read-ahead buffer,
+/// and the manifests.
 pub fn most_staged(world: &World) -> u64 {
     let files = world.new.manifest.files.iter().map(|file| file.size + file.gz.size).sum::<u64>();
     files + (64 << 10) + (64 << 10)
 }
 
-/// A staged file that is not what its name says, or what is left of an object that was refused for
-/// good.
+/// Finds a staged file whose name does not fit its content, or the remains of a refused object.
 fn wrong_in_stage(state: &BTreeMap<String, Entry>, row: &Row) -> Option<String> {
     let object = row.path.rsplit('/').next().and_then(|name| name.strip_suffix(".gz")).unwrap_or(&row.path);
     let is_network = matches!(row.expected, "cut-off" | "stalled");

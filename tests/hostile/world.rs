@@ -1,7 +1,7 @@
-//! A site in memory, its server, and a user who has version 1.0.0 and could have 2.0.0.
+//! A site in memory, its server, and a user who has version 1.0.0 and is offered 2.0.0.
 
 use super::publisher::{Key, Release, first, noise, second, sign};
-use super::server::Server;
+use crate::support::scripted::Scripted;
 use crate::support::tree::{Entry, Tree};
 use patcher::internal::rel_path::RelPath;
 use patcher::{Config, Error, Patcher, Result};
@@ -12,21 +12,21 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// Where the manifest of `core` is.
+/// The path of the manifest of `core`.
 pub const MANIFEST: &str = "/core/manifest.xml";
-/// How long no byte may come where a test waits for just that.
+/// The stall timeout of rows that expect silence.
 pub const STALL: Duration = Duration::from_secs(1);
-/// How long no byte may come elsewhere: a busy machine is no silent server.
+/// The stall timeout elsewhere: a busy machine is no silent server.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long anything hostile may take.
+/// The time limit for a check or an update of any row.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Everything that a row needs; the server stops first.
+/// The parts of a test. The server stops first.
 pub struct World {
-    pub server: Server,
-    /// 1.0.0, sequence 10, installed.
+    pub server: Scripted,
+    /// Version 1.0.0, sequence 10, installed.
     pub old: Release,
-    /// 2.0.0, sequence 20, on the site.
+    /// Version 2.0.0, sequence 20, on the site.
     pub new: Release,
     signers: Vec<&'static Key>,
     stall: Cell<Duration>,
@@ -34,14 +34,14 @@ pub struct World {
 }
 
 impl World {
-    /// The user trusts two keys, and the first has signed.
+    /// Creates a world whose user trusts two keys, with everything signed by the first.
     pub fn new() -> Self {
         Self::signed_by(&[first()])
     }
 
-    /// Everything is signed by these keys.
+    /// Creates a world with everything signed by these keys.
     pub fn signed_by(signers: &[&'static Key]) -> Self {
-        let server = Server::start();
+        let server = Scripted::in_memory();
         let url = format!("{}core/", server.url());
         let dir = TempDir::new().unwrap();
         fs::create_dir(dir.path().join("root")).unwrap();
@@ -70,8 +70,7 @@ impl World {
         self.server.put(&path, sign(release.body(), &self.signers));
     }
 
-    /// The user's configuration: both keys are trusted, nothing is tried twice, and no proxy is
-    /// asked.
+    /// Returns the user's configuration: both keys trusted, no retries, and no proxy.
     pub fn config(&self) -> Config {
         Config::new(self.root())
             .trusted_keys([&first().pem, &second().pem])
@@ -79,12 +78,12 @@ impl World {
             .parallel(1)
             .connect_timeout(PATIENCE)
             .stall_timeout(self.stall.get())
-            // Whatever proxy this machine needs for others, the server is here.
+            // The server is on loopback, which no proxy of the machine may serve.
             .proxy("http://127.0.0.1:9")
             .no_proxy("127.0.0.1,localhost")
     }
 
-    /// Gives a silent server up soon from now on, or no sooner than a user would.
+    /// Shortens the stall timeout for a row that expects silence.
     pub fn expect_silence(&self, expected: bool) {
         self.stall.set(if expected { STALL } else { PATIENCE });
     }
@@ -93,58 +92,58 @@ impl World {
         Patcher::new(self.config()).unwrap()
     }
 
-    /// The install root.
+    /// Returns the install root.
     pub fn root(&self) -> PathBuf {
         self.path("root")
     }
 
-    /// Something beside the install root.
+    /// Returns a path beside the install root.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    /// Something in the component's folder.
+    /// Returns a path in the component's folder.
     pub fn core(&self, name: &str) -> PathBuf {
         self.root().join("core").join(name)
     }
 
-    /// Something in the state folder.
+    /// Returns a path in the state folder.
     pub fn state(&self, name: &str) -> PathBuf {
         self.root().join(".patcher").join(name)
     }
 
-    /// What is installed and what is remembered.
+    /// Reads the installed files and the state.
     pub fn snapshot(&self) -> Snapshot {
         let mut state = Tree::read(&self.root().join(".patcher")).0;
-        // Locks say nothing that lasts; records say what was tried, and the draw is a number.
+        // Locks are transient; these records hold past attempts and a random number.
         let passing = ["lock", "running", "active-update.xml", "updates.xml", "outcomes", "choices.xml"];
         state.retain(|path, _| !passing.contains(&path.as_str()));
         Snapshot { tree: Tree::read(&self.root()), state }
     }
 
-    /// The bytes of all files in the stage.
+    /// Adds up the bytes of all files in the stage.
     pub fn staged_bytes(&self) -> u64 {
         let files = walkdir::WalkDir::new(self.state("stage")).into_iter().flatten();
         files.filter_map(|entry| entry.metadata().ok()).filter(|found| found.is_file()).map(|found| found.len()).sum()
     }
 
-    /// Forgets what was staged.
+    /// Removes the stage.
     pub fn clear_stage(&self) {
         let _ = fs::remove_dir_all(self.state("stage"));
     }
 
-    /// What a check comes to.
+    /// Returns the outcome of a check.
     pub fn check(&self) -> String {
         check(&self.patcher())
     }
 
-    /// What a check, a download and a swap come to.
+    /// Returns the outcome of a check, a download and a swap.
     pub fn update(&self) -> String {
         update(&self.patcher())
     }
 }
 
-/// The release that is installed.
+/// Makes the installed release.
 fn old(url: &str) -> Release {
     Release::new("core", "1.0.0", 10, url)
         .file("bin/app", &noise(1, 6000), true)
@@ -153,8 +152,8 @@ fn old(url: &str) -> Release {
         .link("lib/current", "data")
 }
 
-/// The release that is offered: its program is much larger than its gzip, so that an answer may be
-/// too long for one and not for the other.
+/// Makes the offered release. Its program is much larger than its gzip, so that an answer can be
+/// too long for the gzip and not for the program.
 fn new(url: &str) -> Release {
     let program = noise(2, 5000).repeat(4);
     let mut release = Release::new("core", "2.0.0", 20, url)
@@ -166,7 +165,7 @@ fn new(url: &str) -> Release {
     release
 }
 
-/// What is installed and what is remembered.
+/// The installed files and the state.
 #[derive(Clone)]
 pub struct Snapshot {
     /// The install root without the state folder: the components with their manifests.
@@ -176,19 +175,19 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// What is different in `after`, in words; nothing when all is the same.
+    /// Describes the differences in `after`; the text is empty if there are none.
     pub fn differences(&self, after: &Snapshot) -> String {
         self.tree.differences(&after.tree) + &Tree(self.state.clone()).differences(&Tree(after.state.clone()))
     }
 
-    /// Without what is in the stage.
+    /// Removes the stage from the snapshot.
     pub fn without_stage(mut self) -> Self {
         self.state.retain(|path, _| path != "stage" && !path.starts_with("stage/"));
         self
     }
 }
 
-/// What a check comes to: the error's code, or what was found.
+/// Returns the outcome of a check: the error's code, or the found update.
 pub fn check(patcher: &Patcher) -> String {
     let patcher = patcher.clone();
     within_the_deadline(move || {
@@ -199,7 +198,7 @@ pub fn check(patcher: &Patcher) -> String {
     })
 }
 
-/// What a check, a download and a swap come to.
+/// Returns the outcome of a check, a download and a swap.
 pub fn update(patcher: &Patcher) -> String {
     let patcher = patcher.clone();
     within_the_deadline(move || {
@@ -213,12 +212,12 @@ pub fn update(patcher: &Patcher) -> String {
     })
 }
 
-/// The code of an error, whose exit code must be the one that design and manual give to it.
+/// Returns the outcome or the error's code.
 pub fn told(result: Result<String>) -> String {
     result.unwrap_or_else(|error| code(&error))
 }
 
-/// The code of an error, with the exit code where that is not the documented one.
+/// Returns the error's code, and its exit code if that is not the documented one.
 pub fn code(error: &Error) -> String {
     let code = error.code();
     let documented = match code {
@@ -235,7 +234,7 @@ pub fn code(error: &Error) -> String {
     if error.exit_code() == documented { code.to_owned() } else { format!("{code} with exit {}", error.exit_code()) }
 }
 
-/// What `work` gives, unless it takes too long.
+/// Runs `work`, unless it takes too long.
 pub fn within_the_deadline(work: impl FnOnce() -> String + Send + 'static) -> String {
     let (sender, receiver) = std::sync::mpsc::channel();
     let thread = std::thread::spawn(move || {

@@ -1,12 +1,12 @@
-//! Manifests that a trusted key signed and that are not format 1 all the same: somebody else's
-//! tool, or a stolen key.
+//! Manifests that a trusted key signed although they are not format 1: by another tool, or with a
+//! stolen key.
 
 use super::publisher::{first, sha256, sign};
-use super::server::Reply;
 use super::table::{Row, checks, manifest, row};
 use super::world::World;
+use crate::support::scripted::Reply;
 
-/// Signs the good body with `from` replaced once, or with `to` in its place when `from` is empty.
+/// Signs the good body with `from` replaced once, or with `to` inserted if `from` is empty.
 fn changed(world: &World, from: &str, to: &str, expected: &'static str) -> Row {
     let body = world.new.body();
     assert!(body.contains(from), "{from}");
@@ -18,7 +18,7 @@ fn all(world: &World, rows: &[(&str, &str, &'static str)]) -> Vec<Row> {
     rows.iter().map(|(from, to, expected)| changed(world, from, to, expected)).collect()
 }
 
-/// Bytes, signed as they are.
+/// Signs any bytes as a manifest.
 fn bytes(name: &str, body: impl AsRef<[u8]>, expected: &'static str) -> Row {
     manifest(name, sign(body, &[first()]), expected)
 }
@@ -134,7 +134,7 @@ fn what_is_no_plain_element_is_refused() {
         );
         let body = world.new.body();
         rows.extend([
-            // What follows the end of the files has no place for a signature line.
+            // After the end of the files there is no place for a signature line.
             bytes("a second root", format!("{body}<manifest format=\"1\">\n</manifest>\n"), "signature-line"),
             bytes("an empty root", format!("{DECLARATION}\n<manifest format=\"1\"/>\n</manifest>\n"), "signature-line"),
             bytes("text after the root", format!("{body}text\n</manifest>\n"), "signature-line"),
@@ -347,7 +347,7 @@ fn more_than_the_limits_is_refused_before_it_is_read() {
         };
         let real: String = (0..200_000).map(file).collect();
         let padding = " ".repeat(64 << 20);
-        let head = super::server::head("200", "", b"");
+        let head = crate::support::scripted::answer("200", "", b"");
         vec![
             bytes(
                 "200,000 links too many",

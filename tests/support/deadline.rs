@@ -1,13 +1,13 @@
-//! Waiting for an event, and never longer than a deadline.
+//! Waits for events with a deadline.
 
 use std::time::{Duration, Instant};
 
-/// How long anything may take: far more than it ever does, as machines are sometimes slow.
+/// The longest wait for any event: slow machines need far less.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often to look for something that cannot tell that it has happened.
+/// The interval between two looks at something that sends no notice.
 const PACE: Duration = Duration::from_millis(5);
 
-/// Looks until there is something to be found.
+/// Waits until `look` returns a value, and panics after 60 s.
 #[track_caller]
 pub fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     match wait_at_most(PATIENCE, look) {
@@ -16,7 +16,7 @@ pub fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Looks until there is something to be found, or the time is over.
+/// Waits until `look` returns a value or the time is over.
 pub fn wait_at_most<T>(patience: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + patience;
     loop {

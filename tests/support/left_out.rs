@@ -1,12 +1,12 @@
-//! Tests that need something which this machine lacks say so loudly; where `CI` is set they fail.
+//! Reports tests that need a program which the machine lacks. Where `CI` is set they fail instead.
 
 use std::path::PathBuf;
 
-/// Where a program is that packages install; none when it is missing, which is told.
+/// Finds an installed program. Reports a missing one and returns `None`.
 pub fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    // Servers are not in every user's path.
+    // Debian installs servers in the folders for administrators.
     folders.extend(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from));
     let found = folders.into_iter().map(|folder| folder.join(name)).find(|path| path.is_file());
     if found.is_none() {
@@ -16,7 +16,7 @@ pub fn program(name: &str) -> Option<PathBuf> {
     found
 }
 
-/// Tells that the running test is left out, past the test harness's capture.
+/// Reports on the standard error, past the test harness, that the running test is left out.
 pub fn say(why: &str) {
     use std::io::Write as _;
     let test = std::thread::current().name().unwrap_or("a test").to_owned();

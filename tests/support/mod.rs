@@ -1,5 +1,5 @@
-//! What end-to-end tests are made of: real programs, real servers, trees from seeds, a publisher
-//! and a user.
+//! The parts of end-to-end tests: real programs, real servers, trees from seeds, a publisher and a
+//! user.
 
 pub mod deadline;
 pub mod left_out;

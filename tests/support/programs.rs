@@ -1,32 +1,31 @@
-//! The three programs, built once for each process of tests, so that `cargo test` needs nothing
-//! built before.
+//! Builds the programs once for each test process, so that `cargo test` needs no earlier build.
 
 use super::run::Run;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The command line program.
+/// Returns the path of the command line program.
 pub fn patcher() -> PathBuf {
     dir().join("patcher")
 }
 
-/// The publisher's tool.
+/// Returns the path of the publisher's tool.
 pub fn manifest_tool() -> PathBuf {
     dir().join("manifest-tool")
 }
 
-/// The helper, beside [`patcher`], where that one looks for it.
+/// Returns the path of the helper. It lies beside [`patcher`], which looks for it there.
 pub fn helper() -> PathBuf {
     dir().join("patcher-helper")
 }
 
-/// A program that links the library, without what debuggers need, as tests publish it.
+/// Returns a program that links the library, without debug information, as tests publish it.
 pub fn scribe() -> PathBuf {
     static SCRIBE: OnceLock<PathBuf> = OnceLock::new();
     let strip = || {
         let scribe = dir().join("examples/scribe");
-        // Tests of several processes make the same file at the same time.
+        // Several test processes write the same file at the same time.
         let (fresh, small) = (dir().join(format!("scribe-{}", std::process::id())), dir().join("scribe-small"));
         let stripped = Command::new("strip").arg("-o").arg(&fresh).arg(&scribe).status();
         let is_stripped = stripped.is_ok_and(|status| status.success());
@@ -35,13 +34,13 @@ pub fn scribe() -> PathBuf {
     SCRIBE.get_or_init(strip).clone()
 }
 
-/// The folder of the programs: that of the profile which the tests themselves were built with.
+/// Returns the folder of the programs, in the profile that the tests were built with.
 fn dir() -> &'static Path {
     static DIR: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     DIR.get_or_init(build).as_ref().unwrap_or_else(|words| panic!("the programs cannot be built: {words}"))
 }
 
-/// The folder, or what cargo had to say.
+/// Builds the programs. Returns their folder, or cargo's output as the error.
 fn build() -> Result<PathBuf, String> {
     let test = std::env::current_exe().unwrap();
     let dir = test.ancestors().nth(2).unwrap();
@@ -50,11 +49,11 @@ fn build() -> Result<PathBuf, String> {
         profile => profile,
     };
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // With all features, as the tests themselves are built: so everything is compiled once.
+    // The tests have all features, so cargo compiles everything only once.
     cargo.args(["build", "--quiet", "--workspace", "--all-features", "--bins", "--example", "scribe"]);
     cargo.args(["--profile", profile]);
     cargo.arg("--target-dir").arg(dir.parent().unwrap()).current_dir(env!("CARGO_MANIFEST_DIR"));
-    // What cargo tells a test about its package would make build scripts run again that look at it.
+    // Build scripts run again if cargo's variables for the test change their environment.
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|start| text.starts_with(start)) {
@@ -63,14 +62,13 @@ fn build() -> Result<PathBuf, String> {
     }
     // `.ci/clock` loads a library that sets the clock ahead. The compiler hangs under it.
     cargo.env_remove("LD_PRELOAD");
-    // What examples are built against.
+    // Examples link the library.
     cargo.arg("--lib");
     let built = cargo.output().unwrap();
     if built.status.success() { Ok(dir.to_owned()) } else { Err(String::from_utf8_lossy(&built.stderr).into_owned()) }
 }
 
-/// Builds one of the examples as a program that trusts this publisher's key: a copy of its source
-/// beside the key.
+/// Builds an example that trusts a publisher's key, from a copy of its source beside the key.
 pub fn example(source: &str, key: &Path, work: &Path) -> PathBuf {
     let name = Path::new(source).file_stem().unwrap();
     let (copy, program) = (work.join(source), work.join(name));

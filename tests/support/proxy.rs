@@ -1,5 +1,5 @@
-//! Real proxies on loopback: tinyproxy for HTTP and CONNECT, microsocks for SOCKS5, open or with a
-//! password.
+//! Real proxies on loopback: tinyproxy for HTTP and CONNECT, microsocks for SOCKS5, with or without
+//! a password.
 
 use super::deadline::wait_for;
 use super::left_out;
@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
-/// What a proxy speaks.
+/// The protocol of a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Speaks {
     Http,
@@ -24,13 +24,13 @@ pub struct Proxy {
     speaks: Speaks,
     dir: TempDir,
     port: u16,
-    /// How many bytes of the log were read.
+    /// The bytes of the log that earlier calls have read.
     read: Cell<usize>,
 }
 
 impl Proxy {
-    /// Starts a proxy that asks for this user name and password, if for any; none when it is not
-    /// installed.
+    /// Starts a proxy, with a user name and a password if `login` names them. Returns `None` if it
+    /// is not installed.
     pub fn start(speaks: Speaks, login: Option<(&str, &str)>) -> Option<Self> {
         let dir = TempDir::new().unwrap();
         let port = free_port();
@@ -61,13 +61,13 @@ impl Proxy {
         Some(proxy)
     }
 
-    /// Its address for a user with this name and password.
+    /// Returns the address for a user with this name and password.
     pub fn url(&self, scheme: &str, login: Option<(&str, &str)>) -> String {
         let login = login.map_or_else(String::new, |(user, password)| format!("{user}:{password}@"));
         format!("{scheme}://{login}127.0.0.1:{}", self.port)
     }
 
-    /// Whether it has brought anybody anywhere since the last call.
+    /// Returns `true` if the proxy has connected a client since the last call.
     pub fn was_used(&self) -> bool {
         let log = self.log();
         let new = &log[self.read.replace(log.len())..];

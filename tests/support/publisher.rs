@@ -1,5 +1,4 @@
-//! A publisher in a temporary folder: keys, build folders and a site, signed by the real
-//! `manifest-tool`.
+//! A publisher in a temporary folder: keys, builds and a site that the real `manifest-tool` signs.
 
 use super::programs;
 use super::run::Run;
@@ -17,13 +16,13 @@ use std::process::Command;
 use std::sync::OnceLock;
 use tempfile::TempDir;
 
-/// A key pair, a site, and where that is served.
+/// A publisher's key pair, site and base URLs.
 pub struct Publisher {
     dir: TempDir,
     urls: Vec<String>,
 }
 
-/// A release that is about to be signed.
+/// The settings of a release until it is signed.
 #[must_use]
 pub struct Release<'a> {
     publisher: &'a Publisher,
@@ -35,26 +34,26 @@ pub struct Release<'a> {
     issued: Option<u64>,
 }
 
-/// A release that was signed.
+/// A signed release.
 pub struct Published {
     pub manifest: Manifest,
     component: String,
 }
 
 impl Publisher {
-    /// With the one key that all publishers of the process share.
+    /// Creates a publisher with the key that all publishers of the process share.
     pub fn new() -> Self {
         Self::with_key(&keys()[0])
     }
 
-    /// Somebody with another key.
+    /// Creates a publisher with another key.
     pub fn stranger() -> Self {
         Self::with_key(&keys()[1])
     }
 
     fn with_key((private, public): &(Vec<u8>, Vec<u8>)) -> Self {
         let dir = TempDir::new().unwrap();
-        // A server that runs as another user reads the site.
+        // Apache's workers run as another user and read the site.
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         fs::write(dir.path().join("release.key.pem"), private).unwrap();
         fs::write(dir.path().join("release.pub.pem"), public).unwrap();
@@ -62,28 +61,27 @@ impl Publisher {
         Self { dir, urls: vec!["http://127.0.0.1:9/".to_owned()] }
     }
 
-    /// Says where the site is served, in order of preference.
+    /// Sets the base URLs, the preferred one first.
     pub fn serve_at(&mut self, urls: impl IntoIterator<Item = String>) {
         self.urls = urls.into_iter().collect();
     }
 
-    /// The folder that is served.
+    /// The folder that the server serves.
     pub fn site(&self) -> PathBuf {
         self.dir.path().join("site")
     }
 
-    /// The public key's file.
+    /// The file of the public key.
     pub fn public_key(&self) -> PathBuf {
         self.dir.path().join("release.pub.pem")
     }
 
-    /// The latest manifest's file on the site.
+    /// The file of a component's latest manifest on the site.
     pub fn manifest(&self, component: &str) -> PathBuf {
         self.site().join(component).join("manifest.xml")
     }
 
-    /// Does something to what is published: a command of `manifest-tool` that takes a site and a
-    /// key.
+    /// Runs a command of `manifest-tool` that takes a site and a key, such as `resign`.
     #[track_caller]
     pub fn again(&self, arguments: &[&str]) {
         let mut tool = Command::new(programs::manifest_tool());
@@ -92,8 +90,7 @@ impl Publisher {
         Run::of(&mut tool).ends(0);
     }
 
-    /// Changes the latest manifest and signs it again: what this project's own tool would not
-    /// publish.
+    /// Changes the latest manifest in a way that `manifest-tool` refuses, and signs it again.
     pub fn forge(&self, component: &str, change: impl FnOnce(&mut Manifest)) {
         let path = self.manifest(component);
         let mut manifest = read(&path);
@@ -116,55 +113,55 @@ impl Publisher {
 }
 
 impl Release<'_> {
-    /// Needs another component.
+    /// Requires a version range of another component.
     pub fn requires(mut self, component: &str, range: &str) -> Self {
         self.arguments.extend(["--requires".to_owned(), format!("{component}={range}")]);
         self
     }
 
-    /// Leaves the files that match `glob` to the user once they are installed.
+    /// Leaves the files that match `glob` to the user after the installation.
     pub fn preserve(mut self, glob: &str) -> Self {
         self.settings = format!("preserve = [{glob:?}]\n");
         self
     }
 
-    /// In another channel than `stable`.
+    /// Publishes in another channel than `stable`.
     pub fn channel(mut self, channel: &str) -> Self {
         self.arguments.extend(["--channel", channel].map(str::to_owned));
         self
     }
 
-    /// Without deltas: what changes is fetched whole.
+    /// Adds no deltas: clients fetch changed files whole.
     pub fn whole(self) -> Self {
         self.with(&["--deltas", "0"])
     }
 
-    /// With further arguments of `manifest-tool sign`.
+    /// Adds arguments for `manifest-tool sign`.
     pub fn with(mut self, arguments: &[&str]) -> Self {
         self.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
         self
     }
 
-    /// With a version that is lower than the latest one.
+    /// Allows a lower version than the latest one.
     pub fn downgrade(mut self) -> Self {
         self.arguments.push("--allow-downgrade".to_owned());
         self
     }
 
-    /// With deltas from so many releases before it.
+    /// Adds deltas from this number of earlier releases.
     pub fn deltas(mut self, releases: usize) -> Self {
         self.arguments.extend(["--deltas".to_owned(), releases.to_string()]);
         self
     }
 
-    /// Signed at `issued` (seconds since 1970) and good for `days`.
+    /// Signs at `issued` (seconds since 1970), valid for `days`.
     pub fn good_for(mut self, issued: u64, days: u32) -> Self {
         self.issued = Some(issued);
         self.arguments.extend(["--expires".to_owned(), format!("{days}d")]);
         self
     }
 
-    /// Signs it and puts it on the site.
+    /// Signs the release and puts it on the site.
     #[track_caller]
     pub fn sign(self) -> Published {
         let dir = self.publisher.dir.path();
@@ -186,22 +183,21 @@ impl Release<'_> {
 }
 
 impl Published {
-    /// The path on the site of the object that holds a file, with a slash before it as requests
-    /// have it.
+    /// Returns the path that a client requests for a file's object, with its leading slash.
     #[track_caller]
     pub fn object(&self, path: &str) -> String {
         let file = self.manifest.files.iter().find(|file| file.path.as_str() == path).unwrap();
         format!("/{}/{}", self.component, object_path(ObjectKind::Gz, &file.gz.sha256))
     }
 
-    /// The paths on the site of all deltas.
+    /// Returns the paths of all deltas on the site.
     pub fn deltas(&self) -> BTreeSet<String> {
         let deltas = self.manifest.files.iter().flat_map(|file| &file.deltas);
         let path = |sha256| format!("/{}/{}", self.component, object_path(ObjectKind::Delta, sha256));
         deltas.map(|delta| path(&delta.object.sha256)).collect()
     }
 
-    /// The paths on the site of all whole files.
+    /// Returns the paths of all files' objects on the site.
     pub fn objects(&self) -> BTreeSet<String> {
         self.manifest.files.iter().map(|file| self.object(file.path.as_str())).collect()
     }
@@ -211,7 +207,7 @@ fn read(path: &Path) -> Manifest {
     manifest::parse(&SignedBytes::split(fs::read(path).unwrap()).unwrap().body).unwrap()
 }
 
-/// Two key pairs for all tests: making one takes longer than most of them do.
+/// Returns two key pairs for the process: a key takes longer to make than most tests take.
 fn keys() -> &'static [(Vec<u8>, Vec<u8>); 2] {
     static KEYS: OnceLock<[(Vec<u8>, Vec<u8>); 2]> = OnceLock::new();
     KEYS.get_or_init(|| {

@@ -1,12 +1,12 @@
-//! What a run of a program left behind.
+//! The exit code and output of a program that has ended.
 
 use serde_json::Value;
 use std::process::{Command, Output};
 
-/// Exit code and output of a program that has ended.
+/// The exit code and output of a program that has ended.
 #[derive(Debug)]
 pub struct Run {
-    /// None when a signal ended it.
+    /// The exit code; `None` if a signal ended the program.
     pub code: Option<i32>,
     pub out: String,
     pub err: String,
@@ -18,7 +18,7 @@ impl Run {
         Self::ended(command.output().unwrap_or_else(|error| panic!("{command:?}: {error}")))
     }
 
-    /// A program that has ended.
+    /// Takes the output of a program that has ended.
     pub fn ended(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         let status = output.status;
@@ -32,13 +32,13 @@ impl Run {
         self
     }
 
-    /// The one JSON object that it printed.
+    /// Returns the one JSON object in the output.
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
     }
 
-    /// Expects the JSON object of an error with this exit code and this code.
+    /// Expects the JSON object of an error with this exit code and this stable code.
     #[track_caller]
     pub fn fails(&self, exit: i32, code: &str) {
         assert_eq!(self.code, Some(exit), "{self:#?}");

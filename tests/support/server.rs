@@ -1,5 +1,5 @@
-//! Real web servers on loopback: nginx and Apache, configured as distributions do, each with a
-//! site's folder.
+//! Real web servers on loopback: nginx and Apache in several configurations, each with a site's
+//! folder.
 
 use super::deadline::wait_for;
 use super::left_out;
@@ -16,49 +16,48 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use tempfile::TempDir;
 
-/// Which server, and what is special about it.
+/// The server program and its configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// As Debian configures it: `gzip on`.
     Nginx,
-    /// Tells every client that a `.gz` is only an encoding, and compresses whatever it may.
+    /// Declares `.gz` files to be an encoding, and compresses all types.
     NginxEncoding,
-    /// Over TLS, with a certificate of an authority that no system knows.
+    /// TLS by a certificate of an authority that no system knows.
     NginxTls,
-    /// The same, by HTTP/2.
+    /// The same over HTTP/2.
     NginxHttp2,
-    /// Sends a little at a time: [`PIECE`] bytes to each connection, and a pause.
+    /// Sends [`PIECE`] bytes at a time on each connection, with a pause after each.
     NginxSlow,
     /// As Debian configures it: `mod_deflate` for text.
     Apache,
     /// With the popular `AddEncoding x-gzip .gz`.
     ApacheEncoding,
-    /// Decompresses on the way, as proxies do.
+    /// Decompresses objects on the way, as some proxies do.
     ApacheInflating,
-    /// Sends a little at a time: [`PIECE`] bytes to each connection, and a pause.
+    /// Sends [`PIECE`] bytes at a time on each connection, with a pause after each.
     ApacheSlow,
 }
 
-/// How much a slow server sends at a time.
+/// The bytes that a slow server sends at a time.
 pub const PIECE: u64 = 4096;
 
-/// A request as the access log has it.
+/// A line of the access log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     pub status: u16,
     pub path: String,
-    /// The value of `If-None-Match`, `-` for none.
+    /// The value of `If-None-Match`, `-` without that header.
     pub etag: String,
 }
 
-/// An answer as the log of what was sent has it.
+/// A line of the log of sent bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sent {
     pub path: String,
-    /// From which byte on the file was wanted.
+    /// The first byte of the file that the client requested.
     pub from: u64,
-    /// How many bytes went to the client, headers included, whether or not anybody was there to
-    /// read them.
+    /// The bytes that the server sent, headers included, even if the client did not read them.
     pub bytes: u64,
 }
 
@@ -68,17 +67,17 @@ pub struct Server {
     child: Child,
     dir: TempDir,
     port: u16,
-    /// Where it speaks TLS.
+    /// The port for TLS.
     tls_port: Option<u16>,
-    /// How many bytes of the access log were read.
+    /// The bytes of the access log that earlier calls have read.
     read: Cell<usize>,
 }
 
-/// The address that answers only when this very server runs.
+/// The path that only this very server answers.
 const READY: &str = "/is-it-you";
 
 impl Server {
-    /// Starts a server for the folder `site`; none when it is not installed.
+    /// Starts a server for the folder `site`. Returns `None` if it is not installed.
     pub fn start(kind: Kind, site: &Path) -> Option<Self> {
         let name = match kind {
             Kind::Nginx | Kind::NginxEncoding | Kind::NginxTls | Kind::NginxHttp2 | Kind::NginxSlow => "nginx",
@@ -87,7 +86,7 @@ impl Server {
         let config = if name == "nginx" { nginx } else { apache };
         let program = left_out::program(name)?;
         let dir = TempDir::new().unwrap();
-        // Apache's workers are another user.
+        // Apache's workers run as another user.
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let port = free_port();
         let tls_port = match kind {
@@ -116,14 +115,14 @@ impl Server {
         Some(server)
     }
 
-    /// The certificate of the authority that vouches for it.
+    /// Returns the certificate of the authority that signed the server's own.
     pub fn authority(&self) -> PathBuf {
         self.dir.path().join("ca.pem")
     }
 
-    /// The requests since the last call, in order.
+    /// Returns the requests since the last call, in order.
     pub fn take_requests(&self) -> Vec<Request> {
-        // A request of our own: when it is in the log, so are those before it.
+        // Once the mark is in the log, so are all requests before it.
         let mark = format!("{READY}?{}", self.read.get());
         assert!(get(self.port, &mark).is_some());
         let log = self.dir.path().join("access.log");
@@ -135,7 +134,7 @@ impl Server {
         new.filter(|request| !request.path.starts_with(READY)).collect()
     }
 
-    /// Ends it when all it is doing is done, and tells everything that it has sent.
+    /// Stops the server after its last answer, and returns all that it has sent.
     pub fn finish(mut self) -> Vec<Sent> {
         self.signal(if self.name == "nginx" { Signal::QUIT } else { Signal::WINCH });
         wait_for("the server's end", || self.child.try_wait().unwrap());
@@ -143,8 +142,8 @@ impl Server {
         text.lines().map(sent).filter(|sent| sent.path != READY).collect()
     }
 
-    /// The TLS connections so far that had a request: the number, the protocol, and whether it went
-    /// on with an earlier session.
+    /// Returns each TLS connection that had a request: number, protocol, and `true` for a resumed
+    /// session.
     pub fn tls_connections(&self) -> BTreeSet<(u64, String, bool)> {
         self.take_requests();
         let text = fs::read_to_string(self.dir.path().join("tls.log")).unwrap();
@@ -158,16 +157,16 @@ impl Server {
     }
 
     fn signal(&mut self, signal: Signal) {
-        // A number that was given back may be somebody else's by now.
+        // The system may have given the number of an ended process to another one.
         if self.child.try_wait().unwrap().is_none()
             && let Some(pid) = Pid::from_raw(self.child.id() as i32)
         {
-            // The main process takes its workers with it.
+            // The main process ends its workers.
             let _ = kill_process(pid, signal);
         }
     }
 
-    /// What the server had to say.
+    /// Returns the server's error log.
     fn words(&self) -> String {
         ["output.log", "error.log"]
             .map(|name| fs::read_to_string(self.dir.path().join(name)).unwrap_or_default())
@@ -191,7 +190,7 @@ impl Drop for Server {
     }
 }
 
-/// A port below those that the system gives to connections, and each one only once.
+/// Returns a port below the range for outgoing connections, each one only once.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = (std::process::id() % 10_000) as u16;
@@ -199,7 +198,7 @@ pub fn free_port() -> u16 {
     ports.take(12_000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
-/// Asks for a path and gives the whole answer.
+/// Requests a path and returns the whole answer.
 fn get(port: u16, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").ok()?;
@@ -226,7 +225,7 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Makes an authority and a certificate for loopback by it.
+/// Creates an authority and a certificate that it signs for loopback.
 fn certify(dir: &Path, openssl: &Path) {
     let run = |arguments: &str| {
         let output = Command::new(openssl).args(arguments.split(' ')).current_dir(dir).output().unwrap();
@@ -240,7 +239,7 @@ fn certify(dir: &Path, openssl: &Path) {
 
 fn nginx(kind: Kind, dir: &Path, site: &Path, port: u16, tls_port: Option<u16>) -> String {
     let (dir, site) = (dir.display(), site.display());
-    // Its workers may read a temporary folder only as the user who made it.
+    // Its workers can read a temporary folder only as the user that made it.
     let user = if is_root() { "user root;" } else { "" };
     let types = Path::new("/etc/nginx/mime.types");
     let types = if types.exists() { format!("include {};", types.display()) } else { String::new() };
@@ -248,7 +247,7 @@ fn nginx(kind: Kind, dir: &Path, site: &Path, port: u16, tls_port: Option<u16>) 
         Kind::NginxEncoding => "gzip_min_length 1; gzip_proxied any; gzip_types *; gzip_vary on;
             location ~ \\.gz$ { add_header Content-Encoding x-gzip; }"
             .to_owned(),
-        // Ten pieces a second.
+        // Ten pieces per second.
         Kind::NginxSlow => format!("tcp_nopush off; sendfile_max_chunk {PIECE}; limit_rate {};", 10 * PIECE),
         _ => String::new(),
     };
@@ -305,14 +304,14 @@ fn apache(kind: Kind, dir: &Path, site: &Path, port: u16, _: Option<u16>) -> Str
         _ => String::new(),
     };
     let load: String = loaded.iter().map(|name| load(name)).collect();
-    // It does not start as root without another user for its workers.
+    // Apache refuses to start as root without another user for its workers.
     let user = if is_root() { "User #65534\nGroup #65534" } else { "" };
     let special = match kind {
         Kind::ApacheEncoding => "AddEncoding x-gzip .gz".to_owned(),
         Kind::ApacheInflating => {
             "AddEncoding x-gzip .gz\n<FilesMatch \"\\.gz$\">\nSetOutputFilter INFLATE\n</FilesMatch>".to_owned()
         }
-        // Five pieces a second; the limit is in KiB.
+        // Five pieces per second; the unit of the limit is KiB/s.
         Kind::ApacheSlow => {
             format!(
                 "<FilesMatch \"\\.gz$\">\nSetOutputFilter RATE_LIMIT\nSetEnv rate-limit {}\n</FilesMatch>",

@@ -1,19 +1,18 @@
-//! Folders of files: made from a seed, changed by a seed, written, read back and compared by bytes,
-//! modes and links.
+//! Folders of files, made and changed by a seed, and compared by bytes, modes and links.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-/// What a path holds.
+/// The content of a path.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Entry {
     /// A file and its permission bits.
     File { bytes: Vec<u8>, mode: u32 },
-    /// A symbolic link and what it says.
+    /// A symbolic link and its target.
     Link { target: String },
-    /// A folder with nothing in it; no release has one.
+    /// An empty folder, which no release contains.
     EmptyFolder,
 }
 
@@ -21,13 +20,14 @@ pub enum Entry {
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Tree(pub BTreeMap<String, Entry>);
 
-/// What is the updater's own in a component's folder.
+/// The updater's own names in a component's folder.
 const UPDATERS: [&str; 2] = ["manifest.xml", ".patcher"];
-/// The largest file, in bytes.
+/// The size of the largest file, in bytes.
 const LARGEST: u64 = 150_000;
 
 impl Tree {
-    /// Some thirty files and a link in nested folders, of 0 bytes to some 100 kB, some executable.
+    /// Makes about thirty files of 0 bytes to 100 kB and a link, in nested folders. Some are
+    /// executable.
     pub fn from_seed(seed: u64) -> Self {
         let mut chance = Chance(seed);
         let mut tree = Self::default()
@@ -43,8 +43,8 @@ impl Tree {
         tree
     }
 
-    /// The next version: files changed, added, removed, moved to another name, made executable or
-    /// no longer; a link that leads elsewhere. The same seed makes the same changes.
+    /// Makes the next version: files changed, added, removed, renamed, with another executable bit,
+    /// and a link with another target. The same seed makes the same changes.
     pub fn mutate(&self, seed: u64) -> Self {
         let mut chance = Chance(seed);
         let mut next = self.clone();
@@ -75,25 +75,25 @@ impl Tree {
         next
     }
 
-    /// With a file more, or another one.
+    /// Adds or replaces a file.
     pub fn file(mut self, path: &str, bytes: &[u8], mode: u32) -> Self {
         self.put(path, bytes.to_vec(), mode);
         self
     }
 
-    /// With a link more, or another one.
+    /// Adds or replaces a link.
     pub fn link(mut self, path: &str, target: &str) -> Self {
         self.0.insert(path.to_owned(), Entry::Link { target: target.to_owned() });
         self
     }
 
-    /// Without what is at a path.
+    /// Removes a path.
     pub fn without(mut self, path: &str) -> Self {
         self.0.remove(path).unwrap();
         self
     }
 
-    /// With a file under another name.
+    /// Renames a file.
     pub fn renamed(mut self, path: &str, to: &str) -> Self {
         let entry = self.0.remove(path).unwrap();
         self.0.insert(to.to_owned(), entry);
@@ -116,13 +116,13 @@ impl Tree {
         self.put(&path, bytes, mode);
     }
 
-    /// Makes a folder that holds exactly this.
+    /// Makes the folder `dir` hold exactly this tree.
     pub fn write(&self, dir: &Path) {
         let _ = fs::remove_dir_all(dir);
         self.write_into(dir);
     }
 
-    /// Puts everything into a folder, over what is there.
+    /// Writes the tree into a folder, over the files in it.
     pub fn write_into(&self, dir: &Path) {
         fs::create_dir_all(dir).unwrap();
         for (path, entry) in &self.0 {
@@ -139,7 +139,8 @@ impl Tree {
         }
     }
 
-    /// What a component's folder holds besides the updater's own; nothing when it is absent.
+    /// Reads a component's folder without the updater's own files. An absent folder gives an empty
+    /// tree.
     pub fn read(dir: &Path) -> Self {
         let mut tree = Self::default();
         if !dir.exists() {
@@ -167,14 +168,14 @@ impl Tree {
         tree
     }
 
-    /// Expects `found` to be the same, and tells what is not.
+    /// Expects `found` to be the same, and prints the differences.
     #[track_caller]
     pub fn assert_is(&self, found: &Tree) {
         let differences = self.differences(found);
         assert!(differences.is_empty(), "{differences}");
     }
 
-    /// What is different in `found`, a line a path.
+    /// Lists what is different in `found`, one path per line.
     pub fn differences(&self, found: &Tree) -> String {
         let mut text = String::new();
         for (path, wanted) in &self.0 {
@@ -204,19 +205,18 @@ impl std::fmt::Debug for Entry {
     }
 }
 
-/// Bytes that no compression makes smaller.
+/// Returns bytes that no compression makes smaller.
 pub fn noise(seed: u64, size: u64) -> Vec<u8> {
     Chance(seed).noise(size)
 }
 
-/// Numbers below `limit` that look like chance.
+/// Returns pseudo-random numbers below `limit`.
 pub fn numbers(seed: u64, limit: u64) -> impl Iterator<Item = u64> {
     let mut chance = Chance(seed);
     std::iter::repeat_with(move || chance.below(limit))
 }
 
-/// Numbers that look like chance and are the same for the same seed (SplitMix64, Steele, Lea and
-/// Flood 2014).
+/// Pseudo-random numbers, the same for the same seed (SplitMix64, Steele, Lea and Flood 2014).
 struct Chance(u64);
 
 impl Chance {
@@ -232,12 +232,12 @@ impl Chance {
         self.next() % limit
     }
 
-    /// Bytes that no compression makes smaller.
+    /// Returns bytes that no compression makes smaller.
     fn noise(&mut self, size: u64) -> Vec<u8> {
         (0..size).map(|_| self.next() as u8).collect()
     }
 
-    /// Bytes that repeat themselves as programs do.
+    /// Returns bytes that repeat themselves, as those of programs do.
     fn program(&mut self, size: u64) -> Vec<u8> {
         let words: Vec<[u8; 8]> = (0..64).map(|_| self.next().to_le_bytes()).collect();
         let mut bytes: Vec<u8> = (0..=size / 8).flat_map(|_| words[self.below(64) as usize]).collect();

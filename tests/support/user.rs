@@ -11,18 +11,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
-/// An install root and whom it trusts.
+/// An install root and the key that it trusts.
 pub struct User {
     dir: TempDir,
     key: PathBuf,
-    /// Given to every run before the command.
+    /// Options that every run gets before the command.
     pub options: Vec<String>,
-    /// The components that do not lie in the install root.
+    /// The components outside the install root.
     pub elsewhere: BTreeMap<String, PathBuf>,
 }
 
 impl User {
-    /// With an empty install root.
+    /// Creates an empty install root that trusts a publisher.
     pub fn trusting(publisher: &Publisher) -> Self {
         let dir = TempDir::new().unwrap();
         fs::create_dir(dir.path().join("root")).unwrap();
@@ -31,46 +31,46 @@ impl User {
         Self { dir, key, options: Vec::new(), elsewhere: BTreeMap::new() }
     }
 
-    /// A folder beside the install root.
+    /// Returns the path of a file beside the install root.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    /// The install root.
+    /// Returns the install root.
     pub fn root(&self) -> PathBuf {
         self.path("root")
     }
 
-    /// The public key's file.
+    /// Returns the file of the trusted public key.
     pub fn key(&self) -> &Path {
         &self.key
     }
 
-    /// The folder of a component.
+    /// Returns the folder of a component.
     pub fn component(&self, name: &str) -> PathBuf {
         self.elsewhere.get(name).cloned().unwrap_or_else(|| self.root().join(name))
     }
 
-    /// A file of the state folder.
+    /// Returns a file of the state folder.
     pub fn state(&self, name: &str) -> PathBuf {
         self.root().join(".patcher").join(name)
     }
 
-    /// The program with its options and `arguments`, not started yet.
+    /// Prepares a run of the program with its options and `arguments`.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(programs::patcher());
         self.prepare(&mut command, arguments);
         command
     }
 
-    /// Gives another program that starts `patcher` its options and `arguments`.
+    /// Adds the options and `arguments` to another program that starts `patcher`.
     pub fn prepare(&self, command: &mut Command, arguments: &[&str]) {
         command.arg("--root").arg(self.root()).arg("--key").arg(&self.key).args(&self.options);
         for (name, dir) in &self.elsewhere {
             command.arg("--component").arg(format!("{name}={}", dir.display()));
         }
         command.args(arguments);
-        // The servers are on this machine, whatever proxy it needs for others.
+        // The servers are on loopback, which no proxy of the machine may serve.
         for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
             command.env_remove(name).env_remove(name.to_uppercase());
         }
@@ -82,30 +82,30 @@ impl User {
         Run::of(&mut self.command(arguments))
     }
 
-    /// Runs the program with `--json`, expects this exit code, and gives what it printed.
+    /// Runs the program with `--json`, expects this exit code, and returns the JSON object.
     #[track_caller]
     pub fn json(&self, exit: i32, arguments: &[&str]) -> Value {
         self.run(&[&["--json"], arguments].concat()).ends(exit).json()
     }
 
-    /// Runs the program with `--json` and expects it to do what it was asked to.
+    /// Runs the program with `--json` and expects success.
     #[track_caller]
     pub fn ok(&self, arguments: &[&str]) -> Value {
         self.json(0, arguments)
     }
 
-    /// Runs the program with `--json` and expects it to fail with this exit code and this code.
+    /// Runs the program with `--json` and expects this exit code and this stable code.
     #[track_caller]
     pub fn fails(&self, exit: i32, code: &str, arguments: &[&str]) {
         self.run(&[&["--json"], arguments].concat()).fails(exit, code);
     }
 
-    /// What a component's folder holds.
+    /// Reads a component's folder.
     pub fn tree(&self, component: &str) -> Tree {
         Tree::read(&self.component(component))
     }
 
-    /// Expects a component to hold `tree`, and `verify` to agree.
+    /// Expects a component to hold `tree`, and `patcher verify` to agree.
     #[track_caller]
     pub fn has(&self, component: &str, tree: &Tree) {
         tree.assert_is(&self.tree(component));

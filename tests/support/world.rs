@@ -1,12 +1,12 @@
 //! A publisher, the server of its site, and a user.
 
 use super::publisher::{Published, Publisher};
-use super::scripted::{Reply, Scripted};
+use super::scripted::{Reply, Request, Scripted};
 use super::server::{Kind, Server};
 use super::tree::Tree;
 use super::user::User;
 
-/// Everything that a test needs; the server stops first.
+/// The three parts of a test. The server stops first.
 pub struct World<S> {
     pub server: S,
     pub publisher: Publisher,
@@ -14,7 +14,7 @@ pub struct World<S> {
 }
 
 impl World<Server> {
-    /// With a real server; none when it is not installed.
+    /// Creates a world with a real server. Returns `None` if it is not installed.
     pub fn on(kind: Kind) -> Option<Self> {
         let mut publisher = Publisher::new();
         let server = Server::start(kind, &publisher.site())?;
@@ -25,8 +25,8 @@ impl World<Server> {
 }
 
 impl World<Scripted> {
-    /// With a server that follows a script.
-    pub fn scripted(script: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+    /// Creates a world with a server that follows a script.
+    pub fn scripted(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         let mut publisher = Publisher::new();
         let server = Scripted::serve(&publisher.site(), script);
         publisher.serve_at([server.url()]);
@@ -34,13 +34,13 @@ impl World<Scripted> {
         Self { server, publisher, user }
     }
 
-    /// With a server that does what servers do.
+    /// Creates a world with a server that answers with the site's files.
     pub fn honest() -> Self {
         Self::scripted(|_| Reply::Site)
     }
 
-    /// An honest world with version 1 installed and version 2 published, and both trees; what
-    /// changes is fetched whole.
+    /// Creates an honest world with version 1 installed and version 2 published, without deltas.
+    /// Returns both trees as well.
     #[track_caller]
     pub fn outdated() -> (Self, Published, Tree, Tree) {
         let world = Self::honest();
@@ -48,19 +48,19 @@ impl World<Scripted> {
         world.publish("1.0.0", &one);
         world.install("core");
         let published = world.publisher.release("core", "2.0.0", &two).whole().sign();
-        world.server.take_requests();
+        world.server.take_paths();
         (world, published, one, two)
     }
 }
 
-/// A server with an address.
+/// A server with a base URL.
 pub trait Serving {
-    /// Ends in a slash.
+    /// Returns the base URL, with a slash at its end.
     fn url(&self) -> String;
 }
 
 impl<S: Serving> World<S> {
-    /// The address of a component's manifest.
+    /// Returns the address of a component's manifest.
     pub fn manifest_url(&self, component: &str) -> String {
         format!("{}{component}/manifest.xml", self.server.url())
     }

@@ -1,5 +1,4 @@
-//! Signatures that are made by another program: openssl plays the device that never gives its key
-//! away.
+//! Signatures by another program: openssl plays the device that never gives out its key.
 
 use crate::publisher::{Publisher, Run, is_missing};
 use patcher::internal::digest::Sha256;
@@ -8,7 +7,7 @@ use std::fs;
 
 const LATEST: &str = "site/core/manifest.xml";
 
-/// With a key that only openssl uses, and no other one.
+/// Creates a publisher whose only key is in openssl's hands.
 fn with_device() -> Option<Publisher> {
     if is_missing("openssl") {
         return None;
@@ -86,7 +85,8 @@ fn a_signature_joins_those_that_are_there_and_replaces_its_own() {
     attach(&publisher, "damaged.xml", &[]).ok();
     assert_eq!(publisher.read("damaged.xml"), both);
 
-    // The latest release of its channel, though not the last of all, may get one more.
+    // The latest release of its channel can get one more signature, even if another channel has a
+    // newer one.
     attach(&publisher, "both.xml", &["--site", "site"]).ok();
     assert_eq!(publisher.read(LATEST), both);
     assert!(!publisher.path("site/core/releases").exists());

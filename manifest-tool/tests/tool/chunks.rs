@@ -7,7 +7,7 @@ use patcher::internal::layout::{self, ObjectKind};
 use patcher::internal::manifest::{File, Object};
 use std::fs;
 
-/// A signed release with one file that is large enough.
+/// Creates a signed release with one file that is large enough.
 fn signed() -> Publisher {
     let publisher = Publisher::new();
     let content: Vec<u8> = (0..8000u32).flat_map(|number| *Sha256::of(&number.to_le_bytes()).as_bytes()).collect();
@@ -69,7 +69,7 @@ fn an_index_of_something_else_is_found() {
     let mut other_hash = bytes.clone();
     *other_hash.last_mut().unwrap() ^= 1;
     let shorter = bytes[..bytes.len() - 10].to_vec();
-    // The first segment ends a byte too late and the second has a byte less.
+    // The first segment ends one byte too late, and the second is one byte shorter.
     let mut moved = bytes.clone();
     (moved[8], moved[18]) = (moved[8].wrapping_add(1), moved[18].wrapping_sub(1));
     for (wrong, text) in [(other_hash, "other chunks"), (shorter, "as long as"), (moved, "are not the segment")] {

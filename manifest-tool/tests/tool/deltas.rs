@@ -1,4 +1,4 @@
-//! Which deltas `sign` makes and keeps.
+//! The deltas that `sign` makes and keeps.
 
 use crate::publisher::{Publisher, program};
 use patcher::internal::manifest::{Delta, Manifest};
@@ -10,7 +10,7 @@ fn deltas_of<'a>(manifest: &'a Manifest, path: &str) -> &'a [Delta] {
     &manifest.files.iter().find(|file| file.path.as_str() == path).unwrap().deltas
 }
 
-/// How many deltas a run of `sign` says that it made.
+/// Reads the number of deltas from the output of `sign`.
 fn made(out: &str) -> usize {
     let words = out.lines().find(|line| line.contains(" deltas, ")).unwrap();
     let words = words.split("; ").find(|part| part.contains(" deltas, ")).unwrap();
@@ -24,8 +24,7 @@ fn deltas_lead_from_the_last_three_releases_and_stay_as_long_as_they_help() {
     let manifest = publisher.manifest(LATEST);
     let deltas = deltas_of(&manifest, "bin/app");
     assert_eq!(deltas.iter().filter(|delta| delta.to.is_none()).count(), 3);
-    // So much comes new with each release that a way of two deltas is no longer than a straight
-    // one.
+    // Each release adds so many new bytes that two deltas together are as small as a direct one.
     let grown = |build: u64| [program(build), noise(1, 7)[..4000 * build as usize].to_vec()].concat();
     let publisher = Publisher::new();
     for build in 1..=5 {
@@ -48,7 +47,7 @@ fn a_straight_delta_takes_the_place_of_a_way_that_has_become_dear() {
     let manifest = publisher.manifest(LATEST);
     let deltas = deltas_of(&manifest, "bin/app");
     assert!(deltas.iter().all(|delta| delta.to.is_none()) && deltas.len() == 4, "one from each: {deltas:?}");
-    // Two for each content: the third of those that are far away still goes by several.
+    // Two deltas lead to each content. The third of the distant releases still needs several.
     publisher.sign_builds(6..=9, &[]);
     let manifest = publisher.manifest(LATEST);
     let deltas = deltas_of(&manifest, "bin/app");
@@ -84,7 +83,7 @@ fn what_came_back_is_not_computed_again() {
     assert_eq!(deltas_of(&manifest, "bin/app")[0].from, patcher::internal::digest::Sha256::of(&program(1)));
 }
 
-/// Bytes that no packing makes smaller than `bits` of eight, the same for the same seed
+/// Returns bytes that compress to at least `bits`/8 of their size, the same for the same seed
 /// (xorshift64, Marsaglia 2003).
 fn noise(seed: u64, bits: u8) -> Vec<u8> {
     let mut state = seed | 1 << 63;

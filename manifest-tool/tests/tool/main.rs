@@ -1,4 +1,4 @@
-//! The program `manifest-tool` as a publisher uses it: real runs on folders of their own.
+//! The program `manifest-tool` as a publisher uses it: real runs, each in its own folder.
 
 #![expect(clippy::unwrap_used, reason = "a test whose world cannot be set up fails")]
 

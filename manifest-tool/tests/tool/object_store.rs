@@ -1,5 +1,4 @@
-//! Sites that are brought to a bucket of a real server that speaks S3: moto
-//! (<https://docs.getmoto.org>), on loopback.
+//! Sites in a bucket of a real S3 server on loopback: moto (<https://docs.getmoto.org>).
 
 use crate::publisher::{Publisher, Run};
 use std::fs::{self, File};
@@ -12,7 +11,7 @@ use tempfile::TempDir;
 
 const PROGRAM: &str = "moto_server";
 
-/// The server with a bucket; it stops when it is dropped.
+/// The server with a bucket. It stops when it is dropped.
 struct Store {
     child: Child,
     port: u16,
@@ -20,7 +19,7 @@ struct Store {
 }
 
 impl Store {
-    /// None when the server is not installed, which is told.
+    /// Starts the server. Reports a missing one and returns `None`.
     fn start() -> Option<Self> {
         let folders = std::env::var_os("PATH").unwrap_or_default();
         let program: Option<PathBuf> =
@@ -47,7 +46,7 @@ impl Store {
             std::thread::yield_now();
         }
         assert!(store.request("PUT", "/updates", "").0.contains(" 200 "));
-        // Everybody may read, as clients do.
+        // Clients read without credentials.
         let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::updates/*"}]}"#;
         assert!(store.request("PUT", "/updates?policy", policy).0.contains(" 20"));
         Some(store)
@@ -57,14 +56,14 @@ impl Store {
         fs::read_to_string(self.dir.path().join("log")).unwrap()
     }
 
-    /// What was put, in order, as paths below the bucket.
+    /// Returns the paths of all uploads below the bucket, in order.
     fn puts(&self) -> Vec<String> {
         let log = self.log();
         let line = |line: &str| Some(line.split_once("\"PUT /updates/")?.1.split_once(' ')?.0.to_owned());
         log.lines().filter_map(line).collect()
     }
 
-    /// Asks without a signature, as any client would: head and body of the answer.
+    /// Requests a path without a signature, as a client does. Returns head and body of the answer.
     fn request(&self, method: &str, path: &str, body: &str) -> (String, Vec<u8>) {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         let (host, length) = (format!("127.0.0.1:{}", self.port), body.len());
@@ -108,7 +107,7 @@ fn a_bucket_serves_what_was_published_with_the_right_headers() {
     assert_eq!(puts.len(), 7);
     assert_eq!(puts[5..], ["apps/core/releases/1.xml", "apps/core/manifest.xml"], "manifests last: {puts:?}");
 
-    // As a client sees it.
+    // The answer to a client.
     let url = format!("{}/updates/apps/core/manifest.xml", store.url());
     let run = publisher.run_with(&["verify", &url, "--key", "release.pub.pem"], &[("NO_PROXY", "127.0.0.1")]);
     assert!(run.ok().starts_with("1 manifests and 4 objects are sound\n"));

@@ -1,5 +1,4 @@
-//! A signature is checked without this project's code, by the commands that its documentation
-//! shows.
+//! A signature is checked without this project's code, by the commands in the documentation.
 
 use crate::publisher::{Publisher, is_missing};
 use std::process::Command;

@@ -1,11 +1,11 @@
-//! Encrypted private keys, made here and by openssl, and the three ways to open them.
+//! Private keys, encrypted by the tool and by openssl, and the three ways to give the passphrase.
 
 use crate::publisher::{Publisher, Run, is_missing};
 
 const PASSPHRASE: &str = "correct horse";
 const VARIABLE: &str = "MANIFEST_KEY_PASSPHRASE";
 
-/// With a file that holds the passphrase and one that holds another one.
+/// Creates a publisher with a file for the right passphrase and one for a wrong one.
 fn publisher() -> Publisher {
     let publisher = Publisher::new();
     publisher.write("passphrase", format!("{PASSPHRASE}\r\nnot this line\n"));
@@ -114,7 +114,7 @@ fn wrong_passphrases_are_told_as_such_however_the_padding_comes_out() {
         "-out",
         "key.pem",
     ]);
-    // One wrong passphrase in 256 gives bytes with a padding, which are no key.
+    // One of 256 wrong passphrases decrypts to bytes with valid padding that are no key.
     use manifest_tool::signing::passphrase::Passphrases;
     use manifest_tool::signing::private_key::PrivateKey;
     let passphrases = Passphrases { file: Some(publisher.path("guess")) };

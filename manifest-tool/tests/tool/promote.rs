@@ -1,4 +1,4 @@
-//! Releases that go from one channel to another.
+//! Releases that move from one channel to another.
 
 use crate::publisher::{Publisher, day};
 use patcher::internal::trust::Floor;
@@ -6,7 +6,7 @@ use patcher::internal::trust::Floor;
 const STABLE: &str = "site/core/manifest.xml";
 const BETA: &str = "site/core/beta.xml";
 
-/// With 1.0.0 for everybody and 2.0.0 in the channel `beta`.
+/// Creates a site with 1.0.0 in `stable` and 2.0.0 in `beta`.
 fn with_beta() -> Publisher {
     let publisher = Publisher::new();
     publisher.sign(&[]).ok();

@@ -1,4 +1,4 @@
-//! What `prune` drops, and what it never does.
+//! The files that `prune` removes, and those that it must keep.
 
 use crate::publisher::{Publisher, program};
 use std::fs;
@@ -20,7 +20,7 @@ fn is_sound(publisher: &Publisher) {
     publisher.run(&["verify", "site", "--key", "release.pub.pem"]).ok();
 }
 
-/// Expects that every manifest of the site names objects only that are there.
+/// Expects that every object that a manifest names exists.
 #[track_caller]
 fn has_what_it_names(publisher: &Publisher) {
     for path in [vec!["manifest.xml".to_owned()], releases(publisher)].concat() {
@@ -32,7 +32,7 @@ fn has_what_it_names(publisher: &Publisher) {
     }
 }
 
-/// All files of the site with their bytes.
+/// Reads all files of the site.
 fn files(publisher: &Publisher) -> Vec<(PathBuf, u64)> {
     let walk = walkdir::WalkDir::new(publisher.path("site")).sort_by_file_name().into_iter().map(Result::unwrap);
     let files = walk.filter(|entry| entry.file_type().is_file());
@@ -57,7 +57,7 @@ fn releases_beyond_the_last_ones_go_with_what_only_they_need() {
     has_what_it_names(&publisher);
     is_sound(&publisher);
     assert!(prune(&publisher, &["--keep", "2"]).ends_with("0 manifests and 0 objects, 0 bytes, dropped\n"));
-    // What is left is enough to go on with.
+    // The remaining files are enough for the next release.
     publisher.sign_builds(6..=6, &[]);
     is_sound(&publisher);
 }
@@ -151,8 +151,8 @@ fn a_manifest_that_cannot_be_read_ends_it_before_anything_is_dropped() {
     publisher.run(&["prune", "core"]).usage_error();
 }
 
-/// A drop that ends in the middle: `prune` removes manifests before objects, and the next one goes
-/// on.
+/// After a removal that stops in the middle, no manifest lacks an object, and the next `prune`
+/// continues.
 #[test]
 fn an_interrupted_prune_leaves_no_manifest_without_its_objects() {
     use manifest_tool::prune::Dropped;
@@ -162,7 +162,7 @@ fn an_interrupted_prune_leaves_no_manifest_without_its_objects() {
     let site = ComponentSite::new(publisher.path("site/core"));
     let dropped = Dropped::find(&site, 0).unwrap();
     assert_eq!((dropped.manifests.len(), dropped.objects.len()), (3, 3));
-    // A folder in the place of an object cannot be removed as a file.
+    // `prune` cannot remove a folder at the path of an object.
     let obstacle = publisher.path("site/core").join(&dropped.objects[0].path);
     let bytes = fs::read(&obstacle).unwrap();
     fs::remove_file(&obstacle).unwrap();

@@ -1,4 +1,4 @@
-//! Sites that are brought to a folder.
+//! Sites that are published to a folder.
 
 use crate::publisher::{Publisher, Run, program};
 use std::fs;
@@ -8,7 +8,7 @@ fn publish(publisher: &Publisher) -> Run {
     publisher.run(&["publish", "site", "www"])
 }
 
-/// Every path below a folder with its bytes.
+/// Reads all files below a folder.
 fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let walk = walkdir::WalkDir::new(dir).sort_by_file_name().into_iter().map(Result::unwrap);
     let files = walk.filter(|entry| entry.file_type().is_file());
@@ -28,8 +28,8 @@ fn a_site_arrives_whole_and_afterwards_only_what_is_new_goes() {
     assert_eq!(publish(&publisher).ok(), "0 objects and 0 manifests sent, 0 bytes; 5 objects were there\n");
 
     publisher.sign_builds(3..=3, &[]);
-    // The new program, deltas from the two before, the new latest manifest and the one that it
-    // superseded.
+    // The new program, deltas from the two releases before, the new manifest, and the superseded
+    // one.
     assert!(publish(&publisher).ok().starts_with("3 objects and 2 manifests sent, "));
     assert!(files(&publisher.path("site")) == files(&publisher.path("www")));
 }

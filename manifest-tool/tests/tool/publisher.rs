@@ -28,10 +28,10 @@ pub struct Publisher {
     dir: TempDir,
 }
 
-/// An object's path, time and, where there is such a thing, inode.
+/// An object's path, time and inode. The inode is 0 on systems without inodes.
 pub type ObjectState = (PathBuf, SystemTime, u64);
 
-/// What a run of the program left behind.
+/// The exit code and output of a run.
 pub struct Run {
     pub code: i32,
     pub out: String,
@@ -39,7 +39,7 @@ pub struct Run {
 }
 
 impl Publisher {
-    /// With a key and the build folder `build`.
+    /// Creates a publisher with a key and the build folder `build`.
     pub fn new() -> Self {
         let publisher = Self { dir: TempDir::new().unwrap() };
         let (private, public) = key_pair();
@@ -66,13 +66,13 @@ impl Publisher {
         fs::read(self.path(path)).unwrap()
     }
 
-    /// The manifest at `path`, whoever signed it.
+    /// Reads the manifest at `path` without checking its signatures.
     pub fn manifest(&self, path: &str) -> Manifest {
         parse(&SignedBytes::split(self.read(path)).unwrap().body).unwrap()
     }
 
-    /// The manifest at `path` as a client takes it that asks for the stable `core`, trusts all of
-    /// `keys` and needs all of them.
+    /// Verifies the manifest at `path` for a client of the stable `core` that needs signatures by
+    /// all of `keys`.
     pub fn verified(&self, path: &str, keys: &[&str], floors: &[Floor]) -> patcher::Result<VerifiedManifest> {
         let key = |name: &&str| PublicKey::from_pem(&String::from_utf8(self.read(name)).unwrap()).unwrap();
         let keys = TrustedKeys::new(keys.iter().map(key).collect(), keys.len()).unwrap();
@@ -89,7 +89,7 @@ impl Publisher {
         self.run_with(args, &[])
     }
 
-    /// Runs it with more in its environment.
+    /// Runs the program with more environment variables.
     pub fn run_with(&self, args: &[&str], environment: &[(&str, &str)]) -> Run {
         let mut command = Command::new(env!("CARGO_BIN_EXE_manifest-tool"));
         command
@@ -102,7 +102,7 @@ impl Publisher {
         Run::of(command.output().unwrap())
     }
 
-    /// Runs openssl, which has to succeed.
+    /// Runs openssl and expects success.
     #[track_caller]
     pub fn openssl(&self, args: &[&str]) {
         let output = Command::new("openssl").args(args).current_dir(self.dir.path()).output().unwrap();
@@ -119,7 +119,7 @@ impl Publisher {
         self.sign_on(day(0), version, more)
     }
 
-    /// Signs it at another time than today's midnight.
+    /// Signs `build` at another time than today's midnight.
     pub fn sign_on(&self, time: Timestamp, version: &str, more: &[&str]) -> Run {
         let flags = [
             "sign",
@@ -134,8 +134,7 @@ impl Publisher {
         self.run_with(&[&flags, more].concat(), &[("SOURCE_DATE_EPOCH", &time.unix().to_string())])
     }
 
-    /// Signs `builds` one after the other as 1.1.0, 1.2.0 and so on, each with the program of that
-    /// build.
+    /// Signs `builds` in turn as 1.1.0, 1.2.0 and so on, each with the program of that build.
     pub fn sign_builds(&self, builds: std::ops::RangeInclusive<u64>, more: &[&str]) {
         for build in builds {
             self.write("build/bin/app", program(build));
@@ -143,7 +142,7 @@ impl Publisher {
         }
     }
 
-    /// Signs the latest manifest again after a change that `sign` would not make.
+    /// Changes the latest manifest in a way that `sign` would not, and signs it again.
     pub fn sign_again<T>(&self, change: impl FnOnce(&mut Manifest) -> T) -> T {
         let mut manifest = self.manifest("site/core/manifest.xml");
         let result = change(&mut manifest);
@@ -153,7 +152,7 @@ impl Publisher {
         result
     }
 
-    /// All objects of the site, sorted.
+    /// Returns all objects of the site, sorted.
     pub fn objects(&self) -> Vec<PathBuf> {
         let walk = walkdir::WalkDir::new(self.path("site/core/objects")).sort_by_file_name();
         walk.into_iter()
@@ -163,8 +162,7 @@ impl Publisher {
             .collect()
     }
 
-    /// All objects of the site as they are on the disk: one that is written again has another
-    /// state.
+    /// Returns the state of all objects on the disk. Writing an object again changes its state.
     pub fn object_states(&self) -> Vec<ObjectState> {
         let state = |path: PathBuf| {
             let metadata = path.metadata().unwrap();
@@ -178,12 +176,12 @@ impl Publisher {
     }
 }
 
-/// A program of some 60,000 bytes that packs to half of that; each build adds a line and changes a
-/// few places.
+/// Returns a program of about 60,000 bytes that compresses to half its size. Each build adds a line
+/// and changes a few places.
 pub fn program(build: u64) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = || {
-        // Xorshift64 (Marsaglia 2003): the same for every build.
+        // Xorshift64 (Marsaglia 2003), the same for every build.
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
@@ -199,7 +197,7 @@ pub fn program(build: u64) -> Vec<u8> {
     bytes
 }
 
-/// Whether `program` is not there; says so, and fails where everything should be there.
+/// Returns `true` if `program` is missing, and reports it. Where `CI` is set it fails instead.
 pub fn is_missing(program: &str) -> bool {
     let missing = Command::new(program).arg("--version").output().is_err();
     if missing {
@@ -215,21 +213,21 @@ impl Run {
         Self { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
     }
 
-    /// The output of a run that succeeded.
+    /// Returns the output of a run that succeeded.
     #[track_caller]
     pub fn ok(self) -> String {
         assert_eq!((self.code, self.err.as_str()), (0, ""));
         self.out
     }
 
-    /// Expects that the command line is refused by its form.
+    /// Expects that the arguments are refused as malformed.
     #[track_caller]
     pub fn usage_error(&self) {
         assert_eq!(self.code, 2, "{}", self.err);
         assert!(self.err.contains("Usage: ") || self.err.contains("'--help'"), "{}", self.err);
     }
 
-    /// Expects this exit code and one line of error that holds `text`.
+    /// Expects this exit code and one line of error with `text`.
     #[track_caller]
     pub fn fails(&self, code: i32, text: &str) {
         assert_eq!(self.code, code, "{}", self.err);
@@ -238,8 +236,7 @@ impl Run {
     }
 }
 
-/// Runs the program on a terminal of its own, on which `typed` is typed; errors come with the
-/// output.
+/// Runs the program on a terminal and types `typed`. Errors come with the output.
 #[cfg(target_os = "linux")]
 pub fn on_terminal(publisher: &Publisher, args: &str, typed: &str) -> Run {
     use std::io::Write as _;
@@ -258,7 +255,7 @@ pub fn on_terminal(publisher: &Publisher, args: &str, typed: &str) -> Run {
     Run::of(terminal.wait_with_output().unwrap())
 }
 
-/// One key pair for all tests: making one takes longer than they do.
+/// Returns one key pair for all tests: a key takes longer to make than a test.
 fn key_pair() -> &'static (Vec<u8>, Vec<u8>) {
     static PAIR: OnceLock<(Vec<u8>, Vec<u8>)> = OnceLock::new();
     PAIR.get_or_init(|| {

@@ -12,7 +12,7 @@ fn resign(publisher: &Publisher, days: i64, more: &[&str]) -> Run {
     publisher.run_with(&[&["resign", "core"], more].concat(), &[("SOURCE_DATE_EPOCH", &at)])
 }
 
-/// With a signed release and a second key, `standby`.
+/// Creates a publisher with a signed release and a second key, `standby`.
 fn with_standby_key() -> Publisher {
     let publisher = Publisher::new();
     publisher.run(&["keygen", "standby", "--bits", "2048"]).ok();

@@ -1,4 +1,4 @@
-//! Releases for a part of the clients.
+//! Releases for a share of the clients.
 
 use crate::publisher::Publisher;
 

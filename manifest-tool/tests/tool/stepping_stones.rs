@@ -1,11 +1,11 @@
-//! Releases that older versions go through first.
+//! Releases that older versions must install first.
 
 use crate::publisher::{Publisher, Run};
 use std::fs;
 
 const LATEST: &str = "site/core/manifest.xml";
 
-/// With the versions 1.0.0, 2.0.0 and 2.1.0 as sequences 1 to 3.
+/// Creates a site with the versions 1.0.0, 2.0.0 and 2.1.0 as sequences 1 to 3.
 fn with_history() -> Publisher {
     let publisher = Publisher::new();
     for version in ["1.0.0", "2.0.0", "2.1.0"] {
@@ -16,7 +16,7 @@ fn with_history() -> Publisher {
     publisher
 }
 
-/// The stones of the latest release, as `BELOW=SEQUENCE`.
+/// Returns the stones of the latest release as `BELOW=SEQUENCE`.
 fn stones(publisher: &Publisher) -> Vec<String> {
     let stones = publisher.manifest(LATEST).meta.stepping_stones;
     stones.iter().map(|stone| format!("{}={}", stone.below, stone.sequence)).collect()

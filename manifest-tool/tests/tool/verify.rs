@@ -1,4 +1,4 @@
-//! Sites, sound and unsound, in a folder.
+//! Intact and damaged sites in a folder.
 
 use crate::publisher::{Publisher, day};
 use patcher::internal::digest::Sha256;
@@ -17,14 +17,14 @@ fn verify(publisher: &Publisher) -> crate::publisher::Run {
     publisher.run(&["verify", "site", "--key", "release.pub.pem"])
 }
 
-/// The largest object and its bytes.
+/// Returns the largest object and its bytes.
 fn object(publisher: &Publisher) -> (PathBuf, Vec<u8>) {
     let path = publisher.objects().into_iter().max_by_key(|path| path.metadata().unwrap().len()).unwrap();
     let bytes = fs::read(&path).unwrap();
     (path, bytes)
 }
 
-/// Expects that the one thing that is found names `object` and says `text`.
+/// Expects one finding, which names `object` and contains `text`.
 #[track_caller]
 fn finds(publisher: &Publisher, object: &str, text: &str) {
     let run = verify(publisher);
@@ -74,8 +74,7 @@ fn a_missing_object_is_found() {
     finds(&publisher, &name(&path), "is missing");
 }
 
-/// Signs a manifest again in which the largest object is `gz`: a publisher whose own tools went
-/// wrong.
+/// Signs a manifest with `gz` as its largest object, as a defective tool would.
 fn with_object(publisher: &Publisher, gz: &[u8]) -> String {
     publisher.sign_again(|manifest| {
         let file = manifest.files.iter_mut().max_by_key(|file| file.size).unwrap();
@@ -104,7 +103,8 @@ fn header_flags_and_other_content_are_found() {
     let name = with_object(&publisher, &bytes);
     finds(&publisher, &name, "header");
     let name = with_object(&publisher, &other);
-    // The empty file's object is now two files': one of them is right.
+    // The manifest now gives the empty file's object to a second file. The object fits the empty
+    // file only.
     finds(&publisher, &name, "bin/app");
 }
 
