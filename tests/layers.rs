@@ -152,7 +152,7 @@ fn use_trees_are_read_to_their_ends() {
 }
 
 #[test]
-fn a_room_uses_only_those_that_stand_before_it() {
+fn a_room_uses_only_rooms_before_it() {
     let order = order();
     let place = |room: &str| order.iter().position(|name| *name == room);
     let mut wrong = Vec::new();
@@ -195,7 +195,7 @@ fn only_fs_changes_the_disk() {
 }
 
 #[test]
-fn what_decides_does_not_act() {
+fn rooms_that_decide_use_no_disk_network_or_clock() {
     for source in Source::all().iter().filter(|source| PURE.contains(&source.room)) {
         let acts = [
             "std::fs",

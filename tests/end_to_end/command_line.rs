@@ -45,7 +45,7 @@ fn usage_errors_end_with_2() {
 }
 
 #[test]
-fn help_and_version_are_no_errors() {
+fn help_and_version_exit_with_0() {
     for argument in ["--help", "--version", "help"] {
         let run = Run::of(Command::new(programs::patcher()).arg(argument)).ends(0);
         assert!(!run.out.is_empty() && run.err.is_empty());
@@ -106,7 +106,7 @@ fn every_answer_in_json_has_its_fields() {
 }
 
 #[test]
-fn people_get_one_line_and_the_causes_only_when_they_ask() {
+fn people_get_one_line_per_result_or_error() {
     let world = World::honest();
     world.publish("1.0.0", &Tree::from_seed(1));
     world.install("core");

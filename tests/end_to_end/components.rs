@@ -12,7 +12,7 @@ fn tree(text: &str) -> Tree {
 }
 
 #[test]
-fn what_a_component_needs_must_be_there_before_it_is_installed() {
+fn a_required_component_must_be_installed_first() {
     let world = World::honest();
     world.publisher.release("core", "1.0.0", &tree("core")).requires("runtime", ">=1.2").sign();
     let install = ["install", "core", "--from", &world.manifest_url("core")];
@@ -79,7 +79,7 @@ pub fn in_need(names: &[&str]) -> World<Scripted> {
 }
 
 #[test]
-fn a_program_may_leave_an_update_out_unless_another_one_needs_it() {
+fn a_program_may_leave_out_an_update_that_no_other_requires() {
     let world = in_need(&["addon", "core", "other"]);
     let patcher = patcher(&world.user);
     let all_but = |left_out: &str| {
@@ -98,7 +98,7 @@ fn a_program_may_leave_an_update_out_unless_another_one_needs_it() {
 }
 
 #[test]
-fn what_was_staged_together_is_not_applied_in_part_when_the_parts_need_each_other() {
+fn components_that_require_each_other_are_not_applied_in_part() {
     let world = in_need(&["addon", "core", "other"]);
     world.user.ok(&["download"]);
     world.user.ok(&["skip", "addon"]);
@@ -115,7 +115,7 @@ fn what_was_staged_together_is_not_applied_in_part_when_the_parts_need_each_othe
 }
 
 #[test]
-fn a_file_that_another_component_holds_costs_no_object() {
+fn a_file_that_another_component_has_costs_no_object() {
     let world = World::honest();
     let shared = "the same library ".repeat(1000);
     world.publisher.release("one", "1.0.0", &tree(&shared)).sign();
@@ -129,7 +129,7 @@ fn a_file_that_another_component_holds_costs_no_object() {
 }
 
 #[test]
-fn a_command_names_components_or_means_all_of_them() {
+fn a_command_without_components_means_all_of_them() {
     let world = World::honest();
     for name in ["one", "two", "three"] {
         world.publisher.release(name, "1.0.0", &tree(name)).sign();

@@ -90,7 +90,7 @@ fn outdated() -> (World<Scripted>, Published) {
 /// The promise of serverless-diffpatcher: `publish` a folder as a new version, and clients of older
 /// versions get deltas, without computation on a server.
 #[test]
-fn sign_of_a_folder_under_a_new_version_makes_every_older_client_update_by_patches() {
+fn a_signed_folder_updates_every_older_client_by_deltas() {
     let world = World::honest();
     let mut users = Vec::new();
     for build in 1..=6 {
@@ -125,7 +125,7 @@ fn sign_of_a_folder_under_a_new_version_makes_every_older_client_update_by_patch
 /// Lantern's autoupdate sends the checksum of a client's executable to a server that selects the
 /// delta. Here the client selects it, and no server learns the checksum.
 #[test]
-fn a_client_that_knows_only_the_checksum_of_its_own_executable_gets_the_right_patch() {
+fn a_client_selects_the_delta_by_the_checksum_of_its_own_executable() {
     let world = World::honest();
     let executable = |build| Tree::default().file("lantern", &program(build), 0o755);
     let mut steps = Vec::new();
@@ -180,7 +180,7 @@ fn a_renamed_file_with_a_hash_in_its_name_is_made_from_the_old_one() {
 }
 
 #[test]
-fn a_file_under_a_name_with_nothing_in_common_is_made_from_the_most_similar_one() {
+fn a_file_under_an_unrelated_name_is_made_from_the_most_similar_one() {
     let world = World::honest();
     let one = Tree::default().file("engine.bin", &program(1), 0o755).file("other.bin", &program(0)[60_000..], 0o644);
     let two = Tree::default().file("programs/motor.bin", &program(2), 0o755);
@@ -195,7 +195,7 @@ fn a_file_under_a_name_with_nothing_in_common_is_made_from_the_most_similar_one(
 }
 
 #[test]
-fn a_file_that_comes_new_is_made_from_its_sibling() {
+fn a_new_file_is_made_from_a_similar_file() {
     let world = World::honest();
     // Texts in two languages: the same keys in the same order with different words.
     let texts = |language: u32| -> Vec<u8> {
@@ -221,7 +221,7 @@ fn a_file_that_comes_new_is_made_from_its_sibling() {
 }
 
 #[test]
-fn a_patch_that_is_damaged_or_missing_falls_back_to_the_whole_within_the_same_run() {
+fn a_damaged_or_missing_delta_falls_back_to_the_whole_file_in_the_same_run() {
     type Lie = fn(Vec<u8>) -> Reply;
     let lies: [(&str, Lie); 5] = [
         ("flipped", |mut bytes| {
@@ -251,7 +251,7 @@ fn a_patch_that_is_damaged_or_missing_falls_back_to_the_whole_within_the_same_ru
 }
 
 #[test]
-fn a_patch_that_was_signed_and_makes_something_else_falls_back_to_the_whole() {
+fn a_signed_delta_to_other_content_falls_back_to_the_whole_file() {
     for damage in ["no patch", "another patch"] {
         let (world, published) = outdated();
         let other = published.manifest.files.iter().rev().flat_map(|file| &file.deltas).next().unwrap().object;
@@ -278,7 +278,7 @@ fn a_patch_that_was_signed_and_makes_something_else_falls_back_to_the_whole() {
 }
 
 #[test]
-fn a_patch_of_an_unknown_method_is_not_asked_for() {
+fn a_delta_of_an_unknown_method_is_not_requested() {
     let (world, published) = outdated();
     world.publisher.forge("core", |manifest| {
         for delta in manifest.files.iter_mut().flat_map(|file| &mut file.deltas) {
@@ -294,7 +294,7 @@ fn a_patch_of_an_unknown_method_is_not_asked_for() {
 }
 
 #[test]
-fn a_chain_with_a_missing_hop_falls_back_to_the_whole() {
+fn a_chain_of_deltas_with_a_missing_one_falls_back_to_the_whole_file() {
     let world = World::honest();
     world.publisher.release("core", &version(1), &growing_release(1)).deltas(1).sign();
     world.install("core");
@@ -352,7 +352,7 @@ fn two_chains_with_a_hop_in_common_do_not_disturb_each_other() {
 }
 
 #[test]
-fn no_deltas_are_published_that_nobody_wants() {
+fn deltas_can_be_turned_off_for_one_release() {
     let world = World::honest();
     world.publish(&version(1), &release(1));
     world.install("core");
@@ -366,7 +366,7 @@ fn no_deltas_are_published_that_nobody_wants() {
 }
 
 #[test]
-fn a_patch_comes_from_the_mirror_that_has_it() {
+fn a_delta_comes_from_the_mirror_that_has_it() {
     let mut publisher = Publisher::new();
     let first = Scripted::serve(&publisher.site(), |_| Reply::Site);
     let second = Scripted::serve(&publisher.site(), |_| Reply::Site);
@@ -384,7 +384,7 @@ fn a_patch_comes_from_the_mirror_that_has_it() {
 }
 
 #[test]
-fn repair_goes_by_a_patch_where_an_old_file_is_put_back() {
+fn repair_uses_a_delta_where_an_old_file_came_back() {
     let (world, published) = outdated();
     world.user.ok(&["update"]);
     fs::write(world.user.component("core").join("bin/app"), program(1)).unwrap();

@@ -73,7 +73,7 @@ fn the_minimal_program_becomes_the_new_version() {
 }
 
 #[test]
-fn the_program_that_watches_restarts_at_its_users_word() {
+fn the_watching_program_restarts_on_its_users_command() {
     let (world, program) = installed("background");
     let mut child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut words = child.stdin.take().unwrap();

@@ -103,7 +103,7 @@ fn tree(version: u32) -> Tree {
 }
 
 #[test]
-fn of_publishers() {
+fn the_publishers_commands_work() {
     if left_out::program("rsync").is_none() {
         return;
     }
@@ -132,7 +132,7 @@ fn of_publishers() {
 }
 
 #[test]
-fn of_administrators() {
+fn the_administrators_commands_work() {
     if left_out::program("rsync").is_none() {
         return;
     }
@@ -159,7 +159,7 @@ fn of_administrators() {
 }
 
 #[test]
-fn of_developers_in_other_languages() {
+fn the_commands_for_other_languages_work() {
     let mut reader = Reader::new();
     let (one, two) = (tree(1), tree(2));
     reader.publisher.release("app", "1.0.0", &one).sign();
@@ -181,7 +181,7 @@ fn of_developers_in_other_languages() {
 }
 
 #[test]
-fn of_service_managers_use_arguments_that_exist() {
+fn the_service_files_use_known_arguments() {
     let mut starts: Vec<Vec<String>> = Vec::new();
     let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
     for unit in blocks("guide/administrator.md", "ini") {

@@ -92,7 +92,7 @@ fn the_helper_waits_for_every_instance_of_the_program() {
 }
 
 #[test]
-fn the_old_version_is_started_when_the_swap_cannot_be() {
+fn the_old_version_starts_if_the_swap_fails() {
     let (world, ..) = staged();
     let mut app = App::start();
     let started = world.user.path("started");

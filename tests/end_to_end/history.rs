@@ -18,7 +18,7 @@ fn has_attribute(user: &User, file: &str) -> bool {
 }
 
 #[test]
-fn the_history_tells_of_each_update_the_newest_first() {
+fn the_history_lists_updates_newest_first() {
     let (world, published, ..) = World::outdated();
     let user = &world.user;
     let bytes = user.json(10, &["check"])["updates"][0]["bytes"].clone();
@@ -53,7 +53,7 @@ fn the_history_tells_of_each_update_the_newest_first() {
 }
 
 #[test]
-fn what_a_later_version_has_written_survives() {
+fn attributes_of_later_versions_survive_in_state_files() {
     let (world, _, one, two) = World::outdated();
     let user = &world.user;
     user.ok(&["download"]);
@@ -71,7 +71,7 @@ fn what_a_later_version_has_written_survives() {
 }
 
 #[test]
-fn a_damaged_file_is_set_aside_and_told_and_hinders_nothing() {
+fn a_damaged_state_file_is_set_aside_and_reported() {
     let files =
         ["active-update.xml", "updates.xml", "choices.xml", "watch.xml", "starts.xml", "verdicts.xml", "seen.xml"];
     for damage in ["", "<", "<updates format=\"9\"/>", "\0\u{fffd}"] {

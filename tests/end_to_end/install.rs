@@ -42,7 +42,7 @@ fn a_site_in_a_folder_installs_too() {
 }
 
 #[test]
-fn files_that_are_there_are_adopted() {
+fn an_installation_adopts_files_with_the_signed_content() {
     let world = World::honest();
     let tree = Tree::from_seed(3);
     world.publish("1.0.0", &tree);
@@ -53,7 +53,7 @@ fn files_that_are_there_are_adopted() {
 }
 
 #[test]
-fn a_lost_manifest_is_brought_back_without_the_files() {
+fn a_lost_manifest_is_restored_without_fetching_files() {
     let world = World::honest();
     let tree = Tree::from_seed(4);
     world.publish("1.0.0", &tree);

@@ -18,7 +18,7 @@ fn together(commands: Vec<Command>) -> Vec<Run> {
 }
 
 #[test]
-fn who_works_is_told_by_process_id() {
+fn a_busy_error_names_the_process_id() {
     let (world, ..) = World::outdated();
     let lock = File::options().read(true).write(true).open(world.user.state("lock")).unwrap();
     FileExt::lock_exclusive(&lock).unwrap();
@@ -101,7 +101,7 @@ fn a_helper_gives_up_when_an_instance_does_not_end() {
 }
 
 #[test]
-fn a_release_whose_swap_failed_three_times_is_left_alone_until_a_higher_one_comes() {
+fn a_release_whose_swap_failed_three_times_is_skipped_until_a_higher_one() {
     let (world, ..) = World::outdated();
     world.user.ok(&["download"]);
     let file = world.user.component("core").join("bin/app");

@@ -66,7 +66,7 @@ fn sum(sent: &[Sent]) -> u64 {
     sent.iter().filter(|sent| sent.path.contains("/objects/")).map(|sent| sent.bytes).sum()
 }
 
-fn twenty_kills_cost_no_more_than_what_was_on_its_way(slow: Kind, quick: Kind) {
+fn twenty_kills_cost_no_more_than_the_bytes_in_transit(slow: Kind, quick: Kind) {
     let Some(world) = World::on(slow) else { return };
     let Some(quick) = Server::start(quick, &world.publisher.site()) else { return };
     let one = Tree::default().file("app", b"1", 0o755);
@@ -122,10 +122,10 @@ fn twenty_kills_cost_no_more_than_what_was_on_its_way(slow: Kind, quick: Kind) {
 
 #[test]
 fn by_nginx() {
-    twenty_kills_cost_no_more_than_what_was_on_its_way(Kind::NginxSlow, Kind::Nginx);
+    twenty_kills_cost_no_more_than_the_bytes_in_transit(Kind::NginxSlow, Kind::Nginx);
 }
 
 #[test]
 fn by_apache() {
-    twenty_kills_cost_no_more_than_what_was_on_its_way(Kind::ApacheSlow, Kind::Apache);
+    twenty_kills_cost_no_more_than_the_bytes_in_transit(Kind::ApacheSlow, Kind::Apache);
 }

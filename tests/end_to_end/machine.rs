@@ -57,7 +57,7 @@ fn give_to_nobody(path: &Path) {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_is_told_before_an_object_is_asked_for() {
+fn an_unwritable_folder_is_reported_before_any_object_request() {
     for folder in ["", "lib/inner", "bin"] {
         let (world, _, one) = outdated();
         fs::set_permissions(world.user.path("."), Permissions::from_mode(0o755)).unwrap();
@@ -87,7 +87,7 @@ fn another_users_install_root_is_not_updated() {
 }
 
 #[test]
-fn too_little_space_is_told_before_an_object_is_asked_for() {
+fn too_little_space_is_reported_before_any_object_request() {
     let Some(unshare) = left_out::program("unshare") else { return };
     let (mut world, ..) = outdated();
     let large = Tree::default().file("large", &vec![7; 6 << 20], 0o644);
@@ -130,7 +130,7 @@ fn a_second_updater_is_busy() {
 }
 
 #[test]
-fn a_running_instance_of_the_program_is_not_swapped_under() {
+fn no_swap_happens_while_an_instance_of_the_program_runs() {
     let (world, _, one) = outdated();
     let running = File::create(world.user.state("running")).unwrap();
     FileExt::lock_shared(&running).unwrap();
@@ -144,7 +144,7 @@ fn a_running_instance_of_the_program_is_not_swapped_under() {
 }
 
 #[test]
-fn a_folder_of_the_users_where_a_release_has_a_file_is_told() {
+fn a_users_folder_at_a_files_path_is_reported() {
     let (world, _, one) = outdated();
     let own = Tree::default().file("new/mine", b"mine", 0o644);
     own.write_into(&world.user.component("core"));
@@ -156,7 +156,7 @@ fn a_folder_of_the_users_where_a_release_has_a_file_is_told() {
 }
 
 #[test]
-fn a_link_in_the_place_of_a_folder_leads_nothing_out_of_the_component() {
+fn a_link_in_the_place_of_a_folder_is_not_followed() {
     let (world, _, _) = outdated();
     let outside = world.user.path("outside");
     fs::create_dir(&outside).unwrap();
@@ -169,7 +169,7 @@ fn a_link_in_the_place_of_a_folder_leads_nothing_out_of_the_component() {
 }
 
 #[test]
-fn a_journal_that_cannot_be_read_deletes_nothing() {
+fn an_unreadable_journal_deletes_nothing() {
     let (world, _, one) = outdated();
     for text in ["", "APPLYING\n", "APPLYING 00\n", "garbage"] {
         fs::write(world.user.state("journal"), text).unwrap();
@@ -202,7 +202,7 @@ fn on_a_small_disk(bytes: usize, world: &mut World<Scripted>, prepare: &str, arg
 }
 
 #[test]
-fn a_disk_that_is_full_at_any_point_is_told_and_leaves_nothing_half_made() {
+fn a_full_disk_at_any_point_is_reported_and_leaves_a_whole_version() {
     let tree = Tree::default().file("large", &vec![7; 2 << 20], 0o644).file("small", b"x", 0o644);
     for kilobytes in [64, 512, 2000, 3000, 3400, 4200] {
         let mut world = World::honest();
@@ -218,7 +218,7 @@ fn a_disk_that_is_full_at_any_point_is_told_and_leaves_nothing_half_made() {
 }
 
 #[test]
-fn a_disk_that_can_only_be_read_is_told_before_an_object_is_asked_for() {
+fn a_read_only_disk_is_reported_before_any_object_request() {
     let mut world = World::honest();
     world.publish("1.0.0", &Tree::default().file("a", b"a", 0o644));
     let url = world.manifest_url("core");
@@ -247,7 +247,7 @@ fn another_owners_files_in_the_users_folder_are_replaced() {
 }
 
 #[test]
-fn a_file_that_nobody_may_change_leaves_all_old() {
+fn an_immutable_file_leaves_the_old_version() {
     let Some(chattr) = left_out::program("chattr") else { return };
     let (world, _, one) = outdated();
     let file = world.user.component("core").join("lib/inner/x");

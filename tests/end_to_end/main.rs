@@ -28,7 +28,7 @@ macro_rules! on_every_server {
                 super::$name(Kind::ApacheEncoding);
             }
             #[test]
-            fn apache_that_inflates() {
+            fn apache_that_decompresses() {
                 super::$name(Kind::ApacheInflating);
             }
         }

@@ -59,7 +59,7 @@ fn the_second_mirror_serves_when_the_first_is_down() {
 }
 
 #[test]
-fn a_mirror_that_was_left_behind_is_passed_over() {
+fn an_outdated_mirror_is_skipped() {
     let (mirrors, _, next) = Mirrors::new();
     let old = std::fs::read(mirrors.user.component("core").join("manifest.xml")).unwrap();
     mirrors.user.ok(&["update"]);
@@ -86,7 +86,7 @@ fn one_bad_object_comes_from_the_second_mirror() {
 }
 
 #[test]
-fn the_first_refusal_is_told_when_no_mirror_will_do() {
+fn the_first_refusal_is_reported_if_all_mirrors_fail() {
     let (mirrors, ..) = Mirrors::new();
     let before = mirrors.user.tree("core");
     mirrors.first.follow(|_| Reply::Bytes(Vec::new()));

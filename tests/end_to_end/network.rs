@@ -39,7 +39,7 @@ fn outdated() -> (World<Scripted>, Published, Tree, Tree) {
 }
 
 #[test]
-fn a_server_that_is_down_is_told() {
+fn an_unreachable_server_is_reported() {
     let (world, _, one, _) = outdated();
     let (user, server) = (&world.user, world.server);
     drop(server);
@@ -50,7 +50,7 @@ fn a_server_that_is_down_is_told() {
 }
 
 #[test]
-fn statuses_of_400_and_above_are_told() {
+fn http_statuses_from_400_are_reported() {
     let (world, _, one, _) = outdated();
     for status in [400, 403, 404, 410, 500, 502, 503] {
         world.server.follow(move |_| Reply::status(status));
@@ -60,7 +60,7 @@ fn statuses_of_400_and_above_are_told() {
 }
 
 #[test]
-fn a_connection_that_ends_early_is_tried_again() {
+fn a_connection_that_ends_early_is_retried() {
     let (mut world, published, one, two) = outdated();
     let object = published.object("bin/app");
     let cut = object.clone();
@@ -79,7 +79,7 @@ fn a_connection_that_ends_early_is_tried_again() {
 }
 
 #[test]
-fn a_server_that_asks_to_be_left_alone_is_not_asked_again() {
+fn a_retry_after_is_obeyed_by_the_next_command() {
     let (mut world, ..) = outdated();
     world.user.options.clear();
     world.server.follow(|_| Reply::Status(503, "Retry-After: 120\r\n".into(), Vec::new()));
@@ -88,7 +88,7 @@ fn a_server_that_asks_to_be_left_alone_is_not_asked_again() {
 }
 
 #[test]
-fn redirects_are_followed_and_loops_are_not() {
+fn redirects_are_followed_and_loops_refused() {
     let (world, _, _, two) = outdated();
     let elsewhere = Scripted::serve(&world.publisher.site(), |_| Reply::Site);
     let target = elsewhere.url();
@@ -105,7 +105,7 @@ fn redirects_are_followed_and_loops_are_not() {
 }
 
 #[test]
-fn a_slow_download_that_keeps_coming_is_waited_for_and_a_silent_one_is_not() {
+fn a_steady_slow_download_succeeds_and_a_silent_one_fails() {
     let (mut world, published, one, two) = outdated();
     world.user.options = ["--retries", "0", "--stall-timeout", "1"].map(Into::into).to_vec();
     let object = published.object("bin/app");
@@ -123,7 +123,7 @@ fn a_slow_download_that_keeps_coming_is_waited_for_and_a_silent_one_is_not() {
 }
 
 #[test]
-fn a_download_that_the_user_stops_goes_on_where_it_was() {
+fn a_download_that_the_user_stops_resumes_at_the_next_byte() {
     let (world, published, one, two) = outdated();
     let slow = published.object("bin/app");
     let crawls = slow.clone();
@@ -162,7 +162,7 @@ fn changes_without_a_file(one: &Tree, two: &Tree) -> usize {
 }
 
 #[test]
-fn a_user_who_stops_a_silent_server_need_not_wait_for_its_time_limit() {
+fn a_stop_ends_a_silent_download_at_once() {
     let (world, published, one, _) = outdated();
     let silent = published.object("bin/app");
     world.server.follow(move |request| if request.path == silent { Reply::SilentBody } else { Reply::Site });
@@ -179,7 +179,7 @@ fn a_user_who_stops_a_silent_server_need_not_wait_for_its_time_limit() {
 }
 
 #[test]
-fn a_download_takes_as_long_as_its_rate_limit_says() {
+fn a_download_obeys_its_rate_limit() {
     let (mut world, _, one, _) = outdated();
     let next = one.file("large", &noise(1, 1_000_000), 0o644);
     let published = world.publish("3.0.0", &next);
@@ -193,7 +193,7 @@ fn a_download_takes_as_long_as_its_rate_limit_says() {
 }
 
 #[test]
-fn a_user_who_stops_a_download_that_is_held_back_need_not_wait_for_it() {
+fn a_stop_ends_a_rate_limited_download_at_once() {
     let (mut world, published, one, _) = outdated();
     world.user.options = ["--rate-limit", "1000"].map(Into::into).to_vec();
     let mut command = world.user.command(&["--json", "update"]);

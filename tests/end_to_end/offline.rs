@@ -25,7 +25,7 @@ fn stick(publisher: &Publisher, user: &User) -> PathBuf {
 }
 
 #[test]
-fn a_component_is_installed_from_a_folder_however_that_is_named() {
+fn a_component_is_installed_from_a_folder_by_path_or_url() {
     let (publisher, _, one) = offline();
     let core = publisher.site().join("core").display().to_string();
     for from in [core.clone(), format!("{core}/"), format!("{core}/manifest.xml"), format!("file://{core}/")] {
@@ -36,7 +36,7 @@ fn a_component_is_installed_from_a_folder_however_that_is_named() {
 }
 
 #[test]
-fn a_stick_serves_check_and_update_in_place_of_the_network() {
+fn a_folder_serves_check_and_update_instead_of_the_network() {
     let (publisher, mut user, one) = offline();
     user.ok(&["install", "core", "--from", publisher.site().join("core").to_str().unwrap()]);
     user.fails(20, "unreachable", &["check"]);
@@ -51,7 +51,7 @@ fn a_stick_serves_check_and_update_in_place_of_the_network() {
 }
 
 #[test]
-fn a_stick_is_believed_no_more_than_a_server() {
+fn a_folder_is_trusted_no_more_than_a_server() {
     let (publisher, mut user, one) = offline();
     user.ok(&["install", "core", "--from", publisher.site().join("core").to_str().unwrap()]);
     let stranger = Publisher::stranger();
@@ -62,7 +62,7 @@ fn a_stick_is_believed_no_more_than_a_server() {
 }
 
 #[test]
-fn a_stick_that_is_not_there_is_told_and_may_come_later() {
+fn a_missing_folder_is_reported_and_may_come_later() {
     let (publisher, mut user, one) = offline();
     user.ok(&["install", "core", "--from", publisher.site().join("core").to_str().unwrap()]);
     user.options.extend(["--site".into(), user.path("USB stick").display().to_string()]);
@@ -74,7 +74,7 @@ fn a_stick_that_is_not_there_is_told_and_may_come_later() {
 }
 
 #[test]
-fn a_site_elsewhere_is_asked_in_place_of_those_that_are_signed() {
+fn a_site_option_replaces_the_signed_base_urls() {
     let (mut publisher, mut user, one) = offline();
     let signed = Scripted::serve(&publisher.site(), |_| Reply::Site);
     let other = Scripted::serve(&publisher.site(), |_| Reply::Site);

@@ -66,7 +66,7 @@ impl Scene {
 }
 
 #[test]
-fn a_version_that_ends_with_an_error_goes_and_its_last_words_are_kept() {
+fn a_version_that_exits_with_an_error_is_rolled_back_and_its_output_saved() {
     let scene = Scene::new("echo some words; echo last words >&2; exit 3");
     scene.restart("60");
     scene.has_returned("exited:3");
@@ -77,21 +77,21 @@ fn a_version_that_ends_with_an_error_goes_and_its_last_words_are_kept() {
 }
 
 #[test]
-fn a_version_that_is_killed_goes() {
+fn a_version_that_is_killed_is_rolled_back() {
     let scene = Scene::new("kill -SEGV $$");
     scene.restart("60");
     scene.has_returned("killed:11");
 }
 
 #[test]
-fn a_version_that_stays_silent_is_ended_and_goes() {
+fn a_version_that_does_not_confirm_in_time_is_ended_and_rolled_back() {
     let scene = Scene::new("exec sleep 600");
     scene.restart("1");
     scene.has_returned("silent");
 }
 
 #[test]
-fn a_version_that_cannot_be_started_goes() {
+fn a_version_that_cannot_start_is_rolled_back() {
     let scene = Scene::new("");
     let two = scene.two.clone().file("app", b"#!/no/such/interpreter\n", 0o755);
     scene.world.publish("3.0.0", &two);
@@ -119,7 +119,7 @@ fn a_version_that_confirms_stays() {
 }
 
 #[test]
-fn a_version_that_ends_well_without_a_word_has_more_starts() {
+fn a_version_that_exits_with_0_gets_further_starts() {
     let scene = Scene::new("");
     scene.restart("60");
     scene.wait_for_log("it has more starts");
@@ -155,7 +155,7 @@ fn start(user: &User) -> Started {
 }
 
 #[test]
-fn a_starting_program_learns_what_has_happened() {
+fn a_starting_program_learns_the_result_of_the_swap() {
     let scene = Scene::new("");
     assert_eq!(start(scene.user()), Started::FirstRun);
     assert_eq!(start(scene.user()), Started::Normal);
@@ -174,7 +174,7 @@ fn a_starting_program_learns_what_has_happened() {
 }
 
 #[test]
-fn a_confirmed_version_may_be_started_as_often_as_one_likes() {
+fn a_confirmed_version_starts_any_number_of_times() {
     let scene = Scene::new("");
     scene.user().ok(&["apply"]);
     for _ in 0..3 {

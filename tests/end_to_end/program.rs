@@ -112,7 +112,7 @@ fn assert_has(line: &str, words: &[&str]) {
 }
 
 #[test]
-fn an_update_whose_helper_was_ended_by_a_logoff_is_applied_before_the_next_start_does_anything() {
+fn an_update_whose_helper_was_killed_is_applied_at_the_next_start() {
     let scene = Scene::prepared();
     assert!(scene.start("exit:1 / confirm exit:0").wait().unwrap().success());
     let lines = scene.lines(1);
@@ -143,7 +143,7 @@ fn a_program_is_started_again_with_its_arguments_folder_and_environment_in_a_ses
 }
 
 #[test]
-fn the_exit_code_and_last_words_of_a_version_that_fails_are_kept_and_the_old_one_is_told() {
+fn the_old_version_learns_exit_code_and_output_of_a_failed_one() {
     let scene = Scene::new();
     // Version 1 updates at its first start only. After the rollback the client offers no update.
     assert!(scene.start("update:restart exit:0 / say:oh-no exit:7").wait().unwrap().success());
@@ -156,7 +156,7 @@ fn the_exit_code_and_last_words_of_a_version_that_fails_are_kept_and_the_old_one
 }
 
 #[test]
-fn an_update_on_exit_happens_when_the_last_instance_has_ended() {
+fn an_update_on_exit_waits_for_the_last_instance() {
     let scene = Scene::staged();
     let stop = scene.world.user.path("stop");
     let mut other = scene.start(&format!("wait:{} / exit:0", stop.display()));
@@ -187,7 +187,7 @@ fn wait_for_pending(scene: &Scene, version: &str) {
 }
 
 #[test]
-fn a_watcher_has_what_it_finds_applied_when_the_program_ends_and_the_program_is_not_started_again() {
+fn a_watchers_update_is_applied_at_the_programs_end_without_a_restart() {
     let scene = Scene::new();
     let stop = scene.world.user.path("stop");
     let mut program = scene.start(&format!("watch:{} exit:0 / confirm exit:0", stop.display()));
@@ -204,7 +204,7 @@ fn a_watcher_has_what_it_finds_applied_when_the_program_ends_and_the_program_is_
 }
 
 #[test]
-fn an_update_that_waits_for_the_end_of_a_program_gives_way_to_a_newer_one() {
+fn a_newer_release_replaces_a_pending_update() {
     let scene = Scene::new();
     let mut program = scene.start("watch:/no/such/file exit:0 / exit:0");
     wait_for_pending(&scene, "2.0.0");
@@ -219,7 +219,7 @@ fn an_update_that_waits_for_the_end_of_a_program_gives_way_to_a_newer_one() {
 }
 
 #[test]
-fn three_starts_without_a_word_bring_the_old_version_back() {
+fn three_starts_without_a_confirmation_roll_back() {
     let scene = Scene::staged();
     scene.world.user.ok(&["apply"]);
     for start in 0..3 {
@@ -257,7 +257,7 @@ fn a_program_whose_swap_crashed_halfway_starts_as_the_old_version() {
 }
 
 #[test]
-fn a_program_without_its_helper_starts_all_the_same_and_only_once() {
+fn a_program_without_its_helper_starts_exactly_once() {
     let scene = Scene::prepared();
     let user = &scene.world.user;
     let mut command = Command::new(user.component("core").join("app"));

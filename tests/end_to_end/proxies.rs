@@ -68,7 +68,7 @@ fn a_site_is_reached_by_a_socks_proxy_with_a_password() {
 }
 
 #[test]
-fn a_wrong_password_is_the_networks_fault_and_no_password_is_ever_printed() {
+fn a_wrong_proxy_password_is_a_network_error_and_is_not_printed() {
     for (speaks, scheme) in [(Speaks::Http, "http"), (Speaks::Socks5, "socks5")] {
         for kind in [Kind::Nginx, Kind::NginxTls] {
             let Some((world, _)) = world(kind) else { return };
@@ -91,7 +91,7 @@ fn a_wrong_password_is_the_networks_fault_and_no_password_is_ever_printed() {
 }
 
 #[test]
-fn an_address_that_is_none_is_told_without_its_password() {
+fn an_invalid_proxy_address_is_reported_without_its_password() {
     let Some((world, _)) = world(Kind::Nginx) else { return };
     for proxy in ["ftp://me:se-cret@127.0.0.1", "http://me:se-cret@127.0.0.1:none"] {
         let run = world.user.run(&["--json", "-v", "--proxy", proxy, "check"]);
@@ -101,7 +101,7 @@ fn an_address_that_is_none_is_told_without_its_password() {
 }
 
 #[test]
-fn a_proxy_that_is_down_is_not_passed_by() {
+fn an_unreachable_proxy_is_not_bypassed() {
     let Some((world, _)) = world(Kind::Nginx) else { return };
     let url = world.manifest_url("core");
     world.server.take_requests();
@@ -120,7 +120,7 @@ fn check(world: &World<Server>, environment: &[(&str, &str)], more: &[&str]) -> 
 }
 
 #[test]
-fn the_environment_names_proxies_and_what_is_reached_without() {
+fn the_environment_names_proxies_and_exceptions() {
     for (kind, names) in [(Kind::Nginx, ["http_proxy", "ALL_PROXY"]), (Kind::NginxTls, ["https_proxy", "HTTPS_PROXY"])]
     {
         let Some((world, _)) = world(kind) else { return };
@@ -142,7 +142,7 @@ fn the_environment_names_proxies_and_what_is_reached_without() {
 }
 
 #[test]
-fn a_proxy_is_told_the_password_again_after_a_redirect() {
+fn a_proxy_gets_the_password_again_after_a_redirect() {
     let (mut world, _, _, two) = World::outdated();
     let Some(proxy) = Proxy::start(Speaks::Http, Some(LOGIN)) else { return };
     let elsewhere = Scripted::serve(&world.publisher.site(), |_| Reply::Site);

@@ -80,7 +80,7 @@ fn an_older_manifest_is_refused_as_a_rollback() {
 }
 
 #[test]
-fn a_release_that_was_seen_and_not_installed_counts() {
+fn a_release_that_was_seen_but_not_installed_raises_the_floor() {
     let (world, _, one, two) = World::outdated();
     let second = fs::read(world.publisher.manifest("core")).unwrap();
     world.publish("3.0.0", &two.mutate(3));
@@ -116,7 +116,7 @@ fn a_strangers_manifest_is_refused() {
 }
 
 #[test]
-fn a_manifest_of_something_else_is_refused() {
+fn a_manifest_of_another_component_channel_or_platform_is_refused() {
     let (world, _, one, two) = World::outdated();
     world.publisher.release("addon", "9.0.0", &two).sign();
     refuses(&world, &one, fs::read(world.publisher.manifest("addon")).unwrap(), "wrong-component");
@@ -126,7 +126,7 @@ fn a_manifest_of_something_else_is_refused() {
 }
 
 #[test]
-fn an_expired_release_is_refused_and_what_is_installed_runs_on() {
+fn an_expired_release_is_refused_and_the_installed_one_still_starts() {
     const LONG_AGO: u64 = 1_600_000_000;
     let (world, _, one, two) = World::outdated();
     world.publisher.release("core", "3.0.0", &two).good_for(LONG_AGO, 30).sign();

@@ -25,7 +25,7 @@ fn damaged() -> (World<Scripted>, Published, Tree) {
 }
 
 #[test]
-fn only_what_is_wrong_is_fetched() {
+fn repair_fetches_only_wrong_files() {
     let (world, published, whole) = damaged();
     let user = &world.user;
     world.server.take_object_bytes();
@@ -55,7 +55,7 @@ fn a_folder_repairs_as_well_as_a_server() {
 }
 
 #[test]
-fn a_newer_release_on_the_site_is_not_what_a_repair_brings() {
+fn a_repair_ignores_a_newer_release() {
     let (world, _, whole) = damaged();
     world.publish("2.0.0", &Tree::from_seed(2));
     world.user.ok(&["repair"]);

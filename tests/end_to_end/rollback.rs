@@ -41,7 +41,7 @@ fn a_damaged_backup_is_refused_and_the_new_version_stays() {
 }
 
 #[test]
-fn a_download_by_another_process_keeps_nobody_from_confirming_or_applying() {
+fn a_download_by_another_process_blocks_no_confirm_and_no_apply() {
     let (world, ..) = on_probation();
     let lock = File::create(world.user.state("downloading")).unwrap();
     lock.lock_exclusive().unwrap();
@@ -51,7 +51,7 @@ fn a_download_by_another_process_keeps_nobody_from_confirming_or_applying() {
 }
 
 #[test]
-fn another_updater_keeps_nobody_from_confirming() {
+fn another_updater_blocks_no_confirm() {
     let (world, _, two) = on_probation();
     let lock = File::create(world.user.state("lock")).unwrap();
     lock.lock_exclusive().unwrap();

@@ -5,7 +5,7 @@ use crate::support::world::World;
 use serde_json::json;
 
 #[test]
-fn a_release_that_goes_to_nobody_is_held_until_it_goes_to_everybody() {
+fn a_release_with_a_rollout_of_0_is_deferred_until_the_rollout_grows() {
     let world = World::honest();
     let (one, two) = (Tree::from_seed(1), Tree::from_seed(1).mutate(2));
     world.publish("1.0.0", &one);
@@ -27,7 +27,7 @@ fn a_release_that_goes_to_nobody_is_held_until_it_goes_to_everybody() {
 }
 
 #[test]
-fn a_skipped_version_is_held_and_a_higher_or_critical_one_is_offered() {
+fn a_skipped_version_is_deferred_and_a_higher_or_critical_one_offered() {
     let world = World::honest();
     let (one, two) = (Tree::from_seed(1), Tree::from_seed(1).mutate(2));
     world.publish("1.0.0", &one);
@@ -47,7 +47,7 @@ fn a_skipped_version_is_held_and_a_higher_or_critical_one_is_offered() {
 }
 
 #[test]
-fn an_old_version_goes_by_way_of_the_stepping_stone() {
+fn an_old_version_is_updated_over_the_stepping_stone() {
     let world = World::honest();
     let trees = [Tree::from_seed(1), Tree::from_seed(1).mutate(2), Tree::from_seed(1).mutate(2).mutate(3)];
     world.publish("1.0.0", &trees[0]);
@@ -68,7 +68,7 @@ fn an_old_version_goes_by_way_of_the_stepping_stone() {
 }
 
 #[test]
-fn a_user_changes_to_another_channel_and_stays_when_its_release_is_promoted() {
+fn a_user_of_another_channel_stays_there_when_its_release_is_promoted() {
     let mut world = World::honest();
     let (one, two) = (Tree::from_seed(1), Tree::from_seed(1).mutate(2));
     world.publish("1.0.0", &one);

@@ -60,7 +60,7 @@ fn outdated() -> (World<Scripted>, Published) {
 }
 
 #[test]
-fn the_same_news_in_two_files_is_sent_once() {
+fn the_same_new_bytes_in_two_files_are_sent_once() {
     let (world, published) = outdated();
     let second_bases: Vec<_> = with_companion(&published).iter().map(|delta| delta.with).collect();
     assert_eq!(second_bases, [Some(file(&published, "bin/core.js").sha256)], "the larger reads the smaller");
@@ -73,7 +73,7 @@ fn the_same_news_in_two_files_is_sent_once() {
 }
 
 #[test]
-fn whoever_has_not_been_online_for_releases_goes_by_deltas_that_stand_alone_in_between() {
+fn a_client_many_releases_behind_takes_several_deltas() {
     let world = World::honest();
     let sign = |build: u64| {
         let version = format!("1.{build}.0");
@@ -100,7 +100,7 @@ fn whoever_has_not_been_online_for_releases_goes_by_deltas_that_stand_alone_in_b
 }
 
 #[test]
-fn what_stays_as_it_is_for_releases_is_still_on_the_way_to_what_comes_then() {
+fn deltas_to_unchanged_content_stay_for_later_releases() {
     let world = World::honest();
     let sign = |version: &str, tree: &Tree| world.publisher.release("core", version, tree).deltas(1).sign();
     sign("1.1.0", &bundles(1));
@@ -118,7 +118,7 @@ fn what_stays_as_it_is_for_releases_is_still_on_the_way_to_what_comes_then() {
 }
 
 #[test]
-fn a_companion_that_is_there_already_need_not_be_made() {
+fn a_second_base_that_is_installed_is_not_fetched() {
     let (world, published) = outdated();
     let core = bundles(2).0.remove("bin/core.js");
     let Some(Entry::File { bytes, .. }) = core else { panic!("no bundle") };
@@ -131,7 +131,7 @@ fn a_companion_that_is_there_already_need_not_be_made() {
 }
 
 #[test]
-fn a_companion_that_is_made_another_way_serves_as_well() {
+fn a_second_base_may_be_made_in_another_way() {
     let (world, published) = outdated();
     let alone = file(&published, "bin/core.js").deltas[0].object.sha256.to_string();
     world.server.follow(move |request| match request.path.contains(&alone) {
@@ -148,7 +148,7 @@ fn a_companion_that_is_made_another_way_serves_as_well() {
 }
 
 #[test]
-fn a_companion_that_is_not_to_be_had_ends_the_update_and_nobody_waits_for_it() {
+fn a_second_base_that_cannot_be_fetched_fails_the_update_at_once() {
     let (world, published) = outdated();
     let hashes = {
         let core = file(&published, "bin/core.js");
@@ -168,7 +168,7 @@ fn a_companion_that_is_not_to_be_had_ends_the_update_and_nobody_waits_for_it() {
 }
 
 #[test]
-fn a_patch_that_was_made_with_another_companion_falls_back_to_the_whole() {
+fn a_delta_with_another_second_base_falls_back_to_the_whole_file() {
     let (world, published) = outdated();
     let other = file(&published, "share/data").sha256;
     world.publisher.forge("core", |manifest| {
@@ -181,7 +181,7 @@ fn a_patch_that_was_made_with_another_companion_falls_back_to_the_whole() {
 }
 
 #[test]
-fn a_users_own_file_is_nobodys_companion() {
+fn a_users_file_is_no_second_base() {
     let world = World::honest();
     world.publish("1.1.0", &bundles(1));
     let published = world.publisher.release("core", "1.2.0", &bundles(2)).preserve("bin/core.js").sign();

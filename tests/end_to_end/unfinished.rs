@@ -54,7 +54,7 @@ fn take_first_bytes(server: &Scripted) -> Vec<(String, u64)> {
 }
 
 #[test]
-fn a_pause_stops_the_download_of_another_process_and_resume_goes_on_where_it_was() {
+fn a_pause_stops_another_processs_download_and_resume_continues_it() {
     let (world, published, two) = outdated();
     let (user, large) = (&world.user, published.object("large"));
     world.server.follow(|request| if request.path.ends_with(".gz") { slowly() } else { Reply::Site });
@@ -79,7 +79,7 @@ fn a_pause_stops_the_download_of_another_process_and_resume_goes_on_where_it_was
 }
 
 #[test]
-fn a_killed_download_goes_on_where_the_redirect_had_led() {
+fn a_killed_download_resumes_at_the_redirects_address() {
     let (world, published, two) = outdated();
     let (user, large) = (&world.user, published.object("large"));
     let elsewhere = Scripted::serve(&world.publisher.site(), |_| slowly());
@@ -107,7 +107,7 @@ fn a_killed_download_goes_on_where_the_redirect_had_led() {
 }
 
 #[test]
-fn an_unfinished_download_gives_way_to_a_newer_release_and_lends_it_what_is_there() {
+fn a_newer_release_replaces_an_unfinished_download_and_uses_its_bytes() {
     let (world, published, two) = outdated();
     let (user, large) = (&world.user, published.object("large"));
     world.server.follow(|request| if request.path.ends_with(".gz") { slowly() } else { Reply::Site });

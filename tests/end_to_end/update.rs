@@ -57,7 +57,7 @@ fn a_check_that_finds_nothing_is_one_request_answered_304(kind: Kind) {
 }
 
 #[test]
-fn a_manifest_travels_packed_where_the_server_packs() {
+fn a_manifest_arrives_compressed_if_the_server_compresses() {
     for (kind, packs) in [(Kind::Nginx, false), (Kind::NginxEncoding, true), (Kind::Apache, true)] {
         let Some(world) = World::on(kind) else { continue };
         let tree = Tree::from_seed(2);
@@ -97,7 +97,7 @@ fn only_changed_objects_are_requested(kind: Kind) {
 }
 
 #[test]
-fn what_seeds_make_of_trees_is_installed_and_updated() {
+fn random_trees_are_installed_and_updated() {
     let world = World::honest();
     for seed in 100..110 {
         let user = User::trusting(&world.publisher);
@@ -112,7 +112,7 @@ fn what_seeds_make_of_trees_is_installed_and_updated() {
 }
 
 #[test]
-fn a_release_with_nothing_in_common_replaces_everything() {
+fn a_release_without_common_files_replaces_all_files() {
     let world = World::honest();
     world.publish("1.0.0", &Tree::from_seed(7));
     world.install("core");
@@ -169,7 +169,7 @@ fn a_changed_mode_costs_no_object() {
 }
 
 #[test]
-fn a_release_that_only_renews_the_last_one_is_adopted_in_silence() {
+fn a_renewed_release_is_adopted_silently() {
     let world = World::honest();
     let tree = Tree::from_seed(9);
     world.publish("1.0.0", &tree);

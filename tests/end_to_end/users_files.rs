@@ -33,7 +33,7 @@ fn files_that_no_release_lists_are_never_touched() {
 }
 
 #[test]
-fn a_changed_file_is_told_by_verify_and_healed_by_the_next_update() {
+fn verify_reports_a_changed_file_and_the_next_update_heals_it() {
     let world = World::honest();
     let one = simple().file("same", b"same", 0o644).file("gone", b"gone", 0o644).file("mode", b"mode", 0o755);
     world.publish("1.0.0", &one.clone().link("link", "same"));
@@ -58,7 +58,7 @@ fn a_changed_file_is_told_by_verify_and_healed_by_the_next_update() {
 }
 
 #[test]
-fn a_file_at_a_path_that_a_release_brings_is_kept_beside_it() {
+fn a_users_file_at_a_new_path_is_saved_beside_it() {
     let world = World::honest();
     world.publish("1.0.0", &simple());
     world.install("core");
@@ -118,7 +118,7 @@ fn a_preserved_file_is_installed_when_missing_and_otherwise_left_alone() {
 }
 
 #[test]
-fn remove_takes_what_the_release_brought_and_leaves_what_was_changed() {
+fn remove_deletes_the_releases_files_and_keeps_changed_ones() {
     let world = World::honest();
     world.publish("1.0.0", &Tree::from_seed(1).file("a/b/config", b"default", 0o644));
     world.install("core");

@@ -65,7 +65,7 @@ fn reminder(state: &str) -> Value {
 }
 
 #[test]
-fn what_is_found_is_downloaded_and_then_reminded_of_until_it_is_applied() {
+fn a_watcher_downloads_an_update_and_reminds_until_it_is_applied() {
     let (world, _, _, two) = World::outdated();
     let watching = Watching::start(&world.user, &[]);
     assert_eq!(watching.next(), json!({ "event": "update-found", "updates": update() }));
@@ -80,7 +80,7 @@ fn what_is_found_is_downloaded_and_then_reminded_of_until_it_is_applied() {
 }
 
 #[test]
-fn a_watcher_may_apply_what_it_finds() {
+fn a_watcher_may_apply_its_updates() {
     let (world, _, _, two) = World::outdated();
     let watching = Watching::start(&world.user, &["--apply"]);
     assert_eq!(watching.next()["event"], "update-found");
@@ -91,7 +91,7 @@ fn a_watcher_may_apply_what_it_finds() {
 }
 
 #[test]
-fn a_watcher_that_only_tells_fetches_nothing() {
+fn a_watcher_that_only_checks_fetches_no_object() {
     let (world, ..) = World::outdated();
     let watching = Watching::start(&world.user, &["--notify"]);
     assert_eq!(watching.next()["event"], "update-found");
@@ -101,7 +101,7 @@ fn a_watcher_that_only_tells_fetches_nothing() {
 }
 
 #[test]
-fn a_paused_update_is_reminded_of_in_each_interval_and_asked_for_nowhere() {
+fn a_watcher_reminds_of_a_paused_update_without_requests() {
     let (world, published, ..) = World::outdated();
     let slow = published.object("bin/app");
     let crawls = slow.clone();
@@ -126,7 +126,7 @@ fn a_paused_update_is_reminded_of_in_each_interval_and_asked_for_nowhere() {
 }
 
 #[test]
-fn a_server_that_asks_to_be_left_alone_is_not_asked_by_a_watcher() {
+fn a_retry_after_is_obeyed_by_a_watcher() {
     let (world, ..) = World::outdated();
     world.server.follow(|_| Reply::Status(503, "Retry-After: 120\r\n".into(), Vec::new()));
     let watching = Watching::start(&world.user, &[]);
@@ -143,7 +143,7 @@ fn a_server_that_asks_to_be_left_alone_is_not_asked_by_a_watcher() {
 }
 
 #[test]
-fn a_release_that_has_expired_is_told_to_be_stale() {
+fn an_expired_release_is_reported_as_stale() {
     let world = World::honest();
     world.publish("1.0.0", &Tree::from_seed(1));
     world.install("core");
@@ -221,7 +221,7 @@ fn a_root_has_one_watcher() {
 }
 
 #[test]
-fn a_program_that_is_told_of_an_update_may_skip_it_there_and_then() {
+fn a_program_may_skip_an_update_when_it_is_found() {
     let (world, ..) = World::outdated();
     let own = patcher(&world.user);
     let (sender, events) = channel();
@@ -241,7 +241,7 @@ fn a_program_that_is_told_of_an_update_may_skip_it_there_and_then() {
 }
 
 #[test]
-fn what_needs_an_update_that_is_skipped_waits_with_it() {
+fn an_update_that_requires_a_skipped_one_is_deferred() {
     let world = crate::components::in_need(&["addon", "core"]);
     let own = patcher(&world.user);
     let (sender, events) = channel();
@@ -269,7 +269,7 @@ fn what_needs_an_update_that_is_skipped_waits_with_it() {
 }
 
 #[test]
-fn an_unfinished_update_that_needs_what_was_skipped_since_is_not_gone_on_with() {
+fn an_unfinished_update_is_dropped_if_the_user_skips_a_required_one() {
     let world = crate::components::in_need(&["addon", "core"]);
     world.user.ok(&["download"]);
     world.user.ok(&["skip", "addon"]);

@@ -38,7 +38,7 @@ fn run(world: &World) -> (Run, u64) {
 }
 
 #[test]
-fn memory_stays_bounded_whatever_the_server_sends() {
+fn memory_stays_bounded_for_every_answer() {
     let world = World::new();
     let (honest, usual) = run(&world);
     assert_eq!(honest.code, Some(0), "{honest:?}");

@@ -32,7 +32,7 @@ fn refuses(world: &World, expected: &str) {
 }
 
 #[test]
-fn what_is_older_or_for_something_else_is_refused_and_moves_nothing() {
+fn older_and_foreign_releases_are_refused_and_move_no_floor() {
     checks(|world| {
         let signed = |name: &str, change: &dyn Fn(&mut Release), expected| {
             let mut release = world.new.clone();
@@ -140,7 +140,7 @@ fn what_is_older_or_for_something_else_is_refused_and_moves_nothing() {
 }
 
 #[test]
-fn a_lost_or_forged_state_opens_no_door_that_the_installed_manifest_closes() {
+fn the_installed_floor_holds_without_the_state() {
     type Damage = fn(&World);
     let rows: &[(&str, Damage)] = &[
         ("no state folder", |w| fs::remove_dir_all(w.root().join(".patcher")).unwrap()),
@@ -172,7 +172,7 @@ fn a_lost_or_forged_state_opens_no_door_that_the_installed_manifest_closes() {
 }
 
 #[test]
-fn a_lost_or_forged_manifest_opens_no_door_that_the_memory_closes() {
+fn the_seen_floor_holds_without_the_installed_manifest() {
     type Damage = fn(&World);
     let manifest = |world: &World| world.core("manifest.xml");
     let rows: &[(&str, Damage, &str)] = &[
@@ -252,7 +252,7 @@ fn a_lost_or_forged_manifest_opens_no_door_that_the_memory_closes() {
 }
 
 #[test]
-fn the_floor_that_a_program_was_built_with_holds_when_everything_is_lost() {
+fn the_built_in_floor_holds_without_state_and_manifest() {
     for (floor, sequence, expected) in [
         (10, 9, "rollback"),
         (10, 0, "rollback"),
@@ -279,7 +279,7 @@ fn the_floor_that_a_program_was_built_with_holds_when_everything_is_lost() {
 }
 
 #[test]
-fn a_release_that_was_only_seen_closes_the_door_to_those_before_it() {
+fn a_seen_release_raises_the_floor() {
     let world = World::new();
     offer(&world, &release(&world, "3.0.0", 30), &[first()]);
     assert_eq!(world.check(), "update to 3.0.0");
@@ -300,7 +300,7 @@ fn a_release_that_was_only_seen_closes_the_door_to_those_before_it() {
 }
 
 #[test]
-fn a_number_that_a_stolen_key_used_up_is_recovered_by_the_next_key() {
+fn the_next_key_recovers_a_sequence_that_a_stolen_key_used_up() {
     let world = World::new();
     // tuf: test_new_timestamp_fast_forward_recovery
     offer(&world, &release(&world, "6.6.6", u64::MAX), &[first()]);
@@ -333,7 +333,7 @@ fn a_number_that_a_stolen_key_used_up_is_recovered_by_the_next_key() {
 }
 
 #[test]
-fn a_stranger_can_use_no_number_up() {
+fn a_strangers_manifest_uses_up_no_sequence() {
     let world = World::new();
     let before = world.snapshot();
     offer(&world, &release(&world, "6.6.6", u64::MAX), &[stranger()]);
@@ -373,7 +373,7 @@ fn an_expired_release_is_stale_however_it_is_served() {
 
 /// tuf: `test_expired_local_timestamp`.
 #[test]
-fn what_is_installed_may_expire_and_be_renewed() {
+fn an_installed_release_may_expire_and_be_renewed() {
     let world = World::new();
     let mut expired = world.old.clone();
     expired.manifest.meta.sequence = 11;
@@ -399,7 +399,7 @@ fn what_is_installed_may_expire_and_be_renewed() {
 }
 
 #[test]
-fn what_is_needed_and_not_there_is_refused() {
+fn a_missing_required_component_is_refused() {
     for (component, range) in [
         ("unknown", "*"),
         ("core", ">=3"),
@@ -465,7 +465,7 @@ fn releases_that_do_not_fit_together_are_not_mixed() {
 
 /// tuf: `test_unusual_role_name`.
 #[test]
-fn a_components_name_is_checked_before_anything_is_asked() {
+fn a_components_name_is_checked_before_any_request() {
     let world = World::new();
     let url = format!("{}core/manifest.xml", world.server.url());
     let before = world.snapshot();
@@ -520,7 +520,7 @@ fn a_lower_version_under_a_higher_sequence_is_taken() {
 }
 
 #[test]
-fn a_channel_of_its_own_has_a_floor_of_its_own() {
+fn each_channel_has_its_own_floor() {
     let world = World::new();
     let beta = |config: Config| Patcher::new(config.channel("beta")).unwrap();
     let mut release = release(&world, "3.0.0-beta.1", 3);

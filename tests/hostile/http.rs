@@ -13,7 +13,7 @@ fn good(world: &World) -> Vec<u8> {
 }
 
 #[test]
-fn a_status_that_is_no_success_is_told() {
+fn an_http_error_status_is_reported() {
     checks(|world| {
         let good = good(world);
         let mut rows: Vec<Row> = [
@@ -53,7 +53,7 @@ fn a_status_that_is_no_success_is_told() {
 }
 
 #[test]
-fn what_is_no_manifest_is_refused_whatever_its_status() {
+fn a_page_that_is_no_manifest_is_refused_with_any_status() {
     checks(|world| {
         let good = good(world);
         let html = "Content-Type: text/html; charset=utf-8\r\n".to_owned();
@@ -107,7 +107,7 @@ fn what_is_no_manifest_is_refused_whatever_its_status() {
 }
 
 #[test]
-fn an_answer_that_breaks_off_is_told() {
+fn a_truncated_answer_is_reported() {
     checks(|world| {
         let good = good(world);
         let whole = answer("200", &format!("Content-Length: {}\r\n", good.len()), &good);
@@ -170,7 +170,7 @@ fn an_answer_that_breaks_off_is_told() {
 }
 
 #[test]
-fn what_is_no_http_is_told() {
+fn an_answer_that_is_not_http_is_reported() {
     checks(|world| {
         let good = good(world);
         let raw = |text: &str| Reply::Raw([text.as_bytes(), &good].concat());
@@ -243,7 +243,7 @@ fn what_is_no_http_is_told() {
 }
 
 #[test]
-fn a_server_that_falls_silent_is_given_up() {
+fn a_silent_server_ends_the_download() {
     checks(|world| {
         let good = good(world);
         let whole = answer("200", &format!("Content-Length: {}\r\n", good.len()), &good);
@@ -324,7 +324,7 @@ fn redirects_are_followed_three_times_and_never_out_of_http() {
 }
 
 #[test]
-fn what_does_no_harm_is_taken() {
+fn harmless_deviations_are_accepted() {
     checks(|world| {
         let good = good(world);
         let lines = |lines: &str| Reply::Status(200, lines.to_owned(), good.clone());
@@ -363,7 +363,7 @@ fn what_does_no_harm_is_taken() {
 
 /// The client saves `Retry-After`, in seconds and as a date, for the host and every request to it.
 #[test]
-fn a_server_that_asks_to_be_left_alone_is_left_alone() {
+fn a_retry_after_is_obeyed_for_every_request_to_its_host() {
     let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(600));
     for (status, value, left_alone) in [
         (503, "120", true),
@@ -400,7 +400,7 @@ fn a_server_that_asks_to_be_left_alone_is_left_alone() {
 }
 
 #[test]
-fn an_object_that_asks_for_patience_stops_its_host_too() {
+fn a_retry_after_on_an_object_counts_for_its_host() {
     let world = World::new();
     let path = world.new.object_path("bin/app");
     world.server.lie(&path, Reply::Status(503, "Retry-After: 300\r\n".into(), Vec::new()));
@@ -439,7 +439,7 @@ fn an_etag_hides_no_release() {
 }
 
 #[test]
-fn not_modified_is_no_answer_to_somebody_who_did_not_ask() {
+fn not_modified_is_refused_without_an_if_none_match() {
     let world = World::new();
     // Without this file the client knows no ETag.
     std::fs::remove_file(world.state("seen.xml")).unwrap();

@@ -140,7 +140,7 @@ fn weak_odd_and_other_keys_are_not_trusted() {
 
 /// tuf: `test_duplicate_keys`, `test_snapshot_has_too_few_keys`.
 #[test]
-fn a_list_of_keys_that_cannot_be_is_refused() {
+fn an_impossible_list_of_keys_is_refused() {
     let (one, two) = (&first().pem, &second().pem);
     let config = || Config::new("/nowhere");
     assert_eq!(code(config()), "no-key");

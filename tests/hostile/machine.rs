@@ -254,7 +254,7 @@ fn write_journal(world: &World, state: &str, plan: &str) {
 }
 
 #[test]
-fn a_journal_or_plan_that_is_none_stops_everything_and_deletes_nothing() {
+fn a_damaged_journal_or_plan_stops_every_call_and_deletes_nothing() {
     let changes: &[(&str, &str)] = &[
         ("path=\"bin/app\"", "path=\"../outside/app\""),
         ("path=\"bin/app\"", "path=\"/etc/passwd\""),
@@ -395,7 +395,7 @@ fn a_plan_that_names_a_folder_is_not_carried_out() {
 /// A plan that fits no path on the disk: recovery compares hashes, and touches only paths that
 /// match the plan.
 #[test]
-fn a_plan_that_does_not_fit_the_disk_replaces_nothing_by_what_it_says() {
+fn recovery_trusts_no_plan_that_does_not_fit_the_disk() {
     let (world, outside) = world();
     let evil = sha256(OUTSIDE).to_string();
     // The attacker has put the "backup" there.
@@ -416,7 +416,7 @@ fn a_plan_that_does_not_fit_the_disk_replaces_nothing_by_what_it_says() {
 }
 
 #[test]
-fn what_is_exchanged_between_download_and_swap_is_found_out() {
+fn files_exchanged_between_download_and_swap_are_found() {
     type Exchange = fn(&World);
     fn staged(world: &World) -> std::path::PathBuf {
         world.state(&format!("stage/core/files/{}-0", world.new.manifest.files[0].sha256))
@@ -515,7 +515,7 @@ fn what_is_exchanged_between_download_and_swap_is_found_out() {
 }
 
 #[test]
-fn a_staged_files_mode_is_that_of_the_manifest_whatever_became_of_it() {
+fn an_installed_file_has_the_manifests_mode_whatever_the_staged_one() {
     let (world, _) = world();
     let staged = world.patcher().check_component("core").unwrap().unwrap().download(|_| {}).unwrap();
     for file in fs::read_dir(world.state("stage/core/files")).unwrap() {

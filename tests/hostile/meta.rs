@@ -17,7 +17,7 @@ fn added(world: &World, more: &str, expected: &'static str) -> Row {
 }
 
 #[test]
-fn a_rollout_is_a_percentage_and_urgency_a_truth() {
+fn a_rollout_is_a_percentage_and_critical_a_boolean() {
     checks(|world| {
         let body = world.new.body();
         let row = |attribute: &str, expected| {
@@ -155,7 +155,7 @@ fn told(bytes: Vec<u8>, stone: &SteppingStone) -> &'static str {
 }
 
 #[test]
-fn nothing_stands_in_for_a_stepping_stone() {
+fn no_other_release_is_taken_for_a_stepping_stone() {
     let release = |version: &str, sequence: u64| {
         Release::new("core", version, sequence, "http://localhost/core/").file("app", version.as_bytes(), false)
     };

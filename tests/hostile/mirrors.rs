@@ -103,7 +103,7 @@ fn a_hostile_first_mirror_leads_to_the_next() {
 }
 
 #[test]
-fn when_no_mirror_is_good_the_first_refusal_is_told_and_nothing_changes() {
+fn if_all_mirrors_are_bad_the_first_refusal_is_reported() {
     let mirrors = Mirrors::new();
     let before = mirrors.world.snapshot();
     for (name, reply, expected) in lies(&mirrors.world) {
@@ -160,7 +160,7 @@ fn ranges(server: &Scripted, path: &str) -> Vec<String> {
 }
 
 #[test]
-fn an_interrupted_object_goes_on_at_the_next_mirror() {
+fn an_interrupted_object_is_resumed_at_the_next_mirror() {
     let mirrors = Mirrors::new();
     let (good, path) = (mirrors.world.new.objects[0].clone(), mirrors.world.new.object_path("bin/app"));
     let half = good.len() / 2;
@@ -187,7 +187,7 @@ fn the_fastest_mirror_is_found_with_bytes_that_are_not_fetched_twice() {
 }
 
 #[test]
-fn what_a_hostile_mirror_wins_a_race_with_is_not_kept() {
+fn the_bytes_of_a_hostile_mirror_that_won_the_race_are_dropped() {
     let mirrors = Mirrors::new();
     let mut release = mirrors.world.new.clone().file("large", &noise(7, 5_000_000), false);
     release.manifest.meta.sequence = 30;

@@ -12,7 +12,7 @@ fn program(world: &World) -> (Vec<u8>, Vec<u8>, String) {
 }
 
 #[test]
-fn what_is_not_the_signed_object_is_refused() {
+fn an_object_other_than_the_signed_one_is_refused() {
     updates(|world| {
         let (good, raw, path) = program(world);
         let flipped = |bytes: &[u8], at: usize| {
@@ -68,7 +68,7 @@ fn what_is_not_the_signed_object_is_refused() {
 }
 
 #[test]
-fn what_a_server_says_of_an_objects_encoding_and_type_does_not_matter() {
+fn an_objects_encoding_and_type_headers_are_ignored() {
     updates(|world| {
         let (good, raw, path) = program(world);
         let mut rows = Vec::new();
@@ -101,7 +101,7 @@ fn what_a_server_says_of_an_objects_encoding_and_type_does_not_matter() {
 }
 
 #[test]
-fn an_object_that_is_cut_off_or_withheld_is_the_networks_fault() {
+fn a_cut_off_or_withheld_object_is_a_network_error() {
     updates(|world| {
         let (good, _, path) = program(world);
         let length = format!("Content-Length: {}\r\n", good.len());
@@ -157,7 +157,7 @@ fn an_object_that_is_cut_off_or_withheld_is_the_networks_fault() {
 
 /// Objects with the signed hash, by a defective tool or an attacker with the key.
 #[test]
-fn an_object_that_was_signed_and_is_no_gzip_of_its_file_is_refused() {
+fn a_signed_object_that_is_no_gzip_of_its_file_is_refused() {
     let raw = noise(7, 3000).repeat(3);
     let good = gzip(&raw);
     let with_header = |build: fn(flate2::GzBuilder) -> flate2::GzBuilder| {
@@ -248,7 +248,7 @@ fn an_object_that_was_signed_and_is_no_gzip_of_its_file_is_refused() {
 }
 
 #[test]
-fn sizes_that_no_disk_has_are_told_before_an_object_is_asked_for() {
+fn impossible_sizes_are_reported_before_any_object_request() {
     let world = World::new();
     let body = world.new.body();
     let hash = sha256(b"x").to_string();
@@ -276,7 +276,7 @@ fn sizes_that_no_disk_has_are_told_before_an_object_is_asked_for() {
 }
 
 #[test]
-fn an_object_without_end_is_cut_off_at_its_size() {
+fn an_endless_object_is_cut_off_at_its_size() {
     let world = World::new();
     let (good, raw, path) = program(&world);
     for (name, start, more) in [

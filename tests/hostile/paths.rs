@@ -106,17 +106,17 @@ fn rows(world: &World, from: &str, to: impl Fn(&str) -> String) -> Vec<Row> {
 }
 
 #[test]
-fn a_files_path_leads_nowhere_but_into_its_component() {
+fn a_files_path_stays_in_its_component() {
     checks(|world| rows(world, "path=\"new/file\"", |path| format!("path=\"{path}\"")));
 }
 
 #[test]
-fn a_links_path_leads_nowhere_but_into_its_component() {
+fn a_links_path_stays_in_its_component() {
     checks(|world| rows(world, "path=\"lib/current\"", |path| format!("path=\"{path}\"")));
 }
 
 #[test]
-fn what_is_to_be_started_lies_in_the_component() {
+fn the_program_to_launch_lies_in_the_component() {
     checks(|world| rows(world, "launch=\"bin/app\"", |path| format!("launch=\"{path}\"")));
 }
 

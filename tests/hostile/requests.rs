@@ -82,7 +82,7 @@ fn only_if_none_match_differs_and_only_while_the_installed_release_is_the_newest
 }
 
 #[test]
-fn a_download_asks_for_objects_with_the_same_bytes_and_for_a_range_only_to_go_on() {
+fn all_clients_send_the_same_object_requests_and_a_range_only_to_resume() {
     let world = World::new();
     let path = world.new.object_path("bin/app");
     let good = world.new.objects[0].clone();
@@ -102,7 +102,7 @@ fn a_download_asks_for_objects_with_the_same_bytes_and_for_a_range_only_to_go_on
 
 /// The client does not carry a server's cookie, a referer, or a password from a redirect.
 #[test]
-fn nothing_that_a_server_says_comes_back_to_it() {
+fn no_value_from_a_server_is_sent_back() {
     let world = World::new();
     let good = world.server.file(MANIFEST);
     let (host, url) = (world.server.host(), world.server.url());
@@ -126,7 +126,7 @@ fn nothing_that_a_server_says_comes_back_to_it() {
 
 /// The first installation on a platform looks like any other.
 #[test]
-fn a_first_installation_and_another_platform_send_the_same_bytes() {
+fn a_first_installation_sends_the_same_bytes_as_any_other() {
     let world = World::new();
     let url = format!("{}core/manifest.xml", world.server.url());
     let elsewhere = world.path("elsewhere");
@@ -172,7 +172,7 @@ fn the_program_sends_the_same_bytes_in_every_environment() {
 }
 
 #[test]
-fn what_a_program_says_of_itself_stays_with_the_address_that_it_asked() {
+fn a_programs_own_headers_stay_with_the_origin_it_requested() {
     let world = World::new();
     let elsewhere = Scripted::in_memory();
     elsewhere.put(MANIFEST, world.server.file(MANIFEST));

@@ -199,7 +199,7 @@ fn flip(mut bytes: Vec<u8>) -> Vec<u8> {
 }
 
 #[test]
-fn an_object_that_stays_wrong_is_asked_for_once_more_and_refused() {
+fn a_wrong_object_is_requested_once_more_and_refused() {
     type Answer = fn(&Interrupted) -> Reply;
     // The name, the answer to every request, the outcome, and the number of requests.
     let rows: &[(&str, Answer, &str, usize)] = &[
@@ -224,7 +224,7 @@ fn an_object_that_stays_wrong_is_asked_for_once_more_and_refused() {
 }
 
 #[test]
-fn what_the_disk_made_of_an_unfinished_object_is_found_out() {
+fn a_damaged_unfinished_object_is_found() {
     type Change = fn(&Interrupted, &mut Vec<u8>);
     // The name, the change to the unfinished file, and the requests.
     let rows: &[(&str, Change, &[&str])] = &[
@@ -254,7 +254,7 @@ fn what_the_disk_made_of_an_unfinished_object_is_found_out() {
 }
 
 #[test]
-fn an_unfinished_object_that_is_no_file_is_not_written_through() {
+fn a_link_in_the_place_of_an_unfinished_object_is_not_followed() {
     let outside = b"not yours";
     type Plant = fn(&Interrupted);
     let rows: &[(&str, Plant)] = &[
@@ -280,7 +280,7 @@ fn an_unfinished_object_that_is_no_file_is_not_written_through() {
 }
 
 #[test]
-fn what_was_redirected_goes_on_where_it_led_and_at_its_own_address_when_that_is_gone() {
+fn a_redirected_download_resumes_at_the_target_or_the_own_address() {
     for gone in [false, true] {
         let world = World::new();
         let (good, path) = (world.new.objects[0].clone(), world.new.object_path("bin/app"));

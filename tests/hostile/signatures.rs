@@ -34,7 +34,7 @@ fn unknown(number: u8, body: &[u8]) -> Signature {
 }
 
 #[test]
-fn a_manifest_that_no_trusted_key_signed_as_it_is_is_refused() {
+fn a_manifest_without_a_trusted_signature_over_its_bytes_is_refused() {
     checks(|world| {
         let body = world.new.body();
         let bytes = body.as_bytes();
@@ -209,7 +209,7 @@ fn a_signature_line_has_one_form() {
 }
 
 #[test]
-fn signature_lines_have_one_place() {
+fn signature_lines_are_only_before_the_end() {
     checks(|world| {
         let good = good(world);
         let body = world.new.body();
@@ -273,7 +273,7 @@ fn signature_lines_have_one_place() {
 }
 
 #[test]
-fn enough_good_signatures_are_enough_whatever_stands_beside() {
+fn enough_good_signatures_suffice_beside_bad_ones() {
     checks(|world| {
         let body = world.new.body();
         let bytes = body.as_bytes();
@@ -302,7 +302,7 @@ fn enough_good_signatures_are_enough_whatever_stands_beside() {
 
 /// Cuts the file at every sixteenth of its length, and flips a bit in every sixteenth byte.
 #[test]
-fn a_manifest_that_lost_a_part_or_a_bit_is_refused() {
+fn a_truncated_or_flipped_manifest_is_refused() {
     checks(|world| {
         let good = good(world).into_bytes();
         let cut = (0..16).map(|part| {
@@ -325,7 +325,7 @@ fn a_manifest_that_lost_a_part_or_a_bit_is_refused() {
 }
 
 #[test]
-fn as_many_distinct_keys_as_the_threshold_asks_for_must_sign() {
+fn the_threshold_counts_distinct_trusted_keys() {
     let world = World::signed_by(&[first(), second()]);
     let patcher = Patcher::new(world.config().threshold(2)).unwrap();
     let body = world.new.body();

@@ -71,7 +71,7 @@ fn bytes_and_declaration() {
 }
 
 #[test]
-fn what_is_no_plain_element_is_refused() {
+fn xml_beyond_plain_elements_is_refused() {
     checks(|world| {
         let long = format!("{FILES}{}", "<a>".repeat(100_000));
         let attributes: String = (0..40).map(|number| format!(" a{number}=\"\"")).collect();
@@ -144,7 +144,7 @@ fn what_is_no_plain_element_is_refused() {
 }
 
 #[test]
-fn elements_and_attributes_that_format_1_does_not_have_there_are_refused() {
+fn unknown_elements_and_attributes_are_refused() {
     checks(|world| {
         let nine = format!("{}{META_END}", "    <baseurl href=\"http://a/\"/>\n".repeat(8));
         let body = world.new.body();
@@ -216,7 +216,7 @@ fn elements_and_attributes_that_format_1_does_not_have_there_are_refused() {
 }
 
 #[test]
-fn values_have_one_spelling() {
+fn every_value_has_one_spelling() {
     checks(|world| {
         let body = world.new.body();
         let url = format!("{}core/", world.server.url());
@@ -337,7 +337,7 @@ fn values_have_one_spelling() {
 }
 
 #[test]
-fn more_than_the_limits_is_refused_before_it_is_read() {
+fn a_manifest_above_the_limits_is_refused() {
     checks(|world| {
         let body = world.new.body();
         let files: String = (0..200_001).map(|number| format!("<link path=\"l/{number}\" target=\"x\"/>")).collect();

@@ -34,7 +34,7 @@ fn attach(publisher: &Publisher, manifest: &str, more: &[&str]) -> Run {
 }
 
 #[test]
-fn a_release_is_published_with_a_key_that_never_leaves_its_device() {
+fn a_release_is_signed_by_a_key_on_a_device() {
     let Some(publisher) = with_device() else { return };
     let out = publisher.sign(&["--body", "core.body"]).ok();
     let next =
@@ -64,7 +64,7 @@ fn a_release_is_published_with_a_key_that_never_leaves_its_device() {
 }
 
 #[test]
-fn a_signature_joins_those_that_are_there_and_replaces_its_own() {
+fn attach_adds_a_signature_or_replaces_the_same_keys() {
     let Some(publisher) = with_device() else { return };
     publisher.run(&["keygen", "release-2", "--bits", "2048"]).ok();
     publisher.sign(&["--key", "release-2.key.pem"]).ok();
@@ -95,7 +95,7 @@ fn a_signature_joins_those_that_are_there_and_replaces_its_own() {
 }
 
 #[test]
-fn a_signature_that_does_not_fit_is_refused_before_anything_is_written() {
+fn a_wrong_signature_is_refused_before_any_write() {
     let Some(publisher) = with_device() else { return };
     publisher.sign(&["--body", "core.body"]).ok();
     let body = publisher.read("core.body");
@@ -119,7 +119,7 @@ fn a_signature_that_does_not_fit_is_refused_before_anything_is_written() {
 }
 
 #[test]
-fn what_was_overtaken_is_not_published() {
+fn attach_does_not_publish_a_release_that_was_overtaken() {
     let Some(publisher) = with_device() else { return };
     publisher.run(&["keygen", "release-2", "--bits", "2048"]).ok();
     publisher.sign(&["--body", "core.body"]).ok();
@@ -150,7 +150,7 @@ fn a_ninth_signature_is_refused() {
 }
 
 #[test]
-fn what_is_to_be_signed_lies_outside_of_the_build_folder() {
+fn the_body_to_sign_lies_outside_of_the_build_folder() {
     let publisher = Publisher::new();
     publisher.sign(&["--body", "build/core.body"]).fails(2, "move it out");
     publisher.sign(&["--body", "core.body", "--key", "release.key.pem"]).usage_error();

@@ -30,7 +30,7 @@ fn verify(publisher: &Publisher) -> crate::publisher::Run {
 }
 
 #[test]
-fn large_files_have_an_index_that_fits_and_small_ones_have_none() {
+fn large_files_have_a_matching_index_and_small_ones_none() {
     let publisher = signed();
     let manifest = publisher.manifest("site/core/manifest.xml");
     assert_eq!(manifest.files.iter().filter(|file| file.chunks.is_some()).count(), 1);
@@ -52,7 +52,7 @@ fn an_unchanged_file_keeps_its_gzip_and_index() {
 }
 
 #[test]
-fn a_lost_index_is_made_again() {
+fn a_lost_index_is_rebuilt() {
     let publisher = signed();
     let path = publisher.path(index_path(&large(&publisher).chunks.unwrap()));
     let bytes = fs::read(&path).unwrap();
@@ -63,7 +63,7 @@ fn a_lost_index_is_made_again() {
 }
 
 #[test]
-fn an_index_of_something_else_is_found() {
+fn an_index_of_another_file_is_found() {
     let publisher = signed();
     let bytes = publisher.read(index_path(&large(&publisher).chunks.unwrap()));
     let mut other_hash = bytes.clone();

@@ -18,7 +18,7 @@ fn made(out: &str) -> usize {
 }
 
 #[test]
-fn deltas_lead_from_the_last_three_releases_and_stay_as_long_as_they_help() {
+fn deltas_lead_from_the_last_three_releases_and_stay_while_they_save_bytes() {
     let publisher = Publisher::new();
     publisher.sign_builds(1..=4, &[]);
     let manifest = publisher.manifest(LATEST);
@@ -41,7 +41,7 @@ fn deltas_lead_from_the_last_three_releases_and_stay_as_long_as_they_help() {
 }
 
 #[test]
-fn a_straight_delta_takes_the_place_of_a_way_that_has_become_dear() {
+fn a_direct_delta_replaces_a_chain_that_costs_more() {
     let publisher = Publisher::new();
     publisher.sign_builds(1..=5, &[]);
     let manifest = publisher.manifest(LATEST);
@@ -56,7 +56,7 @@ fn a_straight_delta_takes_the_place_of_a_way_that_has_become_dear() {
 }
 
 #[test]
-fn an_unchanged_tree_makes_no_delta_and_keeps_those_that_are_there() {
+fn an_unchanged_tree_keeps_its_deltas_and_makes_none() {
     let publisher = Publisher::new();
     publisher.sign_builds(1..=2, &[]);
     let before = publisher.object_states();
@@ -70,7 +70,7 @@ fn an_unchanged_tree_makes_no_delta_and_keeps_those_that_are_there() {
 }
 
 #[test]
-fn what_came_back_is_not_computed_again() {
+fn a_delta_to_reverted_content_is_reused() {
     let publisher = Publisher::new();
     publisher.sign_builds(1..=2, &[]);
     publisher.write("build/bin/app", program(1));
@@ -97,7 +97,7 @@ fn noise(seed: u64, bits: u8) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_not_worth_a_request_is_not_published() {
+fn a_delta_that_saves_less_than_a_request_is_not_published() {
     let publisher = Publisher::new();
     publisher.write("build/small", "a small file\n".repeat(100));
     publisher.write("build/bin/app", noise(1, 7));
@@ -110,7 +110,7 @@ fn what_is_not_worth_a_request_is_not_published() {
 }
 
 #[test]
-fn what_is_packed_already_is_skipped() {
+fn compressed_files_get_no_delta() {
     let publisher = Publisher::new();
     let mut archive = noise(1, 8);
     publisher.write("build/archive.zip", &archive);
@@ -121,14 +121,14 @@ fn what_is_packed_already_is_skipped() {
 }
 
 #[test]
-fn none_are_made_when_none_are_wanted() {
+fn sign_makes_no_deltas_if_told_so() {
     let publisher = Publisher::new();
     publisher.sign_builds(1..=2, &["--deltas", "0"]);
     assert!(publisher.manifest(LATEST).files.iter().all(|file| file.deltas.is_empty()));
 }
 
 #[test]
-fn many_files_are_diffed_in_less_memory_than_one_of_them_would_like() {
+fn many_files_are_diffed_within_the_memory_limit() {
     let publisher = Publisher::new();
     let write =
         |build| (0..12).for_each(|n| publisher.write(&format!("build/{n}.bin"), [&program(build)[..], &[n]].concat()));
@@ -139,7 +139,7 @@ fn many_files_are_diffed_in_less_memory_than_one_of_them_would_like() {
 }
 
 #[test]
-fn an_old_object_that_is_damaged_ends_it_before_anything_is_published() {
+fn a_damaged_old_object_stops_publishing_before_any_write() {
     let publisher = Publisher::new();
     publisher.sign_builds(1..=1, &[]);
     let before = publisher.read(LATEST);

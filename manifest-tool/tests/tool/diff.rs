@@ -3,7 +3,7 @@
 use crate::publisher::{Publisher, program};
 
 #[test]
-fn a_diff_lists_what_changes_and_what_it_costs() {
+fn a_diff_lists_the_changes_and_their_bytes() {
     let publisher = Publisher::new();
     publisher.write("build/gone", "it goes");
     publisher.sign_builds(1..=1, &[]);
@@ -31,7 +31,7 @@ fn a_diff_lists_what_changes_and_what_it_costs() {
 }
 
 #[test]
-fn a_release_beside_itself_has_nothing_to_tell() {
+fn a_release_has_no_difference_from_itself() {
     let publisher = Publisher::new();
     publisher.sign(&[]).ok();
     let out = publisher.run(&["diff", "build/manifest.xml", "build/manifest.xml"]).ok();

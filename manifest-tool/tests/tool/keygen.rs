@@ -18,7 +18,7 @@ fn a_key_pair_is_private_and_printed_by_its_id() {
 }
 
 #[test]
-fn neither_half_is_overwritten() {
+fn keygen_overwrites_neither_half_of_a_key() {
     let publisher = Publisher::new();
     for half in ["key", "pub"] {
         let name = format!("only-{half}");
@@ -31,7 +31,7 @@ fn neither_half_is_overwritten() {
 }
 
 #[test]
-fn sizes_that_clients_refuse_are_a_usage_error() {
+fn sign_refuses_sizes_that_clients_refuse() {
     let publisher = Publisher::new();
     for bits in ["1024", "2047", "4097", "8192"] {
         assert_eq!(publisher.run(&["keygen", "small", "--bits", bits]).code, 2);

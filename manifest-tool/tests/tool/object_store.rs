@@ -126,7 +126,7 @@ fn a_bucket_serves_what_was_published_with_the_right_headers() {
 }
 
 #[test]
-fn only_what_is_new_goes_to_a_bucket() {
+fn publish_uploads_only_new_files_to_a_bucket() {
     let Some(store) = Store::start() else { return };
     let publisher = Publisher::new();
     publisher.sign_builds(1..=1, &[]);
@@ -143,7 +143,7 @@ fn only_what_is_new_goes_to_a_bucket() {
 }
 
 #[test]
-fn a_large_object_goes_in_parts() {
+fn a_large_object_is_uploaded_in_parts() {
     let Some(store) = Store::start() else { return };
     let publisher = Publisher::new();
     let mut state = 88_172_645_463_325_252_u64;
@@ -162,7 +162,7 @@ fn a_large_object_goes_in_parts() {
 }
 
 #[test]
-fn a_store_that_says_no_is_told_about() {
+fn a_store_that_refuses_is_reported() {
     let Some(store) = Store::start() else { return };
     let publisher = Publisher::new();
     publisher.sign_builds(1..=1, &[]);

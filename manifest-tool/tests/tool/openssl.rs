@@ -9,7 +9,7 @@ sed -n 's|^  <signature [^>]*>\(.*\)</signature>$|\1|p' manifest.xml | head -1 |
 openssl dgst -sha256 -verify ../release.pub.pem -signature sig body";
 
 #[test]
-fn openssl_verifies_what_sign_signs() {
+fn openssl_verifies_a_signed_release() {
     if is_missing("openssl") {
         return;
     }

@@ -18,7 +18,7 @@ fn sign_with(publisher: &Publisher, key: &str, file: &str) -> Run {
 }
 
 #[test]
-fn an_encrypted_key_signs_for_who_knows_its_passphrase() {
+fn an_encrypted_key_signs_with_its_passphrase() {
     let publisher = publisher();
     publisher.run_with(&["keygen", "safe", "--bits", "2048", "--encrypt"], &[(VARIABLE, PASSPHRASE)]).ok();
     assert!(publisher.read("safe.key.pem").starts_with(b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n"));
@@ -95,7 +95,7 @@ fn keys_that_openssl_encrypted_are_opened() {
 }
 
 #[test]
-fn wrong_passphrases_are_told_as_such_however_the_padding_comes_out() {
+fn a_wrong_passphrase_is_reported_whatever_the_padding() {
     if is_missing("openssl") {
         return;
     }
@@ -126,7 +126,7 @@ fn wrong_passphrases_are_told_as_such_however_the_padding_comes_out() {
 }
 
 #[test]
-fn a_key_is_not_made_without_the_passphrase_it_should_have() {
+fn keygen_makes_no_key_without_the_passphrase() {
     let publisher = publisher();
     publisher.write("empty", "\nsecond line");
     publisher.run(&["keygen", "safe", "--encrypt"]).fails(2, "needs a passphrase");
@@ -144,7 +144,7 @@ fn a_passphrase_in_the_build_folder_is_not_published() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn on_a_terminal_a_passphrase_is_asked_for() {
+fn a_terminal_asks_for_the_passphrase() {
     use crate::publisher::on_terminal;
     if is_missing("script") {
         return;

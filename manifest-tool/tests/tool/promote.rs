@@ -42,7 +42,7 @@ fn another_channel_gets_the_same_release_under_the_next_sequence() {
 }
 
 #[test]
-fn a_version_is_lowered_only_by_who_insists() {
+fn a_version_is_lowered_only_on_request() {
     let publisher = with_beta();
     publisher.sign_as("2.1.0", &[]).ok();
     promote(&publisher, &[]).fails(2, "--allow-downgrade");
@@ -52,7 +52,7 @@ fn a_version_is_lowered_only_by_who_insists() {
 }
 
 #[test]
-fn what_is_promoted_is_there_and_ours() {
+fn promote_accepts_only_an_existing_release_of_a_trusted_key() {
     let publisher = with_beta();
     publisher.run(&["promote", "core", "--from", "nightly", "--to", "stable"]).fails(22, "nightly.xml");
     publisher.run(&["promote", "core", "--from", "beta", "--to", "beta"]).fails(2, "already");

@@ -40,7 +40,7 @@ fn files(publisher: &Publisher) -> Vec<(PathBuf, u64)> {
 }
 
 #[test]
-fn releases_beyond_the_last_ones_go_with_what_only_they_need() {
+fn prune_removes_old_releases_and_the_objects_that_only_they_name() {
     let publisher = Publisher::new();
     publisher.sign_builds(1..=5, &["--deltas", "0"]);
     let before = files(&publisher);
@@ -63,7 +63,7 @@ fn releases_beyond_the_last_ones_go_with_what_only_they_need() {
 }
 
 #[test]
-fn deltas_that_the_latest_manifest_names_stay() {
+fn deltas_in_the_latest_manifest_stay() {
     let publisher = Publisher::new();
     publisher.sign_builds(1..=5, &[]);
     prune(&publisher, &["--keep", "0"]);
@@ -73,7 +73,7 @@ fn deltas_that_the_latest_manifest_names_stay() {
 }
 
 #[test]
-fn each_channel_keeps_its_own() {
+fn each_channel_keeps_its_own_releases() {
     let publisher = Publisher::new();
     publisher.sign_builds(1..=2, &["--channel", "beta"]);
     publisher.sign_builds(3..=5, &[]);
@@ -86,7 +86,7 @@ fn each_channel_keeps_its_own() {
 }
 
 #[test]
-fn a_renewed_release_counts_once() {
+fn a_renewed_release_counts_as_one() {
     let publisher = Publisher::new();
     publisher.sign_builds(1..=2, &[]);
     publisher.run(&["resign", "core", "--rollout", "10%"]).ok();
@@ -96,7 +96,7 @@ fn a_renewed_release_counts_once() {
 }
 
 #[test]
-fn stepping_stones_stay_with_all_that_they_name() {
+fn prune_keeps_stepping_stones_and_their_objects() {
     let publisher = Publisher::new();
     publisher.sign_builds(1..=2, &[]);
     publisher.write("build/bin/app", program(3));
@@ -109,7 +109,7 @@ fn stepping_stones_stay_with_all_that_they_name() {
 }
 
 #[test]
-fn what_is_not_of_this_tool_is_left_alone() {
+fn prune_leaves_foreign_files_alone() {
     let publisher = Publisher::new();
     publisher.sign_builds(1..=3, &[]);
     let strange = [
@@ -129,7 +129,7 @@ fn what_is_not_of_this_tool_is_left_alone() {
 }
 
 #[test]
-fn objects_that_nobody_names_go() {
+fn objects_that_no_manifest_names_are_removed() {
     let publisher = Publisher::new();
     publisher.sign(&[]).ok();
     let name = patcher::internal::digest::Sha256::of(b"x").to_string();
@@ -140,7 +140,7 @@ fn objects_that_nobody_names_go() {
 }
 
 #[test]
-fn a_manifest_that_cannot_be_read_ends_it_before_anything_is_dropped() {
+fn an_unreadable_manifest_stops_prune_before_any_removal() {
     let publisher = Publisher::new();
     publisher.sign_builds(1..=3, &[]);
     publisher.write("site/core/releases/1.xml", "nothing");

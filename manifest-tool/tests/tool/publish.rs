@@ -17,7 +17,7 @@ fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn a_site_arrives_whole_and_afterwards_only_what_is_new_goes() {
+fn publish_sends_a_whole_site_and_later_only_new_files() {
     let publisher = Publisher::new();
     publisher.sign_builds(1..=2, &[]);
     publisher.sign_as("2.0.0-beta", &["--channel", "beta"]).ok();
@@ -35,7 +35,7 @@ fn a_site_arrives_whole_and_afterwards_only_what_is_new_goes() {
 }
 
 #[test]
-fn what_was_cut_off_is_sent_again() {
+fn an_interrupted_upload_is_sent_again() {
     let publisher = Publisher::new();
     publisher.sign_builds(1..=1, &[]);
     publish(&publisher).ok();
@@ -46,7 +46,7 @@ fn what_was_cut_off_is_sent_again() {
 }
 
 #[test]
-fn nothing_goes_when_the_site_is_not_whole() {
+fn publish_sends_nothing_of_an_incomplete_site() {
     let publisher = Publisher::new();
     publisher.sign_builds(1..=1, &[]);
     publish(&publisher).ok();
@@ -63,7 +63,7 @@ fn nothing_goes_when_the_site_is_not_whole() {
 }
 
 #[test]
-fn a_damaged_object_is_found_before_a_manifest_goes_that_names_it() {
+fn publish_finds_a_damaged_object_before_it_sends_the_manifest() {
     let publisher = Publisher::new();
     publisher.sign_builds(1..=1, &[]);
     publish(&publisher).ok();
@@ -86,7 +86,7 @@ fn a_damaged_object_is_found_before_a_manifest_goes_that_names_it() {
 }
 
 #[test]
-fn a_later_release_of_somebody_else_is_not_overwritten() {
+fn publish_does_not_overwrite_a_later_release() {
     let (publisher, other) = (Publisher::new(), Publisher::new());
     publisher.sign_builds(1..=2, &[]);
     other.sign_builds(1..=1, &[]);
@@ -101,7 +101,7 @@ fn a_later_release_of_somebody_else_is_not_overwritten() {
 }
 
 #[test]
-fn places_that_cannot_be_are_refused() {
+fn impossible_sources_and_destinations_are_refused() {
     let publisher = Publisher::new();
     publisher.sign(&[]).ok();
     publisher.run(&["publish", "build", "www"]).fails(21, "manifest.xml");

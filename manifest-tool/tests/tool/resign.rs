@@ -49,7 +49,7 @@ fn an_expired_release_can_be_renewed() {
 }
 
 #[test]
-fn a_term_can_be_given_and_none_stays_none() {
+fn resign_can_set_an_expiry_and_keeps_a_missing_one() {
     let publisher = Publisher::new();
     publisher.sign(&["--expires", "10d"]).ok();
     let expires = |more: &[&str]| {
@@ -65,7 +65,7 @@ fn a_term_can_be_given_and_none_stays_none() {
 }
 
 #[test]
-fn a_channel_is_renewed_by_itself_and_the_sequence_grows_over_all() {
+fn resign_renews_one_channel_under_a_sequence_above_all_channels() {
     let publisher = Publisher::new();
     publisher.sign(&[]).ok();
     publisher.sign(&["--channel", "beta"]).ok();

@@ -29,7 +29,7 @@ fn a_rollout_is_raised_step_by_step_and_nothing_else_changes() {
 }
 
 #[test]
-fn a_paused_release_is_for_nobody_be_it_critical_or_not() {
+fn a_paused_release_is_offered_to_no_client_even_if_critical() {
     let publisher = Publisher::new();
     let out = publisher.sign(&["--critical"]).ok();
     assert!(out.contains("critical: offered to all clients"), "{out}");
@@ -49,7 +49,7 @@ fn a_paused_release_is_for_nobody_be_it_critical_or_not() {
 }
 
 #[test]
-fn what_is_no_share_is_refused() {
+fn an_invalid_rollout_is_refused() {
     let publisher = Publisher::new();
     for wrong in ["101%", "-1%", "1.5%", "%", "256", "ten"] {
         publisher.sign(&[&format!("--rollout={wrong}")]).fails(2, "rollout");

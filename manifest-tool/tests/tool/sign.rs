@@ -33,7 +33,7 @@ fn unchanged_content_is_not_compressed_again() {
 }
 
 #[test]
-fn a_lost_object_is_made_again() {
+fn a_lost_object_is_rebuilt() {
     let publisher = Publisher::new();
     publisher.sign(&[]).ok();
     let lost = publisher.objects().remove(0);
@@ -66,7 +66,7 @@ fn the_sequence_grows_over_all_channels_and_past_manifests_are_kept() {
 }
 
 #[test]
-fn a_damaged_manifest_on_the_site_stops_the_next_release() {
+fn a_damaged_manifest_on_the_site_refuses_the_next_release() {
     let publisher = Publisher::new();
     publisher.write("site/core/beta.xml", "<html/>");
     publisher.sign(&[]).fails(21, "beta.xml");
@@ -74,7 +74,7 @@ fn a_damaged_manifest_on_the_site_stops_the_next_release() {
 }
 
 #[test]
-fn the_component_file_says_what_flags_do_not() {
+fn settings_without_a_flag_come_from_the_component_file() {
     let publisher = Publisher::new();
     publisher.run(&["init", "build"]).ok();
     publisher.run(&["init", "build"]).fails(22, "exists already");
@@ -118,7 +118,7 @@ fn the_component_file_says_what_flags_do_not() {
 }
 
 #[test]
-fn versions_grow_unless_somebody_insists() {
+fn versions_grow_unless_a_downgrade_is_allowed() {
     let publisher = Publisher::new();
     publisher.sign_as("2.0.0", &[]).ok();
     publisher.sign_as("2.0.0", &[]).ok();
@@ -159,7 +159,7 @@ fn notes_are_signed_by_language() {
 }
 
 #[test]
-fn what_clients_would_refuse_is_refused_before_anything_is_written() {
+fn attach_refuses_as_clients_do_before_any_write() {
     for (path, rule) in [
         ("aux.txt", "DOS device"),
         ("a?b", "\\ < >"),
@@ -213,7 +213,7 @@ mod unix {
     }
 
     #[test]
-    fn a_chain_of_links_is_shortened_and_said() {
+    fn a_chain_of_links_is_shortened_and_reported() {
         let publisher = Publisher::new();
         publisher.write("build/lib/libz.so.1.3", "the library");
         symlink("libz.so.1.3", publisher.path("build/lib/libz.so.1")).unwrap();
@@ -238,7 +238,7 @@ mod unix {
     }
 
     #[test]
-    fn chains_that_end_nowhere_or_outside_are_refused() {
+    fn chains_of_links_that_end_nowhere_or_outside_are_refused() {
         for (first, second) in
             [("b", "a"), ("b", "missing"), ("b", "../build/empty"), ("b", "/etc/passwd"), ("a", "empty")]
         {
@@ -273,7 +273,7 @@ mod unix {
     }
 
     #[test]
-    fn a_web_server_may_read_what_is_written() {
+    fn a_web_server_can_read_the_published_files() {
         let publisher = Publisher::new();
         publisher.sign(&[]).ok();
         let mut all = publisher.objects();

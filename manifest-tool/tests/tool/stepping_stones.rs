@@ -27,7 +27,7 @@ fn verify(publisher: &Publisher) -> Run {
 }
 
 #[test]
-fn the_newest_release_that_is_not_below_is_named_and_stays_named() {
+fn the_stepping_stone_is_the_newest_release_from_the_minimum_on() {
     let publisher = with_history();
     let out = publisher.sign_as("3.0.0", &["--min-version", "2.0.0"]).ok();
     assert!(out.contains("below 2.0.0 first to releases/3.xml\n"), "{out}");
@@ -46,7 +46,7 @@ fn the_newest_release_that_is_not_below_is_named_and_stays_named() {
 }
 
 #[test]
-fn a_stone_that_was_forgotten_is_laid_by_the_same_version_again() {
+fn a_forgotten_stepping_stone_is_set_by_signing_the_version_again() {
     let publisher = with_history();
     publisher.sign_as("3.0.0", &[]).ok();
     publisher.sign_as("3.0.0", &["--min-version", "2.0.0"]).ok();
@@ -69,7 +69,7 @@ fn a_release_is_named_by_its_sequence_on_the_command_line_or_in_the_file() {
 }
 
 #[test]
-fn what_leads_nowhere_is_refused_before_anything_is_written() {
+fn an_unreachable_stepping_stone_is_refused_before_any_write() {
     let publisher = with_history();
     publisher.sign_as("2.9.0", &["--channel", "beta"]).ok();
     let before = publisher.read(LATEST);
@@ -89,7 +89,7 @@ fn what_leads_nowhere_is_refused_before_anything_is_written() {
 }
 
 #[test]
-fn only_what_our_keys_signed_is_vouched_for() {
+fn a_stepping_stone_must_be_signed_by_a_trusted_key() {
     let publisher = with_history();
     publisher.run(&["keygen", "standby", "--bits", "2048"]).ok();
     let standby = ["--key", "standby.key.pem", "--min-version", "2.0.0"];
@@ -115,7 +115,7 @@ fn a_body_for_a_key_elsewhere_names_what_a_trusted_key_signed() {
 }
 
 #[test]
-fn a_stone_that_is_gone_or_another_one_is_found() {
+fn a_missing_or_exchanged_stepping_stone_is_found() {
     let publisher = with_history();
     publisher.sign_as("3.0.0", &["--min-version", "2.0.0"]).ok();
     let kept = publisher.path("site/core/releases/3.xml");

@@ -109,7 +109,7 @@ fn header_flags_and_other_content_are_found() {
 }
 
 #[test]
-fn a_key_that_did_not_sign_takes_nothing() {
+fn verify_refuses_a_key_that_did_not_sign() {
     let publisher = signed();
     publisher.run(&["keygen", "other", "--bits", "2048"]).ok();
     let run = publisher.run(&["verify", "site", "--key", "other.pub.pem"]);
