@@ -96,7 +96,7 @@ mod counted {
         // The other steps on a disk in memory are its calls; an open file is written to behind its back.
         #[cfg(unix)]
         if what == "write" {
-            super::super::simulated::before_write().map_err(|error| Error::io(what, "the disk", error))?;
+            crate::disk::fs::simulated::before_write().map_err(|error| Error::io(what, "the disk", error))?;
         }
         let Some(count) = handle() else { return Ok(()) };
         let number = count.done.fetch_add(1, Ordering::SeqCst);
