@@ -1,13 +1,15 @@
-//! A program with add-ons, each a component of its own with its own releases; what is new is installed in one swap.
+//! A program with add-ons, each a component of its own with its own releases; what is new is
+//! installed in one swap.
 //!
-//! It lies in `ROOT/app/bin/`, with `patcher-helper` beside it; an add-on lies in `ROOT/NAME/`. A release may need others
-//! (`manifest-tool sign --requires 'app=^2'`): what does not fit together is not offered.
+//! It lies in `ROOT/app/bin/`, with `patcher-helper` beside it; an add-on lies in `ROOT/NAME/`. A
+//! release may need others (`manifest-tool sign --requires 'app=^2'`): what does not fit together
+//! is not offered.
 //!
 //!     addons               tells what is there, and updates all of it together
 //!     addons add NAME URL  installs an add-on
 //!     addons remove NAME   uninstalls it
 
-use patcher::{Check, Config, Patcher, Update};
+use patcher::{Check, Component, Config, Patcher, Update};
 use std::error::Error;
 
 /// The public half of the publisher's key, from `manifest-tool keygen release`.
@@ -31,10 +33,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
     }
-    for name in patcher.components()? {
-        if let Some(installed) = patcher.installed(&name)? {
-            println!("{name} {}", installed.manifest.meta.version);
-        }
+    for installed in patcher.status()?.components {
+        println!("{} {}", installed.component, installed.release?.version);
     }
     patcher::confirm()?;
     Ok(())
@@ -42,9 +42,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Becomes the newest versions that fit together, if there are any: then this does not return.
 fn update(patcher: &Patcher) -> patcher::Result<()> {
-    // The program has the last word: what is in use is not asked for, and what would need its update is not offered either.
-    let names: Vec<String> = patcher.components()?.iter().map(ToString::to_string).collect();
-    let free: Vec<&str> = names.iter().map(String::as_str).filter(|name| !is_in_use(name)).collect();
+    // The program has the last word: what is in use is not asked for, and what would need its
+    // update is not offered either.
+    let free: Vec<Component> = patcher.components()?.into_iter().filter(|name| !is_in_use(name)).collect();
     let Check { updates, deferred, .. } = patcher.check(&free)?;
     deferred
         .iter()
@@ -59,6 +59,6 @@ fn update(patcher: &Patcher) -> patcher::Result<()> {
 }
 
 /// Whether a component is at work that is not to be disturbed.
-fn is_in_use(component: &str) -> bool {
-    std::env::var("IN_USE").is_ok_and(|name| name == component)
+fn is_in_use(component: &Component) -> bool {
+    std::env::var("IN_USE").is_ok_and(|name| *component == name.as_str())
 }

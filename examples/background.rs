@@ -1,4 +1,5 @@
-//! A program that looks for updates in the background and becomes the new version when its user says so.
+//! A program that looks for updates in the background and becomes the new version when its user
+//! says so.
 //!
 //! It lies in `ROOT/app/bin/`, with `patcher-helper` beside it.
 

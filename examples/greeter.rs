@@ -1,8 +1,10 @@
-//! The small product of the quickstart: it greets, keeps itself up to date, and writes what it does to `greeter.log`.
+//! The small product of the quickstart: it greets, keeps itself up to date, and writes what it does
+//! to `greeter.log`.
 //!
-//! It lies in `ROOT/greeter/bin/`, with `patcher-helper` beside it; its greeting lies in `ROOT/greeter/share/`. Where
-//! another program looks for updates once a day, it looks five times a second. It ends when it is updated, when there is a
-//! file `ROOT/greeter.stop`, or after five minutes, so that nothing stays behind whatever becomes of the quickstart.
+//! It lies in `ROOT/greeter/bin/`, with `patcher-helper` beside it; its greeting lies in
+//! `ROOT/greeter/share/`. Where another program looks for updates once a day, it looks five times a
+//! second. It ends when it is updated, when there is a file `ROOT/greeter.stop`, or after five
+//! minutes, so that nothing stays behind whatever becomes of the quickstart.
 
 use patcher::internal::timestamp::Timestamp;
 use patcher::{Config, Error, Update};
@@ -106,7 +108,8 @@ impl Greeter {
         }
     }
 
-    /// Adds a line to the log, with time and process id as in the helper's. One that cannot be written is lost.
+    /// Adds a line to the log, with time and process id as in the helper's. One that cannot be
+    /// written is lost.
     fn say(&mut self, text: impl Display) {
         let line = format!("{} [{}] {text}\n", Timestamp::now(), std::process::id());
         let _ = self.log.write_all(line.as_bytes());

@@ -1,4 +1,5 @@
-//! The smallest program that keeps itself up to date. It lies in `ROOT/app/bin/`, with `patcher-helper` beside it.
+//! The smallest program that keeps itself up to date. It lies in `ROOT/app/bin/`, with
+//! `patcher-helper` beside it.
 
 use patcher::Config;
 use std::error::Error;

@@ -1,7 +1,9 @@
-//! A program that links the library and writes down how it was started: for the tests of starts, hand-overs and restarts.
+//! A program that links the library and writes down how it was started: for the tests of starts,
+//! hand-overs and restarts.
 //!
-//! `scribe ROOT KEY.pem HELPER LINES ORDER…` adds a line to the file LINES and does as the ORDER says: words for version 1, a
-//! slash, words for version 2, as in `restart / confirm wait:FILE exit:0`. Its version is the last byte of its own file.
+//! `scribe ROOT KEY.pem HELPER LINES ORDER…` adds a line to the file LINES and does as the ORDER
+//! says: words for version 1, a slash, words for version 2, as in
+//! `restart / confirm wait:FILE exit:0`. Its version is the last byte of its own file.
 
 use patcher::WatchMode;
 use patcher::{Config, Patcher, WatchOptions, Watcher};

@@ -1,32 +1,66 @@
 //! A software updater to link into a program.
 //!
-//! A publisher signs a build folder with `manifest-tool sign` and copies the result to any web server. The program checks,
-//! downloads only what changed, verifies it, and stages it; when it exits, a small helper swaps the files, all or none, and
-//! starts it again.
+//! The publisher signs a build folder with `manifest-tool` and copies the result to any web server.
+//! The program checks for a newer release, downloads only what changed, verifies it and stages it.
+//! When the program ends, a small helper swaps the files, all or none, and starts it again.
+//!
+//! # Quick start
+//!
+//! 1. **Dependency.** Add the crate: `cargo add patcher`. Put the program `patcher-helper` beside
+//!    yours.
+//! 2. **Key.** `manifest-tool keygen release` makes the key pair. Compile in the public half.
+//! 3. **Init.** [`init`] finishes what an earlier run left to do. Call it first in `main`.
+//! 4. **Check.** [`check_component`] or [`check_all`] asks the server for newer releases.
+//! 5. **Download.** [`Update::download`] fetches, verifies and stages everything that is new.
+//! 6. **Restart.** [`Staged::restart`] ends the program; the helper swaps and starts it again.
+//! 7. **Confirm.** [`confirm`] ends the probation of the new version. Without it, the helper rolls
+//!    back.
 //!
 //! ```no_run
-//! # fn run_the_app() -> Result<(), patcher::Error> { Ok(()) }
 //! const KEY: &str = "-----BEGIN PUBLIC KEY-----\n…"; // include_str!("../keys/release.pub.pem")
 //!
-//! fn main() -> Result<(), patcher::Error> {
-//!     patcher::init(patcher::Config::new("/opt/app").trusted_key(KEY))?; // finishes what an earlier run began
-//!     if let Some(update) = patcher::check_component("core")? {
-//!         println!("{} is available, {} bytes", update.to(), update.download_size());
-//!         let staged = update.download(|progress| println!("{} bytes", progress.bytes_done))?;
-//!         staged.restart()?; // the helper takes over
+//! fn main() -> patcher::Result<()> {
+//!     patcher::init(patcher::Config::new("/opt/app").trusted_key(KEY))?;
+//!     // A program works without a network, too.
+//!     if let Err(error) = update() {
+//!         eprintln!("no update this time: {error}");
 //!     }
-//!     patcher::confirm()?; // this version runs well: its probation ends
-//!     run_the_app()
+//!     println!("hello, world"); // the program's own work
+//!     patcher::confirm()?;
+//!     Ok(())
+//! }
+//!
+//! /// Becomes the newest version, if there is one. Then it does not return.
+//! fn update() -> patcher::Result<()> {
+//!     let Some(update) = patcher::check_component("core")? else { return Ok(()) };
+//!     println!("{} is available, {} bytes", update.to(), update.download_size());
+//!     let staged = update.download(|progress| println!("{} bytes", progress.bytes_done))?;
+//!     staged.restart()?;
+//!     Ok(())
 //! }
 //! ```
 //!
-//! Without the feature `client` the crate is the core that the helper program is built on: no HTTP, no TLS.
+//! [`Watcher`] checks periodically in a thread. Everything else is on the handle [`Patcher`].
+//!
+//! # Guides
+//!
+//! The repository has a guide for each reader: `docs/guide/app-developer.md`,
+//! `docs/guide/publisher.md` and `docs/guide/administrator.md`. `docs/reference/` describes the
+//! formats, the command line and the errors.
+//!
+//! # Features
+//!
+//! - `client` (default): checks and downloads. Without it, the crate is the core that the helper is
+//!   built on, without HTTP and TLS.
+//! - `cli`: the command line program `patcher`.
 
 mod disk;
 mod error;
 mod formats;
 #[cfg(feature = "client")]
 mod patcher;
+#[cfg(feature = "client")]
+mod program;
 mod state;
 mod swap;
 #[cfg(feature = "client")]
@@ -35,33 +69,48 @@ mod trust;
 mod values;
 
 // The public interface is:
-pub use error::{Error, Result};
-pub use formats::manifest::Component;
 #[cfg(feature = "client")]
 pub use patcher::watch::{WatchEvent, WatchMode, WatchOptions, Watcher};
 #[cfg(feature = "client")]
 pub use patcher::{
-    Check, ComponentVersion, Config, Damage, DamageKind, DeferralReason, Deferred, Installed, Patcher, Previous,
-    Staged, Started, Update,
+    Check, ComponentVersion, Config, Damage, DamageKind, DeferralReason, Deferred, InstalledComponent,
+    InstalledRelease, Patcher, Previous, Staged, Started, Status, SwapStatus, Update, UpdateStatus,
 };
-pub use semver::Version;
-pub use state::RollbackReason;
-pub use swap::{Applied, ComponentChange, Recovery};
+#[cfg(feature = "client")]
+pub use program::{check_all, check_component, confirm, handle, init};
+#[cfg(feature = "client")]
+pub use state::{PastUpdate, UpdateState, UpdateType};
 #[cfg(feature = "client")]
 pub use transfer::fetch::CancelToken;
 #[cfg(feature = "client")]
+pub use transfer::plan::SavedFile;
+#[cfg(feature = "client")]
 pub use transfer::stage::{Phase, Progress};
+
+pub use error::{Caller, Error, Machine, Network, Refused, Result};
+pub use state::RollbackReason;
+pub use swap::{Applied, ComponentChange, Recovery};
+
+pub use error::Defect;
+pub use formats::manifest::{Language, Notes};
+pub use semver::{Version, VersionReq};
+pub use trust::TrustWarning;
+pub use url::Url;
+pub use values::digest::Sha256;
+pub use values::names::{Channel, Component};
+pub use values::rel_path::{PathDefect, RelPath};
+pub use values::timestamp::Timestamp;
 
 #[doc(hidden)]
 pub mod internal {
-    //! Not part of the public interface: for the programs and tests of this repository, which change with it.
+    //! Not part of the public interface.
+    //!
+    //! It is for the programs, tests and fuzz targets of this repository, which change with it.
 
     pub use crate::disk::{fs, inventory, layout};
     #[cfg(feature = "client")]
     pub use crate::formats::{chunks, delta, gunzip};
     pub use crate::formats::{manifest, xml};
-    #[cfg(feature = "client")]
-    pub use crate::patcher::watch;
     pub use crate::state::journal;
     pub use crate::swap::relaunch;
     #[cfg(feature = "client")]
@@ -82,51 +131,3 @@ pub mod internal {
         pub use crate::trust::*;
     }
 }
-
-#[cfg(feature = "client")]
-mod global {
-    use crate::error::{Caller, Result};
-    use crate::{Config, Patcher, Started, Update};
-    use std::sync::OnceLock;
-
-    static PATCHER: OnceLock<Patcher> = OnceLock::new();
-
-    /// Sets the program's one [`Patcher`] up and starts it: what was left to do for an update is done first. To be called
-    /// first in `main`.
-    ///
-    /// # Errors
-    /// As [`Patcher::new`] and [`Patcher::start`]; [`Caller::Init`] for a second call.
-    pub fn init(config: Config) -> Result<Started> {
-        let patcher = Patcher::new(config)?;
-        let started = patcher.start()?;
-        PATCHER.set(patcher).map_err(|_| Caller::Init("`init` was called twice"))?;
-        Ok(started)
-    }
-
-    /// Tells that this version of the program works: its probation ends.
-    ///
-    /// # Errors
-    /// As [`Patcher::confirm`]; [`Caller::Init`] before [`init`].
-    pub fn confirm() -> Result<bool> {
-        handle()?.confirm()
-    }
-
-    /// Looks for a newer release of a component with the program's [`Patcher`]; none when it is up to date.
-    ///
-    /// # Errors
-    /// As [`Patcher::check_component`]; [`Caller::Init`] before [`init`].
-    pub fn check_component(component: impl AsRef<str>) -> Result<Option<Update>> {
-        handle()?.check_component(component)
-    }
-
-    /// The program's [`Patcher`].
-    ///
-    /// # Errors
-    /// [`Caller::Init`] before [`init`].
-    pub fn handle() -> Result<&'static Patcher> {
-        Ok(PATCHER.get().ok_or(Caller::Init("`init` was not called yet"))?)
-    }
-}
-
-#[cfg(feature = "client")]
-pub use global::{check_component, confirm, handle, init};

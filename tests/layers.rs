@@ -15,6 +15,7 @@ const LAYERS: [&[&str]; 5] = [
         "values::digest",
         "values::timestamp",
         "values::rel_path",
+        "values::names",
         "error",
         "formats::xml",
         "formats::manifest",
@@ -25,14 +26,15 @@ const LAYERS: [&[&str]; 5] = [
     &["disk::fs", "disk::layout", "disk::inventory", "trust::keys", "trust", "state::journal", "state"],
     &["swap", "swap::relaunch"],
     &["transfer::fetch", "transfer::plan", "transfer::stage"],
-    &["patcher", "patcher::watch"],
+    &["patcher", "patcher::watch", "program"],
 ];
 
 /// Rooms that decide and do not act: no disk, no network, no clock.
-const PURE: [&str; 9] = [
+const PURE: [&str; 10] = [
     "values::digest",
     "values::timestamp",
     "values::rel_path",
+    "values::names",
     "formats::xml",
     "formats::manifest",
     "formats::chunks",

@@ -67,8 +67,9 @@ impl Installation {
 
     /// Compares every installed file with the signed manifest of `version`.
     pub fn require_complete(&self, version: &str) -> Result<()> {
-        let installed = self.patcher.installed(&COMPONENT.parse()?)?.ok_or("the greeter is not installed")?;
-        let found = installed.manifest.meta.version.to_string();
+        let mut components = self.patcher.status()?.components.into_iter();
+        let installed = components.find(|installed| installed.component == COMPONENT);
+        let found = installed.ok_or("the greeter is not installed")?.release?.version.to_string();
         require(found == version, &format!("{found} is installed, not {version}"))?;
         let damages = self.patcher.verify(COMPONENT)?;
         require(damages.is_empty(), &format!("files are not as they were signed: {damages:?}"))?;

@@ -1,9 +1,9 @@
 //! The main job, as a story on the terminal: `cargo run --example quickstart`.
 //!
-//! A publisher makes keys, builds a small program, signs it and serves it; a user installs and runs it; the next version
-//! comes out, and the running program becomes it; an attacker tries two things. The processes, the helper, the tool and
-//! the web server are real, on this machine alone. It fails when anything is not as the story says, and leaves nothing
-//! behind when everything is.
+//! A publisher makes keys, builds a small program, signs it and serves it; a user installs and runs
+//! it; the next version comes out, and the running program becomes it; an attacker tries two
+//! things. The processes, the helper, the tool and the web server are real, on this machine alone.
+//! It fails when anything is not as the story says, and leaves nothing behind when everything is.
 
 mod installation;
 mod log;

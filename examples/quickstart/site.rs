@@ -1,6 +1,8 @@
-//! The publisher's web server: the files of a folder over HTTP on loopback, as any server would send them.
+//! The publisher's web server: the files of a folder over HTTP on loopback, as any server would
+//! send them.
 //!
-//! Every answer has its length and an ETag, the hash of the content; who has that content already gets a 304.
+//! Every answer has its length and an ETag, the hash of the content; who has that content already
+//! gets a 304.
 
 use crate::Result;
 use crate::narrator::{size, tell};

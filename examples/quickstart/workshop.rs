@@ -1,5 +1,5 @@
-//! The publisher's side: a folder in which programs are built and releases are signed, with the commands that a publisher
-//! types.
+//! The publisher's side: a folder in which programs are built and releases are signed, with the
+//! commands that a publisher types.
 
 use crate::Result;
 use crate::narrator::{command, output};

@@ -1,6 +1,7 @@
 //! What about this machine is in the way.
 
 use super::Error;
+use crate::values::names::Component;
 use std::path::PathBuf;
 
 /// Something about this machine.
@@ -33,7 +34,8 @@ pub enum Machine {
         /// Bytes that are free for this user.
         available: u64,
     },
-    /// A symbolic link (or something that is neither file nor folder) where the program's own files and folders are.
+    /// A symbolic link (or something that is neither file nor folder) where the program's own files
+    /// and folders are.
     #[error("{} is a link or a special file; nothing is changed through it", path.display())]
     UnsafePath {
         /// The path.
@@ -45,7 +47,8 @@ pub enum Machine {
         /// The folder.
         path: PathBuf,
     },
-    /// A file or folder is there whose name differs only in letters that this system takes for the same.
+    /// A file or folder is there whose name differs only in letters that this system takes for the
+    /// same.
     #[error("{} cannot be made: `{by}` is there, and the same name on this system; move it away", path.display())]
     NameTaken {
         /// The path that the new version needs.
@@ -63,15 +66,16 @@ pub enum Machine {
     #[error("{component} is not installed in {}; `install {component} --from URL` does it", dir.display())]
     NotInstalled {
         /// The component.
-        component: String,
+        component: Component,
         /// Where it would be.
         dir: PathBuf,
     },
-    /// The installed manifest is missing its signature, its form, or altogether while its files are there.
+    /// The installed manifest is missing its signature, its form, or altogether while its files are
+    /// there.
     #[error("the installed manifest {} is damaged ({detail}); `install {component} --from URL` adopts the files that are there", path.display())]
     InstalledManifest {
         /// The component.
-        component: String,
+        component: Component,
         /// The manifest's path.
         path: PathBuf,
         /// What is wrong with it.

@@ -1,7 +1,9 @@
-//! What can go wrong, grouped by who must act: the publisher, the network, this machine, or the caller.
+//! What can go wrong, grouped by who must act: the publisher, the network, this machine, or the
+//! caller.
 //!
-//! Every error has a [`code`](Error::code) that never changes once released, and the exit code that the command line
-//! programs end with. A message is one line, says what happened to what, and starts in lower case.
+//! Every error has a [`code`](Error::code) that never changes once released, and the exit code that
+//! the command line programs end with. A message is one line, says what happened to what, and
+//! starts in lower case.
 
 mod machine;
 mod network;
@@ -11,6 +13,7 @@ pub use machine::Machine;
 pub use network::Network;
 pub use refused::{Defect, Refused};
 
+use crate::values::names::Component;
 use std::path::Path;
 
 /// A result whose error is [`Error`].
@@ -20,7 +23,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// What arrived is not what a trusted key signed: the publisher's fault, or an attacker's. Exit code 21.
+    /// What arrived is not what a trusted key signed: the publisher's fault, or an attacker's. Exit
+    /// code 21.
     #[error(transparent)]
     Refused(#[from] Refused),
     /// The network or the server did not deliver. Exit code 20.
@@ -87,12 +91,13 @@ pub enum Caller {
     #[error("{component} stands twice in one update")]
     ComponentTwice {
         /// The component.
-        component: String,
+        component: Component,
     },
 }
 
 impl Error {
-    /// A short name for this kind of failure that never changes once released: for scripts, logs and tests.
+    /// A short name for this kind of failure that never changes once released: for scripts, logs
+    /// and tests.
     pub fn code(&self) -> &'static str {
         match self {
             Error::Refused(refused) => refused.code(),
@@ -117,7 +122,8 @@ impl Error {
         }
     }
 
-    /// Whether the same call may succeed when it is repeated soon, without anybody's doing: the network, a busy root, a stopped download.
+    /// Whether the same call may succeed when it is repeated soon, without anybody's doing: the
+    /// network, a busy root, a stopped download.
     pub fn is_retryable(&self) -> bool {
         match self {
             Error::Network(Network::Status { status, .. }) => *status == 408 || *status == 429 || *status >= 500,

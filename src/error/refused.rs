@@ -1,6 +1,7 @@
 //! What a publisher sent, or an attacker in their name, that is not taken.
 
 use crate::values::digest::Sha256;
+use crate::values::names::Component;
 
 /// What a publisher sent, or an attacker in their name, and why it was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -81,9 +82,9 @@ pub enum Refused {
     #[error("{component} needs {required} {range}, but {}", found.as_ref().map_or("it is not installed".to_owned(), |v| format!("its version is {v}")))]
     Requires {
         /// The component that asks.
-        component: String,
+        component: Component,
         /// The component that it needs.
-        required: String,
+        required: Component,
         /// The versions that would do.
         range: semver::VersionReq,
         /// The version that is there, or would be.
@@ -152,7 +153,8 @@ pub enum Defect {
     TooLarge,
     /// More than 200,000 files.
     TooManyFiles,
-    /// Not UTF-8, a byte order mark, a carriage return or another character that XML or this format excludes.
+    /// Not UTF-8, a byte order mark, a carriage return or another character that XML or this format
+    /// excludes.
     Encoding,
     /// The first line is not the XML declaration as format 1 shows it.
     Declaration,
@@ -200,7 +202,8 @@ pub enum Defect {
     Rollout,
     /// A stepping stone above this release or not before it, or one that does not stand in order.
     SteppingStone,
-    /// Notes in no language, in one language twice, without content, with too much of it, or at an address that is none.
+    /// Notes in no language, in one language twice, without content, with too much of it, or at an
+    /// address that is none.
     Notes,
     /// A path that format 1 refuses.
     Path(crate::values::rel_path::PathDefect),
@@ -212,7 +215,8 @@ pub enum Defect {
     LinkTarget,
     /// `launch` is not a listed file.
     Launch,
-    /// A delta's second base that is no smaller file of the release, or that of a delta to another content.
+    /// A delta's second base that is no smaller file of the release, or that of a delta to another
+    /// content.
     SecondBase,
 }
 

@@ -1,7 +1,8 @@
-//! What the user decides: to pause, to go on, to skip a version.
+//! Choices of the user: to pause downloads, to resume them, to skip a version.
 
 use super::Patcher;
 use crate::error::Result;
+use crate::formats::manifest::Component;
 use crate::state::{self, Choices, StateFile as _};
 use crate::transfer::fetch::CancelToken;
 use crate::values::timestamp::Timestamp;
@@ -9,96 +10,97 @@ use semver::Version;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
-/// How often a download looks whether the user has paused it.
-const PERIOD: Duration = Duration::from_millis(500);
+/// The time between two looks of a download at the user's choice to pause.
+const PAUSE_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 impl Patcher {
-    /// Stops downloads, those of other processes too, until [`resume`](Self::resume); what was downloaded is kept.
+    /// Pauses downloads until [`resume`](Self::resume), also those of other processes.
+    ///
+    /// A download in progress fails with [`Error::Cancelled`](crate::Error::Cancelled), and a new
+    /// one with [`Error::Paused`](crate::Error::Paused). The bytes downloaded so far stay.
     ///
     /// # Errors
-    /// [`Machine::Io`](crate::error::Machine::Io), [`Machine::NotWritable`](crate::error::Machine::NotWritable).
+    /// [`Machine::Io`](crate::Machine::Io), [`Machine::NotWritable`](crate::Machine::NotWritable).
     pub fn pause(&self) -> Result<()> {
-        self.choose(|choices| choices.paused = choices.paused.or_else(|| Some(Timestamp::now())))
+        self.change_choices(|choices| choices.paused = choices.paused.or_else(|| Some(Timestamp::now())))
     }
 
-    /// Allows downloads again; tells whether they had been stopped.
+    /// Allows downloads again; returns `true` if they were paused.
     ///
     /// # Errors
     /// As [`pause`](Self::pause).
     pub fn resume(&self) -> Result<bool> {
-        let paused = self.paused()?.is_some();
-        if paused {
-            self.choose(|choices| choices.paused = None)?;
+        let is_paused = self.paused_since()?.is_some();
+        if is_paused {
+            self.change_choices(|choices| choices.paused = None)?;
         }
-        Ok(paused)
+        Ok(is_paused)
     }
 
-    /// Since when the user has stopped downloads.
+    /// Skips a version of a component: checks defer it, and offer the next higher one.
+    ///
+    /// A release that the publisher marks as critical is offered although it is skipped.
     ///
     /// # Errors
-    /// [`Machine::Io`](crate::error::Machine::Io).
-    pub fn paused(&self) -> Result<Option<Timestamp>> {
+    /// As [`pause`](Self::pause); [`Caller::BadSetting`](crate::Caller::BadSetting) for text that
+    /// is not a component name.
+    pub fn skip(&self, component: impl AsRef<str>, version: &Version) -> Result<()> {
+        let component = super::parse_component(component.as_ref())?;
+        self.change_choices(|choices| choices.skip(component, version.clone()))
+    }
+
+    /// Returns `true` if the user has skipped this version.
+    pub(super) fn is_skipped(&self, component: &Component, version: &Version) -> Result<bool> {
+        Ok(self.choices()?.skips(component, version))
+    }
+
+    /// Returns the time at which the user paused downloads.
+    pub(super) fn paused_since(&self) -> Result<Option<Timestamp>> {
         Ok(self.choices()?.paused)
     }
 
-    /// Leaves a version of a component out; a higher one is offered again. A release that the publisher calls critical is
-    /// offered all the same.
-    ///
-    /// # Errors
-    /// As [`pause`](Self::pause); [`Caller::BadSetting`](crate::error::Caller::BadSetting) for a name that is none.
-    pub fn skip(&self, component: impl AsRef<str>, version: &Version) -> Result<()> {
-        let name = super::component_name(component.as_ref())?;
-        self.choose(|choices| choices.skip(name, version.clone()))
-    }
-
-    /// Whether the user has left a version out.
-    ///
-    /// # Errors
-    /// [`Machine::Io`](crate::error::Machine::Io).
-    pub fn is_skipped(&self, component: impl AsRef<str>, version: &Version) -> Result<bool> {
-        let choices = self.choices()?;
-        Ok(component.as_ref().parse().is_ok_and(|name| choices.skips(&name, version)))
-    }
-
-    /// Does something that takes long, and stops it when the user pauses downloads, in this process or in another.
-    pub(super) fn until_paused<T>(&self, cancel: &CancelToken, action: impl FnOnce() -> T) -> T {
+    /// Runs `download`, and cancels it as soon as the user pauses downloads in any process.
+    pub(super) fn until_paused<T>(&self, cancel: &CancelToken, download: impl FnOnce() -> T) -> T {
         std::thread::scope(|scope| {
             let (done, is_done) = std::sync::mpsc::channel::<()>();
             scope.spawn(move || {
-                while let Err(RecvTimeoutError::Timeout) = is_done.recv_timeout(PERIOD) {
-                    if self.paused().is_ok_and(|paused| paused.is_some()) {
+                while let Err(RecvTimeoutError::Timeout) = is_done.recv_timeout(PAUSE_POLL_INTERVAL) {
+                    if self.paused_since().is_ok_and(|since| since.is_some()) {
                         return cancel.cancel();
                     }
                 }
             });
-            let result = action();
+            let result = download();
             drop(done);
             result
         })
     }
 
     pub(super) fn choices(&self) -> Result<Choices> {
-        match state::open(&self.inner.root)? {
+        match state::open(&self.shared.root)? {
             Some(state_dir) => Choices::load_or_default(&state_dir),
             None => Ok(Choices::default()),
         }
     }
 
-    /// The choices with a random number drawn, which decides when this machine's turn is.
-    pub(super) fn drawn_choices(&self) -> Result<Choices> {
+    /// Returns the choices with the random number that places this machine in rollouts; draws it if
+    /// necessary.
+    pub(super) fn choices_with_draw(&self) -> Result<Choices> {
         let mut choices = self.choices()?;
         if choices.draw_number() {
-            self.choose(|written| {
-                written.draw_number();
-                choices = written.clone();
+            self.change_choices(|saved| {
+                saved.draw_number();
+                choices = saved.clone();
             })?;
         }
         Ok(choices)
     }
 
-    /// Changes the user's choices. Not under the lock of updaters: a download under way is to be stopped by it.
-    fn choose(&self, change: impl FnOnce(&mut Choices)) -> Result<()> {
-        let state_dir = state::open_or_create(&self.inner.root)?;
+    /// Changes and saves the user's choices.
+    ///
+    /// It takes no lock: `pause` must work during a download, which holds one.
+    fn change_choices(&self, change: impl FnOnce(&mut Choices)) -> Result<()> {
+        let state_dir = state::open_or_create(&self.shared.root)?;
         let mut choices = Choices::load_or_default(&state_dir)?;
         change(&mut choices);
         choices.save(&state_dir)

@@ -1,4 +1,5 @@
-//! What a program tells the updater about itself; it cannot be made without a trusted key.
+//! The configuration of a handle: the install root, the trusted keys, and the settings of the
+//! network.
 
 use crate::disk::layout::{InstallRoot, StateDir};
 use crate::error::{Caller, Result};
@@ -12,12 +13,30 @@ use std::path::PathBuf;
 use std::time::Duration;
 use url::Url;
 
-/// The lowest limit on the bytes per second: below it, servers give a client up.
-const LEAST_RATE: u64 = 1000;
+/// The lowest rate limit in bytes per second. Servers close slower connections.
+const MIN_RATE_LIMIT: u64 = 1000;
 
-/// Where the program lies, whom it trusts, and how it reaches its site.
+/// The configuration of a [`Patcher`](crate::Patcher).
 ///
-/// Values are checked when the [`Patcher`](super::Patcher) is made, so that building needs no error handling.
+/// [`Patcher::new`](crate::Patcher::new) checks all values, so that building a configuration needs
+/// no error handling. A value out of its range, or text that is not a name, makes it fail with
+/// [`Caller::BadSetting`](crate::Caller::BadSetting).
+///
+/// ```no_run
+/// use patcher::Config;
+/// use std::time::Duration;
+///
+/// # const KEY: &str = "";
+/// # fn main() -> patcher::Result<()> {
+/// let config = Config::new("/opt/app") // the folder with the component folders
+///     .trusted_key(KEY) // the public key from `manifest-tool keygen`
+///     .channel("beta")
+///     .rate_limit(500_000) // bytes per second
+///     .probation(Duration::from_secs(60));
+/// patcher::init(config)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Config {
     root: PathBuf,
@@ -39,7 +58,9 @@ pub struct Config {
 }
 
 impl Config {
-    /// For the components below `install_root`. At least one [`trusted_key`](Self::trusted_key) must follow.
+    /// Makes a configuration for the components in `install_root`.
+    ///
+    /// At least one [`trusted_key`](Self::trusted_key) must follow.
     pub fn new(install_root: impl Into<PathBuf>) -> Self {
         Self {
             root: install_root.into(),
@@ -61,154 +82,184 @@ impl Config {
         }
     }
 
-    /// Trusts a key besides those given before; a later key takes over from the earlier ones. PEM, as
-    /// `manifest-tool keygen` writes it.
+    /// Adds a trusted public key in PEM, as `manifest-tool keygen` writes it.
+    ///
+    /// A key supersedes the keys before it: after a release signed by it, the client refuses
+    /// releases that only earlier keys signed.
     pub fn trusted_key(mut self, pem: impl Into<String>) -> Self {
         self.keys.push(pem.into());
         self
     }
 
-    /// Trusts several keys, in the order in which they take over.
+    /// Adds several trusted keys, the oldest first.
     pub fn trusted_keys(mut self, pems: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.keys.extend(pems.into_iter().map(Into::into));
         self
     }
 
-    /// How many of the trusted keys must have signed a manifest; 1 unless set.
+    /// Sets the number of trusted keys that must sign a manifest. Default: 1.
     pub fn threshold(mut self, keys: usize) -> Self {
         self.threshold = keys;
         self
     }
 
-    /// The lowest sequence of a component's releases that is ever taken: that of the release which the program was built for.
-    /// It counts under the first of the trusted keys, and holds even when everything that was remembered is lost.
+    /// Sets the lowest sequence of a component's releases that the client accepts.
+    ///
+    /// Set it to the sequence of the release that contains the program. It holds even if the state
+    /// folder is lost. It applies to releases signed by the first trusted key; a release signed by
+    /// a later key is always newer.
     pub fn floor(mut self, component: impl Into<String>, sequence: u64) -> Self {
         self.floors.push((component.into(), sequence));
         self
     }
 
-    /// The channel to follow; `stable` unless set.
+    /// Sets the channel. Default: `stable`.
     pub fn channel(mut self, channel: impl Into<String>) -> Self {
         self.channel = channel.into();
         self
     }
 
-    /// The platform whose releases to take, as in `x86_64-linux`; the one that the program was compiled for unless set.
-    /// Releases for `any` are always taken.
+    /// Sets the platform, as in `x86_64-linux`.
+    ///
+    /// Default: the platform that the program was compiled for. The client also accepts releases
+    /// for the platform `any`.
     pub fn platform(mut self, platform: impl Into<String>) -> Self {
         self.platform = Some(platform.into());
         self
     }
 
-    /// A component that does not lie in the folder of its name under the install root.
+    /// Sets the folder of a component.
+    ///
+    /// Default: the folder of the component's name in the install root.
     pub fn component(mut self, name: impl Into<String>, dir: impl Into<PathBuf>) -> Self {
         self.components.push((name.into(), dir.into()));
         self
     }
 
-    /// Where the updater keeps its own files; `.patcher` under the install root unless set.
+    /// Sets the folder for the updater's own files.
+    ///
+    /// Default: `.patcher` in the install root.
     pub fn state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.state_dir = Some(dir.into());
         self
     }
 
-    /// The one site to ask, with a folder for each component, instead of the addresses that the installed manifests name: its
-    /// address by http, https or file, or the path of a folder, as on a USB stick. A release is taken for its signature, not
-    /// for the place where it was found.
-    pub fn site(mut self, place: impl Into<String>) -> Self {
-        self.site = Some(ProxyAddress(place.into()));
+    /// Sets the site to ask instead of the base URLs in the installed manifests.
+    ///
+    /// It is an `http`, `https` or `file` URL or the path of a folder, for example on a USB stick,
+    /// with one folder for each component. Signatures protect the releases: the site need not be
+    /// trusted.
+    pub fn site(mut self, url_or_path: impl Into<String>) -> Self {
+        self.site = Some(ProxyAddress(url_or_path.into()));
         self
     }
 
-    /// The helper program; `patcher-helper` beside the running program unless set.
+    /// Sets the path of the helper program.
+    ///
+    /// Default: `patcher-helper` beside the running program.
     pub fn helper(mut self, path: impl Into<PathBuf>) -> Self {
         self.helper = Some(path.into());
         self
     }
 
-    /// How long a new version may take to [`confirm`](super::Patcher::confirm) that it works before the old one comes back;
-    /// five minutes unless set. Zero for no probation at all: new versions stay, whether they work or not.
+    /// Sets the time in which a new version must confirm that it works. Default: 300 s.
+    ///
+    /// After this time the helper rolls the version back. With zero there is no probation: new
+    /// versions stay even if they fail.
     pub fn probation(mut self, limit: Duration) -> Self {
         self.probation = limit;
         self
     }
 
-    /// How many updates the history remembers, 1 to 1000; as many as its file says unless set, and 50 if that says nothing.
+    /// Sets the number of past updates in the history, 1 to 1000.
+    ///
+    /// Default: the number in the history file, which is 50 unless an administrator has changed it.
     pub fn history(mut self, updates: usize) -> Self {
         self.history = Some(updates);
         self
     }
 
-    /// A proxy for all requests, as in `http://user:password@host:3128`; by http, https, socks4(a) or socks5(h). Unless set,
-    /// those of the environment: `http_proxy` (lower case only), `https_proxy`, `all_proxy`. An empty one is none.
+    /// Sets a proxy for all requests, as in `http://user:password@host:3128`.
+    ///
+    /// The scheme is `http`, `https`, `socks4`, `socks4a`, `socks5` or `socks5h`; an empty text
+    /// means no proxy. Default: the environment variables `http_proxy` (lower case only),
+    /// `https_proxy` and `all_proxy`.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.settings.proxy = Some(ProxyAddress(url.into()));
         self
     }
 
-    /// Hosts to reach without a proxy, the environment's as well: names (with all below them), addresses and networks as in
-    /// `10.0.0.0/8`, separated by commas, or `*`. The environment's `no_proxy` unless set.
+    /// Sets the hosts that the client reaches without a proxy, separated by commas.
+    ///
+    /// An entry is a name, which includes its subdomains, an IP address, a network as in
+    /// `10.0.0.0/8`, or `*`. Default: the environment variable `no_proxy`.
     pub fn no_proxy(mut self, hosts: impl Into<String>) -> Self {
         self.settings.no_proxy = Some(hosts.into());
         self
     }
 
-    /// A header for every request. Its value is in no message and in no `Debug` output.
+    /// Adds a header to every request.
+    ///
+    /// No message and no `Debug` output shows its value.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.headers.push(RequestHeader { name: name.into(), value: value.into() });
         self
     }
 
-    /// A certificate authority (PEM) to trust besides the system's.
+    /// Adds a certificate authority in PEM to those of the system.
     pub fn add_root_certificate(mut self, pem: impl Into<String>) -> Self {
         self.settings.root_certificates.push(pem.into());
         self
     }
 
-    /// How long a connection may take to come about; 10 s unless set.
+    /// Sets the time limit for connecting to a server. Default: 10 s.
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.settings.connect_timeout = limit;
         self
     }
 
-    /// How long no byte may come; 30 s unless set.
+    /// Sets the time without a byte after which a download has stalled. Default: 30 s.
     pub fn stall_timeout(mut self, limit: Duration) -> Self {
         self.settings.stall_timeout = limit;
         self
     }
 
-    /// How often a request is repeated that the network failed; 3 unless set.
+    /// Sets the number of retries after a network error. Default: 3.
     pub fn retries(mut self, count: u32) -> Self {
         self.retries = count;
         self
     }
 
-    /// Lets `token` stop every call that waits for the network.
+    /// Lets `token` cancel every call that waits for the network.
     pub fn cancelled_by(mut self, token: &CancelToken) -> Self {
         self.cancel = token.clone();
         self
     }
 
-    /// The most bytes a second that all downloads take together; 1000 at least. No limit unless set.
+    /// Limits the rate of all downloads together, in bytes per second.
+    ///
+    /// The lowest limit is 1000. Default: no limit.
     pub fn rate_limit(mut self, bytes_per_second: u64) -> Self {
         self.settings.rate_limit = Some(bytes_per_second);
         self
     }
 
-    /// How many objects are fetched at a time, and no more from one host; 4 unless set, 1 to 16.
+    /// Sets the number of simultaneous requests, 1 to 16. Default: 4.
+    ///
+    /// It limits all requests together and those to each host.
     pub fn parallel(mut self, count: usize) -> Self {
         self.parallel = count;
         self.settings.requests_per_host = count;
         self
     }
 
-    /// What the client calls itself in requests; `patcher` unless set.
+    /// Sets the user agent of requests. Default: `patcher`.
     pub fn user_agent(mut self, name: impl Into<String>) -> Self {
         self.settings.user_agent = name.into();
         self
     }
 
-    /// Checks every value.
+    /// Checks and parses every value.
     pub(super) fn resolve(&self) -> Result<Resolved> {
         let keys = self.keys.iter().map(|pem| PublicKey::from_pem(pem)).collect::<Result<_>>()?;
         let root = absolute("install root", &self.root)?;
@@ -227,7 +278,7 @@ impl Config {
         if let Some(updates) = self.history.filter(|updates| !(1..=1000).contains(updates)) {
             return Err(bad("history", &updates.to_string(), "not 1 to 1000").into());
         }
-        if let Some(limit) = self.settings.rate_limit.filter(|limit| *limit < LEAST_RATE) {
+        if let Some(limit) = self.settings.rate_limit.filter(|limit| *limit < MIN_RATE_LIMIT) {
             return Err(bad("rate limit", &limit.to_string(), "fewer than 1000 bytes a second").into());
         }
         let platform = match &self.platform {
@@ -241,10 +292,10 @@ impl Config {
             floors.insert(component, Floor::Number { key: keys.id(0), sequence: *sequence });
         }
         let site = match &self.site {
-            Some(ProxyAddress(place)) => {
-                let url = fetch::parse_url_or_path("site", place)?;
+            Some(ProxyAddress(text)) => {
+                let url = fetch::parse_url_or_path("site", text)?;
                 let folder = if url.path().ends_with('/') { url.path().to_owned() } else { format!("{}/", url.path()) };
-                Some(url.join(&folder).map_err(|error| bad("site", place, error))?)
+                Some(url.join(&folder).map_err(|error| bad("site", text, error))?)
             }
             None => None,
         };
@@ -260,7 +311,7 @@ impl Config {
     }
 }
 
-/// The values of a configuration, checked.
+/// The checked values of a configuration.
 #[derive(Debug)]
 pub(super) struct Resolved {
     pub root: InstallRoot,
@@ -277,6 +328,7 @@ fn absolute(setting: &'static str, path: &std::path::Path) -> Result<PathBuf> {
     Ok(absolute.map_err(|error| bad(setting, &path.display().to_string(), error))?)
 }
 
+/// Makes the error for a bad value of a setting.
 pub(super) fn bad(setting: &'static str, value: &str, detail: impl ToString) -> Caller {
     Caller::BadSetting { setting, value: value.to_owned(), detail: detail.to_string() }
 }

@@ -30,7 +30,8 @@ impl Deferred {
 pub enum DeferralReason {
     /// The publisher has paused the release.
     RolloutPaused,
-    /// The publisher offers the release to a share of all machines, and this machine is not among them.
+    /// The publisher offers the release to a share of all machines, and this machine is not among
+    /// them.
     Rollout {
         /// The share of all machines in percent, 1 to 99.
         percent: u8,
@@ -39,9 +40,11 @@ pub enum DeferralReason {
     Skipped,
     /// The requirements of this release or of another component are not met; the text names them.
     Requires(String),
-    /// The release was installed on this machine and rolled back. A release with other content is offered again.
+    /// The release was installed on this machine and rolled back. A release with other content is
+    /// offered again.
     RolledBack(RollbackReason),
-    /// The swap to the release failed three times. A release with a higher sequence is offered again.
+    /// The swap to the release failed three times. A release with a higher sequence is offered
+    /// again.
     SwapFailed,
 }
 

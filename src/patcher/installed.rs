@@ -1,48 +1,59 @@
-//! The components that are on this machine, read from the manifests that came with them.
+//! Installed components, as the manifests in their folders describe them.
 
 use super::Patcher;
-use crate::disk::fs::{Dir, Tree};
+use crate::disk::fs::{Dir, Found, Tree};
+use crate::disk::inventory::{Inventory, PathContent, hash_threads};
 use crate::error::{Error, Machine, Refused, Result};
-use crate::formats::manifest::{self, Component, MAX_MANIFEST_BYTES, Manifest, SignedBytes};
+use crate::formats::manifest::{self, Component, LinkOrFile, MAX_MANIFEST_BYTES, Manifest, SignedBytes};
 use crate::trust::{self, ReleaseOrder};
-use crate::values::rel_path::MANIFEST_NAME;
+use crate::values::rel_path::{MANIFEST_NAME, RelPath};
 use std::collections::BTreeSet;
+use std::fmt;
+use std::path::Path;
 
-/// An installed component.
+/// The manifest of an installed component.
 #[derive(Debug, Clone)]
-pub struct Installed {
-    /// Its manifest.
+pub(crate) struct InstalledManifest {
+    /// The manifest.
     pub manifest: Manifest,
-    /// Its place in the order of releases; none when no trusted key vouches for it any more.
-    pub place: Option<ReleaseOrder>,
-    /// The manifest's file.
+    /// The release order; `None` if no trusted key signed the manifest, for example after a key was
+    /// dropped.
+    pub order: Option<ReleaseOrder>,
+    /// The bytes of the manifest's file.
     pub bytes: Vec<u8>,
 }
 
-/// A file of a component that is not as the installed manifest says.
+impl InstalledManifest {
+    /// Returns `true` if a trusted key signed the manifest.
+    pub fn is_trusted(&self) -> bool {
+        self.order.is_some()
+    }
+}
+
+/// A file or link of a component that is not as the installed manifest lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Damage {
-    /// The file or link.
-    pub path: crate::values::rel_path::RelPath,
-    /// What is wrong with it.
+    /// The path of the file or link.
+    pub path: RelPath,
+    /// The difference.
     pub kind: DamageKind,
 }
 
-/// What is wrong with a file.
+/// The difference between a file and its entry in the manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DamageKind {
-    /// It is not there.
+    /// The file does not exist.
     Missing,
-    /// Its bytes, or its target, are others.
+    /// The bytes of the file, or the target of the link, differ.
     Changed,
-    /// Only its mode is another.
+    /// Only the file's mode differs.
     Mode,
 }
 
-impl std::fmt::Display for DamageKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for DamageKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             DamageKind::Missing => "missing",
             DamageKind::Changed => "changed",
@@ -52,53 +63,63 @@ impl std::fmt::Display for DamageKind {
 }
 
 impl Patcher {
-    /// The components that have a manifest: those under the root and those that lie elsewhere by configuration.
+    /// Returns the names of the installed components, sorted.
+    ///
+    /// A component is installed if its folder holds a manifest. [`status`](Self::status) tells
+    /// their versions.
     ///
     /// # Errors
     /// [`Machine::Io`].
     pub fn components(&self) -> Result<Vec<Component>> {
-        let root = &self.inner.root;
-        let mut names = BTreeSet::new();
-        let mut consider = |name: Component| -> Result<()> {
-            if let Some(tree) = Tree::open(&root.component(&name))?
-                && tree.find(MANIFEST_NAME)? != crate::disk::fs::Found::Absent
-            {
-                names.insert(name);
-            }
-            Ok(())
+        let root = &self.shared.root;
+        let has_manifest = |component: &Component| -> Result<bool> {
+            let tree = Tree::open(&root.component(component))?;
+            tree.map_or(Ok(false), |tree| Ok(tree.find(MANIFEST_NAME)? != Found::Absent))
         };
-        root.elsewhere.keys().cloned().try_for_each(&mut consider)?;
-        for entry in Dir::open(&root.dir)?.names()? {
-            if let Ok(name) = entry.parse::<Component>()
-                && root.dir.join(&entry).is_dir()
-                && !self.is_copy(&name)
-            {
-                consider(name)?;
+        let mut components = BTreeSet::new();
+        for component in root.elsewhere.keys() {
+            if has_manifest(component)? {
+                components.insert(component.clone());
             }
         }
-        Ok(names.into_iter().collect())
+        for name in Dir::open(&root.dir)?.names()? {
+            if let Ok(component) = name.parse::<Component>()
+                && root.dir.join(&name).is_dir()
+                && !self.is_copy(&component)
+                && has_manifest(&component)?
+            {
+                components.insert(component);
+            }
+        }
+        Ok(components.into_iter().collect())
     }
 
-    /// Tells whether a folder of the root holds another component's manifest: a copy that the user has made of one.
-    fn is_copy(&self, name: &Component) -> bool {
-        let read = || {
-            let dir = Dir::open(&self.inner.root.checked_component(name).ok()?).ok()?;
-            let signed = SignedBytes::split(dir.read_small(MANIFEST_NAME, MAX_MANIFEST_BYTES).ok()??).ok()?;
-            manifest::parse(&signed.body).ok()
-        };
-        read().is_some_and(|manifest| manifest.meta.component != *name)
-    }
-
-    /// An installed component, its manifest verified again; none when it has no manifest.
+    /// Compares the files of a component with its manifest.
+    ///
+    /// A file marked `preserve` belongs to the user: it counts as damaged only if it is missing.
     ///
     /// # Errors
-    /// [`Machine::InstalledManifest`] when the manifest is damaged, [`Machine::Io`].
-    pub fn installed(&self, component: &Component) -> Result<Option<Installed>> {
-        let dir = self.inner.root.checked_component(component)?;
+    /// - [`Machine::NotInstalled`] for a component that is not installed.
+    /// - [`Machine::InstalledManifest`] if no trusted key signed the manifest.
+    pub fn verify(&self, component: impl AsRef<str>) -> Result<Vec<Damage>> {
+        let component = super::parse_component(component.as_ref())?;
+        let installed = self.require_installed(&component)?;
+        if !installed.is_trusted() {
+            return Err(self.untrusted_manifest(&component));
+        }
+        find_damages(&self.shared.root.component(&component), &installed.manifest)
+    }
+
+    /// Reads and verifies the manifest of a component; returns `None` if the component has none.
+    ///
+    /// # Errors
+    /// [`Machine::InstalledManifest`] for a damaged manifest, [`Machine::Io`].
+    pub(crate) fn installed(&self, component: &Component) -> Result<Option<InstalledManifest>> {
+        let dir = self.shared.root.checked_component(component)?;
         let Some(tree) = Tree::open(&dir)? else { return Ok(None) };
         let damaged = |detail: String| -> Error {
-            Machine::InstalledManifest { component: component.to_string(), path: dir.join(MANIFEST_NAME), detail }
-                .into()
+            let path = dir.join(MANIFEST_NAME);
+            Machine::InstalledManifest { component: component.clone(), path, detail }.into()
         };
         let bytes = match tree.root().read_small(MANIFEST_NAME, MAX_MANIFEST_BYTES) {
             Ok(None) => return Ok(None),
@@ -106,9 +127,10 @@ impl Patcher {
             Err(Error::Machine(Machine::StateDamaged { detail, .. })) => return Err(damaged(detail)),
             Err(error) => return Err(error),
         };
-        let (manifest, place) = match trust::authenticate(bytes.clone(), &self.inner.keys) {
+        let (manifest, order) = match trust::authenticate(bytes.clone(), &self.shared.keys) {
             Ok(verified) => (verified.manifest().clone(), Some(verified.order().clone())),
-            // Signed by keys that the program has dropped: it still says where to ask.
+            // The program no longer trusts the keys. The client still needs the base URLs to find
+            // newer releases.
             Err(Refused::UnknownKey | Refused::Threshold { .. }) => {
                 let read = SignedBytes::split(bytes.clone()).and_then(|signed| manifest::parse(&signed.body));
                 (read.map_err(|error| damaged(error.to_string()))?, None)
@@ -118,37 +140,54 @@ impl Patcher {
         if manifest.meta.component != *component {
             return Err(damaged(format!("it is that of `{}`", manifest.meta.component)));
         }
-        Ok(Some(Installed { manifest, place, bytes }))
+        Ok(Some(InstalledManifest { manifest, order, bytes }))
     }
 
-    /// An installed component that must be there.
+    /// Reads the manifest of a component that must be installed.
     ///
     /// # Errors
     /// [`Machine::NotInstalled`], and as [`installed`](Self::installed).
-    pub(super) fn must_be_installed(&self, component: &Component) -> Result<Installed> {
-        let dir = self.inner.root.component(component);
-        self.installed(component)?.ok_or_else(|| Machine::NotInstalled { component: component.to_string(), dir }.into())
+    pub(super) fn require_installed(&self, component: &Component) -> Result<InstalledManifest> {
+        let installed = self.installed(component)?;
+        let not_installed =
+            || Machine::NotInstalled { component: component.clone(), dir: self.shared.root.component(component) };
+        Ok(installed.ok_or_else(not_installed)?)
     }
 
-    /// Compares a component's files with its manifest.
-    ///
-    /// A file marked `preserve` is the user's to change: it only must not be missing.
-    ///
-    /// # Errors
-    /// [`Machine::NotInstalled`]; [`Machine::InstalledManifest`] when no trusted key vouches for the manifest.
-    pub fn verify(&self, component: impl AsRef<str>) -> Result<Vec<Damage>> {
-        let name = super::component_name(component.as_ref())?;
-        let installed = self.must_be_installed(&name)?;
-        let dir = self.inner.root.component(&name);
-        if installed.place.is_none() {
-            let detail = "no trusted key signed it".to_owned();
-            return Err(Machine::InstalledManifest {
-                component: name.to_string(),
-                path: dir.join(MANIFEST_NAME),
-                detail,
-            }
-            .into());
-        }
-        super::check::damages(&dir, &installed.manifest)
+    /// Returns the error for an installed manifest that no trusted key signed.
+    pub(super) fn untrusted_manifest(&self, component: &Component) -> Error {
+        let path = self.shared.root.component(component).join(MANIFEST_NAME);
+        let detail = "no trusted key signed it".to_owned();
+        Machine::InstalledManifest { component: component.clone(), path, detail }.into()
     }
+
+    /// Returns `true` if a folder of the root holds another component's manifest: a copy that the
+    /// user made.
+    fn is_copy(&self, component: &Component) -> bool {
+        let read = || {
+            let dir = Dir::open(&self.shared.root.checked_component(component).ok()?).ok()?;
+            let signed = SignedBytes::split(dir.read_small(MANIFEST_NAME, MAX_MANIFEST_BYTES).ok()??).ok()?;
+            manifest::parse(&signed.body).ok()
+        };
+        read().is_some_and(|manifest| manifest.meta.component != *component)
+    }
+}
+
+/// Finds the files and links in `dir` that are not as the manifest lists them.
+fn find_damages(dir: &Path, manifest: &Manifest) -> Result<Vec<Damage>> {
+    let entries = manifest.entries();
+    let inventory = Inventory::take(dir, entries.iter().map(|entry| entry.path().as_str()), hash_threads())?;
+    let damage = |entry: &LinkOrFile<'_>| {
+        let (found, listed) = (inventory.content(entry.path().as_str()), entry.content());
+        let is_preserved = matches!(entry, LinkOrFile::File(file) if file.preserve);
+        let kind = match found {
+            PathContent::Absent => DamageKind::Missing,
+            PathContent::File { .. } if is_preserved => return None,
+            _ if *found == listed => return None,
+            _ if found.same_bytes(&listed) => DamageKind::Mode,
+            _ => DamageKind::Changed,
+        };
+        Some(Damage { path: entry.path().clone(), kind })
+    };
+    Ok(entries.iter().filter_map(damage).collect())
 }

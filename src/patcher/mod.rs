@@ -1,14 +1,21 @@
-//! The handle: one install root, whom it trusts, and everything that can be done with it.
+//! The handle: one install root, its trusted keys, and every operation on it.
 
 mod check;
 mod choices;
 mod config;
 mod deferred;
+mod download;
+mod install;
 mod installed;
-mod previous;
+mod newest;
+mod planning;
+mod probation;
 mod record;
+mod remove;
 mod repair;
+mod requirements;
 mod retry_after;
+mod staged;
 mod start;
 mod status;
 mod update;
@@ -17,25 +24,25 @@ pub mod watch;
 pub use check::Check;
 pub use config::Config;
 pub use deferred::{DeferralReason, Deferred};
-pub use installed::{Damage, DamageKind, Installed};
-pub use previous::Previous;
+pub use installed::{Damage, DamageKind};
+pub use probation::Previous;
+pub use staged::Staged;
 pub use start::Started;
-pub use status::ComponentVersion;
-pub use update::{Staged, Update};
+pub use status::{ComponentVersion, InstalledComponent, InstalledRelease, Status, SwapStatus, UpdateStatus};
+pub use update::Update;
 
 use crate::disk::fs::{Dir, Lock};
-use crate::disk::layout::{InstallRoot, STAGES_DIR_NAME};
-use crate::error::{Caller, Error, Machine, Result};
+use crate::disk::layout::InstallRoot;
+use crate::error::{Caller, Result};
 use crate::formats::manifest::{Channel, Component, Platform};
+use crate::state;
 use crate::state::journal::{State, Transaction};
-use crate::state::{StateFile as _, Verdicts};
 use crate::swap::relaunch::{self, Job};
 use crate::swap::{self, Applied, Recovery};
 use crate::transfer::fetch::{CancelToken, Fetch, Retries, Sources};
 use crate::trust::Floor;
 use crate::trust::keys::TrustedKeys;
-use crate::values::rel_path::STATE_DIR_NAME;
-use crate::{state, trust};
+use installed::InstalledManifest;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -43,16 +50,46 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use url::Url;
 
-/// How long a call waits for another updater of the same root before it is busy.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// The time that a call waits for another updater of the same root before it fails with
+/// `Error::Busy`.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// An install root with its configuration. Cheap to clone; clones share everything.
+/// The handle of one install root.
+///
+/// A program with one install root uses [`init`](crate::init) and [`handle`](crate::handle).
+/// Cloning is cheap; the clones share everything.
+///
+/// ```no_run
+/// use patcher::{Config, Patcher, Update};
+///
+/// # const KEY: &str = "";
+/// # fn main() -> patcher::Result<()> {
+/// let patcher = Patcher::new(Config::new("/opt/app").trusted_key(KEY))?;
+/// patcher.start()?; // Finishes what an earlier run left to do.
+/// let check = patcher.check_all()?;
+/// for deferred in &check.deferred {
+///     println!("{} {}: {}", deferred.component, deferred.version, deferred.reason);
+/// }
+/// if !check.updates.is_empty() {
+///     let staged = Update::download_all(check.updates, |progress| println!("{}", progress.path))?;
+///     staged.restart()?;
+/// }
+/// for installed in patcher.status()?.components {
+///     match installed.release {
+///         Ok(release) => println!("{} {}", installed.component, release.version),
+///         Err(error) => println!("{}: {error}", installed.component),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Patcher {
-    inner: Arc<Inner>,
+    shared: Arc<PatcherShared>,
 }
 
-struct Inner {
+/// The parts of a handle that its clones share.
+struct PatcherShared {
     root: InstallRoot,
     keys: TrustedKeys,
     floors: BTreeMap<Component, Floor>,
@@ -66,25 +103,25 @@ struct Inner {
     retries: Retries,
     parallel: usize,
     cancel: CancelToken,
-    /// Deferred shared from [`Patcher::start`] on.
+    /// The shared lock of running instances, held since [`Patcher::start`].
     running: Mutex<Option<Lock>>,
 }
 
 impl fmt::Debug for Patcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Patcher({})", self.inner.root.dir.display())
+        write!(f, "Patcher({})", self.shared.root.dir.display())
     }
 }
 
 impl Patcher {
-    /// Checks the configuration; nothing on the disk is touched yet.
+    /// Makes a handle from a configuration, and checks its values. It does not touch the disk.
     ///
     /// # Errors
-    /// [`Caller`](crate::error::Caller) and its kinds.
+    /// [`Caller`]: no key, an unusable key, or a setting out of its range.
     pub fn new(config: Config) -> Result<Self> {
         let source = Box::new(Sources::new(&config.settings)?);
         let resolved = config.resolve()?;
-        let inner = Inner {
+        let shared = PatcherShared {
             root: resolved.root,
             keys: resolved.keys,
             floors: resolved.floors,
@@ -100,146 +137,85 @@ impl Patcher {
             cancel: config.cancel,
             running: Mutex::new(None),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// The install root.
-    pub(crate) fn root(&self) -> &InstallRoot {
-        &self.inner.root
-    }
-
-    /// Finishes or undoes an interrupted swap.
+    /// Finishes or undoes an interrupted swap, and discards a prepared one.
+    ///
+    /// [`start`](Self::start) does this for the running program; this method is for other programs,
+    /// such as an installer.
     ///
     /// # Errors
-    /// [`Error::Busy`], [`Machine::UndoFailed`], [`Machine::JournalUnreadable`].
+    /// - [`Error::Busy`](crate::Error::Busy) while another updater works on the install root.
+    /// - [`Machine::UndoFailed`](crate::Machine::UndoFailed) if a step failed; the backups are
+    ///   kept.
+    /// - [`Machine::JournalUnreadable`](crate::Machine::JournalUnreadable); nothing has changed.
     pub fn recover(&self) -> Result<Recovery> {
-        let Some(state_dir) = state::open(&self.inner.root)? else { return Ok(Recovery::Nothing) };
-        let lock = state::lock_updater(&state_dir, PATIENCE)?;
-        swap::recover(&self.inner.root, &lock)
+        let Some(state_dir) = state::open(&self.shared.root)? else { return Ok(Recovery::Nothing) };
+        let lock = state::lock_updater(&state_dir, LOCK_TIMEOUT)?;
+        swap::recover(&self.shared.root, &lock)
     }
 
-    /// Whether a swap is prepared or was interrupted.
-    ///
-    /// # Errors
-    /// [`Machine::JournalUnreadable`].
-    pub fn pending_swap(&self) -> Result<Option<State>> {
-        swap::pending(&self.inner.root)
+    /// Returns the install root.
+    fn root(&self) -> &InstallRoot {
+        &self.shared.root
     }
 
-    /// The version that is being staged or staged for each component, complete or not, and not installed yet.
-    ///
-    /// # Errors
-    /// [`Machine::Io`].
-    pub fn staging(&self) -> Result<Vec<(Component, semver::Version)>> {
-        let Some(state_dir) = state::open(&self.inner.root)? else { return Ok(Vec::new()) };
-        let mut staging = Vec::new();
-        for name in self.staged_components(&state_dir)? {
-            let stage = crate::transfer::stage::Stage::open(&self.inner.root, &state_dir, &name)?;
-            let Some(bytes) = stage.manifest()? else { continue };
-            // What a crash after the swap has left is not staged any more.
-            let is_installed = self.installed(&name).is_ok_and(|found| found.is_some_and(|found| found.bytes == bytes));
-            if let Ok(verified) = trust::authenticate(bytes, &self.inner.keys)
-                && !is_installed
-            {
-                staging.push((name, verified.manifest().meta.version.clone()));
-            }
-        }
-        Ok(staging)
-    }
-
-    /// The components that have a stage.
-    fn staged_components(&self, state_dir: &Dir) -> Result<Vec<Component>> {
-        let names = |dir: Option<Dir>| dir.map_or(Ok(Vec::new()), |dir| dir.names());
-        let mut found = names(state_dir.folder(STAGES_DIR_NAME)?)?;
-        for (name, dir) in &self.inner.root.elsewhere {
-            let own = dir.join(STATE_DIR_NAME).join(STAGES_DIR_NAME).join(name.as_str());
-            if own.is_dir() {
-                found.push(name.to_string());
-            }
-        }
-        found.sort_unstable();
-        found.dedup();
-        Ok(found.iter().filter_map(|name| name.parse().ok()).collect())
-    }
-
-    /// The update that a component's stage was filled for; none when there is none or it is installed already.
-    fn staged_update(&self, state_dir: &Dir, name: Component) -> Result<Option<Update>> {
-        let stage = crate::transfer::stage::Stage::open(&self.inner.root, state_dir, &name)?;
-        let Some(bytes) = stage.manifest()? else { return Ok(None) };
-        let installed = match self.installed(&name) {
-            Err(Error::Machine(Machine::InstalledManifest { .. })) => None,
-            installed => installed?,
-        };
-        if installed.as_ref().is_some_and(|installed| installed.bytes == bytes) {
-            return Ok(None);
-        }
-        let staged = (bytes, stage.newest_manifest()?);
-        let (trusted, on_the_way_to) = self.verify_staged(state_dir, &name, installed.as_ref(), staged)?;
-        let newest = on_the_way_to.as_ref().unwrap_or(&trusted).manifest();
-        if check::broken(&Verdicts::load_or_default(state_dir)?, trusted.manifest()).is_some()
-            || self.unwanted(newest)?.is_some()
-        {
-            return Ok(None);
-        }
-        let mirrors = self.base_urls(&trusted.manifest().meta);
-        let update = self.plan_update(name, installed, trusted, mirrors)?;
-        Ok(Some(Update { on_the_way_to, ..update }))
-    }
-
-    /// Makes this call the one updater of the root, and the tree one that no interrupted swap has left halfway.
+    /// Locks the root for this updater alone, and finishes an interrupted swap.
     fn lock(&self) -> Result<(Dir, Lock)> {
-        let root = &self.inner.root;
+        let root = &self.shared.root;
         let state_dir = state::open_or_create(root)?;
-        let lock = state::lock_updater(&state_dir, PATIENCE)?;
+        let lock = state::lock_updater(&state_dir, LOCK_TIMEOUT)?;
         if matches!(swap::pending(root)?, Some(State::Applying | State::Confirmed)) {
             swap::recover(root, &lock)?;
         }
         // The history can wait; a full disk must not keep a command from making room.
-        let _ = state::move_outcomes_to_history(&state_dir, self.inner.history);
+        let _ = state::move_outcomes_to_history(&state_dir, self.shared.history);
         Ok((state_dir, lock))
     }
 
-    /// Makes this call the one that checks and downloads. The updater's lock is let go again, as nobody should wait for
-    /// another process's network.
+    /// Locks the root for this call's checks and downloads.
+    ///
+    /// It releases the updater's lock again: no process waits for another one's network.
     fn lock_downloading(&self) -> Result<(Dir, Lock)> {
         let (state_dir, lock) = self.lock()?;
         drop(lock);
-        let downloading = state::lock_downloading(&state_dir, PATIENCE)?;
+        let downloading = state::lock_downloading(&state_dir, LOCK_TIMEOUT)?;
         Ok((state_dir, downloading))
     }
 
     /// Swaps in this process.
     fn swap(&self, state_dir: &Dir, lock: &Lock, transaction: Transaction) -> Result<Applied> {
-        self.alone(state_dir, || {
-            swap::prepare(&self.inner.root, lock, transaction)?;
-            swap::apply(&self.inner.root, lock)?.ok_or_else(|| Caller::NothingStaged.into())
+        self.while_not_running(state_dir, || {
+            swap::prepare(&self.shared.root, lock, transaction)?;
+            swap::apply(&self.shared.root, lock)?.ok_or_else(|| Caller::NothingStaged.into())
         })
     }
 
-    /// Acts while no other instance of the program runs, and keeps new ones waiting.
-    fn alone<T>(&self, state_dir: &Dir, action: impl FnOnce() -> Result<T>) -> Result<T> {
-        match &*self.inner.running.lock().unwrap_or_else(PoisonError::into_inner) {
+    /// Runs `action` while no other instance of the program runs, and keeps new instances waiting.
+    fn while_not_running<T>(&self, state_dir: &Dir, action: impl FnOnce() -> Result<T>) -> Result<T> {
+        match &*self.shared.running.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(running) => running.alone(action),
             None => {
-                let _alone = state::lock_not_running(state_dir, Duration::ZERO)?;
+                let _not_running = state::lock_not_running(state_dir, Duration::ZERO)?;
                 action()
             }
         }
     }
 
-    /// Starts the helper, which does `job` when this call's caller and everybody else has let go.
+    /// Starts the helper. It does `job` when this process and the other lock holders have released
+    /// their locks.
     fn start_helper(&self, state_dir: &Dir, helper: &Path, job: Job) -> Result<()> {
-        let job = Job { probation: self.inner.probation, ..job };
-        relaunch::start_helper(&self.inner.root, state_dir, helper, job)
+        let job = Job { probation: self.shared.probation, ..job };
+        relaunch::start_helper(&self.shared.root, state_dir, helper, job)
     }
 
-    /// The helper program.
     fn helper(&self) -> Result<PathBuf> {
-        relaunch::find_helper(self.inner.helper.as_deref())
+        relaunch::find_helper(self.shared.helper.as_deref())
     }
 }
 
-/// A component's name as the caller gives it.
-fn component_name(text: &str) -> Result<Component> {
+/// Parses a component name that the caller passed.
+fn parse_component(text: &str) -> Result<Component> {
     Ok(text.parse().map_err(|error| config::bad("component", text, error))?)
 }

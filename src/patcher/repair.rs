@@ -1,28 +1,30 @@
-//! Bringing the files of an installed component back to what its manifest says.
+//! Repairs: the files of an installed component are made as its manifest lists them.
 
 use super::{Patcher, Update};
-use crate::error::{Machine, Result};
+use crate::error::Result;
 use crate::trust;
-use crate::values::rel_path::MANIFEST_NAME;
 
 impl Patcher {
-    /// Works out what it takes to repair a component: only what is missing or changed is fetched, and a file marked
-    /// `preserve` only if it is missing. None when everything is as it should be.
+    /// Plans the repair of a component; returns `None` if all files are as the manifest lists them.
+    ///
+    /// The repair is an [`Update`] to the installed release. It fetches only missing and changed
+    /// files. The client restores a file marked `preserve` only if it is missing.
     ///
     /// # Errors
-    /// [`Machine::NotInstalled`]; [`Machine::InstalledManifest`] when no trusted key vouches for the manifest;
-    /// [`Error::Busy`](crate::Error::Busy).
+    /// - [`Machine::NotInstalled`](crate::Machine::NotInstalled) for a component that is not
+    ///   installed.
+    /// - [`Machine::InstalledManifest`](crate::Machine::InstalledManifest) if no trusted key signed
+    ///   the manifest.
+    /// - [`Error::Busy`](crate::Error::Busy) while another updater works on the install root.
     pub fn repair(&self, component: impl AsRef<str>) -> Result<Option<Update>> {
-        let name = super::component_name(component.as_ref())?;
+        let component = super::parse_component(component.as_ref())?;
         let (_state_dir, _lock) = self.lock()?;
-        let installed = self.must_be_installed(&name)?;
-        let Ok(verified) = trust::authenticate(installed.bytes.clone(), &self.inner.keys) else {
-            let path = self.inner.root.component(&name).join(MANIFEST_NAME);
-            let detail = "no trusted key signed it".to_owned();
-            return Err(Machine::InstalledManifest { component: name.to_string(), path, detail }.into());
+        let installed = self.require_installed(&component)?;
+        let Ok(verified) = trust::authenticate(installed.bytes.clone(), &self.shared.keys) else {
+            return Err(self.untrusted_manifest(&component));
         };
         let mirrors = self.base_urls(&installed.manifest.meta);
-        let update = self.plan_update(name, Some(installed), verified.installed(), mirrors)?;
-        Ok((!update.plan.changes.is_empty()).then_some(Update { repairs: true, ..update }))
+        let update = self.plan_update(component, Some(installed), verified.installed(), mirrors)?;
+        Ok((!update.plan.changes.is_empty()).then_some(Update { is_repair: true, ..update }))
     }
 }

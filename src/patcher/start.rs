@@ -1,5 +1,5 @@
-//! The start of the program: what was left to do for an update is done before the program's own work, and what has happened
-//! since its last start is told.
+//! The start of the program: it finishes the work of earlier runs, and reports what happened since
+//! the last start.
 
 use super::Patcher;
 use crate::disk::fs::{Dir, Lock};
@@ -10,75 +10,86 @@ use crate::state::{self, PendingNotice, RollbackReason, Starts, StateFile as _};
 use crate::swap::relaunch::{self, Job};
 use crate::swap::{self, Applied, Recovery};
 use semver::Version;
+use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::time::Duration;
 
-/// How long a starting program waits for the helper to finish a swap.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How often a version on probation may be started without a word.
-const UNCONFIRMED_STARTS: u32 = 3;
+/// The time that a starting program waits for the helper to finish a swap.
+const SWAP_TIMEOUT: Duration = Duration::from_secs(60);
+/// The starts of a version on probation after which the next start rolls it back.
+const MAX_UNCONFIRMED_STARTS: u32 = 3;
 
-/// What has happened since the program's last start.
+/// The event since the program's last start; the most important one if there were several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Started {
-    /// Nothing.
+    /// Nothing happened.
     Normal,
-    /// It was never started from this install root before.
+    /// The program starts for the first time from this install root.
     FirstRun,
-    /// A component was updated: the one that the program runs from, if there were several.
+    /// A component was updated: the one with the running program, if there were several.
     Updated {
         /// The component.
         component: Component,
-        /// Its version before.
-        from: Version,
-        /// Its version now.
-        to: Version,
-    },
-    /// A new version did not work, and the one before has come back.
-    RolledBack {
-        /// The component.
-        component: Component,
-        /// The version that did not work.
+        /// The version before.
         from: Version,
         /// The version now.
         to: Version,
-        /// What was wrong with it.
+    },
+    /// A new version failed, and the version before is installed again.
+    RolledBack {
+        /// The component.
+        component: Component,
+        /// The version that failed.
+        from: Version,
+        /// The version now.
+        to: Version,
+        /// The reason.
         reason: RollbackReason,
     },
-    /// A swap had been interrupted, by a crash or a power cut; it was undone, and the old version is complete.
+    /// A crash or a power cut had interrupted a swap. It was undone, and the old version is
+    /// complete.
     Recovered,
 }
 
 impl Patcher {
-    /// Tells that an instance of the program has started, and until this process ends keeps others from swapping under it.
+    /// Starts the program: finishes the work of earlier runs, and registers this process as a
+    /// running instance.
     ///
-    /// First it does what was left to do: an interrupted swap is finished or undone, a prepared one carried out if nobody
-    /// else runs, a new version that was started three times and never confirmed is rolled back. Where that replaces the
-    /// component that this program runs from, the helper does it: this process ends, and the program starts again.
+    /// Call it first in `main`. Until this process ends, no other process swaps its files. The work
+    /// of earlier runs is:
     ///
-    /// A root that this user cannot write to has nothing to be done, and is used as it is.
+    /// - An interrupted swap is finished or undone.
+    /// - A prepared swap is carried out if no other instance runs.
+    /// - A new version that was started three times and not confirmed is rolled back.
+    ///
+    /// If that replaces the component of the running program, this process ends; the helper
+    /// replaces the files and starts the program again.
+    ///
+    /// In an install root that this user cannot write to, it does nothing and returns
+    /// [`Started::Normal`].
     ///
     /// # Errors
-    /// [`Error::Busy`] when a swap is under way for longer than a minute; [`Machine::UndoFailed`],
-    /// [`Machine::JournalUnreadable`]: the program is not complete.
+    /// - [`Error::Busy`] if a swap of another process takes longer than 60 s.
+    /// - [`Machine::UndoFailed`] and [`Machine::JournalUnreadable`]: the program's files are not
+    ///   complete.
     pub fn start(&self) -> Result<Started> {
-        let root = &self.inner.root;
+        let root = &self.shared.root;
         let state_dir = match state::open_or_create(root) {
             Err(Error::Machine(Machine::NotWritable { .. })) => return Ok(Started::Normal),
             state_dir => state_dir?,
         };
-        let first_run = Starts::load(&state_dir)?.is_none();
+        let is_first_run = Starts::load(&state_dir)?.is_none();
         let state = Journal::peek(&state_dir)?.map(|(state, _)| state);
-        let under_way = match state {
+        let unfinished = match state {
             Some(State::Prepared | State::Applying) => Journal::read(&state_dir)?,
             _ => None,
         };
         let mut recovery = Recovery::Nothing;
         match state {
-            Some(State::Applying) => recovery = swap::recover(root, &state::lock_updater(&state_dir, PATIENCE)?)?,
-            // Only cleaning up is left: nothing that a start waits for.
+            Some(State::Applying) => recovery = swap::recover(root, &state::lock_updater(&state_dir, SWAP_TIMEOUT)?)?,
+            // Only the deletion of backups is left; the start does not wait for it.
             Some(State::Confirmed) => {
                 if let Ok(lock) = state::lock_updater(&state_dir, Duration::ZERO) {
                     recovery = swap::recover(root, &lock)?;
@@ -86,42 +97,45 @@ impl Patcher {
             }
             _ => {}
         }
-        let replaced = under_way.filter(|journal| self.runs_from(journal));
-        if recovery == Recovery::RolledBack && replaced.is_some() {
-            // This process may be of the new version, and everything around it is of the old one again.
-            note(&state_dir, |starts| starts.set_recovered(true));
+        let own_swap = unfinished.filter(|journal| self.runs_from(journal));
+        if recovery == Recovery::RolledBack && own_swap.is_some() {
+            // This process may be the new version, while all its files are of the old version
+            // again.
+            change_starts(&state_dir, |starts| starts.set_recovered(true));
             self.hand_over(&state_dir, None);
         }
         let running = match state::lock_not_running(&state_dir, Duration::ZERO) {
-            Ok(alone) => self.catch_up(&state_dir, alone)?,
-            Err(Error::Busy { .. }) => state::lock_running(&state_dir, PATIENCE)?,
+            Ok(alone) => self.finish_earlier_work(&state_dir, alone)?,
+            Err(Error::Busy { .. }) => state::lock_running(&state_dir, SWAP_TIMEOUT)?,
             Err(error) => return Err(error),
         };
         if recovery == Recovery::Nothing
-            && let Some(journal) = replaced
+            && let Some(journal) = own_swap
             && !matches!(Journal::peek(&state_dir)?, Some((State::Prepared | State::Applying, plan)) if plan == journal.plan)
         {
-            // While this process waited, the helper has replaced what it was started from.
+            // While this process waited for the lock, the helper has replaced the file of its
+            // program.
             self.hand_over(&state_dir, None);
         }
-        *self.inner.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
-        // What stays is in nobody's way, and no reason not to start.
+        *self.shared.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
+        // Leftovers do no harm and are no reason not to start.
         swap::sweep(root);
-        self.what_happened(&state_dir, first_run, recovery == Recovery::RolledBack)
+        self.take_event(&state_dir, is_first_run, recovery == Recovery::RolledBack)
     }
 
-    /// Does what was left for a start at which nobody else runs.
-    fn catch_up(&self, state_dir: &Dir, alone: Lock) -> Result<Lock> {
-        let root = &self.inner.root;
+    /// Carries out a prepared swap, or rolls back a version that was not confirmed, if this is the
+    /// only instance.
+    fn finish_earlier_work(&self, state_dir: &Dir, alone: Lock) -> Result<Lock> {
+        let root = &self.shared.root;
         match Journal::peek(state_dir)? {
             Some((State::Prepared, _)) => self.replace(state_dir, None, |lock| swap::apply(root, lock))?,
             Some((State::Committed, plan)) => {
                 let starts = Starts::load_or_default(state_dir)?;
-                if starts.unconfirmed(&plan) >= UNCONFIRMED_STARTS {
+                if starts.unconfirmed(&plan) >= MAX_UNCONFIRMED_STARTS {
                     let reason = RollbackReason::Unconfirmed;
                     self.replace(state_dir, Some(reason), |lock| swap::roll_back(root, lock, reason))?;
                 } else {
-                    note(state_dir, |starts| starts.count_unconfirmed(plan));
+                    change_starts(state_dir, |starts| starts.count_unconfirmed(plan));
                 }
             }
             _ => {}
@@ -129,8 +143,9 @@ impl Patcher {
         alone.share()
     }
 
-    /// Replaces the program's files: by the helper, if this process runs from them, else here. What cannot be replaced now
-    /// is no reason not to start: the old files are complete.
+    /// Replaces files here, or lets the helper do it if this process runs from them.
+    ///
+    /// A swap that fails and is undone is no reason not to start: the old files are complete.
     fn replace(
         &self,
         state_dir: &Dir,
@@ -147,8 +162,10 @@ impl Patcher {
         }
     }
 
-    /// Ends this process; the helper does what is to be done and starts the program again. Returns only if there is no
-    /// helper, or if it was the helper that started this process: then another round would not change anything.
+    /// Ends this process; the helper does the work and starts the program again.
+    ///
+    /// It returns if there is no helper, or if the helper started this process: a second round
+    /// would change nothing.
     fn hand_over(&self, state_dir: &Dir, roll_back: Option<RollbackReason>) {
         if std::env::var_os(relaunch::RELAUNCHED).is_some() {
             return;
@@ -163,58 +180,56 @@ impl Patcher {
         }
     }
 
-    /// Whether this process's program lies in a component that a swap changes.
+    /// Returns `true` if the program of this process is in a component that the swap changes.
     fn runs_from(&self, journal: &Journal) -> bool {
         let Some(program) = running_program() else { return false };
-        journal.transaction.components.iter().any(|part| self.holds(&part.component, &program))
+        journal.transaction.components.iter().any(|steps| self.contains(&steps.component, &program))
     }
 
-    fn holds(&self, component: &Component, program: &Path) -> bool {
-        self.inner.root.component(component).canonicalize().is_ok_and(|dir| program.starts_with(dir))
+    fn contains(&self, component: &Component, program: &Path) -> bool {
+        self.shared.root.component(component).canonicalize().is_ok_and(|dir| program.starts_with(dir))
     }
 
-    /// What the program has not been told yet, the most important first.
-    fn what_happened(&self, state_dir: &Dir, first_run: bool, undone: bool) -> Result<Started> {
-        // Where another updater is at work, the news are told at the next start.
+    /// Takes the most important event that the program does not know yet.
+    fn take_event(&self, state_dir: &Dir, is_first_run: bool, is_undone: bool) -> Result<Started> {
+        // While another updater works, new outcomes wait for the next start.
         let _ = state::lock_updater(state_dir, Duration::ZERO)
-            .and_then(|_lock| state::move_outcomes_to_history(state_dir, self.inner.history));
+            .and_then(|_lock| state::move_outcomes_to_history(state_dir, self.shared.history));
         let mut starts = Starts::load_or_default(state_dir)?;
-        let recovered = starts.recovered() || undone;
-        let news = starts.take_notices();
-        if first_run || starts.recovered() || !news.is_empty() {
-            note(state_dir, |starts| {
+        let is_recovered = starts.recovered() || is_undone;
+        let notices = starts.take_notices();
+        if is_first_run || starts.recovered() || !notices.is_empty() {
+            change_starts(state_dir, |starts| {
                 starts.set_recovered(false);
                 starts.take_notices();
             });
         }
         let program = running_program().unwrap_or_default();
-        let most_important = news.into_iter().max_by_key(|news| {
-            (
-                news.rolled_back.is_some(),
-                self.holds(&news.component, &program),
-                std::cmp::Reverse(news.component.clone()),
-            )
-        });
-        Ok(match most_important {
+        let importance = |notice: &PendingNotice| {
+            let is_own = self.contains(&notice.component, &program);
+            (notice.rolled_back.is_some(), is_own, Reverse(notice.component.clone()))
+        };
+        Ok(match notices.into_iter().max_by_key(importance) {
             Some(PendingNotice { component, from, to, rolled_back: Some(reason) }) => {
                 Started::RolledBack { component, from, to, reason }
             }
-            _ if recovered => Started::Recovered,
+            _ if is_recovered => Started::Recovered,
             Some(PendingNotice { component, from, to, .. }) => Started::Updated { component, from, to },
-            None if first_run => Started::FirstRun,
+            None if is_first_run => Started::FirstRun,
             None => Started::Normal,
         })
     }
 }
 
-/// Where this process's program lies, links resolved; its folder may have lost the very file.
+/// Returns the path of this process's program with links resolved. The file itself may have been
+/// replaced.
 fn running_program() -> Option<PathBuf> {
     let program = relaunch::running_program().ok()?;
     Some(program.parent()?.canonicalize().ok()?.join(program.file_name()?))
 }
 
-/// Changes what is remembered of starts. A program starts even where nothing can be written.
-fn note(state_dir: &Dir, change: impl FnOnce(&mut Starts)) {
+/// Changes the record of starts. The program starts even if the record cannot be written.
+fn change_starts(state_dir: &Dir, change: impl FnOnce(&mut Starts)) {
     let _ = Starts::load_or_default(state_dir).and_then(|mut starts| {
         change(&mut starts);
         starts.save(state_dir)

@@ -308,8 +308,8 @@ pub fn check_requires<'a>(manifests: impl Iterator<Item = &'a Meta> + Clone) -> 
             let found = versions.get(&requirement.component).copied();
             if !found.is_some_and(|version| requirement.version.matches(version)) {
                 return Err(Refused::Requires {
-                    component: meta.component.to_string(),
-                    required: requirement.component.to_string(),
+                    component: meta.component.clone(),
+                    required: requirement.component.clone(),
                     range: requirement.version.clone(),
                     found: found.cloned(),
                 });

@@ -1,5 +1,6 @@
-//! Values that are valid by their type: a hash, a point in time, a path inside a component.
+//! Values that are valid by their type: a hash, a point in time, a name, a path inside a component.
 
 pub mod digest;
+pub mod names;
 pub mod rel_path;
 pub mod timestamp;

@@ -1,168 +1,167 @@
-//! The arguments, and the configuration that they stand for.
+//! The arguments, and the configuration that they describe.
 
 use clap::{Parser, Subcommand};
-use patcher::internal::error::{Caller, Machine};
-use patcher::{Config, Error, Result};
+use patcher::{Caller, Config, Error, Machine, Result};
 use std::ffi::OsString;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The longest key or certificate file that is read, in bytes.
-const MAX_PEM: u64 = 1 << 20;
+/// The largest key or certificate file that the program reads.
+const MAX_PEM_BYTES: u64 = 1 << 20;
 
 /// Installs, checks, updates and verifies the components of a program.
 #[derive(Debug, Parser)]
 #[command(name = "patcher", version, arg_required_else_help = true)]
-pub struct Arguments {
+pub struct PatcherArguments {
     /// The folder that holds the components
     #[arg(long, value_name = "DIR", global = true, default_value = ".")]
     root: PathBuf,
-    /// A trusted public key; several in the order in which they take over
+    /// A trusted public key; repeat it for several keys, the oldest first
     #[arg(long = "key", value_name = "PUB.pem", global = true)]
     keys: Vec<PathBuf>,
-    /// How many of the keys must have signed
+    /// The number of keys that must sign a release
     #[arg(long, value_name = "N", global = true, default_value_t = 1)]
     threshold: usize,
     /// The channel to follow
     #[arg(long, value_name = "NAME", global = true, default_value = "stable")]
     channel: String,
-    /// The platform whose releases to take, as in x86_64-linux
+    /// The platform of the releases, as in x86_64-linux; the platform of this program by default
     #[arg(long, value_name = "PLATFORM", global = true)]
     platform: Option<String>,
-    /// A component that does not lie in the folder of its name under the root
+    /// A component in another folder than the one of its name in the root
     #[arg(long = "component", value_name = "NAME=DIR", global = true)]
     components: Vec<String>,
-    /// A proxy for all requests; else the usual environment variables
+    /// A proxy for all requests; by default that of http_proxy, https_proxy and all_proxy
     #[arg(long, value_name = "URL", global = true)]
     proxy: Option<String>,
-    /// Hosts to reach without a proxy, separated by commas; else the environment's no_proxy
+    /// Hosts to reach without a proxy, separated by commas; by default those of no_proxy
     #[arg(long, value_name = "HOSTS", global = true)]
     no_proxy: Option<String>,
-    /// The most bytes a second, as in 500K or 2M; 0 is no limit
+    /// The highest rate in bytes per second, as in 500K or 2M; 0 for no limit
     #[arg(long, value_name = "SPEED", global = true)]
     rate_limit: Option<String>,
-    /// The site to ask instead of those that the manifests name: a URL or a folder
+    /// The site to ask instead of those in the manifests: a URL or a folder
     #[arg(long, value_name = "DIR_OR_URL", global = true)]
     site: Option<String>,
-    /// A certificate authority to trust besides the system's
+    /// A certificate authority in PEM, in addition to those of the system
     #[arg(long, value_name = "FILE", global = true)]
     cacert: Option<PathBuf>,
-    /// How many seconds a connection may take
+    /// The time limit for connecting to a server, in seconds
     #[arg(long, value_name = "SECONDS", global = true, default_value_t = 10)]
     connect_timeout: u64,
-    /// How many seconds may pass without a byte
+    /// The time without a byte after which a download has stalled, in seconds
     #[arg(long, value_name = "SECONDS", global = true, default_value_t = 30)]
     stall_timeout: u64,
-    /// How often to repeat what the network failed
+    /// The number of retries after a network error
     #[arg(long, value_name = "N", global = true, default_value_t = 3)]
     retries: u32,
-    /// How many seconds a new version may take to confirm that it works; 0 to keep it unasked
+    /// The time in which a new version must confirm that it works, in seconds; 0 for no probation
     #[arg(long, value_name = "SECONDS", global = true, default_value_t = 300)]
     probation: u64,
     /// Print one JSON object
     #[arg(long, global = true)]
     pub json: bool,
-    /// Say more
+    /// Show causes of errors and more details
     #[arg(short, long, global = true)]
     pub verbose: bool,
     #[command(subcommand)]
-    pub command: Command,
+    pub command: PatcherCommand,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Install a component, or adopt the files that are there
+pub enum PatcherCommand {
+    /// Install a component, or adopt the files that exist
     Install {
         /// The component
         name: String,
-        /// Its manifest or the folder of that: http, https, file, or a path
+        /// The manifest or its folder: an http, https or file URL, or a path
         #[arg(long, value_name = "URL")]
         from: String,
     },
-    /// See whether there is something new: exit code 10
+    /// Check for newer releases: exit code 10 if there are some
     Check {
-        /// All components unless named
+        /// The components; all installed ones by default
         names: Vec<String>,
     },
     /// Check, download and stage
     Download {
-        /// All components unless named
+        /// The components; all installed ones by default
         names: Vec<String>,
     },
-    /// Make what is staged live
+    /// Swap in the staged updates
     Apply {
-        /// Let the helper do it once this process has ended
+        /// Let the helper swap after this process has ended
         #[arg(long, value_name = "PID")]
         wait_pid: Option<u32>,
-        /// Let the helper start COMMAND afterwards
+        /// Let the helper start COMMAND after the swap
         #[arg(long, requires = "command")]
         restart: bool,
-        /// What to start
+        /// The program to start, with its arguments
         #[arg(last = true, value_name = "COMMAND", requires = "restart")]
         command: Vec<OsString>,
     },
     /// Check, download and apply
     Update {
-        /// All components unless named
+        /// The components; all installed ones by default
         names: Vec<String>,
     },
-    /// Fetch what is missing or damaged, and nothing else
+    /// Fetch and replace missing and damaged files only
     Repair {
-        /// All components unless named
+        /// The components; all installed ones by default
         names: Vec<String>,
     },
-    /// Compare the files with the manifests: exit code 11 when some are damaged or missing
+    /// Compare the files with the manifests: exit code 11 if some are damaged or missing
     Verify {
-        /// All components unless named
+        /// The components; all installed ones by default
         names: Vec<String>,
     },
-    /// Tell that the new version works: its probation ends
+    /// Confirm that the new version works, which ends its probation
     Confirm,
-    /// Return to the version before the one on probation
+    /// Return from the version on probation to the one before
     Rollback {
-        /// A component that must be among those that return
+        /// Fail unless this component is among those that return
         name: Option<String>,
     },
     /// Finish or undo an interrupted swap
     Recover,
-    /// Uninstall a component; files that the user added or changed stay
+    /// Remove a component; files that the user added or changed stay
     Remove {
         /// The component
         name: String,
     },
-    /// Show what is installed and what is staged
+    /// Show the installed components and the updates in progress
     Status,
-    /// Show what became of the updates of the past, the newest first
+    /// Show past updates and their results, the newest first
     History,
-    /// Check again and again, until this process is told to end
+    /// Check periodically until this process is stopped
     Watch {
-        /// From one check to the next, as in 4h, 30m or 90s
+        /// The time between two checks, as in 4h, 30m or 90s
         #[arg(long, value_name = "TIME", default_value = "4h", value_parser = duration)]
         interval: Duration,
-        /// The first check comes at a random time within this one
+        /// The time within which the first check happens, at random
         #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
         first_within: Duration,
-        /// Only tell of updates
+        /// Only report updates
         #[arg(long, conflicts_with = "apply")]
         notify: bool,
         /// Apply updates as soon as no instance of the program runs
         #[arg(long)]
         apply: bool,
     },
-    /// Stop downloads, those of other processes too, until `resume`
+    /// Pause downloads, also those of other processes, until `resume`
     Pause,
-    /// Allow downloads again, and go on with one that was stopped
+    /// Allow downloads again, and continue an interrupted one
     Resume,
-    /// Leave the newest version of a component out
+    /// Skip the newest version of a component
     Skip {
         /// The component
         name: String,
     },
 }
 
-impl Command {
-    /// Whether it may take long for others' reasons, so that a user may want to stop it.
+impl PatcherCommand {
+    /// Returns `true` if the command can wait for a server, so that ^C must stop it cleanly.
     pub fn asks_a_server(&self) -> bool {
         !matches!(
             self,
@@ -179,8 +178,8 @@ impl Command {
     }
 }
 
-impl Arguments {
-    /// The configuration that they stand for.
+impl PatcherArguments {
+    /// Makes the configuration that the arguments describe.
     pub fn config(&self) -> Result<Config> {
         let mut config = Config::new(&self.root)
             .threshold(self.threshold)
@@ -230,7 +229,7 @@ fn seconds(setting: &'static str, seconds: u64) -> Result<Duration> {
     Err(Caller::BadSetting { setting, value: seconds.to_string(), detail }.into())
 }
 
-/// Bytes a second as curl's `--limit-rate` takes them: a number, and a suffix that counts by 1024.
+/// Parses bytes per second as in curl's `--limit-rate`: a number, and a suffix for a power of 1024.
 fn speed(text: &str) -> Result<u64> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let power = match text[digits.len()..].to_ascii_lowercase().as_str() {
@@ -249,7 +248,7 @@ fn speed(text: &str) -> Result<u64> {
     })
 }
 
-/// A number of seconds, minutes, hours or days.
+/// Parses a duration: a number, and the unit `s`, `m`, `h` or `d`.
 fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {
@@ -270,7 +269,7 @@ fn read_pem(path: &Path) -> Result<String> {
     let failed = |source| Error::from(Machine::Io { action: "read", path: path.to_owned(), source });
     let mut text = String::new();
     let file = std::fs::File::open(path).map_err(failed)?;
-    file.take(MAX_PEM).read_to_string(&mut text).map_err(failed)?;
+    file.take(MAX_PEM_BYTES).read_to_string(&mut text).map_err(failed)?;
     Ok(text)
 }
 

@@ -1,47 +1,49 @@
-//! The command line program: every verb of the library for programs in any language, administrators and scripts.
+//! The command line program: every operation of the library for administrators, scripts and
+//! programs in other languages.
 #![forbid(unsafe_code)]
 
+mod advice;
 mod arguments;
 mod commands;
 mod report;
 
-use arguments::Arguments;
+use arguments::PatcherArguments;
 use clap::Parser as _;
-use commands::{Outcome, run};
-use patcher::{Check, DeferralReason};
+use commands::{CommandOutcome, run};
+use patcher::{Check, DeferralReason, Deferred};
 use report::Report;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = PatcherArguments::parse();
     let report = Report::new(arguments.json, arguments.verbose);
     match run(&arguments, &report) {
         Ok(outcome) => {
-            report.done(&outcome);
+            report.outcome(&outcome);
             ExitCode::from(outcome.exit_code())
         }
         Err(error) => {
-            report.failed(&error);
+            report.error(&error);
             ExitCode::from(error.exit_code())
         }
     }
 }
 
-impl Outcome {
-    /// The exit code of a command that did what it was asked to.
+impl CommandOutcome {
+    /// Returns the exit code of a command that succeeded.
     fn exit_code(&self) -> u8 {
+        let has_failed_here =
+            |deferred: &Deferred| matches!(deferred.reason, DeferralReason::RolledBack(_) | DeferralReason::SwapFailed);
         match self {
-            Outcome::Available(check) if !check.updates.is_empty() => 10,
-            Outcome::Available(Check { deferred: held, .. })
-            | Outcome::Staged(None, held)
-            | Outcome::Applied(None, held)
-                if held
-                    .iter()
-                    .any(|held| matches!(held.reason, DeferralReason::RolledBack(_) | DeferralReason::SwapFailed)) =>
+            CommandOutcome::Checked(check) if !check.updates.is_empty() => 10,
+            CommandOutcome::Checked(Check { deferred, .. })
+            | CommandOutcome::Staged(None, deferred)
+            | CommandOutcome::Applied(None, deferred)
+                if deferred.iter().any(has_failed_here) =>
             {
                 25
             }
-            Outcome::Verified(components) if components.iter().any(|(_, damages)| !damages.is_empty()) => 11,
+            CommandOutcome::Verified(components) if components.iter().any(|(_, damages)| !damages.is_empty()) => 11,
             _ => 0,
         }
     }

@@ -3,17 +3,17 @@
 //! [`parse`] takes bytes apart strictly, [`body`] puts them together canonically. Nothing here decides whether a manifest is
 //! to be trusted: that is [`trust`](crate::trust).
 
-mod names;
 mod notes;
 mod read;
 #[cfg(test)]
 mod tests;
 mod write;
 
-pub use names::{Channel, Component, DeltaMethod, NotAName};
 pub use notes::{Language, NotALanguage, Notes};
 pub use read::{Signature, SignedBytes, base_url, notes_url, parse};
 pub use write::{body, with_signatures};
+
+pub use crate::values::names::{Channel, Component, DeltaMethod, NotAName};
 
 use crate::values::digest::{Sha256, Sha256Hasher};
 use crate::values::rel_path::RelPath;

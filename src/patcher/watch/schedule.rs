@@ -1,46 +1,48 @@
-//! When to check: a pure calculation on durations.
+//! The schedule of checks: pure calculations on durations.
 //!
-//! What has passed since the last check is all that counts of the calendar, and only when a watcher starts: a clock that
-//! jumps and a machine that wakes up cause no check of their own, so that they cause no stampede either.
+//! The calendar counts only when a watcher starts, for the time since the last check. A clock that
+//! jumps and a machine that wakes up trigger no check. Otherwise all clients would call the server
+//! at the same time.
 
 use crate::values::timestamp::Timestamp;
 use std::time::Duration;
 
-/// The longest pause after the first of several failures.
-const FIRST_RETRY: Duration = Duration::from_secs(60);
+/// The longest pause after the first failure. It doubles with each further one.
+const FIRST_RETRY_PAUSE: Duration = Duration::from_secs(60);
 
-/// How often to check.
+/// The times of checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
-    /// From one check to the next, a tenth more or less.
+    /// The time between two checks, which varies by 10 %.
     pub interval: Duration,
-    /// The first check comes at a random time within this one.
+    /// The first check happens at a random time within this one.
     pub first_within: Duration,
 }
 
 impl Schedule {
-    /// How long to wait at the start. `random` is between 0 and 1.
+    /// Returns the pause before the first check. `random` is between 0 and 1.
     pub fn first(&self, last: Option<Timestamp>, now: Timestamp, random: f64) -> Duration {
         let delay = self.first_within.mul_f64(random);
         let since = last.and_then(|last| u64::try_from(now.unix() - last.unix()).ok()).map(Duration::from_secs);
-        // A last check in the future is one of a clock that was wrong.
+        // A last check in the future was recorded by a wrong clock and does not count.
         match since {
             Some(since) if since < self.interval => (self.interval - since).max(delay),
             _ => delay,
         }
     }
 
-    /// How long to wait after a check that went well.
+    /// Returns the pause after a successful check.
     pub fn next(&self, random: f64) -> Duration {
         self.interval.mul_f64(0.9 + random / 5.0)
     }
 
-    /// How long to wait after the last of `failures` in a row: twice as long each time, and never less than the server asks
-    /// for.
-    pub fn retry(&self, failures: u32, asked: Option<Duration>, random: f64) -> Duration {
-        let doubled = FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(20));
+    /// Returns the pause after the last of `failures` in a row.
+    ///
+    /// It doubles with each failure, and is never shorter than the server's retry-after.
+    pub fn retry(&self, failures: u32, retry_after: Option<Duration>, random: f64) -> Duration {
+        let doubled = FIRST_RETRY_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(20));
         let pause = doubled.min(self.interval).mul_f64(0.5 + random / 2.0);
-        pause.max(asked.map_or(Duration::ZERO, |asked| asked.mul_f64(1.0 + random / 10.0)))
+        pause.max(retry_after.map_or(Duration::ZERO, |delay| delay.mul_f64(1.0 + random / 10.0)))
     }
 }
 

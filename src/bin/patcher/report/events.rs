@@ -1,20 +1,21 @@
-//! What `watch` tells: a line for each event, or a JSON object in a line of its own.
+//! The event log of `watch`: a line for each event, or a JSON object in a line.
 
-use super::available;
+use super::{available, deferred_line, json::deferred_list};
 use patcher::{Component, ComponentVersion, Update, Version, WatchEvent};
 use serde_json::{Value, json};
 use std::io::Write as _;
 
-/// Tells of events; progress is not told, as nobody watches a service.
-pub struct Events {
+/// The printer of a watcher's events. It prints no progress: a service has no terminal.
+pub struct EventLog {
     pub json: bool,
 }
 
-impl Events {
-    /// Tells of one event. A line that nobody takes is lost.
-    pub fn tell(&self, event: &WatchEvent<'_>) {
+impl EventLog {
+    /// Prints an event.
+    pub fn print(&self, event: &WatchEvent<'_>) {
         let lines = if self.json { object(event).map(|object| object.to_string()) } else { words(event) };
         if let Some(lines) = lines {
+            // The watcher works on even if its output is closed.
             let _ = writeln!(std::io::stdout(), "{lines}");
         }
     }
@@ -23,16 +24,11 @@ impl Events {
 fn words(event: &WatchEvent<'_>) -> Option<String> {
     Some(match event {
         WatchEvent::UpdateFound(updates) => updates.iter().map(available).collect::<Vec<_>>().join("\n"),
-        WatchEvent::Staged(versions) => format!("staged: {}", list(versions)),
-        WatchEvent::Applied(versions) => format!("applied: {}", list(versions)),
+        WatchEvent::Staged(releases) => format!("staged: {}", list(releases)),
+        WatchEvent::Applied(releases) => format!("applied: {}", list(releases)),
         WatchEvent::Reminder { component, version, state } => format!("reminder: {component} {version} is {state}"),
-        WatchEvent::UpToDate(held) if held.is_empty() => "up to date".to_owned(),
-        WatchEvent::UpToDate(held) => {
-            let line = |held: &patcher::Deferred| {
-                format!("{}: {} is left alone: {}", held.component, held.version, held.reason)
-            };
-            held.iter().map(line).collect::<Vec<_>>().join("\n")
-        }
+        WatchEvent::UpToDate(deferred) if deferred.is_empty() => "up to date".to_owned(),
+        WatchEvent::UpToDate(deferred) => deferred.iter().map(deferred_line).collect::<Vec<_>>().join("\n"),
         WatchEvent::Stale(error) => format!("stale: {error}"),
         WatchEvent::Failed { error, retry_in } => format!("failed: {error}; again in {} s", retry_in.as_secs()),
         _ => return None,
@@ -59,7 +55,7 @@ fn object(event: &WatchEvent<'_>) -> Option<Value> {
             let (component, version, state) = (component.as_str(), version.to_string(), state.to_string());
             json!({ "event": "reminder", "component": component, "version": version, "state": state })
         }
-        WatchEvent::UpToDate(held) => json!({ "event": "up-to-date", "held": super::json::held_list(held) }),
+        WatchEvent::UpToDate(deferred) => json!({ "event": "up-to-date", "held": deferred_list(deferred) }),
         WatchEvent::Stale(error) => json!({ "event": "stale", "message": error.to_string() }),
         WatchEvent::Failed { error, retry_in } => {
             let (code, message) = (error.code(), error.to_string());

@@ -1,80 +1,69 @@
-//! Every outcome as one JSON object, for programs.
+//! The JSON output: every outcome as one object, as docs/reference/command-line.md describes it.
 
-use crate::commands::{Outcome, Status};
-use patcher::internal::journal::State;
-use patcher::internal::state::{ActiveUpdate, PastUpdate};
-use patcher::{Damage, DeferralReason, Deferred, Previous, Recovery, Update};
+use crate::advice::advice;
+use crate::commands::CommandOutcome;
+use patcher::{
+    ComponentChange, Damage, DeferralReason, Deferred, Error, InstalledComponent, PastUpdate, Recovery, SavedFile,
+    Status, SwapStatus, Update, UpdateStatus,
+};
 use serde_json::{Value, json};
 
-/// The object that a command prints; none for one that has printed what there was to tell.
-pub fn outcome(outcome: &Outcome) -> Option<Value> {
-    let update = |update: &Update| {
-        let saved =
-            update.saved().iter().map(|(path, kept)| json!({ "path": path.as_str(), "kept_as": kept.as_str() }));
-        json!({
-            "component": update.component().as_str(),
-            "from": update.from().map(ToString::to_string),
-            "to": update.to().to_string(),
-            "files": update.changes(),
-            "bytes": update.download_size(),
-            "type": if update.is_partial() { "partial" } else { "complete" },
-            "critical": update.is_critical(),
-            "on_the_way_to": update.on_the_way_to().map(ToString::to_string),
-            "notes": update.notes(&super::languages()).map(|notes| json!({
-                "language": notes.language.as_str(),
-                "href": notes.href.as_ref().map(|url| url.as_str()),
-                "lines": notes.lines,
-            })),
-            "saved": saved.collect::<Vec<_>>(),
-            "left": update.kept().iter().map(|path| path.as_str()).collect::<Vec<_>>(),
-        })
-    };
-    let updates = |list: &[Update]| list.iter().map(update).collect::<Vec<_>>();
+/// Returns the object for an outcome; `None` for `watch`, which has printed its events.
+pub fn outcome_object(outcome: &CommandOutcome) -> Option<Value> {
+    let updates = |list: &[Update]| list.iter().map(update_object).collect::<Vec<_>>();
     Some(match outcome {
-        Outcome::Stopped => return None,
-        Outcome::Available(check) => json!({ "updates": updates(&check.updates), "held": held_list(&check.deferred) }),
-        Outcome::Staged(staged, held) => {
+        CommandOutcome::Stopped => return None,
+        CommandOutcome::Checked(check) => {
+            json!({ "updates": updates(&check.updates), "held": deferred_list(&check.deferred) })
+        }
+        CommandOutcome::Staged(staged, deferred) => {
             let staged = staged.as_ref().map_or(Vec::new(), |staged| updates(staged.updates()));
-            json!({ "staged": staged, "held": held_list(held) })
+            json!({ "staged": staged, "held": deferred_list(deferred) })
         }
-        Outcome::Applied(applied, held) => {
-            let components = applied.iter().flat_map(|applied| &applied.components);
-            let components = components.map(|change| {
-                json!({
-                    "component": change.component.as_str(),
-                    "from": text(change.from.as_ref()),
-                    "to": text(change.to.as_ref()),
-                })
-            });
-            json!({ "applied": components.collect::<Vec<_>>(), "held": held_list(held) })
+        CommandOutcome::Applied(applied, deferred) => {
+            let changes = applied.iter().flat_map(|applied| &applied.components).map(change_object);
+            json!({ "applied": changes.collect::<Vec<_>>(), "held": deferred_list(deferred) })
         }
-        Outcome::Paused => json!({ "paused": true }),
-        Outcome::Skipped(name, version) => {
-            json!({ "component": name, "skipped": version.as_ref().map(ToString::to_string) })
+        CommandOutcome::Paused => json!({ "paused": true }),
+        CommandOutcome::Skipped(component, version) => {
+            json!({ "component": component, "skipped": text(version.as_ref()) })
         }
-        Outcome::History(updates) => json!({ "updates": updates.iter().map(past).collect::<Vec<_>>() }),
-        Outcome::Confirmed(confirmed) => json!({ "confirmed": confirmed }),
-        Outcome::Scheduled => json!({ "scheduled": true }),
-        Outcome::Verified(components) => {
+        CommandOutcome::History(updates) => {
+            json!({ "updates": updates.iter().map(past_update_object).collect::<Vec<_>>() })
+        }
+        CommandOutcome::Confirmed(was_on_probation) => json!({ "confirmed": was_on_probation }),
+        CommandOutcome::Scheduled => json!({ "scheduled": true }),
+        CommandOutcome::Verified(components) => {
             let damage = |damage: &Damage| json!({ "path": damage.path.as_str(), "kind": damage.kind.to_string() });
             let component = |(name, damages): &(String, Vec<Damage>)| json!({ "component": name, "damaged": damages.iter().map(damage).collect::<Vec<_>>() });
             json!({ "components": components.iter().map(component).collect::<Vec<_>>() })
         }
-        Outcome::Recovered(recovery) => json!({ "recovery": match recovery {
+        CommandOutcome::Recovered(recovery) => json!({ "recovery": match recovery {
             Recovery::Discarded => "discarded",
             Recovery::RolledBack => "rolled-back",
             Recovery::Finished => "finished",
             _ => "nothing",
         } }),
-        Outcome::Removed(name, kept) => {
-            json!({ "removed": name, "left": kept.iter().map(|path| path.as_str()).collect::<Vec<_>>() })
+        CommandOutcome::Removed(component, kept) => {
+            json!({ "removed": component, "left": kept.iter().map(|path| path.as_str()).collect::<Vec<_>>() })
         }
-        Outcome::Status(status) => status_object(status),
+        CommandOutcome::Status(status) => status_object(status),
     })
 }
 
-pub fn held_list(held: &[Deferred]) -> Vec<Value> {
-    let why = |why: &DeferralReason| match why {
+/// Returns the object for an error.
+pub fn error_object(error: &Error) -> Value {
+    json!({ "error": {
+        "code": error.code(),
+        "exit": error.exit_code(),
+        "message": error.to_string(),
+        "hint": advice(error.code()),
+    } })
+}
+
+/// Returns the list of deferred releases.
+pub fn deferred_list(deferred: &[Deferred]) -> Vec<Value> {
+    let why = |reason: &DeferralReason| match reason {
         DeferralReason::RolledBack(_) => "rolled-back",
         DeferralReason::SwapFailed => "swap-failed",
         DeferralReason::RolloutPaused => "paused",
@@ -83,75 +72,104 @@ pub fn held_list(held: &[Deferred]) -> Vec<Value> {
         DeferralReason::Requires(_) => "requires",
         _ => "other",
     };
-    let one = |held: &Deferred| {
-        let reason = match held.reason {
+    let object = |deferred: &Deferred| {
+        let rollback_reason = match deferred.reason {
             DeferralReason::RolledBack(reason) => Some(reason.word()),
             _ => None,
         };
         json!({
-            "component": held.component.as_str(), "version": held.version.to_string(), "why": why(&held.reason), "reason": reason
+            "component": deferred.component.as_str(),
+            "version": deferred.version.to_string(),
+            "why": why(&deferred.reason),
+            "reason": rollback_reason,
         })
     };
-    held.iter().map(one).collect()
+    deferred.iter().map(object).collect()
 }
 
-fn status_object(status: &Status) -> Value {
-    let component = |(name, installed): &(
-        patcher::internal::manifest::Component,
-        patcher::Result<patcher::Installed>,
-    )| {
-        match installed {
-            Ok(installed) => {
-                let meta = &installed.manifest.meta;
-                json!({
-                    "component": name.as_str(),
-                    "version": meta.version.to_string(),
-                    "sequence": meta.sequence,
-                    "channel": meta.channel.as_str(),
-                    "trusted": installed.place.is_some(),
-                })
-            }
-            Err(error) => {
-                json!({ "component": name.as_str(), "error": { "code": error.code(), "message": error.to_string() } })
-            }
-        }
-    };
-    let staging = |(name, version): &(patcher::internal::manifest::Component, semver::Version)| json!({ "component": name.as_str(), "version": version.to_string() });
+fn update_object(update: &Update) -> Value {
+    let saved = |saved: &SavedFile| json!({ "path": saved.path.as_str(), "kept_as": saved.saved_as.as_str() });
     json!({
-        "components": status.components.iter().map(component).collect::<Vec<_>>(),
-        "staged": status.staging.iter().map(staging).collect::<Vec<_>>(),
-        "swap": status.swap.map(|state| match state {
-            State::Prepared => "prepared",
-            State::Applying => "interrupted",
-            State::Committed => "probation",
-            State::Confirmed => "confirmed",
-        }),
-        "active": status.active.iter().map(active).collect::<Vec<_>>(),
-        "paused": status.paused.map(|since| since.to_string()),
-        "set_aside": status.set_aside,
-        "previous": status.previous.iter().flat_map(Previous::components)
-            .map(|change| json!({ "component": change.component.as_str(), "version": text(change.to.as_ref()) }))
-            .collect::<Vec<_>>(),
+        "component": update.component().as_str(),
+        "from": text(update.from()),
+        "to": update.to().to_string(),
+        "files": update.changes(),
+        "bytes": update.download_size(),
+        "type": if update.is_partial() { "partial" } else { "complete" },
+        "critical": update.is_critical(),
+        "on_the_way_to": text(update.stepping_stone_to()),
+        "notes": update.notes(&super::user_languages()).map(|notes| json!({
+            "language": notes.language.as_str(),
+            "href": notes.href.as_ref().map(|url| url.as_str()),
+            "lines": notes.lines,
+        })),
+        "saved": update.saved().iter().map(saved).collect::<Vec<_>>(),
+        "left": update.kept().iter().map(|path| path.as_str()).collect::<Vec<_>>(),
     })
 }
 
-fn active(update: &ActiveUpdate) -> Value {
+fn change_object(change: &ComponentChange) -> Value {
+    json!({
+        "component": change.component.as_str(),
+        "from": text(change.from.as_ref()),
+        "to": text(change.to.as_ref()),
+    })
+}
+
+fn status_object(status: &Status) -> Value {
+    let version = |component: &str, version: Option<String>| json!({ "component": component, "version": version });
+    let staged = status.staged.iter().map(|staged| version(staged.component.as_str(), text(Some(&staged.version))));
+    let previous = status.rollback.iter().map(|change| version(change.component.as_str(), text(change.to.as_ref())));
+    json!({
+        "components": status.components.iter().map(component_object).collect::<Vec<_>>(),
+        "staged": staged.collect::<Vec<_>>(),
+        "swap": status.swap.map(|swap| match swap {
+            SwapStatus::Prepared => "prepared",
+            SwapStatus::Interrupted => "interrupted",
+            SwapStatus::Probation => "probation",
+            SwapStatus::Confirmed => "confirmed",
+            _ => "other",
+        }),
+        "active": status.updates.iter().map(update_status_object).collect::<Vec<_>>(),
+        "paused": text(status.paused_since),
+        "set_aside": status.damaged_files,
+        "previous": previous.collect::<Vec<_>>(),
+    })
+}
+
+fn component_object(installed: &InstalledComponent) -> Value {
+    let component = installed.component.as_str();
+    match &installed.release {
+        Ok(release) => json!({
+            "component": component,
+            "version": release.version.to_string(),
+            "sequence": release.sequence,
+            "channel": release.channel.as_str(),
+            "trusted": release.is_trusted,
+        }),
+        Err(error) => {
+            json!({ "component": component, "error": { "code": error.code(), "message": error.to_string() } })
+        }
+    }
+}
+
+fn update_status_object(update: &UpdateStatus) -> Value {
     json!({
         "component": update.component.as_str(),
         "type": update.kind.to_string(),
         "from": text(update.from.as_ref()),
-        "version": update.version.to_string(),
+        "version": update.to.to_string(),
         "sequence": update.sequence,
         "state": update.state.to_string(),
         "found": update.found.to_string(),
         "staged": text(update.staged),
-        "bytes": update.patches.iter().map(|patch| patch.bytes.min(patch.size)).sum::<u64>(),
-        "bytes_total": update.patches.iter().map(|patch| patch.size).sum::<u64>(),
+        "bytes": update.bytes_done,
+        "bytes_total": update.bytes_total,
         "error": update.error,
     })
 }
 
-fn past(update: &PastUpdate) -> Value {
+fn past_update_object(update: &PastUpdate) -> Value {
     json!({
         "component": update.component.as_str(),
         "type": update.kind.to_string(),

@@ -1,126 +1,130 @@
-//! What the user sees: progress on a terminal, plain lines otherwise, one JSON object for programs.
+//! The report to the user: plain lines, a progress bar on a terminal, or JSON for programs.
 
 mod events;
 mod json;
 
-pub use events::Events;
+pub use events::EventLog;
 
-use crate::commands::{Outcome, Status};
+use crate::advice::advice;
+use crate::commands::CommandOutcome;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
-use patcher::internal::journal::State;
-use patcher::internal::manifest::Language;
-use patcher::internal::state::PastUpdate;
-use patcher::{Applied, ComponentChange, Damage, Deferred, Error, Previous, Progress, Recovery, Update, Version};
-use serde_json::json;
+use patcher::{
+    Applied, ComponentChange, Damage, Deferred, Error, InstalledComponent, Language, PastUpdate, Progress, SavedFile,
+    Status, SwapStatus, Update, UpdateStatus, Version,
+};
 use std::error::Error as _;
 use std::io::{self, IsTerminal as _, Write as _};
 
-/// Prints a line. One that cannot be printed is lost, like the disk that its file is on: the work is done, and the exit code
-/// tells of it.
+/// Prints a line, and ignores a closed output: the command is done, and its exit code tells the
+/// result.
 macro_rules! println {
     ($($arguments:tt)*) => {{
         let _ = writeln!(io::stdout(), $($arguments)*);
     }};
 }
 
-/// How to tell what happened.
+/// The printer of outcomes and errors.
 pub struct Report {
     json: bool,
     verbose: bool,
 }
 
-/// The display of a download under way.
-pub struct Display(Option<ProgressBar>);
+/// The display of a download's progress.
+pub struct DownloadDisplay(Option<ProgressBar>);
 
 impl Report {
-    /// For programs or for people, with more or with fewer words.
+    /// Makes a report in JSON or in plain lines, with or without details.
     pub fn new(json: bool, verbose: bool) -> Self {
         Self { json, verbose }
     }
 
-    /// Tells what somebody should know about releases that are taken all the same.
-    pub fn warn(&self, updates: &[Update]) {
-        let warnings = updates.iter().filter_map(|update| Some((update.component(), update.warning()?)));
-        warnings.for_each(|(name, warning)| eprintln!("patcher: warning: {name}: {warning}"));
+    /// Prints warnings about releases that the client accepts.
+    pub fn warnings(&self, updates: &[Update]) {
+        for update in updates {
+            if let Some(warning) = update.warning() {
+                eprintln!("patcher: warning: {}: {warning}", update.component());
+            }
+        }
     }
 
-    /// Begins the display of a download: a bar on a terminal, else a line.
-    pub fn download(&self, updates: &[Update]) -> Display {
+    /// Begins the display of a download: a bar on a terminal, otherwise a line for each update.
+    pub fn download(&self, updates: &[Update]) -> DownloadDisplay {
         if self.json {
-            return Display(None);
+            return DownloadDisplay(None);
         }
-        if std::io::stderr().is_terminal() {
+        if io::stderr().is_terminal() {
             let bar = ProgressBar::new(updates.iter().map(Update::download_size).sum());
             let template = "{bar:30} {bytes:>10} of {total_bytes}  {bytes_per_sec:>12}  {eta:>4}  {wide_msg}";
-            // The template is a constant of ours; the default style is a display as well.
             bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-            return Display(Some(bar));
+            return DownloadDisplay(Some(bar));
         }
         updates.iter().for_each(|update| println!("{}", available(update)));
-        Display(None)
+        DownloadDisplay(None)
     }
 
-    /// How to tell of a watcher's events.
-    pub fn events(&self) -> Events {
-        Events { json: self.json }
+    /// Returns the printer of a watcher's events.
+    pub fn event_log(&self) -> EventLog {
+        EventLog { json: self.json }
     }
 
-    /// Tells what came of a command.
-    pub fn done(&self, outcome: &Outcome) {
+    /// Prints the outcome of a command.
+    pub fn outcome(&self, outcome: &CommandOutcome) {
         if self.json {
-            if let Some(object) = json::outcome(outcome) {
+            if let Some(object) = json::outcome_object(outcome) {
                 println!("{object}");
             }
             return;
         }
         match outcome {
-            Outcome::Available(check) => {
+            CommandOutcome::Checked(check) => {
                 for update in &check.updates {
                     println!("{}", available(update));
-                    notes(update);
+                    print_notes(update);
                 }
-                check.deferred.iter().for_each(left_alone);
+                print_deferred(&check.deferred);
                 if check.updates.is_empty() && check.deferred.is_empty() {
                     println!("up to date");
                 }
             }
-            Outcome::Staged(None, held) | Outcome::Applied(None, held) if held.is_empty() => println!("nothing to do"),
-            Outcome::Staged(None, held) | Outcome::Applied(None, held) => held.iter().for_each(left_alone),
-            Outcome::Staged(Some(staged), held) => {
-                held.iter().for_each(left_alone);
-                staged
-                    .updates()
-                    .iter()
-                    .for_each(|update| println!("{}: {} is staged", update.component(), update.to()));
-                staged.updates().iter().for_each(files_of_the_user);
+            CommandOutcome::Staged(None, deferred) | CommandOutcome::Applied(None, deferred) if deferred.is_empty() => {
+                println!("nothing to do");
             }
-            Outcome::Applied(Some(applied), held) => {
-                held.iter().for_each(left_alone);
-                println!("{}", swapped(applied));
+            CommandOutcome::Staged(staged, deferred) => {
+                print_deferred(deferred);
+                let updates = staged.as_ref().map_or(&[][..], |staged| staged.updates());
+                updates.iter().for_each(|update| println!("{}: {} is staged", update.component(), update.to()));
+                updates.iter().for_each(print_user_files);
             }
-            Outcome::Stopped => {}
-            Outcome::Paused => println!("paused: nothing is downloaded until `resume`"),
-            Outcome::Skipped(name, Some(version)) => println!("{name}: {version} is skipped"),
-            Outcome::Skipped(name, None) => println!("{name}: up to date"),
-            Outcome::History(updates) => history(updates),
-            Outcome::Confirmed(true) => println!("confirmed: the new version stays"),
-            Outcome::Confirmed(false) => println!("no version is on probation"),
-            Outcome::Scheduled => println!("the helper applies it when the process has ended"),
-            Outcome::Verified(components) => components.iter().for_each(|(name, damages)| verified(name, damages)),
-            Outcome::Recovered(recovery) => println!("{}", recovered(*recovery)),
-            Outcome::Removed(name, kept) => {
-                println!("{name}: removed");
-                kept.iter().for_each(|path| println!("{name}: {path} was changed and is left"));
+            CommandOutcome::Applied(applied, deferred) => {
+                print_deferred(deferred);
+                applied.iter().for_each(print_changes);
             }
-            Outcome::Status(status) => self.status(status),
+            CommandOutcome::Stopped => {}
+            CommandOutcome::Paused => println!("paused: nothing is downloaded until `resume`"),
+            CommandOutcome::Skipped(component, Some(version)) => println!("{component}: {version} is skipped"),
+            CommandOutcome::Skipped(component, None) => println!("{component}: up to date"),
+            CommandOutcome::History(updates) => print_history(updates),
+            CommandOutcome::Confirmed(true) => println!("confirmed: the new version stays"),
+            CommandOutcome::Confirmed(false) => println!("no version is on probation"),
+            CommandOutcome::Scheduled => println!("the helper applies it when the process has ended"),
+            CommandOutcome::Verified(components) => {
+                components.iter().for_each(|(component, damages)| print_damages(component, damages));
+            }
+            CommandOutcome::Recovered(recovery) => {
+                println!("{}", Option::<&str>::from(*recovery).unwrap_or("nothing to recover"));
+            }
+            CommandOutcome::Removed(component, kept) => {
+                println!("{component}: removed");
+                kept.iter().for_each(|path| println!("{component}: {path} was changed and stays"));
+            }
+            CommandOutcome::Status(status) => self.status(status),
         }
     }
 
-    /// Tells why a command failed: one line, the causes below it when asked for.
-    pub fn failed(&self, error: &Error) {
+    /// Prints an error with a hint, and with its causes if the user asked for details.
+    pub fn error(&self, error: &Error) {
         if self.json {
-            let error = json!({ "code": error.code(), "exit": error.exit_code(), "message": error.to_string() });
-            println!("{}", json!({ "error": error }));
+            println!("{}", json::error_object(error));
             return;
         }
         eprintln!("patcher: {error}");
@@ -129,47 +133,27 @@ impl Report {
             eprintln!("  because: {inner}");
             cause = inner.source();
         }
+        if let Some(hint) = advice(error.code()) {
+            eprintln!("hint: {hint}");
+        }
     }
 
     fn status(&self, status: &Status) {
-        for (name, installed) in &status.components {
-            match installed {
-                Ok(installed) => {
-                    let meta = &installed.manifest.meta;
-                    let trusted = if installed.place.is_some() { "" } else { "  not signed by a trusted key" };
-                    println!(
-                        "{name:<20} {:<16} {:<10} sequence {}{trusted}",
-                        meta.version, meta.channel, meta.sequence
-                    );
-                    if self.verbose {
-                        meta.base_urls.iter().for_each(|url| println!("{:<20} {url}", ""));
-                    }
-                }
-                Err(error) => println!("{name:<20} {error}"),
-            }
+        status.components.iter().for_each(|installed| self.component(installed));
+        for staged in &status.staged {
+            println!("{:<20} {:<16} staged", staged.component, staged.version);
         }
-        status.staging.iter().for_each(|(name, version)| println!("{name:<20} {version:<16} staged"));
-        for update in &status.active {
-            let done: u64 = update.patches.iter().map(|patch| patch.bytes.min(patch.size)).sum();
-            let all: u64 = update.patches.iter().map(|patch| patch.size).sum();
-            let error = update.error.as_ref().map(|error| format!("  {error}")).unwrap_or_default();
-            println!(
-                "{:<20} {:<16} {:<12} {} of {}{error}",
-                update.component,
-                update.version,
-                update.state,
-                HumanBytes(done),
-                HumanBytes(all)
-            );
+        status.updates.iter().for_each(print_update_status);
+        if let Some(since) = status.paused_since {
+            println!("downloads are paused since {since}; `resume` allows them");
         }
-        if let Some(since) = status.paused {
-            println!("updates are paused since {since}; `resume` goes on");
+        for name in &status.damaged_files {
+            println!("a damaged file of the updater was renamed: {name}");
         }
-        status.set_aside.iter().for_each(|name| println!("a damaged file of the updater was set aside: {name}"));
-        if let Some(state) = status.swap {
-            println!("{}", swap_state(state));
+        if let Some(swap) = status.swap {
+            println!("{}", swap_words(swap));
         }
-        for change in status.previous.iter().flat_map(Previous::components) {
+        for change in &status.rollback {
             let version = change.to.as_ref().map_or("nothing".to_owned(), Version::to_string);
             println!("{:<20} {version:<16} comes back with `rollback`", change.component);
         }
@@ -177,10 +161,24 @@ impl Report {
             println!("nothing is installed");
         }
     }
+
+    fn component(&self, installed: &InstalledComponent) {
+        match &installed.release {
+            Ok(release) => {
+                let (name, version, channel) = (&installed.component, &release.version, &release.channel);
+                let trusted = if release.is_trusted { "" } else { "  not signed by a trusted key" };
+                println!("{name:<20} {version:<16} {channel:<10} sequence {}{trusted}", release.sequence);
+                if self.verbose {
+                    release.base_urls.iter().for_each(|url| println!("{:<20} {url}", ""));
+                }
+            }
+            Err(error) => println!("{:<20} {error}", installed.component),
+        }
+    }
 }
 
-impl Display {
-    /// Shows how far the download has got.
+impl DownloadDisplay {
+    /// Shows the progress of the download.
     pub fn show(&self, progress: &Progress) {
         if let Some(bar) = &self.0 {
             bar.set_length(progress.bytes_total);
@@ -189,7 +187,7 @@ impl Display {
         }
     }
 
-    /// Takes the display away.
+    /// Removes the display.
     pub fn end(&self) {
         if let Some(bar) = &self.0 {
             bar.finish_and_clear();
@@ -197,87 +195,91 @@ impl Display {
     }
 }
 
-/// The languages that the user prefers, from the environment as programs read it: `LANGUAGE`, else `LC_ALL`, `LC_MESSAGES` or `LANG`.
-fn languages() -> Vec<Language> {
+/// Returns the languages that the user prefers: `LANGUAGE`, else `LC_ALL`, `LC_MESSAGES` or `LANG`.
+fn user_languages() -> Vec<Language> {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let value = ["LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| set(name)).unwrap_or_default();
     let tag = |locale: &str| locale.split(['.', '@']).next().unwrap_or_default().replace('_', "-").parse().ok();
     value.split(':').filter_map(tag).collect()
 }
 
-/// What is new in an update, in lines.
-fn notes(update: &Update) {
-    if let Some(way) = update.on_the_way_to() {
-        println!("{}: on the way to {way}", update.component());
+fn available(update: &Update) -> String {
+    let from = update.from().map_or("not installed".to_owned(), ToString::to_string);
+    let (component, to, files, bytes) = (update.component(), update.to(), update.changes(), update.download_size());
+    format!("{component}: {from} -> {to}, {files} files change, {bytes} bytes to download")
+}
+
+fn print_notes(update: &Update) {
+    if let Some(newest) = update.stepping_stone_to() {
+        println!("{}: a stepping stone to {newest}", update.component());
     }
-    let Some(notes) = update.notes(&languages()) else { return };
+    let Some(notes) = update.notes(&user_languages()) else { return };
     notes.lines.iter().for_each(|line| println!("  {line}"));
     notes.href.iter().for_each(|url| println!("  {url}"));
 }
 
-fn available(update: &Update) -> String {
-    let from = update.from().map_or("not installed".to_owned(), ToString::to_string);
-    let (name, to, files, bytes) = (update.component(), update.to(), update.changes(), update.download_size());
-    format!("{name}: {from} -> {to}, {files} files change, {bytes} bytes to download")
+fn deferred_line(deferred: &Deferred) -> String {
+    format!("{}: {} is deferred: {}", deferred.component, deferred.version, deferred.reason)
 }
 
-/// A table that fits 80 columns, one line for an update.
-fn history(updates: &[PastUpdate]) {
+fn print_deferred(deferred: &[Deferred]) {
+    deferred.iter().for_each(|deferred| println!("{}", deferred_line(deferred)));
+}
+
+fn print_user_files(update: &Update) {
+    let component = update.component();
+    for SavedFile { path, saved_as, .. } in update.saved() {
+        println!("{component}: your {path} is kept as {saved_as}");
+    }
+    update.kept().iter().for_each(|path| println!("{component}: {path} was changed and stays"));
+}
+
+fn print_changes(applied: &Applied) {
+    let version = |version: &Option<Version>| version.as_ref().map_or("not installed".to_owned(), Version::to_string);
+    for ComponentChange { component, from, to, .. } in &applied.components {
+        println!("{component}: {} -> {}", version(from), version(to));
+    }
+}
+
+fn print_damages(component: &str, damages: &[Damage]) {
+    if damages.is_empty() {
+        println!("{component}: complete");
+    }
+    damages.iter().for_each(|damage| println!("{component}: {} {}", damage.kind, damage.path));
+}
+
+fn print_update_status(update: &UpdateStatus) {
+    let error = update.error.as_ref().map(|error| format!("  {error}")).unwrap_or_default();
+    let (done, total) = (HumanBytes(update.bytes_done), HumanBytes(update.bytes_total));
+    println!("{:<20} {:<16} {:<12} {done} of {total}{error}", update.component, update.to, update.state);
+}
+
+/// Prints a table that fits 80 columns, one line for each update.
+fn print_history(updates: &[PastUpdate]) {
     if updates.is_empty() {
         println!("no updates yet");
         return;
     }
     println!("{:<16} {:<10} {:<18} {:<11} {:>10}  error", "when", "component", "versions", "result", "fetched");
     for past in updates {
-        let when =
-            [past.rolled_back, past.confirmed, past.installed, past.staged, past.found].into_iter().flatten().next();
+        let times = [past.rolled_back, past.confirmed, past.installed, past.staged, past.found];
+        let when = times.into_iter().flatten().next();
         let when = when.map(|when| when.to_string()[..16].replace('T', " ")).unwrap_or_default();
-        let versions = format!("{} -> {}", past.from.as_ref().map_or("-".to_owned(), Version::to_string), past.to);
+        let from = past.from.as_ref().map_or("-".to_owned(), Version::to_string);
+        let versions = format!("{from} -> {}", past.to);
         let error = past.error.as_deref().unwrap_or_default();
         let fetched = HumanBytes(past.bytes).to_string();
-        println!(
-            "{when:<16} {:<10} {versions:<18} {:<11} {fetched:>10}  {error}",
-            past.component.as_str(),
-            past.result
-        );
+        let (component, result) = (past.component.as_str(), past.result);
+        println!("{when:<16} {component:<10} {versions:<18} {result:<11} {fetched:>10}  {error}");
     }
 }
 
-fn left_alone(held: &Deferred) {
-    println!("{}: {} is left alone: {}", held.component, held.version, held.reason);
-}
-
-fn files_of_the_user(update: &Update) {
-    let name = update.component();
-    update.saved().iter().for_each(|(path, kept)| println!("{name}: your {path} is kept as {kept}"));
-    update.kept().iter().for_each(|path| println!("{name}: {path} was changed and is left"));
-}
-
-fn swapped(applied: &Applied) -> String {
-    let version = |version: &Option<Version>| version.as_ref().map_or("not installed".to_owned(), Version::to_string);
-    let line = |change: &ComponentChange| {
-        format!("{}: {} -> {}", change.component, version(&change.from), version(&change.to))
-    };
-    let lines = applied.components.iter().map(line);
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-fn verified(name: &str, damages: &[Damage]) {
-    if damages.is_empty() {
-        println!("{name}: complete");
-    }
-    damages.iter().for_each(|damage| println!("{name}: {} {}", damage.kind, damage.path));
-}
-
-fn recovered(recovery: Recovery) -> &'static str {
-    Option::<&str>::from(recovery).unwrap_or("nothing to recover")
-}
-
-fn swap_state(state: State) -> &'static str {
-    match state {
-        State::Prepared => "a swap is prepared",
-        State::Applying => "a swap was interrupted; `recover` undoes it",
-        State::Committed => "a new version is on probation; `confirm` keeps it",
-        State::Confirmed => "a swap is done but not cleaned up; `recover` does it",
+fn swap_words(swap: SwapStatus) -> &'static str {
+    match swap {
+        SwapStatus::Prepared => "a swap is prepared",
+        SwapStatus::Interrupted => "a swap was interrupted; `recover` undoes it",
+        SwapStatus::Probation => "a new version is on probation; `confirm` keeps it",
+        SwapStatus::Confirmed => "a swap is done but not cleaned up; `recover` does it",
+        _ => "a swap is in progress",
     }
 }

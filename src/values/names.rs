@@ -2,40 +2,69 @@
 //!
 //! The rule keeps a name safe as a file name on every system and as a part of a URL.
 
+use super::rel_path::is_device;
 use std::fmt;
 use std::str::FromStr;
 
-/// An error for text that is not a name.
+/// The name of a component: a part of the program with releases of its own, as in `core`.
 ///
-/// A name has 1 to 64 characters of `a-z 0-9 _ -`, starts with a letter or digit, and is no DOS device such as `nul`.
+/// A name has 1 to 64 characters of `a-z 0-9 _ -`, starts with a letter or digit, and is no DOS
+/// device such as `nul`. [`str::parse`] makes one, and it compares with text:
+/// `component == "core"`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Component(Box<str>);
+
+/// The name of a channel: a line of releases, `stable` for most users.
+///
+/// It follows the same rule as a [`Component`].
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Channel(Box<str>);
+
+/// The name of a delta method.
+///
+/// A client ignores deltas with a method that it does not know.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeltaMethod(Box<str>);
+
+/// An error for text that is not a name of a [`Component`] or [`Channel`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a name of 1 to 64 of a-z 0-9 _ -, starting with a letter or digit, and no DOS device")]
 pub struct NotAName;
+
+impl Component {
+    /// Returns the name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Channel {
+    /// Returns the name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl DeltaMethod {
+    /// Returns the name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 /// Checks the rule of all names.
 fn check(text: &str) -> Result<Box<str>, NotAName> {
     let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
     let starts_well = text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
-    if !starts_well || text.len() > 64 || !text.bytes().all(is_allowed) || crate::values::rel_path::is_device(text) {
+    if !starts_well || text.len() > 64 || !text.bytes().all(is_allowed) || is_device(text) {
         return Err(NotAName);
     }
     Ok(text.into())
 }
 
-/// Defines a type for one kind of name, so that a channel cannot be passed for a component.
-macro_rules! name {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Box<str>);
-
-        impl $name {
-            /// Returns the name as text.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
+/// Implements the traits of a name for each kind of name.
+macro_rules! impl_name_traits {
+    ($($name:ident),+) => { $(
         impl FromStr for $name {
             type Err = NotAName;
 
@@ -73,24 +102,7 @@ macro_rules! name {
                 *self.0 == **text
             }
         }
-    };
+    )+ };
 }
 
-name! {
-    /// The name of a component: a part of the program with releases of its own, as in `core`.
-    ///
-    /// It has 1 to 64 characters of `a-z 0-9 _ -` and starts with a letter or digit. Parse it with [`str::parse`].
-    Component
-}
-
-name! {
-    /// The name of a channel: a line of releases, `stable` for most users.
-    ///
-    /// It follows the same rule as a [`Component`].
-    Channel
-}
-
-name! {
-    /// The name of a delta method. A client ignores deltas with a method that it does not know.
-    DeltaMethod
-}
+impl_name_traits!(Component, Channel, DeltaMethod);

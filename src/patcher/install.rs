@@ -1,0 +1,60 @@
+//! The first installation of a component.
+
+use super::{Patcher, Update};
+use crate::disk::layout;
+use crate::error::{Error, Machine, Result};
+use crate::state::{SeenReleases, StateFile as _, Verdicts};
+use crate::transfer::fetch;
+use crate::values::timestamp::Timestamp;
+use std::collections::BTreeSet;
+use url::Url;
+
+impl Patcher {
+    /// Prepares the first installation of a component, or adopts the files of one whose manifest
+    /// was lost.
+    ///
+    /// `from` names the component's manifest: an `http`, `https` or `file` URL, or a path. A URL
+    /// that ends in `/` and the path of a folder stand for the newest manifest of the channel in
+    /// that folder. The download skips files that the component's folder already holds.
+    ///
+    /// A release that was rolled back or failed on this machine before is installed all the same.
+    ///
+    /// # Errors
+    /// As [`check_component`](Self::check_component), and
+    /// [`Caller::BadSetting`](crate::Caller::BadSetting) if `from` is neither a URL of these
+    /// schemes nor the path of a file or folder.
+    pub fn install(&self, component: impl AsRef<str>, from: &str) -> Result<Update> {
+        let component = super::parse_component(component.as_ref())?;
+        let mut url = fetch::parse_url_or_path("URL", from)?;
+        if url.path().ends_with('/') {
+            let newest = layout::latest_manifest_name(&self.shared.channel);
+            url = url.join(&newest).map_err(|error| super::config::bad("URL", from, error))?;
+        }
+        let (state_dir, _downloading) = self.lock_downloading()?;
+        // A new installation is how a user repairs a damaged manifest.
+        let installed = match self.installed(&component) {
+            Err(Error::Machine(Machine::InstalledManifest { .. })) => None,
+            installed => installed?,
+        };
+        let mut seen = SeenReleases::load_or_default(&state_dir)?;
+        let floors = self.floors(&component, installed.as_ref(), &seen);
+        self.check_retry_after(&seen, &url)?;
+        let fetched = self.fetch_manifest(&url, None, &component, &floors);
+        let fetched = fetched.map_err(|error| self.record_retry_after(&state_dir, &mut seen, error))?;
+        let Some((verified, etag)) = fetched else { return Err(fetch::no_mirror_left(url.as_str())) };
+        self.record_seen(&state_dir, &mut seen, &verified, &url, etag)?;
+        let trusted = verified.fresh(Timestamp::now())?;
+        let (mut verdicts, manifest) = (Verdicts::load_or_default(&state_dir)?, trusted.manifest());
+        if verdicts.remove(&component, &manifest.content_id(), manifest.meta.sequence) {
+            verdicts.save(&state_dir)?;
+        }
+        self.check_requirements_with(std::iter::once(&manifest.meta), None)?;
+        // The folder of the manifest is the first mirror; the base URLs that the manifest names
+        // follow.
+        let mut mirrors: Vec<Url> = url.join(".").into_iter().collect();
+        mirrors.extend(self.base_urls(&manifest.meta));
+        let mut known = BTreeSet::new();
+        mirrors.retain(|mirror| known.insert(mirror.clone()));
+        self.plan_update(component, installed, trusted, mirrors)
+    }
+}

@@ -1,0 +1,200 @@
+//! The newest release: fetched from the mirrors one after the other, verified, and recorded as
+//! seen.
+
+use super::{InstalledManifest, Patcher};
+use crate::disk::fs::Dir;
+use crate::disk::layout;
+use crate::error::{Error, Refused, Result};
+use crate::formats::manifest::{Component, Meta, SteppingStone};
+use crate::state::{ManifestEtag, SeenReleases, StateFile as _};
+use crate::transfer::fetch;
+use crate::trust::{self, Floor, ReleaseTarget, TrustedManifest, VerifiedManifest, not_expired};
+use crate::values::timestamp::Timestamp;
+use url::Url;
+
+impl Patcher {
+    /// Fetches the newest manifest from the first mirror that has an acceptable one.
+    ///
+    /// Returns `None` if the installed release is still the newest. The client asks the next mirror
+    /// if one is unreachable or serves a manifest that is refused or has expired.
+    pub(super) fn fetch_newest(
+        &self,
+        state_dir: &Dir,
+        seen: &mut SeenReleases,
+        component: &Component,
+        installed: &InstalledManifest,
+    ) -> Result<Option<TrustedManifest>> {
+        let floors = self.floors(component, Some(installed), seen);
+        let file = layout::latest_manifest_name(&self.shared.channel);
+        let (mut refused, mut unreachable) = (None, None);
+        // The client sends an ETag only while the installed manifest is the newest one it has seen.
+        // Otherwise "not modified" would keep it on a release older than that.
+        let newest_seen = seen.release(component, &self.shared.channel).map(|release| &release.place);
+        let body = installed.order.as_ref().filter(|order| newest_seen == Some(order)).map(|order| order.body);
+        for base in self.base_urls(&installed.manifest.meta) {
+            let Ok(url) = base.join(&file) else { continue };
+            let etag = body.and_then(|body| seen.etag(url.as_str(), &body).map(str::to_owned));
+            let fetched = self
+                .check_retry_after(seen, &url)
+                .and_then(|()| self.fetch_manifest(&url, etag.as_deref(), component, &floors));
+            let fresh = match fetched {
+                // An unchanged manifest can have expired.
+                Ok(None) => not_expired(&installed.manifest.meta, Timestamp::now()).map(|()| None),
+                Ok(Some((verified, etag))) => {
+                    self.record_seen(state_dir, seen, &verified, &url, etag)?;
+                    verified.fresh(Timestamp::now()).map(Some)
+                }
+                Err(Error::Refused(refused)) => Err(refused),
+                Err(error @ Error::Network(_)) => {
+                    let error = self.record_retry_after(state_dir, seen, error);
+                    unreachable.get_or_insert(error);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            match fresh {
+                Ok(newest) => return Ok(newest),
+                Err(error) => drop(refused.get_or_insert(error)),
+            }
+        }
+        Err(refused.map(Error::Refused).or(unreachable).unwrap_or_else(|| fetch::no_mirror_left(&file)))
+    }
+
+    /// Fetches the stepping stone that `newest` names, from the first mirror that has it.
+    pub(super) fn fetch_stepping_stone(
+        &self,
+        component: &Component,
+        installed: &InstalledManifest,
+        newest: &TrustedManifest,
+        stone: &SteppingStone,
+    ) -> Result<TrustedManifest> {
+        let shared = &self.shared;
+        let file = layout::release_manifest_path(stone.sequence);
+        let (mut refused, mut unreachable) = (None, None);
+        for base in self.base_urls(&newest.manifest().meta) {
+            let Ok(url) = base.join(&file) else { continue };
+            let fetch = || fetch::manifest(&*shared.source, &url, None, &shared.cancel);
+            let verified = match shared.retries.run(&shared.cancel, fetch) {
+                Ok(Some(fetched)) => {
+                    self.verify_stepping_stone(component, Some(installed), newest, stone, fetched.bytes)
+                }
+                Ok(None) => continue,
+                Err(error) => Err(error),
+            };
+            match verified {
+                Err(error @ Error::Refused(_)) => drop(refused.get_or_insert(error)),
+                Err(error @ Error::Network(_)) => drop(unreachable.get_or_insert(error)),
+                done => return done,
+            }
+        }
+        Err(refused.or(unreachable).unwrap_or_else(|| fetch::no_mirror_left(&file)))
+    }
+
+    /// Fetches and verifies one manifest. Returns `None` if it is the one that the server called
+    /// `etag`.
+    pub(super) fn fetch_manifest(
+        &self,
+        url: &Url,
+        etag: Option<&str>,
+        component: &Component,
+        floors: &[Floor],
+    ) -> Result<Option<(VerifiedManifest, Option<String>)>> {
+        let shared = &self.shared;
+        let fetch = || fetch::manifest(&*shared.source, url, etag, &shared.cancel);
+        let answer = shared.retries.run(&shared.cancel, fetch)?;
+        let Some(fetch::FetchedManifest { bytes, etag }) = answer else { return Ok(None) };
+        Ok(Some((trust::verify(bytes, &shared.keys, &self.target(component), floors)?, etag)))
+    }
+
+    /// Records a verified manifest as seen, which raises the floor before the client fetches
+    /// anything else.
+    pub(super) fn record_seen(
+        &self,
+        state_dir: &Dir,
+        seen: &mut SeenReleases,
+        verified: &VerifiedManifest,
+        url: &Url,
+        etag: Option<String>,
+    ) -> Result<()> {
+        let is_newer = seen.record(verified, &self.shared.keys);
+        let body = verified.order().body;
+        let has_new_etag = etag.is_some_and(|value| {
+            let url = url.to_string();
+            seen.record_etag(ManifestEtag { url, value, body })
+        });
+        if is_newer || has_new_etag { seen.save(state_dir) } else { Ok(()) }
+    }
+
+    /// Verifies a staged manifest again, with the floors and the clock of today.
+    ///
+    /// `newest` is the manifest that names the staged one, if that is a stepping stone.
+    pub(super) fn verify_staged(
+        &self,
+        state_dir: &Dir,
+        component: &Component,
+        installed: Option<&InstalledManifest>,
+        (bytes, newest): (Vec<u8>, Option<Vec<u8>>),
+    ) -> Result<(TrustedManifest, Option<TrustedManifest>)> {
+        if let Some(newest) = newest {
+            let (newest, _) = self.verify_staged(state_dir, component, None, (newest, None))?;
+            let from = installed.map(|installed| &installed.manifest.meta.version);
+            // The installed release may have changed since, so that it needs no stepping stone.
+            let Some(stone) = from.and_then(|from| newest.manifest().stepping_stone_for(from)) else {
+                let sequence = newest.order().sequence;
+                return Err(Refused::SteppingStone { sequence, detail: "what is installed needs none" }.into());
+            };
+            let earlier = self.verify_stepping_stone(component, installed, &newest, stone, bytes)?;
+            return Ok((earlier, Some(newest)));
+        }
+        let floors = self.floors(component, installed, &SeenReleases::load_or_default(state_dir)?);
+        let verified = trust::verify(bytes, &self.shared.keys, &self.target(component), &floors)?;
+        Ok((verified.fresh(Timestamp::now())?, None))
+    }
+
+    /// Returns the base URLs of a component: those that its manifest names, or the configured site
+    /// alone.
+    pub(super) fn base_urls(&self, meta: &Meta) -> Vec<Url> {
+        match &self.shared.site {
+            Some(site) => site.join(&format!("{}/", meta.component)).into_iter().collect(),
+            None => meta.base_urls.clone(),
+        }
+    }
+
+    /// Returns the lowest accepted release orders: of the installed release, the newest seen, and
+    /// the configuration.
+    pub(super) fn floors(
+        &self,
+        component: &Component,
+        installed: Option<&InstalledManifest>,
+        seen: &SeenReleases,
+    ) -> Vec<Floor> {
+        let channel = &self.shared.channel;
+        let installed = installed.filter(|installed| installed.manifest.meta.channel == *channel);
+        let installed = installed.and_then(|installed| installed.order.clone());
+        let seen = seen.release(component, channel).map(|release| release.place.clone());
+        let configured = self.shared.floors.get(component).cloned();
+        installed.into_iter().chain(seen).map(Floor::Release).chain(configured).collect()
+    }
+
+    fn verify_stepping_stone(
+        &self,
+        component: &Component,
+        installed: Option<&InstalledManifest>,
+        newest: &TrustedManifest,
+        stone: &SteppingStone,
+        bytes: Vec<u8>,
+    ) -> Result<TrustedManifest> {
+        // The newest release seen is no floor here: a stepping stone is older than it.
+        let floors = self.floors(component, installed, &SeenReleases::default());
+        let verified = trust::verify_stepping_stone(bytes, &self.shared.keys, &self.target(component), stone, &floors)?;
+        Ok(verified.fresh_as_stepping_stone_of(newest)?)
+    }
+
+    fn target(&self, component: &Component) -> ReleaseTarget {
+        ReleaseTarget {
+            component: component.clone(),
+            channel: self.shared.channel.clone(),
+            platform: self.shared.platform.clone(),
+        }
+    }
+}

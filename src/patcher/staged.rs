@@ -1,0 +1,221 @@
+//! Staged updates: complete and verified on disk, with only the swap left to do.
+
+use super::{Patcher, Update};
+use crate::disk::fs::Dir;
+use crate::disk::inventory::PathContent;
+use crate::disk::layout::STAGES_DIR_NAME;
+use crate::error::{Caller, Error, Machine, Result};
+use crate::formats::manifest::Component;
+use crate::state::journal::{ComponentSteps, Transaction};
+use crate::state::{StateFile as _, Verdicts};
+use crate::swap::relaunch::{self, Job};
+use crate::swap::{self, Applied};
+use crate::transfer::stage::{self, Stage};
+use crate::values::digest::Sha256;
+use crate::values::rel_path::STATE_DIR_NAME;
+use std::convert::Infallible;
+use std::ffi::OsString;
+
+/// Updates that are completely staged.
+///
+/// One swap installs all of them or none.
+///
+/// ```no_run
+/// # fn main() -> patcher::Result<()> {
+/// if let Some(update) = patcher::check_component("core")? {
+///     let staged = update.download(|_| {})?;
+///     for update in staged.updates() {
+///         println!("{} {} is ready", update.component(), update.to());
+///     }
+///     staged.restart()?; // The program ends here; the helper swaps and starts it again.
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "a staged update is not installed until it is applied"]
+pub struct Staged {
+    pub(super) patcher: Patcher,
+    pub(super) updates: Vec<Update>,
+}
+
+impl Staged {
+    /// Returns the updates.
+    pub fn updates(&self) -> &[Update] {
+        &self.updates
+    }
+
+    /// Swaps now, in this process. The components must not contain the running program.
+    ///
+    /// # Errors
+    /// - [`Refused::Requires`](crate::Refused::Requires) if the updates no longer fit the installed
+    ///   components.
+    /// - [`Error::Busy`] while another instance of the program runs, or if another updater changed
+    ///   a component.
+    /// - [`Machine::Changed`] if a file is not as planned; nothing has changed.
+    /// - [`Machine::SwapUndone`] if a step failed and the old version is complete again.
+    /// - [`Machine::UndoFailed`] if the old version is not complete; the backups are kept.
+    pub fn apply(self) -> Result<Applied> {
+        let (state_dir, lock) = self.patcher.lock()?;
+        let transaction = self.transaction(&state_dir)?;
+        self.patcher.swap(&state_dir, &lock, transaction)
+    }
+
+    /// Ends this program; the helper swaps and starts the new version with the same arguments.
+    ///
+    /// The new version runs in the working folder of this process. The method returns only on an
+    /// error.
+    ///
+    /// # Errors
+    /// [`Machine::HelperMissing`] and others of [`Machine`], and those of [`apply`](Self::apply)
+    /// that the client finds before the swap. Then nothing has changed, and the program continues.
+    pub fn restart(self) -> Result<Infallible> {
+        self.apply_after(Some(std::process::id()), Some(relaunch::this_program()?))?;
+        std::process::exit(0);
+    }
+
+    /// Starts the helper, which swaps when this program has ended. It does not start the program
+    /// again.
+    ///
+    /// # Errors
+    /// As [`restart`](Self::restart).
+    pub fn apply_on_exit(self) -> Result<()> {
+        self.apply_after(Some(std::process::id()), None)
+    }
+
+    /// Starts the helper, which swaps when process `pid` and all instances of the program have
+    /// ended.
+    ///
+    /// After the swap the helper starts `command`, a program with its arguments.
+    ///
+    /// # Errors
+    /// As [`restart`](Self::restart).
+    pub fn apply_after(self, pid: Option<u32>, command: Option<Vec<OsString>>) -> Result<()> {
+        let (state_dir, lock) = self.patcher.lock()?;
+        let transaction = self.transaction(&state_dir)?;
+        let helper = self.patcher.helper()?;
+        let root = &self.patcher.shared.root;
+        swap::prepare(root, &lock, transaction)?;
+        let job = Job { wait_for: pid, command, ..Job::default() };
+        let started = self.patcher.start_helper(&state_dir, &helper, job);
+        if started.is_err() {
+            swap::recover(root, &lock)?;
+        }
+        started
+    }
+
+    fn transaction(&self, state_dir: &Dir) -> Result<Transaction> {
+        // Since the download, another updater may have changed or removed a component.
+        self.patcher.check_unchanged(&self.updates)?;
+        self.patcher.check_requirements(&self.updates)?;
+        let steps = |update: &Update| {
+            let stage = Stage::open(&self.patcher.shared.root, state_dir, &update.component)?;
+            update.swap_steps(&stage)
+        };
+        let probation = !self.patcher.shared.probation.is_zero()
+            && self.updates.iter().any(|update| update.from.is_some() && !update.is_repair);
+        Ok(Transaction { probation, components: self.updates.iter().map(steps).collect::<Result<_>>()? })
+    }
+}
+
+impl Update {
+    fn swap_steps(&self, stage: &Stage) -> Result<ComponentSteps> {
+        let new_manifest = PathContent::File { sha256: Sha256::of(self.trusted.bytes()), mode: crate::disk::fs::PLAIN };
+        let versions = (self.from.clone(), Some(self.trusted.manifest().into()));
+        let manifests = (self.old_manifest.clone(), new_manifest);
+        let root = &self.patcher.shared.root;
+        let steps = stage::swap_steps(root, &self.component, stage, &self.plan, manifests, versions);
+        // A file that is gone was removed from the stage after the download.
+        steps.map_err(|error| if error.code() == "not-found" { Caller::NothingStaged.into() } else { error })
+    }
+}
+
+impl Patcher {
+    /// Returns the updates that an earlier run has staged completely; `None` if there are none.
+    ///
+    /// The client verifies the staged manifests again, and leaves out updates that it would defer
+    /// now.
+    ///
+    /// # Errors
+    /// [`Refused`](crate::Refused) if a staged manifest is not acceptable any more,
+    /// [`Error::Busy`].
+    pub fn staged(&self) -> Result<Option<Staged>> {
+        let (state_dir, _lock) = self.lock()?;
+        let mut updates = Vec::new();
+        for component in self.components_with_stage(&state_dir)? {
+            let Some(update) = self.staged_update(&state_dir, component)? else { continue };
+            // An incomplete stage belongs to an interrupted download.
+            if self.is_complete(&state_dir, &update)? {
+                updates.push(update);
+            }
+        }
+        Ok((!updates.is_empty()).then(|| Staged { patcher: self.clone(), updates }))
+    }
+
+    /// Returns the updates whose download an earlier run began and did not finish.
+    ///
+    /// The client needs no new check to finish them: the manifests are staged. The result includes
+    /// complete updates that belong to the same installation. It is empty if all updates are
+    /// complete, or if one of them was refused, has expired, or has unmet requirements.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Machine::Io`].
+    pub fn unfinished(&self) -> Result<Vec<Update>> {
+        let (state_dir, _lock) = self.lock()?;
+        let (mut updates, mut all_complete) = (Vec::new(), true);
+        for component in self.components_with_stage(&state_dir)? {
+            let update = match self.staged_update(&state_dir, component) {
+                Err(Error::Refused(_)) => return Ok(Vec::new()),
+                update => update?,
+            };
+            let Some(update) = update else { continue };
+            all_complete &= self.is_complete(&state_dir, &update)?;
+            updates.push(update);
+        }
+        if all_complete || matches!(self.check_requirements(&updates), Err(Error::Refused(_))) {
+            updates.clear();
+        }
+        Ok(updates)
+    }
+
+    fn is_complete(&self, state_dir: &Dir, update: &Update) -> Result<bool> {
+        Stage::open(&self.shared.root, state_dir, &update.component)?.is_complete(&update.plan)
+    }
+
+    /// Returns the components that have a stage, in the state folder or in a folder of their own.
+    pub(super) fn components_with_stage(&self, state_dir: &Dir) -> Result<Vec<Component>> {
+        let mut names = state_dir.folder(STAGES_DIR_NAME)?.map_or(Ok(Vec::new()), |stages| stages.names())?;
+        for (component, dir) in &self.shared.root.elsewhere {
+            if dir.join(STATE_DIR_NAME).join(STAGES_DIR_NAME).join(component.as_str()).is_dir() {
+                names.push(component.to_string());
+            }
+        }
+        names.sort_unstable();
+        names.dedup();
+        Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
+    /// Returns the update in a component's stage; `None` if the client would defer it or has
+    /// installed it.
+    fn staged_update(&self, state_dir: &Dir, component: Component) -> Result<Option<Update>> {
+        let stage = Stage::open(&self.shared.root, state_dir, &component)?;
+        let Some(bytes) = stage.manifest()? else { return Ok(None) };
+        let installed = match self.installed(&component) {
+            Err(Error::Machine(Machine::InstalledManifest { .. })) => None,
+            installed => installed?,
+        };
+        if installed.as_ref().is_some_and(|installed| installed.bytes == bytes) {
+            return Ok(None);
+        }
+        let manifests = (bytes, stage.newest_manifest()?);
+        let (trusted, stepping_stone_to) = self.verify_staged(state_dir, &component, installed.as_ref(), manifests)?;
+        let newest = stepping_stone_to.as_ref().unwrap_or(&trusted).manifest();
+        let verdicts = Verdicts::load_or_default(state_dir)?;
+        if super::check::local_deferral(&verdicts, trusted.manifest()).is_some() || self.deferral(newest)?.is_some() {
+            return Ok(None);
+        }
+        let mirrors = self.base_urls(&trusted.manifest().meta);
+        let update = self.plan_update(component, installed, trusted, mirrors)?;
+        Ok(Some(Update { stepping_stone_to, ..update }))
+    }
+}

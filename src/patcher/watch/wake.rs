@@ -1,0 +1,58 @@
+//! The signal that wakes a sleeping watcher: to check now, or to stop.
+
+use crate::transfer::fetch::CancelToken;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A signal from the watcher's handle to its thread.
+#[derive(Debug, Default)]
+pub(super) struct WakeSignal {
+    pending: Mutex<Wake>,
+    changed: Condvar,
+    /// Cancels a download in progress when the watcher stops.
+    pub cancel: CancelToken,
+}
+
+/// The reason to wake.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Wake {
+    #[default]
+    None,
+    Check,
+    Stop,
+}
+
+impl WakeSignal {
+    /// Wakes the thread. After `Wake::Stop`, other signals have no effect.
+    pub fn wake(&self, wake: Wake) {
+        if wake == Wake::Stop {
+            self.cancel.cancel();
+        }
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        if *pending != Wake::Stop {
+            *pending = wake;
+        }
+        self.changed.notify_all();
+    }
+
+    /// Sleeps for `time` or until a signal; returns `false` if the watcher must stop.
+    pub fn sleep(&self, time: Duration) -> bool {
+        let end = Instant::now() + time;
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match std::mem::take(&mut *pending) {
+                Wake::Stop => {
+                    *pending = Wake::Stop;
+                    return false;
+                }
+                Wake::Check => return true,
+                Wake::None => {}
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            pending = self.changed.wait_timeout(pending, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The program's one handle, in a global variable, and the functions that use it.
+
+use crate::error::{Caller, Result};
+use crate::patcher::{Check, Config, Patcher, Started, Update};
+use std::sync::OnceLock;
+
+static PATCHER: OnceLock<Patcher> = OnceLock::new();
+
+/// Makes the program's one [`Patcher`], and [starts](Patcher::start) it. Call it first in `main`.
+///
+/// # Errors
+/// As [`Patcher::new`] and [`Patcher::start`]; [`Caller::Init`] for a second call.
+pub fn init(config: Config) -> Result<Started> {
+    let patcher = Patcher::new(config)?;
+    let started = patcher.start()?;
+    PATCHER.set(patcher).map_err(|_| Caller::Init("`init` was called twice"))?;
+    Ok(started)
+}
+
+/// Looks for a newer release of one component.
+///
+/// # Errors
+/// As [`Patcher::check_component`]; [`Caller::Init`] before [`init`].
+pub fn check_component(component: impl AsRef<str>) -> Result<Option<Update>> {
+    handle()?.check_component(component)
+}
+
+/// Looks for newer releases of all installed components.
+///
+/// # Errors
+/// As [`Patcher::check_all`]; [`Caller::Init`] before [`init`].
+pub fn check_all() -> Result<Check> {
+    handle()?.check_all()
+}
+
+/// Confirms that this version of the program works, which ends its probation.
+///
+/// # Errors
+/// As [`Patcher::confirm`]; [`Caller::Init`] before [`init`].
+pub fn confirm() -> Result<bool> {
+    handle()?.confirm()
+}
+
+/// Returns the program's handle, which has all other operations.
+///
+/// # Errors
+/// [`Caller::Init`] before [`init`].
+pub fn handle() -> Result<&'static Patcher> {
+    Ok(PATCHER.get().ok_or(Caller::Init("`init` was not called yet"))?)
+}
