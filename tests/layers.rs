@@ -1,7 +1,7 @@
-//! Holds the library to its layers: a room uses only those that stand before it in [`LAYERS`].
+//! Checks the layers of the library: a room uses only the rooms before it in [`LAYERS`].
 //!
-//! That is stricter than "its own layer or lower ones": within a layer too there is an order, and
-//! so there are no circles. Tests inside of modules may use what they like.
+//! Rooms of one layer have an order as well, so no circle is possible. Tests inside of modules may
+//! use any room.
 
 #![expect(clippy::unwrap_used, reason = "a test whose files cannot be read fails")]
 
@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The rooms of each layer, the lowest first. Each is a folder of `src`, or a module inside of one.
+/// The rooms of each layer, the lowest layer first. A room is a folder of `src`, or a module inside
+/// of one.
 const LAYERS: [&[&str]; 5] = [
     &[
         "values::digest",
@@ -29,7 +30,7 @@ const LAYERS: [&[&str]; 5] = [
     &["patcher", "patcher::watch", "program"],
 ];
 
-/// Rooms that decide and do not act: no disk, no network, no clock.
+/// Rooms that decide without acting: they use no disk, network or clock.
 const PURE: [&str; 10] = [
     "values::digest",
     "values::timestamp",
@@ -51,8 +52,8 @@ struct Source {
 }
 
 impl Source {
-    /// All files but `lib.rs`, which names every room, the heads of folders, and the program in
-    /// `bin` above them all.
+    /// Reads all files except `lib.rs`, which names every room, the heads of folders, and the
+    /// program in `bin` above all rooms.
     fn all() -> Vec<Source> {
         let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let mut sources = Vec::new();
@@ -73,7 +74,7 @@ impl Source {
         sources
     }
 
-    /// The rooms that it names after `crate::`, alone or in braces.
+    /// Returns the rooms in its `crate::` paths, alone or in braces.
     fn uses(&self) -> BTreeSet<&'static str> {
         let mut uses = BTreeSet::new();
         for after in self.text.split("crate::").skip(1) {
@@ -85,19 +86,19 @@ impl Source {
     }
 }
 
-/// The room that a module path such as `disk::fs::Dir` leads into.
+/// Returns the room of a module path such as `disk::fs::Dir`.
 fn room(path: &str) -> Option<&'static str> {
     let leads_into = |room: &&str| path == *room || path.strip_prefix(*room).is_some_and(|rest| rest.starts_with("::"));
     order().into_iter().filter(leads_into).max_by_key(|room| room.len())
 }
 
-/// Whether a line of a folder's head does no more than declare the rooms of the folder.
+/// Returns `true` for a line that only declares the rooms of a folder.
 fn is_declaration(line: &str) -> bool {
     line.trim().is_empty() || line.starts_with("pub mod ") || line.starts_with("#[cfg(feature")
 }
 
-/// The paths that a use tree begins with, as in `{state, trust}` or `disk::{fs::Dir, layout}`, each
-/// without its end.
+/// Returns the first paths of a use tree such as `{state, trust}` or `disk::{fs::Dir, layout}`,
+/// each without its end.
 fn paths(text: &str) -> Vec<String> {
     let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
     let end = text.find(|c| !is_path(c)).unwrap_or(text.len());
@@ -110,7 +111,7 @@ fn paths(text: &str) -> Vec<String> {
     }
 }
 
-/// The elements of a list up to its closing brace.
+/// Returns the elements of a list up to its closing brace.
 fn elements(list: &str) -> Vec<&str> {
     let (mut depth, mut start, mut elements) = (0, 0, Vec::new());
     for (at, c) in list.char_indices() {
@@ -134,7 +135,7 @@ fn elements(list: &str) -> Vec<&str> {
 
 fn without_comments_and_tests(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap();
-    // Tests stand at the end of a file.
+    // Tests are at the end of a file.
     let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
     text.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n")
 }
@@ -189,7 +190,7 @@ fn only_fs_changes_the_disk() {
         ["rustix::fs", "fs::write", "fs::rename", "fs::copy", "fs::remove", "fs::create", "fs::set_permissions"];
     let words = [&words[..], &["fs::hard_link", "File::create", "File::options", "OpenOptions"]].concat();
     for source in Source::all().iter().filter(|source| source.room != "disk::fs") {
-        // `crate::fs` is the module that may.
+        // Only the module `disk::fs` may change the disk.
         let text = source.text.replace("crate::disk::fs::", "").replace(" fs::create_root", "");
         let found: Vec<_> = words.iter().filter(|word| text.contains(**word)).collect();
         assert!(found.is_empty(), "{}: {found:?}", source.path.display());
@@ -211,7 +212,7 @@ fn rooms_that_decide_use_no_disk_network_or_clock() {
             "rustix",
         ];
         let found: Vec<_> = acts.iter().filter(|word| source.text.contains(**word)).collect();
-        // A timestamp is where the clock comes in: `now` is for those who act.
+        // `Timestamp::now` reads the clock, for the rooms that act.
         let is_clock = source.room == "values::timestamp" && found == [&"SystemTime"];
         assert!(found.is_empty() || is_clock, "{}: {found:?}", source.path.display());
         let uses = source.uses();

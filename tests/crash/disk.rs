@@ -48,7 +48,7 @@ impl Disk {
         Run::of(Command::new(mkfs).args(["-q", "-m", "0"]).arg(image)).ends(0);
         let mut disk = Self { image: image.to_owned(), number: 0, at: at.to_owned(), mounted: false };
         if let Err(words) = disk.mount() {
-            left_out::say(&format!("a file system cannot be mounted here: {words}"));
+            left_out::report(&format!("a file system cannot be mounted here: {words}"));
             return None;
         }
         Some(disk)

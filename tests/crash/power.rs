@@ -14,7 +14,7 @@ const MEGABYTES: u64 = 16;
 
 fn run(scene: &Scene) {
     if !rustix::process::geteuid().is_root() {
-        return left_out::say("only root can mount");
+        return left_out::report("only root can mount");
     }
     let points = scene.points("start");
     scene.bring_back("start");

@@ -238,7 +238,7 @@ fn elsewhere(make: impl FnOnce(&Path) -> Option<Scene>) -> Option<Scene> {
     let here = device(&std::env::temp_dir());
     let other = |path: &&str| device(Path::new(path)).is_some_and(|device| Some(device) != here);
     let Some(other) = ["/dev/shm", "/var/tmp", "/tmp"].into_iter().find(other) else {
-        left_out::say("there is no second file system");
+        left_out::report("there is no second file system");
         return None;
     };
     let dir = tempfile::tempdir_in(other).unwrap();

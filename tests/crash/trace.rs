@@ -84,7 +84,7 @@ impl Tracer {
     pub fn find() -> Option<Self> {
         let strace = left_out::program("strace")?;
         if Run::of(Command::new(&strace).args(["-f", "-o", "/dev/null", "true"])).code != Some(0) {
-            left_out::say("strace may not trace here");
+            left_out::report("strace may not trace here");
             return None;
         }
         Some(Self(strace))

@@ -2,7 +2,7 @@
 
 use crate::support::deadline::wait_for;
 use crate::support::publisher::Published;
-use crate::support::server::{Kind, PIECE, Sent, Server};
+use crate::support::server::{Kind, PIECE_BYTES, Sent, Server};
 use crate::support::tree::{Tree, noise, numbers};
 use crate::support::user::User;
 use crate::support::world::{Serving as _, World};
@@ -18,7 +18,7 @@ const AT_A_TIME: u64 = 4;
 /// The bytes of one object that a server may have sent and a killed client had not written. Two
 /// pieces: one in transit, and one that the server sends before it notices the closed connection.
 /// The answer's head is added.
-const TAIL: u64 = 2 * PIECE + 512;
+const LOST_BYTES: u64 = 2 * PIECE_BYTES + 512;
 
 /// A release during its download.
 struct Download<'a> {
@@ -110,14 +110,14 @@ fn twenty_kills_cost_no_more_than_the_bytes_in_transit(slow: Kind, quick: Kind) 
         sent.sort();
         for pair in sent.windows(2) {
             let lost = (pair[0].from + pair[0].bytes).saturating_sub(pair[1].from);
-            assert!(lost <= TAIL, "{lost} bytes were sent and not kept: {sent:#?}");
+            assert!(lost <= LOST_BYTES, "{lost} bytes were sent and not kept: {sent:#?}");
         }
     }
     let resumed = requests.values().flatten().filter(|sent| sent.from > 0).count();
     assert!(resumed >= KILLS, "only {resumed} requests went on with something");
     let more = requests.values().flatten().map(|sent| sent.bytes).sum::<u64>().saturating_sub(least);
     println!("{more} bytes more than {least}; {resumed} requests went on with something");
-    assert!(more <= KILLS as u64 * AT_A_TIME * TAIL, "{more} bytes more than {least}");
+    assert!(more <= KILLS as u64 * AT_A_TIME * LOST_BYTES, "{more} bytes more than {least}");
 }
 
 #[test]

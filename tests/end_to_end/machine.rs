@@ -38,7 +38,7 @@ fn run_as_nobody(world: &World<Scripted>, arguments: &[&str]) -> Option<Run> {
     }
     let mut command = Command::new(left_out::program("setpriv")?);
     command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
-    // That user may have no access to the build folder.
+    // The build folder may be closed to that user.
     let program = world.user.path("patcher");
     if !program.exists() {
         fs::copy(programs::patcher(), &program).unwrap();
@@ -76,7 +76,7 @@ fn an_unwritable_folder_is_reported_before_any_object_request() {
 #[test]
 fn another_users_install_root_is_not_updated() {
     if !is_root() {
-        return left_out::say("files of two users need root");
+        return left_out::report("files of two users need root");
     }
     let (world, _, one) = outdated();
     fs::set_permissions(world.user.path("."), Permissions::from_mode(0o755)).unwrap();
@@ -102,7 +102,7 @@ fn too_little_space_is_reported_before_any_object_request() {
     };
     let script = format!("mount -t tmpfs -o size=4m none '{}'", mount.display());
     if Run::of(&mut in_mount(&script)).code != Some(0) {
-        return left_out::say("a small file system cannot be mounted here");
+        return left_out::report("a small file system cannot be mounted here");
     }
     let mut command = in_mount(&format!("{script} && exec \"$@\""));
     command.arg("sh").arg(programs::patcher());
@@ -195,7 +195,7 @@ fn on_a_small_disk(bytes: usize, world: &mut World<Scripted>, prepare: &str, arg
     world.user.prepare(&mut command, arguments);
     let run = Run::of(&mut command);
     if run.code == Some(99) {
-        left_out::say("a small file system cannot be mounted here");
+        left_out::report("a small file system cannot be mounted here");
         return None;
     }
     Some(run)
@@ -232,7 +232,7 @@ fn a_read_only_disk_is_reported_before_any_object_request() {
 #[test]
 fn another_owners_files_in_the_users_folder_are_replaced() {
     if !is_root() {
-        return left_out::say("files of two users need root");
+        return left_out::report("files of two users need root");
     }
     let (world, ..) = outdated();
     fs::set_permissions(world.user.path("."), Permissions::from_mode(0o755)).unwrap();
@@ -252,7 +252,7 @@ fn an_immutable_file_leaves_the_old_version() {
     let (world, _, one) = outdated();
     let file = world.user.component("core").join("lib/inner/x");
     if Run::of(Command::new(&chattr).arg("+i").arg(&file)).code != Some(0) {
-        return left_out::say("no file can be made immutable here");
+        return left_out::report("no file can be made immutable here");
     }
     let run = world.user.run(&["--json", "update"]);
     Run::of(Command::new(&chattr).arg("-i").arg(&file)).ends(0);

@@ -15,13 +15,13 @@ fn a_release_with_a_rollout_of_0_is_deferred_until_the_rollout_grows() {
     assert_eq!(held, json!([{ "component": "core", "version": "2.0.0", "why": "paused", "reason": null }]));
     world.user.ok(&["update"]);
     world.user.has("core", &one);
-    world.publisher.again(&["resign", "core", "--rollout", "100%"]);
+    world.publisher.run_tool(&["resign", "core", "--rollout", "100%"]);
     world.user.json(10, &["check"]);
     // The kill switch also stops a staged release.
     world.user.ok(&["download"]);
-    world.publisher.again(&["pause", "core"]);
+    world.publisher.run_tool(&["pause", "core"]);
     assert_eq!(world.user.ok(&["check"])["held"][0]["why"], "paused");
-    world.publisher.again(&["resign", "core", "--rollout", "100%"]);
+    world.publisher.run_tool(&["resign", "core", "--rollout", "100%"]);
     world.user.ok(&["update"]);
     world.user.has("core", &two);
 }
@@ -38,9 +38,9 @@ fn a_skipped_version_is_deferred_and_a_higher_or_critical_one_offered() {
     assert_eq!(world.user.ok(&["check"])["held"][0]["why"], "skipped");
     world.user.ok(&["update"]);
     world.user.has("core", &one);
-    world.publisher.again(&["resign", "core", "--critical"]);
+    world.publisher.run_tool(&["resign", "core", "--critical"]);
     assert_eq!(world.user.json(10, &["check"])["updates"][0]["critical"], true);
-    world.publisher.again(&["resign", "core", "--critical=false"]);
+    world.publisher.run_tool(&["resign", "core", "--critical=false"]);
     world.user.ok(&["check"]);
     world.publish("3.0.0", &two);
     assert_eq!(world.user.json(10, &["check"])["updates"][0]["to"], "3.0.0");
@@ -79,7 +79,7 @@ fn a_user_of_another_channel_stays_there_when_its_release_is_promoted() {
     world.user.ok(&["update"]);
     world.user.has("core", &two);
     assert_eq!(world.user.ok(&["status"])["components"][0]["channel"], "beta");
-    world.publisher.again(&["promote", "core", "--from", "beta", "--to", "stable"]);
+    world.publisher.run_tool(&["promote", "core", "--from", "beta", "--to", "stable"]);
     world.user.options.clear();
     world.user.ok(&["check"]);
     world.user.has("core", &two);

@@ -12,7 +12,7 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 /// The bytes that a slow server sends at a time.
-const PIECE: usize = 4096;
+const PIECE_BYTES: usize = 4096;
 
 /// Creates a world with version 1 installed, and version 2 published with one more large file.
 fn outdated() -> (World<Scripted>, Published, Tree) {
@@ -28,7 +28,7 @@ fn outdated() -> (World<Scripted>, Published, Tree) {
 }
 
 fn slowly() -> Reply {
-    Reply::Slowly(PIECE, Duration::from_millis(20))
+    Reply::Slowly(PIECE_BYTES, Duration::from_millis(20))
 }
 
 fn spawn(user: &User, command: &str) -> Child {

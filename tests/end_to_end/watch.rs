@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 /// The time limit for an event.
-const PATIENCE: Duration = Duration::from_secs(60);
+const EVENT_TIMEOUT: Duration = Duration::from_secs(60);
 /// The time limit for a stop: far below the watcher's own intervals.
 const AT_ONCE: Duration = Duration::from_secs(10);
 
@@ -38,7 +38,7 @@ impl Watching {
 
     #[track_caller]
     fn next(&self) -> Value {
-        self.events.recv_timeout(PATIENCE).unwrap()
+        self.events.recv_timeout(EVENT_TIMEOUT).unwrap()
     }
 
     /// Ends the process as a service manager does.
@@ -194,12 +194,12 @@ fn a_watcher_stops_at_once_and_when_it_is_dropped_too() {
     world.server.follow(move |request| if request.path == never { Reply::SilentBody } else { Reply::Site });
     let patcher = patcher(&world.user);
     let (watcher, events) = watch(&patcher, once());
-    assert_eq!(events.recv_timeout(PATIENCE), Ok("found"));
+    assert_eq!(events.recv_timeout(EVENT_TIMEOUT), Ok("found"));
     wait_for("the silent object", || world.server.take_paths().contains(&silent).then_some(()));
     let start = Instant::now();
     drop(watcher);
     assert!(start.elapsed() < AT_ONCE, "a download holds it up");
-    assert!(events.recv_timeout(PATIENCE).is_err(), "it told of something after its end");
+    assert!(events.recv_timeout(EVENT_TIMEOUT).is_err(), "it told of something after its end");
     // Before the first check the watcher is idle.
     let (watcher, events) = watch(&patcher, once().mode(WatchMode::Notify));
     let start = Instant::now();
@@ -233,9 +233,9 @@ fn a_program_may_skip_an_update_when_it_is_found() {
         let _ = sender.send(name(&event));
     });
     let watcher = watcher.unwrap();
-    assert_eq!(events.recv_timeout(PATIENCE), Ok("found"));
+    assert_eq!(events.recv_timeout(EVENT_TIMEOUT), Ok("found"));
     watcher.check_now();
-    assert_eq!(events.recv_timeout(PATIENCE), Ok("up to date"));
+    assert_eq!(events.recv_timeout(EVENT_TIMEOUT), Ok("up to date"));
     watcher.stop();
     assert!(world.server.take_paths().iter().all(|path| path == "/core/manifest.xml"));
 }
@@ -261,9 +261,9 @@ fn an_update_that_requires_a_skipped_one_is_deferred() {
     let watcher = watcher.unwrap();
     let held = ["addon: it was skipped", "core: core needs addon ^2, but its version is 1.0.0"];
     // At once, and at each further request.
-    assert_eq!(events.recv_timeout(PATIENCE).unwrap(), held);
+    assert_eq!(events.recv_timeout(EVENT_TIMEOUT).unwrap(), held);
     watcher.check_now();
-    assert_eq!(events.recv_timeout(PATIENCE).unwrap(), held);
+    assert_eq!(events.recv_timeout(EVENT_TIMEOUT).unwrap(), held);
     watcher.stop();
     assert!(world.server.take_paths().iter().all(|path| path.ends_with("/manifest.xml")));
 }

@@ -111,9 +111,9 @@ fn memory_stays_bounded_for_every_answer() {
         let (path, reply) = lie(&world);
         world.server.lie(&path, reply);
         world.server.take_sent();
-        let (told, peak) = run(&world);
-        assert!(told.err.is_empty() || told.code.is_some(), "{name}: {told:?}");
-        assert_eq!(told.json()["error"]["code"], code, "{name}: {told:?}");
+        let (outcome, peak) = run(&world);
+        assert!(outcome.err.is_empty() || outcome.code.is_some(), "{name}: {outcome:?}");
+        assert_eq!(outcome.json()["error"]["code"], code, "{name}: {outcome:?}");
         assert!(peak <= usual + more, "{name}: {} MiB, {} usually", peak / MIB, usual / MIB);
         assert!(world.staged_bytes() <= most_staged(&world), "{name}");
         assert!(world.server.take_sent() < more + 80 * MIB, "{name}");
@@ -124,8 +124,8 @@ fn memory_stays_bounded_for_every_answer() {
     let url = format!("{}core/", world.server.url());
     let bomb = Release::new("core", "2.0.0", 20, &url).file_from("bin/app", &[1; 20_000], true, swelling);
     world.publish(&bomb);
-    let (told, peak) = run(&world);
-    assert_eq!(told.json()["error"]["code"], "gzip", "{told:?}");
+    let (outcome, peak) = run(&world);
+    assert_eq!(outcome.json()["error"]["code"], "gzip", "{outcome:?}");
     assert!(peak <= usual + 8 * MIB, "a bomb: {} MiB, {} usually", peak / MIB, usual / MIB);
     assert!(world.staged_bytes() < MIB);
     // The memory for a long list grows no faster than the list.
@@ -145,7 +145,7 @@ fn memory_stays_bounded_for_every_answer() {
     );
     let length = long.len() as u64;
     world.server.lie(MANIFEST, Reply::Bytes(long));
-    let (told, peak) = run(&world);
-    assert_eq!(told.json()["error"]["code"], "manifest-launch", "{told:?}");
+    let (outcome, peak) = run(&world);
+    assert_eq!(outcome.json()["error"]["code"], "manifest-launch", "{outcome:?}");
     assert!(peak <= usual + 6 * length, "a long list: {} MiB, {} usually", peak / MIB, usual / MIB);
 }

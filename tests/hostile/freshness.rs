@@ -3,7 +3,7 @@
 
 use super::publisher::{Key, Release, first, second, sign, stranger};
 use super::table::{Row, checks, manifest};
-use super::world::{MANIFEST, World, check, code, told, update};
+use super::world::{MANIFEST, World, check, code, outcome, update};
 use crate::support::scripted::Reply;
 use patcher::internal::manifest::Requirement;
 use patcher::{Config, Patcher};
@@ -242,8 +242,8 @@ fn the_seen_floor_holds_without_the_installed_manifest() {
             continue;
         }
         let url = format!("{}core/manifest.xml", world.server.url());
-        let told = world.patcher().install("core", &url).map(|_| ()).unwrap_err();
-        assert_eq!(code(&told), "rollback", "{name}");
+        let outcome = world.patcher().install("core", &url).map(|_| ()).unwrap_err();
+        assert_eq!(code(&outcome), "rollback", "{name}");
         offer(&world, &world.new, &[first()]);
         let update = world.patcher().install("core", &url).unwrap();
         update.download(|_| {}).unwrap().apply().unwrap();
@@ -266,8 +266,8 @@ fn the_built_in_floor_holds_without_state_and_manifest() {
         offer(&world, &release(&world, "2.0.0", sequence), &[first()]);
         let patcher = Patcher::new(world.config().floor("core", floor)).unwrap();
         let url = format!("{}core/manifest.xml", world.server.url());
-        let told = told(patcher.install("core", &url).map(|update| update.to().to_string()));
-        assert_eq!(told, expected, "{floor} {sequence}");
+        let outcome = outcome(patcher.install("core", &url).map(|update| update.to().to_string()));
+        assert_eq!(outcome, expected, "{floor} {sequence}");
     }
     // The same floor refuses a check.
     let world = World::new();
@@ -418,8 +418,8 @@ fn a_missing_required_component_is_refused() {
         let before = world.snapshot().tree;
         let url = format!("{}addon/manifest.xml", world.server.url());
         world.server.take_requests();
-        let told = world.patcher().install("addon", &url).map(|_| ()).unwrap_err();
-        assert_eq!(code(&told), "requires", "{component} {range}");
+        let outcome = world.patcher().install("addon", &url).map(|_| ()).unwrap_err();
+        assert_eq!(code(&outcome), "requires", "{component} {range}");
         assert_eq!(world.server.take_paths(), ["/addon/manifest.xml"]);
         assert_eq!(before.differences(&world.snapshot().tree), "");
         assert_eq!(world.update(), "updated to 2.0.0");
@@ -440,8 +440,8 @@ fn releases_that_do_not_fit_together_are_not_mixed() {
     world.install("addon");
     let before = world.snapshot().tree;
     let refused = |components: &[&str], expected: &str| {
-        let told = told(world.patcher().check(components).map(|_| "all".to_owned()));
-        assert_eq!(told, expected, "{components:?}");
+        let outcome = outcome(world.patcher().check(components).map(|_| "all".to_owned()));
+        assert_eq!(outcome, expected, "{components:?}");
         assert_eq!(before.differences(&world.snapshot().tree), "");
     };
     // The new core without the add-on that requires it.
@@ -495,8 +495,8 @@ fn a_components_name_is_checked_before_any_request() {
     }
     assert!(world.server.take_requests().is_empty());
     assert_eq!(before.differences(&world.snapshot()), "");
-    let told = world.patcher().install("addon", &url).map(|_| ()).unwrap_err();
-    assert_eq!(code(&told), "wrong-component");
+    let outcome = world.patcher().install("addon", &url).map(|_| ()).unwrap_err();
+    assert_eq!(code(&outcome), "wrong-component");
     assert!(!world.root().join("addon").exists());
 }
 

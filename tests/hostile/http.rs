@@ -2,7 +2,7 @@
 
 use super::publisher::gzip;
 use super::table::{Row, checks, row};
-use super::world::{MANIFEST, STALL, World};
+use super::world::{MANIFEST, SHORT_STALL_TIMEOUT, World};
 use crate::support::scripted::{Reply, answer};
 use std::time::{Duration, SystemTime};
 
@@ -259,7 +259,7 @@ fn a_silent_server_ends_the_download() {
             row("after all of it, without a length", Reply::Silence(answer("200", "", &good)), "stalled"),
             row("after continuing", Reply::Silence(b"HTTP/1.1 100 Continue\r\n\r\n".to_vec()), "stalled"),
             row("a byte of its head a second", Reply::Trickle(whole.clone(), second), "stalled"),
-            row("a byte of its head at a time", Reply::Trickle(whole, STALL / 20), "stalled"),
+            row("a byte of its head at a time", Reply::Trickle(whole, SHORT_STALL_TIMEOUT / 20), "stalled"),
         ]
     });
 }

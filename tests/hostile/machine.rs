@@ -3,7 +3,7 @@
 
 use super::publisher::{first, sha256, sign, stranger};
 use super::table::not_installed;
-use super::world::{MANIFEST, World, code, told};
+use super::world::{MANIFEST, World, code, outcome};
 use crate::support::scripted::Reply;
 use crate::support::tree::{Entry, Tree};
 use std::fs;
@@ -184,9 +184,9 @@ fn the_updaters_own_folders_are_no_links() {
         let (world, outside) = world();
         plant(&world);
         let before = Tree::read(&world.root().join("core"));
-        let told = world.update();
-        if told != "unsafe-path" {
-            problems.push(format!("{name}: {told}"));
+        let outcome = world.update();
+        if outcome != "unsafe-path" {
+            problems.push(format!("{name}: {outcome}"));
         }
         let differences = outside.differences(&Tree::read(&world.path("outside")))
             + &before.differences(&Tree::read(&world.root().join("core")));
@@ -355,17 +355,17 @@ fn refuses_journal(name: &str, plant: impl Fn(&World)) {
     plant(&world);
     let before = world.snapshot();
     let patcher = world.patcher();
-    let mut told = vec![
+    let mut outcome = vec![
         code(&patcher.recover().map(|_| ()).unwrap_err()),
         world.check(),
         code(&patcher.remove("core").map(|_| ()).unwrap_err()),
     ];
     // A committed swap is complete, so the program starts without its plan.
     if !fs::read_to_string(world.state("journal")).is_ok_and(|journal| journal.starts_with("COMMITTED ")) {
-        told.push(code(&patcher.start().map(|_| ()).unwrap_err()));
+        outcome.push(code(&patcher.start().map(|_| ()).unwrap_err()));
     }
-    for told in told {
-        assert_eq!(told, "journal-unreadable", "{name}");
+    for outcome in outcome {
+        assert_eq!(outcome, "journal-unreadable", "{name}");
     }
     assert_eq!(before.differences(&world.snapshot()), "", "{name}");
     outside.assert_is(&Tree::read(&world.path("outside")));
@@ -379,8 +379,8 @@ fn a_plan_that_names_a_folder_is_not_carried_out() {
             let other = format!(" dir=\"{}\" own-work-dir", world.path(dir).display());
             write_journal(&world, state, &plan(&world, |plan| plan.replacen(" own-work-dir", &other, 1)));
             let before = world.snapshot().tree;
-            let told = told(world.patcher().recover().map(|recovery| format!("recovery: {recovery:?}")));
-            assert_eq!(told, "journal-unreadable", "{state} {dir}");
+            let outcome = outcome(world.patcher().recover().map(|recovery| format!("recovery: {recovery:?}")));
+            assert_eq!(outcome, "journal-unreadable", "{state} {dir}");
             assert!(world.state("journal").exists(), "{state} {dir}");
             assert_eq!(before.differences(&world.snapshot().tree), "", "{state} {dir}");
             outside.assert_is(&Tree::read(&world.path("outside")));
@@ -403,8 +403,8 @@ fn recovery_trusts_no_plan_that_does_not_fit_the_disk() {
     write_journal(&world, "APPLYING", &plan(&world, |plan| plan.replace(&app, &sha256(b"never").to_string())));
     fs::write(world.state("txn/core/0"), OUTSIDE).unwrap();
     fs::set_permissions(world.state("txn/core/0"), fs::Permissions::from_mode(0o755)).unwrap();
-    let told = told(world.patcher().recover().map(|recovery| format!("recovery: {recovery:?}")));
-    assert_eq!(told, "undo-failed");
+    let outcome = outcome(world.patcher().recover().map(|recovery| format!("recovery: {recovery:?}")));
+    assert_eq!(outcome, "undo-failed");
     assert!(world.state("journal").exists());
     let found = Tree::read(&world.root().join("core"));
     assert!(!found.0.contains_key("added") && !found.0.contains_key("fresh"));
@@ -497,9 +497,9 @@ fn files_exchanged_between_download_and_swap_are_found() {
         let staged = world.patcher().check_component("core").unwrap().unwrap().download(|_| {}).unwrap();
         exchange(&world);
         let before = world.snapshot().tree;
-        let told = told(staged.apply().map(|_| "applied all".to_owned()));
-        if told != *expected {
-            problems.push(format!("{name}: {told}, not {expected}"));
+        let outcome = outcome(staged.apply().map(|_| "applied all".to_owned()));
+        if outcome != *expected {
+            problems.push(format!("{name}: {outcome}, not {expected}"));
         }
         let differences =
             before.differences(&world.snapshot().tree) + &outside.differences(&Tree::read(&world.path("outside")));
@@ -569,8 +569,8 @@ fn a_staged_manifest_is_verified_again() {
         drop(world.patcher().check_component("core").unwrap().unwrap().download(|_| {}).unwrap());
         fs::write(world.state("stage/core/manifest.xml"), forge(&world)).unwrap();
         let before = world.snapshot();
-        let told = told(world.patcher().staged().map(|staged| format!("staged: {}", staged.is_some())));
-        assert_eq!(told, *expected, "{name}");
+        let outcome = outcome(world.patcher().staged().map(|staged| format!("staged: {}", staged.is_some())));
+        assert_eq!(outcome, *expected, "{name}");
         assert_eq!(before.differences(&world.snapshot()), "", "{name}");
         assert_eq!(world.update(), "updated to 2.0.0", "{name}");
     }

@@ -139,7 +139,7 @@ fn notes_are_few_plain_lines() {
 
 /// Checks an answer for the stepping stone that 2.0.0 (sequence 20) names: 1.5.0 (sequence 15). The
 /// client has 1.0.0 (sequence 10).
-fn told(bytes: Vec<u8>, stone: &SteppingStone) -> &'static str {
+fn outcome(bytes: Vec<u8>, stone: &SteppingStone) -> &'static str {
     let pems = [&first().pem, &second().pem].map(|pem| PublicKey::from_pem(pem).unwrap());
     let target = ReleaseTarget {
         component: "core".parse().unwrap(),
@@ -194,9 +194,9 @@ fn no_other_release_is_taken_for_a_stepping_stone() {
         ("of another channel", signed(&elsewhere, first()), named(&elsewhere), "wrong-channel"),
         ("no manifest", b"<html></html>\n".to_vec(), named(&real), "manifest-end"),
     ] {
-        assert_eq!(told(bytes, &stone), expected, "{name}");
+        assert_eq!(outcome(bytes, &stone), expected, "{name}");
     }
     let before = release("1.5.0", 9);
     let stone = SteppingStone { sequence: 9, ..named(&before) };
-    assert_eq!(told(signed(&before, first()), &stone), "rollback", "from before what is installed");
+    assert_eq!(outcome(signed(&before, first()), &stone), "rollback", "from before what is installed");
 }

@@ -1,9 +1,10 @@
 //! Several base URLs with a hostile one first: the next mirror helps, and no state is poisoned.
 
-use super::publisher::{Release, first, noise, sign, stranger};
+use super::publisher::{Release, first, sign, stranger};
 use super::table::not_installed;
 use super::world::{MANIFEST, World};
 use crate::support::scripted::{Reply, Scripted, answer};
+use crate::support::tree::noise;
 
 /// A world whose installed release names two mirrors. Both have 2.0.0.
 struct Mirrors {
@@ -93,9 +94,9 @@ fn a_hostile_first_mirror_leads_to_the_next() {
         let (name, reply, _) = lies(&mirrors.world).swap_remove(index);
         mirrors.world.expect_silence(reply.is_silence());
         mirrors.world.server.lie(MANIFEST, reply);
-        let told = mirrors.world.update();
-        if told != "updated to 2.0.0" {
-            problems.push(format!("{name}: {told}"));
+        let outcome = mirrors.world.update();
+        if outcome != "updated to 2.0.0" {
+            problems.push(format!("{name}: {outcome}"));
         }
     }
     println!("{count} rows");

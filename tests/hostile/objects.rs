@@ -1,9 +1,10 @@
 //! Objects that differ from the manifest, by an attacker or by a careless publisher.
 
-use super::publisher::{Release, first, gzip, noise, sha256, sign};
+use super::publisher::{Release, first, gzip, sha256, sign};
 use super::table::{Row, most_staged, updates};
 use super::world::{MANIFEST, World};
 use crate::support::scripted::{Reply, answer};
+use crate::support::tree::noise;
 use std::io::Write as _;
 
 /// Returns the program's object, its content, and its path on the site.
@@ -206,7 +207,7 @@ fn a_signed_object_that_is_no_gzip_of_its_file_is_refused() {
         ("only a header", good[..10].to_vec()),
         ("half a header", good[..5].to_vec()),
         ("nothing", Vec::new()),
-        ("other content of that size", gzip(&noise(8, raw.len()))),
+        ("other content of that size", gzip(&noise(8, raw.len() as u64))),
         ("a byte less content", gzip(&raw[1..])),
         ("a byte more content", gzip(&[&raw[..], b"x"].concat())),
         ("no content", gzip(b"")),
@@ -230,9 +231,9 @@ fn a_signed_object_that_is_no_gzip_of_its_file_is_refused() {
         world.publish(&release);
         world.check();
         let before = world.snapshot().without_stage();
-        let told = world.update();
-        if told != "gzip" {
-            problems.push(format!("{name}: {told}"));
+        let outcome = world.update();
+        if outcome != "gzip" {
+            problems.push(format!("{name}: {outcome}"));
         }
         let differences = before.differences(&world.snapshot().without_stage());
         if !differences.is_empty() || world.staged_bytes() > most_staged(&world) {

@@ -1,21 +1,13 @@
 //! A publisher in memory: keys made once for the process, releases as values, and signatures over
 //! any bytes.
 
+pub use crate::support::key::{Key, sign};
 use patcher::internal::digest::Sha256;
 use patcher::internal::layout::{ObjectKind, object_path};
-use patcher::internal::manifest::{self, File, Link, Manifest, Meta, Object, Platform, Signature};
+use patcher::internal::manifest::{self, File, Link, Manifest, Meta, Object, Platform};
 use patcher::internal::rel_path::RelPath;
-use rsa::pkcs8::{EncodePublicKey as _, LineEnding};
-use rsa::{Pkcs1v15Sign, RsaPrivateKey};
 use std::io::Write as _;
 use std::sync::OnceLock;
-
-/// A key pair.
-pub struct Key {
-    pub private: RsaPrivateKey,
-    pub id: Sha256,
-    pub pem: String,
-}
 
 /// Returns the publisher's key.
 pub fn first() -> &'static Key {
@@ -34,28 +26,7 @@ pub fn stranger() -> &'static Key {
 
 fn keys() -> &'static [Key; 3] {
     static KEYS: OnceLock<[Key; 3]> = OnceLock::new();
-    KEYS.get_or_init(|| [(); 3].map(|()| std::thread::spawn(Key::new)).map(|thread| thread.join().unwrap()))
-}
-
-impl Key {
-    fn new() -> Self {
-        let private = RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 2048).unwrap();
-        let public = private.to_public_key();
-        let id = sha256(public.to_public_key_der().unwrap().as_bytes());
-        Self { id, pem: public.to_public_key_pem(LineEnding::LF).unwrap(), private }
-    }
-
-    /// Signs `body`.
-    pub fn sign(&self, body: &[u8]) -> Signature {
-        let scheme = Pkcs1v15Sign::new::<rsa::sha2::Sha256>();
-        Signature { key: self.id, bytes: self.private.sign(scheme, sha256(body).as_bytes()).unwrap() }
-    }
-}
-
-/// Returns a manifest file: `body` with a signature by each of `keys`.
-pub fn sign(body: impl AsRef<[u8]>, keys: &[&Key]) -> Vec<u8> {
-    let signatures: Vec<_> = keys.iter().map(|key| key.sign(body.as_ref())).collect();
-    manifest::with_signatures(body.as_ref(), &signatures)
+    KEYS.get_or_init(|| [(); 3].map(|()| std::thread::spawn(Key::generate)).map(|thread| thread.join().unwrap()))
 }
 
 pub fn sha256(bytes: &[u8]) -> Sha256 {
@@ -67,19 +38,6 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::GzBuilder::new().write(Vec::new(), flate2::Compression::best());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
-}
-
-/// Bytes that no compression makes smaller, the same for the same seed (xorshift64, Marsaglia
-/// 2003).
-pub fn noise(seed: u64, size: usize) -> Vec<u8> {
-    let mut state = seed | 1 << 63;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 24) as u8
-    };
-    (0..size).map(|_| next()).collect()
 }
 
 /// A release and its objects.

@@ -1,7 +1,7 @@
 //! The bytes of each request are the same for every user, on any machine and with any installation.
 
 use super::publisher::{first, sign};
-use super::world::{MANIFEST, World, told};
+use super::world::{MANIFEST, World, outcome};
 use crate::support::programs;
 use crate::support::scripted::{Reply, Request, Scripted};
 use patcher::Patcher;
@@ -135,7 +135,7 @@ fn a_first_installation_sends_the_same_bytes_as_any_other() {
     for platform in ["x86_64-linux", "aarch64-macos"] {
         let config = world.config().platform(platform).state_dir(elsewhere.join(platform));
         let install = Patcher::new(config.clone()).unwrap().install("core", &url);
-        assert_eq!(told(install.map(|update| update.to().to_string())), "2.0.0");
+        assert_eq!(outcome(install.map(|update| update.to().to_string())), "2.0.0");
         requests.extend(heads(world.server.take_requests()));
     }
     assert_eq!(requests.len(), 2);

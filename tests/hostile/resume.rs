@@ -1,10 +1,10 @@
 //! Resumed downloads, from a server or a disk that lies about the bytes.
 
-use super::publisher::noise;
 use super::table::not_installed;
 use super::world::{World, update};
 use crate::support::scripted::{Reply, answer, content_range};
 use crate::support::tree::Tree;
+use crate::support::tree::noise;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
@@ -38,7 +38,7 @@ impl Interrupted {
     }
 
     /// Returns the ranges in the requests for the object, each empty for the whole.
-    fn asked(&self) -> Vec<String> {
+    fn take_ranges(&self) -> Vec<String> {
         let requests = self.world.server.take_requests().into_iter().filter(|request| request.path == self.path);
         requests.map(|request| request.header("range").unwrap_or_default().to_owned()).collect()
     }
@@ -176,7 +176,7 @@ fn only_the_exact_rest_is_appended() {
         assert_eq!(interrupted.world.update(), *expected, "{name}");
         let range = format!("bytes={}-", interrupted.half);
         let asked: Vec<&str> = asked.iter().map(|what| if *what == "rest" { &range } else { *what }).collect();
-        assert_eq!(interrupted.asked(), asked, "{name}");
+        assert_eq!(interrupted.take_ranges(), asked, "{name}");
         if expected.starts_with("updated") {
             assert_eq!(not_installed(&interrupted.world), None, "{name}");
             continue;
@@ -215,7 +215,7 @@ fn a_wrong_object_is_requested_once_more_and_refused() {
         let before = interrupted.world.snapshot().without_stage();
         interrupted.world.server.lie(&interrupted.path, answer(&interrupted));
         assert_eq!(interrupted.world.update(), *expected, "{name}");
-        assert_eq!(interrupted.asked().len(), *count, "{name}");
+        assert_eq!(interrupted.take_ranges().len(), *count, "{name}");
         assert_eq!(before.differences(&interrupted.world.snapshot().without_stage()), "", "{name}");
         interrupted.world.server.be_honest();
         assert_eq!(interrupted.world.update(), "updated to 2.0.0", "{name}");
@@ -247,7 +247,7 @@ fn a_damaged_unfinished_object_is_found() {
         assert_eq!(interrupted.world.update(), "updated to 2.0.0", "{name}");
         let range = format!("bytes={}-", interrupted.half);
         let asked: Vec<&str> = asked.iter().map(|what| if *what == "rest" { &range } else { *what }).collect();
-        assert_eq!(interrupted.asked(), asked, "{name}");
+        assert_eq!(interrupted.take_ranges(), asked, "{name}");
         assert_eq!(not_installed(&interrupted.world), None, "{name}");
     }
     println!("{} rows", rows.len());
@@ -271,7 +271,7 @@ fn a_link_in_the_place_of_an_unfinished_object_is_not_followed() {
         interrupted.world.server.be_honest();
         let before = Tree::read(&interrupted.world.root());
         assert_eq!(interrupted.world.update(), "unsafe-path", "{name}");
-        assert_eq!(interrupted.asked(), [""; 0], "{name}");
+        assert_eq!(interrupted.take_ranges(), [""; 0], "{name}");
         assert_eq!(fs::read(interrupted.world.path("outside")).unwrap(), outside, "{name}");
         assert!(!interrupted.world.path("nothing").exists(), "{name}");
         assert_eq!(before.differences(&Tree::read(&interrupted.world.root())), "", "{name}");

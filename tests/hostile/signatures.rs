@@ -318,8 +318,8 @@ fn a_truncated_or_flipped_manifest_is_refused() {
         let mut bytes = good.clone();
         bytes[at] ^= 1 << (at / 16 % 8);
         world.server.lie(super::world::MANIFEST, Reply::Bytes(bytes));
-        let told = patcher::Patcher::check_component(&world.patcher(), "core").unwrap_err();
-        assert_eq!(told.exit_code(), 21, "byte {at}: {told}");
+        let outcome = patcher::Patcher::check_component(&world.patcher(), "core").unwrap_err();
+        assert_eq!(outcome.exit_code(), 21, "byte {at}: {outcome}");
         assert_eq!(before.differences(&world.snapshot()), "", "byte {at}");
     }
 }

@@ -39,17 +39,17 @@ pub fn checks(rows: fn(&World) -> Vec<Row>) {
             let fresh = World::new();
             let row = rows(&fresh).swap_remove(index);
             fresh.server.lie(&row.path, row.reply);
-            let told = fresh.check();
-            if told != row.expected {
-                problems.push(format!("{}: {told}, not {}", row.name, row.expected));
+            let outcome = fresh.check();
+            if outcome != row.expected {
+                problems.push(format!("{}: {outcome}, not {}", row.name, row.expected));
             }
             continue;
         }
         world.expect_silence(row.expected == "stalled");
         world.server.lie(&row.path, row.reply);
-        let told = world.check();
-        if told != row.expected {
-            problems.push(format!("{}: {told}, not {}", row.name, row.expected));
+        let outcome = world.check();
+        if outcome != row.expected {
+            problems.push(format!("{}: {outcome}, not {}", row.name, row.expected));
         }
         let asked = world.server.take_paths();
         if asked.first().map(String::as_str) != Some(MANIFEST) || asked.iter().any(|path| path.contains("/objects/")) {
@@ -83,9 +83,9 @@ pub fn updates(rows: fn(&World) -> Vec<Row>) {
             let fresh = prepared();
             let row = rows(&fresh).swap_remove(index);
             fresh.server.lie(&row.path, row.reply);
-            let told = fresh.update();
-            if told != row.expected {
-                problems.push(format!("{}: {told}, not {}", row.name, row.expected));
+            let outcome = fresh.update();
+            if outcome != row.expected {
+                problems.push(format!("{}: {outcome}, not {}", row.name, row.expected));
             } else if let Some(difference) = not_installed(&fresh) {
                 problems.push(format!("{}: {difference}", row.name));
             }
@@ -93,9 +93,9 @@ pub fn updates(rows: fn(&World) -> Vec<Row>) {
         }
         world.expect_silence(row.expected == "stalled");
         world.server.lie(&row.path, row.reply.clone());
-        let told = world.update();
-        if told != row.expected {
-            problems.push(format!("{}: {told}, not {}", row.name, row.expected));
+        let outcome = world.update();
+        if outcome != row.expected {
+            problems.push(format!("{}: {outcome}, not {}", row.name, row.expected));
         }
         let after = world.snapshot();
         if let Some(wrong) = wrong_in_stage(&after.state, &row) {
@@ -118,9 +118,9 @@ pub fn updates(rows: fn(&World) -> Vec<Row>) {
 fn finish(world: &World, count: usize, mut problems: Vec<String>) {
     world.expect_silence(false);
     world.server.be_honest();
-    let told = world.update();
-    if told != "updated to 2.0.0" {
-        problems.push(format!("afterwards: {told}"));
+    let outcome = world.update();
+    if outcome != "updated to 2.0.0" {
+        problems.push(format!("afterwards: {outcome}"));
     }
     problems.extend(not_installed(world));
     println!("{count} rows");

@@ -1,7 +1,8 @@
 //! A site in memory, its server, and a user who has version 1.0.0 and is offered 2.0.0.
 
-use super::publisher::{Key, Release, first, noise, second, sign};
+use super::publisher::{Key, Release, first, second, sign};
 use crate::support::scripted::Scripted;
+use crate::support::tree::noise;
 use crate::support::tree::{Entry, Tree};
 use patcher::internal::rel_path::RelPath;
 use patcher::{Config, Error, Patcher, Result};
@@ -15,11 +16,11 @@ use tempfile::TempDir;
 /// The path of the manifest of `core`.
 pub const MANIFEST: &str = "/core/manifest.xml";
 /// The stall timeout of rows that expect silence.
-pub const STALL: Duration = Duration::from_secs(1);
+pub const SHORT_STALL_TIMEOUT: Duration = Duration::from_secs(1);
 /// The stall timeout elsewhere: a busy machine is no silent server.
-const PATIENCE: Duration = Duration::from_secs(10);
+const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time limit for a check or an update of any row.
-const DEADLINE: Duration = Duration::from_secs(20);
+const ROW_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The parts of a test. The server stops first.
 pub struct World {
@@ -45,8 +46,14 @@ impl World {
         let url = format!("{}core/", server.url());
         let dir = TempDir::new().unwrap();
         fs::create_dir(dir.path().join("root")).unwrap();
-        let world =
-            Self { old: old(&url), new: new(&url), server, signers: signers.to_vec(), stall: Cell::new(PATIENCE), dir };
+        let world = Self {
+            old: old(&url),
+            new: new(&url),
+            server,
+            signers: signers.to_vec(),
+            stall: Cell::new(STALL_TIMEOUT),
+            dir,
+        };
         world.publish(&world.old);
         world.install("core");
         world.publish(&world.new);
@@ -76,7 +83,7 @@ impl World {
             .trusted_keys([&first().pem, &second().pem])
             .retries(0)
             .parallel(1)
-            .connect_timeout(PATIENCE)
+            .connect_timeout(STALL_TIMEOUT)
             .stall_timeout(self.stall.get())
             // The server is on loopback, which no proxy of the machine may serve.
             .proxy("http://127.0.0.1:9")
@@ -85,7 +92,7 @@ impl World {
 
     /// Shortens the stall timeout for a row that expects silence.
     pub fn expect_silence(&self, expected: bool) {
-        self.stall.set(if expected { STALL } else { PATIENCE });
+        self.stall.set(if expected { SHORT_STALL_TIMEOUT } else { STALL_TIMEOUT });
     }
 
     pub fn patcher(&self) -> Patcher {
@@ -191,7 +198,7 @@ impl Snapshot {
 pub fn check(patcher: &Patcher) -> String {
     let patcher = patcher.clone();
     within_the_deadline(move || {
-        told(patcher.check_component("core").map(|update| match update {
+        outcome(patcher.check_component("core").map(|update| match update {
             Some(update) => format!("update to {}", update.to()),
             None => "up to date".to_owned(),
         }))
@@ -208,12 +215,12 @@ pub fn update(patcher: &Patcher) -> String {
             update.download(|_| {})?.apply()?;
             Ok(format!("updated to {version}"))
         };
-        told(done())
+        outcome(done())
     })
 }
 
 /// Returns the outcome or the error's code.
-pub fn told(result: Result<String>) -> String {
+pub fn outcome(result: Result<String>) -> String {
     result.unwrap_or_else(|error| code(&error))
 }
 
@@ -240,8 +247,8 @@ pub fn within_the_deadline(work: impl FnOnce() -> String + Send + 'static) -> St
     let thread = std::thread::spawn(move || {
         let _ = sender.send(work());
     });
-    match receiver.recv_timeout(DEADLINE) {
-        Ok(told) => told,
+    match receiver.recv_timeout(ROW_TIMEOUT) {
+        Ok(outcome) => outcome,
         Err(std::sync::mpsc::RecvTimeoutError::Timeout) => "nothing within the deadline".to_owned(),
         Err(_) => thread.join().map_or_else(|_| "a panic".to_owned(), |()| "nothing".to_owned()),
     }

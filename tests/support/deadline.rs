@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 /// The longest wait for any event: slow machines need far less.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// The interval between two looks at something that sends no notice.
-const PACE: Duration = Duration::from_millis(5);
+const INTERVAL: Duration = Duration::from_millis(5);
 
 /// Waits until `look` returns a value, and panics after 60 s.
 #[track_caller]
 pub fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
-    match wait_at_most(PATIENCE, look) {
+    match wait_at_most(TIMEOUT, look) {
         Some(found) => found,
         None => panic!("waited in vain for {what}"),
     }
@@ -21,7 +21,7 @@ pub fn wait_at_most<T>(patience: Duration, mut look: impl FnMut() -> Option<T>) 
     let deadline = Instant::now() + patience;
     loop {
         match look() {
-            None if Instant::now() < deadline => std::thread::sleep(PACE),
+            None if Instant::now() < deadline => std::thread::sleep(INTERVAL),
             found => return found,
         }
     }

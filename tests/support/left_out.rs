@@ -11,13 +11,13 @@ pub fn program(name: &str) -> Option<PathBuf> {
     let found = folders.into_iter().map(|folder| folder.join(name)).find(|path| path.is_file());
     if found.is_none() {
         assert!(std::env::var_os("CI").is_none(), "{name} is not installed");
-        say(&format!("{name} is not installed"));
+        report(&format!("{name} is not installed"));
     }
     found
 }
 
 /// Reports on the standard error, past the test harness, that the running test is left out.
-pub fn say(why: &str) {
+pub fn report(why: &str) {
     use std::io::Write as _;
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     let _ = writeln!(std::io::stderr(), "LEFT OUT: {test} ({why})");

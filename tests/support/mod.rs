@@ -2,6 +2,7 @@
 //! user.
 
 pub mod deadline;
+pub mod key;
 pub mod left_out;
 pub mod programs;
 pub mod proxy;

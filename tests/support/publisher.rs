@@ -1,13 +1,11 @@
 //! A publisher in a temporary folder: keys, builds and a site that the real `manifest-tool` signs.
 
+use super::key::{Key, sign};
 use super::programs;
 use super::run::Run;
 use super::tree::Tree;
-use patcher::internal::digest::Sha256;
 use patcher::internal::layout::{ObjectKind, object_path};
-use patcher::internal::manifest::{self, Manifest, Signature, SignedBytes};
-use rsa::pkcs8::DecodePrivateKey as _;
-use rsa::{Pkcs1v15Sign, RsaPrivateKey};
+use patcher::internal::manifest::{self, Manifest, SignedBytes};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -83,7 +81,7 @@ impl Publisher {
 
     /// Runs a command of `manifest-tool` that takes a site and a key, such as `resign`.
     #[track_caller]
-    pub fn again(&self, arguments: &[&str]) {
+    pub fn run_tool(&self, arguments: &[&str]) {
         let mut tool = Command::new(programs::manifest_tool());
         tool.args(arguments).arg("--site").arg(self.site());
         tool.arg("--key").arg(self.dir.path().join("release.key.pem")).env_remove("SOURCE_DATE_EPOCH");
@@ -97,11 +95,7 @@ impl Publisher {
         change(&mut manifest);
         let body = manifest::body(&manifest);
         let pem = fs::read_to_string(self.dir.path().join("release.key.pem")).unwrap();
-        let private = RsaPrivateKey::from_pkcs8_pem(&pem).unwrap();
-        let key = SignedBytes::split(fs::read(&path).unwrap()).unwrap().signatures[0].key;
-        let scheme = Pkcs1v15Sign::new::<rsa::sha2::Sha256>();
-        let bytes = private.sign(scheme, Sha256::of(body.as_ref()).as_bytes()).unwrap();
-        fs::write(path, manifest::with_signatures(body.as_ref(), &[Signature { key, bytes }])).unwrap();
+        fs::write(path, sign(body, &[&Key::from_pem(&pem)])).unwrap();
     }
 
     /// Begins the next release of a component.

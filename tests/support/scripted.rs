@@ -45,9 +45,9 @@ impl Request {
 pub enum Reply {
     /// The site's file with an `ETag`, `If-None-Match` and ranges, as web servers do it, or 404.
     Site,
-    /// The site's answer, the connection closed after so many bytes of the body.
+    /// The site's answer, cut off after this number of bytes of the body.
     CutAfter(usize),
-    /// The site's answer, the body in pieces of so many bytes with a pause after each.
+    /// The site's answer, the body in pieces of this many bytes with a pause after each.
     Slowly(usize, Duration),
     /// The head of the site's answer, then silence.
     SilentBody,

@@ -27,7 +27,7 @@ pub enum Kind {
     NginxTls,
     /// The same over HTTP/2.
     NginxHttp2,
-    /// Sends [`PIECE`] bytes at a time on each connection, with a pause after each.
+    /// Sends [`PIECE_BYTES`] bytes at a time on each connection, with a pause after each.
     NginxSlow,
     /// As Debian configures it: `mod_deflate` for text.
     Apache,
@@ -35,12 +35,12 @@ pub enum Kind {
     ApacheEncoding,
     /// Decompresses objects on the way, as some proxies do.
     ApacheInflating,
-    /// Sends [`PIECE`] bytes at a time on each connection, with a pause after each.
+    /// Sends [`PIECE_BYTES`] bytes at a time on each connection, with a pause after each.
     ApacheSlow,
 }
 
 /// The bytes that a slow server sends at a time.
-pub const PIECE: u64 = 4096;
+pub const PIECE_BYTES: u64 = 4096;
 
 /// A line of the access log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,7 +108,7 @@ impl Server {
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         let mut server = Self { name, child: command.spawn().unwrap(), dir, port, tls_port, read: Cell::new(0) };
         wait_for("the server", || {
-            assert_eq!(server.child.try_wait().unwrap(), None, "{name} ended: {}", server.words());
+            assert_eq!(server.child.try_wait().unwrap(), None, "{name} ended: {}", server.output());
             server.is_ready().then_some(())
         });
         server.take_requests();
@@ -167,7 +167,7 @@ impl Server {
     }
 
     /// Returns the server's error log.
-    fn words(&self) -> String {
+    fn output(&self) -> String {
         ["output.log", "error.log"]
             .map(|name| fs::read_to_string(self.dir.path().join(name)).unwrap_or_default())
             .concat()
@@ -248,7 +248,9 @@ fn nginx(kind: Kind, dir: &Path, site: &Path, port: u16, tls_port: Option<u16>) 
             location ~ \\.gz$ { add_header Content-Encoding x-gzip; }"
             .to_owned(),
         // Ten pieces per second.
-        Kind::NginxSlow => format!("tcp_nopush off; sendfile_max_chunk {PIECE}; limit_rate {};", 10 * PIECE),
+        Kind::NginxSlow => {
+            format!("tcp_nopush off; sendfile_max_chunk {PIECE_BYTES}; limit_rate {};", 10 * PIECE_BYTES)
+        }
         _ => String::new(),
     };
     let http2 = if kind == Kind::NginxHttp2 { " http2" } else { "" };
@@ -315,7 +317,7 @@ fn apache(kind: Kind, dir: &Path, site: &Path, port: u16, _: Option<u16>) -> Str
         Kind::ApacheSlow => {
             format!(
                 "<FilesMatch \"\\.gz$\">\nSetOutputFilter RATE_LIMIT\nSetEnv rate-limit {}\n</FilesMatch>",
-                5 * PIECE / 1024
+                5 * PIECE_BYTES / 1024
             )
         }
         _ => String::new(),

@@ -23,7 +23,7 @@ pub struct Tree(pub BTreeMap<String, Entry>);
 /// The updater's own names in a component's folder.
 const UPDATERS: [&str; 2] = ["manifest.xml", ".patcher"];
 /// The size of the largest file, in bytes.
-const LARGEST: u64 = 150_000;
+const MAX_FILE_BYTES: u64 = 150_000;
 
 impl Tree {
     /// Makes about thirty files of 0 bytes to 100 kB and a link, in nested folders. Some are
@@ -31,11 +31,11 @@ impl Tree {
     pub fn from_seed(seed: u64) -> Self {
         let mut chance = Chance(seed);
         let mut tree = Self::default()
-            .file("bin/app", &chance.program(LARGEST), 0o755)
+            .file("bin/app", &chance.program(MAX_FILE_BYTES), 0o755)
             .file("empty", b"", 0o644)
             .file("größe/naïve ßtraße.txt", "Grüße\n".repeat(99).as_bytes(), 0o644)
             .file("größe/日本語/説明.txt", "説明\n".repeat(500).as_bytes(), 0o644)
-            .file("lib/libapp.so.1.0", &chance.program(LARGEST / 2), 0o755)
+            .file("lib/libapp.so.1.0", &chance.program(MAX_FILE_BYTES / 2), 0o755)
             .link("lib/libapp.so", "libapp.so.1.0");
         for _ in 0..25 {
             tree.add(&mut chance);
@@ -48,8 +48,8 @@ impl Tree {
     pub fn mutate(&self, seed: u64) -> Self {
         let mut chance = Chance(seed);
         let mut next = self.clone();
-        next.put("bin/app", chance.program(LARGEST), 0o755);
-        next.put(&format!("lib/libapp.so.1.{seed}"), chance.program(LARGEST / 2), 0o755);
+        next.put("bin/app", chance.program(MAX_FILE_BYTES), 0o755);
+        next.put(&format!("lib/libapp.so.1.{seed}"), chance.program(MAX_FILE_BYTES / 2), 0o755);
         next = next.link("lib/libapp.so", &format!("libapp.so.1.{seed}"));
         let free: Vec<String> = self.0.keys().filter(|path| path.starts_with("data/")).cloned().collect();
         for path in &free {
@@ -110,7 +110,7 @@ impl Tree {
             path.push_str(&format!("/folder {}", chance.below(4)));
         }
         path.push_str(&format!("/{:08x}.bin", chance.next() as u32));
-        let size = [0, 1, 100, 4096, 20_000, LARGEST][chance.below(6) as usize];
+        let size = [0, 1, 100, 4096, 20_000, MAX_FILE_BYTES][chance.below(6) as usize];
         let bytes = if chance.below(2) == 0 { chance.noise(size) } else { chance.program(size) };
         let mode = if chance.below(4) == 0 { 0o755 } else { 0o644 };
         self.put(&path, bytes, mode);

@@ -24,7 +24,8 @@ fn deltas_lead_from_the_last_three_releases_and_stay_while_they_save_bytes() {
     let manifest = publisher.manifest(LATEST);
     let deltas = deltas_of(&manifest, "bin/app");
     assert_eq!(deltas.iter().filter(|delta| delta.to.is_none()).count(), 3);
-    // Each release adds so many new bytes that two deltas together are as small as a direct one.
+    // The new bytes of each release are so many that two deltas together are as small as a direct
+    // one.
     let grown = |build: u64| [program(build), noise(1, 7)[..4000 * build as usize].to_vec()].concat();
     let publisher = Publisher::new();
     for build in 1..=5 {
