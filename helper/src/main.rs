@@ -1,8 +1,9 @@
-//! The helper: waits for the program to end, makes its staged update live, starts it again, and watches the new version
-//! until it has confirmed that it works.
+//! The helper: waits for the program to end, makes its staged update live, and starts the program again.
 //!
-//! What it swaps stands in the journal of the state folder and nowhere else; its arguments only say where that is, whom to
-//! wait for, and what to start. It talks to nobody but `helper.log`.
+//! Then it watches the new version until that confirms that it works, or rolls it back. The journal in the state folder
+//! says what to swap; the arguments only say where the state folder is, which process to wait for, and what to start. The
+//! helper takes the updater's lock before it looks for running instances, holds it for work on the disk alone, and ends
+//! with a complete version started. It reports to `helper.log`.
 #![forbid(unsafe_code)]
 
 mod arguments;

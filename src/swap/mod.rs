@@ -1,15 +1,15 @@
-//! Makes staged files live, for all components of an update or for none, whatever happens on the way.
+//! Swaps: staged files go live for all components of an update, or for none.
 //!
-//! The order of a swap: plan and journal (`PREPARED`) are durable; everything is checked; everything old is backed up
-//! under a second name; `APPLYING`; deletes, folders, renames, manifests last; every touched folder is synced and every
-//! target hashed again; `COMMITTED`, the one moment at which the new version is installed.
+//! 1. [`prepare`] writes plan and journal: `PREPARED`.
+//! 2. [`make_live`] checks everything, gives every old file a second name, and writes `APPLYING`.
+//! 3. It removes, makes folders, renames files over their targets, manifests last; it syncs and hashes again.
+//! 4. It writes `COMMITTED`: the moment at which the new version is installed, on probation. A swap without a probation
+//!    writes `CONFIRMED`.
+//! 5. [`confirm`] ends the probation; [`roll_back`] returns to the old version by the undo of step 3.
 //!
-//! The backups stay while the new version is on probation: [`roll_back`] returns to the old one by the same undo as that of
-//! a swap which failed. [`confirm`] ends the probation: `CONFIRMED`, then the clean-up. A swap without a probation goes from
-//! `APPLYING` to `CONFIRMED`.
-//!
-//! A crash before `COMMITTED` or `CONFIRMED` ends in all old, one after it in all new: [`recover`] decides by the hashes on
-//! disk, never by a count of steps, and may itself be interrupted and repeated at any point.
+//! A crash before step 4 ends in the old version, and one after it in the new one: [`recover`] compares the disk with the
+//! plan and never counts steps. Files of the user are never deleted and never a reason to fail; see `side`. What the
+//! guarantees are and how they are proven stands in `docs/design/crash-safety.md`.
 
 mod check;
 mod cleanup;
@@ -159,7 +159,8 @@ pub fn make_live(root: &InstallRoot, lock: &Lock, ready: Option<Ready>) -> Resul
     let mut saved = Vec::new();
     match swap(&state_dir, &mut journal, &parts, &mut saved) {
         Ok(()) => {}
-        Err(Failed { cause, undone }) => {
+        Err(failed) => {
+            let Failed { cause, undone } = *failed;
             // Folders that are held open cannot be removed everywhere.
             drop(parts);
             if undone.is_ok() {
@@ -200,17 +201,17 @@ fn swap(
     journal: &mut Journal,
     parts: &[ComponentSwap],
     saved: &mut Vec<SavedFile>,
-) -> Result<(), Failed> {
+) -> Result<(), Box<Failed>> {
     // Whatever the journal says after a failure here, no file has changed.
-    journal.advance(state_dir, State::Applying).map_err(|cause| Failed { cause, undone: Ok(()) })?;
+    journal.advance(state_dir, State::Applying).map_err(|cause| Box::new(Failed { cause, undone: Ok(()) }))?;
     if let Err(cause) = exchange::bring(parts, Side::New, saved) {
-        return Err(Failed { cause, undone: exchange::bring(parts, Side::Old, saved) });
+        return Err(Box::new(Failed { cause, undone: exchange::bring(parts, Side::Old, saved) }));
     }
     let end = journal.transaction.installed();
     let Err(cause) = journal.advance(state_dir, end) else { return Ok(()) };
     // The commit may or may not be on the disk. The journal must say `APPLYING`, durably, before a file goes back.
     let undone = journal.advance(state_dir, State::Applying).and_then(|()| exchange::bring(parts, Side::Old, saved));
-    Err(Failed { cause, undone })
+    Err(Box::new(Failed { cause, undone }))
 }
 
 /// Does what [`make_live`] has left for when the program runs again: makes the history durable, and cleans up where the new

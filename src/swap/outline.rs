@@ -16,33 +16,60 @@ pub struct Outline<'a> {
 impl<'a> Outline<'a> {
     /// Reads an outline; returns `None` for what is no manifest.
     pub fn read(text: &'a str) -> Option<Self> {
-        let meta = elements(text, "meta").next()?;
+        let meta = *elements(text, "meta").first()?;
         Some(Self { component: attribute(meta, "component")?, version: attribute(meta, "version")?, text })
     }
 
     /// Returns the path and the hash of every file that the user is not free to change.
     pub fn files(&self) -> Vec<(String, Option<Sha256>)> {
-        let files = elements(self.text, "file").filter(|file| attribute(file, "preserve") != Some("true"));
+        let files = elements(self.text, "file").into_iter();
+        let files = files.filter(|file| attribute(file, "preserve") != Some("true"));
         let row = |file| Some((unescape(attribute(file, "path")?), attribute(file, "sha256")?.parse().ok()));
         files.filter_map(row).collect()
     }
 }
 
 /// Returns the attributes of every element of a name.
-fn elements<'a>(text: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
-    let start = format!("<{name} ");
-    let starts: Vec<usize> = text.match_indices(&start).map(|(at, _)| at + start.len() - 1).collect();
-    starts.into_iter().filter_map(move |at| text[at..].split('>').next())
+fn elements<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
+    let (mut elements, mut rest) = (Vec::new(), text);
+    while let Some((_, element)) = rest.split_once('<') {
+        let end = element.bytes().position(|byte| byte == b'>').unwrap_or(element.len());
+        if let Some(attributes) = element[..end].strip_prefix(name)
+            && attributes.starts_with(' ')
+        {
+            elements.push(attributes);
+        }
+        rest = &element[end..];
+    }
+    elements
 }
 
 fn attribute<'a>(element: &'a str, name: &str) -> Option<&'a str> {
-    element.split(&format!(" {name}=\"")).nth(1)?.split('"').next()
+    let mut words = element.split('"');
+    while let (Some(before), Some(value)) = (words.next(), words.next()) {
+        if before.trim() == format!("{name}=") {
+            return Some(value);
+        }
+    }
+    None
 }
 
 fn unescape(text: &str) -> String {
-    [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")]
-        .iter()
-        .fold(text.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain))
+    let (mut plain, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once('&') {
+        plain.push_str(before);
+        let (name, after) = after.split_once(';').unwrap_or((after, ""));
+        plain.push(match name {
+            "lt" => '<',
+            "gt" => '>',
+            "quot" => '"',
+            "apos" => '\'',
+            _ => '&',
+        });
+        rest = after;
+    }
+    plain.push_str(rest);
+    plain
 }
 
 #[cfg(test)]

@@ -1,8 +1,12 @@
 //! The disk: the only module that changes it.
 //!
-//! Every path below an install root is walked folder by folder from an open [`Dir`], and no step follows a symbolic link:
-//! a link that somebody plants inside a component leads nothing out of it. New files are made under a name of their own
-//! and renamed into place, modes are set on open files, and what must last is synced before anything relies on it.
+//! - [`Dir`] is an open folder. Below an install root every path is walked folder by folder from one, and no step follows a
+//!   symbolic link: a link that an attacker plants inside a component leads nothing out of it.
+//! - [`Tree`] is a component's folder with paths of many segments.
+//! - [`Lock`] is a lock between processes.
+//!
+//! New files get a name of their own and are renamed into place. Modes are set on open files. What must survive a power cut
+//! is synced before anything relies on it.
 
 mod lock;
 #[cfg(all(test, unix))]

@@ -3,7 +3,7 @@
 use super::{Dir, Found, Stamp};
 use crate::error::{Error, Machine, Result};
 use std::cell::RefCell;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 
 /// A component's folder, which may be absent; keeps the last folder open, as neighbours usually come together.
@@ -153,21 +153,17 @@ pub fn create_root(path: &Path) -> Result<()> {
         Err(Error::Machine(Machine::Io { source, .. })) if source.kind() == std::io::ErrorKind::NotFound => {}
         opened => return opened.map(drop),
     }
+    // From the outermost that is missing: each folder is durable in the one above before anything is made in it.
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    create_root(above)?;
     super::steps::next("make the folder")?;
-    let above = |path: &Path| match path.parent() {
-        Some(above) if above.as_os_str().is_empty() => Some(PathBuf::from(".")),
-        above => above.map(Path::to_owned),
-    };
-    // Every folder that gets a new entry: the nearest one that is there, and those below it.
-    let mut changed: Vec<PathBuf> = above(path).into_iter().collect();
-    while let Some(last) = changed.last()
-        && !last.is_dir()
-        && let Some(next) = above(last)
-    {
-        changed.push(next);
+    match std::fs::create_dir(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            return Err(Error::io("make the folder", path, error));
+        }
+        _ => {}
     }
-    std::fs::create_dir_all(path).map_err(|error| Error::io("make the folder", path, error))?;
-    changed.iter().try_for_each(|folder| Dir::open(folder)?.sync())
+    Dir::open(above)?.sync()
 }
 
 #[cfg(test)]

@@ -95,7 +95,7 @@ impl FromStr for SwapPath {
     type Err = PathDefect;
 
     fn from_str(text: &str) -> Result<Self, PathDefect> {
-        if text == MANIFEST_NAME { Ok(SwapPath::Manifest) } else { RelPath::new(text).map(SwapPath::Listed) }
+        if text == MANIFEST_NAME { Ok(SwapPath::Manifest) } else { RelPath::from_record(text).map(SwapPath::Listed) }
     }
 }
 
@@ -221,7 +221,8 @@ fn component(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> Result<
 /// A folder's path, held to the grammar of manifests again: a plan leads nowhere out of its component.
 fn folder(element: &mut XmlElement<'_>) -> Result<String, XmlError> {
     let text = element.required("path")?;
-    let path = RelPath::new(&text).map_err(|defect| element.error(Defect::Path(defect), format!("path {text:?}")))?;
+    let path =
+        RelPath::from_record(&text).map_err(|defect| element.error(Defect::Path(defect), format!("path {text:?}")))?;
     Ok(path.as_str().to_owned())
 }
 

@@ -27,7 +27,10 @@ pub const MANIFEST_NAME: &str = "manifest.xml";
 /// The name of the state folder. No [`RelPath`] leads into it.
 pub const STATE_DIR_NAME: &str = ".patcher";
 
-/// The number of names that a client tries for a saved file: `.saved`, `.saved2` to `.saved99`.
+/// The characters that Windows gives another meaning.
+const RESERVED: [char; 8] = ['\\', '<', '>', ':', '"', '|', '?', '*'];
+
+/// The number of names that a client tries for a saved file: `.saved`, `.saved-2` to `.saved-99`.
 const MAX_SAVED_NAMES: u32 = 99;
 
 /// The path of a file inside a component, with `/` between its segments.
@@ -65,6 +68,36 @@ impl RelPath {
         Ok(Self(text.into()))
     }
 
+    /// Reads a path that was a `RelPath` when this program wrote it down.
+    ///
+    /// Every rule that keeps a path inside its component and off Windows devices is checked again. The rules on invisible
+    /// characters and normal forms are not: their tables are a tenth of the helper, and they keep no path from anywhere.
+    ///
+    /// # Errors
+    /// The first rule that `text` breaks.
+    pub(crate) fn from_record(text: &str) -> Result<Self, PathDefect> {
+        if text.is_empty() {
+            return Err(PathDefect::Empty);
+        }
+        if text.starts_with('/') {
+            return Err(PathDefect::Absolute);
+        }
+        for character in text.chars() {
+            if RESERVED.contains(&character) {
+                return Err(PathDefect::Reserved);
+            }
+            if character.is_control() {
+                return Err(PathDefect::Control);
+            }
+        }
+        text.split('/').try_for_each(check_segment)?;
+        let first = text.split('/').next().unwrap_or_default();
+        if text.eq_ignore_ascii_case(MANIFEST_NAME) || first.eq_ignore_ascii_case(STATE_DIR_NAME) {
+            return Err(PathDefect::Updater);
+        }
+        Ok(Self(text.into()))
+    }
+
     /// Returns the path as the manifest writes it.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -87,7 +120,7 @@ impl RelPath {
 
     /// Returns the names under which a client may save a user's file that is at this path.
     ///
-    /// The preferred name comes first: `NAME.saved`, then `NAME.saved2` and so on.
+    /// The preferred name comes first: `NAME.saved`, then `NAME.saved-2` and so on.
     pub fn saved_names(&self) -> impl Iterator<Item = RelPath> {
         let endings = (1..=MAX_SAVED_NAMES)
             .map(|number| if number == 1 { ".saved".to_owned() } else { format!(".saved-{number}") });
@@ -129,7 +162,7 @@ pub(crate) fn is_device(name: &str) -> bool {
 }
 
 fn check_character(character: char) -> Result<(), PathDefect> {
-    if matches!(character, '\\' | '<' | '>' | ':' | '"' | '|' | '?' | '*') {
+    if RESERVED.contains(&character) {
         return Err(PathDefect::Reserved);
     }
     if character.is_ascii() && !character.is_ascii_control() {
@@ -177,6 +210,16 @@ fn check_segment(segment: &str) -> Result<(), PathDefect> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_recorded_path_cannot_leave_its_component() {
+        for path in
+            ["", "/a", "../a", "a/../b", "a//b", ".", "a\\b", "c:a", "a\nb", ".PATCHER/x", "Manifest.xml", "nul"]
+        {
+            assert!(RelPath::from_record(path).is_err(), "{path:?}");
+        }
+        assert_eq!(RelPath::from_record("größe/a.saved").unwrap().as_str(), "größe/a.saved");
+    }
 
     #[test]
     fn ordinary_paths_are_accepted() {
