@@ -89,7 +89,7 @@ pub use transfer::stage::{Phase, Progress};
 
 pub use error::{Caller, Error, Machine, Network, Refused, Result};
 pub use state::RollbackReason;
-pub use swap::{Applied, ComponentChange, Recovery};
+pub use swap::{Applied, ComponentChange, MovedFile, Recovery};
 
 pub use error::Defect;
 pub use formats::manifest::{Language, Notes};

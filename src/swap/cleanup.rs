@@ -5,7 +5,7 @@
 
 use super::component::{ComponentSwap, RETIRED, work_dir};
 use super::exchange;
-use super::saved::SavedFile;
+use super::saved::MovedFile;
 use crate::disk::fs::{Dir, Tree};
 use crate::disk::layout::{InstallRoot, STAGES_DIR_NAME};
 use crate::error::{Error, Machine, Result};
@@ -32,7 +32,7 @@ pub fn discard(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) {
 ///
 /// The journal goes last, so that a crash on the way is followed by another clean-up. It stays while a file of the user's
 /// has no other place.
-pub fn clean_up(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) -> Vec<SavedFile> {
+pub fn clean_up(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) -> Vec<MovedFile> {
     let (mut saved, mut is_done) = (Vec::new(), true);
     for steps in &transaction.components {
         match save_written_backups(root, steps, &mut saved) {
@@ -56,7 +56,7 @@ pub fn clean_up(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) 
 
 /// Moves backups that a program has written to since beside the paths that they came from: a backup is a second name of the
 /// old file, and a program that held it open has changed the user's only copy.
-fn save_written_backups(root: &InstallRoot, steps: &ComponentSteps, saved: &mut Vec<SavedFile>) -> Result<()> {
+fn save_written_backups(root: &InstallRoot, steps: &ComponentSteps, saved: &mut Vec<MovedFile>) -> Result<()> {
     if !has_backups(root, steps)? {
         return Ok(());
     }

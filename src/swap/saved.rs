@@ -10,7 +10,7 @@ const NAME_BYTES: usize = 255;
 
 /// A file, link or folder of the user that stood in the way of a swap and lies beside its path now.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SavedFile {
+pub struct MovedFile {
     /// The component.
     pub component: Component,
     /// The path in the component that it had.
@@ -19,7 +19,7 @@ pub struct SavedFile {
     pub saved_as: String,
 }
 
-impl SavedFile {
+impl MovedFile {
     /// Records that what was at `path` has the name `name` in the same folder now.
     pub(super) fn new(part: &ComponentSwap, path: &str, name: &str) -> Self {
         let saved_as = path.rsplit_once('/').map_or(name.to_owned(), |(folder, _)| format!("{folder}/{name}"));

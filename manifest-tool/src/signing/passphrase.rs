@@ -27,7 +27,7 @@ impl Passphrases {
     /// # Errors
     /// [`Error::NoPassphrase`] when no source has one and there is no terminal; an I/O error.
     pub fn of(&self, key: &Path) -> Result<Passphrase> {
-        match self.from_file_or_variable()? {
+        match self.read_file_or_variable()? {
             Some(passphrase) => Ok(passphrase),
             None => prompt("Passphrase of", key),
         }
@@ -40,7 +40,7 @@ impl Passphrases {
     /// [`of`](Self::of).
     pub fn for_new(&self, key: &Path) -> Result<Passphrase> {
         let unfit = |detail| Err(Error::NewPassphrase { path: key.to_owned(), detail });
-        let passphrase = match self.from_file_or_variable()? {
+        let passphrase = match self.read_file_or_variable()? {
             Some(passphrase) => passphrase,
             None => {
                 let passphrase = prompt("New passphrase of", key)?;
@@ -53,7 +53,7 @@ impl Passphrases {
         if passphrase.is_empty() { unfit("the passphrase is empty") } else { Ok(passphrase) }
     }
 
-    fn from_file_or_variable(&self) -> Result<Option<Passphrase>> {
+    fn read_file_or_variable(&self) -> Result<Option<Passphrase>> {
         let Some(path) = &self.file else {
             return Ok(env::var_os(VARIABLE).map(|value| Zeroizing::new(value.into_encoded_bytes())));
         };

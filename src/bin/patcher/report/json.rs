@@ -22,7 +22,15 @@ pub fn outcome_object(outcome: &CommandOutcome) -> Option<Value> {
         }
         CommandOutcome::Applied(applied, deferred) => {
             let changes = applied.iter().flat_map(|applied| &applied.components).map(change_object);
-            json!({ "applied": changes.collect::<Vec<_>>(), "held": deferred_list(deferred) })
+            let mut report = json!({ "applied": changes.collect::<Vec<_>>(), "held": deferred_list(deferred) });
+            let moved = applied.iter().flat_map(|applied| &applied.saved).map(
+                |file| json!({ "component": file.component.as_str(), "path": file.path, "kept_as": file.saved_as }),
+            );
+            let moved: Vec<_> = moved.collect();
+            if !moved.is_empty() {
+                report["saved"] = moved.into();
+            }
+            report
         }
         CommandOutcome::Paused => json!({ "paused": true }),
         CommandOutcome::Skipped(component, version) => {

@@ -239,6 +239,9 @@ fn print_changes(applied: &Applied) {
     for ComponentChange { component, from, to, .. } in &applied.components {
         println!("{component}: {} -> {}", version(from), version(to));
     }
+    for file in &applied.saved {
+        println!("{}: your {} is kept as {}", file.component, file.path, file.saved_as);
+    }
 }
 
 fn print_damages(component: &str, damages: &[Damage]) {

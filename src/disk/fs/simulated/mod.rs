@@ -355,7 +355,7 @@ impl Disk {
             (path, &node.kind_without_entries(), node.mode, &node.durable).hash(&mut hasher);
         }
         for change in &self.pending {
-            (&change.entries.iter().map(|(name, to)| (name, to.is_some())).collect::<Vec<_>>()).hash(&mut hasher);
+            change.entries.iter().map(|(name, to)| (name, to.is_some())).collect::<Vec<_>>().hash(&mut hasher);
         }
         hasher.finish()
     }
