@@ -2,7 +2,8 @@
 # Measures what an update costs with this project and with other tools, and writes
 # benches/results/bytes.md. Every result is compared with the expected files.
 #
-#   benches/fetch-releases.sh DIR && benches/bytes.sh [--keep | --so-far] [--only NAME,…] DIR [PART…]
+#   benches/fetch-releases.sh DIR && benches/bytes.sh [--keep | --so-far] [--only NAME,…] DIR
+#   [PART…]
 #
 # PART is one or more of the following; default: table.
 #   table      releases of real programs, from the release before and from the one before that

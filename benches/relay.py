@@ -12,7 +12,8 @@ PORT, DELAY, COUNTS = int(sys.argv[1]), float(sys.argv[2]) / 1000, sys.argv[3]
 
 
 async def carry(reader, writer, first_delay):
-    """Delivers each piece DELAY seconds after it arrived, and the first piece after `first_delay`."""
+    """Delivers each piece DELAY seconds after it arrived, and the first piece after
+    `first_delay`."""
     loop = asyncio.get_running_loop()
     pieces, count = asyncio.Queue(), 0
 

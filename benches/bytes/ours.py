@@ -77,6 +77,7 @@ class Component:
         return self.site / self.name / MANIFEST
 
     def gzips(self):
-        """Returns the gzip size of each content of the last release, and whether it has segments."""
+        """Returns the gzip size of each content of the last release, and whether it has
+        segments."""
         files = ElementTree.parse(self.manifest()).getroot().iter("file")
         return {file.get("sha256"): (int(file.find("gz").get("size")), file.find("chunks") is not None) for file in files}

@@ -31,7 +31,8 @@ class Results:
             open(file, "w").close()
 
     def get(self, key, measure):
-        """Returns the result of a key (strings). Measures a missing one, or returns None with `so_far`."""
+        """Returns the result of a key (strings). Measures a missing one, or returns None with
+        `so_far`."""
         key = tuple(key)
         if self.so_far and key not in self.of:
             return None

@@ -1,7 +1,8 @@
-//! The chunk index and what is rebuilt by it: hostile rows, segments and local files give an error or a file that fits the
-//! index, and never more bytes than signed.
+//! The chunk index and what is rebuilt by it: hostile rows, segments and local files give an error
+//! or a file that fits the index, and never more bytes than signed.
 //!
-//! The input is the index, the segments, and local files; two bytes each say how long the first two are.
+//! The input is the index, the segments, and local files; two bytes each say how long the first two
+//! are.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

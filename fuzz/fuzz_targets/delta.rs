@@ -1,4 +1,5 @@
-//! The patch reader: it never gives out more than the new size, and takes only what gives exactly that.
+//! The patch reader: it never gives out more than the new size, and takes only what gives exactly
+//! that.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,5 @@
-//! The object reader: it never gives out more than the signed size, and takes only what gives exactly that.
+//! The object reader: it never gives out more than the signed size, and takes only what gives
+//! exactly that.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,5 @@
-//! The manifest reader: no input makes it panic, and what it takes means the same when it is written and read again.
+//! The manifest reader: no input makes it panic, and what it takes means the same when it is
+//! written and read again.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

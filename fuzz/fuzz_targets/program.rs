@@ -1,4 +1,5 @@
-//! The parser of old programs: whatever the file holds, its fields are in order, inside of it, and not too many.
+//! The parser of old programs: whatever the file holds, its fields are in order, inside of it, and
+//! not too many.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

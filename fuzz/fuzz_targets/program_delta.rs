@@ -1,4 +1,5 @@
-//! The reader of program deltas: it never makes more than the signed size, whatever the old file and the delta hold.
+//! The reader of program deltas: it never makes more than the signed size, whatever the old file
+//! and the delta hold.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

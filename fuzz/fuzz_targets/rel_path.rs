@@ -1,4 +1,5 @@
-//! Paths: one that is taken leads nowhere but below the folder that it is joined to, and is still taken when it is written.
+//! Paths: one that is taken leads nowhere but below the folder that it is joined to, and is still
+//! taken when it is written.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,5 @@
-//! The state files: no input makes a reader panic, and what one takes is still the same when it has been written and read again.
+//! The state files: no input makes a reader panic, and what one takes is still the same when it has
+//! been written and read again.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -30,7 +30,8 @@ impl Log {
     /// Adds a line with the time and the helper's process id.
     pub fn line(&mut self, text: fmt::Arguments<'_>) {
         if let Some(file) = &mut self.0 {
-            // In one piece: nobody who writes at the same time gets between its words, and it costs one call.
+            // In one piece: nobody who writes at the same time gets between its words, and it costs
+            // one call.
             let _ = file.write_all(format!("{} [{}] {text}\n", Timestamp::now(), std::process::id()).as_bytes());
         }
     }

@@ -1,9 +1,11 @@
-//! The helper: waits for the program to end, makes its staged update live, and starts the program again.
+//! The helper: waits for the program to end, makes its staged update live, and starts the program
+//! again.
 //!
-//! Then it watches the new version until that confirms that it works, or rolls it back. The journal in the state folder
-//! says what to swap; the arguments only say where the state folder is, which process to wait for, and what to start. The
-//! helper takes the updater's lock before it looks for running instances, holds it for work on the disk alone, and ends
-//! with a complete version started. It reports to `helper.log`.
+//! Then it watches the new version until that confirms that it works, or rolls it back. The journal
+//! in the state folder says what to swap; the arguments only say where the state folder is, which
+//! process to wait for, and what to start. The helper takes the updater's lock before it looks for
+//! running instances, holds it for work on the disk alone, and ends with a complete version
+//! started. It reports to `helper.log`.
 #![forbid(unsafe_code)]
 
 mod arguments;
@@ -19,14 +21,16 @@ use patcher::{Applied, ComponentChange, Version, internal::relaunch, internal::s
 use std::process::{Child, Command, ExitCode};
 use std::time::{Duration, Instant};
 
-/// How long other instances of the program, and other updaters, may keep waiting a helper that somebody waits for, unless it
-/// is told otherwise.
+/// How long other instances of the program, and other updaters, may keep waiting a helper that
+/// somebody waits for, unless it is told otherwise.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long they may keep waiting a helper that nobody waits for: it has nothing to start.
 const LONG_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long another updater, which is usually the program that has started the helper, may keep it from getting ready.
+/// How long another updater, which is usually the program that has started the helper, may keep it
+/// from getting ready.
 const A_MOMENT: Duration = Duration::from_secs(2);
-/// The pauses before each attempt to complete a program that a failed swap has left between the versions.
+/// The pauses before each attempt to complete a program that a failed swap has left between the
+/// versions.
 const RECOVERY_PAUSES: [Duration; 5] = [
     Duration::from_millis(100),
     Duration::from_millis(400),
@@ -61,7 +65,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Swaps, starts the program, and returns to the old version if the new one does not work; tells why it had to.
+/// Swaps, starts the program, and returns to the old version if the new one does not work; tells
+/// why it had to.
 fn run(arguments: &Arguments, log: &mut Log) -> Result<Option<RollbackReason>> {
     let changed = match arguments.roll_back {
         Some(reason) => roll_back(arguments, reason, log),
@@ -104,7 +109,8 @@ fn run(arguments: &Arguments, log: &mut Log) -> Result<Option<RollbackReason>> {
     returned.map(|()| Some(reason))
 }
 
-/// Lets the swap do what can wait until the program runs again. Where another updater is at work, that is done later.
+/// Lets the swap do what can wait until the program runs again. Where another updater is at work,
+/// that is done later.
 fn finish(arguments: &Arguments, log: &mut Log) {
     let Ok(Some(state_dir)) = state::open(&arguments.root) else { return };
     let Ok(lock) = state::lock_updater(&state_dir, Duration::ZERO) else { return };
@@ -173,8 +179,8 @@ fn alone(
     let deadline = Instant::now() + arguments.patience.unwrap_or(usual);
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        // The tree first, as every updater takes the locks in this order. An instance that runs may run for hours: meanwhile
-        // the tree is free for others.
+        // The tree first, as every updater takes the locks in this order. An instance that runs may
+        // run for hours: meanwhile the tree is free for others.
         let lock = state::lock_updater(&state_dir, left)?;
         match state::lock_not_running(&state_dir, Duration::ZERO) {
             Ok(_nobody) => return action(&lock, log),
@@ -186,7 +192,8 @@ fn alone(
     }
 }
 
-/// Brings a tree that a failed swap or rollback has left between the versions to one of them, as soon as the disk lets it.
+/// Brings a tree that a failed swap or rollback has left between the versions to one of them, as
+/// soon as the disk lets it.
 fn complete(arguments: &Arguments, changed: Result<()>, log: &mut Log) -> Result<()> {
     let Err(Error::Machine(Machine::UndoFailed { cause })) = changed else { return changed };
     log.line(format_args!("the program is not complete: {cause}"));

@@ -1,4 +1,5 @@
-//! The probation: a new version has to confirm that it works, and what it printed before it failed goes into the log.
+//! The probation: a new version has to confirm that it works, and what it printed before it failed
+//! goes into the log.
 
 use crate::log::Log;
 use patcher::internal::digest::Sha256;
@@ -34,8 +35,8 @@ pub fn on_probation(root: &InstallRoot) -> Option<Sha256> {
     }
 }
 
-/// Watches the program until it has confirmed the version that the swap with this plan brought, and returns the reason to
-/// roll that back.
+/// Watches the program until it has confirmed the version that the swap with this plan brought, and
+/// returns the reason to roll that back.
 pub fn watch(
     root: &InstallRoot,
     plan: Sha256,

@@ -1,7 +1,7 @@
 //! What can go wrong for a publisher, beside what can go wrong for a client.
 //!
-//! Codes and exit codes follow [`patcher::Error`]: 2 for a call that cannot be right, 20 for the network, 21 for content
-//! that clients would refuse, 22 for this machine.
+//! Codes and exit codes follow [`patcher::Error`]: 2 for a call that cannot be right, 20 for the
+//! network, 21 for content that clients would refuse, 22 for this machine.
 
 use patcher::internal::digest::Sha256;
 use patcher::internal::error::{Caller, Machine, Refused};
@@ -21,7 +21,8 @@ pub enum Error {
     /// What a client could fail with too.
     #[error(transparent)]
     Patcher(#[from] patcher::Error),
-    /// A delta that does not make what it should: an error of this program, found before anybody else could meet it.
+    /// A delta that does not make what it should: an error of this program, found before anybody
+    /// else could meet it.
     #[error("the delta to {} is wrong: {detail}", path.display())]
     Delta {
         /// The file that it should make.
@@ -57,7 +58,8 @@ pub enum Error {
         /// What is wrong with it.
         detail: String,
     },
-    /// A private key that is encrypted, but not as PKCS#8 with PBES2, AES, and HMAC-SHA-2 or scrypt.
+    /// A private key that is encrypted, but not as PKCS#8 with PBES2, AES, and HMAC-SHA-2 or
+    /// scrypt.
     #[error("{} is encrypted in a way that is not supported; `openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out NEW` makes one that is", path.display())]
     EncryptedKey {
         /// The file.
@@ -83,7 +85,8 @@ pub enum Error {
         /// What is wrong with the passphrase.
         detail: &'static str,
     },
-    /// The site, a private key or another file of the publisher's inside the folder that is to be published.
+    /// The site, a private key or another file of the publisher's inside the folder that is to be
+    /// published.
     #[error("{} lies in the build folder and would be published; move it out", path.display())]
     InsideBuild {
         /// The site or the file.

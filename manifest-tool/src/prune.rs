@@ -1,8 +1,11 @@
-//! What a site keeps of the past: the last releases of each channel, what stepping stones need, and nothing else.
+//! What a site keeps of the past: the last releases of each channel, what stepping stones need, and
+//! nothing else.
 //!
-//! - What a manifest that stays names is never dropped: the latest of every channel, the kept releases, the releases that
-//!   they name as stepping stones, and manifests under names that this tool does not give.
-//! - Manifests go first, for good, and then the objects: whatever ends it in between, no manifest names an object that is gone.
+//! - What a manifest that stays names is never dropped: the latest of every channel, the kept
+//!   releases, the releases that they name as stepping stones, and manifests under names that this
+//!   tool does not give.
+//! - Manifests go first, for good, and then the objects: whatever ends it in between, no manifest
+//!   names an object that is gone.
 //! - Files that are neither a past manifest nor an object by their names are left alone.
 
 use crate::error::{Error, Result};
@@ -39,8 +42,8 @@ impl Dropped {
     /// Finds what can be dropped when each channel keeps `keep` releases besides its latest.
     ///
     /// # Errors
-    /// [`Error::EmptySite`] where no channel has a release, [`Error::ManifestFile`] for a manifest that cannot be read, or the
-    /// system's answer.
+    /// [`Error::EmptySite`] where no channel has a release, [`Error::ManifestFile`] for a manifest
+    /// that cannot be read, or the system's answer.
     pub fn find(site: &ComponentSite, keep: usize) -> Result<Self> {
         let read = |path: &PathBuf| ManifestFile::read(path).map(|file| (path.clone(), file.manifest));
         let latest = site.latest_manifests()?.iter().map(read).collect::<Result<Vec<_>>>()?;
@@ -128,7 +131,8 @@ fn kept(latest: &[(PathBuf, Manifest)], past: &[(PathBuf, Manifest)], keep: usiz
         .collect();
     for (path, manifest) in by_sequence.values().rev() {
         let known = contents.entry(&manifest.meta.channel).or_default();
-        // A release that was only renewed counts once; the content of the latest one does not count.
+        // A release that was only renewed counts once; the content of the latest one does not
+        // count.
         let content = manifest.content_id();
         if known.contains(&content) || known.len() <= keep {
             known.insert(content);

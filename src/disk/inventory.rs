@@ -110,7 +110,8 @@ const SHARE: u64 = 512 << 10;
 const OPENING: u64 = 16 << 10;
 
 impl Inventory {
-    /// Examines `paths` below `dir` with up to `threads` threads, hashing every file; an absent `dir` holds nothing.
+    /// Examines `paths` below `dir` with up to `threads` threads, hashing every file; an absent
+    /// `dir` holds nothing.
     ///
     /// # Errors
     /// [`Machine::UnsafePath`] for a device, socket or pipe; [`Machine::Io`].

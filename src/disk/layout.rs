@@ -1,4 +1,5 @@
-//! Where things lie: on the server below a component's base URL, and on the user's machine below the install root.
+//! Where things lie: on the server below a component's base URL, and on the user's machine below
+//! the install root.
 
 use crate::disk::fs;
 use crate::error::Result;
@@ -30,7 +31,8 @@ pub fn object_path(kind: ObjectKind, sha256: &Sha256) -> String {
     format!("objects/{}/{name}.{ending}", &name[..2])
 }
 
-/// The latest manifest's name below a component's base URL: `manifest.xml` for the channel `stable`, else `CHANNEL.xml`.
+/// The latest manifest's name below a component's base URL: `manifest.xml` for the channel
+/// `stable`, else `CHANNEL.xml`.
 pub fn latest_manifest_name(channel: &Channel) -> String {
     if channel.as_str() == "stable" { MANIFEST_NAME.to_owned() } else { format!("{channel}.xml") }
 }
@@ -67,7 +69,8 @@ impl InstallRoot {
         self.elsewhere.get(name).cloned().unwrap_or_else(|| self.dir.join(name.as_str()))
     }
 
-    /// The folder of a component, made sure to be no link unless the program said that it lies there.
+    /// The folder of a component, made sure to be no link unless the program said that it lies
+    /// there.
     ///
     /// # Errors
     /// [`Machine::UnsafePath`](crate::error::Machine::UnsafePath).

@@ -1,4 +1,5 @@
-//! The disk: where things are (`layout`), what is there (`inventory`), and all changes to it (`fs`).
+//! The disk: where things are (`layout`), what is there (`inventory`), and all changes to it
+//! (`fs`).
 
 pub mod fs;
 pub mod inventory;

@@ -1,6 +1,8 @@
-//! Reads a `.gz` object strictly: exactly one member that ends where the object ends, and no more content than signed.
+//! Reads a `.gz` object strictly: exactly one member that ends where the object ends, and no more
+//! content than signed.
 //!
-//! flate2's decoder ignores what follows the first member; here that is an error, as is any header flag (RFC 1952).
+//! flate2's decoder ignores what follows the first member; here that is an error, as is any header
+//! flag (RFC 1952).
 
 use flate2::bufread::GzDecoder;
 use std::io::{self, BufRead, Cursor, Read as _};
@@ -19,8 +21,8 @@ pub enum GunzipError {
 /// Inflates the one member in `object`, at most `size` bytes, piece by piece into `sink`.
 ///
 /// # Errors
-/// [`GunzipError::Object`] for a header with flags, broken data, a wrong CRC or length, more than `size` bytes of content, or
-/// bytes after the member; then `sink` has had at most `size` bytes.
+/// [`GunzipError::Object`] for a header with flags, broken data, a wrong CRC or length, more than
+/// `size` bytes of content, or bytes after the member; then `sink` has had at most `size` bytes.
 pub fn gunzip(
     mut object: impl BufRead,
     size: u64,

@@ -1,4 +1,5 @@
-//! `active-update.xml`: the updates under way, one for each component, with a patch for each object that they fetch.
+//! `active-update.xml`: the updates under way, one for each component, with a patch for each object
+//! that they fetch.
 
 use super::file::StateFile;
 use super::update::{UnknownAttribute, UpdateState, UpdateType, push_optional, push_unknown};

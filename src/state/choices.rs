@@ -1,4 +1,5 @@
-//! `choices.xml`: what the user has decided about updates, and the random number that decides when this machine's turn is.
+//! `choices.xml`: what the user has decided about updates, and the random number that decides when
+//! this machine's turn is.
 //!
 //! The number says nothing about the machine, and never leaves it.
 
@@ -50,8 +51,8 @@ impl Choices {
         none
     }
 
-    /// Whether it is this machine's turn when a release goes to `percent` of all: for each version another share of the
-    /// machines, and one that only grows with the percentage.
+    /// Whether it is this machine's turn when a release goes to `percent` of all: for each version
+    /// another share of the machines, and one that only grows with the percentage.
     pub fn is_in_rollout(&self, percent: u8, component: &Component, version: &Version) -> bool {
         let ticket = format!("{:016x} {component} {version}", self.draw.unwrap_or_default());
         let [a, b, c, d, ..] = *Sha256::of(ticket.as_bytes()).as_bytes();

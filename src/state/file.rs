@@ -1,4 +1,5 @@
-//! What all state files have in common: read whole, replaced in one step, set aside when they are damaged.
+//! What all state files have in common: read whole, replaced in one step, set aside when they are
+//! damaged.
 
 use crate::disk::fs::Dir;
 use crate::error::{Error, Machine, Result};
@@ -23,7 +24,8 @@ pub trait StateFile: Default {
     /// The file's text.
     fn write(&self) -> String;
 
-    /// Reads the file; none when there is none. A damaged one says nothing; it is set aside as `NAME.damaged`.
+    /// Reads the file; none when there is none. A damaged one says nothing; it is set aside as
+    /// `NAME.damaged`.
     ///
     /// # Errors
     /// [`Machine::Io`].

@@ -72,8 +72,8 @@ pub struct PastUpdate {
 /// The most bytes of outcomes that are read.
 const MAX_OUTCOMES_BYTES: u64 = 1 << 20;
 
-/// What is under way and what is past, with the outcomes that stand in neither yet. Of the past as much as `limit` says, or else
-/// the file.
+/// What is under way and what is past, with the outcomes that stand in neither yet. Of the past as
+/// much as `limit` says, or else the file.
 ///
 /// # Errors
 /// [`Machine::Io`](crate::error::Machine::Io).
@@ -87,8 +87,8 @@ pub fn load_updates(state_dir: &Dir, limit: Option<usize>) -> Result<(ActiveUpda
     Ok((active, history))
 }
 
-/// Writes the outcomes of swaps where they belong: out of `active-update.xml`, into `updates.xml`. For the one updater of the
-/// root.
+/// Writes the outcomes of swaps where they belong: out of `active-update.xml`, into `updates.xml`.
+/// For the one updater of the root.
 ///
 /// # Errors
 /// [`Machine::Io`](crate::error::Machine::Io).

@@ -43,7 +43,8 @@ use std::time::Duration;
 /// Opens the state folder of an install root.
 ///
 /// # Errors
-/// [`Machine::UnsafePath`] when it is a link or belongs to another user, [`Machine::Io`]; none when it is absent.
+/// [`Machine::UnsafePath`] when it is a link or belongs to another user, [`Machine::Io`]; none when
+/// it is absent.
 pub fn open(root: &InstallRoot) -> Result<Option<Dir>> {
     let path = &root.state.dir;
     let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
@@ -112,8 +113,8 @@ pub fn lock_not_running(state_dir: &Dir, patience: Duration) -> Result<Lock> {
     Lock::exclusive(state_dir, "running", PROGRAM, patience)
 }
 
-/// Makes this process the one that checks and downloads. It is held while the network is waited for, and keeps nobody from
-/// swapping, confirming or starting.
+/// Makes this process the one that checks and downloads. It is held while the network is waited
+/// for, and keeps nobody from swapping, confirming or starting.
 ///
 /// # Errors
 /// As [`lock_updater`].
@@ -121,8 +122,9 @@ pub fn lock_downloading(state_dir: &Dir, patience: Duration) -> Result<Lock> {
     Lock::exclusive(state_dir, "downloading", "the download", patience)
 }
 
-/// Takes the short lock under which a version on probation is confirmed or rolled back. It is held for one check and one
-/// state of the journal, never while a person, a program or the network is waited for.
+/// Takes the short lock under which a version on probation is confirmed or rolled back. It is held
+/// for one check and one state of the journal, never while a person, a program or the network is
+/// waited for.
 ///
 /// # Errors
 /// As [`lock_updater`].

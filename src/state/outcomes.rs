@@ -1,5 +1,5 @@
-//! `outcomes`: what has become of swaps, a line each, until the client adds it to the history. The helper writes it, and has no
-//! part in anything that is read by people.
+//! `outcomes`: what has become of swaps, a line each, until the client adds it to the history. The
+//! helper writes it, and has no part in anything that is read by people.
 
 use super::verdicts::RollbackReason;
 use crate::disk::fs::Dir;

@@ -1,6 +1,8 @@
-//! `seen.xml`: for each component and channel the highest release ever verified, and the ETag of each manifest.
+//! `seen.xml`: for each component and channel the highest release ever verified, and the ETag of
+//! each manifest.
 //!
-//! It only adds to what the installed manifest says: deleted or damaged, it opens no door that one closes.
+//! It only adds to what the installed manifest says: deleted or damaged, it opens no door that one
+//! closes.
 
 use super::file::StateFile;
 use crate::error::Defect;
@@ -78,8 +80,8 @@ impl SeenReleases {
         self.etags.iter().find(|etag| etag.url == url && etag.body == *body).map(|etag| etag.value.as_str())
     }
 
-    /// Remembers what the server called a manifest and tells whether that changed anything. A word that is long or not
-    /// printable ASCII is not remembered.
+    /// Remembers what the server called a manifest and tells whether that changed anything. A word
+    /// that is long or not printable ASCII is not remembered.
     pub fn record_etag(&mut self, etag: ManifestEtag) -> bool {
         let plain = etag.value.len() <= 200 && etag.value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
         if !plain || self.etags.contains(&etag) {
@@ -90,8 +92,8 @@ impl SeenReleases {
         true
     }
 
-    /// Until when a server wants to be left alone; none when it may be asked. A time further away than `longest` seconds
-    /// is none that was ever asked for: the clock was set back.
+    /// Until when a server wants to be left alone; none when it may be asked. A time further away
+    /// than `longest` seconds is none that was ever asked for: the clock was set back.
     pub fn retry_after(&self, host: &str, now: Timestamp, longest: u64) -> Option<Timestamp> {
         let until = self.waits.iter().find(|wait| wait.host == host)?.until;
         let left = u64::try_from(until.unix() - now.unix()).ok()?;

@@ -1,7 +1,8 @@
-//! `starts.xml`: that the program has been started here before, how often a version on probation was, and what it does not
-//! know yet: that it was updated or rolled back.
+//! `starts.xml`: that the program has been started here before, how often a version on probation
+//! was, and what it does not know yet: that it was updated or rolled back.
 //!
-//! Written only when it says something new: the start of a confirmed version changes nothing on the disk.
+//! Written only when it says something new: the start of a confirmed version changes nothing on the
+//! disk.
 
 use super::file::StateFile;
 use crate::error::Defect;
@@ -56,7 +57,8 @@ impl Starts {
         self.recovered = recovered;
     }
 
-    /// Leaves something for the next start to be told; what was said before of the same component is out of date.
+    /// Leaves something for the next start to be told; what was said before of the same component
+    /// is out of date.
     pub fn queue_notice(&mut self, news: PendingNotice) {
         self.news.retain(|other| other.component != news.component);
         self.news.push(news);

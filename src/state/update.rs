@@ -1,4 +1,5 @@
-//! What one update of one component is and how far it has got: in the words of both `active-update.xml` and `updates.xml`.
+//! What one update of one component is and how far it has got: in the words of both
+//! `active-update.xml` and `updates.xml`.
 
 use crate::formats::xml::push_attribute;
 use std::fmt;

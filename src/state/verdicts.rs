@@ -1,7 +1,9 @@
-//! `verdicts.xml`: which releases did not work on this machine, so that they are not tried for ever.
+//! `verdicts.xml`: which releases did not work on this machine, so that they are not tried for
+//! ever.
 //!
-//! A release that was rolled back is known by its content, whatever its sequence: signed again it is still the same. A
-//! release whose swap failed is known by its sequence, as the reason may lie in this machine.
+//! A release that was rolled back is known by its content, whatever its sequence: signed again it
+//! is still the same. A release whose swap failed is known by its sequence, as the reason may lie
+//! in this machine.
 
 use super::file::StateFile;
 use crate::error::Defect;
@@ -154,7 +156,8 @@ impl Verdicts {
         keep_newest(&mut self.failed);
     }
 
-    /// Forgets what is held against a release, as somebody wants it all the same; tells whether there was anything.
+    /// Forgets what is held against a release, as somebody wants it all the same; tells whether
+    /// there was anything.
     pub fn remove(&mut self, component: &Component, content: &Sha256, sequence: u64) -> bool {
         let before = self.bad.len() + self.failed.len();
         self.bad.retain(|bad| bad.component != *component || bad.content != *content);

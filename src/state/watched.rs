@@ -1,4 +1,5 @@
-//! `watch.xml`: when the site was last asked by the watcher, and how often in a row that has failed.
+//! `watch.xml`: when the site was last asked by the watcher, and how often in a row that has
+//! failed.
 
 use super::file::StateFile;
 use crate::error::Defect;

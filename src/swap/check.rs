@@ -1,4 +1,5 @@
-//! The checks before the first change. They change nothing, and a swap that fails one of them has changed nothing.
+//! The checks before the first change. They change nothing, and a swap that fails one of them has
+//! changed nothing.
 
 use super::changed;
 use super::component::{ComponentSwap, THREADS};
@@ -12,8 +13,8 @@ use crate::state::journal::{Step, SwapPath};
 use crate::values::rel_path::MANIFEST_NAME;
 use std::path::PathBuf;
 
-/// Makes sure that a component is ready for the new version: every target is old, every staged file is whole, nothing
-/// stands in the way, and every folder may be changed.
+/// Makes sure that a component is ready for the new version: every target is old, every staged file
+/// is whole, nothing stands in the way, and every folder may be changed.
 ///
 /// # Errors
 /// [`Machine::Changed`], [`Machine::UnsafePath`], [`Machine::NotWritable`], [`Machine::Io`].
@@ -57,8 +58,8 @@ fn check_staged(part: &ComponentSwap, steps: &[&Step]) -> Result<()> {
     unseen.first().map_or(Ok(()), |step| Err(missing(step)))
 }
 
-/// Makes sure that a component's old version can come back: every file that is not there has a whole backup, and every
-/// folder may be changed.
+/// Makes sure that a component's old version can come back: every file that is not there has a
+/// whole backup, and every folder may be changed.
 ///
 /// # Errors
 /// [`Machine::BackupDamaged`], [`Machine::NotWritable`], [`Machine::Io`].
@@ -87,7 +88,8 @@ pub fn check_backups(part: &ComponentSwap) -> Result<()> {
     Ok(())
 }
 
-/// Makes sure that a component's new version can be completed from what is in place and what is staged.
+/// Makes sure that a component's new version can be completed from what is in place and what is
+/// staged.
 ///
 /// # Errors
 /// [`Machine::Changed`], [`Machine::Io`].
@@ -101,7 +103,8 @@ pub fn check_completion(part: &ComponentSwap) -> Result<()> {
     check_staged(part, &missing)
 }
 
-/// Makes sure that this user may change every folder in which something is to change, and every file that is to go.
+/// Makes sure that this user may change every folder in which something is to change, and every
+/// file that is to go.
 fn check_rights(part: &ComponentSwap, side: Side) -> Result<()> {
     let refused = |path: PathBuf| Err(Machine::NotWritable { path }.into());
     for path in part.changed_folders() {
@@ -129,8 +132,9 @@ fn check_rights(part: &ComponentSwap, side: Side) -> Result<()> {
     Ok(())
 }
 
-/// Makes sure that a component's files are those of the swap, and not those of a tree or a time that the journal knows
-/// nothing of. PathContent tells: a journal may have been restored from a backup, and a component may have moved.
+/// Makes sure that a component's files are those of the swap, and not those of a tree or a time
+/// that the journal knows nothing of. PathContent tells: a journal may have been restored from a
+/// backup, and a component may have moved.
 ///
 /// # Errors
 /// [`Machine::OtherTree`], [`Machine::Io`].
@@ -139,8 +143,9 @@ pub fn recognise(part: &ComponentSwap) -> Result<()> {
     if third_release(part).is_some() {
         return other();
     }
-    // A state folder that lies in its install root moves with it. Only one that lies elsewhere can meet another tree.
-    // A component that comes or goes has nothing to be known by on one of the sides.
+    // A state folder that lies in its install root moves with it. Only one that lies elsewhere can
+    // meet another tree. A component that comes or goes has nothing to be known by on one of the
+    // sides.
     if !part.may_be_elsewhere || part.steps.from.is_none() || part.steps.to.is_none() {
         return Ok(());
     }
@@ -163,7 +168,8 @@ fn other_tree(part: &ComponentSwap) -> Error {
     Machine::OtherTree { component, dir }.into()
 }
 
-/// Reads the component's manifest if it is that of neither version of the swap: the journal is older than the tree.
+/// Reads the component's manifest if it is that of neither version of the swap: the journal is
+/// older than the tree.
 fn third_release(part: &ComponentSwap) -> Option<String> {
     let step = part.steps.steps.iter().find(|step| step.place == SwapPath::Manifest)?;
     if Side::Old.examine(part, step).ok()? != Owner::User {
@@ -178,7 +184,8 @@ fn third_release(part: &ComponentSwap) -> Option<String> {
     (outline.component == part.steps.component.as_str() && !is_known).then_some(text)
 }
 
-/// Tells whether the component is a third release, and whole: then the journal of an interrupted swap is out of date.
+/// Tells whether the component is a third release, and whole: then the journal of an interrupted
+/// swap is out of date.
 pub fn is_whole_third_release(part: &ComponentSwap) -> bool {
     let Some(text) = third_release(part) else { return false };
     let files = Outline::read(&text).map(|outline| outline.files()).unwrap_or_default();

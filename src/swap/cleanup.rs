@@ -1,7 +1,7 @@
 //! Cleaning up behind a swap: journal, backups, stages and empty folders.
 //!
-//! Nothing here returns an error to the caller: the version that is installed is complete whatever stays. Leftovers are
-//! removed at the next start.
+//! Nothing here returns an error to the caller: the version that is installed is complete whatever
+//! stays. Leftovers are removed at the next start.
 
 use super::component::{ComponentSwap, RETIRED, work_dir};
 use super::exchange;
@@ -15,8 +15,8 @@ use crate::values::rel_path::STATE_DIR_NAME;
 
 /// Ends a swap of which nothing is live.
 ///
-/// The journal goes first, so that no leftover can be taken for a backup. A journal that cannot be removed keeps its
-/// backups: the next recovery then finds everything old and ends the swap again.
+/// The journal goes first, so that no leftover can be taken for a backup. A journal that cannot be
+/// removed keeps its backups: the next recovery then finds everything old and ends the swap again.
 pub fn discard(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) {
     if Journal::end(state_dir).is_err() {
         return;
@@ -30,8 +30,8 @@ pub fn discard(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) {
 
 /// Ends a swap that is live, and returns files of the user's that were found among the backups.
 ///
-/// The journal goes last, so that a crash on the way is followed by another clean-up. It stays while a file of the user's
-/// has no other place.
+/// The journal goes last, so that a crash on the way is followed by another clean-up. It stays
+/// while a file of the user's has no other place.
 pub fn clean_up(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) -> Vec<MovedFile> {
     let (mut saved, mut is_done) = (Vec::new(), true);
     for steps in &transaction.components {
@@ -54,8 +54,9 @@ pub fn clean_up(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) 
     saved
 }
 
-/// Moves backups that a program has written to since beside the paths that they came from: a backup is a second name of the
-/// old file, and a program that held it open has changed the user's only copy.
+/// Moves backups that a program has written to since beside the paths that they came from: a backup
+/// is a second name of the old file, and a program that held it open has changed the user's only
+/// copy.
 fn save_written_backups(root: &InstallRoot, steps: &ComponentSteps, saved: &mut Vec<MovedFile>) -> Result<()> {
     if !has_backups(root, steps)? {
         return Ok(());
@@ -73,8 +74,8 @@ fn has_backups(root: &InstallRoot, steps: &ComponentSteps) -> Result<bool> {
     Ok(folder.folder(steps.component.as_str())?.is_some())
 }
 
-/// Puts what is left of a component's stage among its backups, with which it goes: moving a folder takes less time than
-/// removing it with all that it holds.
+/// Puts what is left of a component's stage among its backups, with which it goes: moving a folder
+/// takes less time than removing it with all that it holds.
 pub fn retire_stage(root: &InstallRoot, steps: &ComponentSteps) -> Result<()> {
     // There a folder cannot be moved while anything in it is open.
     if cfg!(windows) {
@@ -118,8 +119,9 @@ fn remove_vacated(root: &InstallRoot, steps: &ComponentSteps, installed: bool) -
     if parent.remove_folder(name)? { parent.sync() } else { Ok(()) }
 }
 
-/// Removes what earlier swaps have left in the state folder and in the components' own: files that were in use when they
-/// had to go, see [`Dir::with_aside`]. What is still in use stays until the next time.
+/// Removes what earlier swaps have left in the state folder and in the components' own: files that
+/// were in use when they had to go, see [`Dir::with_aside`]. What is still in use stays until the
+/// next time.
 pub fn sweep(root: &InstallRoot) {
     if let Ok(Some(state_dir)) = state::open(root) {
         let _ = state_dir.sweep_aside();

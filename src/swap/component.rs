@@ -10,7 +10,8 @@ use crate::swap::side::Side;
 use crate::values::rel_path::STATE_DIR_NAME;
 use std::rc::Rc;
 
-/// How many threads hash at a time. Asking the system how many cores there are would add some kilobytes to the helper.
+/// How many threads hash at a time. Asking the system how many cores there are would add some
+/// kilobytes to the helper.
 pub const THREADS: usize = 4;
 /// The folder among the backups that the stage is moved to once the swap is committed.
 pub const RETIRED: &str = STAGES_DIR_NAME;
@@ -30,7 +31,8 @@ pub struct ComponentSwap {
     pub backups: Rc<Dir>,
     /// Whether the component's place and the state folder's are chosen apart from each other.
     pub may_be_elsewhere: bool,
-    /// Whether [`check_forth`](super::check::check_forth) has found every target old, so that steps need not look again.
+    /// Whether [`check_forth`](super::check::check_forth) has found every target old, so that steps
+    /// need not look again.
     pub checked: bool,
 }
 
@@ -38,8 +40,8 @@ impl ComponentSwap {
     /// Opens the folders of a component's steps; makes the component's folder when it is absent.
     ///
     /// # Errors
-    /// [`Machine::OtherTree`] when the component was installed elsewhere and is not there; [`Machine::UnsafePath`],
-    /// [`Machine::Io`].
+    /// [`Machine::OtherTree`] when the component was installed elsewhere and is not there;
+    /// [`Machine::UnsafePath`], [`Machine::Io`].
     pub fn open(root: &InstallRoot, steps: ComponentSteps) -> Result<Self> {
         let dir = root.checked_component(&steps.component)?;
         let may_be_elsewhere =
@@ -82,7 +84,8 @@ impl ComponentSwap {
         }
     }
 
-    /// Returns the folders in which a step makes, replaces or removes an entry; the component's own is the empty path.
+    /// Returns the folders in which a step makes, replaces or removes an entry; the component's own
+    /// is the empty path.
     pub fn changed_folders(&self) -> Vec<String> {
         let changed = self.steps.steps.iter().map(|step| step.place.as_str());
         let made = self.steps.new_folders.iter().map(String::as_str);
@@ -135,7 +138,8 @@ impl ComponentSwap {
     }
 }
 
-/// Opens the folder of stages and backups: the state folder, or one in the component where that is on another file system.
+/// Opens the folder of stages and backups: the state folder, or one in the component where that is
+/// on another file system.
 ///
 /// # Errors
 /// [`Machine::Io`], [`Machine::UnsafePath`].

@@ -1,7 +1,8 @@
-//! The steps that change live files: they bring every component to one side of the swap, forth or back.
+//! The steps that change live files: they bring every component to one side of the swap, forth or
+//! back.
 //!
-//! Both directions are one piece of code. It looks at what each path holds and never counts steps, so that it may be
-//! interrupted anywhere and run again, in the same direction or in the other one.
+//! Both directions are one piece of code. It looks at what each path holds and never counts steps,
+//! so that it may be interrupted anywhere and run again, in the same direction or in the other one.
 
 use super::changed;
 use super::component::{ComponentSwap, FOLDER, RETIRED};
@@ -13,13 +14,14 @@ use crate::disk::layout::STAGED_FILES_DIR_NAME;
 use crate::error::{Machine, Result};
 use crate::state::journal::{Step, SwapPath};
 
-/// The name in the backup folder that a file or link is made ready under before it is renamed over its target.
+/// The name in the backup folder that a file or link is made ready under before it is renamed over
+/// its target.
 const READY: &str = "ready";
 
 /// Brings all components to one side, syncs every touched folder, and hashes every target again.
 ///
-/// On the way to the new side it stops at the first error, as the old side is still whole. On the way back it continues, so
-/// that as much as possible comes back, and returns the first error.
+/// On the way to the new side it stops at the first error, as the old side is still whole. On the
+/// way back it continues, so that as much as possible comes back, and returns the first error.
 ///
 /// # Errors
 /// [`Machine::Io`], [`Machine::Changed`], [`Machine::ChangedInSwap`].
@@ -35,7 +37,8 @@ pub fn bring(parts: &[ComponentSwap], side: Side, saved: &mut Vec<MovedFile>) ->
     };
     for part in parts {
         part.tree.forget();
-        // First, as on a system that ignores case a file of one side may stand under a name of the other.
+        // First, as on a system that ignores case a file of one side may stand under a name of the
+        // other.
         for step in part.steps.steps.iter().filter(|step| !is_file_or_link(side.wanted(step))) {
             follow(vacate(part, side, step))?;
         }
@@ -92,7 +95,8 @@ fn vacate(part: &ComponentSwap, side: Side, step: &Step) -> Result<()> {
 
 /// Removes a folder of the other side, unless it holds something of the user's.
 fn remove_folder(tree: &Tree, path: &str) -> Result<()> {
-    // Where a file becomes a folder, the file may still be there; a link or a file of the user's may be, too.
+    // Where a file becomes a folder, the file may still be there; a link or a file of the user's
+    // may be, too.
     if !matches!(tree.find(path)?, Found::Folder { .. }) {
         return Ok(());
     }
@@ -107,14 +111,16 @@ fn make_folder(part: &ComponentSwap, path: &str, mode: u32, saved: &mut Vec<Move
     if let Found::Folder { mode: found } = part.tree.find(path)?
         && found & 0o777 != mode & 0o777
     {
-        // The user's mask has taken bits away when it was made; the bits that it has from the folder above stay. A mode is
-        // not content: where it cannot be set, the version is complete all the same.
+        // The user's mask has taken bits away when it was made; the bits that it has from the
+        // folder above stay. A mode is not content: where it cannot be set, the version is complete
+        // all the same.
         let _ = part.tree.folder(path)?.map_or(Ok(()), |folder| folder.set_mode(found & 0o7000 | mode));
     }
     Ok(())
 }
 
-/// Makes sure that `path` is a folder: what stands in the way moves beside, and missing folders are made.
+/// Makes sure that `path` is a folder: what stands in the way moves beside, and missing folders are
+/// made.
 fn clear_way(part: &ComponentSwap, path: &str, is_planned: bool, saved: &mut Vec<MovedFile>) -> Result<()> {
     if path.is_empty() {
         return Ok(());
@@ -193,7 +199,8 @@ fn put_backup(part: &ComponentSwap, backup: &str, mode: u32, dir: &Dir, name: &s
     part.backups.remove_file(READY)?;
     match part.backups.link_or_copy(backup, &part.backups, READY, mode) {
         Ok(()) => part.backups.rename(READY, dir, name),
-        // No space for another name or copy. Once its target is old again, the backup has done its work.
+        // No space for another name or copy. Once its target is old again, the backup has done its
+        // work.
         Err(_) => {
             let _ = part.backups.remove_file(READY);
             part.backups.rename(backup, dir, name)
@@ -203,8 +210,8 @@ fn put_backup(part: &ComponentSwap, backup: &str, mode: u32, dir: &Dir, name: &s
 
 /// Gives a new file that is about to go its staged name again.
 ///
-/// The next attempt then need not download it, and a swap whose way back is barred can still go forward. Failures do not
-/// matter to the version that comes back.
+/// The next attempt then need not download it, and a swap whose way back is barred can still go
+/// forward. Failures do not matter to the version that comes back.
 fn keep_staged(part: &ComponentSwap, step: &Step) {
     let Some(staged) = &step.staged else { return };
     let keep = || -> Result<()> {
@@ -233,10 +240,12 @@ fn sync_folders(part: &ComponentSwap, folders: &[String]) -> Result<()> {
     })
 }
 
-/// Makes sure of what the swap promises: every file and link of this side is there, and none of the other side that this
-/// side does not have. Whatever else the user has put there is no concern of the swap.
+/// Makes sure of what the swap promises: every file and link of this side is there, and none of the
+/// other side that this side does not have. Whatever else the user has put there is no concern of
+/// the swap.
 fn verify(part: &ComponentSwap, side: Side) -> Result<()> {
-    // All at once, with several threads. A socket or an unreadable file stops that; then path by path.
+    // All at once, with several threads. A socket or an unreadable file stops that; then path by
+    // path.
     let found: Option<Inventory> = part.inventory().ok();
     for step in &part.steps.steps {
         let owner = match &found {
@@ -256,7 +265,8 @@ fn verify(part: &ComponentSwap, side: Side) -> Result<()> {
     Ok(())
 }
 
-/// Moves backups that were written to since they were made beside their targets: their bytes are the user's.
+/// Moves backups that were written to since they were made beside their targets: their bytes are
+/// the user's.
 ///
 /// # Errors
 /// [`Machine::Io`].

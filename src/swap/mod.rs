@@ -2,14 +2,17 @@
 //!
 //! 1. [`prepare`] writes plan and journal: `PREPARED`.
 //! 2. [`make_live`] checks everything, gives every old file a second name, and writes `APPLYING`.
-//! 3. It removes, makes folders, renames files over their targets, manifests last; it syncs and hashes again.
-//! 4. It writes `COMMITTED`: the moment at which the new version is installed, on probation. A swap without a probation
-//!    writes `CONFIRMED`.
-//! 5. [`confirm`] ends the probation; [`roll_back`] returns to the old version by the undo of step 3.
+//! 3. It removes, makes folders, renames files over their targets, manifests last; it syncs and
+//!    hashes again.
+//! 4. It writes `COMMITTED`: the moment at which the new version is installed, on probation. A swap
+//!    without a probation writes `CONFIRMED`.
+//! 5. [`confirm`] ends the probation; [`roll_back`] returns to the old version by the undo of
+//!    step 3.
 //!
-//! A crash before step 4 ends in the old version, and one after it in the new one: [`recover`] compares the disk with the
-//! plan and never counts steps. Files of the user are never deleted and never a reason to fail; see `side`. What the
-//! guarantees are and how they are proven stands in `docs/design/crash-safety.md`.
+//! A crash before step 4 ends in the old version, and one after it in the new one: [`recover`]
+//! compares the disk with the plan and never counts steps. Files of the user are never deleted and
+//! never a reason to fail; see `side`. What the guarantees are and how they are proven stands in
+//! `docs/design/crash-safety.md`.
 
 mod check;
 mod cleanup;
@@ -107,10 +110,12 @@ pub fn prepare(root: &InstallRoot, lock: &Lock, transaction: Transaction) -> Res
     Journal::begin(&state::open_or_create(root)?, transaction).map(drop)
 }
 
-/// Does what of the prepared swap can be done while the program still runs; none when none is prepared.
+/// Does what of the prepared swap can be done while the program still runs; none when none is
+/// prepared.
 ///
 /// # Errors
-/// What keeps it from being done now; the swap may be possible all the same when the program has ended.
+/// What keeps it from being done now; the swap may be possible all the same when the program has
+/// ended.
 pub fn make_ready(root: &InstallRoot, _lock: &Lock) -> Result<Option<Ready>> {
     state::open(root)?.map_or(Ok(None), |state_dir| Ready::make(root, &state_dir))
 }
@@ -128,14 +133,16 @@ pub fn apply(root: &InstallRoot, lock: &Lock) -> Result<Option<Applied>> {
     Ok(applied)
 }
 
-/// Carries out the prepared swap and leaves to [`finish`] what can wait, as a program may be waiting to be started.
+/// Carries out the prepared swap and leaves to [`finish`] what can wait, as a program may be
+/// waiting to be started.
 ///
 /// A swap that was made `ready` and has not been touched since is not checked again.
 ///
 /// # Errors
-/// [`Machine::Changed`], [`Machine::NotWritable`] and others when the check before the first change fails: nothing was
-/// swapped. [`Machine::SwapUndone`] when a step failed and the old version is complete. [`Machine::UndoFailed`] when it is
-/// not: journal and backups are kept for [`recover`]. Each is counted against the release.
+/// [`Machine::Changed`], [`Machine::NotWritable`] and others when the check before the first change
+/// fails: nothing was swapped. [`Machine::SwapUndone`] when a step failed and the old version is
+/// complete. [`Machine::UndoFailed`] when it is not: journal and backups are kept for [`recover`].
+/// Each is counted against the release.
 pub fn make_live(root: &InstallRoot, lock: &Lock, ready: Option<Ready>) -> Result<Option<Applied>> {
     let Some(state_dir) = state::open(root)? else { return Ok(None) };
     let (mut journal, mut parts) = match ready.and_then(|ready| ready.if_untouched(root, &state_dir)) {
@@ -177,8 +184,8 @@ pub fn make_live(root: &InstallRoot, lock: &Lock, ready: Option<Ready>) -> Resul
     }
     drop(parts);
     let components = &journal.transaction.components;
-    // The new version is installed, whatever becomes of records and leftovers. The program looks for these lines when it
-    // starts; `finish` makes them durable.
+    // The new version is installed, whatever becomes of records and leftovers. The program looks
+    // for these lines when it starts; `finish` makes them durable.
     let _ = state::record_outcome(&state_dir, components, SwapOutcome::Applied, Timestamp::now());
     record_saved(&state_dir, &journal.transaction, &saved);
     if journal.state == State::Committed {
@@ -195,7 +202,8 @@ struct Failed {
     undone: Result<()>,
 }
 
-/// Moves the journal from `PREPARED` to the state in which the new version is installed, and the files with it.
+/// Moves the journal from `PREPARED` to the state in which the new version is installed, and the
+/// files with it.
 fn swap(
     state_dir: &Dir,
     journal: &mut Journal,
@@ -209,13 +217,15 @@ fn swap(
     }
     let end = journal.transaction.installed();
     let Err(cause) = journal.advance(state_dir, end) else { return Ok(()) };
-    // The commit may or may not be on the disk. The journal must say `APPLYING`, durably, before a file goes back.
+    // The commit may or may not be on the disk. The journal must say `APPLYING`, durably, before a
+    // file goes back.
     let undone = journal.advance(state_dir, State::Applying).and_then(|()| exchange::bring(parts, Side::Old, saved));
     Err(Box::new(Failed { cause, undone }))
 }
 
-/// Does what [`make_live`] has left for when the program runs again: makes the history durable, and cleans up where the new
-/// version has no probation. Returns files of the user's that were found among the backups.
+/// Does what [`make_live`] has left for when the program runs again: makes the history durable, and
+/// cleans up where the new version has no probation. Returns files of the user's that were found
+/// among the backups.
 pub fn finish(root: &InstallRoot, _lock: &Lock) -> Vec<MovedFile> {
     let Ok(Some(state_dir)) = state::open(root) else { return Vec::new() };
     // What an updater has entered into the history by now needs no sync.
@@ -249,7 +259,8 @@ fn check_and_back_up(root: &InstallRoot, transaction: &Transaction) -> Result<Ve
 /// Finishes or undoes a swap that was interrupted. A version on probation is left alone.
 ///
 /// # Errors
-/// [`Machine::JournalUnreadable`] with nothing changed; [`Machine::UndoFailed`] with journal and backups kept.
+/// [`Machine::JournalUnreadable`] with nothing changed; [`Machine::UndoFailed`] with journal and
+/// backups kept.
 pub fn recover(root: &InstallRoot, _lock: &Lock) -> Result<Recovery> {
     let Some(state_dir) = state::open(root)? else { return Ok(Recovery::Nothing) };
     sweep(root);
@@ -287,8 +298,8 @@ pub fn recover(root: &InstallRoot, _lock: &Lock) -> Result<Recovery> {
     }
 }
 
-/// Ends a swap that stopped between the versions: the old one comes back, or, where a backup is damaged, the new one is
-/// completed.
+/// Ends a swap that stopped between the versions: the old one comes back, or, where a backup is
+/// damaged, the new one is completed.
 fn undo_or_complete(
     root: &InstallRoot,
     state_dir: &Dir,
@@ -334,10 +345,11 @@ pub fn on_probation(root: &InstallRoot) -> Result<Option<Journal>> {
     Ok(Journal::read(&state_dir)?.filter(|journal| journal.state == State::Committed))
 }
 
-/// Ends the probation of a new version, which stays: its backups go. Returns `false` when no version was on probation.
+/// Ends the probation of a new version, which stays: its backups go. Returns `false` when no
+/// version was on probation.
 ///
-/// Needs no lock: a download or another updater does not keep a good version from saying so. Where another updater is at
-/// work, the backups go at the next start.
+/// Needs no lock: a download or another updater does not keep a good version from saying so. Where
+/// another updater is at work, the backups go at the next start.
 ///
 /// # Errors
 /// As [`Journal::read`]; [`Machine::Io`].
@@ -353,8 +365,9 @@ pub fn confirm(root: &InstallRoot) -> Result<bool> {
     Ok(true)
 }
 
-/// Decides about the version on probation: `CONFIRMED` or, for a rollback, `APPLYING`. Of a confirmation and a rollback at
-/// the same time one comes first, and the other finds no version on probation.
+/// Decides about the version on probation: `CONFIRMED` or, for a rollback, `APPLYING`. Of a
+/// confirmation and a rollback at the same time one comes first, and the other finds no version on
+/// probation.
 fn decide<T>(
     root: &InstallRoot,
     state: State,
@@ -371,19 +384,20 @@ fn decide<T>(
     Ok(Some((journal, checked)))
 }
 
-/// Returns from a version on probation to the one before, and holds it against the release; returns `None` when no version
-/// is on probation.
+/// Returns from a version on probation to the one before, and holds it against the release; returns
+/// `None` when no version is on probation.
 ///
 /// # Errors
-/// [`Machine::BackupDamaged`], [`Machine::NotWritable`], [`Machine::OtherTree`] before the first change: the version on
-/// probation stays complete. [`Machine::UndoFailed`] with journal and backups kept: [`recover`] continues.
+/// [`Machine::BackupDamaged`], [`Machine::NotWritable`], [`Machine::OtherTree`] before the first
+/// change: the version on probation stays complete. [`Machine::UndoFailed`] with journal and
+/// backups kept: [`recover`] continues.
 pub fn roll_back(root: &InstallRoot, _lock: &Lock, reason: RollbackReason) -> Result<Option<Applied>> {
     let check = |journal: &Journal| {
         let parts = open_parts(root, &journal.transaction)?;
         parts.iter().try_for_each(check::recognise)?;
         parts.iter().try_for_each(check::check_back)?;
-        // Before the journal, so that a crash on the way back cannot end in the same release being offered again. A full
-        // disk is no reason to keep a version that does not work.
+        // Before the journal, so that a crash on the way back cannot end in the same release being
+        // offered again. A full disk is no reason to keep a version that does not work.
         let _ = condemn(root, &journal.transaction, reason);
         Ok(parts)
     };
@@ -408,7 +422,8 @@ fn condemn(root: &InstallRoot, transaction: &Transaction, reason: RollbackReason
     verdicts.save(&state_dir)
 }
 
-/// Cleans up behind a swap that is live, and records the user's files that were found among its backups.
+/// Cleans up behind a swap that is live, and records the user's files that were found among its
+/// backups.
 fn clean_up(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) -> Vec<MovedFile> {
     let saved = cleanup::clean_up(root, state_dir, transaction);
     record_saved(state_dir, transaction, &saved);
@@ -425,13 +440,15 @@ fn record_saved(state_dir: &Dir, transaction: &Transaction, saved: &[MovedFile])
     }
 }
 
-/// Adds what has become of a swap to the history, durably. What cannot be written down is missing there and nowhere else.
+/// Adds what has become of a swap to the history, durably. What cannot be written down is missing
+/// there and nowhere else.
 fn record_outcome(state_dir: &Dir, transaction: &Transaction, outcome: SwapOutcome) {
     let _ = state::record_outcome(state_dir, &transaction.components, outcome, Timestamp::now())
         .and_then(|()| state::sync_outcomes(state_dir));
 }
 
-/// Counts a failure against the releases of a swap. One that cannot be written down is counted the next time.
+/// Counts a failure against the releases of a swap. One that cannot be written down is counted the
+/// next time.
 fn count_failure(state_dir: &Dir, transaction: &Transaction, code: &'static str) {
     record_outcome(state_dir, transaction, SwapOutcome::Failed(code));
     let _ = Verdicts::load_or_default(state_dir).and_then(|mut verdicts| {

@@ -1,7 +1,8 @@
-//! The outline of a manifest: enough to tell releases apart, read without the rules that trust needs.
+//! The outline of a manifest: enough to tell releases apart, read without the rules that trust
+//! needs.
 //!
-//! The helper must be small, and the full reader would be a third of it. Nothing is installed by an outline; it only keeps a
-//! journal that is out of date from touching a third release.
+//! The helper must be small, and the full reader would be a third of it. Nothing is installed by an
+//! outline; it only keeps a journal that is out of date from touching a third release.
 
 use crate::values::digest::Sha256;
 

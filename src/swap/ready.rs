@@ -1,8 +1,10 @@
-//! What of a swap can be done while the program still runs, so that it is away for no longer than the renames take: the
-//! plan is read, the backups are made, every file is hashed, the journal's next states are written beside it.
+//! What of a swap can be done while the program still runs, so that it is away for no longer than
+//! the renames take: the plan is read, the backups are made, every file is hashed, the journal's
+//! next states are written beside it.
 //!
-//! Once the program has ended it is enough to see that nobody has touched a file since: its [`Stamp`] is the same. If
-//! anything is not as it was, whatever it may be, everything is done anew.
+//! Once the program has ended it is enough to see that nobody has touched a file since: its
+//! [`Stamp`] is the same. If anything is not as it was, whatever it may be, everything is done
+//! anew.
 
 use super::component::ComponentSwap;
 use super::{check, open_parts, prepared};
@@ -13,7 +15,8 @@ use crate::state::journal::{Journal, State};
 use std::thread;
 use std::time::Duration;
 
-/// The clocks of file systems go by ticks of at most so long. A change in the tick of the change before it cannot be told.
+/// The clocks of file systems go by ticks of at most so long. A change in the tick of the change
+/// before it cannot be told.
 const TICK: Duration = Duration::from_millis(12);
 
 /// A prepared swap whose backups are made and whose files are checked.
@@ -24,10 +27,12 @@ pub struct Ready {
 }
 
 impl Ready {
-    /// Makes the prepared swap ready; none when none is prepared, or where a change of a file could not be told.
+    /// Makes the prepared swap ready; none when none is prepared, or where a change of a file could
+    /// not be told.
     ///
     /// # Errors
-    /// What keeps the swap from being done now. Nothing of it is lost: it may be possible when the program has ended.
+    /// What keeps the swap from being done now. Nothing of it is lost: it may be possible when the
+    /// program has ended.
     pub(super) fn make(root: &InstallRoot, state_dir: &Dir) -> Result<Option<Self>> {
         if !STAMPS {
             return Ok(None);

@@ -1,4 +1,5 @@
-//! Files of the user that stand in the way: each moves beside its path as `NAME.saved`, `NAME.saved-2` and so on.
+//! Files of the user that stand in the way: each moves beside its path as `NAME.saved`,
+//! `NAME.saved-2` and so on.
 
 use super::component::ComponentSwap;
 use crate::disk::fs::Dir;
@@ -42,7 +43,8 @@ pub fn move_beside(from: &Dir, name: &str, to: &Dir, beside: &str) -> Result<Str
     }
 }
 
-/// Returns the `number`-th name beside a file, the file's own name cut where the whole would be too long.
+/// Returns the `number`-th name beside a file, the file's own name cut where the whole would be too
+/// long.
 fn saved_name(name: &str, number: u32) -> String {
     let ending = if number == 1 { ".saved".to_owned() } else { format!(".saved-{number}") };
     let mut end = name.len().min(NAME_BYTES - ending.len());

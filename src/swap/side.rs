@@ -1,7 +1,8 @@
 //! The two versions that a swap lies between, and whose a path is while it does.
 //!
-//! A path is the updater's while its kind and content equal the plan's old or new; a mode is not content. Everything else
-//! belongs to the user: the swap never deletes it and never fails because of it.
+//! A path is the updater's while its kind and content equal the plan's old or new; a mode is not
+//! content. Everything else belongs to the user: the swap never deletes it and never fails because
+//! of it.
 
 use super::component::ComponentSwap;
 use crate::disk::inventory::{PathContent, content_at};
@@ -77,7 +78,8 @@ impl Side {
     }
 }
 
-/// Tells whether a file cannot be read whoever tries again: its rights forbid it, or the medium is damaged.
+/// Tells whether a file cannot be read whoever tries again: its rights forbid it, or the medium is
+/// damaged.
 fn is_unreadable(error: &std::io::Error) -> bool {
     const EIO: i32 = 5;
     error.kind() == ErrorKind::PermissionDenied || (cfg!(unix) && error.raw_os_error() == Some(EIO))

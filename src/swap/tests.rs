@@ -1,5 +1,5 @@
-//! Recovery from states that a crash can leave, built by hand. Crashes of real processes at every call are in
-//! `tests/crash`.
+//! Recovery from states that a crash can leave, built by hand. Crashes of real processes at every
+//! call are in `tests/crash`.
 
 mod every_step;
 #[cfg(unix)]

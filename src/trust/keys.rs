@@ -1,7 +1,9 @@
-//! The public keys that a program trusts: RSA, 2048 to 4096 bits, e = 65537, in the order in which they take over.
+//! The public keys that a program trusts: RSA, 2048 to 4096 bits, e = 65537, in the order in which
+//! they take over.
 //!
-//! A key's id is the SHA-256 of its SPKI DER, as `openssl pkey -pubin -outform DER | sha256sum` prints it. Its place in
-//! the list is its *epoch*: a release signed by a later key retires the earlier ones.
+//! A key's id is the SHA-256 of its SPKI DER, as `openssl pkey -pubin -outform DER | sha256sum`
+//! prints it. Its place in the list is its *epoch*: a release signed by a later key retires the
+//! earlier ones.
 
 use crate::error::{Caller, Result};
 use crate::values::digest::Sha256;
@@ -25,10 +27,12 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// Reads an SPKI PEM (`-----BEGIN PUBLIC KEY-----`), as `manifest-tool keygen` and `openssl pkey -pubout` write it.
+    /// Reads an SPKI PEM (`-----BEGIN PUBLIC KEY-----`), as `manifest-tool keygen` and
+    /// `openssl pkey -pubout` write it.
     ///
     /// # Errors
-    /// [`Caller::BadKey`] for anything that is not such a PEM, not RSA, not 2048 to 4096 bits, or has another exponent.
+    /// [`Caller::BadKey`] for anything that is not such a PEM, not RSA, not 2048 to 4096 bits, or
+    /// has another exponent.
     pub fn from_pem(pem: &str) -> Result<Self> {
         let bad = |detail: String| Caller::BadKey { detail };
         if pem.contains("PRIVATE KEY") {
@@ -58,7 +62,8 @@ impl PublicKey {
         self.id
     }
 
-    /// Whether `signature` is RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, 8.2) over bytes with this hash.
+    /// Whether `signature` is RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, 8.2) over bytes with this
+    /// hash.
     pub(crate) fn verifies(&self, hash: &Sha256, signature: &[u8]) -> bool {
         self.key.verify(Pkcs1v15Sign::new::<sha2::Sha256>(), hash.as_bytes(), signature).is_ok()
     }
@@ -81,7 +86,8 @@ impl TrustedKeys {
     /// Takes distinct keys and a threshold that they can reach.
     ///
     /// # Errors
-    /// [`Caller::NoKey`], [`Caller::BadKey`] for a key given twice, [`Caller::BadSetting`] for the threshold.
+    /// [`Caller::NoKey`], [`Caller::BadKey`] for a key given twice, [`Caller::BadSetting`] for the
+    /// threshold.
     pub fn new(keys: Vec<PublicKey>, threshold: usize) -> Result<Self> {
         if keys.is_empty() {
             return Err(Caller::NoKey.into());

@@ -1,19 +1,24 @@
-//! What makes a manifest trusted: bytes, keys, policy and clock in, a trusted manifest or one exact error out.
+//! What makes a manifest trusted: bytes, keys, policy and clock in, a trusted manifest or one exact
+//! error out.
 //!
 //! The rules, in the order in which they are checked:
-//! - the signature lines are 1 to 8, exactly formed, of distinct keys (`signature-line`, `signature-count`, …);
+//! - the signature lines are 1 to 8, exactly formed, of distinct keys (`signature-line`,
+//!   `signature-count`, …);
 //! - at least one is by a trusted key (`unknown-key`), others are skipped;
-//! - as many distinct trusted keys as the threshold asks for have a good signature over the body (`bad-signature`,
-//!   `threshold`); a bad one beside enough good ones does no harm;
+//! - as many distinct trusted keys as the threshold asks for have a good signature over the body
+//!   (`bad-signature`, `threshold`); a bad one beside enough good ones does no harm;
 //! - the body is manifest format 1 ([`Defect`](crate::error::Defect));
-//! - component, channel and platform are the ones asked for (`wrong-component`, `wrong-channel`, `wrong-platform`);
-//! - it is not older than any floor: its (key epoch, sequence) is higher, or it is that very body again (`retired-key`,
-//!   `rollback`, `sequence-conflict`);
-//! - it has not expired (`stale`), which [`VerifiedManifest::fresh`] checks last: an expired manifest still moves the floor. One
-//!   that was signed in the future is taken with a [`TrustWarning`].
+//! - component, channel and platform are the ones asked for (`wrong-component`, `wrong-channel`,
+//!   `wrong-platform`);
+//! - it is not older than any floor: its (key epoch, sequence) is higher, or it is that very body
+//!   again (`retired-key`, `rollback`, `sequence-conflict`);
+//! - it has not expired (`stale`), which [`VerifiedManifest::fresh`] checks last: an expired
+//!   manifest still moves the floor. One that was signed in the future is taken with a
+//!   [`TrustWarning`].
 //!
-//! Whether its `requires` hold is a question about a set of components: [`check_requires`]. An earlier release that the newest
-//! manifest sends older versions to has rules of its own: [`verify_stepping_stone`].
+//! Whether its `requires` hold is a question about a set of components: [`check_requires`]. An
+//! earlier release that the newest manifest sends older versions to has rules of its own:
+//! [`verify_stepping_stone`].
 
 pub mod keys;
 
@@ -81,7 +86,8 @@ pub struct TrustedManifest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrustWarning {
-    /// The manifest was signed in what is the future by this machine's clock, which then cannot tell what has expired.
+    /// The manifest was signed in what is the future by this machine's clock, which then cannot
+    /// tell what has expired.
     #[error("by this machine's clock it is before {issued}, when the release was signed; is the clock right?")]
     ClockBehind {
         /// When the manifest was signed.
@@ -105,22 +111,26 @@ pub fn verify(
     Ok(verified)
 }
 
-/// Checks the bytes of a stepping stone: the earlier release that a trusted manifest sends this client's version to.
+/// Checks the bytes of a stepping stone: the earlier release that a trusted manifest sends this
+/// client's version to.
 ///
-/// `stone` comes from a manifest that [`verify`] and [`VerifiedManifest::fresh`] took, whose place is remembered as ever. `floors` are
-/// what is installed and what the program was built with, and not what was seen: the newest manifest itself was, and is
-/// later. Nothing that is found here may move what was seen. The rules, in order:
-/// - a trusted key signed it, as for every manifest. A hash alone would let whoever can sign but once name anything;
+/// `stone` comes from a manifest that [`verify`] and [`VerifiedManifest::fresh`] took, whose place
+/// is remembered as ever. `floors` are what is installed and what the program was built with, and
+/// not what was seen: the newest manifest itself was, and is later. Nothing that is found here may
+/// move what was seen. The rules, in order:
+/// - a trusted key signed it, as for every manifest. A hash alone would let whoever can sign but
+///   once name anything;
 /// - component, channel and platform are the ones asked for;
-/// - its body is the one that the newest manifest names (`stepping-stone`), so that no other release that was ever signed,
-///   and none that a retired key signs today, stands in for it;
-/// - its sequence is the one named, and its version is one that needs this stone no more (`stepping-stone`), so that the way
-///   leads upwards and ends;
-/// - it comes after what is installed (`rollback`, `retired-key`, and `stepping-stone` for the installed release itself).
+/// - its body is the one that the newest manifest names (`stepping-stone`), so that no other
+///   release that was ever signed, and none that a retired key signs today, stands in for it;
+/// - its sequence is the one named, and its version is one that needs this stone no more
+///   (`stepping-stone`), so that the way leads upwards and ends;
+/// - it comes after what is installed (`rollback`, `retired-key`, and `stepping-stone` for the
+///   installed release itself).
 ///
 /// Its own age, rollout and stepping stones do not count, those of the newest manifest do:
-/// [`VerifiedManifest::fresh_as_stepping_stone_of`]. An old manifest, replayed for the stones that it names, is refused by its own
-/// order before they are read.
+/// [`VerifiedManifest::fresh_as_stepping_stone_of`]. An old manifest, replayed for the stones that
+/// it names, is refused by its own order before they are read.
 ///
 /// # Errors
 /// The first rule that they break.
@@ -151,7 +161,8 @@ pub fn verify_stepping_stone(
     Ok(verified)
 }
 
-/// Checks signatures and form alone: for the manifest that is installed, whose place and age are what they are.
+/// Checks signatures and form alone: for the manifest that is installed, whose place and age are
+/// what they are.
 ///
 /// # Errors
 /// The first rule that the bytes break.
@@ -255,8 +266,8 @@ impl VerifiedManifest {
         Ok(TrustedManifest { verified: self, warning })
     }
 
-    /// Takes a stepping stone for as fresh as the manifest that names it: what it says of its own age was said before anybody
-    /// knew how long it would be needed.
+    /// Takes a stepping stone for as fresh as the manifest that names it: what it says of its own
+    /// age was said before anybody knew how long it would be needed.
     ///
     /// # Errors
     /// [`Refused::SteppingStone`] when `newest` does not name it.

@@ -194,14 +194,16 @@ fn a_compiled_in_floor_is_a_number_under_a_key() {
     assert_eq!(code(1, 1), None, "a later key starts afresh");
 }
 
-/// The release of the version 2.0.0 under sequence 41, signed by `signers`, and the stone that names it.
+/// The release of the version 2.0.0 under sequence 41, signed by `signers`, and the stone that
+/// names it.
 fn stone(signers: &[usize]) -> (Vec<u8>, SteppingStone) {
     let body = body(41, "").replace("version=\"1.0.0\"", "version=\"2.0.0\"");
     let stone = SteppingStone { below: Version::new(2, 0, 0), sequence: 41, body: Sha256::of(body.as_bytes()) };
     (sign(&body, signers), stone)
 }
 
-/// The code with which a stone is refused by somebody who has the release of sequence `installed`; none if it is taken.
+/// The code with which a stone is refused by somebody who has the release of sequence `installed`;
+/// none if it is taken.
 fn refused_stone(bytes: Vec<u8>, stone: &SteppingStone, installed: ReleaseOrder) -> Option<&'static str> {
     let result = verify_stepping_stone(bytes, &trusted(&[0, 1], 1), &core(), stone, &[Floor::Release(installed)]);
     result.err().map(|error| crate::Error::from(error).code())

@@ -1,4 +1,5 @@
-//! A small ext4 in a file, mounted where an install root is, that can be shut down as a power cut does it.
+//! A small ext4 in a file, mounted where an install root is, that can be shut down as a power cut
+//! does it.
 
 use crate::support::deadline::wait_for;
 use crate::support::left_out;
@@ -9,7 +10,8 @@ use std::process::Command;
 
 /// `EXT4_IOC_SHUTDOWN`, `_IOR('X', 125, __u32)`.
 const SHUTDOWN: u32 = 0x8004_587d;
-/// Nothing is written by itself: no commit for an hour, and a file's data only when it is asked for.
+/// Nothing is written by itself: no commit for an hour, and a file's data only when it is asked
+/// for.
 const OPTIONS: &str = "loop,data=ordered,commit=3600,noauto_da_alloc";
 
 /// What becomes of the file system's journal when the power goes.
@@ -62,7 +64,8 @@ impl Disk {
 
     fn unmount(&mut self) {
         if self.mounted {
-            // The killed program's last threads, and other tests' children before their exec, hold on to it for a moment.
+            // The killed program's last threads, and other tests' children before their exec, hold
+            // on to it for a moment.
             let done = || Run::of(Command::new("umount").arg(&self.at)).code == Some(0);
             wait_for("the file system to be let go", || done().then_some(()));
             self.mounted = false;
@@ -76,8 +79,8 @@ impl Disk {
         self.mount().unwrap();
     }
 
-    /// Brings back a remembered image: as another file, as other processes may still have the last one mounted in a namespace of
-    /// their own.
+    /// Brings back a remembered image: as another file, as other processes may still have the last
+    /// one mounted in a namespace of their own.
     pub fn bring_back(&mut self, name: &Path) {
         self.unmount();
         fs::remove_file(&self.image).unwrap();

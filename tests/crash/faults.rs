@@ -1,5 +1,5 @@
-//! A call that fails once, whatever the reason: the program undoes what it did or gets along without, and what it reports is
-//! what is there.
+//! A call that fails once, whatever the reason: the program undoes what it did or gets along
+//! without, and what it reports is what is there.
 
 use crate::sample;
 use crate::scene::Scene;
@@ -18,7 +18,8 @@ fn run(scene: &Scene) {
             let found = scene.settle();
             let found = match (run, at_once) {
                 (_, Err(words)) if scene.failure_is_before => Err(format!("before the recovery: {words}")),
-                // A way back of which a step fails is gone to its end by the recovery; until then the program says so.
+                // A way back of which a step fails is gone to its end by the recovery; until then
+                // the program says so.
                 (Some(run), Err(words)) if scene.promise.is_some_and(|promise| run.code == Some(promise.code)) => {
                     Err(format!("reported as done, and before the recovery: {words}"))
                 }

@@ -9,7 +9,8 @@ fn run(scene: &Scene) {
     let mut tally = Tally::new("kill", scene.name);
     for point in sample::of(scene.points("start")) {
         scene.bring_back("start");
-        // What another process does at the same time may have made it one call fewer; then it has come to its end.
+        // What another process does at the same time may have made it one call fewer; then it has
+        // come to its end.
         let run = scene.disturb(scene.program(), KILL, &point);
         let found = scene.settle();
         tally.count(

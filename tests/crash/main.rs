@@ -1,9 +1,10 @@
-//! Never half updated: programs that swap are killed, starved and cut off at every call that changes the disk, and what is
-//! found after `recover` is exactly the old or exactly the new tree.
+//! Never half updated: programs that swap are killed, starved and cut off at every call that
+//! changes the disk, and what is found after `recover` is exactly the old or exactly the new tree.
 //!
-//! strace disturbs a program on entering a call. Every call that is not known to only read is disturbed, so that these are
-//! all the states that there are. A run tries every [`sample::EVERY`]-th point, other ones each day; `benches/crash.sh`
-//! tries all of them and writes the tables of `benches/results/crash.md`.
+//! strace disturbs a program on entering a call. Every call that is not known to only read is
+//! disturbed, so that these are all the states that there are. A run tries every
+//! [`sample::EVERY`]-th point, other ones each day; `benches/crash.sh` tries all of them and writes
+//! the tables of `benches/results/crash.md`.
 
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test whose world cannot be set up fails")]

@@ -1,9 +1,10 @@
-//! What is synced before what, held against the strictest file system that POSIX allows: one on which nothing lasts but what
-//! was synced itself, and everything else may or may not.
+//! What is synced before what, held against the strictest file system that POSIX allows: one on
+//! which nothing lasts but what was synced itself, and everything else may or may not.
 //!
-//! ext4 writes its journal in order and so keeps more than it must; this is where a sync that only other file systems need
-//! is missed. When the journal takes its next state, everything that the program has changed so far must last already; when
-//! the program ends, so must the component and the journal's last change.
+//! ext4 writes its journal in order and so keeps more than it must; this is where a sync that only
+//! other file systems need is missed. When the journal takes its next state, everything that the
+//! program has changed so far must last already; when the program ends, so must the component and
+//! the journal's last change.
 
 use crate::scene::Scene;
 use crate::trace::Call;
@@ -42,7 +43,8 @@ impl Unsynced {
                 let path = |at: usize| Some(format!("{}/{}", call.descriptor(at)?, call.quoted(at)?));
                 let (from, to) = (path(0), path(1));
                 changed(folders, folder(1));
-                // The updater's own second name of a file that was moved out is nothing that anything depends on.
+                // The updater's own second name of a file that was moved out is nothing that
+                // anything depends on.
                 let is_own = folder(0).is_some_and(|path| path.contains("/.patcher/"));
                 if call.name == "renameat" && !is_own {
                     changed(folders, folder(0));

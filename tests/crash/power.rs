@@ -1,5 +1,5 @@
-//! The power goes at any call that changes the disk: after the mount that follows, `recover` finds all old or all new, and
-//! what a program had reported as done is done.
+//! The power goes at any call that changes the disk: after the mount that follows, `recover` finds
+//! all old or all new, and what a program had reported as done is done.
 
 use crate::disk::{Cut, Disk};
 use crate::sample;
@@ -31,7 +31,8 @@ fn run(scene: &Scene) {
             disk.cut(cut);
             tally.count(&point.to_string(), scene.settle());
         }
-        // Nothing disturbs it, and the power goes at the moment at which it has reported its success.
+        // Nothing disturbs it, and the power goes at the moment at which it has reported its
+        // success.
         disk.bring_back(&start);
         let (run, _) = scene.calls(scene.program());
         disk.cut(cut);

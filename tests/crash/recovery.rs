@@ -5,8 +5,8 @@ use crate::scene::Scene;
 use crate::tally::{End, Tally};
 use crate::trace::{Call, KILL, changes, points};
 
-/// The states with the most to undo and the most to clean up that a killed program leaves: it is killed when the journal is
-/// about to say that everything is done, and when it has just said so.
+/// The states with the most to undo and the most to clean up that a killed program leaves: it is
+/// killed when the journal is about to say that everything is done, and when it has just said so.
 fn interrupted(scene: &Scene) -> Vec<&'static str> {
     scene.bring_back("start");
     let (_, calls) = scene.calls(scene.program());

@@ -21,9 +21,10 @@ struct Releases {
     two: Tree,
 }
 
-/// Every kind of change: files replaced, added, removed, moved, made executable and no longer, renamed in case alone, alone
-/// or with their folder; a file that becomes a folder and a folder that becomes a file; links that change, come and go;
-/// folders that come and folders that end up empty; twice the same content; files that the user has a hand in.
+/// Every kind of change: files replaced, added, removed, moved, made executable and no longer,
+/// renamed in case alone, alone or with their folder; a file that becomes a folder and a folder
+/// that becomes a file; links that change, come and go; folders that come and folders that end up
+/// empty; twice the same content; files that the user has a hand in.
 fn releases(apps: Apps<'_>) -> Releases {
     let base = Tree::default().file("same", b"same", 0o644).file("settings", b"default", 0o644);
     let one = base.clone().file("bin/app", apps.0, 0o755).file("gone/deep/x", b"x", 0o644);
@@ -47,8 +48,8 @@ impl Releases {
         publisher.release(component, &version, tree).preserve("settings").downgrade().whole().sign();
     }
 
-    /// What the user does to version 1: files of their own, one of them where version 2 brings one; files changed that
-    /// version 2 brings, drops and leaves alone; one made read-only.
+    /// What the user does to version 1: files of their own, one of them where version 2 brings one;
+    /// files changed that version 2 brings, drops and leaves alone; one made read-only.
     fn touch(dir: &Path) {
         let own = Tree::default().file("own", b"mine", 0o600).file("brought", b"mine too", 0o640);
         let own = own.file("shared/mine", b"my neighbour", 0o644).file("settings", b"mine", 0o644);
@@ -130,8 +131,8 @@ impl Stage {
         command
     }
 
-    /// The helper, and a process that it is to wait for: one that ends when the helper says that it waits, or has ended, or
-    /// does not get to say so.
+    /// The helper, and a process that it is to wait for: one that ends when the helper says that it
+    /// waits, or has ended, or does not get to say so.
     fn waiting_helper(&self) -> Command {
         const APP: &str = r#"
             log=$1
@@ -298,7 +299,8 @@ pub fn failing_version() -> Option<Scene> {
     Some(scene.promising(Some(Promise { code: 25, end: End::Before })))
 }
 
-/// A program starts whose helper never came to do its work: it hands over, and the new version starts.
+/// A program starts whose helper never came to do its work: it hands over, and the new version
+/// starts.
 pub fn next_start() -> Option<Scene> {
     let scribe = fs::read(programs::scribe()).unwrap();
     let stage = Stage::prepared((&[&scribe[..], b"1"].concat(), &[&scribe[..], b"2"].concat()), None)?;

@@ -1,5 +1,5 @@
-//! An install root that is brought back to the same state before every run of a program, and the two states that it may be
-//! in afterwards.
+//! An install root that is brought back to the same state before every run of a program, and the
+//! two states that it may be in afterwards.
 
 use crate::support::run::Run;
 use crate::support::scripted::Scripted;
@@ -24,7 +24,8 @@ pub struct Promise {
     pub end: End,
 }
 
-/// A program, the state from which it starts, and those between which nothing is left when it is disturbed.
+/// A program, the state from which it starts, and those between which nothing is left when it is
+/// disturbed.
 pub struct Scene {
     pub name: &'static str,
     pub world: World<Scripted>,
@@ -41,7 +42,8 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// The state of `world` now is where `program` starts; `complete` leads from there to `after`, as it is expected.
+    /// The state of `world` now is where `program` starts; `complete` leads from there to `after`,
+    /// as it is expected.
     pub fn new(
         name: &'static str,
         tracer: Tracer,
@@ -147,7 +149,8 @@ impl Scene {
         self.tracer.disturb(program, what, point, &self.user().path("trace"))
     }
 
-    /// Recovers, ends a probation, and tells which state it is: the same before and after, and nothing left of the swap.
+    /// Recovers, ends a probation, and tells which state it is: the same before and after, and
+    /// nothing left of the swap.
     pub fn settle(&self) -> Result<End, String> {
         let failed = |error: patcher::Error| format!("{} ({})", error, error.code());
         let patcher = self.patcher();

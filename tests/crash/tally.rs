@@ -1,4 +1,5 @@
-//! What came of the points of a scenario in one mode; with `CRASH_TABLE` set, also a line in that file.
+//! What came of the points of a scenario in one mode; with `CRASH_TABLE` set, also a line in that
+//! file.
 
 use std::fs::File;
 use std::io::Write as _;

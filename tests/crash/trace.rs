@@ -7,7 +7,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Calls that change nothing that a crash leaves behind. Whatever is not among them is a point at which to disturb.
+/// Calls that change nothing that a crash leaves behind. Whatever is not among them is a point at
+/// which to disturb.
 const HARMLESS: &str = " access arch_prctl bind brk chdir clock_nanosleep clone clone3 close close_range connect dup dup2 \
     epoll_create1 epoll_ctl epoll_wait eventfd2 execve exit exit_group faccessat faccessat2 fadvise64 fcntl flock fstat \
     fstatfs futex getcwd getdents64 getegid geteuid getgid getpeername getpid getppid getrandom getsockname getsockopt \
@@ -138,9 +139,9 @@ pub fn points(calls: &[Call]) -> Vec<Point> {
     points
 }
 
-/// The calls that may change the disk, in their order, each with the point at which it is disturbed: strace counts for each
-/// thread by itself, so that what other threads than the first do is named by its path, and so is the making of a file among
-/// all that are opened.
+/// The calls that may change the disk, in their order, each with the point at which it is
+/// disturbed: strace counts for each thread by itself, so that what other threads than the first do
+/// is named by its path, and so is the making of a file among all that are opened.
 pub fn changes(calls: &[Call]) -> Vec<(&Call, Point)> {
     let mut counts: BTreeMap<(u32, &str, Option<&str>), usize> = BTreeMap::new();
     let first = calls.first().map(|call| call.thread);

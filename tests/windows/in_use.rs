@@ -20,7 +20,8 @@ fn a_running_program_and_a_loaded_library_are_replaced_and_their_old_files_swept
     let ended = world.helper().status().unwrap();
     assert!(ended.success(), "{}", world.log());
     world.is_new();
-    // The program and the library that were replaced, at least: wine says of some of the others that they are removed.
+    // The program and the library that were replaced, at least: wine says of some of the others
+    // that they are removed.
     assert!(world.aside() >= 2, "{}", world.aside());
     // Still in use: nothing to be done yet, and nothing to complain about.
     swap::sweep(&world.root);

@@ -1,4 +1,5 @@
-//! A program that runs until it is told to end: this very test program, copied, with one of its tests as the body.
+//! A program that runs until it is told to end: this very test program, copied, with one of its
+//! tests as the body.
 
 #![expect(unsafe_code, reason = "loads a library the way programs do")]
 
@@ -22,7 +23,8 @@ pub const BROKEN: &str = "broken";
 /// The exit code of one.
 pub const FAILURE: i32 = 3;
 
-/// The body of the program: tells its working folder, and ends when a file `stop` is there. A broken one fails at once.
+/// The body of the program: tells its working folder, and ends when a file `stop` is there. A
+/// broken one fails at once.
 #[test]
 #[ignore = "the body of a program that other tests start"]
 fn body() {

@@ -32,7 +32,8 @@ pub struct World {
 }
 
 impl World {
-    /// `old` installed in the folder `root` of a temporary one, `new` staged, and the swap prepared.
+    /// `old` installed in the folder `root` of a temporary one, `new` staged, and the swap
+    /// prepared.
     pub fn prepared(root: &str, old: Tree, new: Tree) -> Self {
         Self::with(root, old, new, false)
     }

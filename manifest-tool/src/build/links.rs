@@ -1,7 +1,9 @@
-//! Symbolic links as manifest format 1 takes them: to a listed file or folder, through no other link.
+//! Symbolic links as manifest format 1 takes them: to a listed file or folder, through no other
+//! link.
 //!
-//! Linux libraries come as chains, `libz.so -> libz.so.1 -> libz.so.1.3`; here they become links to where they end. What
-//! does not end in the release is left as it is, for the format's own reader to refuse.
+//! Linux libraries come as chains, `libz.so -> libz.so.1 -> libz.so.1.3`; here they become links to
+//! where they end. What does not end in the release is left as it is, for the format's own reader
+//! to refuse.
 
 use patcher::internal::manifest::Link;
 use patcher::internal::rel_path::RelPath;
@@ -55,7 +57,8 @@ impl Map {
         map
     }
 
-    /// The target that leads where `link` does, through no other link; none when it needs no other one or leads nowhere.
+    /// The target that leads where `link` does, through no other link; none when it needs no other
+    /// one or leads nowhere.
     fn shorter(&self, link: &Link) -> Option<String> {
         let folder: Vec<&str> = link.path.parent().map_or_else(Vec::new, |parent| parent.split('/').collect());
         let (end, links) = self.follow(folder.clone(), &link.target)?;
@@ -64,7 +67,8 @@ impl Map {
         (links > 0 && is_listed).then(|| relative(&folder, &end))
     }
 
-    /// Where `target` leads from the folder `at`, and how many links are on the way; as the system follows a path.
+    /// Where `target` leads from the folder `at`, and how many links are on the way; as the system
+    /// follows a path.
     fn follow<'a>(&'a self, mut at: Vec<&'a str>, target: &'a str) -> Option<(Vec<&'a str>, usize)> {
         let mut links = 0;
         let mut ahead: Vec<&str> = target.split('/').rev().collect();
@@ -98,7 +102,8 @@ impl Map {
 /// The path from the folder `from` to `to`.
 fn relative(from: &[&str], to: &[&str]) -> String {
     let shared = from.iter().zip(to).take_while(|(a, b)| a == b).count();
-    // A link to a folder that it lies in has to name it from above, for a target has a name at its end.
+    // A link to a folder that it lies in has to name it from above, for a target has a name at its
+    // end.
     let shared = shared.min(to.len() - 1);
     let mut segments = vec![".."; from.len() - shared];
     segments.extend(&to[shared..]);
@@ -113,7 +118,8 @@ mod tests {
         RelPath::new(text).unwrap()
     }
 
-    /// The targets of `links` (`PATH -> TARGET`) in a release with these `files`, those that changed.
+    /// The targets of `links` (`PATH -> TARGET`) in a release with these `files`, those that
+    /// changed.
     fn shortened(files: &[&str], links: &[&str]) -> Vec<String> {
         let files: Vec<RelPath> = files.iter().map(|file| path(file)).collect();
         let link = |text: &&str| {

@@ -1,4 +1,5 @@
-//! Release notes as a publisher gives them: files of plain text and addresses of pages, each for a language.
+//! Release notes as a publisher gives them: files of plain text and addresses of pages, each for a
+//! language.
 
 use crate::error::{Error, Result};
 use crate::setting::{checked, parsed};
@@ -7,8 +8,8 @@ use std::fs;
 use std::io::Read as _;
 use std::path::Path;
 
-/// Reads notes from pairs of a language and a file or an address; a language may have one of each. Files are looked for in
-/// `dir`.
+/// Reads notes from pairs of a language and a file or an address; a language may have one of each.
+/// Files are looked for in `dir`.
 ///
 /// # Errors
 /// [`Caller::BadSetting`](patcher::internal::error::Caller::BadSetting), or the system's answer.
@@ -42,7 +43,8 @@ fn text(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The lines of a text as a manifest can hold them: without tabs, and without empty ones at both ends.
+/// The lines of a text as a manifest can hold them: without tabs, and without empty ones at both
+/// ends.
 fn lines(text: &[u8]) -> Result<Vec<String>, String> {
     if text.len() == 2 * MAX_NOTES_BYTES {
         return Err("more than 64 KiB".into());

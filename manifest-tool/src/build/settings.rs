@@ -41,8 +41,9 @@ impl Settings {
     /// Checks the settings of a release that is issued at `issued`.
     ///
     /// # Errors
-    /// [`Error::SettingMissing`], or [`Caller::BadSetting`](patcher::internal::error::Caller::BadSetting)
-    /// for the first invalid value.
+    /// [`Error::SettingMissing`], or
+    /// [`Caller::BadSetting`](patcher::internal::error::Caller::BadSetting) for the first invalid
+    /// value.
     pub fn new(file: &ComponentFile, issued: Timestamp) -> Result<Self> {
         let missing = |setting, key, flag| move || Error::SettingMissing { setting, key, flag };
         let component = file.name.as_deref().ok_or_else(missing("name", "name", "--component"))?;

@@ -1,7 +1,9 @@
-//! What lies in a build folder: the files and links of a release, with names that every client takes.
+//! What lies in a build folder: the files and links of a release, with names that every client
+//! takes.
 //!
-//! Left out are `component.toml`, `manifest.xml` and `.patcher` at the top, and what the ignore globs match. Anything else
-//! that cannot be published is an error: a release without a file that somebody put there would be worse.
+//! Left out are `component.toml`, `manifest.xml` and `.patcher` at the top, and what the ignore
+//! globs match. Anything else that cannot be published is an error: a release without a file that
+//! somebody put there would be worse.
 
 use crate::build::component_file::COMPONENT_FILE;
 use crate::build::links::{self, Shortened};
@@ -45,8 +47,8 @@ impl Tree {
     /// Reads the folder `dir`, following no links in it.
     ///
     /// # Errors
-    /// [`Error::Path`], [`Error::NotUtf8`] or [`Error::Special`] for the first thing that cannot be published,
-    /// [`Error::NoFiles`], or the system's answer.
+    /// [`Error::Path`], [`Error::NotUtf8`] or [`Error::Special`] for the first thing that cannot be
+    /// published, [`Error::NoFiles`], or the system's answer.
     pub fn scan(dir: &Path, settings: &Settings) -> Result<Self> {
         let mut tree = Self { dir: dir.to_owned(), files: Vec::new(), links: Vec::new(), shortened: Vec::new() };
         let relative = |entry: &DirEntry| entry.path().strip_prefix(dir).unwrap_or(entry.path()).to_owned();
@@ -105,7 +107,8 @@ impl Tree {
         file.path.under(&self.dir)
     }
 
-    /// Fails when a file was written to, replaced or removed since the folder was read, as far as size and time tell.
+    /// Fails when a file was written to, replaced or removed since the folder was read, as far as
+    /// size and time tell.
     ///
     /// # Errors
     /// [`Error::Changed`].

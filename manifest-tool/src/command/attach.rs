@@ -13,8 +13,8 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Add a signature made by another program to a manifest or to the bytes that `--body` wrote; a signature by the same
-/// key is replaced
+/// Add a signature made by another program to a manifest or to the bytes that `--body` wrote; a
+/// signature by the same key is replaced
 #[derive(Debug, clap::Args)]
 pub struct AttachArgs {
     /// The manifest, signed or not
@@ -36,8 +36,8 @@ pub struct AttachArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// [`Error::Signature`], everything else that a client would refuse, and [`Error::SequenceTaken`], all
-/// before anything is written; an I/O error.
+/// [`Error::Signature`], everything else that a client would refuse, and [`Error::SequenceTaken`],
+/// all before anything is written; an I/O error.
 pub fn run(args: AttachArgs, out: &mut impl Write) -> Result<()> {
     let signed = attach(&args)?;
     let meta = &signed.manifest().meta;

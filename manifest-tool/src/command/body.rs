@@ -7,7 +7,8 @@ use crate::site::manifest_file::ManifestFile;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Write the signed bytes of a manifest, the file without its signature lines, to the standard output
+/// Write the signed bytes of a manifest, the file without its signature lines, to the standard
+/// output
 #[derive(Debug, clap::Args)]
 pub struct BodyArgs {
     /// The manifest, signed or not

@@ -8,8 +8,8 @@ use crate::site::manifest_file::ManifestFile;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Show the changes from one release to another, and the bytes that a client with the first one fetches. Signatures are
-/// not checked: `verify` does that
+/// Show the changes from one release to another, and the bytes that a client with the first one
+/// fetches. Signatures are not checked: `verify` does that
 #[derive(Debug, clap::Args)]
 pub struct DiffArgs {
     /// The manifest of the old release

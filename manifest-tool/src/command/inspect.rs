@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Show a manifest as readable text; -v lists its files and release notes. Signatures are not checked: `verify` does
-/// that
+/// Show a manifest as readable text; -v lists its files and release notes. Signatures are not
+/// checked: `verify` does that
 #[derive(Debug, clap::Args)]
 pub struct InspectArgs {
     /// The manifest, signed or not

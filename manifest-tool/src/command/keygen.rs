@@ -6,7 +6,8 @@ use crate::signing::private_key::{KeyFiles, PrivateKey};
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Make a key pair: NAME.key.pem to keep secret and offline, and NAME.pub.pem to embed in the program
+/// Make a key pair: NAME.key.pem to keep secret and offline, and NAME.pub.pem to embed in the
+/// program
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("passphrase_file", |arg| arg.requires("encrypt")))]
 pub struct KeygenArgs {

@@ -9,7 +9,8 @@ use patcher::internal::manifest::{Channel, Component};
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Stop offering the latest release, like `resign --rollout 0% --critical=false`; `resign --rollout 100%` resumes it
+/// Stop offering the latest release, like `resign --rollout 0% --critical=false`;
+/// `resign --rollout 100%` resumes it
 #[derive(Debug, clap::Args)]
 pub struct PauseArgs {
     /// The component

@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Make the latest release of one channel the latest one of another channel; objects stay as they are
+/// Make the latest release of one channel the latest one of another channel; objects stay as they
+/// are
 #[derive(Debug, clap::Args)]
 pub struct PromoteArgs {
     /// The component
@@ -31,8 +32,8 @@ pub struct PromoteArgs {
     /// The share of clients that are offered the release at first, as in 10% [default: 100%]
     #[arg(long, value_name = "PERCENT")]
     rollout: Option<String>,
-    /// Offer the release to all clients, even if the rollout leaves them out or the user skipped it; =false ends that
-    /// [default: as in the other channel]
+    /// Offer the release to all clients, even if the rollout leaves them out or the user skipped
+    /// it; =false ends that [default: as in the other channel]
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
     critical: Option<bool>,
     /// Publish the release even if its version is not higher than the latest one

@@ -7,14 +7,15 @@ use patcher::internal::manifest::Component;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Remove past releases, and every object that only they name. The latest release of each channel, the kept releases
-/// and the stepping stones of both stay. Do not use it while a release waits for its signature: no manifest names its
-/// objects yet, so they would be removed
+/// Remove past releases, and every object that only they name. The latest release of each channel,
+/// the kept releases and the stepping stones of both stay. Do not use it while a release waits for
+/// its signature: no manifest names its objects yet, so they would be removed
 #[derive(Debug, clap::Args)]
 pub struct PruneArgs {
     /// The component
     component: Component,
-    /// The number of releases that each channel keeps besides its latest one; `sign` makes deltas from them
+    /// The number of releases that each channel keeps besides its latest one; `sign` makes deltas
+    /// from them
     #[arg(long, value_name = "N")]
     keep: usize,
     /// The site: the folder that is uploaded

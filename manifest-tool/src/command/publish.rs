@@ -11,7 +11,8 @@ use std::path::PathBuf;
 pub struct PublishArgs {
     /// The site's folder
     site: PathBuf,
-    /// The destination: a folder, or s3://BUCKET/PREFIX; keys and region of the store come from the AWS_* variables
+    /// The destination: a folder, or s3://BUCKET/PREFIX; keys and region of the store come from the
+    /// AWS_* variables
     #[arg(value_name = "DEST")]
     destination: String,
     /// The number of files to send at the same time
@@ -26,7 +27,8 @@ pub struct PublishArgs {
 #[cfg(feature = "cloud")]
 #[derive(Debug, clap::Args)]
 struct StoreFlags {
-    /// The base URL of the store, as in `https://s3.oss-cn-hangzhou.aliyuncs.com` [default: $AWS_ENDPOINT_URL, or Amazon's]
+    /// The base URL of the store, as in `https://s3.oss-cn-hangzhou.aliyuncs.com` [default:
+    /// $AWS_ENDPOINT_URL, or Amazon's]
     #[arg(long, value_name = "URL")]
     endpoint: Option<url::Url>,
     /// The bucket is part of the store's host name, as Aliyun OSS wants it, not of the path

@@ -10,7 +10,8 @@ use patcher::internal::manifest::{Channel, Component};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Sign the latest release of a component again, with the next sequence and a new term; objects stay as they are
+/// Sign the latest release of a component again, with the next sequence and a new term; objects
+/// stay as they are
 #[derive(Debug, clap::Args)]
 pub struct ResignArgs {
     /// The component
@@ -28,8 +29,8 @@ pub struct ResignArgs {
     /// The share of clients that are offered the release, as in 50% [default: unchanged]
     #[arg(long, value_name = "PERCENT")]
     rollout: Option<String>,
-    /// Offer the release to all clients, even if the rollout leaves them out or the user skipped it; =false ends that
-    /// [default: unchanged]
+    /// Offer the release to all clients, even if the rollout leaves them out or the user skipped
+    /// it; =false ends that [default: unchanged]
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
     critical: Option<bool>,
     #[command(flatten)]

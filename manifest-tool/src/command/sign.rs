@@ -14,7 +14,8 @@ use patcher::internal::rel_path::MANIFEST_NAME;
 use std::io::Write;
 use std::path::{self, Path, PathBuf};
 
-/// Publish a build folder: objects and the latest manifest on the site, and BUILD/manifest.xml for the installer
+/// Publish a build folder: objects and the latest manifest on the site, and BUILD/manifest.xml for
+/// the installer
 #[derive(Debug, clap::Args)]
 pub struct SignArgs {
     /// The build folder; flags replace the settings in its component.toml

@@ -27,7 +27,8 @@ const DRIVERS: usize = 2;
 pub struct StoreAddress {
     /// The store's base URL; `None` means `$AWS_ENDPOINT_URL`, or Amazon's.
     pub endpoint: Option<Url>,
-    /// `true` for a bucket in the store's host name, as Aliyun OSS wants it, instead of in the path.
+    /// `true` for a bucket in the store's host name, as Aliyun OSS wants it, instead of in the
+    /// path.
     pub virtual_hosted: bool,
 }
 
@@ -40,10 +41,12 @@ pub struct Cloud {
 }
 
 impl Cloud {
-    /// The place `s3://BUCKET/PREFIX`. Keys, region and what else a store needs come from the usual variables (`AWS_*`).
+    /// The place `s3://BUCKET/PREFIX`. Keys, region and what else a store needs come from the usual
+    /// variables (`AWS_*`).
     ///
     /// # Errors
-    /// [`Caller::BadSetting`] for another address, [`Error::ObjectStore`] for settings that the store cannot have.
+    /// [`Caller::BadSetting`] for another address, [`Error::ObjectStore`] for settings that the
+    /// store cannot have.
     pub fn new(address: &str, store: &StoreAddress) -> Result<Self> {
         let (bucket, prefix) = parse(address).map_err(|detail| {
             let value = address.to_owned();

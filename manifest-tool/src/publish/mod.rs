@@ -1,11 +1,15 @@
 //! Brings a site to where clients find it.
 //!
-//! - Objects first, then past manifests, then the latest ones: whatever ends it in between, every manifest there names
-//!   objects that are there.
-//! - Only what is new is sent. An object there is known by its name and size, which come from a listing.
-//! - What was sent is looked at again before a manifest goes up that names it, and the manifests are read back.
-//! - A place that has a later release than the site is left alone: somebody else has published there.
-//! - Nothing is removed; `prune` and then a copying program that deletes what is gone do that, in this order.
+//! - Objects first, then past manifests, then the latest ones: whatever ends it in between, every
+//!   manifest there names objects that are there.
+//! - Only what is new is sent. An object there is known by its name and size, which come from a
+//!   listing.
+//! - What was sent is looked at again before a manifest goes up that names it, and the manifests
+//!   are read back.
+//! - A place that has a later release than the site is left alone: somebody else has published
+//!   there.
+//! - Nothing is removed; `prune` and then a copying program that deletes what is gone do that, in
+//!   this order.
 
 #[cfg(feature = "cloud")]
 mod cloud;
@@ -75,7 +79,8 @@ pub struct Served {
 }
 
 impl Served {
-    /// What goes with a path of a site. An object is never another one; whether a manifest is the latest one has to be asked.
+    /// What goes with a path of a site. An object is never another one; whether a manifest is the
+    /// latest one has to be asked.
     pub fn of(path: &str) -> Self {
         let (content_type, is_object) = match path.rsplit_once('.') {
             Some((_, "gz")) => ("application/gzip", true),
@@ -117,8 +122,8 @@ struct Cargo {
 /// Brings the site in the folder `site` to `destination`, `parallel` files at a time.
 ///
 /// # Errors
-/// [`Error::EmptySite`], [`Error::NoObject`] and [`Error::DestinationAhead`] before anything is sent;
-/// [`Error::CopyDiffers`]; those of the [`Destination`].
+/// [`Error::EmptySite`], [`Error::NoObject`] and [`Error::DestinationAhead`] before anything is
+/// sent; [`Error::CopyDiffers`]; those of the [`Destination`].
 pub fn publish(site: &Path, destination: &dyn Destination, parallel: usize) -> Result<Sent> {
     let cargo = Cargo::of(site)?;
     let mut latest = Vec::new();

@@ -1,4 +1,5 @@
-//! What changes from one release to another, and what that costs a client who has the first one as it was signed.
+//! What changes from one release to another, and what that costs a client who has the first one as
+//! it was signed.
 
 use patcher::internal::digest::Sha256;
 use patcher::internal::inventory::{Inventory, PathContent};

@@ -1,7 +1,8 @@
-//! Compresses content as one gzip member (RFC 1952) that depends on nothing but the content: no time, no name, no flags.
+//! Compresses content as one gzip member (RFC 1952) that depends on nothing but the content: no
+//! time, no name, no flags.
 //!
-//! Large content is compressed in segments that a client can fetch and inflate alone; its chunk index comes with it. To
-//! `gunzip` it is a gzip like any other.
+//! Large content is compressed in segments that a client can fetch and inflate alone; its chunk
+//! index comes with it. To `gunzip` it is a gzip like any other.
 
 use flate2::write::GzEncoder;
 use flate2::{Compress, Compression, FlushCompress, GzBuilder, Status};
@@ -10,11 +11,11 @@ use patcher::internal::digest::{Sha256, Sha256Hasher};
 use patcher::internal::manifest::Object;
 use std::io::{self, Read, Write};
 
-/// Content from this size on is compressed in segments. Smaller content costs about as much by chunks as whole: an index
-/// and ranges of it are two round trips more.
+/// Content from this size on is compressed in segments. Smaller content costs about as much by
+/// chunks as whole: an index and ranges of it are two round trips more.
 pub const INDEXED_FROM: u64 = 128 << 10;
-/// A segment ends at the first cut after which it has about so many bytes. A segment costs about 36 bytes, for a flush and
-/// for codes of its own: less than 1 %, however well content compresses.
+/// A segment ends at the first cut after which it has about so many bytes. A segment costs about
+/// 36 bytes, for a flush and for codes of its own: less than 1 %, however well content compresses.
 const SEGMENT: usize = 6 << 10;
 
 /// What went in and what came out of one compression.
@@ -28,7 +29,8 @@ pub struct Compressed {
     pub index: Option<ChunkIndex>,
 }
 
-/// Compresses all of `input`, of which there are `size` bytes, into `output` in one pass and in about one MiB of memory.
+/// Compresses all of `input`, of which there are `size` bytes, into `output` in one pass and in
+/// about one MiB of memory.
 ///
 /// # Errors
 /// What either side fails with.

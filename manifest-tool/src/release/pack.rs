@@ -1,7 +1,9 @@
-//! A build folder's contents as objects: each distinct content is hashed, and compressed unless the site has it already.
+//! A build folder's contents as objects: each distinct content is hashed, and compressed unless the
+//! site has it already.
 //!
-//! Every core works, on the largest files first, so that all of them finish together; files are read as streams, a buffer
-//! at a time. A file is read twice, and other bytes the second time are an error: what is signed is what is served.
+//! Every core works, on the largest files first, so that all of them finish together; files are
+//! read as streams, a buffer at a time. A file is read twice, and other bytes the second time are
+//! an error: what is signed is what is served.
 
 use crate::build::tree::{Tree, TreeFile};
 use crate::error::{Error, Result};

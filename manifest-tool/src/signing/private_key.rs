@@ -1,10 +1,12 @@
 //! The publisher's private keys: RSA, kept as PEM, 2048 to 4096 bits as clients take them.
 //!
-//! An encrypted one is PKCS#8 with PBES2 (RFC 8018), as openssl makes it. Those that are made here have
-//! PBKDF2-HMAC-SHA256 and AES-256-CBC: unlike scrypt, every openssl reads them, LibreSSL and those with FIPS too.
+//! An encrypted one is PKCS#8 with PBES2 (RFC 8018), as openssl makes it. Those that are made here
+//! have PBKDF2-HMAC-SHA256 and AES-256-CBC: unlike scrypt, every openssl reads them, LibreSSL and
+//! those with FIPS too.
 //!
-//! Signing is blinded: the `rsa` crate's arithmetic takes a time that depends on the key (RUSTSEC-2023-0071), and with
-//! random blinding that time says nothing about it. The signature is the same each time all the same.
+//! Signing is blinded: the `rsa` crate's arithmetic takes a time that depends on the key
+//! (RUSTSEC-2023-0071), and with random blinding that time says nothing about it. The signature is
+//! the same each time all the same.
 
 use crate::error::{Error, Result};
 use crate::signing::passphrase::{Passphrase, Passphrases};
@@ -26,7 +28,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// How often PBKDF2 hashes a passphrase: what OWASP's Password Storage Cheat Sheet asks for with HMAC-SHA256.
+/// How often PBKDF2 hashes a passphrase: what OWASP's Password Storage Cheat Sheet asks for with
+/// HMAC-SHA256.
 const ITERATIONS: u32 = 600_000;
 /// What follows a key's name in the name of its secret file.
 const PRIVATE: &str = ".key.pem";
@@ -53,8 +56,8 @@ impl PrivateKey {
     /// Reads a PKCS#8 or PKCS#1 PEM; an encrypted one is opened with what `passphrases` says.
     ///
     /// # Errors
-    /// [`Error::PrivateKey`], [`Error::EncryptedKey`], [`Error::WrongPassphrase`], those of [`Passphrases::of`], or the
-    /// system's answer.
+    /// [`Error::PrivateKey`], [`Error::EncryptedKey`], [`Error::WrongPassphrase`], those of
+    /// [`Passphrases::of`], or the system's answer.
     pub fn load(path: &Path, passphrases: &Passphrases) -> Result<Self> {
         let pem = Zeroizing::new(fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?);
         let pem = pem.trim();
@@ -103,8 +106,8 @@ impl PrivateKey {
         }
     }
 
-    /// Writes the private half as PKCS#8, encrypted if there is a passphrase, for its owner alone, and the public one as
-    /// SPKI.
+    /// Writes the private half as PKCS#8, encrypted if there is a passphrase, for its owner alone,
+    /// and the public one as SPKI.
     ///
     /// # Errors
     /// [`Error::Exists`] if either is there, before anything is written; or the system's answer.
@@ -180,7 +183,8 @@ fn with_ending(name: &Path, ending: &str) -> PathBuf {
     path.into()
 }
 
-/// Writes a file that must not be there yet, durably: a key that is lost after its first use is lost for good.
+/// Writes a file that must not be there yet, durably: a key that is lost after its first use is
+/// lost for good.
 fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

@@ -1,5 +1,5 @@
-//! A manifest on the publisher's disk, read without asking who signed it: to number the next release, to look at it and
-//! to have it signed.
+//! A manifest on the publisher's disk, read without asking who signed it: to number the next
+//! release, to look at it and to have it signed.
 
 use crate::error::{Error, Result};
 use patcher::internal::error::Refused;

@@ -1,7 +1,9 @@
-//! A component's folder on the site: immutable objects, the manifests of past releases, and the latest one per channel.
+//! A component's folder on the site: immutable objects, the manifests of past releases, and the
+//! latest one per channel.
 //!
-//! Everything appears whole, by a rename. Objects come first and are named by their own hash, so that an interrupted run
-//! leaves nothing but objects that nobody names; the latest manifest comes last.
+//! Everything appears whole, by a rename. Objects come first and are named by their own hash, so
+//! that an interrupted run leaves nothing but objects that nobody names; the latest manifest comes
+//! last.
 
 pub mod manifest_file;
 
@@ -136,8 +138,8 @@ impl ComponentSite {
         temporary_in(&self.dir.join("objects"))
     }
 
-    /// Puts a complete object in its place. It is not synced: what a power failure takes, `verify` finds and the next
-    /// `sign` makes again.
+    /// Puts a complete object in its place. It is not synced: what a power failure takes, `verify`
+    /// finds and the next `sign` makes again.
     ///
     /// # Errors
     /// The system's answer.
@@ -149,10 +151,12 @@ impl ComponentSite {
         Ok(())
     }
 
-    /// Fails unless `manifest` comes after all others here, or is its channel's latest with other signatures.
+    /// Fails unless `manifest` comes after all others here, or is its channel's latest with other
+    /// signatures.
     ///
     /// # Errors
-    /// [`Error::SequenceTaken`], [`Error::ManifestFile`] for one that is no manifest, or the system's answer.
+    /// [`Error::SequenceTaken`], [`Error::ManifestFile`] for one that is no manifest, or the
+    /// system's answer.
     pub fn check_next(&self, manifest: &VerifiedManifest) -> Result<()> {
         let latest = self.read_latest(&manifest.manifest().meta.channel)?;
         if latest.is_some_and(|latest| is_same(&latest, manifest)) {
@@ -165,10 +169,12 @@ impl ComponentSite {
         })
     }
 
-    /// Makes `manifest` the latest one of its channel; the one that it supersedes is kept under its sequence.
+    /// Makes `manifest` the latest one of its channel; the one that it supersedes is kept under its
+    /// sequence.
     ///
     /// # Errors
-    /// [`Error::SequenceTwice`] when another manifest is kept under that sequence, or the system's answer.
+    /// [`Error::SequenceTwice`] when another manifest is kept under that sequence, or the system's
+    /// answer.
     pub fn publish(&self, manifest: &VerifiedManifest) -> Result<()> {
         let channel = &manifest.manifest().meta.channel;
         let latest = self.latest(channel);
@@ -219,7 +225,8 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     sync(dir)
 }
 
-/// Makes what was renamed into or removed from a folder durable; Windows has no such call and needs none.
+/// Makes what was renamed into or removed from a folder durable; Windows has no such call and needs
+/// none.
 ///
 /// # Errors
 /// The system's answer.
@@ -242,7 +249,8 @@ pub fn objects(manifest: &Manifest) -> Vec<(String, Object)> {
     objects
 }
 
-/// A file that is gone unless it is renamed; with the rights of any other new file, for a web server has to read it.
+/// A file that is gone unless it is renamed; with the rights of any other new file, for a web
+/// server has to read it.
 pub(crate) fn temporary_in(dir: &Path) -> Result<NamedTempFile> {
     fs::create_dir_all(dir).map_err(|error| Error::io("create", dir, error))?;
     let mut builder = tempfile::Builder::new();

@@ -1,7 +1,7 @@
 //! The deltas of a site, applied to what they start from.
 //!
-//! Hash and size of a delta are right whatever it makes; this finds one that makes something else. Old files are made again
-//! from the site's own objects, one at a time for each thread, on disk.
+//! Hash and size of a delta are right whatever it makes; this finds one that makes something else.
+//! Old files are made again from the site's own objects, one at a time for each thread, on disk.
 
 use super::Verifier;
 use crate::error::{Error, Result};
@@ -126,8 +126,8 @@ impl Patches {
         }
     }
 
-    /// The file with this content; none where no release has it, or its object is not what it should be, which is found
-    /// elsewhere.
+    /// The file with this content; none where no release has it, or its object is not what it
+    /// should be, which is found elsewhere.
     fn rebuild(&self, content: &Sha256, verifier: &Verifier<'_>) -> Option<File> {
         let packed = self.contents.get(content)?;
         let mut object = verifier.fetch(&packed.url, &packed.gz, &CancelToken::default()).ok()?;

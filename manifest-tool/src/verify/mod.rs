@@ -1,7 +1,7 @@
 //! Replays a client against every object of a site, in a folder or where it is served.
 //!
-//! Unlike a client it does not stop at the first thing that is wrong: it finds them all. Only a network that does not
-//! deliver ends it, for that says nothing about the site.
+//! Unlike a client it does not stop at the first thing that is wrong: it finds them all. Only a
+//! network that does not deliver ends it, for that says nothing about the site.
 
 mod applied;
 
@@ -52,12 +52,13 @@ pub struct Verifier<'a> {
     pub keys: &'a TrustedKeys,
     /// When they are taken.
     pub now: Timestamp,
-    /// Past releases, from which the files are made again that deltas start from. Nobody vouches for them here: what is made
-    /// is known by its hash.
+    /// Past releases, from which the files are made again that deltas start from. Nobody vouches
+    /// for them here: what is made is known by its hash.
     pub past: &'a [Url],
 }
 
-/// The addresses of the latest manifest of every component and channel of the site in the folder `dir`.
+/// The addresses of the latest manifest of every component and channel of the site in the folder
+/// `dir`.
 ///
 /// # Errors
 /// [`Error::EmptySite`], or the system's answer.
@@ -84,7 +85,8 @@ pub fn past_manifests(dir: &Path) -> Result<Vec<Url>> {
     Ok(urls)
 }
 
-/// The objects to look at, each once: where it lies and what it must be, and for a gzip what it must hold and its index.
+/// The objects to look at, each once: where it lies and what it must be, and for a gzip what it
+/// must hold and its index.
 type Objects = BTreeMap<(Url, Sha256, Option<Url>), (Object, Option<Content>)>;
 
 struct Content {
@@ -94,8 +96,8 @@ struct Content {
 }
 
 impl Verifier<'_> {
-    /// Checks the manifests at `urls`, the earlier releases that they send older versions to, and all objects below their
-    /// addresses.
+    /// Checks the manifests at `urls`, the earlier releases that they send older versions to, and
+    /// all objects below their addresses.
     ///
     /// # Errors
     /// A network that does not deliver; everything else is a finding.
@@ -141,7 +143,8 @@ impl Verifier<'_> {
             findings.problems.push(finding(error)?);
         }
         for past in self.past {
-            // Objects of a release are beside its folder. One that is no manifest helps nobody and hurts nobody.
+            // Objects of a release are beside its folder. One that is no manifest helps nobody and
+            // hurts nobody.
             let (Ok(bytes), Ok(url)) = (self.bytes(past), past.join("../")) else { continue };
             if let Ok(file) = ManifestFile::from_bytes(Path::new(past.path()), bytes) {
                 patches.add_contents(&file.manifest, &url);
@@ -250,7 +253,8 @@ impl Verifier<'_> {
     }
 }
 
-/// Makes a content from all segments of its gzip, each inflated alone, as a client does that knows some of the chunks.
+/// Makes a content from all segments of its gzip, each inflated alone, as a client does that knows
+/// some of the chunks.
 fn segments(mut gz: File, index: &ChunkIndex, url: &Url, path: &RelPath) -> Result<()> {
     let io = |error| Error::io("read", "a temporary file", error);
     let nothing = ChunkSearch::new(index).finish();
@@ -265,7 +269,8 @@ fn unsound(url: &Url, path: &RelPath, source: ChunksError) -> Error {
     Error::Chunks { url: url.to_string(), path: path.to_string(), source }
 }
 
-/// Adds the objects that `manifest` names below the address that it came from: a mirror is checked by its own address.
+/// Adds the objects that `manifest` names below the address that it came from: a mirror is checked
+/// by its own address.
 fn collect(manifest: &Manifest, url: &Url, objects: &mut Objects) {
     // Never fails: what is joined is a relative address of plain characters.
     let address = |kind, object: &Object| url.join(&layout::object_path(kind, &object.sha256)).ok();

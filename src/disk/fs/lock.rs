@@ -1,7 +1,8 @@
-//! Locks between processes: files in the state folder, held by the system for as long as the process lives.
+//! Locks between processes: files in the state folder, held by the system for as long as the
+//! process lives.
 //!
-//! The holder's process id stands in the locked file, or, on Windows, where nobody else can read a locked file, in one
-//! beside it (`lock.pid`).
+//! The holder's process id stands in the locked file, or, on Windows, where nobody else can read a
+//! locked file, in one beside it (`lock.pid`).
 
 use super::Dir;
 use crate::error::{Error, Result};
@@ -22,10 +23,12 @@ const POLL: Duration = Duration::from_millis(20);
 const LONG_POLL: Duration = Duration::from_secs(1);
 
 impl Lock {
-    /// Takes the lock for this process alone, waiting no longer than `patience`; leaves the process's id in the file.
+    /// Takes the lock for this process alone, waiting no longer than `patience`; leaves the
+    /// process's id in the file.
     ///
     /// # Errors
-    /// [`Error::Busy`] with the holder's process id as far as it is known, [`Machine::Io`](crate::error::Machine::Io).
+    /// [`Error::Busy`] with the holder's process id as far as it is known,
+    /// [`Machine::Io`](crate::error::Machine::Io).
     pub fn exclusive(dir: &Dir, name: &str, what: &'static str, patience: Duration) -> Result<Self> {
         let mut file = dir.open_or_create(name)?;
         wait(dir, name, &file, what, patience, |file| file.try_lock_exclusive())?;
@@ -60,15 +63,16 @@ impl Lock {
         Ok(self.nameless())
     }
 
-    /// Takes away the number of whoever held the lock alone before: of those who share it none can speak for all, and a
-    /// number of somebody who is gone is worse than none.
+    /// Takes away the number of whoever held the lock alone before: of those who share it none can
+    /// speak for all, and a number of somebody who is gone is worse than none.
     fn nameless(self) -> Self {
         // Only for messages.
         let _ = self.file.set_len(0);
         self
     }
 
-    /// Runs `action` while no other process shares the lock, which this one holds shared before and after.
+    /// Runs `action` while no other process shares the lock, which this one holds shared before and
+    /// after.
     ///
     /// # Errors
     /// [`Error::Busy`] when another process shares it, or what `action` fails with.

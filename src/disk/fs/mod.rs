@@ -1,12 +1,13 @@
 //! The disk: the only module that changes it.
 //!
-//! - [`Dir`] is an open folder. Below an install root every path is walked folder by folder from one, and no step follows a
-//!   symbolic link: a link that an attacker plants inside a component leads nothing out of it.
+//! - [`Dir`] is an open folder. Below an install root every path is walked folder by folder from
+//!   one, and no step follows a symbolic link: a link that an attacker plants inside a component
+//!   leads nothing out of it.
 //! - [`Tree`] is a component's folder with paths of many segments.
 //! - [`Lock`] is a lock between processes.
 //!
-//! New files get a name of their own and are renamed into place. Modes are set on open files. What must survive a power cut
-//! is synced before anything relies on it.
+//! New files get a name of their own and are renamed into place. Modes are set on open files. What
+//! must survive a power cut is synced before anything relies on it.
 
 mod lock;
 #[cfg(all(test, unix))]
@@ -40,7 +41,8 @@ pub const PLAIN: u32 = 0o644;
 /// What a system without symbolic links cannot install.
 pub const LINKS: &str = "a release with symbolic links";
 
-/// The permission bits that a manifest's `executable` stands for: none of its own where the system has no such bits.
+/// The permission bits that a manifest's `executable` stands for: none of its own where the system
+/// has no such bits.
 pub fn mode(executable: bool) -> u32 {
     if executable && cfg!(unix) { EXECUTABLE } else { PLAIN }
 }
@@ -78,8 +80,8 @@ pub enum Found {
     },
 }
 
-/// What is the same for as long as nobody touches a file: not its bytes, mode, names or owner. The system sets the time of
-/// the change itself, so that no program can hide one.
+/// What is the same for as long as nobody touches a file: not its bytes, mode, names or owner. The
+/// system sets the time of the change itself, so that no program can hide one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     device: u64,
@@ -113,7 +115,8 @@ impl Dir {
     /// A whole file that has at most `limit` bytes; none when it is absent.
     ///
     /// # Errors
-    /// [`Machine::StateDamaged`] for a larger one, [`Machine::UnsafePath`] for a link, [`Machine::Io`].
+    /// [`Machine::StateDamaged`] for a larger one, [`Machine::UnsafePath`] for a link,
+    /// [`Machine::Io`].
     pub fn read_small(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
         let Some(file) = self.open_file(name)? else { return Ok(None) };
         let mut bytes = Vec::new();
@@ -126,12 +129,14 @@ impl Dir {
         Ok(Some(bytes))
     }
 
-    /// Gives a file a second name, or copies it where the file system cannot; there must be no `to_name`.
+    /// Gives a file a second name, or copies it where the file system cannot; there must be no
+    /// `to_name`.
     ///
     /// # Errors
     /// [`Machine::Io`].
     pub fn link_or_copy(&self, name: &str, to: &Dir, to_name: &str, mode: u32) -> Result<()> {
-        // On Windows a read-only file must be made writable before one of its names can go, and the others are with it.
+        // On Windows a read-only file must be made writable before one of its names can go, and the
+        // others are with it.
         let may_share = cfg!(unix) || mode & 0o200 != 0;
         if may_share && self.hard_link(name, to, to_name)? { Ok(()) } else { self.copy(name, to, to_name, mode) }
     }
@@ -153,8 +158,8 @@ impl Dir {
         })
     }
 
-    /// Gives files their modes, and makes their bytes and modes durable. A file that cannot be synced is removed, so that it
-    /// is built again.
+    /// Gives files their modes, and makes their bytes and modes durable. A file that cannot be
+    /// synced is removed, so that it is built again.
     ///
     /// # Errors
     /// [`Machine::Io`], an absent file included.
@@ -162,14 +167,16 @@ impl Dir {
         in_parallel(files, |files| {
             files.iter().try_for_each(|(name, mode)| {
                 self.seal(name, *mode).inspect_err(|_| {
-                    // The system reports a failed sync once, and then serves bytes that the disk does not have.
+                    // The system reports a failed sync once, and then serves bytes that the disk
+                    // does not have.
                     let _ = self.remove_file(name);
                 })
             })
         })
     }
 
-    /// Removes a folder of the updater's own that nobody needs any more. What is in use stays until the next time.
+    /// Removes a folder of the updater's own that nobody needs any more. What is in use stays until
+    /// the next time.
     ///
     /// # Errors
     /// [`Machine::Io`] for the first entry that stays for another reason.
@@ -207,8 +214,8 @@ pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     system::set_mode(file, mode)
 }
 
-/// Shares `items` among a few threads, the caller's being one: what waits for the disk can wait together, and a file system's
-/// journal takes many syncs in one go.
+/// Shares `items` among a few threads, the caller's being one: what waits for the disk can wait
+/// together, and a file system's journal takes many syncs in one go.
 ///
 /// # Errors
 /// The first share's that failed.

@@ -1,5 +1,5 @@
-//! The steps that change the disk, as unit tests count them: each can be the last thing that a process does, or the one
-//! that fails. In programs there is nothing of this.
+//! The steps that change the disk, as unit tests count them: each can be the last thing that a
+//! process does, or the one that fails. In programs there is nothing of this.
 
 #[cfg(not(test))]
 mod uncounted {
@@ -93,7 +93,8 @@ mod counted {
     }
 
     pub fn next(what: &'static str) -> Result<()> {
-        // The other steps on a disk in memory are its calls; an open file is written to behind its back.
+        // The other steps on a disk in memory are its calls; an open file is written to behind its
+        // back.
         #[cfg(unix)]
         if what == "write" {
             crate::disk::fs::simulated::before_write().map_err(|error| Error::io(what, "the disk", error))?;

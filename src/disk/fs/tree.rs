@@ -6,7 +6,8 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
 
-/// A component's folder, which may be absent; keeps the last folder open, as neighbours usually come together.
+/// A component's folder, which may be absent; keeps the last folder open, as neighbours usually
+/// come together.
 #[derive(Debug)]
 pub struct Tree {
     root: Rc<Dir>,
@@ -77,7 +78,8 @@ impl Tree {
     /// The folder that `path` lies in, and its name there.
     ///
     /// # Errors
-    /// [`Machine::UnsafePath`] when a file or a link stands in the way, [`Machine::Io`] for an absent folder.
+    /// [`Machine::UnsafePath`] when a file or a link stands in the way, [`Machine::Io`] for an
+    /// absent folder.
     pub fn parent<'a>(&self, path: &'a str) -> Result<(Rc<Dir>, &'a str)> {
         let (folder, name) = split(path);
         let absent = || Error::io("open", self.root.join(folder), std::io::ErrorKind::NotFound.into());
@@ -128,7 +130,8 @@ impl From<Dir> for Tree {
     }
 }
 
-/// Fails when a link stands at `path`: for folders inside an install root, where nobody chose a link.
+/// Fails when a link stands at `path`: for folders inside an install root, where nobody chose a
+/// link.
 ///
 /// # Errors
 /// [`Machine::UnsafePath`].
@@ -153,7 +156,8 @@ pub fn create_root(path: &Path) -> Result<()> {
         Err(Error::Machine(Machine::Io { source, .. })) if source.kind() == std::io::ErrorKind::NotFound => {}
         opened => return opened.map(drop),
     }
-    // From the outermost that is missing: each folder is durable in the one above before anything is made in it.
+    // From the outermost that is missing: each folder is durable in the one above before anything
+    // is made in it.
     let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
     create_root(above)?;
     super::steps::next("make the folder")?;

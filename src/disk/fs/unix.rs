@@ -35,7 +35,8 @@ impl Dir {
         Ok(Self { fd, path: path.to_owned() })
     }
 
-    /// The same folder: files that are in use can be removed and replaced here, and nothing is ever moved aside.
+    /// The same folder: files that are in use can be removed and replaced here, and nothing is ever
+    /// moved aside.
     pub fn with_aside(self, _work: &Dir) -> Self {
         self
     }
@@ -86,7 +87,8 @@ impl Dir {
         }
     }
 
-    /// Opens a folder in it, made with `mode` when it is absent; that it is there is durable when this returns.
+    /// Opens a folder in it, made with `mode` when it is absent; that it is there is durable when
+    /// this returns.
     ///
     /// # Errors
     /// As [`folder`](Self::folder) and [`make_folder`](Self::make_folder).
@@ -272,7 +274,8 @@ impl Dir {
         steps::next("link")?;
         match calls::linkat(&self.fd, name, &to.fd, to_name, AtFlags::empty()) {
             Ok(()) => Ok(true),
-            // PERM: a file system without links, or a kernel that protects other owners' files (fs.protected_hardlinks).
+            // PERM: a file system without links, or a kernel that protects other owners' files
+            // (fs.protected_hardlinks).
             Err(Errno::XDEV | Errno::PERM | Errno::OPNOTSUPP | Errno::MLINK | Errno::NOSYS) => Ok(false),
             Err(errno) => Err(to.error("link", to_name, errno)),
         }
@@ -348,7 +351,8 @@ impl Dir {
         calls::accessat(&self.fd, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS).is_ok()
     }
 
-    /// Tells whether an attribute keeps an entry from being removed or replaced (`chattr +i`, `chattr +a`).
+    /// Tells whether an attribute keeps an entry from being removed or replaced (`chattr +i`,
+    /// `chattr +a`).
     ///
     /// # Errors
     /// [`Machine::Io`].

@@ -1,7 +1,9 @@
-//! Where content is cut: FastCDC with normalised chunk lengths (Xia et al., 2016 and 2020), all parameters fixed.
+//! Where content is cut: FastCDC with normalised chunk lengths (Xia et al., 2016 and 2020), all
+//! parameters fixed.
 //!
-//! One level of normalisation: with two, chunks are more even, but after a change it takes twice as long (20 KB) until cuts
-//! fall on the same places again; with none, a changed byte costs a quarter more.
+//! One level of normalisation: with two, chunks are more even, but after a change it takes twice as
+//! long (20 KB) until cuts fall on the same places again; with none, a changed byte costs a quarter
+//! more.
 
 use std::io::{self, Read};
 
@@ -17,7 +19,8 @@ const EARLY: u64 = 1 << (64 - 14);
 /// Below it the hash makes a cut from [`NORMAL_CHUNK_BYTES`] on: one in 2^12 does.
 const LATE: u64 = 1 << (64 - 12);
 
-/// What each byte adds to the hash: the first 256 numbers of SplitMix64 (Steele et al., 2014) from state 0.
+/// What each byte adds to the hash: the first 256 numbers of SplitMix64 (Steele et al., 2014) from
+/// state 0.
 const GEAR: [u64; 256] = {
     let mut gear = [0; 256];
     let mut state = 0u64;
@@ -32,8 +35,8 @@ const GEAR: [u64; 256] = {
     gear
 };
 
-/// The length of the first chunk of `content`. What follows [`MAX_CHUNK_BYTES`] bytes does not matter; what is shorter has to be
-/// all that is left of the file.
+/// The length of the first chunk of `content`. What follows [`MAX_CHUNK_BYTES`] bytes does not
+/// matter; what is shorter has to be all that is left of the file.
 pub fn cut(content: &[u8]) -> usize {
     let end = content.len().min(MAX_CHUNK_BYTES);
     let normal = end.min(NORMAL_CHUNK_BYTES);

@@ -1,6 +1,7 @@
 //! The index of one file's chunks: which content each has, and which bytes of the `.gz` hold it.
 //!
-//! Whoever has an [`ChunkIndex`] has one whose numbers add up to the sizes of the file and its `.gz`.
+//! Whoever has an [`ChunkIndex`] has one whose numbers add up to the sizes of the file and its
+//! `.gz`.
 
 use super::ChunksError;
 use super::cut::MAX_CHUNK_BYTES;
@@ -23,7 +24,8 @@ pub const MAX_SEGMENT_BYTES: usize = 256 << 10;
 const GZIP_HEADER: u64 = 10;
 const GZIP_TRAILER: u64 = 8;
 
-/// The first 6 bytes of a chunk's SHA-256. It finds chunks; whether the file is right is decided by the file's own hash.
+/// The first 6 bytes of a chunk's SHA-256. It finds chunks; whether the file is right is decided by
+/// the file's own hash.
 pub type ChunkHash = [u8; 6];
 
 /// What one chunk is.
@@ -33,7 +35,8 @@ pub struct Chunk {
     pub hash: ChunkHash,
     /// Its length in bytes, 1 to [`MAX_CHUNK_BYTES`].
     pub length: u16,
-    /// The length of the segment that ends with it, in bytes of the `.gz`; 0 when the segment goes on.
+    /// The length of the segment that ends with it, in bytes of the `.gz`; 0 when the segment goes
+    /// on.
     segment: u16,
 }
 

@@ -56,8 +56,8 @@ impl ChunkSearch {
         self.missing
     }
 
-    /// Looks for chunks in the file `number`. It ends early when nothing is missing any more, or when `goes_on`, which is
-    /// asked for every chunk, says no; what was found until then counts.
+    /// Looks for chunks in the file `number`. It ends early when nothing is missing any more, or
+    /// when `goes_on`, which is asked for every chunk, says no; what was found until then counts.
     ///
     /// # Errors
     /// What `content` fails with; what was found until then counts.

@@ -49,8 +49,8 @@ impl MissingRanges {
         self.ranges.iter().map(|range| range.end - range.start).sum()
     }
 
-    /// What they cost in bytes, to compare with the whole object, for which no index of `index_size` bytes is needed:
-    /// each request counts as many bytes as would come in its time.
+    /// What they cost in bytes, to compare with the whole object, for which no index of
+    /// `index_size` bytes is needed: each request counts as many bytes as would come in its time.
     pub fn cost(&self, index_size: u64, request: u64) -> u64 {
         let requests = request.saturating_mul(self.ranges.len() as u64 + 1);
         index_size.saturating_add(self.bytes()).saturating_add(requests)

@@ -1,4 +1,5 @@
-//! Puts a file together from its start: chunks of local files, and segments of its `.gz` in between.
+//! Puts a file together from its start: chunks of local files, and segments of its `.gz` in
+//! between.
 
 use super::ChunksError;
 use super::index::{Chunk, ChunkIndex, GzipSegment};
@@ -10,8 +11,8 @@ use std::io::{self, Read};
 /// How far back a segment can refer, in bytes (RFC 1951).
 pub const WINDOW_BYTES: usize = 32 << 10;
 
-/// Inflates one segment of a `.gz` to exactly `length` bytes; `before` is the content before it, of which the last
-/// [`WINDOW_BYTES`] bytes count.
+/// Inflates one segment of a `.gz` to exactly `length` bytes; `before` is the content before it, of
+/// which the last [`WINDOW_BYTES`] bytes count.
 ///
 /// # Errors
 /// What is wrong with the segment.
@@ -44,15 +45,18 @@ pub fn inflate_segment(before: &[u8], segment: &[u8], length: usize) -> Result<V
     Ok(content)
 }
 
-/// Writes the file of `index` to `sink`, from its start to its end and no further: what lies in `ranges` from `fetched`,
-/// which gives their bytes one range after the other, and the rest from where it is `known` to be, through `local`, which
-/// fills a buffer from there. The memory that it takes does not depend on the file's size.
+/// Writes the file of `index` to `sink`, from its start to its end and no further: what lies in
+/// `ranges` from `fetched`, which gives their bytes one range after the other, and the rest from
+/// where it is `known` to be, through `local`, which fills a buffer from there. The memory that it
+/// takes does not depend on the file's size.
 ///
-/// Each chunk has the hash that the index says; whether the file is right is for the caller to see by its hash.
+/// Each chunk has the hash that the index says; whether the file is right is for the caller to see
+/// by its hash.
 ///
 /// # Errors
-/// [`ChunksError::Gone`] when a local chunk is not what it was, or `local` fails; [`ChunksError::Segment`] for a segment
-/// that does not hold what it should; [`ChunksError::Fetched`] and [`ChunksError::Write`] for what the others fail with.
+/// [`ChunksError::Gone`] when a local chunk is not what it was, or `local` fails;
+/// [`ChunksError::Segment`] for a segment that does not hold what it should;
+/// [`ChunksError::Fetched`] and [`ChunksError::Write`] for what the others fail with.
 pub fn rebuild(
     index: &ChunkIndex,
     known: &LocalChunks,

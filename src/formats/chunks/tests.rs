@@ -1,4 +1,5 @@
-//! Whole ways: content, its `.gz` and index, a file that is almost it, and what comes out; and everything hostile.
+//! Whole ways: content, its `.gz` and index, a file that is almost it, and what comes out; and
+//! everything hostile.
 
 use super::*;
 use std::io::{Cursor, Read as _, Write as _};

@@ -1,7 +1,7 @@
 //! The manifest: the signed list of one release of a component, format 1.
 //!
-//! [`parse`] takes bytes apart strictly, [`body`] puts them together canonically. Nothing here decides whether a manifest is
-//! to be trusted: that is [`trust`](crate::trust).
+//! [`parse`] takes bytes apart strictly, [`body`] puts them together canonically. Nothing here
+//! decides whether a manifest is to be trusted: that is [`trust`](crate::trust).
 
 mod notes;
 mod read;
@@ -70,15 +70,18 @@ pub struct Meta {
     pub expires: Option<Timestamp>,
     /// The program to start, a listed file.
     pub launch: Option<RelPath>,
-    /// The share of clients that it is offered to, in percent from 0 (nobody: it is paused) to 99; everybody if absent.
+    /// The share of clients that it is offered to, in percent from 0 (nobody: it is paused) to 99;
+    /// everybody if absent.
     pub rollout: Option<u8>,
     /// Offered to everybody, whatever the rollout and whatever a user skipped.
     pub critical: bool,
-    /// Where the manifest and its objects are served, in order of preference; 1 to 8, each with a slash at the end.
+    /// Where the manifest and its objects are served, in order of preference; 1 to 8, each with a
+    /// slash at the end.
     pub base_urls: Vec<Url>,
     /// Other components that it needs.
     pub requires: Vec<Requirement>,
-    /// Earlier releases that older versions have to go through first; at most 8, by rising [`below`](SteppingStone::below).
+    /// Earlier releases that older versions have to go through first; at most 8, by rising
+    /// [`below`](SteppingStone::below).
     pub stepping_stones: Vec<SteppingStone>,
     /// What is new, for people; each language once.
     pub notes: Vec<Notes>,
@@ -143,7 +146,8 @@ pub struct Delta {
     pub from: Sha256,
     /// The content that it makes; the file's own if absent.
     pub to: Option<Sha256>,
-    /// A content of this release that it reads besides, as if it stood behind the first one: its *second base*.
+    /// A content of this release that it reads besides, as if it stood behind the first one: its
+    /// *second base*.
     pub with: Option<Sha256>,
     /// The patch.
     pub object: Object,
@@ -239,14 +243,16 @@ impl Manifest {
         entries
     }
 
-    /// The release to which a client with the version `installed` goes before it goes to this one: of the stones above that
-    /// version the lowest. None when it may come here at once. Build metadata do not count.
+    /// The release to which a client with the version `installed` goes before it goes to this one:
+    /// of the stones above that version the lowest. None when it may come here at once. Build
+    /// metadata do not count.
     pub fn stepping_stone_for(&self, installed: &Version) -> Option<&SteppingStone> {
         self.meta.stepping_stones.iter().find(|stone| installed.cmp_precedence(&stone.below).is_lt())
     }
 
-    /// What tells this release's content from another's: the hash of its version and of all that it installs. Signatures,
-    /// dates, sequence and URLs do not count, nor do rollout, urgency, stepping stones and notes.
+    /// What tells this release's content from another's: the hash of its version and of all that it
+    /// installs. Signatures, dates, sequence and URLs do not count, nor do rollout, urgency,
+    /// stepping stones and notes.
     pub fn content_id(&self) -> Sha256 {
         let mut hasher = Sha256Hasher::default();
         hasher.update(self.meta.version.to_string().as_bytes());
@@ -263,8 +269,8 @@ impl Manifest {
         hasher.finish().0
     }
 
-    /// Whether both install the same files and links under the same version: only what [`content_id`](Self::content_id)
-    /// leaves out differs.
+    /// Whether both install the same files and links under the same version: only what
+    /// [`content_id`](Self::content_id) leaves out differs.
     pub fn same_content(&self, other: &Manifest) -> bool {
         self.content_id() == other.content_id()
     }

@@ -16,7 +16,8 @@ pub struct Notes {
     pub lines: Vec<String>,
 }
 
-/// A language: `[a-z]{2,3}(-[A-Za-z0-9]{2,8})*` in at most 35 bytes, a part of BCP 47 (RFC 5646, which asks for 35 in 4.4.1).
+/// A language: `[a-z]{2,3}(-[A-Za-z0-9]{2,8})*` in at most 35 bytes, a part of BCP 47 (RFC
+/// 5646, which asks for 35 in 4.4.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Language(Box<str>);
 
@@ -62,9 +63,10 @@ impl fmt::Display for Language {
 }
 
 impl Meta {
-    /// The notes for somebody who prefers these languages, the best one first. For each of them that very one is looked for,
-    /// then what it is part of (RFC 4647, 3.4), then another one of its kin, as `pt-BR` for `pt-PT`; after all of them
-    /// English, and what stands first. None when there are no notes.
+    /// The notes for somebody who prefers these languages, the best one first. For each of them
+    /// that very one is looked for, then what it is part of (RFC 4647, 3.4), then another one of
+    /// its kin, as `pt-BR` for `pt-PT`; after all of them English, and what stands first. None when
+    /// there are no notes.
     pub fn notes_for(&self, preferred: &[Language]) -> Option<&Notes> {
         let chosen = preferred.iter().find_map(|language| self.notes_in(language.as_str()));
         chosen.or_else(|| self.notes_in("en")).or(self.notes.first())

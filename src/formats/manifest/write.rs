@@ -1,4 +1,5 @@
-//! Writes manifest format 1 in its one canonical form: two spaces a level, attributes in a fixed order, paths sorted.
+//! Writes manifest format 1 in its one canonical form: two spaces a level, attributes in a fixed
+//! order, paths sorted.
 
 use super::{LinkOrFile, Manifest, Notes, Object, Signature};
 use crate::formats::xml::{DECLARATION, push_attribute};

@@ -1,4 +1,5 @@
-//! Attribute values as text between quotes: with `&amp;` and the four other entities that XML defines.
+//! Attribute values as text between quotes: with `&amp;` and the four other entities that XML
+//! defines.
 
 use std::borrow::Cow;
 use std::fmt::Display;

@@ -1,12 +1,14 @@
 //! The XML subset of manifests and state files: elements and attributes, without text content.
 //!
-//! - [`XmlReader`] gives one tag after the other and keeps only the attributes of one element in memory.
-//! - [`XmlElement`] gives its attributes by name and type, and reports those that the caller did not take.
+//! - [`XmlReader`] gives one tag after the other and keeps only the attributes of one element in
+//!   memory.
+//! - [`XmlElement`] gives its attributes by name and type, and reports those that the caller did
+//!   not take.
 //! - [`push_attribute`] writes one attribute; the callers write the elements.
 //!
-//! The reader uses quick-xml to find tokens. quick-xml does not validate, so the reader itself refuses
-//! everything outside of the subset: text, comments, CDATA, processing instructions, a DTD, character references,
-//! prefixes, missing space between attributes and a second root.
+//! The reader uses quick-xml to find tokens. quick-xml does not validate, so the reader itself
+//! refuses everything outside of the subset: text, comments, CDATA, processing instructions, a DTD,
+//! character references, prefixes, missing space between attributes and a second root.
 
 mod element;
 mod escape;

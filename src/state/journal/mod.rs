@@ -1,7 +1,8 @@
 //! The durable record of one swap: its plan, written once, and its state, a file of one line.
 //!
-//! `txn/plan.xml` holds the plan; `journal` holds the state and the hash of that plan. Both are replaced atomically. The
-//! journal never counts what was done: recovery compares the disk with the plan.
+//! `txn/plan.xml` holds the plan; `journal` holds the state and the hash of that plan. Both are
+//! replaced atomically. The journal never counts what was done: recovery compares the disk with the
+//! plan.
 
 mod plan;
 
@@ -17,7 +18,8 @@ pub const JOURNAL: &str = "journal";
 /// The folder of the plan and of the backups in a state or work folder.
 pub const TRANSACTIONS: &str = "txn";
 const PLAN: &str = "plan.xml";
-/// The longest plan that is read: 200,000 steps of a path and two contents each, for several components.
+/// The longest plan that is read: 200,000 steps of a path and two contents each, for several
+/// components.
 const MAX_PLAN: u64 = 256 << 20;
 /// The longest journal that is read.
 const MAX_LINE: u64 = 100;
@@ -29,7 +31,8 @@ pub enum State {
     Prepared,
     /// Everything is backed up; files are being replaced.
     Applying,
-    /// The new version is installed and on probation: the backups are kept, and it can be taken back.
+    /// The new version is installed and on probation: the backups are kept, and it can be taken
+    /// back.
     Committed,
     /// The new version stays; what is left is cleaning up.
     Confirmed,
@@ -82,7 +85,8 @@ impl Journal {
     /// The swap under way; none when there is none.
     ///
     /// # Errors
-    /// [`Machine::JournalUnreadable`] for a journal or plan that cannot be understood; nothing is changed.
+    /// [`Machine::JournalUnreadable`] for a journal or plan that cannot be understood; nothing is
+    /// changed.
     pub fn read(state_dir: &Dir) -> Result<Option<Self>> {
         let unreadable = |detail| unreadable(state_dir, detail);
         let Some((state, plan)) = Self::peek(state_dir)? else { return Ok(None) };
@@ -91,7 +95,8 @@ impl Journal {
             None => None,
         };
         let Some(bytes) = bytes else {
-            // The plan is removed after everything else that is cleaned up, just before the journal.
+            // The plan is removed after everything else that is cleaned up, just before the
+            // journal.
             return match state {
                 State::Confirmed => Ok(Some(Self { state, transaction: Transaction::default(), plan })),
                 _ => Err(unreadable("its plan is missing".into()).into()),
@@ -108,7 +113,8 @@ impl Journal {
     /// Writes the plan of a new swap and the state [`State::Prepared`].
     ///
     /// # Errors
-    /// [`Machine::StateDamaged`] for a plan that could not be read again, [`Machine::Io`]; then there is no journal.
+    /// [`Machine::StateDamaged`] for a plan that could not be read again, [`Machine::Io`]; then
+    /// there is no journal.
     pub fn begin(state_dir: &Dir, transaction: Transaction) -> Result<Self> {
         let folder = state_dir.folder_or_new(TRANSACTIONS, 0o700)?;
         let text = plan::write(&transaction);
@@ -117,7 +123,8 @@ impl Journal {
                 "the plan does not survive being written; a version or a link holds a control character".into();
             return Err(Machine::StateDamaged { path: folder.join(PLAN), detail }.into());
         }
-        // A journal of a swap that was prepared and never begun must not stand beside another plan than its own.
+        // A journal of a swap that was prepared and never begun must not stand beside another plan
+        // than its own.
         Self::end(state_dir)?;
         folder.replace(PLAN, text.as_bytes(), 0o600)?;
         let mut journal = Self { state: State::Prepared, transaction, plan: Sha256::of(text.as_bytes()) };
@@ -125,8 +132,9 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Writes states that are still to come beside the plan, so that to [`advance`](Self::advance) to one of them later takes
-    /// a rename and a sync, and nothing else. Changes nothing for anybody who does not.
+    /// Writes states that are still to come beside the plan, so that to [`advance`](Self::advance)
+    /// to one of them later takes a rename and a sync, and nothing else. Changes nothing for
+    /// anybody who does not.
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -134,7 +142,8 @@ impl Journal {
         let folder = state_dir.folder_or_new(TRANSACTIONS, 0o700)?;
         let mut before = (state_dir, JOURNAL.to_owned());
         for state in states {
-            // The file that this state will replace gets a second name: to free a file takes as long as to sync a folder.
+            // The file that this state will replace gets a second name: to free a file takes as
+            // long as to sync a folder.
             let second = format!("{}.before", state.ahead());
             folder.remove_file(&second)?;
             before.0.hard_link(&before.1, &folder, &second)?;

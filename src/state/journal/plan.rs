@@ -1,7 +1,8 @@
 //! The plan of one swap: the content of every path before and after, for each component.
 //!
-//! A plan names a component and never says where it lies: helper and `recover` take that from their arguments. So a plan
-//! leads nowhere out of a component, and an install root may be moved, mounted elsewhere or copied.
+//! A plan names a component and never says where it lies: helper and `recover` take that from their
+//! arguments. So a plan leads nowhere out of a component, and an install root may be moved, mounted
+//! elsewhere or copied.
 
 use crate::disk::inventory::PathContent;
 use crate::error::{Defect, Result};
@@ -27,7 +28,8 @@ pub struct Transaction {
 pub struct ComponentSteps {
     /// The component.
     pub component: Component,
-    /// Whether stage and backups lie in the component's own `.patcher`, it being on another file system.
+    /// Whether stage and backups lie in the component's own `.patcher`, it being on another file
+    /// system.
     pub own_work_dir: bool,
     /// The version before, for people.
     pub from: Option<Version>,
@@ -35,7 +37,8 @@ pub struct ComponentSteps {
     pub to: Option<ReleaseContent>,
     /// Folders that the new version needs and that are not there, outermost first.
     pub new_folders: Vec<String>,
-    /// Folders that hold nothing of the new version, innermost first, with their modes: removed if they end up empty.
+    /// Folders that hold nothing of the new version, innermost first, with their modes: removed if
+    /// they end up empty.
     pub old_folders: Vec<(String, u32)>,
     /// Every path that changes; the manifest is the last.
     pub steps: Vec<Step>,
@@ -218,7 +221,8 @@ fn component(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> Result<
     Ok(part)
 }
 
-/// A folder's path, held to the grammar of manifests again: a plan leads nowhere out of its component.
+/// A folder's path, held to the grammar of manifests again: a plan leads nowhere out of its
+/// component.
 fn folder(element: &mut XmlElement<'_>) -> Result<String, XmlError> {
     let text = element.required("path")?;
     let path =

@@ -24,8 +24,8 @@ use std::time::{Duration, Instant};
 pub const HELPER: &str = if cfg!(windows) { "patcher-helper.exe" } else { "patcher-helper" };
 /// How long a new version may take to confirm that it works, unless the program says otherwise.
 pub const PROBATION: Duration = Duration::from_secs(300);
-/// An environment variable that the helper is given and hands on to what it starts, so that neither starts the other for
-/// ever.
+/// An environment variable that the helper is given and hands on to what it starts, so that neither
+/// starts the other for ever.
 pub const RELAUNCHED: &str = "PATCHER_RELAUNCHED";
 /// The folder in the state folder that the helper is copied to.
 const FOLDER: &str = "helper";
@@ -47,7 +47,8 @@ pub fn find_helper(configured: Option<&Path>) -> Result<PathBuf> {
 pub struct Job {
     /// The process to wait for first.
     pub wait_for: Option<u32>,
-    /// Return from the version on probation to the one before, for this reason, rather than make the prepared one live.
+    /// Return from the version on probation to the one before, for this reason, rather than make
+    /// the prepared one live.
     pub roll_back: Option<RollbackReason>,
     /// What to start afterwards, in this process's working folder.
     pub command: Option<Vec<OsString>>,
@@ -55,8 +56,8 @@ pub struct Job {
     pub probation: Duration,
 }
 
-/// Starts the helper from a copy outside of the components, so that it can replace itself; it goes on when this process
-/// ends.
+/// Starts the helper from a copy outside of the components, so that it can replace itself; it goes
+/// on when this process ends.
 ///
 /// # Errors
 /// [`Machine::Io`].
@@ -120,7 +121,8 @@ pub fn detached(mut command: Command, path: &Path, output: Option<File>) -> Resu
     let (out, err) = copies.map_or((Stdio::null(), Stdio::null()), |(one, two)| (one.into(), two.into()));
     command.stdin(Stdio::null()).stdout(out).stderr(err);
     system::detach(&mut command);
-    // A file that was just written is busy while another thread's child has not closed its copy of the descriptor yet.
+    // A file that was just written is busy while another thread's child has not closed its copy of
+    // the descriptor yet.
     let mut attempts = 0;
     loop {
         match command.spawn() {
@@ -131,8 +133,8 @@ pub fn detached(mut command: Command, path: &Path, output: Option<File>) -> Resu
     }
 }
 
-/// Ends a program that this one has started: asks it to where the system has a way to ask, and does not wait for an answer
-/// for more than five seconds.
+/// Ends a program that this one has started: asks it to where the system has a way to ask, and does
+/// not wait for an answer for more than five seconds.
 ///
 /// # Errors
 /// [`Machine::Io`] when the system does not let it be ended.
@@ -151,7 +153,8 @@ pub fn end(child: &mut Child) -> Result<()> {
     child.wait().map(drop).map_err(failed)
 }
 
-/// Copies the helper into a fresh folder of this user's alone; the path that it is given by may lead through links.
+/// Copies the helper into a fresh folder of this user's alone; the path that it is given by may
+/// lead through links.
 fn copy_helper(state_dir: &Dir, helper: &Path) -> Result<PathBuf> {
     let real = helper.canonicalize().map_err(|error| Error::io("find", helper, error))?;
     let (Some(dir), Some(name)) = (real.parent(), real.file_name().and_then(|name| name.to_str())) else {

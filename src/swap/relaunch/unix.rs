@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 /// Waits until a process has ended, or until `patience` is over; tells whether it has ended.
 ///
-/// Linux holds on to the process itself, so that another one with the same number is not taken for it; elsewhere the
-/// number is asked for again and again.
+/// Linux holds on to the process itself, so that another one with the same number is not taken for
+/// it; elsewhere the number is asked for again and again.
 pub fn wait_for_exit(pid: u32, patience: Option<Duration>) -> bool {
     let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) else { return true };
     let deadline = patience.map(|patience| Instant::now() + patience);
@@ -32,13 +32,15 @@ pub fn wait_for_exit(pid: u32, patience: Option<Duration>) -> bool {
     true
 }
 
-/// Leaves the session of the program that started this one, so that it does not end with that one's terminal.
+/// Leaves the session of the program that started this one, so that it does not end with that one's
+/// terminal.
 pub fn leave_session() {
     // Fails only for a process that leads a group already, which then has a session of its own.
     let _ = rustix::process::setsid();
 }
 
-/// Nothing: what is not to be handed down is closed by the system, and the started program leaves its session itself.
+/// Nothing: what is not to be handed down is closed by the system, and the started program leaves
+/// its session itself.
 pub fn detach(_command: &mut Command) {}
 
 /// Asks a process to end, and tells whether that could be done.

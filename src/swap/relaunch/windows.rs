@@ -21,8 +21,8 @@ const LONGEST: u32 = u32::MAX - 1;
 
 /// Waits until a process has ended, or until `patience` is over; tells whether it has ended.
 ///
-/// Holds on to the process itself, so that another one with the same number is not taken for it. One of another user,
-/// which may not be held, is looked for by its number again and again.
+/// Holds on to the process itself, so that another one with the same number is not taken for it.
+/// One of another user, which may not be held, is looked for by its number again and again.
 pub fn wait_for_exit(pid: u32, patience: Option<Duration>) -> bool {
     let deadline = patience.map(|patience| Instant::now() + patience);
     loop {
@@ -48,16 +48,18 @@ pub fn wait_for_exit(pid: u32, patience: Option<Duration>) -> bool {
     }
 }
 
-/// Nothing: a program that is started with [`detach`] has no console to lose, and there are no sessions to leave.
+/// Nothing: a program that is started with [`detach`] has no console to lose, and there are no
+/// sessions to leave.
 pub fn leave_session() {}
 
-/// Starts a program without a console, in a group of its own, and with none of this one's inputs and outputs: a pipe that
-/// somebody reads from this program must not stay open for as long as that one runs.
+/// Starts a program without a console, in a group of its own, and with none of this one's inputs
+/// and outputs: a pipe that somebody reads from this program must not stay open for as long as that
+/// one runs.
 pub fn detach(command: &mut Command) {
     command.creation_flags(DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP);
     for kind in [STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, STD_ERROR_HANDLE] {
-        // SAFETY: the standard handles may be asked for at any time; one that is missing or closed is refused, which does
-        // no harm: then there is nothing to hand down.
+        // SAFETY: the standard handles may be asked for at any time; one that is missing or closed
+        // is refused, which does no harm: then there is nothing to hand down.
         unsafe { SetHandleInformation(GetStdHandle(kind), HANDLE_FLAG_INHERIT, 0) };
     }
 }

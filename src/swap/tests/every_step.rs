@@ -1,5 +1,5 @@
-//! A swap that stops before each of its steps, or whose steps fail, one after the other, and then each step of the
-//! recovery: every end is the old tree or the new one.
+//! A swap that stops before each of its steps, or whose steps fail, one after the other, and then
+//! each step of the recovery: every end is the old tree or the new one.
 
 use super::*;
 use crate::disk::fs::{Steps, Stop};
@@ -10,8 +10,8 @@ use std::path::Path;
 /// What a tree holds, by path: the content of files, and a slash for folders.
 type Contents = BTreeMap<String, String>;
 
-/// A component before and after: files changed, added, dropped, moved, renamed in case only, folders that go and come, and
-/// a file that becomes a folder as well as the other way round.
+/// A component before and after: files changed, added, dropped, moved, renamed in case only,
+/// folders that go and come, and a file that becomes a folder as well as the other way round.
 const OLD: [(&str, &str); 8] = [
     ("Component", "name"),
     ("app", "old app"),

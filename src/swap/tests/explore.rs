@@ -1,8 +1,9 @@
-//! Explores a swap, its way back and its recovery on a disk in memory: every step meets every event.
+//! Explores a swap, its way back and its recovery on a disk in memory: every step meets every
+//! event.
 //!
 //! The rules, checked after each run and the one `recover` that follows it:
-//! - **liveness**: once the fault is gone, one `recover` succeeds, and nothing of a swap is left but
-//!   a version on probation;
+//! - **liveness**: once the fault is gone, one `recover` succeeds, and nothing of a swap is left
+//!   but a version on probation;
 //! - **no mix**: the component is the old one or the new one, apart from paths that another program
 //!   wrote to;
 //! - **durable**: a swap that reported success is there after a power cut;
@@ -74,7 +75,8 @@ fn transaction(probation: bool) -> Transaction {
     Transaction { probation, components: vec![component] }
 }
 
-/// A program of the updater. `Ok(true)` says that the new version is installed, `Ok(false)` the old one.
+/// A program of the updater. `Ok(true)` says that the new version is installed, `Ok(false)` the old
+/// one.
 type Action = fn(&InstallRoot) -> Result<bool>;
 
 fn locked<T>(root: &InstallRoot, action: impl FnOnce(&Lock) -> Result<T>) -> Result<T> {

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// A component before: a file to replace, one to drop with its folder, one that stays, one that becomes a folder, a folder
-/// that becomes a file, a link, and a file whose mode alone changes.
+/// A component before: a file to replace, one to drop with its folder, one that stays, one that
+/// becomes a folder, a folder that becomes a file, a link, and a file whose mode alone changes.
 const OLD: [(&str, &str); 7] = [
     ("a", "old a"),
     ("file-to-folder", "f"),
@@ -115,7 +115,8 @@ impl World {
         Ok(roll_back(&self.root, &self.lock(), RollbackReason::Asked)?.expect("a version on probation").saved)
     }
 
-    /// Every old file is there with its bytes, nothing of the swap is left, and another recovery finds nothing to do.
+    /// Every old file is there with its bytes, nothing of the swap is left, and another recovery
+    /// finds nothing to do.
     #[track_caller]
     fn is_old(&self, when: &str) {
         for (path, text) in OLD {

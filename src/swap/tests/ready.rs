@@ -1,4 +1,5 @@
-//! What was made ready while the program ran is used if it still holds, and done anew if anything was touched.
+//! What was made ready while the program ran is used if it still holds, and done anew if anything
+//! was touched.
 
 #![cfg(unix)]
 
@@ -14,8 +15,8 @@ impl Scene {
         scene
     }
 
-    /// Makes the swap ready, lets `meanwhile` happen, and carries it out. The backups are marked, and whether they are the
-    /// ones that were made first is told.
+    /// Makes the swap ready, lets `meanwhile` happen, and carries it out. The backups are marked,
+    /// and whether they are the ones that were made first is told.
     fn swap_after(&self, meanwhile: impl FnOnce(&Self)) -> Result<bool> {
         let ready = make_ready(&self.root, &self.lock())?;
         assert!(ready.is_some());

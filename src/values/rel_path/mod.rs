@@ -1,7 +1,8 @@
 //! A relative path as manifests write it: portable, and safe to join to a folder on every system.
 //!
-//! The grammar is the same on every system, for `manifest-tool`, the client and the helper. It refuses
-//! everything that Windows or macOS would read as another file, a device or a parent folder.
+//! The grammar is the same on every system, for `manifest-tool`, the client and the helper. It
+//! refuses everything that Windows or macOS would read as another file, a device or a parent
+//! folder.
 
 mod conflict;
 mod defect;
@@ -70,8 +71,9 @@ impl RelPath {
 
     /// Reads a path that was a `RelPath` when this program wrote it down.
     ///
-    /// Every rule that keeps a path inside its component and off Windows devices is checked again. The rules on invisible
-    /// characters and normal forms are not: their tables are a tenth of the helper, and they keep no path from anywhere.
+    /// Every rule that keeps a path inside its component and off Windows devices is checked again.
+    /// The rules on invisible characters and normal forms are not: their tables are a tenth of the
+    /// helper, and they keep no path from anywhere.
     ///
     /// # Errors
     /// The first rule that `text` breaks.

@@ -26,20 +26,22 @@ pub struct ReleaseFlags {
     /// The program to start after an update, a path in the build folder
     #[arg(long, value_name = "PATH")]
     launch: Option<String>,
-    /// When clients start to refuse the release: a time as in 2027-05-20T00:00:00Z, days from now as in 180d, or never
-    /// [default: never]
+    /// When clients start to refuse the release: a time as in 2027-05-20T00:00:00Z, days from now
+    /// as in 180d, or never [default: never]
     #[arg(long, value_name = "TIME")]
     expires: Option<String>,
     /// Another component that this one needs, and in which versions; repeat it for each
     #[arg(long, value_name = "NAME=RANGE")]
     requires: Vec<String>,
-    /// The share of clients that are offered the release at first, as in 10%; `resign` raises it [default: 100%]
+    /// The share of clients that are offered the release at first, as in 10%; `resign` raises it
+    /// [default: 100%]
     #[arg(long, value_name = "PERCENT")]
     rollout: Option<String>,
     /// Offer the release to all clients, even if the rollout leaves them out or the user skipped it
     #[arg(long)]
     pub critical: bool,
-    /// Release notes in one language: a plain text file or the URL of a page, as in en=NEWS.txt; repeat it for each
+    /// Release notes in one language: a plain text file or the URL of a page, as in en=NEWS.txt;
+    /// repeat it for each
     #[arg(long, value_name = "LANG=FILE|URL")]
     notes: Vec<String>,
 }

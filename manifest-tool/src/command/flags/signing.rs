@@ -26,16 +26,18 @@ impl PassphraseFlags {
 /// The keys that sign, and those that may have signed earlier releases.
 #[derive(Debug, clap::Args)]
 pub struct SigningFlags {
-    /// A private key; repeat it for each further signature [default: $MANIFEST_KEY or ./release.key.pem]
+    /// A private key; repeat it for each further signature [default: $MANIFEST_KEY or
+    /// ./release.key.pem]
     #[arg(long = "key", value_name = "FILE")]
     keys: Vec<PathBuf>,
     #[command(flatten)]
     passphrases: PassphraseFlags,
-    /// Publish nothing, and write the bytes to be signed to FILE for a key in another place; `attach` adds the
-    /// signature and publishes
+    /// Publish nothing, and write the bytes to be signed to FILE for a key in another place;
+    /// `attach` adds the signature and publishes
     #[arg(long, value_name = "FILE", conflicts_with_all = ["keys", "passphrase_file"])]
     body: Option<PathBuf>,
-    /// A public key that may have signed earlier releases, besides the keys that sign now; repeat it for each
+    /// A public key that may have signed earlier releases, besides the keys that sign now; repeat
+    /// it for each
     #[arg(long = "trust", value_name = "PUB")]
     trusted: Vec<PathBuf>,
 }

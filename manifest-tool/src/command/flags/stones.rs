@@ -9,13 +9,16 @@ use std::collections::BTreeMap;
 /// Stepping stones on the command line.
 #[derive(Debug, Default, clap::Args)]
 pub struct StoneFlags {
-    /// Send clients below VERSION first to the newest release on the site from VERSION on and below this release
+    /// Send clients below VERSION first to the newest release on the site from VERSION on and below
+    /// this release
     #[arg(long, value_name = "VERSION")]
     min_version: Option<String>,
-    /// Send clients below a version first to the release on the site with this sequence; repeat it for each
+    /// Send clients below a version first to the release on the site with this sequence; repeat it
+    /// for each
     #[arg(long = "stepping-stone", value_name = "BELOW=SEQUENCE")]
     stones: Vec<String>,
-    /// Use only the stepping stones of this command line, none from the previous release or from component.toml
+    /// Use only the stepping stones of this command line, none from the previous release or from
+    /// component.toml
     #[arg(long)]
     no_stepping_stones: bool,
 }

@@ -61,7 +61,8 @@ pub fn encode(
             let corrections = Corrections::of(old, new, &blocks, &mut PlainPrediction, spool)?;
             let plain_estimate = estimate_all(&mut block_streams.streams)? + corrections.estimate;
             let plain = DeltaDraft::new(DeltaMode::Plain, block_streams, corrections);
-            // Packing is slow. A plain draft with more than twice the estimate is not packed at all.
+            // Packing is slow. A plain draft with more than twice the estimate is not packed at
+            // all.
             let clearly_smaller = program.estimate < plain_estimate / 2;
             let delta = program.draft.pack(sizes, &[], spool)?;
             match if clearly_smaller { None } else { Some(plain.pack(sizes, &[], spool)?) } {

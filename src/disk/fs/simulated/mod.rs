@@ -1,7 +1,8 @@
 //! A disk in memory, for tests: the calls of [`system`](super::system) run on it unchanged.
 //!
-//! A [`Disk`] is mounted at `/simulated/N`, where N is the thread's number. Its [`calls`] have the names and the
-//! signatures of `rustix::fs`, so that [`Dir`](super::Dir) cannot tell it from a real file system.
+//! A [`Disk`] is mounted at `/simulated/N`, where N is the thread's number. Its [`calls`] have the
+//! names and the signatures of `rustix::fs`, so that [`Dir`](super::Dir) cannot tell it from a real
+//! file system.
 //!
 //! - It keeps the **volatile** state, which programs see, apart from the **durable** state, which a
 //!   power cut leaves. A folder's entries last when the folder is synced, a file's bytes and mode
@@ -191,7 +192,8 @@ impl Drop for Mounted {
     }
 }
 
-/// Whether this thread works on a disk in memory: what runs in parallel elsewhere runs in order then.
+/// Whether this thread works on a disk in memory: what runs in parallel elsewhere runs in order
+/// then.
 pub fn is_current() -> bool {
     CURRENT.get().is_some()
 }
@@ -348,7 +350,8 @@ impl Disk {
         paths
     }
 
-    /// A number that two disks share only if programs see the same on both, and power cuts leave the same.
+    /// A number that two disks share only if programs see the same on both, and power cuts leave
+    /// the same.
     pub fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         for (path, node) in self.paths() {
@@ -365,7 +368,8 @@ impl Disk {
         self.pending.len() + self.unsynced_files().len()
     }
 
-    /// The disk that a power cut leaves, where `lasts` tells for each unsynced change whether it is durable.
+    /// The disk that a power cut leaves, where `lasts` tells for each unsynced change whether it is
+    /// durable.
     pub fn power_cut(mut self, lasts: impl Fn(usize) -> bool) -> Disk {
         let files = self.unsynced_files();
         for (at, id) in files.iter().enumerate() {

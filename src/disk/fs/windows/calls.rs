@@ -1,7 +1,7 @@
 //! The system calls that the standard library has no safe name for.
 //!
-//! Every call gets strings that end in a zero and live until it returns, and handles that their owner keeps open; what
-//! the system allocates is freed here.
+//! Every call gets strings that end in a zero and live until it returns, and handles that their
+//! owner keeps open; what the system allocates is freed here.
 
 #![expect(unsafe_code, reason = "calls into the system; each says why it is sound")]
 
@@ -44,7 +44,8 @@ pub fn stored_name(path: &Path) -> io::Result<Option<OsString>> {
     Ok(Some(OsString::from_wide(&name[..length])))
 }
 
-/// Renames a file on one volume, over another one if `replace` says so; returns when the rename is on the disk.
+/// Renames a file on one volume, over another one if `replace` says so; returns when the rename is
+/// on the disk.
 pub fn move_file(from: &Path, to: &Path, replace: bool) -> io::Result<()> {
     let (from, to) = (wide(from), wide(to));
     let flags = MOVEFILE_WRITE_THROUGH | if replace { MOVEFILE_REPLACE_EXISTING } else { 0 };
@@ -70,12 +71,13 @@ pub fn free_space(folder: &Path) -> io::Result<u64> {
     Ok(bytes)
 }
 
-/// Whether an open folder belongs to this process's user, to the group that what the user makes belongs to, or to those
-/// who may do anything here anyway: administrators and the system itself.
+/// Whether an open folder belongs to this process's user, to the group that what the user makes
+/// belongs to, or to those who may do anything here anyway: administrators and the system itself.
 pub fn is_own(folder: &File) -> io::Result<bool> {
     let mut owner: PSID = ptr::null_mut();
     let mut descriptor = ptr::null_mut();
-    // SAFETY: the handle is open and allows it; `owner` points into `descriptor`, which is freed below.
+    // SAFETY: the handle is open and allows it; `owner` points into `descriptor`, which is freed
+    // below.
     let error = unsafe {
         GetSecurityInfo(
             folder.as_raw_handle(),
@@ -103,7 +105,8 @@ fn is_own_id(owner: PSID) -> io::Result<bool> {
         return Ok(true);
     }
     let mut token = ptr::null_mut();
-    // SAFETY: the pseudo handle of this process needs no closing; `token` is written to before this returns.
+    // SAFETY: the pseudo handle of this process needs no closing; `token` is written to before this
+    // returns.
     done(unsafe { OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &mut token) })?;
     // SAFETY: it was opened above, and nobody else closes it.
     let token = unsafe { OwnedHandle::from_raw_handle(token) };
@@ -114,7 +117,8 @@ fn is_own_id(owner: PSID) -> io::Result<bool> {
         let mut used = 0;
         // SAFETY: the buffer has the size that is told.
         done(unsafe { GetTokenInformation(token.as_raw_handle(), kind, buffer.as_mut_ptr().cast(), size, &mut used) })?;
-        // SAFETY: the system has filled the buffer with the structure of that kind, whose id points into the buffer.
+        // SAFETY: the system has filled the buffer with the structure of that kind, whose id points
+        // into the buffer.
         let id = unsafe {
             if kind == TokenUser {
                 (*buffer.as_ptr().cast::<TOKEN_USER>()).User.Sid

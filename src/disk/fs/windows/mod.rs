@@ -1,13 +1,16 @@
-//! Folders by handle and path: while a [`Dir`] is open nobody can rename or remove its folder, so that its path leads
-//! where it led when the folder was opened and was no link.
+//! Folders by handle and path: while a [`Dir`] is open nobody can rename or remove its folder, so
+//! that its path leads where it led when the folder was opened and was no link.
 //!
-//! - Names are taken as they are written: an entry whose name differs in case is another one, which is not there, and
-//!   nothing is made, replaced or removed in its place.
-//! - Paths are verbatim (`\\?\`), so that they may be longer than 260 characters and nothing in them has a second meaning.
-//! - There are no permission bits. Files have the mode 0644, folders 0755; a file with the attribute "read-only" has 0444.
-//! - A file that is in use may refuse to go: each change is tried again for 30 seconds, after the first one also by moving
-//!   the file aside, which the system allows for running programs.
-//! - There is no way to sync a folder. Renames return when they are on the disk, and NTFS keeps the order of changes.
+//! - Names are taken as they are written: an entry whose name differs in case is another one, which
+//!   is not there, and nothing is made, replaced or removed in its place.
+//! - Paths are verbatim (`\\?\`), so that they may be longer than 260 characters and nothing in
+//!   them has a second meaning.
+//! - There are no permission bits. Files have the mode 0644, folders 0755; a file with the
+//!   attribute "read-only" has 0444.
+//! - A file that is in use may refuse to go: each change is tried again for 30 seconds, after the
+//!   first one also by moving the file aside, which the system allows for running programs.
+//! - There is no way to sync a folder. Renames return when they are on the disk, and NTFS keeps the
+//!   order of changes.
 
 mod calls;
 mod patience;
@@ -40,7 +43,8 @@ const READ_ONLY: u32 = 0o444;
 /// The folder, in the updater's own, of files that were in use when they had to go.
 const ASIDE: &str = "aside";
 
-/// Whether [`Dir::stamp`] tells whether a file was touched: a program may set a file's times as it likes.
+/// Whether [`Dir::stamp`] tells whether a file was touched: a program may set a file's times as it
+/// likes.
 pub const STAMPS: bool = false;
 
 /// An open folder. Names are single segments; a link in their place is refused, never followed.
@@ -71,8 +75,8 @@ impl Dir {
         Ok(Self { handle, path: path.to_owned(), real, work: None })
     }
 
-    /// Lets files that are in use and must go be moved to a folder in `work`, on a system that does not let them be removed.
-    /// Folders opened in this one do the same.
+    /// Lets files that are in use and must go be moved to a folder in `work`, on a system that does
+    /// not let them be removed. Folders opened in this one do the same.
     pub fn with_aside(mut self, work: &Dir) -> Self {
         self.work = Some(work.real.as_path().into());
         self
@@ -168,7 +172,8 @@ impl Dir {
         self.folder(name)?.ok_or_else(|| self.error("open", name, io::ErrorKind::NotFound.into()))
     }
 
-    /// Makes a folder, with the rights that the one above it hands down; one that is there is left as it is.
+    /// Makes a folder, with the rights that the one above it hands down; one that is there is left
+    /// as it is.
     ///
     /// # Errors
     /// [`Machine::NameTaken`], [`Machine::Io`].
@@ -227,7 +232,8 @@ impl Dir {
     fn open_regular(&self, name: &str, options: &mut OpenOptions) -> Result<File> {
         let real = self.real(name);
         let failed = |error| self.error("open", name, error);
-        // With "backup semantics" a folder opens too, and can be told from a file that may not be read.
+        // With "backup semantics" a folder opens too, and can be told from a file that may not be
+        // read.
         let flags = FILE_FLAG_BACKUP_SEMANTICS;
         let file =
             retry_open(|| options.custom_flags(flags | FILE_FLAG_OPEN_REPARSE_POINT).open(&real)).map_err(failed)?;
@@ -238,8 +244,8 @@ impl Dir {
         if found.file_attributes() & FILE_ATTRIBUTE_REPARSE_POINT == 0 {
             return Ok(file);
         }
-        // No link, but content that the file system keeps elsewhere (deduplication, cloud storage): it has to be opened as
-        // any other program does.
+        // No link, but content that the file system keeps elsewhere (deduplication, cloud storage):
+        // it has to be opened as any other program does.
         options.custom_flags(flags).open(&real).map_err(failed)
     }
 
@@ -299,7 +305,8 @@ impl Dir {
         })
     }
 
-    /// Refuses: making links takes a right here that programs do not have, and a release with links is refused before.
+    /// Refuses: making links takes a right here that programs do not have, and a release with links
+    /// is refused before.
     ///
     /// # Errors
     /// [`Machine::Unsupported`].
@@ -409,7 +416,8 @@ impl Dir {
         done.map_err(|error| self.error("remove", name, error))
     }
 
-    /// Moves a file that is in use to the updater's own folder, where it stays until [`sweep_aside`](Self::sweep_aside).
+    /// Moves a file that is in use to the updater's own folder, where it stays until
+    /// [`sweep_aside`](Self::sweep_aside).
     fn move_aside(&self, name: &str) -> io::Result<PathBuf> {
         let work = self.work.as_deref().ok_or(io::ErrorKind::Unsupported)?;
         let opened = Dir::open(work).and_then(|work| work.folder_or_new(ASIDE, 0));
@@ -478,8 +486,8 @@ impl Dir {
         Ok(names)
     }
 
-    /// Nothing: the system has no such call. Renames are on the disk when they return, and what was changed before one is
-    /// in the file system's log before it.
+    /// Nothing: the system has no such call. Renames are on the disk when they return, and what was
+    /// changed before one is in the file system's log before it.
     ///
     /// # Errors
     /// None.

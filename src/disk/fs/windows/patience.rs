@@ -1,4 +1,5 @@
-//! Insisting: a virus scanner, an indexer or a backup holds a file for a moment, and the system then refuses to change it.
+//! Insisting: a virus scanner, an indexer or a backup holds a file for a moment, and the system
+//! then refuses to change it.
 
 use super::calls;
 use std::io;
@@ -9,19 +10,21 @@ use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_LOCK_VIOLATION, 
 pub const PATIENCE: Duration = Duration::from_secs(30);
 /// How long to try to remove what nobody needs any more and can go later as well.
 pub const LITTLE_PATIENCE: Duration = Duration::from_secs(2);
-/// How long before what holds it is taken for something that does not let go by itself: a running program.
+/// How long before what holds it is taken for something that does not let go by itself: a running
+/// program.
 const GENTLE: Duration = Duration::from_secs(1);
 /// The first pause; each is twice as long as the one before, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Whether another program may be the reason: of the three answers for that, "access denied" has other reasons too.
+/// Whether another program may be the reason: of the three answers for that, "access denied" has
+/// other reasons too.
 pub fn is_in_use(error: &io::Error) -> bool {
     calls::is(error, &[ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION])
 }
 
-/// Repeats `action` until it works, fails for another reason than that a file is in use, or takes too long. It is told
-/// whether it is time for stronger means.
+/// Repeats `action` until it works, fails for another reason than that a file is in use, or takes
+/// too long. It is told whether it is time for stronger means.
 pub fn insist(patience: Duration, mut action: impl FnMut(bool) -> io::Result<()>) -> io::Result<()> {
     let start = Instant::now();
     let mut pause = FIRST_PAUSE;

@@ -1,4 +1,5 @@
-//! Reads the first section of a manifest: what a release is, and what it says to clients and to people.
+//! Reads the first section of a manifest: what a release is, and what it says to clients and to
+//! people.
 
 use super::path;
 use crate::error::Defect;

@@ -1,7 +1,8 @@
-//! Reads manifest format 1: first the signature lines are cut out by bytes, then what is left is parsed, once.
+//! Reads manifest format 1: first the signature lines are cut out by bytes, then what is left is
+//! parsed, once.
 //!
-//! Nothing unsigned is ever parsed and nothing parsed is unsigned: [`SignedBytes::body`] is at the same time what the
-//! signatures are over and all that [`parse`] sees.
+//! Nothing unsigned is ever parsed and nothing parsed is unsigned: [`SignedBytes::body`] is at the
+//! same time what the signatures are over and all that [`parse`] sees.
 
 mod meta;
 
@@ -42,8 +43,9 @@ impl SignedBytes {
     /// Cuts the signature lines out of a manifest file.
     ///
     /// # Errors
-    /// [`Refused::Manifest`] when the lines are not 1 to 8, of distinct keys, each exactly as format 1 shows it, between
-    /// `</files>` and the last line; or when the file has more than 64 MiB.
+    /// [`Refused::Manifest`] when the lines are not 1 to 8, of distinct keys, each exactly as
+    /// format 1 shows it, between `</files>` and the last line; or when the file has more than
+    /// 64 MiB.
     pub fn split(mut file: Vec<u8>) -> Result<Self, Refused> {
         let refuse = |defect, line, detail: &str| Refused::Manifest { defect, line, detail: detail.to_owned() };
         if file.len() as u64 > MAX_MANIFEST_BYTES {
@@ -103,7 +105,8 @@ fn parse_line(line: &[u8]) -> Option<Signature> {
 /// Parses the signed bytes of a manifest.
 ///
 /// # Errors
-/// [`Refused::Manifest`] with the first rule of format 1 that they break. Time and memory grow linearly with the input.
+/// [`Refused::Manifest`] with the first rule of format 1 that they break. Time and memory grow
+/// linearly with the input.
 pub fn parse(body: &[u8]) -> Result<Manifest, Refused> {
     if body.len() as u64 > MAX_MANIFEST_BYTES {
         return Err(Refused::Manifest { defect: Defect::TooLarge, line: 1, detail: "more than 64 MiB".into() });
@@ -207,7 +210,8 @@ fn path(element: &XmlElement<'_>, text: &str) -> Result<RelPath, XmlError> {
     RelPath::new(text).map_err(|defect| element.error(Defect::Path(defect), format!("path {text:?}: {defect}")))
 }
 
-/// The rules that hold between paths: no two are one name, launch is a file, links lead to what is listed.
+/// The rules that hold between paths: no two are one name, launch is a file, links lead to what is
+/// listed.
 fn check_paths(meta: &Meta, meta_line: u64, files: &[File], links: &[Link], lines: &Lines) -> Result<(), XmlError> {
     let paths = || files.iter().map(|file| &file.path).chain(links.iter().map(|link| &link.path));
     rel_path::check_conflicts(paths()).map_err(|PathConflict { index, kind }| {
@@ -241,7 +245,8 @@ fn check_paths(meta: &Meta, meta_line: u64, files: &[File], links: &[Link], line
         targets.extend(file.path.folders());
     }
     for (link, line) in links.iter().zip(&lines[files.len()..]) {
-        // A target reached through another link is not listed under the link's name, so it is not found either.
+        // A target reached through another link is not listed under the link's name, so it is not
+        // found either.
         let target = resolve(&link.path, &link.target);
         if !target.is_some_and(|target| targets.contains(target.as_str())) {
             let detail =
@@ -252,8 +257,9 @@ fn check_paths(meta: &Meta, meta_line: u64, files: &[File], links: &[Link], line
     Ok(())
 }
 
-/// The rules for what a delta reads besides: it makes its file's own content, and its second base is a content of this release
-/// with less bytes, or as many and a lower hash. So there is always one to begin with.
+/// The rules for what a delta reads besides: it makes its file's own content, and its second base
+/// is a content of this release with less bytes, or as many and a lower hash. So there is always
+/// one to begin with.
 fn check_companions(files: &[File], lines: &Lines) -> Result<(), XmlError> {
     if !files.iter().flat_map(|file| &file.deltas).any(|delta| delta.with.is_some()) {
         return Ok(());
@@ -281,7 +287,8 @@ pub(crate) fn resolve(link: &RelPath, target: &str) -> Option<String> {
     let mut descending = false;
     for segment in target.split('/') {
         match segment {
-            // `a/../b` may be another file than `b` once a folder is a link: only leading dots have one meaning.
+            // `a/../b` may be another file than `b` once a folder is a link: only leading dots have
+            // one meaning.
             ".." if descending => return None,
             ".." => {
                 segments.pop()?;
