@@ -1,16 +1,16 @@
 //! Makes a file out of chunks that local files have and segments of its `.gz`, named by a small
 //! index.
 //!
-//! - Where content is cut depends on the content alone ([`cut`]): publisher and client find the
+//! - Where content is cut depends on the content alone (`cut`): publisher and client find the
 //!   same chunks.
 //! - An [`ChunkIndex`] lists the chunks of one file and where each segment of its `.gz` ends. A
 //!   *segment* holds one chunk or a few and can be inflated alone by whoever has the 32 KiB of
 //!   content before it ([`inflate_segment`]).
 //! - [`ChunkSearch`] finds chunks in local files, [`MissingRanges`] says which bytes of the `.gz`
-//!   are missing, [`rebuild`] puts the file together in one pass from its start.
+//!   are missing, `rebuild` puts the file together in one pass from its start.
 //! - An index is hostile until the result's hash is right: its numbers add up to the signed sizes
 //!   before any of them is used, and what is known of a local file is hashed again when it is used.
-//!   The caller hashes what [`rebuild`] writes.
+//!   The caller hashes what `rebuild` writes.
 //!
 //! docs/reference/manifest.md has every byte.
 

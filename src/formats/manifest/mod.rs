@@ -1,7 +1,7 @@
 //! The manifest: the signed list of one release of a component, format 1.
 //!
 //! [`parse`] takes bytes apart strictly, [`body`] puts them together canonically. Nothing here
-//! decides whether a manifest is to be trusted: that is [`trust`](crate::trust).
+//! decides whether a manifest is to be trusted: that is `trust`.
 
 mod notes;
 mod read;
