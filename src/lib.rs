@@ -83,22 +83,19 @@ pub use state::{PastUpdate, UpdateState, UpdateType};
 #[cfg(feature = "client")]
 pub use transfer::fetch::CancelToken;
 #[cfg(feature = "client")]
-pub use transfer::plan::SavedFile;
-#[cfg(feature = "client")]
 pub use transfer::stage::{Phase, Progress};
 
 pub use error::{Caller, Error, Machine, Network, Refused, Result};
 pub use state::RollbackReason;
 pub use swap::{Applied, ComponentChange, MovedFile, Recovery};
 
-pub use error::Defect;
 pub use formats::manifest::{Language, Notes};
-pub use semver::{Version, VersionReq};
+pub use semver::Version;
 pub use trust::TrustWarning;
 pub use url::Url;
 pub use values::digest::Sha256;
 pub use values::names::{Channel, Component};
-pub use values::rel_path::{PathDefect, RelPath};
+pub use values::rel_path::RelPath;
 pub use values::timestamp::Timestamp;
 
 #[doc(hidden)]

@@ -123,7 +123,7 @@ pub enum Machine {
     #[error("the files of {component} in {} belong to neither version of the swap", dir.display())]
     OtherTree {
         /// The component.
-        component: String,
+        component: Component,
         /// Its folder.
         dir: PathBuf,
     },

@@ -14,6 +14,7 @@ pub use network::Network;
 pub use refused::{Defect, Refused};
 
 use crate::values::names::Component;
+use crate::values::timestamp::Timestamp;
 use std::path::Path;
 
 /// A result whose error is [`Error`].
@@ -48,7 +49,7 @@ pub enum Error {
     #[error("updates are paused since {since}; `resume` goes on")]
     Paused {
         /// Since when.
-        since: crate::values::timestamp::Timestamp,
+        since: Timestamp,
     },
     /// The user stopped it; what was downloaded is kept. Exit code 24.
     #[error("stopped; what was downloaded is kept")]

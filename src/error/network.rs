@@ -1,5 +1,6 @@
 //! What the network or a server did not deliver.
 
+use crate::values::timestamp::Timestamp;
 use std::time::Duration;
 
 /// A download that did not come.
@@ -48,7 +49,7 @@ pub enum Network {
         /// What would have been asked for.
         url: String,
         /// When it may be asked again.
-        until: crate::values::timestamp::Timestamp,
+        until: Timestamp,
     },
     /// More than three redirects, or one from https to http.
     #[error("{url} was redirected where a client does not follow: {detail}")]

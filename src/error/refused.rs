@@ -2,6 +2,8 @@
 
 use crate::values::digest::Sha256;
 use crate::values::names::Component;
+use crate::values::timestamp::Timestamp;
+use semver::Version;
 
 /// What a publisher sent, or an attacker in their name, and why it was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -11,6 +13,7 @@ pub enum Refused {
     #[error("the manifest is not valid: line {line}: {detail}")]
     Manifest {
         /// The rule it breaks.
+        #[doc(hidden)]
         defect: Defect,
         /// The line of the signed bytes, from 1; of the whole file for its signature lines.
         line: u64,
@@ -76,7 +79,7 @@ pub enum Refused {
     #[error("the newest known manifest has expired at {expires}; the publisher must renew it")]
     Stale {
         /// When it expired.
-        expires: crate::values::timestamp::Timestamp,
+        expires: Timestamp,
     },
     /// A `requires` that neither an installed component nor one of this update fulfils.
     #[error("{component} needs {required} {range}, but {}", found.as_ref().map_or("it is not installed".to_owned(), |v| format!("its version is {v}")))]
@@ -86,9 +89,9 @@ pub enum Refused {
         /// The component that it needs.
         required: Component,
         /// The versions that would do.
-        range: semver::VersionReq,
+        range: String,
         /// The version that is there, or would be.
-        found: Option<semver::Version>,
+        found: Option<Version>,
     },
     /// Fewer or more bytes than the manifest signs.
     #[error("{url} has {}, the manifest says {expected} bytes", found.map_or("more bytes".to_owned(), |n| format!("{n} bytes")))]

@@ -41,7 +41,7 @@ impl Patcher {
     pub(super) fn rollback_changes(&self) -> Result<Vec<ComponentChange>> {
         let Some(journal) = swap::on_probation(&self.shared.root)? else { return Ok(Vec::new()) };
         let components = journal.transaction.components.into_iter();
-        Ok(components.map(|steps| ComponentChange::from(steps).reversed()).collect())
+        Ok(components.map(|steps| ComponentChange::new(steps).reversed()).collect())
     }
 }
 

@@ -123,8 +123,8 @@ impl Patcher {
         Ok(Status {
             components: self.installed_components()?,
             staged: self.staged_releases()?,
-            updates: self.active_updates()?.into_iter().map(UpdateStatus::from).collect(),
-            swap: swap::pending(&self.shared.root)?.map(SwapStatus::from),
+            updates: self.active_updates()?.into_iter().map(UpdateStatus::new).collect(),
+            swap: swap::pending(&self.shared.root)?.map(SwapStatus::new),
             rollback: self.rollback_changes()?,
             paused_since: self.paused_since()?,
             damaged_files: state_dir.map_or(Ok(Vec::new()), |state_dir| state::damaged_files(&state_dir))?,
@@ -194,8 +194,8 @@ impl Patcher {
     }
 }
 
-impl From<ActiveUpdate> for UpdateStatus {
-    fn from(update: ActiveUpdate) -> Self {
+impl UpdateStatus {
+    fn new(update: ActiveUpdate) -> Self {
         Self {
             component: update.component,
             kind: update.kind,
@@ -212,8 +212,8 @@ impl From<ActiveUpdate> for UpdateStatus {
     }
 }
 
-impl From<State> for SwapStatus {
-    fn from(state: State) -> Self {
+impl SwapStatus {
+    fn new(state: State) -> Self {
         match state {
             State::Prepared => Self::Prepared,
             State::Applying => Self::Interrupted,

@@ -7,8 +7,9 @@ use super::Staged;
 use super::deferred::{DeferralReason, Deferred};
 use crate::disk::inventory::{Inventory, PathContent};
 use crate::formats::manifest::{Component, Language, Manifest, Notes};
+use crate::swap::MovedFile;
 use crate::transfer::fetch::CancelToken;
-use crate::transfer::plan::{Plan, SavedFile};
+use crate::transfer::plan::Plan;
 use crate::trust::{TrustWarning, TrustedManifest};
 use crate::values::rel_path::RelPath;
 use semver::Version;
@@ -86,8 +87,13 @@ impl Update {
     }
 
     /// Returns the user's files in the way of the release, with their new names.
-    pub fn saved(&self) -> &[SavedFile] {
-        &self.plan.saved
+    pub fn saved(&self) -> Vec<MovedFile> {
+        let saved = self.plan.saved.iter().map(|saved| MovedFile {
+            component: self.component.clone(),
+            path: saved.path.to_string(),
+            saved_as: saved.saved_as.to_string(),
+        });
+        saved.collect()
     }
 
     /// Returns the files that the release drops and the user has changed; they stay.

@@ -32,6 +32,7 @@ impl Default for History {
 
 /// An update of the past.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PastUpdate {
     /// The component.
     pub component: Component,
@@ -66,7 +67,7 @@ pub struct PastUpdate {
     /// The code of the error, or the reason of the rollback.
     pub error: Option<String>,
     /// Attributes that this version does not know.
-    pub unknown: Vec<UnknownAttribute>,
+    pub(super) unknown: Vec<UnknownAttribute>,
 }
 
 /// The most bytes of outcomes that are read.

@@ -164,7 +164,7 @@ pub fn recognise(part: &ComponentSwap) -> Result<()> {
 }
 
 fn other_tree(part: &ComponentSwap) -> Error {
-    let (component, dir) = (part.steps.component.to_string(), part.tree.root().path().to_owned());
+    let (component, dir) = (part.steps.component.clone(), part.tree.root().path().to_owned());
     Machine::OtherTree { component, dir }.into()
 }
 

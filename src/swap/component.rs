@@ -47,7 +47,7 @@ impl ComponentSwap {
         let may_be_elsewhere =
             root.elsewhere.contains_key(&steps.component) || root.state.dir != root.dir.join(STATE_DIR_NAME);
         if may_be_elsewhere && steps.from.is_some() && Tree::open(&dir)?.is_none() {
-            return Err(Machine::OtherTree { component: steps.component.to_string(), dir }.into());
+            return Err(Machine::OtherTree { component: steps.component.clone(), dir }.into());
         }
         create_root(&dir)?;
         let work = work_dir(root, &steps)?;

@@ -66,17 +66,16 @@ pub struct ComponentChange {
 
 impl Applied {
     fn new(transaction: Transaction, saved: Vec<MovedFile>) -> Self {
-        Self { components: transaction.components.into_iter().map(ComponentChange::from).collect(), saved }
-    }
-}
-
-impl From<ComponentSteps> for ComponentChange {
-    fn from(steps: ComponentSteps) -> Self {
-        Self { component: steps.component, from: steps.from, to: steps.to.map(|to| to.version) }
+        Self { components: transaction.components.into_iter().map(ComponentChange::new).collect(), saved }
     }
 }
 
 impl ComponentChange {
+    /// Returns the change that these steps make.
+    pub(crate) fn new(steps: ComponentSteps) -> Self {
+        Self { component: steps.component, from: steps.from, to: steps.to.map(|to| to.version) }
+    }
+
     /// Returns the change that undoes this one.
     pub(crate) fn reversed(self) -> Self {
         Self { component: self.component, from: self.to, to: self.from }

@@ -321,7 +321,7 @@ pub fn check_requires<'a>(manifests: impl Iterator<Item = &'a Meta> + Clone) -> 
                 return Err(Refused::Requires {
                     component: meta.component.clone(),
                     required: requirement.component.clone(),
-                    range: requirement.version.clone(),
+                    range: requirement.version.to_string(),
                     found: found.cloned(),
                 });
             }

@@ -1,7 +1,7 @@
 //! The planner: applies the rules of a plan to each path.
 
 use super::graph::Graph;
-use super::{ChunkPlan, ContentPlan, LocalFile, Obstacle, PathChange, Plan, PlanInput, SavedFile, SecondBase};
+use super::{ChunkPlan, ContentPlan, LocalFile, Obstacle, PathChange, Plan, PlanInput, SavedPath, SecondBase};
 use crate::disk::inventory::PathContent;
 use crate::formats::manifest::{File, LinkOrFile, Manifest};
 use crate::values::digest::Sha256;
@@ -186,7 +186,7 @@ impl<'a> Planner<'a> {
             new: content.clone(),
             saved_from: Some(path.clone()),
         });
-        self.plan.saved.push(SavedFile { path: path.clone(), saved_as: name });
+        self.plan.saved.push(SavedPath { path: path.clone(), saved_as: name });
         Ok(())
     }
 }

@@ -43,6 +43,7 @@ impl RelPath {
     ///
     /// # Errors
     /// The first rule that `text` breaks.
+    #[doc(hidden)]
     pub fn new(text: &str) -> Result<Self, PathDefect> {
         if text.is_empty() {
             return Err(PathDefect::Empty);
@@ -106,6 +107,7 @@ impl RelPath {
     }
 
     /// Returns the names from the component's folder down. The last one is the file's.
+    #[doc(hidden)]
     pub fn segments(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.0.split('/')
     }
@@ -116,6 +118,7 @@ impl RelPath {
     }
 
     /// Returns all folders between the component's folder and the file, the outermost first.
+    #[doc(hidden)]
     pub fn folders(&self) -> impl Iterator<Item = &str> {
         self.0.match_indices('/').map(|(at, _)| &self.0[..at])
     }
@@ -123,6 +126,7 @@ impl RelPath {
     /// Returns the names under which a client may save a user's file that is at this path.
     ///
     /// The preferred name comes first: `NAME.saved`, then `NAME.saved-2` and so on.
+    #[doc(hidden)]
     pub fn saved_names(&self) -> impl Iterator<Item = RelPath> {
         let endings = (1..=MAX_SAVED_NAMES)
             .map(|number| if number == 1 { ".saved".to_owned() } else { format!(".saved-{number}") });

@@ -9,7 +9,7 @@ use crate::advice::advice;
 use crate::commands::CommandOutcome;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use patcher::{
-    Applied, ComponentChange, Damage, Deferred, Error, InstalledComponent, Language, PastUpdate, Progress, SavedFile,
+    Applied, ComponentChange, Damage, Deferred, Error, InstalledComponent, Language, MovedFile, PastUpdate, Progress,
     Status, SwapStatus, Update, UpdateStatus, Version,
 };
 use std::error::Error as _;
@@ -228,9 +228,7 @@ fn print_deferred(deferred: &[Deferred]) {
 
 fn print_user_files(update: &Update) {
     let component = update.component();
-    for SavedFile { path, saved_as, .. } in update.saved() {
-        println!("{component}: your {path} is kept as {saved_as}");
-    }
+    print_saved(&update.saved());
     update.kept().iter().for_each(|path| println!("{component}: {path} was changed and stays"));
 }
 
@@ -239,8 +237,12 @@ fn print_changes(applied: &Applied) {
     for ComponentChange { component, from, to, .. } in &applied.components {
         println!("{component}: {} -> {}", version(from), version(to));
     }
-    for file in &applied.saved {
-        println!("{}: your {} is kept as {}", file.component, file.path, file.saved_as);
+    print_saved(&applied.saved);
+}
+
+fn print_saved(saved: &[MovedFile]) {
+    for MovedFile { component, path, saved_as } in saved {
+        println!("{component}: your {path} is kept as {saved_as}");
     }
 }
 
