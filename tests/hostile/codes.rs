@@ -8,16 +8,20 @@ const SOURCES: &[&str] = &[
 ];
 /// The files with the tables.
 const TABLES: &[&str] = &[
-    include_str!("freshness.rs"),
+    include_str!("components.rs"),
+    include_str!("expiry.rs"),
+    include_str!("floors.rs"),
     include_str!("http.rs"),
+    include_str!("journal.rs"),
     include_str!("keys.rs"),
-    include_str!("machine.rs"),
+    include_str!("links.rs"),
     include_str!("meta.rs"),
     include_str!("mirrors.rs"),
     include_str!("objects.rs"),
     include_str!("paths.rs"),
     include_str!("resume.rs"),
     include_str!("signatures.rs"),
+    include_str!("staged.rs"),
     include_str!("xml.rs"),
 ];
 

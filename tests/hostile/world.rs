@@ -77,6 +77,28 @@ impl World {
         self.server.put(&path, sign(release.body(), &self.signers));
     }
 
+    /// Makes the offered release with another version and sequence.
+    pub fn offered_as(&self, version: &str, sequence: u64) -> Release {
+        let mut release = self.new.clone();
+        release.manifest.meta.version = version.parse().unwrap();
+        release.manifest.meta.sequence = sequence;
+        release
+    }
+
+    /// Puts a release of `core` without its objects on the site, signed by `keys`.
+    pub fn offer(&self, release: &Release, keys: &[&Key]) {
+        self.server.put(MANIFEST, sign(release.body(), keys));
+        self.server.be_honest();
+    }
+
+    /// Expects an outcome of an update that leaves the installed files unchanged.
+    #[track_caller]
+    pub fn refuses(&self, expected: &str) {
+        let before = self.snapshot().tree;
+        assert_eq!(self.update(), expected);
+        assert_eq!(before.differences(&self.snapshot().tree), "");
+    }
+
     /// Returns the user's configuration: both keys trusted, no retries, and no proxy.
     pub fn config(&self) -> Config {
         Config::new(self.root())
@@ -148,6 +170,19 @@ impl World {
     pub fn update(&self) -> String {
         update(&self.patcher())
     }
+}
+
+/// The content of files that no call may touch.
+pub const OUTSIDE: &[u8] = b"not yours";
+
+/// Creates a world with a folder beside the install root that no call may touch.
+pub fn with_outside() -> (World, Tree) {
+    let world = World::new();
+    fs::create_dir(world.path("outside")).unwrap();
+    fs::write(world.path("outside/file"), OUTSIDE).unwrap();
+    fs::write(world.path("outside/app"), OUTSIDE).unwrap();
+    let outside = Tree::read(&world.path("outside"));
+    (world, outside)
 }
 
 /// Makes the installed release.

@@ -1,35 +1,11 @@
-//! Replayed old releases, withheld new ones, used-up sequences, and releases of another component,
-//! channel or platform.
+//! Floors: replayed old releases, withheld new ones, used-up sequences, and releases of another
+//! component, channel or platform.
 
-use super::publisher::{Key, Release, first, second, sign, stranger};
+use super::publisher::{Release, first, second, sign, stranger};
 use super::table::{Row, checks, manifest};
 use super::world::{MANIFEST, World, check, code, outcome, update};
-use crate::support::scripted::Reply;
-use patcher::internal::manifest::Requirement;
 use patcher::{Config, Patcher};
 use std::fs;
-
-/// Makes the offered release with another version and sequence.
-fn release(world: &World, version: &str, sequence: u64) -> Release {
-    let mut release = world.new.clone();
-    release.manifest.meta.version = version.parse().unwrap();
-    release.manifest.meta.sequence = sequence;
-    release
-}
-
-/// Puts a release on the site, signed by `keys`.
-fn offer(world: &World, release: &Release, keys: &[&Key]) {
-    world.server.put(MANIFEST, sign(release.body(), keys));
-    world.server.be_honest();
-}
-
-/// Expects an outcome that leaves the installed files unchanged.
-#[track_caller]
-fn refuses(world: &World, expected: &str) {
-    let before = world.snapshot().tree;
-    assert_eq!(world.update(), expected);
-    assert_eq!(before.differences(&world.snapshot().tree), "");
-}
 
 #[test]
 fn older_and_foreign_releases_are_refused_and_move_no_floor() {
@@ -163,10 +139,10 @@ fn the_installed_floor_holds_without_the_state() {
     ];
     for (name, damage) in rows {
         let world = World::new();
-        offer(&world, &release(&world, "0.9.0", 9), &[first()]);
+        world.offer(&world.offered_as("0.9.0", 9), &[first()]);
         damage(&world);
         assert_eq!(world.check(), "rollback", "{name}");
-        offer(&world, &world.new, &[first()]);
+        world.offer(&world.new, &[first()]);
         assert_eq!(world.update(), "updated to 2.0.0", "{name}");
     }
 }
@@ -235,7 +211,7 @@ fn the_seen_floor_holds_without_the_installed_manifest() {
     ];
     for (name, damage, expected) in rows {
         let world = World::new();
-        offer(&world, &release(&world, "0.9.0", 9), &[first()]);
+        world.offer(&world.offered_as("0.9.0", 9), &[first()]);
         damage(&world);
         assert_eq!(world.check(), *expected, "{name}");
         if *expected == "unsafe-path" {
@@ -244,7 +220,7 @@ fn the_seen_floor_holds_without_the_installed_manifest() {
         let url = format!("{}core/manifest.xml", world.server.url());
         let outcome = world.patcher().install("core", &url).map(|_| ()).unwrap_err();
         assert_eq!(code(&outcome), "rollback", "{name}");
-        offer(&world, &world.new, &[first()]);
+        world.offer(&world.new, &[first()]);
         let update = world.patcher().install("core", &url).unwrap();
         update.download(|_| {}).unwrap().apply().unwrap();
         assert!(manifest(&world).is_file(), "{name}");
@@ -263,7 +239,7 @@ fn the_built_in_floor_holds_without_state_and_manifest() {
         let world = World::new();
         fs::remove_dir_all(world.root().join(".patcher")).unwrap();
         fs::remove_file(world.core("manifest.xml")).unwrap();
-        offer(&world, &release(&world, "2.0.0", sequence), &[first()]);
+        world.offer(&world.offered_as("2.0.0", sequence), &[first()]);
         let patcher = Patcher::new(world.config().floor("core", floor)).unwrap();
         let url = format!("{}core/manifest.xml", world.server.url());
         let outcome = outcome(patcher.install("core", &url).map(|update| update.to().to_string()));
@@ -274,28 +250,28 @@ fn the_built_in_floor_holds_without_state_and_manifest() {
     let patcher = Patcher::new(world.config().floor("core", 30)).unwrap();
     assert_eq!(check(&patcher), "rollback");
     // A later key's releases are above the floor.
-    offer(&world, &release(&world, "3.0.0", 1), &[second()]);
+    world.offer(&world.offered_as("3.0.0", 1), &[second()]);
     assert_eq!(update(&patcher), "updated to 3.0.0");
 }
 
 #[test]
 fn a_seen_release_raises_the_floor() {
     let world = World::new();
-    offer(&world, &release(&world, "3.0.0", 30), &[first()]);
+    world.offer(&world.offered_as("3.0.0", 30), &[first()]);
     assert_eq!(world.check(), "update to 3.0.0");
     let before = world.snapshot();
     for (body, expected) in [
         (world.new.body(), "rollback"),
         // Even the installed release is no longer "up to date".
         (world.old.body(), "rollback"),
-        (release(&world, "3.0.1", 30).body(), "sequence-conflict"),
-        (release(&world, "3.0.0", 29).body(), "rollback"),
+        (world.offered_as("3.0.1", 30).body(), "sequence-conflict"),
+        (world.offered_as("3.0.0", 29).body(), "rollback"),
     ] {
         world.server.put(MANIFEST, sign(body, &[first()]));
-        refuses(&world, expected);
+        world.refuses(expected);
         assert_eq!(before.differences(&world.snapshot()), "");
     }
-    offer(&world, &release(&world, "3.0.0", 30), &[first()]);
+    world.offer(&world.offered_as("3.0.0", 30), &[first()]);
     assert_eq!(world.update(), "updated to 3.0.0");
 }
 
@@ -303,219 +279,51 @@ fn a_seen_release_raises_the_floor() {
 fn the_next_key_recovers_a_sequence_that_a_stolen_key_used_up() {
     let world = World::new();
     // tuf: test_new_timestamp_fast_forward_recovery
-    offer(&world, &release(&world, "6.6.6", u64::MAX), &[first()]);
+    world.offer(&world.offered_as("6.6.6", u64::MAX), &[first()]);
     assert_eq!(world.check(), "update to 6.6.6");
-    offer(&world, &world.new, &[first()]);
-    refuses(&world, "rollback");
-    offer(&world, &release(&world, "2.0.0", u64::MAX), &[first()]);
-    refuses(&world, "sequence-conflict");
+    world.offer(&world.new, &[first()]);
+    world.refuses("rollback");
+    world.offer(&world.offered_as("2.0.0", u64::MAX), &[first()]);
+    world.refuses("sequence-conflict");
     // tuf: test_root_rotation
-    offer(&world, &release(&world, "2.0.0", 1), &[second()]);
+    world.offer(&world.offered_as("2.0.0", 1), &[second()]);
     assert_eq!(world.update(), "updated to 2.0.0");
     for sequence in [0, 2, 21, u64::MAX] {
-        offer(&world, &release(&world, "6.6.7", sequence), &[first()]);
-        refuses(&world, "retired-key");
+        world.offer(&world.offered_as("6.6.7", sequence), &[first()]);
+        world.refuses("retired-key");
     }
     // The first key's old releases do not return when the state is lost.
     fs::remove_dir_all(world.root().join(".patcher")).unwrap();
-    refuses(&world, "retired-key");
-    offer(&world, &release(&world, "2.0.0", 0), &[second()]);
-    refuses(&world, "rollback");
-    offer(&world, &release(&world, "2.1.0", 2), &[first(), second()]);
+    world.refuses("retired-key");
+    world.offer(&world.offered_as("2.0.0", 0), &[second()]);
+    world.refuses("rollback");
+    world.offer(&world.offered_as("2.1.0", 2), &[first(), second()]);
     assert_eq!(world.update(), "updated to 2.1.0");
     // A copy without the later key's signature is the same release, and retires no key.
     let installed = fs::read(world.core("manifest.xml")).unwrap();
-    offer(&world, &release(&world, "2.1.0", 2), &[first()]);
-    refuses(&world, "up to date");
+    world.offer(&world.offered_as("2.1.0", 2), &[first()]);
+    world.refuses("up to date");
     assert_eq!(fs::read(world.core("manifest.xml")).unwrap(), installed);
-    offer(&world, &release(&world, "2.2.0", 3), &[first()]);
-    refuses(&world, "retired-key");
+    world.offer(&world.offered_as("2.2.0", 3), &[first()]);
+    world.refuses("retired-key");
 }
 
 #[test]
 fn a_strangers_manifest_uses_up_no_sequence() {
     let world = World::new();
     let before = world.snapshot();
-    offer(&world, &release(&world, "6.6.6", u64::MAX), &[stranger()]);
-    refuses(&world, "unknown-key");
+    world.offer(&world.offered_as("6.6.6", u64::MAX), &[stranger()]);
+    world.refuses("unknown-key");
     assert_eq!(before.differences(&world.snapshot()), "");
-    offer(&world, &world.new, &[first()]);
+    world.offer(&world.new, &[first()]);
     assert_eq!(world.update(), "updated to 2.0.0");
-}
-
-/// tuf: `test_timestamp_expired`, `test_faketime`.
-#[test]
-fn an_expired_release_is_stale_however_it_is_served() {
-    let world = World::new();
-    let mut expired = release(&world, "2.0.0", 20);
-    expired.manifest.meta.expires = Some("2024-01-02T00:00:00Z".parse().unwrap());
-    offer(&world, &expired, &[first()]);
-    let before = world.snapshot();
-    refuses(&world, "stale");
-    let after = world.snapshot();
-    // The release was verified, so it moves the floor and nothing else.
-    assert_eq!(after.state.keys().collect::<Vec<_>>(), before.state.keys().collect::<Vec<_>>());
-    assert_ne!(after.state["seen.xml"], before.state["seen.xml"]);
-    for _ in 0..2 {
-        refuses(&world, "stale");
-    }
-    world.server.lie(MANIFEST, Reply::status(304));
-    refuses(&world, "http-status");
-    assert_eq!(after.differences(&world.snapshot()), "");
-    // An older release is a rollback even if it has not expired.
-    offer(&world, &release(&world, "1.9.0", 19), &[first()]);
-    refuses(&world, "rollback");
-    offer(&world, &release(&world, "2.0.0", 20), &[first()]);
-    refuses(&world, "sequence-conflict");
-    offer(&world, &release(&world, "2.0.1", 21), &[first()]);
-    assert_eq!(world.update(), "updated to 2.0.1");
-}
-
-/// tuf: `test_expired_local_timestamp`.
-#[test]
-fn an_installed_release_may_expire_and_be_renewed() {
-    let world = World::new();
-    let mut expired = world.old.clone();
-    expired.manifest.meta.sequence = 11;
-    expired.manifest.meta.expires = Some("2024-01-02T00:00:00Z".parse().unwrap());
-    let bytes = sign(expired.body(), &[first()]);
-    fs::write(world.core("manifest.xml"), &bytes).unwrap();
-    world.server.put(MANIFEST, bytes);
-    refuses(&world, "stale");
-    world.server.take_requests();
-    // The client knows its ETag now. A 304 does not make the release any fresher.
-    refuses(&world, "stale");
-    assert!(world.server.take_requests()[0].header("if-none-match").is_some());
-    world.server.lie(MANIFEST, Reply::status(304));
-    refuses(&world, "stale");
-    // The files are unchanged: the client adopts a renewal silently, and takes a new release.
-    let mut renewed = world.old.clone();
-    renewed.manifest.meta.sequence = 12;
-    offer(&world, &renewed, &[first()]);
-    assert_eq!(world.check(), "up to date");
-    assert_eq!(fs::read(world.core("manifest.xml")).unwrap(), sign(renewed.body(), &[first()]));
-    offer(&world, &world.new, &[first()]);
-    assert_eq!(world.update(), "updated to 2.0.0");
-}
-
-#[test]
-fn a_missing_required_component_is_refused() {
-    for (component, range) in [
-        ("unknown", "*"),
-        ("core", ">=3"),
-        ("core", "=0.1.0"),
-        ("core", "<1"),
-        ("core", "2.0.0-rc.1"),
-        ("runtime", ">=0"),
-    ] {
-        let world = World::new();
-        // tuf: extraneous dependencies; a component set is the program's, never a manifest's
-        let mut addon =
-            Release::new("addon", "1.0.0", 1, &format!("{}addon/", world.server.url())).file("x", b"x", false);
-        addon.manifest.meta.requires =
-            vec![Requirement { component: component.parse().unwrap(), version: range.parse().unwrap() }];
-        world.publish(&addon);
-        let before = world.snapshot().tree;
-        let url = format!("{}addon/manifest.xml", world.server.url());
-        world.server.take_requests();
-        let outcome = world.patcher().install("addon", &url).map(|_| ()).unwrap_err();
-        assert_eq!(code(&outcome), "requires", "{component} {range}");
-        assert_eq!(world.server.take_paths(), ["/addon/manifest.xml"]);
-        assert_eq!(before.differences(&world.snapshot().tree), "");
-        assert_eq!(world.update(), "updated to 2.0.0");
-    }
-}
-
-#[test]
-fn releases_that_do_not_fit_together_are_not_mixed() {
-    let world = World::new();
-    let url = format!("{}addon/", world.server.url());
-    let addon = |version: &str, sequence, range: &str| {
-        let mut addon = Release::new("addon", version, sequence, &url).file("x", version.as_bytes(), false);
-        addon.manifest.meta.requires =
-            vec![Requirement { component: "core".parse().unwrap(), version: range.parse().unwrap() }];
-        addon
-    };
-    world.publish(&addon("1.0.0", 1, "^1"));
-    world.install("addon");
-    let before = world.snapshot().tree;
-    let refused = |components: &[&str], expected: &str| {
-        let outcome = outcome(world.patcher().check(components).map(|_| "all".to_owned()));
-        assert_eq!(outcome, expected, "{components:?}");
-        assert_eq!(before.differences(&world.snapshot().tree), "");
-    };
-    // The new core without the add-on that requires it.
-    refused(&["core"], "requires");
-    refused(&["core", "addon"], "requires");
-    // The new add-on without the core that it requires: the server offers an old core.
-    world.publish(&addon("2.0.0", 2, "^2"));
-    refused(&["addon"], "requires");
-    world.server.lie(MANIFEST, Reply::Bytes(sign(world.old.body(), &[first()])));
-    refused(&["addon", "core"], "rollback");
-    world.server.lie(MANIFEST, Reply::status(404));
-    refused(&["addon", "core"], "http-status");
-    // One component's manifest at the other's address.
-    world.server.lie(MANIFEST, Reply::Bytes(world.server.file("/addon/manifest.xml")));
-    refused(&["core", "addon"], "wrong-component");
-    world.server.be_honest();
-    let updates = world.patcher().check(&["core", "addon"]).unwrap().updates;
-    patcher::Update::download_all(updates, |_| {}).unwrap().apply().unwrap();
-    assert_eq!(fs::read(world.root().join("addon/x")).unwrap(), b"2.0.0");
-}
-
-/// tuf: `test_unusual_role_name`.
-#[test]
-fn a_components_name_is_checked_before_any_request() {
-    let world = World::new();
-    let url = format!("{}core/manifest.xml", world.server.url());
-    let before = world.snapshot();
-    for name in [
-        "?",
-        "#",
-        "/x",
-        "../core",
-        "",
-        ".",
-        "..",
-        "core/",
-        "CORE",
-        "nul",
-        "core\0",
-        "core manifest",
-        ".patcher",
-        "%2e%2e",
-    ] {
-        assert_eq!(code(&world.patcher().check_component(name).unwrap_err()), "bad-setting", "{name:?}");
-        assert_eq!(code(&world.patcher().install(name, &url).unwrap_err()), "bad-setting", "{name:?}");
-        assert_eq!(code(&world.patcher().verify(name).unwrap_err()), "bad-setting", "{name:?}");
-        assert_eq!(code(&world.patcher().remove(name).unwrap_err()), "bad-setting", "{name:?}");
-    }
-    for url in ["", "core", "ftp://127.0.0.1/x", "javascript:x", "data:,x"] {
-        assert_eq!(code(&world.patcher().install("core", url).unwrap_err()), "bad-setting", "{url:?}");
-    }
-    assert!(world.server.take_requests().is_empty());
-    assert_eq!(before.differences(&world.snapshot()), "");
-    let outcome = world.patcher().install("addon", &url).map(|_| ()).unwrap_err();
-    assert_eq!(code(&outcome), "wrong-component");
-    assert!(!world.root().join("addon").exists());
-}
-
-/// A clock that is behind cannot tell that a release has expired. The client warns and accepts.
-#[test]
-fn a_release_from_the_future_is_taken_with_a_warning() {
-    let world = World::new();
-    let mut future = world.new.clone();
-    future.manifest.meta.issued = "2998-01-01T00:00:00Z".parse().unwrap();
-    offer(&world, &future, &[first()]);
-    let update = world.patcher().check_component("core").unwrap().unwrap();
-    assert!(update.warning().is_some());
 }
 
 /// An honest rollback: the old content under the next sequence.
 #[test]
 fn a_lower_version_under_a_higher_sequence_is_taken() {
     let world = World::new();
-    offer(&world, &release(&world, "0.5.0", 20), &[first()]);
+    world.offer(&world.offered_as("0.5.0", 20), &[first()]);
     assert_eq!(world.update(), "updated to 0.5.0");
 }
 
@@ -523,7 +331,7 @@ fn a_lower_version_under_a_higher_sequence_is_taken() {
 fn each_channel_has_its_own_floor() {
     let world = World::new();
     let beta = |config: Config| Patcher::new(config.channel("beta")).unwrap();
-    let mut release = release(&world, "3.0.0-beta.1", 3);
+    let mut release = world.offered_as("3.0.0-beta.1", 3);
     release.manifest.meta.channel = "beta".parse().unwrap();
     world.server.put("/core/beta.xml", sign(release.body(), &[first()]));
     assert_eq!(check(&beta(world.config())), "update to 3.0.0-beta.1");

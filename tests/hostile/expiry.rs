@@ -1,0 +1,72 @@
+//! Expired releases, renewed ones, and releases from the future.
+
+use super::publisher::{first, sign};
+use super::world::{MANIFEST, World};
+use crate::support::scripted::Reply;
+use std::fs;
+
+/// tuf: `test_timestamp_expired`, `test_faketime`.
+#[test]
+fn an_expired_release_is_stale_however_it_is_served() {
+    let world = World::new();
+    let mut expired = world.offered_as("2.0.0", 20);
+    expired.manifest.meta.expires = Some("2024-01-02T00:00:00Z".parse().unwrap());
+    world.offer(&expired, &[first()]);
+    let before = world.snapshot();
+    world.refuses("stale");
+    let after = world.snapshot();
+    // The release was verified, so it moves the floor and nothing else.
+    assert_eq!(after.state.keys().collect::<Vec<_>>(), before.state.keys().collect::<Vec<_>>());
+    assert_ne!(after.state["seen.xml"], before.state["seen.xml"]);
+    for _ in 0..2 {
+        world.refuses("stale");
+    }
+    world.server.lie(MANIFEST, Reply::status(304));
+    world.refuses("http-status");
+    assert_eq!(after.differences(&world.snapshot()), "");
+    // An older release is a rollback even if it has not expired.
+    world.offer(&world.offered_as("1.9.0", 19), &[first()]);
+    world.refuses("rollback");
+    world.offer(&world.offered_as("2.0.0", 20), &[first()]);
+    world.refuses("sequence-conflict");
+    world.offer(&world.offered_as("2.0.1", 21), &[first()]);
+    assert_eq!(world.update(), "updated to 2.0.1");
+}
+
+/// tuf: `test_expired_local_timestamp`.
+#[test]
+fn an_installed_release_may_expire_and_be_renewed() {
+    let world = World::new();
+    let mut expired = world.old.clone();
+    expired.manifest.meta.sequence = 11;
+    expired.manifest.meta.expires = Some("2024-01-02T00:00:00Z".parse().unwrap());
+    let bytes = sign(expired.body(), &[first()]);
+    fs::write(world.core("manifest.xml"), &bytes).unwrap();
+    world.server.put(MANIFEST, bytes);
+    world.refuses("stale");
+    world.server.take_requests();
+    // The client knows its ETag now. A 304 does not make the release any fresher.
+    world.refuses("stale");
+    assert!(world.server.take_requests()[0].header("if-none-match").is_some());
+    world.server.lie(MANIFEST, Reply::status(304));
+    world.refuses("stale");
+    // The files are unchanged: the client adopts a renewal silently, and takes a new release.
+    let mut renewed = world.old.clone();
+    renewed.manifest.meta.sequence = 12;
+    world.offer(&renewed, &[first()]);
+    assert_eq!(world.check(), "up to date");
+    assert_eq!(fs::read(world.core("manifest.xml")).unwrap(), sign(renewed.body(), &[first()]));
+    world.offer(&world.new, &[first()]);
+    assert_eq!(world.update(), "updated to 2.0.0");
+}
+
+/// A clock that is behind cannot tell that a release has expired. The client warns and accepts.
+#[test]
+fn a_release_from_the_future_is_taken_with_a_warning() {
+    let world = World::new();
+    let mut future = world.new.clone();
+    future.manifest.meta.issued = "2998-01-01T00:00:00Z".parse().unwrap();
+    world.offer(&future, &[first()]);
+    let update = world.patcher().check_component("core").unwrap().unwrap();
+    assert!(update.warning().is_some());
+}
