@@ -1,108 +1,106 @@
-//! What about this machine is in the way.
+//! Machine errors: rights, space, files in use, damaged state.
 
 use super::Error;
 use crate::values::names::Component;
 use std::path::PathBuf;
 
-/// Something about this machine.
+/// An error of this machine: its file system, its state files, other programs on it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Machine {
     /// The system refused an operation on a file or folder.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// The verb.
+        /// The operation, a verb.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// The system's answer.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A folder that an update must change and this user cannot.
-    #[error("no right to change {}; run it as the user who owns the program, or install it where that user can write", path.display())]
+    /// This user has no right to change a folder that the update must change.
+    #[error("no right to change {}", path.display())]
     NotWritable {
         /// The folder.
         path: PathBuf,
     },
-    /// Too little free space, found before the first byte was fetched.
+    /// The disk has too little free space. The client checks that before the first byte.
     #[error("not enough space on the disk of {}: {needed} bytes are needed, {available} are free", path.display())]
     NoSpace {
-        /// A folder on that file system.
+        /// A folder on that disk.
         path: PathBuf,
-        /// Bytes for downloads, new files and backups.
+        /// The bytes for downloads, new files and backups.
         needed: u64,
-        /// Bytes that are free for this user.
+        /// The bytes that are free for this user.
         available: u64,
     },
-    /// A symbolic link (or something that is neither file nor folder) where the program's own files
-    /// and folders are.
-    #[error("{} is a link or a special file; nothing is changed through it", path.display())]
+    /// A link or special file is at a path of the program. The client does not follow it: the
+    /// target could be a file of another user.
+    #[error("{} is a link or a special file; the client does not change anything through it", path.display())]
     UnsafePath {
         /// The path.
         path: PathBuf,
     },
-    /// A folder stands where a release brings a file, and it holds files of the user.
-    #[error("{} is a folder with files that no release brought, and the new version has a file there; move it away", path.display())]
+    /// A folder with files of the user is at a path where the release has a file.
+    #[error("{} is a folder with files of the user, and the release has a file of that name", path.display())]
     FolderInTheWay {
         /// The folder.
         path: PathBuf,
     },
-    /// A file or folder is there whose name differs only in letters that this system takes for the
-    /// same.
-    #[error("{} cannot be made: `{by}` is there, and the same name on this system; move it away", path.display())]
+    /// A file or folder has a name that is the same on this system, such as `readme` for `README`.
+    #[error("cannot create {}: `{by}` exists, which is the same name on this system", path.display())]
     NameTaken {
-        /// The path that the new version needs.
+        /// The path that the release needs.
         path: PathBuf,
-        /// The name of what is there.
+        /// The name of the existing file or folder.
         by: String,
     },
-    /// Another program holds a file and does not let it go.
-    #[error("{} is in use by another program; close it and try again", path.display())]
+    /// Another program has a file open in a way that forbids its replacement.
+    #[error("{} is in use by another program", path.display())]
     InUse {
         /// The file or folder.
         path: PathBuf,
     },
-    /// The component is not installed under this root.
-    #[error("{component} is not installed in {}; `install {component} --from URL` does it", dir.display())]
+    /// The component is not installed in this install root.
+    #[error("{component} is not installed in {}", dir.display())]
     NotInstalled {
         /// The component.
         component: Component,
-        /// Where it would be.
+        /// The folder that it would be in.
         dir: PathBuf,
     },
-    /// The installed manifest is missing its signature, its form, or altogether while its files are
-    /// there.
-    #[error("the installed manifest {} is damaged ({detail}); `install {component} --from URL` adopts the files that are there", path.display())]
+    /// The manifest of an installed component is damaged, or no trusted key signed it.
+    #[error("the installed manifest {} is damaged: {detail}", path.display())]
     InstalledManifest {
         /// The component.
         component: Component,
-        /// The manifest's path.
+        /// The manifest's file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         detail: String,
     },
-    /// A file of the state folder that cannot be understood.
+    /// A file of the state folder is damaged.
     #[error("{} is damaged: {detail}", path.display())]
     StateDamaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         detail: String,
     },
-    /// The journal of a swap that cannot be understood; nothing was deleted.
-    #[error("the journal {} cannot be read ({detail}); nothing was deleted, the backups are in {}", path.display(), path.with_file_name("txn").display())]
+    /// The journal of a swap cannot be read. Nothing was deleted.
+    #[error("the journal {} cannot be read ({detail}); nothing was deleted, and the backups are in {}", path.display(), path.with_file_name("txn").display())]
     JournalUnreadable {
         /// The journal.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         detail: String,
     },
-    /// A file is not what the plan of the swap says.
+    /// A file differs from the plan of the swap. Nothing was swapped.
     #[error("{} changed since the update was prepared ({detail}); nothing was swapped", path.display())]
     Changed {
         /// The file.
         path: PathBuf,
-        /// What it is now.
+        /// The file as it is now.
         detail: String,
     },
     /// A file changed while the swap replaced files.
@@ -127,28 +125,28 @@ pub enum Machine {
         /// Its folder.
         dir: PathBuf,
     },
-    /// A step of the swap failed; everything is as it was before.
-    #[error("the swap was undone, the old version is complete: {cause}")]
+    /// A step of the swap failed. It was undone, and the old version is complete.
+    #[error("the swap failed and was undone: {cause}")]
     SwapUndone {
-        /// The step that failed.
+        /// The error of the step.
         cause: Box<Error>,
     },
-    /// A step of the undo failed; backups and journal are kept.
-    #[error("the swap could not be undone completely: {cause}; the backups are kept, `recover` tries again")]
+    /// A step of the undo failed. The journal and the backups are kept for the next attempt.
+    #[error("the swap could not be undone completely: {cause}; the backups are kept")]
     UndoFailed {
-        /// The step that failed.
+        /// The error of the step.
         cause: Box<Error>,
     },
-    /// The helper program is not where it should be.
-    #[error("the helper program is not at {}", path.display())]
+    /// The helper program does not exist.
+    #[error("the helper program {} does not exist", path.display())]
     HelperMissing {
-        /// Where it was looked for.
+        /// The path at which the client looked for it.
         path: PathBuf,
     },
-    /// This system cannot do it.
+    /// This system lacks a function.
     #[error("{what} is not supported on this system")]
     Unsupported {
-        /// What.
+        /// The function.
         what: &'static str,
     },
 }

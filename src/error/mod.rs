@@ -1,9 +1,8 @@
-//! What can go wrong, grouped by who must act: the publisher, the network, this machine, or the
-//! caller.
+//! Errors, grouped by the one who can remove the cause: publisher, network, machine or caller.
 //!
-//! Every error has a [`code`](Error::code) that never changes once released, and the exit code that
-//! the command line programs end with. A message is one line, says what happened to what, and
-//! starts in lower case.
+//! Every error has a stable [`code`](Error::code) and the exit code of the command line programs. A
+//! message is one line that starts in lower case. It says what failed, where, and why. It gives no
+//! advice: the programs map codes to advice.
 
 mod machine;
 mod network;
@@ -20,76 +19,87 @@ use std::path::Path;
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Any failure of this crate, grouped by who must act.
+/// Any error of this crate, grouped by the one who can remove the cause.
+///
+/// ```no_run
+/// use patcher::Error;
+///
+/// match patcher::check_component("core") {
+///     Ok(_) => {}
+///     // The program works without a network, too; the next check tries again.
+///     Err(error) if error.is_retryable() => eprintln!("no check this time: {error}"),
+///     Err(Error::Refused(refused)) => eprintln!("the site may be damaged or under attack: {refused}"),
+///     Err(error) => eprintln!("{error} ({})", error.code()),
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// What arrived is not what a trusted key signed: the publisher's fault, or an attacker's. Exit
-    /// code 21.
+    /// The client refused what it received: the site is damaged, or under attack. Exit code 21.
     #[error(transparent)]
     Refused(#[from] Refused),
     /// The network or the server did not deliver. Exit code 20.
     #[error(transparent)]
     Network(#[from] Network),
-    /// This machine is in the way: rights, space, a file in use, damaged state. Exit code 22.
+    /// This machine prevents it: rights, space, a file in use, damaged state. Exit code 22.
     #[error(transparent)]
     Machine(#[from] Machine),
-    /// The call itself is wrong. Exit code 2.
+    /// The call or the configuration is wrong. Exit code 2.
     #[error(transparent)]
     Caller(#[from] Caller),
     /// Another updater works on this install root, or the program still runs. Exit code 23.
     #[error("{what} is busy{}", holder.map(|pid| format!(", held by process {pid}")).unwrap_or_default())]
     Busy {
-        /// What could not be had.
+        /// The thing that is locked.
         what: &'static str,
-        /// The process that has it, where it is known.
+        /// The id of the process that holds the lock, if known.
         holder: Option<u32>,
     },
-    /// The user has stopped downloads for a while. Exit code 24.
-    #[error("updates are paused since {since}; `resume` goes on")]
+    /// The user has paused downloads. Exit code 24.
+    #[error("downloads are paused since {since}")]
     Paused {
-        /// Since when.
+        /// The time at which the user paused them.
         since: Timestamp,
     },
-    /// The user stopped it; what was downloaded is kept. Exit code 24.
-    #[error("stopped; what was downloaded is kept")]
+    /// The call was cancelled. The bytes downloaded so far are kept. Exit code 24.
+    #[error("cancelled; the bytes downloaded so far are kept")]
     Cancelled,
 }
 
-/// A call that cannot be right.
+/// An error of the caller: a wrong argument, setting or order of calls.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Caller {
-    /// No key to trust.
-    #[error("no trusted key is given")]
+    /// The configuration has no trusted key.
+    #[error("the configuration has no trusted key")]
     NoKey,
-    /// A public key that is none, is too weak, or is given twice.
+    /// A trusted key is not a public key in PEM, is too weak, or is given twice.
     #[error("the public key is not usable: {detail}")]
     BadKey {
-        /// What is wrong with it.
+        /// The reason.
         detail: String,
     },
-    /// A setting that cannot be.
+    /// A setting has a value out of its range.
     #[error("{setting} cannot be `{value}`: {detail}")]
     BadSetting {
         /// The setting.
         setting: &'static str,
-        /// What it was set to.
+        /// The value.
         value: String,
-        /// DeferralReason not.
+        /// The reason.
         detail: String,
     },
-    /// A free function before [`init`](crate::init), or a second `init`.
+    /// A function was called before `init`, or `init` was called twice.
     #[error("{0}")]
     Init(&'static str),
-    /// Nothing is staged that could be applied.
-    #[error("nothing is staged to be applied")]
+    /// No update is staged.
+    #[error("no update is staged")]
     NothingStaged,
-    /// No version is on probation, so that there is none to return to.
-    #[error("no version is on probation: there is none to return to")]
+    /// No version is on probation, so that nothing can be rolled back.
+    #[error("no version is on probation, so that nothing can be rolled back")]
     NothingToRollBack,
-    /// Two releases of one component in one swap.
-    #[error("{component} stands twice in one update")]
+    /// One call got two updates of one component.
+    #[error("two updates of {component} in one call")]
     ComponentTwice {
         /// The component.
         component: Component,
@@ -97,8 +107,9 @@ pub enum Caller {
 }
 
 impl Error {
-    /// A short name for this kind of failure that never changes once released: for scripts, logs
-    /// and tests.
+    /// Returns the stable code of this kind of error, for scripts, logs and tests.
+    ///
+    /// A code never changes once released. `docs/reference/errors.md` lists all codes.
     pub fn code(&self) -> &'static str {
         match self {
             Error::Refused(refused) => refused.code(),
@@ -111,7 +122,7 @@ impl Error {
         }
     }
 
-    /// The exit code of the command line programs for this failure.
+    /// Returns the exit code of the command line programs for this error.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Caller(_) => 2,
@@ -123,8 +134,9 @@ impl Error {
         }
     }
 
-    /// Whether the same call may succeed when it is repeated soon, without anybody's doing: the
-    /// network, a busy root, a stopped download.
+    /// Returns `true` if the same call may succeed soon without a change by anyone.
+    ///
+    /// Such errors are most errors of the network, a busy install root, and a cancelled download.
     pub fn is_retryable(&self) -> bool {
         match self {
             Error::Network(Network::Status { status, .. }) => *status == 408 || *status == 429 || *status >= 500,
@@ -134,7 +146,7 @@ impl Error {
         }
     }
 
-    /// Wraps the system's answer to an operation on `path`; `action` is a verb.
+    /// Makes the error for a failed operation on `path`; `action` is a verb.
     pub(crate) fn io(action: &'static str, path: impl AsRef<Path>, source: std::io::Error) -> Self {
         Machine::Io { action, path: path.as_ref().to_owned(), source }.into()
     }

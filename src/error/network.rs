@@ -1,62 +1,62 @@
-//! What the network or a server did not deliver.
+//! Network errors: no connection, a stall, an HTTP status, a redirect.
 
 use crate::values::timestamp::Timestamp;
 use std::time::Duration;
 
-/// A download that did not come.
+/// An error of the network or of a server.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Network {
-    /// No connection: name, address, TLS or proxy.
+    /// The client cannot connect: name lookup, address, TLS or proxy.
     #[error("{url} cannot be reached: {detail}")]
     Unreachable {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
-        /// The reason as the layers below tell it.
+        /// The reason.
         detail: String,
     },
-    /// No byte for the stall limit, or too few for the minimum rate.
+    /// No byte arrived for the stall timeout, or too few for the minimum rate.
     #[error("{url} stalled for {} s", limit.as_secs())]
     Stalled {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
-        /// The limit that it broke.
+        /// The time limit that was exceeded.
         limit: Duration,
     },
-    /// The connection ended before the body did.
+    /// The connection ended before the body was complete.
     #[error("{url} was cut off after {received} bytes: {detail}")]
     CutOff {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
-        /// Bytes of the body that had come.
+        /// The bytes of the body that arrived.
         received: u64,
-        /// The reason as the layers below tell it.
+        /// The reason.
         detail: String,
     },
-    /// A status that is neither success nor "not modified".
+    /// The server answered with an HTTP status other than success and "not modified".
     #[error("{url} answered with HTTP status {status}")]
     Status {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
         /// The status.
         status: u16,
-        /// How long the server asks to be left alone.
+        /// The retry-after of the server.
         retry_after: Option<Duration>,
     },
-    /// The server has asked, not long ago, to be left alone until then.
-    #[error("{url} asked to be left alone until {until}")]
+    /// An earlier answer of the server has a retry-after that is not over. The client sent nothing.
+    #[error("the server of {url} allows no request before {until}")]
     Wait {
-        /// What would have been asked for.
+        /// The URL that was not requested.
         url: String,
-        /// When it may be asked again.
+        /// The end of the retry-after.
         until: Timestamp,
     },
-    /// More than three redirects, or one from https to http.
-    #[error("{url} was redirected where a client does not follow: {detail}")]
+    /// The server sent more than three redirects, or one from `https` to `http`.
+    #[error("the client does not follow the redirect of {url}: {detail}")]
     Redirect {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
-        /// The rule that it breaks.
+        /// The rule that the redirect breaks.
         detail: String,
     },
 }

@@ -1,126 +1,128 @@
-//! What a publisher sent, or an attacker in their name, that is not taken.
+//! Refusals: manifests and objects that break a rule of trust or of format 1.
 
 use crate::values::digest::Sha256;
 use crate::values::names::Component;
 use crate::values::timestamp::Timestamp;
 use semver::Version;
 
-/// What a publisher sent, or an attacker in their name, and why it was not taken.
+/// The reason why the client refused what a server sent.
+///
+/// The site is damaged, the publisher made a mistake, or an attacker changed the data.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refused {
-    /// A manifest that is not format 1.
+    /// The manifest is not format 1. [`Error::code`](crate::Error::code) names the broken rule.
     #[error("the manifest is not valid: line {line}: {detail}")]
     Manifest {
-        /// The rule it breaks.
+        /// The rule that it breaks.
         #[doc(hidden)]
         defect: Defect,
-        /// The line of the signed bytes, from 1; of the whole file for its signature lines.
+        /// The line, from 1. For a signature it counts in the file, else in the signed bytes.
         line: u64,
-        /// What stands there.
+        /// The text or the reason.
         detail: String,
     },
-    /// No signature is by a key that the program trusts.
+    /// No trusted key signed the manifest.
     #[error("the manifest is not signed by a trusted key")]
     UnknownKey,
-    /// A trusted key's signature does not fit the bytes.
-    #[error("the manifest's signature by key {key} does not fit its content")]
+    /// The signature of a trusted key does not match the content.
+    #[error("the manifest's signature by key {key} does not match its content")]
     BadSignature {
-        /// The key's id.
+        /// The id of the key.
         key: Sha256,
     },
-    /// Fewer trusted keys signed than the program asks for.
+    /// Fewer trusted keys signed than the threshold of the program.
     #[error("the manifest is signed by {valid} of the {needed} trusted keys it needs")]
     Threshold {
-        /// Distinct trusted keys with a good signature.
+        /// The number of trusted keys with a valid signature.
         valid: usize,
-        /// What the program asks for.
+        /// The threshold.
         needed: usize,
     },
-    /// A validly signed manifest of something else.
+    /// The manifest is of another component, channel or platform.
     #[error("the manifest is for {what} `{found}`, not `{expected}`")]
     WrongTarget {
         /// `component`, `channel` or `platform`.
         what: &'static str,
-        /// What the manifest says.
+        /// The value in the manifest.
         found: String,
-        /// What the program asked for.
+        /// The value that the client asked for.
         expected: String,
     },
-    /// Signed only by a key from before the newest one that signed a release seen before.
+    /// Only retired keys signed the manifest: a newer key signed a release seen before.
     #[error("the manifest is signed only by a retired key; a release signed by key {newer} was seen before")]
     RetiredKey {
-        /// The newest key seen.
+        /// The id of the newest key seen.
         newer: Sha256,
     },
-    /// Older than a release that was already verified: an old release, replayed.
+    /// The manifest is older than one seen before: an attacker may replay an old release.
     #[error("the manifest is older than one seen before: sequence {found}, at least {floor} is needed")]
     Rollback {
         /// The manifest's sequence.
         found: u64,
-        /// The lowest sequence that is taken.
+        /// The lowest accepted sequence.
         floor: u64,
     },
-    /// The same sequence as before with other content: one of the two is forged.
+    /// Two manifests with the same sequence have different content. One of them is forged.
     #[error("two different manifests have the sequence {sequence}")]
     SequenceConflict {
-        /// The sequence that both have.
+        /// The sequence of both.
         sequence: u64,
     },
-    /// Not the earlier release that a newer manifest sends older versions to.
+    /// The manifest is not the stepping stone that a newer manifest names.
     #[error("releases/{sequence}.xml is not the stepping stone that the newest manifest names: {detail}")]
     SteppingStone {
         /// The sequence that the newest manifest names.
         sequence: u64,
-        /// What does not fit.
+        /// The reason.
         detail: &'static str,
     },
-    /// Past the manifest's `expires`; the installed version runs on.
-    #[error("the newest known manifest has expired at {expires}; the publisher must renew it")]
+    /// The newest known manifest has expired. The installed version still works.
+    #[error("the newest known manifest has expired at {expires}")]
     Stale {
-        /// When it expired.
+        /// The expiry time.
         expires: Timestamp,
     },
-    /// A `requires` that neither an installed component nor one of this update fulfils.
+    /// A component requires a version that is neither installed nor part of the update.
     #[error("{component} needs {required} {range}, but {}", found.as_ref().map_or("it is not installed".to_owned(), |v| format!("its version is {v}")))]
     Requires {
-        /// The component that asks.
+        /// The component with the requirement.
         component: Component,
-        /// The component that it needs.
+        /// The required component.
         required: Component,
-        /// The versions that would do.
+        /// The accepted versions, as in `^2`.
         range: String,
-        /// The version that is there, or would be.
+        /// The installed version, or the one of the update; `None` if there is none.
         found: Option<Version>,
     },
-    /// Fewer or more bytes than the manifest signs.
+    /// An object has another size than the manifest says.
     #[error("{url} has {}, the manifest says {expected} bytes", found.map_or("more bytes".to_owned(), |n| format!("{n} bytes")))]
     ObjectSize {
-        /// Where it came from.
+        /// The URL of the object.
         url: String,
-        /// The signed size in bytes.
+        /// The size in the manifest, in bytes.
         expected: u64,
-        /// The size in bytes; none when it was cut off at the signed size.
+        /// The actual size; `None` if the client stopped at the size in the manifest.
         found: Option<u64>,
     },
-    /// Other bytes than the manifest signs.
+    /// An object has another hash than the manifest says.
     #[error("{url} has the SHA-256 {found}, the manifest says {expected}")]
     ObjectHash {
-        /// Where it came from.
+        /// The URL of the object.
         url: String,
-        /// The signed hash.
+        /// The hash in the manifest.
         expected: Sha256,
-        /// The hash of what arrived.
+        /// The actual hash.
         found: Sha256,
     },
-    /// An object with the signed hash that is not one gzip member with the signed content.
+    /// An object has the right hash but is not a gzip file with the content of the manifest.
     #[error("{url} is not the gzip of {path}: {detail}")]
     Gzip {
-        /// Where it came from.
+        /// The URL of the object.
         url: String,
-        /// The file that it should hold.
+        /// The file that it should contain.
         path: String,
-        /// What is wrong.
+        /// The reason.
         detail: String,
     },
 }
@@ -152,74 +154,73 @@ impl Refused {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Defect {
-    /// More bytes than 64 MiB.
+    /// The manifest is larger than 64 MiB.
     TooLarge,
-    /// More than 200,000 files.
+    /// The manifest has more than 200,000 files.
     TooManyFiles,
-    /// Not UTF-8, a byte order mark, a carriage return or another character that XML or this format
-    /// excludes.
+    /// The text is not UTF-8, or contains a byte order mark, a carriage return or another excluded
+    /// character.
     Encoding,
     /// The first line is not the XML declaration as format 1 shows it.
     Declaration,
-    /// Not XML as format 1 takes it.
+    /// The text is not XML as format 1 allows it.
     Syntax,
     /// The last line is not `</manifest>` with a line feed.
     End,
-    /// A signature line that is not exactly as format 1 shows it, or stands elsewhere.
+    /// A signature line has another form than format 1 shows, or is at another place.
     SignatureLine,
-    /// None, or more than eight signature lines.
+    /// The manifest has no signature line, or more than eight.
     SignatureCount,
-    /// Two signature lines of one key.
+    /// Two signature lines name the same key.
     SignatureRepeated,
-    /// A format number other than 1.
+    /// The format number is not 1.
     Format,
-    /// An element that format 1 does not know at this place, or that stands there too often.
+    /// Format 1 does not allow this element at this place, or not as often.
     Element,
     /// A required element is missing.
     ElementMissing,
-    /// An attribute that format 1 does not know here, or one given twice.
+    /// Format 1 does not allow this attribute here, or it is given twice.
     Attribute,
     /// A required attribute is missing.
     AttributeMissing,
-    /// A number that is not canonical or too large.
+    /// A number is not canonical or too large.
     Number,
-    /// A hash that is not 64 lower-case hex digits.
+    /// A hash is not 64 lower-case hexadecimal digits.
     Hash,
-    /// A value other than `true` and `false`.
+    /// A value is neither `true` nor `false`.
     Boolean,
-    /// A component's or channel's name that is none.
+    /// The text is not a name of a component, channel or delta method.
     Name,
-    /// A platform that is neither `any` nor `ARCH-OS`.
+    /// The platform is neither `any` nor `ARCH-OS`.
     Platform,
-    /// A version that is not semver, or a range that is none.
+    /// A version or version range is not one of Semantic Versioning.
     Version,
-    /// A time that is not `YYYY-MM-DDTHH:MM:SSZ`, or no real date.
+    /// A time is not `YYYY-MM-DDTHH:MM:SSZ`, or not a real date.
     Time,
     /// `expires` is not after `issued`.
     Expires,
-    /// A base URL that a client does not take.
+    /// A base URL breaks the rules of format 1.
     BaseUrl,
-    /// A `requires` of the component itself, or one given twice.
+    /// A component requires itself, or another one twice.
     Requires,
-    /// A `rollout` of 100 or more.
+    /// The rollout is not 0 to 99 %.
     Rollout,
-    /// A stepping stone above this release or not before it, or one that does not stand in order.
+    /// A stepping stone is not older than this release, or not in order.
     SteppingStone,
-    /// Notes in no language, in one language twice, without content, with too much of it, or at an
-    /// address that is none.
+    /// Notes have no valid language, a language twice, no content, too much content, or a bad URL.
     Notes,
-    /// A path that format 1 refuses.
+    /// A path breaks a rule of format 1.
     Path(crate::values::rel_path::PathDefect),
-    /// Two paths that are one name on some system.
+    /// Two paths are the same name on some system.
     PathConflict,
-    /// A path that is another one's folder.
+    /// The path of a file is also a folder of another file.
     PathIsFolder,
-    /// A link whose target is not a listed file or a folder of listed files.
+    /// The target of a link is neither a listed file nor a folder of listed files.
     LinkTarget,
     /// `launch` is not a listed file.
     Launch,
-    /// A delta's second base that is no smaller file of the release, or that of a delta to another
-    /// content.
+    /// The second base of a delta is not a smaller file of the release, or the delta leads to
+    /// another content.
     SecondBase,
 }
 

@@ -45,7 +45,7 @@ pub fn advice(code: &str) -> Option<&'static str> {
         "journal-unreadable" => "restore the journal from a backup; the files of the old version are in `txn`",
         "changed" | "changed-in-swap" => "check which program changes the file, then try again",
         "backup-damaged" | "other-tree" => "`install COMPONENT --from URL` makes the component complete again",
-        "swap-undone" => "remove the cause, then try again; `--verbose` shows it",
+        "swap-undone" => "remove the cause, then try again",
         "undo-failed" => "remove the cause, then run `recover`",
         "helper-missing" => "put `patcher-helper` beside the program",
         // The user and other processes.
