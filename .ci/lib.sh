@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Settings and functions that the scripts of this folder share. Each sources it first.
 
 set -euo pipefail
