@@ -20,7 +20,7 @@ fuzz_target!(|input: (u32, u16, u8, &[u8])| {
     assert_eq!(index.segments().last().map(|segment| segment.bytes.end + 8), Some(gz_size.into()));
 
     let mut search = ChunkSearch::new(&index);
-    search.file(0, local, || true).expect("bytes can be read");
+    search.search_file(0, local, || true).expect("bytes can be read");
     let known = search.finish();
     let ranges = MissingRanges::new(
         &index,

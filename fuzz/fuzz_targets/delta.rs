@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use patcher::internal::delta::{FileSizes, DeltaHeader, apply};
+use patcher::internal::delta::{DeltaHeader, FileSizes, apply};
 use std::io::{Cursor, Write};
 
 /// Counts, and keeps nothing.

@@ -25,7 +25,7 @@ pub struct Arguments {
     pub root: InstallRoot,
     /// The process to wait for.
     pub wait_pid: Option<u32>,
-    /// DeferralReason to return from the version on probation; none to make the prepared one live.
+    /// The reason for a rollback; `None` makes the prepared version live.
     pub roll_back: Option<RollbackReason>,
     /// How long other instances of the program, and other updaters, may keep it waiting.
     pub patience: Option<Duration>,

@@ -78,7 +78,7 @@ pub fn watch(
     }
 }
 
-/// DeferralReason a program that ended like this does not work; none when it says that it does.
+/// Returns why a program that ended with this status does not work, or `None` for success.
 fn reason(status: ExitStatus) -> Option<RollbackReason> {
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {

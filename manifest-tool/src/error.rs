@@ -181,7 +181,7 @@ pub enum Error {
         below: Version,
         /// The release.
         release: String,
-        /// DeferralReason not.
+        /// The reason.
         detail: String,
     },
     /// No number is left for the next release.

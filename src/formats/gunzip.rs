@@ -1,41 +1,47 @@
-//! Reads a `.gz` object strictly: exactly one member that ends where the object ends, and no more
-//! content than signed.
+//! A strict gunzip: one gzip member, no header flags, and exactly the signed size.
 //!
-//! flate2's decoder ignores what follows the first member; here that is an error, as is any header
-//! flag (RFC 1952).
+//! flate2's decoder accepts header flags (RFC 1952) and ignores bytes after the first member. This
+//! reader refuses both.
 
 use flate2::bufread::GzDecoder;
 use std::io::{self, BufRead, Cursor, Read as _};
 
-/// DeferralReason an object is not the gzip of a file of the given size.
+const HEADER_BYTES: usize = 10;
+/// The first bytes of a gzip header: magic number, method deflate, no flags (RFC 1952).
+const PLAIN_MEMBER: [u8; 4] = [0x1f, 0x8b, 8, 0];
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// The reason why [`gunzip`] failed.
 #[derive(Debug, thiserror::Error)]
 pub enum GunzipError {
-    /// What is wrong with the object.
+    /// The object is not one gzip member with content of the given size.
     #[error("{0}")]
     Object(String),
-    /// The place where the content goes did not take it.
+    /// The sink returned an error.
     #[error(transparent)]
     Sink(io::Error),
 }
 
-/// Inflates the one member in `object`, at most `size` bytes, piece by piece into `sink`.
+/// Inflates the gzip member in `object` and passes its content to `sink` in pieces.
+///
+/// `sink` gets at most `size` bytes, whatever the object holds.
 ///
 /// # Errors
-/// [`GunzipError::Object`] for a header with flags, broken data, a wrong CRC or length, more than
-/// `size` bytes of content, or bytes after the member; then `sink` has had at most `size` bytes.
+/// [`GunzipError::Object`] for header flags, broken data, a wrong CRC or length, content that is not
+/// `size` bytes long, or bytes after the member. [`GunzipError::Sink`] for an error of `sink`.
 pub fn gunzip(
     mut object: impl BufRead,
     size: u64,
     mut sink: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> Result<(), GunzipError> {
     let broken = |error: io::Error| GunzipError::Object(error.to_string());
-    let mut header = [0; 10];
+    let mut header = [0; HEADER_BYTES];
     object.read_exact(&mut header).map_err(broken)?;
-    if header[..4] != [0x1f, 0x8b, 8, 0] {
-        return Err(GunzipError::Object("its header is not that of a plain gzip member".into()));
+    if header[..4] != PLAIN_MEMBER {
+        return Err(GunzipError::Object("it does not start with a gzip header without flags".into()));
     }
     let mut decoder = GzDecoder::new(Cursor::new(header).chain(object));
-    let mut buffer = vec![0; 64 * 1024];
+    let mut buffer = vec![0; BUFFER_BYTES];
     let mut left = size;
     loop {
         let count = match decoder.read(&mut buffer) {
@@ -54,7 +60,7 @@ pub fn gunzip(
     }
     let rest = decoder.into_inner().fill_buf().map_err(broken)?.len();
     if rest > 0 {
-        return Err(GunzipError::Object("something follows its gzip member".into()));
+        return Err(GunzipError::Object("bytes follow its gzip member".into()));
     }
     Ok(())
 }

@@ -39,8 +39,8 @@ pub fn compress(input: &mut impl Read, size: u64, output: &mut impl Write) -> io
     let mut encoder = GzBuilder::new().mtime(0).write(sink, Compression::best());
     let mut content = Sha256Hasher::default();
     let mut segments = (size >= INDEXED_FROM).then(Segments::default);
-    let mut cutter = Chunker::new(input);
-    while let Some((_, chunk)) = cutter.next_chunk()? {
+    let mut chunker = Chunker::new(input);
+    while let Some((_, chunk)) = chunker.next_chunk()? {
         content.update(chunk);
         if let Some(segments) = &mut segments {
             segments.before(chunk, &mut encoder)?;

@@ -1,42 +1,45 @@
-//! The index of one file's chunks: which content each has, and which bytes of the `.gz` hold it.
+//! The index of one file's chunks: the hash and length of each, and the segment of the `.gz` with it.
 //!
-//! Whoever has an [`ChunkIndex`] has one whose numbers add up to the sizes of the file and its
-//! `.gz`.
+//! The numbers of a [`ChunkIndex`] always add up to the sizes of the file and its `.gz`.
 
 use super::ChunksError;
-use super::cut::MAX_CHUNK_BYTES;
+use super::chunker::MAX_CHUNK_BYTES;
 use crate::values::digest::Sha256;
 use std::ops::Range;
 
 const MAGIC: [u8; 4] = *b"\x8fPCI";
 const FORMAT: u8 = 1;
-const HEAD: usize = MAGIC.len() + 1;
-const ROW: usize = 10;
+const HEAD_BYTES: usize = MAGIC.len() + 1;
+/// A chunk's length and segment length in 2 bytes each, and its hash in 6.
+const ROW_BYTES: usize = 10;
 
-/// The most chunks of an index: about 10 GB of content.
+/// The largest number of chunks in an index. They hold about 10 GB of content.
 pub const MAX_CHUNKS: usize = 1 << 20;
-/// The most bytes of an index.
-pub const MAX_INDEX_BYTES: u64 = (HEAD + ROW * MAX_CHUNKS) as u64;
-/// The most bytes of content that a segment holds.
+/// The largest index.
+pub const MAX_INDEX_BYTES: u64 = (HEAD_BYTES + ROW_BYTES * MAX_CHUNKS) as u64;
+/// The largest content of one segment.
 pub const MAX_SEGMENT_BYTES: usize = 256 << 10;
 
-/// A gzip's header without optional fields, and its CRC and length at the end (RFC 1952).
-const GZIP_HEADER: u64 = 10;
-const GZIP_TRAILER: u64 = 8;
+/// A gzip header without optional fields (RFC 1952).
+const GZIP_HEADER_BYTES: u64 = 10;
+/// The CRC and length at the end of a gzip member (RFC 1952).
+const GZIP_TRAILER_BYTES: u64 = 8;
 
-/// The first 6 bytes of a chunk's SHA-256. It finds chunks; whether the file is right is decided by
-/// the file's own hash.
+/// The first 6 bytes of a chunk's SHA-256.
+///
+/// They are enough to find chunks. The file's own hash decides whether the file is right.
 pub type ChunkHash = [u8; 6];
 
-/// What one chunk is.
+/// One row of an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chunk {
-    /// Its hash.
+    /// The chunk's hash.
     pub hash: ChunkHash,
-    /// Its length in bytes, 1 to [`MAX_CHUNK_BYTES`].
+    /// The chunk's length in bytes, from 1 to [`MAX_CHUNK_BYTES`].
     pub length: u16,
-    /// The length of the segment that ends with it, in bytes of the `.gz`; 0 when the segment goes
-    /// on.
+    /// The length in the `.gz` of the segment that ends with this chunk.
+    ///
+    /// It is 0 when the segment continues with the next chunk.
     segment: u16,
 }
 
@@ -45,18 +48,18 @@ impl Chunk {
         Self { hash: hash(content), length, segment: 0 }
     }
 
-    /// Hash and length as one number: what a chunk is looked for by.
+    /// Returns the search key of this chunk: hash and length in one number.
     pub(super) fn key(&self) -> u64 {
         key(self.hash, usize::from(self.length))
     }
 
-    /// Whether `content` is this chunk.
-    pub(super) fn is(&self, content: &[u8]) -> bool {
+    /// Reports whether `content` has this chunk's length and hash.
+    pub(super) fn matches(&self, content: &[u8]) -> bool {
         usize::from(self.length) == content.len() && self.hash == hash(content)
     }
 }
 
-/// What a chunk of that content is looked for by.
+/// Returns the search key of a chunk with this content.
 pub(super) fn key_of(content: &[u8]) -> u64 {
     key(hash(content), content.len())
 }
@@ -72,39 +75,40 @@ fn hash(content: &[u8]) -> ChunkHash {
     hash
 }
 
-/// A part of the `.gz` that can be inflated alone, and what it holds.
+/// A piece of the `.gz` that inflates on its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GzipSegment {
-    /// Which chunks, by number.
+    /// The positions of its chunks in the index.
     pub chunks: Range<usize>,
-    /// Which bytes of the file.
+    /// Its content's bytes in the file.
     pub content: Range<u64>,
-    /// Which bytes of the `.gz`.
+    /// Its bytes in the `.gz`.
     pub bytes: Range<u64>,
 }
 
-/// All chunks of a file, in order.
+/// The chunks of one file, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChunkIndex {
     chunks: Vec<Chunk>,
 }
 
 impl ChunkIndex {
-    /// Reads the index of a file of `size` bytes whose `.gz` has `gz_size` bytes.
+    /// Parses the index of a file of `size` bytes whose `.gz` has `gz_size` bytes.
     ///
     /// # Errors
-    /// [`ChunksError::UnknownFormat`]; [`ChunksError::Index`] for everything that does not add up.
+    /// [`ChunksError::UnknownFormat`]; [`ChunksError::Index`] when the bytes are no index or the numbers
+    /// do not add up to the two sizes.
     pub fn parse(bytes: &[u8], size: u64, gz_size: u64) -> Result<Self, ChunksError> {
-        let Some((head, rows)) = bytes.split_at_checked(HEAD).filter(|(head, _)| head.starts_with(&MAGIC)) else {
-            return Err(ChunksError::Index("it does not start as one"));
+        let Some((head, rows)) = bytes.split_at_checked(HEAD_BYTES).filter(|(head, _)| head.starts_with(&MAGIC)) else {
+            return Err(ChunksError::Index("it does not start with the magic number"));
         };
         if head[MAGIC.len()] != FORMAT {
             return Err(ChunksError::UnknownFormat(head[MAGIC.len()]));
         }
-        if !rows.len().is_multiple_of(ROW) {
+        if !rows.len().is_multiple_of(ROW_BYTES) {
             return Err(ChunksError::Index("it is cut off"));
         }
-        if rows.len() / ROW > MAX_CHUNKS {
+        if rows.len() / ROW_BYTES > MAX_CHUNKS {
             return Err(ChunksError::Index("it has too many chunks"));
         }
         let number = |high, low| u16::from_be_bytes([high, low]);
@@ -113,7 +117,7 @@ impl ChunkIndex {
             segment: number(row[2], row[3]),
             hash: [row[4], row[5], row[6], row[7], row[8], row[9]],
         };
-        let index = Self { chunks: rows.chunks_exact(ROW).map(read).collect() };
+        let index = Self { chunks: rows.chunks_exact(ROW_BYTES).map(read).collect() };
         index.check(size, gz_size)?;
         Ok(index)
     }
@@ -124,24 +128,24 @@ impl ChunkIndex {
             return wrong("a chunk is empty or too long");
         }
         if self.chunks.last().is_none_or(|chunk| chunk.segment == 0) {
-            return wrong("its last segment has no end");
+            return wrong("its last row does not end a segment");
         }
         if self.segments().any(|segment| segment.content.end - segment.content.start > MAX_SEGMENT_BYTES as u64) {
             return wrong("a segment is too long");
         }
         if self.chunks.iter().map(|chunk| u64::from(chunk.length)).sum::<u64>() != size {
-            return wrong("its chunks are not as long as the file");
+            return wrong("its chunks do not add up to the size of the file");
         }
         let segments: u64 = self.chunks.iter().map(|chunk| u64::from(chunk.segment)).sum();
-        if GZIP_HEADER + segments + GZIP_TRAILER != gz_size {
-            return wrong("its segments are not as long as the object");
+        if GZIP_HEADER_BYTES + segments + GZIP_TRAILER_BYTES != gz_size {
+            return wrong("its segments do not add up to the size of the object");
         }
         Ok(())
     }
 
-    /// The index as it is served.
+    /// Returns the bytes of the object that a server holds.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(HEAD + ROW * self.chunks.len());
+        let mut bytes = Vec::with_capacity(HEAD_BYTES + ROW_BYTES * self.chunks.len());
         bytes.extend_from_slice(&MAGIC);
         bytes.push(FORMAT);
         for chunk in &self.chunks {
@@ -152,14 +156,14 @@ impl ChunkIndex {
         bytes
     }
 
-    /// All chunks, in order.
+    /// Returns all chunks, in order.
     pub fn chunks(&self) -> &[Chunk] {
         &self.chunks
     }
 
-    /// All segments, in order.
+    /// Returns all segments, in order.
     pub fn segments(&self) -> impl Iterator<Item = GzipSegment> {
-        let (mut chunks, mut content, mut bytes) = (0..0, 0..0, GZIP_HEADER..GZIP_HEADER);
+        let (mut chunks, mut content, mut bytes) = (0..0, 0..0, GZIP_HEADER_BYTES..GZIP_HEADER_BYTES);
         self.chunks.iter().filter_map(move |chunk| {
             chunks.end += 1;
             content.end += u64::from(chunk.length);
@@ -173,24 +177,24 @@ impl ChunkIndex {
     }
 }
 
-/// Makes an index while the `.gz` is written.
+/// Builds an index while the publisher writes the `.gz`.
 #[derive(Debug)]
 pub struct ChunkIndexBuilder {
     chunks: Vec<Chunk>,
-    /// How many bytes of the `.gz` belong to the segments that have ended.
+    /// The length of the `.gz` up to the end of the last finished segment.
     ended: u64,
-    /// Whether an index can say it all.
+    /// Whether all numbers so far fit into the format.
     fits: bool,
 }
 
 impl Default for ChunkIndexBuilder {
     fn default() -> Self {
-        Self { chunks: Vec::new(), ended: GZIP_HEADER, fits: true }
+        Self { chunks: Vec::new(), ended: GZIP_HEADER_BYTES, fits: true }
     }
 }
 
 impl ChunkIndexBuilder {
-    /// Takes the next chunk, as [`cut`](super::cut) gives it.
+    /// Adds the next chunk that the [`Chunker`](super::Chunker) returned.
     pub fn chunk(&mut self, content: &[u8]) {
         match u16::try_from(content.len()) {
             Ok(length) if self.chunks.len() < MAX_CHUNKS => self.chunks.push(Chunk::of(content, length)),
@@ -198,7 +202,7 @@ impl ChunkIndexBuilder {
         }
     }
 
-    /// Ends the segment after the last chunk, where the `.gz` has `gz_size` bytes.
+    /// Ends a segment with the last chunk, when the `.gz` has `gz_size` bytes so far.
     pub fn end_segment(&mut self, gz_size: u64) {
         let length = gz_size.checked_sub(self.ended).and_then(|length| u16::try_from(length).ok());
         match (self.chunks.last_mut(), length) {
@@ -208,15 +212,15 @@ impl ChunkIndexBuilder {
         self.ended = gz_size;
     }
 
-    /// The index of a file of `size` bytes whose complete `.gz` has `gz_size` bytes.
+    /// Returns the index of a file of `size` bytes whose complete `.gz` has `gz_size` bytes.
     ///
     /// # Errors
-    /// [`ChunksError::Index`] for a file or a segment that is longer than an index can say.
+    /// [`ChunksError::Index`] for a file or segment that is too long for the format.
     pub fn finish(mut self, size: u64, gz_size: u64) -> Result<ChunkIndex, ChunksError> {
-        self.end_segment(gz_size.saturating_sub(GZIP_TRAILER));
+        self.end_segment(gz_size.saturating_sub(GZIP_TRAILER_BYTES));
         let index = ChunkIndex { chunks: self.chunks };
         if !self.fits {
-            return Err(ChunksError::Index("the file is longer than an index can say"));
+            return Err(ChunksError::Index("the file or a segment is too long for the format"));
         }
         index.check(size, gz_size)?;
         Ok(index)

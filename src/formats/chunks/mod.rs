@@ -1,75 +1,75 @@
-//! Makes a file out of chunks that local files have and segments of its `.gz`, named by a small
-//! index.
+//! Chunk indexes: a client rebuilds a file from local chunks and ranges of the file's `.gz`.
 //!
-//! - Where content is cut depends on the content alone (`cut`): publisher and client find the
-//!   same chunks.
-//! - An [`ChunkIndex`] lists the chunks of one file and where each segment of its `.gz` ends. A
-//!   *segment* holds one chunk or a few and can be inflated alone by whoever has the 32 KiB of
-//!   content before it ([`inflate_segment`]).
-//! - [`ChunkSearch`] finds chunks in local files, [`MissingRanges`] says which bytes of the `.gz`
-//!   are missing, `rebuild` puts the file together in one pass from its start.
-//! - An index is hostile until the result's hash is right: its numbers add up to the signed sizes
-//!   before any of them is used, and what is known of a local file is hashed again when it is used.
-//!   The caller hashes what `rebuild` writes.
+//! A *chunk* is a piece of a file. A *segment* is a piece of its `.gz` that holds one or a few chunks
+//! and inflates on its own, given the 32 KiB of content before it. The steps, in order:
 //!
-//! docs/reference/manifest.md has every byte.
+//! 1. The publisher splits a file into chunks with a [`Chunker`]. Only the content decides where it
+//!    splits, so the client finds the same chunks in similar files.
+//! 2. The publisher writes a [`ChunkIndex`]: for each chunk its hash, its length and its segment.
+//! 3. The client looks for the chunks in local files with a [`ChunkSearch`].
+//! 4. [`MissingRanges`] lists the bytes of the `.gz` that the client still has to fetch.
+//! 5. `rebuild` writes the file in one pass, from local chunks and inflated segments.
+//!
+//! An attacker may have written the index, and local files may change. The parser checks that all
+//! numbers add up to the signed sizes, `rebuild` hashes each chunk again, and the caller hashes the
+//! whole file. docs/reference/manifest.md describes every byte.
 
-mod cut;
+mod chunker;
 mod index;
-mod known;
 mod ranges;
 mod rebuild;
+mod search;
 
 #[cfg(test)]
 mod tests;
 
-pub use cut::{Chunker, MAX_CHUNK_BYTES, MIN_CHUNK_BYTES, NORMAL_CHUNK_BYTES, cut};
+pub use chunker::{Chunker, MAX_CHUNK_BYTES, MIN_CHUNK_BYTES, NORMAL_CHUNK_BYTES, first_chunk};
 pub use index::{
     Chunk, ChunkHash, ChunkIndex, ChunkIndexBuilder, GzipSegment, MAX_CHUNKS, MAX_INDEX_BYTES, MAX_SEGMENT_BYTES,
 };
-pub use known::{ChunkLocation, ChunkSearch, LocalChunks};
 pub use ranges::{MissingRanges, RangeLimits};
 pub use rebuild::{WINDOW_BYTES, inflate_segment, rebuild};
+pub use search::{ChunkLocation, ChunkSearch, LocalChunks};
 
 use std::io;
 use std::ops::Range;
 
-/// DeferralReason a file cannot be put together from chunks.
+/// The reason why a client cannot rebuild a file from chunks.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChunksError {
-    /// An index that is not one of format 1, or not that of this file.
+    /// The bytes are not an index of format 1, or belong to another file.
     #[error("the chunk index is not valid: {0}")]
     Index(&'static str),
-    /// An index of a format that this client does not know.
+    /// The index has a format that this client does not know.
     #[error("the chunk index has the unknown format {0}")]
     UnknownFormat(u8),
-    /// A segment that does not hold the chunks that the index names.
-    #[error("bytes {} to {} of the object are not the segment of the chunk index: {detail}", bytes.start, bytes.end)]
+    /// A segment does not hold the chunks that the index lists.
+    #[error("bytes {} to {} of the object do not match the chunk index: {detail}", bytes.start, bytes.end)]
     Segment {
-        /// Where it lies in the `.gz`.
+        /// The segment's bytes in the `.gz`.
         bytes: Range<u64>,
-        /// What is wrong with it.
+        /// The fact that does not match.
         detail: &'static str,
     },
-    /// A chunk that was found in a local file is not there any more.
+    /// A local file no longer holds a chunk that the search found in it.
     #[error("the local chunk for bytes {} to {} of the file has changed", bytes.start, bytes.end)]
     Gone {
-        /// Which bytes of the new file it would have been.
+        /// The chunk's bytes in the new file.
         bytes: Range<u64>,
-        /// Which bytes of the `.gz` would make up for it.
+        /// The bytes of the `.gz` that hold the same content.
         segment: Range<u64>,
     },
     /// The fetched bytes cannot be read, or end too early.
-    #[error("cannot read what was fetched: {0}")]
+    #[error("cannot read the fetched ranges: {0}")]
     Fetched(io::Error),
-    /// Nobody takes the output.
+    /// The output cannot be written.
     #[error("cannot write the new file: {0}")]
     Write(io::Error),
 }
 
 impl ChunksError {
-    /// A short name for this kind of failure that never changes once released.
+    /// Returns the stable code of this error.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Index(_) => "chunk-index",

@@ -1,18 +1,17 @@
-//! Whole ways: content, its `.gz` and index, a file that is almost it, and what comes out; and
-//! everything hostile.
+//! Files rebuilt from similar files and ranges, and indexes and segments by an attacker.
 
 use super::*;
 use std::io::{Cursor, Read as _, Write as _};
 
-/// Bytes from a seed that nothing compresses.
+/// Returns bytes that do not compress, from a seed.
 pub(super) fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut random = Random(seed);
+    let mut random = SplitMix64(seed);
     (0..length.div_ceil(8)).flat_map(|_| random.next().to_le_bytes()).take(length).collect()
 }
 
-/// Bytes from a seed that compress about as well as programs do.
+/// Returns bytes that compress about as well as programs, from a seed.
 fn program(seed: u64, length: usize) -> Vec<u8> {
-    let mut random = Random(seed);
+    let mut random = SplitMix64(seed);
     let mut bytes = Vec::with_capacity(length + 64);
     while bytes.len() < length {
         let start = random.below(bytes.len().max(1));
@@ -24,10 +23,10 @@ fn program(seed: u64, length: usize) -> Vec<u8> {
     bytes
 }
 
-/// SplitMix64.
-struct Random(u64);
+/// SplitMix64 (Steele et al., 2014).
+struct SplitMix64(u64);
 
-impl Random {
+impl SplitMix64 {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -40,13 +39,13 @@ impl Random {
     }
 }
 
-/// A `.gz` whose segments hold `join` chunks each, and its index.
+/// Makes a `.gz` whose segments hold `join` chunks each, and its index.
 fn gzip(content: &[u8], join: usize) -> (Vec<u8>, ChunkIndex) {
     let mut encoder = flate2::GzBuilder::new().mtime(0).write(Vec::new(), flate2::Compression::best());
     let mut builder = ChunkIndexBuilder::default();
-    let mut cutter = Chunker::new(content);
+    let mut chunker = Chunker::new(content);
     let mut count = 0;
-    while let Some((_, chunk)) = cutter.next_chunk().unwrap() {
+    while let Some((_, chunk)) = chunker.next_chunk().unwrap() {
         if count == join {
             encoder.flush().unwrap();
             builder.end_segment(encoder.get_ref().len() as u64);
@@ -64,7 +63,7 @@ fn gzip(content: &[u8], join: usize) -> (Vec<u8>, ChunkIndex) {
 fn known(index: &ChunkIndex, files: &[&[u8]]) -> LocalChunks {
     let mut search = ChunkSearch::new(index);
     for (number, file) in (0..).zip(files) {
-        search.file(number, *file, || true).unwrap();
+        search.search_file(number, *file, || true).unwrap();
     }
     search.finish()
 }
@@ -94,9 +93,9 @@ fn rebuilt(
     Ok(content)
 }
 
-/// `content` with `places` runs of `length` bytes overwritten.
+/// Returns `content` with `places` runs of `length` bytes overwritten.
 fn damaged(content: &[u8], seed: u64, places: usize, length: usize) -> Vec<u8> {
-    let mut random = Random(seed);
+    let mut random = SplitMix64(seed);
     let mut damaged = content.to_vec();
     for _ in 0..places {
         let start = random.below(content.len() - length);
@@ -134,7 +133,7 @@ fn an_index_survives_its_bytes() {
 }
 
 #[test]
-fn a_file_comes_out_of_one_that_is_almost_it() {
+fn a_file_is_rebuilt_from_a_similar_one() {
     for seed in 0..6 {
         let content = program(seed, 800_000);
         let (gz, index) = gzip(&content, 1 + seed as usize % 3);
@@ -163,7 +162,7 @@ fn one_percent_of_bytes_at_random_places_costs_no_more_than_the_whole() {
 fn one_bad_byte_costs_one_or_two_chunks() {
     let content = program(8, 500_000);
     let (_, index) = gzip(&content, 1);
-    let mut random = Random(8);
+    let mut random = SplitMix64(8);
     for _ in 0..30 {
         let mut base = content.clone();
         base[random.below(content.len())] ^= 1;
@@ -174,10 +173,10 @@ fn one_bad_byte_costs_one_or_two_chunks() {
 }
 
 #[test]
-fn a_byte_more_or_less_changes_few_chunks() {
+fn an_added_or_removed_byte_changes_few_chunks() {
     let content = program(9, 500_000);
     let (_, index) = gzip(&content, 1);
-    let mut random = Random(9);
+    let mut random = SplitMix64(9);
     for _ in 0..15 {
         let place = random.below(content.len());
         let mut longer = content.clone();
@@ -186,7 +185,7 @@ fn a_byte_more_or_less_changes_few_chunks() {
         shorter.remove(place);
         for base in [longer, shorter] {
             let mut search = ChunkSearch::new(&index);
-            search.file(0, &base[..], || true).unwrap();
+            search.search_file(0, &base[..], || true).unwrap();
             assert!((1..=4).contains(&search.missing()), "{}", search.missing());
         }
     }
@@ -211,13 +210,13 @@ fn a_search_ends_when_it_is_stopped_or_has_everything() {
     let (_, index) = gzip(&content, 1);
     let mut search = ChunkSearch::new(&index);
     let mut asked = 0;
-    let mut goes_on = || {
+    let mut may_continue = || {
         asked += 1;
         asked <= 3
     };
-    search.file(0, &content[..], &mut goes_on).unwrap();
+    search.search_file(0, &content[..], &mut may_continue).unwrap();
     assert_eq!(search.missing(), index.chunks().len() - 3);
-    search.file(1, &content[..], || true).unwrap();
+    search.search_file(1, &content[..], || true).unwrap();
     assert_eq!(search.missing(), 0);
     struct NeverRead;
     impl io::Read for NeverRead {
@@ -225,12 +224,12 @@ fn a_search_ends_when_it_is_stopped_or_has_everything() {
             panic!("nothing is missing")
         }
     }
-    search.file(2, NeverRead, || true).unwrap();
+    search.search_file(2, NeverRead, || true).unwrap();
     assert_eq!(search.finish().location(0), Some(ChunkLocation { file: 0, offset: 0 }));
 }
 
 #[test]
-fn a_local_chunk_that_has_changed_is_named() {
+fn a_changed_local_chunk_is_reported_with_its_segment() {
     let content = noise(13, 300_000);
     let (_, index) = gzip(&content, 1);
     let known = known(&index, &[&content]);
@@ -249,7 +248,7 @@ fn a_local_chunk_that_has_changed_is_named() {
 }
 
 #[test]
-fn nothing_known_is_the_whole_object_and_something_wrong_in_it_is_found() {
+fn without_local_chunks_the_whole_object_is_fetched_and_checked() {
     let content = program(14, 300_000);
     let (gz, index) = gzip(&content, 2);
     let known = known(&index, &[]);
@@ -259,13 +258,13 @@ fn nothing_known_is_the_whole_object_and_something_wrong_in_it_is_found() {
     assert_eq!(rebuilt(&index, &known, &ranges, &[], &whole).unwrap(), content);
     let short = rebuilt(&index, &known, &ranges, &[], &whole[..whole.len() - 1]);
     assert!(matches!(short, Err(ChunksError::Fetched(_))));
-    let mut random = Random(14);
+    let mut random = SplitMix64(14);
     for _ in 0..60 {
         let mut wrong = whole.clone();
         wrong[random.below(whole.len())] ^= 1 << random.below(8);
         match rebuilt(&index, &known, &ranges, &[], &wrong) {
             Err(ChunksError::Segment { .. }) => {}
-            // What is padding in a sync flush may be anything.
+            // The padding of a sync flush may hold any bits.
             Ok(same) => assert_eq!(same, content),
             Err(other) => panic!("{other}"),
         }
@@ -273,7 +272,7 @@ fn nothing_known_is_the_whole_object_and_something_wrong_in_it_is_found() {
 }
 
 #[test]
-fn a_segment_holds_exactly_what_it_should() {
+fn a_segment_inflates_to_exactly_its_length() {
     let deflate = |content: &[u8]| {
         let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
         encoder.write_all(content).unwrap();
@@ -289,7 +288,7 @@ fn a_segment_holds_exactly_what_it_should() {
     inflate_segment(b"", &deflate(&vec![0; 5_000_000]), 10_000).unwrap_err();
     inflate_segment(b"", b"", 1).unwrap_err();
     inflate_segment(b"", b"\xff\xff\xff", 1).unwrap_err();
-    // A match that reaches before the file's start.
+    // A back reference that reaches before the start of the file.
     inflate_segment(b"", &[0x4b, 0x04, 0x41, 0x00], 100).unwrap_err();
 }
 
@@ -311,7 +310,7 @@ fn small_gaps_are_fetched_and_requests_are_bounded() {
     for most in [0, 1, 2, 5, 10] {
         let few = MissingRanges::new(&index, &known, RangeLimits { max_gap_bytes: 0, max_requests: most });
         assert_eq!(few.count(), most.max(1));
-        // The smallest gaps were closed.
+        // Only the largest gaps are left.
         let (all, left) = (gaps(&exact), gaps(&few));
         assert!(left.iter().all(|gap| all.iter().filter(|other| *other > gap).count() < most.max(1)));
         let fetched = fetched(&gz, &few);
@@ -321,7 +320,7 @@ fn small_gaps_are_fetched_and_requests_are_bounded() {
     assert_eq!(exact.cost(u64::MAX, u64::MAX), u64::MAX);
 }
 
-/// An index's bytes from its rows: length, segment.
+/// Returns the bytes of an index with these rows: length and segment length.
 fn rows(rows: &[(u16, u16)]) -> Vec<u8> {
     let row = |(length, segment): &(u16, u16)| [&length.to_be_bytes()[..], &segment.to_be_bytes(), &[7; 6]].concat();
     [b"\x8fPCI\x01".to_vec(), rows.iter().flat_map(row).collect()].concat()
@@ -338,27 +337,27 @@ fn rule(bytes: &[u8], size: u64, gz_size: u64) -> &'static str {
 fn an_index_that_does_not_add_up_is_refused() {
     let good = rows(&[(3000, 0), (4000, 500), (10, 20)]);
     ChunkIndex::parse(&good, 7010, 538).unwrap();
-    assert_eq!(rule(&good, 7011, 538), "its chunks are not as long as the file");
-    assert_eq!(rule(&good, u64::MAX, 538), "its chunks are not as long as the file");
-    assert_eq!(rule(&good, 7010, 537), "its segments are not as long as the object");
-    assert_eq!(rule(&good, 7010, 0), "its segments are not as long as the object");
+    assert_eq!(rule(&good, 7011, 538), "its chunks do not add up to the size of the file");
+    assert_eq!(rule(&good, u64::MAX, 538), "its chunks do not add up to the size of the file");
+    assert_eq!(rule(&good, 7010, 537), "its segments do not add up to the size of the object");
+    assert_eq!(rule(&good, 7010, 0), "its segments do not add up to the size of the object");
     assert_eq!(rule(&rows(&[(0, 5), (7010, 515)]), 7010, 538), "a chunk is empty or too long");
     assert_eq!(rule(&rows(&[(32_769, 520)]), 32_769, 538), "a chunk is empty or too long");
-    assert_eq!(rule(&rows(&[(3000, 520), (4010, 0)]), 7010, 538), "its last segment has no end");
-    assert_eq!(rule(&rows(&[]), 0, 18), "its last segment has no end");
+    assert_eq!(rule(&rows(&[(3000, 520), (4010, 0)]), 7010, 538), "its last row does not end a segment");
+    assert_eq!(rule(&rows(&[]), 0, 18), "its last row does not end a segment");
     let long = [vec![(32_768, 0); 8], vec![(1, 520)]].concat();
     assert_eq!(rule(&rows(&long), 8 * 32_768 + 1, 538), "a segment is too long");
     for length in 0..good.len() {
         ChunkIndex::parse(&good[..length], 7010, 538).unwrap_err();
     }
     assert_eq!(rule(&good[..good.len() - 1], 7010, 538), "it is cut off");
-    assert_eq!(rule(b"\x8fPDL\x01", 0, 18), "it does not start as one");
+    assert_eq!(rule(b"\x8fPDL\x01", 0, 18), "it does not start with the magic number");
     let future = [b"\x8fPCI\x02", &good[5..]].concat();
     assert!(matches!(ChunkIndex::parse(&future, 7010, 538), Err(ChunksError::UnknownFormat(2))));
 }
 
 #[test]
-fn what_no_index_can_say_gets_none() {
+fn sizes_beyond_the_format_are_refused() {
     let mut builder = ChunkIndexBuilder::default();
     builder.chunk(&[0; 100]);
     builder.end_segment(10 + 65_536);

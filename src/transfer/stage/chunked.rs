@@ -47,7 +47,7 @@ impl<'a> Worker<'a, '_> {
         let mut search = ChunkSearch::new(&index);
         for (number, base) in (0..).zip(&bases) {
             // After a read error, the chunks found so far are used.
-            let _ = search.file(number, base, || !self.transfer.cancel.is_cancelled());
+            let _ = search.search_file(number, base, || !self.transfer.cancel.is_cancelled());
         }
         self.transfer.cancel.check()?;
         let known = search.finish();

@@ -1,26 +1,26 @@
-//! Where content is cut: FastCDC with normalised chunk lengths (Xia et al., 2016 and 2020), all
-//! parameters fixed.
+//! The chunker: splits content by FastCDC with normalised chunk lengths (Xia et al., 2016 and 2020).
 //!
-//! One level of normalisation: with two, chunks are more even, but after a change it takes twice as
-//! long (20 KB) until cuts fall on the same places again; with none, a changed byte costs a quarter
-//! more.
+//! All parameters are fixed. It uses normalisation level 1. With level 2 chunk lengths vary less, but
+//! after a change it takes twice as long (20 KB) until both files split at the same places again.
+//! With level 0 a changed byte costs a quarter more.
 
 use std::io::{self, Read};
 
-/// The shortest chunk, but for a file's last.
+/// The shortest chunk, apart from the last one of a file.
 pub const MIN_CHUNK_BYTES: usize = 1 << 10;
-/// From this length on a cut is four times as likely as before.
+/// From this length on, a chunk ends with four times the probability.
 pub const NORMAL_CHUNK_BYTES: usize = 8 << 10;
 /// The longest chunk.
 pub const MAX_CHUNK_BYTES: usize = 32 << 10;
 
-/// Below it the hash makes a cut before [`NORMAL_CHUNK_BYTES`]: one in 2^14 does.
-const EARLY: u64 = 1 << (64 - 14);
-/// Below it the hash makes a cut from [`NORMAL_CHUNK_BYTES`] on: one in 2^12 does.
-const LATE: u64 = 1 << (64 - 12);
+/// A hash below this ends a chunk shorter than [`NORMAL_CHUNK_BYTES`]: 1 of 2^14 hashes does.
+const EARLY_THRESHOLD: u64 = 1 << (64 - 14);
+/// A hash below this ends a chunk of [`NORMAL_CHUNK_BYTES`] or more: 1 of 2^12 hashes does.
+const LATE_THRESHOLD: u64 = 1 << (64 - 12);
 
-/// What each byte adds to the hash: the first 256 numbers of SplitMix64 (Steele et al., 2014) from
-/// state 0.
+/// The number that each byte value adds to the hash.
+///
+/// These are the first 256 numbers of SplitMix64 (Steele et al., 2014) from state 0.
 const GEAR: [u64; 256] = {
     let mut gear = [0; 256];
     let mut state = 0u64;
@@ -35,71 +35,72 @@ const GEAR: [u64; 256] = {
     gear
 };
 
-/// The length of the first chunk of `content`. What follows [`MAX_CHUNK_BYTES`] bytes does not
-/// matter; what is shorter has to be all that is left of the file.
-pub fn cut(content: &[u8]) -> usize {
+/// Returns the length of the first chunk of `content`.
+///
+/// `content` is the rest of the file, or at least its first [`MAX_CHUNK_BYTES`] bytes.
+pub fn first_chunk(content: &[u8]) -> usize {
     let end = content.len().min(MAX_CHUNK_BYTES);
     let normal = end.min(NORMAL_CHUNK_BYTES);
     let Some(early) = content.get(MIN_CHUNK_BYTES..normal) else { return end };
     let mut hash = 0u64;
-    let mut is_cut = |byte: &u8, below: u64| {
+    let mut is_end = |byte: &u8, below: u64| {
         hash = (hash << 1).wrapping_add(GEAR[usize::from(*byte)]);
         hash < below
     };
-    if let Some(index) = early.iter().position(|byte| is_cut(byte, EARLY)) {
+    if let Some(index) = early.iter().position(|byte| is_end(byte, EARLY_THRESHOLD)) {
         return MIN_CHUNK_BYTES + index + 1;
     }
-    match content[normal..end].iter().position(|byte| is_cut(byte, LATE)) {
+    match content[normal..end].iter().position(|byte| is_end(byte, LATE_THRESHOLD)) {
         Some(index) => normal + index + 1,
         None => end,
     }
 }
 
-/// Reads a file chunk by chunk, in 256 KiB of memory.
+/// Reads a file chunk by chunk, with a buffer of 256 KiB.
 #[derive(Debug)]
 pub struct Chunker<R> {
     content: R,
     buffer: Vec<u8>,
-    /// What of the buffer is read and not given out yet.
-    left: std::ops::Range<usize>,
+    /// The part of the buffer that holds bytes the caller has not got yet.
+    unread: std::ops::Range<usize>,
     at_end: bool,
     offset: u64,
 }
 
 impl<R: Read> Chunker<R> {
-    /// Cuts all that `content` gives.
+    /// Starts to split everything that `content` holds.
     pub fn new(content: R) -> Self {
-        Self { content, buffer: vec![0; 8 * MAX_CHUNK_BYTES], left: 0..0, at_end: false, offset: 0 }
+        Self { content, buffer: vec![0; 8 * MAX_CHUNK_BYTES], unread: 0..0, at_end: false, offset: 0 }
     }
 
-    /// The next chunk and its offset; none at the end.
+    /// Returns the next chunk and its offset in the file, or `None` at the end.
     ///
     /// # Errors
-    /// What `content` fails with.
+    /// The error of `content`.
     pub fn next_chunk(&mut self) -> io::Result<Option<(u64, &[u8])>> {
-        if self.left.len() < MAX_CHUNK_BYTES && !self.at_end {
+        if self.unread.len() < MAX_CHUNK_BYTES && !self.at_end {
             self.fill()?;
         }
-        let chunk = self.left.start..self.left.start + cut(&self.buffer[self.left.clone()]);
+        let chunk = self.unread.start..self.unread.start + first_chunk(&self.buffer[self.unread.clone()]);
         if chunk.is_empty() {
             return Ok(None);
         }
         let offset = self.offset;
         self.offset += chunk.len() as u64;
-        self.left.start = chunk.end;
+        self.unread.start = chunk.end;
         Ok(Some((offset, &self.buffer[chunk])))
     }
 
     fn fill(&mut self) -> io::Result<()> {
-        self.buffer.copy_within(self.left.clone(), 0);
-        self.left = 0..self.left.len();
-        while self.left.end < self.buffer.len() {
-            match self.content.read(&mut self.buffer[self.left.end..]) {
+        self.buffer.copy_within(self.unread.clone(), 0);
+        self.unread = 0..self.unread.len();
+        while self.unread.end < self.buffer.len() {
+            match self.content.read(&mut self.buffer[self.unread.end..]) {
                 Ok(0) => {
                     self.at_end = true;
                     break;
                 }
-                Ok(count) => self.left.end += count,
+                Ok(count) => self.unread.end += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -113,8 +114,8 @@ mod tests {
     use super::*;
 
     fn lengths(content: impl Read) -> Vec<usize> {
-        let mut cutter = Chunker::new(content);
-        std::iter::from_fn(|| cutter.next_chunk().unwrap().map(|(_, chunk)| chunk.len())).collect()
+        let mut chunker = Chunker::new(content);
+        std::iter::from_fn(|| chunker.next_chunk().unwrap().map(|(_, chunk)| chunk.len())).collect()
     }
 
     #[test]
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_keep_to_their_limits() {
+    fn chunk_lengths_are_within_the_limits() {
         let content = super::super::tests::noise(1, 2_000_000);
         let lengths = lengths(&content[..]);
         let (last, others) = lengths.split_last().unwrap();
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn content_without_a_cut_is_cut_at_the_limit() {
+    fn content_without_a_boundary_splits_at_the_limit() {
         assert_eq!(lengths(&vec![0; 2 * MAX_CHUNK_BYTES + 5][..]), [MAX_CHUNK_BYTES, MAX_CHUNK_BYTES, 5]);
         assert_eq!(lengths(&[][..]), [0; 0]);
         assert_eq!(lengths(&[0; MIN_CHUNK_BYTES][..]), [MIN_CHUNK_BYTES]);
@@ -142,9 +143,9 @@ mod tests {
     }
 
     #[test]
-    fn cuts_are_the_same_however_the_content_arrives() {
-        struct Dribble<'a>(&'a [u8]);
-        impl Read for Dribble<'_> {
+    fn short_reads_do_not_move_the_boundaries() {
+        struct ShortReads<'a>(&'a [u8]);
+        impl Read for ShortReads<'_> {
             fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
                 let count = buffer.len().min(977);
                 self.0.read(&mut buffer[..count])
@@ -153,13 +154,13 @@ mod tests {
         let content = super::super::tests::noise(2, 400_000);
         let mut rest = &content[..];
         let whole: Vec<usize> = std::iter::from_fn(|| {
-            let length = cut(rest);
+            let length = first_chunk(rest);
             rest = &rest[length..];
             (length > 0).then_some(length)
         })
         .collect();
-        assert_eq!(lengths(Dribble(&content)), whole);
-        // Other implementations have to agree: these numbers never change.
+        assert_eq!(lengths(ShortReads(&content)), whole);
+        // Published indexes depend on these numbers: they never change.
         assert_eq!(whole[..6], [12_819, 1_199, 5_009, 7_628, 9_709, 21_745]);
     }
 }

@@ -1,44 +1,44 @@
-//! Which chunks of an index lie in local files, and where.
+//! The search for the chunks of an index in local files.
 
-use super::cut::{Chunker, MAX_CHUNK_BYTES};
+use super::chunker::{Chunker, MAX_CHUNK_BYTES};
 use super::index::{ChunkIndex, key_of};
 use std::io::{self, Read};
 
-/// Where a chunk lies.
+/// The position of a chunk in a local file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChunkLocation {
-    /// The file, by the number that it was searched under.
+    /// The number of the file, as the caller gave it to [`ChunkSearch::search_file`].
     pub file: u32,
-    /// Where in it, in bytes.
+    /// The offset in the file, in bytes.
     pub offset: u64,
 }
 
-/// What was found of an index's chunks.
+/// The chunks of an index that a search found, with their positions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalChunks {
     locations: Vec<Option<ChunkLocation>>,
 }
 
 impl LocalChunks {
-    /// Where a chunk lies, if anywhere.
+    /// Returns the position of a chunk, or `None` when no local file has it.
     pub fn location(&self, chunk: usize) -> Option<ChunkLocation> {
         self.locations.get(chunk).copied().flatten()
     }
 }
 
-/// A search for chunks in one local file after the other.
+/// A search for all chunks of an index, in one local file after the other.
 #[derive(Debug)]
 pub struct ChunkSearch {
-    /// Each chunk's key and number, by key.
+    /// The key and position in the index of each chunk, sorted by key.
     wanted: Vec<(u64, u32)>,
-    /// Which lengths are wanted at all: other chunks need not be hashed.
+    /// For each length, whether a chunk has it. Chunks of other lengths are not hashed.
     lengths: Vec<bool>,
     known: LocalChunks,
     missing: usize,
 }
 
 impl ChunkSearch {
-    /// A search for all chunks of `index`.
+    /// Starts a search for all chunks of `index`.
     pub fn new(index: &ChunkIndex) -> Self {
         let mut lengths = vec![false; MAX_CHUNK_BYTES + 1];
         let mut wanted = Vec::with_capacity(index.chunks().len());
@@ -51,39 +51,46 @@ impl ChunkSearch {
         Self { missing: wanted.len(), wanted, lengths, known }
     }
 
-    /// How many chunks are not found yet.
+    /// Returns the number of chunks that the search has not found yet.
     pub fn missing(&self) -> usize {
         self.missing
     }
 
-    /// Looks for chunks in the file `number`. It ends early when nothing is missing any more, or
-    /// when `goes_on`, which is asked for every chunk, says no; what was found until then counts.
+    /// Searches the `content` of the file with this `number`.
+    ///
+    /// It stops early when no chunk is missing, or when `may_continue` returns `false`. It asks
+    /// `may_continue` before every chunk. Chunks found before a stop or an error count.
     ///
     /// # Errors
-    /// What `content` fails with; what was found until then counts.
-    pub fn file(&mut self, number: u32, content: impl Read, mut goes_on: impl FnMut() -> bool) -> io::Result<()> {
+    /// The error of `content`.
+    pub fn search_file(
+        &mut self,
+        number: u32,
+        content: impl Read,
+        mut may_continue: impl FnMut() -> bool,
+    ) -> io::Result<()> {
         let mut cutter = Chunker::new(content);
-        while self.missing > 0 && goes_on() {
+        while self.missing > 0 && may_continue() {
             let Some((offset, chunk)) = cutter.next_chunk()? else { break };
             if self.lengths[chunk.len()] {
-                self.found(key_of(chunk), ChunkLocation { file: number, offset });
+                self.add_location(key_of(chunk), ChunkLocation { file: number, offset });
             }
         }
         Ok(())
     }
 
-    fn found(&mut self, key: u64, location: ChunkLocation) {
+    fn add_location(&mut self, key: u64, location: ChunkLocation) {
         let first = self.wanted.partition_point(|(wanted, _)| *wanted < key);
         for (_, number) in self.wanted[first..].iter().take_while(|(wanted, _)| *wanted == key) {
-            let place = &mut self.known.locations[*number as usize];
-            if place.is_none() {
-                *place = Some(location);
+            let known = &mut self.known.locations[*number as usize];
+            if known.is_none() {
+                *known = Some(location);
                 self.missing -= 1;
             }
         }
     }
 
-    /// What was found.
+    /// Ends the search and returns the chunks that it found.
     pub fn finish(self) -> LocalChunks {
         self.known
     }
