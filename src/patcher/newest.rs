@@ -26,38 +26,29 @@ impl Patcher {
     ) -> Result<Option<TrustedManifest>> {
         let floors = self.floors(component, Some(installed), seen);
         let file = layout::latest_manifest_name(&self.shared.channel);
-        let (mut refused, mut unreachable) = (None, None);
         // The client sends an ETag only while the installed manifest is the newest one it has seen.
         // Otherwise "not modified" would keep it on a release older than that.
         let newest_seen = seen.release(component, &self.shared.channel).map(|release| &release.place);
         let body = installed.order.as_ref().filter(|order| newest_seen == Some(order)).map(|order| order.body);
-        for base in self.base_urls(&installed.manifest.meta) {
-            let Ok(url) = base.join(&file) else { continue };
+        fetch::try_mirrors(self.base_urls(&installed.manifest.meta), &file, |_, url| {
             let etag = body.and_then(|body| seen.etag(url.as_str(), &body).map(str::to_owned));
             let fetched = self
-                .check_retry_after(seen, &url)
-                .and_then(|()| self.fetch_manifest(&url, etag.as_deref(), component, &floors));
-            let fresh = match fetched {
-                // An unchanged manifest can have expired.
-                Ok(None) => not_expired(&installed.manifest.meta, Timestamp::now()).map(|()| None),
+                .check_retry_after(seen, url)
+                .and_then(|()| self.fetch_manifest(url, etag.as_deref(), component, &floors));
+            match fetched {
+                Ok(None) => {
+                    // An unchanged manifest can have expired.
+                    not_expired(&installed.manifest.meta, Timestamp::now())?;
+                    Ok(None)
+                }
                 Ok(Some((verified, etag))) => {
-                    self.record_seen(state_dir, seen, &verified, &url, etag)?;
-                    verified.fresh(Timestamp::now()).map(Some)
+                    self.record_seen(state_dir, seen, &verified, url, etag)?;
+                    Ok(Some(verified.fresh(Timestamp::now())?))
                 }
-                Err(Error::Refused(refused)) => Err(refused),
-                Err(error @ Error::Network(_)) => {
-                    let error = self.record_retry_after(state_dir, seen, error);
-                    unreachable.get_or_insert(error);
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            match fresh {
-                Ok(newest) => return Ok(newest),
-                Err(error) => drop(refused.get_or_insert(error)),
+                Err(error @ Error::Network(_)) => Err(self.record_retry_after(state_dir, seen, error)),
+                Err(error) => Err(error),
             }
-        }
-        Err(refused.map(Error::Refused).or(unreachable).unwrap_or_else(|| fetch::no_mirror_left(&file)))
+        })
     }
 
     /// Fetches the stepping stone that `newest` names, from the first mirror that has it.
@@ -70,24 +61,14 @@ impl Patcher {
     ) -> Result<TrustedManifest> {
         let shared = &self.shared;
         let file = layout::release_manifest_path(stone.sequence);
-        let (mut refused, mut unreachable) = (None, None);
-        for base in self.base_urls(&newest.manifest().meta) {
-            let Ok(url) = base.join(&file) else { continue };
-            let fetch = || fetch::manifest(&*shared.source, &url, None, &shared.cancel);
-            let verified = match shared.retries.run(&shared.cancel, fetch) {
-                Ok(Some(fetched)) => {
-                    self.verify_stepping_stone(component, Some(installed), newest, stone, fetched.bytes)
-                }
-                Ok(None) => continue,
-                Err(error) => Err(error),
-            };
-            match verified {
-                Err(error @ Error::Refused(_)) => drop(refused.get_or_insert(error)),
-                Err(error @ Error::Network(_)) => drop(unreachable.get_or_insert(error)),
-                done => return done,
+        fetch::try_mirrors(self.base_urls(&newest.manifest().meta), &file, |_, url| {
+            let fetch = || fetch::manifest(&*shared.source, url, None, &shared.cancel);
+            match shared.retries.run(&shared.cancel, fetch)? {
+                Some(fetched) => self.verify_stepping_stone(component, Some(installed), newest, stone, fetched.bytes),
+                // Does not occur: a request without an ETag has no "not modified" answer.
+                None => Err(fetch::no_mirror_left(&file)),
             }
-        }
-        Err(refused.or(unreachable).unwrap_or_else(|| fetch::no_mirror_left(&file)))
+        })
     }
 
     /// Fetches and verifies one manifest. Returns `None` if it is the one that the server called

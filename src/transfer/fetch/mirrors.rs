@@ -1,6 +1,7 @@
 //! Mirrors: several base URLs that serve the same objects, in the order in which the client asks.
 //!
-//! [`try_mirrors`] is the one loop over mirrors: what one does not deliver is asked of the next.
+//! [`try_mirrors`] is the one loop over mirrors, for manifests and for objects: if one mirror fails,
+//! the client asks the next.
 //! During a download the order adapts. A mirror that fails goes to the end ([`Mirrors::demote`]),
 //! and before a large download all mirrors race ([`Mirrors::race`]).
 //!
