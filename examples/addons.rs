@@ -1,15 +1,15 @@
-//! A program with add-ons, each a component of its own with its own releases; what is new is
-//! installed in one swap.
+//! A program with add-ons. Each add-on is a component with its own releases, and one swap installs
+//! all updates.
 //!
-//! It lies in `ROOT/app/bin/`, with `patcher-helper` beside it; an add-on lies in `ROOT/NAME/`. A
-//! release may need others (`manifest-tool sign --requires 'app=^2'`): what does not fit together
-//! is not offered.
+//! The program is installed in `ROOT/app/bin/`, with `patcher-helper` beside it, and an add-on in
+//! `ROOT/NAME/`. A release can require versions of other components, as with
+//! `manifest-tool sign --requires 'app=^2'`. The client offers only releases that fit together.
 //!
-//!     addons               tells what is there, and updates all of it together
+//!     addons               lists all components, and updates them together
 //!     addons add NAME URL  installs an add-on
-//!     addons remove NAME   uninstalls it
+//!     addons remove NAME   removes it
 
-use patcher::{Check, Component, Config, Patcher, Update};
+use patcher::{Check, Component, Config, Deferred, Patcher, Update};
 use std::error::Error;
 
 /// The public half of the publisher's key, from `manifest-tool keygen release`.
@@ -17,48 +17,49 @@ const KEY: &str = include_str!("release.pub.pem");
 
 fn main() -> Result<(), Box<dyn Error>> {
     let program = std::env::current_exe()?;
-    let root = program.ancestors().nth(3).ok_or("the program does not lie in ROOT/app/bin")?;
+    let root = program.ancestors().nth(3).ok_or("the program is not in ROOT/app/bin")?;
     patcher::init(Config::new(root).trusted_key(KEY))?;
     let patcher = patcher::handle()?;
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["add", name, url] => {
-            // Nothing runs from it yet: it is swapped here and now.
+            // The program does not run from the new folder, so that it can swap in this process.
             patcher.install(name, url)?.download(|_| {})?.apply()?;
         }
         ["remove", name] => drop(patcher.remove(name)?),
-        _ => {
-            if let Err(error) = update(patcher) {
-                eprintln!("no update this time: {error}");
-            }
-        }
+        _ => {}
     }
     for installed in patcher.status()?.components {
         println!("{} {}", installed.component, installed.release?.version);
     }
-    patcher::confirm()?;
+    patcher::confirm()?; // this version works
+    if arguments.is_empty()
+        && let Err(error) = update(patcher)
+    {
+        eprintln!("no update this time: {error}");
+    }
     Ok(())
 }
 
-/// Becomes the newest versions that fit together, if there are any: then this does not return.
+/// Becomes the newest versions that fit together, if there are any. Then it does not return.
 fn update(patcher: &Patcher) -> patcher::Result<()> {
-    // The program has the last word: what is in use is not asked for, and what would need its
-    // update is not offered either.
+    // The program decides: it does not check components in use, and the client then does not offer
+    // releases that require their updates.
     let free: Vec<Component> = patcher.components()?.into_iter().filter(|name| !is_in_use(name)).collect();
     let Check { updates, deferred, .. } = patcher.check(&free)?;
-    deferred
-        .iter()
-        .for_each(|deferred| println!("{} {} has to wait: {}", deferred.component, deferred.version, deferred.reason));
+    for Deferred { component, version, reason, .. } in deferred {
+        println!("{component} {version} is deferred: {reason}");
+    }
     if updates.is_empty() {
         return Ok(());
     }
-    updates.iter().for_each(|update| println!("{} {} is there", update.component(), update.to()));
+    updates.iter().for_each(|update| println!("{} {} is available", update.component(), update.to()));
     let staged = Update::download_all(updates, |progress| eprint!("\r{} bytes", progress.bytes_done))?;
-    staged.restart()?; // the program ends, the helper swaps all of them or none and starts it again
+    staged.restart()?; // the program ends; the helper swaps all or none and starts it again
     Ok(())
 }
 
-/// Whether a component is at work that is not to be disturbed.
+/// Returns `true` if a component must not be updated now.
 fn is_in_use(component: &Component) -> bool {
     std::env::var("IN_USE").is_ok_and(|name| *component == name.as_str())
 }

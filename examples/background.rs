@@ -1,10 +1,8 @@
-//! A program that looks for updates in the background and becomes the new version when its user
-//! says so.
+//! A program that checks for updates in the background and restarts when its user agrees.
 //!
-//! It lies in `ROOT/app/bin/`, with `patcher-helper` beside it.
+//! It is installed in `ROOT/app/bin/`, with `patcher-helper` beside it.
 
-use patcher::WatchEvent;
-use patcher::{Config, Started, WatchOptions, Watcher};
+use patcher::{Config, Started, WatchEvent, WatchOptions, Watcher};
 use std::error::Error;
 
 /// The public half of the publisher's key, from `manifest-tool keygen release`.
@@ -12,22 +10,22 @@ const KEY: &str = include_str!("release.pub.pem");
 
 fn main() -> Result<(), Box<dyn Error>> {
     let program = std::env::current_exe()?;
-    let root = program.ancestors().nth(3).ok_or("the program does not lie in ROOT/app/bin")?;
+    let root = program.ancestors().nth(3).ok_or("the program is not in ROOT/app/bin")?;
     match patcher::init(Config::new(root).trusted_key(KEY))? {
         Started::Updated { from, to, .. } => println!("this is {to}; it was {from}"),
         Started::RolledBack { from, to, reason, .. } => println!("this is {to} again; {from} did not work: {reason}"),
         _ => {}
     }
     let patcher = patcher::handle()?;
-    // A check within the first minute, and then one every four hours, until the watcher is dropped.
-    let watcher = Watcher::start(patcher, WatchOptions::default(), |event| tell(&event))?;
-    patcher::confirm()?; // it works: its probation ends
+    // It checks within the first minute, and then every four hours, until it is dropped.
+    let watcher = Watcher::start(patcher, WatchOptions::default(), |event| report(&event))?;
+    patcher::confirm()?; // this version works, and its probation ends
     println!("hello; what now? check, restart, pause, resume, skip or quit");
     for line in std::io::stdin().lines() {
         match line?.trim() {
             "check" => watcher.check_now(),
             "restart" => match patcher.staged()? {
-                // The program ends, the helper swaps the files and starts it again.
+                // The program ends; the helper swaps the files and starts it again.
                 Some(staged) => drop(staged.restart()?),
                 None => println!("there is nothing to restart for"),
             },
@@ -48,14 +46,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Called in the watcher's thread. A program with windows sends a message to its own.
-fn tell(event: &WatchEvent<'_>) {
+/// Runs in the watcher's thread. A program with windows sends a message to its own thread.
+fn report(event: &WatchEvent<'_>) {
     match event {
         WatchEvent::UpdateFound(updates) => {
             updates.iter().for_each(|update| println!("{} is there, {} bytes", update.to(), update.download_size()));
         }
         WatchEvent::Staged(_) => println!("an update is ready: restart?"),
-        // Once for each interval, until it is applied, resumed or skipped.
+        // Once for each check, until the update is applied, resumed or skipped.
         WatchEvent::Reminder { version, state, .. } => println!("{version} is still {state}"),
         WatchEvent::Failed { error, retry_in } => println!("no update: {error}; again in {} s", retry_in.as_secs()),
         _ => {}

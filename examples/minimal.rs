@@ -1,5 +1,6 @@
-//! The smallest program that keeps itself up to date. It lies in `ROOT/app/bin/`, with
-//! `patcher-helper` beside it.
+//! The smallest program that keeps itself up to date.
+//!
+//! It is installed in `ROOT/app/bin/`, with `patcher-helper` beside it.
 
 use patcher::Config;
 use std::error::Error;
@@ -9,21 +10,21 @@ const KEY: &str = include_str!("release.pub.pem");
 
 fn main() -> Result<(), Box<dyn Error>> {
     let program = std::env::current_exe()?;
-    let root = program.ancestors().nth(3).ok_or("the program does not lie in ROOT/app/bin")?;
-    patcher::init(Config::new(root).trusted_key(KEY))?; // finishes what an earlier run began
+    let root = program.ancestors().nth(3).ok_or("the program is not in ROOT/app/bin")?;
+    patcher::init(Config::new(root).trusted_key(KEY))?; // finishes what an earlier run left to do
+    println!("hello, world");
+    patcher::confirm()?; // this version works; without this call the old one comes back
     if let Err(error) = update() {
         eprintln!("no update this time: {error}");
     }
-    println!("hello, world");
-    patcher::confirm()?; // this version works; without a word from it the old one would come back
     Ok(())
 }
 
-/// Becomes the newest version, if there is one: then this does not return.
+/// Becomes the newest version, if there is one. Then it does not return.
 fn update() -> patcher::Result<()> {
     let Some(update) = patcher::check_component("app")? else { return Ok(()) };
-    println!("{} is there, {} bytes to download", update.to(), update.download_size());
+    println!("{} is available, {} bytes to download", update.to(), update.download_size());
     let staged = update.download(|progress| eprint!("\r{} of {} bytes", progress.bytes_done, progress.bytes_total))?;
-    staged.restart()?; // the program ends, the helper swaps the files and starts it again
+    staged.restart()?; // the program ends; the helper swaps the files and starts it again
     Ok(())
 }

@@ -21,12 +21,11 @@
 //!
 //! fn main() -> patcher::Result<()> {
 //!     patcher::init(patcher::Config::new("/opt/app").trusted_key(KEY))?;
-//!     // A program works without a network, too.
-//!     if let Err(error) = update() {
-//!         eprintln!("no update this time: {error}");
-//!     }
 //!     println!("hello, world"); // the program's own work
-//!     patcher::confirm()?;
+//!     patcher::confirm()?; // this version works
+//!     if let Err(error) = update() {
+//!         eprintln!("no update this time: {error}"); // without a network, the program works on
+//!     }
 //!     Ok(())
 //! }
 //!

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""A program in Python that keeps itself up to date by way of the command line.
+"""A program in Python that keeps itself up to date with the command line program.
 
-It lies in ROOT/app/, with `patcher`, `patcher-helper` and `release.pub.pem` beside it.
+It is installed in ROOT/app/, with `patcher`, `patcher-helper` and `release.pub.pem` beside it.
 """
 
 import json
@@ -15,20 +15,20 @@ PATCHER = [HERE / "patcher", "--root", HERE.parent, "--key", HERE / "release.pub
 
 
 def patcher(*arguments):
-    """The exit code and the one JSON object of a command; what went wrong is in its `error`."""
+    """Returns the exit code and the JSON object of a command; an error is in its `error`."""
     run = subprocess.run([*PATCHER, *arguments], stdout=subprocess.PIPE, text=True)
     return run.returncode, json.loads(run.stdout)
 
 
 def update():
-    """Becomes the newest version, if there is one: then this does not return."""
+    """Becomes the newest version, if there is one. Then it does not return."""
     code, answer = patcher("check", "app")
-    if code != 10:  # 0: up to date; 20 and above: not this time
+    if code != 10:  # 0: up to date; 20 and above: an error
         print("no update:", answer.get("error", {}).get("message", "up to date"))
         return
-    print(answer["updates"][0]["to"], "is there,", answer["updates"][0]["bytes"], "bytes")
+    print(answer["updates"][0]["to"], "is available,", answer["updates"][0]["bytes"], "bytes")
     for _ in range(3):
-        code, answer = patcher("download", "app")  # goes on at the byte where it stopped
+        code, answer = patcher("download", "app")  # continues at the byte where it stopped
         if code != 20:
             break
     if code != 0:
@@ -42,4 +42,4 @@ def update():
 
 update()
 print("hello, this is", (HERE / "version").read_text().strip(), flush=True)
-patcher("confirm")  # it works; without a word from it the old version would come back
+patcher("confirm")  # this version works; without this call the old one comes back

@@ -1,7 +1,7 @@
 #!/bin/sh
-# A program in shell that keeps itself up to date by way of the command line.
+# A program in shell that keeps itself up to date with the command line program.
 #
-# It lies in ROOT/app/, with `patcher`, `patcher-helper` and `release.pub.pem` beside it.
+# It is installed in ROOT/app/, with `patcher`, `patcher-helper` and `release.pub.pem` beside it.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -9,12 +9,12 @@ patcher() {
     "$here/patcher" --root "$here/.." --key "$here/release.pub.pem" --json "$@"
 }
 
-# Becomes the newest version, if there is one: then this does not return.
+# Becomes the newest version, if there is one. Then it does not return.
 update() {
     patcher check app
-    [ $? -eq 10 ] || return 0 # 0: up to date; 20 and above: not this time
+    [ $? -eq 10 ] || return 0 # 0: up to date; 20 and above: an error
     for attempt in 1 2 3; do
-        patcher download app # goes on at the byte where it stopped
+        patcher download app # continues at the byte where it stopped
         code=$?
         [ $code -eq 20 ] || break
         echo "attempt $attempt was cut off" >&2
@@ -28,4 +28,4 @@ update() {
 
 update
 echo "hello, this is $(cat "$here/version")"
-patcher confirm # it works; without a word from it the old version would come back
+patcher confirm # this version works; without this call the old one comes back

@@ -1,6 +1,6 @@
-//! The user's side: a folder with the installed greeter, and its processes.
+//! The user's machine: an install root with the greeter, and its processes.
 //!
-//! Dropped, it leaves no process behind.
+//! When it is dropped, it ends all processes.
 
 use crate::log::{Log, PATIENCE, wait_until};
 use crate::narrator::{size, tell};
@@ -16,9 +16,9 @@ const COMPONENT: &str = "greeter";
 
 /// An install root with one component.
 pub struct Installation {
-    /// What the greeter does.
+    /// The log of the greeter.
     pub greeter: Log,
-    /// What the helper does.
+    /// The log of the helper.
     pub helper: Log,
     root: PathBuf,
     patcher: Patcher,
@@ -27,7 +27,7 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// An install root that trusts one publisher.
+    /// Makes an install root that trusts one publisher.
     pub fn new(root: PathBuf, key: &str) -> Result<Self> {
         let patcher = Patcher::new(Config::new(&root).trusted_key(key))?;
         let greeter = Log::new("greeter", &root, "greeter.log");
@@ -35,7 +35,7 @@ impl Installation {
         Ok(Self { greeter, helper, root, patcher, started: None, ended: BTreeSet::new() })
     }
 
-    /// Installs the greeter from the address of its manifest.
+    /// Installs the greeter from the URL of its manifest.
     pub fn install(&self, url: &str) -> Result<()> {
         let update = self.patcher.install(COMPONENT, url)?;
         let (to, files, bytes) = (update.to(), update.changes(), update.download_size());
@@ -52,7 +52,7 @@ impl Installation {
         Ok(())
     }
 
-    /// Waits until the process that [`start`](Self::start) started has ended well.
+    /// Waits until the started process has ended with success.
     pub fn wait_for_end(&mut self) -> Result<()> {
         let Some(mut child) = self.started.take() else { return Ok(()) };
         match wait_until("the greeter's end", || Ok(child.try_wait()?)) {
@@ -77,11 +77,11 @@ impl Installation {
         Ok(())
     }
 
-    /// Ends the greeter and waits for every process that it, or the helper, ever was.
+    /// Ends the greeter, and waits for all processes of greeter and helper.
     pub fn stop(&mut self) -> Result<()> {
         fs::write(self.root.join("greeter.stop"), "")?;
         let ended = self.wait_for_end();
-        // A helper that was under way starts a greeter, which sees the file and ends.
+        // A running helper starts a greeter, which sees the file and ends.
         while let Some(process) = self.processes().difference(&self.ended).next().copied() {
             require(relaunch::wait_for_exit(process, Some(PATIENCE)), &format!("process {process} does not end"))?;
             self.ended.insert(process);
@@ -96,7 +96,7 @@ impl Installation {
 
 impl Drop for Installation {
     fn drop(&mut self) {
-        // Nobody is left to be told; the greeter ends by itself after five minutes.
+        // If this fails, the greeter ends by itself after 300 s.
         let _ = self.stop();
     }
 }

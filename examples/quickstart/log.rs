@@ -1,4 +1,4 @@
-//! The logs of programs that have no terminal, read line by line as they grow.
+//! The logs of programs without a terminal, read line by line as they grow.
 
 use crate::Result;
 use crate::narrator::tell;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long anything may take.
+/// The time limit for every wait.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A log of lines `TIME [PROCESS] TEXT`.
@@ -19,12 +19,12 @@ pub struct Log {
 }
 
 impl Log {
-    /// The log of `who`, a file below the install root.
+    /// Opens the log of the program `who`, a file in the install root.
     pub fn new(who: &'static str, root: &Path, path: &str) -> Self {
         Self { who, path: root.join(path), root: root.to_owned(), lines_told: 0 }
     }
 
-    /// Tells line after line until one holds `text`.
+    /// Prints each new line until one contains `text`.
     pub fn wait_for(&mut self, text: &str) -> Result<()> {
         let what = format!("`{text}` in {}", self.path.display());
         wait_until(&what, || {
@@ -39,14 +39,14 @@ impl Log {
         })
     }
 
-    /// The processes that have written to it.
+    /// Returns the ids of the processes that have written to it.
     pub fn processes(&self) -> impl Iterator<Item = u32> {
         self.lines().map(|(process, _)| process)
     }
 
-    /// All complete lines: who wrote, and what.
+    /// Returns all complete lines, each with the id of its process.
     fn lines(&self) -> impl Iterator<Item = (u32, String)> + use<> {
-        // It is not there before the first line is.
+        // The file does not exist before the first line.
         let text = fs::read_to_string(&self.path).unwrap_or_default();
         let complete = text.rsplit_once('\n').map_or("", |(complete, _)| complete);
         let parsed = complete.lines().filter_map(|line| {
@@ -57,7 +57,7 @@ impl Log {
     }
 }
 
-/// Asks `ready` again and again until it has an answer.
+/// Calls `ready` repeatedly until it returns a value.
 pub fn wait_until<T>(what: &str, mut ready: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     let end = Instant::now() + PATIENCE;
     loop {

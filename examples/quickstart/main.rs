@@ -1,9 +1,9 @@
-//! The main job, as a story on the terminal: `cargo run --example quickstart`.
+//! A whole update, as a story on the terminal: `cargo run --example quickstart`.
 //!
-//! A publisher makes keys, builds a small program, signs it and serves it; a user installs and runs
-//! it; the next version comes out, and the running program becomes it; an attacker tries two
-//! things. The processes, the helper, the tool and the web server are real, on this machine alone.
-//! It fails when anything is not as the story says, and leaves nothing behind when everything is.
+//! A publisher makes keys, builds a small program, signs it and serves it. A user installs and runs
+//! it. The publisher releases the next version, and the running program becomes it. An attacker
+//! tries two attacks. All programs are real and run on this machine alone. The quickstart fails if
+//! a step differs from the story, and deletes its files if all steps succeed.
 
 mod installation;
 mod log;
@@ -115,7 +115,7 @@ fn story(dir: &Path) -> Result<()> {
     installation.greeter.wait_for("goodbye")
 }
 
-/// Ends the story unless everything is as it tells.
+/// Fails with the message `otherwise` unless `holds` is `true`.
 fn require(holds: bool, otherwise: &str) -> Result<()> {
     if holds { Ok(()) } else { Err(otherwise.into()) }
 }

@@ -1,29 +1,29 @@
-//! What the terminal shows: a numbered story in plain text, 80 columns wide.
+//! The narrator: prints a numbered story in plain text, 80 columns wide.
 
 const WIDTH: usize = 80;
 const INDENT: &str = "   ";
 
-/// Begins the story.
+/// Prints the title.
 pub fn title(text: &str) {
     println!("{text}\n{}", "=".repeat(text.chars().count()));
 }
 
-/// Begins a chapter.
+/// Prints the heading of a step.
 pub fn step(number: usize, text: &str) {
     println!("\n{number}. {text}");
 }
 
-/// Shows a command as one would type it.
+/// Prints a command as a user types it.
 pub fn command(text: &str) {
     println!("{INDENT}$ {text}");
 }
 
-/// Shows what a command printed.
+/// Prints the output of a command.
 pub fn output(text: &str) {
     text.lines().for_each(|line| println!("{INDENT}{line}"));
 }
 
-/// Lets one of the players speak.
+/// Prints a line of one of the participants.
 pub fn tell(who: &str, text: &str) {
     let mut line = format!("{INDENT}{who:<9}");
     let column = line.len();
@@ -39,7 +39,7 @@ pub fn tell(who: &str, text: &str) {
     println!("{line}");
 }
 
-/// A size for people, as in `4.8 MB`.
+/// Formats a size, as in `4.8 MB`.
 pub fn size(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} B"),

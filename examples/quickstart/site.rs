@@ -1,12 +1,12 @@
 //! The publisher's web server: the files of a folder over HTTP on loopback, as any server would
 //! send them.
 //!
-//! Every answer has its length and an ETag, the hash of the content; who has that content already
-//! gets a 304.
+//! Every answer has its length and an ETag, the hash of the content. A client with that content
+//! gets status 304.
 
 use crate::Result;
 use crate::narrator::{size, tell};
-use patcher::internal::digest::Sha256;
+use patcher::Sha256;
 use patcher::internal::rel_path::RelPath;
 use std::fs;
 use std::io::Cursor;
@@ -24,14 +24,14 @@ pub struct Site {
     thread: Option<JoinHandle<()>>,
 }
 
-/// One answer.
+/// An answer of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// The path that was asked for.
+    /// The requested path.
     pub path: String,
     /// The HTTP status.
     pub status: u16,
-    /// The bytes of its body.
+    /// The length of the body in bytes.
     pub bytes: u64,
 }
 
@@ -50,24 +50,24 @@ impl Site {
         Ok(Self { dir, url, server, answers, thread: Some(thread) })
     }
 
-    /// The address of a file or folder.
+    /// Returns the URL of a file or folder.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.url)
     }
 
-    /// A file as it is served.
+    /// Reads a file of the site.
     pub fn read(&self, path: &str) -> Result<String> {
         Ok(fs::read_to_string(self.dir.join(path))?)
     }
 
-    /// Replaces a file in one step, as whoever has got hold of the server can.
+    /// Replaces a file in one step, as an attacker on the server can.
     pub fn replace(&self, path: &str, content: &str) -> Result<()> {
         let new = self.dir.join("new");
         fs::write(&new, content)?;
         Ok(fs::rename(new, self.dir.join(path))?)
     }
 
-    /// Shows and hands out what was answered since the last time, equal answers in a row as one.
+    /// Prints and returns the answers since the last call, equal ones in a row as one.
     pub fn report(&self) -> Vec<Answer> {
         let mut answers = std::mem::take(&mut *lock(&self.answers));
         for equal in answers.chunk_by(Answer::eq) {
@@ -81,7 +81,7 @@ impl Site {
 }
 
 impl Answer {
-    /// Whether an object was sent: a part of a release.
+    /// Returns `true` if the answer is an object of a release.
     pub fn is_object(&self) -> bool {
         self.path.contains("/objects/")
     }
@@ -90,7 +90,7 @@ impl Answer {
 impl Drop for Site {
     fn drop(&mut self) {
         self.server.unblock();
-        // A panic in it was shown already.
+        // The panic hook has printed a panic of the thread.
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }
@@ -99,9 +99,9 @@ fn answer(request: Request, dir: &Path, answers: &Answers) {
     let path = request.url().to_owned();
     let response = respond(&request, dir);
     let (status, bytes) = (response.status_code().0, response.data_length().unwrap_or(0) as u64);
-    // First, so that whoever has the answer finds it in the report.
+    // Recorded first, so that the report contains every answer that a client has received.
     lock(answers).push(Answer { path, status, bytes });
-    // A client that has gone away is no concern of the server.
+    // A client may have closed the connection.
     let _ = request.respond(response);
 }
 
@@ -110,14 +110,14 @@ fn respond(request: &Request, dir: &Path) -> Response<Cursor<Vec<u8>>> {
     if *request.method() != Method::Get {
         return empty(405);
     }
-    // The rule for paths of a release keeps requests in the folder as well.
+    // The rule for paths of a release also keeps requests inside the folder.
     let path = request.url().strip_prefix('/').and_then(|path| RelPath::new(path).ok());
     let Some(content) = path.and_then(|path| fs::read(path.under(dir)).ok()) else { return empty(404) };
     let tag = format!("\"{}\"", Sha256::of(&content));
     let known = request.headers().iter().find(|header| header.field.equiv("If-None-Match"));
     let response = match known {
         Some(known) if known.value.as_str() == tag => empty(304),
-        // Never in chunks: a client is to know how much comes.
+        // Not in chunks, so that the answer has a length.
         _ => Response::from_data(content).with_chunked_threshold(usize::MAX),
     };
     match Header::from_bytes("ETag", tag) {
@@ -126,7 +126,7 @@ fn respond(request: &Request, dir: &Path) -> Response<Cursor<Vec<u8>>> {
     }
 }
 
-/// A path with an object's name cut to what fits the page.
+/// Shortens the name of an object to fit the line.
 fn shortened(path: &str) -> String {
     match path.rsplit_once('/') {
         Some((folder, name)) if name.len() > 64 => format!("{folder}/{}…{}", &name[..8], &name[64..]),

@@ -1,5 +1,5 @@
-//! The publisher's side: a folder in which programs are built and releases are signed, with the
-//! commands that a publisher types.
+//! The publisher's machine: a folder to build programs and sign releases, with the commands that a
+//! publisher types.
 
 use crate::Result;
 use crate::narrator::{command, output};
@@ -13,12 +13,12 @@ use std::process::{Command, Stdio};
 /// The publisher's folder: `build`, `site`, and the key pair.
 pub struct Workshop {
     dir: PathBuf,
-    /// Where cargo puts programs, as in `target/debug`.
+    /// The folder of built programs, as in `target/debug`.
     programs: PathBuf,
 }
 
 impl Workshop {
-    /// Works in `dir`, with programs that cargo builds where it has built this one.
+    /// Makes a workshop in `dir`, with the programs of the target folder of this program.
     pub fn new(dir: &Path) -> Result<Self> {
         let program = env::current_exe()?;
         // target/debug/examples/quickstart
@@ -26,7 +26,7 @@ impl Workshop {
         Ok(Self { dir: dir.to_owned(), programs: programs.to_owned() })
     }
 
-    /// The folder that is uploaded.
+    /// Returns the folder that the publisher uploads.
     pub fn site(&self) -> PathBuf {
         self.dir.join("site")
     }
@@ -39,13 +39,13 @@ impl Workshop {
         self.cargo(&["rustc", "--package", "patcher-helper", "--", "-C", "strip=symbols"], &[])
     }
 
-    /// Makes the key pair `release` and returns its public half, PEM.
+    /// Makes the key pair `release` and returns its public half in PEM.
     pub fn make_keys(&self) -> Result<String> {
         self.manifest_tool(&["keygen", "release"])?;
         Ok(fs::read_to_string(self.dir.join("release.pub.pem"))?)
     }
 
-    /// Builds a version of the greeter into the folder `build`, with all that is shipped with it.
+    /// Builds a version of the greeter with its other files into the folder `build`.
     pub fn build(&self, version: &str, greeting: &str, key: &str, url: &str) -> Result<()> {
         command(&format!("GREETER_VERSION={version} GREETER_KEY=\"$(cat release.pub.pem)\" \\"));
         output("  cargo rustc --example greeter -- -C strip=symbols");
@@ -69,7 +69,7 @@ impl Workshop {
         Ok(fs::write(build.join("component.toml"), settings)?)
     }
 
-    /// Signs the folder `build` and puts it on the site.
+    /// Signs the folder `build` into the site.
     pub fn sign(&self) -> Result<()> {
         self.manifest_tool(&["sign", "build"])
     }
@@ -77,7 +77,7 @@ impl Workshop {
     fn manifest_tool(&self, arguments: &[&str]) -> Result<()> {
         command(&format!("manifest-tool {}", arguments.join(" ")));
         let mut tool = Command::new(self.programs.join(format!("manifest-tool{EXE_SUFFIX}")));
-        // The key is the one beside the site, whatever the environment says.
+        // The key beside the site counts, not the one of the environment.
         tool.args(arguments).current_dir(&self.dir).env_remove("MANIFEST_KEY").stdin(Stdio::null());
         let done = tool.output()?;
         output(&String::from_utf8_lossy(&done.stdout));
@@ -91,7 +91,7 @@ impl Workshop {
             return Err("it is run with `cargo run --example quickstart`".into());
         };
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        // What `cargo run` says of this program would make other packages' build scripts run again.
+        // The variables of `cargo run` would make build scripts of other packages run again.
         for (name, _) in env::vars_os() {
             if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
                 cargo.env_remove(name);

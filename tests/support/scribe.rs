@@ -1,12 +1,10 @@
-//! A program that links the library and writes down how it was started: for the tests of starts,
-//! hand-overs and restarts.
+//! The program that tests install: it links the library and records how it was started.
 //!
 //! `scribe ROOT KEY.pem HELPER LINES ORDER…` adds a line to the file LINES and does as the ORDER
 //! says: words for version 1, a slash, words for version 2, as in
 //! `restart / confirm wait:FILE exit:0`. Its version is the last byte of its own file.
 
-use patcher::WatchMode;
-use patcher::{Config, Patcher, WatchOptions, Watcher};
+use patcher::{Config, Patcher, WatchMode, WatchOptions, Watcher};
 use std::error::Error;
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -15,8 +13,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// How long it waits for a file, so that nothing stays behind whatever becomes of the test.
-const LIFETIME: Duration = Duration::from_secs(120);
+/// The longest wait for a file, so that the program does not outlive a failed test.
+const MAX_WAIT: Duration = Duration::from_secs(120);
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -68,7 +66,7 @@ fn describe(line: &mut String) -> Result<(), Box<dyn Error>> {
 }
 
 fn wait(file: &Path) {
-    let end = Instant::now() + LIFETIME;
+    let end = Instant::now() + MAX_WAIT;
     while !file.exists() && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(5));
     }
