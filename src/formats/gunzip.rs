@@ -27,8 +27,8 @@ pub enum GunzipError {
 /// `sink` gets at most `size` bytes, whatever the object holds.
 ///
 /// # Errors
-/// [`GunzipError::Object`] for header flags, broken data, a wrong CRC or length, content that is not
-/// `size` bytes long, or bytes after the member. [`GunzipError::Sink`] for an error of `sink`.
+/// [`GunzipError::Object`] for header flags, broken data, a wrong CRC or length, content that is
+/// not `size` bytes long, or bytes after the member. [`GunzipError::Sink`] for an error of `sink`.
 pub fn gunzip(
     mut object: impl BufRead,
     size: u64,

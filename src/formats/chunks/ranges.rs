@@ -53,8 +53,8 @@ impl MissingRanges {
 
     /// Returns the cost of the index and all ranges, to compare with that of the whole `.gz`.
     ///
-    /// The unit is bytes. Each request, including the one for the index, costs `request_bytes` more:
-    /// the bytes that the client could download in the time of one request.
+    /// The unit is bytes. Each request, including the one for the index, costs `request_bytes`
+    /// more: the bytes that the client could download in the time of one request.
     pub fn cost(&self, index_size: u64, request_bytes: u64) -> u64 {
         let requests = request_bytes.saturating_mul(self.ranges.len() as u64 + 1);
         index_size.saturating_add(self.bytes()).saturating_add(requests)

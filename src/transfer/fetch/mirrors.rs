@@ -1,9 +1,8 @@
 //! Mirrors: several base URLs that serve the same objects, in the order in which the client asks.
 //!
-//! [`try_mirrors`] is the one loop over mirrors, for manifests and for objects: if one mirror fails,
-//! the client asks the next.
-//! During a download the order adapts. A mirror that fails goes to the end ([`Mirrors::demote`]),
-//! and before a large download all mirrors race ([`Mirrors::race`]).
+//! [`try_mirrors`] is the one loop over mirrors, for manifests and for objects: if one mirror
+//! fails, the client asks the next. During a download the order adapts. A mirror that fails goes to
+//! the end ([`Mirrors::demote`]), and before a large download all mirrors race ([`Mirrors::race`]).
 //!
 //! # Why a race
 //!
