@@ -1,7 +1,7 @@
 //! Chunk indexes: a client rebuilds a file from local chunks and ranges of the file's `.gz`.
 //!
-//! A *chunk* is a piece of a file. A *segment* is a piece of its `.gz` that holds one or a few chunks
-//! and inflates on its own, given the 32 KiB of content before it. The steps, in order:
+//! A *chunk* is a piece of a file. A *segment* is a piece of its `.gz` that holds one or a few
+//! chunks and inflates on its own, given the 32 KiB of content before it. The steps, in order:
 //!
 //! 1. The publisher splits a file into chunks with a [`Chunker`]. Only the content decides where it
 //!    splits, so the client finds the same chunks in similar files.
