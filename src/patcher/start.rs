@@ -15,6 +15,9 @@ use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::time::Duration;
 
+/// The longest wait for the helper, which makes the history durable after it has started this
+/// program. A shorter wait would report the update at the next start only.
+const OUTCOMES_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 /// The time that a starting program waits for the helper to finish a swap.
 const SWAP_TIMEOUT: Duration = Duration::from_secs(60);
 /// The starts of a version on probation after which the next start rolls it back.
@@ -193,7 +196,7 @@ impl Patcher {
     /// Takes the most important event that the program does not know yet.
     fn take_event(&self, state_dir: &Dir, is_first_run: bool, is_undone: bool) -> Result<Started> {
         // While another updater works, new outcomes wait for the next start.
-        let _ = state::lock_updater(state_dir, Duration::ZERO)
+        let _ = state::lock_updater(state_dir, OUTCOMES_LOCK_TIMEOUT)
             .and_then(|_lock| state::move_outcomes_to_history(state_dir, self.shared.history));
         let mut starts = Starts::load_or_default(state_dir)?;
         let is_recovered = starts.recovered() || is_undone;

@@ -72,7 +72,11 @@ fn an_index_of_another_file_is_found() {
     // The first segment ends one byte too late, and the second is one byte shorter.
     let mut moved = bytes.clone();
     (moved[8], moved[18]) = (moved[8].wrapping_add(1), moved[18].wrapping_sub(1));
-    for (wrong, text) in [(other_hash, "other chunks"), (shorter, "as long as"), (moved, "are not the segment")] {
+    for (wrong, text) in [
+        (other_hash, "a chunk has another hash"),
+        (shorter, "do not add up to the size of the file"),
+        (moved, "do not match the chunk index"),
+    ] {
         let chunks = Object { size: wrong.len() as u64, sha256: Sha256::of(&wrong) };
         publisher.write(&index_path(&chunks), wrong);
         publisher.sign_again(|manifest| {

@@ -59,7 +59,7 @@ fn promote_accepts_only_an_existing_release_of_a_trusted_key() {
     let forged = String::from_utf8(publisher.read(BETA)).unwrap().replace("2.0.0", "2.0.1");
     let good = publisher.read(BETA);
     publisher.write(BETA, forged);
-    promote(&publisher, &[]).fails(21, "does not fit its content");
+    promote(&publisher, &[]).fails(21, "does not match its content");
     publisher.write(BETA, good);
     publisher.run(&["keygen", "standby", "--bits", "2048"]).ok();
     promote(&publisher, &["--key", "standby.key.pem"]).fails(21, "--trust");

@@ -106,7 +106,7 @@ fn a_forged_or_misplaced_release_is_not_renewed() {
     publisher.sign(&[]).ok();
     let signed = String::from_utf8(publisher.read(LATEST)).unwrap();
     publisher.write(LATEST, signed.replace("1.0.0", "1.0.1"));
-    resign(&publisher, 1, &[]).fails(21, "does not fit its content");
+    resign(&publisher, 1, &[]).fails(21, "does not match its content");
     publisher.write("site/core/beta.xml", &signed);
     resign(&publisher, 1, &["--channel", "beta"]).fails(21, "`stable`, not `beta`");
     fs::rename(publisher.path("site/core"), publisher.path("site/addon")).unwrap();

@@ -101,7 +101,7 @@ fn a_stepping_stone_must_be_signed_by_a_trusted_key() {
 
     let forged = String::from_utf8(publisher.read(LATEST)).unwrap().replace("below=\"2.0.0\"", "below=\"3.0.0\"");
     publisher.write(LATEST, forged);
-    publisher.sign_as("3.2.0", &standby).fails(21, "does not fit its content");
+    publisher.sign_as("3.2.0", &standby).fails(21, "does not match its content");
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn a_missing_or_exchanged_stepping_stone_is_found() {
     assert!(verify(&publisher).out.contains("not the stepping stone"));
     publisher.sign_as("3.1.0", &[]).fails(2, "no longer has it");
     fs::write(&kept, String::from_utf8(good.clone()).unwrap().replace("2.1.0", "2.1.1")).unwrap();
-    assert!(verify(&publisher).out.contains("does not fit its content"));
+    assert!(verify(&publisher).out.contains("does not match its content"));
     fs::remove_file(&kept).unwrap();
     assert!(verify(&publisher).out.contains("3.xml is missing"));
     publisher.sign_as("3.1.0", &[]).fails(2, "no longer has it");

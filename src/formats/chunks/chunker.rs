@@ -1,8 +1,9 @@
-//! The chunker: splits content by FastCDC with normalised chunk lengths (Xia et al., 2016 and 2020).
+//! The chunker: splits content by FastCDC with normalised chunk lengths (Xia et al., 2016 and
+//! 2020).
 //!
-//! All parameters are fixed. It uses normalisation level 1. With level 2 chunk lengths vary less, but
-//! after a change it takes twice as long (20 KB) until both files split at the same places again.
-//! With level 0 a changed byte costs a quarter more.
+//! All parameters are fixed. It uses normalisation level 1. With level 2 chunk lengths vary less,
+//! but after a change it takes twice as long (20 KB) until both files split at the same places
+//! again. With level 0 a changed byte costs a quarter more.
 
 use std::io::{self, Read};
 

@@ -1,4 +1,5 @@
-//! The index of one file's chunks: the hash and length of each, and the segment of the `.gz` with it.
+//! The index of one file's chunks: the hash and length of each, and the segment of the `.gz` with
+//! it.
 //!
 //! The numbers of a [`ChunkIndex`] always add up to the sizes of the file and its `.gz`.
 
@@ -96,8 +97,8 @@ impl ChunkIndex {
     /// Parses the index of a file of `size` bytes whose `.gz` has `gz_size` bytes.
     ///
     /// # Errors
-    /// [`ChunksError::UnknownFormat`]; [`ChunksError::Index`] when the bytes are no index or the numbers
-    /// do not add up to the two sizes.
+    /// [`ChunksError::UnknownFormat`]; [`ChunksError::Index`] when the bytes are no index or the
+    /// numbers do not add up to the two sizes.
     pub fn parse(bytes: &[u8], size: u64, gz_size: u64) -> Result<Self, ChunksError> {
         let Some((head, rows)) = bytes.split_at_checked(HEAD_BYTES).filter(|(head, _)| head.starts_with(&MAGIC)) else {
             return Err(ChunksError::Index("it does not start with the magic number"));
