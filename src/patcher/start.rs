@@ -195,9 +195,12 @@ impl Patcher {
 
     /// Takes the most important event that the program does not know yet.
     fn take_event(&self, state_dir: &Dir, is_first_run: bool, is_undone: bool) -> Result<Started> {
-        // While another updater works, new outcomes wait for the next start.
-        let _ = state::lock_updater(state_dir, OUTCOMES_LOCK_TIMEOUT)
-            .and_then(|_lock| state::move_outcomes_to_history(state_dir, self.shared.history));
+        // While another updater works, new outcomes wait for the next start. A start without any
+        // does not wait for the lock.
+        if state::has_outcomes(state_dir)? {
+            let _ = state::lock_updater(state_dir, OUTCOMES_LOCK_TIMEOUT)
+                .and_then(|_lock| state::move_outcomes_to_history(state_dir, self.shared.history));
+        }
         let mut starts = Starts::load_or_default(state_dir)?;
         let is_recovered = starts.recovered() || is_undone;
         let notices = starts.take_notices();

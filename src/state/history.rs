@@ -2,10 +2,10 @@
 
 use super::active::{ActiveUpdate, ActiveUpdates};
 use super::file::StateFile;
-use super::outcomes::{self, OUTCOMES_FILE, OutcomeLine};
+use super::outcomes::{self, OUTCOMES_FILE, OutcomeLine, has_outcomes};
 use super::starts::{PendingNotice, Starts};
 use super::update::{UnknownAttribute, UpdateState, UpdateType, push_optional, push_unknown};
-use crate::disk::fs::{Dir, Found};
+use crate::disk::fs::Dir;
 use crate::error::{Defect, Result};
 use crate::formats::manifest::Component;
 use crate::formats::xml::{DECLARATION, XmlElement, XmlError, XmlReader, XmlTag, push_attribute};
@@ -94,19 +94,19 @@ pub fn load_updates(state_dir: &Dir, limit: Option<usize>) -> Result<(ActiveUpda
 /// # Errors
 /// [`Machine::Io`](crate::error::Machine::Io).
 pub fn move_outcomes_to_history(state_dir: &Dir, limit: Option<usize>) -> Result<()> {
-    if state_dir.find(OUTCOMES_FILE)? == Found::Absent {
+    if !has_outcomes(state_dir)? {
         return Ok(());
     }
     let (active, history) = load_updates(state_dir, limit)?;
     // In this order: what a crash lets come twice is known again.
     history.save(state_dir)?;
     active.save(state_dir)?;
-    tell(state_dir)?;
+    queue_notices(state_dir)?;
     state_dir.remove_file(OUTCOMES_FILE)
 }
 
-/// Leaves word of outcomes for the program's next start: of an update, or of the return from one.
-fn tell(state_dir: &Dir) -> Result<()> {
+/// Queues a notice for the program's next start for each update and each rollback.
+fn queue_notices(state_dir: &Dir) -> Result<()> {
     // A program that was never started here has nothing to compare with.
     let Some(mut starts) = Starts::load(state_dir)? else { return Ok(()) };
     for OutcomeLine { component, from, to, result, detail, .. } in read_outcomes(state_dir) {
@@ -339,7 +339,7 @@ mod tests {
         // A crash before the outcomes are gone.
         dir.replace(OUTCOMES_FILE, &outcomes, 0o600).unwrap();
         move_outcomes_to_history(&dir, None).unwrap();
-        assert_eq!(dir.find(OUTCOMES_FILE).unwrap(), Found::Absent);
+        assert!(!has_outcomes(&dir).unwrap());
         let history = History::load(&dir).unwrap().unwrap();
         let [past] = &history.updates[..] else { panic!("{history:?}") };
         assert_eq!((past.found, past.staged, past.installed), (Some(at(1)), Some(at(2)), Some(at(3))));

@@ -25,6 +25,8 @@ pub use choices::Choices;
 pub use file::{StateFile, damaged_files};
 #[cfg(feature = "client")]
 pub use history::{DEFAULT_KEPT_UPDATES, History, PastUpdate, load_updates, move_outcomes_to_history};
+#[cfg(feature = "client")]
+pub use outcomes::has_outcomes;
 pub use outcomes::{OUTCOMES_FILE, SwapOutcome, record_outcome, sync_outcomes};
 pub use seen::{ManifestEtag, RetryAfter, SeenRelease, SeenReleases};
 #[cfg(feature = "client")]

@@ -3,6 +3,8 @@
 
 use super::verdicts::RollbackReason;
 use crate::disk::fs::Dir;
+#[cfg(feature = "client")]
+use crate::disk::fs::Found;
 use crate::error::{Error, Result};
 #[cfg(feature = "client")]
 use crate::formats::manifest::Component;
@@ -52,6 +54,15 @@ pub struct OutcomeLine {
     pub result: String,
     /// The reason or the error's code.
     pub detail: Option<String>,
+}
+
+/// Returns `true` if there are outcomes that no updater has moved to the history.
+///
+/// # Errors
+/// [`Machine::Io`](crate::error::Machine::Io).
+#[cfg(feature = "client")]
+pub fn has_outcomes(state_dir: &Dir) -> Result<bool> {
+    Ok(state_dir.find(OUTCOMES_FILE)? != Found::Absent)
 }
 
 /// Adds a line for everything that a swap brings; what it says lasts after [`sync_outcomes`].

@@ -133,8 +133,8 @@ fn check_rights(part: &ComponentSwap, side: Side) -> Result<()> {
 }
 
 /// Makes sure that a component's files are those of the swap, and not those of a tree or a time
-/// that the journal knows nothing of. PathContent tells: a journal may have been restored from a
-/// backup, and a component may have moved.
+/// that the journal knows nothing of. The contents tell them apart: a journal may have been
+/// restored from a backup, and a component may have moved.
 ///
 /// # Errors
 /// [`Machine::OtherTree`], [`Machine::Io`].

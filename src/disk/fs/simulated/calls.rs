@@ -2,7 +2,7 @@
 //!
 //! A descriptor or a path of the real file system is passed on to `rustix`.
 
-use super::{Allocates, Kind, Node, ROOT, State, lock, mounted_at, named_by};
+use super::{Kind, Node, ROOT, State, lock, mounted_at, named_by};
 use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, RenameFlags, Stat, Statx, StatxAttributes, StatxFlags};
 use rustix::io::{Errno, Result};
 use std::ffi::{CStr, CString};
@@ -15,7 +15,7 @@ use std::path::Path;
 pub fn open(path: &Path, flags: OFlags, mode: Mode) -> Result<OwnedFd> {
     let Some((state, inner)) = mounted_at(path) else { return rustix::fs::open(path, flags, mode) };
     let mut state = lock(&state);
-    state.step(None)?;
+    state.step(false)?;
     let mut node = ROOT;
     for name in inner.split('/').filter(|name| !name.is_empty()) {
         node = state.disk.entry(node, name).ok_or(Errno::NOENT)?;
@@ -30,14 +30,14 @@ pub fn openat(folder: &impl AsFd, name: &str, flags: OFlags, mode: Mode) -> Resu
     let Some((state, folder)) = named_by(folder) else { return rustix::fs::openat(folder, name, flags, mode) };
     let mut state = lock(&state);
     let creates = flags.contains(OFlags::CREATE);
-    state.step(creates.then_some(Allocates::No))?;
+    state.step(creates)?;
     let found = state.disk.entry(folder, name);
     let is_new = found.is_none();
     let node = match found {
         Some(_) if flags.contains(OFlags::EXCL) => return Err(Errno::EXIST),
         Some(node) => node,
         None if creates => {
-            no_space(&state)?;
+            state.may_allocate()?;
             state.may_change(folder)?;
             let file = state.disk.add(Node::file(Vec::new(), mode.bits()));
             state.disk.link(folder, name, Some(file));
@@ -71,14 +71,14 @@ pub fn openat(folder: &impl AsFd, name: &str, flags: OFlags, mode: Mode) -> Resu
 pub fn mkdirat(folder: &impl AsFd, name: &str, mode: Mode) -> Result<()> {
     let Some((state, folder)) = named_by(folder) else { return rustix::fs::mkdirat(folder, name, mode) };
     let mut state = lock(&state);
-    state.step(Some(Allocates::No))?;
+    state.step(true)?;
     make(&mut state, folder, name, Node::folder(mode.bits() & !0o022))
 }
 
 pub fn symlinkat(target: &str, folder: &impl AsFd, name: &str) -> Result<()> {
     let Some((state, folder)) = named_by(folder) else { return rustix::fs::symlinkat(target, folder, name) };
     let mut state = lock(&state);
-    state.step(Some(Allocates::No))?;
+    state.step(true)?;
     make(&mut state, folder, name, Node::link(target))
 }
 
@@ -86,22 +86,17 @@ fn make(state: &mut State, folder: u64, name: &str, node: Node) -> Result<()> {
     if state.disk.entry(folder, name).is_some() {
         return Err(Errno::EXIST);
     }
-    no_space(state)?;
+    state.may_allocate()?;
     state.may_change(folder)?;
     let node = state.disk.add(node);
     state.disk.link(folder, name, Some(node));
     Ok(())
 }
 
-/// Fails where the disk is full: only for what would be made, not for what is there already.
-fn no_space(state: &State) -> Result<()> {
-    if state.fault == Some(super::Fault::NoSpace) { Err(Errno::NOSPC) } else { Ok(()) }
-}
-
 pub fn unlinkat(folder: &impl AsFd, name: &str, flags: AtFlags) -> Result<()> {
     let Some((state, folder)) = named_by(folder) else { return rustix::fs::unlinkat(folder, name, flags) };
     let mut state = lock(&state);
-    state.step(Some(Allocates::No))?;
+    state.step(true)?;
     let node = state.disk.entry(folder, name).ok_or(Errno::NOENT)?;
     match (state.disk.nodes[&node].entries(), flags.contains(AtFlags::REMOVEDIR)) {
         (Some(_), false) => return Err(Errno::ISDIR),
@@ -120,7 +115,7 @@ pub fn renameat(from: &impl AsFd, name: &str, to: &impl AsFd, to_name: &str) -> 
         return rustix::fs::renameat(from, name, to, to_name);
     };
     let mut state = lock(&state);
-    state.step(Some(Allocates::No))?;
+    state.step(true)?;
     let node = state.disk.entry(source, name).ok_or(Errno::NOENT)?;
     if let Some(old) = state.disk.entry(target, to_name) {
         match (state.disk.nodes[&node].entries(), state.disk.nodes[&old].entries()) {
@@ -161,7 +156,7 @@ pub fn linkat(from: &impl AsFd, name: &str, to: &impl AsFd, to_name: &str, flags
         return rustix::fs::linkat(from, name, to, to_name, flags);
     };
     let mut state = lock(&state);
-    state.step(Some(Allocates::No))?;
+    state.step(true)?;
     let node = state.disk.entry(source, name).ok_or(Errno::NOENT)?;
     if state.disk.nodes[&node].entries().is_some() {
         return Err(Errno::PERM);
@@ -169,7 +164,7 @@ pub fn linkat(from: &impl AsFd, name: &str, to: &impl AsFd, to_name: &str, flags
     if state.disk.entry(target, to_name).is_some() {
         return Err(Errno::EXIST);
     }
-    no_space(&state)?;
+    state.may_allocate()?;
     [node, target].into_iter().try_for_each(|id| state.may_change(id))?;
     state.disk.link(target, to_name, Some(node));
     Ok(())
@@ -179,7 +174,7 @@ pub fn fstat(fd: &impl AsFd) -> Result<Stat> {
     let real = rustix::fs::fstat(fd)?;
     let Some((state, node)) = named_by(fd) else { return Ok(real) };
     let mut state = lock(&state);
-    state.step(None)?;
+    state.step(false)?;
     Ok(describe(&state, node, real))
 }
 
@@ -187,7 +182,7 @@ pub fn statat(folder: &impl AsFd, name: &str, flags: AtFlags) -> Result<Stat> {
     let Some((state, id)) = named_by(folder) else { return rustix::fs::statat(folder, name, flags) };
     let real = rustix::fs::fstat(folder)?;
     let mut state = lock(&state);
-    state.step(None)?;
+    state.step(false)?;
     let node = state.disk.entry(id, name).ok_or(Errno::NOENT)?;
     Ok(describe(&state, node, real))
 }
@@ -197,7 +192,7 @@ pub fn statx(folder: &impl AsFd, name: &str, flags: AtFlags, mask: StatxFlags) -
     let Some((state, id)) = named_by(folder) else { return rustix::fs::statx(folder, name, flags, mask) };
     let mut found = rustix::fs::statx(folder, "", AtFlags::EMPTY_PATH, mask)?;
     let mut state = lock(&state);
-    state.step(None)?;
+    state.step(false)?;
     let node = state.disk.entry(id, name).ok_or(Errno::NOENT)?;
     let is_fixed = state.may_change(node).is_err();
     found.stx_attributes = if is_fixed { StatxAttributes::IMMUTABLE } else { StatxAttributes::empty() };
@@ -221,7 +216,7 @@ fn describe(state: &State, id: u64, mut stat: Stat) -> Stat {
 pub fn readlinkat(folder: &impl AsFd, name: &str, buffer: Vec<u8>) -> Result<CString> {
     let Some((state, id)) = named_by(folder) else { return rustix::fs::readlinkat(folder, name, buffer) };
     let mut state = lock(&state);
-    state.step(None)?;
+    state.step(false)?;
     let node = state.disk.entry(id, name).ok_or(Errno::NOENT)?;
     match &state.disk.nodes[&node].kind {
         Kind::Link(target) => CString::new(target.as_str()).map_err(|_| Errno::INVAL),
@@ -232,7 +227,7 @@ pub fn readlinkat(folder: &impl AsFd, name: &str, buffer: Vec<u8>) -> Result<CSt
 pub fn fchmod(fd: impl AsFd, mode: Mode) -> Result<()> {
     let Some((state, node)) = named_by(&fd) else { return rustix::fs::fchmod(fd, mode) };
     let mut state = lock(&state);
-    state.step(Some(Allocates::No))?;
+    state.step(true)?;
     state.may_change(node)?;
     state.disk.set_mode(node, mode.bits());
     Ok(())
@@ -242,7 +237,7 @@ pub fn fsync(fd: impl AsFd) -> Result<()> {
     let Some((state, node)) = named_by(&fd) else { return rustix::fs::fsync(fd) };
     let mut state = lock(&state);
     // A full or read-only disk can be synced.
-    state.step(None)?;
+    state.step(false)?;
     if state.fault == Some(super::Fault::NoSync) {
         return Err(Errno::IO);
     }
@@ -255,7 +250,7 @@ pub fn fsync(fd: impl AsFd) -> Result<()> {
 pub fn accessat(folder: &impl AsFd, path: &str, access: Access, flags: AtFlags) -> Result<()> {
     let Some((state, _)) = named_by(folder) else { return rustix::fs::accessat(folder, path, access, flags) };
     let mut state = lock(&state);
-    state.step(None)?;
+    state.step(false)?;
     if state.fault == Some(super::Fault::ReadOnly) { Err(Errno::ROFS) } else { Ok(()) }
 }
 
@@ -269,7 +264,7 @@ impl Dir {
     pub fn read_from(folder: &impl AsFd) -> Result<Self> {
         if let Some((state, id)) = named_by(folder) {
             let mut state = lock(&state);
-            state.step(None)?;
+            state.step(false)?;
             let names = state.disk.nodes[&id].entries().into_iter().flatten();
             return Ok(Self(names.filter_map(|(name, _)| CString::new(name.as_str()).ok()).collect()));
         }

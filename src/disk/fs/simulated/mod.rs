@@ -212,19 +212,16 @@ pub fn free_space(path: &Path) -> Option<u64> {
 pub fn before_write() -> io::Result<()> {
     let Some(number) = CURRENT.get() else { return Ok(()) };
     let state = lock(&MOUNTED).get(&number).cloned();
-    state.map_or(Ok(()), |state| lock(&state).step(Some(Allocates::Yes)).map(drop)).map_err(io::Error::from)
-}
-
-/// Whether a call needs free space.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Allocates {
-    Yes,
-    No,
+    let Some(state) = state else { return Ok(()) };
+    let mut state = lock(&state);
+    state.step(true)?;
+    Ok(state.may_allocate()?)
 }
 
 impl State {
-    /// Stands before every call. `changes` is `None` for calls that only read.
-    fn step(&mut self, changes: Option<Allocates>) -> Result<(), Errno> {
+    /// Counts a call as a step, and lets the events of this step happen. `changes` is `false` for
+    /// calls that only read.
+    fn step(&mut self, changes: bool) -> Result<(), Errno> {
         if self.dead {
             return Err(Errno::IO);
         }
@@ -245,10 +242,14 @@ impl State {
         }
         match (&self.fault, changes) {
             (Some(Fault::Gone), _) => Err(Errno::IO),
-            (Some(Fault::ReadOnly), Some(_)) => Err(Errno::ROFS),
-            (Some(Fault::NoSpace), Some(Allocates::Yes)) => Err(Errno::NOSPC),
+            (Some(Fault::ReadOnly), true) => Err(Errno::ROFS),
             _ => Ok(()),
         }
+    }
+
+    /// Fails where the disk is full. Calls that make nothing new do not ask.
+    fn may_allocate(&self) -> Result<(), Errno> {
+        if self.fault == Some(Fault::NoSpace) { Err(Errno::NOSPC) } else { Ok(()) }
     }
 
     /// Fails where a fault protects what a change would touch.
