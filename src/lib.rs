@@ -86,7 +86,7 @@ pub use transfer::stage::{Phase, Progress};
 
 pub use error::{Caller, Error, Machine, Network, Refused, Result};
 pub use state::RollbackReason;
-pub use swap::{Applied, ComponentChange, MovedFile, Recovery};
+pub use swap::{Applied, ComponentChange, Recovery, SavedFile};
 
 pub use formats::manifest::{Language, Notes};
 pub use semver::Version;

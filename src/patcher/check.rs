@@ -120,7 +120,10 @@ impl Patcher {
         let (_state_dir, _lock) = self.lock()?;
         let dir = Dir::open(&self.shared.root.component(component))?;
         match dir.read_small(MANIFEST_NAME, MAX_MANIFEST_BYTES)? {
-            Some(found) if found == installed => dir.replace(MANIFEST_NAME, trusted.bytes(), PLAIN),
+            Some(found) if found == installed => {
+                dir.remove_temporaries(Some(MANIFEST_NAME))?;
+                dir.replace(MANIFEST_NAME, trusted.bytes(), PLAIN)
+            }
             _ => Ok(()),
         }
     }

@@ -98,9 +98,10 @@ impl Patcher {
 
     /// Changes and saves the user's choices.
     ///
-    /// It takes no lock: `pause` must work during a download, which holds one.
+    /// It takes a short lock of its own: `pause` must work during a download, which holds others.
     fn change_choices(&self, change: impl FnOnce(&mut Choices)) -> Result<()> {
         let state_dir = state::open_or_create(&self.shared.root)?;
+        let _turn = state::lock_choosing(&state_dir)?;
         let mut choices = Choices::load_or_default(&state_dir)?;
         change(&mut choices);
         choices.save(&state_dir)

@@ -7,7 +7,7 @@ use super::Staged;
 use super::deferred::{DeferralReason, Deferred};
 use crate::disk::inventory::{Inventory, PathContent};
 use crate::formats::manifest::{Component, Language, Manifest, Notes};
-use crate::swap::MovedFile;
+use crate::swap::SavedFile;
 use crate::transfer::fetch::CancelToken;
 use crate::transfer::plan::Plan;
 use crate::trust::{TrustWarning, TrustedManifest};
@@ -87,11 +87,10 @@ impl Update {
     }
 
     /// Returns the user's files in the way of the release, with their new names.
-    pub fn saved(&self) -> Vec<MovedFile> {
-        let saved = self.plan.saved.iter().map(|saved| MovedFile {
-            component: self.component.clone(),
-            path: saved.path.to_string(),
-            saved_as: saved.saved_as.to_string(),
+    pub fn saved(&self) -> Vec<SavedFile> {
+        let saved = self.plan.changes.iter().filter_map(|change| {
+            let path = change.saved_from.as_ref()?.to_string();
+            Some(SavedFile { component: self.component.clone(), path, saved_as: change.path.to_string() })
         });
         saved.collect()
     }

@@ -124,6 +124,15 @@ pub fn lock_downloading(state_dir: &Dir, patience: Duration) -> Result<Lock> {
     Lock::exclusive(state_dir, "downloading", "the download", patience)
 }
 
+/// Takes the short lock under which the user's choices are read, changed and saved.
+///
+/// # Errors
+/// As [`lock_updater`].
+#[cfg(feature = "client")]
+pub fn lock_choosing(state_dir: &Dir) -> Result<Lock> {
+    Lock::exclusive(state_dir, "choosing", "the user's choices", Duration::from_secs(60))
+}
+
 /// Takes the short lock under which a version on probation is confirmed or rolled back. It is held
 /// for one check and one state of the journal, never while a person, a program or the network is
 /// waited for.

@@ -5,7 +5,7 @@
 
 use super::component::{ComponentSwap, RETIRED, work_dir};
 use super::exchange;
-use super::saved::MovedFile;
+use super::saved::SavedFile;
 use crate::disk::fs::{Dir, Tree};
 use crate::disk::layout::{InstallRoot, STAGES_DIR_NAME};
 use crate::error::{Error, Machine, Result};
@@ -32,7 +32,7 @@ pub fn discard(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) {
 ///
 /// The journal goes last, so that a crash on the way is followed by another clean-up. It stays
 /// while a file of the user's has no other place.
-pub fn clean_up(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) -> Vec<MovedFile> {
+pub fn clean_up(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) -> Vec<SavedFile> {
     let (mut saved, mut is_done) = (Vec::new(), true);
     for steps in &transaction.components {
         match save_written_backups(root, steps, &mut saved) {
@@ -57,7 +57,7 @@ pub fn clean_up(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) 
 /// Moves backups that a program has written to since beside the paths that they came from: a backup
 /// is a second name of the old file, and a program that held it open has changed the user's only
 /// copy.
-fn save_written_backups(root: &InstallRoot, steps: &ComponentSteps, saved: &mut Vec<MovedFile>) -> Result<()> {
+fn save_written_backups(root: &InstallRoot, steps: &ComponentSteps, saved: &mut Vec<SavedFile>) -> Result<()> {
     if !has_backups(root, steps)? {
         return Ok(());
     }
@@ -119,12 +119,13 @@ fn remove_vacated(root: &InstallRoot, steps: &ComponentSteps, installed: bool) -
     if parent.remove_folder(name)? { parent.sync() } else { Ok(()) }
 }
 
-/// Removes what earlier swaps have left in the state folder and in the components' own: files that
-/// were in use when they had to go, see [`Dir::with_aside`]. What is still in use stays until the
-/// next time.
+/// Removes what earlier runs have left in the state folder and in the components' own: files that
+/// were in use when they had to go, see [`Dir::with_aside`], and files that were to replace others
+/// when their process died. What is still in use stays until the next time.
 pub fn sweep(root: &InstallRoot) {
     if let Ok(Some(state_dir)) = state::open(root) {
         let _ = state_dir.sweep_aside();
+        let _ = state_dir.remove_temporaries(None);
     }
     for dir in root.elsewhere.values() {
         if let Ok(Some(tree)) = Tree::open(dir)

@@ -6,7 +6,7 @@
 
 use super::changed;
 use super::component::{ComponentSwap, FOLDER, RETIRED};
-use super::saved::{MovedFile, move_beside};
+use super::saved::{SavedFile, move_beside};
 use super::side::{Owner, Side};
 use crate::disk::fs::{self, Dir, Found, Tree};
 use crate::disk::inventory::{Inventory, PathContent};
@@ -25,7 +25,7 @@ const READY: &str = "ready";
 ///
 /// # Errors
 /// [`Machine::Io`], [`Machine::Changed`], [`Machine::ChangedInSwap`].
-pub fn bring(parts: &[ComponentSwap], side: Side, saved: &mut Vec<MovedFile>) -> Result<()> {
+pub fn bring(parts: &[ComponentSwap], side: Side, saved: &mut Vec<SavedFile>) -> Result<()> {
     let mut first = None;
     let mut follow = |result: Result<()>| match result {
         Err(error) if side == Side::New => Err(error),
@@ -60,11 +60,7 @@ pub fn bring(parts: &[ComponentSwap], side: Side, saved: &mut Vec<MovedFile>) ->
         }
     }
     for part in parts {
-        // Where so many folders cannot be open at a time, one after the other.
-        follow(sync_folders(part, &part.changed_folders()).or_else(|error| match side {
-            Side::New => Err(error),
-            Side::Old => part.changed_folders().chunks(1).try_for_each(|folder| sync_folders(part, folder)),
-        }))?;
+        follow(sync_folders(part, &part.changed_folders()))?;
         follow(verify(part, side))?;
     }
     first.map_or(Ok(()), Err)
@@ -106,7 +102,7 @@ fn remove_folder(tree: &Tree, path: &str) -> Result<()> {
 }
 
 /// Makes a folder of this side, with the folders above it.
-fn make_folder(part: &ComponentSwap, path: &str, mode: u32, saved: &mut Vec<MovedFile>) -> Result<()> {
+fn make_folder(part: &ComponentSwap, path: &str, mode: u32, saved: &mut Vec<SavedFile>) -> Result<()> {
     clear_way(part, path, true, saved)?;
     if let Found::Folder { mode: found } = part.tree.find(path)?
         && found & 0o777 != mode & 0o777
@@ -121,7 +117,7 @@ fn make_folder(part: &ComponentSwap, path: &str, mode: u32, saved: &mut Vec<Move
 
 /// Makes sure that `path` is a folder: what stands in the way moves beside, and missing folders are
 /// made.
-fn clear_way(part: &ComponentSwap, path: &str, is_planned: bool, saved: &mut Vec<MovedFile>) -> Result<()> {
+fn clear_way(part: &ComponentSwap, path: &str, is_planned: bool, saved: &mut Vec<SavedFile>) -> Result<()> {
     if path.is_empty() {
         return Ok(());
     }
@@ -147,16 +143,16 @@ fn folder_of(path: &str) -> &str {
 }
 
 /// Moves something of the user's beside its path.
-fn save(part: &ComponentSwap, path: &str, saved: &mut Vec<MovedFile>) -> Result<()> {
+fn save(part: &ComponentSwap, path: &str, saved: &mut Vec<SavedFile>) -> Result<()> {
     part.tree.forget();
     let (dir, name) = part.tree.parent(path)?;
     let new_name = move_beside(&dir, name, &dir, name)?;
-    saved.push(MovedFile::new(part, path, &new_name));
+    saved.push(SavedFile::new(part, path, &new_name));
     Ok(())
 }
 
 /// Puts this side's file or link at its path.
-fn fill(part: &ComponentSwap, side: Side, index: usize, step: &Step, saved: &mut Vec<MovedFile>) -> Result<()> {
+fn fill(part: &ComponentSwap, side: Side, index: usize, step: &Step, saved: &mut Vec<SavedFile>) -> Result<()> {
     let path = step.place.as_str();
     let owner = if part.was_checked(side) { Owner::Other } else { side.examine(part, step)? };
     if owner == Owner::Wanted {
@@ -270,7 +266,7 @@ fn verify(part: &ComponentSwap, side: Side) -> Result<()> {
 ///
 /// # Errors
 /// [`Machine::Io`].
-pub fn save_written_backups(part: &ComponentSwap, saved: &mut Vec<MovedFile>) -> Result<()> {
+pub fn save_written_backups(part: &ComponentSwap, saved: &mut Vec<SavedFile>) -> Result<()> {
     for (index, step) in part.steps.steps.iter().enumerate() {
         let (PathContent::File { sha256, .. }, SwapPath::Listed(path)) = (&step.old, &step.place) else { continue };
         let backup = index.to_string();
@@ -289,7 +285,7 @@ pub fn save_written_backups(part: &ComponentSwap, saved: &mut Vec<MovedFile>) ->
         let (dir, name) = part.tree.parent(path.as_str())?;
         let saved_as = move_beside(&part.backups, &backup, &dir, name)?;
         dir.sync()?;
-        saved.push(MovedFile::new(part, path.as_str(), &saved_as));
+        saved.push(SavedFile::new(part, path.as_str(), &saved_as));
     }
     Ok(())
 }

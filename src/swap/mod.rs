@@ -40,7 +40,7 @@ use std::time::Duration;
 
 pub use cleanup::sweep;
 pub use ready::Ready;
-pub use saved::MovedFile;
+pub use saved::SavedFile;
 
 /// The result of a swap: every component that it changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub struct Applied {
     /// The changed components.
     pub components: Vec<ComponentChange>,
     /// Files of the user that stood in the way and lie beside their paths now.
-    pub saved: Vec<MovedFile>,
+    pub saved: Vec<SavedFile>,
 }
 
 /// A change of one component's version.
@@ -65,7 +65,7 @@ pub struct ComponentChange {
 }
 
 impl Applied {
-    fn new(transaction: Transaction, saved: Vec<MovedFile>) -> Self {
+    fn new(transaction: Transaction, saved: Vec<SavedFile>) -> Self {
         Self { components: transaction.components.into_iter().map(ComponentChange::new).collect(), saved }
     }
 }
@@ -207,7 +207,7 @@ fn swap(
     state_dir: &Dir,
     journal: &mut Journal,
     parts: &[ComponentSwap],
-    saved: &mut Vec<MovedFile>,
+    saved: &mut Vec<SavedFile>,
 ) -> Result<(), Box<Failed>> {
     // Whatever the journal says after a failure here, no file has changed.
     journal.advance(state_dir, State::Applying).map_err(|cause| Box::new(Failed { cause, undone: Ok(()) }))?;
@@ -225,7 +225,7 @@ fn swap(
 /// Does what [`make_live`] has left for when the program runs again: makes the history durable, and
 /// cleans up where the new version has no probation. Returns files of the user's that were found
 /// among the backups.
-pub fn finish(root: &InstallRoot, _lock: &Lock) -> Vec<MovedFile> {
+pub fn finish(root: &InstallRoot, _lock: &Lock) -> Vec<SavedFile> {
     let Ok(Some(state_dir)) = state::open(root) else { return Vec::new() };
     // What an updater has entered into the history by now needs no sync.
     let _ = state::sync_outcomes(&state_dir);
@@ -303,7 +303,7 @@ fn undo_or_complete(
     root: &InstallRoot,
     state_dir: &Dir,
     journal: &mut Journal,
-    saved: &mut Vec<MovedFile>,
+    saved: &mut Vec<SavedFile>,
 ) -> Result<Recovery> {
     let parts = open_parts(root, &journal.transaction)?;
     if parts.iter().any(check::is_whole_third_release) {
@@ -423,15 +423,15 @@ fn condemn(root: &InstallRoot, transaction: &Transaction, reason: RollbackReason
 
 /// Cleans up behind a swap that is live, and records the user's files that were found among its
 /// backups.
-fn clean_up(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) -> Vec<MovedFile> {
+fn clean_up(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) -> Vec<SavedFile> {
     let saved = cleanup::clean_up(root, state_dir, transaction);
     record_saved(state_dir, transaction, &saved);
     saved
 }
 
 /// Adds the user's files that were moved aside to the history, durably as far as the disk allows.
-fn record_saved(state_dir: &Dir, transaction: &Transaction, saved: &[MovedFile]) {
-    for MovedFile { component, path, saved_as } in saved {
+fn record_saved(state_dir: &Dir, transaction: &Transaction, saved: &[SavedFile]) {
+    for SavedFile { component, path, saved_as } in saved {
         let of = |steps: &&ComponentSteps| steps.component == *component;
         let steps = transaction.components.iter().find(of).cloned();
         let steps: Vec<ComponentSteps> = steps.into_iter().collect();

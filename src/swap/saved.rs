@@ -11,7 +11,7 @@ const NAME_BYTES: usize = 255;
 
 /// A file, link or folder of the user that stood in the way of a swap and lies beside its path now.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct MovedFile {
+pub struct SavedFile {
     /// The component.
     pub component: Component,
     /// The path in the component that it had.
@@ -20,7 +20,7 @@ pub struct MovedFile {
     pub saved_as: String,
 }
 
-impl MovedFile {
+impl SavedFile {
     /// Records that what was at `path` has the name `name` in the same folder now.
     pub(super) fn new(part: &ComponentSwap, path: &str, name: &str) -> Self {
         let saved_as = path.rsplit_once('/').map_or(name.to_owned(), |(folder, _)| format!("{folder}/{name}"));

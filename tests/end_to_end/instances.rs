@@ -131,3 +131,17 @@ fn a_release_whose_swap_failed_three_times_is_skipped_until_a_higher_one() {
     world.user.ok(&["update"]);
     world.user.has("core", &three);
 }
+
+#[test]
+fn commands_that_pause_and_resume_at_once_all_succeed() {
+    let (world, ..) = World::outdated();
+    for _ in 0..4 {
+        let commands = ["pause", "resume"].into_iter().cycle().take(16);
+        for run in together(commands.map(|command| world.user.command(&[command])).collect()) {
+            run.ends(0);
+        }
+    }
+    let left = fs::read_dir(world.user.state("")).unwrap().map(|entry| entry.unwrap().file_name());
+    let left: Vec<_> = left.filter(|name| name.to_string_lossy().contains(".new")).collect();
+    assert!(left.is_empty(), "{left:?}");
+}

@@ -261,3 +261,28 @@ fn an_immutable_file_leaves_the_old_version() {
     assert!(!world.user.state("journal").exists());
     world.user.ok(&["update"]);
 }
+
+#[test]
+fn a_program_that_may_open_few_files_is_updated() {
+    let world = World::honest();
+    let tree = |text: &str| {
+        let files = (0..60).map(|number| format!("folder {number}/file"));
+        files.fold(Tree::default(), |tree, path| tree.file(&path, text.as_bytes(), 0o644))
+    };
+    world.publish("1.0.0", &tree("1"));
+    world.install("core");
+    let two = tree("2");
+    world.publish("2.0.0", &two);
+    world.user.ok(&["download"]);
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 24; exec \"$@\"", "sh"]).arg(programs::patcher());
+    world.user.prepare(&mut command, &["--json", "apply"]);
+    Run::of(&mut command).ends(0);
+    two.assert_is(&world.user.tree("core"));
+    // The way back needs no more.
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 24; exec \"$@\"", "sh"]).arg(programs::patcher());
+    world.user.prepare(&mut command, &["--json", "rollback"]);
+    Run::of(&mut command).ends(0);
+    tree("1").assert_is(&world.user.tree("core"));
+}

@@ -38,6 +38,9 @@ pub const EXECUTABLE: u32 = 0o755;
 /// The permission bits of every other file.
 pub const PLAIN: u32 = 0o644;
 
+/// The most names for files that are to replace the same one, and the most attempts to replace it.
+const TEMPORARY_NAMES: u32 = 1000;
+
 /// What a system without symbolic links cannot install.
 pub const LINKS: &str = "a release with symbolic links";
 
@@ -93,23 +96,59 @@ pub struct Stamp {
 impl Dir {
     /// Replaces a small file in one step: written beside it, synced, renamed, the folder synced.
     ///
+    /// Several processes may replace the same file at once: each writes to a name of its own.
+    ///
     /// # Errors
     /// [`Machine::Io`]; the old file is there unchanged.
     pub fn replace(&self, name: &str, bytes: &[u8], mode: u32) -> Result<()> {
-        let temporary = format!("{name}.new");
-        self.remove_file(&temporary)?;
-        let written = self.create(&temporary).and_then(|mut file| {
-            steps::next("write")?;
-            let done =
-                file.write_all(bytes).and_then(|()| set_mode(&file, mode)).and_then(|()| system::sync_file(&file));
-            done.map_err(|error| Error::io("write", self.join(&temporary), error))
-        });
-        if let Err(error) = written.and_then(|()| self.rename(&temporary, self, name)) {
-            // The temporary file is nobody's; the error to report is the one that came first.
-            let _ = self.remove_file(&temporary);
-            return Err(error);
+        let mut attempts = 0;
+        loop {
+            let (temporary, mut file) = self.create_temporary(name)?;
+            let written = steps::next("write").and_then(|()| {
+                let done =
+                    file.write_all(bytes).and_then(|()| set_mode(&file, mode)).and_then(|()| system::sync_file(&file));
+                done.map_err(|error| Error::io("write", self.join(&temporary), error))
+            });
+            drop(file);
+            match written.and_then(|()| self.rename(&temporary, self, name)) {
+                Ok(()) => return self.sync(),
+                // Another process took it for what a crash has left.
+                Err(error) if error.code() == "not-found" && attempts < TEMPORARY_NAMES => attempts += 1,
+                Err(error) => {
+                    // The error to report is the one that came first.
+                    let _ = self.remove_file(&temporary);
+                    return Err(error);
+                }
+            }
         }
-        self.sync()
+    }
+
+    /// Makes a new file beside `name`, under the first free name for such files.
+    fn create_temporary(&self, name: &str) -> Result<(String, File)> {
+        let mut number = 1;
+        loop {
+            let temporary = temporary_name(name, number);
+            match self.create(&temporary) {
+                Ok(file) => return Ok((temporary, file)),
+                Err(error) if number < TEMPORARY_NAMES && is_taken(&error) => number += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Removes files that a crash has left beside `name` while it was replaced; beside any file
+    /// where `name` is `None`.
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn remove_temporaries(&self, name: Option<&str>) -> Result<()> {
+        let entries = self.names()?;
+        let left = entries.iter().filter(|entry| match (temporary_for(entry), name) {
+            (Some(of), Some(name)) => of == name,
+            (of, None) => of.is_some(),
+            (None, Some(_)) => false,
+        });
+        left.map(|entry| self.remove_file(entry)).fold(Ok(()), Result::and)
     }
 
     /// A whole file that has at most `limit` bytes; none when it is absent.
@@ -166,11 +205,13 @@ impl Dir {
     pub fn seal_files(&self, files: &[(&str, u32)]) -> Result<()> {
         in_parallel(files, |files| {
             files.iter().try_for_each(|(name, mode)| {
-                self.seal(name, *mode).inspect_err(|_| {
+                let sealed = self.seal(name, *mode);
+                if sealed.is_err() && !is_out_of_descriptors(&sealed) {
                     // The system reports a failed sync once, and then serves bytes that the disk
                     // does not have.
                     let _ = self.remove_file(name);
-                })
+                }
+                sealed
             })
         })
     }
@@ -206,6 +247,22 @@ impl Dir {
     }
 }
 
+/// Returns the `number`-th name of a file that is to replace `name`.
+fn temporary_name(name: &str, number: u32) -> String {
+    if number == 1 { format!("{name}.new") } else { format!("{name}.new-{number}") }
+}
+
+/// Returns the name of the file that a temporary one is to replace; `None` for other names.
+fn temporary_for(entry: &str) -> Option<&str> {
+    let (of, number) = entry.rsplit_once(".new")?;
+    let is_number = |text: &str| text.parse::<u32>().is_ok();
+    (number.is_empty() || number.strip_prefix('-').is_some_and(is_number)).then_some(of)
+}
+
+fn is_taken(error: &Error) -> bool {
+    matches!(error, Error::Machine(Machine::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists)
+}
+
 /// Sets the permission bits of an open file.
 ///
 /// # Errors
@@ -216,6 +273,9 @@ pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
 
 /// Shares `items` among a few threads, the caller's being one: what waits for the disk can wait
 /// together, and a file system's journal takes many syncs in one go.
+///
+/// Where this process may not open so many files (`ulimit -n`), the caller's thread does the work
+/// alone.
 ///
 /// # Errors
 /// The first share's that failed.
@@ -240,8 +300,18 @@ pub fn in_parallel<T: Sync>(items: &[T], work: impl Fn(&[T]) -> Result<()> + Syn
         let join = |worker: std::thread::ScopedJoinHandle<'_, Result<()>>| {
             worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         };
-        workers.into_iter().map(join).fold(done, Result::and)
+        let results = std::iter::once(done).chain(workers.into_iter().map(join)).collect::<Vec<_>>();
+        let (few, others): (Vec<_>, Vec<_>) = results.into_iter().partition(is_out_of_descriptors);
+        // The system reports a failed sync once: it must not be tried again.
+        others.into_iter().fold(Ok(()), Result::and)?;
+        if few.is_empty() { Ok(()) } else { work(items) }
     })
+}
+
+/// Tells whether this process may not open another file.
+fn is_out_of_descriptors(result: &Result<()>) -> bool {
+    const EMFILE: i32 = 24;
+    matches!(result, Err(Error::Machine(Machine::Io { source, .. })) if cfg!(unix) && source.raw_os_error() == Some(EMFILE))
 }
 
 /// Hashes an open file from its start.

@@ -161,7 +161,7 @@ pub fn create_root(path: &Path) -> Result<()> {
     let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
     create_root(above)?;
     super::steps::next("make the folder")?;
-    match std::fs::create_dir(path) {
+    match super::system::create_folder(path) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
             return Err(Error::io("make the folder", path, error));
         }
@@ -191,6 +191,49 @@ mod tests {
         assert_eq!(tree.find("a/out/secret").unwrap(), Found::Blocked { at: "a/out".into(), link: true });
         assert_eq!(tree.parent("a/out/secret").unwrap_err().code(), "unsafe-path");
         assert!(matches!(tree.find("a/out").unwrap(), Found::Link { .. }));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn every_folder_above_a_new_root_lasts() {
+        use crate::disk::fs::simulated::{Disk, Mounted};
+        let mounted = Mounted::new(Disk::default());
+        create_root(&mounted.path().join("a/b/c")).unwrap();
+        let cut = mounted.disk().power_cut(|_| false);
+        assert_eq!(cut.paths().into_keys().collect::<Vec<_>>(), ["a", "a/b", "a/b/c"]);
+    }
+
+    #[test]
+    fn processes_that_replace_a_file_at_once_do_not_disturb_each_other() {
+        let dir = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for number in 0..8_u8 {
+                let path = dir.path();
+                scope.spawn(move || {
+                    let folder = Dir::open(path).unwrap();
+                    for _ in 0..40 {
+                        folder.replace("state", &[number], 0o600).unwrap();
+                    }
+                });
+            }
+            // Another process starts meanwhile, and removes what a crash may have left.
+            let folder = Dir::open(dir.path()).unwrap();
+            (0..40).for_each(|_| folder.remove_temporaries(None).unwrap());
+        });
+        assert_eq!(Dir::open(dir.path()).unwrap().names().unwrap(), ["state"]);
+    }
+
+    #[test]
+    fn what_a_crash_leaves_beside_a_file_is_removed_by_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Dir::open(dir.path()).unwrap();
+        for name in ["a.new", "a.new-2", "b.new", "a.new-x", "a.newer", "a"] {
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        folder.remove_temporaries(Some("a")).unwrap();
+        assert_eq!(folder.names().unwrap(), ["a", "a.new-x", "a.newer", "b.new"]);
+        folder.remove_temporaries(None).unwrap();
+        assert_eq!(folder.names().unwrap(), ["a", "a.new-x", "a.newer"]);
     }
 
     #[test]

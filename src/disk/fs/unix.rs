@@ -416,6 +416,11 @@ fn permissions(stat: &Stat) -> u32 {
     (stat.st_mode as u32) & 0o7777
 }
 
+/// Makes a folder by its path.
+pub(super) fn create_folder(path: &Path) -> io::Result<()> {
+    Ok(calls::mkdir(path, Mode::from_raw_mode(0o777))?)
+}
+
 /// The permission bits of an open file.
 pub(super) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     Ok(calls::fchmod(file, Mode::from_raw_mode(mode as rustix::fs::RawMode))?)

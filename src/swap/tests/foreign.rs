@@ -1,7 +1,7 @@
 //! Other programs that write into a component between an update and the way back.
 
 use super::*;
-use crate::swap::{MovedFile, finish};
+use crate::swap::{SavedFile, finish};
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -111,7 +111,7 @@ impl World {
         fs::write(self.at(path), text).unwrap();
     }
 
-    fn roll_back(&self) -> Result<Vec<MovedFile>> {
+    fn roll_back(&self) -> Result<Vec<SavedFile>> {
         Ok(roll_back(&self.root, &self.lock(), RollbackReason::Asked)?.expect("a version on probation").saved)
     }
 
@@ -280,7 +280,7 @@ fn something_in_the_way_moves_beside_and_is_reported() {
     remove(&world.at("gone"));
     world.put("gone", "mine too");
     let saved = world.roll_back().unwrap();
-    let of = |path: &str| MovedFile {
+    let of = |path: &str| SavedFile {
         component: "core".parse().unwrap(),
         path: path.into(),
         saved_as: format!("{path}.saved"),

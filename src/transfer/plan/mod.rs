@@ -62,17 +62,6 @@ pub struct Plan {
     pub contents: BTreeMap<Sha256, ContentPlan>,
     /// Files that the release drops and the user has modified. They stay.
     pub kept: Vec<RelPath>,
-    /// Files and links of the user in the way of the release, each with its new name.
-    pub saved: Vec<SavedPath>,
-}
-
-/// A file or link of the user that makes room for a file of the release.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SavedPath {
-    /// The path of the user's file, which the release needs.
-    pub path: RelPath,
-    /// The free name beside it that the user's file gets.
-    pub saved_as: RelPath,
 }
 
 /// The change of one path.

@@ -1,7 +1,7 @@
 //! The planner: applies the rules of a plan to each path.
 
 use super::graph::Graph;
-use super::{ChunkPlan, ContentPlan, LocalFile, Obstacle, PathChange, Plan, PlanInput, SavedPath, SecondBase};
+use super::{ChunkPlan, ContentPlan, LocalFile, Obstacle, PathChange, Plan, PlanInput, SecondBase};
 use crate::disk::inventory::PathContent;
 use crate::formats::manifest::{File, LinkOrFile, Manifest};
 use crate::values::digest::Sha256;
@@ -67,7 +67,6 @@ impl<'a> Planner<'a> {
         }
         self.clear_new_folders()?;
         self.plan.changes.sort_by(|a, b| a.path.cmp(&b.path));
-        self.plan.saved.sort();
         Ok(self.plan)
     }
 
@@ -181,12 +180,11 @@ impl<'a> Planner<'a> {
         };
         let name = path.saved_names().find(is_free).ok_or_else(|| Obstacle::NoFreeName(path.clone()))?;
         self.plan.changes.push(PathChange {
-            path: name.clone(),
+            path: name,
             old: PathContent::Absent,
             new: content.clone(),
             saved_from: Some(path.clone()),
         });
-        self.plan.saved.push(SavedPath { path: path.clone(), saved_as: name });
         Ok(())
     }
 }

@@ -66,7 +66,9 @@ fn plan_with(
         .filter(|change| change.saved_from.is_none())
         .map(|change| format!("{}{}", if change.new == PathContent::Absent { '-' } else { '+' }, change.path))
         .collect();
-    words.extend(plan.saved.iter().map(|saved| format!("{}->{}", saved.path, saved.saved_as)));
+    words.extend(
+        plan.changes.iter().filter_map(|change| Some(format!("{}->{}", change.saved_from.as_ref()?, change.path))),
+    );
     words.extend(plan.kept.iter().map(|path| format!("={path}")));
     words.extend(
         plan.contents

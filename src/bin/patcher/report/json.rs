@@ -3,7 +3,7 @@
 use crate::advice::advice;
 use crate::commands::CommandOutcome;
 use patcher::{
-    ComponentChange, Damage, DeferralReason, Deferred, Error, InstalledComponent, MovedFile, PastUpdate, Recovery,
+    ComponentChange, Damage, DeferralReason, Deferred, Error, InstalledComponent, PastUpdate, Recovery, SavedFile,
     Status, SwapStatus, Update, UpdateStatus,
 };
 use serde_json::{Value, json};
@@ -96,7 +96,7 @@ pub fn deferred_list(deferred: &[Deferred]) -> Vec<Value> {
 }
 
 fn update_object(update: &Update) -> Value {
-    let saved = |saved: &MovedFile| json!({ "path": saved.path, "kept_as": saved.saved_as });
+    let saved = |saved: &SavedFile| json!({ "path": saved.path, "kept_as": saved.saved_as });
     json!({
         "component": update.component().as_str(),
         "from": text(update.from()),

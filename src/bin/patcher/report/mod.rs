@@ -9,7 +9,7 @@ use crate::advice::advice;
 use crate::commands::CommandOutcome;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use patcher::{
-    Applied, ComponentChange, Damage, Deferred, Error, InstalledComponent, Language, MovedFile, PastUpdate, Progress,
+    Applied, ComponentChange, Damage, Deferred, Error, InstalledComponent, Language, PastUpdate, Progress, SavedFile,
     Status, SwapStatus, Update, UpdateStatus, Version,
 };
 use std::error::Error as _;
@@ -240,8 +240,8 @@ fn print_changes(applied: &Applied) {
     print_saved(&applied.saved);
 }
 
-fn print_saved(saved: &[MovedFile]) {
-    for MovedFile { component, path, saved_as } in saved {
+fn print_saved(saved: &[SavedFile]) {
+    for SavedFile { component, path, saved_as } in saved {
         println!("{component}: your {path} is kept as {saved_as}");
     }
 }

@@ -68,6 +68,15 @@ pub fn openat(folder: &impl AsFd, name: &str, flags: OFlags, mode: Mode) -> Resu
     Ok(file.into())
 }
 
+pub fn mkdir(path: &Path, mode: Mode) -> Result<()> {
+    let Some((state, inner)) = mounted_at(path) else { return rustix::fs::mkdir(path, mode) };
+    let mut state = lock(&state);
+    state.step(true)?;
+    let (above, name) = inner.rsplit_once('/').unwrap_or(("", &inner));
+    let folder = state.disk.find(above).ok_or(Errno::NOENT)?;
+    make(&mut state, folder, name, Node::folder(mode.bits() & !0o022))
+}
+
 pub fn mkdirat(folder: &impl AsFd, name: &str, mode: Mode) -> Result<()> {
     let Some((state, folder)) = named_by(folder) else { return rustix::fs::mkdirat(folder, name, mode) };
     let mut state = lock(&state);

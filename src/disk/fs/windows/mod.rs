@@ -610,6 +610,11 @@ fn set_read_only(path: &Path, read_only: bool) -> io::Result<()> {
     fs::set_permissions(path, permissions)
 }
 
+/// Makes a folder by its path.
+pub(super) fn create_folder(path: &Path) -> io::Result<()> {
+    fs::create_dir(path)
+}
+
 /// The attribute "read-only" of an open file, by the bit that lets its owner write.
 pub(super) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     let mut permissions = file.metadata()?.permissions();
