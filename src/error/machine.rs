@@ -47,6 +47,12 @@ pub enum Machine {
         /// The folder.
         path: PathBuf,
     },
+    /// Another file system is mounted inside the component, and the update changes something in it.
+    #[error("{} is mounted inside the component, and no file can be moved into it", path.display())]
+    MountInside {
+        /// The mount point, or a folder below it.
+        path: PathBuf,
+    },
     /// A file or folder has a name that is the same on this system, such as `readme` for `README`.
     #[error("cannot create {}: `{by}` exists, which is the same name on this system", path.display())]
     NameTaken {
@@ -99,6 +105,14 @@ pub enum Machine {
     #[error("{} changed since the update was prepared ({detail}); nothing was swapped", path.display())]
     Changed {
         /// The file.
+        path: PathBuf,
+        /// The file as it is now.
+        detail: String,
+    },
+    /// A staged file is missing or was changed. Nothing was swapped.
+    #[error("the staged file {} is missing or damaged ({detail}); nothing was swapped", path.display())]
+    StageDamaged {
+        /// The staged file, or the path that it is for.
         path: PathBuf,
         /// The file as it is now.
         detail: String,
@@ -165,6 +179,7 @@ impl Machine {
             Machine::NoSpace { .. } => "no-space",
             Machine::UnsafePath { .. } => "unsafe-path",
             Machine::FolderInTheWay { .. } => "folder-in-the-way",
+            Machine::MountInside { .. } => "mount-inside",
             Machine::NameTaken { .. } => "name-taken",
             Machine::InUse { .. } => "in-use",
             Machine::NotInstalled { .. } => "not-installed",
@@ -172,6 +187,7 @@ impl Machine {
             Machine::StateDamaged { .. } => "state-damaged",
             Machine::JournalUnreadable { .. } => "journal-unreadable",
             Machine::Changed { .. } => "changed",
+            Machine::StageDamaged { .. } => "stage-damaged",
             Machine::ChangedInSwap { .. } => "changed-in-swap",
             Machine::BackupDamaged { .. } => "backup-damaged",
             Machine::OtherTree { .. } => "other-tree",

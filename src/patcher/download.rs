@@ -23,7 +23,8 @@ impl Update {
     /// # Errors
     /// - Before the first byte: [`Machine::NotWritable`](crate::Machine::NotWritable),
     ///   [`Machine::NoSpace`](crate::Machine::NoSpace),
-    ///   [`Machine::FolderInTheWay`](crate::Machine::FolderInTheWay), [`Error::Paused`].
+    ///   [`Machine::FolderInTheWay`](crate::Machine::FolderInTheWay),
+    ///   [`Machine::MountInside`](crate::Machine::MountInside), [`Error::Paused`].
     /// - [`Refused`](crate::Refused) if every mirror serves objects that the manifest does not
     ///   sign.
     /// - [`Network`](crate::Network) if no mirror delivers.
@@ -74,6 +75,7 @@ impl Update {
         let stage = Stage::open(&shared.root, state_dir, &self.component)?;
         stage.sweep(&self.plan)?;
         let old_size = |change: &PathChange| self.inventory.size(change.path.as_str());
+        preflight::check_modes(&stage, &self.plan)?;
         preflight::check_space(&stage, &self.plan, old_size, shared.parallel)?;
         let newest = self.stepping_stone_to.as_ref().map(|newest| newest.bytes());
         stage.set_manifest(self.trusted.bytes(), newest)?;

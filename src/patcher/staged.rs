@@ -10,7 +10,7 @@ use crate::state::journal::{ComponentSteps, Transaction};
 use crate::state::{StateFile as _, Verdicts};
 use crate::swap::relaunch::{self, Job};
 use crate::swap::{self, Applied};
-use crate::transfer::stage::{self, Stage};
+use crate::transfer::stage::{self, Stage, preflight};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::STATE_DIR_NAME;
 use std::convert::Infallible;
@@ -109,6 +109,8 @@ impl Staged {
         self.patcher.check_unchanged(&self.updates)?;
         self.patcher.check_requirements(&self.updates)?;
         let steps = |update: &Update| {
+            // Something may have been mounted since the download.
+            preflight::check_rights(&self.patcher.shared.root.component(&update.component), &update.plan)?;
             let stage = Stage::open(&self.patcher.shared.root, state_dir, &update.component)?;
             update.swap_steps(&stage)
         };
@@ -185,8 +187,12 @@ impl Patcher {
     /// Returns the components that have a stage, in the state folder or in a folder of their own.
     pub(super) fn components_with_stage(&self, state_dir: &Dir) -> Result<Vec<Component>> {
         let mut names = state_dir.folder(STAGES_DIR_NAME)?.map_or(Ok(Vec::new()), |stages| stages.names())?;
-        for (component, dir) in &self.shared.root.elsewhere {
-            if dir.join(STATE_DIR_NAME).join(STAGES_DIR_NAME).join(component.as_str()).is_dir() {
+        // A component on another file system has its stage in a folder of its own.
+        let inside = Dir::open(&self.shared.root.dir)?.names()?;
+        let inside = inside.iter().filter_map(|name| name.parse::<Component>().ok());
+        for component in inside.chain(self.shared.root.elsewhere.keys().cloned()) {
+            let work = self.shared.root.component(&component).join(STATE_DIR_NAME);
+            if work.join(STAGES_DIR_NAME).join(component.as_str()).is_dir() {
                 names.push(component.to_string());
             }
         }

@@ -17,7 +17,8 @@ use std::path::PathBuf;
 /// is whole, nothing stands in the way, and every folder may be changed.
 ///
 /// # Errors
-/// [`Machine::Changed`], [`Machine::UnsafePath`], [`Machine::NotWritable`], [`Machine::Io`].
+/// [`Machine::Changed`], [`Machine::StageDamaged`], [`Machine::UnsafePath`],
+/// [`Machine::NotWritable`], [`Machine::MountInside`], [`Machine::Io`].
 pub fn check_forth(part: &ComponentSwap) -> Result<()> {
     let dir = part.tree.root().path();
     let targets = part.inventory()?;
@@ -39,7 +40,7 @@ pub fn check_forth(part: &ComponentSwap) -> Result<()> {
 
 /// Makes sure that the staged files of these steps are whole.
 fn check_staged(part: &ComponentSwap, steps: &[&Step]) -> Result<()> {
-    let missing = |step: &Step| changed(part.tree.root().join(step.place.as_str()), "its new content is not staged");
+    let damaged = |path, detail: String| Error::from(Machine::StageDamaged { path, detail });
     let needed: Vec<&Step> =
         steps.iter().copied().filter(|step| matches!(step.new, PathContent::File { .. })).collect();
     let mut unseen = needed;
@@ -50,11 +51,14 @@ fn check_staged(part: &ComponentSwap, steps: &[&Step]) -> Result<()> {
             match step.staged.as_deref().map(|name| (name, files.content(name))) {
                 Some((_, PathContent::Absent)) | None => rest.push(step),
                 Some((_, found)) if *found == step.new => {}
-                Some((name, found)) => return Err(changed(stage.join(name), format!("{found}, not {}", step.new))),
+                Some((name, found)) => {
+                    return Err(damaged(stage.join(name), format!("{found}, not {}", step.new)));
+                }
             }
         }
         unseen = rest;
     }
+    let missing = |step: &Step| damaged(part.tree.root().join(step.place.as_str()), "it is not staged".to_owned());
     unseen.first().map_or(Ok(()), |step| Err(missing(step)))
 }
 
@@ -92,7 +96,7 @@ pub fn check_backups(part: &ComponentSwap) -> Result<()> {
 /// staged.
 ///
 /// # Errors
-/// [`Machine::Changed`], [`Machine::Io`].
+/// [`Machine::StageDamaged`], [`Machine::Io`].
 pub fn check_completion(part: &ComponentSwap) -> Result<()> {
     let mut missing = Vec::new();
     for step in &part.steps.steps {
@@ -104,9 +108,10 @@ pub fn check_completion(part: &ComponentSwap) -> Result<()> {
 }
 
 /// Makes sure that this user may change every folder in which something is to change, and every
-/// file that is to go.
+/// file that is to go, and that nothing else is mounted there.
 fn check_rights(part: &ComponentSwap, side: Side) -> Result<()> {
     let refused = |path: PathBuf| Err(Machine::NotWritable { path }.into());
+    let mount = part.tree.root().mount()?;
     for path in part.changed_folders() {
         // A folder that is not there is made in the nearest one that is.
         let mut path = path.as_str();
@@ -119,6 +124,9 @@ fn check_rights(part: &ComponentSwap, side: Side) -> Result<()> {
         if !folder.is_writable() {
             return refused(folder.path().to_owned());
         }
+        if folder.mount()? != mount {
+            return Err(Machine::MountInside { path: folder.path().to_owned() }.into());
+        }
     }
     for step in part.steps.steps.iter().filter(|step| side.wanted(step) != side.other(step)) {
         let path = step.place.as_str();
@@ -126,6 +134,9 @@ fn check_rights(part: &ComponentSwap, side: Side) -> Result<()> {
             let (dir, name) = part.tree.parent(path)?;
             if dir.is_fixed(name)? {
                 return refused(dir.join(name));
+            }
+            if dir.mount_of(name)?.is_some_and(|of| of != mount) {
+                return Err(Machine::MountInside { path: dir.join(name) }.into());
             }
         }
     }

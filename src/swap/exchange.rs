@@ -4,7 +4,6 @@
 //! Both directions are one piece of code. It looks at what each path holds and never counts steps,
 //! so that it may be interrupted anywhere and run again, in the same direction or in the other one.
 
-use super::changed;
 use super::component::{ComponentSwap, FOLDER, RETIRED};
 use super::saved::{SavedFile, move_beside};
 use super::side::{Owner, Side};
@@ -24,7 +23,7 @@ const READY: &str = "ready";
 /// way back it continues, so that as much as possible comes back, and returns the first error.
 ///
 /// # Errors
-/// [`Machine::Io`], [`Machine::Changed`], [`Machine::ChangedInSwap`].
+/// [`Machine::Io`], [`Machine::StageDamaged`], [`Machine::ChangedInSwap`].
 pub fn bring(parts: &[ComponentSwap], side: Side, saved: &mut Vec<SavedFile>) -> Result<()> {
     let mut first = None;
     let mut follow = |result: Result<()>| match result {
@@ -183,7 +182,7 @@ fn fill(part: &ComponentSwap, side: Side, index: usize, step: &Step, saved: &mut
         }
         (_, Side::New) => match part.staged_file(step)? {
             Some((stage, staged)) => stage.rename(staged, &dir, name),
-            None => Err(changed(dir.join(name), "its new content is not staged")),
+            None => Err(Machine::StageDamaged { path: dir.join(name), detail: "it is not staged".to_owned() }.into()),
         },
         (PathContent::File { mode, .. }, Side::Old) => put_backup(part, &index.to_string(), *mode, &dir, name),
         (PathContent::Absent | PathContent::Folder, Side::Old) => Ok(()),

@@ -263,6 +263,23 @@ fn an_immutable_file_leaves_the_old_version() {
 }
 
 #[test]
+fn a_component_in_a_folder_that_the_user_may_not_change_is_removed() {
+    let (world, ..) = outdated();
+    fs::set_permissions(world.user.path("."), Permissions::from_mode(0o755)).unwrap();
+    give_to_nobody(&world.user.root());
+    fs::set_permissions(world.user.root(), Permissions::from_mode(0o555)).unwrap();
+    let Some(run) = run_as_nobody(&world, &["--json", "remove", "core"]) else { return };
+    assert_eq!(run.code, Some(0), "{run:#?}");
+    // Its empty folder stays, and every command works.
+    let url = world.manifest_url("core");
+    for command in [&["status"][..], &["check"], &["recover"], &["install", "core", "--from", &url], &["verify"]] {
+        let run = run_as_nobody(&world, &[&["--json"], command].concat()).unwrap();
+        assert_eq!(run.code, Some(0), "{run:#?}");
+    }
+    fs::set_permissions(world.user.root(), Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
 fn a_program_that_may_open_few_files_is_updated() {
     let world = World::honest();
     let tree = |text: &str| {

@@ -51,6 +51,7 @@ mod instances;
 mod interrupted;
 mod machine;
 mod mirrors;
+mod mounts;
 mod network;
 mod offline;
 mod probation;

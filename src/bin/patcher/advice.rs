@@ -39,6 +39,8 @@ pub fn advice(code: &str) -> Option<&'static str> {
         "in-use" => "close the other program, then try again",
         "unsafe-path" => "replace the link or special file by a real file or folder",
         "folder-in-the-way" => "move the folder away, then try again",
+        "mount-inside" => "unmount it, or install that folder as a component of its own",
+        "stage-damaged" => "`download` again: it fetches what is missing",
         "name-taken" => "rename the file or folder, then try again",
         "not-installed" => "install it with `install COMPONENT --from URL`",
         "installed-manifest" => "`install COMPONENT --from URL` adopts the files that exist",

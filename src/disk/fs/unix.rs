@@ -123,7 +123,8 @@ impl Dir {
         done.map_err(|errno| self.error("set the mode of", ".", errno))
     }
 
-    /// Removes an empty folder and tells whether it is gone: one that holds something stays.
+    /// Removes an empty folder and tells whether it is gone: one that holds something stays, and so
+    /// does a mount point.
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -131,7 +132,8 @@ impl Dir {
         steps::next("remove the folder")?;
         match calls::unlinkat(&self.fd, name, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => Ok(true),
-            Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(false),
+            // BUSY: something is mounted there.
+            Err(Errno::NOTEMPTY | Errno::EXIST | Errno::BUSY) => Ok(false),
             Err(errno) => Err(self.error("remove the folder", name, errno)),
         }
     }
@@ -375,13 +377,41 @@ impl Dir {
         }
     }
 
-    /// A number that is the same for all folders of one file system.
+    /// A number that is the same for all folders of one mount: entries can be renamed among them.
     ///
     /// # Errors
     /// [`Machine::Io`].
-    pub fn device(&self) -> Result<u64> {
-        let stat = calls::fstat(&self.fd).map_err(|errno| self.error("examine", ".", errno))?;
-        Ok(stat.st_dev as u64)
+    pub fn mount(&self) -> Result<u64> {
+        Ok(self.mount_at("", AtFlags::EMPTY_PATH)?.unwrap_or_default())
+    }
+
+    /// The number of the mount that an entry is on, which differs from the folder's where something
+    /// is mounted over it; `None` when it is absent.
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn mount_of(&self, name: &str) -> Result<Option<u64>> {
+        self.mount_at(name, AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    #[cfg_attr(target_os = "linux", expect(clippy::unnecessary_cast, reason = "the field has other types on macOS"))]
+    fn mount_at(&self, name: &str, flags: AtFlags) -> Result<Option<u64>> {
+        // A bind mount has the device of the file system that it shows, and no rename leads into
+        // it. Linux before 5.8 does not tell mounts apart.
+        #[cfg(target_os = "linux")]
+        match calls::statx(&self.fd, name, flags, rustix::fs::StatxFlags::MNT_ID) {
+            Ok(found) if found.stx_mask & rustix::fs::StatxFlags::MNT_ID.bits() != 0 => {
+                return Ok(Some(found.stx_mnt_id));
+            }
+            Err(Errno::NOENT) => return Ok(None),
+            _ => {}
+        }
+        let stat = if name.is_empty() { calls::fstat(&self.fd) } else { calls::statat(&self.fd, name, flags) };
+        match stat {
+            Ok(stat) => Ok(Some(stat.st_dev as u64)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(self.error("examine", if name.is_empty() { "." } else { name }, errno)),
+        }
     }
 
     /// Whether this process's user owns it.

@@ -107,7 +107,7 @@ impl Stage {
     /// [`Machine::UnsafePath`](crate::error::Machine::UnsafePath).
     pub fn open(root: &InstallRoot, state_dir: &Dir, component: &Component) -> Result<Self> {
         let dir = root.component(component);
-        let in_own_work_dir = nearest_folder(&dir)?.device()? != state_dir.device()?;
+        let in_own_work_dir = nearest_folder(&dir)?.mount()? != state_dir.mount()?;
         let stages = if in_own_work_dir {
             fs::create_root(&dir)?;
             Dir::open(&dir)?.folder_or_new(STATE_DIR_NAME, 0o700)?.folder_or_new(STAGES_DIR_NAME, 0o700)?

@@ -2,7 +2,7 @@
 //! fetched.
 
 use super::{Stage, nearest_folder};
-use crate::disk::fs::{Dir, Found, LINKS, Tree};
+use crate::disk::fs::{Dir, Found, LINKS, Tree, set_mode};
 use crate::disk::inventory::PathContent;
 use crate::error::{Error, Machine, Result};
 use crate::transfer::plan::{PathChange, Plan};
@@ -20,6 +20,7 @@ const BLOCK_BYTES: u64 = 4096;
 /// # Errors
 /// - [`Machine::NotWritable`] for the first folder that the user cannot change;
 /// - [`Machine::FolderInTheWay`] for a folder with the user's files where the release has a file;
+/// - [`Machine::MountInside`] for a file or folder on another mount than the component;
 /// - [`Machine::NameTaken`] on Windows for a name that exists with other letter case;
 /// - [`Machine::Unsupported`] for a symbolic link on Windows.
 pub fn check_rights(dir: &Path, plan: &Plan) -> Result<()> {
@@ -30,6 +31,7 @@ pub fn check_rights(dir: &Path, plan: &Plan) -> Result<()> {
         return Err(Machine::NotWritable { path: dir.to_owned() }.into());
     }
     let Some(tree) = Tree::open(dir)? else { return Ok(()) };
+    check_mounts(&tree, plan)?;
     let folders: BTreeSet<&str> = plan.changes.iter().filter_map(|change| change.path.parent()).collect();
     for path in folders {
         // An absent folder is created in a parent that is checked too, or replaces a file.
@@ -52,6 +54,54 @@ pub fn check_rights(dir: &Path, plan: &Plan) -> Result<()> {
     }
     let added = plan.changes.iter().filter(|change| cfg!(windows) && change.old == PathContent::Absent);
     added.map(|change| &change.path).try_for_each(|path| check_name_is_free(&tree, path, &leaving))
+}
+
+/// Checks that everything that the plan changes is on the component's mount: files are renamed into
+/// place, which no system does from one mount to another.
+fn check_mounts(tree: &Tree, plan: &Plan) -> Result<()> {
+    let mount = tree.root().mount()?;
+    for change in &plan.changes {
+        let (parent, name) = change.path.as_str().rsplit_once('/').unwrap_or(("", change.path.as_str()));
+        // A folder that is not there is made in the nearest one that is.
+        let mut path = parent;
+        let folder = loop {
+            match tree.find_folder(path)? {
+                Some(folder) => break folder,
+                None => path = path.rsplit_once('/').map_or("", |(above, _)| above),
+            }
+        };
+        if folder.mount()? != mount {
+            return Err(Machine::MountInside { path: folder.path().to_owned() }.into());
+        }
+        if path == parent && folder.mount_of(name)?.is_some_and(|of| of != mount) {
+            return Err(Machine::MountInside { path: folder.join(name) }.into());
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the stage's file system keeps the permission bits of the release's files.
+///
+/// # Errors
+/// [`Machine::Unsupported`] where it does not, as exFAT and NTFS often are mounted.
+pub fn check_modes(stage: &Stage, plan: &Plan) -> Result<()> {
+    let modes = plan.changes.iter().filter_map(|change| match change.new {
+        PathContent::File { mode, .. } => Some(mode),
+        _ => None,
+    });
+    for mode in modes.collect::<BTreeSet<u32>>() {
+        let probe = "mode-probe";
+        stage.files.remove_file(probe)?;
+        let file = stage.files.create(probe)?;
+        let set = set_mode(&file, mode);
+        drop(file);
+        let found = stage.files.find(probe);
+        stage.files.remove_file(probe)?;
+        if set.is_err() || !matches!(found?, Found::File { mode: found, .. } if found == mode) {
+            return Err(Machine::Unsupported { what: "a file system that keeps no permission bits" }.into());
+        }
+    }
+    Ok(())
 }
 
 /// Checks that no component of a new path exists with other letter case.

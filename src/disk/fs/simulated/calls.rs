@@ -196,13 +196,13 @@ pub fn statat(folder: &impl AsFd, name: &str, flags: AtFlags) -> Result<Stat> {
     Ok(describe(&state, node, real))
 }
 
-/// Reports the attributes alone.
+/// Reports the attributes, and the same mount everywhere.
 pub fn statx(folder: &impl AsFd, name: &str, flags: AtFlags, mask: StatxFlags) -> Result<Statx> {
     let Some((state, id)) = named_by(folder) else { return rustix::fs::statx(folder, name, flags, mask) };
     let mut found = rustix::fs::statx(folder, "", AtFlags::EMPTY_PATH, mask)?;
     let mut state = lock(&state);
     state.step(false)?;
-    let node = state.disk.entry(id, name).ok_or(Errno::NOENT)?;
+    let node = if name.is_empty() { id } else { state.disk.entry(id, name).ok_or(Errno::NOENT)? };
     let is_fixed = state.may_change(node).is_err();
     found.stx_attributes = if is_fixed { StatxAttributes::IMMUTABLE } else { StatxAttributes::empty() };
     Ok(found)

@@ -510,13 +510,22 @@ impl Dir {
         options.open(&self.real).is_ok()
     }
 
-    /// A number that is the same for all folders of one volume.
+    /// A number that is the same for all folders of one volume: entries can be renamed among them.
     ///
     /// # Errors
     /// [`Machine::Io`].
-    pub fn device(&self) -> Result<u64> {
+    pub fn mount(&self) -> Result<u64> {
         let volume = calls::volume(&self.handle).map_err(|error| Error::io("examine", &self.path, error))?;
         Ok(u64::from(volume))
+    }
+
+    /// The folder's own volume: one that is mounted in a folder is a reparse point, and no folder
+    /// to the updater.
+    ///
+    /// # Errors
+    /// As [`mount`](Self::mount).
+    pub fn mount_of(&self, _name: &str) -> Result<Option<u64>> {
+        self.mount().map(Some)
     }
 
     /// Whether it belongs to this process's user, or to the administrators or the system.
