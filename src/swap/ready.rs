@@ -3,12 +3,13 @@
 //! next states are written beside it.
 //!
 //! Once the program has ended it is enough to see that nobody has touched a file since: its
-//! [`Stamp`] is the same. If anything is not as it was, whatever it may be, everything is done
-//! anew.
+//! [`Stamp`] is the same. A file that can change without a new stamp is hashed again. If anything
+//! is not as it was, whatever it may be, everything is done anew.
 
 use super::component::ComponentSwap;
 use super::{check, open_parts, prepared};
 use crate::disk::fs::{Dir, STAMPS, Stamp};
+use crate::disk::inventory::{PathContent, content_at};
 use crate::disk::layout::InstallRoot;
 use crate::error::Result;
 use crate::state::journal::{Journal, State};
@@ -24,6 +25,8 @@ const TICK: Duration = Duration::from_millis(12);
 pub struct Ready {
     journal: Journal,
     stamps: Vec<Option<Stamp>>,
+    /// For each component the steps whose old files can change without a new stamp.
+    unseen: Vec<Vec<usize>>,
 }
 
 impl Ready {
@@ -43,9 +46,11 @@ impl Ready {
         // A second name is a change, too.
         thread::sleep(TICK);
         let stamps = stamps(&parts)?;
+        // Before the files are hashed: a program that begins to write later gives them new stamps.
+        let unseen = parts.iter().map(unseen).collect::<Result<_>>()?;
         parts.iter().try_for_each(check::check_forth)?;
         journal.write_ahead(state_dir, &[State::Applying, journal.transaction.installed()])?;
-        Ok(Some(Self { journal, stamps }))
+        Ok(Some(Self { journal, stamps, unseen }))
     }
 
     /// The swap, if it is as ready as it was.
@@ -54,8 +59,33 @@ impl Ready {
             return None;
         }
         let parts = open_parts(root, &self.journal.transaction).ok()?;
-        (stamps(&parts).ok()? == self.stamps).then_some((self.journal, parts))
+        if stamps(&parts).ok()? != self.stamps {
+            return None;
+        }
+        for (part, unseen) in parts.iter().zip(&self.unseen) {
+            for step in unseen.iter().map(|index| &part.steps.steps[*index]) {
+                let found = content_at(&part.tree, step.place.as_str()).ok()?;
+                if !found.same_bytes(&step.old) {
+                    return None;
+                }
+            }
+        }
+        Some((self.journal, parts))
     }
+}
+
+/// Returns the steps of a component whose old files can change without a new stamp.
+fn unseen(part: &ComponentSwap) -> Result<Vec<usize>> {
+    let mut unseen = Vec::new();
+    for (index, step) in part.steps.steps.iter().enumerate() {
+        if matches!(step.old, PathContent::File { .. }) {
+            let (dir, name) = part.tree.parent(step.place.as_str())?;
+            if dir.may_change_unseen(name)? {
+                unseen.push(index);
+            }
+        }
+    }
+    Ok(unseen)
 }
 
 /// The stamps of all targets and staged files; none for what is absent.

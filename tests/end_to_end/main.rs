@@ -64,6 +64,7 @@ mod rollout;
 mod second_bases;
 mod tls;
 mod unfinished;
+mod unseen_changes;
 mod update;
 mod users_files;
 mod watch;

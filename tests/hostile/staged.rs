@@ -21,9 +21,9 @@ fn files_exchanged_between_download_and_swap_are_found() {
                 bytes[99] ^= 1;
                 fs::write(staged(w), bytes).unwrap();
             },
-            "changed",
+            "stage-damaged",
         ),
-        ("a staged file for another", |w| fs::write(staged(w), OUTSIDE).unwrap(), "changed"),
+        ("a staged file for another", |w| fs::write(staged(w), OUTSIDE).unwrap(), "stage-damaged"),
         (
             "a staged file for a link",
             |w| {
@@ -44,12 +44,12 @@ fn files_exchanged_between_download_and_swap_are_found() {
         (
             "the staged manifest",
             |w| fs::write(w.state("stage/core/manifest.xml"), sign(w.new.body(), &[stranger()])).unwrap(),
-            "changed",
+            "stage-damaged",
         ),
         (
             "the staged manifest for an older one",
             |w| fs::write(w.state("stage/core/manifest.xml"), sign(w.old.body(), &[first()])).unwrap(),
-            "changed",
+            "stage-damaged",
         ),
         ("an installed file", |w| fs::write(w.core("lib/data"), OUTSIDE).unwrap(), "changed"),
         (

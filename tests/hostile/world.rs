@@ -266,7 +266,7 @@ pub fn code(error: &Error) -> String {
         "no-key" | "bad-key" | "bad-setting" | "nothing-staged" | "component-twice" => 2,
         "unreachable" | "stalled" | "cut-off" | "http-status" | "retry-later" | "redirect" => 20,
         "unsafe-path" | "folder-in-the-way" | "no-space" | "not-installed" | "installed-manifest" | "state-damaged"
-        | "journal-unreadable" | "changed" | "swap-undone" | "undo-failed" | "io" => 22,
+        | "journal-unreadable" | "changed" | "stage-damaged" | "swap-undone" | "undo-failed" | "io" => 22,
         "busy" => 23,
         _ => 21,
     };

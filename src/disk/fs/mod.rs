@@ -20,6 +20,8 @@ mod system;
 #[path = "windows/mod.rs"]
 mod system;
 mod tree;
+#[cfg(target_os = "linux")]
+mod unseen;
 
 pub use lock::Lock;
 #[cfg(test)]
@@ -83,8 +85,10 @@ pub enum Found {
     },
 }
 
-/// What is the same for as long as nobody touches a file: not its bytes, mode, names or owner. The
-/// system sets the time of the change itself, so that no program can hide one.
+/// What is the same for as long as nobody touches a file: not its bytes, mode, names or owner.
+///
+/// The system sets the time of the change itself. [`Dir::may_change_unseen`] tells which files can
+/// change all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     device: u64,

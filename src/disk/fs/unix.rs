@@ -215,6 +215,19 @@ impl Dir {
         }))
     }
 
+    /// Tells whether the file at `name` can change from now on without a new [`Stamp`].
+    ///
+    /// # Errors
+    /// As [`open_file`](Self::open_file).
+    pub fn may_change_unseen(&self, name: &str) -> Result<bool> {
+        let file = self.open_file(name)?;
+        #[cfg(target_os = "linux")]
+        return Ok(file.is_some_and(|file| super::unseen::may_change_unseen(&file)));
+        // macOS does not tell whether a program has mapped a file.
+        #[cfg(not(target_os = "linux"))]
+        return Ok(file.is_some());
+    }
+
     fn stat(&self, name: &str) -> Result<Option<Stat>> {
         match calls::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),

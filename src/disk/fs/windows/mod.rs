@@ -278,6 +278,14 @@ impl Dir {
         Ok(None)
     }
 
+    /// Always: there are no stamps.
+    ///
+    /// # Errors
+    /// None.
+    pub fn may_change_unseen(&self, _name: &str) -> Result<bool> {
+        Ok(true)
+    }
+
     /// What lies at `name`.
     ///
     /// # Errors
