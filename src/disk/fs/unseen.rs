@@ -26,6 +26,7 @@ pub fn may_change_unseen(file: &File) -> bool {
     is_coarse || !is_known(file) || is_open_for_writing(file).unwrap_or(true)
 }
 
+#[cfg_attr(target_pointer_width = "64", expect(clippy::unnecessary_cast, reason = "the field has 32 bits elsewhere"))]
 fn is_known(file: &File) -> bool {
     rustix::fs::fstatfs(file).is_ok_and(|found| KNOWN.contains(&(found.f_type as i64)))
 }

@@ -48,13 +48,14 @@ fn what_was_touched_is_read_again_and_may_be_as_it_was() {
 
 #[test]
 fn what_has_changed_meanwhile_keeps_everything_old() {
-    let changes: [(fn(&Scene), &str); 4] = [
-        (|scene| scene.write("core/a", "mine!"), "changed"),
-        (|scene| fs::remove_file(scene.path("core/old/x")).unwrap(), "changed"),
-        (|scene| scene.write("core/new/y", "mine"), "changed"),
-        (|scene| scene.write(&format!(".patcher/stage/core/files/{}-0", Sha256::of(b"y")), "z"), "stage-damaged"),
+    let changes: [fn(&Scene); 4] = [
+        |scene| scene.write("core/a", "mine!"),
+        |scene| fs::remove_file(scene.path("core/old/x")).unwrap(),
+        |scene| scene.write("core/new/y", "mine"),
+        |scene| scene.write(&format!(".patcher/stage/core/files/{}-0", Sha256::of(b"y")), "z"),
     ];
-    for (number, (change, code)) in changes.into_iter().enumerate() {
+    let codes = ["changed", "changed", "changed", "stage-damaged"];
+    for (number, (change, code)) in changes.into_iter().zip(codes).enumerate() {
         let scene = Scene::prepared();
         assert_eq!(scene.swap_after(change).unwrap_err().code(), code, "{number}");
         assert_ne!(fs::read_to_string(scene.path("core/a")).unwrap(), "new a");
