@@ -73,7 +73,7 @@ pub use patcher::watch::{WatchEvent, WatchMode, WatchOptions, Watcher};
 #[cfg(feature = "client")]
 pub use patcher::{
     Check, ComponentVersion, Config, Damage, DamageKind, DeferralReason, Deferred, InstalledComponent,
-    InstalledRelease, Patcher, Previous, Staged, Started, Status, SwapStatus, Update, UpdateStatus,
+    InstalledRelease, Patcher, Previous, Staged, Started, Status, SwapStatus, Update, UpdateStatus, UpdatesOff,
 };
 #[cfg(feature = "client")]
 pub use program::{check_all, check_component, confirm, handle, init};

@@ -24,6 +24,12 @@ pub enum Machine {
         /// The folder.
         path: PathBuf,
     },
+    /// The folder belongs to another user, so that this user's updater does not trust or change it.
+    #[error("{} belongs to another user", path.display())]
+    OtherOwner {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The disk has too little free space. The client checks that before the first byte.
     #[error("not enough space on the disk of {}: {needed} bytes are needed, {available} are free", path.display())]
     NoSpace {
@@ -73,6 +79,12 @@ pub enum Machine {
         /// The component.
         component: Component,
         /// The folder that it would be in.
+        dir: PathBuf,
+    },
+    /// The install root has no component, or does not exist.
+    #[error("nothing is installed in {}", dir.display())]
+    NothingInstalled {
+        /// The install root.
         dir: PathBuf,
     },
     /// The manifest of an installed component is damaged, or no trusted key signed it.
@@ -176,6 +188,7 @@ impl Machine {
                 _ => "io",
             },
             Machine::NotWritable { .. } => "not-writable",
+            Machine::OtherOwner { .. } => "other-owner",
             Machine::NoSpace { .. } => "no-space",
             Machine::UnsafePath { .. } => "unsafe-path",
             Machine::FolderInTheWay { .. } => "folder-in-the-way",
@@ -183,6 +196,7 @@ impl Machine {
             Machine::NameTaken { .. } => "name-taken",
             Machine::InUse { .. } => "in-use",
             Machine::NotInstalled { .. } => "not-installed",
+            Machine::NothingInstalled { .. } => "nothing-installed",
             Machine::InstalledManifest { .. } => "installed-manifest",
             Machine::StateDamaged { .. } => "state-damaged",
             Machine::JournalUnreadable { .. } => "journal-unreadable",

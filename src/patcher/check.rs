@@ -3,9 +3,9 @@
 use super::deferred::{DeferralReason, Deferred};
 use super::{InstalledManifest, Patcher, Update};
 use crate::disk::fs::{Dir, PLAIN};
-use crate::error::{Error, Refused, Result};
+use crate::error::{Error, Machine, Refused, Result};
 use crate::formats::manifest::{Component, MAX_MANIFEST_BYTES, Manifest, Meta};
-use crate::state::{MAX_SWAP_ATTEMPTS, SeenReleases, StateFile as _, Verdicts};
+use crate::state::{self, MAX_SWAP_ATTEMPTS, SeenReleases, StateFile as _, Verdicts};
 use crate::trust::TrustedManifest;
 use crate::values::rel_path::MANIFEST_NAME;
 
@@ -45,7 +45,7 @@ impl Patcher {
     /// # Errors
     /// As [`check`](Self::check).
     pub fn check_all(&self) -> Result<Check> {
-        self.check(&self.components()?)
+        self.check(&self.require_components()?)
     }
 
     /// Looks for newer releases of the given components, to be installed together.
@@ -56,6 +56,10 @@ impl Patcher {
     pub fn check(&self, components: &[impl AsRef<str>]) -> Result<Check> {
         let components = components.iter().map(|name| super::parse_component(name.as_ref()));
         let components = components.collect::<Result<Vec<_>>>()?;
+        // Nothing is created in a folder that no component was ever installed in.
+        if state::open(&self.shared.root)?.is_none() && !self.is_installed()? {
+            return Err(Machine::NothingInstalled { dir: self.shared.root.dir.clone() }.into());
+        }
         let (state_dir, _downloading) = self.lock_downloading()?;
         let mut check = Check::default();
         for component in components {

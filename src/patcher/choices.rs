@@ -99,7 +99,7 @@ impl Patcher {
     /// Changes and saves the user's choices.
     ///
     /// It takes a short lock of its own: `pause` must work during a download, which holds others.
-    fn change_choices(&self, change: impl FnOnce(&mut Choices)) -> Result<()> {
+    pub(super) fn change_choices<T>(&self, change: impl FnOnce(&mut Choices) -> T) -> Result<()> {
         let state_dir = state::open_or_create(&self.shared.root)?;
         let _turn = state::lock_choosing(&state_dir)?;
         let mut choices = Choices::load_or_default(&state_dir)?;

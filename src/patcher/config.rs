@@ -4,12 +4,13 @@
 use crate::disk::layout::{InstallRoot, StateDir};
 use crate::error::{Caller, Result};
 use crate::formats::manifest::{Channel, Component, Platform};
-use crate::swap::relaunch::PROBATION;
+use crate::swap::relaunch::{self, PROBATION};
 use crate::transfer::fetch::{self, CancelToken, HttpSettings, ProxyAddress, RequestHeader};
 use crate::trust::Floor;
 use crate::trust::keys::{PublicKey, TrustedKeys};
+use crate::values::rel_path::MANIFEST_NAME;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use url::Url;
 
@@ -80,6 +81,18 @@ impl Config {
             cancel: CancelToken::default(),
             settings: HttpSettings::default(),
         }
+    }
+
+    /// Makes a configuration for the installation that the running program is part of.
+    ///
+    /// The program is anywhere in the component's folder, `ROOT/COMPONENT/…`. In a developer's
+    /// checkout there is no such folder, or it has no manifest. Then [`init`](crate::init) changes
+    /// nothing and returns [`UpdatesOff::NotInstalled`](crate::UpdatesOff::NotInstalled).
+    pub fn for_current_exe(component: impl AsRef<str>) -> Self {
+        let program = relaunch::running_program().ok().and_then(|program| super::start::resolve(&program));
+        let program = program.unwrap_or_default();
+        let root = root_of(&program, component.as_ref(), |dir| dir.join(MANIFEST_NAME).exists());
+        Self::new(root)
     }
 
     /// Adds a trusted public key in PEM, as `manifest-tool keygen` writes it.
@@ -323,7 +336,16 @@ pub(super) struct Resolved {
     pub site: Option<Url>,
 }
 
-fn absolute(setting: &'static str, path: &std::path::Path) -> Result<PathBuf> {
+/// Returns the folder with the component's folder that a program is in.
+///
+/// Without an installation, it is a folder that does not exist.
+fn root_of(program: &Path, component: &str, has_manifest: impl Fn(&Path) -> bool) -> PathBuf {
+    let is_component = |dir: &&Path| dir.file_name().is_some_and(|name| name == component) && has_manifest(dir);
+    let root = program.ancestors().skip(1).find(is_component).and_then(Path::parent);
+    root.map_or_else(|| program.with_file_name("not-installed"), Path::to_owned)
+}
+
+fn absolute(setting: &'static str, path: &Path) -> Result<PathBuf> {
     let absolute = std::path::absolute(path);
     Ok(absolute.map_err(|error| bad(setting, &path.display().to_string(), error))?)
 }
@@ -342,6 +364,18 @@ mod tests {
         for updates in [0, 1001] {
             assert_eq!(Config::new("/root").history(updates).resolve().unwrap_err().code(), "bad-setting");
         }
+    }
+
+    #[test]
+    fn a_program_finds_the_root_that_it_is_installed_in() {
+        let root = |program: &str, component: &str| {
+            root_of(Path::new(program), component, |dir| dir.starts_with("/opt/app")).display().to_string()
+        };
+        assert_eq!(root("/opt/app/core/bin/app", "core"), "/opt/app");
+        assert_eq!(root("/opt/app/core/app", "core"), "/opt/app");
+        assert_eq!(root("/opt/app/core/core", "core"), "/opt/app");
+        assert_eq!(root("/home/me/core/target/debug/app", "core"), "/home/me/core/target/debug/not-installed");
+        assert_eq!(root("/opt/app/core/bin/app", "addon"), "/opt/app/core/bin/not-installed");
     }
 
     #[test]

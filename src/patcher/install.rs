@@ -48,6 +48,9 @@ impl Patcher {
         if verdicts.remove(&component, &manifest.content_id(), manifest.meta.sequence) {
             verdicts.save(&state_dir)?;
         }
+        if self.choices()?.is_removed(&component) {
+            self.change_choices(|choices| choices.set_removed(&component, false))?;
+        }
         self.check_requirements_with(std::iter::once(&manifest.meta), None)?;
         // The folder of the manifest is the first mirror; the base URLs that the manifest names
         // follow.

@@ -5,6 +5,7 @@ use crate::disk::fs::{Dir, Found, Tree};
 use crate::disk::inventory::{Inventory, PathContent, hash_threads};
 use crate::error::{Error, Machine, Refused, Result};
 use crate::formats::manifest::{self, Component, LinkOrFile, MAX_MANIFEST_BYTES, Manifest, SignedBytes};
+use crate::state::{self, SeenReleases, StateFile as _};
 use crate::trust::{self, ReleaseOrder};
 use crate::values::rel_path::{MANIFEST_NAME, RelPath};
 use std::collections::BTreeSet;
@@ -148,10 +149,48 @@ impl Patcher {
     /// # Errors
     /// [`Machine::NotInstalled`], and as [`installed`](Self::installed).
     pub(super) fn require_installed(&self, component: &Component) -> Result<InstalledManifest> {
-        let installed = self.installed(component)?;
-        let not_installed =
-            || Machine::NotInstalled { component: component.clone(), dir: self.shared.root.component(component) };
-        Ok(installed.ok_or_else(not_installed)?)
+        if let Some(installed) = self.installed(component)? {
+            return Ok(installed);
+        }
+        let dir = self.shared.root.component(component);
+        if self.lost_components()?.contains(component) {
+            let (path, detail) = (dir.join(MANIFEST_NAME), "it is missing".to_owned());
+            return Err(Machine::InstalledManifest { component: component.clone(), path, detail }.into());
+        }
+        if state::open(&self.shared.root)?.is_none() && !self.is_installed()? {
+            return Err(Machine::NothingInstalled { dir: self.shared.root.dir.clone() }.into());
+        }
+        Err(Machine::NotInstalled { component: component.clone(), dir }.into())
+    }
+
+    /// Returns the names of the installed components and of those that have lost their manifests.
+    ///
+    /// # Errors
+    /// [`Machine::NothingInstalled`], [`Machine::Io`].
+    #[doc(hidden)]
+    pub fn require_components(&self) -> Result<Vec<Component>> {
+        let mut components = if self.is_installed()? { self.components()? } else { Vec::new() };
+        components.extend(self.lost_components()?);
+        components.dedup();
+        if components.is_empty() {
+            return Err(Machine::NothingInstalled { dir: self.shared.root.dir.clone() }.into());
+        }
+        Ok(components)
+    }
+
+    /// Returns the components that were seen on a site, have a folder without a manifest, and were
+    /// not removed.
+    fn lost_components(&self) -> Result<Vec<Component>> {
+        let root = &self.shared.root;
+        let Some(state_dir) = state::open(root)? else { return Ok(Vec::new()) };
+        let choices = self.choices()?;
+        let is_lost = |component: &Component| {
+            let dir = root.component(component);
+            !choices.is_removed(component)
+                && std::fs::read_dir(&dir).is_ok_and(|mut entries| entries.next().is_some())
+                && !dir.join(MANIFEST_NAME).exists()
+        };
+        Ok(SeenReleases::load_or_default(&state_dir)?.components().filter(is_lost).collect())
     }
 
     /// Returns the error for an installed manifest that no trusted key signed.

@@ -19,6 +19,7 @@ mod staged;
 mod start;
 mod status;
 mod update;
+mod updates_off;
 pub mod watch;
 
 pub use check::Check;
@@ -30,6 +31,7 @@ pub use staged::Staged;
 pub use start::Started;
 pub use status::{ComponentVersion, InstalledComponent, InstalledRelease, Status, SwapStatus, UpdateStatus};
 pub use update::Update;
+pub use updates_off::UpdatesOff;
 
 use crate::disk::fs::{Dir, Lock};
 use crate::disk::layout::InstallRoot;

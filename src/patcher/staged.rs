@@ -7,7 +7,7 @@ use crate::disk::layout::STAGES_DIR_NAME;
 use crate::error::{Caller, Error, Machine, Result};
 use crate::formats::manifest::Component;
 use crate::state::journal::{ComponentSteps, Transaction};
-use crate::state::{StateFile as _, Verdicts};
+use crate::state::{self, StateFile as _, Verdicts};
 use crate::swap::relaunch::{self, Job};
 use crate::swap::{self, Applied};
 use crate::transfer::stage::{self, Stage, preflight};
@@ -142,6 +142,9 @@ impl Patcher {
     /// [`Refused`](crate::Refused) if a staged manifest is not acceptable any more,
     /// [`Error::Busy`].
     pub fn staged(&self) -> Result<Option<Staged>> {
+        if state::open(&self.shared.root)?.is_none() {
+            return Ok(None);
+        }
         let (state_dir, _lock) = self.lock()?;
         let mut updates = Vec::new();
         for component in self.components_with_stage(&state_dir)? {
@@ -163,6 +166,9 @@ impl Patcher {
     /// # Errors
     /// [`Error::Busy`], [`Machine::Io`].
     pub fn unfinished(&self) -> Result<Vec<Update>> {
+        if state::open(&self.shared.root)?.is_none() {
+            return Ok(Vec::new());
+        }
         let (state_dir, _lock) = self.lock()?;
         let (mut updates, mut all_complete) = (Vec::new(), true);
         for component in self.components_with_stage(&state_dir)? {

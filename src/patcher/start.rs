@@ -1,7 +1,7 @@
 //! The start of the program: it finishes the work of earlier runs, and reports what happened since
 //! the last start.
 
-use super::Patcher;
+use super::{Patcher, UpdatesOff};
 use crate::disk::fs::{Dir, Lock};
 use crate::error::{Error, Machine, Result};
 use crate::formats::manifest::Component;
@@ -54,6 +54,8 @@ pub enum Started {
     /// A crash or a power cut had interrupted a swap. It was undone, and the old version is
     /// complete.
     Recovered,
+    /// The program runs without updates, for this reason. This is no error of the program.
+    UpdatesOff(UpdatesOff),
 }
 
 impl Patcher {
@@ -70,8 +72,9 @@ impl Patcher {
     /// If that replaces the component of the running program, this process ends; the helper
     /// replaces the files and starts the program again.
     ///
-    /// In an install root that this user cannot write to, it does nothing and returns
-    /// [`Started::Normal`].
+    /// It does nothing and returns [`Started::UpdatesOff`] if nothing is installed, or if the
+    /// installation belongs to another user. It also returns that if there is no helper; the events
+    /// then wait for the first start with a helper.
     ///
     /// # Errors
     /// - [`Error::Busy`] if a swap of another process takes longer than 60 s.
@@ -79,22 +82,28 @@ impl Patcher {
     ///   complete.
     pub fn start(&self) -> Result<Started> {
         let root = &self.shared.root;
-        let state_dir = match state::open_or_create(root) {
-            Err(Error::Machine(Machine::NotWritable { .. })) => return Ok(Started::Normal),
-            state_dir => state_dir?,
-        };
-        let is_first_run = Starts::load(&state_dir)?.is_none();
-        let state = Journal::peek(&state_dir)?.map(|(state, _)| state);
+        if !self.is_installed()? {
+            return Ok(Started::UpdatesOff(UpdatesOff::NotInstalled { dir: root.dir.clone() }));
+        }
+        let started = state::open_or_create(root).and_then(|state_dir| self.start_in(&state_dir));
+        started.or_else(|error| Ok(Started::UpdatesOff(UpdatesOff::from_error(error, &root.state.dir)?)))
+    }
+
+    /// Starts the program in an install root whose state folder is this user's.
+    fn start_in(&self, state_dir: &Dir) -> Result<Started> {
+        let root = &self.shared.root;
+        let is_first_run = Starts::load(state_dir)?.is_none();
+        let state = Journal::peek(state_dir)?.map(|(state, _)| state);
         let unfinished = match state {
-            Some(State::Prepared | State::Applying) => Journal::read(&state_dir)?,
+            Some(State::Prepared | State::Applying) => Journal::read(state_dir)?,
             _ => None,
         };
         let mut recovery = Recovery::Nothing;
         match state {
-            Some(State::Applying) => recovery = swap::recover(root, &state::lock_updater(&state_dir, SWAP_TIMEOUT)?)?,
+            Some(State::Applying) => recovery = swap::recover(root, &state::lock_updater(state_dir, SWAP_TIMEOUT)?)?,
             // Only the deletion of backups is left; the start does not wait for it.
             Some(State::Confirmed) => {
-                if let Ok(lock) = state::lock_updater(&state_dir, Duration::ZERO) {
+                if let Ok(lock) = state::lock_updater(state_dir, Duration::ZERO) {
                     recovery = swap::recover(root, &lock)?;
                 }
             }
@@ -104,26 +113,29 @@ impl Patcher {
         if recovery == Recovery::RolledBack && own_swap.is_some() {
             // This process may be the new version, while all its files are of the old version
             // again.
-            change_starts(&state_dir, |starts| starts.set_recovered(true));
-            self.hand_over(&state_dir, None);
+            change_starts(state_dir, |starts| starts.set_recovered(true));
+            self.hand_over(state_dir, None);
         }
-        let running = match state::lock_not_running(&state_dir, Duration::ZERO) {
-            Ok(alone) => self.finish_earlier_work(&state_dir, alone)?,
-            Err(Error::Busy { .. }) => state::lock_running(&state_dir, SWAP_TIMEOUT)?,
+        let running = match state::lock_not_running(state_dir, Duration::ZERO) {
+            Ok(alone) => self.finish_earlier_work(state_dir, alone)?,
+            Err(Error::Busy { .. }) => state::lock_running(state_dir, SWAP_TIMEOUT)?,
             Err(error) => return Err(error),
         };
         if recovery == Recovery::Nothing
             && let Some(journal) = own_swap
-            && !matches!(Journal::peek(&state_dir)?, Some((State::Prepared | State::Applying, plan)) if plan == journal.plan)
+            && !matches!(Journal::peek(state_dir)?, Some((State::Prepared | State::Applying, plan)) if plan == journal.plan)
         {
             // While this process waited for the lock, the helper has replaced the file of its
             // program.
-            self.hand_over(&state_dir, None);
+            self.hand_over(state_dir, None);
         }
         *self.shared.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
         // Leftovers do no harm and are no reason not to start.
         swap::sweep(root);
-        self.take_event(&state_dir, is_first_run, recovery == Recovery::RolledBack)
+        if let Some(reason) = self.missing_helper() {
+            return Ok(Started::UpdatesOff(reason));
+        }
+        self.take_event(state_dir, is_first_run, recovery == Recovery::RolledBack)
     }
 
     /// Carries out a prepared swap, or rolls back a version that was not confirmed, if this is the
@@ -189,7 +201,7 @@ impl Patcher {
         journal.transaction.components.iter().any(|steps| self.contains(&steps.component, &program))
     }
 
-    fn contains(&self, component: &Component, program: &Path) -> bool {
+    pub(super) fn contains(&self, component: &Component, program: &Path) -> bool {
         self.shared.root.component(component).canonicalize().is_ok_and(|dir| program.starts_with(dir))
     }
 
@@ -230,7 +242,11 @@ impl Patcher {
 /// Returns the path of this process's program with links resolved. The file itself may have been
 /// replaced.
 fn running_program() -> Option<PathBuf> {
-    let program = relaunch::running_program().ok()?;
+    resolve(&relaunch::running_program().ok()?)
+}
+
+/// Resolves the links in the folders of a path, but not its last name.
+pub(super) fn resolve(program: &Path) -> Option<PathBuf> {
     Some(program.parent()?.canonicalize().ok()?.join(program.file_name()?))
 }
 

@@ -10,6 +10,7 @@ use crate::formats::xml::{DECLARATION, XmlError, XmlReader, XmlTag, push_attribu
 use crate::values::digest::Sha256;
 use crate::values::timestamp::Timestamp;
 use semver::Version;
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, RandomState};
 
 /// How many skipped versions are remembered, the newest.
@@ -21,6 +22,7 @@ pub struct Choices {
     /// Since when nothing is to be downloaded.
     pub paused: Option<Timestamp>,
     skipped: Vec<(Component, Version)>,
+    removed: BTreeSet<Component>,
     draw: Option<u64>,
 }
 
@@ -42,6 +44,16 @@ impl Choices {
         let before = self.skipped.len();
         self.skipped.retain(|(name, skipped)| name != component || skipped != version);
         self.skipped.len() < before
+    }
+
+    /// Returns `true` if the user has removed this component.
+    pub fn is_removed(&self, component: &Component) -> bool {
+        self.removed.contains(component)
+    }
+
+    /// Remembers whether the user has removed this component; returns `true` if that is new.
+    pub fn set_removed(&mut self, component: &Component, is_removed: bool) -> bool {
+        if is_removed { self.removed.insert(component.clone()) } else { self.removed.remove(component) }
     }
 
     /// Draws the random number if there is none yet, and tells whether it did.
@@ -73,6 +85,7 @@ impl StateFile for Choices {
                 "skip" => choices
                     .skipped
                     .push((element.value("component", Defect::Name)?, element.value("version", Defect::Version)?)),
+                "removed" => drop(choices.removed.insert(element.value("component", Defect::Name)?)),
                 "draw" => choices.draw = Some(element.number("number")?),
                 _ => return Err(element.unknown()),
             }
@@ -94,6 +107,11 @@ impl StateFile for Choices {
             text.push_str("  <skip");
             push_attribute(&mut text, "component", component);
             push_attribute(&mut text, "version", version);
+            text.push_str("/>\n");
+        }
+        for component in &self.removed {
+            text.push_str("  <removed");
+            push_attribute(&mut text, "component", component);
             text.push_str("/>\n");
         }
         if let Some(number) = self.draw {
@@ -118,6 +136,7 @@ mod tests {
     fn choices_survive_a_round_trip() {
         let mut choices = Choices { paused: Some(Timestamp::from_unix(9)), ..Choices::default() };
         choices.skip(core(), Version::new(2, 0, 0));
+        assert!(choices.set_removed(&core(), true) && !choices.set_removed(&core(), true));
         choices.draw_number();
         assert_eq!(Choices::parse(choices.write().as_bytes()), Ok(choices));
     }

@@ -45,8 +45,8 @@ use std::time::Duration;
 /// Opens the state folder of an install root.
 ///
 /// # Errors
-/// [`Machine::UnsafePath`] when it is a link or belongs to another user, [`Machine::Io`]; none when
-/// it is absent.
+/// [`Machine::UnsafePath`] for a link, [`Machine::OtherOwner`], [`Machine::Io`]; none when it is
+/// absent.
 pub fn open(root: &InstallRoot) -> Result<Option<Dir>> {
     let path = &root.state.dir;
     let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
@@ -60,7 +60,7 @@ pub fn open(root: &InstallRoot) -> Result<Option<Dir>> {
     };
     let Some(dir) = parent.folder(name)? else { return Ok(None) };
     if !dir.is_own()? {
-        return Err(Machine::UnsafePath { path: path.clone() }.into());
+        return Err(Machine::OtherOwner { path: path.clone() }.into());
     }
     Ok(Some(dir.with_own_aside()))
 }

@@ -58,6 +58,11 @@ impl SeenReleases {
         self.releases.iter().find(|release| release.component == *component && release.channel == *channel)
     }
 
+    /// Returns the components of all releases seen, each once for each channel.
+    pub fn components(&self) -> impl Iterator<Item = Component> {
+        self.releases.iter().map(|release| release.component.clone())
+    }
+
     /// Remembers a verified manifest and tells whether that changed anything.
     pub fn record(&mut self, verified: &VerifiedManifest, keys: &TrustedKeys) -> bool {
         let meta = &verified.manifest().meta;

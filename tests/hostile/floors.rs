@@ -152,7 +152,7 @@ fn the_seen_floor_holds_without_the_installed_manifest() {
     type Damage = fn(&World);
     let manifest = |world: &World| world.core("manifest.xml");
     let rows: &[(&str, Damage, &str)] = &[
-        ("no manifest", |w| fs::remove_file(w.core("manifest.xml")).unwrap(), "not-installed"),
+        ("no manifest", |w| fs::remove_file(w.core("manifest.xml")).unwrap(), "installed-manifest"),
         ("an empty manifest", |w| fs::write(w.core("manifest.xml"), "").unwrap(), "installed-manifest"),
         ("garbage", |w| fs::write(w.core("manifest.xml"), [7; 99]).unwrap(), "installed-manifest"),
         (

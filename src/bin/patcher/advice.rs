@@ -36,6 +36,8 @@ pub fn advice(code: &str) -> Option<&'static str> {
         }
         "no-space" => "free some space, then try again",
         "read-only" => "the file system is read-only; mount it writable",
+        "other-owner" => "run it as the user who installed the program",
+        "nothing-installed" => "check --root, or install a component with `install COMPONENT --from URL`",
         "in-use" => "close the other program, then try again",
         "unsafe-path" => "replace the link or special file by a real file or folder",
         "folder-in-the-way" => "move the folder away, then try again",

@@ -118,7 +118,7 @@ fn names_or_all(patcher: &Patcher, names: &[String]) -> Result<Vec<String>> {
     if !names.is_empty() {
         return Ok(names.to_vec());
     }
-    Ok(patcher.components()?.iter().map(Component::to_string).collect())
+    Ok(patcher.require_components()?.iter().map(Component::to_string).collect())
 }
 
 fn check(patcher: &Patcher, names: &[String], report: &Report) -> Result<Check> {

@@ -122,6 +122,8 @@ impl Watcher {
     ///
     /// # Errors
     /// - [`Error::Busy`] while another watcher works on the install root.
+    /// - [`Machine::NothingInstalled`](crate::Machine::NothingInstalled) for an install root without
+    ///   components.
     /// - [`Machine::NotWritable`](crate::Machine::NotWritable) if this user cannot write to the
     ///   install root.
     pub fn start(
@@ -129,6 +131,7 @@ impl Watcher {
         options: WatchOptions,
         on_event: impl FnMut(WatchEvent<'_>) + Send + 'static,
     ) -> Result<Self> {
+        patcher.require_components()?;
         let state_dir = state::open_or_create(patcher.root())?;
         let alone = Lock::exclusive(&state_dir, LOCK_NAME, "the watcher", Duration::ZERO)?;
         let signal = Arc::new(WakeSignal::default());
