@@ -18,7 +18,7 @@ use patcher::internal::error::{Error, Machine, Result};
 use patcher::internal::state::RollbackReason;
 use patcher::internal::swap::{Ready, Recovery};
 use patcher::{Applied, ComponentChange, Version, internal::relaunch, internal::state, internal::swap};
-use std::process::{Child, Command, ExitCode};
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 /// How long other instances of the program, and other updaters, may keep waiting a helper that
@@ -83,8 +83,8 @@ fn run(arguments: &Arguments, log: &mut Log) -> Result<Option<RollbackReason>> {
     finish(arguments, log);
     let failure = match started {
         Ok(None) => None,
-        Ok(Some(mut child)) => {
-            plan.and_then(|plan| watch::watch(&arguments.root, plan, &mut child, arguments.probation, log))
+        Ok(Some(mut started)) => {
+            plan.and_then(|plan| watch::watch(&arguments.root, plan, &mut started, arguments.probation, log))
         }
         Err(error) => {
             log.error(&error);
@@ -225,7 +225,7 @@ fn tell(applied: &Applied, log: &mut Log) {
 }
 
 /// Starts the program again, unless there is none to start, it runs already, or is not complete.
-fn start(arguments: &Arguments, changed: &Result<()>, log: &mut Log) -> Result<Option<Child>> {
+fn start(arguments: &Arguments, changed: &Result<()>, log: &mut Log) -> Result<Option<relaunch::StartedProgram>> {
     let Some((program, rest)) = arguments.command.split_first() else { return Ok(None) };
     match changed {
         Err(Error::Busy { what, .. }) if *what == state::PROGRAM => {
@@ -242,7 +242,7 @@ fn start(arguments: &Arguments, changed: &Result<()>, log: &mut Log) -> Result<O
     command.args(rest);
     let dir = arguments.working_dir.as_deref().filter(|dir| dir.is_dir()).unwrap_or(&arguments.root.dir);
     command.current_dir(dir);
-    let child = relaunch::detached(command, program.as_ref(), watch::output(&arguments.root))?;
-    log.line(format_args!("started {} as process {}", program.display(), child.id()));
-    Ok(Some(child))
+    let started = relaunch::start_group(command, program.as_ref(), watch::output(&arguments.root))?;
+    log.line(format_args!("started {} as process {}", program.display(), started.child.id()));
+    Ok(Some(started))
 }

@@ -9,7 +9,7 @@ use patcher::internal::state::RollbackReason;
 use patcher::{internal::relaunch, internal::state};
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::process::{Child, ExitStatus};
+use std::process::ExitStatus;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -40,13 +40,13 @@ pub fn on_probation(root: &InstallRoot) -> Option<Sha256> {
 pub fn watch(
     root: &InstallRoot,
     plan: Sha256,
-    child: &mut Child,
+    started: &mut relaunch::StartedProgram,
     limit: Duration,
     log: &mut Log,
 ) -> Option<RollbackReason> {
     let deadline = Instant::now().checked_add(limit);
     loop {
-        let ended = child.try_wait().ok()?;
+        let ended = started.child.try_wait().ok()?;
         // After the question whether it has ended: it may have confirmed last.
         if on_probation(root) != Some(plan) {
             log.line(format_args!("the new version was confirmed"));
@@ -60,6 +60,12 @@ pub fn watch(
                     log.line(format_args!("the new version ended and was not confirmed; it has more starts to do so"))
                 }
             }
+            // A script may have ended before the program that it started.
+            if reason.is_some()
+                && let Err(error) = relaunch::end(started)
+            {
+                log.error(&error);
+            }
             quote(root, log);
             return reason;
         }
@@ -68,7 +74,7 @@ pub fn watch(
                 "the new version did not confirm that it works for {} s; ending it",
                 limit.as_secs()
             ));
-            if let Err(error) = relaunch::end(child) {
+            if let Err(error) = relaunch::end(started) {
                 log.error(&error);
             }
             quote(root, log);

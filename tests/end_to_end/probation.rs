@@ -90,6 +90,42 @@ fn a_version_that_does_not_confirm_in_time_is_ended_and_rolled_back() {
     scene.has_returned("silent");
 }
 
+/// Waits until a process has ended.
+#[track_caller]
+fn wait_for_end(pid: &str) {
+    let is_gone = || {
+        !std::process::Command::new("kill")
+            .args(["-0", pid])
+            .stderr(std::process::Stdio::null())
+            .status()
+            .unwrap()
+            .success()
+    };
+    wait_for("the end of a process", || is_gone().then_some(()));
+}
+
+#[test]
+fn what_a_script_has_started_ends_with_it() {
+    for (then, seconds, reason) in [
+        ("sleep 600 & echo $! > \"$PATCHER_TEST_LIVES.pid\"; wait", "1", "silent"),
+        ("sleep 600 & echo $! > \"$PATCHER_TEST_LIVES.pid\"; exit 3", "60", "exited:3"),
+    ] {
+        let scene = Scene::new(then);
+        scene.restart(seconds);
+        scene.has_returned(reason);
+        wait_for_end(fs::read_to_string(scene.user().path("lives.pid")).unwrap().trim());
+    }
+}
+
+#[test]
+fn a_program_that_ignores_the_request_is_ended_with_all_it_started() {
+    let scene =
+        Scene::new("trap '' TERM; (trap '' TERM; sleep 600) & echo $! > \"$PATCHER_TEST_LIVES.pid\"; wait; wait");
+    scene.restart("1");
+    scene.has_returned("silent");
+    wait_for_end(fs::read_to_string(scene.user().path("lives.pid")).unwrap().trim());
+}
+
 #[test]
 fn a_version_that_cannot_start_is_rolled_back() {
     let scene = Scene::new("");

@@ -133,24 +133,53 @@ pub fn detached(mut command: Command, path: &Path, output: Option<File>) -> Resu
     }
 }
 
-/// Ends a program that this one has started: asks it to where the system has a way to ask, and does
-/// not wait for an answer for more than five seconds.
+/// Starts a program as [`detached`] does, in a group of its own that [`end`] ends with all that the
+/// program has started: a script may have started the program proper.
+///
+/// # Errors
+/// [`Machine::Io`].
+pub fn start_group(mut command: Command, path: &Path, output: Option<File>) -> Result<StartedProgram> {
+    system::lead_group(&mut command);
+    let child = detached(command, path, output)?;
+    let group = system::Group::of(&child);
+    Ok(StartedProgram { child, group })
+}
+
+/// A program that this one has started, with everything that it has started in turn.
+#[derive(Debug)]
+pub struct StartedProgram {
+    /// The program itself.
+    pub child: Child,
+    group: system::Group,
+}
+
+/// Ends a program that this one has started, and what it has started: asks them to where the system
+/// has a way to ask, and does not wait for an answer for more than five seconds.
+///
+/// The program itself may have ended before.
 ///
 /// # Errors
 /// [`Machine::Io`] when the system does not let it be ended.
-pub fn end(child: &mut Child) -> Result<()> {
+pub fn end(started: &mut StartedProgram) -> Result<()> {
     let failed = |error| Error::io("end", "the started program", error);
-    if system::ask_to_end(child.id()) {
+    if started.group.ask_to_end() {
         let deadline = Instant::now() + Duration::from_secs(5);
         while Instant::now() < deadline {
-            if child.try_wait().map_err(failed)?.is_some() {
+            // First, as a program that has ended stays in its group until it is asked for its
+            // status.
+            let has_ended = started.child.try_wait().map_err(failed)?.is_some();
+            if has_ended && !started.group.is_alive() {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(20));
         }
     }
-    child.kill().map_err(failed)?;
-    child.wait().map(drop).map_err(failed)
+    started.group.kill();
+    if started.child.try_wait().map_err(failed)?.is_none() {
+        started.child.kill().map_err(failed)?;
+        started.child.wait().map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// Copies the helper into a fresh folder of this user's alone; the path that it is given by may

@@ -1,6 +1,7 @@
-//! Waiting for a process by its descriptor, and sessions.
+//! Waiting for a process by its descriptor, sessions, and process groups.
 
-use std::process::Command;
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 /// Waits until a process has ended, or until `patience` is over; tells whether it has ended.
@@ -43,8 +44,34 @@ pub fn leave_session() {
 /// its session itself.
 pub fn detach(_command: &mut Command) {}
 
-/// Asks a process to end, and tells whether that could be done.
-pub fn ask_to_end(pid: u32) -> bool {
-    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-    pid.is_some_and(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM).is_ok())
+/// Lets a program lead a process group of its own.
+pub fn lead_group(command: &mut Command) {
+    std::os::unix::process::CommandExt::process_group(command, 0);
+}
+
+/// The process group of a started program. A process that makes a session of its own has left it.
+#[derive(Debug)]
+pub struct Group(Option<Pid>);
+
+impl Group {
+    /// Returns the group that a started program leads.
+    pub fn of(child: &Child) -> Self {
+        Self(i32::try_from(child.id()).ok().and_then(Pid::from_raw))
+    }
+
+    /// Asks every process of the group to end; returns `false` if there is none.
+    pub fn ask_to_end(&self) -> bool {
+        self.0.is_some_and(|group| kill_process_group(group, Signal::TERM).is_ok())
+    }
+
+    /// Tells whether a process of the group is left.
+    pub fn is_alive(&self) -> bool {
+        self.0.is_some_and(|group| test_kill_process_group(group).is_ok())
+    }
+
+    /// Ends every process of the group.
+    pub fn kill(&self) {
+        // Fails where none is left.
+        let _ = self.0.map(|group| kill_process_group(group, Signal::KILL));
+    }
 }

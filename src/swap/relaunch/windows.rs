@@ -4,12 +4,13 @@
 
 use std::os::windows::io::{AsRawHandle as _, FromRawHandle as _, OwnedHandle};
 use std::os::windows::process::CommandExt as _;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 use windows_sys::Win32::Foundation::{
     ERROR_INVALID_PARAMETER, GetLastError, HANDLE_FLAG_INHERIT, SetHandleInformation, WAIT_OBJECT_0,
 };
 use windows_sys::Win32::System::Console::{GetStdHandle, STD_ERROR_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE};
+use windows_sys::Win32::System::JobObjects::{AssignProcessToJobObject, CreateJobObjectW, TerminateJobObject};
 use windows_sys::Win32::System::Threading::{
     CREATE_NEW_PROCESS_GROUP, DETACHED_PROCESS, OpenProcess, PROCESS_SYNCHRONIZE, WaitForSingleObject,
 };
@@ -64,7 +65,46 @@ pub fn detach(command: &mut Command) {
     }
 }
 
-/// There is no way to ask a process without a console or windows to end.
-pub fn ask_to_end(_pid: u32) -> bool {
-    false
+/// Nothing: a started program is put into its group when it runs.
+pub fn lead_group(_command: &mut Command) {}
+
+/// The job of a started program, in which are all processes that it starts.
+#[derive(Debug)]
+pub struct Group(Option<OwnedHandle>);
+
+impl Group {
+    /// Puts a started program into a job of its own.
+    ///
+    /// What it has started before is not in it. Where the system refuses, the program alone is
+    /// ended.
+    pub fn of(child: &Child) -> Self {
+        // SAFETY: no attributes and no name.
+        let job = unsafe { CreateJobObjectW(std::ptr::null(), std::ptr::null()) };
+        if job.is_null() {
+            return Self(None);
+        }
+        // SAFETY: it was made above, and nobody else closes it.
+        let job = unsafe { OwnedHandle::from_raw_handle(job) };
+        // SAFETY: both handles are open.
+        let joined = unsafe { AssignProcessToJobObject(job.as_raw_handle(), child.as_raw_handle()) };
+        Self((joined != 0).then_some(job))
+    }
+
+    /// There is no way to ask a process without a console or windows to end.
+    pub fn ask_to_end(&self) -> bool {
+        false
+    }
+
+    /// Never asked for, as no process was asked to end.
+    pub fn is_alive(&self) -> bool {
+        false
+    }
+
+    /// Ends every process of the job.
+    pub fn kill(&self) {
+        if let Some(job) = &self.0 {
+            // SAFETY: the handle is open.
+            unsafe { TerminateJobObject(job.as_raw_handle(), 1) };
+        }
+    }
 }
