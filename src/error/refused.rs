@@ -49,10 +49,10 @@ pub enum Refused {
         /// The value that the client asked for.
         expected: String,
     },
-    /// Only retired keys signed the manifest: a newer key signed a release seen before.
-    #[error("the manifest is signed only by a retired key; a release signed by key {newer} was seen before")]
+    /// A release seen before has retired keys that this manifest still counts.
+    #[error("a release seen before retires all keys before {newer}, and the manifest does not")]
     RetiredKey {
-        /// The id of the newest key seen.
+        /// The id of the first key that is not retired.
         newer: Sha256,
     },
     /// The manifest is older than one seen before: an attacker may replay an old release.

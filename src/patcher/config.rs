@@ -97,8 +97,8 @@ impl Config {
 
     /// Adds a trusted public key in PEM, as `manifest-tool keygen` writes it.
     ///
-    /// A key supersedes the keys before it: after a release signed by it, the client refuses
-    /// releases that only earlier keys signed.
+    /// The order matters: a release can retire a key and all keys before it. From then on the
+    /// client refuses releases that count a retired key.
     pub fn trusted_key(mut self, pem: impl Into<String>) -> Self {
         self.keys.push(pem.into());
         self
@@ -119,8 +119,8 @@ impl Config {
     /// Sets the lowest sequence of a component's releases that the client accepts.
     ///
     /// Set it to the sequence of the release that contains the program. It holds even if the state
-    /// folder is lost. It applies to releases signed by the first trusted key; a release signed by
-    /// a later key is always newer.
+    /// folder is lost. It applies to releases that retire no key; a release that retires one is
+    /// always newer.
     pub fn floor(mut self, component: impl Into<String>, sequence: u64) -> Self {
         self.floors.push((component.into(), sequence));
         self

@@ -2,8 +2,7 @@
 //! they take over.
 //!
 //! A key's id is the SHA-256 of its SPKI DER, as `openssl pkey -pubin -outform DER | sha256sum`
-//! prints it. Its place in the list is its *epoch*: a release signed by a later key retires the
-//! earlier ones.
+//! prints it. A release can retire a key, and with it all keys before it in the list.
 
 use crate::error::{Caller, Result};
 use crate::values::digest::Sha256;

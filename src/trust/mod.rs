@@ -8,13 +8,18 @@
 //! - as many distinct trusted keys as the threshold asks for have a good signature over the body
 //!   (`bad-signature`, `threshold`); a bad one beside enough good ones does no harm;
 //! - the body is manifest format 1 ([`Defect`](crate::error::Defect));
+//! - the threshold is reached without the keys that the body retires (`threshold`);
 //! - component, channel and platform are the ones asked for (`wrong-component`, `wrong-channel`,
 //!   `wrong-platform`);
-//! - it is not older than any floor: its (key epoch, sequence) is higher, or it is that very body
-//!   again (`retired-key`, `rollback`, `sequence-conflict`);
+//! - it is not older than any floor: its (epoch, sequence) is higher, or it is that very body again
+//!   (`retired-key`, `rollback`, `sequence-conflict`);
 //! - it has not expired (`stale`), which [`VerifiedManifest::fresh`] checks last: an expired
 //!   manifest still moves the floor. One that was signed in the future is taken with a
 //!   [`TrustWarning`].
+//!
+//! The *epoch* of a release is the number of trusted keys that its body retires. Signatures do not
+//! decide it: they lie outside of the body, and an attacker with fewer keys than the threshold can
+//! still add one to an old release.
 //!
 //! Whether its `requires` hold is a question about a set of components: [`check_requires`]. An
 //! earlier release that the newest manifest sends older versions to has rules of its own:
@@ -45,9 +50,10 @@ pub struct ReleaseTarget {
 /// Where a release stands in the order of releases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseOrder {
-    /// The last trusted key that signed; one that is trusted no more stands before all others.
+    /// The first key that still counts, by which clients find the epoch. A key that a client does
+    /// not trust precedes all others.
     pub key: Sha256,
-    /// The sequence under that key.
+    /// The sequence.
     pub sequence: u64,
     /// The hash of the body that had this place.
     pub body: Sha256,
@@ -177,18 +183,20 @@ pub fn authenticate(bytes: Vec<u8>, keys: &TrustedKeys) -> Result<VerifiedManife
             Some(_) => bad = Some(signature.key),
         }
     }
-    let valid = epochs.len();
-    if let Some(key) = bad.filter(|_| valid < keys.threshold()) {
+    let needed = keys.threshold();
+    if let Some(key) = bad.filter(|_| epochs.len() < needed) {
         return Err(Refused::BadSignature { key });
     }
-    let Some(epoch) = epochs.into_iter().max() else {
+    if epochs.is_empty() {
         return Err(Refused::UnknownKey);
-    };
-    if valid < keys.threshold() {
-        return Err(Refused::Threshold { valid, needed: keys.threshold() });
     }
+    let reached = |valid| if valid < needed { Err(Refused::Threshold { valid, needed }) } else { Ok(()) };
+    reached(epochs.len())?;
     let manifest = manifest::parse(&signed.body)?;
-    let place = ReleaseOrder { key: keys.id(epoch), sequence: manifest.meta.sequence, body };
+    let retired = manifest.meta.retires.and_then(|id| keys.find(&id)).map_or(0, |(epoch, _)| epoch + 1);
+    // Any threshold of at least 1 also proves that a key is left after the retired ones.
+    reached(epochs.iter().filter(|epoch| **epoch >= retired).count())?;
+    let place = ReleaseOrder { key: keys.id(retired), sequence: manifest.meta.sequence, body };
     Ok(VerifiedManifest { manifest, place, bytes })
 }
 

@@ -7,8 +7,9 @@ use rsa::pkcs8::{EncodePublicKey as _, LineEnding};
 use rsa::{Pkcs1v15Sign, RsaPrivateKey};
 use std::sync::LazyLock;
 
-/// Three key pairs, made once: two that are trusted in most tests, and a stranger's.
-static KEYS: LazyLock<[RsaPrivateKey; 3]> =
+/// Four key pairs, made once. In most tests the first two are trusted and the third is a
+/// stranger's.
+static KEYS: LazyLock<[RsaPrivateKey; 4]> =
     LazyLock::new(|| std::array::from_fn(|_| RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 2048).unwrap()));
 
 fn public(index: usize) -> PublicKey {
@@ -37,6 +38,11 @@ fn sign(body: &str, signers: &[usize]) -> Vec<u8> {
         bytes: KEYS[*index].sign(Pkcs1v15Sign::new::<sha2::Sha256>(), hash.as_bytes()).unwrap(),
     };
     with_signatures(body.as_bytes(), &signers.iter().map(sign).collect::<Vec<_>>())
+}
+
+/// Lets a body retire a key.
+fn retiring(body: String, key: usize) -> String {
+    body.replace("\">\n    <baseurl", &format!("\" retires=\"{}\">\n    <baseurl", public(key).id()))
 }
 
 fn target(component: &str, channel: &str, platform: &str) -> ReleaseTarget {
@@ -142,14 +148,107 @@ fn only_newer_or_the_same_is_taken() {
 }
 
 #[test]
-fn a_later_key_starts_afresh_and_retires_the_earlier() {
+fn a_release_retires_a_key_and_starts_afresh() {
     let keys = trusted(&[0, 1], 1);
     let fast_forwarded = [floor(0, u64::MAX, "x")];
-    check(sign(&body(1, ""), &[1]), &keys, &fast_forwarded).unwrap();
+    assert_eq!(check(sign(&body(1, ""), &[1]), &keys, &fast_forwarded).unwrap_err(), "rollback");
+    let verified = check(sign(&retiring(body(1, ""), 0), &[1]), &keys, &fast_forwarded).unwrap();
+    assert_eq!(*verified.order(), floor(1, 1, &retiring(body(1, ""), 0)));
     let rotated = [floor(1, 1, "y")];
     assert_eq!(check(sign(&body(1_000, ""), &[0]), &keys, &rotated).unwrap_err(), "retired-key");
-    check(sign(&body(2, ""), &[0, 1]), &keys, &rotated).unwrap();
+    assert_eq!(check(sign(&body(1_000, ""), &[0, 1]), &keys, &rotated).unwrap_err(), "retired-key");
+    check(sign(&retiring(body(2, ""), 0), &[0, 1]), &keys, &rotated).unwrap();
     check(sign(&body(7, ""), &[0]), &keys, &[floor(1, 7, &body(7, ""))]).expect("that very body again");
+    // A key that this client does not know retires nothing.
+    let unknown = check(sign(&retiring(body(1, ""), 2), &[0]), &keys, &[]).unwrap();
+    assert_eq!(unknown.order().key, public(0).id());
+}
+
+#[test]
+fn a_retired_key_does_not_count() {
+    let keys = trusted(&[0, 1, 2], 2);
+    check(sign(&retiring(body(1, ""), 0), &[1, 2]), &keys, &[]).unwrap();
+    assert_eq!(check(sign(&retiring(body(1, ""), 0), &[0, 1]), &keys, &[]).unwrap_err(), "threshold");
+    assert_eq!(check(sign(&retiring(body(1, ""), 1), &[0, 1, 2]), &keys, &[]).unwrap_err(), "threshold");
+    assert_eq!(check(sign(&retiring(body(1, ""), 2), &[0, 1, 2]), &keys, &[]).unwrap_err(), "threshold");
+}
+
+#[test]
+fn changing_pairs_of_three_keys_retire_nothing() {
+    let keys = trusted(&[0, 1, 2], 2);
+    let mut floors = Vec::new();
+    for (sequence, pair) in (1..).zip([[0, 1], [1, 2], [0, 2], [0, 1], [1, 2], [0, 1]]) {
+        floors = vec![check(sign(&body(sequence, ""), &pair), &keys, &floors).unwrap().order().clone()];
+    }
+}
+
+#[test]
+fn a_stolen_key_lifts_no_old_release() {
+    let keys = trusted(&[0, 1, 2], 2);
+    let newest = check(sign(&body(30, ""), &[0, 1]), &keys, &[]).unwrap();
+    // The signature by the stolen key 2 would make key 1 the second highest signer.
+    let replayed = sign(&body(10, ""), &[0, 1, 2]);
+    assert_eq!(check(replayed, &keys, std::slice::from_ref(newest.order())).unwrap_err(), "rollback");
+}
+
+/// A release in the property test: its sequence, the key that it retires and its signers.
+type Case = (u64, Option<usize>, Vec<usize>);
+
+/// The order of a release by a naive oracle; `None` if clients must refuse it.
+fn oracle((sequence, retires, signers): &Case, threshold: usize) -> Option<(usize, u64)> {
+    let retired = retires.map_or(0, |key| key + 1);
+    let counted = signers.iter().filter(|key| **key >= retired).count();
+    (counted >= threshold).then_some((retired, *sequence))
+}
+
+#[test]
+fn only_a_threshold_of_keys_decides_acceptance_and_order() {
+    let subsets = |count: usize| {
+        (0..1usize << count).map(move |set| (0..count).filter(|key| set >> key & 1 == 1).collect::<Vec<_>>())
+    };
+    let bodies: Vec<(u64, Option<usize>, String)> = [None, Some(0), Some(1), Some(2), Some(3)]
+        .into_iter()
+        .flat_map(|retires| [1, 2].map(|sequence| (sequence, retires)))
+        .map(|(sequence, retires)| {
+            let text = body(sequence, "");
+            (sequence, retires, retires.map_or_else(|| text.clone(), |key| retiring(text.clone(), key)))
+        })
+        .collect();
+    // Every signature once: RSA signing dominates the time of this test.
+    let signatures: Vec<Vec<Signature>> = bodies
+        .iter()
+        .map(|(.., text)| {
+            (0..4).map(|key| SignedBytes::split(sign(text, &[key])).unwrap().signatures.remove(0)).collect()
+        })
+        .collect();
+    for count in 1..=4 {
+        for threshold in 1..=count {
+            let keys = trusted(&(0..count).collect::<Vec<_>>(), threshold);
+            let mut accepted: Vec<(Case, ReleaseOrder)> = Vec::new();
+            for ((sequence, retires, text), made) in bodies.iter().zip(&signatures) {
+                if retires.is_some_and(|key| key >= count) {
+                    continue;
+                }
+                for signers in subsets(count).filter(|signers| !signers.is_empty()) {
+                    let lines: Vec<_> = signers.iter().map(|key| made[*key].clone()).collect();
+                    let result = authenticate(with_signatures(text.as_bytes(), &lines), &keys);
+                    let case = (*sequence, *retires, signers);
+                    assert_eq!(result.is_ok(), oracle(&case, threshold).is_some(), "{case:?} {threshold} of {count}");
+                    accepted.extend(result.ok().map(|verified| (case, verified.order().clone())));
+                }
+            }
+            for (one, order) in &accepted {
+                for (other, floor) in &accepted {
+                    let expected = oracle(one, threshold).cmp(&oracle(other, threshold));
+                    assert_eq!(order.is_after(floor, &keys), expected.is_gt(), "{one:?} after {other:?}");
+                    let is_taken = super::order(order, &Floor::Release(floor.clone()), &keys).is_ok();
+                    assert_eq!(is_taken, expected.is_ge(), "{one:?} over {other:?}");
+                    // An attacker who adds or removes signatures of one body changes no order.
+                    assert!((one.0, one.1) != (other.0, other.1) || order == floor, "{one:?} {other:?}");
+                }
+            }
+        }
+    }
 }
 
 #[test]
@@ -185,13 +284,14 @@ fn a_clock_that_is_behind_is_a_warning() {
 fn a_compiled_in_floor_is_a_number_under_a_key() {
     let keys = trusted(&[0, 1], 1);
     let floor = Floor::Number { key: public(0).id(), sequence: 5 };
-    let code = |sequence, signer| {
-        let verified = verify(sign(&body(sequence, ""), &[signer]), &keys, &core(), std::slice::from_ref(&floor));
+    let code = |body: String, signer| {
+        let verified = verify(sign(&body, &[signer]), &keys, &core(), std::slice::from_ref(&floor));
         verified.err().map(|error| crate::Error::from(error).code())
     };
-    assert_eq!(code(4, 0), Some("rollback"));
-    assert_eq!(code(5, 0), None);
-    assert_eq!(code(1, 1), None, "a later key starts afresh");
+    assert_eq!(code(body(4, ""), 0), Some("rollback"));
+    assert_eq!(code(body(5, ""), 0), None);
+    assert_eq!(code(body(4, ""), 1), Some("rollback"));
+    assert_eq!(code(retiring(body(1, ""), 0), 1), None, "it retires the key of the floor");
 }
 
 /// The release of the version 2.0.0 under sequence 41, signed by `signers`, and the stone that

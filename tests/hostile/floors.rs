@@ -1,7 +1,7 @@
 //! Floors: replayed old releases, withheld new ones, used-up sequences, and releases of another
 //! component, channel or platform.
 
-use super::publisher::{Release, first, second, sign, stranger};
+use super::publisher::{Key, Release, first, second, sign, stranger};
 use super::table::{Row, checks, manifest};
 use super::world::{MANIFEST, World, check, code, outcome, update};
 use patcher::{Config, Patcher};
@@ -249,8 +249,8 @@ fn the_built_in_floor_holds_without_state_and_manifest() {
     let world = World::new();
     let patcher = Patcher::new(world.config().floor("core", 30)).unwrap();
     assert_eq!(check(&patcher), "rollback");
-    // A later key's releases are above the floor.
-    world.offer(&world.offered_as("3.0.0", 1), &[second()]);
+    // A release that retires the key of the floor is above it.
+    world.offer(&world.offered_as("3.0.0", 1).retiring(first()), &[second()]);
     assert_eq!(update(&patcher), "updated to 3.0.0");
 }
 
@@ -287,6 +287,10 @@ fn the_next_key_recovers_a_sequence_that_a_stolen_key_used_up() {
     world.refuses("sequence-conflict");
     // tuf: test_root_rotation
     world.offer(&world.offered_as("2.0.0", 1), &[second()]);
+    world.refuses("rollback");
+    world.offer(&world.offered_as("2.0.0", 1).retiring(first()), &[first()]);
+    world.refuses("threshold");
+    world.offer(&world.offered_as("2.0.0", 1).retiring(first()), &[second()]);
     assert_eq!(world.update(), "updated to 2.0.0");
     for sequence in [0, 2, 21, u64::MAX] {
         world.offer(&world.offered_as("6.6.7", sequence), &[first()]);
@@ -295,17 +299,40 @@ fn the_next_key_recovers_a_sequence_that_a_stolen_key_used_up() {
     // The first key's old releases do not return when the state is lost.
     fs::remove_dir_all(world.root().join(".patcher")).unwrap();
     world.refuses("retired-key");
-    world.offer(&world.offered_as("2.0.0", 0), &[second()]);
+    world.offer(&world.offered_as("2.0.0", 0).retiring(first()), &[second()]);
     world.refuses("rollback");
-    world.offer(&world.offered_as("2.1.0", 2), &[first(), second()]);
+    world.offer(&world.offered_as("2.1.0", 2).retiring(first()), &[first(), second()]);
     assert_eq!(world.update(), "updated to 2.1.0");
-    // A copy without the later key's signature is the same release, and retires no key.
+    // A copy without the first key's signature is the same release.
     let installed = fs::read(world.core("manifest.xml")).unwrap();
-    world.offer(&world.offered_as("2.1.0", 2), &[first()]);
+    world.offer(&world.offered_as("2.1.0", 2).retiring(first()), &[second()]);
     world.refuses("up to date");
     assert_eq!(fs::read(world.core("manifest.xml")).unwrap(), installed);
     world.offer(&world.offered_as("2.2.0", 3), &[first()]);
     world.refuses("retired-key");
+    world.offer(&world.offered_as("2.2.0", 3), &[first(), second()]);
+    world.refuses("retired-key");
+}
+
+#[test]
+fn one_stolen_key_of_three_replays_and_retires_nothing() {
+    let world = World::new();
+    let keys = [first(), second(), stranger()];
+    let config = || world.config().trusted_key(&stranger().pem).threshold(2);
+    let offered = |sequence, signers: &[&Key]| {
+        world.offer(&world.offered_as(&format!("{sequence}.0.0"), sequence), signers);
+        check(&Patcher::new(config()).unwrap())
+    };
+    assert_eq!(offered(30, &[first(), second()]), "update to 30.0.0");
+    // The third key is stolen, and adds its signature to an old release.
+    assert_eq!(offered(15, &[first(), second(), stranger()]), "rollback");
+    assert_eq!(offered(99, &[stranger()]), "threshold");
+    world.offer(&world.offered_as("99.0.0", 99).retiring(second()), &[stranger()]);
+    assert_eq!(check(&Patcher::new(config()).unwrap()), "threshold");
+    // Honest releases by changing pairs of keys.
+    for (sequence, pair) in (31..).zip([[1, 2], [0, 2], [0, 1], [1, 2], [0, 1]]) {
+        assert_eq!(offered(sequence, &pair.map(|key| keys[key])), format!("update to {sequence}.0.0"));
+    }
 }
 
 #[test]

@@ -62,12 +62,19 @@ impl Release {
             launch: None,
             rollout: None,
             critical: false,
+            retires: None,
             base_urls: vec![base_url.parse().unwrap()],
             requires: Vec::new(),
             stepping_stones: Vec::new(),
             notes: Vec::new(),
         };
         Self { manifest: Manifest { meta, files: Vec::new(), links: Vec::new() }, objects: Vec::new() }
+    }
+
+    /// Retires a key, and all keys before it.
+    pub fn retiring(mut self, key: &Key) -> Self {
+        self.manifest.meta.retires = Some(key.id);
+        self
     }
 
     /// Adds a file.

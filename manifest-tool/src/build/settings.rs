@@ -5,6 +5,7 @@ use super::globs::Globs;
 use super::notes;
 use crate::error::{Error, Result};
 use crate::setting::{checked, expiry, parsed, rollout};
+use patcher::internal::digest::Sha256;
 use patcher::internal::manifest::{Channel, Component, Meta, Notes, Platform, Requirement, base_url};
 use patcher::internal::rel_path::RelPath;
 use patcher::internal::timestamp::Timestamp;
@@ -28,6 +29,8 @@ pub struct Settings {
     rollout: Option<u8>,
     /// `true` offers the release to all clients, even to those that the rollout leaves out.
     pub critical: bool,
+    /// The key that this release retires, with all keys before it.
+    pub retires: Option<Sha256>,
     notes: Vec<Notes>,
     /// Files that are not published.
     pub ignore: Globs,
@@ -77,6 +80,7 @@ impl Settings {
                 None => None,
             },
             critical: false,
+            retires: None,
             ignore: Globs::new("ignore", &file.ignore)?,
             preserve: Globs::new("preserve", &file.preserve)?,
             executable: match &file.executable {
@@ -101,6 +105,7 @@ impl Settings {
             requires: self.requires.clone(),
             rollout: self.rollout,
             critical: self.critical,
+            retires: self.retires,
             stepping_stones: Vec::new(),
             notes: self.notes.clone(),
         }

@@ -75,6 +75,9 @@ pub struct Meta {
     pub rollout: Option<u8>,
     /// Offered to everybody, whatever the rollout and whatever a user skipped.
     pub critical: bool,
+    /// The key that counts no longer for this release and the following ones, with all keys before
+    /// it in a client's list.
+    pub retires: Option<Sha256>,
     /// Where the manifest and its objects are served, in order of preference; 1 to 8, each with a
     /// slash at the end.
     pub base_urls: Vec<Url>,

@@ -30,6 +30,9 @@ pub fn body(manifest: &Manifest) -> Vec<u8> {
     if meta.critical {
         push_attribute(&mut text, "critical", true);
     }
+    if let Some(retires) = meta.retires {
+        push_attribute(&mut text, "retires", retires);
+    }
     text.push_str(">\n");
     for url in &meta.base_urls {
         text.push_str("    <baseurl");

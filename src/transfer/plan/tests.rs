@@ -18,6 +18,7 @@ pub fn release(entries: &[&str]) -> Manifest {
         launch: None,
         rollout: None,
         critical: false,
+        retires: None,
         base_urls: vec!["http://localhost/".parse().unwrap()],
         requires: vec![],
         stepping_stones: vec![],

@@ -28,6 +28,7 @@ pub(super) fn read(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> R
         },
         rollout: rollout(&mut element)?,
         critical: element.boolean("critical")?,
+        retires: element.optional_value("retires", Defect::Hash)?,
         base_urls: Vec::new(),
         requires: Vec::new(),
         stepping_stones: Vec::new(),
