@@ -184,6 +184,14 @@ pub enum Error {
         /// The reason.
         detail: String,
     },
+    /// A wanted sequence that is not higher than all others.
+    #[error("sequence {sequence} does not come after {last}, the highest one of the site")]
+    SequenceNotAfter {
+        /// The wanted sequence.
+        sequence: u64,
+        /// The highest one of the site.
+        last: u64,
+    },
     /// No number is left for the next release.
     #[error("the highest sequence, {}, is used up", u64::MAX)]
     LastSequence,
@@ -227,6 +235,18 @@ pub enum Error {
         manifest: PathBuf,
         /// The object's path below the component's folder.
         object: String,
+    },
+    /// An object on the site with other bytes than its manifest names.
+    #[error("{} does not have the bytes that its manifest names; `sign` the release again", path.display())]
+    DamagedObject {
+        /// The object's file.
+        path: PathBuf,
+    },
+    /// A manifest that another publisher has replaced meanwhile.
+    #[error("{place} was replaced by another publisher meanwhile; publish again")]
+    Conflict {
+        /// The manifest there.
+        place: String,
     },
     /// A place that has a later release than the site.
     #[error("{place} has sequence {found}, and the site has {sequence}; another site was published there")]
@@ -317,6 +337,7 @@ impl Error {
             Error::SequenceTaken { .. } => "sequence-taken",
             Error::VersionNotNewer { .. } => "version-not-newer",
             Error::NoSteppingStone { .. } => "no-stepping-stone",
+            Error::SequenceNotAfter { .. } => "sequence-not-after",
             Error::LastSequence => "last-sequence",
             Error::ReadBack => "read-back",
             Error::EmptySite { .. } => "empty-site",
@@ -324,6 +345,8 @@ impl Error {
             Error::Chunks { source, .. } => source.code(),
             Error::Unsound { .. } => "unsound",
             Error::NoObject { .. } => "no-object",
+            Error::DamagedObject { .. } => "damaged-object",
+            Error::Conflict { .. } => "conflict",
             Error::DestinationAhead { .. } => "destination-ahead",
             Error::CopyDiffers { .. } => "copy-differs",
             Error::ObjectStore { .. } => "object-store",
@@ -349,6 +372,7 @@ impl Error {
             | Error::InsideBuild { .. }
             | Error::VersionNotNewer { .. }
             | Error::NoSteppingStone { .. }
+            | Error::SequenceNotAfter { .. }
             | Error::NoObjectStores { .. } => 2,
             Error::ObjectStore { .. } => 20,
             Error::Delta { .. }
@@ -367,9 +391,11 @@ impl Error {
             | Error::Chunks { .. }
             | Error::Unsound { .. }
             | Error::NoObject { .. }
+            | Error::DamagedObject { .. }
             | Error::DestinationAhead { .. }
             | Error::SequenceTwice { .. } => 21,
             Error::Exists { .. }
+            | Error::Conflict { .. }
             | Error::Changed { .. }
             | Error::CopyDiffers { .. }
             | Error::Sign { .. }

@@ -10,7 +10,7 @@
 
 use crate::error::{Error, Result};
 use crate::site::manifest_file::ManifestFile;
-use crate::site::{self, ComponentSite};
+use crate::site::{self, ComponentSite, Manifests};
 use patcher::internal::layout::{self, ObjectKind};
 use patcher::internal::manifest::{Channel, Manifest};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -42,15 +42,17 @@ impl Dropped {
     /// Finds what can be dropped when each channel keeps `keep` releases besides its latest.
     ///
     /// # Errors
-    /// [`Error::EmptySite`] where no channel has a release, [`Error::ManifestFile`] for a manifest
-    /// that cannot be read, or the system's answer.
+    /// [`Error::EmptySite`] where no channel has a release, those of [`ComponentSite::read`] for a
+    /// latest manifest, or the system's answer.
     pub fn find(site: &ComponentSite, keep: usize) -> Result<Self> {
-        let read = |path: &PathBuf| ManifestFile::read(path).map(|file| (path.clone(), file.manifest));
-        let latest = site.latest_manifests()?.iter().map(read).collect::<Result<Vec<_>>>()?;
+        // Other files in `releases/` keep no object and are left alone.
+        let Manifests { latest, past, .. } = site.manifests()?;
+        let parts =
+            |files: Vec<ManifestFile>| files.into_iter().map(|file| (file.path, file.manifest)).collect::<Vec<_>>();
+        let (latest, past) = (parts(latest), parts(past));
         if latest.is_empty() {
             return Err(Error::EmptySite { path: site.path("") });
         }
-        let past = site.past_manifests()?.iter().map(read).collect::<Result<Vec<_>>>()?;
         let kept = kept(&latest, &past, keep);
         let stays = |path: &Path| kept.contains(path);
         let manifests = past.iter().filter(|(path, _)| !stays(path));

@@ -4,9 +4,10 @@ use super::write_release;
 use crate::error::{Error, Result};
 use crate::signing::public_key;
 use crate::site::manifest_file::ManifestFile;
+use crate::site::site_keys::SiteKeys;
 use crate::site::{self, ComponentSite};
 use patcher::internal::error::Refused;
-use patcher::internal::keys::TrustedKeys;
+use patcher::internal::keys::{PublicKey, TrustedKeys};
 use patcher::internal::manifest::{Signature, with_signatures};
 use patcher::internal::trust::{self, VerifiedManifest};
 use std::fs;
@@ -31,6 +32,10 @@ pub struct AttachArgs {
     /// Publish the result as well on this site: the folder that is uploaded
     #[arg(long)]
     site: Option<PathBuf>,
+    /// A public key that may have signed earlier releases on the site, besides KEY; repeat it for
+    /// each, in the order of the client's list
+    #[arg(long = "trust", value_name = "PUB")]
+    trusted: Vec<PathBuf>,
 }
 
 /// Runs the command.
@@ -39,9 +44,14 @@ pub struct AttachArgs {
 /// [`Error::Signature`], everything else that a client would refuse, and [`Error::SequenceTaken`],
 /// all before anything is written; an I/O error.
 pub fn run(args: AttachArgs, out: &mut impl Write) -> Result<()> {
-    let signed = attach(&args)?;
+    let public = public_key::load("--key", &args.key)?;
+    let signed = attach(&args, &public)?;
     let meta = &signed.manifest().meta;
-    let site = args.site.map(|site| ComponentSite::new(site.join(meta.component.as_str())));
+    let mut keys = args.trusted.iter().map(|path| public_key::load("--trust", path)).collect::<Result<Vec<_>>>()?;
+    keys.push(public);
+    let site =
+        args.site.map(|site| ComponentSite::new(site.join(meta.component.as_str()), SiteKeys::new(keys.clone())));
+    let _lock = site.as_ref().map(ComponentSite::lock).transpose()?;
     if let Some(site) = &site {
         site.check_next(&signed)?;
     }
@@ -55,9 +65,8 @@ pub fn run(args: AttachArgs, out: &mut impl Write) -> Result<()> {
 }
 
 /// Adds the signature, and verifies the result as a client does.
-fn attach(args: &AttachArgs) -> Result<VerifiedManifest> {
+fn attach(args: &AttachArgs, public: &PublicKey) -> Result<VerifiedManifest> {
     let ManifestFile { signed, .. } = ManifestFile::read_signed_or_not(&args.manifest)?;
-    let public = public_key::load("--key", &args.key)?;
     let bytes = fs::read(&args.signature).map_err(|error| Error::io("read", &args.signature, error))?;
     let key = public.id();
     let mut signatures = signed.signatures;
@@ -66,7 +75,8 @@ fn attach(args: &AttachArgs) -> Result<VerifiedManifest> {
         Some(same) => *same = signature,
         None => signatures.push(signature),
     }
-    let verified = trust::authenticate(with_signatures(&signed.body, &signatures), &TrustedKeys::new(vec![public], 1)?);
+    let keys = TrustedKeys::new(vec![public.clone()], 1)?;
+    let verified = trust::authenticate(with_signatures(&signed.body, &signatures), &keys);
     verified.map_err(|refused| match refused {
         Refused::BadSignature { key } => {
             Error::Signature { path: args.signature.clone(), manifest: args.manifest.clone(), key }

@@ -1,5 +1,6 @@
 //! `manifest-tool prune COMPONENT --keep N`: removes past releases and the objects only they need.
 
+use super::flags::signing::TrustFlags;
 use crate::error::Result;
 use crate::prune::Dropped;
 use crate::site::ComponentSite;
@@ -24,6 +25,8 @@ pub struct PruneArgs {
     /// List the files and remove nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    trust: TrustFlags,
 }
 
 /// Runs the command.
@@ -31,7 +34,8 @@ pub struct PruneArgs {
 /// # Errors
 /// Those of [`Dropped::find`] and [`Dropped::carry_out`].
 pub fn run(args: PruneArgs, out: &mut impl Write) -> Result<()> {
-    let site = ComponentSite::new(args.site.join(args.component.as_str()));
+    let site = ComponentSite::new(args.site.join(args.component.as_str()), args.trust.load()?);
+    let _lock = site.lock_existing()?;
     let dropped = Dropped::find(&site, args.keep)?;
     if !args.dry_run {
         dropped.carry_out(&site)?;

@@ -1,5 +1,6 @@
 //! `manifest-tool publish SITE DEST`: copies new files of the site to the place that clients read.
 
+use super::flags::signing::TrustFlags;
 use crate::error::{Error, Result};
 use crate::publish::{self, Destination, Folder};
 use patcher::internal::error::Caller;
@@ -18,6 +19,8 @@ pub struct PublishArgs {
     /// The number of files to send at the same time
     #[arg(long, value_name = "N", default_value_t = 8)]
     parallel: usize,
+    #[command(flatten)]
+    trust: TrustFlags,
     #[cfg(feature = "cloud")]
     #[command(flatten)]
     store: StoreFlags,
@@ -41,9 +44,9 @@ struct StoreFlags {
 /// # Errors
 /// Those of [`publish::publish`].
 pub fn run(args: PublishArgs, out: &mut impl Write) -> Result<()> {
-    let (site, parallel) = (args.site.clone(), args.parallel);
+    let (site, keys, parallel) = (args.site.clone(), args.trust.load()?, args.parallel);
     let destination = open(args)?;
-    let sent = publish::publish(&site, &*destination, parallel)?;
+    let sent = publish::publish(&site, &keys, &*destination, parallel)?;
     writeln!(
         out,
         "{} objects and {} manifests sent, {} bytes; {} objects were there",

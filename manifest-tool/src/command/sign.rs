@@ -62,6 +62,9 @@ pub fn run(args: SignArgs, out: &mut impl Write) -> Result<()> {
     let summary = release::sign(&build, &site, &settings, &policy, &signing)?;
     write_release(&summary.meta, out)?;
     write_audience(&summary.meta, out)?;
+    for path in &summary.ignored {
+        writeln!(out, "{} is not a release by a trusted key, and was not used", path.display())?;
+    }
     for Shortened { link, was } in &summary.shortened {
         writeln!(out, "{} -> {} (was {was})", link.path, link.target)?;
     }

@@ -1,14 +1,16 @@
 //! A bucket of an object store that speaks S3: Amazon's, Aliyun's OSS, MinIO, Ceph and others.
 
-use super::{Destination, Listed, Served};
+use super::{Copied, Destination, Listed, Served};
 use crate::error::{Error, Result};
 use futures_util::TryStreamExt as _;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path as Key;
 use object_store::{
-    Attribute, Attributes, GetOptions, ObjectStore as _, ObjectStoreExt as _, PutMultipartOptions, PutOptions,
+    Attribute, Attributes, GetOptions, ObjectStore as _, ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions,
+    UpdateVersion,
 };
 use patcher::internal::error::Caller;
+use patcher::internal::fs::Lock;
 use patcher::internal::manifest::Object;
 use std::collections::HashMap;
 use std::fs::File;
@@ -108,10 +110,13 @@ impl Destination for Cloud {
         Ok(files)
     }
 
-    fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
+    fn read(&self, path: &str) -> Result<Option<Copied>> {
         let read = async {
             match self.store.get(&self.key(path)).await {
-                Ok(found) => found.bytes().await.map(|bytes| Some(bytes.to_vec())),
+                Ok(found) => {
+                    let etag = found.meta.e_tag.clone();
+                    found.bytes().await.map(|bytes| Some(Copied { bytes: bytes.to_vec(), etag }))
+                }
                 Err(object_store::Error::NotFound { .. }) => Ok(None),
                 Err(error) => Err(error),
             }
@@ -119,13 +124,38 @@ impl Destination for Cloud {
         self.runtime.block_on(read).map_err(|source| failed("read", &self.name(path), source))
     }
 
+    fn replace(&self, path: &str, bytes: &[u8], old: Option<&Copied>, served: Served) -> Result<()> {
+        let put = |mode| {
+            let options = PutOptions { mode, attributes: attributes(served), ..PutOptions::default() };
+            self.runtime.block_on(self.store.put_opts(&self.key(path), bytes.to_vec().into(), options))
+        };
+        let mode = match old {
+            None => PutMode::Create,
+            Some(old) => PutMode::Update(UpdateVersion { e_tag: old.etag.clone(), version: None }),
+        };
+        match put(mode) {
+            Ok(_) => return Ok(()),
+            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
+                return Err(Error::Conflict { place: self.name(path) });
+            }
+            // The store may have no conditional writes: some refuse the header.
+            Err(_) => {}
+        }
+        if self.read(path)?.as_ref() != old {
+            return Err(Error::Conflict { place: self.name(path) });
+        }
+        put(PutMode::Overwrite).map_err(|source| failed("send", &self.name(path), source))?;
+        Ok(())
+    }
+
+    fn lock(&self, _: &str) -> Result<Option<Lock>> {
+        Ok(None)
+    }
+
     fn put(&self, path: &str, from: &Path, served: Served) -> Result<()> {
         let local = |error| Error::io("read", from, error);
         let mut file = File::open(from).map_err(local)?;
-        let attributes = Attributes::from_iter([
-            (Attribute::ContentType, served.content_type),
-            (Attribute::CacheControl, served.cache_control),
-        ]);
+        let attributes = attributes(served);
         if file.metadata().map_err(local)?.len() > PART {
             return self.put_parts(path, from, file, PutMultipartOptions { attributes, ..Default::default() });
         }
@@ -156,6 +186,13 @@ impl Destination for Cloud {
     fn name(&self, path: &str) -> String {
         format!("{}/{path}", self.address)
     }
+}
+
+fn attributes(served: Served) -> Attributes {
+    Attributes::from_iter([
+        (Attribute::ContentType, served.content_type),
+        (Attribute::CacheControl, served.cache_control),
+    ])
 }
 
 /// The bucket and the prefix of an address.

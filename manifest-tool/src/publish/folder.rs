@@ -1,9 +1,11 @@
 //! A folder that a web server serves, on this machine or mounted from another.
 
-use super::{Destination, Listed, Served};
+use super::{Copied, Destination, Listed, Served};
 use crate::error::{Error, Result};
-use crate::site;
+use crate::site::site_keys::SiteKeys;
+use crate::site::{self, ComponentSite};
 use patcher::internal::digest::Sha256;
+use patcher::internal::fs::Lock;
 use patcher::internal::manifest::Object;
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -47,13 +49,25 @@ impl Destination for Folder {
         Ok(files)
     }
 
-    fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
+    fn read(&self, path: &str) -> Result<Option<Copied>> {
         let path = self.dir.join(path);
         match fs::read(&path) {
-            Ok(bytes) => Ok(Some(bytes)),
+            Ok(bytes) => Ok(Some(Copied { bytes, etag: None })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::io("read", path, error)),
         }
+    }
+
+    fn replace(&self, path: &str, bytes: &[u8], old: Option<&Copied>, _: Served) -> Result<()> {
+        // The lock keeps out publishers that use this folder; a copying program may not know it.
+        if self.read(path)?.as_ref() != old {
+            return Err(Error::Conflict { place: self.name(path) });
+        }
+        site::replace(&self.dir.join(path), bytes)
+    }
+
+    fn lock(&self, component: &str) -> Result<Option<Lock>> {
+        ComponentSite::new(self.dir.join(component), SiteKeys::default()).lock().map(Some)
     }
 
     fn put(&self, path: &str, from: &Path, served: Served) -> Result<()> {

@@ -21,9 +21,12 @@ pub use folder::Folder;
 
 use crate::error::{Error, Result};
 use crate::site::manifest_file::ManifestFile;
-use crate::site::{self, ComponentSite};
+use crate::site::site_keys::SiteKeys;
+use crate::site::{self, ComponentSite, Manifests};
 use patcher::internal::digest::Sha256;
+use patcher::internal::fs::Lock;
 use patcher::internal::manifest::Object;
+use patcher::internal::trust;
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -38,11 +41,23 @@ pub trait Destination: Send + Sync {
     /// [`Error::ObjectStore`], or the system's answer.
     fn list(&self, below: &str) -> Result<HashMap<String, Listed>>;
 
-    /// A small file; none when it is not there.
+    /// Reads a small file; `None` if it does not exist.
     ///
     /// # Errors
-    /// [`Error::ObjectStore`], or the system's answer.
-    fn read(&self, path: &str) -> Result<Option<Vec<u8>>>;
+    /// [`Error::ObjectStore`], or an I/O error.
+    fn read(&self, path: &str) -> Result<Option<Copied>>;
+
+    /// Replaces the small file `old`, or creates the file if `old` is `None`.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if the file is no longer `old`; [`Error::ObjectStore`], or an I/O error.
+    fn replace(&self, path: &str, bytes: &[u8], old: Option<&Copied>, served: Served) -> Result<()>;
+
+    /// Locks a component's folder against other publishers; `None` where there is no lock.
+    ///
+    /// # Errors
+    /// [`patcher::Error::Busy`], or an I/O error.
+    fn lock(&self, component: &str) -> Result<Option<Lock>>;
 
     /// Copies the file `from`, which appears whole or not at all.
     ///
@@ -58,6 +73,15 @@ pub trait Destination: Send + Sync {
 
     /// How people know the place of a path.
     fn name(&self, path: &str) -> String;
+}
+
+/// A small file at a destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// The store's name for this version of the file.
+    pub etag: Option<String>,
 }
 
 /// What a listing tells of a file.
@@ -117,19 +141,24 @@ struct Cargo {
     objects: BTreeMap<String, (PathBuf, Object)>,
     past: Vec<Item>,
     latest: Vec<(Item, ManifestFile)>,
+    /// No other command changes the site meanwhile.
+    locks: Vec<Lock>,
 }
 
 /// Brings the site in the folder `site` to `destination`, `parallel` files at a time.
 ///
 /// # Errors
-/// [`Error::EmptySite`], [`Error::NoObject`] and [`Error::DestinationAhead`] before anything is
-/// sent; [`Error::CopyDiffers`]; those of the [`Destination`].
-pub fn publish(site: &Path, destination: &dyn Destination, parallel: usize) -> Result<Sent> {
-    let cargo = Cargo::of(site)?;
+/// [`Error::EmptySite`], [`Error::NoObject`], [`Error::OtherSigner`] and
+/// [`Error::DestinationAhead`] before anything is sent; [`Error::DamagedObject`] and
+/// [`Error::CopyDiffers`]; those of the [`Destination`].
+pub fn publish(site: &Path, keys: &SiteKeys, destination: &dyn Destination, parallel: usize) -> Result<Sent> {
+    let cargo = Cargo::of(site, keys)?;
+    let _locks = cargo.components().into_iter().map(|name| destination.lock(name)).collect::<Result<Vec<_>>>()?;
     let mut latest = Vec::new();
     for (item, manifest) in &cargo.latest {
-        if is_news(item, manifest, destination)? {
-            latest.push((item, manifest));
+        let theirs = destination.read(&item.path)?;
+        if is_news(item, manifest, theirs.as_ref(), keys, destination)? {
+            latest.push((item, manifest, theirs));
         }
     }
     let mut there = HashMap::new();
@@ -147,22 +176,23 @@ pub fn publish(site: &Path, destination: &dyn Destination, parallel: usize) -> R
         manifests: past.len() + latest.len(),
         bytes: new.iter().map(|(_, (_, object))| object.size).sum(),
     };
-    sent.bytes += past.iter().chain(latest.iter().map(|(item, _)| item)).map(|item| item.bytes).sum::<u64>();
+    sent.bytes += past.iter().chain(latest.iter().map(|(item, ..)| item)).map(|item| item.bytes).sum::<u64>();
     let threads = rayon::ThreadPoolBuilder::new().num_threads(parallel.max(1)).build();
     let threads = threads.map_err(|error| Error::io("start", "threads", std::io::Error::other(error)))?;
     threads.install(|| {
         new.into_par_iter().try_for_each(|(path, (from, object))| {
             let served = Served::of(path);
+            check_object(from, object)?;
             destination.put(path, from, served)?;
             destination.check(path, object, served)
         })?;
         past.into_par_iter().try_for_each(|item| destination.put(&item.path, &item.from, Served::of(&item.path)))
     })?;
-    for (item, _) in &latest {
-        destination.put(&item.path, &item.from, Served::of(&item.path))?;
+    for (item, manifest, theirs) in &latest {
+        destination.replace(&item.path, &manifest.bytes, theirs.as_ref(), Served::of(&item.path))?;
     }
-    for (item, manifest) in latest {
-        if destination.read(&item.path)?.as_deref() != Some(&manifest.bytes[..]) {
+    for (item, manifest, _) in latest {
+        if destination.read(&item.path)?.is_none_or(|there| there.bytes != manifest.bytes) {
             let detail = "it is another manifest than the site's".to_owned();
             return Err(Error::CopyDiffers { place: destination.name(&item.path), detail });
         }
@@ -171,17 +201,17 @@ pub fn publish(site: &Path, destination: &dyn Destination, parallel: usize) -> R
 }
 
 impl Cargo {
-    fn of(dir: &Path) -> Result<Self> {
-        let mut cargo = Self { objects: BTreeMap::new(), past: Vec::new(), latest: Vec::new() };
+    fn of(dir: &Path, keys: &SiteKeys) -> Result<Self> {
+        let mut cargo = Self { objects: BTreeMap::new(), past: Vec::new(), latest: Vec::new(), locks: Vec::new() };
         for component in site::components(dir)? {
-            cargo.add(&component)?;
+            cargo.add(&component, keys)?;
         }
         if cargo.latest.is_empty() { Err(Error::EmptySite { path: dir.to_owned() }) } else { Ok(cargo) }
     }
 
     /// Adds the component in the folder `dir`.
-    fn add(&mut self, dir: &Path) -> Result<()> {
-        let site = ComponentSite::new(dir.to_owned());
+    fn add(&mut self, dir: &Path, keys: &SiteKeys) -> Result<()> {
+        let site = ComponentSite::new(dir.to_owned(), keys.clone());
         // What is not UTF-8 is no component's name; the manifest decides what it is called.
         let Some(name) = dir.file_name().and_then(|name| name.to_str()) else { return Ok(()) };
         let below = |path: &Path| {
@@ -189,21 +219,22 @@ impl Cargo {
             let parts: Vec<_> = parts.map(|part| part.as_os_str().to_string_lossy()).collect();
             format!("{name}/{}", parts.join("/"))
         };
-        let latest = site.latest_manifests()?;
-        if latest.is_empty() {
+        if site.latest_manifests()?.is_empty() {
             return Ok(());
         }
-        for path in latest.iter().chain(&site.past_manifests()?) {
-            let file = ManifestFile::read(path)?;
+        self.locks.push(site.lock()?);
+        let Manifests { latest, past, .. } = site.manifests()?;
+        let past = past.into_iter().map(|file| (file, false));
+        for (file, is_latest) in latest.into_iter().map(|file| (file, true)).chain(past) {
             for (object, signed) in site::objects(&file.manifest) {
                 let place = site.path(&object);
                 if !place.symlink_metadata().is_ok_and(|found| found.is_file() && found.len() == signed.size) {
-                    return Err(Error::NoObject { manifest: path.clone(), object });
+                    return Err(Error::NoObject { manifest: file.path, object });
                 }
                 self.objects.entry(format!("{name}/{object}")).or_insert((place, signed));
             }
-            let item = Item { from: path.clone(), path: below(path), bytes: file.bytes.len() as u64 };
-            if latest.contains(path) { self.latest.push((item, file)) } else { self.past.push(item) }
+            let item = Item { from: file.path.clone(), path: below(&file.path), bytes: file.bytes.len() as u64 };
+            if is_latest { self.latest.push((item, file)) } else { self.past.push(item) }
         }
         Ok(())
     }
@@ -216,11 +247,22 @@ impl Cargo {
 }
 
 /// Whether a latest manifest is another one than the one that is there.
-fn is_news(item: &Item, ours: &ManifestFile, destination: &dyn Destination) -> Result<bool> {
-    let Some(theirs) = destination.read(&item.path)? else { return Ok(true) };
-    // What is no manifest is replaced: no client takes it.
-    let Ok(theirs) = ManifestFile::from_bytes(Path::new(&destination.name(&item.path)), theirs) else {
-        return Ok(true);
+fn is_news(
+    item: &Item,
+    ours: &ManifestFile,
+    theirs: Option<&Copied>,
+    keys: &SiteKeys,
+    destination: &dyn Destination,
+) -> Result<bool> {
+    let Some(theirs) = theirs else { return Ok(true) };
+    let path = destination.name(&item.path);
+    let read = keys.verify(Path::new(&path), |keys| trust::authenticate(theirs.bytes.clone(), keys));
+    let theirs = match read.and_then(|verified| ManifestFile::from_bytes(Path::new(&path), verified.bytes().to_vec())) {
+        Ok(theirs) => theirs,
+        // Another publisher's. A human must decide which of the two stays.
+        Err(error @ Error::OtherSigner { .. }) => return Err(error),
+        // It is no manifest, and no client takes it.
+        Err(_) => return Ok(true),
     };
     let (found, sequence) = (theirs.manifest.meta.sequence, ours.manifest.meta.sequence);
     let is_other = found == sequence && Sha256::of(&theirs.signed.body) != Sha256::of(&ours.signed.body);
@@ -228,6 +270,13 @@ fn is_news(item: &Item, ours: &ManifestFile, destination: &dyn Destination) -> R
         return Err(Error::DestinationAhead { place: destination.name(&item.path), found, sequence });
     }
     Ok(theirs.bytes != ours.bytes)
+}
+
+/// Checks the bytes of an object on the site.
+fn check_object(path: &Path, object: &Object) -> Result<()> {
+    let failed = |error| Error::io("read", path, error);
+    let found = Sha256::of_reader(&mut fs::File::open(path).map_err(failed)?).map_err(failed)?;
+    if found == (object.sha256, object.size) { Ok(()) } else { Err(Error::DamagedObject { path: path.to_owned() }) }
 }
 
 /// Whether a past manifest needs not be sent again: it is there, as long, and not older than ours.

@@ -28,7 +28,7 @@ use crate::site::{ComponentSite, Packed, Survey};
 use patcher::internal::digest::Sha256;
 use patcher::internal::manifest::{File, Manifest, Meta, Object};
 use patcher::internal::rel_path::MANIFEST_NAME;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The counts and sizes of a published release.
 #[derive(Debug)]
@@ -53,6 +53,8 @@ pub struct ReleaseSummary {
     pub deltas: usize,
     /// The size of the new deltas in bytes.
     pub delta_bytes: u64,
+    /// Files in `releases/` that no trusted key has signed. They were not used.
+    pub ignored: Vec<PathBuf>,
 }
 
 /// How a release relates to those before it.
@@ -83,9 +85,14 @@ pub fn sign(
     let hashes = pack::hash(&tree)?;
     let mut contents: Contents<'_> = hashes.iter().copied().zip(&tree.files).collect();
 
-    let site = ComponentSite::new(site.join(settings.component.as_str()));
-    let Survey { last_sequence, packed: reused, releases } = site.survey(|sha256| contents.contains_key(sha256))?;
-    let mut meta = settings.meta(next_sequence(last_sequence)?);
+    // What clients refuse in any release shows before the site's folder is made.
+    signing.seal(&assemble(settings.meta(1), &tree, &hashes, unpacked))?;
+    let site = ComponentSite::new(site.join(settings.component.as_str()), signing.site_keys());
+    let _lock = site.lock()?;
+    let Survey { last_sequence, retires, packed: reused, releases, ignored } =
+        site.survey(|sha256| contents.contains_key(sha256))?;
+    let mut meta = settings.meta(next_sequence(last_sequence, signing.sequence)?);
+    meta.retires = signing.retires.or(retires);
     let latest = site.read_latest(&meta.channel)?;
     if !policy.allow_downgrade {
         check_version(&assemble(meta.clone(), &tree, &hashes, unpacked), latest.as_ref())?;
@@ -118,6 +125,7 @@ pub fn sign(
         delta_bytes: deltas.bytes,
         meta: manifest.meta,
         shortened: tree.shortened,
+        ignored,
     })
 }
 
@@ -160,10 +168,14 @@ pub fn check_version(manifest: &Manifest, latest: Option<&ManifestFile>) -> Resu
     Err(Error::VersionNotNewer { version: version.clone(), latest: before.clone(), channel })
 }
 
-/// Returns the sequence after `last`, the highest one of a site.
+/// Returns the sequence after `last`, the highest one of a site, or the `wanted` one.
 ///
 /// # Errors
-/// [`Error::LastSequence`].
-pub fn next_sequence(last: Option<u64>) -> Result<u64> {
-    last.unwrap_or(0).checked_add(1).ok_or(Error::LastSequence)
+/// [`Error::LastSequence`]; [`Error::SequenceNotAfter`] for a wanted one that is not higher.
+pub fn next_sequence(last: Option<u64>, wanted: Option<u64>) -> Result<u64> {
+    match (last, wanted) {
+        (Some(last), Some(sequence)) if sequence <= last => Err(Error::SequenceNotAfter { sequence, last }),
+        (_, Some(sequence)) => Ok(sequence),
+        (last, None) => last.unwrap_or(0).checked_add(1).ok_or(Error::LastSequence),
+    }
 }

@@ -8,7 +8,6 @@ use crate::release::{check_version, next_sequence};
 use crate::setting::{checked, expiry, rollout};
 use crate::signing::Signing;
 use crate::site::ComponentSite;
-use crate::site::manifest_file::ManifestFile;
 use patcher::internal::manifest::{Channel, Component, Manifest, Meta};
 use patcher::internal::timestamp::Timestamp;
 use patcher::internal::trust::{self, ReleaseTarget};
@@ -50,12 +49,15 @@ pub struct Promotion {
 /// [`Error::OtherSigner`](crate::Error::OtherSigner); everything that a client would refuse, before
 /// anything is written; an I/O error.
 pub fn renew(site: &Path, renewal: &Renewal, signing: &Signing) -> Result<Meta> {
-    let site = ComponentSite::new(site.join(renewal.component.as_str()));
+    let site = ComponentSite::new(site.join(renewal.component.as_str()), signing.site_keys());
+    let _lock = site.lock_existing()?;
     let mut manifest = renewed(&site, renewal, signing)?;
     if let Some(percent) = &renewal.rollout {
         manifest.meta.rollout = rollout(percent)?;
     }
-    manifest.meta.sequence = next_sequence(site.survey(|_| false)?.last_sequence)?;
+    let survey = site.survey(|_| false)?;
+    manifest.meta.sequence = next_sequence(survey.last_sequence, signing.sequence)?;
+    manifest.meta.retires = signing.retires.or(survey.retires);
     signing.seal(&manifest)?.publish(&site, None)?;
     Ok(manifest.meta)
 }
@@ -68,10 +70,11 @@ pub fn renew(site: &Path, renewal: &Renewal, signing: &Signing) -> Result<Meta> 
 /// [`Error::VersionNotNewer`](crate::Error::VersionNotNewer), those of [`StonePolicy::choose`], and
 /// those of [`renew`].
 pub fn promote(site: &Path, renewal: &Renewal, mut promotion: Promotion, signing: &Signing) -> Result<Meta> {
-    let site = ComponentSite::new(site.join(renewal.component.as_str()));
+    let site = ComponentSite::new(site.join(renewal.component.as_str()), signing.site_keys());
     if promotion.to == renewal.channel {
         return checked("to", promotion.to.as_str(), Err("the release is already in this channel"));
     }
+    let _lock = site.lock_existing()?;
     let mut manifest = renewed(&site, renewal, signing)?;
     let latest = site.read_latest(&promotion.to)?;
     let survey = site.survey(|_| false)?;
@@ -80,7 +83,8 @@ pub fn promote(site: &Path, renewal: &Renewal, mut promotion: Promotion, signing
         check_version(&manifest, latest.as_ref())?;
     }
     let meta = &mut manifest.meta;
-    meta.sequence = next_sequence(survey.last_sequence)?;
+    meta.sequence = next_sequence(survey.last_sequence, signing.sequence)?;
+    meta.retires = signing.retires.or(survey.retires);
     meta.rollout = match &renewal.rollout {
         Some(percent) => rollout(percent)?,
         None => None,
@@ -95,14 +99,14 @@ pub fn promote(site: &Path, renewal: &Renewal, mut promotion: Promotion, signing
 
 /// The verified latest release of the renewal's channel, with a new term.
 fn renewed(site: &ComponentSite, renewal: &Renewal, signing: &Signing) -> Result<Manifest> {
-    let latest = ManifestFile::read(&site.latest(&renewal.channel))?;
+    let latest = site.read(&site.latest(&renewal.channel))?;
     let target = ReleaseTarget {
         component: renewal.component.clone(),
         channel: renewal.channel.clone(),
         platform: latest.manifest.meta.platform.clone(),
     };
     let check = |keys: &_| trust::verify(latest.bytes, keys, &target, &[]);
-    let mut manifest = signing.check_earlier(&latest.path, check)?.manifest().clone();
+    let mut manifest = signing.site_keys().verify(&latest.path, check)?.manifest().clone();
     let meta = &mut manifest.meta;
     let same_length = |expires: Timestamp| {
         Timestamp::from_unix(renewal.issued.unix().saturating_add(expires.unix() - meta.issued.unix()))

@@ -42,7 +42,8 @@ impl StonePolicy {
     /// newly chosen one, so that the path of old versions stays the same from release to release.
     ///
     /// # Errors
-    /// [`Error::NoSteppingStone`]; those of [`Signing::check_earlier`] for each release chosen.
+    /// [`Error::NoSteppingStone`]; those of
+    /// [`SiteKeys::verify`](crate::site::site_keys::SiteKeys::verify) for each release chosen.
     pub fn choose(
         &self,
         meta: &Meta,
@@ -87,7 +88,7 @@ impl StonePolicy {
             return Ok(Vec::new());
         };
         let check = |keys: &_| trust::verify(latest.bytes.clone(), keys, &target(meta), &[]);
-        let verified = signing.check_earlier(&latest.path, check)?;
+        let verified = signing.site_keys().verify(&latest.path, check)?;
         let mut stones = verified.manifest().meta.stepping_stones.clone();
         stones.retain(|stone| stone.below.cmp_precedence(&meta.version).is_le());
         Ok(stones)
@@ -119,7 +120,7 @@ fn verified_stone(release: &SiteRelease, below: &Version, meta: &Meta, signing: 
     let stone = SteppingStone { below: below.clone(), sequence: other.sequence, body: release.body };
     let bytes = ManifestFile::read(&release.path)?.bytes;
     let check = |keys: &_| trust::verify_stepping_stone(bytes, keys, &target(meta), &stone, &[]);
-    signing.check_earlier(&release.path, check)?;
+    signing.site_keys().verify(&release.path, check)?;
     Ok(stone)
 }
 

@@ -9,8 +9,9 @@ pub mod private_key;
 pub mod public_key;
 
 use crate::error::{Error, Result};
+use crate::site::site_keys::SiteKeys;
 use crate::site::{self, ComponentSite};
-use patcher::internal::error::Refused;
+use patcher::internal::digest::Sha256;
 use patcher::internal::keys::{PublicKey, TrustedKeys};
 use patcher::internal::manifest::{self, Manifest};
 use patcher::internal::trust::{self, VerifiedManifest};
@@ -23,6 +24,10 @@ pub struct Signing {
     pub signer: Signer,
     /// Further keys that may have signed earlier releases.
     pub trusted: Vec<PublicKey>,
+    /// The key that the next release retires; `None` keeps the one of the newest release.
+    pub retires: Option<Sha256>,
+    /// The sequence of the next release; `None` means one more than the highest of the site.
+    pub sequence: Option<u64>,
 }
 
 /// The place of the signing keys.
@@ -42,28 +47,11 @@ pub enum Sealed {
 }
 
 impl Signing {
-    /// Verifies the earlier manifest at `path`, which a new one is going to vouch for.
+    /// The keys whose releases on the site count: the trusted ones and those that sign now.
     ///
-    /// The keys that sign now and the trusted ones are accepted; `check` verifies with them.
-    ///
-    /// # Errors
-    /// [`Error::OtherSigner`], or [`Error::ManifestFile`] with the reason that `check` gives.
-    pub fn check_earlier(
-        &self,
-        path: &Path,
-        check: impl FnOnce(&TrustedKeys) -> Result<VerifiedManifest, Refused>,
-    ) -> Result<VerifiedManifest> {
-        let mut keys = self.public_keys();
-        let further: Vec<_> = self.trusted.iter().filter(|key| !keys.contains(key)).cloned().collect();
-        keys.extend(further);
-        let path = path.to_owned();
-        if keys.is_empty() {
-            return Err(Error::OtherSigner { path });
-        }
-        check(&TrustedKeys::new(keys, 1)?).map_err(|refused| match refused {
-            Refused::UnknownKey => Error::OtherSigner { path },
-            other => Error::ManifestFile { path, source: Box::new(other) },
-        })
+    /// The trusted ones come first: they are older, and a release may have retired them.
+    pub fn site_keys(&self) -> SiteKeys {
+        SiteKeys::new(self.trusted.iter().cloned().chain(self.public_keys()))
     }
 
     /// Signs with every key that is here, and reads the result as a client does.

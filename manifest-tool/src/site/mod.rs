@@ -6,23 +6,35 @@
 //! last.
 
 pub mod manifest_file;
+pub mod site_keys;
 
 use crate::error::{Error, Result};
 use crate::site::manifest_file::ManifestFile;
+use crate::site::site_keys::SiteKeys;
 use patcher::internal::digest::Sha256;
+use patcher::internal::error::Refused;
+use patcher::internal::fs::{Dir, Lock};
 use patcher::internal::layout::{self, ObjectKind};
 use patcher::internal::manifest::{Channel, Manifest, Meta, Object};
-use patcher::internal::trust::VerifiedManifest;
-use std::collections::HashMap;
+use patcher::internal::trust::{self, VerifiedManifest};
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tempfile::{NamedTempFile, TempPath};
+
+/// The time that a command waits for another one that changes the same component.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(600);
+/// The lock's file in the component's folder.
+const LOCK_FILE: &str = ".lock";
 
 /// The folder of one component.
 #[derive(Debug)]
 pub struct ComponentSite {
     dir: PathBuf,
+    keys: SiteKeys,
 }
 
 /// What the manifests on the site say, as far as it is of use for the next one.
@@ -30,10 +42,25 @@ pub struct ComponentSite {
 pub struct Survey {
     /// The highest sequence of all.
     pub last_sequence: Option<u64>,
+    /// The key that the release with the highest sequence retires.
+    pub retires: Option<Sha256>,
     /// For content that was asked for, the objects that are there already.
     pub packed: HashMap<Sha256, Packed>,
     /// All releases.
     pub releases: Vec<SiteRelease>,
+    /// Files in `releases/` that are no releases by a trusted key. They count for nothing.
+    pub ignored: Vec<PathBuf>,
+}
+
+/// The manifests of a component that trusted keys vouch for.
+#[derive(Debug, Default)]
+pub struct Manifests {
+    /// The latest manifest of each channel.
+    pub latest: Vec<ManifestFile>,
+    /// The manifests of past releases.
+    pub past: Vec<ManifestFile>,
+    /// Other files in `releases/`.
+    pub ignored: Vec<PathBuf>,
 }
 
 /// A release on the site, by what its manifest says of it.
@@ -45,6 +72,18 @@ pub struct SiteRelease {
     pub meta: Meta,
     /// The hash of the manifest's body.
     pub body: Sha256,
+}
+
+impl SiteRelease {
+    /// Reads the manifest again.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] if it is no longer the verified one; those of [`ManifestFile::read`].
+    pub fn manifest(&self) -> Result<Manifest> {
+        let file = ManifestFile::read(&self.path)?;
+        let is_same = Sha256::of(&file.signed.body) == self.body;
+        if is_same { Ok(file.manifest) } else { Err(Error::Changed { path: self.path.clone() }) }
+    }
 }
 
 /// The objects of one content.
@@ -69,9 +108,55 @@ impl Packed {
 }
 
 impl ComponentSite {
-    /// The folder `dir`, which need not be there yet.
-    pub fn new(dir: PathBuf) -> Self {
-        Self { dir }
+    /// The folder `dir`, which need not be there yet, and the keys whose releases there count.
+    pub fn new(dir: PathBuf, keys: SiteKeys) -> Self {
+        Self { dir, keys }
+    }
+
+    /// Locks the folder, which it creates, against other commands that change it.
+    ///
+    /// # Errors
+    /// [`patcher::Error::Busy`] after [`LOCK_TIMEOUT`], or an I/O error.
+    pub fn lock(&self) -> Result<Lock> {
+        fs::create_dir_all(&self.dir).map_err(|error| Error::io("create", &self.dir, error))?;
+        self.lock_existing()
+    }
+
+    /// Locks a folder that exists.
+    ///
+    /// # Errors
+    /// As [`lock`](Self::lock).
+    pub fn lock_existing(&self) -> Result<Lock> {
+        Ok(Lock::exclusive(&Dir::open(&self.dir)?, LOCK_FILE, "the site", LOCK_TIMEOUT)?)
+    }
+
+    /// Reads a manifest of this component that a trusted key has signed.
+    ///
+    /// # Errors
+    /// [`Error::OtherSigner`], [`Error::ManifestFile`], or an I/O error.
+    pub fn read(&self, path: &Path) -> Result<ManifestFile> {
+        let bytes = fs::read(path).map_err(|error| Error::io("read", path, error))?;
+        self.trusted(path, bytes)
+    }
+
+    /// Verifies a manifest of this component that came from `path`.
+    ///
+    /// # Errors
+    /// [`Error::OtherSigner`], [`Error::ManifestFile`].
+    pub fn trusted(&self, path: &Path, bytes: Vec<u8>) -> Result<ManifestFile> {
+        let verified = self.keys.verify(path, |keys| trust::authenticate(bytes, keys))?;
+        let file = ManifestFile::from_bytes(path, verified.bytes().to_vec())?;
+        let (found, expected) = (file.manifest.meta.component.as_str(), self.component());
+        if found == expected {
+            return Ok(file);
+        }
+        let wrong = Refused::WrongTarget { what: "component", found: found.to_owned(), expected };
+        Err(Error::ManifestFile { path: path.to_owned(), source: Box::new(wrong) })
+    }
+
+    /// The component's name: that of the folder.
+    fn component(&self) -> String {
+        self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
     /// Where something with this path below the base URL lies.
@@ -79,12 +164,30 @@ impl ComponentSite {
         self.dir.join(below)
     }
 
-    /// The paths of all manifests: each channel's latest, then the past ones.
+    /// Reads all manifests that trusted keys vouch for.
     ///
     /// # Errors
-    /// The system's answer.
-    pub fn manifests(&self) -> Result<Vec<PathBuf>> {
-        Ok([self.latest_manifests()?, self.past_manifests()?].concat())
+    /// Those of [`read`](Self::read) for a latest manifest. Such files in `releases/` are ignored.
+    pub fn manifests(&self) -> Result<Manifests> {
+        let latest = self.latest_manifests()?.iter().map(|path| self.read(path)).collect::<Result<Vec<_>>>()?;
+        let mut manifests = Manifests { latest, ..Manifests::default() };
+        for path in self.past_manifests()? {
+            match self.read(&path) {
+                Err(Error::OtherSigner { .. } | Error::ManifestFile { .. }) => manifests.ignored.push(path),
+                file => manifests.past.push(file?),
+            }
+        }
+        // A stepping stone by an older key counts because a trusted manifest names its body.
+        let named: HashSet<Sha256> = (manifests.latest.iter().chain(&manifests.past))
+            .flat_map(|file| file.manifest.meta.stepping_stones.iter().map(|stone| stone.body))
+            .collect();
+        for path in std::mem::take(&mut manifests.ignored) {
+            match ManifestFile::read(&path) {
+                Ok(file) if named.contains(&Sha256::of(&file.signed.body)) => manifests.past.push(file),
+                _ => manifests.ignored.push(path),
+            }
+        }
+        Ok(manifests)
     }
 
     /// The paths of each channel's latest manifest.
@@ -106,28 +209,48 @@ impl ComponentSite {
     /// Reads all manifests and keeps what they say of content that `is_wanted`.
     ///
     /// # Errors
-    /// [`Error::ManifestFile`] for one that is no manifest: the next sequence would be a guess.
+    /// [`Error::OtherSigner`] and [`Error::ManifestFile`] for a latest manifest that no trusted key
+    /// has signed: the next sequence would be a guess. Such files in `releases/` are ignored.
     pub fn survey(&self, is_wanted: impl Fn(&Sha256) -> bool) -> Result<Survey> {
         let mut survey = Survey::default();
-        for path in self.manifests()? {
-            let ManifestFile { manifest, signed, .. } = ManifestFile::read(&path)?;
-            survey.last_sequence = survey.last_sequence.max(Some(manifest.meta.sequence));
+        let mut packed: HashMap<Sha256, Packed> = HashMap::new();
+        let Manifests { latest, past, ignored } = self.manifests()?;
+        survey.ignored = ignored;
+        for ManifestFile { path, manifest, signed, .. } in latest.into_iter().chain(past) {
+            if survey.last_sequence < Some(manifest.meta.sequence) {
+                (survey.last_sequence, survey.retires) = (Some(manifest.meta.sequence), manifest.meta.retires);
+            }
             for file in manifest.files.iter().filter(|file| is_wanted(&file.sha256)) {
-                let holds_chunks = || file.chunks.is_none_or(|chunks| self.holds(ObjectKind::Chunks, &chunks));
-                let is_known = survey.packed.contains_key(&file.sha256);
-                if !is_known && self.holds(ObjectKind::Gz, &file.gz) && holds_chunks() {
-                    survey.packed.insert(file.sha256, Packed { gz: file.gz, chunks: file.chunks });
+                let has_size = |kind, object: &Object| self.object_size(kind, object) == Some(object.size);
+                let has_chunks = || file.chunks.is_none_or(|chunks| has_size(ObjectKind::Chunks, &chunks));
+                if !packed.contains_key(&file.sha256) && has_size(ObjectKind::Gz, &file.gz) && has_chunks() {
+                    packed.insert(file.sha256, Packed { gz: file.gz, chunks: file.chunks });
                 }
             }
             survey.releases.push(SiteRelease { path, meta: manifest.meta, body: Sha256::of(&signed.body) });
         }
+        // A new release names these objects: their bytes must be those that the old one named.
+        let is_whole = |packed: &Packed| {
+            let holds_chunks = || packed.chunks.is_none_or(|chunks| self.holds(ObjectKind::Chunks, &chunks));
+            self.holds(ObjectKind::Gz, &packed.gz) && holds_chunks()
+        };
+        survey.packed = packed.into_par_iter().filter(|(_, packed)| is_whole(packed)).collect();
         Ok(survey)
     }
 
-    /// Whether an object is there, by its size.
+    /// Tells by size and hash whether the site has an object.
     pub fn holds(&self, kind: ObjectKind, object: &Object) -> bool {
-        let metadata = fs::symlink_metadata(self.path(&layout::object_path(kind, &object.sha256)));
-        metadata.is_ok_and(|metadata| metadata.is_file() && metadata.len() == object.size)
+        let path = self.path(&layout::object_path(kind, &object.sha256));
+        self.object_size(kind, object) == Some(object.size)
+            && fs::File::open(path)
+                .and_then(|mut file| Sha256::of_reader(&mut file))
+                .is_ok_and(|found| found == (object.sha256, object.size))
+    }
+
+    /// The size of an object's file; `None` if there is none.
+    fn object_size(&self, kind: ObjectKind, object: &Object) -> Option<u64> {
+        let metadata = fs::symlink_metadata(self.path(&layout::object_path(kind, &object.sha256))).ok()?;
+        metadata.is_file().then_some(metadata.len())
     }
 
     /// A file for an object whose name is not known before it is written.
@@ -155,18 +278,18 @@ impl ComponentSite {
     /// signatures.
     ///
     /// # Errors
-    /// [`Error::SequenceTaken`], [`Error::ManifestFile`] for one that is no manifest, or the
-    /// system's answer.
+    /// [`Error::SequenceTaken`], or those of [`survey`](Self::survey).
     pub fn check_next(&self, manifest: &VerifiedManifest) -> Result<()> {
         let latest = self.read_latest(&manifest.manifest().meta.channel)?;
         if latest.is_some_and(|latest| is_same(&latest, manifest)) {
             return Ok(());
         }
         let sequence = manifest.order().sequence;
-        self.manifests()?.into_iter().try_for_each(|path| {
-            let is_before = ManifestFile::read(&path)?.manifest.meta.sequence < sequence;
-            if is_before { Ok(()) } else { Err(Error::SequenceTaken { sequence, path }) }
-        })
+        let Survey { releases, .. } = self.survey(|_| false)?;
+        match releases.into_iter().find(|release| release.meta.sequence >= sequence) {
+            Some(SiteRelease { path, .. }) => Err(Error::SequenceTaken { sequence, path }),
+            None => Ok(()),
+        }
     }
 
     /// Makes `manifest` the latest one of its channel; the one that it supersedes is kept under its
@@ -186,20 +309,20 @@ impl ComponentSite {
 
     fn keep(&self, latest: PathBuf, superseded: &ManifestFile) -> Result<()> {
         let kept = self.path(&layout::release_manifest_path(superseded.manifest.meta.sequence));
-        let is_other = |other: ManifestFile| other.signed.body != superseded.signed.body;
-        if kept.symlink_metadata().is_ok() && is_other(ManifestFile::read(&kept)?) {
-            return Err(Error::SequenceTwice { latest, kept });
+        // A file that no trusted key has signed is replaced.
+        match self.read(&kept) {
+            Ok(other) if other.signed.body != superseded.signed.body => Err(Error::SequenceTwice { latest, kept }),
+            _ => replace(&kept, &superseded.bytes),
         }
-        replace(&kept, &superseded.bytes)
     }
 
     /// The latest manifest of a channel, if there is one.
     ///
     /// # Errors
-    /// Those of [`ManifestFile::read`].
+    /// Those of [`read`](Self::read).
     pub fn read_latest(&self, channel: &Channel) -> Result<Option<ManifestFile>> {
         let path = self.latest(channel);
-        if path.symlink_metadata().is_ok() { ManifestFile::read(&path).map(Some) } else { Ok(None) }
+        if path.symlink_metadata().is_ok() { self.read(&path).map(Some) } else { Ok(None) }
     }
 
     /// Where the latest manifest of a channel lies.

@@ -6,8 +6,7 @@
 mod applied;
 
 use crate::error::{Error, Result};
-use crate::site::manifest_file::ManifestFile;
-use crate::site::{self, ComponentSite};
+use crate::site;
 use applied::{Applied, Patches};
 use patcher::internal::chunks::{
     ChunkIndex, ChunkSearch, ChunksError, MAX_INDEX_BYTES, MissingRanges, RangeLimits, rebuild,
@@ -52,8 +51,8 @@ pub struct Verifier<'a> {
     pub keys: &'a TrustedKeys,
     /// When they are taken.
     pub now: Timestamp,
-    /// Past releases, from which the files are made again that deltas start from. Nobody vouches
-    /// for them here: what is made is known by its hash.
+    /// Past releases, from which the files are made again that deltas start from. Those that no
+    /// trusted key has signed are skipped.
     pub past: &'a [Url],
 }
 
@@ -80,7 +79,7 @@ pub fn past_manifests(dir: &Path) -> Result<Vec<Url>> {
     let dir = dir.canonicalize().map_err(|error| Error::io("read", dir, error))?;
     let mut urls = Vec::new();
     for component in site::components(&dir)? {
-        urls.extend(ComponentSite::new(component).past_manifests()?.iter().flat_map(Url::from_file_path));
+        urls.extend(site::xml_files(&component.join("releases"))?.iter().flat_map(Url::from_file_path));
     }
     Ok(urls)
 }
@@ -143,11 +142,10 @@ impl Verifier<'_> {
             findings.problems.push(finding(error)?);
         }
         for past in self.past {
-            // Objects of a release are beside its folder. One that is no manifest helps nobody and
-            // hurts nobody.
+            // Objects of a release are beside its folder. No client reads another file there.
             let (Ok(bytes), Ok(url)) = (self.bytes(past), past.join("../")) else { continue };
-            if let Ok(file) = ManifestFile::from_bytes(Path::new(past.path()), bytes) {
-                patches.add_contents(&file.manifest, &url);
+            if let Ok(verified) = trust::authenticate(bytes, self.keys) {
+                patches.add_contents(verified.manifest(), &url);
             }
         }
         let Applied { right, not_applied, wrong } = patches.apply(self);

@@ -87,7 +87,8 @@ fn attach_adds_a_signature_or_replaces_the_same_keys() {
 
     // The latest release of its channel can get one more signature, even if another channel has a
     // newer one.
-    attach(&publisher, "both.xml", &["--site", "site"]).ok();
+    attach(&publisher, "both.xml", &["--site", "site"]).fails(21, "--trust");
+    attach(&publisher, "both.xml", &["--site", "site", "--trust", "release-2.pub.pem"]).ok();
     assert_eq!(publisher.read(LATEST), both);
     assert!(!publisher.path("site/core/releases").exists());
     publisher.sign(&["--key", "release-2.key.pem"]).ok();
@@ -127,13 +128,14 @@ fn attach_does_not_publish_a_release_that_was_overtaken() {
     publisher.sign(&["--key", "release-2.key.pem"]).ok();
     device_signs(&publisher, "core.body", "core.sig");
     let body = publisher.read("core.body");
-    attach(&publisher, "core.body", &["--site", "site"]).fails(21, "sequence 1 is used up");
+    let overtaken = ["--site", "site", "--trust", "release-2.pub.pem"];
+    attach(&publisher, "core.body", &overtaken).fails(21, "sequence 1 is used up");
     assert_eq!(publisher.read("core.body"), body);
 
     publisher.sign(&["--key", "release-2.key.pem"]).ok();
     publisher.write("core.body", publisher.run(&["body", "site/core/releases/1.xml"]).ok());
     device_signs(&publisher, "core.body", "core.sig");
-    let old = ["--site", "site", "--output", "old.xml"];
+    let old = [&overtaken[..], &["--output", "old.xml"]].concat();
     attach(&publisher, "site/core/releases/1.xml", &old).fails(21, "sequence 1 is used up");
     assert!(!publisher.path("old.xml").exists());
 }

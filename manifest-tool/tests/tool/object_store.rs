@@ -172,3 +172,23 @@ fn a_store_that_refuses_is_reported() {
     publish("s3://elsewhere/apps").fails(20, "s3://elsewhere/apps");
     publish("s3://").fails(2, "bucket");
 }
+
+/// Two publishers with different releases under one sequence: the bucket takes one of them.
+#[test]
+fn of_two_publishers_at_once_one_is_refused() {
+    let Some(store) = Store::start() else { return };
+    let publishers = [1, 2].map(|build| {
+        let publisher = Publisher::new();
+        publisher.sign_builds(build..=build, &[]);
+        publisher
+    });
+    let runs = std::thread::scope(|scope| {
+        let threads = publishers.each_ref().map(|publisher| scope.spawn(|| store.publish(publisher)));
+        threads.map(|thread| thread.join().unwrap())
+    });
+    let winners = runs.iter().filter(|run| run.code == 0).count();
+    assert_eq!(winners, 1, "{:?}", runs.each_ref().map(|run| &run.err));
+    let served = store.request("GET", "/updates/apps/core/manifest.xml", "").1;
+    let winner = runs.iter().position(|run| run.code == 0).unwrap();
+    assert_eq!(served, publishers[winner].read("site/core/manifest.xml"));
+}

@@ -140,14 +140,14 @@ fn objects_that_no_manifest_names_are_removed() {
 }
 
 #[test]
-fn an_unreadable_manifest_stops_prune_before_any_removal() {
+fn an_unreadable_latest_manifest_stops_prune_before_any_removal() {
     let publisher = Publisher::new();
     publisher.sign_builds(1..=3, &[]);
-    publisher.write("site/core/releases/1.xml", "nothing");
+    publisher.write("site/core/manifest.xml", "nothing");
     let before = files(&publisher);
-    publisher.run(&["prune", "core", "--keep", "0"]).fails(21, "1.xml");
+    publisher.run(&["prune", "core", "--keep", "0"]).fails(21, "manifest.xml");
     assert_eq!(files(&publisher), before);
-    publisher.run(&["prune", "other", "--keep", "0"]).fails(21, "other");
+    publisher.run(&["prune", "other", "--keep", "0"]).fails(22, "other");
     publisher.run(&["prune", "core"]).usage_error();
 }
 
@@ -159,7 +159,7 @@ fn an_interrupted_prune_leaves_no_manifest_without_its_objects() {
     use manifest_tool::site::ComponentSite;
     let publisher = Publisher::new();
     publisher.sign_builds(1..=4, &["--deltas", "0"]);
-    let site = ComponentSite::new(publisher.path("site/core"));
+    let site = ComponentSite::new(publisher.path("site/core"), publisher.site_keys());
     let dropped = Dropped::find(&site, 0).unwrap();
     assert_eq!((dropped.manifests.len(), dropped.objects.len()), (3, 3));
     // `prune` cannot remove a folder at the path of an object.

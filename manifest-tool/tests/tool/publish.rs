@@ -11,7 +11,8 @@ fn publish(publisher: &Publisher) -> Run {
 /// Reads all files below a folder.
 fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let walk = walkdir::WalkDir::new(dir).sort_by_file_name().into_iter().map(Result::unwrap);
-    let files = walk.filter(|entry| entry.file_type().is_file());
+    // A lock's file names the process that held the lock last.
+    let files = walk.filter(|entry| entry.file_type().is_file() && entry.file_name() != ".lock");
     let name = |path: &Path| path.strip_prefix(dir).unwrap().to_str().unwrap().to_owned();
     files.map(|entry| (name(entry.path()), fs::read(entry.path()).unwrap())).collect()
 }
@@ -77,7 +78,7 @@ fn publish_finds_a_damaged_object_before_it_sends_the_manifest() {
     bytes[99] ^= 1;
     fs::write(&object, &bytes).unwrap();
     for _ in 0..2 {
-        publish(&publisher).fails(22, "does not read back as it was sent");
+        publish(&publisher).fails(21, "does not have the bytes that its manifest names");
         assert_eq!(fs::read(publisher.path("www/core/manifest.xml")).unwrap(), manifest);
     }
     bytes[99] ^= 1;
@@ -110,4 +111,18 @@ fn impossible_sources_and_destinations_are_refused() {
     #[cfg(not(feature = "cloud"))]
     publisher.run(&["publish", "site", "s3://bucket/updates"]).fails(2, "--features cloud");
     assert!(!publisher.path("www").exists());
+}
+
+#[test]
+fn a_manifest_that_was_replaced_meanwhile_is_not_overwritten() {
+    use manifest_tool::publish::{Destination as _, Folder, Served};
+    let publisher = Publisher::new();
+    let (folder, path) = (Folder::new(publisher.path("www")), "core/manifest.xml");
+    let replace = |bytes: &[u8], old| folder.replace(path, bytes, old, Served::of(path));
+    replace(b"one", None).unwrap();
+    assert_eq!(replace(b"two", None).unwrap_err().code(), "conflict");
+    let one = folder.read(path).unwrap();
+    replace(b"two", one.as_ref()).unwrap();
+    assert_eq!(replace(b"three", one.as_ref()).unwrap_err().code(), "conflict");
+    assert_eq!(folder.read(path).unwrap().unwrap().bytes, b"two");
 }

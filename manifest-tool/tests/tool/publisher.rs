@@ -2,6 +2,7 @@
 
 use manifest_tool::signing::passphrase::Passphrases;
 use manifest_tool::signing::private_key::PrivateKey;
+use manifest_tool::site::site_keys::SiteKeys;
 use patcher::internal::keys::{PublicKey, TrustedKeys};
 use patcher::internal::manifest::{Manifest, SignedBytes, body, parse, with_signatures};
 use patcher::internal::timestamp::Timestamp;
@@ -84,6 +85,11 @@ impl Publisher {
         Ok(trust::verify(self.read(path), &keys, &target, floors)?)
     }
 
+    /// Returns the keys that the publisher's commands trust.
+    pub fn site_keys(&self) -> SiteKeys {
+        SiteKeys::new([PublicKey::from_pem(&String::from_utf8(self.read("release.pub.pem")).unwrap()).unwrap()])
+    }
+
     /// Runs the program in the publisher's folder.
     pub fn run(&self, args: &[&str]) -> Run {
         self.run_with(args, &[])
@@ -91,6 +97,11 @@ impl Publisher {
 
     /// Runs the program with more environment variables.
     pub fn run_with(&self, args: &[&str], environment: &[(&str, &str)]) -> Run {
+        Run::of(self.command(args, environment).output().unwrap())
+    }
+
+    /// Returns a run of the program that is still to be started.
+    pub fn command(&self, args: &[&str], environment: &[(&str, &str)]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_manifest-tool"));
         command
             .args(args)
@@ -99,7 +110,7 @@ impl Publisher {
             .env_remove("MANIFEST_KEY")
             .env_remove("MANIFEST_KEY_PASSPHRASE");
         command.envs(environment.iter().copied());
-        Run::of(command.output().unwrap())
+        command
     }
 
     /// Runs openssl and expects success.
@@ -142,13 +153,18 @@ impl Publisher {
         }
     }
 
+    /// Signs any body with the key at `key`.
+    pub fn signed(&self, manifest: &Manifest, key: &str) -> Vec<u8> {
+        let body = body(manifest);
+        let key = PrivateKey::load(&self.path(key), &Passphrases::default()).unwrap();
+        with_signatures(&body, &[key.sign(&body).unwrap()])
+    }
+
     /// Changes the latest manifest in a way that `sign` would not, and signs it again.
     pub fn sign_again<T>(&self, change: impl FnOnce(&mut Manifest) -> T) -> T {
         let mut manifest = self.manifest("site/core/manifest.xml");
         let result = change(&mut manifest);
-        let body = body(&manifest);
-        let key = PrivateKey::load(&self.path("release.key.pem"), &Passphrases::default()).unwrap();
-        self.write("site/core/manifest.xml", with_signatures(&body, &[key.sign(&body).unwrap()]));
+        self.write("site/core/manifest.xml", self.signed(&manifest, "release.key.pem"));
         result
     }
 

@@ -108,8 +108,9 @@ fn a_stepping_stone_must_be_signed_by_a_trusted_key() {
 fn a_body_for_a_key_elsewhere_names_what_a_trusted_key_signed() {
     let publisher = with_history();
     let body = ["--body", "core.body", "--min-version", "2.0.0"];
+    fs::rename(publisher.path("release.pub.pem"), publisher.path("key.pub.pem")).unwrap();
     publisher.sign_as("3.0.0", &body).fails(21, "--trust");
-    publisher.sign_as("3.0.0", &[&body[..], &["--trust", "release.pub.pem"]].concat()).ok();
+    publisher.sign_as("3.0.0", &[&body[..], &["--trust", "key.pub.pem"]].concat()).ok();
     let out = publisher.run(&["inspect", "core.body"]).ok();
     assert!(out.contains("first to   releases/3.xml, when below 2.0.0\n"), "{out}");
 }

@@ -4,8 +4,13 @@ use crate::error::Result;
 use crate::signing::passphrase::Passphrases;
 use crate::signing::private_key::PrivateKey;
 use crate::signing::{Signer, Signing, public_key};
+use crate::site::site_keys::SiteKeys;
+use patcher::internal::keys::PublicKey;
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// The public key that `keygen` writes beside the private key that signs by default.
+const PUBLIC_KEY: &str = "./release.pub.pem";
 
 /// The source of passphrases.
 #[derive(Debug, Default, clap::Args)]
@@ -37,9 +42,41 @@ pub struct SigningFlags {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["keys", "passphrase_file"])]
     body: Option<PathBuf>,
     /// A public key that may have signed earlier releases, besides the keys that sign now; repeat
-    /// it for each
+    /// it for each, in the order of the client's list. The tool uses no other release of the site
     #[arg(long = "trust", value_name = "PUB")]
     trusted: Vec<PathBuf>,
+    /// Retire this public key, and all keys before it in the client's list: clients that see the
+    /// release accept no release any more that counts them. Later releases keep it
+    #[arg(long, value_name = "PUB")]
+    retire: Option<PathBuf>,
+    /// The sequence of the release [default: one more than the highest of the site]
+    #[arg(long, value_name = "N")]
+    sequence: Option<u64>,
+}
+
+/// The keys whose releases count, for a command that signs nothing.
+#[derive(Debug, clap::Args)]
+pub struct TrustFlags {
+    /// A public key of the publisher; repeat it for each. Releases by other keys are not used
+    /// [default: ./release.pub.pem]
+    #[arg(long = "trust", value_name = "PUB")]
+    trusted: Vec<PathBuf>,
+}
+
+impl TrustFlags {
+    /// Reads the keys.
+    ///
+    /// # Errors
+    /// Those of [`public_key::load`].
+    pub fn load(&self) -> Result<SiteKeys> {
+        let default = [PathBuf::from(PUBLIC_KEY)];
+        let paths = if self.trusted.is_empty() { &default[..] } else { &self.trusted };
+        Ok(SiteKeys::new(load_keys(paths)?))
+    }
+}
+
+fn load_keys(paths: &[PathBuf]) -> Result<Vec<PublicKey>> {
+    paths.iter().map(|path| public_key::load("--trust", path)).collect()
 }
 
 impl SigningFlags {
@@ -54,7 +91,13 @@ impl SigningFlags {
     /// # Errors
     /// Those of [`PrivateKey::load`] and [`public_key::load`].
     pub fn load(self) -> Result<Signing> {
-        let trusted = self.trusted.iter().map(|path| public_key::load("--trust", path)).collect::<Result<_>>()?;
+        // Without a private key, the public one beside it tells which releases are the publisher's.
+        let default = || self.body.is_some() && Path::new(PUBLIC_KEY).exists();
+        let trusted = match &self.trusted[..] {
+            [] if default() => load_keys(&[PUBLIC_KEY.into()])?,
+            paths => load_keys(paths)?,
+        };
+        let retire = self.retire.as_ref().map(|path| public_key::load("--retire", path)).transpose()?;
         let (keys, passphrases) = (self.key_paths(), self.passphrases.passphrases());
         let signer = match self.body {
             Some(file) => Signer::Elsewhere(file),
@@ -63,7 +106,7 @@ impl SigningFlags {
                 Signer::Here(keys.iter().map(load).collect::<Result<_>>()?)
             }
         };
-        Ok(Signing { signer, trusted })
+        Ok(Signing { signer, trusted, retires: retire.map(|key| key.id()), sequence: self.sequence })
     }
 
     fn key_paths(&self) -> Vec<PathBuf> {

@@ -23,7 +23,6 @@ mod shortcuts;
 
 use crate::build::tree::{Tree, TreeFile};
 use crate::error::Result;
-use crate::site::manifest_file::ManifestFile;
 use crate::site::{ComponentSite, SiteRelease};
 use base_selection::BaseCandidates;
 use builder::{BuiltDelta, DeltaBuilder, rebuild};
@@ -142,7 +141,7 @@ fn previous_releases(count: usize, releases: &[&SiteRelease], hashes: &[Sha256])
     let wanted: BTreeSet<&Sha256> = hashes.iter().collect();
     let (mut previous, mut known, mut others) = (Vec::new(), HashSet::new(), 0);
     for release in releases {
-        let manifest = ManifestFile::read(&release.path)?.manifest;
+        let manifest = release.manifest()?;
         let contents: BTreeSet<&Sha256> = contents_of(&manifest).collect();
         // The same contents under another sequence or channel add only their deltas.
         if known.insert(manifest.content_id()) {

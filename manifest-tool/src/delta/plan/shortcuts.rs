@@ -10,7 +10,6 @@ use super::delta_graph::{DeltaGraph, DeltaPath};
 use crate::build::tree::TreeFile;
 use crate::error::Result;
 use crate::site::SiteRelease;
-use crate::site::manifest_file::ManifestFile;
 use patcher::internal::digest::Sha256;
 use patcher::internal::manifest::{File, Object};
 use std::collections::{HashMap, HashSet};
@@ -59,7 +58,7 @@ fn files(releases: &[&SiteRelease], mut wanted: HashSet<Sha256>) -> Result<HashM
         if wanted.is_empty() {
             break;
         }
-        let manifest = ManifestFile::read(&release.path)?.manifest;
+        let manifest = release.manifest()?;
         let files = manifest.files.into_iter().filter(|file| wanted.remove(&file.sha256));
         found.extend(files.map(|file| (file.sha256, file)));
     }

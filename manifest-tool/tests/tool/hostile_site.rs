@@ -1,0 +1,155 @@
+//! Sites that an attacker has changed: the commands use nothing that no trusted key has signed, and
+//! no object with other bytes than its manifest names.
+
+use crate::publisher::{Publisher, day, program};
+use std::fs;
+use std::process::Stdio;
+
+const LATEST: &str = "site/core/manifest.xml";
+
+/// Creates a publisher with two releases, and a stranger's key.
+fn with_stranger() -> Publisher {
+    let publisher = Publisher::new();
+    publisher.sign_builds(1..=2, &[]);
+    publisher.run(&["keygen", "stranger", "--bits", "2048"]).ok();
+    publisher
+}
+
+#[test]
+fn a_junk_file_among_the_releases_uses_up_no_sequence() {
+    let publisher = with_stranger();
+    let mut manifest = publisher.manifest(LATEST);
+    manifest.meta.sequence = u64::MAX;
+    publisher.write("site/core/releases/9.xml", publisher.signed(&manifest, "stranger.key.pem"));
+    publisher.write("site/core/releases/8.xml", "<manifest/>");
+    publisher.write("site/core/releases/2.xml", publisher.signed(&manifest, "stranger.key.pem"));
+    publisher.write("build/bin/app", program(3));
+    let out = publisher.sign_as("1.3.0", &[]).ok();
+    assert!(out.contains("sequence 3,") && out.contains("9.xml is not a release by a trusted key"), "{out}");
+    // The superseded release takes the place of the attacker's file.
+    assert_eq!(publisher.manifest("site/core/releases/2.xml").meta.version.to_string(), "1.2.0");
+    publisher.run(&["resign", "core"]).ok();
+    publisher.run(&["promote", "core", "--from", "stable", "--to", "beta"]).ok();
+    assert_eq!(publisher.manifest("site/core/beta.xml").meta.sequence, 5);
+    publisher.run(&["verify", "site", "--key", "release.pub.pem"]).ok();
+}
+
+#[test]
+fn an_edited_or_forged_latest_manifest_stops_every_command() {
+    let publisher = with_stranger();
+    let mut manifest = publisher.manifest(LATEST);
+    manifest.files[0].gz.size += 1;
+    let good = publisher.read(LATEST);
+    let edited = String::from_utf8(good.clone()).unwrap().replace("1.2.0", "0.2.0").into_bytes();
+    for (bytes, expected) in
+        [(edited, "does not match its content"), (publisher.signed(&manifest, "stranger.key.pem"), "--trust")]
+    {
+        publisher.write(LATEST, &bytes);
+        publisher.sign_as("1.3.0", &[]).fails(21, expected);
+        publisher.run(&["resign", "core"]).fails(21, expected);
+        publisher.run(&["promote", "core", "--from", "stable", "--to", "beta"]).fails(21, expected);
+        publisher.run(&["prune", "core", "--keep", "0"]).fails(21, expected);
+        publisher.run(&["publish", "site", "www"]).fails(21, expected);
+        assert_eq!(publisher.read(LATEST), bytes);
+    }
+    assert!(!publisher.path("www").exists());
+    publisher.write(LATEST, good);
+    publisher.sign_as("1.3.0", &[]).ok();
+}
+
+#[test]
+fn a_release_of_another_component_does_not_count() {
+    let publisher = with_stranger();
+    let mut manifest = publisher.manifest(LATEST);
+    manifest.meta.component = "addon".parse().unwrap();
+    manifest.meta.sequence = 99;
+    publisher.write("site/core/releases/99.xml", publisher.signed(&manifest, "release.key.pem"));
+    assert!(publisher.sign_as("1.3.0", &[]).ok().contains("sequence 3,"));
+}
+
+#[test]
+fn a_changed_object_is_made_again_and_never_named() {
+    let publisher = with_stranger();
+    for object in publisher.objects() {
+        let mut bytes = fs::read(&object).unwrap();
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        fs::write(&object, bytes).unwrap();
+    }
+    publisher.run(&["publish", "site", "www"]).fails(21, "does not have the bytes");
+    publisher.sign_as("1.3.0", &["--deltas", "0"]).ok();
+    publisher.run(&["verify", "site", "--key", "release.pub.pem"]).ok();
+}
+
+#[test]
+fn prune_keeps_nothing_for_a_strangers_release_and_leaves_its_file_alone() {
+    let publisher = with_stranger();
+    let manifest = publisher.manifest("site/core/releases/1.xml");
+    publisher.write("site/core/releases/1.xml", publisher.signed(&manifest, "stranger.key.pem"));
+    let out = publisher.run(&["prune", "core", "--keep", "5"]).ok();
+    assert!(out.contains("0 manifests and 1 objects"), "{out}");
+    assert!(publisher.path("site/core/releases/1.xml").exists());
+}
+
+#[test]
+fn another_publishers_destination_is_not_overwritten() {
+    let publisher = with_stranger();
+    publisher.run(&["publish", "site", "www"]).ok();
+    let foreign = publisher.signed(&publisher.manifest(LATEST), "stranger.key.pem");
+    publisher.write("www/core/manifest.xml", &foreign);
+    publisher.run(&["publish", "site", "www"]).fails(21, "--trust");
+    assert_eq!(publisher.read("www/core/manifest.xml"), foreign);
+    publisher.run(&["publish", "site", "www", "--trust", "release.pub.pem", "--trust", "stranger.pub.pem"]).ok();
+}
+
+#[test]
+fn a_sequence_jumps_only_by_the_flag() {
+    let publisher = with_stranger();
+    publisher.sign_as("1.3.0", &["--sequence", "2"]).fails(2, "does not come after 2");
+    assert!(publisher.sign_as("1.3.0", &["--sequence", "100"]).ok().contains("sequence 100,"));
+    assert!(publisher.run(&["resign", "core"]).ok().contains("sequence 101,"));
+    assert!(publisher.run(&["resign", "core", "--sequence", "200"]).ok().contains("sequence 200,"));
+}
+
+#[test]
+fn a_retired_key_stays_retired_in_later_releases() {
+    let publisher = with_stranger();
+    let retired = |path: &str| publisher.manifest(path).meta.retires;
+    let standby = ["--key", "stranger.key.pem", "--trust", "release.pub.pem"];
+    publisher
+        .sign_as("1.3.0", &[&standby[..], &["--retire", "stranger.pub.pem"]].concat())
+        .fails(21, "signed by 0 of the 1");
+    publisher.sign_as("1.3.0", &[&standby[..], &["--retire", "release.pub.pem"]].concat()).ok();
+    let id = retired(LATEST);
+    assert!(id.is_some());
+    publisher.sign_as("1.4.0", &["--key", "stranger.key.pem"]).ok();
+    assert_eq!(retired(LATEST), id);
+    publisher.sign_as("1.4.1", &["--key", "stranger.key.pem", "--channel", "beta"]).ok();
+    assert_eq!(retired("site/core/beta.xml"), id);
+    publisher.run(&["resign", "core", "--key", "stranger.key.pem"]).ok();
+    assert_eq!(retired(LATEST), id);
+    // The retired key alone signs nothing that follows.
+    publisher.sign_as("1.5.0", &["--trust", "stranger.pub.pem"]).fails(21, "signed by 0 of the 1");
+}
+
+/// Two publishers at once: every round gives two sequences.
+#[test]
+fn two_commands_at_once_take_two_sequences() {
+    let publisher = Publisher::new();
+    publisher.sign(&[]).ok();
+    let time = day(0).unix().to_string();
+    let environment = [("SOURCE_DATE_EPOCH", time.as_str())];
+    for round in 1..=10 {
+        let runs = ["stable", "beta"].map(|channel| {
+            let version = format!("1.{round}.0");
+            let args = ["sign", "build", "--component", "core", "--version", &version, "--channel", channel];
+            let args = [&args[..], &["--base-url", "https://dl.example.com/core/"]].concat();
+            publisher.command(&args, &environment).stdout(Stdio::null()).spawn().unwrap()
+        });
+        assert!(runs.map(|mut run| run.wait().unwrap().success()).iter().all(|success| *success));
+        let sequence = |name: &str| publisher.manifest(&format!("site/core/{name}.xml")).meta.sequence;
+        let mut sequences = [sequence("manifest"), sequence("beta")];
+        sequences.sort_unstable();
+        assert_eq!(sequences, [2 * round, 2 * round + 1]);
+    }
+}
