@@ -6,6 +6,8 @@ mod every_step;
 mod explore;
 #[cfg(unix)]
 mod foreign;
+#[cfg(unix)]
+mod ignoring_case;
 mod ready;
 
 use super::*;

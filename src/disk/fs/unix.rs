@@ -12,6 +12,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// Whether [`Dir::stamp`] tells whether a file was touched.
 pub const STAMPS: bool = true;
@@ -21,6 +22,8 @@ pub const STAMPS: bool = true;
 pub struct Dir {
     fd: OwnedFd,
     path: PathBuf,
+    /// Whether `readme` and `README` are one name here, once that is known.
+    ignores_case: OnceLock<bool>,
 }
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -32,7 +35,7 @@ impl Dir {
     /// [`Machine::Io`], an absent folder included.
     pub fn open(path: &Path) -> Result<Self> {
         let fd = calls::open(path, FOLDER, Mode::empty()).map_err(|errno| Error::io("open", path, errno.into()))?;
-        Ok(Self { fd, path: path.to_owned() })
+        Ok(Self { fd, path: path.to_owned(), ignores_case: OnceLock::new() })
     }
 
     /// The same folder: files that are in use can be removed and replaced here, and nothing is ever
@@ -54,12 +57,58 @@ impl Dir {
         Ok(())
     }
 
-    /// Nothing: names that differ in case are names of different entries.
+    /// Makes sure that no entry of the same name in other letters stands at `name`.
     ///
     /// # Errors
-    /// None.
-    pub fn check_name(&self, _name: &str) -> Result<()> {
-        Ok(())
+    /// [`Machine::NameTaken`].
+    pub fn check_name(&self, name: &str) -> Result<()> {
+        match self.raw_stat(name)?.map_or(Ok(None), |found| self.other_name(name, &found))? {
+            Some(by) => Err(Machine::NameTaken { path: self.join(name), by }.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the name of the entry that was found at `name`, if that is written in other letters:
+    /// it is another entry, as on a system that tells them apart.
+    fn other_name(&self, name: &str, found: &Stat) -> Result<Option<String>> {
+        if !self.ignores_case(name, found)? {
+            return Ok(None);
+        }
+        let names = self.names()?;
+        if names.iter().any(|entry| entry == name) {
+            return Ok(None);
+        }
+        // Without such a name the file system only writes accents in another way.
+        let same = |entry: &String| entry.to_lowercase() == name.to_lowercase();
+        Ok(names.into_iter().find(same))
+    }
+
+    fn known_case(&self) -> Option<bool> {
+        #[cfg(test)]
+        if let Some(known) = super::simulated::ignores_case(&self.fd) {
+            return Some(known);
+        }
+        self.ignores_case.get().copied()
+    }
+
+    /// Tells whether the folder ignores case, by looking for the entry under its name in other
+    /// letters.
+    fn ignores_case(&self, name: &str, found: &Stat) -> Result<bool> {
+        if let Some(known) = self.known_case() {
+            return Ok(known);
+        }
+        let flip = |c: char| if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
+        let flipped: String = name.chars().map(flip).collect();
+        if flipped == name {
+            return Ok(false);
+        }
+        let is_same = |other: &Stat| (other.st_dev, other.st_ino) == (found.st_dev, found.st_ino);
+        // Two names of one file are told apart by the list of names.
+        let ignores = self.raw_stat(&flipped)?.as_ref().is_some_and(is_same) && {
+            let names = self.names()?;
+            !names.contains(&flipped) || !names.iter().any(|entry| entry == name)
+        };
+        Ok(*self.ignores_case.get_or_init(|| ignores))
     }
 
     /// The path that it was opened by, for messages.
@@ -78,13 +127,30 @@ impl Dir {
     /// [`Machine::UnsafePath`] when something else than a folder is there.
     pub fn folder(&self, name: &str) -> Result<Option<Self>> {
         match calls::openat(&self.fd, name, FOLDER | OFlags::NOFOLLOW, Mode::empty()) {
-            Ok(fd) => Ok(Some(Self { fd, path: self.join(name) })),
+            Ok(fd) if self.is_other(name, &fd)? => Ok(None),
+            Ok(fd) => Ok(Some(Self { fd, path: self.join(name), ignores_case: OnceLock::new() })),
             Err(Errno::NOENT) => Ok(None),
+            Err(Errno::NOTDIR | Errno::LOOP | Errno::MLINK) if self.stat(name)?.is_none() => Ok(None),
             Err(Errno::NOTDIR | Errno::LOOP | Errno::MLINK) => {
                 Err(Machine::UnsafePath { path: self.join(name) }.into())
             }
             Err(errno) => Err(self.error("open", name, errno)),
         }
+    }
+
+    /// Tells whether what was opened by `name` has its name in other letters.
+    fn is_other(&self, name: &str, fd: &OwnedFd) -> Result<bool> {
+        if self.known_case() == Some(false) {
+            return Ok(false);
+        }
+        let stat = calls::fstat(fd).map_err(|errno| self.error("examine", name, errno))?;
+        Ok(self.other_name(name, &stat)?.is_some())
+    }
+
+    /// Refuses to touch an entry whose name is `name` in other letters; `false` where there is
+    /// nothing of exactly this name, and this is known without asking.
+    fn may_touch(&self, name: &str) -> Result<bool> {
+        Ok(self.known_case() == Some(false) || self.raw_stat(name)?.is_none() || self.stat(name)?.is_some())
     }
 
     /// Opens a folder in it, made with `mode` when it is absent; that it is there is durable when
@@ -108,7 +174,8 @@ impl Dir {
     pub fn make_folder(&self, name: &str, mode: u32) -> Result<()> {
         steps::next("make the folder")?;
         match calls::mkdirat(&self.fd, name, Mode::from_raw_mode(mode)) {
-            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Ok(()) => Ok(()),
+            Err(Errno::EXIST) => self.check_name(name),
             Err(errno) => Err(self.error("make the folder", name, errno)),
         }
     }
@@ -130,6 +197,9 @@ impl Dir {
     /// [`Machine::Io`].
     pub fn remove_folder(&self, name: &str) -> Result<bool> {
         steps::next("remove the folder")?;
+        if !self.may_touch(name)? {
+            return Ok(true);
+        }
         match calls::unlinkat(&self.fd, name, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => Ok(true),
             // BUSY: something is mounted there.
@@ -146,6 +216,7 @@ impl Dir {
         // O_NONBLOCK: a pipe in the file's place must not hold the program.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         match calls::openat(&self.fd, name, flags, Mode::empty()) {
+            Ok(fd) if self.is_other(name, &fd)? => Ok(None),
             Ok(fd) => self.regular(name, fd).map(Some),
             Err(Errno::NOENT) => Ok(None),
             Err(Errno::LOOP | Errno::MLINK | Errno::NXIO) => Err(Machine::UnsafePath { path: self.join(name) }.into()),
@@ -228,7 +299,13 @@ impl Dir {
         return Ok(file.is_some());
     }
 
+    /// Examines the entry of exactly this name.
     fn stat(&self, name: &str) -> Result<Option<Stat>> {
+        let Some(found) = self.raw_stat(name)? else { return Ok(None) };
+        Ok(if self.other_name(name, &found)?.is_some() { None } else { Some(found) })
+    }
+
+    fn raw_stat(&self, name: &str) -> Result<Option<Stat>> {
         match calls::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),
             Err(Errno::NOENT) => Ok(None),
@@ -257,6 +334,9 @@ impl Dir {
     /// [`Machine::Io`].
     pub fn rename(&self, name: &str, to: &Dir, to_name: &str) -> Result<()> {
         steps::next("replace")?;
+        if !to.may_touch(to_name)? {
+            to.check_name(to_name)?;
+        }
         calls::renameat(&self.fd, name, &to.fd, to_name).map_err(|errno| to.error("replace", to_name, errno))
     }
 
@@ -302,6 +382,9 @@ impl Dir {
     /// [`Machine::Io`].
     pub fn remove_file(&self, name: &str) -> Result<()> {
         steps::next("remove")?;
+        if !self.may_touch(name)? {
+            return Ok(());
+        }
         match calls::unlinkat(&self.fd, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(errno) => Err(self.error("remove", name, errno)),

@@ -21,7 +21,7 @@ const BLOCK_BYTES: u64 = 4096;
 /// - [`Machine::NotWritable`] for the first folder that the user cannot change;
 /// - [`Machine::FolderInTheWay`] for a folder with the user's files where the release has a file;
 /// - [`Machine::MountInside`] for a file or folder on another mount than the component;
-/// - [`Machine::NameTaken`] on Windows for a name that exists with other letter case;
+/// - [`Machine::NameTaken`] for a name that exists with other letter case, where that is the same;
 /// - [`Machine::Unsupported`] for a symbolic link on Windows.
 pub fn check_rights(dir: &Path, plan: &Plan) -> Result<()> {
     if cfg!(windows) && plan.changes.iter().any(|change| matches!(change.new, PathContent::Link { .. })) {
@@ -52,7 +52,7 @@ pub fn check_rights(dir: &Path, plan: &Plan) -> Result<()> {
             return Err(Machine::FolderInTheWay { path: dir.join(change.path.as_str()) }.into());
         }
     }
-    let added = plan.changes.iter().filter(|change| cfg!(windows) && change.old == PathContent::Absent);
+    let added = plan.changes.iter().filter(|change| change.old == PathContent::Absent);
     added.map(|change| &change.path).try_for_each(|path| check_name_is_free(&tree, path, &leaving))
 }
 

@@ -93,6 +93,8 @@ pub struct Disk {
     clock: i64,
     /// The changes of folders that no sync has made durable, oldest first.
     pending: Vec<EntryChange>,
+    /// Whether `readme` and `README` are one name.
+    ignores_case: bool,
 }
 
 /// A change of one folder's entries: a rename within a folder is one change.
@@ -205,6 +207,12 @@ pub fn free_space(path: &Path) -> Option<u64> {
     Some(if is_full { 0 } else { u64::MAX })
 }
 
+/// Tells whether the mounted disk of a descriptor ignores case; `None` for a real one.
+pub fn ignores_case(fd: &impl AsFd) -> Option<bool> {
+    let (state, _) = named_by(fd)?;
+    Some(lock(&state).disk.ignores_case)
+}
+
 /// Counts a write to an open file as a step.
 ///
 /// # Errors
@@ -303,11 +311,22 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Default for Disk {
     fn default() -> Self {
-        Self { nodes: BTreeMap::from([(ROOT, Node::folder(0o755))]), next: ROOT + 1, clock: 1, pending: Vec::new() }
+        Self {
+            nodes: BTreeMap::from([(ROOT, Node::folder(0o755))]),
+            next: ROOT + 1,
+            clock: 1,
+            pending: Vec::new(),
+            ignores_case: false,
+        }
     }
 }
 
 impl Disk {
+    /// Returns an empty disk on which `readme` and `README` are one name, as on macOS.
+    pub fn ignoring_case() -> Self {
+        Self { ignores_case: true, ..Self::default() }
+    }
+
     /// Adds a file, and the folders that it lies in, all durable.
     pub fn add_file(&mut self, path: &str, bytes: &[u8], mode: u32) {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -442,7 +461,9 @@ impl Disk {
     }
 
     fn entry(&self, folder: NodeId, name: &str) -> Option<NodeId> {
-        self.nodes.get(&folder)?.entries()?.get(name).copied()
+        let entries = self.nodes.get(&folder)?.entries()?;
+        let same = |stored: &&String| self.ignores_case && stored.to_lowercase() == name.to_lowercase();
+        entries.get(name).or_else(|| entries.get(entries.keys().find(same)?)).copied()
     }
 
     fn add(&mut self, node: Node) -> NodeId {
@@ -458,7 +479,16 @@ impl Disk {
         self.change_entries(folder, vec![(name.to_owned(), to)]);
     }
 
-    fn change_entries(&mut self, folder: NodeId, entries: Vec<(String, Option<NodeId>)>) {
+    fn change_entries(&mut self, folder: NodeId, mut entries: Vec<(String, Option<NodeId>)>) {
+        if self.ignores_case {
+            // The entry that the name leads to makes room, whatever letters it is written in.
+            let stored = |name: &String| {
+                let present = self.nodes.get(&folder)?.entries()?;
+                present.keys().find(|stored| *stored != name && stored.to_lowercase() == name.to_lowercase()).cloned()
+            };
+            let replaced: Vec<_> = entries.iter().filter_map(|(name, _)| Some((stored(name)?, None))).collect();
+            entries.splice(0..0, replaced);
+        }
         for (name, to) in &entries {
             let old = self.entry(folder, name);
             let Some(node) = self.nodes.get_mut(&folder) else { return };
