@@ -39,6 +39,7 @@ macro_rules! on_every_server {
 #[path = "../support/mod.rs"]
 mod support;
 
+mod async_programs;
 mod command_line;
 mod components;
 mod deltas;

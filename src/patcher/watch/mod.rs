@@ -122,7 +122,7 @@ impl Watcher {
     ///
     /// # Errors
     /// - [`Error::Busy`] while another watcher works on the install root.
-    /// - [`Machine::NothingInstalled`](crate::Machine::NothingInstalled) for an install root without
+    /// - [`Machine::NothingInstalled`](crate::Machine::NothingInstalled) for a root without
     ///   components.
     /// - [`Machine::NotWritable`](crate::Machine::NotWritable) if this user cannot write to the
     ///   install root.

@@ -9,6 +9,7 @@
 
 use super::call::{ResponseBody, ResponseHead, call};
 use super::host_slots::{HostSlot, HostSlots};
+use super::own_thread::OwnThread;
 use super::proxy::{self, Proxies, ProxyAddress};
 use super::{Body, ByteRange, Fetch, RateLimit, Request, Response, unreachable};
 use crate::error::{Caller, Error, Network, Result};
@@ -94,7 +95,8 @@ impl Default for HttpSettings {
 
 /// An HTTP client with a pool of connections.
 pub struct Http {
-    client: Client,
+    client: OwnThread<Client>,
+    settings: HttpSettings,
     headers: HeaderMap,
     proxies: Arc<Proxies>,
     host_slots: Arc<HostSlots>,
@@ -109,28 +111,38 @@ impl Http {
     /// [`Caller::BadSetting`] for an invalid proxy, header or certificate.
     pub fn new(settings: &HttpSettings) -> Result<Self> {
         let variable = |name: &str| std::env::var(name).ok();
-        let proxies = Arc::new(Proxies::new(settings.proxy.as_ref(), settings.no_proxy.as_deref(), variable)?);
-        let chosen = Arc::clone(&proxies);
-        let builder = Client::builder()
-            .tls_backend_preconfigured(super::tls::config(&settings.root_certificates)?)
-            .connect_timeout(settings.connect_timeout)
-            .timeout(settings.stall_timeout)
-            // Detects a dead connection. Otherwise new requests would reuse it.
-            .http2_keep_alive_interval(settings.stall_timeout / 3)
-            .http2_keep_alive_timeout(settings.stall_timeout / 3)
-            .redirect(Policy::none())
-            .user_agent(&settings.user_agent)
-            .proxy(reqwest::Proxy::custom(move |url| chosen.proxy_for(url).cloned()));
-        let client = builder.build().map_err(|error| bad_setting("client", "", innermost(&error)))?;
+        let proxies = Proxies::new(settings.proxy.as_ref(), settings.no_proxy.as_deref(), variable)?;
+        super::tls::check(&settings.root_certificates)?;
         Ok(Self {
-            client,
+            client: OwnThread::default(),
+            settings: settings.clone(),
             headers: headers(settings)?,
-            proxies,
+            proxies: Arc::new(proxies),
             host_slots: HostSlots::new(settings.requests_per_host),
             rate_limit: settings.rate_limit.map(|limit| Arc::new(RateLimit::new(limit))),
             stall_timeout: settings.stall_timeout,
         })
     }
+
+    /// Returns the client of the HTTP library, made at the first request.
+    fn client(&self) -> Result<Client> {
+        self.client.get_or_make(|| client(&self.settings, Arc::clone(&self.proxies)))
+    }
+}
+
+/// Makes the client of the HTTP library.
+fn client(settings: &HttpSettings, proxies: Arc<Proxies>) -> Result<Client> {
+    let builder = Client::builder()
+        .tls_backend_preconfigured(super::tls::config(&settings.root_certificates)?)
+        .connect_timeout(settings.connect_timeout)
+        .timeout(settings.stall_timeout)
+        // Detects a dead connection. Otherwise new requests would reuse it.
+        .http2_keep_alive_interval(settings.stall_timeout / 3)
+        .http2_keep_alive_timeout(settings.stall_timeout / 3)
+        .redirect(Policy::none())
+        .user_agent(&settings.user_agent)
+        .proxy(reqwest::Proxy::custom(move |url| proxies.proxy_for(url).cloned()));
+    builder.build().map_err(|error| bad_setting("client", "", innermost(&error)))
 }
 
 impl Fetch for Http {
@@ -182,7 +194,7 @@ impl Http {
     fn send(&self, request: &Request<'_>, url: &Url) -> Result<ResponseHead> {
         let mut retries = 0;
         loop {
-            match call(self.client.get(url.clone()).headers(self.headers(request, url)), request.cancel)? {
+            match call(self.client()?.get(url.clone()).headers(self.headers(request, url)), request.cancel)? {
                 Ok(head) => return Ok(head),
                 Err(error) if retries < MAX_STALE_CONNECTIONS && was_closed(&error) => retries += 1,
                 Err(error) => return Err(self.error(request.url, url, &error)),

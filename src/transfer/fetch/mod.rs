@@ -16,6 +16,7 @@
 //!      │  tls.rs          trusts the system's and the program's authorities
 //!      ▼
 //!   call.rs      runs the request on its own thread, so that the caller can cancel
+//!      │  own_thread.rs   makes and drops the HTTP library's client outside of the caller's threads
 //!      │
 //!      ▼
 //!   Response ──► StallGuard: rejects a stalled body, applies the rate limit
@@ -37,6 +38,7 @@ mod host_slots;
 mod http;
 mod manifest;
 mod mirrors;
+mod own_thread;
 mod proxy;
 mod rate_limit;
 mod retries;

@@ -13,21 +13,31 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootC
 use rustls_platform_verifier::Verifier;
 use std::sync::{Arc, OnceLock};
 
+/// Checks that each text contains a PEM certificate.
+///
+/// # Errors
+/// [`Caller::BadSetting`].
+pub fn check(pems: &[String]) -> Result<()> {
+    if pems.iter().any(|pem| certificates(pem).next().is_none()) {
+        return Err(bad("contains no PEM certificate".to_owned()).into());
+    }
+    Ok(())
+}
+
+fn certificates(pem: &str) -> impl Iterator<Item = CertificateDer<'static>> {
+    CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(|read| read.ok())
+}
+
+fn bad(detail: String) -> Caller {
+    Caller::BadSetting { setting: "root certificate", value: String::new(), detail }
+}
+
 /// Returns a TLS configuration that also trusts the authorities in `pems`.
 ///
 /// # Errors
-/// [`Caller::BadSetting`] for a text without a PEM certificate.
+/// [`Caller::BadSetting`] if the cryptography supports no version of TLS.
 pub fn config(pems: &[String]) -> Result<ClientConfig> {
-    let bad = |detail: String| Caller::BadSetting { setting: "root certificate", value: String::new(), detail };
-    let mut own = Vec::new();
-    for pem in pems {
-        let certificates: Vec<_> =
-            CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(|read| read.ok()).collect();
-        if certificates.is_empty() {
-            return Err(bad("contains no PEM certificate".to_owned()).into());
-        }
-        own.extend(certificates);
-    }
+    let own = pems.iter().flat_map(|pem| certificates(pem)).collect();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = LateVerifier { own, provider: Arc::clone(&provider), verifier: OnceLock::new() };
     let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
