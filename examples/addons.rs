@@ -16,9 +16,9 @@ use std::error::Error;
 const KEY: &str = include_str!("release.pub.pem");
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let program = std::env::current_exe()?;
-    let root = program.ancestors().nth(3).ok_or("the program is not in ROOT/app/bin")?;
-    patcher::init(Config::new(root).trusted_key(KEY))?;
+    if let Err(error) = patcher::init(Config::for_current_exe("app").trusted_key(KEY)) {
+        eprintln!("no updates: {error}"); // an error of the updater never ends the program
+    }
     let patcher = patcher::handle()?;
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {

@@ -22,7 +22,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     println!("hello, world"); // the program's own work
     let _ = patcher::confirm(); // this version works; without this call the old one comes back
     match update.await? {
-        Ok(Some(staged)) => drop(staged.restart()?), // the program ends and starts as the new version
+        Ok(Some(staged)) => drop(staged.restart()?), // the program ends, and starts as the new one
         Ok(None) => {}
         Err(error) => eprintln!("no update this time: {error}"),
     }

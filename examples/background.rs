@@ -9,21 +9,25 @@ use std::error::Error;
 const KEY: &str = include_str!("release.pub.pem");
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let program = std::env::current_exe()?;
-    let root = program.ancestors().nth(3).ok_or("the program is not in ROOT/app/bin")?;
-    match patcher::init(Config::new(root).trusted_key(KEY))? {
-        Started::Updated { from, to, .. } => println!("this is {to}; it was {from}"),
-        Started::RolledBack { from, to, reason, .. } => println!("this is {to} again; {from} did not work: {reason}"),
-        _ => {}
+    match patcher::init(Config::for_current_exe("app").trusted_key(KEY)) {
+        Ok(Started::Updated { from, to, .. }) => println!("this is {to}; it was {from}"),
+        Ok(Started::RolledBack { from, to, reason, .. }) => {
+            println!("this is {to} again; {from} did not work: {reason}");
+        }
+        Ok(Started::UpdatesOff(reason)) => println!("no updates: {reason}"),
+        Ok(_) => {}
+        // An error of the updater never ends the program.
+        Err(error) => println!("no updates: {error}"),
     }
     let patcher = patcher::handle()?;
     // It checks within the first minute, and then every four hours, until it is dropped.
-    let watcher = Watcher::start(patcher, WatchOptions::default(), |event| report(&event))?;
-    patcher::confirm()?; // this version works, and its probation ends
+    let watcher = Watcher::start(patcher, WatchOptions::default(), |event| report(&event));
+    let check_now = || watcher.as_ref().map_or_else(|error| println!("no updates: {error}"), Watcher::check_now);
     println!("hello; what now? check, restart, pause, resume, skip or quit");
+    patcher::confirm()?; // this version works, and its probation ends
     for line in std::io::stdin().lines() {
         match line?.trim() {
-            "check" => watcher.check_now(),
+            "check" => check_now(),
             "restart" => match patcher.staged()? {
                 // The program ends; the helper swaps the files and starts it again.
                 Some(staged) => drop(staged.restart()?),
@@ -32,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "pause" => patcher.pause()?,
             "resume" => {
                 patcher.resume()?;
-                watcher.check_now();
+                check_now();
             }
             "skip" => {
                 if let Some(update) = patcher::check_component("app")? {

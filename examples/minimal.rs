@@ -1,30 +1,31 @@
 //! The smallest program that keeps itself up to date.
 //!
-//! It is installed in `ROOT/app/bin/`, with `patcher-helper` beside it.
+//! It is installed in `ROOT/app/…`, with `patcher-helper` beside it.
 
-use patcher::Config;
-use std::error::Error;
+use patcher::{Config, WatchEvent, WatchMode, WatchOptions, Watcher};
+use std::time::Duration;
 
 /// The public half of the publisher's key, from `manifest-tool keygen release`.
 const KEY: &str = include_str!("release.pub.pem");
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let program = std::env::current_exe()?;
-    let root = program.ancestors().nth(3).ok_or("the program is not in ROOT/app/bin")?;
-    patcher::init(Config::new(root).trusted_key(KEY))?; // finishes what an earlier run left to do
-    println!("hello, world");
-    patcher::confirm()?; // this version works; without this call the old one comes back
-    if let Err(error) = update() {
-        eprintln!("no update this time: {error}");
+fn main() {
+    // First in `main`: finishes what an earlier run began. An error never ends the program.
+    let started = patcher::init(Config::for_current_exe("app").trusted_key(KEY));
+    let watcher = started.and_then(|_| watch());
+    if let Err(error) = &watcher {
+        eprintln!("no updates: {error}");
     }
-    Ok(())
+    println!("hello, world; press Enter to end"); // the program's own work
+    let _ = patcher::confirm(); // this version works; without this call the old one comes back
+    let _ = std::io::stdin().read_line(&mut String::new());
 }
 
-/// Becomes the newest version, if there is one. Then it does not return.
-fn update() -> patcher::Result<()> {
-    let Some(update) = patcher::check_component("app")? else { return Ok(()) };
-    println!("{} is available, {} bytes to download", update.to(), update.download_size());
-    let staged = update.download(|progress| eprint!("\r{} of {} bytes", progress.bytes_done, progress.bytes_total))?;
-    staged.restart()?; // the program ends; the helper swaps the files and starts it again
-    Ok(())
+/// Checks in a thread, now and every four hours. The new version is installed at the program's end.
+fn watch() -> patcher::Result<Watcher> {
+    let options = WatchOptions::default().first_within(Duration::from_secs(1)).mode(WatchMode::ApplyOnExit);
+    Watcher::start(patcher::handle()?, options, |event| match event {
+        WatchEvent::Staged(_) => eprintln!("the next start is the new version"),
+        WatchEvent::Failed { error, .. } => eprintln!("no update this time: {error}"),
+        _ => {}
+    })
 }

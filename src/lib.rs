@@ -6,40 +6,45 @@
 //!
 //! # Quick start
 //!
-//! 1. **Dependency.** Add the crate: `cargo add patcher`. Put the program `patcher-helper` beside
-//!    yours.
+//! 1. **Dependency.** Add the crate. Put the program `patcher-helper` beside yours.
 //! 2. **Key.** `manifest-tool keygen release` makes the key pair. Compile in the public half.
 //! 3. **Init.** [`init`] finishes what an earlier run left to do. Call it first in `main`.
-//! 4. **Check.** [`check_component`] or [`check_all`] asks the server for newer releases.
-//! 5. **Download.** [`Update::download`] fetches, verifies and stages everything that is new.
-//! 6. **Restart.** [`Staged::restart`] ends the program; the helper swaps and starts it again.
-//! 7. **Confirm.** [`confirm`] ends the probation of the new version. Without it, the helper rolls
-//!    back.
+//! 4. **Watch.** A [`Watcher`] checks and downloads in a thread, so that the program does not wait.
+//! 5. **Confirm.** [`confirm`] ends the probation of the new version. Call it after real work.
+//!    Without it, the helper rolls back.
 //!
 //! ```no_run
-//! const KEY: &str = "-----BEGIN PUBLIC KEY-----\n…"; // include_str!("../keys/release.pub.pem")
+//! use patcher::{Config, WatchEvent, WatchMode, WatchOptions, Watcher};
+//! use std::time::Duration;
 //!
-//! fn main() -> patcher::Result<()> {
-//!     patcher::init(patcher::Config::new("/opt/app").trusted_key(KEY))?;
-//!     println!("hello, world"); // the program's own work
-//!     patcher::confirm()?; // this version works
-//!     if let Err(error) = update() {
-//!         eprintln!("no update this time: {error}"); // without a network, the program works on
+//! /// The public half of the publisher's key, from `manifest-tool keygen release`.
+//! const KEY: &str = "-----BEGIN PUBLIC KEY-----\n…"; // include_str!("../release.pub.pem")
+//!
+//! fn main() {
+//!     // First in `main`: finishes what an earlier run began. An error never ends the program.
+//!     let started = patcher::init(Config::for_current_exe("app").trusted_key(KEY));
+//!     let watcher = started.and_then(|_| watch());
+//!     if let Err(error) = &watcher {
+//!         eprintln!("no updates: {error}");
 //!     }
-//!     Ok(())
+//!     println!("hello, world; press Enter to end"); // the program's own work
+//!     let _ = patcher::confirm(); // this version works; without this call the old one comes back
+//!     let _ = std::io::stdin().read_line(&mut String::new());
 //! }
 //!
-//! /// Becomes the newest version, if there is one. Then it does not return.
-//! fn update() -> patcher::Result<()> {
-//!     let Some(update) = patcher::check_component("core")? else { return Ok(()) };
-//!     println!("{} is available, {} bytes", update.to(), update.download_size());
-//!     let staged = update.download(|progress| println!("{} bytes", progress.bytes_done))?;
-//!     staged.restart()?;
-//!     Ok(())
+//! /// Checks in a thread, now and every four hours. The new version is installed at the program's end.
+//! fn watch() -> patcher::Result<Watcher> {
+//!     let options = WatchOptions::default().first_within(Duration::from_secs(1)).mode(WatchMode::ApplyOnExit);
+//!     Watcher::start(patcher::handle()?, options, |event| match event {
+//!         WatchEvent::Staged(_) => eprintln!("the next start is the new version"),
+//!         WatchEvent::Failed { error, .. } => eprintln!("no update this time: {error}"),
+//!         _ => {}
+//!     })
 //! }
 //! ```
 //!
-//! [`Watcher`] checks periodically in a thread. Everything else is on the handle [`Patcher`].
+//! A program that decides itself when to check uses [`check_component`], [`Update::download`] and
+//! [`Staged::restart`] in a thread. Everything else is on the handle [`Patcher`].
 //!
 //! # Guides
 //!

@@ -8,13 +8,14 @@ static PATCHER: OnceLock<Patcher> = OnceLock::new();
 
 /// Makes the program's one [`Patcher`], and [starts](Patcher::start) it. Call it first in `main`.
 ///
+/// After an error of the start, the program can still use [`handle`] and the other functions.
+///
 /// # Errors
 /// As [`Patcher::new`] and [`Patcher::start`]; [`Caller::Init`] for a second call.
 pub fn init(config: Config) -> Result<Started> {
     let patcher = Patcher::new(config)?;
-    let started = patcher.start()?;
-    PATCHER.set(patcher).map_err(|_| Caller::Init("`init` was called twice"))?;
-    Ok(started)
+    PATCHER.set(patcher.clone()).map_err(|_| Caller::Init("`init` was called twice"))?;
+    patcher.start()
 }
 
 /// Looks for a newer release of one component.

@@ -18,6 +18,20 @@ usage: patcher-helper --root DIR [--state-dir DIR] [--component NAME=DIR]… [--
 Waits for process PID and every running instance of the program, makes the prepared update live (or returns from the one
 on probation), starts COMMAND, and watches it until it has confirmed that it works: else the old version comes back.";
 
+/// The request of a command line.
+#[derive(Debug)]
+pub enum Request {
+    /// Do the work.
+    Run(Arguments),
+    /// Print this text.
+    Print(String),
+}
+
+/// Returns the version, and the formats of the files that the helper shares with the library.
+fn version() -> String {
+    format!("patcher-helper {}\nmanifest format 1, state format 1", env!("CARGO_PKG_VERSION"))
+}
+
 /// Where to work, whom to wait for, what to start.
 #[derive(Debug)]
 pub struct Arguments {
@@ -38,11 +52,11 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// Reads the arguments; none for `--help`.
+    /// Reads the arguments.
     ///
     /// # Errors
-    /// What is wrong with them, in words.
-    pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Option<Self>, String> {
+    /// The message for wrong arguments.
+    pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Request, String> {
         let mut arguments = arguments.peekable();
         let (mut root, mut state_dir, mut components) = (None, None, Vec::new());
         let (mut wait_pid, mut working_dir, mut restart) = (None, None, false);
@@ -52,7 +66,8 @@ impl Arguments {
             let name = name.to_string_lossy().into_owned();
             let mut value = || arguments.next().ok_or_else(|| format!("{name} needs a value"));
             match name.as_str() {
-                "--help" | "-h" => return Ok(None),
+                "--help" | "-h" => return Ok(Request::Print(USAGE.to_owned())),
+                "--version" | "-V" => return Ok(Request::Print(version())),
                 "--root" => root = Some(PathBuf::from(value()?)),
                 "--state-dir" => state_dir = Some(PathBuf::from(value()?)),
                 "--working-dir" => working_dir = Some(PathBuf::from(value()?)),
@@ -75,7 +90,7 @@ impl Arguments {
             root.state = StateDir { dir: absolute(dir)? };
         }
         root.elsewhere.extend(components);
-        Ok(Some(Self { root, wait_pid, roll_back, patience, probation, working_dir, command }))
+        Ok(Request::Run(Self { root, wait_pid, roll_back, patience, probation, working_dir, command }))
     }
 }
 
@@ -99,7 +114,7 @@ fn component(value: &OsString) -> Result<(patcher::internal::manifest::Component
 mod tests {
     use super::*;
 
-    fn parse(words: &str) -> Result<Option<Arguments>, String> {
+    fn parse(words: &str) -> Result<Request, String> {
         Arguments::parse(words.split_whitespace().map(OsString::from))
     }
 
@@ -109,7 +124,7 @@ mod tests {
         let at = |path: &str| std::path::absolute(path).unwrap();
         let all = "--root /r --state-dir /s --component a=/x --wait-pid 7 --roll-back exited:3 --patience 9 --probation 60 \
                    --working-dir /w --restart -- app --root x";
-        let arguments = parse(all).unwrap().unwrap();
+        let Ok(Request::Run(arguments)) = parse(all) else { panic!("not to be run") };
         assert_eq!(arguments.root.dir, at("/r"));
         assert_eq!(arguments.root.state.dir, at("/s"));
         assert_eq!(arguments.root.component(&"a".parse().unwrap()), at("/x"));
@@ -120,7 +135,8 @@ mod tests {
         assert_eq!(arguments.probation, Duration::from_secs(60));
         assert_eq!(arguments.working_dir, Some(PathBuf::from("/w")));
         assert_eq!(arguments.command, ["app", "--root", "x"]);
-        assert!(parse("--root /r --help").unwrap().is_none());
+        assert!(matches!(parse("--root /r --help"), Ok(Request::Print(text)) if text == USAGE));
+        assert!(matches!(parse("--version"), Ok(Request::Print(text)) if text.starts_with("patcher-helper 0.")));
     }
 
     #[test]

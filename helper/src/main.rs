@@ -12,7 +12,7 @@ mod arguments;
 mod log;
 mod watch;
 
-use arguments::Arguments;
+use arguments::{Arguments, Request};
 use log::Log;
 use patcher::internal::error::{Error, Machine, Result};
 use patcher::internal::state::RollbackReason;
@@ -43,9 +43,9 @@ const ROLLED_BACK: u8 = 25;
 
 fn main() -> ExitCode {
     let arguments = match Arguments::parse(std::env::args_os().skip(1)) {
-        Ok(Some(arguments)) => arguments,
-        Ok(None) => {
-            println!("{}", arguments::USAGE);
+        Ok(Request::Run(arguments)) => arguments,
+        Ok(Request::Print(text)) => {
+            println!("{text}");
             return ExitCode::SUCCESS;
         }
         Err(detail) => {

@@ -23,6 +23,14 @@ pub enum Network {
         /// The time limit that was exceeded.
         limit: Duration,
     },
+    /// The time limit for a check is over.
+    #[error("{url} did not answer within the {} s of a check", limit.as_secs_f32())]
+    TimedOut {
+        /// The URL that was requested last.
+        url: String,
+        /// The time limit of the whole check.
+        limit: Duration,
+    },
     /// The connection ended before the body was complete.
     #[error("{url} was cut off after {received} bytes: {detail}")]
     CutOff {
@@ -66,6 +74,7 @@ impl Network {
         match self {
             Network::Unreachable { .. } => "unreachable",
             Network::Stalled { .. } => "stalled",
+            Network::TimedOut { .. } => "timed-out",
             Network::CutOff { .. } => "cut-off",
             Network::Status { .. } => "http-status",
             Network::Wait { .. } => "retry-later",

@@ -1,5 +1,6 @@
 //! Checks: which newer releases the site has, and which of them the client offers.
 
+use super::deadline::Deadline;
 use super::deferred::{DeferralReason, Deferred};
 use super::{InstalledManifest, Patcher, Update};
 use crate::disk::fs::{Dir, PLAIN};
@@ -8,6 +9,7 @@ use crate::formats::manifest::{Component, MAX_MANIFEST_BYTES, Manifest, Meta};
 use crate::state::{self, MAX_SWAP_ATTEMPTS, SeenReleases, StateFile as _, Verdicts};
 use crate::trust::TrustedManifest;
 use crate::values::rel_path::MANIFEST_NAME;
+use std::time::Duration;
 
 /// The result of a check of several components.
 #[derive(Debug, Default)]
@@ -54,6 +56,11 @@ impl Patcher {
     /// As [`check_component`](Self::check_component). [`Refused::Requires`] if unmet requirements
     /// are the only reason why the client offers no update.
     pub fn check(&self, components: &[impl AsRef<str>]) -> Result<Check> {
+        self.check_within(components, self.shared.check_timeout)
+    }
+
+    /// Looks for newer releases, and gives up after `limit`.
+    pub(super) fn check_within(&self, components: &[impl AsRef<str>], limit: Duration) -> Result<Check> {
         let components = components.iter().map(|name| super::parse_component(name.as_ref()));
         let components = components.collect::<Result<Vec<_>>>()?;
         // Nothing is created in a folder that no component was ever installed in.
@@ -61,10 +68,11 @@ impl Patcher {
             return Err(Machine::NothingInstalled { dir: self.shared.root.dir.clone() }.into());
         }
         let (state_dir, _downloading) = self.lock_downloading()?;
+        let deadline = Deadline::after(limit);
         let mut check = Check::default();
         for component in components {
             let installed = self.require_installed(&component)?;
-            self.find_update(&state_dir, component, installed, &mut check)?;
+            self.find_update(&state_dir, component, installed, &deadline, &mut check)?;
         }
         self.defer_unmet_requirements(&mut check)?;
         Ok(check)
@@ -76,10 +84,12 @@ impl Patcher {
         state_dir: &Dir,
         component: Component,
         installed: InstalledManifest,
+        deadline: &Deadline,
         check: &mut Check,
     ) -> Result<()> {
         let mut seen = SeenReleases::load_or_default(state_dir)?;
-        let Some(trusted) = self.fetch_newest(state_dir, &mut seen, &component, &installed)? else { return Ok(()) };
+        let newest = self.fetch_newest(state_dir, &mut seen, &component, &installed, deadline)?;
+        let Some(trusted) = newest else { return Ok(()) };
         if trusted.manifest().same_content(&installed.manifest) {
             // The order must rise: a copy of the installed manifest that lost a signature must not
             // retire a key.
@@ -102,7 +112,7 @@ impl Patcher {
             check.updates.push(self.plan_update(component, Some(installed), trusted, mirrors)?);
             return Ok(());
         };
-        let earlier = self.fetch_stepping_stone(&component, &installed, &trusted, stone)?;
+        let earlier = self.fetch_stepping_stone(&component, &installed, &trusted, stone, deadline)?;
         if let Some(reason) = local_deferral(&verdicts, earlier.manifest()) {
             check.deferred.push(Deferred::of(earlier.manifest(), reason));
             return Ok(());

@@ -54,6 +54,7 @@ pub struct Config {
     site: Option<ProxyAddress>,
     pub(super) retries: u32,
     pub(super) parallel: usize,
+    pub(super) check_timeout: Duration,
     pub(super) cancel: CancelToken,
     pub(super) settings: HttpSettings,
 }
@@ -78,6 +79,7 @@ impl Config {
             site: None,
             retries: 3,
             parallel: 4,
+            check_timeout: Duration::from_secs(10),
             cancel: CancelToken::default(),
             settings: HttpSettings::default(),
         }
@@ -228,6 +230,12 @@ impl Config {
     /// Sets the time limit for connecting to a server. Default: 10 s.
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.settings.connect_timeout = limit;
+        self
+    }
+
+    /// Sets the time limit for a whole check, over all mirrors and retries. Default: 10 s.
+    pub fn check_timeout(mut self, limit: Duration) -> Self {
+        self.check_timeout = limit;
         self
     }
 

@@ -39,7 +39,7 @@ impl Patcher {
         let mut seen = SeenReleases::load_or_default(&state_dir)?;
         let floors = self.floors(&component, installed.as_ref(), &seen);
         self.check_retry_after(&seen, &url)?;
-        let fetched = self.fetch_manifest(&url, None, &component, &floors);
+        let fetched = self.fetch_manifest(&url, None, &component, &floors, &self.shared.cancel);
         let fetched = fetched.map_err(|error| self.record_retry_after(&state_dir, &mut seen, error))?;
         let Some((verified, etag)) = fetched else { return Err(fetch::no_mirror_left(url.as_str())) };
         self.record_seen(&state_dir, &mut seen, &verified, &url, etag)?;

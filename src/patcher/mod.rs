@@ -3,6 +3,7 @@
 mod check;
 mod choices;
 mod config;
+mod deadline;
 mod deferred;
 mod download;
 mod install;
@@ -104,6 +105,7 @@ struct PatcherShared {
     source: Box<dyn Fetch>,
     retries: Retries,
     parallel: usize,
+    check_timeout: Duration,
     cancel: CancelToken,
     /// The shared lock of running instances, held since [`Patcher::start`].
     running: Mutex<Option<Lock>>,
@@ -136,6 +138,7 @@ impl Patcher {
             source,
             retries: Retries { count: config.retries, ..Retries::default() },
             parallel: config.parallel,
+            check_timeout: config.check_timeout,
             cancel: config.cancel,
             running: Mutex::new(None),
         };

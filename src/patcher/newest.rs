@@ -1,13 +1,14 @@
 //! The newest release: fetched from the mirrors one after the other, verified, and recorded as
 //! seen.
 
+use super::deadline::Deadline;
 use super::{InstalledManifest, Patcher};
 use crate::disk::fs::Dir;
 use crate::disk::layout;
 use crate::error::{Error, Refused, Result};
 use crate::formats::manifest::{Component, Meta, SteppingStone};
 use crate::state::{ManifestEtag, SeenReleases, StateFile as _};
-use crate::transfer::fetch;
+use crate::transfer::fetch::{self, CancelToken};
 use crate::trust::{self, Floor, ReleaseTarget, TrustedManifest, VerifiedManifest, not_expired};
 use crate::values::timestamp::Timestamp;
 use url::Url;
@@ -23,6 +24,7 @@ impl Patcher {
         seen: &mut SeenReleases,
         component: &Component,
         installed: &InstalledManifest,
+        deadline: &Deadline,
     ) -> Result<Option<TrustedManifest>> {
         let floors = self.floors(component, Some(installed), seen);
         let file = layout::latest_manifest_name(&self.shared.channel);
@@ -30,11 +32,16 @@ impl Patcher {
         // Otherwise "not modified" would keep it on a release older than that.
         let newest_seen = seen.release(component, &self.shared.channel).map(|release| &release.place);
         let body = installed.order.as_ref().filter(|order| newest_seen == Some(order)).map(|order| order.body);
-        fetch::try_mirrors(self.base_urls(&installed.manifest.meta), &file, |_, url| {
+        let mirrors = self.base_urls(&installed.manifest.meta);
+        let mut left = mirrors.len();
+        fetch::try_mirrors(mirrors, &file, |_, url| {
+            let cancel = deadline.share(&self.shared.cancel, left);
+            left -= 1;
             let etag = body.and_then(|body| seen.etag(url.as_str(), &body).map(str::to_owned));
             let fetched = self
                 .check_retry_after(seen, url)
-                .and_then(|()| self.fetch_manifest(url, etag.as_deref(), component, &floors));
+                .and_then(|()| self.fetch_manifest(url, etag.as_deref(), component, &floors, &cancel))
+                .map_err(|error| deadline.explain(error, &cancel, url));
             match fetched {
                 Ok(None) => {
                     // An unchanged manifest can have expired.
@@ -58,12 +65,17 @@ impl Patcher {
         installed: &InstalledManifest,
         newest: &TrustedManifest,
         stone: &SteppingStone,
+        deadline: &Deadline,
     ) -> Result<TrustedManifest> {
         let shared = &self.shared;
         let file = layout::release_manifest_path(stone.sequence);
-        fetch::try_mirrors(self.base_urls(&newest.manifest().meta), &file, |_, url| {
-            let fetch = || fetch::manifest(&*shared.source, url, None, &shared.cancel);
-            match shared.retries.run(&shared.cancel, fetch)? {
+        let mirrors = self.base_urls(&newest.manifest().meta);
+        let mut left = mirrors.len();
+        fetch::try_mirrors(mirrors, &file, |_, url| {
+            let cancel = deadline.share(&shared.cancel, left);
+            left -= 1;
+            let fetch = || fetch::manifest(&*shared.source, url, None, &cancel);
+            match shared.retries.run(&cancel, fetch).map_err(|error| deadline.explain(error, &cancel, url))? {
                 Some(fetched) => self.verify_stepping_stone(component, Some(installed), newest, stone, fetched.bytes),
                 // Does not occur: a request without an ETag has no "not modified" answer.
                 None => Err(fetch::no_mirror_left(&file)),
@@ -79,10 +91,11 @@ impl Patcher {
         etag: Option<&str>,
         component: &Component,
         floors: &[Floor],
+        cancel: &CancelToken,
     ) -> Result<Option<(VerifiedManifest, Option<String>)>> {
         let shared = &self.shared;
-        let fetch = || fetch::manifest(&*shared.source, url, etag, &shared.cancel);
-        let answer = shared.retries.run(&shared.cancel, fetch)?;
+        let fetch = || fetch::manifest(&*shared.source, url, etag, cancel);
+        let answer = shared.retries.run(cancel, fetch)?;
         let Some(fetch::FetchedManifest { bytes, etag }) = answer else { return Ok(None) };
         Ok(Some((trust::verify(bytes, &shared.keys, &self.target(component), floors)?, etag)))
     }

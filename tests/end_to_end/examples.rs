@@ -67,9 +67,33 @@ fn the_minimal_program_becomes_the_new_version() {
     let lines = fs::read_to_string(source("minimal.rs")).unwrap().lines().count();
     assert!(lines < 40, "{lines} lines");
     let (world, program) = installed("minimal");
-    Run::of(Command::new(program).stdin(Stdio::null())).ends(0);
+    let start = || Command::new(&program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = start();
+    wait_for("the update to wait for the program's end", || {
+        let status = world.user.run(&["--json", "status"]).json();
+        let update = &status["active"][0];
+        (update["version"] == "2.0.0" && update["state"] == "pending").then_some(())
+    });
+    drop(child.stdin.take());
+    assert!(child.wait_with_output().unwrap().status.success());
+    wait_for("the swap", || (world.user.ok(&["status"])["swap"] == "probation").then_some(()));
+    let mut child = start();
+    drop(child.stdin.take());
+    let run = child.wait_with_output().unwrap();
+    assert!(String::from_utf8(run.stdout).unwrap().contains("hello, world"));
     becomes(&world, "app", "2.0.0");
-    output(&world, "hello, world");
+}
+
+#[test]
+fn the_readme_and_the_documentation_show_the_minimal_program() {
+    let minimal = fs::read_to_string(source("minimal.rs")).unwrap();
+    let code = &minimal[minimal.find("use patcher").unwrap()..];
+    let readme = fs::read_to_string(source("../README.md")).unwrap();
+    assert!(readme.contains(code));
+    let documentation = fs::read_to_string(source("../src/lib.rs")).unwrap();
+    let is_shown = |line: &&str| documentation.contains(&format!("//! {line}\n"));
+    let missing: Vec<_> = code.lines().filter(|line| !line.is_empty() && !is_shown(line)).collect();
+    assert_eq!(missing, ["const KEY: &str = include_str!(\"release.pub.pem\");"]);
 }
 
 #[test]

@@ -50,6 +50,33 @@ fn an_unreachable_server_is_reported() {
 }
 
 #[test]
+fn a_silent_server_holds_a_check_for_its_time_limit_only() {
+    let (mut world, _, one, _) = outdated();
+    world.user.options = vec!["--check-timeout".into(), "1".into()];
+    for silence in [&b""[..], b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n<"] {
+        world.server.follow(move |_| Reply::Silence(silence.to_vec()));
+        let start = Instant::now();
+        world.user.fails(20, "timed-out", &["check"]);
+        let took = start.elapsed();
+        assert!((Duration::from_secs(1)..Duration::from_secs(5)).contains(&took), "{took:?}");
+    }
+    world.user.has("core", &one);
+}
+
+#[test]
+fn a_silent_first_mirror_leaves_time_for_the_second_one() {
+    let mut world = World::honest();
+    let silent = Scripted::serve(&world.publisher.site(), |_| Reply::Silence(Vec::new()));
+    world.publisher.serve_at([silent.url(), world.server.url()]);
+    let (one, two) = (Tree::from_seed(1), Tree::from_seed(1).mutate(2));
+    world.publish("1.0.0", &one);
+    world.install("core");
+    world.publish("2.0.0", &two);
+    world.user.options = vec!["--check-timeout".into(), "3".into()];
+    world.user.json(10, &["check"]);
+}
+
+#[test]
 fn http_statuses_from_400_are_reported() {
     let (world, _, one, _) = outdated();
     for status in [400, 403, 404, 410, 500, 502, 503] {

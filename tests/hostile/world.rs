@@ -264,7 +264,7 @@ pub fn code(error: &Error) -> String {
     let code = error.code();
     let documented = match code {
         "no-key" | "bad-key" | "bad-setting" | "nothing-staged" | "component-twice" => 2,
-        "unreachable" | "stalled" | "cut-off" | "http-status" | "retry-later" | "redirect" => 20,
+        "unreachable" | "stalled" | "timed-out" | "cut-off" | "http-status" | "retry-later" | "redirect" => 20,
         "unsafe-path" | "folder-in-the-way" | "no-space" | "not-installed" | "installed-manifest" | "state-damaged"
         | "journal-unreadable" | "changed" | "stage-damaged" | "swap-undone" | "undo-failed" | "io" => 22,
         "busy" => 23,

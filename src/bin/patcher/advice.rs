@@ -12,6 +12,7 @@ pub fn advice(code: &str) -> Option<&'static str> {
         // The network.
         "unreachable" => "check the network, the URL and the proxy, then try again",
         "stalled" => "try again: the download continues where it stopped; --stall-timeout sets the limit",
+        "timed-out" => "try again later; --check-timeout sets the limit",
         "cut-off" => "try again: the download continues where it stopped",
         "http-status" => "try again later, or check that the site is complete",
         "retry-later" => "the server asks clients to wait; try again after that time",

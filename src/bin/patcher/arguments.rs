@@ -53,6 +53,9 @@ pub struct PatcherArguments {
     /// The time without a byte after which a download has stalled, in seconds
     #[arg(long, value_name = "SECONDS", global = true, default_value_t = 30)]
     stall_timeout: u64,
+    /// The time limit for a whole check, in seconds
+    #[arg(long, value_name = "SECONDS", global = true, default_value_t = 60)]
+    check_timeout: u64,
     /// The number of retries after a network error
     #[arg(long, value_name = "N", global = true, default_value_t = 3)]
     retries: u32,
@@ -186,6 +189,7 @@ impl PatcherArguments {
             .channel(&self.channel)
             .connect_timeout(seconds("connect timeout", self.connect_timeout)?)
             .stall_timeout(seconds("stall timeout", self.stall_timeout)?)
+            .check_timeout(seconds("check timeout", self.check_timeout)?)
             .retries(self.retries)
             .probation(Duration::from_secs(self.probation));
         for path in &self.keys {

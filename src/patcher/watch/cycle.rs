@@ -12,6 +12,10 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The time limit for a check in the background, where the program waits for nothing. A large
+/// manifest may need it on a slow network.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(600);
+
 /// The state of the watcher's thread.
 pub(super) struct WatchLoop<F> {
     pub patcher: Patcher,
@@ -84,7 +88,10 @@ impl<F: FnMut(WatchEvent<'_>)> WatchLoop<F> {
             }
         }
         let active = self.patcher.active_updates()?;
-        let Check { updates, deferred } = self.patcher.check_all()?;
+        let Check { updates, deferred } = {
+            let components = self.patcher.require_components()?;
+            self.patcher.check_within(&components, CHECK_TIMEOUT)?
+        };
         if updates.is_empty() {
             (self.on_event)(WatchEvent::UpToDate(deferred));
             return Ok(());

@@ -18,12 +18,29 @@ pub struct CancelToken(Arc<CancelState>);
 struct CancelState {
     is_cancelled: AtomicBool,
     parent: Option<CancelToken>,
+    deadline: Option<Instant>,
 }
 
 impl CancelToken {
     /// Returns a token that is also cancelled when this one is.
     pub fn child(&self) -> Self {
-        Self(Arc::new(CancelState { is_cancelled: AtomicBool::new(false), parent: Some(self.clone()) }))
+        Self(Arc::new(CancelState { parent: Some(self.clone()), ..CancelState::default() }))
+    }
+
+    /// Returns a token that is cancelled when this one is, and at the deadline.
+    pub(crate) fn child_until(&self, deadline: Instant) -> Self {
+        Self(Arc::new(CancelState { parent: Some(self.clone()), deadline: Some(deadline), ..CancelState::default() }))
+    }
+
+    /// Returns whether only the deadline has cancelled this token.
+    pub(crate) fn is_timed_out(&self) -> bool {
+        self.is_past_deadline()
+            && !self.0.is_cancelled.load(Ordering::Relaxed)
+            && !self.0.parent.as_ref().is_some_and(Self::is_cancelled)
+    }
+
+    fn is_past_deadline(&self) -> bool {
+        self.0.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     /// Stops the calls that use this token or one of its children.
@@ -33,7 +50,9 @@ impl CancelToken {
 
     /// Returns whether [`cancel`](Self::cancel) was called on this token or on a parent.
     pub fn is_cancelled(&self) -> bool {
-        self.0.is_cancelled.load(Ordering::Relaxed) || self.0.parent.as_ref().is_some_and(Self::is_cancelled)
+        self.0.is_cancelled.load(Ordering::Relaxed)
+            || self.is_past_deadline()
+            || self.0.parent.as_ref().is_some_and(Self::is_cancelled)
     }
 
     /// Fails once [`cancel`](Self::cancel) was called.

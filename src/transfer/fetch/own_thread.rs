@@ -19,7 +19,8 @@ impl<T: Clone + Send + 'static> OwnThread<T> {
     /// Returns the value; the first call makes it.
     ///
     /// # Errors
-    /// The errors of `make`; [`Machine::Io`](crate::error::Machine::Io) if no thread can be started.
+    /// The errors of `make`; [`Machine::Io`](crate::error::Machine::Io) if no thread can be
+    /// started.
     pub fn get_or_make(&self, make: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         let mut value = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(value) = &*value {
