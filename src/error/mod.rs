@@ -98,6 +98,9 @@ pub enum Caller {
     /// No version is on probation, so that nothing can be rolled back.
     #[error("no version is on probation, so that nothing can be rolled back")]
     NothingToRollBack,
+    /// A version is on probation, which a repair would end.
+    #[error("a version is on probation; a repair would end that")]
+    OnProbation,
     /// One call got two updates of one component.
     #[error("two updates of {component} in one call")]
     ComponentTwice {
@@ -161,6 +164,7 @@ impl Caller {
             Caller::Init(_) => "init",
             Caller::NothingStaged => "nothing-staged",
             Caller::NothingToRollBack => "nothing-to-roll-back",
+            Caller::OnProbation => "on-probation",
             Caller::ComponentTwice { .. } => "component-twice",
         }
     }

@@ -1,5 +1,6 @@
 //! The handle: one install root, its trusted keys, and every operation on it.
 
+mod backups;
 mod check;
 mod choices;
 mod config;
@@ -148,7 +149,8 @@ impl Patcher {
     /// Finishes or undoes an interrupted swap, and discards a prepared one.
     ///
     /// [`start`](Self::start) does this for the running program; this method is for other programs,
-    /// such as an installer.
+    /// such as an installer. If a program has written to a backup and the new version cannot be
+    /// completed, the client fetches the old content.
     ///
     /// # Errors
     /// - [`Error::Busy`](crate::Error::Busy) while another updater works on the install root.
@@ -156,9 +158,7 @@ impl Patcher {
     ///   kept.
     /// - [`Machine::JournalUnreadable`](crate::Machine::JournalUnreadable); nothing has changed.
     pub fn recover(&self) -> Result<Recovery> {
-        let Some(state_dir) = state::open(&self.shared.root)? else { return Ok(Recovery::Nothing) };
-        let lock = state::lock_updater(&state_dir, LOCK_TIMEOUT)?;
-        swap::recover(&self.shared.root, &lock)
+        self.recover_with_network(LOCK_TIMEOUT)
     }
 
     /// Returns the install root.

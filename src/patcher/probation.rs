@@ -4,7 +4,7 @@ use super::Patcher;
 use crate::error::{Caller, Result};
 use crate::state::RollbackReason;
 use crate::swap::relaunch::{self, Job};
-use crate::swap::{self, Applied, ComponentChange};
+use crate::swap::{self, Applied, ComponentChange, SavedFile};
 use std::convert::Infallible;
 
 /// A possible rollback: the versions before those that are on probation.
@@ -57,19 +57,27 @@ impl Previous {
 
     /// Rolls back now, in this process. The components must not contain the running program.
     ///
+    /// The client fetches old files whose backups a program has written to. It moves the written
+    /// ones beside their paths.
+    ///
     /// Checks no longer offer the version that is rolled back.
     ///
     /// # Errors
     /// - [`Error::Busy`](crate::Error::Busy) while another instance of the program runs.
+    /// - [`Machine::BackupDamaged`](crate::Machine::BackupDamaged) if an old file cannot be fetched;
+    ///   the new version stays complete.
     /// - [`Machine::UndoFailed`](crate::Machine::UndoFailed) if a step failed; the backups are
     ///   kept.
     /// - [`Caller::NothingToRollBack`] if the version was confirmed meanwhile.
     pub fn restore(self) -> Result<Applied> {
+        let saved = self.mend_backups();
         let (state_dir, lock) = self.patcher.lock()?;
         let root = &self.patcher.shared.root;
         let applied =
             self.patcher.while_not_running(&state_dir, || swap::roll_back(root, &lock, RollbackReason::Asked))?;
-        applied.ok_or_else(|| Caller::NothingToRollBack.into())
+        let mut applied = applied.ok_or(Caller::NothingToRollBack)?;
+        applied.saved.extend(saved);
+        Ok(applied)
     }
 
     /// Ends this program; the helper rolls back and starts the previous version with the same
@@ -81,11 +89,18 @@ impl Previous {
     /// [`Machine::HelperMissing`](crate::Machine::HelperMissing) and other
     /// [`Machine`](crate::Machine) errors. Then nothing has changed, and the program continues.
     pub fn restart(self) -> Result<Infallible> {
+        self.mend_backups();
         let (state_dir, _lock) = self.patcher.lock()?;
         let helper = self.patcher.helper()?;
         let (pid, command) = (Some(std::process::id()), Some(relaunch::this_program()?));
         let job = Job { wait_for: pid, roll_back: Some(RollbackReason::Asked), command, ..Job::default() };
         self.patcher.start_helper(&state_dir, &helper, job)?;
         std::process::exit(0);
+    }
+
+    /// Fetches what is missing of the version before. Where that fails, the rollback says what is
+    /// missing.
+    fn mend_backups(&self) -> Vec<SavedFile> {
+        self.patcher.fetch_damaged_backups().unwrap_or_default()
     }
 }

@@ -1,7 +1,8 @@
 //! Repairs: the files of an installed component are made as its manifest lists them.
 
 use super::{Patcher, Update};
-use crate::error::Result;
+use crate::error::{Caller, Result};
+use crate::swap;
 use crate::trust;
 
 impl Patcher {
@@ -10,7 +11,11 @@ impl Patcher {
     /// The repair is an [`Update`] to the installed release. It fetches only missing and changed
     /// files. The client restores a file marked `preserve` only if it is missing.
     ///
+    /// While a version is on probation, it also fetches files of the version before whose backups
+    /// are damaged.
+    ///
     /// # Errors
+    /// - [`Caller::OnProbation`] for a damaged version on probation: the repair would end that.
     /// - [`Machine::NotInstalled`](crate::Machine::NotInstalled) for a component that is not
     ///   installed.
     /// - [`Machine::InstalledManifest`](crate::Machine::InstalledManifest) if no trusted key signed
@@ -18,6 +23,7 @@ impl Patcher {
     /// - [`Error::Busy`](crate::Error::Busy) while another updater works on the install root.
     pub fn repair(&self, component: impl AsRef<str>) -> Result<Option<Update>> {
         let component = super::parse_component(component.as_ref())?;
+        self.fetch_damaged_backups()?;
         let (_state_dir, _lock) = self.lock()?;
         let installed = self.require_installed(&component)?;
         let Ok(verified) = trust::authenticate(installed.bytes.clone(), &self.shared.keys) else {
@@ -25,6 +31,12 @@ impl Patcher {
         };
         let mirrors = self.base_urls(&installed.manifest.meta);
         let update = self.plan_update(component, Some(installed), verified.installed(), mirrors)?;
-        Ok((!update.plan.changes.is_empty()).then_some(Update { is_repair: true, ..update }))
+        if update.plan.changes.is_empty() {
+            return Ok(None);
+        }
+        if swap::on_probation(&self.shared.root)?.is_some() {
+            return Err(Caller::OnProbation.into());
+        }
+        Ok(Some(Update { is_repair: true, ..update }))
     }
 }

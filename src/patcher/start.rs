@@ -100,7 +100,7 @@ impl Patcher {
         };
         let mut recovery = Recovery::Nothing;
         match state {
-            Some(State::Applying) => recovery = swap::recover(root, &state::lock_updater(state_dir, SWAP_TIMEOUT)?)?,
+            Some(State::Applying) => recovery = self.recover_with_network(SWAP_TIMEOUT)?,
             // Only the deletion of backups is left; the start does not wait for it.
             Some(State::Confirmed) => {
                 if let Ok(lock) = state::lock_updater(state_dir, Duration::ZERO) {

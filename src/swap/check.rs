@@ -77,19 +77,29 @@ pub fn check_back(part: &ComponentSwap) -> Result<()> {
 /// # Errors
 /// [`Machine::BackupDamaged`], [`Machine::Io`].
 pub fn check_backups(part: &ComponentSwap) -> Result<()> {
-    for (index, step) in part.steps.steps.iter().enumerate() {
-        let PathContent::File { sha256, .. } = &step.old else { continue };
-        let name = index.to_string();
-        let found = match part.backups.open_file(&name) {
-            Ok(Some(mut file)) => Some(hash(&mut file, &part.backups.join(&name))?.0),
-            Ok(None) | Err(Error::Machine(Machine::UnsafePath { .. })) => None,
-            Err(error) => return Err(error),
-        };
-        if found != Some(*sha256) && Side::Old.examine(part, step)? != Owner::Wanted {
-            return Err(Machine::BackupDamaged { path: part.tree.root().join(step.place.as_str()) }.into());
+    for index in 0..part.steps.steps.len() {
+        if is_backup_damaged(part, index)? {
+            let path = part.tree.root().join(part.steps.steps[index].place.as_str());
+            return Err(Machine::BackupDamaged { path }.into());
         }
     }
     Ok(())
+}
+
+/// Tells whether the old file of a step is neither in its place nor among the backups.
+///
+/// # Errors
+/// [`Machine::Io`].
+pub fn is_backup_damaged(part: &ComponentSwap, index: usize) -> Result<bool> {
+    let step = &part.steps.steps[index];
+    let PathContent::File { sha256, .. } = &step.old else { return Ok(false) };
+    let name = index.to_string();
+    let found = match part.backups.open_file(&name) {
+        Ok(Some(mut file)) => Some(hash(&mut file, &part.backups.join(&name))?.0),
+        Ok(None) | Err(Error::Machine(Machine::UnsafePath { .. })) => None,
+        Err(error) => return Err(error),
+    };
+    Ok(found != Some(*sha256) && Side::Old.examine(part, step)? != Owner::Wanted)
 }
 
 /// Makes sure that a component's new version can be completed from what is in place and what is

@@ -5,7 +5,7 @@ use crate::disk::inventory::{Inventory, PathContent};
 use crate::disk::layout::{InstallRoot, STAGED_FILES_DIR_NAME, STAGES_DIR_NAME};
 use crate::error::{Machine, Result};
 use crate::state;
-use crate::state::journal::{ComponentSteps, Step, TRANSACTIONS};
+use crate::state::journal::{ComponentSteps, Step, SwapPath, TRANSACTIONS};
 use crate::swap::side::Side;
 use crate::values::rel_path::STATE_DIR_NAME;
 use std::rc::Rc;
@@ -132,7 +132,13 @@ impl ComponentSwap {
         for (index, step) in self.steps.steps.iter().enumerate() {
             let PathContent::File { mode, .. } = step.old else { continue };
             let (dir, name) = self.tree.parent(step.place.as_str())?;
-            dir.link_or_copy(name, &self.backups, &index.to_string(), mode)?;
+            let backup = index.to_string();
+            // The old manifest tells where the contents of damaged backups can be fetched. No
+            // program can write to a copy.
+            match step.place {
+                SwapPath::Manifest => dir.copy(name, &self.backups, &backup, mode)?,
+                SwapPath::Listed(_) => dir.link_or_copy(name, &self.backups, &backup, mode)?,
+            }
         }
         self.backups.sync()
     }

@@ -14,6 +14,8 @@
 //! never a reason to fail; see `side`. What the guarantees are and how they are proven stands in
 //! `docs/design/crash-safety.md`.
 
+#[cfg(feature = "client")]
+pub mod backups;
 mod check;
 mod cleanup;
 mod component;

@@ -40,6 +40,7 @@ macro_rules! on_every_server {
 mod support;
 
 mod async_programs;
+mod backups;
 mod command_line;
 mod components;
 mod deltas;

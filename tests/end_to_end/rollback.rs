@@ -30,17 +30,6 @@ fn a_version_that_writes_its_settings_is_rolled_back_and_every_command_works_aft
 }
 
 #[test]
-fn a_damaged_backup_is_refused_and_the_new_version_stays() {
-    let (world, _, two) = on_probation();
-    let backups = fs::read_dir(world.user.state("txn/core")).unwrap().map(|entry| entry.unwrap().path());
-    let old = backups.into_iter().find(|path| fs::read(path).is_ok_and(|bytes| bytes == b"1")).unwrap();
-    fs::write(old, "written by a program that held it open").unwrap();
-    world.user.fails(22, "backup-damaged", &["rollback"]);
-    world.user.has("core", &two);
-    world.user.ok(&["confirm"]);
-}
-
-#[test]
 fn a_download_by_another_process_blocks_no_confirm_and_no_apply() {
     let (world, ..) = on_probation();
     let lock = File::create(world.user.state("downloading")).unwrap();

@@ -9,6 +9,7 @@ pub fn advice(code: &str) -> Option<&'static str> {
         "bad-setting" => "`patcher --help` describes the values of all options",
         "nothing-staged" => "stage the update with `download` first",
         "nothing-to-roll-back" => "the version before is deleted after `confirm`; `install` an older release instead",
+        "on-probation" => "`confirm` keeps the new version, `rollback` returns to the one before; then repair",
         // The network.
         "unreachable" => "check the network, the URL and the proxy, then try again",
         "stalled" => "try again: the download continues where it stopped; --stall-timeout sets the limit",
@@ -49,7 +50,8 @@ pub fn advice(code: &str) -> Option<&'static str> {
         "installed-manifest" => "`install COMPONENT --from URL` adopts the files that exist",
         "journal-unreadable" => "restore the journal from a backup; the files of the old version are in `txn`",
         "changed" | "changed-in-swap" => "check which program changes the file, then try again",
-        "backup-damaged" | "other-tree" => "`install COMPONENT --from URL` makes the component complete again",
+        "backup-damaged" => "try again with a network, which has the old file, or `confirm` the new version",
+        "other-tree" => "`install COMPONENT --from URL` makes the component complete again",
         "swap-undone" => "remove the cause, then try again",
         "undo-failed" => "remove the cause, then run `recover`",
         "helper-missing" => "put `patcher-helper` beside the program",

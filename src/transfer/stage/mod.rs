@@ -71,6 +71,7 @@ pub use swap_steps::swap_steps;
 pub use transfer::Transfer;
 
 use crate::disk::fs::{self, Dir};
+use crate::disk::inventory::PathContent;
 use crate::disk::layout::{InstallRoot, STAGED_FILES_DIR_NAME, STAGES_DIR_NAME};
 use crate::error::Result;
 use crate::formats::manifest::Component;
@@ -185,6 +186,22 @@ impl Stage {
             }
         }
         Ok(true)
+    }
+
+    /// Gives the staged files of a plan their modes, makes them durable, and returns the name of
+    /// each change's file; `None` for links and removals.
+    ///
+    /// # Errors
+    /// [`Machine::Io`](crate::error::Machine::Io), also when a file is not staged.
+    pub fn seal(&self, plan: &Plan) -> Result<Vec<Option<String>>> {
+        let names = staged_names(&plan.changes);
+        let files = plan.changes.iter().zip(&names).filter_map(|(change, name)| match (&change.new, name) {
+            (PathContent::File { mode, .. }, Some(name)) => Some((name.as_str(), *mode)),
+            _ => None,
+        });
+        self.files.seal_files(&files.collect::<Vec<_>>())?;
+        self.files.sync()?;
+        Ok(names)
     }
 
     /// Returns the size of all staged files in bytes.
