@@ -41,7 +41,7 @@ pub enum Network {
         /// The reason.
         detail: String,
     },
-    /// The server answered with an HTTP status other than success and "not modified".
+    /// The server answered with an HTTP status other than success.
     #[error("{url} answered with HTTP status {status}")]
     Status {
         /// The requested URL.

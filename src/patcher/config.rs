@@ -163,7 +163,8 @@ impl Config {
     ///
     /// It is an `http`, `https` or `file` URL or the path of a folder, for example on a USB stick,
     /// with one folder for each component. Signatures protect the releases: the site need not be
-    /// trusted.
+    /// trusted. A user name and a password in the URL are used for its origin only, and are never
+    /// shown or stored.
     pub fn site(mut self, url_or_path: impl Into<String>) -> Self {
         self.site = Some(ProxyAddress(url_or_path.into()));
         self
@@ -213,11 +214,13 @@ impl Config {
         self
     }
 
-    /// Adds a header to every request.
+    /// Adds a header to the requests to the origin (scheme, host and port) of the URL `origin`.
     ///
-    /// No message and no `Debug` output shows its value.
-    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.settings.headers.push(RequestHeader { name: name.into(), value: value.into() });
+    /// Neither redirects to another origin nor mirrors on another one get it. No message and no
+    /// `Debug` output shows its value.
+    pub fn header(mut self, origin: impl Into<String>, name: impl Into<String>, value: impl Into<String>) -> Self {
+        let (origin, name, value) = (origin.into(), name.into(), value.into());
+        self.settings.headers.push(RequestHeader { origin, name, value });
         self
     }
 
@@ -316,7 +319,7 @@ impl Config {
             Some(ProxyAddress(text)) => {
                 let url = fetch::parse_url_or_path("site", text)?;
                 let folder = if url.path().ends_with('/') { url.path().to_owned() } else { format!("{}/", url.path()) };
-                Some(url.join(&folder).map_err(|error| bad("site", text, error))?)
+                Some(url.join(&folder).map_err(|error| bad("site", url.path(), error))?)
             }
             None => None,
         };
@@ -389,7 +392,7 @@ mod tests {
     #[test]
     fn what_may_be_secret_is_not_shown() {
         let config = Config::new("/root")
-            .header("Authorization", "Bearer s3cret")
+            .header("https://host/", "Authorization", "Bearer s3cret")
             .proxy("http://me:s3cret@proxy:3128")
             .site("https://me:s3cret@host/");
         let shown = format!("{config:?} {config:#?}");

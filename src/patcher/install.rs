@@ -26,9 +26,10 @@ impl Patcher {
     pub fn install(&self, component: impl AsRef<str>, from: &str) -> Result<Update> {
         let component = super::parse_component(component.as_ref())?;
         let mut url = fetch::parse_url_or_path("URL", from)?;
+        self.shared.source.take_credentials(&mut url);
         if url.path().ends_with('/') {
             let newest = layout::latest_manifest_name(&self.shared.channel);
-            url = url.join(&newest).map_err(|error| super::config::bad("URL", from, error))?;
+            url = url.join(&newest).map_err(|error| super::config::bad("URL", url.as_str(), error))?;
         }
         let (state_dir, _downloading) = self.lock_downloading()?;
         // A new installation is how a user repairs a damaged manifest.
@@ -39,10 +40,9 @@ impl Patcher {
         let mut seen = SeenReleases::load_or_default(&state_dir)?;
         let floors = self.floors(&component, installed.as_ref(), &seen);
         self.check_retry_after(&seen, &url)?;
-        let fetched = self.fetch_manifest(&url, None, &component, &floors, &self.shared.cancel);
-        let fetched = fetched.map_err(|error| self.record_retry_after(&state_dir, &mut seen, error))?;
-        let Some((verified, etag)) = fetched else { return Err(fetch::no_mirror_left(url.as_str())) };
-        self.record_seen(&state_dir, &mut seen, &verified, &url, etag)?;
+        let fetched = self.fetch_manifest(&url, &component, &floors, &self.shared.cancel);
+        let verified = fetched.map_err(|error| self.record_retry_after(&state_dir, &mut seen, error))?;
+        self.record_seen(&state_dir, &mut seen, &verified)?;
         let trusted = verified.fresh(Timestamp::now())?;
         let (mut verdicts, manifest) = (Verdicts::load_or_default(&state_dir)?, trusted.manifest());
         if verdicts.remove(&component, &manifest.content_id(), manifest.meta.sequence) {

@@ -125,7 +125,10 @@ impl Patcher {
     /// [`Caller`]: no key, an unusable key, or a setting out of its range.
     pub fn new(config: Config) -> Result<Self> {
         let source = Box::new(Sources::new(&config.settings)?);
-        let resolved = config.resolve()?;
+        let mut resolved = config.resolve()?;
+        if let Some(site) = &mut resolved.site {
+            source.take_credentials(site);
+        }
         let shared = PatcherShared {
             root: resolved.root,
             keys: resolved.keys,

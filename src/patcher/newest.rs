@@ -7,16 +7,16 @@ use crate::disk::fs::Dir;
 use crate::disk::layout;
 use crate::error::{Error, Refused, Result};
 use crate::formats::manifest::{Component, Meta, SteppingStone};
-use crate::state::{ManifestEtag, SeenReleases, StateFile as _};
+use crate::state::{SeenReleases, StateFile as _};
 use crate::transfer::fetch::{self, CancelToken};
-use crate::trust::{self, Floor, ReleaseTarget, TrustedManifest, VerifiedManifest, not_expired};
+use crate::trust::{self, Floor, ReleaseTarget, TrustedManifest, VerifiedManifest};
 use crate::values::timestamp::Timestamp;
 use url::Url;
 
 impl Patcher {
     /// Fetches the newest manifest from the first mirror that has an acceptable one.
     ///
-    /// Returns `None` if the installed release is still the newest. The client asks the next mirror
+    /// The client asks the next mirror
     /// if one is unreachable or serves a manifest that is refused or has expired.
     pub(super) fn fetch_newest(
         &self,
@@ -25,32 +25,22 @@ impl Patcher {
         component: &Component,
         installed: &InstalledManifest,
         deadline: &Deadline,
-    ) -> Result<Option<TrustedManifest>> {
+    ) -> Result<TrustedManifest> {
         let floors = self.floors(component, Some(installed), seen);
         let file = layout::latest_manifest_name(&self.shared.channel);
-        // The client sends an ETag only while the installed manifest is the newest one it has seen.
-        // Otherwise "not modified" would keep it on a release older than that.
-        let newest_seen = seen.release(component, &self.shared.channel).map(|release| &release.place);
-        let body = installed.order.as_ref().filter(|order| newest_seen == Some(order)).map(|order| order.body);
         let mirrors = self.base_urls(&installed.manifest.meta);
         let mut left = mirrors.len();
         fetch::try_mirrors(mirrors, &file, |_, url| {
             let cancel = deadline.share(&self.shared.cancel, left);
             left -= 1;
-            let etag = body.and_then(|body| seen.etag(url.as_str(), &body).map(str::to_owned));
             let fetched = self
                 .check_retry_after(seen, url)
-                .and_then(|()| self.fetch_manifest(url, etag.as_deref(), component, &floors, &cancel))
+                .and_then(|()| self.fetch_manifest(url, component, &floors, &cancel))
                 .map_err(|error| deadline.explain(error, &cancel, url));
             match fetched {
-                Ok(None) => {
-                    // An unchanged manifest can have expired.
-                    not_expired(&installed.manifest.meta, Timestamp::now())?;
-                    Ok(None)
-                }
-                Ok(Some((verified, etag))) => {
-                    self.record_seen(state_dir, seen, &verified, url, etag)?;
-                    Ok(Some(verified.fresh(Timestamp::now())?))
+                Ok(verified) => {
+                    self.record_seen(state_dir, seen, &verified)?;
+                    Ok(verified.fresh(Timestamp::now())?)
                 }
                 Err(error @ Error::Network(_)) => Err(self.record_retry_after(state_dir, seen, error)),
                 Err(error) => Err(error),
@@ -74,30 +64,23 @@ impl Patcher {
         fetch::try_mirrors(mirrors, &file, |_, url| {
             let cancel = deadline.share(&shared.cancel, left);
             left -= 1;
-            let fetch = || fetch::manifest(&*shared.source, url, None, &cancel);
-            match shared.retries.run(&cancel, fetch).map_err(|error| deadline.explain(error, &cancel, url))? {
-                Some(fetched) => self.verify_stepping_stone(component, Some(installed), newest, stone, fetched.bytes),
-                // Does not occur: a request without an ETag has no "not modified" answer.
-                None => Err(fetch::no_mirror_left(&file)),
-            }
+            let fetch = || fetch::manifest(&*shared.source, url, &cancel);
+            let bytes = shared.retries.run(&cancel, fetch).map_err(|error| deadline.explain(error, &cancel, url))?;
+            self.verify_stepping_stone(component, Some(installed), newest, stone, bytes)
         })
     }
 
-    /// Fetches and verifies one manifest. Returns `None` if it is the one that the server called
-    /// `etag`.
+    /// Fetches and verifies one manifest.
     pub(super) fn fetch_manifest(
         &self,
         url: &Url,
-        etag: Option<&str>,
         component: &Component,
         floors: &[Floor],
         cancel: &CancelToken,
-    ) -> Result<Option<(VerifiedManifest, Option<String>)>> {
+    ) -> Result<VerifiedManifest> {
         let shared = &self.shared;
-        let fetch = || fetch::manifest(&*shared.source, url, etag, cancel);
-        let answer = shared.retries.run(cancel, fetch)?;
-        let Some(fetch::FetchedManifest { bytes, etag }) = answer else { return Ok(None) };
-        Ok(Some((trust::verify(bytes, &shared.keys, &self.target(component), floors)?, etag)))
+        let bytes = shared.retries.run(cancel, || fetch::manifest(&*shared.source, url, cancel))?;
+        Ok(trust::verify(bytes, &shared.keys, &self.target(component), floors)?)
     }
 
     /// Records a verified manifest as seen, which raises the floor before the client fetches
@@ -107,16 +90,8 @@ impl Patcher {
         state_dir: &Dir,
         seen: &mut SeenReleases,
         verified: &VerifiedManifest,
-        url: &Url,
-        etag: Option<String>,
     ) -> Result<()> {
-        let is_newer = seen.record(verified, &self.shared.keys);
-        let body = verified.order().body;
-        let has_new_etag = etag.is_some_and(|value| {
-            let url = url.to_string();
-            seen.record_etag(ManifestEtag { url, value, body })
-        });
-        if is_newer || has_new_etag { seen.save(state_dir) } else { Ok(()) }
+        if seen.record(verified, &self.shared.keys) { seen.save(state_dir) } else { Ok(()) }
     }
 
     /// Verifies a staged manifest again, with the floors and the clock of today.

@@ -28,7 +28,7 @@ pub use history::{DEFAULT_KEPT_UPDATES, History, PastUpdate, load_updates, move_
 #[cfg(feature = "client")]
 pub use outcomes::has_outcomes;
 pub use outcomes::{OUTCOMES_FILE, SwapOutcome, record_outcome, sync_outcomes};
-pub use seen::{ManifestEtag, RetryAfter, SeenRelease, SeenReleases};
+pub use seen::{RetryAfter, SeenRelease, SeenReleases};
 #[cfg(feature = "client")]
 pub use starts::{PendingNotice, Starts};
 #[cfg(feature = "client")]

@@ -1,5 +1,5 @@
-//! `seen.xml`: for each component and channel the highest release ever verified, and the ETag of
-//! each manifest.
+//! `seen.xml`: for each component and channel the highest release ever verified, and the servers
+//! that ask clients to wait.
 //!
 //! It only adds to what the installed manifest says: deleted or damaged, it opens no door that one
 //! closes.
@@ -10,14 +10,12 @@ use crate::formats::manifest::{Channel, Component};
 use crate::formats::xml::{DECLARATION, XmlError, XmlReader, XmlTag, push_attribute};
 use crate::trust::keys::TrustedKeys;
 use crate::trust::{ReleaseOrder, VerifiedManifest};
-use crate::values::digest::Sha256;
 use crate::values::timestamp::Timestamp;
 
 /// The memory of what was verified.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SeenReleases {
     releases: Vec<SeenRelease>,
-    etags: Vec<ManifestEtag>,
     waits: Vec<RetryAfter>,
 }
 
@@ -30,17 +28,6 @@ pub struct SeenRelease {
     pub channel: Channel,
     /// Its place in the order of releases.
     pub place: ReleaseOrder,
-}
-
-/// What a server called the manifest that it sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ManifestEtag {
-    /// The manifest's address.
-    pub url: String,
-    /// The server's word.
-    pub value: String,
-    /// The body that came with it.
-    pub body: Sha256,
 }
 
 /// A server that has asked to be left alone for a while.
@@ -80,23 +67,6 @@ impl SeenReleases {
         true
     }
 
-    /// What the server called the manifest at `url` when its body was `body`.
-    pub fn etag(&self, url: &str, body: &Sha256) -> Option<&str> {
-        self.etags.iter().find(|etag| etag.url == url && etag.body == *body).map(|etag| etag.value.as_str())
-    }
-
-    /// Remembers what the server called a manifest and tells whether that changed anything. A word
-    /// that is long or not printable ASCII is not remembered.
-    pub fn record_etag(&mut self, etag: ManifestEtag) -> bool {
-        let plain = etag.value.len() <= 200 && etag.value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-        if !plain || self.etags.contains(&etag) {
-            return false;
-        }
-        self.etags.retain(|other| other.url != etag.url);
-        self.etags.push(etag);
-        true
-    }
-
     /// Until when a server wants to be left alone; none when it may be asked. A time further away
     /// than `longest` seconds is none that was ever asked for: the clock was set back.
     pub fn retry_after(&self, host: &str, now: Timestamp, longest: u64) -> Option<Timestamp> {
@@ -130,11 +100,6 @@ impl StateFile for SeenReleases {
                         body: element.value("body", Defect::Hash)?,
                     },
                 }),
-                "etag" => seen.etags.push(ManifestEtag {
-                    url: element.required("url")?.into_owned(),
-                    value: element.required("value")?.into_owned(),
-                    body: element.value("body", Defect::Hash)?,
-                }),
                 "wait" => seen.waits.push(RetryAfter {
                     host: element.required("host")?.into_owned(),
                     until: element.value("until", Defect::Time)?,
@@ -159,13 +124,6 @@ impl StateFile for SeenReleases {
             push_attribute(&mut text, "body", release.place.body);
             text.push_str("/>\n");
         }
-        for etag in &self.etags {
-            text.push_str("  <etag");
-            push_attribute(&mut text, "url", &etag.url);
-            push_attribute(&mut text, "value", &etag.value);
-            push_attribute(&mut text, "body", etag.body);
-            text.push_str("/>\n");
-        }
         for wait in &self.waits {
             text.push_str("  <wait");
             push_attribute(&mut text, "host", &wait.host);
@@ -181,13 +139,13 @@ impl StateFile for SeenReleases {
 mod tests {
     use super::*;
     use crate::disk::fs::Dir;
+    use crate::values::digest::Sha256;
 
     fn example() -> SeenReleases {
         let place = ReleaseOrder { key: Sha256::of(b"key"), sequence: u64::MAX, body: Sha256::of(b"body") };
         let release = SeenRelease { component: "core".parse().unwrap(), channel: "stable".parse().unwrap(), place };
-        let etag = ManifestEtag { url: "http://a/?&".into(), value: "W/\"1-2\"".into(), body: Sha256::of(b"body") };
         let wait = RetryAfter { host: "a:8080".into(), until: "2027-01-01T00:00:00Z".parse().unwrap() };
-        SeenReleases { releases: vec![release], etags: vec![etag], waits: vec![wait] }
+        SeenReleases { releases: vec![release], waits: vec![wait] }
     }
 
     #[test]
@@ -206,16 +164,6 @@ mod tests {
         assert_eq!(SeenReleases::load_or_default(&dir).unwrap(), SeenReleases::default());
         example().save(&dir).unwrap();
         assert_eq!(SeenReleases::load_or_default(&dir).unwrap(), example());
-    }
-
-    #[test]
-    fn an_etag_counts_only_for_the_body_it_came_with() {
-        let mut seen = example();
-        assert_eq!(seen.etag("http://a/?&", &Sha256::of(b"body")), Some("W/\"1-2\""));
-        assert_eq!(seen.etag("http://a/?&", &Sha256::of(b"other")), None);
-        assert!(!seen.record_etag(seen.etags[0].clone()));
-        assert!(seen.record_etag(ManifestEtag { value: "new".into(), ..seen.etags[0].clone() }));
-        assert_eq!(seen.etags.len(), 1);
     }
 
     #[test]

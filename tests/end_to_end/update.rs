@@ -9,7 +9,7 @@ use std::fs;
 
 on_every_server!(
     updates_lead_through_every_release_and_past_one,
-    a_check_that_finds_nothing_is_one_request_answered_304,
+    a_check_that_finds_nothing_is_one_request,
     only_changed_objects_are_requested,
 );
 
@@ -37,7 +37,7 @@ fn updates_lead_through_every_release_and_past_one(kind: Kind) {
     late.has("core", &three);
 }
 
-fn a_check_that_finds_nothing_is_one_request_answered_304(kind: Kind) {
+fn a_check_that_finds_nothing_is_one_request(kind: Kind) {
     let Some(world) = World::on(kind) else { return };
     world.publish("1.0.0", &Tree::from_seed(2));
     world.install("core");
@@ -45,15 +45,14 @@ fn a_check_that_finds_nothing_is_one_request_answered_304(kind: Kind) {
     for _ in 0..2 {
         world.user.ok(&["check"]);
         let requests = world.server.take_requests();
-        let etag = requests[0].etag.clone();
-        assert_eq!(requests, [Request { status: 304, path: "/core/manifest.xml".into(), etag: etag.clone() }]);
-        assert!(etag.ends_with('"'), "{etag}");
+        // An ETag that came back would let the server recognize the client.
+        assert_eq!(requests, [Request { status: 200, path: "/core/manifest.xml".into(), etag: "-".into() }]);
     }
     world.publish("1.1.0", &Tree::from_seed(2).mutate(1));
     world.user.ok(&["update"]);
     world.server.take_requests();
     world.user.ok(&["check"]);
-    assert_eq!(world.server.take_requests().iter().map(|request| request.status).collect::<Vec<_>>(), [304]);
+    assert_eq!(world.server.take_requests().iter().map(|request| request.status).collect::<Vec<_>>(), [200]);
 }
 
 #[test]
@@ -64,7 +63,6 @@ fn a_manifest_arrives_compressed_if_the_server_compresses() {
         world.publish("1.0.0", &tree);
         world.install("core");
         world.user.has("core", &tree);
-        // A server that compresses gives its answer another ETag, and recognizes it again.
         world.user.ok(&["check"]);
         let size = fs::metadata(world.user.component("core").join("manifest.xml")).unwrap().len();
         let sent: Vec<Sent> = world.server.finish();
@@ -72,7 +70,7 @@ fn a_manifest_arrives_compressed_if_the_server_compresses() {
             sent.iter().filter(|sent| sent.path == "/core/manifest.xml").map(|sent| sent.bytes).collect();
         let [first, second] = manifests[..] else { panic!("{kind:?}: {manifests:?}") };
         assert_eq!(first < size * 2 / 3, packs, "{kind:?}: {first} of {size} bytes");
-        assert!(second < 400, "{kind:?}: {second} bytes");
+        assert_eq!(first, second, "{kind:?}: every client sends the same request");
     }
 }
 

@@ -411,38 +411,9 @@ fn a_retry_after_on_an_object_counts_for_its_host() {
     assert!(world.server.take_requests().is_empty());
 }
 
-/// The server gives two contents one ETag, or answers 304.
 #[test]
-fn an_etag_hides_no_release() {
+fn not_modified_is_refused() {
     let world = World::new();
-    // The client learns the ETag of the installed release from a check that finds it again.
-    let installed = std::fs::read(world.core("manifest.xml")).unwrap();
-    let name = "ETag: \"one\"\r\n".to_owned();
-    let same = name.clone();
-    world.server.follow(move |_| Reply::Status(200, same.clone(), installed.clone()));
-    assert_eq!(world.check(), "up to date");
-    world.server.take_requests();
-    // The client sends the ETag, and the content decides although the ETag is the same.
-    let good = good(&world);
-    let reused = name.clone();
-    world.server.follow(move |_| Reply::Status(200, reused.clone(), good.clone()));
-    assert_eq!(world.check(), "update to 2.0.0");
-    assert_eq!(world.server.take_requests()[0].header("if-none-match"), Some("\"one\""));
-    // From now on the client knows a newer release. It sends no ETag and accepts no 304.
-    let before = world.snapshot();
-    world.server.follow(|_| Reply::Status(304, "ETag: \"one\"\r\n".into(), Vec::new()));
-    assert_eq!(world.check(), "http-status");
-    assert_eq!(world.server.take_requests()[0].header("if-none-match"), None);
-    assert_eq!(before.differences(&world.snapshot()), "");
-    world.server.be_honest();
-    assert_eq!(world.update(), "updated to 2.0.0");
-}
-
-#[test]
-fn not_modified_is_refused_without_an_if_none_match() {
-    let world = World::new();
-    // Without this file the client knows no ETag.
-    std::fs::remove_file(world.state("seen.xml")).unwrap();
     for lines in ["", "ETag: \"one\"\r\n", "Last-Modified: Thu, 01 Jan 1970 00:00:00 GMT\r\n"] {
         let before = world.snapshot();
         world.server.lie(MANIFEST, Reply::Status(304, lines.to_owned(), Vec::new()));

@@ -57,28 +57,47 @@ fn two_users_send_the_same_bytes() {
     assert_eq!(sorted(&one_head[0]), sorted(&expected(MANIFEST, &one.server.host(), "")));
 }
 
+/// A server that names its answers is asked as if it had not: an ETag is a cookie.
 #[test]
-fn only_if_none_match_differs_and_only_while_the_installed_release_is_the_newest() {
-    let world = World::new();
-    world.server.put(MANIFEST, sign(world.old.body(), &[first()]));
-    for etag in [None, Some(()), Some(())] {
-        std::fs::remove_file(world.state("seen.xml"))
-            .or_else(|error| if etag.is_some() { Ok(()) } else { Err(error) })
-            .unwrap();
-        if etag.is_some() {
-            assert_eq!(world.check(), "up to date");
+fn two_histories_leave_no_trace_in_any_request() {
+    let (one, two) = (World::new(), World::new());
+    let cookies = |user: &'static str| {
+        move |path: &str, bytes: Vec<u8>| {
+            let _ = path;
+            let lines = format!(
+                "ETag: \"{user}\"\r\nLast-Modified: Thu, 01 Jan 1970 00:00:0{} GMT\r\nSet-Cookie: id={user}\r\n",
+                user.len()
+            );
+            Reply::Status(200, lines, bytes)
         }
-        world.server.take_requests();
-        assert_eq!(world.check(), "up to date");
-        let requests = world.server.take_requests();
-        let value = requests[0].header("if-none-match").map(|value| format!("if-none-match: {value}\r\n"));
-        assert_eq!(value.is_some(), etag.is_some());
-        let line = value.unwrap_or_default();
-        assert_eq!(sorted(&requests[0].head), sorted(&expected(MANIFEST, &world.server.host(), &line)));
-        if etag.is_none() {
-            std::fs::write(world.state("seen.xml"), "").unwrap();
-        }
+    };
+    for (world, user) in [(&one, "a"), (&two, "bcd")] {
+        let reply = cookies(user);
+        let files: Vec<(String, Vec<u8>)> = std::iter::once((MANIFEST.to_owned(), world.server.file(MANIFEST)))
+            .chain(world.new.all_objects().map(|(path, bytes)| (path, bytes.clone())))
+            .collect();
+        world.server.follow(move |request| {
+            let file = files.iter().find(|(path, _)| *path == request.path);
+            file.map_or_else(|| Reply::status(404), |(path, bytes)| reply(path, bytes.clone()))
+        });
     }
+    // The other installation has checked five times, and has followed a redirect and a 304.
+    for _ in 0..5 {
+        assert_eq!(two.check(), "update to 2.0.0");
+    }
+    two.server.take_requests();
+    assert_eq!((one.update(), two.update()), ("updated to 2.0.0".to_owned(), "updated to 2.0.0".to_owned()));
+    for _ in 0..2 {
+        assert_eq!((one.check(), two.check()), ("up to date".to_owned(), "up to date".to_owned()));
+    }
+    let bytes = |world: &World| {
+        let host = world.server.host();
+        heads(world.server.take_requests()).iter().map(|head| without_host(head, &host)).collect::<Vec<_>>()
+    };
+    let (one, two) = (bytes(&one), bytes(&two));
+    assert!(one.len() > 3);
+    assert_eq!(one, two);
+    assert!(one.iter().all(|head| !head.contains("if-") && !head.contains("cookie")), "{one:?}");
 }
 
 #[test]
@@ -172,17 +191,96 @@ fn the_program_sends_the_same_bytes_in_every_environment() {
 }
 
 #[test]
-fn a_programs_own_headers_stay_with_the_origin_it_requested() {
+fn a_programs_own_headers_go_to_their_origin_and_nowhere_else() {
     let world = World::new();
     let elsewhere = Scripted::in_memory();
     elsewhere.put(MANIFEST, world.server.file(MANIFEST));
     let target = format!("Location: {}core/manifest.xml\r\n", elsewhere.url().replace("//", "//me:too@"));
     world.server.follow(move |_| Reply::Status(302, target.clone(), Vec::new()));
-    let config = world.config().header("Authorization", "Bearer of-a-token").header("X-Program", "app");
+    let config = (world.config())
+        .header(world.server.url(), "Authorization", "Bearer of-a-token")
+        .header(world.server.url(), "X-Program", "app")
+        .header("http://mirror.invalid/", "X-Mirror", "app");
     assert_eq!(super::world::check(&Patcher::new(config).unwrap()), "update to 2.0.0");
     let (asked, led) = (world.server.take_requests(), elsewhere.take_requests());
     assert_eq!(asked[0].header("authorization"), Some("Bearer of-a-token"));
-    assert_eq!((led[0].header("authorization"), led[0].header("x-program")), (None, Some("app")));
+    assert_eq!((asked[0].header("x-program"), asked[0].header("x-mirror")), (Some("app"), None));
+    for name in ["authorization", "x-program", "x-mirror", "cookie", "referer"] {
+        assert_eq!(led[0].header(name), None, "{name}");
+    }
+}
+
+/// A mirror is another origin.
+#[test]
+fn a_mirror_gets_no_header_and_no_password_of_another_origin() {
+    let world = World::new();
+    let mirror = Scripted::in_memory();
+    let mut release = world.new.clone();
+    release.manifest.meta.base_urls =
+        [mirror.url(), world.server.url()].map(|url| format!("{url}core/").parse().unwrap()).into();
+    world.publish(&release);
+    mirror.put(MANIFEST, world.server.file(MANIFEST));
+    release.all_objects().for_each(|(path, bytes)| mirror.put(&path, bytes.clone()));
+    std::fs::remove_file(world.core("manifest.xml")).unwrap();
+    let patcher = Patcher::new(world.config().header(world.server.url(), "X-Token", "s3cret")).unwrap();
+    let from = format!("{}core/manifest.xml", world.server.url().replace("//", "//me:s3cret@"));
+    world.server.lie(&release.object_path("bin/app"), Reply::status(404));
+    let update = patcher.install("core", &from).unwrap();
+    update.download(|_| {}).unwrap().apply().unwrap();
+    let (asked, mirrored) = (world.server.take_requests(), mirror.take_requests());
+    assert!(!asked.is_empty() && !mirrored.is_empty());
+    for request in &asked {
+        let sent = (request.header("x-token"), request.header("authorization"));
+        assert_eq!(sent, (Some("s3cret"), Some("Basic bWU6czNjcmV0")), "{}", request.head);
+    }
+    assert!(mirrored.iter().all(|request| !request.head.contains("s3cret") && !request.head.contains("asic")));
+    // Neither the root nor a message holds it.
+    for entry in walkdir::WalkDir::new(world.root()).into_iter().map(Result::unwrap) {
+        let bytes = std::fs::read(entry.path()).unwrap_or_default();
+        let holds = |secret: &str| bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+        assert!(!holds("s3cret") && !holds("bWU6czNjcmV0"), "{:?}", entry.path());
+    }
+    world.server.follow(|_| Reply::status(500));
+    let error = patcher.install("core", &from).unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
+    let error = patcher.install("core", "https://me:s3cret@host:port/").unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
+}
+
+/// The command line: a site with a password, and headers from a file.
+#[test]
+fn the_program_uses_secrets_and_shows_none() {
+    let world = World::new();
+    std::fs::write(world.path("key.pem"), &first().pem).unwrap();
+    std::fs::write(world.path("headers"), "X-One: s3cret1\n\nhttp://mirror.invalid/ X-Two: s3cret2\n").unwrap();
+    let site = world.server.url().replace("//", "//me:s3cret@");
+    let run = |more: &[&str]| {
+        let mut program = Command::new(programs::patcher());
+        program.arg("--root").arg(world.root()).arg("--key").arg(world.path("key.pem")).args([
+            "--retries",
+            "0",
+            "--json",
+            "-v",
+        ]);
+        let output = program.args(more).env_clear().stdin(Stdio::null()).output().unwrap();
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(!text.contains("s3cret"), "{text}");
+        output.status.code()
+    };
+    let headers = format!("@{}", world.path("headers").display());
+    assert_eq!(run(&["--site", &site, "--header", &headers, "check"]), Some(10));
+    let asked = world.server.take_requests();
+    assert_eq!(
+        (asked[0].header("authorization"), asked[0].header("x-one")),
+        (Some("Basic bWU6czNjcmV0"), Some("s3cret1"))
+    );
+    assert_eq!(asked[0].header("x-two"), None);
+    assert_eq!(run(&["--header", "X-One: s3cret", "check"]), Some(2));
+    world.server.follow(|_| Reply::status(500));
+    assert_eq!(run(&["--site", &site, "check"]), Some(20));
+    assert_eq!(run(&["install", "other", "--from", &site]), Some(20));
+    assert_eq!(run(&["--site", "https://me:s3cret@host:port/", "check"]), Some(2));
+    assert_eq!(run(&["status"]), Some(0));
 }
 
 #[test]
@@ -203,6 +301,6 @@ fn a_check_that_finds_nothing_new_is_one_small_request_and_writes_nothing() {
     let requests = world.server.take_requests();
     assert_eq!(requests.len(), 1);
     let (up, down) = (requests[0].head.len() as u64, world.server.take_sent());
-    assert!(up + down < 1000, "{up} bytes up, {down} bytes down");
+    assert!(up + down < 3000, "{up} bytes up, {down} bytes down");
     assert_eq!(files(), before);
 }

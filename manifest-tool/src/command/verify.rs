@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::signing::public_key;
 use crate::verify::{Verifier, latest_manifests, past_manifests};
 use patcher::internal::error::Caller;
-use patcher::internal::fetch::{HttpSettings, Sources};
+use patcher::internal::fetch::{Fetch as _, HttpSettings, Sources};
 use patcher::internal::keys::TrustedKeys;
 use patcher::internal::timestamp::Timestamp;
 use std::io::Write;
@@ -31,7 +31,9 @@ pub fn run(args: VerifyArgs, out: &mut impl Write) -> Result<()> {
     let keys = TrustedKeys::new(keys, 1)?;
     let source = Sources::new(&HttpSettings::default())?;
     let (urls, past) = if args.site.contains("://") {
-        (vec![parse(&args.site)?], Vec::new())
+        let mut url = parse(&args.site)?;
+        source.take_credentials(&mut url);
+        (vec![url], Vec::new())
     } else {
         (latest_manifests(Path::new(&args.site))?, past_manifests(Path::new(&args.site))?)
     };

@@ -13,7 +13,7 @@ use patcher::internal::chunks::{
 };
 use patcher::internal::digest::{Sha256, Sha256Hasher};
 use patcher::internal::error::{Network, Refused};
-use patcher::internal::fetch::{self, CancelToken, Fetch, Request, Response, Retries, StallGuard};
+use patcher::internal::fetch::{self, CancelToken, Fetch, Request, Retries, StallGuard};
 use patcher::internal::gunzip::gunzip;
 use patcher::internal::keys::TrustedKeys;
 use patcher::internal::layout::{self, ObjectKind};
@@ -164,8 +164,8 @@ impl Verifier<'_> {
 
     fn bytes(&self, url: &Url) -> Result<Vec<u8>> {
         let cancel = CancelToken::default();
-        let fetched = Retries::default().run(&cancel, || fetch::manifest(self.source, url, None, &cancel));
-        Ok(fetched.map_err(|error| missing(url, error))?.map(|fetched| fetched.bytes).unwrap_or_default())
+        let fetched = Retries::default().run(&cancel, || fetch::manifest(self.source, url, &cancel));
+        fetched.map_err(|error| missing(url, error))
     }
 
     fn manifest(&self, url: &Url) -> Result<Manifest> {
@@ -232,12 +232,11 @@ impl Verifier<'_> {
             |action, source| patcher::internal::error::Machine::Io { action, path: "a temporary file".into(), source };
         let mut file = tempfile::tempfile().map_err(|error| io("create", error))?;
         let mut hasher = Sha256Hasher::default();
-        if let Response::Body(body) = self.source.get(&Request::new(url, cancel))? {
-            StallGuard::new(body, url, cancel).read_to_end(object.size, |piece| {
-                hasher.update(piece);
-                Ok(file.write_all(piece).map_err(|error| io("write", error))?)
-            })?;
-        }
+        let body = self.source.get(&Request::new(url, cancel))?;
+        StallGuard::new(body, url, cancel).read_to_end(object.size, |piece| {
+            hasher.update(piece);
+            Ok(file.write_all(piece).map_err(|error| io("write", error))?)
+        })?;
         let (sha256, size) = hasher.finish();
         let url = || url.to_string();
         if size != object.size {

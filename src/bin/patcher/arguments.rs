@@ -44,6 +44,10 @@ pub struct PatcherArguments {
     /// The site to ask instead of those in the manifests: a URL or a folder
     #[arg(long, value_name = "DIR_OR_URL", global = true)]
     site: Option<String>,
+    /// A header for one origin, `URL NAME: VALUE`, or `NAME: VALUE` for that of --site or --from;
+    /// `@FILE` reads one from each line of a file
+    #[arg(long = "header", value_name = "HEADER", global = true)]
+    headers: Vec<String>,
     /// A certificate authority in PEM, in addition to those of the system
     #[arg(long, value_name = "FILE", global = true)]
     cacert: Option<PathBuf>,
@@ -218,10 +222,40 @@ impl PatcherArguments {
         if let Some(site) = &self.site {
             config = config.site(site);
         }
+        for header in &self.headers {
+            let lines = match header.strip_prefix('@') {
+                Some(path) => read_pem(Path::new(path))?,
+                None => header.clone(),
+            };
+            for line in lines.lines().filter(|line| !line.trim().is_empty()) {
+                let (origin, name, value) = self.header(line)?;
+                config = config.header(origin, name, value);
+            }
+        }
         if let Some(path) = &self.cacert {
             config = config.add_root_certificate(read_pem(path)?);
         }
         Ok(config)
+    }
+
+    /// Parses a header into the URL of its origin, its name and its value.
+    fn header<'a>(&'a self, line: &'a str) -> Result<(&'a str, &'a str, &'a str)> {
+        // The line may hold a secret, and no message shows it.
+        let bad =
+            |detail: &str| Caller::BadSetting { setting: "header", value: String::new(), detail: detail.to_owned() };
+        let is_url = line.starts_with("http://") || line.starts_with("https://");
+        let (origin, header) = match line.split_once(' ').filter(|_| is_url) {
+            Some((origin, header)) => (Some(origin), header),
+            None => (None, line),
+        };
+        let from = match &self.command {
+            PatcherCommand::Install { from, .. } => Some(from.as_str()),
+            _ => None,
+        };
+        let origin = origin.or(from).or(self.site.as_deref());
+        let origin = origin.ok_or_else(|| bad("it names no origin; put a URL before it, or use --site"))?;
+        let (name, value) = header.split_once(':').ok_or_else(|| bad("not NAME: VALUE"))?;
+        Ok((origin, name.trim(), value.trim()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! `file:` URLs: a site in a local folder, on a USB stick or on a network share.
 
-use super::{Body, ByteRange, Request, Response, unreachable};
+use super::proxy::without_user;
+use super::{Body, ByteRange, Request, unreachable};
 use crate::error::{Caller, Network, Result};
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
@@ -14,7 +15,7 @@ use url::Url;
 /// # Errors
 /// [`Caller::BadSetting`] with the name `setting`.
 pub fn parse_url_or_path(setting: &'static str, text: &str) -> Result<Url> {
-    let bad = |detail: String| Caller::BadSetting { setting, value: text.to_owned(), detail };
+    let bad = |detail: String| Caller::BadSetting { setting, value: without_user(text).to_owned(), detail };
     let path = match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => return Ok(url),
         Ok(url) if url.scheme() == "file" => {
@@ -30,13 +31,11 @@ pub fn parse_url_or_path(setting: &'static str, text: &str) -> Result<Url> {
 }
 
 /// Opens the file that a `file:` URL names.
-pub(super) fn get(request: &Request<'_>) -> Result<Response> {
+pub(super) fn get(request: &Request<'_>) -> Result<Body> {
     let url = request.url;
     let path = url.to_file_path().map_err(|()| unreachable(url, "not the URL of a local file"))?;
     match open(&path, request.range) {
-        Ok((reader, offset)) => {
-            Ok(Response::Body(Body { offset, accepts_ranges: true, ..Body::new(reader, url.clone()) }))
-        }
+        Ok((reader, offset)) => Ok(Body { offset, accepts_ranges: true, ..Body::new(reader, url.clone()) }),
         // The same error as from a web server, so that the next mirror is asked.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(Network::Status { url: url.to_string(), status: 404, retry_after: None }.into())

@@ -1,25 +1,26 @@
 //! HTTP and HTTPS with reqwest: up to three redirects, and the same request from every user.
 //!
-//! A request contains neither an identifier nor the installed version. Only `If-None-Match` differs
-//! between users. Objects are requested without content coding, manifests as gzip (RFC 9110,
-//! 8.4.1.3).
+//! A request contains neither an identifier nor the installed version, and nothing that a server
+//! said: no `If-None-Match`, no `If-Modified-Since`, no cookie. An ETag is a cookie: a server that
+//! gives each user another one gets it back with each check. Objects are requested without content
+//! coding, manifests as gzip (RFC 9110, 8.4.1.3).
 //!
 //! Redirects are followed here and not by reqwest, for two reasons. Each target goes through the
 //! rules for proxies and host slots, and the final URL is known for resuming the object.
 
 use super::call::{ResponseBody, ResponseHead, call};
 use super::host_slots::{HostSlot, HostSlots};
+use super::origin_headers::{OriginHeaders, RequestHeader};
 use super::own_thread::OwnThread;
 use super::proxy::{self, Proxies, ProxyAddress};
-use super::{Body, ByteRange, Fetch, RateLimit, Request, Response, unreachable};
+use super::{Body, ByteRange, Fetch, RateLimit, Request, unreachable};
 use crate::error::{Caller, Error, Network, Result};
 use reqwest::blocking::Client;
 use reqwest::header::{
-    ACCEPT_ENCODING, ACCEPT_RANGES, AUTHORIZATION, CONTENT_ENCODING, CONTENT_RANGE, COOKIE, ETAG, HeaderMap,
-    HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION, RANGE, RETRY_AFTER,
+    ACCEPT_ENCODING, ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_RANGE, HeaderMap, HeaderValue, LOCATION, RANGE,
+    RETRY_AFTER,
 };
 use reqwest::redirect::Policy;
-use std::fmt;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -46,7 +47,7 @@ pub struct HttpSettings {
     ///
     /// `None` reads the environment variable `no_proxy`.
     pub no_proxy: Option<String>,
-    /// Headers for every request. `Authorization` and `Cookie` are not sent to another origin.
+    /// Headers for requests to their origins.
     pub headers: Vec<RequestHeader>,
     /// The limit on bytes per second of all requests together.
     pub rate_limit: Option<u64>,
@@ -60,21 +61,6 @@ pub struct HttpSettings {
     pub root_certificates: Vec<String>,
     /// The value of the `User-Agent` header.
     pub user_agent: String,
-}
-
-/// A request header set by the program. `Debug` hides the value, which may be a secret.
-#[derive(Clone)]
-pub struct RequestHeader {
-    /// The name.
-    pub name: String,
-    /// The value.
-    pub value: String,
-}
-
-impl fmt::Debug for RequestHeader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.name)
-    }
 }
 
 impl Default for HttpSettings {
@@ -97,7 +83,7 @@ impl Default for HttpSettings {
 pub struct Http {
     client: OwnThread<Client>,
     settings: HttpSettings,
-    headers: HeaderMap,
+    headers: OriginHeaders,
     proxies: Arc<Proxies>,
     host_slots: Arc<HostSlots>,
     rate_limit: Option<Arc<RateLimit>>,
@@ -116,7 +102,7 @@ impl Http {
         Ok(Self {
             client: OwnThread::default(),
             settings: settings.clone(),
-            headers: headers(settings)?,
+            headers: OriginHeaders::new(&settings.headers)?,
             proxies: Arc::new(proxies),
             host_slots: HostSlots::new(settings.requests_per_host),
             rate_limit: settings.rate_limit.map(|limit| Arc::new(RateLimit::new(limit))),
@@ -146,12 +132,16 @@ fn client(settings: &HttpSettings, proxies: Arc<Proxies>) -> Result<Client> {
 }
 
 impl Fetch for Http {
-    fn get(&self, request: &Request<'_>) -> Result<Response> {
+    fn take_credentials(&self, url: &mut Url) {
+        self.headers.take_credentials(url);
+    }
+
+    fn get(&self, request: &Request<'_>) -> Result<Body> {
         if let (Some(range), Some(last)) = (request.range, request.last_url)
             && check_redirect(request.url, last).is_ok()
         {
             match self.follow(request, last) {
-                Ok(Response::Body(body)) if body.offset == range.start => return Ok(Response::Body(body)),
+                Ok(body) if body.offset == range.start => return Ok(body),
                 // The targets of redirects often expire.
                 Ok(_) | Err(Error::Network(_)) => {}
                 Err(error) => return Err(error),
@@ -169,7 +159,7 @@ impl Fetch for Http {
 
 impl Http {
     /// Sends the request to `first` and follows redirects.
-    fn follow(&self, request: &Request<'_>, first: &Url) -> Result<Response> {
+    fn follow(&self, request: &Request<'_>, first: &Url) -> Result<Body> {
         let mut url = first.clone();
         for _ in 0..=MAX_REDIRECTS {
             let slot = self.host_slots.acquire(&url, request.cancel)?;
@@ -203,15 +193,8 @@ impl Http {
     }
 
     fn headers(&self, request: &Request<'_>, url: &Url) -> HeaderMap {
-        let mut headers = self.headers.clone();
-        if url.origin() != request.url.origin() {
-            headers.remove(AUTHORIZATION);
-            headers.remove(COOKIE);
-        }
+        let mut headers = self.headers.for_url(url);
         headers.entry(ACCEPT_ENCODING).or_insert(if request.accept_gzip { GZIP } else { IDENTITY });
-        if let Some(etag) = request.etag.and_then(|etag| HeaderValue::from_str(&all_etags_of(etag)).ok()) {
-            headers.insert(IF_NONE_MATCH, etag);
-        }
         if let Some(range) = request.range {
             let value = match range.is_rest() {
                 true => format!("bytes={}-", range.start),
@@ -222,13 +205,12 @@ impl Http {
         headers
     }
 
-    fn response(&self, request: &Request<'_>, head: ResponseHead, slot: HostSlot, url: Url) -> Result<Response> {
+    fn response(&self, request: &Request<'_>, head: ResponseHead, slot: HostSlot, url: Url) -> Result<Body> {
         match (head.status, request.range) {
-            (200, _) => Ok(Response::Body(self.body(request, head, slot, url, 0))),
+            (200, _) => Ok(self.body(request, head, slot, url, 0)),
             (206, Some(range)) if is_exactly(&head.headers, range) => {
-                Ok(Response::Body(self.body(request, head, slot, url, range.start)))
+                Ok(self.body(request, head, slot, url, range.start))
             }
-            (304, _) if request.etag.is_some() => Ok(Response::NotModified),
             (status, _) => {
                 let (url, retry_after) = (request.url.to_string(), retry_after(&head.headers));
                 Err(Network::Status { url, status, retry_after }.into())
@@ -238,12 +220,11 @@ impl Http {
 
     fn body(&self, request: &Request<'_>, head: ResponseHead, slot: HostSlot, final_url: Url, offset: u64) -> Body {
         let text = |name| head.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-        let etag = text(ETAG).map(str::to_owned);
         let accepts_ranges = head.status == 206 || text(ACCEPT_RANGES) == Some("bytes");
         let is_gzip =
             request.accept_gzip && text(CONTENT_ENCODING).is_some_and(|coding| coding.eq_ignore_ascii_case("gzip"));
         let reader = Box::new(SlottedBody { body: head.body, _slot: slot });
-        Body { reader, is_gzip, etag, offset, final_url, accepts_ranges, rate_limit: self.rate_limit.clone() }
+        Body { reader, is_gzip, offset, final_url, accepts_ranges, rate_limit: self.rate_limit.clone() }
     }
 
     /// Returns the error of a request for `requested`, where `at` did not answer.
@@ -293,31 +274,6 @@ fn check_redirect(from: &Url, to: &Url) -> Result<(), &'static str> {
 
 fn redirected(url: &Url, detail: &str) -> Error {
     Network::Redirect { url: url.to_string(), detail: detail.to_owned() }.into()
-}
-
-fn headers(settings: &HttpSettings) -> Result<HeaderMap> {
-    let mut headers = HeaderMap::new();
-    for RequestHeader { name, value } in &settings.headers {
-        let parsed = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value));
-        let (Ok(key), Ok(mut content)) = parsed else {
-            return Err(bad_setting("header", name, "not a valid name and value of a header".into()));
-        };
-        // Hidden in debug output and left out of the HTTP/2 header tables.
-        content.set_sensitive(true);
-        headers.insert(key, content);
-    }
-    Ok(headers)
-}
-
-/// Returns the value of `If-None-Match` for an ETag.
-///
-/// Apache appends `-gzip` to the ETag of a compressed response, but does not recognise that ETag in
-/// a later request. Both forms are sent.
-fn all_etags_of(etag: &str) -> String {
-    match etag.strip_suffix("-gzip\"") {
-        Some(unpacked) => format!("{etag}, {unpacked}\""),
-        None => etag.to_owned(),
-    }
 }
 
 fn bad_setting(setting: &'static str, value: &str, detail: String) -> Error {

@@ -4,7 +4,7 @@
 //! (`benches/results/bytes.md`, "Many small files"). For a program with many files the manifest is
 //! larger than the rest of an update.
 
-use super::{CancelToken, Fetch, Request, Response, StallGuard};
+use super::{CancelToken, Fetch, Request, StallGuard};
 use crate::error::{Defect, Network, Refused, Result};
 use crate::formats::manifest::MAX_MANIFEST_BYTES;
 use flate2::bufread::GzDecoder;
@@ -14,30 +14,14 @@ use url::Url;
 /// The first byte of a gzip (RFC 1952, 2.3.1). A manifest begins with another one.
 const GZIP_MAGIC: u8 = 0x1f;
 
-/// A manifest as a server sent it.
-pub struct FetchedManifest {
-    /// The bytes of the manifest, decompressed and not verified.
-    pub bytes: Vec<u8>,
-    /// The ETag of the response.
-    pub etag: Option<String>,
-}
-
-/// Downloads a manifest; returns `None` when the copy with this `etag` is still current.
+/// Downloads a manifest, and returns its bytes decompressed and not verified.
 ///
 /// # Errors
 /// [`Refused::Manifest`] for more than 64 MiB, [`Network::CutOff`] for a damaged gzip, any other
 /// [`Network`] error.
-pub fn manifest(
-    source: &dyn Fetch,
-    url: &Url,
-    etag: Option<&str>,
-    cancel: &CancelToken,
-) -> Result<Option<FetchedManifest>> {
-    let body = match source.get(&Request { etag, accept_gzip: true, ..Request::new(url, cancel) })? {
-        Response::NotModified => return Ok(None),
-        Response::Body(body) => body,
-    };
-    let (etag, is_gzip) = (body.etag.clone(), body.is_gzip);
+pub fn manifest(source: &dyn Fetch, url: &Url, cancel: &CancelToken) -> Result<Vec<u8>> {
+    let body = source.get(&Request { accept_gzip: true, ..Request::new(url, cancel) })?;
+    let is_gzip = body.is_gzip;
     let mut bytes = Vec::new();
     StallGuard::new(body, url, cancel).read_to_end(MAX_MANIFEST_BYTES, |piece| {
         bytes.extend_from_slice(piece);
@@ -54,7 +38,7 @@ pub fn manifest(
         bytes = decompress(&bytes).map_err(damaged)?;
         check_size(&bytes)?;
     }
-    Ok(Some(FetchedManifest { bytes, etag }))
+    Ok(bytes)
 }
 
 /// Decompresses exactly one gzip member; stops one byte above [`MAX_MANIFEST_BYTES`].

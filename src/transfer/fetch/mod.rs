@@ -5,12 +5,13 @@
 //!
 //! ```text
 //!   caller (stage, patcher)
-//!      │  Request: URL, byte range, ETag, cancel token
+//!      │  Request: URL, byte range, cancel token
 //!      ▼
 //!   Sources ──── file: ────────────────────────────► file.rs
 //!      │ http:, https:
 //!      ▼
 //!   http.rs      redirects, headers, ranges
+//!      │  origin_headers.rs  adds the headers and passwords of this origin
 //!      │  host_slots.rs   waits for one of the four slots of the host
 //!      │  proxy.rs        chooses the proxy
 //!      │  tls.rs          trusts the system's and the program's authorities
@@ -19,12 +20,12 @@
 //!      │  own_thread.rs   makes and drops the HTTP library's client outside of the caller's threads
 //!      │
 //!      ▼
-//!   Response ──► StallGuard: rejects a stalled body, applies the rate limit
+//!   Body ──► StallGuard: rejects a stalled body, applies the rate limit
 //! ```
 //!
 //! Read in this order:
 //!
-//! 1. this file: [`Fetch`], [`Request`], [`Response`] and [`Body`];
+//! 1. this file: [`Fetch`], [`Request`] and [`Body`];
 //! 2. `http.rs`, then the four files it uses: `host_slots`, `proxy`, `tls`, `call`; `file.rs` is
 //!    the same for `file:` URLs;
 //! 3. `stall_guard.rs` and `rate_limit.rs`: how a caller reads a body;
@@ -38,6 +39,7 @@ mod host_slots;
 mod http;
 mod manifest;
 mod mirrors;
+mod origin_headers;
 mod own_thread;
 mod proxy;
 mod rate_limit;
@@ -47,9 +49,10 @@ mod tls;
 
 pub use cancel::CancelToken;
 pub use file::parse_url_or_path;
-pub use http::{Http, HttpSettings, MAX_RETRY_AFTER, RequestHeader};
-pub use manifest::{FetchedManifest, manifest};
+pub use http::{Http, HttpSettings, MAX_RETRY_AFTER};
+pub use manifest::manifest;
 pub use mirrors::{Mirrors, PROBE_BYTES, no_mirror_left, try_mirrors};
+pub use origin_headers::RequestHeader;
 pub use proxy::ProxyAddress;
 pub use rate_limit::RateLimit;
 pub use retries::Retries;
@@ -62,11 +65,16 @@ use url::Url;
 
 /// A source of manifests and objects.
 pub trait Fetch: Send + Sync {
+    /// Moves the user name and the password of `url` to where only requests to its origin use them.
+    fn take_credentials(&self, url: &mut Url) {
+        let _ = url;
+    }
+
     /// Sends a request and returns the response, whose body is still to be read.
     ///
     /// # Errors
     /// Any [`Network`] error; [`Error::Cancelled`].
-    fn get(&self, request: &Request<'_>) -> Result<Response>;
+    fn get(&self, request: &Request<'_>) -> Result<Body>;
 }
 
 /// A request for a manifest or an object.
@@ -74,8 +82,6 @@ pub trait Fetch: Send + Sync {
 pub struct Request<'a> {
     /// The URL to ask.
     pub url: &'a Url,
-    /// The ETag of the copy that the client already has.
-    pub etag: Option<&'a str>,
     /// Allows the server to send the body as gzip. Must be `false` with a range.
     pub accept_gzip: bool,
     /// The part of the object to send. A server without range support sends the whole object.
@@ -91,7 +97,7 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     /// Returns a request for everything at `url`.
     pub fn new(url: &'a Url, cancel: &'a CancelToken) -> Self {
-        Self { url, etag: None, accept_gzip: false, range: None, last_url: None, cancel }
+        Self { url, accept_gzip: false, range: None, last_url: None, cancel }
     }
 }
 
@@ -118,22 +124,12 @@ impl ByteRange {
     }
 }
 
-/// A source's response to a request.
-pub enum Response {
-    /// The copy with the request's ETag is still current.
-    NotModified,
-    /// The requested bytes.
-    Body(Body),
-}
-
 /// The body of a response, not read yet.
 pub struct Body {
     /// Reads the bytes as they were transferred.
     pub reader: Box<dyn Read + Send>,
     /// `true` if the bytes are a gzip of the requested resource.
     pub is_gzip: bool,
-    /// The ETag of the response.
-    pub etag: Option<String>,
     /// The offset of the first byte in the object: the start of the requested range, or 0.
     pub offset: u64,
     /// The URL that served the body, after redirects.
@@ -145,9 +141,9 @@ pub struct Body {
 }
 
 impl Body {
-    /// Returns the body of a whole object, without ETag, range support or rate limit.
+    /// Returns the body of a whole object, without range support or rate limit.
     pub fn new(reader: Box<dyn Read + Send>, final_url: Url) -> Self {
-        Self { reader, is_gzip: false, etag: None, offset: 0, final_url, accepts_ranges: false, rate_limit: None }
+        Self { reader, is_gzip: false, offset: 0, final_url, accepts_ranges: false, rate_limit: None }
     }
 }
 
@@ -168,7 +164,11 @@ impl Sources {
 }
 
 impl Fetch for Sources {
-    fn get(&self, request: &Request<'_>) -> Result<Response> {
+    fn take_credentials(&self, url: &mut Url) {
+        self.http.take_credentials(url);
+    }
+
+    fn get(&self, request: &Request<'_>) -> Result<Body> {
         if request.url.scheme() == "file" { file::get(request) } else { self.http.get(request) }
     }
 }

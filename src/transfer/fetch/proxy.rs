@@ -110,7 +110,7 @@ pub fn redacted(proxy: &Url) -> String {
 }
 
 /// Returns the end of a text that cannot contain a password, even if the URL is malformed.
-fn without_user(text: &str) -> &str {
+pub(super) fn without_user(text: &str) -> &str {
     text.rsplit('@').next().unwrap_or_default()
 }
 

@@ -20,7 +20,7 @@ use crate::formats::chunks::{
     ChunkIndex, ChunkLocation, ChunkSearch, ChunksError, LocalChunks, MAX_INDEX_BYTES, MissingRanges, RangeLimits,
     rebuild,
 };
-use crate::transfer::fetch::{ByteRange, Request, Response, StallGuard, try_mirrors};
+use crate::transfer::fetch::{ByteRange, Request, StallGuard, try_mirrors};
 use crate::transfer::plan::{ChunkPlan, ContentPlan};
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
@@ -131,7 +131,7 @@ impl<'a> Worker<'a, '_> {
     fn receive_range(&self, url: &Url, range: ByteRange, object: &mut Writer<'_>) -> Result<()> {
         let request = Request { range: Some(range), ..Request::new(url, self.transfer.cancel) };
         let body = match self.transfer.source.get(&request)? {
-            Response::Body(body) if body.offset == range.start => body,
+            body if body.offset == range.start => body,
             // The server ignores ranges. The next way then fetches the whole object.
             _ => return Err(Network::Status { url: url.to_string(), status: 200, retry_after: None }.into()),
         };

@@ -10,7 +10,7 @@ use super::writer::Writer;
 use crate::disk::layout::{self, ObjectKind};
 use crate::error::{Error, Network, Refused, Result};
 use crate::formats::manifest::Object;
-use crate::transfer::fetch::{ByteRange, Request, Response, StallGuard, try_mirrors};
+use crate::transfer::fetch::{ByteRange, Request, StallGuard, try_mirrors};
 use crate::values::digest::Sha256;
 use url::Url;
 
@@ -142,9 +142,7 @@ impl<'a> Worker<'a, '_> {
         let range = (have > 0).then(|| ByteRange::rest(have, size));
         let last_url = self.transfer.ledger.last_url(&sha256).filter(|last| have > 0 && last != url);
         let request = Request { range, last_url: last_url.as_ref(), ..Request::new(url, self.transfer.cancel) };
-        let Response::Body(body) = self.transfer.source.get(&request)? else {
-            return Err(Network::Status { url: url.to_string(), status: 304, retry_after: None }.into());
-        };
+        let body = self.transfer.source.get(&request)?;
         if body.offset != have {
             object = object.start_over(&sha256.to_string())?;
             counter.uncount();

@@ -5,7 +5,7 @@ use crate::disk::inventory::PathContent;
 use crate::disk::layout::ObjectKind;
 use crate::error::{Error, Network};
 use crate::formats::manifest::Object;
-use crate::transfer::fetch::{Body, ByteRange, CancelToken, Fetch, Mirrors, Request, Response, Retries};
+use crate::transfer::fetch::{Body, ByteRange, CancelToken, Fetch, Mirrors, Request, Retries};
 use crate::transfer::plan::{ContentPlan, LocalFile};
 use crate::values::rel_path::RelPath;
 use std::io::{self, Read, Write as _};
@@ -20,10 +20,10 @@ struct Site<F> {
 }
 
 impl<F: Fn(Option<ByteRange>) -> (Box<dyn Read + Send>, u64) + Send + Sync> Fetch for Site<F> {
-    fn get(&self, request: &Request<'_>) -> Result<Response> {
+    fn get(&self, request: &Request<'_>) -> Result<Body> {
         self.asked.lock().unwrap().push(request.range);
         let (reader, offset) = (self.answer)(request.range);
-        Ok(Response::Body(Body { offset, ..Body::new(reader, request.url.clone()) }))
+        Ok(Body { offset, ..Body::new(reader, request.url.clone()) })
     }
 }
 
