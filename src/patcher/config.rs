@@ -46,6 +46,7 @@ pub struct Config {
     keys: Vec<String>,
     threshold: usize,
     floors: Vec<(String, u64)>,
+    pub(super) allow_downgrade: bool,
     channel: String,
     platform: Option<String>,
     helper: Option<PathBuf>,
@@ -71,6 +72,7 @@ impl Config {
             keys: Vec::new(),
             threshold: 1,
             floors: Vec::new(),
+            allow_downgrade: false,
             channel: "stable".to_owned(),
             platform: None,
             helper: None,
@@ -125,6 +127,15 @@ impl Config {
     /// always newer.
     pub fn floor(mut self, component: impl Into<String>, sequence: u64) -> Self {
         self.floors.push((component.into(), sequence));
+        self
+    }
+
+    /// Accepts a lower sequence than that of the installed release if that is of another channel.
+    ///
+    /// Without it, a client that switches channels waits for a release above the installed one. The
+    /// floors of [`floor`](Self::floor) and of releases seen in the new channel hold all the same.
+    pub fn allow_downgrade(mut self, allow: bool) -> Self {
+        self.allow_downgrade = allow;
         self
     }
 

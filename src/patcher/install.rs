@@ -43,6 +43,7 @@ impl Patcher {
         let fetched = self.fetch_manifest(&url, &component, &floors, &self.shared.cancel);
         let verified = fetched.map_err(|error| self.record_retry_after(&state_dir, &mut seen, error))?;
         self.record_seen(&state_dir, &mut seen, &verified)?;
+        self.discard_superseded_swap(&state_dir);
         let trusted = verified.fresh(Timestamp::now())?;
         let (mut verdicts, manifest) = (Verdicts::load_or_default(&state_dir)?, trusted.manifest());
         if verdicts.remove(&component, &manifest.content_id(), manifest.meta.sequence) {

@@ -7,7 +7,9 @@ use crate::disk::fs::Dir;
 use crate::disk::layout;
 use crate::error::{Error, Refused, Result};
 use crate::formats::manifest::{Component, Meta, SteppingStone};
+use crate::state::journal::{Journal, State};
 use crate::state::{SeenReleases, StateFile as _};
+use crate::swap;
 use crate::transfer::fetch::{self, CancelToken};
 use crate::trust::{self, Floor, ReleaseTarget, TrustedManifest, VerifiedManifest};
 use crate::values::timestamp::Timestamp;
@@ -40,6 +42,7 @@ impl Patcher {
             match fetched {
                 Ok(verified) => {
                     self.record_seen(state_dir, seen, &verified)?;
+                    self.discard_superseded_swap(state_dir);
                     Ok(verified.fresh(Timestamp::now())?)
                 }
                 Err(error @ Error::Network(_)) => Err(self.record_retry_after(state_dir, seen, error)),
@@ -94,6 +97,17 @@ impl Patcher {
         if seen.record(verified, &self.shared.keys) { seen.save(state_dir) } else { Ok(()) }
     }
 
+    /// Discards a prepared swap that is older than a release seen since.
+    ///
+    /// Helper and start do the same before they carry it out, so a failure here does no harm.
+    pub(super) fn discard_superseded_swap(&self, state_dir: &Dir) {
+        if matches!(Journal::peek(state_dir), Ok(Some((State::Prepared, _))))
+            && let Ok((_, lock)) = self.lock()
+        {
+            let _ = swap::discard_superseded(&self.shared.root, &lock);
+        }
+    }
+
     /// Verifies a staged manifest again, with the floors and the clock of today.
     ///
     /// `newest` is the manifest that names the staged one, if that is a stepping stone.
@@ -129,8 +143,8 @@ impl Patcher {
         }
     }
 
-    /// Returns the lowest accepted release orders: of the installed release, the newest seen, and
-    /// the configuration.
+    /// Returns the lowest accepted release orders: of the installed release, the newest seen in
+    /// this channel, and the configuration.
     pub(super) fn floors(
         &self,
         component: &Component,
@@ -138,11 +152,18 @@ impl Patcher {
         seen: &SeenReleases,
     ) -> Vec<Floor> {
         let channel = &self.shared.channel;
-        let installed = installed.filter(|installed| installed.manifest.meta.channel == *channel);
-        let installed = installed.and_then(|installed| installed.order.clone());
-        let seen = seen.release(component, channel).map(|release| release.place.clone());
+        let installed = installed.and_then(|installed| {
+            let order = installed.order.clone()?;
+            if installed.manifest.meta.channel == *channel {
+                return Some(Floor::Release(order));
+            }
+            // The channels of a component share their sequences: switching is no way back.
+            let floor = Floor::Number { key: order.key, sequence: order.sequence };
+            (!self.shared.allow_downgrade).then_some(floor)
+        });
+        let seen = seen.release(component, channel).map(|release| Floor::Release(release.place.clone()));
         let configured = self.shared.floors.get(component).cloned();
-        installed.into_iter().chain(seen).map(Floor::Release).chain(configured).collect()
+        installed.into_iter().chain(seen).chain(configured).collect()
     }
 
     fn verify_stepping_stone(

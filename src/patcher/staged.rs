@@ -4,10 +4,10 @@ use super::{Patcher, Update};
 use crate::disk::fs::Dir;
 use crate::disk::inventory::PathContent;
 use crate::disk::layout::STAGES_DIR_NAME;
-use crate::error::{Caller, Error, Machine, Result};
+use crate::error::{Caller, Error, Machine, Refused, Result};
 use crate::formats::manifest::Component;
 use crate::state::journal::{ComponentSteps, Transaction};
-use crate::state::{self, StateFile as _, Verdicts};
+use crate::state::{self, SeenReleases, StateFile as _, Verdicts};
 use crate::swap::relaunch::{self, Job};
 use crate::swap::{self, Applied};
 use crate::transfer::stage::{self, Stage, preflight};
@@ -105,6 +105,7 @@ impl Staged {
     }
 
     fn transaction(&self, state_dir: &Dir) -> Result<Transaction> {
+        let seen = self.check_seen(state_dir)?;
         // Since the download, another updater may have changed or removed a component.
         self.patcher.check_unchanged(&self.updates)?;
         self.patcher.check_requirements(&self.updates)?;
@@ -116,7 +117,27 @@ impl Staged {
         };
         let probation = !self.patcher.shared.probation.is_zero()
             && self.updates.iter().any(|update| update.from.is_some() && !update.is_repair);
-        Ok(Transaction { probation, components: self.updates.iter().map(steps).collect::<Result<_>>()? })
+        Ok(Transaction { probation, seen, components: self.updates.iter().map(steps).collect::<Result<_>>()? })
+    }
+}
+
+impl Staged {
+    /// Fails if a newer release was seen since the updates were found; returns the seen bodies.
+    fn check_seen(&self, state_dir: &Dir) -> Result<Vec<Sha256>> {
+        let keys = &self.patcher.shared.keys;
+        let mut seen = SeenReleases::load_or_default(state_dir)?;
+        for update in self.updates.iter().filter(|update| !update.is_repair) {
+            let newest = update.stepping_stone_to.as_ref().unwrap_or(&update.trusted);
+            let channel = &newest.manifest().meta.channel;
+            if let Some(floor) = seen.release(&update.component, channel)
+                && floor.place.is_after(newest.order(), keys)
+            {
+                let (found, floor) = (newest.order().sequence, floor.place.sequence);
+                return Err(Refused::Rollback { found, floor }.into());
+            }
+            self.patcher.record_seen(state_dir, &mut seen, newest)?;
+        }
+        Ok(self.updates.iter().flat_map(|update| seen.bodies(&update.component)).collect())
     }
 }
 

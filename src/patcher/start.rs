@@ -142,6 +142,7 @@ impl Patcher {
     /// only instance.
     fn finish_earlier_work(&self, state_dir: &Dir, alone: Lock) -> Result<Lock> {
         let root = &self.shared.root;
+        self.discard_superseded_swap(state_dir);
         match Journal::peek(state_dir)? {
             Some((State::Prepared, _)) => self.replace(state_dir, None, |lock| swap::apply(root, lock))?,
             Some((State::Committed, plan)) => {

@@ -10,6 +10,7 @@ use crate::formats::manifest::{Channel, Component};
 use crate::formats::xml::{DECLARATION, XmlError, XmlReader, XmlTag, push_attribute};
 use crate::trust::keys::TrustedKeys;
 use crate::trust::{ReleaseOrder, VerifiedManifest};
+use crate::values::digest::Sha256;
 use crate::values::timestamp::Timestamp;
 
 /// The memory of what was verified.
@@ -48,6 +49,12 @@ impl SeenReleases {
     /// Returns the components of all releases seen, each once for each channel.
     pub fn components(&self) -> impl Iterator<Item = Component> {
         self.releases.iter().map(|release| release.component.clone())
+    }
+
+    /// Returns the hashes of the highest bodies of a component, one for each channel.
+    pub fn bodies(&self, component: &Component) -> impl Iterator<Item = Sha256> {
+        let releases = self.releases.iter().filter(move |release| release.component == *component);
+        releases.map(|release| release.place.body)
     }
 
     /// Remembers a verified manifest and tells whether that changed anything.
@@ -139,7 +146,6 @@ impl StateFile for SeenReleases {
 mod tests {
     use super::*;
     use crate::disk::fs::Dir;
-    use crate::values::digest::Sha256;
 
     fn example() -> SeenReleases {
         let place = ReleaseOrder { key: Sha256::of(b"key"), sequence: u64::MAX, body: Sha256::of(b"body") };

@@ -33,7 +33,7 @@ use crate::disk::layout::InstallRoot;
 use crate::error::{Error, Machine, Result};
 use crate::formats::manifest::Component;
 use crate::state::journal::{ComponentSteps, Journal, State, TRANSACTIONS, Transaction};
-use crate::state::{self, RollbackReason, StateFile as _, SwapOutcome, Verdicts};
+use crate::state::{self, RollbackReason, SeenReleases, StateFile as _, SwapOutcome, Verdicts};
 use crate::values::timestamp::Timestamp;
 use component::ComponentSwap;
 use semver::Version;
@@ -111,6 +111,33 @@ pub fn prepare(root: &InstallRoot, lock: &Lock, transaction: Transaction) -> Res
     Journal::begin(&state::open_or_create(root)?, transaction).map(drop)
 }
 
+/// Discards a prepared swap if a newer release of one of its components has been seen since.
+///
+/// Returns `true` if it discarded one. The staged files are kept.
+///
+/// # Errors
+/// As [`Journal::read`].
+pub fn discard_superseded(root: &InstallRoot, _lock: &Lock) -> Result<bool> {
+    let Some(state_dir) = state::open(root)? else { return Ok(false) };
+    let Some(journal) = prepared(&state_dir)? else { return Ok(false) };
+    let is_superseded = is_superseded(&state_dir, &journal.transaction);
+    if is_superseded {
+        cleanup::discard(root, &state_dir, &journal.transaction);
+    }
+    Ok(is_superseded)
+}
+
+/// Tells whether `seen.xml` knows a release that was not seen when the swap was prepared.
+///
+/// What is seen only rises, so such a release is above the prepared one: it is newer, or it retires
+/// a key of the prepared one. An unreadable `seen.xml` knows no release.
+fn is_superseded(state_dir: &Dir, transaction: &Transaction) -> bool {
+    let seen = SeenReleases::load_or_default(state_dir).unwrap_or_default();
+    let of_components = transaction.components.iter().filter(|steps| steps.to.is_some());
+    !transaction.seen.is_empty()
+        && of_components.flat_map(|steps| seen.bodies(&steps.component)).any(|body| !transaction.seen.contains(&body))
+}
+
 /// Does what of the prepared swap can be done while the program still runs; none when none is
 /// prepared.
 ///
@@ -146,6 +173,9 @@ pub fn apply(root: &InstallRoot, lock: &Lock) -> Result<Option<Applied>> {
 /// Each is counted against the release.
 pub fn make_live(root: &InstallRoot, lock: &Lock, ready: Option<Ready>) -> Result<Option<Applied>> {
     let Some(state_dir) = state::open(root)? else { return Ok(None) };
+    if discard_superseded(root, lock)? {
+        return Ok(None);
+    }
     let (mut journal, mut parts) = match ready.and_then(|ready| ready.if_untouched(root, &state_dir)) {
         Some(untouched) => untouched,
         None => {

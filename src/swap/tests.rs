@@ -65,8 +65,11 @@ impl Scene {
                 step("new/y", PathContent::Absent, file("y")),
             ],
         };
-        let mut journal =
-            Journal::begin(&state_dir, Transaction { probation: true, components: vec![component] }).unwrap();
+        let mut journal = Journal::begin(
+            &state_dir,
+            Transaction { probation: true, components: vec![component], ..Transaction::default() },
+        )
+        .unwrap();
         journal.advance(&state_dir, state).unwrap();
         scene
     }

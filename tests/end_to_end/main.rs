@@ -65,6 +65,7 @@ mod rollback;
 mod rollout;
 mod scene;
 mod second_bases;
+mod superseded;
 mod tls;
 mod unfinished;
 mod unseen_changes;

@@ -4,8 +4,10 @@
 use super::publisher::{Key, Release, first, second, sign, stranger};
 use super::table::{Row, checks, manifest};
 use super::world::{MANIFEST, World, check, code, outcome, update};
+use crate::support::programs;
 use patcher::{Config, Patcher};
 use std::fs;
+use std::process::{Command, Stdio};
 
 #[test]
 fn older_and_foreign_releases_are_refused_and_move_no_floor() {
@@ -360,13 +362,47 @@ fn each_channel_has_its_own_floor() {
     let beta = |config: Config| Patcher::new(config.channel("beta")).unwrap();
     let mut release = world.offered_as("3.0.0-beta.1", 3);
     release.manifest.meta.channel = "beta".parse().unwrap();
-    world.server.put("/core/beta.xml", sign(release.body(), &[first()]));
-    assert_eq!(check(&beta(world.config())), "update to 3.0.0-beta.1");
-    release.manifest.meta.sequence = 2;
-    world.server.put("/core/beta.xml", sign(release.body(), &[first()]));
-    assert_eq!(check(&beta(world.config())), "rollback");
+    let offered = |sequence, config: Config| {
+        let mut release = release.clone();
+        release.manifest.meta.sequence = sequence;
+        world.server.put("/core/beta.xml", sign(release.body(), &[first()]));
+        check(&beta(config))
+    };
+    // The installed release of the other channel has the sequence 10.
+    assert_eq!(offered(3, world.config()), "rollback");
+    assert_eq!(offered(9, world.config()), "rollback");
+    assert_eq!(offered(3, world.config().allow_downgrade(true)), "update to 3.0.0-beta.1");
+    assert_eq!(offered(2, world.config().allow_downgrade(true)), "rollback");
+    assert_eq!(offered(11, world.config()), "update to 3.0.0-beta.1");
+    assert_eq!(offered(10, world.config().allow_downgrade(true)), "rollback");
+    // Nor does another channel count a retired key again.
+    world.offer(&world.offered_as("2.0.0", 20).retiring(first()), &[second()]);
+    assert_eq!(world.update(), "updated to 2.0.0");
+    assert_eq!(offered(30, world.config()), "retired-key");
     // The other channel's file under this channel's name.
     world.server.put("/core/beta.xml", sign(world.new.body(), &[first()]));
     assert_eq!(check(&beta(world.config())), "wrong-channel");
-    assert_eq!(world.update(), "updated to 2.0.0");
+}
+
+/// The command line: a floor for the first installation, and the way to an older channel.
+#[test]
+fn the_program_takes_a_floor_and_allows_a_downgrade_for_once() {
+    let world = World::new();
+    fs::write(world.path("key.pem"), &first().pem).unwrap();
+    let run = |more: &[&str]| {
+        let mut program = Command::new(programs::patcher());
+        program.arg("--root").arg(world.root()).arg("--key").arg(world.path("key.pem")).args(["--retries", "0"]);
+        program.args(more).env_clear().stdin(Stdio::null()).output().unwrap().status.code()
+    };
+    let from = format!("{}core/", world.server.url());
+    fs::remove_dir_all(world.root().join(".patcher")).unwrap();
+    fs::remove_file(world.core("manifest.xml")).unwrap();
+    world.publish(&world.new);
+    assert_eq!(run(&["install", "core", "--from", &from, "--floor", "21"]), Some(21));
+    assert_eq!(run(&["install", "core", "--from", &from, "--floor", "20"]), Some(0));
+    let mut beta = world.offered_as("1.9.0-beta", 19);
+    beta.manifest.meta.channel = "beta".parse().unwrap();
+    world.server.put("/core/beta.xml", sign(beta.body(), &[first()]));
+    assert_eq!(run(&["--channel", "beta", "check"]), Some(21));
+    assert_eq!(run(&["--channel", "beta", "--allow-downgrade", "check"]), Some(10));
 }

@@ -1,9 +1,10 @@
 //! Files that an attacker exchanges between download and swap.
 
-use super::publisher::{first, sign, stranger};
-use super::world::{MANIFEST, OUTSIDE, World, outcome, with_outside};
+use super::publisher::{Key, Release, first, second, sign, stranger};
+use super::world::{MANIFEST, OUTSIDE, World, check, outcome, with_outside};
 use crate::support::scripted::Reply;
 use crate::support::tree::Tree;
+use patcher::Patcher;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
@@ -181,4 +182,59 @@ fn a_folder_of_the_users_is_not_replaced() {
     assert_eq!(world.server.take_paths(), [MANIFEST]);
     assert_eq!(before.differences(&world.snapshot().tree), "");
     world.server.lie(MANIFEST, Reply::Site);
+}
+
+/// Prepares the swap to 2.0.0, with a helper that does nothing, and returns what a machine that has
+/// seen `newer` knows.
+fn prepared_and_superseded(world: &World, newer: &Release, keys: &[&Key]) -> (Patcher, Vec<u8>) {
+    let patcher = Patcher::new(world.config().helper("/bin/true")).unwrap();
+    let staged = patcher.check_component("core").unwrap().unwrap().download(|_| {}).unwrap();
+    staged.apply_after(None, None).unwrap();
+    assert!(fs::read_to_string(world.state("journal")).unwrap().starts_with("PREPARED"));
+    let elsewhere = World::new();
+    elsewhere.offer(newer, keys);
+    assert!(elsewhere.check().starts_with("update to "));
+    (patcher, fs::read(elsewhere.state("seen.xml")).unwrap())
+}
+
+#[test]
+fn a_prepared_swap_that_a_newer_release_supersedes_is_discarded_by_check_and_start() {
+    type Newer = fn(&World) -> Release;
+    let newer: [(Newer, &[&Key]); 2] = [
+        (|world| world.offered_as("3.0.0", 30), &[first()]),
+        // The prepared release counts a key that is retired now.
+        (|world| world.offered_as("3.0.0", 3).retiring(first()), &[second()]),
+    ];
+    for (newer, keys) in newer {
+        let world = World::new();
+        let (patcher, _) = prepared_and_superseded(&world, &newer(&world), keys);
+        let program = fs::read(world.core("bin/app")).unwrap();
+        world.offer(&newer(&world), keys);
+        assert_eq!(check(&patcher), "update to 3.0.0");
+        assert!(!world.state("journal").exists());
+        assert_eq!(fs::read(world.core("bin/app")).unwrap(), program);
+
+        let world = World::new();
+        let (patcher, seen) = prepared_and_superseded(&world, &newer(&world), keys);
+        fs::write(world.state("seen.xml"), seen).unwrap();
+        patcher.start().unwrap();
+        assert!(!world.state("journal").exists());
+        assert_eq!(fs::read(world.core("bin/app")).unwrap(), program);
+    }
+    // Without a newer release, a start carries the swap out.
+    let world = World::new();
+    let (patcher, _) = prepared_and_superseded(&world, &world.offered_as("3.0.0", 30), &[first()]);
+    assert_eq!(check(&patcher), "update to 2.0.0");
+    let program = fs::read(world.core("bin/app")).unwrap();
+    patcher.start().unwrap();
+    assert_ne!(fs::read(world.core("bin/app")).unwrap(), program);
+}
+
+#[test]
+fn a_swap_is_not_prepared_after_a_newer_release_was_seen() {
+    let world = World::new();
+    let staged = world.patcher().check_component("core").unwrap().unwrap().download(|_| {}).unwrap();
+    world.offer(&world.offered_as("3.0.0", 30), &[first()]);
+    assert_eq!(world.check(), "update to 3.0.0");
+    assert_eq!(outcome(staged.apply().map(|_| "applied".to_owned())), "rollback");
 }

@@ -104,7 +104,7 @@ impl World {
                 .collect(),
             steps: paths.into_iter().map(step).filter(|step| step.old != step.new).collect(),
         };
-        Transaction { probation: self.probation, components: vec![component] }
+        Transaction { probation: self.probation, components: vec![component], ..Transaction::default() }
     }
 
     /// The hash of a new file, and a number of its own.

@@ -20,7 +20,11 @@ pub fn advice(code: &str) -> Option<&'static str> {
         "redirect" => "use the final https URL of the site",
         // The release.
         "unknown-key" | "threshold" => "check that --key names the publisher's keys, and ask the publisher",
-        "bad-signature" | "sequence-conflict" | "retired-key" | "rollback" => {
+        "rollback" => {
+            "nothing was changed; after a change of the channel, --allow-downgrade accepts an older release; \
+             otherwise report this to the publisher: the site may be damaged or under attack"
+        }
+        "bad-signature" | "sequence-conflict" | "retired-key" => {
             "nothing was changed; report this to the publisher: the site may be damaged or under attack"
         }
         "wrong-component" => "check the URL and the component's name",

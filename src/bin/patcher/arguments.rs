@@ -26,6 +26,9 @@ pub struct PatcherArguments {
     /// The channel to follow
     #[arg(long, value_name = "NAME", global = true, default_value = "stable")]
     channel: String,
+    /// After a change of the channel, accept a release with a lower sequence than the installed one
+    #[arg(long, global = true)]
+    allow_downgrade: bool,
     /// The platform of the releases, as in x86_64-linux; the platform of this program by default
     #[arg(long, value_name = "PLATFORM", global = true)]
     platform: Option<String>,
@@ -85,6 +88,9 @@ pub enum PatcherCommand {
         /// The manifest or its folder: an http, https or file URL, or a path
         #[arg(long, value_name = "URL")]
         from: String,
+        /// The lowest sequence to accept
+        #[arg(long, value_name = "N")]
+        floor: Option<u64>,
     },
     /// Check for newer releases: exit code 10 if there are some
     Check {
@@ -206,6 +212,12 @@ impl PatcherArguments {
                 detail: "not NAME=DIR".to_owned(),
             })?;
             config = config.component(name, dir);
+        }
+        if self.allow_downgrade {
+            config = config.allow_downgrade(true);
+        }
+        if let PatcherCommand::Install { name, floor: Some(floor), .. } = &self.command {
+            config = config.floor(name, *floor);
         }
         if let Some(platform) = &self.platform {
             config = config.platform(platform);

@@ -47,7 +47,7 @@ pub fn run(arguments: &PatcherArguments, report: &Report) -> Result<CommandOutco
     }
     let patcher = Patcher::new(arguments.config()?.cancelled_by(&cancel))?;
     match &arguments.command {
-        Command::Install { name, from } => {
+        Command::Install { name, from, floor: _ } => {
             let update = patcher.install(name, from)?;
             report.warnings(std::slice::from_ref(&update));
             apply(download(vec![update], report)?, Vec::new())

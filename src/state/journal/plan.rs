@@ -19,6 +19,9 @@ use std::str::FromStr;
 pub struct Transaction {
     /// Whether the new version must prove itself before the backups go.
     pub probation: bool,
+    /// The bodies that had been seen of its components when it was prepared. A release that was
+    /// seen later is newer than what is prepared. Empty for a swap that installs no release.
+    pub seen: Vec<Sha256>,
     /// Each component once.
     pub components: Vec<ComponentSteps>,
 }
@@ -123,6 +126,12 @@ impl Transaction {
                     reader.expect_close()?;
                     transaction.probation = true;
                 }
+                "seen" => {
+                    let mut element = element;
+                    transaction.seen.push(element.value("body", Defect::Hash)?);
+                    element.finish()?;
+                    reader.expect_close()?;
+                }
                 "component" => transaction.components.push(component(&mut reader, element)?),
                 _ => return Err(element.unknown()),
             }
@@ -137,6 +146,11 @@ pub(super) fn write(transaction: &Transaction) -> String {
     let mut text = format!("{DECLARATION}<transaction format=\"1\">\n");
     if transaction.probation {
         text.push_str("  <probation/>\n");
+    }
+    for body in &transaction.seen {
+        text.push_str("  <seen");
+        push_attribute(&mut text, "body", body);
+        text.push_str("/>\n");
     }
     for part in &transaction.components {
         text.push_str("  <component");
@@ -252,6 +266,7 @@ pub mod tests {
         let listed = |path| SwapPath::Listed(RelPath::new(path).unwrap());
         Transaction {
             probation: true,
+            seen: vec![Sha256::of(b"seen")],
             components: vec![ComponentSteps {
                 component: "core".parse().unwrap(),
                 own_work_dir: false,

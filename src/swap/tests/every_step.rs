@@ -93,7 +93,7 @@ impl World {
             old_folders: ["to-file", "gone/deep", "gone"].map(|path| (path.to_owned(), folder_mode)).into(),
             steps,
         };
-        Transaction { probation: false, components: vec![component] }
+        Transaction { probation: false, components: vec![component], ..Transaction::default() }
     }
 
     /// Prepares and applies, as a process that is stopped somewhere.

@@ -72,7 +72,7 @@ fn transaction(probation: bool) -> Transaction {
         old_folders: vec![("gone".to_owned(), 0o755)],
         steps,
     };
-    Transaction { probation, components: vec![component] }
+    Transaction { probation, components: vec![component], ..Transaction::default() }
 }
 
 /// A program of the updater. `Ok(true)` says that the new version is installed, `Ok(false)` the old

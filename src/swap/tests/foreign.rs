@@ -92,7 +92,12 @@ impl World {
             old_folders: ["folder-to-file", "gone/deep", "gone"].map(|path| (path.to_owned(), 0o755)).into(),
             steps,
         };
-        prepare(&world.root, &world.lock(), Transaction { probation: true, components: vec![component] }).unwrap();
+        prepare(
+            &world.root,
+            &world.lock(),
+            Transaction { probation: true, components: vec![component], ..Transaction::default() },
+        )
+        .unwrap();
         make_live(&world.root, &world.lock(), None).unwrap().unwrap();
         finish(&world.root, &world.lock());
         world

@@ -42,7 +42,7 @@ fn transaction() -> Transaction {
         old_folders: vec![("Docs".into(), 0o755)],
         steps: paths.iter().map(step).collect(),
     };
-    Transaction { probation: true, components: vec![component] }
+    Transaction { probation: true, components: vec![component], ..Transaction::default() }
 }
 
 fn files(disk: &Disk) -> BTreeMap<String, String> {
