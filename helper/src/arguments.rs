@@ -12,7 +12,7 @@ use std::time::Duration;
 /// What the helper prints when it is asked, or asked wrongly.
 pub const USAGE: &str = "\
 usage: patcher-helper --root DIR [--state-dir DIR] [--component NAME=DIR]… [--wait-pid PID] [--roll-back REASON]
-                      [--patience SECONDS] [--probation SECONDS] [--working-dir DIR]
+                      [--patience SECONDS] [--probation SECONDS] [--working-dir DIR] [--loses-terminal] [--watch PID]
                       [--restart -- COMMAND ARGUMENT…]
 
 Waits for process PID and every running instance of the program, makes the prepared update live (or returns from the one
@@ -45,6 +45,10 @@ pub struct Arguments {
     pub patience: Option<Duration>,
     /// How long the started version may take to confirm that it works.
     pub probation: Duration,
+    /// The program before used a terminal, which the started one does not get.
+    pub loses_terminal: bool,
+    /// The process to watch: the new version, which the helper became.
+    pub watch: Option<u32>,
     /// Where to start the command; the root unless it is given and there.
     pub working_dir: Option<PathBuf>,
     /// What to start; empty for nothing.
@@ -60,6 +64,7 @@ impl Arguments {
         let mut arguments = arguments.peekable();
         let (mut root, mut state_dir, mut components) = (None, None, Vec::new());
         let (mut wait_pid, mut working_dir, mut restart) = (None, None, false);
+        let (mut loses_terminal, mut watch) = (false, None);
         let (mut roll_back, mut patience, mut probation) = (None, None, PROBATION);
         let mut command = Vec::new();
         while let Some(name) = arguments.next() {
@@ -76,6 +81,8 @@ impl Arguments {
                 "--roll-back" => roll_back = Some(parsed(&name, &value()?)?),
                 "--patience" => patience = Some(Duration::from_secs(parsed(&name, &value()?)?)),
                 "--probation" => probation = Duration::from_secs(parsed(&name, &value()?)?),
+                "--loses-terminal" => loses_terminal = true,
+                "--watch" => watch = Some(parsed(&name, &value()?)?),
                 "--restart" => restart = true,
                 "--" => command = arguments.by_ref().collect(),
                 _ => return Err(format!("unknown argument `{name}`")),
@@ -90,7 +97,17 @@ impl Arguments {
             root.state = StateDir { dir: absolute(dir)? };
         }
         root.elsewhere.extend(components);
-        Ok(Request::Run(Self { root, wait_pid, roll_back, patience, probation, working_dir, command }))
+        Ok(Request::Run(Self {
+            root,
+            wait_pid,
+            roll_back,
+            patience,
+            probation,
+            loses_terminal,
+            watch,
+            working_dir,
+            command,
+        }))
     }
 }
 
@@ -123,7 +140,7 @@ mod tests {
         // Where there are drives, the one that the test runs on comes before.
         let at = |path: &str| std::path::absolute(path).unwrap();
         let all = "--root /r --state-dir /s --component a=/x --wait-pid 7 --roll-back exited:3 --patience 9 --probation 60 \
-                   --working-dir /w --restart -- app --root x";
+                   --working-dir /w --loses-terminal --watch 8 --restart -- app --root x";
         let Ok(Request::Run(arguments)) = parse(all) else { panic!("not to be run") };
         assert_eq!(arguments.root.dir, at("/r"));
         assert_eq!(arguments.root.state.dir, at("/s"));
@@ -133,6 +150,8 @@ mod tests {
         assert_eq!(arguments.roll_back, Some(RollbackReason::Exited(3)));
         assert_eq!(arguments.patience, Some(Duration::from_secs(9)));
         assert_eq!(arguments.probation, Duration::from_secs(60));
+        assert!(arguments.loses_terminal);
+        assert_eq!(arguments.watch, Some(8));
         assert_eq!(arguments.working_dir, Some(PathBuf::from("/w")));
         assert_eq!(arguments.command, ["app", "--root", "x"]);
         assert!(matches!(parse("--root /r --help"), Ok(Request::Print(text)) if text == USAGE));

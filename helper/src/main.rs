@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod in_place;
 mod log;
 mod watch;
 
@@ -53,8 +54,14 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    relaunch::leave_session();
     let mut log = Log::open(&arguments.root);
+    if is_in_place() {
+        return in_place::run(&arguments, &mut log);
+    }
+    if let Some(pid) = arguments.watch {
+        return in_place::watch(&arguments, pid, &mut log);
+    }
+    relaunch::leave_session();
     match run(&arguments, &mut log) {
         Ok(None) => ExitCode::SUCCESS,
         Ok(Some(_)) => ExitCode::from(ROLLED_BACK),
@@ -63,6 +70,12 @@ fn main() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Tells whether the helper has replaced the program's process.
+fn is_in_place() -> bool {
+    let replaced = std::env::var(relaunch::IN_PLACE).ok().and_then(|pid| pid.parse().ok());
+    replaced == Some(std::process::id())
 }
 
 /// Swaps, starts the program, and returns to the old version if the new one does not work; tells
@@ -83,9 +96,7 @@ fn run(arguments: &Arguments, log: &mut Log) -> Result<Option<RollbackReason>> {
     finish(arguments, log);
     let failure = match started {
         Ok(None) => None,
-        Ok(Some(mut started)) => {
-            plan.and_then(|plan| watch::watch(&arguments.root, plan, &mut started, arguments.probation, log))
-        }
+        Ok(Some(mut started)) => plan.and_then(|plan| watch::watch(arguments, plan, &mut started, log)),
         Err(error) => {
             log.error(&error);
             if swap::on_probation(&arguments.root)?.is_none() {
@@ -175,7 +186,12 @@ fn alone(
         log.line(format_args!("{} has no state folder: nothing to do", root.dir.display()));
         return Ok(());
     };
-    let usual = if arguments.command.is_empty() { LONG_PATIENCE } else { PATIENCE };
+    let usual = match () {
+        // Its user looks at the terminal.
+        () if is_in_place() => A_MOMENT,
+        () if arguments.command.is_empty() => LONG_PATIENCE,
+        () => PATIENCE,
+    };
     let deadline = Instant::now() + arguments.patience.unwrap_or(usual);
     loop {
         let left = deadline.saturating_duration_since(Instant::now());

@@ -1,11 +1,12 @@
 //! The probation: a new version has to confirm that it works, and what it printed before it failed
 //! goes into the log.
 
+use crate::arguments::Arguments;
 use crate::log::Log;
 use patcher::internal::digest::Sha256;
 use patcher::internal::journal::{Journal, State};
 use patcher::internal::layout::InstallRoot;
-use patcher::internal::state::RollbackReason;
+use patcher::internal::state::{RollbackReason, Starts, StateFile as _};
 use patcher::{internal::relaunch, internal::state};
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -37,13 +38,16 @@ pub fn on_probation(root: &InstallRoot) -> Option<Sha256> {
 
 /// Watches the program until it has confirmed the version that the swap with this plan brought, and
 /// returns the reason to roll that back.
+///
+/// A program without the terminal that the one before had may fail for that alone. It counts as a
+/// start that was not confirmed.
 pub fn watch(
-    root: &InstallRoot,
+    arguments: &Arguments,
     plan: Sha256,
     started: &mut relaunch::StartedProgram,
-    limit: Duration,
     log: &mut Log,
 ) -> Option<RollbackReason> {
+    let (root, limit) = (&arguments.root, arguments.probation);
     let deadline = Instant::now().checked_add(limit);
     loop {
         let ended = started.child.try_wait().ok()?;
@@ -54,6 +58,13 @@ pub fn watch(
         }
         if let Some(status) = ended {
             let reason = reason(status);
+            if let Some(reason) = reason
+                && arguments.loses_terminal
+            {
+                log.line(format_args!("the new version had no terminal, as the one before: {reason}"));
+                quote(root, log);
+                return None;
+            }
             match reason {
                 Some(reason) => log.line(format_args!("the new version does not work: {reason}")),
                 None => {
@@ -70,6 +81,10 @@ pub fn watch(
             return reason;
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            if arguments.loses_terminal {
+                log.line(format_args!("the new version has no terminal, and goes on without a confirmation"));
+                return None;
+            }
             log.line(format_args!(
                 "the new version did not confirm that it works for {} s; ending it",
                 limit.as_secs()
@@ -81,6 +96,36 @@ pub fn watch(
             return Some(RollbackReason::Silent);
         }
         thread::sleep(POLL);
+    }
+}
+
+/// Watches the process that has become the new version, and returns the reason to roll back.
+///
+/// Its exit status goes to the program that waits for it, such as a shell. The reason is therefore
+/// only that it never came to `init`; otherwise the starts without a confirmation count.
+pub fn watch_process(arguments: &Arguments, plan: Sha256, pid: u32, log: &mut Log) -> Option<RollbackReason> {
+    let root = &arguments.root;
+    let deadline = Instant::now().checked_add(arguments.probation);
+    loop {
+        let has_ended = relaunch::wait_for_exit(pid, Some(POLL));
+        if on_probation(root) != Some(plan) {
+            log.line(format_args!("the new version was confirmed"));
+            return None;
+        }
+        if has_ended {
+            let has_started = || Some(Starts::load_or_default(&state::open(root).ok()??).ok()?.unconfirmed(&plan) > 0);
+            if has_started().unwrap_or(true) {
+                log.line(format_args!("the new version ended and was not confirmed; it has more starts to do so"));
+                return None;
+            }
+            log.line(format_args!("the new version ended before it called `init`"));
+            return Some(RollbackReason::NotStarted);
+        }
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            // It has a user at its terminal.
+            log.line(format_args!("the new version did not confirm that it works, and goes on"));
+            return None;
+        }
     }
 }
 

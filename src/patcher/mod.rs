@@ -48,6 +48,7 @@ use crate::trust::Floor;
 use crate::trust::keys::TrustedKeys;
 use installed::InstalledManifest;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -218,6 +219,12 @@ impl Patcher {
     fn start_helper(&self, state_dir: &Dir, helper: &Path, job: Job) -> Result<()> {
         let job = Job { probation: self.shared.probation, ..job };
         relaunch::start_helper(&self.shared.root, state_dir, helper, job)
+    }
+
+    /// Lets the helper do `job` in the place of this process. It returns only on an error.
+    fn become_helper(&self, state_dir: &Dir, helper: &Path, job: Job) -> Result<Infallible> {
+        let job = Job { probation: self.shared.probation, ..job };
+        relaunch::become_helper(&self.shared.root, state_dir, helper, job)
     }
 
     fn helper(&self) -> Result<PathBuf> {

@@ -3,7 +3,7 @@
 use super::Patcher;
 use crate::error::{Caller, Result};
 use crate::state::RollbackReason;
-use crate::swap::relaunch::{self, Job};
+use crate::swap::relaunch;
 use crate::swap::{self, Applied, ComponentChange, SavedFile};
 use std::convert::Infallible;
 
@@ -86,16 +86,15 @@ impl Previous {
     /// It returns only on an error.
     ///
     /// # Errors
+    /// [`Error::Busy`](crate::Error::Busy) while another instance of the program runs,
     /// [`Machine::HelperMissing`](crate::Machine::HelperMissing) and other
     /// [`Machine`](crate::Machine) errors. Then nothing has changed, and the program continues.
     pub fn restart(self) -> Result<Infallible> {
         self.mend_backups();
         let (state_dir, _lock) = self.patcher.lock()?;
-        let helper = self.patcher.helper()?;
-        let (pid, command) = (Some(std::process::id()), Some(relaunch::this_program()?));
-        let job = Job { wait_for: pid, roll_back: Some(RollbackReason::Asked), command, ..Job::default() };
-        self.patcher.start_helper(&state_dir, &helper, job)?;
-        std::process::exit(0);
+        self.patcher.while_not_running(&state_dir, || Ok(()))?;
+        let is_in_place = relaunch::CAN_REPLACE && relaunch::uses_terminal(std::process::id());
+        self.patcher.restart_by_helper(&state_dir, Some(RollbackReason::Asked), is_in_place)
     }
 
     /// Fetches what is missing of the version before. Where that fails, the rollback says what is

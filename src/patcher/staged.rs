@@ -63,15 +63,28 @@ impl Staged {
 
     /// Ends this program; the helper swaps and starts the new version with the same arguments.
     ///
-    /// The new version runs in the working folder of this process. The method returns only on an
-    /// error.
+    /// The new version runs in the working folder of this process. In a terminal on Unix, the helper
+    /// and then the new version take the place of this process, with its id and its terminal. Give
+    /// the terminal back its usual mode before. The method returns only on an error.
     ///
     /// # Errors
-    /// [`Machine::HelperMissing`] and others of [`Machine`], and those of [`apply`](Self::apply)
+    /// [`Error::Busy`] while another instance of the program runs, [`Machine::HelperMissing`] and others of [`Machine`], and those of [`apply`](Self::apply)
     /// that the client finds before the swap. Then nothing has changed, and the program continues.
     pub fn restart(self) -> Result<Infallible> {
-        self.apply_after(Some(std::process::id()), Some(relaunch::this_program()?))?;
-        std::process::exit(0);
+        let (state_dir, lock) = self.patcher.lock()?;
+        // The helper would wait for it, and the user would see no program at all.
+        self.patcher.while_not_running(&state_dir, || Ok(()))?;
+        let transaction = self.transaction(&state_dir)?;
+        self.patcher.helper()?;
+        let root = &self.patcher.shared.root;
+        swap::prepare(root, &lock, transaction)?;
+        let has_terminal = relaunch::uses_terminal(std::process::id());
+        if has_terminal {
+            super::start::record_terminal(&state_dir);
+        }
+        let error = self.patcher.restart_by_helper(&state_dir, None, relaunch::CAN_REPLACE && has_terminal);
+        swap::recover(root, &lock)?;
+        error
     }
 
     /// Starts the helper, which swaps when this program has ended. It does not start the program
@@ -96,7 +109,11 @@ impl Staged {
         let helper = self.patcher.helper()?;
         let root = &self.patcher.shared.root;
         swap::prepare(root, &lock, transaction)?;
-        let job = Job { wait_for: pid, command, ..Job::default() };
+        let loses_terminal = pid.is_some_and(relaunch::uses_terminal);
+        if loses_terminal {
+            super::start::record_terminal(&state_dir);
+        }
+        let job = Job { wait_for: pid, command, loses_terminal, ..Job::default() };
         let started = self.patcher.start_helper(&state_dir, &helper, job);
         if started.is_err() {
             swap::recover(root, &lock)?;

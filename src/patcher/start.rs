@@ -11,6 +11,7 @@ use crate::swap::relaunch::{self, Job};
 use crate::swap::{self, Applied, Recovery};
 use semver::Version;
 use std::cmp::Reverse;
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -150,7 +151,7 @@ impl Patcher {
                 if starts.unconfirmed(&plan) >= MAX_UNCONFIRMED_STARTS {
                     let reason = RollbackReason::Unconfirmed;
                     self.replace(state_dir, Some(reason), |lock| swap::roll_back(root, lock, reason))?;
-                } else {
+                } else if !starts.had_terminal(&plan) || relaunch::uses_terminal(std::process::id()) {
                     change_starts(state_dir, |starts| starts.count_unconfirmed(plan));
                 }
             }
@@ -180,20 +181,36 @@ impl Patcher {
 
     /// Ends this process; the helper does the work and starts the program again.
     ///
+    /// Where a process can become another program, the helper does it in this process, so that the
+    /// run with its terminal and its outputs goes on as the other version.
+    ///
     /// It returns if there is no helper, or if the helper started this process: a second round
     /// would change nothing.
     fn hand_over(&self, state_dir: &Dir, roll_back: Option<RollbackReason>) {
         if std::env::var_os(relaunch::RELAUNCHED).is_some() {
             return;
         }
-        let start = || {
-            let command = Some(relaunch::this_program()?);
-            let job = Job { wait_for: Some(std::process::id()), roll_back, command, ..Job::default() };
-            self.start_helper(state_dir, &self.helper()?, job)
-        };
-        if start().is_ok() {
-            std::process::exit(0);
+        let _ = self.restart_by_helper(state_dir, roll_back, relaunch::CAN_REPLACE);
+    }
+
+    /// Ends this process, or lets the helper take its place; then starts this program again.
+    ///
+    /// It returns only on an error.
+    pub(super) fn restart_by_helper(
+        &self,
+        state_dir: &Dir,
+        roll_back: Option<RollbackReason>,
+        is_in_place: bool,
+    ) -> Result<Infallible> {
+        let (helper, command) = (self.helper()?, Some(relaunch::this_program()?));
+        let pid = std::process::id();
+        let loses_terminal = relaunch::uses_terminal(pid);
+        let job = Job { wait_for: Some(pid), roll_back, command, loses_terminal, ..Job::default() };
+        if is_in_place {
+            return self.become_helper(state_dir, &helper, Job { loses_terminal: false, ..job });
         }
+        self.start_helper(state_dir, &helper, job)?;
+        std::process::exit(0);
     }
 
     /// Returns `true` if the program of this process is in a component that the swap changes.
@@ -249,6 +266,15 @@ fn running_program() -> Option<PathBuf> {
 /// Resolves the links in the folders of a path, but not its last name.
 pub(super) fn resolve(program: &Path) -> Option<PathBuf> {
     Some(program.parent()?.canonicalize().ok()?.join(program.file_name()?))
+}
+
+/// Remembers that the program that asked for the prepared swap uses a terminal.
+///
+/// A later start without one does not count as a failure of the new version.
+pub(super) fn record_terminal(state_dir: &Dir) {
+    if let Ok(Some((State::Prepared, plan))) = Journal::peek(state_dir) {
+        change_starts(state_dir, |starts| starts.set_terminal(plan));
+    }
 }
 
 /// Changes the record of starts. The program starts even if the record cannot be written.

@@ -10,7 +10,6 @@ mod history;
 pub mod journal;
 mod outcomes;
 mod seen;
-#[cfg(feature = "client")]
 mod starts;
 #[cfg(feature = "client")]
 mod update;
@@ -29,7 +28,6 @@ pub use history::{DEFAULT_KEPT_UPDATES, History, PastUpdate, load_updates, move_
 pub use outcomes::has_outcomes;
 pub use outcomes::{OUTCOMES_FILE, SwapOutcome, record_outcome, sync_outcomes};
 pub use seen::{RetryAfter, SeenRelease, SeenReleases};
-#[cfg(feature = "client")]
 pub use starts::{PendingNotice, Starts};
 #[cfg(feature = "client")]
 pub use update::{UnknownAttribute, UnknownWord, UpdateState, UpdateType};

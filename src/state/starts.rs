@@ -17,6 +17,8 @@ use semver::Version;
 pub struct Starts {
     /// Starts of the version that the swap with this plan brought, none of them confirmed.
     unconfirmed: Option<(Sha256, u32)>,
+    /// The plan of a swap that a program with a terminal asked for.
+    terminal: Option<Sha256>,
     /// Whether an interrupted swap was undone.
     recovered: bool,
     /// What the next start is to be told.
@@ -45,6 +47,16 @@ impl Starts {
     /// Counts a start of the version that the swap with this plan brought.
     pub fn count_unconfirmed(&mut self, plan: Sha256) {
         self.unconfirmed = Some((plan, self.unconfirmed(&plan).saturating_add(1)));
+    }
+
+    /// Returns `true` if a program with a terminal asked for the swap with this plan.
+    pub fn had_terminal(&self, plan: &Sha256) -> bool {
+        self.terminal.as_ref() == Some(plan)
+    }
+
+    /// Remembers that a program with a terminal asked for the swap with this plan.
+    pub fn set_terminal(&mut self, plan: Sha256) {
+        self.terminal = Some(plan);
     }
 
     /// Whether an interrupted swap was undone and the program does not know it yet.
@@ -83,6 +95,7 @@ impl StateFile for Starts {
                     let plan = element.value("plan", Defect::Hash)?;
                     starts.unconfirmed = Some((plan, element.value("count", Defect::Number)?));
                 }
+                "terminal" if starts.terminal.is_none() => starts.terminal = Some(element.value("plan", Defect::Hash)?),
                 "recovered" if !starts.recovered => starts.recovered = true,
                 "news" => starts.news.push(PendingNotice {
                     component: element.value("component", Defect::Name)?,
@@ -105,6 +118,11 @@ impl StateFile for Starts {
             text.push_str("  <unconfirmed");
             push_attribute(&mut text, "plan", plan);
             push_attribute(&mut text, "count", count);
+            text.push_str("/>\n");
+        }
+        if let Some(plan) = &self.terminal {
+            text.push_str("  <terminal");
+            push_attribute(&mut text, "plan", plan);
             text.push_str("/>\n");
         }
         if self.recovered {
@@ -146,6 +164,7 @@ mod tests {
         assert_eq!(Starts::load(&dir).unwrap(), None);
         let mut starts = Starts::default();
         starts.count_unconfirmed(Sha256::of(b"plan"));
+        starts.set_terminal(Sha256::of(b"plan"));
         starts.set_recovered(true);
         starts.queue_notice(news(2, 1, Some(RollbackReason::Exited(1))));
         starts.save(&dir).unwrap();

@@ -66,6 +66,7 @@ mod rollout;
 mod scene;
 mod second_bases;
 mod superseded;
+mod terminals;
 mod tls;
 mod unfinished;
 mod unseen_changes;

@@ -85,7 +85,7 @@ impl Lock {
                 self.release().map_err(failed)?;
                 result
             }
-            Err(_) => Err(Error::Busy { what: self.what, holder: None }),
+            Err(_) => Err(Error::Busy { what: self.what, holder: other_holder(&self.file) }),
         };
         FileExt::lock_shared(&self.file).map_err(failed)?;
         result
@@ -117,7 +117,9 @@ fn wait(
             Err(error) if error.raw_os_error() != fs2::lock_contended_error().raw_os_error() => {
                 return Err(Error::io("lock", dir.join(name), error));
             }
-            Err(_) if start.elapsed() >= patience => return Err(Error::Busy { what, holder: holder(dir, name) }),
+            Err(_) if start.elapsed() >= patience => {
+                return Err(Error::Busy { what, holder: holder(dir, name).or_else(|| other_holder(file)) });
+            }
             Err(_) => std::thread::sleep((start.elapsed() / 20).clamp(POLL, LONG_POLL)),
         }
     }
@@ -127,6 +129,26 @@ fn wait(
 fn holder(dir: &Dir, name: &str) -> Option<u32> {
     let text = dir.read_small(&if cfg!(windows) { beside(name) } else { name.to_owned() }, 16).ok()??;
     String::from_utf8(text).ok()?.parse().ok()
+}
+
+/// The id of a process that shares the lock with this one, as far as the system tells it (proc(5)).
+fn other_holder(file: &File) -> Option<u32> {
+    #[cfg(target_os = "linux")]
+    {
+        let inode = std::os::unix::fs::MetadataExt::ino(&file.metadata().ok()?).to_string();
+        let locks = std::fs::read_to_string("/proc/locks").ok()?;
+        let holder = |line: &str| {
+            let words: Vec<&str> = line.split_whitespace().filter(|word| *word != "->").collect();
+            let [_, "FLOCK", _, _, pid, place, ..] = words[..] else { return None };
+            if place.rsplit(':').next() == Some(&inode) { pid.parse().ok() } else { None }
+        };
+        locks.lines().filter_map(holder).find(|pid| *pid != std::process::id())
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = file;
+        None
+    }
 }
 
 #[cfg(test)]

@@ -7,12 +7,13 @@ mod system;
 #[path = "windows.rs"]
 mod system;
 
-pub use system::{leave_session, wait_for_exit};
+pub use system::{CAN_REPLACE, leave_session, replace_process, uses_terminal, wait_for_exit};
 
 use crate::disk::fs::Dir;
 use crate::disk::layout::InstallRoot;
 use crate::error::{Error, Machine, Result};
 use crate::state::RollbackReason;
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -27,6 +28,9 @@ pub const PROBATION: Duration = Duration::from_secs(300);
 /// An environment variable that the helper is given and hands on to what it starts, so that neither
 /// starts the other for ever.
 pub const RELAUNCHED: &str = "PATCHER_RELAUNCHED";
+/// An environment variable with the id of the process that the helper has replaced. The helper then
+/// becomes the program instead of starting it.
+pub const IN_PLACE: &str = "PATCHER_IN_PLACE";
 /// The folder in the state folder that the helper is copied to.
 const FOLDER: &str = "helper";
 
@@ -54,6 +58,8 @@ pub struct Job {
     pub command: Option<Vec<OsString>>,
     /// How long the started version may take to confirm that it works.
     pub probation: Duration,
+    /// The program before used a terminal, which the started one does not get.
+    pub loses_terminal: bool,
 }
 
 /// Starts the helper from a copy outside of the components, so that it can replace itself; it goes
@@ -63,7 +69,28 @@ pub struct Job {
 /// [`Machine::Io`].
 pub fn start_helper(root: &InstallRoot, state_dir: &Dir, helper: &Path, job: Job) -> Result<()> {
     let copy = copy_helper(state_dir, helper)?;
-    let mut start = Command::new(&copy);
+    let mut start = helper_command(root, &copy, job);
+    // Not in a folder that the swap may replace or remove.
+    start.current_dir(&root.state.dir);
+    detached(start, &copy, None).map(drop)
+}
+
+/// Replaces this process by the helper, which becomes `job.command` when it has done its work. The
+/// process keeps its id, its terminal, its inputs and its outputs.
+///
+/// It returns only on an error.
+///
+/// # Errors
+/// [`Machine::Io`]; [`Machine::Unsupported`] where [`CAN_REPLACE`] is `false`.
+pub fn become_helper(root: &InstallRoot, state_dir: &Dir, helper: &Path, job: Job) -> Result<Infallible> {
+    let copy = copy_helper(state_dir, helper)?;
+    let mut command = helper_command(root, &copy, Job { wait_for: None, ..job });
+    command.env(IN_PLACE, std::process::id().to_string());
+    replace_process(command, &copy)
+}
+
+fn helper_command(root: &InstallRoot, copy: &Path, job: Job) -> Command {
+    let mut start = Command::new(copy);
     start.env(RELAUNCHED, "1");
     start.arg("--root").arg(&root.dir).arg("--state-dir").arg(&root.state.dir);
     for (name, dir) in &root.elsewhere {
@@ -77,6 +104,9 @@ pub fn start_helper(root: &InstallRoot, state_dir: &Dir, helper: &Path, job: Job
     if let Some(reason) = job.roll_back {
         start.arg("--roll-back").arg(reason.word());
     }
+    if job.loses_terminal {
+        start.arg("--loses-terminal");
+    }
     start.arg("--probation").arg(job.probation.as_secs().to_string());
     if let Some(command) = job.command {
         if let Ok(dir) = std::env::current_dir() {
@@ -84,9 +114,18 @@ pub fn start_helper(root: &InstallRoot, state_dir: &Dir, helper: &Path, job: Job
         }
         start.arg("--restart").arg("--").args(command);
     }
-    // Not in a folder that the swap may replace or remove.
-    start.current_dir(&root.state.dir);
-    detached(start, &copy, None).map(drop)
+    start
+}
+
+/// Starts the watcher of a process that this one will replace itself by; the watcher becomes a
+/// process of its own and no child of the program.
+///
+/// # Errors
+/// [`Machine::Io`].
+pub fn start_watcher(mut command: Command, path: &Path) -> Result<()> {
+    command.env_remove(IN_PLACE);
+    let mut child = detached(command, path, None)?;
+    child.wait().map(drop).map_err(|error| Error::io("start", path, error))
 }
 
 /// Where this process's program was started from, whether or not another file lies there by now.

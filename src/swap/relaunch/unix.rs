@@ -1,6 +1,10 @@
-//! Waiting for a process by its descriptor, sessions, and process groups.
+//! Waiting for a process by its descriptor, sessions, process groups, and `exec`.
 
+use crate::error::{Error, Result};
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use std::convert::Infallible;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -31,6 +35,30 @@ pub fn wait_for_exit(pid: u32, patience: Option<Duration>) -> bool {
         std::thread::sleep(Duration::from_millis(50));
     }
     true
+}
+
+/// Tells whether a process can become another program.
+pub const CAN_REPLACE: bool = true;
+
+/// Makes this process another program. It returns only on an error.
+///
+/// # Errors
+/// [`Machine::Io`](crate::error::Machine::Io).
+pub fn replace_process(mut command: Command, path: &Path) -> Result<Infallible> {
+    // The new program does not know of texts that wait in this one's memory.
+    let _ = std::io::stdout().flush();
+    Err(Error::io("start", path, std::os::unix::process::CommandExt::exec(&mut command)))
+}
+
+/// Tells whether an input or output of a process is a terminal.
+///
+/// Only Linux knows that of another process. Elsewhere the answer is that for this process.
+pub fn uses_terminal(pid: u32) -> bool {
+    if pid != std::process::id() && cfg!(target_os = "linux") {
+        let name = |number| std::fs::read_link(format!("/proc/{pid}/fd/{number}")).unwrap_or_default();
+        return (0..3).map(name).any(|name| name.starts_with("/dev/pts") || name.starts_with("/dev/tty"));
+    }
+    std::io::stdin().is_terminal() || std::io::stdout().is_terminal() || std::io::stderr().is_terminal()
 }
 
 /// Leaves the session of the program that started this one, so that it does not end with that one's

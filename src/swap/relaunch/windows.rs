@@ -2,8 +2,12 @@
 
 #![expect(unsafe_code, reason = "calls into the system; each says why it is sound")]
 
+use crate::error::{Machine, Result};
+use std::convert::Infallible;
+use std::io::IsTerminal as _;
 use std::os::windows::io::{AsRawHandle as _, FromRawHandle as _, OwnedHandle};
 use std::os::windows::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 use windows_sys::Win32::Foundation::{
@@ -47,6 +51,22 @@ pub fn wait_for_exit(pid: u32, patience: Option<Duration>) -> bool {
         }
         std::thread::sleep(POLL.min(left.unwrap_or(POLL)));
     }
+}
+
+/// Tells whether a process can become another program.
+pub const CAN_REPLACE: bool = false;
+
+/// Fails: a process cannot become another program on Windows.
+///
+/// # Errors
+/// [`Machine::Unsupported`].
+pub fn replace_process(_command: Command, _path: &Path) -> Result<Infallible> {
+    Err(Machine::Unsupported { what: "replacing a process" }.into())
+}
+
+/// Tells whether an input or output of this process is a console, which stands for that of `_pid`.
+pub fn uses_terminal(_pid: u32) -> bool {
+    std::io::stdin().is_terminal() || std::io::stdout().is_terminal() || std::io::stderr().is_terminal()
 }
 
 /// Nothing: a program that is started with [`detach`] has no console to lose, and there are no

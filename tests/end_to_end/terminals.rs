@@ -1,0 +1,144 @@
+//! Programs in a terminal, and short-lived tools: the process of a run stays the process of the run.
+
+use crate::scene::{Scene, assert_has};
+use crate::support::deadline::wait_for;
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use std::fs::{self, File};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::process::{Child, Command, Stdio};
+
+/// A terminal: this process holds the screen's side, and programs get the other one.
+struct Terminal {
+    _screen: File,
+    line: File,
+    name: String,
+}
+
+impl Terminal {
+    fn new() -> Self {
+        let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&screen).unwrap();
+        unlockpt(&screen).unwrap();
+        let path = ptsname(&screen, Vec::new()).unwrap().into_string().unwrap();
+        let no_controlling = i32::try_from(rustix::fs::OFlags::NOCTTY.bits()).unwrap();
+        let line = File::options().read(true).write(true).custom_flags(no_controlling).open(&path).unwrap();
+        Self { _screen: File::from(screen), line, name: path.rsplit('/').next().unwrap().to_owned() }
+    }
+
+    fn start(&self, command: &mut Command) -> Child {
+        let line = || Stdio::from(self.line.try_clone().unwrap());
+        command.stdin(line()).stdout(line()).stderr(line()).spawn().unwrap()
+    }
+}
+
+/// Returns the value of a word `name=value` in a line of the program.
+fn word<'a>(line: &'a str, name: &str) -> &'a str {
+    line.split(&format!("{name}=")).nth(1).unwrap().split(' ').next().unwrap()
+}
+
+#[test]
+fn a_program_in_a_terminal_becomes_the_new_version_in_its_place() {
+    let (scene, terminal) = (Scene::new(), Terminal::new());
+    let mut child = terminal.start(&mut scene.command("update:restart / confirm exit:7"));
+    let pid = child.id().to_string();
+    // The one that started it gets the exit code of the new version.
+    assert_eq!(child.wait().unwrap().code(), Some(7));
+    let lines = scene.lines(2);
+    assert_has(&lines[1], &["version=2 started=Updated", &format!("pid={pid} "), "word=of mine"]);
+    for name in ["session", "fd0", "fd1", "fd2"] {
+        assert_eq!(word(&lines[0], name), word(&lines[1], name));
+    }
+    assert_eq!(word(&lines[1], "fd0"), terminal.name);
+    scene.wait_for_log("the new version was confirmed");
+    scene.world.user.has("core", &scene.two);
+}
+
+#[test]
+fn a_new_version_in_a_terminal_has_three_starts_to_confirm() {
+    let (scene, terminal) = (Scene::new(), Terminal::new());
+    assert_eq!(terminal.start(&mut scene.command("update:restart / exit:1")).wait().unwrap().code(), Some(1));
+    scene.wait_for_log("it has more starts to do so");
+    for _ in 0..2 {
+        assert_eq!(terminal.start(&mut scene.command("exit:0 / exit:1")).wait().unwrap().code(), Some(1));
+    }
+    // The run goes on as the old version, in the same process.
+    let mut child = terminal.start(&mut scene.command("exit:9 / exit:1"));
+    let pid = child.id();
+    assert_eq!(child.wait().unwrap().code(), Some(9));
+    assert_has(&scene.lines(5)[4], &["version=1 started=RolledBack", "reason: Unconfirmed", &format!("pid={pid} ")]);
+}
+
+#[test]
+fn starts_without_the_terminal_of_the_version_before_do_not_convict() {
+    let (scene, terminal) = (Scene::new(), Terminal::new());
+    assert_eq!(terminal.start(&mut scene.command("update:restart / exit:0")).wait().unwrap().code(), Some(0));
+    for _ in 0..5 {
+        assert_eq!(scene.start("exit:0 / exit:1").wait().unwrap().code(), Some(1));
+    }
+    assert_has(&scene.lines(7)[6], &["version=2"]);
+    scene.world.user.has("core", &scene.two);
+}
+
+#[test]
+fn a_version_that_the_command_line_starts_without_the_terminal_is_not_convicted() {
+    let (scene, terminal) = (Scene::staged(), Terminal::new());
+    let stop = scene.world.user.path("stop");
+    let mut old = terminal.start(&mut scene.command(&format!("wait:{} / exit:0", stop.display())));
+    scene.lines(1);
+    let app = scene.world.user.component("core").join("app");
+    let new = scene.command("exit:0 / exit:3");
+    let mut arguments = vec!["apply".into(), "--wait-pid".into(), old.id().to_string()];
+    arguments.extend(["--restart".into(), "--".into(), app.display().to_string()]);
+    arguments.extend(new.get_args().map(|argument| argument.to_str().unwrap().to_owned()));
+    scene.world.user.ok(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    fs::write(&stop, "").unwrap();
+    old.wait().unwrap();
+    scene.wait_for_log("the new version had no terminal");
+    scene.world.user.has("core", &scene.two);
+}
+
+#[test]
+fn a_new_version_that_ends_before_init_is_rolled_back() {
+    let (scene, terminal) = (Scene::new(), Terminal::new());
+    let broken = scene.one.clone().file("app", b"#!/bin/sh\nexit 4\n", 0o755);
+    scene.world.publisher.release("core", "3.0.0", &broken).whole().sign();
+    assert_eq!(terminal.start(&mut scene.command("update:restart / exit:0")).wait().unwrap().code(), Some(4));
+    scene.wait_for_log("ended before it called `init`");
+    scene.wait_for_log("rolled back");
+    scene.world.user.has("core", &scene.one);
+}
+
+#[test]
+fn a_run_of_a_tool_is_not_lost_by_an_update_or_a_rollback() {
+    let scene = Scene::prepared();
+    let output = scene.world.user.path("output");
+    // The first start installs the update whose helper was killed; the fourth one rolls it back.
+    for start in 0..5 {
+        let mut command = scene.command("say:one exit:0 / say:two exit:0");
+        command.stdout(File::create(&output).unwrap());
+        assert!(command.status().unwrap().success());
+        let said = fs::read_to_string(&output).unwrap();
+        assert_eq!(said, if start < 3 { "two\n" } else { "one\n" }, "start {start}");
+    }
+    assert_has(&scene.lines(5)[3], &["version=1 started=RolledBack"]);
+}
+
+#[test]
+fn a_restart_is_refused_while_another_instance_runs() {
+    let scene = Scene::new();
+    let stop = scene.world.user.path("stop");
+    let mut other = scene.start(&format!("wait:{} / exit:0", stop.display()));
+    scene.lines(1);
+    let mut command = scene.command("update:restart / exit:0");
+    let run = command.stderr(Stdio::piped()).output().unwrap();
+    let words = String::from_utf8(run.stderr).unwrap();
+    assert!(!run.status.success() && words.contains("Busy"), "{words}");
+    if cfg!(target_os = "linux") {
+        assert!(words.contains(&format!("holder: Some({})", other.id())), "{words}");
+    }
+    fs::write(&stop, "").unwrap();
+    other.wait().unwrap();
+    // Nothing was prepared, and the update is still staged.
+    wait_for("the status", || scene.world.user.ok(&["status"])["swap"].is_null().then_some(()));
+    scene.world.user.has("core", &scene.one);
+}
