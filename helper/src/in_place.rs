@@ -1,5 +1,5 @@
-//! The helper in the place of the program: it has replaced the program's process, swaps, and becomes
-//! the new version. The process id, the terminal, the inputs and the outputs stay the same.
+//! The helper in the place of the program: it has replaced the program's process, swaps, and
+//! becomes the new version. The process id, the terminal, the inputs and the outputs stay the same.
 //!
 //! A second process watches the new version, as this one is the new version from then on.
 

@@ -64,8 +64,8 @@ impl Previous {
     ///
     /// # Errors
     /// - [`Error::Busy`](crate::Error::Busy) while another instance of the program runs.
-    /// - [`Machine::BackupDamaged`](crate::Machine::BackupDamaged) if an old file cannot be fetched;
-    ///   the new version stays complete.
+    /// - [`Machine::BackupDamaged`](crate::Machine::BackupDamaged) if an old file cannot be
+    ///   fetched; the new version stays complete.
     /// - [`Machine::UndoFailed`](crate::Machine::UndoFailed) if a step failed; the backups are
     ///   kept.
     /// - [`Caller::NothingToRollBack`] if the version was confirmed meanwhile.

@@ -63,13 +63,14 @@ impl Staged {
 
     /// Ends this program; the helper swaps and starts the new version with the same arguments.
     ///
-    /// The new version runs in the working folder of this process. In a terminal on Unix, the helper
-    /// and then the new version take the place of this process, with its id and its terminal. Give
-    /// the terminal back its usual mode before. The method returns only on an error.
+    /// The new version runs in the working folder of this process. In a terminal on Unix, the
+    /// helper and then the new version take the place of this process, with its id and its
+    /// terminal. Give the terminal back its usual mode before. The method returns only on an error.
     ///
     /// # Errors
-    /// [`Error::Busy`] while another instance of the program runs, [`Machine::HelperMissing`] and others of [`Machine`], and those of [`apply`](Self::apply)
-    /// that the client finds before the swap. Then nothing has changed, and the program continues.
+    /// [`Error::Busy`] while another instance of the program runs, [`Machine::HelperMissing`] and
+    /// others of [`Machine`], and those of [`apply`](Self::apply) that the client finds before the
+    /// swap. Then nothing has changed, and the program continues.
     pub fn restart(self) -> Result<Infallible> {
         let (state_dir, lock) = self.patcher.lock()?;
         // The helper would wait for it, and the user would see no program at all.

@@ -1,4 +1,5 @@
-//! Programs in a terminal, and short-lived tools: the process of a run stays the process of the run.
+//! Programs in a terminal, and short-lived tools: the process of a run stays the process of the
+//! run.
 
 use crate::scene::{Scene, assert_has};
 use crate::support::deadline::wait_for;
