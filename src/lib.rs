@@ -81,7 +81,7 @@ pub use patcher::{
     InstalledRelease, Patcher, Previous, Staged, Started, Status, SwapStatus, Update, UpdateStatus, UpdatesOff,
 };
 #[cfg(feature = "client")]
-pub use program::{check_all, check_component, confirm, handle, init};
+pub use program::{check_all, check_component, check_if_due, confirm, handle, init};
 #[cfg(feature = "client")]
 pub use state::{PastUpdate, UpdateState, UpdateType};
 #[cfg(feature = "client")]

@@ -3,6 +3,7 @@
 use crate::error::{Caller, Result};
 use crate::patcher::{Check, Config, Patcher, Started, Update};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 static PATCHER: OnceLock<Patcher> = OnceLock::new();
 
@@ -24,6 +25,14 @@ pub fn init(config: Config) -> Result<Started> {
 /// As [`Patcher::check_component`]; [`Caller::Init`] before [`init`].
 pub fn check_component(component: impl AsRef<str>) -> Result<Option<Update>> {
     handle()?.check_component(component)
+}
+
+/// Looks for a newer release of one component, unless a check was made less than `period` ago.
+///
+/// # Errors
+/// As [`Patcher::check_if_due`]; [`Caller::Init`] before [`init`].
+pub fn check_if_due(component: impl AsRef<str>, period: Duration) -> Result<Option<Update>> {
+    handle()?.check_if_due(component, period)
 }
 
 /// Looks for newer releases of all installed components.

@@ -6,9 +6,10 @@ use super::{InstalledManifest, Patcher, Update};
 use crate::disk::fs::{Dir, PLAIN};
 use crate::error::{Error, Machine, Refused, Result};
 use crate::formats::manifest::{Component, MAX_MANIFEST_BYTES, Manifest, Meta};
-use crate::state::{self, MAX_SWAP_ATTEMPTS, SeenReleases, StateFile as _, Verdicts};
+use crate::state::{self, MAX_SWAP_ATTEMPTS, SeenReleases, StateFile as _, Verdicts, WatcherState};
 use crate::trust::TrustedManifest;
 use crate::values::rel_path::MANIFEST_NAME;
+use crate::values::timestamp::Timestamp;
 use std::time::Duration;
 
 /// The result of a check of several components.
@@ -40,6 +41,31 @@ impl Patcher {
     /// - [`Caller::BadSetting`](crate::Caller::BadSetting) for text that is not a component name.
     pub fn check_component(&self, component: impl AsRef<str>) -> Result<Option<Update>> {
         Ok(self.check(&[component])?.updates.pop())
+    }
+
+    /// Looks for a newer release of one component, unless a check was made less than `period` ago.
+    ///
+    /// It is for short-lived programs, which have no time for a [`Watcher`](crate::Watcher): call
+    /// it at the end of `main`. A check that fails counts, so that a run without a network waits
+    /// once in a period and not at each end. The checks of a watcher count as well.
+    ///
+    /// Returns `None` if no check is due, or if the client offers no newer release.
+    ///
+    /// # Errors
+    /// As [`check_component`](Self::check_component).
+    pub fn check_if_due(&self, component: impl AsRef<str>, period: Duration) -> Result<Option<Update>> {
+        let component = super::parse_component(component.as_ref())?;
+        self.require_installed(&component)?;
+        let state_dir = state::open_or_create(&self.shared.root)?;
+        let mut checks = WatcherState::load_or_default(&state_dir)?;
+        let now = Timestamp::now();
+        if !checks.is_due(now, period) {
+            return Ok(None);
+        }
+        checks.last = Some((now, 0));
+        // Before the check, which may take long: other runs do not check meanwhile.
+        checks.save(&state_dir)?;
+        self.check_component(component.as_str())
     }
 
     /// Looks for newer releases of everything that is installed.

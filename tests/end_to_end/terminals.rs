@@ -143,3 +143,21 @@ fn a_restart_is_refused_while_another_instance_runs() {
     wait_for("the status", || scene.world.user.ok(&["status"])["swap"].is_null().then_some(()));
     scene.world.user.has("core", &scene.one);
 }
+
+#[test]
+fn a_tool_checks_once_a_day_also_when_the_check_fails() {
+    let scene = Scene::new();
+    let daily = || {
+        let output = scene.command("daily exit:0 / exit:0").stdout(Stdio::piped()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    scene.world.server.take_paths();
+    assert_eq!(daily(), "daily: Some(\"2.0.0\")\n");
+    assert!(!scene.world.server.take_paths().is_empty());
+    assert_eq!(daily(), "daily: None\n");
+    assert!(scene.world.server.take_paths().is_empty());
+    fs::remove_file(scene.world.user.state("watch.xml")).unwrap();
+    scene.world.server.follow(|_| crate::support::scripted::Reply::status(404));
+    assert_eq!(daily(), "daily: http-status\n");
+    assert_eq!(daily(), "daily: None\n");
+}

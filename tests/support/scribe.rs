@@ -43,6 +43,10 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
             ("say", words) => println!("{words}"),
             ("exit", code) => return Ok(ExitCode::from(code.parse::<u8>()?)),
             ("update", how) => update(&patcher, how)?,
+            ("daily", _) => match patcher.check_if_due("core", Duration::from_secs(86_400)) {
+                Ok(update) => println!("daily: {:?}", update.map(|update| update.to().to_string())),
+                Err(error) => println!("daily: {}", error.code()),
+            },
             ("staged", how) => act(patcher.staged()?, how)?,
             _ => return Err(format!("what is {word}?").into()),
         }
