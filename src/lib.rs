@@ -61,6 +61,7 @@
 mod disk;
 mod error;
 mod formats;
+mod helper;
 #[cfg(feature = "client")]
 mod patcher;
 #[cfg(feature = "client")]
@@ -119,6 +120,9 @@ pub mod internal {
     pub use crate::trust::keys;
     pub use crate::values::{digest, rel_path, timestamp};
 
+    pub mod helper {
+        pub use crate::helper::main;
+    }
     pub mod error {
         pub use crate::error::*;
     }

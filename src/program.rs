@@ -14,6 +14,7 @@ static PATCHER: OnceLock<Patcher> = OnceLock::new();
 /// # Errors
 /// As [`Patcher::new`] and [`Patcher::start`]; [`Caller::Init`] for a second call.
 pub fn init(config: Config) -> Result<Started> {
+    crate::helper::run_if_asked(&config.helper);
     let patcher = Patcher::new(config)?;
     PATCHER.set(patcher.clone()).map_err(|_| Caller::Init("`init` was called twice"))?;
     patcher.start()

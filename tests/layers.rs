@@ -25,7 +25,7 @@ const LAYERS: [&[&str]; 5] = [
         "formats::chunks",
     ],
     &["disk::fs", "disk::layout", "disk::inventory", "trust::keys", "trust", "state::journal", "state"],
-    &["swap", "swap::relaunch"],
+    &["swap", "swap::relaunch", "helper"],
     &["transfer::fetch", "transfer::plan", "transfer::stage"],
     &["patcher", "patcher::watch", "program"],
 ];

@@ -4,7 +4,7 @@
 use crate::disk::layout::{InstallRoot, StateDir};
 use crate::error::{Caller, Result};
 use crate::formats::manifest::{Channel, Component, Platform};
-use crate::swap::relaunch::{self, PROBATION};
+use crate::swap::relaunch::{self, HelperProgram, PROBATION};
 use crate::transfer::fetch::{self, CancelToken, HttpSettings, ProxyAddress, RequestHeader};
 use crate::trust::Floor;
 use crate::trust::keys::{PublicKey, TrustedKeys};
@@ -49,7 +49,7 @@ pub struct Config {
     pub(super) allow_downgrade: bool,
     channel: String,
     platform: Option<String>,
-    helper: Option<PathBuf>,
+    pub(crate) helper: HelperProgram,
     pub(super) probation: Duration,
     pub(super) history: Option<usize>,
     site: Option<ProxyAddress>,
@@ -75,7 +75,7 @@ impl Config {
             allow_downgrade: false,
             channel: "stable".to_owned(),
             platform: None,
-            helper: None,
+            helper: HelperProgram::Beside,
             probation: PROBATION,
             history: None,
             site: None,
@@ -185,7 +185,17 @@ impl Config {
     ///
     /// Default: `patcher-helper` beside the running program.
     pub fn helper(mut self, path: impl Into<PathBuf>) -> Self {
-        self.helper = Some(path.into());
+        self.helper = HelperProgram::At(path.into());
+        self
+    }
+
+    /// Lets a copy of the program itself be the helper, so that no second program is shipped.
+    ///
+    /// Call [`init`](crate::init) before anything else in `main`: in the copy it does the helper's
+    /// work and ends the process. The copy runs from the state folder alone, without the files
+    /// beside the program.
+    pub fn helper_is_this_program(mut self) -> Self {
+        self.helper = HelperProgram::ThisProgram;
         self
     }
 
@@ -354,7 +364,7 @@ pub(super) struct Resolved {
     pub floors: BTreeMap<Component, Floor>,
     pub channel: Channel,
     pub platform: Platform,
-    pub helper: Option<PathBuf>,
+    pub helper: HelperProgram,
     pub site: Option<Url>,
 }
 

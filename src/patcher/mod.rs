@@ -41,7 +41,7 @@ use crate::error::{Caller, Result};
 use crate::formats::manifest::{Channel, Component, Platform};
 use crate::state;
 use crate::state::journal::{State, Transaction};
-use crate::swap::relaunch::{self, Job};
+use crate::swap::relaunch::{self, HelperProgram, Job};
 use crate::swap::{self, Applied, Recovery};
 use crate::transfer::fetch::{CancelToken, Fetch, Retries, Sources};
 use crate::trust::Floor;
@@ -101,7 +101,7 @@ struct PatcherShared {
     allow_downgrade: bool,
     channel: Channel,
     platform: Platform,
-    helper: Option<PathBuf>,
+    helper: HelperProgram,
     probation: Duration,
     history: Option<usize>,
     site: Option<Url>,
@@ -217,18 +217,23 @@ impl Patcher {
     /// Starts the helper. It does `job` when this process and the other lock holders have released
     /// their locks.
     fn start_helper(&self, state_dir: &Dir, helper: &Path, job: Job) -> Result<()> {
-        let job = Job { probation: self.shared.probation, ..job };
+        let job = self.complete(job);
         relaunch::start_helper(&self.shared.root, state_dir, helper, job)
     }
 
     /// Lets the helper do `job` in the place of this process. It returns only on an error.
     fn become_helper(&self, state_dir: &Dir, helper: &Path, job: Job) -> Result<Infallible> {
-        let job = Job { probation: self.shared.probation, ..job };
+        let job = self.complete(job);
         relaunch::become_helper(&self.shared.root, state_dir, helper, job)
     }
 
+    fn complete(&self, job: Job) -> Job {
+        let is_own_helper = self.shared.helper == HelperProgram::ThisProgram;
+        Job { probation: self.shared.probation, is_own_helper, ..job }
+    }
+
     fn helper(&self) -> Result<PathBuf> {
-        relaunch::find_helper(self.shared.helper.as_deref())
+        relaunch::find_helper(&self.shared.helper)
     }
 }
 

@@ -82,6 +82,7 @@ impl Patcher {
     /// - [`Machine::UndoFailed`] and [`Machine::JournalUnreadable`]: the program's files are not
     ///   complete.
     pub fn start(&self) -> Result<Started> {
+        crate::helper::run_if_asked(&self.shared.helper);
         let root = &self.shared.root;
         if !self.is_installed()? {
             return Ok(Started::UpdatesOff(UpdatesOff::NotInstalled { dir: root.dir.clone() }));

@@ -71,9 +71,14 @@ impl Scene {
 
     /// Starts the program as its user does, with its actions in each version.
     pub fn command(&self, todo: &str) -> Command {
+        self.command_with_helper(todo, programs::helper().to_str().unwrap())
+    }
+
+    /// Prepares a start of the program with another helper.
+    pub fn command_with_helper(&self, todo: &str, helper: &str) -> Command {
         let user = &self.world.user;
         let mut command = Command::new(user.component("core").join("app"));
-        command.arg(user.root()).arg(user.key()).arg(programs::helper()).arg(user.path("lines"));
+        command.arg(user.root()).arg(user.key()).arg(helper).arg(user.path("lines"));
         command.args(todo.split(' ')).env("SCRIBE_WORD", "of mine").stdin(Stdio::null()).stdout(Stdio::null());
         for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
             command.env_remove(name);

@@ -55,6 +55,21 @@ fn a_program_in_a_terminal_becomes_the_new_version_in_its_place() {
 }
 
 #[test]
+fn a_program_that_is_its_own_helper_becomes_the_new_version() {
+    let (scene, terminal) = (Scene::new(), Terminal::new());
+    let command = || scene.command_with_helper("update:restart / confirm exit:7", "itself");
+    assert_eq!(terminal.start(&mut command()).wait().unwrap().code(), Some(7));
+    scene.wait_for_log("the new version was confirmed");
+    scene.world.user.has("core", &scene.two);
+    // Without a terminal, the copy starts the new version and learns its exit code.
+    let scene = Scene::new();
+    let mut command = scene.command_with_helper("update:restart exit:0 / exit:7", "itself");
+    assert!(command.status().unwrap().success());
+    assert_has(&scene.lines(3)[2], &["version=1 started=RolledBack", "reason: Exited(7)"]);
+    scene.world.user.has("core", &scene.one);
+}
+
+#[test]
 fn a_new_version_in_a_terminal_has_three_starts_to_confirm() {
     let (scene, terminal) = (Scene::new(), Terminal::new());
     assert_eq!(terminal.start(&mut scene.command("update:restart / exit:1")).wait().unwrap().code(), Some(1));

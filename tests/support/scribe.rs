@@ -17,6 +17,11 @@ use std::time::{Duration, Instant};
 const MAX_WAIT: Duration = Duration::from_secs(120);
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
+    if std::env::args().nth(1).as_deref() == Some("--patcher-helper") {
+        // In the copy that is the helper, this ends the process. It needs a key, but no correct one.
+        let config = Config::new("/").trusted_key(include_str!("../../examples/release.pub.pem"));
+        patcher::init(config.helper_is_this_program())?;
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [root, key, helper, lines, order @ ..] = &arguments[..] else {
         eprintln!("usage: scribe ROOT KEY.pem HELPER LINES ORDER…");
@@ -24,7 +29,8 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     };
     // Read before the start, after which another file may lie there.
     let version = fs::read(std::env::current_exe()?)?.last().map_or('?', |byte| char::from(*byte));
-    let config = Config::new(root).trusted_key(fs::read_to_string(key)?).helper(helper);
+    let config = Config::new(root).trusted_key(fs::read_to_string(key)?);
+    let config = if helper == "itself" { config.helper_is_this_program() } else { config.helper(helper) };
     let patcher = Patcher::new(config)?;
     let started = match patcher.start() {
         Ok(started) => format!("{started:?}"),

@@ -34,14 +34,30 @@ pub const IN_PLACE: &str = "PATCHER_IN_PLACE";
 /// The folder in the state folder that the helper is copied to.
 const FOLDER: &str = "helper";
 
-/// The helper program: `configured`, or the one beside the running program.
+/// The first argument of a program that is its own helper, before those of the helper.
+pub const OWN_HELPER: &str = "--patcher-helper";
+
+/// The program that swaps for this one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum HelperProgram {
+    /// `patcher-helper` beside the running program.
+    #[default]
+    Beside,
+    /// The program at this path.
+    At(PathBuf),
+    /// A copy of the running program, started with [`OWN_HELPER`].
+    ThisProgram,
+}
+
+/// Returns the path of the helper program.
 ///
 /// # Errors
 /// [`Machine::HelperMissing`].
-pub fn find_helper(configured: Option<&Path>) -> Result<PathBuf> {
-    let path = match configured {
-        Some(path) => path.to_owned(),
-        None => running_program()?.with_file_name(HELPER),
+pub fn find_helper(helper: &HelperProgram) -> Result<PathBuf> {
+    let path = match helper {
+        HelperProgram::At(path) => path.to_owned(),
+        HelperProgram::Beside => running_program()?.with_file_name(HELPER),
+        HelperProgram::ThisProgram => running_program()?,
     };
     if path.is_file() { Ok(path) } else { Err(Machine::HelperMissing { path }.into()) }
 }
@@ -58,6 +74,8 @@ pub struct Job {
     pub command: Option<Vec<OsString>>,
     /// How long the started version may take to confirm that it works.
     pub probation: Duration,
+    /// The helper is a copy of this program.
+    pub is_own_helper: bool,
     /// The program before used a terminal, which the started one does not get.
     pub loses_terminal: bool,
 }
@@ -91,6 +109,9 @@ pub fn become_helper(root: &InstallRoot, state_dir: &Dir, helper: &Path, job: Jo
 
 fn helper_command(root: &InstallRoot, copy: &Path, job: Job) -> Command {
     let mut start = Command::new(copy);
+    if job.is_own_helper {
+        start.arg(OWN_HELPER);
+    }
     start.env(RELAUNCHED, "1");
     start.arg("--root").arg(&root.dir).arg("--state-dir").arg(&root.state.dir);
     for (name, dir) in &root.elsewhere {

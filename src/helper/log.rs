@@ -1,9 +1,9 @@
 //! `helper.log`: what the helper did, for people who look for the reason of something.
 
-use patcher::internal::error::Error;
-use patcher::internal::layout::InstallRoot;
-use patcher::internal::state;
-use patcher::internal::timestamp::Timestamp;
+use crate::disk::layout::InstallRoot;
+use crate::error::Error;
+use crate::state;
+use crate::values::timestamp::Timestamp;
 use std::fmt;
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom, Write as _};

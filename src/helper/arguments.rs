@@ -1,8 +1,8 @@
 //! The helper's arguments, read by hand: a parser would be most of the program.
 
-use patcher::internal::layout::{InstallRoot, StateDir};
-use patcher::internal::relaunch::PROBATION;
-use patcher::internal::state::RollbackReason;
+use crate::disk::layout::{InstallRoot, StateDir};
+use crate::state::RollbackReason;
+use crate::swap::relaunch::PROBATION;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -120,7 +120,7 @@ fn absolute(path: PathBuf) -> Result<PathBuf, String> {
     std::path::absolute(&path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-fn component(value: &OsString) -> Result<(patcher::internal::manifest::Component, PathBuf), String> {
+fn component(value: &OsString) -> Result<(crate::formats::manifest::Component, PathBuf), String> {
     let text = value.to_str().ok_or("--component is not UTF-8")?;
     let (name, dir) = text.split_once('=').ok_or_else(|| format!("--component `{text}` is not NAME=DIR"))?;
     let name = name.parse().map_err(|error| format!("--component `{name}`: {error}"))?;

@@ -3,17 +3,17 @@
 //!
 //! A second process watches the new version, as this one is the new version from then on.
 
-use crate::arguments::Arguments;
-use crate::log::Log;
-use crate::{complete, finish, roll_back, swap, watch};
-use patcher::internal::error::{Error, Machine, Result};
-use patcher::internal::state::RollbackReason;
-use patcher::internal::{relaunch, swap as swaps};
+use super::arguments::Arguments;
+use super::log::Log;
+use super::{complete, finish, roll_back, swap, watch};
+use crate::error::{Error, Machine, Result};
+use crate::state::RollbackReason;
+use crate::swap::{self as swaps, relaunch};
 use std::convert::Infallible;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
 /// Swaps and becomes the program. It returns only if that is not possible.
-pub fn run(arguments: &Arguments, log: &mut Log) -> ExitCode {
+pub fn run(arguments: &Arguments, log: &mut Log) -> u8 {
     let changed = match arguments.roll_back {
         Some(reason) => roll_back(arguments, reason, log),
         None => swap(arguments, log),
@@ -24,7 +24,7 @@ pub fn run(arguments: &Arguments, log: &mut Log) -> ExitCode {
     };
     log.error(&error);
     eprintln!("patcher-helper: {error}");
-    ExitCode::from(error.exit_code())
+    error.exit_code()
 }
 
 /// Becomes the program, or the version before if the new one cannot be started.
@@ -67,6 +67,9 @@ fn become_program(arguments: &Arguments, changed: Result<()>, log: &mut Log) -> 
 fn start_watcher(arguments: &Arguments) -> Result<()> {
     let helper = relaunch::running_program()?;
     let mut command = Command::new(&helper);
+    if std::env::args_os().nth(1).is_some_and(|first| first == relaunch::OWN_HELPER) {
+        command.arg(relaunch::OWN_HELPER);
+    }
     let root = &arguments.root;
     command.arg("--root").arg(&root.dir).arg("--state-dir").arg(&root.state.dir);
     for (name, dir) in &root.elsewhere {
@@ -83,7 +86,7 @@ fn start_watcher(arguments: &Arguments) -> Result<()> {
 /// Completes the records of the swap, and watches the process that has become the new version.
 ///
 /// The first process starts a second one and ends, so that the program gets no child.
-pub fn watch(arguments: &Arguments, pid: u32, log: &mut Log) -> ExitCode {
+pub fn watch(arguments: &Arguments, pid: u32, log: &mut Log) -> u8 {
     const SECOND: &str = "PATCHER_WATCHER";
     if std::env::var_os(SECOND).is_none() {
         let started = relaunch::running_program().and_then(|helper| {
@@ -91,19 +94,19 @@ pub fn watch(arguments: &Arguments, pid: u32, log: &mut Log) -> ExitCode {
             command.args(std::env::args_os().skip(1)).env(SECOND, "1");
             relaunch::detached(command, &helper, None)
         });
-        return started.map_or(ExitCode::FAILURE, |_| ExitCode::SUCCESS);
+        return started.map_or(1, |_| 0);
     }
     relaunch::leave_session();
     let plan = watch::on_probation(&arguments.root);
     finish(arguments, log);
     let reason = plan.and_then(|plan| watch::watch_process(arguments, plan, pid, log));
-    let Some(reason) = reason else { return ExitCode::SUCCESS };
+    let Some(reason) = reason else { return 0 };
     let returned = roll_back(arguments, reason, log);
     match complete(arguments, returned, log) {
-        Ok(()) => ExitCode::from(crate::ROLLED_BACK),
+        Ok(()) => super::ROLLED_BACK,
         Err(error) => {
             log.error(&error);
-            ExitCode::from(error.exit_code())
+            error.exit_code()
         }
     }
 }

@@ -1,13 +1,14 @@
 //! The probation: a new version has to confirm that it works, and what it printed before it failed
 //! goes into the log.
 
-use crate::arguments::Arguments;
-use crate::log::Log;
-use patcher::internal::digest::Sha256;
-use patcher::internal::journal::{Journal, State};
-use patcher::internal::layout::InstallRoot;
-use patcher::internal::state::{RollbackReason, Starts, StateFile as _};
-use patcher::{internal::relaunch, internal::state};
+use super::arguments::Arguments;
+use super::log::Log;
+use crate::disk::layout::InstallRoot;
+use crate::state;
+use crate::state::journal::{Journal, State};
+use crate::state::{RollbackReason, Starts, StateFile as _};
+use crate::swap::relaunch;
+use crate::values::digest::Sha256;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::process::ExitStatus;
