@@ -15,7 +15,8 @@ pub struct WatcherState {
 }
 
 impl WatcherState {
-    /// Returns `true` if the last check is at least `period` ago, or in the future by a wrong clock.
+    /// Returns `true` if the last check is at least `period` ago, or in the future by a wrong
+    /// clock.
     pub fn is_due(&self, now: Timestamp, period: Duration) -> bool {
         let since = self.last.and_then(|(last, _)| u64::try_from(now.unix() - last.unix()).ok());
         since.is_none_or(|seconds| Duration::from_secs(seconds) >= period)

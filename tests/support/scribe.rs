@@ -18,7 +18,8 @@ const MAX_WAIT: Duration = Duration::from_secs(120);
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     if std::env::args().nth(1).as_deref() == Some("--patcher-helper") {
-        // In the copy that is the helper, this ends the process. It needs a key, but no correct one.
+        // In the copy that is the helper, this ends the process. It needs a key, but no correct
+        // one.
         let config = Config::new("/").trusted_key(include_str!("../../examples/release.pub.pem"));
         patcher::init(config.helper_is_this_program())?;
     }
