@@ -30,6 +30,12 @@ pub enum Machine {
         /// The folder.
         path: PathBuf,
     },
+    /// Other users can change a file or folder of the updater, and with it what is installed.
+    #[error("{} belongs to another user, or other users can change it", path.display())]
+    WritableByOthers {
+        /// The file or folder.
+        path: PathBuf,
+    },
     /// The disk has too little free space. The client checks that before the first byte.
     #[error("not enough space on the disk of {}: {needed} bytes are needed, {available} are free", path.display())]
     NoSpace {
@@ -189,6 +195,7 @@ impl Machine {
             },
             Machine::NotWritable { .. } => "not-writable",
             Machine::OtherOwner { .. } => "other-owner",
+            Machine::WritableByOthers { .. } => "writable-by-others",
             Machine::NoSpace { .. } => "no-space",
             Machine::UnsafePath { .. } => "unsafe-path",
             Machine::FolderInTheWay { .. } => "folder-in-the-way",

@@ -201,6 +201,7 @@ fn alone(
         log.line(format_args!("{} has no state folder: nothing to do", root.dir.display()));
         return Ok(());
     };
+    state::check_entries(&state_dir)?;
     let usual = match () {
         // Its user looks at the terminal.
         () if is_in_place() => A_MOMENT,

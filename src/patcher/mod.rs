@@ -176,6 +176,7 @@ impl Patcher {
     fn lock(&self) -> Result<(Dir, Lock)> {
         let root = &self.shared.root;
         let state_dir = state::open_or_create(root)?;
+        state::check_entries(&state_dir)?;
         let lock = state::lock_updater(&state_dir, LOCK_TIMEOUT)?;
         if matches!(swap::pending(root)?, Some(State::Applying | State::Confirmed)) {
             swap::recover(root, &lock)?;

@@ -87,7 +87,10 @@ impl Patcher {
         if !self.is_installed()? {
             return Ok(Started::UpdatesOff(UpdatesOff::NotInstalled { dir: root.dir.clone() }));
         }
-        let started = state::open_or_create(root).and_then(|state_dir| self.start_in(&state_dir));
+        let started = state::open_or_create(root).and_then(|state_dir| {
+            state::check_entries(&state_dir)?;
+            self.start_in(&state_dir)
+        });
         started.or_else(|error| Ok(Started::UpdatesOff(UpdatesOff::from_error(error, &root.state.dir)?)))
     }
 

@@ -48,7 +48,9 @@ impl UpdatesOff {
     /// Returns the reason behind an error of the state folder; the error itself if it is another.
     pub(super) fn from_error(error: Error, state_dir: &Path) -> Result<Self> {
         match error {
-            Error::Machine(Machine::NotWritable { path } | Machine::OtherOwner { path }) => Ok(Self::NotOurs { path }),
+            Error::Machine(
+                Machine::NotWritable { path } | Machine::OtherOwner { path } | Machine::WritableByOthers { path },
+            ) => Ok(Self::NotOurs { path }),
             error if matches!(error.code(), "permission-denied" | "read-only") => {
                 Ok(Self::NotOurs { path: state_dir.to_owned() })
             }

@@ -35,7 +35,7 @@ pub use verdicts::{BadRelease, MAX_SWAP_ATTEMPTS, NotARollbackReason, RollbackRe
 #[cfg(feature = "client")]
 pub use watched::WatcherState;
 
-use crate::disk::fs::{Dir, Found, Lock};
+use crate::disk::fs::{Dir, FolderWriters, Found, Lock};
 use crate::disk::layout::InstallRoot;
 use crate::error::{Error, Machine, Result};
 use std::time::Duration;
@@ -43,8 +43,8 @@ use std::time::Duration;
 /// Opens the state folder of an install root.
 ///
 /// # Errors
-/// [`Machine::UnsafePath`] for a link, [`Machine::OtherOwner`], [`Machine::Io`]; none when it is
-/// absent.
+/// [`Machine::UnsafePath`] for a link, [`Machine::OtherOwner`], [`Machine::WritableByOthers`],
+/// [`Machine::Io`]; none when it is absent.
 pub fn open(root: &InstallRoot) -> Result<Option<Dir>> {
     let path = &root.state.dir;
     let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
@@ -57,10 +57,23 @@ pub fn open(root: &InstallRoot) -> Result<Option<Dir>> {
         parent => parent?,
     };
     let Some(dir) = parent.folder(name)? else { return Ok(None) };
-    if !dir.is_own()? {
-        return Err(Machine::OtherOwner { path: path.clone() }.into());
+    match dir.writers()? {
+        FolderWriters::Owner => Ok(Some(dir.with_own_aside())),
+        FolderWriters::OtherOwner => Err(Machine::OtherOwner { path: path.clone() }.into()),
+        FolderWriters::Others => Err(Machine::WritableByOthers { path: path.clone() }.into()),
     }
-    Ok(Some(dir.with_own_aside()))
+}
+
+/// Checks that no other user has put anything into the state folder.
+///
+/// # Errors
+/// [`Machine::WritableByOthers`] for an entry of another user, or one that another user can write;
+/// [`Machine::Io`].
+pub fn check_entries(state_dir: &Dir) -> Result<()> {
+    match state_dir.foreign_entry()? {
+        Some(name) => Err(Machine::WritableByOthers { path: state_dir.join(&name) }.into()),
+        None => Ok(()),
+    }
 }
 
 /// Opens the state folder, made for this user alone when it is absent.

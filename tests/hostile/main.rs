@@ -33,6 +33,7 @@ mod requests;
 mod resume;
 mod signatures;
 mod staged;
+mod state_folder;
 mod table;
 mod world;
 mod xml;

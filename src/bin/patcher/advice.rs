@@ -42,6 +42,10 @@ pub fn advice(code: &str) -> Option<&'static str> {
         }
         "no-space" => "free some space, then try again",
         "read-only" => "the file system is read-only; mount it writable",
+        "writable-by-others" => {
+            "check what other users have put there; then run `chmod -R go-w` on the state folder, \
+             `chown` its files, or delete it and run `repair`"
+        }
         "other-owner" => "run it as the user who installed the program",
         "nothing-installed" => "check --root, or install a component with `install COMPONENT --from URL`",
         "in-use" => "close the other program, then try again",

@@ -52,6 +52,17 @@ pub fn mode(executable: bool) -> u32 {
     if executable && cfg!(unix) { EXECUTABLE } else { PLAIN }
 }
 
+/// The users who can change the entries of a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FolderWriters {
+    /// The owner alone, who is this process's user.
+    Owner,
+    /// Another user owns the folder.
+    OtherOwner,
+    /// This process's user owns the folder, and its group or all users can write to it.
+    Others,
+}
+
 /// What lies at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {

@@ -2,7 +2,7 @@
 
 #[cfg(test)]
 use super::simulated::calls;
-use super::{Found, Stamp, steps};
+use super::{FolderWriters, Found, Stamp, steps};
 use crate::error::{Error, Machine, Result};
 #[cfg(not(test))]
 use rustix::fs as calls;
@@ -26,6 +26,8 @@ pub struct Dir {
     ignores_case: OnceLock<bool>,
 }
 
+/// The permission bits by which the group and all users write.
+const OTHERS_WRITE: u32 = 0o022;
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 impl Dir {
@@ -510,13 +512,34 @@ impl Dir {
         }
     }
 
-    /// Whether this process's user owns it.
+    /// Returns which users can change the folder's entries.
     ///
     /// # Errors
     /// [`Machine::Io`].
-    pub fn is_own(&self) -> Result<bool> {
+    pub fn writers(&self) -> Result<FolderWriters> {
         let stat = calls::fstat(&self.fd).map_err(|errno| self.error("examine", ".", errno))?;
-        Ok(stat.st_uid == rustix::process::geteuid().as_raw())
+        Ok(match stat.st_mode & OTHERS_WRITE {
+            _ if stat.st_uid != rustix::process::geteuid().as_raw() => FolderWriters::OtherOwner,
+            0 => FolderWriters::Owner,
+            _ => FolderWriters::Others,
+        })
+    }
+
+    /// Returns an entry that belongs to another user or that another user can write.
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn foreign_entry(&self) -> Result<Option<String>> {
+        let user = rustix::process::geteuid().as_raw();
+        for name in self.names()? {
+            let Some(stat) = self.raw_stat(&name)? else { continue };
+            // Every link has all permission bits, and they mean nothing.
+            let is_link = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
+            if stat.st_uid != user || (!is_link && stat.st_mode & OTHERS_WRITE != 0) {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
     }
 
     /// The bytes that are free for this user on the folder's file system.

@@ -15,7 +15,7 @@
 mod calls;
 mod patience;
 
-use super::{Found, LINKS, PLAIN, Stamp, steps};
+use super::{FolderWriters, Found, LINKS, PLAIN, Stamp, steps};
 use crate::error::{Error, Machine, Result};
 use patience::{LITTLE_PATIENCE, PATIENCE, insist, is_in_use};
 use std::ffi::{OsStr, OsString};
@@ -536,12 +536,21 @@ impl Dir {
         self.mount().map(Some)
     }
 
-    /// Whether it belongs to this process's user, or to the administrators or the system.
+    /// Returns whether the folder belongs to this process's user, the administrators or the system.
     ///
     /// # Errors
     /// [`Machine::Io`].
-    pub fn is_own(&self) -> Result<bool> {
-        calls::is_own(&self.handle).map_err(|error| Error::io("examine", &self.path, error))
+    pub fn writers(&self) -> Result<FolderWriters> {
+        let is_own = calls::is_own(&self.handle).map_err(|error| Error::io("examine", &self.path, error))?;
+        Ok(if is_own { FolderWriters::Owner } else { FolderWriters::OtherOwner })
+    }
+
+    /// Returns `None`: the access list of a folder holds for its entries, too.
+    ///
+    /// # Errors
+    /// None.
+    pub fn foreign_entry(&self) -> Result<Option<String>> {
+        Ok(None)
     }
 
     /// The bytes that are free for this user on the folder's volume.
