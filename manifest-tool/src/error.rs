@@ -92,6 +92,24 @@ pub enum Error {
         /// The site or the file.
         path: PathBuf,
     },
+    /// A file that component.toml names and that is not in the build folder.
+    #[error("{} lies outside of the build folder; component.toml may name files inside of it only", path.display())]
+    OutsideBuild {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A private key that would be published.
+    #[error("{} holds a private key and would be published; move it out, or use --allow-key", path.display())]
+    PublishedKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file or folder whose name promises secrets.
+    #[error("{} may hold secrets and would be published; `ignore` leaves it out, `allow` publishes it", path.display())]
+    PublishedSecret {
+        /// The file or folder.
+        path: PathBuf,
+    },
     /// A file that would have to be overwritten.
     #[error("{} exists already and is not overwritten", path.display())]
     Exists {
@@ -325,6 +343,9 @@ impl Error {
             Error::WrongPassphrase { .. } => "wrong-passphrase",
             Error::NewPassphrase { .. } => "new-passphrase",
             Error::InsideBuild { .. } => "inside-build",
+            Error::OutsideBuild { .. } => "outside-build",
+            Error::PublishedKey { .. } => "published-key",
+            Error::PublishedSecret { .. } => "published-secret",
             Error::Exists { .. } => "exists",
             Error::Path { .. } => "path",
             Error::NotUtf8 { .. } => "not-utf8",
@@ -370,6 +391,9 @@ impl Error {
             | Error::WrongPassphrase { .. }
             | Error::NewPassphrase { .. }
             | Error::InsideBuild { .. }
+            | Error::OutsideBuild { .. }
+            | Error::PublishedKey { .. }
+            | Error::PublishedSecret { .. }
             | Error::VersionNotNewer { .. }
             | Error::NoSteppingStone { .. }
             | Error::SequenceNotAfter { .. }

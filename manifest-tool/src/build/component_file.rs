@@ -41,7 +41,8 @@ pub struct ComponentFile {
     /// Languages, each with a file or a URL of release notes.
     #[serde(deserialize_with = "flattened_pairs")]
     pub notes: Vec<(String, String)>,
-    /// The folder that the files of `notes` are relative to.
+    /// The folder that the files of `notes` are relative to, and that they must lie in. Empty for
+    /// files that flags name.
     #[serde(skip)]
     pub notes_dir: PathBuf,
     /// The version below which clients need a stepping stone.
@@ -50,6 +51,12 @@ pub struct ComponentFile {
     pub stepping_stones: BTreeMap<String, u64>,
     /// Globs of files that are not published.
     pub ignore: Vec<String>,
+    /// Globs of files and folders that are published although their names promise secrets.
+    pub allow: Vec<String>,
+    /// Globs of files that are published although they hold private keys. Not in the file: who can
+    /// change the build folder must not be able to publish a key.
+    #[serde(skip)]
+    pub allow_keys: Vec<String>,
     /// Globs of files that belong to the user once they are installed.
     pub preserve: Vec<String>,
     /// Globs of executable files; `None` means that the file's mode decides.

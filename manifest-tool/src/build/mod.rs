@@ -4,5 +4,6 @@ pub mod component_file;
 pub mod globs;
 pub mod links;
 pub mod notes;
+pub mod secrets;
 pub mod settings;
 pub mod tree;

@@ -1,6 +1,7 @@
 //! Release notes as a publisher gives them: files of plain text and addresses of pages, each for a
 //! language.
 
+use super::secrets::holds_private_key;
 use crate::error::{Error, Result};
 use crate::setting::{checked, parsed};
 use patcher::internal::manifest::{Language, MAX_NOTES_BYTES, Notes, notes_url};
@@ -9,10 +10,11 @@ use std::io::Read as _;
 use std::path::Path;
 
 /// Reads notes from pairs of a language and a file or an address; a language may have one of each.
-/// Files are looked for in `dir`.
+/// Files are looked for in `dir`, and must lie in it unless it is empty.
 ///
 /// # Errors
-/// [`Caller::BadSetting`](patcher::internal::error::Caller::BadSetting), or the system's answer.
+/// [`Caller::BadSetting`](patcher::internal::error::Caller::BadSetting), [`Error::OutsideBuild`],
+/// [`Error::PublishedKey`], or an I/O error.
 pub fn read(given: &[(String, String)], dir: &Path) -> Result<Vec<Notes>> {
     let mut all: Vec<Notes> = Vec::new();
     for (language, source) in given {
@@ -29,17 +31,27 @@ pub fn read(given: &[(String, String)], dir: &Path) -> Result<Vec<Notes>> {
         if is_address {
             notes.href = Some(checked("notes", source, notes_url(source))?);
         } else {
-            notes.lines = checked("notes", source, lines(&text(&dir.join(source))?))?;
+            notes.lines = checked("notes", source, lines(&text(source, dir)?))?;
         }
     }
     Ok(all)
 }
 
-fn text(path: &Path) -> Result<Vec<u8>> {
+fn text(source: &str, dir: &Path) -> Result<Vec<u8>> {
+    let path = &dir.join(source);
+    if dir != Path::new("") {
+        let real = |path: &Path| path.canonicalize().map_err(|error| Error::io("read", path, error));
+        if !real(path)?.starts_with(real(dir)?) {
+            return Err(Error::OutsideBuild { path: path.clone() });
+        }
+    }
     let mut bytes = Vec::new();
     let file = fs::File::open(path).map_err(|error| Error::io("read", path, error))?;
     // No more than what can only be too much; the manifest's reader counts what is left of it.
     file.take(2 * MAX_NOTES_BYTES as u64).read_to_end(&mut bytes).map_err(|error| Error::io("read", path, error))?;
+    if holds_private_key(&bytes) {
+        return Err(Error::PublishedKey { path: path.clone() });
+    }
     Ok(bytes)
 }
 

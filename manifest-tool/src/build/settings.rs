@@ -12,6 +12,9 @@ use patcher::internal::timestamp::Timestamp;
 use semver::{Version, VersionReq};
 use url::Url;
 
+/// The term of a release whose publisher sets none.
+pub const DEFAULT_TERM: &str = "180d";
+
 /// The checked settings of a release.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -34,6 +37,10 @@ pub struct Settings {
     notes: Vec<Notes>,
     /// Files that are not published.
     pub ignore: Globs,
+    /// Files and folders that are published although their names promise secrets.
+    pub allow: Globs,
+    /// Files that are published although they hold private keys.
+    pub allow_keys: Globs,
     /// Files that are installed when missing, and otherwise belong to the user.
     pub preserve: Globs,
     /// Executable files; `None` means that the file's mode decides.
@@ -71,10 +78,8 @@ impl Settings {
                 None => None,
             },
             issued,
-            expires: match &file.expires {
-                Some(expires) => expiry(expires, issued)?,
-                None => None,
-            },
+            // Without an expiry, a client that is kept from the network would never notice it.
+            expires: expiry(file.expires.as_deref().unwrap_or(DEFAULT_TERM), issued)?,
             rollout: match &file.rollout {
                 Some(percent) => rollout(percent)?,
                 None => None,
@@ -82,6 +87,8 @@ impl Settings {
             critical: false,
             retires: None,
             ignore: Globs::new("ignore", &file.ignore)?,
+            allow: Globs::new("allow", &file.allow)?,
+            allow_keys: Globs::new("allow-key", &file.allow_keys)?,
             preserve: Globs::new("preserve", &file.preserve)?,
             executable: match &file.executable {
                 Some(globs) => Some(Globs::new("executable", globs)?),

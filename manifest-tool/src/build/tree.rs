@@ -7,6 +7,7 @@
 
 use crate::build::component_file::COMPONENT_FILE;
 use crate::build::links::{self, Shortened};
+use crate::build::secrets::has_secret_name;
 use crate::build::settings::Settings;
 use crate::error::{Error, Result};
 use patcher::internal::manifest::Link;
@@ -41,14 +42,16 @@ pub struct TreeFile {
     pub executable: bool,
     /// Whether it is the user's once it is installed.
     pub preserve: bool,
+    /// Whether it may hold a private key.
+    pub may_hold_key: bool,
 }
 
 impl Tree {
     /// Reads the folder `dir`, following no links in it.
     ///
     /// # Errors
-    /// [`Error::Path`], [`Error::NotUtf8`] or [`Error::Special`] for the first thing that cannot be
-    /// published, [`Error::NoFiles`], or the system's answer.
+    /// [`Error::PublishedSecret`], [`Error::Path`], [`Error::NotUtf8`] or [`Error::Special`] for
+    /// the first thing that cannot be published, [`Error::NoFiles`], or the system's answer.
     pub fn scan(dir: &Path, settings: &Settings) -> Result<Self> {
         let mut tree = Self { dir: dir.to_owned(), files: Vec::new(), links: Vec::new(), shortened: Vec::new() };
         let relative = |entry: &DirEntry| entry.path().strip_prefix(dir).unwrap_or(entry.path()).to_owned();
@@ -62,6 +65,9 @@ impl Tree {
                 let path = error.path().unwrap_or(dir).to_owned();
                 Error::io("read", path, error.into_io_error().unwrap_or_else(|| io::ErrorKind::Other.into()))
             })?;
+            if has_secret_name(entry.path()) && !settings.allow.matches(&relative(&entry)) {
+                return Err(Error::PublishedSecret { path: entry.path().to_owned() });
+            }
             if !entry.file_type().is_dir() {
                 tree.add(&entry, &relative(&entry), settings)?;
             }
@@ -98,6 +104,7 @@ impl Tree {
                 .as_ref()
                 .map_or_else(|| may_start(&metadata), |globs| globs.matches(relative)),
             preserve: settings.preserve.matches(relative),
+            may_hold_key: settings.allow_keys.matches(relative),
         });
         Ok(())
     }

@@ -27,6 +27,8 @@ use std::io::Write;
 use std::path::Path;
 
 const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
+/// The time before its expiry from which on the tools warn about a release: 30 days.
+const EXPIRY_WARNING_SECONDS: i64 = 30 * 24 * 3600;
 
 /// Returns the time of signing: `$SOURCE_DATE_EPOCH` if it is set, else the current time.
 ///
@@ -55,6 +57,17 @@ fn write_terms(meta: &Meta, out: &mut impl Write) -> Result<()> {
         None => writeln!(out, "never expires")?,
     }
     write_audience(meta, out)
+}
+
+/// Writes a warning if a release has expired or expires within 30 days.
+fn write_expiry_warning(meta: &Meta, now: Timestamp, out: &mut impl Write) -> Result<()> {
+    let Some(expires) = meta.expires.filter(|expires| expires.unix() - now.unix() <= EXPIRY_WARNING_SECONDS) else {
+        return Ok(());
+    };
+    let Meta { component, channel, .. } = meta;
+    let verb = if expires <= now { "expired at" } else { "expires at" };
+    writeln!(out, "warning: {component}, channel {channel}, {verb} {expires}; `resign {component}` renews it")?;
+    Ok(())
 }
 
 /// Writes the clients a release is offered to, unless all of them get it directly.

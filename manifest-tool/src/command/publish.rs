@@ -1,9 +1,11 @@
 //! `manifest-tool publish SITE DEST`: copies new files of the site to the place that clients read.
 
 use super::flags::signing::TrustFlags;
+use super::write_expiry_warning;
 use crate::error::{Error, Result};
 use crate::publish::{self, Destination, Folder};
 use patcher::internal::error::Caller;
+use patcher::internal::timestamp::Timestamp;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -52,7 +54,7 @@ pub fn run(args: PublishArgs, out: &mut impl Write) -> Result<()> {
         "{} objects and {} manifests sent, {} bytes; {} objects were there",
         sent.objects, sent.manifests, sent.bytes, sent.known
     )?;
-    Ok(())
+    sent.latest.iter().try_for_each(|meta| write_expiry_warning(meta, Timestamp::now(), out))
 }
 
 fn open(args: PublishArgs) -> Result<Box<dyn Destination>> {

@@ -3,7 +3,7 @@
 use super::flags::release::ReleaseFlags;
 use super::flags::signing::SigningFlags;
 use super::flags::stones::StoneFlags;
-use super::{issued, write_audience, write_next, write_release};
+use super::{issued, write_next, write_release, write_terms};
 use crate::build::component_file::ComponentFile;
 use crate::build::links::Shortened;
 use crate::build::settings::Settings;
@@ -61,7 +61,7 @@ pub fn run(args: SignArgs, out: &mut impl Write) -> Result<()> {
     let signing = signing.load()?;
     let summary = release::sign(&build, &site, &settings, &policy, &signing)?;
     write_release(&summary.meta, out)?;
-    write_audience(&summary.meta, out)?;
+    write_terms(&summary.meta, out)?;
     for path in &summary.ignored {
         writeln!(out, "{} is not a release by a trusted key, and was not used", path.display())?;
     }

@@ -1,5 +1,6 @@
 //! `manifest-tool verify SITE --key PUB`: checks that clients accept everything a site serves.
 
+use super::write_expiry_warning;
 use crate::error::{Error, Result};
 use crate::signing::public_key;
 use crate::verify::{Verifier, latest_manifests, past_manifests};
@@ -37,10 +38,12 @@ pub fn run(args: VerifyArgs, out: &mut impl Write) -> Result<()> {
     } else {
         (latest_manifests(Path::new(&args.site))?, past_manifests(Path::new(&args.site))?)
     };
-    let findings = Verifier { source: &source, keys: &keys, now: Timestamp::now(), past: &past }.verify(&urls)?;
+    let now = Timestamp::now();
+    let findings = Verifier { source: &source, keys: &keys, now, past: &past }.verify(&urls)?;
     for problem in &findings.problems {
         writeln!(out, "{problem}")?;
     }
+    findings.latest.iter().try_for_each(|meta| write_expiry_warning(meta, now, out))?;
     match findings.problems.len() {
         0 => {
             writeln!(out, "{} manifests and {} objects are sound", findings.manifests, findings.objects)?;

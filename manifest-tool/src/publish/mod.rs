@@ -25,7 +25,7 @@ use crate::site::site_keys::SiteKeys;
 use crate::site::{self, ComponentSite, Manifests};
 use patcher::internal::digest::Sha256;
 use patcher::internal::fs::Lock;
-use patcher::internal::manifest::Object;
+use patcher::internal::manifest::{Meta, Object};
 use patcher::internal::trust;
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use std::collections::{BTreeMap, HashMap};
@@ -127,6 +127,8 @@ pub struct Sent {
     pub manifests: usize,
     /// Bytes of all that is new.
     pub bytes: u64,
+    /// The latest release of each component and channel.
+    pub latest: Vec<Meta>,
 }
 
 /// A file of the site on its way.
@@ -175,6 +177,7 @@ pub fn publish(site: &Path, keys: &SiteKeys, destination: &dyn Destination, para
         known: cargo.objects.len() - new.len(),
         manifests: past.len() + latest.len(),
         bytes: new.iter().map(|(_, (_, object))| object.size).sum(),
+        latest: cargo.latest.iter().map(|(_, file)| file.manifest.meta.clone()).collect(),
     };
     sent.bytes += past.iter().chain(latest.iter().map(|(item, ..)| item)).map(|item| item.bytes).sum::<u64>();
     let threads = rayon::ThreadPoolBuilder::new().num_threads(parallel.max(1)).build();

@@ -5,6 +5,7 @@
 //! read as streams, a buffer at a time. A file is read twice, and other bytes the second time are
 //! an error: what is signed is what is served.
 
+use crate::build::secrets::{self, Scanned};
 use crate::build::tree::{Tree, TreeFile};
 use crate::error::{Error, Result};
 use crate::release::gzip;
@@ -27,14 +28,18 @@ pub type Contents<'a> = HashMap<Sha256, &'a TreeFile>;
 /// Hashes every file; the hashes are in the order of the tree's files.
 ///
 /// # Errors
-/// [`Error::Changed`] for a file that grew or shrank, or the system's answer.
+/// [`Error::PublishedKey`], [`Error::Changed`] for a file that grew or shrank, or the system's
+/// answer.
 pub fn hash(tree: &Tree) -> Result<Vec<Sha256>> {
     let files = largest_first(tree.files.iter().enumerate(), |(_, file)| file);
     let hashed = files.into_iter().par_bridge().map(|(index, file)| {
         let path = tree.path(file);
-        let (sha256, size) = fs::File::open(&path)
-            .and_then(|mut file| Sha256::of_reader(&mut file))
+        let Scanned { sha256, size, has_private_key } = fs::File::open(&path)
+            .and_then(|mut file| secrets::scan(&mut file))
             .map_err(|error| Error::io("read", &path, error))?;
+        if has_private_key && !file.may_hold_key {
+            return Err(Error::PublishedKey { path });
+        }
         if size == file.size { Ok((index, sha256)) } else { Err(Error::Changed { path }) }
     });
     let in_order: BTreeMap<usize, Sha256> = hashed.collect::<Result<_>>()?;

@@ -33,6 +33,8 @@ use url::Url;
 pub struct Findings {
     /// How many manifests there are.
     pub manifests: usize,
+    /// The latest releases that are right.
+    pub latest: Vec<Meta>,
     /// How many objects they name.
     pub objects: usize,
     /// How many deltas among those were applied to what they start from, and make what they should.
@@ -112,6 +114,7 @@ impl Verifier<'_> {
                     continue;
                 }
             };
+            findings.latest.push(manifest.meta.clone());
             collect(&manifest, url, &mut objects);
             patches.add_contents(&manifest, url);
             patches.add_deltas(&manifest, url);

@@ -6,6 +6,7 @@ mod attach;
 mod chunks;
 mod deltas;
 mod diff;
+mod hostile_build;
 mod hostile_site;
 mod keygen;
 #[cfg(feature = "cloud")]

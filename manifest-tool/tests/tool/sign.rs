@@ -185,6 +185,7 @@ fn keys_and_sites_in_the_build_folder_are_not_published() {
     let publisher = Publisher::new();
     publisher.write("build/release.key.pem", publisher.read("release.key.pem"));
     publisher.sign(&["--key", "build/release.key.pem"]).fails(2, "move it out");
+    std::fs::remove_file(publisher.path("build/release.key.pem")).unwrap();
     publisher.sign(&["--site", "build/site"]).fails(2, "move it out");
     publisher.sign(&["--key", "release.key.pem", "--key", "./release.key.pem"]).fails(2, "twice");
     assert!(!publisher.path("site").exists() && !publisher.path("build/manifest.xml").exists());

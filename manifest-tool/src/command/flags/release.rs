@@ -27,7 +27,7 @@ pub struct ReleaseFlags {
     #[arg(long, value_name = "PATH")]
     launch: Option<String>,
     /// When clients start to refuse the release: a time as in 2027-05-20T00:00:00Z, days from now
-    /// as in 180d, or never [default: never]
+    /// as in 180d, or never [default: 180d]
     #[arg(long, value_name = "TIME")]
     expires: Option<String>,
     /// Another component that this one needs, and in which versions; repeat it for each
@@ -44,6 +44,14 @@ pub struct ReleaseFlags {
     /// repeat it for each
     #[arg(long, value_name = "LANG=FILE|URL")]
     notes: Vec<String>,
+    /// Publish files and folders that match this glob although their names promise secrets, as
+    /// .env does; repeat it for each
+    #[arg(long, value_name = "GLOB")]
+    allow: Vec<String>,
+    /// Publish files that match this glob although they hold private keys, as tests do; repeat it
+    /// for each
+    #[arg(long = "allow-key", value_name = "GLOB")]
+    allow_keys: Vec<String>,
 }
 
 impl ReleaseFlags {
@@ -75,6 +83,8 @@ impl ReleaseFlags {
             requires,
             notes,
             notes_dir,
+            allow: [file.allow, self.allow].concat(),
+            allow_keys: self.allow_keys,
             ..file
         })
     }
