@@ -118,6 +118,8 @@ pub mod internal {
     #[cfg(feature = "client")]
     pub use crate::transfer::{fetch, plan, stage};
     pub use crate::trust::keys;
+    #[cfg(feature = "client")]
+    pub use crate::values::plain_text;
     pub use crate::values::{digest, rel_path, timestamp};
 
     pub mod helper {

@@ -17,6 +17,7 @@ const LAYERS: [&[&str]; 5] = [
         "values::timestamp",
         "values::rel_path",
         "values::names",
+        "values::plain_text",
         "error",
         "formats::xml",
         "formats::manifest",

@@ -4,6 +4,7 @@
 
 use clap::{Parser, Subcommand};
 use manifest_tool::{Error, Result, command};
+use patcher::internal::plain_text::escaped;
 use std::error::Error as _;
 use std::io::{self, BufWriter, Write as _};
 use std::process::ExitCode;
@@ -45,7 +46,12 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command, verbose: bool) -> Result<()> {
-    let mut out = BufWriter::new(io::stdout().lock());
+    // The bytes to sign are for a program and stay as they are.
+    if let Command::Body(args) = command {
+        let mut out = BufWriter::new(io::stdout().lock());
+        return command::body::run(args, &mut out).and(out.flush().map_err(Error::Output));
+    }
+    let mut out = PlainWriter(BufWriter::new(io::stdout().lock()));
     let done = match command {
         Command::Keygen(args) => command::keygen::run(args, &mut out),
         Command::Init(args) => command::init::run(args, &mut out),
@@ -58,11 +64,25 @@ fn run(command: Command, verbose: bool) -> Result<()> {
         Command::Prune(args) => command::prune::run(args, &mut out),
         Command::Inspect(args) => command::inspect::run(args, verbose, &mut out),
         Command::Diff(args) => command::diff::run(args, &mut out),
-        Command::Body(args) => command::body::run(args, &mut out),
+        Command::Body(_) => Ok(()),
         Command::Verify(args) => command::verify::run(args, &mut out),
     };
     // What a command found before it failed is shown too.
     done.and(out.flush().map_err(Error::Output))
+}
+
+/// Escapes what a terminal would act on. Every write is a whole text.
+struct PlainWriter<W>(W);
+
+impl<W: io::Write> io::Write for PlainWriter<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write_all(escaped(&String::from_utf8_lossy(bytes)).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// One line that says what happened; the errors below it only when asked for.
@@ -74,6 +94,6 @@ fn report(error: &Error, verbose: bool) -> ExitCode {
         source = below.source();
     }
     // Nobody is left to be told when the standard error is closed too.
-    let _ = io::stderr().write_all(text.as_bytes());
+    let _ = io::stderr().write_all(escaped(&text).as_bytes());
     ExitCode::from(error.exit_code())
 }

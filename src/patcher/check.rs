@@ -82,11 +82,11 @@ impl Patcher {
     /// As [`check_component`](Self::check_component). [`Refused::Requires`] if unmet requirements
     /// are the only reason why the client offers no update.
     pub fn check(&self, components: &[impl AsRef<str>]) -> Result<Check> {
-        self.check_within(components, self.shared.check_timeout)
+        self.check_until(components, Deadline::after(self.shared.check_timeout))
     }
 
-    /// Looks for newer releases, and gives up after `limit`.
-    pub(super) fn check_within(&self, components: &[impl AsRef<str>], limit: Duration) -> Result<Check> {
+    /// Looks for newer releases until a deadline.
+    pub(super) fn check_until(&self, components: &[impl AsRef<str>], deadline: Deadline) -> Result<Check> {
         let components = components.iter().map(|name| super::parse_component(name.as_ref()));
         let components = components.collect::<Result<Vec<_>>>()?;
         // Nothing is created in a folder that no component was ever installed in.
@@ -94,7 +94,6 @@ impl Patcher {
             return Err(Machine::NothingInstalled { dir: self.shared.root.dir.clone() }.into());
         }
         let (state_dir, _downloading) = self.lock_downloading()?;
-        let deadline = Deadline::after(limit);
         let mut check = Check::default();
         for component in components {
             let installed = self.require_installed(&component)?;

@@ -10,6 +10,8 @@ use url::Url;
 pub(super) struct Deadline {
     at: Instant,
     limit: Duration,
+    /// `true` if no user waits for the answer.
+    pub is_background: bool,
 }
 
 impl Deadline {
@@ -18,7 +20,12 @@ impl Deadline {
         let now = Instant::now();
         // A time beyond the range of the clock counts as 100 years.
         let at = now.checked_add(limit).unwrap_or_else(|| now + Duration::from_secs(100 * 365 * 24 * 3600));
-        Self { at, limit }
+        Self { at, limit, is_background: false }
+    }
+
+    /// Makes it the deadline of a check that no user waits for.
+    pub fn in_background(self) -> Self {
+        Self { is_background: true, ..self }
     }
 
     /// Returns a token for the next of `mirrors` mirrors, which gets an equal share of the time.

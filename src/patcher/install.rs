@@ -39,10 +39,11 @@ impl Patcher {
         };
         let mut seen = SeenReleases::load_or_default(&state_dir)?;
         let floors = self.floors(&component, installed.as_ref(), &seen);
-        self.check_retry_after(&seen, &url)?;
+        self.check_retry_after_of(&state_dir, &mut seen, &url, false)?;
         let fetched = self.fetch_manifest(&url, &component, &floors, &self.shared.cancel);
         let verified = fetched.map_err(|error| self.record_retry_after(&state_dir, &mut seen, error))?;
         self.record_seen(&state_dir, &mut seen, &verified)?;
+        self.forget_retry_after(&state_dir, &mut seen, &url);
         self.discard_superseded_swap(&state_dir);
         let trusted = verified.fresh(Timestamp::now())?;
         let (mut verdicts, manifest) = (Verdicts::load_or_default(&state_dir)?, trusted.manifest());

@@ -36,12 +36,13 @@ impl Patcher {
             let cancel = deadline.share(&self.shared.cancel, left);
             left -= 1;
             let fetched = self
-                .check_retry_after(seen, url)
+                .check_retry_after_of(state_dir, seen, url, deadline.is_background)
                 .and_then(|()| self.fetch_manifest(url, component, &floors, &cancel))
                 .map_err(|error| deadline.explain(error, &cancel, url));
             match fetched {
                 Ok(verified) => {
                     self.record_seen(state_dir, seen, &verified)?;
+                    self.forget_retry_after(state_dir, seen, url);
                     self.discard_superseded_swap(state_dir);
                     Ok(verified.fresh(Timestamp::now())?)
                 }

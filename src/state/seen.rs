@@ -13,6 +13,9 @@ use crate::trust::{ReleaseOrder, VerifiedManifest};
 use crate::values::digest::Sha256;
 use crate::values::timestamp::Timestamp;
 
+/// The time between two requests of a user to a server that wants to be left alone: 1 minute.
+const ASK_AGAIN_SECONDS: i64 = 60;
+
 /// The memory of what was verified.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SeenReleases {
@@ -38,6 +41,8 @@ pub struct RetryAfter {
     pub host: String,
     /// Until when.
     pub until: Timestamp,
+    /// The time of the last request to it.
+    pub asked: Timestamp,
 }
 
 impl SeenReleases {
@@ -82,6 +87,24 @@ impl SeenReleases {
         (1..=longest).contains(&left).then_some(until)
     }
 
+    /// Tells whether a user who waits for the answer may ask a server before its time, which is
+    /// once in [`ASK_AGAIN_SECONDS`], and records the request.
+    pub fn ask_again(&mut self, host: &str, now: Timestamp) -> bool {
+        let Some(wait) = self.waits.iter_mut().find(|wait| wait.host == host) else { return true };
+        let may_ask = now.unix() - wait.asked.unix() >= ASK_AGAIN_SECONDS;
+        if may_ask {
+            wait.asked = now;
+        }
+        may_ask
+    }
+
+    /// Forgets that a server wanted to be left alone; returns `true` if it had.
+    pub fn forget_retry_after(&mut self, host: &str) -> bool {
+        let before = self.waits.len();
+        self.waits.retain(|wait| wait.host != host);
+        self.waits.len() < before
+    }
+
     /// Remembers that a server wants to be left alone, and forgets those whose time has come.
     pub fn record_retry_after(&mut self, wait: RetryAfter, now: Timestamp) {
         self.waits.retain(|other| other.until > now && other.host != wait.host);
@@ -110,6 +133,7 @@ impl StateFile for SeenReleases {
                 "wait" => seen.waits.push(RetryAfter {
                     host: element.required("host")?.into_owned(),
                     until: element.value("until", Defect::Time)?,
+                    asked: element.value("asked", Defect::Time)?,
                 }),
                 _ => return Err(element.unknown()),
             }
@@ -135,6 +159,7 @@ impl StateFile for SeenReleases {
             text.push_str("  <wait");
             push_attribute(&mut text, "host", &wait.host);
             push_attribute(&mut text, "until", wait.until);
+            push_attribute(&mut text, "asked", wait.asked);
             text.push_str("/>\n");
         }
         text.push_str("</seen>\n");
@@ -150,7 +175,11 @@ mod tests {
     fn example() -> SeenReleases {
         let place = ReleaseOrder { key: Sha256::of(b"key"), sequence: u64::MAX, body: Sha256::of(b"body") };
         let release = SeenRelease { component: "core".parse().unwrap(), channel: "stable".parse().unwrap(), place };
-        let wait = RetryAfter { host: "a:8080".into(), until: "2027-01-01T00:00:00Z".parse().unwrap() };
+        let wait = RetryAfter {
+            host: "a:8080".into(),
+            until: "2027-01-01T00:00:00Z".parse().unwrap(),
+            asked: "2026-12-31T23:59:00Z".parse().unwrap(),
+        };
         SeenReleases { releases: vec![release], waits: vec![wait] }
     }
 
@@ -176,12 +205,24 @@ mod tests {
     fn a_server_is_left_alone_until_its_time_and_no_longer() {
         let at = |seconds: i64| Timestamp::from_unix(1_000 + seconds);
         let mut seen = SeenReleases::default();
-        seen.record_retry_after(RetryAfter { host: "a".into(), until: at(60) }, at(0));
+        seen.record_retry_after(RetryAfter { host: "a".into(), until: at(60), asked: at(0) }, at(0));
         assert_eq!(seen.retry_after("a", at(59), 60), Some(at(60)));
         assert_eq!(seen.retry_after("a", at(60), 60), None);
         assert_eq!(seen.retry_after("b", at(0), 60), None);
         assert_eq!(seen.retry_after("a", at(-1), 60), None, "the clock was set back");
-        seen.record_retry_after(RetryAfter { host: "b".into(), until: at(99) }, at(70));
+        seen.record_retry_after(RetryAfter { host: "b".into(), until: at(99), asked: at(70) }, at(70));
         assert_eq!(seen.waits.len(), 1);
+    }
+
+    #[test]
+    fn a_user_may_ask_again_once_a_minute() {
+        let at = |seconds: i64| Timestamp::from_unix(1_000_000 + seconds);
+        let mut seen = SeenReleases::default();
+        assert!(seen.ask_again("a", at(0)));
+        seen.record_retry_after(RetryAfter { host: "a".into(), until: at(3600), asked: at(0) }, at(0));
+        assert!(!seen.ask_again("a", at(59)) && !seen.ask_again("a", at(-3600)));
+        assert!(seen.ask_again("a", at(60)));
+        assert!(!seen.ask_again("a", at(61)) && seen.ask_again("a", at(120)));
+        assert!(seen.forget_retry_after("a") && !seen.forget_retry_after("a"));
     }
 }

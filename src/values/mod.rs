@@ -2,5 +2,7 @@
 
 pub mod digest;
 pub mod names;
+#[cfg(feature = "client")]
+pub mod plain_text;
 pub mod rel_path;
 pub mod timestamp;

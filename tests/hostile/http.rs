@@ -4,6 +4,7 @@ use super::publisher::gzip;
 use super::table::{Row, checks, row};
 use super::world::{MANIFEST, SHORT_STALL_TIMEOUT, World};
 use crate::support::scripted::{Reply, answer};
+use patcher::internal::timestamp::Timestamp;
 use std::time::{Duration, SystemTime};
 
 const PAGE: &[u8] = b"<!DOCTYPE html><html><body>Please log in to use this network</body></html>\n";
@@ -423,4 +424,32 @@ fn not_modified_is_refused() {
     }
     world.server.be_honest();
     assert_eq!(world.update(), "updated to 2.0.0");
+}
+
+/// A user who waits for the answer is not kept waiting by what the watcher was told.
+#[test]
+fn a_user_asks_again_after_a_minute_although_the_server_wants_to_be_left_alone() {
+    let world = World::new();
+    let site = world.server.file(MANIFEST);
+    world.server.lie(MANIFEST, Reply::Status(503, "Retry-After: 86400\r\n".into(), Vec::new()));
+    assert_eq!(world.check(), "http-status");
+    assert_eq!(world.check(), "retry-later");
+    // The request was more than a minute ago.
+    let seen = std::fs::read_to_string(world.state("seen.xml")).unwrap();
+    let asked = seen.split("asked=\"").nth(1).unwrap().split('"').next().unwrap();
+    let earlier = Timestamp::from_unix(asked.parse::<Timestamp>().unwrap().unix() - 61);
+    let rewound = seen.replace(&format!("asked=\"{asked}\""), &format!("asked=\"{earlier}\""));
+    std::fs::write(world.state("seen.xml"), &rewound).unwrap();
+    world.server.take_requests();
+    // The server does not answer, and the user asks once a minute at most.
+    world.server.lie(MANIFEST, Reply::Status(503, String::new(), Vec::new()));
+    assert_eq!(world.check(), "http-status");
+    assert_eq!(world.check(), "retry-later");
+    assert_eq!(world.server.take_requests().len(), 1);
+    // Once it answers, it may be asked for everything.
+    std::fs::write(world.state("seen.xml"), &rewound).unwrap();
+    world.server.be_honest();
+    world.server.put(MANIFEST, site);
+    assert_eq!(world.update(), "updated to 2.0.0");
+    assert!(!std::fs::read_to_string(world.state("seen.xml")).unwrap().contains("<wait"));
 }

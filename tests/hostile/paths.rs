@@ -169,3 +169,21 @@ fn paths_that_exclude_each_other_are_refused() {
         ]
     });
 }
+
+/// Names in the install root that are not UTF-8 belong to no component.
+#[cfg(target_os = "linux")]
+#[test]
+fn names_in_the_root_that_are_not_utf_8_are_ignored() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let world = super::world::World::new();
+    for name in [&b"\xff\xfe"[..], b"core\xff", b"\x80.xml"] {
+        let path = world.root().join(std::ffi::OsStr::from_bytes(name));
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join("manifest.xml"), "x").unwrap();
+        std::fs::write(world.core("").join(std::ffi::OsStr::from_bytes(name)), "mine").unwrap();
+    }
+    assert_eq!(world.patcher().components().unwrap().len(), 1);
+    assert_eq!(world.update(), "updated to 2.0.0");
+    world.patcher().status().unwrap();
+    world.patcher().repair("core").unwrap();
+}

@@ -468,3 +468,21 @@ fn any_serves_every_platform_and_others_only_themselves() {
         assert_eq!(bad.parse::<Platform>(), Err(NotAPlatform), "{bad}");
     }
 }
+
+#[test]
+fn many_requirements_are_read_in_linear_time() {
+    let body = |count: usize| {
+        let requires: String = (0..count).map(|n| format!("<requires component=\"c{n}\" version=\"*\"/>\n")).collect();
+        GOOD.replacen("    <stepping-stone", &format!("{requires}    <stepping-stone"), 1)
+    };
+    let time = |count| {
+        let text = body(count);
+        let start = std::time::Instant::now();
+        parse(text.as_bytes()).unwrap();
+        start.elapsed()
+    };
+    time(100);
+    // In quadratic time the larger one would take 256 times as long.
+    let (small, large) = (time(2_000), time(32_000));
+    assert!(large < small * 80, "{small:?} {large:?}");
+}

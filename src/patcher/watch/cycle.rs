@@ -3,6 +3,7 @@
 use super::{WakeSignal, WatchEvent, WatchMode, WatchOptions};
 use crate::disk::fs::Dir;
 use crate::error::{Error, Network, Refused, Result};
+use crate::patcher::deadline::Deadline;
 use crate::patcher::{Check, ComponentVersion, DeferralReason, Patcher, Update};
 use crate::state::journal::State;
 use crate::state::{ActiveUpdate, StateFile as _, UpdateState, WatcherState};
@@ -90,7 +91,7 @@ impl<F: FnMut(WatchEvent<'_>)> WatchLoop<F> {
         let active = self.patcher.active_updates()?;
         let Check { updates, deferred } = {
             let components = self.patcher.require_components()?;
-            self.patcher.check_within(&components, CHECK_TIMEOUT)?
+            self.patcher.check_until(&components, Deadline::after(CHECK_TIMEOUT).in_background())?
         };
         if updates.is_empty() {
             (self.on_event)(WatchEvent::UpToDate(deferred));

@@ -8,6 +8,7 @@ pub use events::EventLog;
 use crate::advice::advice;
 use crate::commands::CommandOutcome;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use patcher::internal::plain_text::escaped;
 use patcher::{
     Applied, ComponentChange, Damage, Deferred, Error, InstalledComponent, Language, PastUpdate, Progress, SavedFile,
     Status, SwapStatus, Update, UpdateStatus, Version,
@@ -15,11 +16,18 @@ use patcher::{
 use std::error::Error as _;
 use std::io::{self, IsTerminal as _, Write as _};
 
-/// Prints a line, and ignores a closed output: the command is done, and its exit code tells the
-/// result.
-macro_rules! println {
+/// Prints a line of plain text, and ignores a closed output: the command is done, and its exit code
+/// tells the result.
+macro_rules! say {
     ($($arguments:tt)*) => {{
-        let _ = writeln!(io::stdout(), $($arguments)*);
+        let _ = writeln!(io::stdout(), "{}", escaped(&format!($($arguments)*)));
+    }};
+}
+
+/// Prints a line of plain text to the standard error.
+macro_rules! say_error {
+    ($($arguments:tt)*) => {{
+        let _ = writeln!(io::stderr(), "{}", escaped(&format!($($arguments)*)));
     }};
 }
 
@@ -42,7 +50,7 @@ impl Report {
     pub fn warnings(&self, updates: &[Update]) {
         for update in updates {
             if let Some(warning) = update.warning() {
-                eprintln!("patcher: warning: {}: {warning}", update.component());
+                say_error!("patcher: warning: {}: {warning}", update.component());
             }
         }
     }
@@ -58,7 +66,7 @@ impl Report {
             bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
             return DownloadDisplay(Some(bar));
         }
-        updates.iter().for_each(|update| println!("{}", available(update)));
+        updates.iter().for_each(|update| say!("{}", available(update)));
         DownloadDisplay(None)
     }
 
@@ -71,28 +79,28 @@ impl Report {
     pub fn outcome(&self, outcome: &CommandOutcome) {
         if self.json {
             if let Some(object) = json::outcome_object(outcome) {
-                println!("{object}");
+                let _ = writeln!(io::stdout(), "{object}");
             }
             return;
         }
         match outcome {
             CommandOutcome::Checked(check) => {
                 for update in &check.updates {
-                    println!("{}", available(update));
+                    say!("{}", available(update));
                     print_notes(update);
                 }
                 print_deferred(&check.deferred);
                 if check.updates.is_empty() && check.deferred.is_empty() {
-                    println!("up to date");
+                    say!("up to date");
                 }
             }
             CommandOutcome::Staged(None, deferred) | CommandOutcome::Applied(None, deferred) if deferred.is_empty() => {
-                println!("nothing to do");
+                say!("nothing to do");
             }
             CommandOutcome::Staged(staged, deferred) => {
                 print_deferred(deferred);
                 let updates = staged.as_ref().map_or(&[][..], |staged| staged.updates());
-                updates.iter().for_each(|update| println!("{}: {} is staged", update.component(), update.to()));
+                updates.iter().for_each(|update| say!("{}: {} is staged", update.component(), update.to()));
                 updates.iter().for_each(print_user_files);
             }
             CommandOutcome::Applied(applied, deferred) => {
@@ -100,22 +108,22 @@ impl Report {
                 applied.iter().for_each(print_changes);
             }
             CommandOutcome::Stopped => {}
-            CommandOutcome::Paused => println!("paused: nothing is downloaded until `resume`"),
-            CommandOutcome::Skipped(component, Some(version)) => println!("{component}: {version} is skipped"),
-            CommandOutcome::Skipped(component, None) => println!("{component}: up to date"),
+            CommandOutcome::Paused => say!("paused: nothing is downloaded until `resume`"),
+            CommandOutcome::Skipped(component, Some(version)) => say!("{component}: {version} is skipped"),
+            CommandOutcome::Skipped(component, None) => say!("{component}: up to date"),
             CommandOutcome::History(updates) => print_history(updates),
-            CommandOutcome::Confirmed(true) => println!("confirmed: the new version stays"),
-            CommandOutcome::Confirmed(false) => println!("no version is on probation"),
-            CommandOutcome::Scheduled => println!("the helper applies it when the process has ended"),
+            CommandOutcome::Confirmed(true) => say!("confirmed: the new version stays"),
+            CommandOutcome::Confirmed(false) => say!("no version is on probation"),
+            CommandOutcome::Scheduled => say!("the helper applies it when the process has ended"),
             CommandOutcome::Verified(components) => {
                 components.iter().for_each(|(component, damages)| print_damages(component, damages));
             }
             CommandOutcome::Recovered(recovery) => {
-                println!("{}", Option::<&str>::from(*recovery).unwrap_or("nothing to recover"));
+                say!("{}", Option::<&str>::from(*recovery).unwrap_or("nothing to recover"));
             }
             CommandOutcome::Removed(component, kept) => {
-                println!("{component}: removed");
-                kept.iter().for_each(|path| println!("{component}: {path} was changed and stays"));
+                say!("{component}: removed");
+                kept.iter().for_each(|path| say!("{component}: {path} was changed and stays"));
             }
             CommandOutcome::Status(status) => self.status(status),
         }
@@ -124,41 +132,41 @@ impl Report {
     /// Prints an error with a hint, and with its causes if the user asked for details.
     pub fn error(&self, error: &Error) {
         if self.json {
-            println!("{}", json::error_object(error));
+            let _ = writeln!(io::stdout(), "{}", json::error_object(error));
             return;
         }
-        eprintln!("patcher: {error}");
+        say_error!("patcher: {error}");
         let mut cause = error.source().filter(|_| self.verbose);
         while let Some(inner) = cause {
-            eprintln!("  because: {inner}");
+            say_error!("  because: {inner}");
             cause = inner.source();
         }
         if let Some(hint) = advice(error.code()) {
-            eprintln!("hint: {hint}");
+            say_error!("hint: {hint}");
         }
     }
 
     fn status(&self, status: &Status) {
         status.components.iter().for_each(|installed| self.component(installed));
         for staged in &status.staged {
-            println!("{:<20} {:<16} staged", staged.component, staged.version);
+            say!("{:<20} {:<16} staged", staged.component, staged.version);
         }
         status.updates.iter().for_each(print_update_status);
         if let Some(since) = status.paused_since {
-            println!("downloads are paused since {since}; `resume` allows them");
+            say!("downloads are paused since {since}; `resume` allows them");
         }
         for name in &status.damaged_files {
-            println!("a damaged file of the updater was renamed: {name}");
+            say!("a damaged file of the updater was renamed: {name}");
         }
         if let Some(swap) = status.swap {
-            println!("{}", swap_words(swap));
+            say!("{}", swap_words(swap));
         }
         for change in &status.rollback {
             let version = change.to.as_ref().map_or("nothing".to_owned(), Version::to_string);
-            println!("{:<20} {version:<16} comes back with `rollback`", change.component);
+            say!("{:<20} {version:<16} comes back with `rollback`", change.component);
         }
         if status.components.is_empty() {
-            println!("nothing is installed");
+            say!("nothing is installed");
         }
     }
 
@@ -167,12 +175,12 @@ impl Report {
             Ok(release) => {
                 let (name, version, channel) = (&installed.component, &release.version, &release.channel);
                 let trusted = if release.is_trusted { "" } else { "  not signed by a trusted key" };
-                println!("{name:<20} {version:<16} {channel:<10} sequence {}{trusted}", release.sequence);
+                say!("{name:<20} {version:<16} {channel:<10} sequence {}{trusted}", release.sequence);
                 if self.verbose {
-                    release.base_urls.iter().for_each(|url| println!("{:<20} {url}", ""));
+                    release.base_urls.iter().for_each(|url| say!("{:<20} {url}", ""));
                 }
             }
-            Err(error) => println!("{:<20} {error}", installed.component),
+            Err(error) => say!("{:<20} {error}", installed.component),
         }
     }
 }
@@ -183,7 +191,7 @@ impl DownloadDisplay {
         if let Some(bar) = &self.0 {
             bar.set_length(progress.bytes_total);
             bar.set_position(progress.bytes_done);
-            bar.set_message(progress.path.to_string());
+            bar.set_message(escaped(progress.path.as_str()).into_owned());
         }
     }
 
@@ -211,11 +219,11 @@ fn available(update: &Update) -> String {
 
 fn print_notes(update: &Update) {
     if let Some(newest) = update.stepping_stone_to() {
-        println!("{}: a stepping stone to {newest}", update.component());
+        say!("{}: a stepping stone to {newest}", update.component());
     }
     let Some(notes) = update.notes(&user_languages()) else { return };
-    notes.lines.iter().for_each(|line| println!("  {line}"));
-    notes.href.iter().for_each(|url| println!("  {url}"));
+    notes.lines.iter().for_each(|line| say!("  {line}"));
+    notes.href.iter().for_each(|url| say!("  {url}"));
 }
 
 fn deferred_line(deferred: &Deferred) -> String {
@@ -223,49 +231,49 @@ fn deferred_line(deferred: &Deferred) -> String {
 }
 
 fn print_deferred(deferred: &[Deferred]) {
-    deferred.iter().for_each(|deferred| println!("{}", deferred_line(deferred)));
+    deferred.iter().for_each(|deferred| say!("{}", deferred_line(deferred)));
 }
 
 fn print_user_files(update: &Update) {
     let component = update.component();
     print_saved(&update.saved());
-    update.kept().iter().for_each(|path| println!("{component}: {path} was changed and stays"));
+    update.kept().iter().for_each(|path| say!("{component}: {path} was changed and stays"));
 }
 
 fn print_changes(applied: &Applied) {
     let version = |version: &Option<Version>| version.as_ref().map_or("not installed".to_owned(), Version::to_string);
     for ComponentChange { component, from, to, .. } in &applied.components {
-        println!("{component}: {} -> {}", version(from), version(to));
+        say!("{component}: {} -> {}", version(from), version(to));
     }
     print_saved(&applied.saved);
 }
 
 fn print_saved(saved: &[SavedFile]) {
     for SavedFile { component, path, saved_as } in saved {
-        println!("{component}: your {path} is kept as {saved_as}");
+        say!("{component}: your {path} is kept as {saved_as}");
     }
 }
 
 fn print_damages(component: &str, damages: &[Damage]) {
     if damages.is_empty() {
-        println!("{component}: complete");
+        say!("{component}: complete");
     }
-    damages.iter().for_each(|damage| println!("{component}: {} {}", damage.kind, damage.path));
+    damages.iter().for_each(|damage| say!("{component}: {} {}", damage.kind, damage.path));
 }
 
 fn print_update_status(update: &UpdateStatus) {
     let error = update.error.as_ref().map(|error| format!("  {error}")).unwrap_or_default();
     let (done, total) = (HumanBytes(update.bytes_done), HumanBytes(update.bytes_total));
-    println!("{:<20} {:<16} {:<12} {done} of {total}{error}", update.component, update.to, update.state);
+    say!("{:<20} {:<16} {:<12} {done} of {total}{error}", update.component, update.to, update.state);
 }
 
 /// Prints a table that fits 80 columns, one line for each update.
 fn print_history(updates: &[PastUpdate]) {
     if updates.is_empty() {
-        println!("no updates yet");
+        say!("no updates yet");
         return;
     }
-    println!("{:<16} {:<10} {:<18} {:<11} {:>10}  error", "when", "component", "versions", "result", "fetched");
+    say!("{:<16} {:<10} {:<18} {:<11} {:>10}  error", "when", "component", "versions", "result", "fetched");
     for past in updates {
         let times = [past.rolled_back, past.confirmed, past.installed, past.staged, past.found];
         let when = times.into_iter().flatten().next();
@@ -275,7 +283,7 @@ fn print_history(updates: &[PastUpdate]) {
         let error = past.error.as_deref().unwrap_or_default();
         let fetched = HumanBytes(past.bytes).to_string();
         let (component, result) = (past.component.as_str(), past.result);
-        println!("{when:<16} {component:<10} {versions:<18} {result:<11} {fetched:>10}  {error}");
+        say!("{when:<16} {component:<10} {versions:<18} {result:<11} {fetched:>10}  {error}");
     }
 }
 

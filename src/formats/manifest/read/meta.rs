@@ -10,6 +10,7 @@ use crate::formats::manifest::{
 use crate::formats::xml::{XmlElement, XmlError, XmlReader, XmlTag};
 use crate::values::digest::Sha256;
 use semver::Version;
+use std::collections::BTreeSet;
 use url::Url;
 
 /// The meta section and the line that it starts on.
@@ -39,6 +40,8 @@ pub(super) fn read(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> R
     }
     let line = element.line;
     element.finish()?;
+    // A list alone would need quadratic time: a manifest of 64 MiB has room for 1,000,000 of them.
+    let mut required = BTreeSet::new();
     while let Some(XmlTag::Open(mut child)) = reader.tag()? {
         match child.name {
             "baseurl" if meta.base_urls.len() == MAX_BASE_URLS => {
@@ -53,7 +56,7 @@ pub(super) fn read(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> R
             "requires" => {
                 let component: Component = child.value("component", Defect::Name)?;
                 let version = child.value("version", Defect::Version)?;
-                if component == meta.component || meta.requires.iter().any(|other| other.component == component) {
+                if component == meta.component || !required.insert(component.clone()) {
                     return Err(child.error(Defect::Requires, format!("`{component}` is required twice, or by itself")));
                 }
                 meta.requires.push(Requirement { component, version });
