@@ -88,11 +88,17 @@ impl Update {
 
     /// Returns the user's files in the way of the release, with their new names.
     pub fn saved(&self) -> Vec<SavedFile> {
-        let saved = self.plan.changes.iter().filter_map(|change| {
-            let path = change.saved_from.as_ref()?.to_string();
-            Some(SavedFile { component: self.component.clone(), path, saved_as: change.path.to_string() })
-        });
-        saved.collect()
+        let mut saved: Vec<SavedFile> = self
+            .plan
+            .changes
+            .iter()
+            .filter_map(|change| {
+                let path = change.saved_from.as_ref()?.to_string();
+                Some(SavedFile { component: self.component.clone(), path, saved_as: change.path.to_string() })
+            })
+            .collect();
+        saved.sort();
+        saved
     }
 
     /// Returns the files that the release drops and the user has changed; they stay.

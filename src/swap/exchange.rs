@@ -12,10 +12,13 @@ use crate::disk::inventory::{Inventory, PathContent};
 use crate::disk::layout::STAGED_FILES_DIR_NAME;
 use crate::error::{Machine, Result};
 use crate::state::journal::{Step, SwapPath};
+use std::collections::BTreeSet;
 
 /// The name in the backup folder that a file or link is made ready under before it is renamed over
 /// its target.
 const READY: &str = "ready";
+/// The start of the names of spare folders among the backups.
+const SPARE: &str = "spare-";
 
 /// Brings all components to one side, syncs every touched folder, and hashes every target again.
 ///
@@ -41,7 +44,7 @@ pub fn bring(parts: &[ComponentSwap], side: Side, saved: &mut Vec<SavedFile>) ->
         for step in part.steps.steps.iter().filter(|step| !is_file_or_link(side.wanted(step))) {
             follow(vacate(part, side, step))?;
         }
-        for path in part.leaving_folders(side) {
+        for path in folders_in_the_way(part, side) {
             follow(remove_folder(&part.tree, path))?;
         }
         part.tree.forget();
@@ -59,10 +62,51 @@ pub fn bring(parts: &[ComponentSwap], side: Side, saved: &mut Vec<SavedFile>) ->
         }
     }
     for part in parts {
+        // Last, as a full disk has no space to make a folder again.
+        for path in part.leaving_folders(side) {
+            follow(remove_folder(&part.tree, path))?;
+        }
+        part.tree.forget();
         follow(sync_folders(part, &part.changed_folders()))?;
         follow(verify(part, side))?;
     }
     first.map_or(Ok(()), Err)
+}
+
+/// Makes a spare folder among the backups for each folder that a rollback must make, so that a full
+/// disk is found before the first change.
+///
+/// # Errors
+/// [`Machine::Io`].
+pub fn make_spare_folders(part: &ComponentSwap) -> Result<()> {
+    for (number, (path, _)) in part.coming_folders(Side::Old).into_iter().enumerate() {
+        if !matches!(part.tree.find(path)?, Found::Folder { .. }) {
+            part.backups.make_folder(&format!("{SPARE}{number}"), FOLDER)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes a folder, or moves a spare one there where the disk is full.
+fn make_or_move_folder(part: &ComponentSwap, dir: &Dir, name: &str) -> Result<()> {
+    dir.make_folder(name, FOLDER).or_else(|error| {
+        let spares = part.backups.names().unwrap_or_default();
+        let spare = spares.iter().find(|entry| entry.starts_with(SPARE));
+        spare.map_or(Err(()), |spare| part.backups.rename(spare, dir, name).map_err(drop)).map_err(|()| error)
+    })
+}
+
+/// Returns the folders of the other side in whose place this side has something, innermost first. In
+/// a folder that ignores case the names may differ in that.
+fn folders_in_the_way(part: &ComponentSwap, side: Side) -> Vec<&str> {
+    let steps = part.steps.steps.iter().filter(|step| is_file_or_link(side.wanted(step)));
+    let coming = part.coming_folders(side).into_iter().map(|(path, _)| path);
+    let taken: BTreeSet<String> = steps.map(|step| step.place.as_str()).chain(coming).map(str::to_lowercase).collect();
+    let is_in_the_way = |path: &&str| {
+        let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+        ends.map(|end| path[..end].to_lowercase()).any(|path| taken.contains(&path))
+    };
+    part.leaving_folders(side).into_iter().filter(is_in_the_way).collect()
 }
 
 fn is_file_or_link(content: &PathContent) -> bool {
@@ -128,7 +172,7 @@ fn clear_way(part: &ComponentSwap, path: &str, is_planned: bool, saved: &mut Vec
             _ => save(part, folder, saved)?,
         }
         let (dir, name) = part.tree.parent(folder)?;
-        dir.make_folder(name, FOLDER)?;
+        make_or_move_folder(part, &dir, name)?;
         // The folders of planned ones are synced with all others that change.
         if !is_planned || folder != path {
             dir.sync()?;

@@ -427,6 +427,7 @@ pub fn roll_back(root: &InstallRoot, _lock: &Lock, reason: RollbackReason) -> Re
         let parts = open_parts(root, &journal.transaction)?;
         parts.iter().try_for_each(check::recognise)?;
         parts.iter().try_for_each(check::check_back)?;
+        parts.iter().try_for_each(exchange::make_spare_folders)?;
         // Before the journal, so that a crash on the way back cannot end in the same release being
         // offered again. A full disk is no reason to keep a version that does not work.
         let _ = condemn(root, &journal.transaction, reason);

@@ -11,8 +11,17 @@ use crate::trace::Call;
 use std::collections::BTreeMap;
 
 /// Files and folders that nothing depends on.
-const LOOSE: [&str; 8] =
-    ["lock", "deciding", "downloading", "running", "helper.log", "output.log", "starts.xml", "stage/core/objects"];
+const LOOSE: [&str; 9] = [
+    "lock",
+    "deciding",
+    "choosing",
+    "downloading",
+    "running",
+    "helper.log",
+    "output.log",
+    "starts.xml",
+    "stage/core/objects",
+];
 
 /// What was changed and not synced since.
 #[derive(Default)]

@@ -5,6 +5,8 @@
 //! locked file, in one beside it (`lock.pid`).
 
 use super::Dir;
+#[cfg(all(test, unix))]
+use super::simulated::locks as simulated;
 use crate::error::{Error, Result};
 use fs2::FileExt;
 use std::fs::File;
@@ -16,6 +18,9 @@ use std::time::{Duration, Instant};
 pub struct Lock {
     file: File,
     what: &'static str,
+    /// The lock on a disk in memory, which two processes of one thread share.
+    #[cfg(all(test, unix))]
+    _simulated: Option<simulated::Hold>,
 }
 
 /// How often a waiting process looks again at first, and after a long wait.
@@ -30,6 +35,8 @@ impl Lock {
     /// [`Error::Busy`] with the holder's process id as far as it is known,
     /// [`Machine::Io`](crate::error::Machine::Io).
     pub fn exclusive(dir: &Dir, name: &str, what: &'static str, patience: Duration) -> Result<Self> {
+        #[cfg(all(test, unix))]
+        let simulated = simulated::take(name, true).ok_or(Error::Busy { what, holder: None })?;
         let mut file = dir.open_or_create(name)?;
         wait(dir, name, &file, what, patience, |file| file.try_lock_exclusive())?;
         // A process that takes it again and again leaves the disk alone.
@@ -40,7 +47,12 @@ impl Lock {
                 file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
             left.map_err(|error| Error::io("write", dir.join(name), error))?;
         }
-        Ok(Self { file, what })
+        Ok(Self {
+            file,
+            what,
+            #[cfg(all(test, unix))]
+            _simulated: simulated,
+        })
     }
 
     /// Takes the lock together with others, waiting no longer than `patience`.
@@ -48,9 +60,17 @@ impl Lock {
     /// # Errors
     /// As [`exclusive`](Self::exclusive).
     pub fn shared(dir: &Dir, name: &str, what: &'static str, patience: Duration) -> Result<Self> {
+        #[cfg(all(test, unix))]
+        let simulated = simulated::take(name, false).ok_or(Error::Busy { what, holder: None })?;
         let file = dir.open_or_create(name)?;
         wait(dir, name, &file, what, patience, FileExt::try_lock_shared)?;
-        Ok(Self { file, what }.nameless())
+        let lock = Self {
+            file,
+            what,
+            #[cfg(all(test, unix))]
+            _simulated: simulated,
+        };
+        Ok(lock.nameless())
     }
 
     /// Takes the lock that this process alone holds together with others from now on.

@@ -16,6 +16,7 @@
 //! number. The bytes of a file that is open for writing are those of its `memfd`.
 
 pub mod calls;
+pub mod locks;
 mod node;
 
 pub use node::{Kind, Node};

@@ -12,10 +12,17 @@
 //! Single events are tried completely. Pairs are tried by a breadth-first search: a second event
 //! meets each step of the recovery from each state that a first event led to. States are told apart
 //! by their fingerprints, so that each is visited once. `EXPLORE_RUNS` bounds the pairs.
+//! `pairs` lets another program write before a rollback that is cut off; `processes` lets a second
+//! process run at each lock, and explores the helper's way from a swap to a complete program.
+
+mod events;
+mod pairs;
+mod processes;
 
 use super::*;
-use crate::disk::fs::simulated::{Disk, Event, Fault, ForeignWrite, Kind, Mounted};
+use crate::disk::fs::simulated::{Disk, Event, Kind, Mounted};
 use crate::error::Caller;
+use events::{event_path, faults, foreign_writes, power_cuts};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// The runs of second events, unless `EXPLORE_RUNS` says otherwise.
@@ -28,6 +35,8 @@ const OLD: [(&str, &str); 5] =
     [("app", "old app"), ("gone/x", "x"), ("kept", "kept"), ("settings", "old settings"), ("turns", "file")];
 const NEW: [(&str, &str); 5] =
     [("app", "new app"), ("kept", "kept"), ("new/y", "y"), ("settings", "new settings"), ("turns/z", "z")];
+/// A component that was removed.
+const REMOVED: [(&str, &str); 0] = [];
 
 fn staged_name(content: &str) -> String {
     format!("{}-0", Sha256::of(content.as_bytes()))
@@ -51,28 +60,42 @@ fn root(mounted: &Mounted) -> InstallRoot {
 }
 
 fn transaction(probation: bool) -> Transaction {
+    let new_folders = ["new", "turns"].map(str::to_owned).into();
+    Transaction {
+        probation,
+        components: vec![steps_to(&NEW, new_folders, vec![("gone".to_owned(), 0o755)])],
+        ..Transaction::default()
+    }
+}
+
+/// The swap that removes the component.
+fn removal() -> Transaction {
+    let steps = steps_to(&REMOVED, Vec::new(), vec![("gone".to_owned(), 0o755)]);
+    Transaction { probation: false, components: vec![ComponentSteps { to: None, ..steps }], ..Transaction::default() }
+}
+
+fn steps_to(new_files: &[(&str, &str)], new_folders: Vec<String>, old_folders: Vec<(String, u32)>) -> ComponentSteps {
     let content = |tree: &[(&str, &str)], path: &str| {
         tree.iter().find(|(name, _)| *name == path).map_or(PathContent::Absent, |(_, text)| file(text))
     };
-    let paths: BTreeSet<&str> = OLD.iter().chain(&NEW).map(|(path, _)| *path).collect();
+    let paths: BTreeSet<&str> = OLD.iter().chain(new_files).map(|(path, _)| *path).collect();
     let mut steps = Vec::new();
     for path in paths {
-        let (old, new) = (content(&OLD, path), content(&NEW, path));
+        let (old, new) = (content(&OLD, path), content(new_files, path));
         if old != new {
-            let staged = NEW.iter().find(|(name, _)| *name == path).map(|(_, text)| staged_name(text));
+            let staged = new_files.iter().find(|(name, _)| *name == path).map(|(_, text)| staged_name(text));
             steps.push(Step { place: SwapPath::Listed(RelPath::new(path).unwrap()), old, new, staged });
         }
     }
-    let component = ComponentSteps {
+    ComponentSteps {
         component: "core".parse().unwrap(),
         own_work_dir: false,
         from: Some(Version::new(1, 0, 0)),
         to: Some(ReleaseContent { version: Version::new(2, 0, 0), sequence: 2, content: Sha256::of(b"2") }),
-        new_folders: ["new", "turns"].map(str::to_owned).into(),
-        old_folders: vec![("gone".to_owned(), 0o755)],
+        new_folders,
+        old_folders,
         steps,
-    };
-    Transaction { probation, components: vec![component], ..Transaction::default() }
+    }
 }
 
 /// A program of the updater. `Ok(true)` says that the new version is installed, `Ok(false)` the old
@@ -104,6 +127,13 @@ fn swap_by_the_helper(root: &InstallRoot) -> Result<bool> {
         prepare(root, lock, transaction(true))?;
         let ready = make_ready(root, lock).ok().flatten();
         make_live(root, lock, ready).map(|applied| applied.is_some())
+    })
+}
+
+fn remove_the_component(root: &InstallRoot) -> Result<bool> {
+    locked(root, |lock| {
+        prepare(root, lock, removal())?;
+        apply(root, lock).map(|applied| applied.is_some())
     })
 }
 
@@ -151,10 +181,10 @@ fn tree(files: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 /// Which version the component is, apart from `touched` and all below and beside it.
-fn version(disk: &Disk, touched: Option<&str>) -> Option<&'static str> {
+fn version(disk: &Disk, touched: &[&str]) -> Option<&'static str> {
     let without = |tree: BTreeMap<String, String>| -> BTreeMap<String, String> {
         let is_touched = |path: &str| {
-            touched.is_some_and(|touched| {
+            touched.iter().any(|touched| {
                 let top = |path: &str| {
                     path.split('/').next().unwrap_or_default().split(".saved").next().unwrap_or_default().to_owned()
                 };
@@ -164,26 +194,14 @@ fn version(disk: &Disk, touched: Option<&str>) -> Option<&'static str> {
         tree.into_iter().filter(|(path, _)| !is_touched(path)).collect()
     };
     let found = without(component(disk));
-    [("old", OLD), ("new", NEW)].into_iter().find(|(_, files)| found == without(tree(files))).map(|(name, _)| name)
-}
-
-fn event_path(event: &Event) -> Option<&str> {
-    match event {
-        Event::Write(
-            ForeignWrite::InPlace(path, _)
-            | ForeignWrite::Replace(path, _)
-            | ForeignWrite::Remove(path)
-            | ForeignWrite::SetMode(path, _)
-            | ForeignWrite::Folder(path, _)
-            | ForeignWrite::Link(path, _),
-        ) => path.strip_prefix("root/core/"),
-        _ => None,
-    }
+    // A removed component is the new version of a removal.
+    let versions: [(&str, &[(&str, &str)]); 3] = [("old", &OLD), ("new", &NEW), ("new", &REMOVED)];
+    versions.into_iter().find(|(_, files)| found == without(tree(files))).map(|(name, _)| name)
 }
 
 /// Recovers once and holds the outcome against the rules; returns what breaks one.
-fn broken_rule(left: &Run, disk: Disk, touched: Option<&str>, may_confirm: bool) -> Option<String> {
-    let had_user_bytes = holds_user_bytes(&disk);
+fn broken_rule(left: &Run, disk: Disk, touched: &[&str], may_confirm: bool) -> Option<String> {
+    let files_of_the_user = files_of_the_user(&disk);
     let recovered = run(&disk, |root| locked(root, |lock| recover(root, lock).map(|_| true)), None);
     if let Err(error) = &recovered.result {
         return Some(format!("stuck: {error}"));
@@ -196,7 +214,7 @@ fn broken_rule(left: &Run, disk: Disk, touched: Option<&str>, may_confirm: bool)
     {
         return Some(format!("reported {} and is {found}", if is_new { "new" } else { "old" }));
     }
-    if had_user_bytes && !holds_user_bytes(&recovered.disk) {
+    if self::files_of_the_user(&recovered.disk) < files_of_the_user {
         return Some("lost bytes of the user".to_owned());
     }
     let paths = recovered.disk.paths();
@@ -208,47 +226,11 @@ fn broken_rule(left: &Run, disk: Disk, touched: Option<&str>, may_confirm: bool)
     None
 }
 
-fn holds_user_bytes(disk: &Disk) -> bool {
-    disk.paths().values().any(|node| node.bytes() == Some(USERS.as_bytes()))
-}
-
-/// Every foreign write to every path that the swap touches.
-fn foreign_writes() -> Vec<Event> {
-    let paths: BTreeSet<&str> = OLD.iter().chain(&NEW).map(|(path, _)| *path).collect();
-    let mut writes = Vec::new();
-    for path in paths.into_iter().map(|path| format!("root/core/{path}")) {
-        writes.extend([
-            ForeignWrite::InPlace(path.clone(), USERS),
-            ForeignWrite::Replace(path.clone(), USERS),
-            ForeignWrite::Remove(path.clone()),
-            ForeignWrite::SetMode(path.clone(), 0o600),
-            ForeignWrite::Folder(path.clone(), USERS),
-            ForeignWrite::Link(path, "elsewhere"),
-        ]);
-    }
-    writes.into_iter().map(Event::Write).collect()
-}
-
-fn faults() -> Vec<Event> {
-    let immutable = ["root/core/app", "root/core/new/y", "root/core/gone/x", "root/core/settings"];
-    let immutable = immutable.map(|path| Fault::Immutable(path.to_owned()));
-    let everywhere = [Fault::NoSpace, Fault::NoSync, Fault::ReadOnly, Fault::Gone];
-    everywhere.into_iter().chain(immutable).map(Event::Fault).collect()
-}
-
-/// The disks that a power cut can leave: nothing or all that is unsynced lasts, all but one, one
-/// alone, and some subsets by a fixed pattern.
-fn power_cuts(disk: &Disk) -> Vec<Disk> {
-    let count = disk.unsynced();
-    let mut cuts = vec![disk.clone().power_cut(|_| false)];
-    for chosen in 0..count {
-        cuts.push(disk.clone().power_cut(|at| at != chosen));
-        cuts.push(disk.clone().power_cut(|at| at == chosen));
-    }
-    for pattern in 1..8_usize {
-        cuts.push(disk.clone().power_cut(|at| (at * 7 + pattern * 5) % 11 < 5));
-    }
-    cuts
+/// The number of files that hold what another program wrote, each counted once under all its names.
+fn files_of_the_user(disk: &Disk) -> usize {
+    let paths = disk.paths();
+    let files = paths.values().filter(|node| node.bytes() == Some(USERS.as_bytes()));
+    files.map(|node| std::ptr::from_ref(*node)).collect::<HashSet<_>>().len()
 }
 
 /// The tally of an exploration.
@@ -287,13 +269,13 @@ fn explore(name: &'static str, disk: &Disk, action: Action, may_confirm: bool) {
         if tally.states.insert(dead.disk.fingerprint()) {
             seconds.push(dead.disk.clone());
         }
-        tally.judge(name, &format!("death at {at}"), broken_rule(&dead, dead.disk.clone(), None, may_confirm));
+        tally.judge(name, &format!("death at {at}"), broken_rule(&dead, dead.disk.clone(), &[], may_confirm));
         for (number, cut) in power_cuts(&dead.disk).into_iter().enumerate() {
             if tally.states.insert(cut.fingerprint()) {
                 tally.judge(
                     name,
                     &format!("power cut {number} at {at}"),
-                    broken_rule(&dead, cut.clone(), None, may_confirm),
+                    broken_rule(&dead, cut.clone(), &[], may_confirm),
                 );
                 seconds.push(cut);
             }
@@ -304,12 +286,12 @@ fn explore(name: &'static str, disk: &Disk, action: Action, may_confirm: bool) {
                 continue;
             }
             let words = format!("{event:?} at {at}");
-            let broken = broken_rule(&left, left.disk.clone(), event_path(&event), may_confirm);
+            let broken = broken_rule(&left, left.disk.clone(), event_path(&event).as_slice(), may_confirm);
             tally.judge(name, &words, broken);
             if left.result.is_ok() {
                 // What was reported lasts through a power cut.
                 let cut = left.disk.clone().power_cut(|_| false);
-                let broken = broken_rule(&left, cut, event_path(&event), may_confirm);
+                let broken = broken_rule(&left, cut, event_path(&event).as_slice(), may_confirm);
                 tally.judge(name, &format!("{words}, then a power cut"), broken);
             }
             if event_path(&event).is_none() && tally.states.insert(left.disk.fingerprint()) {
@@ -343,10 +325,10 @@ fn explore_recovery(name: &str, starts: Vec<Disk>, tally: &mut Tally, may_confir
                     let words = format!("then {event:?} at {at} of the recovery");
                     tally.states.insert(left.disk.fingerprint());
                     let touched = event_path(event);
-                    tally.judge(name, &words, broken_rule(&left, left.disk.clone(), touched, may_confirm));
+                    tally.judge(name, &words, broken_rule(&left, left.disk.clone(), touched.as_slice(), may_confirm));
                     if *event == Event::Death {
                         let cut = left.disk.clone().power_cut(|_| false);
-                        tally.judge(name, &format!("{words}, a power cut"), broken_rule(&left, cut, None, may_confirm));
+                        tally.judge(name, &format!("{words}, a power cut"), broken_rule(&left, cut, &[], may_confirm));
                     }
                 }
             }
@@ -358,7 +340,7 @@ fn explore_recovery(name: &str, starts: Vec<Disk>, tally: &mut Tally, may_confir
 fn on_probation() -> Disk {
     let swapped = run(&start(), swap_on_probation, None);
     assert!(swapped.result.unwrap());
-    assert_eq!(version(&swapped.disk, None), Some("new"));
+    assert_eq!(version(&swapped.disk, &[]), Some("new"));
     swapped.disk
 }
 
@@ -385,4 +367,9 @@ fn a_rollback_survives_every_event() {
 #[test]
 fn a_confirmation_survives_every_event() {
     explore("confirmation", &on_probation(), confirm_the_new_version, true);
+}
+
+#[test]
+fn a_removal_survives_every_event() {
+    explore("removal", &start(), remove_the_component, false);
 }
