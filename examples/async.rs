@@ -31,6 +31,6 @@ async fn run() -> Result<(), Box<dyn Error>> {
 
 /// Downloads the newest version, if there is one.
 fn download() -> patcher::Result<Option<Staged>> {
-    let Some(update) = patcher::check_component("app")? else { return Ok(None) };
+    let Some(update) = patcher::check_component("app")?.update() else { return Ok(None) };
     update.download(|_| ()).map(Some)
 }

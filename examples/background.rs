@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 check_now();
             }
             "skip" => {
-                if let Some(update) = patcher::check_component("app")? {
+                if let Some(update) = patcher::check_component("app")?.update() {
                     patcher.skip(update.component(), update.to())?;
                 }
             }

@@ -5,7 +5,7 @@
 //! times per day. It ends when it is updated, when the file `ROOT/greeter.stop` exists, or after
 //! 300 s, so that it does not outlive a failed quickstart.
 
-use patcher::{Config, Error, Timestamp, Update};
+use patcher::{Config, Error, Offer, Timestamp, Update};
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -67,8 +67,11 @@ impl Greeter {
         let (stop, end) = (self.root.join("greeter.stop"), Instant::now() + MAX_RUN_TIME);
         while !stop.exists() && Instant::now() < end {
             match patcher::check_component(COMPONENT) {
-                Ok(Some(update)) => self.update(update)?,
-                Ok(None) => self.log_change("up to date".to_owned()),
+                Ok(Offer::Update(update)) => self.update(*update)?,
+                Ok(Offer::Deferred(deferred)) => {
+                    self.log_change(format!("{} is deferred: {}", deferred.version, deferred.reason))
+                }
+                Ok(_) => self.log_change("up to date".to_owned()),
                 // An error of the site must not end the program.
                 Err(error @ (Error::Refused(_) | Error::Network(_) | Error::Busy { .. })) => {
                     self.log_change(format!("{} (exit code {}): {error}", error.code(), error.exit_code()));

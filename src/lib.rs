@@ -79,7 +79,7 @@ pub use patcher::watch::{WatchEvent, WatchMode, WatchOptions, Watcher};
 #[cfg(feature = "client")]
 pub use patcher::{
     Check, ComponentVersion, Config, Damage, DamageKind, DeferralReason, Deferred, InstalledComponent,
-    InstalledRelease, Patcher, Previous, Staged, Started, Status, SwapStatus, Update, UpdateStatus, UpdatesOff,
+    InstalledRelease, Offer, Patcher, Previous, Staged, Started, Status, SwapStatus, Update, UpdateStatus, UpdatesOff,
 };
 #[cfg(feature = "client")]
 pub use program::{check_all, check_component, check_if_due, confirm, handle, init};
@@ -111,7 +111,7 @@ pub mod internal {
 
     pub use crate::disk::{fs, inventory, layout};
     #[cfg(feature = "client")]
-    pub use crate::formats::{chunks, delta, gunzip, head, update_table};
+    pub use crate::formats::{chunks, delta, gunzip};
     pub use crate::formats::{manifest, xml};
     pub use crate::state::journal;
     pub use crate::swap::relaunch;

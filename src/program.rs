@@ -1,7 +1,7 @@
 //! The program's one handle, in a global variable, and the functions that use it.
 
 use crate::error::{Caller, Result};
-use crate::patcher::{Check, Config, Patcher, Started, Update};
+use crate::patcher::{Check, Config, Offer, Patcher, Started};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub fn init(config: Config) -> Result<Started> {
 ///
 /// # Errors
 /// As [`Patcher::check_component`]; [`Caller::Init`] before [`init`].
-pub fn check_component(component: impl AsRef<str>) -> Result<Option<Update>> {
+pub fn check_component(component: impl AsRef<str>) -> Result<Offer> {
     handle()?.check_component(component)
 }
 
@@ -32,7 +32,7 @@ pub fn check_component(component: impl AsRef<str>) -> Result<Option<Update>> {
 ///
 /// # Errors
 /// As [`Patcher::check_if_due`]; [`Caller::Init`] before [`init`].
-pub fn check_if_due(component: impl AsRef<str>, period: Duration) -> Result<Option<Update>> {
+pub fn check_if_due(component: impl AsRef<str>, period: Duration) -> Result<Offer> {
     handle()?.check_if_due(component, period)
 }
 

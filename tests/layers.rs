@@ -24,8 +24,6 @@ const LAYERS: [&[&str]; 5] = [
         "formats::gunzip",
         "formats::delta",
         "formats::chunks",
-        "formats::head",
-        "formats::update_table",
     ],
     &["disk::fs", "disk::layout", "disk::inventory", "trust::keys", "trust", "state::journal", "state"],
     &["swap", "swap::relaunch", "helper"],
@@ -34,7 +32,7 @@ const LAYERS: [&[&str]; 5] = [
 ];
 
 /// Rooms that decide without acting: they use no disk, network or clock.
-const PURE: [&str; 12] = [
+const PURE: [&str; 10] = [
     "values::digest",
     "values::timestamp",
     "values::rel_path",
@@ -42,8 +40,6 @@ const PURE: [&str; 12] = [
     "formats::xml",
     "formats::manifest",
     "formats::chunks",
-    "formats::head",
-    "formats::update_table",
     "trust::keys",
     "trust",
     "transfer::plan",

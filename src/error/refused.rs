@@ -23,8 +23,13 @@ pub enum Refused {
         detail: String,
     },
     /// No trusted key signed the manifest.
-    #[error("the manifest is not signed by a trusted key")]
-    UnknownKey,
+    #[error("the manifest is signed by key {signer}, and not by a trusted key such as {trusted}")]
+    UnknownKey {
+        /// The id of the first key that the manifest names.
+        signer: Sha256,
+        /// The id of the newest trusted key.
+        trusted: Sha256,
+    },
     /// The signature of a trusted key does not match the content.
     #[error("the manifest's signature by key {key} does not match its content")]
     BadSignature {
@@ -131,7 +136,7 @@ impl Refused {
     pub(super) fn code(&self) -> &'static str {
         match self {
             Refused::Manifest { defect, .. } => defect.code(),
-            Refused::UnknownKey => "unknown-key",
+            Refused::UnknownKey { .. } => "unknown-key",
             Refused::BadSignature { .. } => "bad-signature",
             Refused::Threshold { .. } => "threshold",
             Refused::WrongTarget { what: "component", .. } => "wrong-component",
@@ -161,6 +166,8 @@ pub enum Defect {
     /// The text is not UTF-8, or contains a byte order mark, a carriage return or another excluded
     /// character.
     Encoding,
+    /// The text is an HTML page.
+    Html,
     /// The first line is not the XML declaration as format 1 shows it.
     Declaration,
     /// The text is not XML as format 1 allows it.
@@ -219,9 +226,9 @@ pub enum Defect {
     LinkTarget,
     /// `launch` is not a listed file.
     Launch,
-    /// An update object is not from an earlier release, is named twice, or is smaller than its
-    /// table.
-    Update,
+    /// The second base of a delta is not a smaller file of the release, or the delta leads to
+    /// another content.
+    SecondBase,
 }
 
 impl Defect {
@@ -231,6 +238,7 @@ impl Defect {
             Defect::TooLarge => "manifest-too-large",
             Defect::TooManyFiles => "manifest-too-many-files",
             Defect::Encoding => "manifest-encoding",
+            Defect::Html => "manifest-html",
             Defect::Declaration => "manifest-declaration",
             Defect::Syntax => "manifest-syntax",
             Defect::End => "manifest-end",
@@ -260,7 +268,7 @@ impl Defect {
             Defect::PathIsFolder => "path-is-folder",
             Defect::LinkTarget => "link-target",
             Defect::Launch => "manifest-launch",
-            Defect::Update => "manifest-update",
+            Defect::SecondBase => "manifest-companion",
         }
     }
 }

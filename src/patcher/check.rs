@@ -22,11 +22,35 @@ pub struct Check {
     pub deferred: Vec<Deferred>,
 }
 
+/// The result of a check of one component.
+#[derive(Debug)]
+#[non_exhaustive]
+#[must_use = "an update does nothing until it is downloaded"]
+pub enum Offer {
+    /// The client offers this update.
+    Update(Box<Update>),
+    /// The installed release is the newest one.
+    UpToDate,
+    /// There is a newer release, and the client does not offer it, for a reason.
+    Deferred(Deferred),
+    /// [`check_if_due`](Patcher::check_if_due) made no check: the last one was not long ago.
+    NotDue,
+}
+
+impl Offer {
+    /// Returns the update, if the client offers one.
+    pub fn update(self) -> Option<Update> {
+        match self {
+            Self::Update(update) => Some(*update),
+            _ => None,
+        }
+    }
+}
+
 impl Patcher {
     /// Looks for a newer release of one component.
     ///
-    /// Returns `None` if the client offers no newer release. [`check`](Self::check) tells whether
-    /// it defers one.
+    /// Without an update, the result tells why there is none.
     ///
     /// A manifest that installs the same files as the installed one, for example a renewed manifest
     /// with a later expiry date, replaces the installed manifest silently.
@@ -39,8 +63,13 @@ impl Patcher {
     ///   with a damaged manifest.
     /// - [`Error::Busy`] while another updater works on the install root.
     /// - [`Caller::BadSetting`](crate::Caller::BadSetting) for text that is not a component name.
-    pub fn check_component(&self, component: impl AsRef<str>) -> Result<Option<Update>> {
-        Ok(self.check(&[component])?.updates.pop())
+    pub fn check_component(&self, component: impl AsRef<str>) -> Result<Offer> {
+        let Check { mut updates, mut deferred } = self.check(&[component])?;
+        Ok(match (updates.pop(), deferred.pop()) {
+            (Some(update), _) => Offer::Update(Box::new(update)),
+            (None, Some(deferred)) => Offer::Deferred(deferred),
+            (None, None) => Offer::UpToDate,
+        })
     }
 
     /// Looks for a newer release of one component, unless a check was made less than `period` ago.
@@ -49,18 +78,16 @@ impl Patcher {
     /// it at the end of `main`. A check that fails counts, so that a run without a network waits
     /// once in a period and not at each end. The checks of a watcher count as well.
     ///
-    /// Returns `None` if no check is due, or if the client offers no newer release.
-    ///
     /// # Errors
     /// As [`check_component`](Self::check_component).
-    pub fn check_if_due(&self, component: impl AsRef<str>, period: Duration) -> Result<Option<Update>> {
+    pub fn check_if_due(&self, component: impl AsRef<str>, period: Duration) -> Result<Offer> {
         let component = super::parse_component(component.as_ref())?;
         self.require_installed(&component)?;
         let state_dir = state::open_or_create(&self.shared.root)?;
         let mut checks = WatcherState::load_or_default(&state_dir)?;
         let now = Timestamp::now();
         if !checks.is_due(now, period) {
-            return Ok(None);
+            return Ok(Offer::NotDue);
         }
         checks.last = Some((now, 0));
         // Before the check, which may take long: other runs do not check meanwhile.
@@ -79,8 +106,7 @@ impl Patcher {
     /// Looks for newer releases of the given components, to be installed together.
     ///
     /// # Errors
-    /// As [`check_component`](Self::check_component). [`Refused::Requires`] if unmet requirements
-    /// are the only reason why the client offers no update.
+    /// As [`check_component`](Self::check_component).
     pub fn check(&self, components: &[impl AsRef<str>]) -> Result<Check> {
         self.check_until(components, Deadline::after(self.shared.check_timeout))
     }
@@ -113,8 +139,7 @@ impl Patcher {
         check: &mut Check,
     ) -> Result<()> {
         let mut seen = SeenReleases::load_or_default(state_dir)?;
-        let newest = self.fetch_newest(state_dir, &mut seen, &component, &installed, deadline)?;
-        let Some(trusted) = newest else { return Ok(()) };
+        let trusted = self.fetch_newest(state_dir, &mut seen, &component, &installed, deadline)?;
         if trusted.manifest().same_content(&installed.manifest) {
             // The order must rise: a copy of the installed manifest that lost a signature must not
             // retire a key.
@@ -189,23 +214,16 @@ impl Patcher {
     /// installed component does not accept its version.
     ///
     /// # Errors
-    /// The first [`Refused::Requires`] if no update is left and nothing was deferred for another
-    /// reason.
+    /// [`Machine::Io`]; [`Refused::Requires`] if installed components do not fit together.
     pub(crate) fn defer_unmet_requirements(&self, check: &mut Check) -> Result<()> {
-        let has_other_reasons = !check.deferred.is_empty();
-        let mut first = None;
         while let Err(error) = self.check_requirements(&check.updates) {
             let Error::Refused(Refused::Requires { component, required, .. }) = &error else { return Err(error) };
             let position = |name: &Component| check.updates.iter().position(|update| update.component() == name);
             let Some(at) = position(component).or_else(|| position(required)) else { return Err(error) };
             let update = check.updates.remove(at);
             check.deferred.push(update.deferred(DeferralReason::Requires(error.to_string())));
-            first.get_or_insert(error);
         }
-        match first {
-            Some(error) if check.updates.is_empty() && !has_other_reasons => Err(error),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 }
 

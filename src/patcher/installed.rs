@@ -132,7 +132,7 @@ impl Patcher {
             Ok(verified) => (verified.manifest().clone(), Some(verified.order().clone())),
             // The program no longer trusts the keys. The client still needs the base URLs to find
             // newer releases.
-            Err(Refused::UnknownKey | Refused::Threshold { .. }) => {
+            Err(Refused::UnknownKey { .. } | Refused::Threshold { .. }) => {
                 let read = SignedBytes::split(bytes.clone()).and_then(|signed| manifest::parse(&signed.body));
                 (read.map_err(|error| damaged(error.to_string()))?, None)
             }

@@ -24,7 +24,7 @@ mod update;
 mod updates_off;
 pub mod watch;
 
-pub use check::Check;
+pub use check::{Check, Offer};
 pub use config::Config;
 pub use deferred::{DeferralReason, Deferred};
 pub use installed::{Damage, DamageKind};

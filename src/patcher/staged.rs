@@ -22,7 +22,7 @@ use std::ffi::OsString;
 ///
 /// ```no_run
 /// # fn main() -> patcher::Result<()> {
-/// if let Some(update) = patcher::check_component("core")? {
+/// if let Some(update) = patcher::check_component("core")?.update() {
 ///     let staged = update.download(|_| {})?;
 ///     for update in staged.updates() {
 ///         println!("{} {} is ready", update.component(), update.to());

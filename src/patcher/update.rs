@@ -19,7 +19,7 @@ use url::Url;
 ///
 /// ```no_run
 /// # fn main() -> patcher::Result<()> {
-/// if let Some(update) = patcher::check_component("core")? {
+/// if let Some(update) = patcher::check_component("core")?.update() {
 ///     println!("{} -> {}", update.component(), update.to());
 ///     println!("{} bytes to download", update.download_size());
 ///     let english: patcher::Language = "en".parse().expect("a language");

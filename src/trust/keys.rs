@@ -111,6 +111,11 @@ impl TrustedKeys {
         self.keys[epoch].id
     }
 
+    /// The id of the newest key.
+    pub(crate) fn newest_id(&self) -> Sha256 {
+        self.id(self.keys.len() - 1)
+    }
+
     /// How many distinct keys must sign.
     pub fn threshold(&self) -> usize {
         self.threshold

@@ -188,7 +188,8 @@ pub fn authenticate(bytes: Vec<u8>, keys: &TrustedKeys) -> Result<VerifiedManife
         return Err(Refused::BadSignature { key });
     }
     if epochs.is_empty() {
-        return Err(Refused::UnknownKey);
+        let signer = signed.signatures.first().map_or(Sha256::of(b""), |signature| signature.key);
+        return Err(Refused::UnknownKey { signer, trusted: keys.newest_id() });
     }
     let reached = |valid| if valid < needed { Err(Refused::Threshold { valid, needed }) } else { Ok(()) };
     reached(epochs.len())?;

@@ -27,9 +27,13 @@ pub struct Channel(Box<str>);
 pub struct DeltaMethod(Box<str>);
 
 /// An error for text that is not a name of a [`Component`] or [`Channel`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a name of 1 to 64 of a-z 0-9 _ -, starting with a letter or digit, and no DOS device")]
-pub struct NotAName;
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a name of 1 to 64 of a-z 0-9 _ -, starting with a letter or digit, and no DOS device{}",
+    similar.as_ref().map(|name| format!("; `{name}` is one")).unwrap_or_default())]
+pub struct NotAName {
+    /// The name that the text probably means, such as `core` for `Core`.
+    similar: Option<Box<str>>,
+}
 
 impl Component {
     /// Returns the name as text.
@@ -57,7 +61,10 @@ fn check(text: &str) -> Result<Box<str>, NotAName> {
     let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
     let starts_well = text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
     if !starts_well || text.len() > 64 || !text.bytes().all(is_allowed) || is_device(text) {
-        return Err(NotAName);
+        let similar = text.trim().to_ascii_lowercase().replace([' ', '.'], "-");
+        // A text that is its own similar name has no better one.
+        let similar = (similar != text).then(|| check(&similar).ok()).flatten();
+        return Err(NotAName { similar });
     }
     Ok(text.into())
 }
@@ -106,3 +113,17 @@ macro_rules! impl_name_traits {
 }
 
 impl_name_traits!(Component, Channel, DeltaMethod);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_the_name_that_was_probably_meant() {
+        let message = |text: &str| text.parse::<Component>().unwrap_err().to_string();
+        assert!(message("Core").ends_with("; `core` is one"), "{}", message("Core"));
+        assert!(message("My Add-on").ends_with("; `my-add-on` is one"));
+        assert!(message("../core").ends_with("DOS device"));
+        assert!(message("").ends_with("DOS device"));
+    }
+}

@@ -20,7 +20,7 @@ fn a_handle_is_made_used_and_dropped_inside_of_a_runtime() {
     let version = in_a_runtime(async {
         let patcher = Patcher::new(config(&scene)).unwrap();
         patcher.start().unwrap();
-        let update = patcher.check_component("core").unwrap().unwrap();
+        let update = patcher.check_component("core").unwrap().update().unwrap();
         let staged = update.download(|_| ()).unwrap();
         staged.updates()[0].to().to_string()
     });
@@ -36,7 +36,7 @@ fn a_runtime_works_on_while_a_thread_for_blocking_calls_checks() {
         let check = tokio::task::spawn_blocking(move || patcher.check_component("core"));
         let ticks = async { tokio::task::yield_now().await };
         let (check, ()) = tokio::join!(check, ticks);
-        check.unwrap().unwrap().unwrap().to().to_string()
+        check.unwrap().unwrap().update().unwrap().to().to_string()
     });
     assert_eq!(version, "2.0.0");
 }

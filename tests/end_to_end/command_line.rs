@@ -53,6 +53,31 @@ fn help_and_version_exit_with_0() {
 }
 
 #[test]
+fn the_help_of_a_command_has_its_own_options_first_and_two_examples() {
+    let help = |arguments: &[&str]| Run::of(Command::new(programs::patcher()).args(arguments)).ends(0).out;
+    let commands = help(&["--help"]);
+    let commands = commands.split("Commands:").nth(1).unwrap().split("\n\n").next().unwrap();
+    let names = commands.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let names: Vec<&str> =
+        names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").collect();
+    assert!(names.contains(&"watch") && names.len() > 12, "{names:?}");
+    for name in names {
+        let text = help(&[name, "--help"]);
+        let at = |word: &str| text.find(word).unwrap_or_else(|| panic!("{name}: no {word} in {text}"));
+        let order = ["\nOptions:", "\nInstallation:", "\nTrust:", "\nNetwork:", "\nOutput:", "\nExamples:"].map(at);
+        assert!(order.is_sorted(), "{name}: {text}");
+        let examples: Vec<&str> = text[order[5]..].trim().lines().skip(1).collect();
+        assert_eq!(examples.len(), 2, "{text}");
+        for example in examples {
+            let known: Vec<&str> = example.split(" -- ").next().unwrap().split_whitespace().skip(1).collect();
+            assert!(known.contains(&name), "{example}");
+            // `--help` succeeds only after known arguments.
+            Run::of(Command::new(programs::patcher()).args(known).arg("--help")).ends(0);
+        }
+    }
+}
+
+#[test]
 fn every_answer_in_json_has_its_fields() {
     let world = World::honest();
     let (one, two) = (Tree::default().file("a", b"one", 0o644), Tree::default().file("a", b"two", 0o644));

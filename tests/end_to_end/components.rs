@@ -47,7 +47,8 @@ fn components_that_need_each_other_are_updated_together_or_not_at_all() {
     world.install("core");
     publish(2);
     for one in ["core", "addon"] {
-        world.user.fails(21, "requires", &["update", one]);
+        assert_eq!(world.user.json(0, &["check", one])["held"][0]["why"], "requires");
+        assert_eq!(world.user.json(21, &["update", one])["held"][0]["why"], "requires");
     }
     world.user.has("core", &tree("core 1"));
     world.user.has("addon", &tree("addon 1"));

@@ -46,7 +46,6 @@ mod components;
 mod deltas;
 mod examples;
 mod guides;
-mod heads;
 mod helper;
 mod history;
 mod install;

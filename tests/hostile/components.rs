@@ -3,6 +3,7 @@
 use super::publisher::{Release, first, sign};
 use super::world::{MANIFEST, World, code, outcome};
 use crate::support::scripted::Reply;
+use patcher::DeferralReason;
 use patcher::internal::manifest::Requirement;
 use std::fs;
 
@@ -48,7 +49,12 @@ fn releases_that_do_not_fit_together_are_not_mixed() {
     world.install("addon");
     let before = world.snapshot().tree;
     let refused = |components: &[&str], expected: &str| {
-        let outcome = outcome(world.patcher().check(components).map(|_| "all".to_owned()));
+        let outcome = outcome(world.patcher().check(components).map(|check| match &check.deferred[..] {
+            [held] if check.updates.is_empty() && matches!(held.reason, DeferralReason::Requires(_)) => {
+                "requires".to_owned()
+            }
+            _ => "all".to_owned(),
+        }));
         assert_eq!(outcome, expected, "{components:?}");
         assert_eq!(before.differences(&world.snapshot().tree), "");
     };

@@ -212,7 +212,7 @@ fn the_bytes_of_a_hostile_mirror_that_won_the_race_are_dropped() {
         let staged = super::world::within_the_deadline({
             let patcher = mirrors.world.patcher();
             move || {
-                let update = patcher.check_component("core").unwrap().unwrap();
+                let update = patcher.check_component("core").unwrap().update().unwrap();
                 update.download(|_| {}).map_or_else(|error| error.to_string(), |_| "staged".to_owned())
             }
         });

@@ -1,7 +1,7 @@
 //! Files that an attacker exchanges between download and swap.
 
 use super::publisher::{Key, Release, first, second, sign, stranger};
-use super::world::{HEAD, MANIFEST, OUTSIDE, World, check, outcome, with_outside};
+use super::world::{MANIFEST, OUTSIDE, World, check, outcome, with_outside};
 use crate::support::scripted::Reply;
 use crate::support::tree::Tree;
 use patcher::Patcher;
@@ -87,7 +87,7 @@ fn files_exchanged_between_download_and_swap_are_found() {
     let mut problems = Vec::new();
     for (name, exchange, expected) in rows {
         let (world, outside) = with_outside();
-        let staged = world.patcher().check_component("core").unwrap().unwrap().download(|_| {}).unwrap();
+        let staged = world.patcher().check_component("core").unwrap().update().unwrap().download(|_| {}).unwrap();
         exchange(&world);
         let before = world.snapshot().tree;
         let outcome = outcome(staged.apply().map(|_| "applied all".to_owned()));
@@ -110,7 +110,7 @@ fn files_exchanged_between_download_and_swap_are_found() {
 #[test]
 fn an_installed_file_has_the_manifests_mode_whatever_the_staged_one() {
     let (world, _) = with_outside();
-    let staged = world.patcher().check_component("core").unwrap().unwrap().download(|_| {}).unwrap();
+    let staged = world.patcher().check_component("core").unwrap().update().unwrap().download(|_| {}).unwrap();
     for file in fs::read_dir(world.state("stage/core/files")).unwrap() {
         fs::set_permissions(file.unwrap().path(), fs::Permissions::from_mode(0o4777)).unwrap();
     }
@@ -159,7 +159,7 @@ fn a_staged_manifest_is_verified_again() {
     ];
     for (name, forge, expected) in rows {
         let (world, _) = with_outside();
-        drop(world.patcher().check_component("core").unwrap().unwrap().download(|_| {}).unwrap());
+        drop(world.patcher().check_component("core").unwrap().update().unwrap().download(|_| {}).unwrap());
         fs::write(world.state("stage/core/manifest.xml"), forge(&world)).unwrap();
         let before = world.snapshot();
         let outcome = outcome(world.patcher().staged().map(|staged| format!("staged: {}", staged.is_some())));
@@ -179,7 +179,7 @@ fn a_folder_of_the_users_is_not_replaced() {
     world.server.take_requests();
     let before = world.snapshot().tree;
     assert_eq!(world.update(), "folder-in-the-way");
-    assert_eq!(world.server.take_paths(), [HEAD, MANIFEST]);
+    assert_eq!(world.server.take_paths(), [MANIFEST]);
     assert_eq!(before.differences(&world.snapshot().tree), "");
     world.server.lie(MANIFEST, Reply::Site);
 }
@@ -188,7 +188,7 @@ fn a_folder_of_the_users_is_not_replaced() {
 /// seen `newer` knows.
 fn prepared_and_superseded(world: &World, newer: &Release, keys: &[&Key]) -> (Patcher, Vec<u8>) {
     let patcher = Patcher::new(world.config().helper("/bin/true")).unwrap();
-    let staged = patcher.check_component("core").unwrap().unwrap().download(|_| {}).unwrap();
+    let staged = patcher.check_component("core").unwrap().update().unwrap().download(|_| {}).unwrap();
     staged.apply_after(None, None).unwrap();
     assert!(fs::read_to_string(world.state("journal")).unwrap().starts_with("PREPARED"));
     let elsewhere = World::new();
@@ -233,7 +233,7 @@ fn a_prepared_swap_that_a_newer_release_supersedes_is_discarded_by_check_and_sta
 #[test]
 fn a_swap_is_not_prepared_after_a_newer_release_was_seen() {
     let world = World::new();
-    let staged = world.patcher().check_component("core").unwrap().unwrap().download(|_| {}).unwrap();
+    let staged = world.patcher().check_component("core").unwrap().update().unwrap().download(|_| {}).unwrap();
     world.offer(&world.offered_as("3.0.0", 30), &[first()]);
     assert_eq!(world.check(), "update to 3.0.0");
     assert_eq!(outcome(staged.apply().map(|_| "applied".to_owned())), "rollback");

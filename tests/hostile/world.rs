@@ -4,11 +4,8 @@ use super::publisher::{Key, Release, first, second, sign};
 use crate::support::scripted::Scripted;
 use crate::support::tree::noise;
 use crate::support::tree::{Entry, Tree};
-use patcher::internal::digest::Sha256;
-use patcher::internal::head::Head;
-use patcher::internal::manifest::Meta;
 use patcher::internal::rel_path::RelPath;
-use patcher::{Config, Error, Patcher, Result};
+use patcher::{Config, Error, Offer, Patcher, Result};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,8 +13,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// The path of the head of `core`. The site has none, unless a test adds one.
-pub const HEAD: &str = "/core/latest.xml";
 /// The path of the manifest of `core`.
 pub const MANIFEST: &str = "/core/manifest.xml";
 /// The stall timeout of rows that expect silence.
@@ -80,14 +75,6 @@ impl World {
         }
         let path = format!("/{}/manifest.xml", release.manifest.meta.component);
         self.server.put(&path, sign(release.body(), &self.signers));
-    }
-
-    /// Puts the head of a release on the site, whose manifest is there.
-    pub fn put_head(&self, release: &Release) {
-        let Meta { component, channel, sequence, .. } = release.manifest.meta.clone();
-        let size = self.server.file(MANIFEST).len() as u64;
-        let head = Head { component, channel, sequence, body: Sha256::of(release.body().as_bytes()), size };
-        self.server.put(HEAD, head.to_bytes());
     }
 
     /// Makes the offered release with another version and sequence.
@@ -246,9 +233,10 @@ impl Snapshot {
 pub fn check(patcher: &Patcher) -> String {
     let patcher = patcher.clone();
     within_the_deadline(move || {
-        outcome(patcher.check_component("core").map(|update| match update {
-            Some(update) => format!("update to {}", update.to()),
-            None => "up to date".to_owned(),
+        outcome(patcher.check_component("core").map(|offer| match offer {
+            Offer::Update(update) => format!("update to {}", update.to()),
+            Offer::UpToDate => "up to date".to_owned(),
+            other => format!("{other:?}"),
         }))
     })
 }
@@ -258,7 +246,7 @@ pub fn update(patcher: &Patcher) -> String {
     let patcher = patcher.clone();
     within_the_deadline(move || {
         let done = || -> Result<String> {
-            let Some(update) = patcher.check_component("core")? else { return Ok("up to date".to_owned()) };
+            let Some(update) = patcher.check_component("core")?.update() else { return Ok("up to date".to_owned()) };
             let version = update.to().to_string();
             update.download(|_| {})?.apply()?;
             Ok(format!("updated to {version}"))

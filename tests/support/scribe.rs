@@ -51,7 +51,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
             ("exit", code) => return Ok(ExitCode::from(code.parse::<u8>()?)),
             ("update", how) => update(&patcher, how)?,
             ("daily", _) => match patcher.check_if_due("core", Duration::from_secs(86_400)) {
-                Ok(update) => println!("daily: {:?}", update.map(|update| update.to().to_string())),
+                Ok(offer) => println!("daily: {:?}", offer.update().map(|update| update.to().to_string())),
                 Err(error) => println!("daily: {}", error.code()),
             },
             ("staged", how) => act(patcher.staged()?, how)?,
@@ -93,7 +93,7 @@ fn watch(patcher: &Patcher, file: &Path) -> patcher::Result<()> {
 }
 
 fn update(patcher: &Patcher, how: &str) -> patcher::Result<()> {
-    match patcher.check_component("core")? {
+    match patcher.check_component("core")?.update() {
         Some(update) => act(Some(update.download(|_| ())?), how),
         None => Ok(()),
     }

@@ -69,7 +69,7 @@ impl Settings {
             requires: requires.collect::<Result<_>>()?,
             notes: notes::read(&file.notes, &file.notes_dir)?,
             component: parsed("component", component)?,
-            version: parsed("version", version)?,
+            version: release_version(version)?,
             base_urls: base_urls.collect::<Result<_>>()?,
             channel: parsed("channel", file.channel.as_deref().unwrap_or("stable"))?,
             platform: parsed("platform", file.platform.as_deref().unwrap_or("any"))?,
@@ -97,8 +97,7 @@ impl Settings {
         })
     }
 
-    /// Returns the manifest's description of the release, without stepping stones
-    /// and objects.
+    /// Returns the manifest's description of the release, without stepping stones.
     pub fn meta(&self, sequence: u64) -> Meta {
         Meta {
             component: self.component.clone(),
@@ -115,11 +114,20 @@ impl Settings {
             critical: self.critical,
             retires: self.retires,
             stepping_stones: Vec::new(),
-            updates: Vec::new(),
-            install: None,
             notes: self.notes.clone(),
         }
     }
+}
+
+/// Parses the version of a release.
+fn release_version(text: &str) -> Result<Version> {
+    let detail = |error: semver::Error| match text.split('.').count() {
+        1 | 2 if text.split('.').all(|part| part.parse::<u64>().is_ok()) => {
+            format!("three numbers are needed, as in {text}{}", ".0".repeat(3 - text.split('.').count()))
+        }
+        _ => error.to_string(),
+    };
+    checked("version", text, text.parse().map_err(detail))
 }
 
 #[cfg(test)]
@@ -161,6 +169,14 @@ mod tests {
             assert_eq!(code(&format!("{MINIMAL}{wrong}\n")), "bad-setting", "{wrong}");
         }
         assert_eq!(code(&MINIMAL.replace("core/", "core")), "bad-setting");
+    }
+
+    #[test]
+    fn a_version_of_two_numbers_is_completed_in_the_message() {
+        let message = |version: &str| settings(&MINIMAL.replace("1.0.0", version)).unwrap_err().to_string();
+        assert!(message("1.5").ends_with("three numbers are needed, as in 1.5.0"), "{}", message("1.5"));
+        assert!(message("2").ends_with("as in 2.0.0"));
+        assert!(!message("1.x").contains("three numbers"));
     }
 
     #[test]

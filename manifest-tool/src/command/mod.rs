@@ -93,3 +93,11 @@ fn write_next(signing: &Signing, site: &Path, more: &str, out: &mut impl Write) 
     }
     Ok(())
 }
+
+/// Returns a count with its noun, as in `1 manifest` and `2 manifests`.
+fn counted(count: impl Into<usize>, noun: &str) -> String {
+    match count.into() {
+        1 => format!("1 {noun}"),
+        count => format!("{count} {noun}s"),
+    }
+}

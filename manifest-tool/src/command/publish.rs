@@ -1,5 +1,6 @@
 //! `manifest-tool publish SITE DEST`: copies new files of the site to the place that clients read.
 
+use super::counted;
 use super::flags::signing::TrustFlags;
 use super::write_expiry_warning;
 use crate::error::{Error, Result};
@@ -51,8 +52,11 @@ pub fn run(args: PublishArgs, out: &mut impl Write) -> Result<()> {
     let sent = publish::publish(&site, &keys, &*destination, parallel)?;
     writeln!(
         out,
-        "{} objects and {} manifests sent, {} bytes; {} objects were there",
-        sent.objects, sent.manifests, sent.bytes, sent.known
+        "{} and {} sent, {} bytes; {} already there",
+        counted(sent.objects, "object"),
+        counted(sent.manifests, "manifest"),
+        sent.bytes,
+        counted(sent.known, "object")
     )?;
     sent.latest.iter().try_for_each(|meta| write_expiry_warning(meta, Timestamp::now(), out))
 }

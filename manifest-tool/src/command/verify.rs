@@ -1,6 +1,6 @@
 //! `manifest-tool verify SITE --key PUB`: checks that clients accept everything a site serves.
 
-use super::write_expiry_warning;
+use super::{counted, write_expiry_warning};
 use crate::error::{Error, Result};
 use crate::signing::public_key;
 use crate::verify::{Verifier, latest_manifests, past_manifests};
@@ -46,7 +46,12 @@ pub fn run(args: VerifyArgs, out: &mut impl Write) -> Result<()> {
     findings.latest.iter().try_for_each(|meta| write_expiry_warning(meta, now, out))?;
     match findings.problems.len() {
         0 => {
-            writeln!(out, "{} manifests and {} objects are sound", findings.manifests, findings.objects)?;
+            writeln!(
+                out,
+                "{} and {} are sound",
+                counted(findings.manifests, "manifest"),
+                counted(findings.objects, "object")
+            )?;
             if findings.applied + findings.not_applied > 0 {
                 let (applied, not_applied) = (findings.applied, findings.not_applied);
                 writeln!(

@@ -40,7 +40,7 @@ impl SiteKeys {
             return Err(Error::OtherSigner { path });
         }
         check(&TrustedKeys::new(self.0.clone(), 1)?).map_err(|refused| match refused {
-            Refused::UnknownKey => Error::OtherSigner { path },
+            Refused::UnknownKey { .. } => Error::OtherSigner { path },
             other => Error::ManifestFile { path, source: Box::new(other) },
         })
     }

@@ -27,6 +27,7 @@ pub fn advice(code: &str) -> Option<&'static str> {
         "bad-signature" | "sequence-conflict" | "retired-key" => {
             "nothing was changed; report this to the publisher: the site may be damaged or under attack"
         }
+        "manifest-html" => "check that the URL is that of the component's folder or its manifest.xml",
         "wrong-component" => "check the URL and the component's name",
         "wrong-channel" => "check --channel",
         "wrong-platform" => "check --platform",

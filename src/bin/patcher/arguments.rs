@@ -10,70 +10,82 @@ use std::time::Duration;
 /// The largest key or certificate file that the program reads.
 const MAX_PEM_BYTES: u64 = 1 << 20;
 
+/// Returns the end of a command's help: two examples, in an installation at `/opt/app`.
+macro_rules! examples {
+    ($first:literal, $second:literal) => {
+        concat!(
+            "Examples:\n  patcher --root /opt/app --key release.pub.pem ",
+            $first,
+            "\n  patcher --root /opt/app --key release.pub.pem ",
+            $second
+        )
+    };
+}
+
 /// Installs, checks, updates and verifies the components of a program.
 #[derive(Debug, Parser)]
 #[command(name = "patcher", version, arg_required_else_help = true)]
 pub struct PatcherArguments {
     /// The folder that holds the components
-    #[arg(long, value_name = "DIR", global = true, default_value = ".")]
+    #[arg(long, value_name = "DIR", global = true, default_value = ".", help_heading = "Installation")]
     root: PathBuf,
     /// A trusted public key; repeat it for several keys, the oldest first
-    #[arg(long = "key", value_name = "PUB.pem", global = true)]
+    #[arg(long = "key", value_name = "PUB.pem", global = true, help_heading = "Trust")]
     keys: Vec<PathBuf>,
     /// The number of keys that must sign a release
-    #[arg(long, value_name = "N", global = true, default_value_t = 1)]
+    #[arg(long, value_name = "N", global = true, default_value_t = 1, help_heading = "Trust")]
     threshold: usize,
     /// The channel to follow
-    #[arg(long, value_name = "NAME", global = true, default_value = "stable")]
+    #[arg(long, value_name = "NAME", global = true, default_value = "stable", help_heading = "Installation")]
     channel: String,
     /// After a change of the channel, accept a release with a lower sequence than the installed one
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Trust")]
     allow_downgrade: bool,
     /// The platform of the releases, as in x86_64-linux; the platform of this program by default
-    #[arg(long, value_name = "PLATFORM", global = true)]
+    #[arg(long, value_name = "PLATFORM", global = true, help_heading = "Installation")]
     platform: Option<String>,
     /// A component in another folder than the one of its name in the root
-    #[arg(long = "component", value_name = "NAME=DIR", global = true)]
+    #[arg(long = "component", value_name = "NAME=DIR", global = true, help_heading = "Installation")]
     components: Vec<String>,
     /// A proxy for all requests; by default that of http_proxy, https_proxy and all_proxy
-    #[arg(long, value_name = "URL", global = true)]
+    #[arg(long, value_name = "URL", global = true, help_heading = "Network")]
     proxy: Option<String>,
     /// Hosts to reach without a proxy, separated by commas; by default those of no_proxy
-    #[arg(long, value_name = "HOSTS", global = true)]
+    #[arg(long, value_name = "HOSTS", global = true, help_heading = "Network")]
     no_proxy: Option<String>,
     /// The highest rate in bytes per second, as in 500K or 2M; 0 for no limit
-    #[arg(long, value_name = "SPEED", global = true)]
+    #[arg(long, value_name = "SPEED", global = true, help_heading = "Network")]
     rate_limit: Option<String>,
     /// The site to ask instead of those in the manifests: a URL or a folder
-    #[arg(long, value_name = "DIR_OR_URL", global = true)]
+    #[arg(long, value_name = "DIR_OR_URL", global = true, help_heading = "Network")]
     site: Option<String>,
     /// A header for one origin, `URL NAME: VALUE`, or `NAME: VALUE` for that of --site or --from;
     /// `@FILE` reads one from each line of a file
-    #[arg(long = "header", value_name = "HEADER", global = true)]
+    #[arg(long = "header", value_name = "HEADER", global = true, help_heading = "Network")]
     headers: Vec<String>,
     /// A certificate authority in PEM, in addition to those of the system
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Network")]
     cacert: Option<PathBuf>,
     /// The time limit for connecting to a server, in seconds
-    #[arg(long, value_name = "SECONDS", global = true, default_value_t = 10)]
+    #[arg(long, value_name = "SECONDS", global = true, default_value_t = 10, help_heading = "Network")]
     connect_timeout: u64,
     /// The time without a byte after which a download has stalled, in seconds
-    #[arg(long, value_name = "SECONDS", global = true, default_value_t = 30)]
+    #[arg(long, value_name = "SECONDS", global = true, default_value_t = 30, help_heading = "Network")]
     stall_timeout: u64,
     /// The time limit for a whole check, in seconds
-    #[arg(long, value_name = "SECONDS", global = true, default_value_t = 60)]
+    #[arg(long, value_name = "SECONDS", global = true, default_value_t = 60, help_heading = "Network")]
     check_timeout: u64,
     /// The number of retries after a network error
-    #[arg(long, value_name = "N", global = true, default_value_t = 3)]
+    #[arg(long, value_name = "N", global = true, default_value_t = 3, help_heading = "Network")]
     retries: u32,
     /// The time in which a new version must confirm that it works, in seconds; 0 for no probation
-    #[arg(long, value_name = "SECONDS", global = true, default_value_t = 300)]
+    #[arg(long, value_name = "SECONDS", global = true, default_value_t = 300, help_heading = "Installation")]
     probation: u64,
     /// Print one JSON object
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Output")]
     pub json: bool,
     /// Show causes of errors and more details
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = "Output")]
     pub verbose: bool,
     #[command(subcommand)]
     pub command: PatcherCommand,
@@ -82,6 +94,7 @@ pub struct PatcherArguments {
 #[derive(Debug, Subcommand)]
 pub enum PatcherCommand {
     /// Install a component, or adopt the files that exist
+    #[command(after_help = examples!("install core --from https://dl.example.com/core/", "install core --from /media/usb/site/core/"))]
     Install {
         /// The component
         name: String,
@@ -93,16 +106,19 @@ pub enum PatcherCommand {
         floor: Option<u64>,
     },
     /// Check for newer releases: exit code 10 if there are some
+    #[command(after_help = examples!("check", "--json check core"))]
     Check {
         /// The components; all installed ones by default
         names: Vec<String>,
     },
     /// Check, download and stage
+    #[command(after_help = examples!("download", "--rate-limit 500K download core"))]
     Download {
         /// The components; all installed ones by default
         names: Vec<String>,
     },
     /// Swap in the staged updates
+    #[command(after_help = examples!("apply", "apply --wait-pid 4711 --restart -- /opt/app/core/bin/app"))]
     Apply {
         /// Let the helper swap after this process has ended
         #[arg(long, value_name = "PID")]
@@ -115,44 +131,55 @@ pub enum PatcherCommand {
         command: Vec<OsString>,
     },
     /// Check, download and apply
+    #[command(after_help = examples!("update", "--site /media/usb/site update core"))]
     Update {
         /// The components; all installed ones by default
         names: Vec<String>,
     },
     /// Fetch and replace missing and damaged files only
+    #[command(after_help = examples!("repair", "repair core"))]
     Repair {
         /// The components; all installed ones by default
         names: Vec<String>,
     },
     /// Compare the files with the manifests: exit code 11 if some are damaged or missing
+    #[command(after_help = examples!("verify", "--json verify core"))]
     Verify {
         /// The components; all installed ones by default
         names: Vec<String>,
     },
     /// Confirm that the new version works, which ends its probation
+    #[command(after_help = examples!("confirm", "--json confirm"))]
     Confirm,
     /// Return from the version on probation to the one before
+    #[command(after_help = examples!("rollback", "rollback core"))]
     Rollback {
         /// Fail unless this component is among those that return
         name: Option<String>,
     },
     /// Finish or undo an interrupted swap
+    #[command(after_help = examples!("recover", "--json recover"))]
     Recover,
     /// Remove a component; files that the user added or changed stay
+    #[command(after_help = examples!("remove addon", "--json remove addon"))]
     Remove {
         /// The component
         name: String,
     },
     /// Show the installed components and the updates in progress
+    #[command(after_help = examples!("status", "--json status"))]
     Status,
     /// Show past updates and their results, the newest first
+    #[command(after_help = examples!("history", "--json history"))]
     History,
     /// Check periodically until this process is stopped
+    #[command(after_help = examples!("watch --interval 1h --notify", "watch --apply"))]
     Watch {
         /// The time between two checks, as in 4h, 30m or 90s
         #[arg(long, value_name = "TIME", default_value = "4h", value_parser = duration)]
         interval: Duration,
-        /// The time within which the first check happens, at random
+        /// The time within which the first check happens, at random; later if the last check was not
+        /// long ago
         #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
         first_within: Duration,
         /// Only report updates
@@ -163,10 +190,13 @@ pub enum PatcherCommand {
         apply: bool,
     },
     /// Pause downloads, also those of other processes, until `resume`
+    #[command(after_help = examples!("pause", "--json pause"))]
     Pause,
     /// Allow downloads again, and continue an interrupted one
+    #[command(after_help = examples!("resume", "--json resume"))]
     Resume,
     /// Skip the newest version of a component
+    #[command(after_help = examples!("skip core", "--json skip core"))]
     Skip {
         /// The component
         name: String,

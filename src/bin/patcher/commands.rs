@@ -81,7 +81,7 @@ pub fn run(arguments: &PatcherArguments, report: &Report) -> Result<CommandOutco
             Ok(CommandOutcome::Staged(download(patcher.unfinished()?, report)?, Vec::new()))
         }
         Command::Skip { name } => {
-            let offered = patcher.check_component(name)?.map(|update| update.to().clone());
+            let offered = patcher.check_component(name)?.update().map(|update| update.to().clone());
             if let Some(version) = &offered {
                 patcher.skip(name, version)?;
             }

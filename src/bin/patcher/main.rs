@@ -43,6 +43,12 @@ impl CommandOutcome {
             {
                 25
             }
+            CommandOutcome::Staged(None, deferred) | CommandOutcome::Applied(None, deferred)
+                if !deferred.is_empty()
+                    && deferred.iter().all(|deferred| matches!(deferred.reason, DeferralReason::Requires(_))) =>
+            {
+                21
+            }
             CommandOutcome::Verified(components) if components.iter().any(|(_, damages)| !damages.is_empty()) => 11,
             _ => 0,
         }

@@ -68,6 +68,6 @@ mod tests {
         assert_eq!(attempts(status(503, Some(Duration::from_secs(60)))), 1);
         assert_eq!(attempts(|| Network::CutOff { url: "u".into(), received: 1, detail: String::new() }.into()), 4);
         assert_eq!(attempts(|| Error::Cancelled), 1);
-        assert_eq!(attempts(|| crate::error::Refused::UnknownKey.into()), 1);
+        assert_eq!(attempts(|| crate::error::Refused::SequenceConflict { sequence: 1 }.into()), 1);
     }
 }
