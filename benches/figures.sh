@@ -83,7 +83,7 @@ for corpus in numpy pyside-win; do
     "$(peak "$bin/patcher" --root inst --key release.pub.pem apply)"
   fresh_site
   printf '| peak memory, kB: sign of the next release, without deltas | %s | | |\n' \
-    "$(peak "$bin/manifest-tool" sign build --site site --key release.key.pem --component core --version 2.0.0 --deltas 0 --base-url "$url/core/")"
+    "$(peak "$bin/manifest-tool" sign build --site site --key release.key.pem --component core --version 2.0.0 --updates 0 --base-url "$url/core/")"
 done
 echo
 cargo build --quiet --profile helper --package patcher-helper --manifest-path "$project/Cargo.toml"

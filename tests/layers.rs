@@ -24,6 +24,8 @@ const LAYERS: [&[&str]; 5] = [
         "formats::gunzip",
         "formats::delta",
         "formats::chunks",
+        "formats::head",
+        "formats::update_table",
     ],
     &["disk::fs", "disk::layout", "disk::inventory", "trust::keys", "trust", "state::journal", "state"],
     &["swap", "swap::relaunch", "helper"],
@@ -32,7 +34,7 @@ const LAYERS: [&[&str]; 5] = [
 ];
 
 /// Rooms that decide without acting: they use no disk, network or clock.
-const PURE: [&str; 10] = [
+const PURE: [&str; 12] = [
     "values::digest",
     "values::timestamp",
     "values::rel_path",
@@ -40,6 +42,8 @@ const PURE: [&str; 10] = [
     "formats::xml",
     "formats::manifest",
     "formats::chunks",
+    "formats::head",
+    "formats::update_table",
     "trust::keys",
     "trust",
     "transfer::plan",

@@ -31,7 +31,7 @@ def measure(corpora, results):
 
 def of_corpus(name, release):
     component = Component(name)
-    component.sign(release, release.name, "--deltas", "0")
+    component.sign(release, release.name, "--updates", "0")
     gzips, seen = component.gzips(), set()
     record = {"segments": [0, 0], "all": [0, 0], "count": 0, "worst": None}
     for path, digest in hashes(release).items():

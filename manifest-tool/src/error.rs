@@ -238,6 +238,22 @@ pub enum Error {
         /// What is wrong with it, or with the gzip.
         source: patcher::internal::chunks::ChunksError,
     },
+    /// An update object does not make what it should.
+    #[error("{url} is not the update object that the manifest names: {detail}")]
+    UpdateObject {
+        /// The URL of the object.
+        url: String,
+        /// The reason.
+        detail: String,
+    },
+    /// A head or a manifest delta does not lead to the manifest beside it.
+    #[error("{url} does not lead to the manifest: {detail}")]
+    Lead {
+        /// The URL of the head or of the delta.
+        url: String,
+        /// The reason.
+        detail: String,
+    },
     /// What `verify` found, after it has listed it.
     #[error("{problems} of {checked} manifests and objects are not what clients will take")]
     Unsound {
@@ -364,6 +380,8 @@ impl Error {
             Error::EmptySite { .. } => "empty-site",
             Error::Missing { .. } => "missing",
             Error::Chunks { source, .. } => source.code(),
+            Error::UpdateObject { .. } => "update-object",
+            Error::Lead { .. } => "lead",
             Error::Unsound { .. } => "unsound",
             Error::NoObject { .. } => "no-object",
             Error::DamagedObject { .. } => "damaged-object",
@@ -413,6 +431,8 @@ impl Error {
             | Error::EmptySite { .. }
             | Error::Missing { .. }
             | Error::Chunks { .. }
+            | Error::UpdateObject { .. }
+            | Error::Lead { .. }
             | Error::Unsound { .. }
             | Error::NoObject { .. }
             | Error::DamagedObject { .. }

@@ -10,7 +10,7 @@
 
 use crate::error::{Error, Result};
 use crate::site::manifest_file::ManifestFile;
-use crate::site::{self, ComponentSite, Manifests};
+use crate::site::{self, ComponentSite, Manifests, entries};
 use patcher::internal::layout::{self, ObjectKind};
 use patcher::internal::manifest::{Channel, Manifest};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -66,6 +66,8 @@ impl Dropped {
             staying.flat_map(|(_, manifest)| site::objects(manifest)).map(|(path, _)| path).collect();
         let mut dropped = Self { manifests, ..Self::default() };
         dropped.find_objects(&site.path("objects"), &named)?;
+        let newest: HashSet<u64> = latest.iter().map(|(_, manifest)| manifest.meta.sequence).collect();
+        dropped.find_manifest_deltas(site, &newest)?;
         Ok(dropped)
     }
 
@@ -84,6 +86,22 @@ impl Dropped {
             if all_go {
                 self.folders.insert(folder);
             }
+        }
+        Ok(())
+    }
+
+    /// Adds the manifest deltas to releases that no head names.
+    fn find_manifest_deltas(&mut self, site: &ComponentSite, newest: &HashSet<u64>) -> Result<()> {
+        for (to, deltas) in site.manifest_deltas()? {
+            if newest.contains(&to) {
+                continue;
+            }
+            for path in deltas {
+                let bytes = fs::metadata(&path).map_err(|error| Error::io("read", &path, error))?.len();
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                self.objects.push(DroppedFile { path: format!("releases/{to}/{name}"), bytes });
+            }
+            self.folders.insert(site.path(&format!("releases/{to}")));
         }
         Ok(())
     }
@@ -162,23 +180,9 @@ fn is_named_by_sequence(path: &Path, manifest: &Manifest) -> bool {
 fn object_path(folder: &Path, file: &Path) -> Option<String> {
     let hash = file.file_stem()?.to_str()?.parse().ok()?;
     let place = |kind| layout::object_path(kind, &hash);
-    let mut places = [ObjectKind::Gz, ObjectKind::Delta, ObjectKind::Chunks].into_iter().map(place);
+    let mut places =
+        [ObjectKind::Gz, ObjectKind::Chunks, ObjectKind::Update, ObjectKind::Install].into_iter().map(place);
     places.find(|place| folder.join(file.file_name().unwrap_or_default()).ends_with(place))
-}
-
-/// What lies in a folder, sorted; nothing where there is no such folder.
-fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
-    let failed = |error| Error::io("read", dir, error);
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(Vec::new());
-        }
-        Err(error) => return Err(failed(error)),
-    };
-    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>().map_err(failed)?;
-    paths.sort_unstable();
-    Ok(paths)
 }
 
 fn remove(path: &Path) -> Result<()> {

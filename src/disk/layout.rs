@@ -14,8 +14,10 @@ use std::path::PathBuf;
 pub enum ObjectKind {
     /// A whole file, as one gzip member.
     Gz,
-    /// A patch.
-    Delta,
+    /// Everything that leads from one release to another.
+    Update,
+    /// All contents of a release.
+    Install,
     /// The index of a gzip's segments.
     Chunks,
 }
@@ -24,7 +26,8 @@ pub enum ObjectKind {
 pub fn object_path(kind: ObjectKind, sha256: &Sha256) -> String {
     let ending = match kind {
         ObjectKind::Gz => "gz",
-        ObjectKind::Delta => "delta",
+        ObjectKind::Update => "update",
+        ObjectKind::Install => "install",
         ObjectKind::Chunks => "chunks",
     };
     let name = sha256.to_string();
@@ -35,6 +38,18 @@ pub fn object_path(kind: ObjectKind, sha256: &Sha256) -> String {
 /// `stable`, else `CHANNEL.xml`.
 pub fn latest_manifest_name(channel: &Channel) -> String {
     if channel.as_str() == "stable" { MANIFEST_NAME.to_owned() } else { format!("{channel}.xml") }
+}
+
+/// The head's name below a component's base URL: `latest.xml` for the channel `stable`, else
+/// `CHANNEL.latest.xml`.
+pub fn head_name(channel: &Channel) -> String {
+    if channel.as_str() == "stable" { "latest.xml".to_owned() } else { format!("{channel}.latest.xml") }
+}
+
+/// The path below a component's base URL of the delta from the manifest of release `from` to that
+/// of release `to`.
+pub fn manifest_delta_path(to: u64, from: u64) -> String {
+    format!("releases/{to}/from-{from}.delta")
 }
 
 /// A past manifest's path below a component's base URL.

@@ -226,9 +226,9 @@ pub enum Defect {
     LinkTarget,
     /// `launch` is not a listed file.
     Launch,
-    /// The second base of a delta is not a smaller file of the release, or the delta leads to
-    /// another content.
-    SecondBase,
+    /// An update object is not from an earlier release, is named twice, or is smaller than its
+    /// table.
+    Update,
 }
 
 impl Defect {
@@ -268,7 +268,7 @@ impl Defect {
             Defect::PathIsFolder => "path-is-folder",
             Defect::LinkTarget => "link-target",
             Defect::Launch => "manifest-launch",
-            Defect::SecondBase => "manifest-companion",
+            Defect::Update => "manifest-update",
         }
     }
 }

@@ -6,5 +6,9 @@ pub mod chunks;
 pub mod delta;
 #[cfg(feature = "client")]
 pub mod gunzip;
+#[cfg(feature = "client")]
+pub mod head;
 pub mod manifest;
+#[cfg(feature = "client")]
+pub mod update_table;
 pub mod xml;

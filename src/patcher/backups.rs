@@ -84,8 +84,8 @@ impl Patcher {
             change.new.sha256().is_some_and(|hash| damaged.contents.iter().any(|(content, _)| *content == hash))
         });
         plan.contents.retain(|hash, _| damaged.contents.iter().any(|(content, _)| content == hash));
-        // A delta may need a content that is left out.
-        plan.contents.values_mut().for_each(|content| content.chain = None);
+        // An update object leads to a newer release, not to this one.
+        plan.update = None;
         let stage = Stage::open(&shared.root, state_dir, component)?;
         preflight::check_space(&stage, &plan, |_| 0, shared.parallel)?;
         let transfer = Transfer {
@@ -95,6 +95,7 @@ impl Patcher {
                 let component = file.component.as_ref().unwrap_or(component);
                 shared.root.component(component).join(file.path.split('/').collect::<PathBuf>())
             },
+            find_local: &|_| None,
             retries: shared.retries,
             parallel: shared.parallel,
             ledger: &NoLedger,

@@ -9,9 +9,11 @@ use crate::state::journal::{ComponentSteps, Journal, ReleaseContent, State};
 use crate::state::{self, SeenReleases, StateFile as _};
 use crate::swap;
 use crate::transfer::fetch::Mirrors;
-use crate::transfer::plan::PathChange;
+use crate::transfer::plan::{LocalFile, PathChange};
 use crate::transfer::stage::{Progress, Stage, Transfer, preflight};
+use crate::values::digest::Sha256;
 use crate::values::rel_path::MANIFEST_NAME;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use url::Url;
 
@@ -82,6 +84,9 @@ impl Update {
         let mirrors = Mirrors::new(patcher.available_mirrors(seen, self)?);
         let record = DownloadRecord::begin(state_dir, self)?;
         let cancel = self.cancel.child();
+        let others = patcher.contents_of_others(&self.component)?;
+        let files = self.inventory.iter().filter_map(|(path, content)| Some((content.sha256()?, path)));
+        let here: HashMap<Sha256, &str> = files.collect();
         let transfer = Transfer {
             source: &*shared.source,
             mirrors: &mirrors,
@@ -90,6 +95,10 @@ impl Update {
                 // Joined segment by segment: a verbatim path on Windows takes no `/` as a
                 // separator.
                 shared.root.component(component).join(file.path.split('/').collect::<PathBuf>())
+            },
+            find_local: &|content| {
+                let here = here.get(content).map(|path| LocalFile { component: None, path: (*path).to_owned() });
+                here.or_else(|| others.get(content).cloned())
             },
             retries: shared.retries,
             parallel: shared.parallel,

@@ -6,12 +6,12 @@ use super::{InstalledManifest, Patcher};
 use crate::disk::fs::Dir;
 use crate::disk::layout;
 use crate::error::{Error, Refused, Result};
-use crate::formats::manifest::{Component, Meta, SteppingStone};
+use crate::formats::manifest::{Component, Meta, SignedBytes, SteppingStone};
 use crate::state::journal::{Journal, State};
 use crate::state::{SeenReleases, StateFile as _};
 use crate::swap;
-use crate::transfer::fetch::{self, CancelToken};
-use crate::trust::{self, Floor, ReleaseTarget, TrustedManifest, VerifiedManifest};
+use crate::transfer::fetch::{self, CancelToken, KnownManifest};
+use crate::trust::{self, Floor, ReleaseTarget, TrustedManifest, VerifiedManifest, not_expired};
 use crate::values::timestamp::Timestamp;
 use url::Url;
 
@@ -27,24 +27,42 @@ impl Patcher {
         component: &Component,
         installed: &InstalledManifest,
         deadline: &Deadline,
-    ) -> Result<TrustedManifest> {
+    ) -> Result<Option<TrustedManifest>> {
         let floors = self.floors(component, Some(installed), seen);
-        let file = layout::latest_manifest_name(&self.shared.channel);
+        // Otherwise a head that names the installed release would keep the client on a release
+        // older than the newest one it has seen.
+        let newest_seen = seen.release(component, &self.shared.channel).map(|release| &release.place);
+        let body = SignedBytes::split(installed.bytes.clone()).map(|signed| signed.body).unwrap_or_default();
+        let known = KnownManifest {
+            component,
+            channel: &self.shared.channel,
+            sequence: installed.manifest.meta.sequence,
+            body: &body,
+            is_newest_seen: installed.order.is_some() && newest_seen == installed.order.as_ref(),
+        };
+        let shared = &self.shared;
+        let head = layout::head_name(&shared.channel);
         let mirrors = self.base_urls(&installed.manifest.meta);
         let mut left = mirrors.len();
-        fetch::try_mirrors(mirrors, &file, |_, url| {
-            let cancel = deadline.share(&self.shared.cancel, left);
+        fetch::try_mirrors(mirrors, &head, |mirror, url| {
+            let cancel = deadline.share(&shared.cancel, left);
             left -= 1;
             let fetched = self
                 .check_retry_after_of(state_dir, seen, url, deadline.is_background)
-                .and_then(|()| self.fetch_manifest(url, component, &floors, &cancel))
+                .and_then(|()| fetch::newest(&*shared.source, mirror, &known, &shared.retries, &cancel))
                 .map_err(|error| deadline.explain(error, &cancel, url));
             match fetched {
-                Ok(verified) => {
+                Ok(None) => {
+                    // An unchanged manifest can have expired.
+                    not_expired(&installed.manifest.meta, Timestamp::now())?;
+                    Ok(None)
+                }
+                Ok(Some(bytes)) => {
+                    let verified = trust::verify(bytes, &shared.keys, &self.target(component), &floors)?;
                     self.record_seen(state_dir, seen, &verified)?;
                     self.forget_retry_after(state_dir, seen, url);
                     self.discard_superseded_swap(state_dir);
-                    Ok(verified.fresh(Timestamp::now())?)
+                    Ok(Some(verified.fresh(Timestamp::now())?))
                 }
                 Err(error @ Error::Network(_)) => Err(self.record_retry_after(state_dir, seen, error)),
                 Err(error) => Err(error),

@@ -75,7 +75,7 @@ impl Patcher {
     }
 
     /// Finds the file contents of the other components, according to their trusted manifests.
-    fn contents_of_others(&self, except: &Component) -> Result<BTreeMap<Sha256, LocalFile>> {
+    pub(super) fn contents_of_others(&self, except: &Component) -> Result<BTreeMap<Sha256, LocalFile>> {
         let mut contents = BTreeMap::new();
         for component in self.components()?.into_iter().filter(|component| component != except) {
             let Ok(Some(installed)) = self.installed(&component) else { continue };

@@ -7,6 +7,7 @@ use crate::disk::layout::{self, ObjectKind};
 use crate::error::{Error, Result};
 use crate::formats::manifest::Object;
 use crate::state::{ActiveUpdate, ActiveUpdates, ObjectDownload, StateFile as _, UpdateState, UpdateType};
+use crate::transfer::plan::PlannedUpdate;
 use crate::transfer::stage::{Ledger, ObjectEvent};
 use crate::values::digest::Sha256;
 use crate::values::timestamp::Timestamp;
@@ -178,12 +179,15 @@ fn new_patch(mirror: Option<&Url>, kind: ObjectKind, object: Object) -> ObjectDo
     }
 }
 
-/// Returns the objects that the plan begins with, for each content.
+/// Returns the objects that the plan begins with: the update object, then those of each content.
 fn first_objects(update: &Update) -> impl Iterator<Item = (ObjectKind, Object)> {
-    let fetched = update.plan.contents.values().filter(|obtain| obtain.copy.is_none());
-    fetched.flat_map(|obtain| match (&obtain.chain, &obtain.chunks) {
-        (Some(chain), _) => chain.hops.iter().map(|hop| (ObjectKind::Delta, hop.delta)).collect(),
-        (None, Some(chunks)) => vec![(ObjectKind::Chunks, chunks.index), (ObjectKind::Gz, obtain.gz)],
-        (None, None) => vec![(ObjectKind::Gz, obtain.gz)],
-    })
+    let whole = match &update.plan.update {
+        Some(PlannedUpdate::Exact { indexed, .. }) => Some((ObjectKind::Update, indexed.object)),
+        _ => None,
+    };
+    let fetched = update.plan.contents.values().filter(|content| content.copy.is_none() && !content.is_in_update);
+    whole.into_iter().chain(fetched.flat_map(|content| match &content.chunks {
+        Some(chunks) => vec![(ObjectKind::Chunks, chunks.index), (ObjectKind::Gz, content.gz)],
+        None => vec![(ObjectKind::Gz, content.gz)],
+    }))
 }

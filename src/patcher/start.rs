@@ -188,10 +188,11 @@ impl Patcher {
     /// Where a process can become another program, the helper does it in this process, so that the
     /// run with its terminal and its outputs goes on as the other version.
     ///
-    /// It returns if there is no helper, or if the helper started this process: a second round
-    /// would change nothing.
+    /// It returns if there is no helper, or if the helper started this process for the swap as it is
+    /// now: a second round would change nothing.
     fn hand_over(&self, state_dir: &Dir, roll_back: Option<RollbackReason>) {
-        if std::env::var_os(relaunch::RELAUNCHED).is_some() {
+        let mark = Journal::mark(state_dir);
+        if mark.is_some() && std::env::var(relaunch::RELAUNCHED).ok() == mark {
             return;
         }
         let _ = self.restart_by_helper(state_dir, roll_back, relaunch::CAN_REPLACE);

@@ -1,4 +1,4 @@
-//! Updates by deltas: the bytes that clients fetch, and the fallbacks where a delta fails.
+//! Updates by update objects: the bytes that clients fetch, and the fallbacks where one fails.
 
 use crate::support::publisher::{Published, Publisher};
 use crate::support::scripted::{Reply, Scripted};
@@ -6,9 +6,7 @@ use crate::support::tree::{Entry, Tree};
 use crate::support::user::User;
 use crate::support::world::World;
 use patcher::internal::digest::Sha256;
-use patcher::internal::layout::{ObjectKind, object_path};
-use patcher::internal::manifest::Object;
-use std::collections::BTreeSet;
+use patcher::internal::update_table::{RowBase, UpdateTable};
 use std::fs;
 use std::ops::Range;
 use std::time::Duration;
@@ -59,8 +57,13 @@ fn version(build: u64) -> String {
     format!("1.{build}.0")
 }
 
-fn is_delta(path: &str) -> bool {
-    path.ends_with(".delta")
+fn is_update(path: &str) -> bool {
+    path.ends_with(".update")
+}
+
+/// Returns the path of the delta between two manifests.
+fn delta_of(to: u64, from: u64) -> String {
+    format!("/core/releases/{to}/from-{from}.delta")
 }
 
 /// Keeps the paths of objects.
@@ -106,19 +109,13 @@ fn a_signed_folder_updates_every_older_client_by_deltas() {
         world.server.take_object_bytes();
         user.ok(&["update"]);
         user.has("core", &release(7));
-        let requests = objects_of(world.server.take_paths());
+        let requests = world.server.take_paths();
         let bytes = world.server.take_object_bytes();
-        assert!(
-            !requests.is_empty() && requests.iter().all(|path| is_delta(path)),
-            "{} back: {requests:?}",
-            behind + 1
-        );
+        let expected =
+            ["/core/latest.xml".to_owned(), delta_of(7, 6 - behind as u64), latest.update_from(6 - behind as u64)];
+        assert_eq!(requests, expected, "{} back", behind + 1);
         assert!(bytes * 4 < whole, "{} back: {bytes} of {whole} bytes", behind + 1);
         assert_eq!(last_update(user), ("partial".to_owned(), 0, bytes), "{} back", behind + 1);
-        // Deltas lead from the last three releases, and from the release for which several deltas
-        // would cost the most.
-        let direct = behind < 3 || behind == 5;
-        assert_eq!(requests.len() == 2, direct, "{} back: {requests:?}", behind + 1);
     }
 }
 
@@ -128,21 +125,25 @@ fn a_signed_folder_updates_every_older_client_by_deltas() {
 fn a_client_selects_the_delta_by_the_checksum_of_its_own_executable() {
     let world = World::honest();
     let executable = |build| Tree::default().file("lantern", &program(build), 0o755);
-    let mut steps = Vec::new();
     for build in 1..=4 {
-        steps.push(world.publish(&version(build), &executable(build)));
+        world.publish(&version(build), &executable(build));
     }
-    let newest = &steps[3].manifest.files[0];
-    for build in 1..=3 {
+    let newest = world.publish(&version(5), &executable(5));
+    let whole = newest.manifest.files[0].gz.size;
+    for build in 1..=4 {
         let user = User::trusting(&world.publisher);
         executable(build).write(&user.component("core"));
         world.server.take_paths();
+        world.server.take_object_bytes();
+        // The executable belongs to the user, because no manifest vouches for it.
+        let updated = executable(5).file("lantern.saved", &program(build), 0o755);
         user.ok(&["install", "core", "--from", &world.manifest_url("core")]);
-        let right = newest.deltas.iter().find(|delta| delta.from == Sha256::of(&program(build))).unwrap();
-        let path = format!("/core/{}", object_path(ObjectKind::Delta, &right.object.sha256));
-        assert_eq!(objects_of(world.server.take_paths()), [path], "build {build}");
-        let installed = fs::read(user.component("core").join("lantern")).unwrap();
-        assert_eq!(Sha256::of(&installed), newest.sha256);
+        let requests = objects_of(world.server.take_paths());
+        assert!(requests.iter().all(|path| is_update(path)), "build {build}: {requests:?}");
+        assert_eq!(*requests.last().unwrap(), newest.update_from(build), "build {build}");
+        let bytes = world.server.take_object_bytes();
+        assert!(bytes * 4 < whole, "build {build}: {bytes} of {whole} bytes");
+        user.has("core", &updated);
     }
 }
 
@@ -157,10 +158,37 @@ fn a_client_whose_files_were_modified_gets_the_full_file() {
     world.user.has("core", &release(2));
     let requests = objects_of(world.server.take_paths());
     assert!(requests.contains(&published.object("bin/app")), "{requests:?}");
-    let others = requests.iter().filter(|path| **path != published.object("bin/app") && !path.ends_with(".chunks"));
-    let others: Vec<&String> = others.collect();
-    assert!(others.len() == 1 && is_delta(others[0]), "the script was not modified: {requests:?}");
+    let (object, update) = (published.object("bin/app"), published.update_from(1));
+    let others = requests.iter().filter(|path| **path != object && !path.ends_with(".chunks"));
+    assert!(
+        others.clone().count() == 2 && others.clone().all(|path| *path == update),
+        "the table and a row: {requests:?}"
+    );
     assert_eq!(last_update(&world.user).1, 0, "nothing failed: it was planned so");
+}
+
+/// Two thirds of the deltas are for a file that was modified: only the other third is fetched.
+#[test]
+fn only_the_needed_rows_of_an_update_object_are_fetched() {
+    let world = World::honest();
+    let release = |build: u64| {
+        let large = [program(build), news(build * 1000..build * 1000 + 2000)].concat();
+        Tree::default().file("bin/app", &program(build), 0o755).file("bin/large", &large, 0o755)
+    };
+    world.publish(&version(1), &release(1));
+    world.install("core");
+    let published = world.publish(&version(2), &release(2));
+    let large = world.user.component("core").join("bin/large");
+    fs::write(&large, b"mine").unwrap();
+    let size = published.manifest.meta.updates[0].object.object.size;
+    world.server.take_requests();
+    world.user.ok(&["update"]);
+    world.user.has("core", &release(2));
+    let update = published.update_from(1);
+    let ranges: Vec<_> = world.server.take_requests().into_iter().filter(|request| request.path == update).collect();
+    let asked: Vec<&str> = ranges.iter().map(|request| request.header("range").unwrap()).collect();
+    assert_eq!(asked.len(), 2, "the table and one row: {asked:?}");
+    assert!(asked.iter().all(|range| !range.ends_with(&format!("-{}", size - 1))), "{asked:?} of {size}");
 }
 
 #[test]
@@ -171,12 +199,12 @@ fn a_renamed_file_with_a_hash_in_its_name_is_made_from_the_old_one() {
     let two = base.clone().file("static/app.71be0c44aa.js", &program(2), 0o644);
     world.publish("1.0.0", &one);
     world.install("core");
-    let deltas = world.publish("2.0.0", &two).deltas();
+    let published = world.publish("2.0.0", &two);
     world.server.take_paths();
     world.user.ok(&["update"]);
     world.user.has("core", &two);
-    assert_eq!(BTreeSet::from_iter(objects_of(world.server.take_paths())), deltas);
-    assert_eq!(deltas.len(), 1);
+    assert_eq!(objects_of(world.server.take_paths()), [published.update_from(1)]);
+    assert!(published.manifest.meta.updates[0].object.object.size < 2000);
 }
 
 #[test]
@@ -188,10 +216,12 @@ fn a_file_under_an_unrelated_name_is_made_from_the_most_similar_one() {
     world.install("core");
     world.publish("2.0.0", &two);
     world.server.take_paths();
+    world.server.take_object_bytes();
     world.user.ok(&["update"]);
     world.user.has("core", &two);
     let requests = objects_of(world.server.take_paths());
-    assert!(requests.len() == 1 && is_delta(&requests[0]), "{requests:?}");
+    assert!(requests.len() == 1 && is_update(&requests[0]), "{requests:?}");
+    assert!(world.server.take_object_bytes() < 3000);
 }
 
 #[test]
@@ -212,20 +242,25 @@ fn a_new_file_is_made_from_a_similar_file() {
     world.install("core");
     let published = world.publish("2.0.0", &after);
     let new = published.manifest.files.iter().find(|file| file.path.as_str() == "words/app_kk.txt").unwrap();
-    assert_eq!(new.deltas.iter().map(|delta| delta.from).collect::<Vec<_>>(), [Sha256::of(&texts(1))]);
-    assert!(new.deltas[0].object.size * 2 < new.gz.size, "{} of {}", new.deltas[0].object.size, new.gz.size);
+    let update = published.manifest.meta.updates[0].object.object.size;
+    assert!(update * 2 < new.gz.size, "{update} of {}", new.gz.size);
     world.server.take_paths();
     world.user.ok(&["update"]);
     world.user.has("core", &after);
-    assert!(objects_of(world.server.take_paths()).iter().all(|path| is_delta(path)));
+    assert_eq!(objects_of(world.server.take_paths()), [published.update_from(1)]);
 }
 
 #[test]
-fn a_damaged_or_missing_delta_falls_back_to_the_whole_file_in_the_same_run() {
+fn a_damaged_or_missing_update_object_falls_back_to_whole_files_in_the_same_run() {
     type Lie = fn(Vec<u8>) -> Reply;
-    let lies: [(&str, Lie); 5] = [
-        ("flipped", |mut bytes| {
+    let lies: [(&str, Lie); 6] = [
+        ("a damaged table", |mut bytes| {
             bytes[40] ^= 1;
+            Reply::Bytes(bytes)
+        }),
+        ("damaged deltas", |mut bytes| {
+            let length = bytes.len();
+            (length / 2..length).for_each(|at| bytes[at] ^= 1);
             Reply::Bytes(bytes)
         }),
         ("short", |bytes| Reply::Bytes(bytes[..bytes.len() - 1].to_vec())),
@@ -236,37 +271,31 @@ fn a_damaged_or_missing_delta_falls_back_to_the_whole_file_in_the_same_run() {
     for (what, lie) in lies {
         let (world, published) = outdated();
         let site = world.publisher.site();
-        world.server.follow(move |request| match is_delta(&request.path) {
+        world.server.follow(move |request| match is_update(&request.path) {
             true => lie(fs::read(site.join(request.path.trim_start_matches('/'))).unwrap()),
             false => Reply::Site,
         });
         world.user.ok(&["update"]);
         world.user.has("core", &release(2));
         let requests = objects_of(world.server.take_paths());
-        assert!(requests.iter().any(|path| is_delta(path)), "{what}: patches come first");
-        assert!(requests.contains(&published.object("bin/app")), "{what}: {requests:?}");
+        assert!(is_update(&requests[0]), "{what}: the update object comes first");
+        let fell_back = requests.iter().any(|path| path.ends_with(".gz"));
+        assert!(fell_back || what == "long", "{what}: {requests:?}");
         let (kind, fallbacks, _) = last_update(&world.user);
-        assert!(kind == "partial" && fallbacks >= 2, "{what}: both files fall back: {kind}, {fallbacks}");
+        assert_eq!((kind.as_str(), fallbacks > 0), ("partial", fell_back), "{what}: {fallbacks}");
+        assert!(published.manifest.meta.updates[0].rest == 0);
     }
 }
 
 #[test]
-fn a_signed_delta_to_other_content_falls_back_to_the_whole_file() {
-    for damage in ["no patch", "another patch"] {
+fn signed_deltas_to_other_content_fall_back_to_whole_files() {
+    for damage in ["no deltas", "deltas in another order"] {
         let (world, published) = outdated();
-        let other = published.manifest.files.iter().rev().flat_map(|file| &file.deltas).next().unwrap().object;
-        let site = world.publisher.site().join("core");
-        world.publisher.forge("core", |manifest| {
-            let file = manifest.files.iter_mut().find(|file| file.path.as_str() == "bin/app").unwrap();
-            for delta in &mut file.deltas {
-                let bytes = match damage {
-                    "no patch" => b"this is no patch at all".repeat(10),
-                    _ => fs::read(site.join(object_path(ObjectKind::Delta, &other.sha256))).unwrap(),
-                };
-                delta.object = Object { size: bytes.len() as u64, sha256: Sha256::of(&bytes) };
-                let path = site.join(object_path(ObjectKind::Delta, &delta.object.sha256));
-                fs::create_dir_all(path.parent().unwrap()).unwrap();
-                fs::write(path, bytes).unwrap();
+        world.publisher.forge_updates("core", |table, deltas| match damage {
+            "no deltas" => deltas.fill(b'x'),
+            _ => {
+                let first = table.rows[0].size as usize;
+                deltas.rotate_left(first);
             }
         });
         world.user.ok(&["update"]);
@@ -278,49 +307,63 @@ fn a_signed_delta_to_other_content_falls_back_to_the_whole_file() {
 }
 
 #[test]
-fn a_delta_of_an_unknown_method_is_not_requested() {
+fn a_row_of_an_unknown_method_is_skipped() {
     let (world, published) = outdated();
-    world.publisher.forge("core", |manifest| {
-        for delta in manifest.files.iter_mut().flat_map(|file| &mut file.deltas) {
-            delta.method = "program9".parse().unwrap();
-        }
+    world.publisher.forge_updates("core", |table, _| {
+        table.rows.last_mut().unwrap().method = "program9".parse().unwrap();
     });
     world.user.ok(&["update"]);
     world.user.has("core", &release(2));
     let requests = objects_of(world.server.take_paths());
-    assert!(!requests.is_empty() && !requests.iter().any(|path| is_delta(path)), "{requests:?}");
-    assert!(requests.contains(&published.object("bin/app")));
-    assert_eq!(last_update(&world.user).1, 0, "nothing failed: it was planned so");
+    assert!(requests.contains(&published.object("bin/app")), "{requests:?}");
+    let small = published.manifest.files.iter().find(|file| file.path.as_str().starts_with("static/")).unwrap();
+    assert!(!requests.contains(&published.object(small.path.as_str())), "the other row is used: {requests:?}");
+}
+
+/// Hostile tables: signed by the publisher's key, and wrong in every way that a table can be.
+#[test]
+fn a_table_whose_rows_lie_never_leads_to_another_release() {
+    type Lie = fn(&mut UpdateTable);
+    let lies: [(&str, Lie); 5] = [
+        ("other sizes of the results", |table| table.rows.iter_mut().for_each(|row| row.to.size += 1)),
+        ("huge results", |table| table.rows.iter_mut().for_each(|row| row.to.size = u64::MAX)),
+        ("the bases of other rows", |table| {
+            let base = table.rows[0].base;
+            table.rows.iter_mut().for_each(|row| row.base = base);
+        }),
+        ("no bases", |table| table.rows.iter_mut().for_each(|row| row.base = RowBase::Empty)),
+        ("results as second bases", |table| {
+            let rows = table.rows.len();
+            (1..rows).for_each(|row| table.rows[row].second_base = Some(RowBase::Row(row - 1)));
+        }),
+    ];
+    for (what, lie) in lies {
+        let (world, _) = outdated();
+        world.publisher.forge_updates("core", |table, _| lie(table));
+        let run = world.user.ok(&["update"]);
+        assert_eq!(run["applied"][0]["to"], version(2), "{what}: {run}");
+        world.user.has("core", &release(2));
+    }
 }
 
 #[test]
-fn a_chain_of_deltas_with_a_missing_one_falls_back_to_the_whole_file() {
+fn a_client_many_releases_behind_applies_several_deltas_from_one_object() {
     let world = World::honest();
-    world.publisher.release("core", &version(1), &growing_release(1)).deltas(1).sign();
+    world.publisher.release("core", &version(1), &growing_release(1)).updates(1).sign();
     world.install("core");
-    for build in 2..=4 {
-        world.publisher.release("core", &version(build), &growing_release(build)).deltas(1).sign();
+    for build in 2..=3 {
+        world.publisher.release("core", &version(build), &growing_release(build)).updates(2).sign();
     }
-    let late = User::trusting(&world.publisher);
-    growing_release(1).write(&late.component("core"));
-    fs::copy(world.user.component("core").join("manifest.xml"), late.component("core").join("manifest.xml")).unwrap();
+    let published = world.publisher.release("core", &version(4), &growing_release(4)).updates(4).sign();
     world.server.take_paths();
     world.user.ok(&["update"]);
-    let hops = objects_of(world.server.take_paths());
-    assert!(hops.len() == 6 && hops.iter().all(|path| is_delta(path)), "three hops for each of two files: {hops:?}");
-    // No client holds the last object of the update yet.
-    let last = hops.last().cloned().unwrap();
-    world.server.follow(move |request| if request.path == last { Reply::status(404) } else { Reply::Site });
-    late.ok(&["update"]);
-    late.has("core", &growing_release(4));
-    assert!(last_update(&late).1 >= 1);
-    let requests = objects_of(world.server.take_paths());
-    let whole: BTreeSet<_> = requests.iter().filter(|path| path.ends_with(".gz")).collect();
-    assert_eq!(whole.len(), 1, "the other file's chain is whole: {requests:?}");
+    world.user.has("core", &growing_release(4));
+    assert_eq!(objects_of(world.server.take_paths()), [published.update_from(1)]);
+    assert_eq!(last_update(&world.user).1, 0);
 }
 
 #[test]
-fn two_chains_with_a_hop_in_common_do_not_disturb_each_other() {
+fn two_chains_with_a_row_in_common_do_not_disturb_each_other() {
     let world = World::honest();
     let base = Tree::default().file("app", b"app", 0o755);
     let (mut one, mut other) = (growing(3), growing(3));
@@ -331,42 +374,63 @@ fn two_chains_with_a_hop_in_common_do_not_disturb_each_other() {
         base.clone().file("engine.bin", &growing(2), 0o644),
         base.clone().file("left.bin", &one, 0o644).file("right.bin", &other, 0o644),
     ];
-    world.publisher.release("core", "1.0.0", &trees[0]).deltas(1).sign();
+    world.publisher.release("core", "1.0.0", &trees[0]).sign();
     world.install("core");
-    world.publisher.release("core", "2.0.0", &trees[1]).deltas(1).sign();
-    world.publisher.release("core", "3.0.0", &trees[2]).deltas(1).sign();
-    // Without second bases, so that each program has its own delta.
-    world.publisher.forge("core", |manifest| {
-        manifest.files.iter_mut().for_each(|file| file.deltas.retain(|delta| delta.with.is_none()));
-    });
+    world.publisher.release("core", "2.0.0", &trees[1]).sign();
+    let published = world.publisher.release("core", "3.0.0", &trees[2]).sign();
     world.server.take_paths();
     world.server.follow(|request| {
-        if is_delta(&request.path) { Reply::Slowly(50, Duration::from_millis(5)) } else { Reply::Site }
+        if is_update(&request.path) { Reply::Slowly(50, Duration::from_millis(5)) } else { Reply::Site }
     });
     world.user.ok(&["update"]);
     world.user.has("core", &trees[2]);
-    let requests = objects_of(world.server.take_paths());
-    assert!(requests.len() == 4 && requests.iter().all(|path| is_delta(path)), "{requests:?}");
-    assert_eq!(BTreeSet::from_iter(&requests).len(), 3, "both go through the first");
+    assert_eq!(objects_of(world.server.take_paths()), [published.update_from(1)]);
     assert_eq!(last_update(&world.user).1, 0);
 }
 
+/// A download that is cut off continues at the byte where it ended.
 #[test]
-fn deltas_can_be_turned_off_for_one_release() {
+fn an_interrupted_update_object_is_resumed() {
+    let world = World::honest();
+    world.publish(&version(1), &growing_release(1));
+    world.install("core");
+    let published = world.publish(&version(2), &growing_release(2));
+    let update = published.update_from(1);
+    let size = published.manifest.meta.updates[0].object.object.size;
+    let half = (size / 2) as usize;
+    let path = update.clone();
+    world.server.follow(move |request| match request.path == path {
+        true => Reply::CutAfter(half),
+        false if request.path.contains("/objects/") => Reply::status(503),
+        false => Reply::Site,
+    });
+    world.user.json(20, &["--retries", "0", "update"]);
+    world.server.be_honest();
+    world.server.take_requests();
+    world.user.ok(&["update"]);
+    world.user.has("core", &growing_release(2));
+    let requests = world.server.take_requests();
+    let resumed: Vec<_> = requests.iter().filter(|request| request.path == update).collect();
+    assert_eq!(resumed.len(), 1);
+    assert!(resumed[0].first_byte() >= half as u64, "from byte {}", resumed[0].first_byte());
+}
+
+#[test]
+fn update_objects_can_be_turned_off_for_one_release() {
     let world = World::honest();
     world.publish(&version(1), &release(1));
     world.install("core");
-    let published = world.publisher.release("core", &version(2), &release(2)).deltas(0).sign();
-    assert!(published.deltas().is_empty());
+    let published = world.publisher.release("core", &version(2), &release(2)).updates(0).sign();
+    assert!(published.manifest.meta.updates.is_empty());
     world.server.take_paths();
     world.user.ok(&["update"]);
     world.user.has("core", &release(2));
-    assert!(!objects_of(world.server.take_paths()).iter().any(|path| is_delta(path)));
+    assert!(!objects_of(world.server.take_paths()).iter().any(|path| is_update(path)));
     assert_eq!(last_update(&world.user).1, 0);
 }
 
 #[test]
-fn a_delta_comes_from_the_mirror_that_has_it() {
+fn an_update_object_comes_from_the_mirror_that_has_it() {
     let mut publisher = Publisher::new();
     let first = Scripted::serve(&publisher.site(), |_| Reply::Site);
     let second = Scripted::serve(&publisher.site(), |_| Reply::Site);
@@ -376,10 +440,10 @@ fn a_delta_comes_from_the_mirror_that_has_it() {
     user.ok(&["install", "core", "--from", &format!("{}core/manifest.xml", first.url())]);
     let published = publisher.release("core", &version(2), &release(2)).sign();
     second.take_paths();
-    first.follow(|request| if is_delta(&request.path) { Reply::status(404) } else { Reply::Site });
+    first.follow(|request| if is_update(&request.path) { Reply::status(404) } else { Reply::Site });
     user.ok(&["update"]);
     user.has("core", &release(2));
-    assert_eq!(BTreeSet::from_iter(objects_of(second.take_paths())), published.deltas());
+    assert_eq!(objects_of(second.take_paths()), [published.update_from(1)]);
     assert_eq!((last_update(&user).0.as_str(), last_update(&user).1), ("partial", 0));
 }
 
@@ -387,10 +451,12 @@ fn a_delta_comes_from_the_mirror_that_has_it() {
 fn repair_uses_a_delta_where_an_old_file_came_back() {
     let (world, published) = outdated();
     world.user.ok(&["update"]);
+    world.user.ok(&["confirm"]);
     fs::write(world.user.component("core").join("bin/app"), program(1)).unwrap();
     world.server.take_paths();
     world.user.ok(&["repair", "core"]);
     world.user.has("core", &release(2));
     let requests = objects_of(world.server.take_paths());
-    assert!(requests.len() == 1 && published.deltas().contains(&requests[0]), "{requests:?}");
+    let update = published.update_from(1);
+    assert!(requests.iter().all(|path| *path == update), "the table and a row: {requests:?}");
 }

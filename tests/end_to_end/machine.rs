@@ -68,7 +68,7 @@ fn an_unwritable_folder_is_reported_before_any_object_request() {
         fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
         let Some(run) = run else { return };
         run.fails(22, "not-writable");
-        assert_eq!(world.server.take_paths(), ["/core/manifest.xml"]);
+        assert!(!world.server.take_paths().iter().any(|path| path.contains("/objects/")));
         one.assert_is(&world.user.tree("core"));
     }
 }
@@ -110,7 +110,7 @@ fn too_little_space_is_reported_before_any_object_request() {
     let url = world.manifest_url("core");
     world.user.prepare(&mut command, &["--json", "install", "core", "--from", &url]);
     Run::of(&mut command).fails(22, "no-space");
-    assert_eq!(world.server.take_paths(), ["/core/manifest.xml"]);
+    assert!(!world.server.take_paths().iter().any(|path| path.contains("/objects/")));
 }
 
 #[test]

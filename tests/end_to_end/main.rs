@@ -46,6 +46,7 @@ mod components;
 mod deltas;
 mod examples;
 mod guides;
+mod heads;
 mod helper;
 mod history;
 mod install;

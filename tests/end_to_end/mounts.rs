@@ -98,7 +98,7 @@ fn a_mount_inside_a_component_is_reported_before_any_object_request() {
         world.server.take_paths();
         let Some(run) = in_namespace(&world, mount, "P update") else { return };
         run.fails(22, "mount-inside");
-        assert_eq!(world.server.take_paths(), ["/core/manifest.xml"], "{mount}");
+        assert!(!world.server.take_paths().iter().any(|path| path.contains("/objects/")), "{mount}");
         // Without it nothing has changed.
         world.user.has("core", &tree("1"));
         world.user.ok(&["update"]);

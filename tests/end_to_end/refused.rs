@@ -13,7 +13,7 @@ fn refuses(world: &World<Scripted>, before: &Tree, bytes: Vec<u8>, code: &str) {
     world.server.follow(move |_| Reply::Bytes(bytes.clone()));
     let run = world.user.run(&["--json", "update"]);
     run.fails(21, code);
-    assert_eq!(world.server.take_paths(), ["/core/manifest.xml"]);
+    assert_eq!(world.server.take_paths(), ["/core/latest.xml", "/core/manifest.xml"]);
     world.user.has("core", before);
 }
 
@@ -33,7 +33,7 @@ fn a_manifest_with_any_flipped_byte_is_refused() {
         world.server.follow(move |_| Reply::Bytes(bytes.clone()));
         let run = world.user.run(&["--json", "update"]);
         assert_eq!(run.code, Some(21), "byte {place}: {run:#?}");
-        assert_eq!(world.server.take_paths(), ["/core/manifest.xml"]);
+        assert_eq!(world.server.take_paths(), ["/core/latest.xml", "/core/manifest.xml"]);
         world.user.has("core", &one);
     }
     world.server.follow(|_| Reply::Site);

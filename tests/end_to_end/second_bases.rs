@@ -1,5 +1,5 @@
-//! The same new bytes in several files: the site holds them once, in the delta of the smallest
-//! file, and the other deltas read them there.
+//! The same new bytes in several files: an update object holds them once, in the delta of the
+//! smallest file, and the other deltas read them there.
 
 use crate::support::publisher::Published;
 use crate::support::scripted::{Reply, Scripted};
@@ -7,7 +7,9 @@ use crate::support::tree::{Entry, Tree};
 use crate::support::user::User;
 use crate::support::world::World;
 use patcher::internal::digest::Sha256;
-use patcher::internal::manifest::{Delta, File};
+use patcher::internal::layout::{ObjectKind, object_path};
+use patcher::internal::manifest::UpdateObject;
+use patcher::internal::update_table::{RowBase, UpdateTable};
 use std::fs;
 
 const NEWS: usize = 12_000;
@@ -31,17 +33,21 @@ fn bundles(build: u64) -> Tree {
     )
 }
 
-fn file<'a>(published: &'a Published, path: &str) -> &'a File {
-    published.manifest.files.iter().find(|file| file.path.as_str() == path).unwrap()
+fn hash(tree: &Tree, path: &str) -> Sha256 {
+    let Some(Entry::File { bytes, .. }) = tree.0.get(path) else { panic!("no {path}") };
+    Sha256::of(bytes)
 }
 
-/// Returns the deltas that have a second base.
-fn with_companion(published: &Published) -> Vec<&Delta> {
-    published.manifest.files.iter().flat_map(|file| &file.deltas).filter(|delta| delta.with.is_some()).collect()
-}
-
-fn is_delta(path: &str) -> bool {
-    path.ends_with(".delta")
+/// Returns the number of rows with a second base, in the table of each update object.
+fn second_bases(world: &World<Scripted>, published: &Published) -> Vec<usize> {
+    let count = |update: &UpdateObject| {
+        let path = world.publisher.site().join("core");
+        let bytes = fs::read(path.join(object_path(ObjectKind::Update, &update.object.object.sha256))).unwrap();
+        let (table, deltas) = bytes.split_at(update.object.table.size as usize);
+        let table = UpdateTable::parse(table, deltas.len() as u64).unwrap();
+        table.rows.iter().filter(|row| row.second_base.is_some()).count()
+    };
+    published.manifest.meta.updates.iter().map(count).collect()
 }
 
 fn objects_of(world: &World<Scripted>) -> Vec<String> {
@@ -62,12 +68,10 @@ fn outdated() -> (World<Scripted>, Published) {
 #[test]
 fn the_same_new_bytes_in_two_files_are_sent_once() {
     let (world, published) = outdated();
-    let second_bases: Vec<_> = with_companion(&published).iter().map(|delta| delta.with).collect();
-    assert_eq!(second_bases, [Some(file(&published, "bin/core.js").sha256)], "the larger reads the smaller");
+    assert_eq!(second_bases(&world, &published), [1], "the larger reads the smaller");
     world.user.ok(&["update"]);
     world.user.has("core", &bundles(2));
-    let requests = objects_of(&world);
-    assert!(requests.len() == 2 && requests.iter().all(|path| is_delta(path)), "{requests:?}");
+    assert_eq!(objects_of(&world), [published.update_from(1)]);
     let bytes = world.server.take_object_bytes() as usize;
     assert!(bytes > NEWS && bytes < NEWS + 2000, "{bytes}");
 }
@@ -75,46 +79,19 @@ fn the_same_new_bytes_in_two_files_are_sent_once() {
 #[test]
 fn a_client_many_releases_behind_takes_several_deltas() {
     let world = World::honest();
-    let sign = |build: u64| {
-        let version = format!("1.{build}.0");
-        world.publisher.release("core", &version, &bundles(build)).deltas(1).sign()
-    };
+    let sign = |build: u64| world.publish(&format!("1.{build}.0"), &bundles(build));
     sign(1);
     world.install("core");
     (2..=3).for_each(|build| drop(sign(build)));
     let latest = sign(4);
-    let core = file(&latest, "bin/core.js").sha256;
-    let second_bases = with_companion(&latest);
-    assert!(
-        second_bases.iter().all(|delta| delta.with == Some(core)),
-        "those of earlier releases are of no use any more"
-    );
+    assert!(second_bases(&world, &latest).iter().all(|count| *count >= 1), "{latest:?}", latest = latest.manifest.meta);
     world.server.take_paths();
+    world.server.take_object_bytes();
     world.user.ok(&["update"]);
     world.user.has("core", &bundles(4));
-    let requests = objects_of(&world);
-    assert!(!requests.is_empty() && requests.iter().all(|path| is_delta(path)), "{requests:?}");
-    let with: Vec<_> = second_bases.iter().map(|delta| delta.object.sha256.to_string()).collect();
-    let reads_other = |path: &&String| with.iter().any(|hash| path.contains(hash));
-    assert_eq!(requests.iter().filter(reads_other).count(), 1, "the last one reads the other bundle: {requests:?}");
-}
-
-#[test]
-fn deltas_to_unchanged_content_stay_for_later_releases() {
-    let world = World::honest();
-    let sign = |version: &str, tree: &Tree| world.publisher.release("core", version, tree).deltas(1).sign();
-    sign("1.1.0", &bundles(1));
-    world.install("core");
-    sign("1.2.0", &bundles(2));
-    for version in ["1.2.1", "1.2.2", "1.2.3"] {
-        sign(version, &bundles(2).file("share/data", version.as_bytes(), 0o644));
-    }
-    sign("1.3.0", &bundles(3));
-    world.server.take_paths();
-    world.user.ok(&["update"]);
-    world.user.has("core", &bundles(3));
-    let requests = objects_of(&world);
-    assert!(!requests.is_empty() && requests.iter().all(|path| is_delta(path)), "{requests:?}");
+    assert_eq!(objects_of(&world), [latest.update_from(1)]);
+    let bytes = world.server.take_object_bytes() as usize;
+    assert!(bytes < 3 * NEWS + 4000, "{bytes}");
 }
 
 #[test]
@@ -125,24 +102,23 @@ fn a_second_base_that_is_installed_is_not_fetched() {
     fs::write(world.user.component("core").join("bin/core.js"), bytes).unwrap();
     world.user.ok(&["update"]);
     world.user.has("core", &bundles(2));
-    let requests = objects_of(&world);
-    let only = with_companion(&published)[0].object.sha256.to_string();
-    assert!(requests.len() == 1 && requests[0].contains(&only), "{requests:?}");
+    let update = published.update_from(1);
+    assert!(objects_of(&world).iter().all(|path| *path == update));
+    let bytes = world.server.take_object_bytes() as usize;
+    assert!(bytes < 2000, "{bytes}: the new bytes are in the file that is there");
 }
 
+/// The row of the second base is damaged, so that its file comes whole. The other row still works.
 #[test]
 fn a_second_base_may_be_made_in_another_way() {
     let (world, published) = outdated();
-    let alone = file(&published, "bin/core.js").deltas[0].object.sha256.to_string();
-    world.server.follow(move |request| match request.path.contains(&alone) {
-        true => Reply::status(404),
-        false => Reply::Site,
+    world.publisher.forge_updates("core", |table, deltas| {
+        let first = table.rows[0].size as usize;
+        deltas[..first].fill(b'x');
     });
     world.user.ok(&["update"]);
     world.user.has("core", &bundles(2));
     let requests = objects_of(&world);
-    let with = with_companion(&published)[0].object.sha256.to_string();
-    assert!(requests.iter().any(|path| path.contains(&with)), "{requests:?}");
     assert!(requests.contains(&published.object("bin/core.js")), "{requests:?}");
     assert!(!requests.contains(&published.object("bin/all.js")), "{requests:?}");
 }
@@ -150,13 +126,12 @@ fn a_second_base_may_be_made_in_another_way() {
 #[test]
 fn a_second_base_that_cannot_be_fetched_fails_the_update_at_once() {
     let (world, published) = outdated();
-    let hashes = {
-        let core = file(&published, "bin/core.js");
-        let chunks = core.chunks.iter().map(|object| object.sha256);
-        let deltas = core.deltas.iter().map(|delta| delta.object.sha256);
-        [core.gz.sha256].into_iter().chain(chunks).chain(deltas).map(|hash| hash.to_string()).collect::<Vec<_>>()
-    };
-    world.server.follow(move |request| match hashes.iter().any(|hash| request.path.contains(hash)) {
+    world.publisher.forge_updates("core", |table, deltas| {
+        let first = table.rows[0].size as usize;
+        deltas[..first].fill(b'x');
+    });
+    let object = published.object("bin/core.js");
+    world.server.follow(move |request| match request.path == object || request.path.ends_with(".chunks") {
         true => Reply::status(404),
         false => Reply::Site,
     });
@@ -170,10 +145,10 @@ fn a_second_base_that_cannot_be_fetched_fails_the_update_at_once() {
 #[test]
 fn a_delta_with_another_second_base_falls_back_to_the_whole_file() {
     let (world, published) = outdated();
-    let other = file(&published, "share/data").sha256;
-    world.publisher.forge("core", |manifest| {
-        let deltas = manifest.files.iter_mut().flat_map(|file| &mut file.deltas);
-        deltas.filter(|delta| delta.with.is_some()).for_each(|delta| delta.with = Some(other));
+    let other = hash(&bundles(2), "share/data");
+    world.publisher.forge_updates("core", |table, _| {
+        let with_second_base = table.rows.iter_mut().filter(|row| row.second_base.is_some());
+        with_second_base.for_each(|row| row.second_base = Some(RowBase::Content(other)));
     });
     world.user.ok(&["update"]);
     world.user.has("core", &bundles(2));
@@ -185,7 +160,7 @@ fn a_users_file_is_no_second_base() {
     let world = World::honest();
     world.publish("1.1.0", &bundles(1));
     let published = world.publisher.release("core", "1.2.0", &bundles(2)).preserve("bin/core.js").sign();
-    assert!(with_companion(&published).is_empty());
+    assert_eq!(second_bases(&world, &published), [0]);
     let user = User::trusting(&world.publisher);
     user.ok(&["install", "core", "--from", &world.manifest_url("core")]);
     user.has("core", &bundles(2));

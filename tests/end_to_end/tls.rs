@@ -42,7 +42,7 @@ fn connections(kind: Kind) -> Option<Vec<(String, bool)>> {
     world.publish("1.0.0", &one);
     world.install("core");
     let two = Tree::from_seed(2);
-    let objects = world.publish("2.0.0", &two).objects().len();
+    let objects = world.publisher.release("core", "2.0.0", &two).whole().sign().objects().len();
     let before = world.server.tls_connections();
     world.server.take_requests();
     world.user.ok(&["download"]);

@@ -46,7 +46,7 @@ fn a_check_that_finds_nothing_is_one_request(kind: Kind) {
         world.user.ok(&["check"]);
         let requests = world.server.take_requests();
         // An ETag that came back would let the server recognize the client.
-        assert_eq!(requests, [Request { status: 200, path: "/core/manifest.xml".into(), etag: "-".into() }]);
+        assert_eq!(requests, [Request { status: 200, path: "/core/latest.xml".into(), etag: "-".into() }]);
     }
     world.publish("1.1.0", &Tree::from_seed(2).mutate(1));
     world.user.ok(&["update"]);
@@ -63,6 +63,8 @@ fn a_manifest_arrives_compressed_if_the_server_compresses() {
         world.publish("1.0.0", &tree);
         world.install("core");
         world.user.has("core", &tree);
+        // Without the head, the check fetches the whole manifest.
+        fs::remove_file(world.publisher.site().join("core/latest.xml")).unwrap();
         world.user.ok(&["check"]);
         let size = fs::metadata(world.user.component("core").join("manifest.xml")).unwrap().len();
         let sent: Vec<Sent> = world.server.finish();
@@ -84,7 +86,8 @@ fn only_changed_objects_are_requested(kind: Kind) {
     let after = world.publisher.release("core", "2.0.0", &two).whole().sign().objects();
     world.user.ok(&["update"]);
     let mut requests: Vec<String> = world.server.take_requests().into_iter().map(|request| request.path).collect();
-    assert_eq!(requests.remove(0), "/core/manifest.xml");
+    assert_eq!(requests.remove(0), "/core/latest.xml");
+    assert_eq!(requests.remove(0), "/core/releases/2/from-1.delta");
     // For a large file the client reads the chunk index first. It has no chunk in common with the
     // old file.
     let requests: BTreeSet<String> = requests.into_iter().filter(|path| !path.ends_with(".chunks")).collect();
@@ -148,7 +151,8 @@ fn a_renamed_file_costs_no_object() {
     let found = world.user.json(10, &["check"]);
     assert_eq!(found["updates"][0]["bytes"], 0);
     world.user.ok(&["update"]);
-    assert_eq!(world.server.take_paths(), ["/core/manifest.xml"; 2]);
+    let both = ["/core/latest.xml", "/core/releases/2/from-1.delta"].repeat(2);
+    assert_eq!(world.server.take_paths(), both);
     world.user.has("core", &two);
 }
 
@@ -162,7 +166,7 @@ fn a_changed_mode_costs_no_object() {
     world.publish("2.0.0", &two);
     world.server.take_requests();
     world.user.ok(&["update"]);
-    assert_eq!(world.server.take_paths(), ["/core/manifest.xml"]);
+    assert_eq!(world.server.take_paths(), ["/core/latest.xml", "/core/releases/2/from-1.delta"]);
     world.user.has("core", &two);
 }
 

@@ -23,6 +23,7 @@ const TABLES: &[&str] = &[
     include_str!("signatures.rs"),
     include_str!("staged.rs"),
     include_str!("xml.rs"),
+    include_str!("../end_to_end/network.rs"),
 ];
 
 /// Returns the quoted text after `=> ` on each line that ends there.

@@ -2,7 +2,7 @@
 
 use super::publisher::{Release, first, gzip, sha256, sign};
 use super::table::{Row, most_staged, updates};
-use super::world::{MANIFEST, World};
+use super::world::{HEAD, MANIFEST, World};
 use crate::support::scripted::{Reply, answer};
 use crate::support::tree::noise;
 use std::io::Write as _;
@@ -271,7 +271,7 @@ fn impossible_sizes_are_reported_before_any_object_request() {
         let before = world.snapshot().without_stage();
         world.server.take_requests();
         assert_eq!(world.update(), "no-space", "{size} {gz}");
-        assert_eq!(world.server.take_paths(), [MANIFEST]);
+        assert_eq!(world.server.take_paths(), [HEAD, MANIFEST]);
         assert_eq!(before.differences(&world.snapshot().without_stage()), "");
     }
 }

@@ -66,6 +66,8 @@ impl Release {
             base_urls: vec![base_url.parse().unwrap()],
             requires: Vec::new(),
             stepping_stones: Vec::new(),
+            updates: Vec::new(),
+            install: None,
             notes: Vec::new(),
         };
         Self { manifest: Manifest { meta, files: Vec::new(), links: Vec::new() }, objects: Vec::new() }
@@ -92,7 +94,6 @@ impl Release {
             executable,
             preserve: false,
             gz: Object { size: object.len() as u64, sha256: sha256(&object) },
-            deltas: Vec::new(),
             chunks: None,
         });
         self.objects.push(object);

@@ -1,7 +1,7 @@
 //! The bytes of each request are the same for every user, on any machine and with any installation.
 
 use super::publisher::{first, sign};
-use super::world::{MANIFEST, World, outcome};
+use super::world::{HEAD, MANIFEST, World, outcome};
 use crate::support::programs;
 use crate::support::scripted::{Reply, Request, Scripted};
 use patcher::Patcher;
@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 /// Returns the request of a check or for an object; `more` is a header line or empty. Only a
 /// manifest may come compressed.
 fn expected(path: &str, host: &str, more: &str) -> String {
-    let coding = if path.contains("/objects/") { "identity" } else { "gzip" };
+    let coding = if path.contains("/objects/") || path == HEAD { "identity" } else { "gzip" };
     format!(
         "GET {path} HTTP/1.1\r\n{more}accept-encoding: {coding}\r\nuser-agent: patcher\r\naccept: */*\r\nhost: {host}\r\n\r\n"
     )
@@ -52,9 +52,11 @@ fn two_users_send_the_same_bytes() {
         two.check();
         (heads(one.server.take_requests()), heads(two.server.take_requests()))
     };
-    assert_eq!(one_head.len(), 1);
-    assert_eq!(without_host(&one_head[0], &one.server.host()), without_host(&two_head[0], &two.server.host()));
-    assert_eq!(sorted(&one_head[0]), sorted(&expected(MANIFEST, &one.server.host(), "")));
+    assert_eq!(one_head.len(), 2);
+    for (at, path) in [HEAD, MANIFEST].into_iter().enumerate() {
+        assert_eq!(without_host(&one_head[at], &one.server.host()), without_host(&two_head[at], &two.server.host()));
+        assert_eq!(sorted(&one_head[at]), sorted(&expected(path, &one.server.host(), "")));
+    }
 }
 
 /// A server that names its answers is asked as if it had not: an ETag is a cookie.
@@ -137,9 +139,10 @@ fn no_value_from_a_server_is_sent_back() {
     for _ in 0..2 {
         assert_eq!(world.check(), "update to 2.0.0");
         let heads = heads(world.server.take_requests());
-        assert_eq!(heads.len(), 2);
-        assert_eq!(sorted(&heads[0]), sorted(&expected(MANIFEST, &host, "")));
-        assert_eq!(sorted(&heads[1]), sorted(&expected("/next", &host, "")));
+        assert_eq!(heads.len(), 3);
+        assert_eq!(sorted(&heads[0]), sorted(&expected(HEAD, &host, "")));
+        assert_eq!(sorted(&heads[1]), sorted(&expected(MANIFEST, &host, "")));
+        assert_eq!(sorted(&heads[2]), sorted(&expected("/next", &host, "")));
     }
 }
 
@@ -185,9 +188,10 @@ fn the_program_sends_the_same_bytes_in_every_environment() {
         assert_eq!(program.stdin(Stdio::null()).output().unwrap().status.code(), Some(10));
         requests.extend(heads(world.server.take_requests()));
     }
-    assert_eq!(requests.len(), 2);
-    assert_eq!(requests[0], requests[1]);
-    assert_eq!(sorted(&requests[0]), sorted(&expected(MANIFEST, &world.server.host(), "")));
+    assert_eq!(requests.len(), 4);
+    assert_eq!(requests[..2], requests[2..]);
+    assert_eq!(sorted(&requests[0]), sorted(&expected(HEAD, &world.server.host(), "")));
+    assert_eq!(sorted(&requests[1]), sorted(&expected(MANIFEST, &world.server.host(), "")));
 }
 
 #[test]
@@ -287,6 +291,7 @@ fn the_program_uses_secrets_and_shows_none() {
 fn a_check_that_finds_nothing_new_is_one_small_request_and_writes_nothing() {
     let world = World::new();
     world.server.put(MANIFEST, sign(world.old.body(), &[first()]));
+    world.put_head(&world.old);
     let patcher = world.patcher();
     assert_eq!(super::world::check(&patcher), "up to date");
     let files = || {
@@ -301,6 +306,6 @@ fn a_check_that_finds_nothing_new_is_one_small_request_and_writes_nothing() {
     let requests = world.server.take_requests();
     assert_eq!(requests.len(), 1);
     let (up, down) = (requests[0].head.len() as u64, world.server.take_sent());
-    assert!(up + down < 3000, "{up} bytes up, {down} bytes down");
+    assert!(up + down < 1500, "{up} bytes up, {down} bytes down");
     assert_eq!(files(), before);
 }

@@ -1,7 +1,7 @@
 //! Files that an attacker exchanges between download and swap.
 
 use super::publisher::{Key, Release, first, second, sign, stranger};
-use super::world::{MANIFEST, OUTSIDE, World, check, outcome, with_outside};
+use super::world::{HEAD, MANIFEST, OUTSIDE, World, check, outcome, with_outside};
 use crate::support::scripted::Reply;
 use crate::support::tree::Tree;
 use patcher::Patcher;
@@ -179,7 +179,7 @@ fn a_folder_of_the_users_is_not_replaced() {
     world.server.take_requests();
     let before = world.snapshot().tree;
     assert_eq!(world.update(), "folder-in-the-way");
-    assert_eq!(world.server.take_paths(), [MANIFEST]);
+    assert_eq!(world.server.take_paths(), [HEAD, MANIFEST]);
     assert_eq!(before.differences(&world.snapshot().tree), "");
     world.server.lie(MANIFEST, Reply::Site);
 }

@@ -4,6 +4,9 @@ use super::publisher::{Key, Release, first, second, sign};
 use crate::support::scripted::Scripted;
 use crate::support::tree::noise;
 use crate::support::tree::{Entry, Tree};
+use patcher::internal::digest::Sha256;
+use patcher::internal::head::Head;
+use patcher::internal::manifest::Meta;
 use patcher::internal::rel_path::RelPath;
 use patcher::{Config, Error, Offer, Patcher, Result};
 use std::cell::Cell;
@@ -13,6 +16,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
 
+/// The path of the head of `core`. The site has none, unless a test adds one.
+pub const HEAD: &str = "/core/latest.xml";
 /// The path of the manifest of `core`.
 pub const MANIFEST: &str = "/core/manifest.xml";
 /// The stall timeout of rows that expect silence.
@@ -75,6 +80,14 @@ impl World {
         }
         let path = format!("/{}/manifest.xml", release.manifest.meta.component);
         self.server.put(&path, sign(release.body(), &self.signers));
+    }
+
+    /// Puts the head of a release on the site, whose manifest is there.
+    pub fn put_head(&self, release: &Release) {
+        let Meta { component, channel, sequence, .. } = release.manifest.meta.clone();
+        let size = self.server.file(MANIFEST).len() as u64;
+        let head = Head { component, channel, sequence, body: Sha256::of(release.body().as_bytes()), size };
+        self.server.put(HEAD, head.to_bytes());
     }
 
     /// Makes the offered release with another version and sequence.

@@ -206,8 +206,8 @@ fn unknown_elements_and_attributes_are_refused() {
                 (url, "    <baseurl/>", "manifest-attribute-missing"),
                 (META_END, "    <requires component=\"addon\"/>\n  </meta>\n", "manifest-attribute-missing"),
                 (
-                    gz,
-                    &format!("{gz}\n      <delta from=\"{hash}\" size=\"1\" sha256=\"{hash}\"/>"),
+                    META_END,
+                    &format!("    <update from=\"1\" content=\"{hash}\" size=\"1\" sha256=\"{hash}\"/>\n{META_END}"),
                     "manifest-attribute-missing",
                 ),
             ],
@@ -218,11 +218,13 @@ fn unknown_elements_and_attributes_are_refused() {
 #[test]
 fn every_value_has_one_spelling() {
     checks(|world| {
-        let body = world.new.body();
         let url = format!("{}core/", world.server.url());
         let hash = world.new.manifest.files[0].sha256.to_string();
-        let gz = body.lines().find(|line| line.contains("<gz ")).unwrap();
-        let delta = |attributes: &str| format!("{gz}\n      <delta {attributes} size=\"1\" sha256=\"{hash}\"/>");
+        let other = hash.replace(|c: char| c.is_ascii_digit(), "0");
+        let update = |from: &str, content: &str, table: &str| {
+            let object = format!("size=\"9\" sha256=\"{hash}\" table=\"{table}\" table-sha256=\"{hash}\"");
+            format!("    <update from=\"{from}\" content=\"{content}\" {object}/>\n")
+        };
         let requires = |attributes: &str| format!("    <requires {attributes}/>\n{META_END}");
         let mut rows = Vec::new();
         let mut add = |from: &str, to: &str, expected| rows.push(changed(world, from, to, expected));
@@ -265,12 +267,12 @@ fn every_value_has_one_spelling() {
         for text in ["Stable", "../beta", "", "aux"] {
             add("channel=\"stable\"", &format!("channel=\"{text}\""), "manifest-name");
         }
-        add(gz, &delta(&format!("method=\"BSDIFF\" from=\"{hash}\"")), "manifest-name");
-        add(gz, &delta("method=\"plain\" from=\"00\""), "manifest-hash");
-        add(gz, &delta(&format!("method=\"plain\" from=\"{hash}\" to=\"\"")), "manifest-hash");
-        add(gz, &delta(&format!("method=\"plain\" from=\"{hash}\" with=\"00\"")), "manifest-hash");
-        for with in [&hash, &hash.replace(|c: char| c.is_ascii_digit(), "0")] {
-            add(gz, &delta(&format!("method=\"plain\" from=\"{hash}\" with=\"{with}\"")), "manifest-companion");
+        add(META_END, &format!("{}{META_END}", update("1", "00", "9")), "manifest-hash");
+        add(META_END, &format!("{}{META_END}", update("20", &hash, "9")), "manifest-update");
+        add(META_END, &format!("{}{META_END}", update("1", &hash, "10")), "manifest-update");
+        for (from, content) in [("1", &other), ("2", &hash)] {
+            let second = update(from, content, "9");
+            add(META_END, &format!("{}{second}{META_END}", update("1", &hash, "9")), "manifest-update");
         }
         for text in ["linux", "X86_64-linux", "x86_64-", "-linux", "x86_64-linux-gnu", "", "any-any-", "*"] {
             add("platform=\"any\"", &format!("platform=\"{text}\""), "manifest-platform");

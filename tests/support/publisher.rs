@@ -4,8 +4,11 @@ use super::key::{Key, sign};
 use super::programs;
 use super::run::Run;
 use super::tree::Tree;
+use patcher::internal::digest::Sha256;
+use patcher::internal::head::Head;
 use patcher::internal::layout::{ObjectKind, object_path};
-use patcher::internal::manifest::{self, Manifest, SignedBytes};
+use patcher::internal::manifest::{self, IndexedObject, Manifest, Meta, Object, SignedBytes};
+use patcher::internal::update_table::UpdateTable;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -95,7 +98,35 @@ impl Publisher {
         change(&mut manifest);
         let body = manifest::body(&manifest);
         let pem = fs::read_to_string(self.dir.path().join("release.key.pem")).unwrap();
-        fs::write(path, sign(body, &[&Key::from_pem(&pem)])).unwrap();
+        let hash = Sha256::of(&body);
+        let bytes = sign(body, &[&Key::from_pem(&pem)]);
+        let Meta { component, channel, sequence, .. } = manifest.meta;
+        let head = Head { component, channel, sequence, body: hash, size: bytes.len() as u64 };
+        fs::write(path.with_file_name("latest.xml"), head.to_bytes()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    /// Changes the update objects of the latest release in a way that `manifest-tool` does not, and
+    /// signs it again. `change` gets the table and the bytes of the deltas.
+    pub fn forge_updates(&self, component: &str, change: impl Fn(&mut UpdateTable, &mut Vec<u8>)) {
+        let site = self.site().join(component);
+        self.forge(component, |manifest| {
+            for update in &mut manifest.meta.updates {
+                let path = site.join(object_path(ObjectKind::Update, &update.object.object.sha256));
+                let bytes = fs::read(path).unwrap();
+                let (table, deltas) = bytes.split_at(update.object.table.size as usize);
+                let mut table = UpdateTable::parse(table, deltas.len() as u64).unwrap();
+                let mut deltas = deltas.to_vec();
+                change(&mut table, &mut deltas);
+                let table = table.to_bytes();
+                let bytes = [&table[..], &deltas].concat();
+                let object = |bytes: &[u8]| Object { size: bytes.len() as u64, sha256: Sha256::of(bytes) };
+                update.object = IndexedObject { object: object(&bytes), table: object(&table) };
+                let path = site.join(object_path(ObjectKind::Update, &update.object.object.sha256));
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, bytes).unwrap();
+            }
+        });
     }
 
     /// Begins the next release of a component.
@@ -125,9 +156,9 @@ impl Release<'_> {
         self
     }
 
-    /// Adds no deltas: clients fetch changed files whole.
+    /// Adds no update objects: clients fetch changed files whole.
     pub fn whole(self) -> Self {
-        self.with(&["--deltas", "0"])
+        self.with(&["--updates", "0"])
     }
 
     /// Adds arguments for `manifest-tool sign`.
@@ -142,9 +173,9 @@ impl Release<'_> {
         self
     }
 
-    /// Adds deltas from this number of earlier releases.
-    pub fn deltas(mut self, releases: usize) -> Self {
-        self.arguments.extend(["--deltas".to_owned(), releases.to_string()]);
+    /// Adds update objects from this number of earlier releases.
+    pub fn updates(mut self, releases: usize) -> Self {
+        self.arguments.extend(["--updates".to_owned(), releases.to_string()]);
         self
     }
 
@@ -184,11 +215,11 @@ impl Published {
         format!("/{}/{}", self.component, object_path(ObjectKind::Gz, &file.gz.sha256))
     }
 
-    /// Returns the paths of all deltas on the site.
-    pub fn deltas(&self) -> BTreeSet<String> {
-        let deltas = self.manifest.files.iter().flat_map(|file| &file.deltas);
-        let path = |sha256| format!("/{}/{}", self.component, object_path(ObjectKind::Delta, sha256));
-        deltas.map(|delta| path(&delta.object.sha256)).collect()
+    /// Returns the path of the update object from an earlier release.
+    #[track_caller]
+    pub fn update_from(&self, sequence: u64) -> String {
+        let update = self.manifest.meta.updates.iter().find(|update| update.from == sequence).unwrap();
+        format!("/{}/{}", self.component, object_path(ObjectKind::Update, &update.object.object.sha256))
     }
 
     /// Returns the paths of all files' objects on the site.

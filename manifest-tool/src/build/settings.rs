@@ -97,7 +97,8 @@ impl Settings {
         })
     }
 
-    /// Returns the manifest's description of the release, without stepping stones.
+    /// Returns the manifest's description of the release, without stepping stones
+    /// and objects.
     pub fn meta(&self, sequence: u64) -> Meta {
         Meta {
             component: self.component.clone(),
@@ -114,6 +115,8 @@ impl Settings {
             critical: self.critical,
             retires: self.retires,
             stepping_stones: Vec::new(),
+            updates: Vec::new(),
+            install: None,
             notes: self.notes.clone(),
         }
     }

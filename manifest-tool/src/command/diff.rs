@@ -36,8 +36,7 @@ pub fn run(args: DiffArgs, out: &mut impl Write) -> Result<()> {
         counts[at] += 1;
         match way {
             Way::Local => writeln!(out, "{mark} {:>11}  {path}", 0)?,
-            Way::Deltas(1, bytes) => writeln!(out, "{mark} {bytes:>11}  {path} (delta)")?,
-            Way::Deltas(hops, bytes) => writeln!(out, "{mark} {bytes:>11}  {path} ({hops} deltas)")?,
+            Way::Update => writeln!(out, "{mark} {:>11}  {path} (update object)", "")?,
             Way::Whole(bytes) => writeln!(out, "{mark} {bytes:>11}  {path} (whole)")?,
         }
     }

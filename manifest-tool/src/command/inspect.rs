@@ -64,6 +64,9 @@ pub fn run(args: InspectArgs, verbose: bool, out: &mut impl Write) -> Result<()>
     let size: u64 = manifest.files.iter().map(|file| file.size).sum();
     let gz: HashMap<_, _> = manifest.files.iter().map(|file| (file.gz.sha256, file.gz.size)).collect();
     writeln!(out, "files      {}, {size} bytes; {} as gz", manifest.files.len(), gz.values().sum::<u64>())?;
+    for update in &manifest.meta.updates {
+        writeln!(out, "update     from sequence {}, {} bytes", update.from, update.object.object.size + update.rest)?;
+    }
     if !manifest.links.is_empty() {
         writeln!(out, "links      {}", manifest.links.len())?;
     }
@@ -84,13 +87,5 @@ fn write_file(file: &File, out: &mut impl Write) -> Result<()> {
             write!(out, "  {word}")?;
         }
     }
-    writeln!(out)?;
-    for delta in &file.deltas {
-        write!(out, "  {} from {}", delta.method, delta.from)?;
-        if let Some(with) = delta.with {
-            write!(out, " with {with}")?;
-        }
-        writeln!(out, ", {} bytes", delta.object.size)?;
-    }
-    Ok(())
+    Ok(writeln!(out)?)
 }

@@ -14,6 +14,9 @@ use patcher::internal::rel_path::MANIFEST_NAME;
 use std::io::Write;
 use std::path::{self, Path, PathBuf};
 
+/// The most previous releases per channel: a manifest names 32 update objects.
+const MAX_UPDATES: usize = 16;
+
 /// Publish a build folder: objects and the latest manifest on the site, and BUILD/manifest.xml for
 /// the installer
 #[derive(Debug, clap::Args)]
@@ -32,9 +35,9 @@ pub struct SignArgs {
     allow_downgrade: bool,
     #[command(flatten)]
     stepping_stones: StoneFlags,
-    /// The number of previous releases to make deltas from; 0 makes none
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    deltas: usize,
+    /// The number of previous releases that are updated by deltas; 0 makes none
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = parse_updates)]
+    updates: usize,
     /// The memory that making deltas may use, as in 512M or 2G
     #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = parse_size)]
     memory: u64,
@@ -45,7 +48,7 @@ pub struct SignArgs {
 /// # Errors
 /// Those of [`release::sign`], of [`Settings::new`], and of reading keys.
 pub fn run(args: SignArgs, out: &mut impl Write) -> Result<()> {
-    let SignArgs { build, site, signing, release, allow_downgrade, stepping_stones, deltas, memory } = args;
+    let SignArgs { build, site, signing, release, allow_downgrade, stepping_stones, updates, memory } = args;
     let critical = release.critical;
     let file = release.over(ComponentFile::read(&build)?)?;
     let mut settings = Settings::new(&file, issued()?)?;
@@ -53,7 +56,7 @@ pub fn run(args: SignArgs, out: &mut impl Write) -> Result<()> {
     let policy = ReleasePolicy {
         allow_downgrade,
         stepping_stones: stepping_stones.policy(file.min_version, file.stepping_stones)?,
-        deltas: DeltaLimits { releases: deltas, memory },
+        deltas: DeltaLimits { updates, memory },
     };
     for path in signing.private_files().iter().chain([&site]) {
         check_outside(path, &build)?;
@@ -83,6 +86,12 @@ fn check_outside(path: &Path, build: &Path) -> Result<()> {
     // reports it later.
     let real = |path: &Path| path.canonicalize().or_else(|_| path::absolute(path)).unwrap_or_else(|_| path.to_owned());
     if real(path).starts_with(real(build)) { Err(Error::InsideBuild { path: path.to_owned() }) } else { Ok(()) }
+}
+
+/// Parses the number of releases that get an update object.
+fn parse_updates(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| *count <= MAX_UPDATES);
+    count.ok_or_else(|| format!("not a number up to {MAX_UPDATES}"))
 }
 
 /// Parses a number of bytes, with a suffix K, M or G in steps of 1024.

@@ -1,7 +1,8 @@
 //! Brings a site to where clients find it.
 //!
-//! - Objects first, then past manifests, then the latest ones: whatever ends it in between, every
-//!   manifest there names objects that are there.
+//! - Objects first, then past manifests and manifest deltas, then the latest manifests, then the
+//!   heads. Whatever ends it in between, every manifest there names objects that are there, and every
+//!   head a manifest.
 //! - Only what is new is sent. An object there is known by its name and size, which come from a
 //!   listing.
 //! - What was sent is looked at again before a manifest goes up that names it, and the manifests
@@ -25,6 +26,7 @@ use crate::site::site_keys::SiteKeys;
 use crate::site::{self, ComponentSite, Manifests};
 use patcher::internal::digest::Sha256;
 use patcher::internal::fs::Lock;
+use patcher::internal::layout;
 use patcher::internal::manifest::{Meta, Object};
 use patcher::internal::trust;
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
@@ -123,7 +125,7 @@ pub struct Sent {
     pub objects: usize,
     /// Objects that were there already.
     pub known: usize,
-    /// New manifests.
+    /// New manifests, not counting heads and manifest deltas.
     pub manifests: usize,
     /// Bytes of all that is new.
     pub bytes: u64,
@@ -175,7 +177,7 @@ pub fn publish(site: &Path, keys: &SiteKeys, destination: &dyn Destination, para
     let mut sent = Sent {
         objects: new.len(),
         known: cargo.objects.len() - new.len(),
-        manifests: past.len() + latest.len(),
+        manifests: past.iter().filter(|item| item.path.ends_with(".xml")).count() + latest.len(),
         bytes: new.iter().map(|(_, (_, object))| object.size).sum(),
         latest: cargo.latest.iter().map(|(_, file)| file.manifest.meta.clone()).collect(),
     };
@@ -200,7 +202,22 @@ pub fn publish(site: &Path, keys: &SiteKeys, destination: &dyn Destination, para
             return Err(Error::CopyDiffers { place: destination.name(&item.path), detail });
         }
     }
+    for (item, manifest) in &cargo.latest {
+        let path = head_path(&item.path, manifest);
+        let theirs = destination.read(&path)?;
+        let bytes = site::head(&manifest.manifest, Sha256::of(&manifest.signed.body), &manifest.bytes).to_bytes();
+        if theirs.as_ref().is_none_or(|theirs| theirs.bytes != bytes) {
+            destination.replace(&path, &bytes, theirs.as_ref(), Served::of(&path))?;
+            sent.bytes += bytes.len() as u64;
+        }
+    }
     Ok(sent)
+}
+
+/// Returns the path of the head beside a manifest.
+fn head_path(manifest_path: &str, manifest: &ManifestFile) -> String {
+    let folder = manifest_path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    format!("{folder}/{}", layout::head_name(&manifest.manifest.meta.channel))
 }
 
 impl Cargo {
@@ -238,6 +255,16 @@ impl Cargo {
             }
             let item = Item { from: file.path.clone(), path: below(&file.path), bytes: file.bytes.len() as u64 };
             if is_latest { self.latest.push((item, file)) } else { self.past.push(item) }
+        }
+        let item = |path: PathBuf| -> Result<Item> {
+            let bytes = fs::metadata(&path).map_err(|error| Error::io("read", &path, error))?.len();
+            Ok(Item { path: below(&path), from: path, bytes })
+        };
+        let own = self.latest.iter().filter(|(item, _)| item.path.starts_with(&format!("{name}/")));
+        let newest: Vec<u64> = own.map(|(_, file)| file.manifest.meta.sequence).collect();
+        let deltas = site.manifest_deltas()?.into_iter().filter(|(to, _)| newest.contains(to));
+        for path in deltas.flat_map(|(_, paths)| paths) {
+            self.past.push(item(path)?);
         }
         Ok(())
     }

@@ -24,8 +24,8 @@ pub enum Change {
 pub enum Way {
     /// Without a request.
     Local,
-    /// By so many patches.
-    Deltas(usize, u64),
+    /// By the update object.
+    Update,
     /// As a whole.
     Whole(u64),
 }
@@ -57,10 +57,10 @@ impl Difference {
         let is_nothing = |content: &PathContent| *content == PathContent::Absent;
         let mut ways: BTreeMap<Sha256, Way> = BTreeMap::new();
         for (sha256, obtain) in &plan.contents {
-            let way = match (&obtain.copy, &obtain.chain) {
+            let way = match (&obtain.copy, obtain.is_in_update) {
                 (Some(_), _) => Way::Local,
-                (None, Some(chain)) => Way::Deltas(chain.hops.len(), chain.cost()),
-                (None, None) => Way::Whole(obtain.gz.size),
+                (None, true) => Way::Update,
+                (None, false) => Way::Whole(obtain.gz.size),
             };
             ways.insert(*sha256, way);
         }

@@ -18,16 +18,18 @@ pub mod stepping_stones;
 use crate::build::links::Shortened;
 use crate::build::settings::Settings;
 use crate::build::tree::Tree;
-use crate::delta::plan::{self, DeltaLimits};
+use crate::delta::plan::{self, DeltaLimits, update_objects};
 use crate::error::{Error, Result};
 use crate::release::pack::Contents;
 use crate::release::stepping_stones::StonePolicy;
 use crate::signing::Signing;
 use crate::site::manifest_file::ManifestFile;
-use crate::site::{ComponentSite, Packed, Survey};
+use crate::site::{ComponentSite, Packed, SiteRelease, Survey};
 use patcher::internal::digest::Sha256;
-use patcher::internal::manifest::{File, Manifest, Meta, Object};
+use patcher::internal::manifest::{Channel, File, Manifest, Meta, Object};
 use patcher::internal::rel_path::MANIFEST_NAME;
+use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// The counts and sizes of a published release.
@@ -105,12 +107,10 @@ pub fn sign(
     let known = |sha256: &Sha256| reused.get(sha256).or_else(|| new.get(sha256));
     let packed = |content: Object| known(&content.sha256).copied().unwrap_or(unpacked(content));
     let gz = |sha256: &Sha256| known(sha256).map(|packed| packed.gz);
-    let mut deltas = plan::make(policy.deltas, &site, &releases, &tree, &hashes, &gz)?;
+    let earlier = earlier_releases(&releases, &meta.channel, policy.deltas.updates)?;
+    let deltas = plan::make(policy.deltas, &site, &releases, &tree, &hashes, &gz, &earlier)?;
     let mut manifest = assemble(meta, &tree, &hashes, packed);
-    for file in &mut manifest.files {
-        // Clients find deltas anywhere in the manifest: the first file of a content lists them.
-        file.deltas = deltas.by_content.remove(&file.sha256).unwrap_or_default();
-    }
+    manifest.meta.updates = update_objects::write(&site, &deltas.graph, &earlier, &manifest)?;
     let sealed = signing.seal(&manifest)?;
     tree.check_unchanged()?;
     sealed.publish(&site, Some(&build.join(MANIFEST_NAME)))?;
@@ -145,7 +145,6 @@ fn assemble(meta: Meta, tree: &Tree, hashes: &[Sha256], packed: impl Fn(Object) 
             executable: file.executable,
             preserve: file.preserve,
             gz,
-            deltas: Vec::new(),
             chunks,
         }
     });
@@ -166,6 +165,32 @@ pub fn check_version(manifest: &Manifest, latest: Option<&ManifestFile>) -> Resu
     }
     let channel = manifest.meta.channel.clone();
     Err(Error::VersionNotNewer { version: version.clone(), latest: before.clone(), channel })
+}
+
+/// Returns the last releases that get an update object: `count` of the channel, then of all
+/// channels. A content counts once.
+///
+/// # Errors
+/// Those of [`SiteRelease::manifest`].
+pub fn earlier_releases(releases: &[SiteRelease], channel: &Channel, count: usize) -> Result<Vec<Manifest>> {
+    let mut releases: Vec<&SiteRelease> = releases.iter().collect();
+    releases.sort_by_key(|release| Reverse(release.meta.sequence));
+    let (own, other): (Vec<_>, Vec<_>) = releases.into_iter().partition(|release| release.meta.channel == *channel);
+    let (mut earlier, mut known) = (Vec::new(), HashSet::new());
+    for releases in [own, other] {
+        let mut left = count;
+        for release in releases {
+            if left == 0 {
+                break;
+            }
+            let manifest = release.manifest()?;
+            if known.insert(manifest.content_id()) {
+                earlier.push(manifest);
+                left -= 1;
+            }
+        }
+    }
+    Ok(earlier)
 }
 
 /// Returns the sequence after `last`, the highest one of a site, or the `wanted` one.

@@ -2,16 +2,21 @@
 //!
 //! [`renew`] does so in the release's own channel, [`promote`] in another one.
 
+use crate::delta::plan::delta_graph::DeltaGraph;
+use crate::delta::plan::{stored_deltas, update_objects};
 use crate::error::Result;
 use crate::release::stepping_stones::StonePolicy;
-use crate::release::{check_version, next_sequence};
+use crate::release::{check_version, earlier_releases, next_sequence};
 use crate::setting::{checked, expiry, rollout};
 use crate::signing::Signing;
-use crate::site::ComponentSite;
-use patcher::internal::manifest::{Channel, Component, Manifest, Meta};
+use crate::site::{ComponentSite, SiteRelease};
+use patcher::internal::manifest::{Channel, Component, MAX_UPDATE_OBJECTS, Manifest, Meta, UpdateObject};
 use patcher::internal::timestamp::Timestamp;
 use patcher::internal::trust::{self, ReleaseTarget};
 use std::path::Path;
+
+/// The number of earlier releases that get an update object to a promoted release.
+const PROMOTED_UPDATES: usize = 10;
 
 /// The changes to a release that is issued again.
 #[derive(Debug)]
@@ -93,8 +98,31 @@ pub fn promote(site: &Path, renewal: &Renewal, mut promotion: Promotion, signing
         promotion.stepping_stones.add_versions_of(meta);
     }
     meta.stepping_stones = promotion.stepping_stones.choose(meta, latest.as_ref(), &survey.releases, signing)?;
+    add_updates(&site, &survey.releases, &mut manifest)?;
     signing.seal(&manifest)?.publish(&site, None)?;
     Ok(manifest.meta)
+}
+
+/// Adds update objects for the releases of the target channel.
+///
+/// They are put together from the deltas of earlier releases. A content that none of these leads to
+/// is fetched whole.
+fn add_updates(site: &ComponentSite, releases: &[SiteRelease], manifest: &mut Manifest) -> Result<()> {
+    let earlier = earlier_releases(releases, &manifest.meta.channel, PROMOTED_UPDATES)?;
+    let mut graph = DeltaGraph::default();
+    stored_deltas::add_all(&mut graph, site, &manifest.meta)?;
+    for other in &earlier {
+        stored_deltas::add_all(&mut graph, site, &other.meta)?;
+    }
+    let mut updates = update_objects::write(site, &graph, &earlier, manifest)?;
+    for update in &manifest.meta.updates {
+        let is_known = |other: &UpdateObject| other.from == update.from || other.content == update.content;
+        if updates.len() < MAX_UPDATE_OBJECTS && !updates.iter().any(is_known) {
+            updates.push(update.clone());
+        }
+    }
+    manifest.meta.updates = updates;
+    Ok(())
 }
 
 /// The verified latest release of the renewal's channel, with a new term.

@@ -5,6 +5,7 @@
 //! that an interrupted run leaves nothing but objects that nobody names; the latest manifest comes
 //! last.
 
+mod manifest_deltas;
 pub mod manifest_file;
 pub mod site_keys;
 
@@ -14,6 +15,7 @@ use crate::site::site_keys::SiteKeys;
 use patcher::internal::digest::Sha256;
 use patcher::internal::error::Refused;
 use patcher::internal::fs::{Dir, Lock};
+use patcher::internal::head::Head;
 use patcher::internal::layout::{self, ObjectKind};
 use patcher::internal::manifest::{Channel, Manifest, Meta, Object};
 use patcher::internal::trust::{self, VerifiedManifest};
@@ -195,7 +197,7 @@ impl ComponentSite {
     /// # Errors
     /// The system's answer.
     pub fn latest_manifests(&self) -> Result<Vec<PathBuf>> {
-        xml_files(&self.dir)
+        latest_manifests(&self.dir)
     }
 
     /// The paths of the manifests of past releases.
@@ -204,6 +206,22 @@ impl ComponentSite {
     /// The system's answer.
     pub fn past_manifests(&self) -> Result<Vec<PathBuf>> {
         xml_files(&self.dir.join("releases"))
+    }
+
+    /// The sequences with a folder of manifest deltas, and the paths of the deltas.
+    ///
+    /// # Errors
+    /// An I/O error.
+    pub fn manifest_deltas(&self) -> Result<Vec<(u64, Vec<PathBuf>)>> {
+        let mut deltas = Vec::new();
+        for folder in entries(&self.dir.join("releases"))? {
+            let sequence = folder.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+            if let Some(sequence) = sequence.filter(|_| folder.is_dir()) {
+                let is_delta = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "delta");
+                deltas.push((sequence, entries(&folder)?.into_iter().filter(is_delta).collect()));
+            }
+        }
+        Ok(deltas)
     }
 
     /// Reads all manifests and keeps what they say of content that `is_wanted`.
@@ -304,7 +322,10 @@ impl ComponentSite {
         if let Some(superseded) = self.read_latest(channel)?.filter(|superseded| !is_same(superseded, manifest)) {
             self.keep(latest.clone(), &superseded)?;
         }
-        replace(&latest, manifest.bytes())
+        manifest_deltas::write(self, manifest)?;
+        replace(&latest, manifest.bytes())?;
+        let head = head(manifest.manifest(), manifest.order().body, manifest.bytes());
+        replace(&self.path(&layout::head_name(channel)), &head.to_bytes())
     }
 
     fn keep(&self, latest: PathBuf, superseded: &ManifestFile) -> Result<()> {
@@ -329,6 +350,12 @@ impl ComponentSite {
     pub fn latest(&self, channel: &Channel) -> PathBuf {
         self.path(&layout::latest_manifest_name(channel))
     }
+}
+
+/// Returns the head that leads to a manifest with the hash `body`, in a file of these `bytes`.
+pub fn head(manifest: &Manifest, body: Sha256, bytes: &[u8]) -> Head {
+    let Meta { component, channel, sequence, .. } = manifest.meta.clone();
+    Head { component, channel, sequence, body, size: bytes.len() as u64 }
 }
 
 /// Whether both have one body, whoever signed it.
@@ -364,9 +391,10 @@ pub fn sync(dir: &Path) -> Result<()> {
 pub fn objects(manifest: &Manifest) -> Vec<(String, Object)> {
     let mut objects = Vec::new();
     let mut add = |kind, object: Object| objects.push((layout::object_path(kind, &object.sha256), object));
+    manifest.meta.updates.iter().for_each(|update| add(ObjectKind::Update, update.object.object));
+    manifest.meta.install.iter().for_each(|install| add(ObjectKind::Install, install.object));
     for file in &manifest.files {
         add(ObjectKind::Gz, file.gz);
-        file.deltas.iter().for_each(|delta| add(ObjectKind::Delta, delta.object));
         file.chunks.iter().for_each(|chunks| add(ObjectKind::Chunks, *chunks));
     }
     objects
@@ -396,20 +424,41 @@ pub fn components(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(components)
 }
 
+/// The manifests of the component's folder `dir`, one for each channel, sorted.
+///
+/// # Errors
+/// The system's answer.
+pub fn latest_manifests(dir: &Path) -> Result<Vec<PathBuf>> {
+    Ok(xml_files(dir)?.into_iter().filter(|path| !is_head(path)).collect())
+}
+
+/// Returns whether a path has the name of a head.
+fn is_head(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name == "latest.xml" || name.ends_with(".latest.xml")
+}
+
 /// The XML files that lie in `dir` itself, sorted; none when there is no such folder.
 pub fn xml_files(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut paths = entries(dir)?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "xml"));
+    Ok(paths)
+}
+
+/// The entries of a folder, sorted; none where there is no such folder.
+///
+/// # Errors
+/// An I/O error.
+pub fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
+    let failed = |error| Error::io("read", dir, error);
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Error::io("read", dir, error)),
-    };
-    let mut paths = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(|error| Error::io("read", dir, error))?.path();
-        if path.extension().is_some_and(|extension| extension == "xml") {
-            paths.push(path);
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
         }
-    }
+        Err(error) => return Err(failed(error)),
+    };
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>().map_err(failed)?;
     paths.sort_unstable();
     Ok(paths)
 }

@@ -3,11 +3,11 @@
 //! Unlike a client it does not stop at the first thing that is wrong: it finds them all. Only a
 //! network that does not deliver ends it, for that says nothing about the site.
 
-mod applied;
+mod leads;
+mod replay;
 
 use crate::error::{Error, Result};
 use crate::site;
-use applied::{Applied, Patches};
 use patcher::internal::chunks::{
     ChunkIndex, ChunkSearch, ChunksError, MAX_INDEX_BYTES, MissingRanges, RangeLimits, rebuild,
 };
@@ -22,6 +22,7 @@ use patcher::internal::rel_path::RelPath;
 use patcher::internal::timestamp::Timestamp;
 use patcher::internal::trust::{self, ReleaseTarget};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+use replay::{Replayed, Updates};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufReader, Read as _, Seek as _, SeekFrom, Write as _};
@@ -68,7 +69,7 @@ pub fn latest_manifests(dir: &Path) -> Result<Vec<Url>> {
     let dir = dir.canonicalize().map_err(|error| Error::io("read", dir, error))?;
     let mut urls = Vec::new();
     for component in site::components(&dir)? {
-        urls.extend(site::xml_files(&component)?.iter().flat_map(Url::from_file_path));
+        urls.extend(site::latest_manifests(&component)?.iter().flat_map(Url::from_file_path));
     }
     if urls.is_empty() { Err(Error::EmptySite { path: dir }) } else { Ok(urls) }
 }
@@ -104,7 +105,7 @@ impl Verifier<'_> {
     /// A network that does not deliver; everything else is a finding.
     pub fn verify(&self, urls: &[Url]) -> Result<Findings> {
         let mut findings = Findings { manifests: urls.len(), ..Findings::default() };
-        let (mut objects, mut patches) = (Objects::new(), Patches::default());
+        let (mut objects, mut updates) = (Objects::new(), Updates::default());
         let mut stones = BTreeSet::new();
         for url in urls {
             let manifest = match self.manifest(url) {
@@ -115,17 +116,20 @@ impl Verifier<'_> {
                 }
             };
             findings.latest.push(manifest.meta.clone());
+            for error in self.check_leads(url, &manifest) {
+                findings.problems.push(finding(error)?);
+            }
             collect(&manifest, url, &mut objects);
-            patches.add_contents(&manifest, url);
-            patches.add_deltas(&manifest, url);
+            updates.add_contents(&manifest, url);
+            updates.add_objects(&manifest, url);
             for stone in &manifest.meta.stepping_stones {
                 // Never fails: it is a relative address of plain characters.
                 let Ok(at) = url.join(&layout::release_manifest_path(stone.sequence)) else { continue };
                 match self.stepping_stone(&at, &manifest.meta, stone) {
                     Ok(stone) => {
                         collect(&stone, url, &mut objects);
-                        patches.add_contents(&stone, url);
-                        patches.add_deltas(&stone, url);
+                        updates.add_contents(&stone, url);
+                        updates.add_objects(&stone, url);
                     }
                     Err(error) => findings.problems.push(finding(error)?),
                 }
@@ -148,10 +152,10 @@ impl Verifier<'_> {
             // Objects of a release are beside its folder. No client reads another file there.
             let (Ok(bytes), Ok(url)) = (self.bytes(past), past.join("../")) else { continue };
             if let Ok(verified) = trust::authenticate(bytes, self.keys) {
-                patches.add_contents(verified.manifest(), &url);
+                updates.add_contents(verified.manifest(), &url);
             }
         }
-        let Applied { right, not_applied, wrong } = patches.apply(self);
+        let Replayed { right, not_applied, wrong } = updates.replay(self);
         (findings.applied, findings.not_applied) = (right, not_applied);
         findings.problems.extend(wrong);
         Ok(findings)
@@ -281,10 +285,12 @@ fn collect(manifest: &Manifest, url: &Url, objects: &mut Objects) {
             let content = Content { path: file.path.clone(), object, chunks: file.chunks };
             objects.entry((gz, file.sha256, chunks)).or_insert((file.gz, Some(content)));
         }
-        for delta in &file.deltas {
-            if let Some(url) = address(ObjectKind::Delta, &delta.object) {
-                objects.entry((url, delta.object.sha256, None)).or_insert((delta.object, None));
-            }
+    }
+    let of_release = manifest.meta.updates.iter().map(|update| (ObjectKind::Update, update.object.object));
+    let of_release = of_release.chain(manifest.meta.install.map(|install| (ObjectKind::Install, install.object)));
+    for (kind, object) in of_release {
+        if let Some(url) = address(kind, &object) {
+            objects.entry((url, object.sha256, None)).or_insert((object, None));
         }
     }
 }

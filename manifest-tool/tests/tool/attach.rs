@@ -90,7 +90,7 @@ fn attach_adds_a_signature_or_replaces_the_same_keys() {
     attach(&publisher, "both.xml", &["--site", "site"]).fails(21, "--trust");
     attach(&publisher, "both.xml", &["--site", "site", "--trust", "release-2.pub.pem"]).ok();
     assert_eq!(publisher.read(LATEST), both);
-    assert!(!publisher.path("site/core/releases").exists());
+    assert!(!publisher.path("site/core/releases/1.xml").exists());
     publisher.sign(&["--key", "release-2.key.pem"]).ok();
     assert_eq!(publisher.read("site/core/releases/1.xml"), both);
 }

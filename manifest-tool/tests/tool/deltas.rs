@@ -1,13 +1,29 @@
-//! The deltas that `sign` makes and keeps.
+//! The update objects that `sign` makes, and the deltas in them.
 
 use crate::publisher::{Publisher, program};
-use patcher::internal::manifest::{Delta, Manifest};
+use patcher::internal::digest::Sha256;
+use patcher::internal::layout::{ObjectKind, object_path};
+use patcher::internal::manifest::{Manifest, Object};
+use patcher::internal::update_table::{RowBase, UpdateTable};
 use std::fs;
 
 const LATEST: &str = "site/core/manifest.xml";
 
-fn deltas_of<'a>(manifest: &'a Manifest, path: &str) -> &'a [Delta] {
-    &manifest.files.iter().find(|file| file.path.as_str() == path).unwrap().deltas
+/// Returns the table of the update object from each earlier release, the newest first.
+fn tables(publisher: &Publisher, manifest: &Manifest) -> Vec<UpdateTable> {
+    let table = |object: &patcher::internal::manifest::IndexedObject| {
+        let path = format!("site/core/{}", object_path(ObjectKind::Update, &object.object.sha256));
+        let bytes = publisher.read(path);
+        let (table, deltas) = bytes.split_at(object.table.size as usize);
+        assert_eq!(Sha256::of(table), object.table.sha256);
+        UpdateTable::parse(table, deltas.len() as u64).unwrap()
+    };
+    manifest.meta.updates.iter().map(|update| table(&update.object)).collect()
+}
+
+/// Returns the number of rows from each earlier release, the newest first.
+fn rows(publisher: &Publisher) -> Vec<usize> {
+    tables(publisher, &publisher.manifest(LATEST)).iter().map(|table| table.rows.len()).collect()
 }
 
 /// Reads the number of deltas from the output of `sign`.
@@ -18,12 +34,19 @@ fn made(out: &str) -> usize {
 }
 
 #[test]
-fn deltas_lead_from_the_last_three_releases_and_stay_while_they_save_bytes() {
+fn a_release_has_an_update_object_from_each_of_the_last_ten() {
     let publisher = Publisher::new();
-    publisher.sign_builds(1..=4, &[]);
-    let manifest = publisher.manifest(LATEST);
-    let deltas = deltas_of(&manifest, "bin/app");
-    assert_eq!(deltas.iter().filter(|delta| delta.to.is_none()).count(), 3);
+    publisher.sign_builds(1..=12, &[]);
+    let from: Vec<u64> = publisher.manifest(LATEST).meta.updates.iter().map(|update| update.from).collect();
+    assert_eq!(from, (2..=11).rev().collect::<Vec<_>>());
+    publisher.sign_builds(13..=13, &["--updates", "2"]);
+    let from: Vec<u64> = publisher.manifest(LATEST).meta.updates.iter().map(|update| update.from).collect();
+    assert_eq!(from, [12, 11]);
+    publisher.sign_as("1.14.0", &["--updates", "17"]).usage_error();
+}
+
+#[test]
+fn older_clients_get_several_deltas_where_these_cost_less() {
     // The new bytes of each release are so many that two deltas together are as small as a direct
     // one.
     let grown = |build: u64| [program(build), noise(1, 7)[..4000 * build as usize].to_vec()].concat();
@@ -32,42 +55,38 @@ fn deltas_lead_from_the_last_three_releases_and_stay_while_they_save_bytes() {
         publisher.write("build/bin/app", grown(build));
         publisher.sign_as(&format!("1.{build}.0"), &[]).ok();
     }
-    let manifest = publisher.manifest(LATEST);
-    let deltas = deltas_of(&manifest, "bin/app");
-    assert_eq!(deltas.iter().filter(|delta| delta.to.is_none()).count(), 3);
-    let oldest = patcher::internal::digest::Sha256::of(&grown(1));
-    let from_oldest: Vec<_> = deltas.iter().filter(|delta| delta.from == oldest).collect();
-    assert_eq!(from_oldest.len(), 1, "the cheapest way from there, and no other");
-    assert!(from_oldest[0].to.is_some(), "it goes through a release between");
+    let tables = tables(&publisher, &publisher.manifest(LATEST));
+    let oldest = &tables[3];
+    assert_eq!(oldest.rows.len(), 2, "through a release between");
+    assert_eq!(oldest.rows[0].base, RowBase::Content(Sha256::of(&grown(1))));
+    assert_eq!(oldest.rows[1].base, RowBase::Row(0));
+    assert_eq!(oldest.rows[1].to.sha256, Sha256::of(&grown(5)));
 }
 
 #[test]
 fn a_direct_delta_replaces_a_chain_that_costs_more() {
     let publisher = Publisher::new();
     publisher.sign_builds(1..=5, &[]);
-    let manifest = publisher.manifest(LATEST);
-    let deltas = deltas_of(&manifest, "bin/app");
-    assert!(deltas.iter().all(|delta| delta.to.is_none()) && deltas.len() == 4, "one from each: {deltas:?}");
+    assert_eq!(rows(&publisher), [1, 1, 1, 1], "one delta from each");
     // Two deltas lead to each content. The third of the distant releases still needs several.
     publisher.sign_builds(6..=9, &[]);
-    let manifest = publisher.manifest(LATEST);
-    let deltas = deltas_of(&manifest, "bin/app");
-    assert_eq!(deltas.len(), 8, "from each release one");
-    assert_eq!(deltas.iter().filter(|delta| delta.to.is_none()).count(), 5, "{deltas:?}");
+    let rows = rows(&publisher);
+    assert_eq!(rows.len(), 8);
+    assert_eq!(rows.iter().filter(|count| **count == 1).count(), 5, "{rows:?}");
 }
 
 #[test]
-fn an_unchanged_tree_keeps_its_deltas_and_makes_none() {
+fn an_unchanged_tree_keeps_its_update_objects_and_makes_no_delta() {
     let publisher = Publisher::new();
     publisher.sign_builds(1..=2, &[]);
     let before = publisher.object_states();
-    let deltas = publisher.manifest(LATEST).files.iter().flat_map(|file| file.deltas.clone()).collect::<Vec<_>>();
-    assert_eq!(deltas.len(), 1);
+    let updates = publisher.manifest(LATEST).meta.updates;
+    assert_eq!(updates.len(), 1);
     let out = publisher.sign_as("1.3.0", &[]).ok();
     assert_eq!(made(&out), 0);
     assert!(publisher.object_states() == before, "no object was touched");
-    let after = publisher.manifest(LATEST).files.iter().flat_map(|file| file.deltas.clone()).collect::<Vec<_>>();
-    assert_eq!(after, deltas);
+    let after = publisher.manifest(LATEST).meta.updates;
+    assert_eq!(after.last(), updates.first());
 }
 
 #[test]
@@ -76,12 +95,33 @@ fn a_delta_to_reverted_content_is_reused() {
     publisher.sign_builds(1..=2, &[]);
     publisher.write("build/bin/app", program(1));
     let out = publisher.sign_as("1.3.0", &[]).ok();
-    assert_eq!(made(&out), 1, "who has 1.2.0 goes back by a patch, too");
+    assert_eq!(made(&out), 1, "clients with 1.2.0 go back by a delta, too");
     publisher.write("build/bin/app", program(2));
     let out = publisher.sign_as("1.4.0", &[]).ok();
-    assert_eq!(made(&out), 0, "this way was made for 1.2.0");
+    assert_eq!(made(&out), 0, "this delta was made for 1.2.0");
+    let tables = tables(&publisher, &publisher.manifest(LATEST));
+    assert_eq!(tables[0].rows[0].base, RowBase::Content(Sha256::of(&program(1))));
+}
+
+#[test]
+fn a_renewed_release_keeps_its_update_objects() {
+    let publisher = Publisher::new();
+    publisher.sign_builds(1..=2, &[]);
+    let updates = publisher.manifest(LATEST).meta.updates;
+    publisher.run(&["resign", "core", "--rollout", "50%"]).ok();
+    assert_eq!(publisher.manifest(LATEST).meta.updates, updates);
+}
+
+#[test]
+fn a_promoted_release_has_update_objects_from_the_releases_of_its_new_channel() {
+    let publisher = Publisher::new();
+    publisher.sign_builds(1..=1, &[]);
+    publisher.sign_builds(2..=4, &["--channel", "beta", "--updates", "1"]);
+    publisher.run(&["promote", "core", "--from", "beta", "--to", "stable"]).ok();
     let manifest = publisher.manifest(LATEST);
-    assert_eq!(deltas_of(&manifest, "bin/app")[0].from, patcher::internal::digest::Sha256::of(&program(1)));
+    let stable = manifest.meta.updates.iter().find(|update| update.from == 1).unwrap();
+    assert_eq!(stable.rest, 0, "the deltas of the betas lead there");
+    publisher.run(&["verify", "site", "--key", "release.pub.pem"]).ok();
 }
 
 /// Returns bytes that compress to at least `bits`/8 of their size, the same for the same seed
@@ -98,16 +138,32 @@ fn noise(seed: u64, bits: u8) -> Vec<u8> {
 }
 
 #[test]
-fn a_delta_that_saves_less_than_a_request_is_not_published() {
+fn a_delta_that_saves_nothing_is_not_published() {
     let publisher = Publisher::new();
-    publisher.write("build/small", "a small file\n".repeat(100));
     publisher.write("build/bin/app", noise(1, 7));
     publisher.sign_as("1.0.0", &[]).ok();
     publisher.write("build/bin/app", noise(2, 7));
-    publisher.write("build/small", "a small file.\n".repeat(100));
-    let out = publisher.sign_as("2.0.0", &[]).ok();
-    assert_eq!(made(&out), 0);
-    assert!(!publisher.objects().iter().any(|path| path.extension().is_some_and(|ending| ending == "delta")));
+    publisher.sign_as("2.0.0", &["--updates", "1"]).ok();
+    let tables = tables(&publisher, &publisher.manifest(LATEST));
+    assert!(tables.iter().flat_map(|table| &table.rows).all(|row| row.base == RowBase::Empty), "{tables:?}");
+}
+
+#[test]
+fn a_small_new_file_is_in_the_update_object_and_a_large_one_is_not() {
+    let publisher = Publisher::new();
+    publisher.sign_builds(1..=1, &[]);
+    let large: Vec<u8> = (0..8).flat_map(|seed| noise(seed + 1, 8)).collect();
+    publisher.write("build/small", "a small new file");
+    publisher.write("build/large", &large);
+    publisher.sign_as("1.2.0", &[]).ok();
+    let manifest = publisher.manifest(LATEST);
+    let update = &manifest.meta.updates[0];
+    let gz = manifest.files.iter().find(|file| file.path.as_str() == "large").unwrap().gz;
+    assert!(gz.size > 256 << 10);
+    assert_eq!(update.rest, gz.size);
+    let table = &tables(&publisher, &manifest)[0];
+    assert_eq!(table.rows.len(), 1);
+    assert_eq!(table.rows[0].to, Object { size: 16, sha256: Sha256::of(b"a small new file") });
 }
 
 #[test]
@@ -118,14 +174,16 @@ fn compressed_files_get_no_delta() {
     publisher.sign_as("1.0.0", &[]).ok();
     archive[77] ^= 1;
     publisher.write("build/archive.zip", archive);
-    assert_eq!(made(&publisher.sign_as("1.1.0", &[]).ok()), 0);
+    publisher.sign_as("1.1.0", &[]).ok();
+    let tables = tables(&publisher, &publisher.manifest(LATEST));
+    assert!(tables.iter().flat_map(|table| &table.rows).all(|row| row.base == RowBase::Empty), "{tables:?}");
 }
 
 #[test]
-fn sign_makes_no_deltas_if_told_so() {
+fn sign_makes_no_update_objects_if_told_so() {
     let publisher = Publisher::new();
-    publisher.sign_builds(1..=2, &["--deltas", "0"]);
-    assert!(publisher.manifest(LATEST).files.iter().all(|file| file.deltas.is_empty()));
+    publisher.sign_builds(1..=2, &["--updates", "0"]);
+    assert!(publisher.manifest(LATEST).meta.updates.is_empty());
 }
 
 #[test]
@@ -164,18 +222,32 @@ fn verify_applies_deltas_whose_old_files_are_on_the_site() {
 }
 
 #[test]
-fn verify_finds_a_delta_that_makes_something_else() {
+fn verify_finds_an_update_object_that_makes_something_else() {
     let publisher = Publisher::new();
     publisher.sign_builds(1..=3, &[]);
     publisher.sign_again(|manifest| {
-        let deltas = &mut manifest.files.iter_mut().find(|file| !file.deltas.is_empty()).unwrap().deltas;
-        deltas[0].object = deltas[1].object;
+        manifest.meta.updates[0].object.table.sha256 = Sha256::of(b"another table");
     });
     let run = publisher.run(&["verify", "site", "--key", "release.pub.pem"]);
     run.fails(21, "1 of ");
-    assert!(
-        run.out.contains("the delta to bin/app is wrong") && run.out.contains("old file has another size"),
-        "{}",
-        run.out
-    );
+    assert!(run.out.contains("is not the update object that the manifest names"), "{}", run.out);
+}
+
+#[test]
+fn verify_finds_a_head_and_a_manifest_delta_that_lead_elsewhere() {
+    let publisher = Publisher::new();
+    publisher.sign_builds(1..=2, &[]);
+    let head = publisher.read("site/core/latest.xml");
+    let text = String::from_utf8(head.clone()).unwrap();
+    publisher.write("site/core/latest.xml", text.replace("sequence=\"2\"", "sequence=\"3\""));
+    let verify = || publisher.run(&["verify", "site", "--key", "release.pub.pem"]);
+    let run = verify();
+    run.fails(21, "1 of ");
+    assert!(run.out.contains("latest.xml does not lead to the manifest: it names sequence 3"), "{}", run.out);
+    publisher.write("site/core/latest.xml", head);
+    verify().ok();
+    publisher.write("site/core/releases/2/from-1.delta", "no delta");
+    let run = verify();
+    run.fails(21, "1 of ");
+    assert!(run.out.contains("from-1.delta does not lead to the manifest"), "{}", run.out);
 }

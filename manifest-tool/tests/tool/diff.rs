@@ -17,14 +17,14 @@ fn a_diff_lists_the_changes_and_their_bytes() {
     let manifest = publisher.manifest("site/core/manifest.xml");
     let file = |path: &str| manifest.files.iter().find(|file| file.path.as_str() == path).unwrap();
     let (app, new) = (file("bin/app"), file("new"));
-    let delta = app.deltas[0].object.size;
+    let update = manifest.meta.updates[0].object.object.size;
     let expected = format!(
-        "~ {delta:>11}  bin/app (delta)\n+ {:>11}  copy\n- {:>11}  gone\n+ {:>11}  new (whole)\n\
-         1.1.0 -> 1.2.0: 2 added, 1 removed, 1 changed\n{} bytes to fetch; {} as wholes\n",
+        "~ {:>11}  bin/app (update object)\n+ {:>11}  copy\n- {:>11}  gone\n+ {:>11}  new (update object)\n\
+         1.1.0 -> 1.2.0: 2 added, 1 removed, 1 changed\n{update} bytes to fetch; {} as wholes\n",
+        "",
         0,
         0,
-        new.gz.size,
-        delta + new.gz.size,
+        "",
         app.gz.size + new.gz.size
     );
     assert_eq!(out, expected);

@@ -77,7 +77,7 @@ fn a_changed_object_is_made_again_and_never_named() {
         fs::write(&object, bytes).unwrap();
     }
     publisher.run(&["publish", "site", "www"]).fails(21, "does not have the bytes");
-    publisher.sign_as("1.3.0", &["--deltas", "0"]).ok();
+    publisher.sign_as("1.3.0", &["--updates", "0"]).ok();
     publisher.run(&["verify", "site", "--key", "release.pub.pem"]).ok();
 }
 

@@ -104,8 +104,9 @@ fn a_bucket_serves_what_was_published_with_the_right_headers() {
     publisher.sign_builds(1..=2, &[]);
     assert!(store.publish(&publisher).ok().starts_with("5 objects and 2 manifests sent, "));
     let puts = store.puts();
-    assert_eq!(puts.len(), 7);
-    assert_eq!(puts[5..], ["apps/core/releases/1.xml", "apps/core/manifest.xml"], "manifests last: {puts:?}");
+    assert_eq!(puts.len(), 9);
+    assert!(puts[..5].iter().all(|path| path.contains("/objects/")), "{puts:?}");
+    assert_eq!(puts[7..], ["apps/core/manifest.xml", "apps/core/latest.xml"], "the head last: {puts:?}");
 
     // The answer to a client.
     let url = format!("{}/updates/apps/core/manifest.xml", store.url());
@@ -136,7 +137,7 @@ fn publish_uploads_only_new_files_to_a_bucket() {
     assert_eq!(store.puts().len(), before);
     publisher.sign_builds(2..=2, &[]);
     assert!(store.publish(&publisher).ok().starts_with("2 objects and 2 manifests sent, "));
-    assert_eq!(store.puts().len(), before + 4);
+    assert_eq!(store.puts().len(), before + 6, "two manifests, the delta between them and the head");
     let other = Publisher::new();
     other.sign_builds(1..=1, &[]);
     store.publish(&other).fails(21, "sequence 2, and the site has 1");

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 fn releases(publisher: &Publisher) -> Vec<String> {
     let Ok(entries) = fs::read_dir(publisher.path("site/core/releases")) else { return Vec::new() };
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name.ends_with(".xml"));
     names.sort();
     names
 }
@@ -42,7 +43,7 @@ fn files(publisher: &Publisher) -> Vec<(PathBuf, u64)> {
 #[test]
 fn prune_removes_old_releases_and_the_objects_that_only_they_name() {
     let publisher = Publisher::new();
-    publisher.sign_builds(1..=5, &["--deltas", "0"]);
+    publisher.sign_builds(1..=5, &["--updates", "0"]);
     let before = files(&publisher);
     let planned = prune(&publisher, &["--keep", "2", "--dry-run"]);
     assert_eq!(files(&publisher), before, "a dry run drops nothing");
@@ -50,9 +51,9 @@ fn prune_removes_old_releases_and_the_objects_that_only_they_name() {
     let after = files(&publisher);
     let bytes = |files: &[(PathBuf, u64)]| files.iter().map(|(_, bytes)| bytes).sum::<u64>();
     let dropped = bytes(&before) - bytes(&after);
-    assert!(out.ends_with(&format!("2 manifests and 2 objects, {dropped} bytes, dropped\n")), "{out}");
+    assert!(out.ends_with(&format!("2 manifests and 8 objects, {dropped} bytes, dropped\n")), "{out}");
     assert_eq!(planned.replace("would be dropped", "dropped"), out);
-    assert_eq!(out.lines().count(), 5);
+    assert_eq!(out.lines().count(), 11);
     assert_eq!(releases(&publisher), ["3.xml", "4.xml"]);
     has_what_it_names(&publisher);
     is_sound(&publisher);
@@ -133,7 +134,7 @@ fn objects_that_no_manifest_names_are_removed() {
     let publisher = Publisher::new();
     publisher.sign(&[]).ok();
     let name = patcher::internal::digest::Sha256::of(b"x").to_string();
-    let path = format!("site/core/objects/{}/{name}.delta", &name[..2]);
+    let path = format!("site/core/objects/{}/{name}.update", &name[..2]);
     publisher.write(&path, "x");
     assert!(prune(&publisher, &["--keep", "3"]).ends_with("0 manifests and 1 objects, 1 bytes, dropped\n"));
     assert!(!publisher.path(&path).exists());
@@ -158,10 +159,10 @@ fn an_interrupted_prune_leaves_no_manifest_without_its_objects() {
     use manifest_tool::prune::Dropped;
     use manifest_tool::site::ComponentSite;
     let publisher = Publisher::new();
-    publisher.sign_builds(1..=4, &["--deltas", "0"]);
+    publisher.sign_builds(1..=4, &["--updates", "0"]);
     let site = ComponentSite::new(publisher.path("site/core"), publisher.site_keys());
     let dropped = Dropped::find(&site, 0).unwrap();
-    assert_eq!((dropped.manifests.len(), dropped.objects.len()), (3, 3));
+    assert_eq!((dropped.manifests.len(), dropped.objects.len()), (3, 6), "three manifest deltas among the objects");
     // `prune` cannot remove a folder at the path of an object.
     let obstacle = publisher.path("site/core").join(&dropped.objects[0].path);
     let bytes = fs::read(&obstacle).unwrap();
@@ -172,5 +173,5 @@ fn an_interrupted_prune_leaves_no_manifest_without_its_objects() {
     has_what_it_names(&publisher);
     fs::remove_dir(&obstacle).unwrap();
     fs::write(&obstacle, bytes).unwrap();
-    assert!(prune(&publisher, &["--keep", "0"]).contains("0 manifests and 3 objects"));
+    assert!(prune(&publisher, &["--keep", "0"]).contains("0 manifests and 6 objects"));
 }

@@ -29,9 +29,10 @@ fn publish_sends_a_whole_site_and_later_only_new_files() {
     assert_eq!(publish(&publisher).ok(), "0 objects and 0 manifests sent, 0 bytes; 5 objects already there\n");
 
     publisher.sign_builds(3..=3, &[]);
-    // The new program, deltas from the two releases before, the new manifest, and the superseded
-    // one.
-    assert!(publish(&publisher).ok().starts_with("3 objects and 2 manifests sent, "));
+    // The new program, update objects from both earlier contents, the new manifest, and the
+    // superseded one.
+    let out = publish(&publisher).ok();
+    assert!(out.starts_with("3 objects and 2 manifests sent, "), "{out}");
     assert!(files(&publisher.path("site")) == files(&publisher.path("www")));
 }
 
@@ -68,7 +69,7 @@ fn publish_finds_a_damaged_object_before_it_sends_the_manifest() {
     let publisher = Publisher::new();
     publisher.sign_builds(1..=1, &[]);
     publish(&publisher).ok();
-    publisher.sign_builds(2..=2, &["--deltas", "0"]);
+    publisher.sign_builds(2..=2, &["--updates", "0"]);
     let manifest = fs::read(publisher.path("www/core/manifest.xml")).unwrap();
     let new =
         publisher.manifest("site/core/manifest.xml").files.into_iter().find(|file| file.path.as_str() == "bin/app");

@@ -3,6 +3,7 @@
 use manifest_tool::signing::passphrase::Passphrases;
 use manifest_tool::signing::private_key::PrivateKey;
 use manifest_tool::site::site_keys::SiteKeys;
+use patcher::internal::digest::Sha256;
 use patcher::internal::keys::{PublicKey, TrustedKeys};
 use patcher::internal::manifest::{Manifest, SignedBytes, body, parse, with_signatures};
 use patcher::internal::timestamp::Timestamp;
@@ -164,7 +165,12 @@ impl Publisher {
     pub fn sign_again<T>(&self, change: impl FnOnce(&mut Manifest) -> T) -> T {
         let mut manifest = self.manifest("site/core/manifest.xml");
         let result = change(&mut manifest);
-        self.write("site/core/manifest.xml", self.signed(&manifest, "release.key.pem"));
+        let bytes = self.signed(&manifest, "release.key.pem");
+        let head = manifest_tool::site::head(&manifest, Sha256::of(&body(&manifest)), &bytes);
+        self.write("site/core/latest.xml", head.to_bytes());
+        self.write("site/core/manifest.xml", bytes);
+        // The deltas lead to the manifest as it was.
+        let _ = std::fs::remove_dir_all(self.path(format!("site/core/releases/{}", manifest.meta.sequence)));
         result
     }
 

@@ -31,6 +31,8 @@ pub const MAX_FILES: usize = 200_000;
 pub const MAX_BASE_URLS: usize = 8;
 /// The most signature lines.
 pub const MAX_SIGNATURES: usize = 8;
+/// The most update objects.
+pub const MAX_UPDATE_OBJECTS: usize = 32;
 /// The most stepping stones.
 pub const MAX_STEPPING_STONES: usize = 8;
 /// The most languages of notes.
@@ -86,8 +88,35 @@ pub struct Meta {
     /// Earlier releases that older versions have to go through first; at most 8, by rising
     /// [`below`](SteppingStone::below).
     pub stepping_stones: Vec<SteppingStone>,
+    /// The objects that lead from earlier releases to this one; at most 32, each earlier content
+    /// once.
+    pub updates: Vec<UpdateObject>,
+    /// All contents of the release in one object.
+    pub install: Option<IndexedObject>,
     /// What is new, for people; each language once.
     pub notes: Vec<Notes>,
+}
+
+/// An object that holds everything that leads from an earlier release to this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpdateObject {
+    /// The sequence of the earlier release.
+    pub from: u64,
+    /// The [`content_id`](Manifest::content_id) of the earlier release.
+    pub content: Sha256,
+    /// The table and the deltas.
+    pub object: IndexedObject,
+    /// The size of the `.gz` objects of contents that the object does not make, in bytes.
+    pub rest: u64,
+}
+
+/// An object with a table at its front, which a client can fetch alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct IndexedObject {
+    /// The whole object.
+    pub object: Object,
+    /// The table: the first bytes of the object.
+    pub table: Object,
 }
 
 /// An earlier release that versions older than some version have to be updated to first.
@@ -125,8 +154,6 @@ pub struct File {
     pub preserve: bool,
     /// The whole file, as one gzip member.
     pub gz: Object,
-    /// Ways to make it, or a step on the way to it, from older content.
-    pub deltas: Vec<Delta>,
     /// The index of its gzip's segments.
     pub chunks: Option<Object>,
 }
@@ -138,22 +165,6 @@ pub struct Object {
     pub size: u64,
     /// The hash of its bytes, and its name.
     pub sha256: Sha256,
-}
-
-/// A patch from one content to another.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delta {
-    /// How it works; a client ignores a delta whose method it does not know.
-    pub method: DeltaMethod,
-    /// The content that it starts from.
-    pub from: Sha256,
-    /// The content that it makes; the file's own if absent.
-    pub to: Option<Sha256>,
-    /// A content of this release that it reads besides, as if it stood behind the first one: its
-    /// *second base*.
-    pub with: Option<Sha256>,
-    /// The patch.
-    pub object: Object,
 }
 
 /// A symbolic link of a release.
@@ -253,9 +264,14 @@ impl Manifest {
         self.meta.stepping_stones.iter().find(|stone| installed.cmp_precedence(&stone.below).is_lt())
     }
 
+    /// Returns the update object for a client that has the content `content_id` installed.
+    pub fn update_from(&self, content_id: &Sha256) -> Option<&UpdateObject> {
+        self.meta.updates.iter().find(|update| update.content == *content_id)
+    }
+
     /// What tells this release's content from another's: the hash of its version and of all that it
     /// installs. Signatures, dates, sequence and URLs do not count, nor do rollout, urgency,
-    /// stepping stones and notes.
+    /// stepping stones, update objects and notes.
     pub fn content_id(&self) -> Sha256 {
         let mut hasher = Sha256Hasher::default();
         hasher.update(self.meta.version.to_string().as_bytes());

@@ -14,6 +14,9 @@ const GOOD: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
     <requires component="runtime" version="&gt;=1.2"/>
     <stepping-stone below="1.0.0" sequence="7" body="00112233445566778899aabbccddeeff00112233445566778899aabbccddee09"/>
     <stepping-stone below="2.0.0-rc.1" sequence="41" body="00112233445566778899aabbccddeeff00112233445566778899aabbccddee0a"/>
+    <update from="41" content="00112233445566778899aabbccddeeff00112233445566778899aabbccddee02" size="1081454" sha256="00112233445566778899aabbccddeeff00112233445566778899aabbccddee03" table="9120" table-sha256="00112233445566778899aabbccddeeff00112233445566778899aabbccddee04"/>
+    <update from="40" content="00112233445566778899aabbccddeeff00112233445566778899aabbccddee05" size="2000000" sha256="00112233445566778899aabbccddeeff00112233445566778899aabbccddee06" table="9000" table-sha256="00112233445566778899aabbccddeeff00112233445566778899aabbccddee0b" rest="700"/>
+    <install size="10620000" sha256="00112233445566778899aabbccddeeff00112233445566778899aabbccddee0c" table="31000" table-sha256="00112233445566778899aabbccddeeff00112233445566778899aabbccddee0d"/>
     <notes lang="en" href="https://example.com/news/3.1.html">
       <line text="Faster &amp; smaller."/>
       <line text=""/>
@@ -27,9 +30,6 @@ const GOOD: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
   <files>
     <file path="bin/app" size="11694592" sha256="00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff" executable="true">
       <gz size="4747427" sha256="00112233445566778899aabbccddeeff00112233445566778899aabbccddee01"/>
-      <delta method="program1" from="00112233445566778899aabbccddeeff00112233445566778899aabbccddee02" size="144986" sha256="00112233445566778899aabbccddeeff00112233445566778899aabbccddee03"/>
-      <delta method="plain" from="00112233445566778899aabbccddeeff00112233445566778899aabbccddee04" to="00112233445566778899aabbccddeeff00112233445566778899aabbccddee05" size="1" sha256="00112233445566778899aabbccddeeff00112233445566778899aabbccddee06"/>
-      <delta method="plain" from="00112233445566778899aabbccddeeff00112233445566778899aabbccddee02" with="e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" size="2" sha256="00112233445566778899aabbccddeeff00112233445566778899aabbccddee0b"/>
       <chunks size="11660" sha256="00112233445566778899aabbccddeeff00112233445566778899aabbccddee07"/>
     </file>
     <file path="etc/settings" size="0" sha256="e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" preserve="true">
@@ -59,7 +59,7 @@ fn the_canonical_form_survives_reading_and_writing() {
     let manifest = parse(GOOD.as_bytes()).unwrap();
     assert_eq!(String::from_utf8(body(&manifest)).unwrap(), GOOD);
     assert_eq!(manifest.meta.base_urls.len(), 2);
-    assert_eq!(manifest.files[0].deltas.len(), 3);
+    assert_eq!((manifest.meta.updates.len(), manifest.meta.install.is_some()), (2, true));
     assert_eq!((manifest.meta.rollout, manifest.meta.critical), (Some(10), true));
     assert_eq!((manifest.meta.stepping_stones.len(), manifest.meta.notes.len()), (2, 3));
     assert!(manifest.files[0].executable && manifest.files[1].preserve);
@@ -365,21 +365,16 @@ fn a_link_leads_to_what_is_listed_and_nowhere_else() {
 }
 
 #[test]
-fn a_companion_is_a_smaller_file_of_the_release() {
-    let second_base = "with=\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"";
-    let wrong = [
-        ("not listed", second_base.replace("e3b0", "e3b1")),
-        ("the file itself", format!("with=\"{KEY}\"")),
-        ("of another content", format!("to=\"{KEY}\" {second_base}")),
-    ];
-    for (what, attributes) in wrong {
-        assert_eq!(changed(second_base, &attributes), Some(Defect::SecondBase), "{what}");
-    }
-    assert_eq!(changed("size=\"0\"", "size=\"11694593\""), Some(Defect::SecondBase), "a larger one");
-    // Of two that are as large the lower hash comes first.
-    assert_eq!(changed("size=\"0\"", "size=\"11694592\""), Some(Defect::SecondBase));
-    let lower = GOOD.replace("e3b0", "0000").replacen("size=\"0\"", "size=\"11694592\"", 1);
-    assert_eq!(defect(parse(lower.as_bytes())), None);
+fn an_update_object_is_from_an_earlier_release_and_listed_once() {
+    assert_eq!(changed("from=\"41\"", "from=\"42\""), Some(Defect::Update), "from itself");
+    assert_eq!(changed("from=\"40\"", "from=\"41\""), Some(Defect::Update), "twice from one release");
+    let content =
+        |last: &str| format!("content=\"00112233445566778899aabbccddeeff00112233445566778899aabbccddee{last}\"");
+    assert_eq!(changed(&content("05"), &content("02")), Some(Defect::Update), "twice from one content");
+    assert_eq!(changed("table=\"9120\"", "table=\"1081455\""), Some(Defect::Update), "a table larger than its object");
+    assert_eq!(changed(" table=\"31000\"", ""), Some(Defect::AttributeMissing));
+    let install = GOOD.lines().find(|line| line.contains("<install")).unwrap();
+    assert_eq!(changed(install, &format!("{install}\n{install}")), Some(Defect::Element));
 }
 
 fn line(key: &str, base64: &str) -> String {

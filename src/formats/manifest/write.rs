@@ -1,7 +1,7 @@
 //! Writes manifest format 1 in its one canonical form: two spaces a level, attributes in a fixed
 //! order, paths sorted.
 
-use super::{LinkOrFile, Manifest, Notes, Object, Signature};
+use super::{IndexedObject, LinkOrFile, Manifest, Notes, Object, Signature};
 use crate::formats::xml::{DECLARATION, push_attribute};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -52,6 +52,21 @@ pub fn body(manifest: &Manifest) -> Vec<u8> {
         push_attribute(&mut text, "body", stone.body);
         text.push_str("/>\n");
     }
+    for update in &meta.updates {
+        text.push_str("    <update");
+        push_attribute(&mut text, "from", update.from);
+        push_attribute(&mut text, "content", update.content);
+        push_indexed_object(&mut text, &update.object);
+        if update.rest > 0 {
+            push_attribute(&mut text, "rest", update.rest);
+        }
+        text.push_str("/>\n");
+    }
+    if let Some(install) = &meta.install {
+        text.push_str("    <install");
+        push_indexed_object(&mut text, install);
+        text.push_str("/>\n");
+    }
     meta.notes.iter().for_each(|notes| push_notes(&mut text, notes));
     text.push_str("  </meta>\n  <files>\n");
     for entry in manifest.entries() {
@@ -68,19 +83,6 @@ pub fn body(manifest: &Manifest) -> Vec<u8> {
                 text.push_str(">\n      <gz");
                 push_object(&mut text, &file.gz);
                 text.push_str("/>\n");
-                for delta in &file.deltas {
-                    text.push_str("      <delta");
-                    push_attribute(&mut text, "method", &delta.method);
-                    push_attribute(&mut text, "from", delta.from);
-                    if let Some(to) = delta.to {
-                        push_attribute(&mut text, "to", to);
-                    }
-                    if let Some(with) = delta.with {
-                        push_attribute(&mut text, "with", with);
-                    }
-                    push_object(&mut text, &delta.object);
-                    text.push_str("/>\n");
-                }
                 if let Some(chunks) = &file.chunks {
                     text.push_str("      <chunks");
                     push_object(&mut text, chunks);
@@ -133,4 +135,10 @@ fn push_notes(text: &mut String, notes: &Notes) {
 fn push_object(text: &mut String, object: &Object) {
     push_attribute(text, "size", object.size);
     push_attribute(text, "sha256", object.sha256);
+}
+
+fn push_indexed_object(text: &mut String, IndexedObject { object, table }: &IndexedObject) {
+    push_object(text, object);
+    push_attribute(text, "table", table.size);
+    push_attribute(text, "table-sha256", table.sha256);
 }

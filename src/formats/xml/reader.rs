@@ -96,11 +96,23 @@ impl<'a> XmlReader<'a> {
         }
     }
 
-    /// Reads the start of the root element `name` of format 1 and returns its line.
+    /// Reads the start of the root element `name` of format 1 without further attributes, and
+    /// returns its line.
+    ///
+    /// # Errors
+    /// Those of [`root_element`](Self::root_element); [`Defect::Attribute`].
+    pub fn root(&mut self, name: &str) -> Result<u64, XmlError> {
+        let element = self.root_element(name)?;
+        let line = element.line;
+        element.finish()?;
+        Ok(line)
+    }
+
+    /// Reads the start of the root element `name` of format 1.
     ///
     /// # Errors
     /// [`Defect::ElementMissing`] for another root, [`Defect::Format`] for another format.
-    pub fn root(&mut self, name: &str) -> Result<u64, XmlError> {
+    pub fn root_element(&mut self, name: &str) -> Result<XmlElement<'a>, XmlError> {
         let mut element = match self.tag()? {
             Some(XmlTag::Open(element)) if element.name == name => element,
             _ => {
@@ -115,9 +127,7 @@ impl<'a> XmlReader<'a> {
         if *format != *"1" {
             return Err(element.error(Defect::Format, format!("the format is `{format}`, this program reads format 1")));
         }
-        let line = element.line;
-        element.finish()?;
-        Ok(line)
+        Ok(element)
     }
 
     /// Checks that nothing follows the root's end tag, which the caller has read.

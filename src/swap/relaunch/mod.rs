@@ -13,6 +13,7 @@ use crate::disk::fs::Dir;
 use crate::disk::layout::InstallRoot;
 use crate::error::{Error, Machine, Result};
 use crate::state::RollbackReason;
+use crate::state::journal::Journal;
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fs::File;
@@ -25,8 +26,10 @@ use std::time::{Duration, Instant};
 pub const HELPER: &str = if cfg!(windows) { "patcher-helper.exe" } else { "patcher-helper" };
 /// How long a new version may take to confirm that it works, unless the program says otherwise.
 pub const PROBATION: Duration = Duration::from_secs(300);
-/// An environment variable that the helper is given and hands on to what it starts, so that neither
-/// starts the other for ever.
+/// An environment variable with the state of the swap that the helper was started for. The helper
+/// hands it on to what it starts, so that neither starts the other for ever.
+///
+/// It names the swap, so that a value of an earlier one, or one that a user has set, means nothing.
 pub const RELAUNCHED: &str = "PATCHER_RELAUNCHED";
 /// An environment variable with the id of the process that the helper has replaced. The helper then
 /// becomes the program instead of starting it.
@@ -87,7 +90,7 @@ pub struct Job {
 /// [`Machine::Io`].
 pub fn start_helper(root: &InstallRoot, state_dir: &Dir, helper: &Path, job: Job) -> Result<()> {
     let copy = copy_helper(state_dir, helper)?;
-    let mut start = helper_command(root, &copy, job);
+    let mut start = helper_command(root, state_dir, &copy, job);
     // Not in a folder that the swap may replace or remove.
     start.current_dir(&root.state.dir);
     detached(start, &copy, None).map(drop)
@@ -102,17 +105,17 @@ pub fn start_helper(root: &InstallRoot, state_dir: &Dir, helper: &Path, job: Job
 /// [`Machine::Io`]; [`Machine::Unsupported`] where [`CAN_REPLACE`] is `false`.
 pub fn become_helper(root: &InstallRoot, state_dir: &Dir, helper: &Path, job: Job) -> Result<Infallible> {
     let copy = copy_helper(state_dir, helper)?;
-    let mut command = helper_command(root, &copy, Job { wait_for: None, ..job });
+    let mut command = helper_command(root, state_dir, &copy, Job { wait_for: None, ..job });
     command.env(IN_PLACE, std::process::id().to_string());
     replace_process(command, &copy)
 }
 
-fn helper_command(root: &InstallRoot, copy: &Path, job: Job) -> Command {
+fn helper_command(root: &InstallRoot, state_dir: &Dir, copy: &Path, job: Job) -> Command {
     let mut start = Command::new(copy);
     if job.is_own_helper {
         start.arg(OWN_HELPER);
     }
-    start.env(RELAUNCHED, "1");
+    start.env(RELAUNCHED, Journal::mark(state_dir).unwrap_or_else(|| "none".to_owned()));
     start.arg("--root").arg(&root.dir).arg("--state-dir").arg(&root.state.dir);
     for (name, dir) in &root.elsewhere {
         let mut value = OsString::from(format!("{name}="));

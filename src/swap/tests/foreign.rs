@@ -45,7 +45,7 @@ fn manifest(version: &str) -> String {
 impl World {
     /// The new version installed over the old one, and on probation.
     fn on_probation() -> Self {
-        let memory = Path::new("/dev/shm");
+        let memory = std::env::var_os("FOREIGN_DIR").map_or(PathBuf::from("/dev/shm"), PathBuf::from);
         let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
         let world = Self { root: InstallRoot::new(dir.path().to_owned()), dir };
         for (path, text) in OLD {
@@ -390,7 +390,8 @@ impl Chance {
     }
 }
 
-/// `FOREIGN_RUNS` chooses how many runs there are, `FOREIGN_SEED` the first one.
+/// `FOREIGN_RUNS` chooses how many runs there are, `FOREIGN_SEED` the first one, and `FOREIGN_DIR` the
+/// file system.
 #[test]
 fn one_to_three_changes_at_random_lead_back_and_lose_nothing() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());

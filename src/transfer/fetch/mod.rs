@@ -30,7 +30,11 @@
 //!    the same for `file:` URLs;
 //! 3. `stall_guard.rs` and `rate_limit.rs`: how a caller reads a body;
 //! 4. `retries.rs` repeats a request at one mirror, `mirrors.rs` continues with the next mirror;
-//! 5. `manifest.rs` downloads a manifest. Objects are downloaded by `stage`.
+//! 5. `manifest.rs` downloads a manifest; `newest.rs` asks a mirror for the newest one. Objects are
+//!    downloaded by `stage`.
+//!
+//! A request contains nothing that a server has sent, such as an ETag or a cookie. A server could
+//! otherwise give each client another value and recognise the client by it.
 
 mod call;
 mod cancel;
@@ -39,6 +43,7 @@ mod host_slots;
 mod http;
 mod manifest;
 mod mirrors;
+mod newest;
 mod origin_headers;
 mod own_thread;
 mod proxy;
@@ -50,8 +55,9 @@ mod tls;
 pub use cancel::CancelToken;
 pub use file::parse_url_or_path;
 pub use http::{Http, HttpSettings, MAX_RETRY_AFTER};
-pub use manifest::manifest;
+pub use manifest::{manifest, small_file};
 pub use mirrors::{Mirrors, PROBE_BYTES, no_mirror_left, try_mirrors};
+pub use newest::{KnownManifest, newest};
 pub use origin_headers::RequestHeader;
 pub use proxy::ProxyAddress;
 pub use rate_limit::RateLimit;

@@ -1,9 +1,8 @@
 //! A content plan: the ways to obtain one new content, and what each costs.
 
 use crate::formats::manifest::{Component, Object};
-use crate::values::digest::Sha256;
 
-/// The ways to obtain a content, in the order in which a client tries them.
+/// The ways to obtain a content, besides the rows of the update object.
 ///
 /// The last way, the whole `.gz`, always exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,8 +11,8 @@ pub struct ContentPlan {
     pub size: u64,
     /// A local file with this content, to be copied.
     pub copy: Option<LocalFile>,
-    /// Deltas from a local file. They cost less than the whole `.gz`.
-    pub chain: Option<DeltaChain>,
+    /// `true` if the update object is expected to make this content.
+    pub is_in_update: bool,
     /// Local files that may contain chunks of the content.
     pub chunks: Option<ChunkPlan>,
     /// The whole content as a gzip.
@@ -29,37 +28,6 @@ pub struct LocalFile {
     pub path: String,
 }
 
-/// A chain of deltas from a local file to a content.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeltaChain {
-    /// The local file that the first delta reads.
-    pub base: LocalFile,
-    /// The content that `base` should have.
-    pub from: Sha256,
-    /// The deltas in order, at least one. The last makes the content.
-    pub hops: Vec<Hop>,
-    /// The second base of the last delta.
-    pub second_base: Option<SecondBase>,
-}
-
-/// One delta of a chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Hop {
-    /// The delta.
-    pub delta: Object,
-    /// The content that the delta makes.
-    pub to: Sha256,
-}
-
-/// A second base: another file that a delta reads after its base.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SecondBase {
-    /// A local file has the content.
-    Local(LocalFile),
-    /// The content is new, and the same plan obtains it.
-    Planned(Sha256),
-}
-
 /// The objects and files needed to fetch only the chunks that no local file has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChunkPlan {
@@ -72,31 +40,19 @@ pub struct ChunkPlan {
 impl ContentPlan {
     /// Returns the objects of all ways.
     pub fn objects(&self) -> impl Iterator<Item = Object> {
-        let hops = self.chain.iter().flat_map(|chain| &chain.hops).map(|hop| hop.delta);
-        hops.chain(self.chunks.iter().map(|chunks| chunks.index)).chain([self.gz])
+        self.chunks.iter().map(|chunks| chunks.index).chain([self.gz])
     }
 
-    /// Returns the bytes to fetch by the first way.
+    /// Returns the bytes to fetch for this content alone, besides the update object.
+    pub fn cost(&self) -> u64 {
+        if self.copy.is_some() || self.is_in_update { 0 } else { self.own_cost() }
+    }
+
+    /// Returns the bytes to fetch if neither a copy nor the update object makes this content.
     ///
     /// For chunks these are the index and the whole `.gz`: only the index tells which ranges are
     /// missing.
-    pub fn cost(&self) -> u64 {
-        match (&self.copy, &self.chain) {
-            (Some(_), _) => 0,
-            (None, Some(chain)) => chain.cost(),
-            (None, None) => self.cost_without_chain(),
-        }
-    }
-
-    /// Returns the bytes to fetch if neither a copy nor the deltas work.
-    pub fn cost_without_chain(&self) -> u64 {
+    pub fn own_cost(&self) -> u64 {
         self.gz.size.saturating_add(self.chunks.as_ref().map_or(0, |chunks| chunks.index.size))
-    }
-}
-
-impl DeltaChain {
-    /// Returns the size of all deltas.
-    pub fn cost(&self) -> u64 {
-        self.hops.iter().fold(0, |sum, hop| sum.saturating_add(hop.delta.size))
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! 1. keep the file, if its content and mode are right;
 //! 2. copy a local file with the same content;
-//! 3. apply the chain of deltas with the fewest bytes, from any local file;
+//! 3. apply rows of the update object, which the publisher made for the installed release;
 //! 4. fetch the chunks that no local file has;
 //! 5. fetch the whole `.gz`.
 //!
@@ -18,18 +18,19 @@
 //! one, or kept if the new release drops it.
 //!
 //! Read in this order: this file, `content_plan` (the ways to a content), `planner` (the rules for
-//! each path), `graph` (the cheapest chain of deltas).
+//! each path), `row_chain` (the rows of an update object that make a content).
 
 mod content_plan;
-mod graph;
 mod planner;
+mod row_chain;
 #[cfg(test)]
 mod tests;
 
-pub use content_plan::{ChunkPlan, ContentPlan, DeltaChain, Hop, LocalFile, SecondBase};
+pub use content_plan::{ChunkPlan, ContentPlan, LocalFile};
+pub use row_chain::{RowChain, RowStep, StepBase, row_chains};
 
 use crate::disk::inventory::{Inventory, PathContent};
-use crate::formats::manifest::Manifest;
+use crate::formats::manifest::{IndexedObject, Manifest};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::RelPath;
 use planner::Planner;
@@ -60,8 +61,41 @@ pub struct Plan {
     pub changes: Vec<PathChange>,
     /// Every content that some path of the release still needs.
     pub contents: BTreeMap<Sha256, ContentPlan>,
+    /// The update object, if one may make a content.
+    pub update: Option<PlannedUpdate>,
     /// Files that the release drops and the user has modified. They stay.
     pub kept: Vec<RelPath>,
+}
+
+/// The update object of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlannedUpdate {
+    /// The publisher made it for the installed release.
+    Exact {
+        /// The object.
+        indexed: IndexedObject,
+        /// The bytes to fetch for contents that the object does not make.
+        rest: u64,
+        /// `true` if all installed files are as their release lists them.
+        ///
+        /// Then the client needs every row and fetches the object in one request. Otherwise it
+        /// reads the table first.
+        is_whole: bool,
+    },
+    /// The publisher made none for the installed release, or the release is unknown.
+    ///
+    /// The client reads the tables of these objects and looks for rows that start from its files.
+    Search(Vec<IndexedObject>),
+}
+
+impl PlannedUpdate {
+    /// Returns the objects that the client may fetch.
+    pub fn objects(&self) -> &[IndexedObject] {
+        match self {
+            PlannedUpdate::Exact { indexed, .. } => std::slice::from_ref(indexed),
+            PlannedUpdate::Search(objects) => objects,
+        }
+    }
 }
 
 /// The change of one path.
@@ -97,14 +131,16 @@ impl Plan {
 
     /// Returns the bytes to fetch if nothing is staged yet and no way fails.
     pub fn download_size(&self) -> u64 {
-        self.contents.values().fold(0, |sum, content_plan| sum.saturating_add(content_plan.cost()))
+        let update = match &self.update {
+            Some(PlannedUpdate::Exact { indexed, rest, .. }) => indexed.object.size.saturating_add(*rest),
+            _ => 0,
+        };
+        self.contents.values().fold(update, |sum, content_plan| sum.saturating_add(content_plan.cost()))
     }
 
-    /// Returns whether any content is obtained by deltas or chunks.
+    /// Returns whether any content is obtained by the update object or by chunks.
     pub fn is_partial(&self) -> bool {
-        let is_partial = |content_plan: &ContentPlan| {
-            content_plan.copy.is_none() && (content_plan.chain.is_some() || content_plan.chunks.is_some())
-        };
-        self.contents.values().any(is_partial)
+        let by_chunks = |content_plan: &ContentPlan| content_plan.copy.is_none() && content_plan.chunks.is_some();
+        matches!(self.update, Some(PlannedUpdate::Exact { .. })) || self.contents.values().any(by_chunks)
     }
 }

@@ -1,7 +1,6 @@
 //! The planner: applies the rules of a plan to each path.
 
-use super::graph::Graph;
-use super::{ChunkPlan, ContentPlan, LocalFile, Obstacle, PathChange, Plan, PlanInput, SecondBase};
+use super::{ChunkPlan, ContentPlan, LocalFile, Obstacle, PathChange, Plan, PlanInput, PlannedUpdate};
 use crate::disk::inventory::PathContent;
 use crate::formats::manifest::{File, LinkOrFile, Manifest};
 use crate::values::digest::Sha256;
@@ -10,6 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The limit on local files to search for chunks of one new file.
 const MAX_CHUNK_BASES: usize = 8;
+
+/// Tables that may be useless cost at most 1/8 of the bytes that they may save.
+const TABLES_COST_DIVISOR: u64 = 8;
+/// The size of a request and of the headers of its response.
+const REQUEST_BYTES: u64 = 400;
 
 /// A plan in progress, with indexes over both releases.
 pub struct Planner<'a> {
@@ -23,7 +27,6 @@ pub struct Planner<'a> {
     paths_by_content: BTreeMap<Sha256, &'a str>,
     /// The paths of the installed release by folder and extension.
     old_paths_by_kind: BTreeMap<(&'a str, &'a str), Vec<&'a str>>,
-    graph: Graph,
 }
 
 impl<'a> Planner<'a> {
@@ -44,7 +47,6 @@ impl<'a> Planner<'a> {
             new_folders: new.iter().flat_map(|path| path.folders()).collect(),
             paths_by_content: on_disk.collect(),
             old_paths_by_kind,
-            graph: input.new.map(Graph::new).unwrap_or_default(),
         }
     }
 
@@ -58,10 +60,13 @@ impl<'a> Planner<'a> {
                 LinkOrFile::Link(_) => drop(self.plan_path(entry.path(), entry.content())?),
             }
         }
+        let update = self.exact_update();
         for file in needed.values() {
-            let content_plan = self.plan_content(file, |content| needed.contains_key(content));
+            let content_plan = self.plan_content(file, update.is_some());
             self.plan.contents.insert(file.sha256, content_plan);
         }
+        let is_needed = self.plan.contents.values().any(|content_plan| content_plan.is_in_update);
+        self.plan.update = update.filter(|_| is_needed).or_else(|| self.update_search());
         for entry in self.input.old.map(Manifest::entries).unwrap_or_default() {
             self.plan_removal(entry.path())?;
         }
@@ -93,19 +98,54 @@ impl<'a> Planner<'a> {
         Ok(true)
     }
 
-    /// Plans the ways to the content of `file`. `is_planned` tells the other contents of the plan.
-    fn plan_content(&self, file: &File, is_planned: impl Fn(&Sha256) -> bool) -> ContentPlan {
-        let second_base = |content: &Sha256| {
-            // A planned content is preferred: the client verifies it when it makes it. For a local
-            // file there is only the statement of a manifest.
-            let planned = is_planned(content).then_some(SecondBase::Planned(*content));
-            planned.or_else(|| self.find_content(content).map(SecondBase::Local))
+    /// Returns the update object that leads from the installed release to the new one.
+    fn exact_update(&self) -> Option<PlannedUpdate> {
+        let (old, new) = (self.input.old?, self.input.new?);
+        let update = new.update_from(&old.content_id())?;
+        let is_unmodified = |file: &File| file.preserve || self.is_unmodified(file.path.as_str());
+        let is_whole = old.files.iter().all(is_unmodified);
+        Some(PlannedUpdate::Exact { indexed: update.object, rest: update.rest, is_whole })
+    }
+
+    /// Returns the update objects in which to look for rows that start from files on disk.
+    ///
+    /// Only files with an unknown content justify that: the tables cost bytes, too.
+    fn update_search(&self) -> Option<PlannedUpdate> {
+        let is_replaced = |change: &PathChange| {
+            let is_file = matches!(change.old, PathContent::File { .. });
+            let needed = change.new.sha256().and_then(|content| self.plan.contents.get(&content));
+            is_file && needed.is_some_and(|content_plan| content_plan.copy.is_none())
         };
+        let replaced = self.plan.changes.iter().filter(|change| is_replaced(change));
+        let contents: BTreeSet<Sha256> = replaced.filter_map(|change| change.new.sha256()).collect();
+        let own_cost = |content: &Sha256| self.plan.contents.get(content).map_or(0, ContentPlan::own_cost);
+        let mut budget = contents.iter().map(own_cost).sum::<u64>() / TABLES_COST_DIVISOR;
+        let updates = self.input.new.map_or(&[][..], |new| &new.meta.updates);
+        let affordable = updates.iter().map(|update| update.object).take_while(|indexed| {
+            let left = budget.checked_sub(indexed.table.size.saturating_add(REQUEST_BYTES));
+            budget = left.unwrap_or(0);
+            left.is_some()
+        });
+        let objects: Vec<_> = affordable.collect();
+        (!objects.is_empty()).then_some(PlannedUpdate::Search(objects))
+    }
+
+    /// Returns whether a path has the content that the installed release lists.
+    fn is_unmodified(&self, path: &str) -> bool {
+        self.old.get(path).is_some_and(|old| old.same_bytes(self.input.inventory.content(path)))
+    }
+
+    /// Plans the ways to the content of `file`.
+    fn plan_content(&self, file: &File, has_update: bool) -> ContentPlan {
+        let path = file.path.as_str();
         let copy = self.find_content(&file.sha256);
-        let chain = self.graph.cheapest(file.sha256, file.gz.size, |content| self.find_content(content), second_base);
         let chunks = file.chunks.map(|index| ChunkPlan { index, bases: self.chunk_bases(file) });
         let chunks = chunks.filter(|chunks| !chunks.bases.is_empty());
-        ContentPlan { size: file.size, copy, chain, chunks, gz: file.gz }
+        // The update object makes the contents that the installed release lacks.
+        let is_new = self.old.get(path).is_none_or(|old| old.sha256() != Some(file.sha256));
+        let has_base = !self.old.contains_key(path) || self.is_unmodified(path);
+        let is_in_update = has_update && copy.is_none() && is_new && has_base;
+        ContentPlan { size: file.size, copy, is_in_update, chunks, gz: file.gz }
     }
 
     /// Returns a local file that has this content.

@@ -1,7 +1,7 @@
 //! Plans for small trees, written as text.
 
 use super::*;
-use crate::formats::manifest::{Delta, File, Link, Meta, Object, Platform};
+use crate::formats::manifest::{File, IndexedObject, Link, Meta, Object, Platform, UpdateObject};
 
 /// Builds a manifest: files as `path=content`, links as `path>target`.
 ///
@@ -22,6 +22,8 @@ pub fn release(entries: &[&str]) -> Manifest {
         base_urls: vec!["http://localhost/".parse().unwrap()],
         requires: vec![],
         stepping_stones: vec![],
+        updates: vec![],
+        install: None,
         notes: vec![],
     };
     let mut manifest = Manifest { meta, files: vec![], links: vec![] };
@@ -39,7 +41,6 @@ pub fn release(entries: &[&str]) -> Manifest {
             executable: text.ends_with('*'),
             preserve: text.ends_with('!'),
             gz: Object { size: 100 + content.len() as u64, sha256: Sha256::of(format!("gz {content}").as_bytes()) },
-            deltas: vec![],
             chunks: None,
         });
     }
@@ -190,20 +191,32 @@ fn a_linked_folder_stops_the_update() {
     assert_eq!(linked, Err(Obstacle::LinkedFolder("d".into())));
 }
 
-#[test]
-fn a_delta_with_a_second_base_is_used_if_that_is_local_or_planned() {
-    let hash = |content: &str| Sha256::of(content.as_bytes());
-    let second_base = |new: &[&str], disk: &[&str]| {
-        let mut new = release(new);
-        let object = Object { size: 7, sha256: hash("a delta") };
-        let (method, from, with) = ("plain".parse().unwrap(), hash("old"), Some(hash("b")));
-        new.files[0].deltas.push(Delta { method, from, to: None, with, object });
-        let plan = planned(Some(release(&["a=old", "b=b"])), true, Some(new), disk).unwrap();
-        let chain = plan.contents[&hash("newer")].chain.clone();
-        chain.map(|chain| chain.second_base)
+/// Returns the update object of a plan from `old` to `new`, and the contents that it should make.
+fn update(old: &[&str], new: &[&str], disk: &[&str]) -> (Option<bool>, usize) {
+    let old = release(old);
+    let mut new = release(new);
+    let object = Object { size: 7, sha256: Sha256::of(b"update") };
+    let object = IndexedObject { object, table: Object { size: 3, sha256: Sha256::of(b"table") } };
+    new.meta.updates.push(UpdateObject { from: 0, content: old.content_id(), object, rest: 0 });
+    let plan = planned(Some(old), true, Some(new), disk).unwrap();
+    let in_update = plan.contents.values().filter(|content_plan| content_plan.is_in_update);
+    let is_whole = match plan.update {
+        Some(PlannedUpdate::Exact { is_whole, .. }) => Some(is_whole),
+        _ => None,
     };
-    let local = SecondBase::Local(LocalFile { component: None, path: "b".into() });
-    assert_eq!(second_base(&["a=newer", "b=b"], &["a=old", "b=b"]), Some(Some(local)));
-    assert_eq!(second_base(&["a=newer", "b=b"], &["a=old", "b=lost"]), Some(Some(SecondBase::Planned(hash("b")))));
-    assert_eq!(second_base(&["a=newer", "b=b!"], &["a=old", "b=mine"]), None, "the file is the user's");
+    (is_whole, in_update.count())
+}
+
+#[test]
+fn the_update_object_makes_what_the_installed_release_lacks() {
+    let (old, new) = (["a=1", "b=2"], ["a=3", "b=2", "c=4"]);
+    assert_eq!(update(&old, &new, &["a=1", "b=2"]), (Some(true), 2));
+    assert_eq!(update(&old, &new, &["a=mine", "b=2"]), (Some(false), 1), "a changed file has no base");
+    assert_eq!(update(&old, &new, &["a=1", "b=lost"]), (Some(false), 2), "a damaged file is not in the update");
+}
+
+#[test]
+fn an_update_object_that_makes_nothing_is_not_fetched() {
+    assert_eq!(update(&["a=1"], &["a=3"], &["a=mine"]), (None, 0));
+    assert_eq!(update(&["a=1"], &["b=1"], &["a=1"]), (None, 0), "a renamed file is copied");
 }

@@ -7,24 +7,21 @@
 //! This way is for files that no delta starts from: damaged ones and those of unknown releases.
 //! `benches/results/bytes.md` has what it saves for a damaged file of 100 MB.
 
-use super::ledger::ObjectEvent;
-use super::object::ObjectRequest;
+use super::object::{ObjectRequest, to_signed};
 use super::progress::Phase;
-use super::worker::{Attempt, Worker, to_signed};
+use super::worker::{Attempt, Worker};
 use super::writer::{Writer, partial};
 use crate::disk::fs::Found;
 use crate::disk::inventory::PathContent;
-use crate::disk::layout::{self, ObjectKind};
-use crate::error::{Error, Network, Result};
+use crate::disk::layout::ObjectKind;
+use crate::error::{Error, Result};
 use crate::formats::chunks::{
     ChunkIndex, ChunkLocation, ChunkSearch, ChunksError, LocalChunks, MAX_INDEX_BYTES, MissingRanges, RangeLimits,
     rebuild,
 };
-use crate::transfer::fetch::{ByteRange, Request, StallGuard, try_mirrors};
 use crate::transfer::plan::{ChunkPlan, ContentPlan};
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
-use url::Url;
 
 /// The cost of one request, in bytes that could be transferred in its time.
 ///
@@ -60,7 +57,7 @@ impl<'a> Worker<'a, '_> {
         // The plan counted the whole `.gz`, because only the index tells the ranges.
         let saved = to_signed(gz.size) - to_signed(ranges.bytes());
         self.report(Phase::Downloading, 0, -saved);
-        let attempt = match self.fetch_ranges(&ranges)? {
+        let attempt = match self.fetch_missing(&ranges)? {
             Some(fetched) => match self.combine(&index, &known, &ranges, &mut bases, fetched, name)? {
                 Some(made) => self.finish(made, name, content)?,
                 None => Attempt::Failed,
@@ -77,7 +74,7 @@ impl<'a> Worker<'a, '_> {
     fn fetch_index(&self, chunks: &ChunkPlan) -> Result<Option<ChunkIndex>> {
         let ContentPlan { size, gz, .. } = self.job.content_plan;
         let wanted = ObjectRequest { kind: ObjectKind::Chunks, object: chunks.index, decompressed: None };
-        let Some((_, object)) = self.fetch_optional(wanted)? else { return Ok(None) };
+        let Some((_, object)) = self.objects().fetch_optional(wanted)? else { return Ok(None) };
         let mut bytes = Vec::new();
         let mut file = &object.file;
         let read = file.rewind().and_then(|()| file.take(MAX_INDEX_BYTES).read_to_end(&mut bytes));
@@ -89,57 +86,12 @@ impl<'a> Worker<'a, '_> {
     /// Fetches ranges of the `.gz` one after the other into one unnamed file.
     ///
     /// Returns `None` when no mirror has sent all of them.
-    fn fetch_ranges(&self, ranges: &MissingRanges) -> Result<Option<File>> {
+    fn fetch_missing(&self, ranges: &MissingRanges) -> Result<Option<File>> {
         let gz = self.job.content_plan.gz;
         let wanted = ObjectRequest { kind: ObjectKind::Gz, object: gz, decompressed: None };
-        let path = layout::object_path(ObjectKind::Gz, &gz.sha256);
-        let fetched = try_mirrors(self.transfer.mirrors.in_order(), &path, |_, url| {
-            let mut object = Writer::new(&self.stage.objects, &format!("{}-parts", gz.sha256))?;
-            let mut received = || {
-                for range in ranges.iter() {
-                    let start = object.length();
-                    self.transfer.retries.run(self.transfer.cancel, || {
-                        // A retry continues where the last attempt was cut off.
-                        let from = range.start + (object.length() - start);
-                        let rest = ByteRange { start: from, end: range.end, total: gz.size };
-                        self.receive_range(url, rest, &mut object)
-                    })?;
-                }
-                Ok(())
-            };
-            match received() {
-                Ok(()) => {
-                    self.record(wanted, url, ObjectEvent::Done);
-                    object.into_unnamed()
-                }
-                Err(error @ (Error::Refused(_) | Error::Network(_))) => {
-                    self.record(wanted, url, ObjectEvent::Failed(error.code()));
-                    self.report(Phase::Downloading, -to_signed(object.length()), 0);
-                    object.discard()?;
-                    Err(error)
-                }
-                Err(error) => Err(error),
-            }
-        });
-        match fetched {
-            Ok(file) => Ok(Some(file)),
-            Err(Error::Refused(_) | Error::Network(_)) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn receive_range(&self, url: &Url, range: ByteRange, object: &mut Writer<'_>) -> Result<()> {
-        let request = Request { range: Some(range), ..Request::new(url, self.transfer.cancel) };
-        let body = match self.transfer.source.get(&request)? {
-            body if body.offset == range.start => body,
-            // The server ignores ranges. The next way then fetches the whole object.
-            _ => return Err(Network::Status { url: url.to_string(), status: 200, retry_after: None }.into()),
-        };
-        StallGuard::new(body, url, self.transfer.cancel).read_exact(range.end - range.start, |piece| {
-            object.write(piece).map_err(|error| object.write_error(error))?;
-            self.report(Phase::Downloading, to_signed(piece.len() as u64), 0);
-            Ok(())
-        })
+        let ranges: Vec<_> = ranges.iter().collect();
+        let fetched = self.objects().fetch_ranges(wanted, &ranges, &format!("{}-parts", gz.sha256))?;
+        fetched.map(Writer::into_unnamed).transpose()
     }
 
     /// Writes the content from local chunks and fetched ranges; returns `None` if it is not right.

@@ -1,19 +1,20 @@
 //! A content: tries the ways of its plan in order until one succeeds.
 //!
 //! 1. copy a local file (here);
-//! 2. apply deltas to a local file (`delta_chain`);
+//! 2. apply rows of the update object (`update_rows`);
 //! 3. combine chunks of local files with fetched ranges of the `.gz` (`chunked`);
 //! 4. fetch the whole `.gz` (`whole`).
 //!
 //! The first three only save bytes. Errors of local files and of the objects that they need lead to
 //! the next way. Errors of the last way end the download.
 
+use super::object::to_signed;
 use super::progress::Phase;
-use super::worker::{Attempt, Worker, mode, to_signed};
+use super::worker::{Attempt, Worker, mode};
 use super::writer::{Writer, is_staged};
 use crate::disk::inventory::PathContent;
 use crate::error::Result;
-use crate::transfer::plan::{ContentPlan, DeltaChain, LocalFile};
+use crate::transfer::plan::{ContentPlan, LocalFile};
 use std::io::Read as _;
 
 /// The size of one read when a local file is copied.
@@ -41,23 +42,20 @@ impl Worker<'_, '_> {
 
     /// Tries the ways in order, and corrects the bytes to fetch after each failure.
     fn make(&self, name: &str, content: &PathContent) -> Result<()> {
-        let ContentPlan { copy, chain, chunks, .. } = self.job.content_plan;
-        let mut planned = self.job.content_plan.cost();
-        if let Some(file) = copy {
-            if let Attempt::Succeeded = self.copy(file, name, content)? {
-                return Ok(());
-            }
-            let next = chain.as_ref().map_or_else(|| self.job.content_plan.cost_without_chain(), DeltaChain::cost);
-            self.report(Phase::Downloading, 0, to_signed(next));
-            planned = next;
+        let ContentPlan { copy, chunks, .. } = self.job.content_plan;
+        if let Some(file) = copy
+            && let Attempt::Succeeded = self.copy(file, name, content)?
+        {
+            return Ok(());
         }
-        if let Some(chain) = chain {
-            if let Attempt::Succeeded = self.apply_chain(chain, name, content)? {
-                return Ok(());
-            }
-            let next = self.job.content_plan.cost_without_chain();
-            self.report(Phase::Downloading, 0, to_signed(next) - to_signed(planned));
+        if let (Some(update), Some(chain)) = (self.update, &self.job.chain)
+            && let Attempt::Succeeded = self.apply_rows(update, chain, name, content)?
+        {
+            return Ok(());
         }
+        let counted = if self.job.chain.is_some() { 0 } else { self.job.content_plan.cost() };
+        let unplanned = self.job.content_plan.own_cost().saturating_sub(counted);
+        self.report(Phase::Downloading, 0, to_signed(unplanned));
         if let Some(chunks) = chunks
             && let Attempt::Succeeded = self.assemble(chunks, name, content)?
         {

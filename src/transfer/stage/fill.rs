@@ -1,16 +1,22 @@
 //! Fills the stage: makes every content of a plan with a pool of workers.
+//!
+//! If the plan has an update object, `update_fill` fetches it in a thread of its own. The workers
+//! apply its deltas as they arrive, and fetch everything else themselves.
 
 use super::Stage;
 use super::finished_contents::FinishedContents;
-use super::job::jobs;
-use super::object_locks::ObjectLocks;
-use super::progress::{Progress, ProgressTotals};
+use super::job::{ContentJob, jobs};
+use super::progress::{Progress, ProgressEvent, ProgressTotals};
 use super::transfer::Transfer;
+use super::update_fill::UpdateFill;
+use super::update_object::ReadyUpdate;
 use super::worker::Worker;
 use crate::error::Result;
 use crate::transfer::plan::Plan;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::ScopedJoinHandle;
 use std::time::Instant;
 
 impl Stage {
@@ -24,24 +30,51 @@ impl Stage {
     /// [`Network`](crate::error::Network), [`Machine::Io`](crate::error::Machine::Io),
     /// [`Error::Cancelled`](crate::Error::Cancelled).
     pub fn fill(&self, plan: &Plan, transfer: &Transfer<'_>, mut progress: impl FnMut(Progress)) -> Result<()> {
-        let jobs = jobs(plan);
-        self.race_mirrors(&jobs, transfer)?;
-        let (next, locks, finished) = (AtomicUsize::new(0), ObjectLocks::default(), FinishedContents::default());
-        let threads = transfer.parallel.clamp(1, jobs.len().max(1));
         let (sender, events) = channel();
         let mut totals = ProgressTotals::new(plan.download_size(), Instant::now());
         std::thread::scope(|scope| {
+            let filled = scope.spawn(move || self.fill_and_report(plan, transfer, sender));
+            events.iter().for_each(|event| progress(totals.add(event, Instant::now())));
+            join(filled)
+        })
+    }
+
+    fn fill_and_report<'b>(
+        &self,
+        plan: &'b Plan,
+        transfer: &Transfer<'_>,
+        progress: Sender<ProgressEvent<'b>>,
+    ) -> Result<()> {
+        match UpdateFill::new(self, plan, transfer, &progress)? {
+            Some(update) => update.fill(),
+            None => self.run_jobs(&jobs(plan, BTreeMap::new()), None, transfer, &progress),
+        }
+    }
+
+    /// Makes the contents of all jobs.
+    pub(super) fn run_jobs<'b>(
+        &self,
+        jobs: &[ContentJob<'b>],
+        update: Option<&ReadyUpdate<'_>>,
+        transfer: &Transfer<'_>,
+        progress: &Sender<ProgressEvent<'b>>,
+    ) -> Result<()> {
+        self.race_mirrors(jobs, transfer)?;
+        let (next, finished) = (AtomicUsize::new(0), FinishedContents::default());
+        let threads = transfer.parallel.clamp(1, jobs.len().max(1));
+        std::thread::scope(|scope| {
             let workers: Vec<_> = (0..threads)
                 .map(|_| {
-                    let (sender, next, locks, finished, jobs) = (sender.clone(), &next, &locks, &finished, &jobs);
+                    let (progress, next, finished) = (progress.clone(), &next, &finished);
                     scope.spawn(move || {
                         while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
                             let work = finished.begin(job.hash);
-                            if job.second_base.as_ref().is_some_and(|(content, _)| !finished.wait_for(*content)) {
-                                // The worker of the second base returns the error.
+                            let mut awaited = job.chain.iter().flat_map(|chain| chain.awaited());
+                            if !awaited.all(|content| finished.wait_for(content)) {
+                                // The worker of the awaited content returns the error.
                                 return Ok(());
                             }
-                            let worker = Worker { stage: self, transfer, job, object_locks: locks, progress: &sender };
+                            let worker = Worker { stage: self, transfer, job, update, progress: progress.clone() };
                             let done = worker.run();
                             work.finish(done.is_ok());
                             if done.is_err() {
@@ -53,13 +86,12 @@ impl Stage {
                     })
                 })
                 .collect();
-            drop(sender);
-            events.iter().for_each(|event| progress(totals.add(event, Instant::now())));
-            // Passes on the panic of a worker.
-            let results = workers
-                .into_iter()
-                .map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-            results.fold(Ok(()), Result::and)
+            workers.into_iter().map(join).fold(Ok(()), Result::and)
         })
     }
+}
+
+/// Returns the result of a thread; passes on its panic.
+pub(super) fn join(thread: ScopedJoinHandle<'_, Result<()>>) -> Result<()> {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

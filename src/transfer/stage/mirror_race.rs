@@ -18,7 +18,7 @@ impl Stage {
     /// Only whole `.gz` objects count: a race for small deltas would cost too much.
     pub(super) fn race_mirrors(&self, jobs: &[ContentJob<'_>], transfer: &Transfer<'_>) -> Result<()> {
         let is_whole = |job: &&ContentJob<'_>| {
-            job.content_plan.copy.is_none() && job.content_plan.chain.is_none() && job.content_plan.chunks.is_none()
+            job.content_plan.copy.is_none() && job.chain.is_none() && job.content_plan.chunks.is_none()
         };
         let mut whole: Vec<&ContentJob<'_>> = jobs.iter().filter(is_whole).collect();
         if !transfer.mirrors.is_race_worthwhile(whole.iter().map(|job| job.content_plan.gz.size).sum()) {

@@ -7,21 +7,22 @@
 //!
 //!   objects/ab/….gz ─fetch─►  objects/HASH.part ─verify, decompress─┐
 //!                                                                   ▼
-//!   objects/cd/….delta ─►     objects/HASH.part ─verify, apply─► files/HASH-0.part
-//!                             + local file as base                  │ verify
+//!   objects/cd/….update ─►    objects/HASH.part ─apply deltas──► files/HASH-0.part
+//!                             + local files as bases                │ verify
 //!                                                                   ▼
 //!                             local file ─copy, verify────────►  files/HASH-0 ─swap─► app
 //! ```
 //!
 //! 1. [`preflight`] checks permissions and disk space.
-//! 2. [`Stage::fill`] turns the plan into jobs, one for each new content (`job`). Several workers
-//!    take jobs from the list. For a large download the mirrors race first (`mirror_race`).
+//! 2. [`Stage::fill`] starts to fetch the update object, if the plan has one (`update_object`). It
+//!    turns the plan into jobs, one for each new content (`job`). Several workers take jobs from
+//!    the list. For a large download the mirrors race first (`mirror_race`).
 //! 3. A worker tries up to four ways to a content, the cheapest first (`content`): copy a local
-//!    file, apply deltas (`delta_chain`), combine chunks (`chunked`), fetch the whole `.gz`
-//!    (`whole`).
-//! 4. Every way that needs the network fetches *objects* (`object`), mirror by mirror. An object is
-//!    verified against its signed SHA-256 before it is used. Only `chunked` uses parts of an object
-//!    before that; there the SHA-256 of the finished file decides.
+//!    file, apply rows of the update object (`update_rows`), combine chunks (`chunked`), fetch the
+//!    whole `.gz` (`whole`).
+//! 4. Every way that needs the network fetches *objects* (`object`), mirror by mirror. A `.gz` is
+//!    verified against its signed SHA-256 before it is used. `update_rows` and `chunked` use parts
+//!    of an object before that; there the SHA-256 of the finished file decides.
 //! 5. A `writer` creates the staged file. It gets its name only after its size and its SHA-256 were
 //!    checked.
 //! 6. When all contents are staged, [`swap_steps()`] makes them durable and returns the steps of
@@ -37,30 +38,33 @@
 //! | file | noun |
 //! |---|---|
 //! | `ledger`, `progress`, `writer` | what is recorded, displayed and written |
-//! | `object_locks`, `finished_contents` | how workers wait for each other |
-//! | `transfer`, `job`, `worker` | the settings, the work and the worker |
-//! | `object` | one object, fetched and verified |
-//! | `delta_chain`, `chunked`, `whole` | three ways to a content |
+//! | `arriving_file`, `finished_contents` | how workers wait for bytes and for each other |
+//! | `transfer`, `job` | the settings and the work |
+//! | `object`, `update_object` | one object, fetched and verified; the object that others use on arrival |
+//! | `worker` | the worker |
+//! | `update_rows`, `chunked`, `whole` | three ways to a content |
 //! | `content` | the order of the ways |
-//! | `mirror_race`, `fill` | the whole download |
+//! | `mirror_race`, `update_fill`, `fill` | the whole download |
 //! | `preflight`, `swap_steps` | before and after it |
 
+mod arriving_file;
 mod chunked;
 mod content;
-mod delta_chain;
 mod fill;
 mod finished_contents;
 mod job;
 mod ledger;
 mod mirror_race;
 mod object;
-mod object_locks;
 pub mod preflight;
 mod progress;
 mod swap_steps;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod update_fill;
+mod update_object;
+mod update_rows;
 mod whole;
 mod worker;
 mod writer;
@@ -75,7 +79,7 @@ use crate::disk::inventory::PathContent;
 use crate::disk::layout::{InstallRoot, STAGED_FILES_DIR_NAME, STAGES_DIR_NAME};
 use crate::error::Result;
 use crate::formats::manifest::Component;
-use crate::transfer::plan::{PathChange, Plan};
+use crate::transfer::plan::{ContentPlan, PathChange, Plan};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::{MANIFEST_NAME, STATE_DIR_NAME};
 use std::collections::{HashMap, HashSet};
@@ -165,7 +169,9 @@ impl Stage {
         let objects: HashSet<String> = plan
             .contents
             .values()
-            .flat_map(|content_plan| content_plan.objects().map(|object| object.sha256.to_string()))
+            .flat_map(ContentPlan::objects)
+            .chain(plan.update.iter().flat_map(|update| update.objects().iter().map(|indexed| indexed.object)))
+            .map(|object| object.sha256.to_string())
             .flat_map(|name| [partial(&name), name])
             .collect();
         for name in self.objects.names()?.iter().filter(|name| !objects.contains(*name)) {
@@ -228,9 +234,14 @@ fn staged_names(changes: &[PathChange]) -> Vec<Option<String>> {
         let hash = change.new.sha256()?;
         let count = counts.entry(hash).or_default();
         *count += 1;
-        Some(format!("{hash}-{}", *count - 1))
+        Some(staged_name(&hash, *count - 1))
     };
     changes.iter().map(name).collect()
+}
+
+/// Returns the staged name of the change with this number among those with the same content.
+fn staged_name(content: &Sha256, number: usize) -> String {
+    format!("{content}-{number}")
 }
 
 /// Opens the folder at `path`, or the nearest parent that exists.

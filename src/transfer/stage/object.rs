@@ -1,18 +1,35 @@
-//! An object: a `.gz`, `.delta` or `.chunks` file of the site, fetched whole and verified.
+//! An object: a `.gz`, `.chunks` or `.update` file of the site, fetched whole and verified.
 //!
 //! The object is written to `objects/HASH.part` and keeps that name until it is used. An
 //! interrupted download resumes there, at the same mirror or at another one.
 
+use super::Stage;
+use super::arriving_file::ArrivingFile;
 use super::ledger::ObjectEvent;
-use super::progress::Phase;
-use super::worker::{Worker, to_signed};
+use super::progress::{Phase, ProgressEvent};
+use super::transfer::Transfer;
 use super::writer::Writer;
 use crate::disk::layout::{self, ObjectKind};
 use crate::error::{Error, Network, Refused, Result};
 use crate::formats::manifest::Object;
 use crate::transfer::fetch::{ByteRange, Request, StallGuard, try_mirrors};
 use crate::values::digest::Sha256;
+use crate::values::rel_path::RelPath;
+use std::ops::Range;
+use std::sync::mpsc::Sender;
 use url::Url;
+
+/// Fetches objects into a stage.
+#[derive(Clone)]
+pub struct ObjectFetcher<'a, 'b> {
+    pub stage: &'a Stage,
+    pub transfer: &'a Transfer<'a>,
+    pub progress: Sender<ProgressEvent<'b>>,
+    /// The path for which the objects are fetched, for the progress display.
+    pub path: &'b RelPath,
+    /// Learns how many bytes of the object are on disk, if other threads use it while it arrives.
+    pub arriving: Option<&'a ArrivingFile>,
+}
 
 /// A request for an object.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +55,13 @@ impl ObjectRequest {
     }
 }
 
-impl<'a> Worker<'a, '_> {
+impl<'a> ObjectFetcher<'a, '_> {
+    /// Adds to the bytes fetched and to the bytes to fetch in the progress display.
+    pub fn report(&self, phase: Phase, done: i64, total: i64) {
+        // `send` fails only after a panic of the receiver, which ends the download anyway.
+        let _ = self.progress.send(ProgressEvent { phase, path: self.path, done, total });
+    }
+
     /// Fetches an object and passes it to `consume`, mirror by mirror, until both succeed.
     ///
     /// # Errors
@@ -48,7 +71,7 @@ impl<'a> Worker<'a, '_> {
         let mirrors = self.transfer.mirrors;
         try_mirrors(mirrors.in_order(), &path, |mirror, url| {
             let attempt = || {
-                let mut counter = ByteCounter { worker: self, bytes: 0 };
+                let mut counter = ByteCounter { fetcher: self, bytes: 0 };
                 let done = self.fetch_from(url, wanted, &mut counter).and_then(|fetched| consume(url, fetched));
                 if done.is_err() {
                     counter.uncount();
@@ -102,6 +125,7 @@ impl<'a> Worker<'a, '_> {
             object = object.start_over(&name)?;
         }
         counter.count(to_signed(object.length()));
+        self.arrived(object.length());
         let was_resumed = object.length() > 0;
         if object.length() < size {
             object = self.receive(url, wanted, object, counter)?;
@@ -146,6 +170,7 @@ impl<'a> Worker<'a, '_> {
         if body.offset != have {
             object = object.start_over(&sha256.to_string())?;
             counter.uncount();
+            self.arrived(0);
         }
         if body.accepts_ranges {
             self.record(wanted, url, ObjectEvent::From(body.final_url.clone()));
@@ -155,22 +180,91 @@ impl<'a> Worker<'a, '_> {
             object.write(piece).map_err(|error| object.write_error(error))?;
             counter.count(to_signed(piece.len() as u64));
             self.record(wanted, url, ObjectEvent::Bytes(object.length()));
+            self.arrived(object.length());
             Ok(())
         })?;
         Ok(object)
     }
+
+    /// Receives exactly the bytes of one range and appends them to `file`.
+    pub fn receive_range(&self, url: &Url, range: ByteRange, file: &mut Writer<'_>) -> Result<()> {
+        let request = Request { range: Some(range), ..Request::new(url, self.transfer.cancel) };
+        let body = self.transfer.source.get(&request)?;
+        if body.offset != range.start {
+            // The server ignores ranges. The next way then fetches the whole object.
+            return Err(Network::Status { url: url.to_string(), status: 200, retry_after: None }.into());
+        }
+        StallGuard::new(body, url, self.transfer.cancel).read_exact(range.end - range.start, |piece| {
+            file.write(piece).map_err(|error| file.write_error(error))?;
+            self.report(Phase::Downloading, to_signed(piece.len() as u64), 0);
+            self.arrived(file.length());
+            Ok(())
+        })
+    }
+
+    /// Fetches ranges of an object one after the other into the file `name`.
+    ///
+    /// Returns `None` when no mirror has sent all of them.
+    pub fn fetch_ranges(&self, wanted: ObjectRequest, ranges: &[Range<u64>], name: &str) -> Result<Option<Writer<'a>>> {
+        let path = layout::object_path(wanted.kind, &wanted.object.sha256);
+        let fetched = try_mirrors(self.transfer.mirrors.in_order(), &path, |_, url| {
+            let mut file = Writer::new(&self.stage.objects, name)?;
+            self.arrived(0);
+            let mut received = || {
+                for range in ranges {
+                    let start = file.length();
+                    self.transfer.retries.run(self.transfer.cancel, || {
+                        // A retry continues where the last attempt was cut off.
+                        let from = range.start + (file.length() - start);
+                        let rest = ByteRange { start: from, end: range.end, total: wanted.object.size };
+                        self.receive_range(url, rest, &mut file)
+                    })?;
+                }
+                Ok(())
+            };
+            match received() {
+                Ok(()) => {
+                    self.record(wanted, url, ObjectEvent::Done);
+                    Ok(file)
+                }
+                Err(error @ (Error::Refused(_) | Error::Network(_))) => {
+                    self.record(wanted, url, ObjectEvent::Failed(error.code()));
+                    self.report(Phase::Downloading, -to_signed(file.length()), 0);
+                    file.discard()?;
+                    Err(error)
+                }
+                Err(error) => Err(error),
+            }
+        });
+        match fetched {
+            Ok(file) => Ok(Some(file)),
+            Err(Error::Refused(_) | Error::Network(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn arrived(&self, bytes: u64) {
+        if let Some(arriving) = self.arriving {
+            arriving.set_length(bytes);
+        }
+    }
+}
+
+/// Converts a size for the progress display. A signed manifest may name sizes above `i64::MAX`.
+pub fn to_signed(size: u64) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
 }
 
 /// The bytes of one object in the progress display, subtracted again if the object fails.
 struct ByteCounter<'w, 'a, 'b> {
-    worker: &'w Worker<'a, 'b>,
+    fetcher: &'w ObjectFetcher<'a, 'b>,
     bytes: i64,
 }
 
 impl ByteCounter<'_, '_, '_> {
     fn count(&mut self, bytes: i64) {
         self.bytes += bytes;
-        self.worker.report(Phase::Downloading, bytes, 0);
+        self.fetcher.report(Phase::Downloading, bytes, 0);
     }
 
     fn uncount(&mut self) {

@@ -5,7 +5,7 @@ use super::{Stage, nearest_folder};
 use crate::disk::fs::{Dir, Found, LINKS, Tree, set_mode};
 use crate::disk::inventory::PathContent;
 use crate::error::{Error, Machine, Result};
-use crate::transfer::plan::{PathChange, Plan};
+use crate::transfer::plan::{PathChange, Plan, PlannedUpdate};
 use crate::values::rel_path::RelPath;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -158,6 +158,15 @@ pub fn check_space(stage: &Stage, plan: &Plan, old_size: impl Fn(&PathChange) ->
     let mut objects: Vec<u64> = plan.contents.values().map(|content| content.gz.size).collect();
     objects.sort_unstable_by(|a, b| b.cmp(a));
     let objects = objects.into_iter().take(parallel).map(rounded).fold(0, add);
+    let objects = add(
+        objects,
+        plan.update
+            .iter()
+            .flat_map(PlannedUpdate::objects)
+            .map(|indexed| rounded(indexed.object.size))
+            .max()
+            .unwrap_or(0),
+    );
     let backups = if can_link(&stage.files)? { 0 } else { plan.changes.iter().map(old_size).map(rounded).fold(0, add) };
     let needed = [new, objects, backups, SLACK_BYTES].into_iter().fold(0, add).saturating_sub(stage.bytes()?);
     let available = stage.files.free_space()?;

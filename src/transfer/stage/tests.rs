@@ -75,7 +75,8 @@ impl StageScene {
         let gz = Object { size: object.len() as u64, sha256: Sha256::of(&object) };
         let new = PathContent::File { sha256: hash, mode: fs::mode(true) };
         let change = PathChange { path: RelPath::new("a").unwrap(), old: PathContent::Absent, new, saved_from: None };
-        let contents = [(hash, ContentPlan { size: content.len() as u64, copy, chain: None, chunks: None, gz })].into();
+        let contents =
+            [(hash, ContentPlan { size: content.len() as u64, copy, is_in_update: false, chunks: None, gz })].into();
         let plan = Plan { changes: vec![change], contents, ..Plan::default() };
         Self { _dir: dir, stage, plan, name: format!("{hash}-0"), object }
     }
@@ -87,6 +88,7 @@ impl StageScene {
             source: site,
             mirrors: &Mirrors::new(vec![Url::parse("http://localhost/core/").unwrap()]),
             locate: &|_| PathBuf::from(locate),
+            find_local: &|_| None,
             retries: Retries { count: 0, ..Retries::default() },
             parallel: 4,
             ledger: &NoLedger,

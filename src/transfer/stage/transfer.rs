@@ -3,6 +3,7 @@
 use super::ledger::Ledger;
 use crate::transfer::fetch::{CancelToken, Fetch, Mirrors, Retries};
 use crate::transfer::plan::LocalFile;
+use crate::values::digest::Sha256;
 use std::path::PathBuf;
 
 /// The settings and connections of one download.
@@ -13,6 +14,8 @@ pub struct Transfer<'a> {
     pub mirrors: &'a Mirrors,
     /// Returns the path of a file of an installed component.
     pub locate: &'a (dyn Fn(&LocalFile) -> PathBuf + Sync),
+    /// Returns an installed file that has a content.
+    pub find_local: &'a (dyn Fn(&Sha256) -> Option<LocalFile> + Sync),
     /// How often to retry a request at one mirror.
     pub retries: Retries,
     /// The number of contents to make at the same time.

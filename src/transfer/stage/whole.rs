@@ -19,7 +19,7 @@ impl Worker<'_, '_> {
     pub fn fetch_whole(&self, name: &str, content: &PathContent) -> Result<()> {
         let ContentPlan { size, gz, .. } = self.job.content_plan;
         let wanted = ObjectRequest { kind: ObjectKind::Gz, object: *gz, decompressed: Some((self.job.hash, *size)) };
-        self.fetch(wanted, |url, fetched| match fetched {
+        self.objects().fetch(wanted, |url, fetched| match fetched {
             FetchedObject::Original(object) => {
                 self.decompress(url, &object, name, content)?;
                 object.discard()

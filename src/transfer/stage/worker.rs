@@ -1,13 +1,14 @@
 //! A worker: makes the content of one job in the stage.
 //!
-//! This file holds what all ways to a content share. `object` fetches objects; `delta_chain`,
+//! This file holds what all ways to a content share. `object` fetches objects; `update_rows`,
 //! `chunked` and `whole` are the ways; `content` tries them in order.
 
 use super::Stage;
 use super::job::ContentJob;
-use super::object_locks::ObjectLocks;
+use super::object::ObjectFetcher;
 use super::progress::{Phase, ProgressEvent};
 use super::transfer::Transfer;
+use super::update_object::ReadyUpdate;
 use super::writer::Writer;
 use crate::disk::fs::Dir;
 use crate::disk::inventory::PathContent;
@@ -21,8 +22,9 @@ pub struct Worker<'a, 'b> {
     pub stage: &'a Stage,
     pub transfer: &'a Transfer<'a>,
     pub job: &'a ContentJob<'b>,
-    pub object_locks: &'a ObjectLocks,
-    pub progress: &'a Sender<ProgressEvent<'b>>,
+    /// The update object, if the download uses one.
+    pub update: Option<&'a ReadyUpdate<'a>>,
+    pub progress: Sender<ProgressEvent<'b>>,
 }
 
 /// The result of one way to a content.
@@ -33,7 +35,13 @@ pub enum Attempt {
     Failed,
 }
 
-impl Worker<'_, '_> {
+impl<'a, 'b> Worker<'a, 'b> {
+    /// Returns the fetcher of this job's objects.
+    pub fn objects(&self) -> ObjectFetcher<'a, 'b> {
+        let Self { stage, transfer, job, .. } = *self;
+        ObjectFetcher { stage, transfer, progress: self.progress.clone(), path: job.path, arriving: None }
+    }
+
     /// Adds to the bytes fetched and to the bytes to fetch in the progress display.
     pub fn report(&self, phase: Phase, done: i64, total: i64) {
         // `send` fails only after a panic of the receiver, which ends the download anyway.
@@ -66,9 +74,4 @@ pub fn mode(content: &PathContent) -> u32 {
         PathContent::File { mode, .. } => *mode,
         _ => crate::disk::fs::PLAIN,
     }
-}
-
-/// Converts a size for the progress display. A signed manifest may name sizes above `i64::MAX`.
-pub fn to_signed(size: u64) -> i64 {
-    i64::try_from(size).unwrap_or(i64::MAX)
 }

@@ -1,6 +1,7 @@
 //! Builds deltas in parallel and verifies each by applying it.
 
 use super::DeltaTask;
+use super::delta_graph::{DeltaBytes, DeltaEdge};
 use super::memory_budget::MemoryBudget;
 use super::second_bases::NewContentSample;
 use crate::build::tree::Tree;
@@ -12,7 +13,7 @@ use patcher::internal::delta::{DeltaHeader, FileSizes, JoinedFiles};
 use patcher::internal::digest::{Sha256, Sha256Hasher};
 use patcher::internal::gunzip::{GunzipError, gunzip};
 use patcher::internal::layout::{self, ObjectKind};
-use patcher::internal::manifest::{Delta, File, Object};
+use patcher::internal::manifest::{File, Object};
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, BufReader, Seek as _, Write as _};
@@ -56,9 +57,8 @@ pub struct BuiltDelta {
     pub size: u64,
     /// The new content that the delta brings. `None` for a delta with a second base.
     pub new_content: Option<NewContentSample>,
-    /// The delta and its object, which is not yet on the site. `None` if it is too large to be
-    /// worth it.
-    pub delta: Option<(Delta, TempPath)>,
+    /// The delta. `None` if it is too large to be worth it.
+    pub delta: Option<DeltaEdge>,
 }
 
 impl<'a> DeltaBuilder<'a> {
@@ -104,12 +104,16 @@ impl<'a> DeltaBuilder<'a> {
     /// Builds one delta.
     fn build(&self, task: &DeltaTask<'_>) -> Result<BuiltDelta> {
         let with = task.with.map_or(0, |(file, _)| file.size);
-        let sizes = FileSizes { old: task.from.size + with, new: task.file.size };
+        let from = task.from.as_ref();
+        let sizes = FileSizes { old: from.map_or(0, |file| file.size) + with, new: task.file.size };
         let _share = self.budget.take(delta::memory_needed(&sizes).min(self.limit));
         let path = self.tree.path(task.file);
         let failed = |error: io::Error| Error::io("make a delta to", &path, error);
         let open = |path: &Path| fs::File::open(path).map_err(failed);
-        let mut old = vec![open(&self.old(&task.from)?)?];
+        let mut old = match from {
+            Some(from) => vec![open(&self.old(from)?)?],
+            None => Vec::new(),
+        };
         if let Some((second_base, _)) = task.with {
             old.push(open(&self.tree.path(second_base))?);
         }
@@ -129,8 +133,6 @@ impl<'a> DeltaBuilder<'a> {
             return Ok(BuiltDelta { size, new_content, delta: None });
         }
         object.rewind().map_err(failed)?;
-        let (sha256, size) = Sha256::of_reader(object.as_file_mut()).map_err(failed)?;
-        object.rewind().map_err(failed)?;
         let mut built = HashingSink::default();
         patcher::internal::delta::apply(&mut old, object.as_file_mut(), &sizes, &mut built)
             .map_err(|error| wrong(error.to_string()))?;
@@ -138,9 +140,15 @@ impl<'a> DeltaBuilder<'a> {
             return Err(wrong("it makes a file with another hash".to_owned()));
         }
         let method = header.mode.method().parse().map_err(|_| wrong("its method has no name".to_owned()))?;
-        let (from, with) = (task.from.sha256, task.with.map(|(_, content)| content));
-        let delta = Delta { method, from, to: Some(task.to), with, object: Object { size, sha256 } };
-        Ok(BuiltDelta { size, new_content, delta: Some((delta, object.into_temp_path())) })
+        let delta = DeltaEdge {
+            method,
+            from: from.map_or_else(|| Sha256::of(b""), |file| file.sha256),
+            with: task.with.map(|(_, content)| content),
+            to: Object { size: task.file.size, sha256: task.to },
+            size,
+            bytes: DeltaBytes::Built(Arc::new(object.into_temp_path())),
+        };
+        Ok(BuiltDelta { size, new_content, delta: Some(delta) })
     }
 
     fn old(&self, file: &File) -> Result<Arc<TempPath>> {

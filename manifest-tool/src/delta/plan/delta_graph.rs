@@ -1,55 +1,82 @@
-//! Delta graph: contents are its nodes and deltas its graph, weighted by their size.
+//! Delta graph: contents are its nodes and deltas its edges, weighted by their size.
 //!
-//! It decides which deltas a release lists: those on the cheapest path from each old content to a
-//! content of the release. The client has its own search in `src/transfer/plan/graph.rs`. That one
-//! stops at the nearest content on the disk, with a limit on the number of deltas; this one
-//! collects the paths from all old contents.
+//! It finds the cheapest path from the contents of an earlier release to a content of the new one.
+//! Clients do not search: the update object lists the paths that this module finds.
 
 use patcher::internal::digest::Sha256;
-use patcher::internal::manifest::{Delta, Manifest, Object};
+use patcher::internal::manifest::{DeltaMethod, Object};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+use tempfile::TempPath;
 
-/// Limit for the number of paths to one content.
+/// The average size of a row in the table of an update object.
+pub const ROW_BYTES: u64 = 70;
+/// The limit for the number of paths to one content.
 const MAX_PATHS: usize = 64;
+/// Clients apply at most this many deltas in a row.
+const MAX_PATH_DELTAS: usize = 32;
 
-/// The cheapest path from an old content to a new one.
+/// A delta between two contents.
 #[derive(Debug, Clone)]
-pub struct DeltaPath {
-    /// Size of all deltas on the path in bytes.
-    pub cost: u64,
-    /// The first delta on the path; its `from` is the old content.
-    pub first: Delta,
+pub struct DeltaEdge {
+    /// The method of the delta.
+    pub method: DeltaMethod,
+    /// The content that it starts from; that of an empty file for a delta that needs no old file.
+    pub from: Sha256,
+    /// Another content that it reads.
+    pub with: Option<Sha256>,
+    /// The content that it makes.
+    pub to: Object,
+    /// The size of the delta in bytes.
+    pub size: u64,
+    /// Where the bytes of the delta are.
+    pub bytes: DeltaBytes,
 }
 
-/// Deltas by the content that they make. Each has its `to` set.
+/// The place of a delta's bytes.
+#[derive(Debug, Clone)]
+pub enum DeltaBytes {
+    /// A file that was made for this release.
+    Built(Arc<TempPath>),
+    /// A part of an update object on the site, whose hash was verified.
+    Stored {
+        /// The update object.
+        object: Arc<Path>,
+        /// The offset of the delta in it.
+        offset: u64,
+    },
+}
+
+impl DeltaEdge {
+    /// The bytes that the delta adds to an update object.
+    pub fn cost(&self) -> u64 {
+        self.size.saturating_add(ROW_BYTES)
+    }
+}
+
+/// Deltas by the content that they make.
 #[derive(Debug, Default)]
 pub struct DeltaGraph {
-    into: HashMap<Sha256, Vec<Delta>>,
+    into: HashMap<Sha256, Vec<DeltaEdge>>,
     known: HashSet<(Sha256, Sha256, Option<Sha256>)>,
 }
 
-impl DeltaGraph {
-    /// Adds a delta whose `to` is set, unless one with the same `from`, `to` and `with` exists.
-    pub fn add(&mut self, delta: Delta) {
-        let Some(to) = delta.to else { return };
-        if self.known.insert((delta.from, to, delta.with)) {
-            self.into.entry(to).or_default().push(delta);
-        }
-    }
+/// A cheapest path between two contents.
+#[derive(Debug, Clone)]
+pub struct DeltaPath {
+    /// The bytes that the path adds to an update object.
+    pub cost: u64,
+    /// The deltas in the order in which a client applies them, at least one.
+    pub deltas: Vec<DeltaEdge>,
+}
 
-    /// Adds the deltas of a release whose objects and second bases exist.
-    pub fn add_all(
-        &mut self,
-        manifest: &Manifest,
-        is_there: impl Fn(&Object) -> bool,
-        is_companion: impl Fn(&Sha256) -> bool,
-    ) {
-        for file in &manifest.files {
-            let usable = |delta: &&Delta| is_there(&delta.object) && delta.with.as_ref().is_none_or(&is_companion);
-            for delta in file.deltas.iter().filter(usable) {
-                self.add(Delta { to: Some(delta.to.unwrap_or(file.sha256)), ..delta.clone() });
-            }
+impl DeltaGraph {
+    /// Adds a delta, unless one with the same `from`, `to` and `with` exists.
+    pub fn add(&mut self, delta: DeltaEdge) {
+        if self.known.insert((delta.from, delta.to.sha256, delta.with)) {
+            self.into.entry(delta.to.sha256).or_default().push(delta);
         }
     }
 
@@ -58,63 +85,84 @@ impl DeltaGraph {
         self.known.contains(&(*from, *to, None))
     }
 
-    /// Returns the deltas to list for each content of a release, given with the size of its gzip.
+    /// Returns the cheapest path to `to` from a content that `is_start` accepts.
     ///
-    /// A delta is listed if it lies on a path that is smaller than the gzip, and it is listed once.
-    /// The next release cannot use a delta with a second base in the middle of a path. Wherever
-    /// such a delta is the cheapest, the cheapest path without one is therefore listed as well.
-    pub fn deltas_to_list(&self, contents: impl Iterator<Item = (Sha256, u64)>) -> HashMap<Sha256, Vec<Delta>> {
-        let (mut useful, mut used) = (HashMap::new(), HashSet::new());
-        for (content, gz) in contents {
-            let mut paths = self.paths_to(content, gz);
-            if paths.iter().any(|path| path.first.with.is_some()) {
-                paths.extend(self.cheapest(content, gz, |delta| delta.with.is_none()));
+    /// The path costs less than `limit` bytes. Only its last delta may have a second base, and only
+    /// one that `is_second_base` accepts.
+    pub fn cheapest(
+        &self,
+        to: Sha256,
+        limit: u64,
+        is_start: impl Fn(&Sha256) -> bool,
+        is_second_base: impl Fn(&Sha256) -> bool,
+    ) -> Option<DeltaPath> {
+        let mut found = None;
+        self.search(to, limit, is_second_base, |path| {
+            if is_start(&path.deltas[0].from) {
+                found = Some(path);
             }
-            let mut deltas: Vec<Delta> = paths.into_iter().map(|path| path.first).collect();
-            deltas.retain(|delta| used.insert((delta.from, delta.to, delta.with)));
-            for delta in &mut deltas {
-                delta.to = delta.to.filter(|to| *to != content);
-            }
-            if !deltas.is_empty() {
-                useful.insert(content, deltas);
-            }
-        }
-        useful
+            found.is_some()
+        });
+        found
     }
 
-    /// Returns the cheapest path from each old content that costs less than `limit`, the cheapest
-    /// first.
-    ///
-    /// A path therefore comes after the path that continues it.
-    pub fn paths_to(&self, content: Sha256, limit: u64) -> Vec<DeltaPath> {
-        // Clients accept a second base only in the last delta of a path.
-        self.cheapest(content, limit, |delta| delta.with.is_none() || delta.to == Some(content))
+    /// Returns the cheapest path without second bases from each content, the most expensive last.
+    pub fn paths_to(&self, to: Sha256, limit: u64) -> Vec<DeltaPath> {
+        let mut paths = Vec::new();
+        self.search(
+            to,
+            limit,
+            |_| false,
+            |path| {
+                paths.push(path);
+                paths.len() == MAX_PATHS
+            },
+        );
+        paths
     }
 
-    fn cheapest(&self, content: Sha256, limit: u64, usable: impl Fn(&Delta) -> bool) -> Vec<DeltaPath> {
-        let mut paths: BTreeMap<Sha256, (u64, &Delta)> = BTreeMap::new();
-        let (mut done, mut tree) = (HashSet::new(), Vec::new());
-        let mut open = BinaryHeap::from([Reverse((0_u64, content))]);
-        while let Some(Reverse((cost, at))) = open.pop() {
+    /// Calls `visit` with the cheapest path from each content, the cheapest first, until it returns
+    /// `true`.
+    ///
+    /// This is Dijkstra's algorithm, from the target back.
+    fn search(
+        &self,
+        to: Sha256,
+        limit: u64,
+        is_second_base: impl Fn(&Sha256) -> bool,
+        mut visit: impl FnMut(DeltaPath) -> bool,
+    ) {
+        // For each content, the delta by which its path continues, and the cost of the path.
+        let mut next: BTreeMap<Sha256, (u64, &DeltaEdge)> = BTreeMap::new();
+        let mut done = HashSet::new();
+        let mut open = BinaryHeap::from([(Reverse((0_u64, to)), 0_usize)]);
+        while let Some((Reverse((cost, at)), length)) = open.pop() {
             if !done.insert(at) {
                 continue;
             }
-            if let Some((_, delta)) = paths.get(&at) {
-                tree.push(DeltaPath { cost, first: (*delta).clone() });
-                if tree.len() == MAX_PATHS {
-                    break;
+            if length > 0 {
+                let (mut deltas, mut content) = (Vec::new(), at);
+                while let Some((_, delta)) = next.get(&content) {
+                    deltas.push((*delta).clone());
+                    content = delta.to.sha256;
+                }
+                if visit(DeltaPath { cost, deltas }) {
+                    return;
                 }
             }
-            for delta in self.into.get(&at).into_iter().flatten().filter(|delta| usable(delta)) {
-                let through = cost.saturating_add(delta.object.size);
-                let better = paths.get(&delta.from).is_none_or(|(known, _)| through < *known);
-                if through < limit && better && !done.contains(&delta.from) {
-                    paths.insert(delta.from, (through, delta));
-                    open.push(Reverse((through, delta.from)));
+            if length == MAX_PATH_DELTAS {
+                continue;
+            }
+            for delta in self.into.get(&at).into_iter().flatten() {
+                let usable = delta.with.as_ref().is_none_or(|with| length == 0 && is_second_base(with));
+                let through = cost.saturating_add(delta.cost());
+                let better = next.get(&delta.from).is_none_or(|(known, _)| through < *known);
+                if usable && through < limit && better && !done.contains(&delta.from) {
+                    next.insert(delta.from, (through, delta));
+                    open.push((Reverse((through, delta.from)), length + 1));
                 }
             }
         }
-        tree
     }
 }
 
@@ -126,64 +174,73 @@ mod tests {
         Sha256::of(name.as_bytes())
     }
 
-    /// Parses deltas written as `from>to:size`, or `from+with>to:size`.
+    /// Parses deltas written as `from>to:size`, or `from+with>to:size`; a size includes the row.
     fn graph(list: &[&str]) -> DeltaGraph {
         let mut graph = DeltaGraph::default();
         for edge in list {
             let (from, rest) = edge.split_once('>').unwrap();
-            let (to, size) = rest.split_once(':').unwrap();
+            let (to, cost) = rest.split_once(':').unwrap();
             let (from, with) = from.split_once('+').map_or((from, None), |(from, with)| (from, Some(hash(with))));
-            let object = Object { size: size.parse().unwrap(), sha256: hash(edge) };
-            graph.add(Delta { method: "plain".parse().unwrap(), from: hash(from), to: Some(hash(to)), with, object });
+            graph.add(DeltaEdge {
+                method: "plain".parse().unwrap(),
+                from: hash(from),
+                with,
+                to: Object { size: 1, sha256: hash(to) },
+                size: cost.parse::<u64>().unwrap() - ROW_BYTES,
+                bytes: DeltaBytes::Stored { object: Arc::from(Path::new(edge)), offset: 0 },
+            });
         }
         graph
     }
 
-    fn kept(list: &[&str], contents: &[(&str, u64)]) -> Vec<Vec<String>> {
-        let useful = graph(list).deltas_to_list(contents.iter().map(|(name, gz)| (hash(name), *gz)));
-        let name = |delta: &Delta| list.iter().find(|edge| hash(edge) == delta.object.sha256).unwrap().to_string();
-        contents
-            .iter()
-            .map(|(content, _)| useful.get(&hash(content)).map_or(vec![], |list| list.iter().map(name).collect()))
-            .collect()
+    /// Returns the cheapest path to `new` as the texts of its deltas.
+    fn path(list: &[&str], start: &[&str], limit: u64) -> Option<Vec<String>> {
+        let is = |content: &Sha256| start.iter().any(|name| hash(name) == *content);
+        let path = graph(list).cheapest(hash("new"), limit, is, is)?;
+        let name = |delta: DeltaEdge| match delta.bytes {
+            DeltaBytes::Stored { object, .. } => object.display().to_string(),
+            DeltaBytes::Built(_) => unreachable!("tests build nothing"),
+        };
+        Some(path.deltas.into_iter().map(name).collect())
+    }
+
+    fn through(deltas: &[&str]) -> Option<Vec<String>> {
+        Some(deltas.iter().map(|delta| (*delta).to_owned()).collect())
     }
 
     #[test]
-    fn older_deltas_are_kept_while_a_path_over_them_is_cheaper_than_the_gzip() {
-        let list = ["c>n:10", "b>c:20", "a>b:80"];
-        assert_eq!(kept(&list, &[("n", 100)]), [["c>n:10", "b>c:20"]]);
-        assert_eq!(kept(&list, &[("n", 111)]), [["c>n:10", "b>c:20", "a>b:80"]]);
+    fn the_fewest_bytes_win_and_not_the_fewest_deltas() {
+        let list = ["a>new:400", "a>b:130", "b>new:140", "c>new:260"];
+        assert_eq!(path(&list, &["a"], 1000), through(&["a>b:130", "b>new:140"]));
+        assert_eq!(path(&list, &["a", "c"], 1000), through(&["c>new:260"]));
+        assert_eq!(path(&list, &["a", "b"], 1000), through(&["b>new:140"]));
     }
 
     #[test]
-    fn a_more_expensive_path_from_the_same_content_is_dropped() {
-        assert_eq!(kept(&["a>n:50", "a>b:10", "b>n:10"], &[("n", 100)]), [["b>n:10", "a>b:10"]]);
+    fn no_path_without_a_start_or_below_the_limit() {
+        assert_eq!(path(&["a>new:100"], &["b"], 1000), None);
+        assert_eq!(path(&["a>new:100"], &["a"], 100), None);
+        assert_eq!(path(&["a>b:100", "b>new:100"], &["a"], 200), None);
+        assert!(path(&["a>b:100", "b>new:100"], &["a"], 201).is_some());
     }
 
     #[test]
-    fn a_delta_is_listed_once() {
-        let list = ["m>n:10", "a>m:10"];
-        assert_eq!(kept(&list, &[("m", 100), ("n", 100)]), [vec!["a>m:10"], vec!["m>n:10"]]);
+    fn only_the_last_delta_may_have_a_second_base() {
+        let list = ["a>new:200", "a+x>new:110", "b>a:105"];
+        assert_eq!(path(&list, &["a"], 1000), through(&["a>new:200"]));
+        assert_eq!(path(&list, &["a", "x"], 1000), through(&["a+x>new:110"]));
+        assert_eq!(path(&list, &["b", "x"], 1000), through(&["b>a:105", "a+x>new:110"]));
+        assert_eq!(path(&["a>new:100", "b+x>a:105"], &["b", "x"], 1000), None);
     }
 
     #[test]
-    fn the_cheapest_path_without_second_bases_is_kept_for_later_releases() {
-        let list = ["b+x>n:10", "b>n:30", "a+x>n:9", "a>n:50", "a>b:5"];
-        assert_eq!(kept(&list, &[("n", 100)]), [["a+x>n:9", "b+x>n:10", "b>n:30", "a>b:5"]]);
-        let list = ["b>n:30", "a>n:40", "a>b:15"];
-        assert_eq!(kept(&list, &[("n", 100)]), [["b>n:30", "a>n:40"]], "nothing more where there is none");
-        assert_eq!(kept(&["m>n:10", "a+x>m:5", "a>m:50"], &[("n", 100)]), [["m>n:10", "a>m:50"]], "only as the last");
-    }
-
-    #[test]
-    fn of_two_deltas_between_the_same_contents_one_is_kept() {
-        assert_eq!(kept(&["a>n:10", "a>n:20"], &[("n", 100)]), [["a>n:10"]]);
-    }
-
-    #[test]
-    fn a_delta_to_the_files_own_content_has_no_to() {
-        let useful = graph(&["a>n:1", "b>a:1"]).deltas_to_list([(hash("n"), 100)].into_iter());
-        let targets: Vec<_> = useful[&hash("n")].iter().map(|delta| delta.to).collect();
-        assert_eq!(targets, [None, Some(hash("a"))]);
+    fn cycles_end_and_paths_have_at_most_32_deltas() {
+        assert_eq!(path(&["x>y:80", "y>x:80", "y>new:80", "new>y:80"], &["q"], 1000), None);
+        let list: Vec<String> = (0..40)
+            .map(|at| format!("{at}>{}:80", if at == 39 { "new".to_owned() } else { (at + 1).to_string() }))
+            .collect();
+        let list: Vec<&str> = list.iter().map(String::as_str).collect();
+        assert!(path(&list, &["8"], 10_000).is_some());
+        assert_eq!(path(&list, &["7"], 10_000), None);
     }
 }

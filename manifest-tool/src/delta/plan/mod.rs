@@ -1,25 +1,30 @@
-//! Plans the deltas of a release: which new ones to build, and which earlier ones to list again.
+//! Plans the deltas of a release: which new ones to build, and which earlier ones to use again.
 //!
 //! - Old contents are rebuilt from the objects on the site, so the publisher needs no old build
 //!   folders.
 //! - A delta is built once: from releases that are newer than the last one that had the content.
 //!   Before it is published, the client's own code applies it and the result is compared.
-//! - A delta is published if it saves 1/10 of the gzip. It is listed as long as a path over it is
-//!   smaller than the gzip.
+//! - A delta is worth it if it saves 1/10 of the gzip.
 //! - When two new files share new content, the delta to the larger file uses the smaller one as its
 //!   *second base* (`second_bases`). Clients make the smaller file first.
 //! - From older releases a client applies several deltas in a row. Where that costs too much, the
 //!   release gets a direct delta: a *shortcut* (`shortcuts`).
+//! - A small file that no delta leads to is packed whole, as a delta from an empty file.
 //!
-//! Reading order: [`make`], `base_selection`, `builder`, `delta_graph`.
+//! The deltas of earlier releases lie in their update objects (`stored_deltas`). `update_objects`
+//! puts the cheapest paths from each earlier release into a new update object.
+//!
+//! Reading order: [`make`], `base_selection`, `builder`, `delta_graph`, `update_objects`.
 
 mod base_selection;
 mod builder;
-mod delta_graph;
+pub mod delta_graph;
 mod memory_budget;
 mod rolling_hash;
 mod second_bases;
 mod shortcuts;
+pub mod stored_deltas;
+pub mod update_objects;
 
 use crate::build::tree::{Tree, TreeFile};
 use crate::error::Result;
@@ -28,32 +33,37 @@ use base_selection::BaseCandidates;
 use builder::{BuiltDelta, DeltaBuilder, rebuild};
 use delta_graph::DeltaGraph;
 use patcher::internal::digest::Sha256;
-use patcher::internal::layout::ObjectKind;
-use patcher::internal::manifest::{Delta, File, Manifest, Object};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use patcher::internal::manifest::{File, Manifest, Object};
+use std::collections::{BTreeSet, HashSet};
 
 /// A delta must save at least 1/10 of the gzip to be worth a request.
 const MIN_SAVING_DIVISOR: u64 = 10;
-/// A delta must also save its line in the manifest, which every client fetches.
-const MANIFEST_LINE_BYTES: u64 = 256;
-/// Clients fetch smaller files as a whole.
-const MIN_FILE_BYTES: u64 = 1024;
+/// A delta starts from a file of at least this size.
+const MIN_BASE_BYTES: u64 = 64;
+/// Clients fetch larger files whole, as their `.gz`, if no delta leads to them.
+///
+/// Otherwise a new asset of 1 GB would be in the update objects of all earlier releases.
+const MAX_PACKED_BYTES: u64 = 256 << 10;
+/// The size of a request and of the headers of its response: the cost of a file of its own.
+const REQUEST_BYTES: u64 = 400;
+/// The number of previous releases from which deltas are built directly.
+const DIRECT_RELEASES: usize = 3;
 
 /// Limits for building deltas.
 #[derive(Debug, Clone, Copy)]
 pub struct DeltaLimits {
-    /// Number of previous releases from which deltas start; 0 disables deltas.
-    pub releases: usize,
+    /// The number of previous releases that get an update object; 0 disables deltas.
+    pub updates: usize,
     /// Memory limit in bytes.
     pub memory: u64,
 }
 
-/// The deltas of a release.
+/// The deltas that a release can use.
 #[derive(Debug, Default)]
 pub struct ReleaseDeltas {
-    /// The deltas to list in the `file` element of each content.
-    pub by_content: HashMap<Sha256, Vec<Delta>>,
-    /// Number of deltas that were built for this release.
+    /// The deltas of this release and of earlier ones.
+    pub graph: DeltaGraph,
+    /// The number of deltas that were built for this release.
     pub built: usize,
     /// Their total size in bytes.
     pub bytes: u64,
@@ -62,7 +72,8 @@ pub struct ReleaseDeltas {
 /// A delta to build.
 #[derive(Clone)]
 struct DeltaTask<'a> {
-    from: File,
+    /// The old file; `None` to pack the new file whole.
+    from: Option<File>,
     /// Another new file that serves as the second base, with its content.
     with: Option<(&'a TreeFile, Sha256)>,
     to: Sha256,
@@ -71,9 +82,10 @@ struct DeltaTask<'a> {
     max_bytes: u64,
 }
 
-/// Builds the new deltas of a release and selects the earlier ones to list.
+/// Builds the new deltas of a release, and adds those of earlier ones.
 ///
-/// `hashes` are those of the files in `tree`, and `gz` returns the gzip of a content.
+/// `hashes` are those of the files in `tree`, and `gz` returns the gzip of a content. `earlier` are
+/// the releases that get an update object.
 ///
 /// # Errors
 /// [`Error::Delta`](crate::error::Error::Delta) if a delta does not make its file;
@@ -85,23 +97,17 @@ pub fn make(
     tree: &Tree,
     hashes: &[Sha256],
     gz: &(impl Fn(&Sha256) -> Option<Object> + Sync),
+    earlier: &[Manifest],
 ) -> Result<ReleaseDeltas> {
-    if limits.releases == 0 {
+    if limits.updates == 0 {
         return Ok(ReleaseDeltas::default());
     }
     let mut releases: Vec<&SiteRelease> = releases.iter().collect();
     releases.sort_by_key(|release| std::cmp::Reverse(release.meta.sequence));
-    let previous = previous_releases(limits.releases, &releases, hashes)?;
-    // A preserved file belongs to the user, and its content on a client is unknown.
-    let files = tree.files.iter().zip(hashes).filter(|(file, _)| !file.preserve);
-    let second_bases: HashSet<&Sha256> = files.map(|(_, content)| content).collect();
+    let previous = previous_releases(DIRECT_RELEASES.min(limits.updates), &releases, hashes)?;
     let mut graph = DeltaGraph::default();
     for manifest in &previous {
-        graph.add_all(
-            manifest,
-            |object| site.holds(ObjectKind::Delta, object),
-            |second_base| second_bases.contains(second_base),
-        );
+        stored_deltas::add_all(&mut graph, site, &manifest.meta)?;
     }
     let mut tasks = tasks(&previous, site, tree, hashes, &graph, gz)?;
     let builder = DeltaBuilder::new(site, tree, limits.memory);
@@ -111,27 +117,46 @@ pub fn make(
     // row.
     let mut known: HashSet<Sha256> = previous.iter().take(1).flat_map(contents_of).copied().collect();
     let new = tree.files.iter().zip(hashes).filter(|(_, hash)| known.insert(**hash));
-    let new = new.filter_map(|(file, hash)| Some((file, *hash, gz(hash)?)));
-    let shortcuts = shortcuts::tasks(&graph, new, &releases)?;
+    let new: Vec<_> = new.filter_map(|(file, hash)| Some((file, *hash, gz(hash)?))).collect();
+    let shortcuts = shortcuts::tasks(&graph, new.iter().copied(), &releases)?;
     built.extend(builder.build_all(&shortcuts)?);
     tasks.extend(shortcuts);
     built.extend(builder.build_all(&second_bases::tasks(&tasks, &built))?);
     add(&mut graph, &built);
-    let contents = hashes.iter().filter_map(|hash| Some((*hash, gz(hash)?.size)));
-    let mut deltas = ReleaseDeltas { by_content: graph.deltas_to_list(contents), ..ReleaseDeltas::default() };
-    let named: HashSet<Sha256> = deltas.by_content.values().flatten().map(|delta| delta.object.sha256).collect();
-    for (delta, object) in built.into_iter().filter_map(|built| built.delta) {
-        if named.contains(&delta.object.sha256) {
-            site.add_object(ObjectKind::Delta, &delta.object, object)?;
-            deltas.built += 1;
-            deltas.bytes += delta.object.size;
-        }
-    }
-    Ok(deltas)
+    built.extend(builder.build_all(&whole_tasks(&new, &graph, earlier))?);
+    add(&mut graph, &built);
+    let deltas = built.iter().filter_map(|built| built.delta.as_ref());
+    let (count, bytes) = deltas.fold((0, 0), |(count, bytes), delta| (count + 1, bytes + delta.size));
+    Ok(ReleaseDeltas { graph, built: count, bytes })
+}
+
+/// Returns the small files to pack whole: those to which no delta leads from some earlier release.
+fn whole_tasks<'a>(
+    new: &[(&'a TreeFile, Sha256, Object)],
+    graph: &DeltaGraph,
+    earlier: &[Manifest],
+) -> Vec<DeltaTask<'a>> {
+    let earlier: Vec<HashSet<&Sha256>> = earlier.iter().map(|manifest| contents_of(manifest).collect()).collect();
+    let is_unreachable = |(_, to, gz): &&(&TreeFile, Sha256, Object)| {
+        let is_reached = |contents: &HashSet<&Sha256>| {
+            let is_start = |content: &Sha256| contents.contains(content);
+            contents.contains(to) || graph.cheapest(*to, gz.size, is_start, |_| true).is_some()
+        };
+        let is_small = gz.size <= MAX_PACKED_BYTES && !graph.has(&Sha256::of(b""), to);
+        is_small && !earlier.iter().all(is_reached)
+    };
+    let task = |(file, to, gz): &(&'a TreeFile, Sha256, Object)| DeltaTask {
+        from: None,
+        with: None,
+        to: *to,
+        file,
+        max_bytes: gz.size.saturating_add(REQUEST_BYTES),
+    };
+    new.iter().filter(is_unreachable).map(task).collect()
 }
 
 fn add(graph: &mut DeltaGraph, built: &[BuiltDelta]) {
-    built.iter().filter_map(|built| built.delta.as_ref()).for_each(|(delta, _)| graph.add(delta.clone()));
+    built.iter().filter_map(|built| built.delta.as_ref()).for_each(|delta| graph.add(delta.clone()));
 }
 
 /// Returns the last `count` releases with other contents than `hashes`, the newest first.
@@ -177,7 +202,7 @@ fn tasks<'a>(
         previous.iter().map(|manifest| BaseCandidates::new(manifest, &paths)).collect();
     let (mut tasks, mut chosen) = (Vec::new(), HashSet::new());
     for (file, to) in tree.files.iter().zip(hashes) {
-        let Some(gz) = gz(to).filter(|_| file.size >= MIN_FILE_BYTES) else { continue };
+        let Some(gz) = gz(to) else { continue };
         // A file that does not compress is packed already: one change alters all bytes after it.
         if gz.size > file.size - file.size / 50 {
             continue;
@@ -187,9 +212,9 @@ fn tasks<'a>(
                 break;
             }
             let Some(from) = bases.best_base(file, || tree.path(file), |old| rebuild(site, old))? else { continue };
-            if from.size >= MIN_FILE_BYTES / 4 && !graph.has(&from.sha256, to) && chosen.insert((from.sha256, *to)) {
-                let max_bytes = gz.size.saturating_sub(MANIFEST_LINE_BYTES.max(gz.size / MIN_SAVING_DIVISOR));
-                tasks.push(DeltaTask { from: from.clone(), with: None, to: *to, file, max_bytes });
+            if from.size >= MIN_BASE_BYTES && !graph.has(&from.sha256, to) && chosen.insert((from.sha256, *to)) {
+                let max_bytes = gz.size.saturating_sub(gz.size / MIN_SAVING_DIVISOR);
+                tasks.push(DeltaTask { from: Some(from.clone()), with: None, to: *to, file, max_bytes });
             }
         }
     }

@@ -4,13 +4,13 @@
 //! of the new content, and each hash is assigned to the smallest file that has it. A file that
 //! shares much with such a smaller file is built once more with that file as its second base. Few
 //! files thus serve as second bases of many, and clients, which must make them first, wait only
-//! briefly. A second base must save two manifest lines, because the delta without one is listed as
-//! well.
+//! briefly. A second base must save a row of the table and 1/10 of the delta.
 //!
 //! In the update of PySide6 for Windows, signed DLLs share the certificate of a new time stamp.
 //! Second bases reduce it from 1,346,164 to 1,081,454 bytes (`benches/results/program-deltas.md`).
 
-use super::{DeltaTask, MANIFEST_LINE_BYTES, MIN_SAVING_DIVISOR, builder::BuiltDelta, rolling_hash};
+use super::delta_graph::ROW_BYTES;
+use super::{DeltaTask, MIN_SAVING_DIVISOR, builder::BuiltDelta, rolling_hash};
 use crate::build::tree::TreeFile;
 use patcher::internal::delta::{Block, FileSizes};
 use patcher::internal::digest::Sha256;
@@ -95,7 +95,7 @@ fn read(file: &mut (impl Read + Seek), at: u64, bytes: &mut [u8]) -> io::Result<
 pub fn tasks<'a>(tasks: &[DeltaTask<'a>], built: &[BuiltDelta]) -> Vec<DeltaTask<'a>> {
     let mut deltas: Vec<(&DeltaTask<'a>, &BuiltDelta, &NewContentSample)> =
         tasks.iter().zip(built).filter_map(|(task, built)| Some((task, built, built.new_content.as_ref()?))).collect();
-    // Second bases must precede their users in this order; the manifest format requires it.
+    // Update objects list contents in this order, so that a second base precedes its users.
     deltas.sort_by_key(|(task, ..)| (task.file.size, task.to));
     let mut first_with: HashMap<u64, (Sha256, &'a TreeFile)> = HashMap::new();
     let mut again = Vec::new();
@@ -106,7 +106,7 @@ pub fn tasks<'a>(tasks: &[DeltaTask<'a>], built: &[BuiltDelta]) -> Vec<DeltaTask
         }
         shared.remove(&task.to);
         let best = shared.into_iter().max_by_key(|(content, (count, file))| (*count, Reverse((file.size, *content))));
-        let worth = (2 * MANIFEST_LINE_BYTES).max(built.size / MIN_SAVING_DIVISOR);
+        let worth = ROW_BYTES.max(built.size / MIN_SAVING_DIVISOR);
         if let Some((content, (count, file))) = best
             && built.size.saturating_mul(count) / sample.len() as u64 >= worth
         {

@@ -6,7 +6,7 @@
 //! costs at most 1.049 times the direct delta (`benches/results/bytes.md`, "Ten releases back").
 
 use super::DeltaTask;
-use super::delta_graph::{DeltaGraph, DeltaPath};
+use super::delta_graph::{DeltaGraph, DeltaPath, ROW_BYTES};
 use crate::build::tree::TreeFile;
 use crate::error::Result;
 use crate::site::SiteRelease;
@@ -20,7 +20,7 @@ const SHORTCUTS_PER_CONTENT: usize = 2;
 const SEARCHED_RELEASES: usize = 16;
 /// A shortcut must save at least 1/5 of the path.
 ///
-/// The manifest does not grow, because only the cheapest path from each old content is listed.
+/// Update objects do not grow, because they hold only the cheapest path from each old content.
 const MIN_SAVING_DIVISOR: u64 = 5;
 
 /// Returns the shortcuts to try to the new `contents`, which are given with their gzips.
@@ -35,16 +35,16 @@ pub fn tasks<'a>(
     releases: &[&SiteRelease],
 ) -> Result<Vec<DeltaTask<'a>>> {
     let several = |to: Sha256, gz: &Object| -> Vec<DeltaPath> {
-        let paths = graph.paths_to(to, gz.size).into_iter();
-        paths.filter(|path| path.first.to != Some(to)).collect()
+        graph.paths_to(to, gz.size).into_iter().filter(|path| path.deltas.len() > 1).collect()
     };
     let paths: Vec<_> = contents.map(|(file, to, gz)| (file, to, several(to, &gz))).collect();
-    let starts = paths.iter().flat_map(|(.., paths)| paths).map(|path| path.first.from).collect();
+    let starts = paths.iter().flat_map(|(.., paths)| paths).map(|path| path.deltas[0].from).collect();
     let old = files(releases, starts)?;
     let shortcuts = |(file, to, paths): (&'a TreeFile, Sha256, Vec<DeltaPath>)| {
         let task = |path: &DeltaPath| {
-            let from = old.get(&path.first.from)?.clone();
-            Some(DeltaTask { from, with: None, to, file, max_bytes: path.cost - path.cost / MIN_SAVING_DIVISOR })
+            let from = old.get(&path.deltas[0].from)?.clone();
+            let max_bytes = (path.cost - path.cost / MIN_SAVING_DIVISOR).saturating_sub(ROW_BYTES);
+            Some(DeltaTask { from: Some(from), with: None, to, file, max_bytes })
         };
         paths.iter().rev().filter_map(task).take(SHORTCUTS_PER_CONTENT).collect::<Vec<_>>()
     };

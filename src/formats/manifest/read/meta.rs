@@ -1,11 +1,11 @@
 //! Reads the first section of a manifest: what a release is, and what it says to clients and to
 //! people.
 
-use super::path;
+use super::{object, path};
 use crate::error::Defect;
 use crate::formats::manifest::{
-    Component, Language, MAX_BASE_URLS, MAX_NOTES, MAX_NOTES_BYTES, MAX_NOTES_LINES, MAX_STEPPING_STONES, Meta, Notes,
-    Requirement, SteppingStone,
+    Component, IndexedObject, Language, MAX_BASE_URLS, MAX_NOTES, MAX_NOTES_BYTES, MAX_NOTES_LINES,
+    MAX_STEPPING_STONES, MAX_UPDATE_OBJECTS, Meta, Notes, Object, Requirement, SteppingStone, UpdateObject,
 };
 use crate::formats::xml::{XmlElement, XmlError, XmlReader, XmlTag};
 use crate::values::digest::Sha256;
@@ -33,6 +33,8 @@ pub(super) fn read(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> R
         base_urls: Vec::new(),
         requires: Vec::new(),
         stepping_stones: Vec::new(),
+        updates: Vec::new(),
+        install: None,
         notes: Vec::new(),
     };
     if meta.expires.is_some_and(|expires| expires <= meta.issued) {
@@ -65,6 +67,11 @@ pub(super) fn read(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> R
                 let stone = stepping_stone(&meta, &mut child)?;
                 meta.stepping_stones.push(stone);
             }
+            "update" => {
+                let update = update(&meta, &mut child)?;
+                meta.updates.push(update);
+            }
+            "install" if meta.install.is_none() => meta.install = Some(indexed_object(&mut child)?),
             "notes" => {
                 let notes = notes(&meta, reader, child)?;
                 meta.notes.push(notes);
@@ -107,6 +114,32 @@ fn stepping_stone(meta: &Meta, element: &mut XmlElement<'_>) -> Result<SteppingS
         return wrong("does not come after the one before it");
     }
     Ok(SteppingStone { below, sequence, body })
+}
+
+fn update(meta: &Meta, element: &mut XmlElement<'_>) -> Result<UpdateObject, XmlError> {
+    if meta.updates.len() == MAX_UPDATE_OBJECTS {
+        return Err(element.error(Defect::Element, "more than 32 update objects"));
+    }
+    let from = element.number("from")?;
+    let content: Sha256 = element.value("content", Defect::Hash)?;
+    let object = indexed_object(element)?;
+    let rest = element.optional_number("rest")?.unwrap_or(0);
+    if from >= meta.sequence {
+        return Err(element.error(Defect::Update, format!("the update from {from} is not from an earlier release")));
+    }
+    if meta.updates.iter().any(|other| other.from == from || other.content == content) {
+        return Err(element.error(Defect::Update, format!("a second update from {from} or from its content")));
+    }
+    Ok(UpdateObject { from, content, object, rest })
+}
+
+fn indexed_object(element: &mut XmlElement<'_>) -> Result<IndexedObject, XmlError> {
+    let object = object(element)?;
+    let table = Object { size: element.number("table")?, sha256: element.value("table-sha256", Defect::Hash)? };
+    if table.size > object.size {
+        return Err(element.error(Defect::Update, "the table is larger than its object"));
+    }
+    Ok(IndexedObject { object, table })
 }
 
 fn notes(meta: &Meta, reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> Result<Notes, XmlError> {

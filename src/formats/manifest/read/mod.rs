@@ -8,14 +8,14 @@ mod meta;
 
 pub use meta::{base_url, notes_url};
 
-use super::{Delta, File, Link, MAX_FILES, MAX_MANIFEST_BYTES, MAX_SIGNATURES, Manifest, Meta, Object};
+use super::{File, Link, MAX_FILES, MAX_MANIFEST_BYTES, MAX_SIGNATURES, Manifest, Meta, Object};
 use crate::error::{Defect, Refused};
 use crate::formats::xml::{XmlElement, XmlError, XmlReader, XmlTag};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::{self, PathConflict, PathConflictKind, RelPath};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 const LINE_START: &[u8] = b"  <signature ";
 const LAST_LINE: &[u8] = b"</manifest>\n";
@@ -129,7 +129,6 @@ fn document(body: &[u8]) -> Result<Manifest, XmlError> {
     reader.expect_close()?;
     reader.end()?;
     check_paths(&meta, launch_line, &files, &links, &lines)?;
-    check_companions(&files, &lines)?;
     Ok(Manifest { meta, files, links })
 }
 
@@ -186,25 +185,18 @@ fn file(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> Result<File,
     let executable = element.boolean("executable")?;
     let preserve = element.boolean("preserve")?;
     element.finish()?;
-    let (mut gz, mut deltas, mut chunks) = (None, Vec::new(), None);
+    let (mut gz, mut chunks) = (None, None);
     while let Some(XmlTag::Open(mut child)) = reader.tag()? {
         match child.name {
             "gz" if gz.is_none() => gz = Some(self::object(&mut child)?),
             "chunks" if chunks.is_none() => chunks = Some(self::object(&mut child)?),
-            "delta" => deltas.push(Delta {
-                method: child.value("method", Defect::Name)?,
-                from: child.value("from", Defect::Hash)?,
-                to: child.optional_value("to", Defect::Hash)?,
-                with: child.optional_value("with", Defect::Hash)?,
-                object: self::object(&mut child)?,
-            }),
             _ => return Err(child.unknown()),
         }
         child.finish()?;
         reader.expect_close()?;
     }
     let gz = gz.ok_or_else(|| XmlError { defect: Defect::ElementMissing, line, detail: "<gz> is missing".into() })?;
-    Ok(File { path, size: object.size, sha256: object.sha256, executable, preserve, gz, deltas, chunks })
+    Ok(File { path, size: object.size, sha256: object.sha256, executable, preserve, gz, chunks })
 }
 
 fn object(element: &mut XmlElement<'_>) -> Result<Object, XmlError> {
@@ -257,30 +249,6 @@ fn check_paths(meta: &Meta, meta_line: u64, files: &[File], links: &[Link], line
             let detail =
                 format!("the target {:?} of {:?} is no listed file and no folder of one", link.target, link.path);
             return Err(XmlError { defect: Defect::LinkTarget, line: *line, detail });
-        }
-    }
-    Ok(())
-}
-
-/// The rules for what a delta reads besides: it makes its file's own content, and its second base
-/// is a content of this release with less bytes, or as many and a lower hash. So there is always
-/// one to begin with.
-fn check_companions(files: &[File], lines: &Lines) -> Result<(), XmlError> {
-    if !files.iter().flat_map(|file| &file.deltas).any(|delta| delta.with.is_some()) {
-        return Ok(());
-    }
-    let mut sizes = HashMap::new();
-    for file in files {
-        sizes.entry(file.sha256).or_insert(file.size);
-    }
-    for (file, line) in files.iter().zip(lines) {
-        for delta in &file.deltas {
-            let Some(with) = delta.with else { continue };
-            let comes_first = |size: &u64| (*size, with) < (sizes[&file.sha256], file.sha256);
-            if delta.to.is_some() || !sizes.get(&with).is_some_and(comes_first) {
-                let detail = format!("the second base {with} of a delta is no smaller file of this release");
-                return Err(XmlError { defect: Defect::SecondBase, line: *line, detail });
-            }
         }
     }
     Ok(())

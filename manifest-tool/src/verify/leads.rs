@@ -1,0 +1,71 @@
+//! The files that lead clients to a manifest: the head beside it, and the deltas from earlier
+//! manifests.
+
+use super::{Verifier, missing};
+use crate::error::{Error, Result};
+use crate::site::manifest_file::ManifestFile;
+use patcher::internal::delta::{self, FileSizes};
+use patcher::internal::digest::Sha256;
+use patcher::internal::error::Network;
+use patcher::internal::fetch::{CancelToken, Retries, small_file};
+use patcher::internal::head::{Head, MAX_HEAD_BYTES};
+use patcher::internal::layout;
+use patcher::internal::manifest::{MAX_MANIFEST_BYTES, Manifest, SignedBytes};
+use std::io::Cursor;
+use std::path::Path;
+use url::Url;
+
+impl Verifier<'_> {
+    /// Returns everything that does not lead to the manifest at `url`.
+    pub(super) fn check_leads(&self, url: &Url, manifest: &Manifest) -> Vec<Error> {
+        let checked = self.check_head(url, manifest).err().into_iter();
+        checked.chain(self.past.iter().filter_map(|past| self.check_delta(url, manifest, past).err())).collect()
+    }
+
+    fn check_head(&self, url: &Url, manifest: &Manifest) -> Result<()> {
+        let meta = &manifest.meta;
+        let Ok(at) = url.join(&layout::head_name(&meta.channel)) else { return Ok(()) };
+        let wrong = |detail: String| Error::Lead { url: at.to_string(), detail };
+        let bytes = self.small(&at, MAX_HEAD_BYTES)?;
+        let head = Head::parse(&bytes).map_err(|error| wrong(error.detail))?;
+        let file = self.bytes(url)?;
+        let expected = Head {
+            component: meta.component.clone(),
+            channel: meta.channel.clone(),
+            sequence: meta.sequence,
+            body: SignedBytes::split(file.clone()).map(|signed| Sha256::of(&signed.body))?,
+            size: file.len() as u64,
+        };
+        if head == expected { Ok(()) } else { Err(wrong(format!("it names sequence {}", head.sequence))) }
+    }
+
+    /// Applies the delta from an earlier manifest, if the site has one.
+    fn check_delta(&self, url: &Url, manifest: &Manifest, past: &Url) -> Result<()> {
+        let Ok(earlier) = ManifestFile::from_bytes(Path::new(past.path()), self.bytes(past)?) else { return Ok(()) };
+        let (to, from) = (manifest.meta.sequence, earlier.manifest.meta.sequence);
+        let Ok(at) = url.join(&layout::manifest_delta_path(to, from)) else { return Ok(()) };
+        // Past manifests of other components lie elsewhere.
+        if from >= to || past.join("../").ok() != url.join(".").ok() {
+            return Ok(());
+        }
+        let patch = match self.small(&at, MAX_MANIFEST_BYTES) {
+            Err(Error::Missing { .. }) => return Ok(()),
+            patch => patch?,
+        };
+        let (old, new) = (earlier.signed.body, self.bytes(url)?);
+        let sizes = FileSizes { old: old.len() as u64, new: new.len() as u64 };
+        let mut made = Vec::new();
+        let applied = delta::apply(Cursor::new(old), Cursor::new(patch), &sizes, &mut made);
+        let wrong = |detail: String| Error::Lead { url: at.to_string(), detail };
+        applied.map_err(|error| wrong(error.to_string()))?;
+        if made == new { Ok(()) } else { Err(wrong("it makes another manifest".to_owned())) }
+    }
+
+    fn small(&self, url: &Url, max_bytes: u64) -> Result<Vec<u8>> {
+        let cancel = CancelToken::default();
+        let fetched = Retries::default().run(&cancel, || small_file(self.source, url, max_bytes, &cancel));
+        let too_long = || Network::Unreachable { url: url.to_string(), detail: "it is too long".to_owned() };
+        let bytes = fetched.map_err(|error| missing(url, error))?;
+        if bytes.len() as u64 > max_bytes { Err(patcher::Error::from(too_long()).into()) } else { Ok(bytes) }
+    }
+}

@@ -1,0 +1,206 @@
+//! Replays updates: applies every delta of every update object, as clients do.
+//!
+//! The hash of an update object is right whatever its deltas make. This finds a delta that makes
+//! something else. Old files are rebuilt from the site's own objects, on disk.
+
+use super::Verifier;
+use crate::error::{Error, Result};
+use crate::hashing_sink::HashingSink;
+use patcher::internal::delta::{self, FileSizes, JoinedFiles, METHODS};
+use patcher::internal::digest::{Sha256, Sha256Hasher};
+use patcher::internal::fetch::CancelToken;
+use patcher::internal::gunzip::gunzip;
+use patcher::internal::layout::{self, ObjectKind};
+use patcher::internal::manifest::{IndexedObject, Manifest, Object};
+use patcher::internal::update_table::{MAX_TABLE_BYTES, RowBase, UpdateRow, UpdateTable};
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
+use std::io::{self, BufReader, Cursor, Read as _, Seek as _, SeekFrom, Write as _};
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+use url::Url;
+
+/// The largest delta that is read at once. Larger ones are copied to a temporary file.
+const MAX_DELTA_IN_MEMORY: u64 = 4 << 20;
+
+/// Update objects, and the places of the files that they start from.
+#[derive(Default)]
+pub struct Updates {
+    contents: HashMap<Sha256, GzipAt>,
+    objects: BTreeMap<Url, IndexedObject>,
+    /// The deltas that were applied, by the hash of their bytes and by what they read and make.
+    done: Mutex<HashSet<(Sha256, Vec<Sha256>, Sha256)>>,
+}
+
+/// A file's gzip on the site.
+struct GzipAt {
+    url: Url,
+    gz: Object,
+    size: u64,
+}
+
+/// The result of a replay.
+#[derive(Default)]
+pub struct Replayed {
+    /// The number of deltas that make what they should.
+    pub right: usize,
+    /// The number of deltas that start from a file that is not on the site.
+    pub not_applied: usize,
+    /// The deltas and tables that are wrong.
+    pub wrong: Vec<Error>,
+}
+
+impl Updates {
+    /// Adds the files that can be rebuilt from the release at `url`.
+    pub fn add_contents(&mut self, manifest: &Manifest, url: &Url) {
+        for file in &manifest.files {
+            if let Ok(url) = url.join(&layout::object_path(ObjectKind::Gz, &file.gz.sha256)) {
+                self.contents.entry(file.sha256).or_insert(GzipAt { url, gz: file.gz, size: file.size });
+            }
+        }
+    }
+
+    /// Adds the update objects of the release at `url`.
+    pub fn add_objects(&mut self, manifest: &Manifest, url: &Url) {
+        for update in &manifest.meta.updates {
+            if let Ok(url) = url.join(&layout::object_path(ObjectKind::Update, &update.object.object.sha256)) {
+                self.objects.insert(url, update.object);
+            }
+        }
+    }
+
+    /// Replays all of them.
+    pub fn replay(&self, verifier: &Verifier<'_>) -> Replayed {
+        let objects: Vec<_> = self.objects.iter().collect();
+        let replay = |(url, indexed): (&Url, &IndexedObject)| self.replay_object(url, indexed, verifier);
+        objects.into_par_iter().map(replay).reduce(Replayed::default, |mut all, some| {
+            all.right += some.right;
+            all.not_applied += some.not_applied;
+            all.wrong.extend(some.wrong);
+            all
+        })
+    }
+
+    fn replay_object(&self, url: &Url, indexed: &IndexedObject, verifier: &Verifier<'_>) -> Replayed {
+        let mut replayed = Replayed::default();
+        // An object that is missing or damaged is reported where all objects are examined.
+        let Ok(mut object) = verifier.fetch(url, &indexed.object, &CancelToken::default()) else { return replayed };
+        let wrong = |detail: String| Error::UpdateObject { url: url.to_string(), detail };
+        let table = match read_table(&mut object, indexed) {
+            Ok(table) => table,
+            Err(detail) => {
+                replayed.wrong.push(wrong(detail));
+                return replayed;
+            }
+        };
+        let mut made: HashMap<usize, File> = HashMap::new();
+        let mut reported = 0;
+        for (number, (row, position)) in table.rows.iter().zip(table.positions(indexed.table.size)).enumerate() {
+            if !METHODS.contains(&row.method.as_str()) {
+                continue;
+            }
+            match self.replay_row(&table, row, position, &mut object, &made, verifier) {
+                Ok(Some(result)) => {
+                    replayed.right += 1;
+                    if !self.contents.contains_key(&row.to.sha256) {
+                        made.extend(result.map(|file| (number, file)));
+                    }
+                }
+                Ok(None) => replayed.not_applied += 1,
+                Err(detail) if reported < 10 => {
+                    reported += 1;
+                    replayed.wrong.push(wrong(format!("row {number}: {detail}")));
+                }
+                Err(_) => {}
+            }
+        }
+        replayed
+    }
+
+    /// Applies one delta; returns `None` if a file that it reads is not on the site.
+    ///
+    /// The result is kept only if no release has it, for the rows that follow.
+    fn replay_row(
+        &self,
+        table: &UpdateTable,
+        row: &UpdateRow,
+        position: Range<u64>,
+        object: &mut File,
+        made: &HashMap<usize, File>,
+        verifier: &Verifier<'_>,
+    ) -> Result<Option<Option<File>>, String> {
+        let words = |error: io::Error| error.to_string();
+        let content = |base: RowBase| match base {
+            RowBase::Empty => Sha256::of(b""),
+            RowBase::Content(content) => content,
+            RowBase::Row(row) => table.rows[row].to.sha256,
+        };
+        let bases = || [Some(row.base), row.second_base].into_iter().flatten();
+        object.seek(SeekFrom::Start(position.start)).map_err(words)?;
+        let mut patch = tempfile::SpooledTempFile::new(MAX_DELTA_IN_MEMORY as usize);
+        io::copy(&mut object.take(row.size), &mut patch).map_err(words)?;
+        patch.rewind().map_err(words)?;
+        let (hash, _) = Sha256::of_reader(&mut patch).map_err(words)?;
+        let key = (hash, bases().map(content).collect(), row.to.sha256);
+        let is_known = self.done.lock().unwrap_or_else(PoisonError::into_inner).contains(&key);
+        if is_known && self.contents.contains_key(&row.to.sha256) {
+            return Ok(Some(None));
+        }
+        let mut files = Vec::new();
+        for base in bases() {
+            let file = match base {
+                RowBase::Empty => continue,
+                RowBase::Row(row) if made.contains_key(&row) => made[&row].try_clone().ok(),
+                other => self.rebuild(&content(other), verifier),
+            };
+            let Some(file) = file else { return Ok(None) };
+            files.push(file);
+        }
+        let old = JoinedFiles::new(files).map_err(words)?;
+        let sizes = FileSizes { old: old.size(), new: row.to.size };
+        patch.rewind().map_err(words)?;
+        let mut result = tempfile::tempfile().map_err(words)?;
+        delta::apply(old, patch, &sizes, &mut result).map_err(|error| error.to_string())?;
+        result.rewind().map_err(words)?;
+        let mut hashed = HashingSink::default();
+        io::copy(&mut result, &mut hashed).map_err(words)?;
+        match hashed.0.finish() {
+            found if found == (row.to.sha256, row.to.size) => {
+                self.done.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+                Ok(Some(Some(result)))
+            }
+            (found, _) => Err(format!("the delta makes {found}, not {}", row.to.sha256)),
+        }
+    }
+
+    /// Rebuilds the file with this content; returns `None` if no release has it, or if its object
+    /// is not as it was signed.
+    fn rebuild(&self, content: &Sha256, verifier: &Verifier<'_>) -> Option<File> {
+        let packed = self.contents.get(content)?;
+        let mut object = verifier.fetch(&packed.url, &packed.gz, &CancelToken::default()).ok()?;
+        object.rewind().ok()?;
+        let mut file = tempfile::tempfile().ok()?;
+        let mut hasher = Sha256Hasher::default();
+        let unpacked = gunzip(BufReader::new(object), packed.size, |bytes| {
+            hasher.update(bytes);
+            file.write_all(bytes)
+        });
+        (unpacked.is_ok() && hasher.finish().0 == *content).then_some(file)
+    }
+}
+
+/// Reads the table of an update object.
+fn read_table(object: &mut File, indexed: &IndexedObject) -> Result<UpdateTable, String> {
+    if indexed.table.size > MAX_TABLE_BYTES {
+        return Err("the table is too large".to_owned());
+    }
+    let mut bytes = Cursor::new(Vec::new());
+    object.rewind().map_err(|error| error.to_string())?;
+    io::copy(&mut object.take(indexed.table.size), &mut bytes).map_err(|error| error.to_string())?;
+    let bytes = bytes.into_inner();
+    if Sha256::of(&bytes) != indexed.table.sha256 {
+        return Err("the table has another hash than the manifest says".to_owned());
+    }
+    UpdateTable::parse(&bytes, indexed.object.size - indexed.table.size).map_err(|error| error.to_string())
+}
