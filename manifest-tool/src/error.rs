@@ -326,6 +326,20 @@ pub enum Error {
         /// The one that is kept under that sequence.
         kept: PathBuf,
     },
+    /// A program that was to sign and did not.
+    #[error("the signing program `{command}` failed: {detail}")]
+    SigningProgram {
+        /// The command.
+        command: String,
+        /// The reason.
+        detail: String,
+    },
+    /// A release that retires one of the keys that sign it.
+    #[error("the release retires key {key}, which signs it; sign with a later key")]
+    RetiredSigner {
+        /// The key's id.
+        key: Sha256,
+    },
     /// A signature that could not be made.
     #[error("key {key} cannot sign: {source}")]
     Sign {
@@ -391,6 +405,8 @@ impl Error {
             Error::ObjectStore { .. } => "object-store",
             Error::NoObjectStores { .. } => "no-object-stores",
             Error::SequenceTwice { .. } => "sequence-twice",
+            Error::SigningProgram { .. } => "signing-program",
+            Error::RetiredSigner { .. } => "retired-signer",
             Error::Sign { .. } => "sign",
             Error::Generate { .. } => "generate",
             Error::Output(_) => "output",
@@ -415,6 +431,7 @@ impl Error {
             | Error::VersionNotNewer { .. }
             | Error::NoSteppingStone { .. }
             | Error::SequenceNotAfter { .. }
+            | Error::RetiredSigner { .. }
             | Error::NoObjectStores { .. } => 2,
             Error::ObjectStore { .. } => 20,
             Error::Delta { .. }
@@ -442,6 +459,7 @@ impl Error {
             | Error::Conflict { .. }
             | Error::Changed { .. }
             | Error::CopyDiffers { .. }
+            | Error::SigningProgram { .. }
             | Error::Sign { .. }
             | Error::Generate { .. }
             | Error::Output(_) => 22,

@@ -84,8 +84,12 @@ fn write_audience(meta: &Meta, out: &mut impl Write) -> Result<()> {
     Ok(())
 }
 
-/// Writes the next steps after `--body`; `more` are further arguments of `attach`.
+/// Writes warnings about keys, and the next steps after `--body`; `more` are further arguments of `attach`.
 fn write_next(signing: &Signing, site: &Path, more: &str, out: &mut impl Write) -> Result<()> {
+    for path in &signing.readable {
+        let path = path.display();
+        writeln!(out, "warning: other users can read the private key {path}; `chmod 600 {path}` ends that")?;
+    }
     if let Signer::Elsewhere(file) = &signing.signer {
         let (file, site) = (file.display(), site.display());
         writeln!(out, "nothing is published yet: sign {file}, then")?;

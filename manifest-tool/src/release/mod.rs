@@ -88,7 +88,7 @@ pub fn sign(
     let mut contents: Contents<'_> = hashes.iter().copied().zip(&tree.files).collect();
 
     // What clients refuse in any release shows before the site's folder is made.
-    signing.seal(&assemble(settings.meta(1), &tree, &hashes, unpacked))?;
+    signing.check(&assemble(settings.meta(1), &tree, &hashes, unpacked))?;
     let site = ComponentSite::new(site.join(settings.component.as_str()), signing.site_keys());
     let _lock = site.lock()?;
     let Survey { last_sequence, retires, packed: reused, releases, ignored } =
@@ -100,7 +100,7 @@ pub fn sign(
         check_version(&assemble(meta.clone(), &tree, &hashes, unpacked), latest.as_ref())?;
     }
     meta.stepping_stones = policy.stepping_stones.choose(&meta, latest.as_ref(), &releases, signing)?;
-    signing.seal(&assemble(meta.clone(), &tree, &hashes, unpacked))?;
+    signing.check(&assemble(meta.clone(), &tree, &hashes, unpacked))?;
 
     contents.retain(|sha256, _| !reused.contains_key(sha256));
     let new = pack::compress(&tree, &contents, &site)?;

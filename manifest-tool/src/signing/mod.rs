@@ -6,16 +6,19 @@
 
 pub mod passphrase;
 pub mod private_key;
+pub mod program;
 pub mod public_key;
 
 use crate::error::{Error, Result};
 use crate::site::site_keys::SiteKeys;
 use crate::site::{self, ComponentSite};
 use patcher::internal::digest::Sha256;
+use patcher::internal::error::Refused;
 use patcher::internal::keys::{PublicKey, TrustedKeys};
 use patcher::internal::manifest::{self, Manifest};
 use patcher::internal::trust::{self, VerifiedManifest};
 use private_key::PrivateKey;
+use program::SigningProgram;
 use std::path::{Path, PathBuf};
 
 /// The keys that sign a release, and those that may have signed earlier ones.
@@ -26,6 +29,8 @@ pub struct Signing {
     pub trusted: Vec<PublicKey>,
     /// The key that the next release retires; `None` keeps the one of the newest release.
     pub retires: Option<Sha256>,
+    /// Files of private keys that other users can read.
+    pub readable: Vec<PathBuf>,
     /// The sequence of the next release; `None` means one more than the highest of the site.
     pub sequence: Option<u64>,
 }
@@ -34,6 +39,8 @@ pub struct Signing {
 pub enum Signer {
     /// Keys that this program has read; each one signs.
     Here(Vec<PrivateKey>),
+    /// A program that signs digests with a key that it does not give out.
+    Program(SigningProgram),
     /// A key in a device or a service. The file receives the bytes to be signed.
     Elsewhere(PathBuf),
 }
@@ -68,6 +75,19 @@ impl Signing {
                 let read = verified.manifest().clone();
                 (Sealed::Signed(Box::new(verified)), read)
             }
+            Signer::Program(program) => {
+                let trusted = TrustedKeys::new(vec![program.key.clone()], 1)?;
+                let signed = manifest::with_signatures(&body, &[program.sign(&body)?]);
+                let verified = trust::authenticate(signed, &trusted).map_err(|refused| match refused {
+                    Refused::BadSignature { .. } | Refused::Manifest { .. } => {
+                        let detail = format!("it did not return the signature of key {}", program.key.id());
+                        Error::SigningProgram { command: program.command.clone(), detail }
+                    }
+                    other => other.into(),
+                })?;
+                let read = verified.manifest().clone();
+                (Sealed::Signed(Box::new(verified)), read)
+            }
             Signer::Elsewhere(file) => {
                 let read = manifest::parse(&body)?;
                 (Sealed::Body(body, file.clone()), read)
@@ -76,9 +96,28 @@ impl Signing {
         if read == *manifest { Ok(sealed) } else { Err(Error::ReadBack) }
     }
 
-    /// The public halves of the private keys that are here.
+    /// Checks a draft of a manifest as [`seal`](Self::seal) does, without a signature.
+    ///
+    /// # Errors
+    /// Everything that a client would refuse; [`Error::ReadBack`].
+    pub fn check(&self, draft: &Manifest) -> Result<()> {
+        let is_same = manifest::parse(&manifest::body(draft))? == *draft;
+        let keys = self.public_keys();
+        if !keys.is_empty() {
+            TrustedKeys::new(keys.clone(), keys.len())?;
+        }
+        let retires = draft.meta.retires.filter(|id| keys.iter().any(|key| key.id() == *id));
+        match retires {
+            Some(key) => Err(Error::RetiredSigner { key }),
+            None if is_same => Ok(()),
+            None => Err(Error::ReadBack),
+        }
+    }
+
+    /// The public halves of the keys that sign.
     fn public_keys(&self) -> Vec<PublicKey> {
         match &self.signer {
+            Signer::Program(program) => vec![program.key.clone()],
             Signer::Here(keys) => keys.iter().map(|key| key.public().clone()).collect(),
             Signer::Elsewhere(_) => Vec::new(),
         }

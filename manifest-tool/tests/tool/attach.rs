@@ -158,3 +158,34 @@ fn the_body_to_sign_lies_outside_of_the_build_folder() {
     publisher.sign(&["--body", "core.body", "--key", "release.key.pem"]).usage_error();
     assert!(!publisher.path("site").exists());
 }
+
+#[test]
+fn a_program_signs_the_digest_and_its_signature_is_verified() {
+    let Some(publisher) = with_device() else { return };
+    let sign = |version: &str, command: &str, more: &[&str]| {
+        let signer = ["--signer", command, "--signer-key", "device.pub.pem"];
+        publisher.sign_as(version, &[&signer, more].concat())
+    };
+    let device = "openssl pkeyutl -sign -inkey device.secret -pkeyopt digest:sha256 -pkeyopt rsa_padding_mode:pkcs1";
+    sign("1.0.0", device, &[]).ok();
+    let first = publisher.verified(LATEST, &["device.pub.pem"], &[]).unwrap();
+    new_device(&publisher, "other");
+    for (command, expected) in [
+        (device.replace("device.secret", "other.secret").as_str(), "did not return the signature"),
+        ("cat", "did not return the signature"),
+        ("true", "did not return the signature"),
+        ("echo no >/dev/null; exit 3", "ended with exit status: 3"),
+        ("no-such-program-here 2>/dev/null", "ended with exit status: 127"),
+    ] {
+        sign("1.1.0", command, &[]).fails(22, expected);
+        assert_eq!(publisher.read(LATEST), first.bytes());
+    }
+    // It signs one manifest, and no draft.
+    sign("1.1.0", &format!("echo >>calls; {device}"), &[]).ok();
+    assert_eq!(publisher.read("calls"), b"\n");
+    let resign = ["resign", "core", "--signer", device, "--signer-key", "device.pub.pem"];
+    publisher.run(&resign).ok();
+    publisher.run(&["verify", "site", "--key", "device.pub.pem"]).ok();
+    publisher.sign(&["--signer", device]).usage_error();
+    sign("1.2.0", device, &["--key", "release.key.pem"]).usage_error();
+}

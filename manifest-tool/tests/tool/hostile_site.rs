@@ -116,9 +116,7 @@ fn a_retired_key_stays_retired_in_later_releases() {
     let publisher = with_stranger();
     let retired = |path: &str| publisher.manifest(path).meta.retires;
     let standby = ["--key", "stranger.key.pem", "--trust", "release.pub.pem"];
-    publisher
-        .sign_as("1.3.0", &[&standby[..], &["--retire", "stranger.pub.pem"]].concat())
-        .fails(21, "signed by 0 of the 1");
+    publisher.sign_as("1.3.0", &[&standby[..], &["--retire", "stranger.pub.pem"]].concat()).fails(2, "which signs it");
     publisher.sign_as("1.3.0", &[&standby[..], &["--retire", "release.pub.pem"]].concat()).ok();
     let id = retired(LATEST);
     assert!(id.is_some());

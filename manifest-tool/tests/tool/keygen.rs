@@ -38,3 +38,30 @@ fn sign_refuses_sizes_that_clients_refuse() {
     }
     assert!(!publisher.path("small.key.pem").exists());
 }
+
+#[cfg(unix)]
+#[test]
+fn a_key_that_others_can_read_is_a_warning() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let publisher = Publisher::new();
+    for (mode, warns) in [(0o600, false), (0o640, true), (0o604, true), (0o400, false)] {
+        let key = publisher.path("release.key.pem");
+        std::fs::set_permissions(key, std::fs::Permissions::from_mode(mode)).unwrap();
+        let out = publisher.sign(&["--allow-downgrade"]).ok();
+        assert_eq!(out.contains("other users can read the private key"), warns, "{mode:o} {out}");
+    }
+}
+
+#[test]
+fn a_key_without_a_passphrase_is_told() {
+    let publisher = Publisher::new();
+    for more in [&[][..], &["--no-passphrase"]] {
+        let name = format!("plain{}", more.len());
+        let out = publisher.run(&[&["keygen", &name, "--bits", "2048"], more].concat()).ok();
+        assert!(out.contains("not encrypted"), "{out}");
+    }
+    publisher.write("passphrase", "correct horse");
+    let out = publisher.run(&["keygen", "safe", "--bits", "2048", "--passphrase-file", "passphrase"]).ok();
+    assert!(!out.contains("not encrypted"), "{out}");
+    assert!(publisher.read("safe.key.pem").starts_with(b"-----BEGIN ENCRYPTED"));
+}

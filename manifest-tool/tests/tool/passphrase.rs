@@ -133,7 +133,8 @@ fn keygen_makes_no_key_without_the_passphrase() {
     publisher.write("empty", "\nsecond line");
     publisher.run(&["keygen", "safe", "--encrypt"]).fails(2, "needs a passphrase");
     publisher.run(&["keygen", "safe", "--encrypt", "--passphrase-file", "empty"]).fails(2, "is empty");
-    publisher.run(&["keygen", "safe", "--passphrase-file", "passphrase"]).usage_error();
+    publisher.run(&["keygen", "safe", "--no-passphrase", "--passphrase-file", "passphrase"]).usage_error();
+    publisher.run(&["keygen", "safe", "--no-passphrase", "--encrypt"]).usage_error();
     assert!(!publisher.path("safe.key.pem").exists());
 }
 
@@ -152,7 +153,7 @@ fn a_terminal_asks_for_the_passphrase() {
         return;
     }
     let publisher = publisher();
-    let keygen = "keygen safe --bits 2048 --encrypt";
+    let keygen = "keygen safe --bits 2048";
     let run = on_terminal(&publisher, keygen, &format!("{PASSPHRASE}\n{PASSPHRASE} \n"));
     assert!(run.code == 2 && run.out.contains("the two passphrases are not the same"), "{}", run.out);
     assert!(!publisher.path("safe.key.pem").exists());

@@ -61,7 +61,12 @@ impl Publisher {
     pub fn write(&self, path: &str, content: impl AsRef<[u8]>) {
         let path = self.path(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
+        fs::write(&path, content).unwrap();
+        #[cfg(unix)]
+        if path.extension().is_some_and(|extension| extension == "pem") {
+            use std::os::unix::fs::PermissionsExt as _;
+            fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+        }
     }
 
     pub fn read(&self, path: impl AsRef<Path>) -> Vec<u8> {

@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::signing::passphrase::Passphrases;
 use crate::signing::private_key::PrivateKey;
+use crate::signing::program::SigningProgram;
 use crate::signing::{Signer, Signing, public_key};
 use crate::site::site_keys::SiteKeys;
 use patcher::internal::keys::PublicKey;
@@ -37,6 +38,13 @@ pub struct SigningFlags {
     keys: Vec<PathBuf>,
     #[command(flatten)]
     passphrases: PassphraseFlags,
+    /// Sign with this command, which reads the 32 bytes of a SHA-256 digest and writes the bytes of
+    /// the signature, as `openssl pkeyutl -sign -pkeyopt digest:sha256 -inkey KEY` does
+    #[arg(long, value_name = "COMMAND", requires = "signer_key", conflicts_with_all = ["keys", "passphrase_file", "body"])]
+    signer: Option<String>,
+    /// The public key of the signing command
+    #[arg(long, value_name = "PUB", requires = "signer")]
+    signer_key: Option<PathBuf>,
     /// Publish nothing, and write the bytes to be signed to FILE for a key in another place;
     /// `attach` adds the signature and publishes
     #[arg(long, value_name = "FILE", conflicts_with_all = ["keys", "passphrase_file"])]
@@ -75,6 +83,18 @@ impl TrustFlags {
     }
 }
 
+/// Tells whether the mode of a private key's file lets other users read it.
+#[cfg(unix)]
+fn is_readable_by_others(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    path.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_readable_by_others(_: &Path) -> bool {
+    false
+}
+
 fn load_keys(paths: &[PathBuf]) -> Result<Vec<PublicKey>> {
     paths.iter().map(|path| public_key::load("--trust", path)).collect()
 }
@@ -99,19 +119,24 @@ impl SigningFlags {
         };
         let retire = self.retire.as_ref().map(|path| public_key::load("--retire", path)).transpose()?;
         let (keys, passphrases) = (self.key_paths(), self.passphrases.passphrases());
-        let signer = match self.body {
-            Some(file) => Signer::Elsewhere(file),
-            None => {
+        let signer = match (self.body, self.signer.zip(self.signer_key)) {
+            (Some(file), _) => Signer::Elsewhere(file),
+            (None, Some((command, key))) => {
+                let key = public_key::load("--signer-key", &key)?;
+                Signer::Program(SigningProgram { command, key })
+            }
+            (None, None) => {
                 let load = |path: &PathBuf| PrivateKey::load(path, &passphrases);
                 Signer::Here(keys.iter().map(load).collect::<Result<_>>()?)
             }
         };
-        Ok(Signing { signer, trusted, retires: retire.map(|key| key.id()), sequence: self.sequence })
+        let readable = keys.into_iter().filter(|path| is_readable_by_others(path)).collect();
+        Ok(Signing { signer, trusted, readable, retires: retire.map(|key| key.id()), sequence: self.sequence })
     }
 
     fn key_paths(&self) -> Vec<PathBuf> {
         match &self.body {
-            None if self.keys.is_empty() => {
+            None if self.keys.is_empty() && self.signer.is_none() => {
                 vec![env::var_os("MANIFEST_KEY").map_or_else(|| "./release.key.pem".into(), PathBuf::from)]
             }
             _ => self.keys.clone(),
