@@ -61,8 +61,8 @@ pub fn damaged(root: &InstallRoot, _lock: &Lock) -> Result<Vec<DamagedBackups>> 
 }
 
 /// Puts fetched contents in the place of damaged backups. They lie in the component's stage under
-/// `staged`, sealed. A damaged backup moves beside its path first, as its bytes are the user's; these
-/// files are returned.
+/// `staged`, sealed. A damaged backup moves beside its path first, as its bytes are the user's;
+/// these files are returned.
 ///
 /// # Errors
 /// [`Machine::StageDamaged`] for a content that is not as it should be; [`Machine::Io`].

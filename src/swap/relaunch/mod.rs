@@ -190,6 +190,8 @@ pub fn detached(mut command: Command, path: &Path, output: Option<File>) -> Resu
     loop {
         match command.spawn() {
             Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && attempts < 50 => attempts += 1,
+            // The job that this process is in lets no process leave it.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && system::stay_in_job(&mut command) => {}
             result => return result.map_err(|error| Error::io("start", path, error)),
         }
         std::thread::sleep(Duration::from_millis(20));

@@ -72,6 +72,11 @@ pub fn leave_session() {
 /// its session itself.
 pub fn detach(_command: &mut Command) {}
 
+/// Nothing: there are no jobs to leave.
+pub fn stay_in_job(_command: &mut Command) -> bool {
+    false
+}
+
 /// Lets a program lead a process group of its own.
 pub fn lead_group(command: &mut Command) {
     std::os::unix::process::CommandExt::process_group(command, 0);

@@ -16,8 +16,14 @@ use windows_sys::Win32::Foundation::{
 use windows_sys::Win32::System::Console::{GetStdHandle, STD_ERROR_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE};
 use windows_sys::Win32::System::JobObjects::{AssignProcessToJobObject, CreateJobObjectW, TerminateJobObject};
 use windows_sys::Win32::System::Threading::{
-    CREATE_NEW_PROCESS_GROUP, DETACHED_PROCESS, OpenProcess, PROCESS_SYNCHRONIZE, WaitForSingleObject,
+    CREATE_BREAKAWAY_FROM_JOB, CREATE_NEW_PROCESS_GROUP, DETACHED_PROCESS, OpenProcess, PROCESS_SYNCHRONIZE,
+    WaitForSingleObject,
 };
+
+/// The flags of a program without a console, in a group of its own.
+const ALONE: u32 = DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP;
+/// An environment variable that tells that a program could not leave its starter's job.
+const IN_JOB: &str = "PATCHER_IN_JOB";
 
 /// How often a process is looked for that may not be opened.
 const POLL: Duration = Duration::from_millis(50);
@@ -77,12 +83,22 @@ pub fn leave_session() {}
 /// and outputs: a pipe that somebody reads from this program must not stay open for as long as that
 /// one runs.
 pub fn detach(command: &mut Command) {
-    command.creation_flags(DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP);
+    // A service's job, or a terminal's, may end with it: the helper must outlive it.
+    command.creation_flags(ALONE | CREATE_BREAKAWAY_FROM_JOB);
     for kind in [STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, STD_ERROR_HANDLE] {
         // SAFETY: the standard handles may be asked for at any time; one that is missing or closed
         // is refused, which does no harm: then there is nothing to hand down.
         unsafe { SetHandleInformation(GetStdHandle(kind), HANDLE_FLAG_INHERIT, 0) };
     }
+}
+
+/// Lets a program that could not leave the job of this process stay in it; returns `false` the second
+/// time.
+pub fn stay_in_job(command: &mut Command) -> bool {
+    // The standard library does not tell the flags that were set.
+    let is_first = command.get_envs().all(|(name, _)| name != IN_JOB);
+    command.creation_flags(ALONE).env(IN_JOB, "1");
+    is_first
 }
 
 /// Nothing: a started program is put into its group when it runs.

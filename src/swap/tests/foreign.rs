@@ -390,8 +390,8 @@ impl Chance {
     }
 }
 
-/// `FOREIGN_RUNS` chooses how many runs there are, `FOREIGN_SEED` the first one, and `FOREIGN_DIR` the
-/// file system.
+/// `FOREIGN_RUNS` chooses how many runs there are, `FOREIGN_SEED` the first one, and `FOREIGN_DIR`
+/// the file system.
 #[test]
 fn one_to_three_changes_at_random_lead_back_and_lose_nothing() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());

@@ -1,5 +1,5 @@
-//! Swaps on a disk on which `Readme` and `README` are one name, as on macOS and on ext4 folders with
-//! `casefold`.
+//! Swaps on a disk on which `Readme` and `README` are one name, as on macOS and on ext4 folders
+//! with `casefold`.
 
 use super::*;
 use crate::disk::fs::simulated::{Disk, Event, Kind, Mounted};
