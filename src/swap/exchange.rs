@@ -96,8 +96,8 @@ fn make_or_move_folder(part: &ComponentSwap, dir: &Dir, name: &str) -> Result<()
     })
 }
 
-/// Returns the folders of the other side in whose place this side has something, innermost first. In
-/// a folder that ignores case the names may differ in that.
+/// Returns the folders of the other side in whose place this side has something, innermost first.
+/// In a folder that ignores case the names may differ in that.
 fn folders_in_the_way(part: &ComponentSwap, side: Side) -> Vec<&str> {
     let steps = part.steps.steps.iter().filter(|step| is_file_or_link(side.wanted(step)));
     let coming = part.coming_folders(side).into_iter().map(|(path, _)| path);

@@ -92,8 +92,8 @@ pub fn detach(command: &mut Command) {
     }
 }
 
-/// Lets a program that could not leave the job of this process stay in it; returns `false` the second
-/// time.
+/// Lets a program that could not leave the job of this process stay in it; returns `false` the
+/// second time.
 pub fn stay_in_job(command: &mut Command) -> bool {
     // The standard library does not tell the flags that were set.
     let is_first = command.get_envs().all(|(name, _)| name != IN_JOB);

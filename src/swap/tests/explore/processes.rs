@@ -147,7 +147,8 @@ fn the_helper_starts_nothing_that_is_mixed() {
                 if !is_over && begun.contains(&Begun::Mixed) {
                     tally.judge("helper", &words, Some(format!("started: {begun:?}")));
                 }
-                // A full disk is no reason not to start: nothing that goes needs space to come back.
+                // A full disk is no reason not to start: nothing that goes needs space to come
+                // back.
                 if *event == Event::Fault(Fault::NoSpace) && begun.contains(&Begun::NotAtAll) {
                     tally.judge("helper", &words, Some("a full disk: nothing was started".to_owned()));
                 }
