@@ -56,6 +56,8 @@
 //!
 //! - `client` (default): checks and downloads. Without it, the crate is the core that the helper is
 //!   built on, without HTTP and TLS.
+//! - `http2` (default): HTTP/2, which fetches many small files faster.
+//! - `socks` (default): proxies that speak SOCKS.
 //! - `cli`: the command line program `patcher`.
 
 mod disk;

@@ -122,12 +122,14 @@ fn client(settings: &HttpSettings, proxies: Arc<Proxies>) -> Result<Client> {
         .tls_backend_preconfigured(super::tls::config(&settings.root_certificates)?)
         .connect_timeout(settings.connect_timeout)
         .timeout(settings.stall_timeout)
-        // Detects a dead connection. Otherwise new requests would reuse it.
-        .http2_keep_alive_interval(settings.stall_timeout / 3)
-        .http2_keep_alive_timeout(settings.stall_timeout / 3)
         .redirect(Policy::none())
         .user_agent(&settings.user_agent)
         .proxy(reqwest::Proxy::custom(move |url| proxies.proxy_for(url).cloned()));
+    // Detects a dead connection. Otherwise new requests would reuse it.
+    #[cfg(feature = "http2")]
+    let builder = builder
+        .http2_keep_alive_interval(settings.stall_timeout / 3)
+        .http2_keep_alive_timeout(settings.stall_timeout / 3);
     builder.build().map_err(|error| bad_setting("client", "", innermost(&error)))
 }
 

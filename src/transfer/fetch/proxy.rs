@@ -11,7 +11,10 @@ use url::Url;
 ///
 /// With `socks5` and `socks4` the client resolves host names; with `socks5h` and `socks4a` the
 /// proxy does.
-const SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
+#[cfg(feature = "socks")]
+const SCHEMES: &[&str] = &["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
+#[cfg(not(feature = "socks"))]
+const SCHEMES: &[&str] = &["http", "https"];
 
 /// The URL of a proxy or a site as the program set it; `Debug` hides user name and password.
 #[derive(Clone)]
