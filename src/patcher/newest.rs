@@ -53,6 +53,7 @@ impl Patcher {
                 .map_err(|error| deadline.explain(error, &cancel, url));
             match fetched {
                 Ok(None) => {
+                    self.forget_retry_after(state_dir, seen, url);
                     // An unchanged manifest can have expired.
                     not_expired(&installed.manifest.meta, Timestamp::now())?;
                     Ok(None)

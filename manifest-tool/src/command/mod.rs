@@ -84,7 +84,8 @@ fn write_audience(meta: &Meta, out: &mut impl Write) -> Result<()> {
     Ok(())
 }
 
-/// Writes warnings about keys, and the next steps after `--body`; `more` are further arguments of `attach`.
+/// Writes warnings about keys, and the next steps after `--body`; `more` are further arguments of
+/// `attach`.
 fn write_next(signing: &Signing, site: &Path, more: &str, out: &mut impl Write) -> Result<()> {
     for path in &signing.readable {
         let path = path.display();

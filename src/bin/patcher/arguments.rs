@@ -178,8 +178,8 @@ pub enum PatcherCommand {
         /// The time between two checks, as in 4h, 30m or 90s
         #[arg(long, value_name = "TIME", default_value = "4h", value_parser = duration)]
         interval: Duration,
-        /// The time within which the first check happens, at random; later if the last check was not
-        /// long ago
+        /// The time within which the first check happens, at random; later if the last check was
+        /// not long ago
         #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
         first_within: Duration,
         /// Only report updates
