@@ -72,6 +72,7 @@ mod state;
 mod swap;
 #[cfg(feature = "client")]
 mod transfer;
+#[cfg(feature = "client")]
 mod trust;
 mod values;
 
@@ -98,6 +99,7 @@ pub use swap::{Applied, ComponentChange, Recovery, SavedFile};
 
 pub use formats::manifest::{Language, Notes};
 pub use semver::Version;
+#[cfg(feature = "client")]
 pub use trust::TrustWarning;
 pub use url::Url;
 pub use values::digest::Sha256;
@@ -119,6 +121,7 @@ pub mod internal {
     pub use crate::swap::relaunch;
     #[cfg(feature = "client")]
     pub use crate::transfer::{fetch, plan, stage};
+    #[cfg(feature = "client")]
     pub use crate::trust::keys;
     #[cfg(feature = "client")]
     pub use crate::values::plain_text;
@@ -136,6 +139,7 @@ pub mod internal {
     pub mod swap {
         pub use crate::swap::*;
     }
+    #[cfg(feature = "client")]
     pub mod trust {
         pub use crate::trust::*;
     }

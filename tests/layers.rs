@@ -18,6 +18,7 @@ const LAYERS: [&[&str]; 5] = [
         "values::rel_path",
         "values::names",
         "values::plain_text",
+        "values::release_order",
         "error",
         "formats::xml",
         "formats::manifest",

@@ -8,9 +8,12 @@ use super::file::StateFile;
 use crate::error::Defect;
 use crate::formats::manifest::{Channel, Component};
 use crate::formats::xml::{DECLARATION, XmlError, XmlReader, XmlTag, push_attribute};
+#[cfg(feature = "client")]
+use crate::trust::VerifiedManifest;
+#[cfg(feature = "client")]
 use crate::trust::keys::TrustedKeys;
-use crate::trust::{ReleaseOrder, VerifiedManifest};
 use crate::values::digest::Sha256;
+use crate::values::release_order::ReleaseOrder;
 use crate::values::timestamp::Timestamp;
 
 /// The time between two requests of a user to a server that wants to be left alone: 1 minute.
@@ -63,6 +66,7 @@ impl SeenReleases {
     }
 
     /// Remembers a verified manifest and tells whether that changed anything.
+    #[cfg(feature = "client")]
     pub fn record(&mut self, verified: &VerifiedManifest, keys: &TrustedKeys) -> bool {
         let meta = &verified.manifest().meta;
         let release = SeenRelease {

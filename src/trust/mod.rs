@@ -31,6 +31,7 @@ use crate::error::{Refused, Result};
 use crate::formats::manifest::{self, Channel, Component, Manifest, Meta, Platform, SignedBytes, SteppingStone};
 use crate::trust::keys::TrustedKeys;
 use crate::values::digest::Sha256;
+pub use crate::values::release_order::ReleaseOrder;
 use crate::values::timestamp::Timestamp;
 use semver::Version;
 use std::cmp::Ordering;
@@ -45,18 +46,6 @@ pub struct ReleaseTarget {
     pub channel: Channel,
     /// Where it runs.
     pub platform: Platform,
-}
-
-/// Where a release stands in the order of releases.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReleaseOrder {
-    /// The first key that still counts, by which clients find the epoch. A key that a client does
-    /// not trust precedes all others.
-    pub key: Sha256,
-    /// The sequence.
-    pub sequence: u64,
-    /// The hash of the body that had this place.
-    pub body: Sha256,
 }
 
 /// What a release must not be older than.

@@ -5,4 +5,5 @@ pub mod names;
 #[cfg(feature = "client")]
 pub mod plain_text;
 pub mod rel_path;
+pub mod release_order;
 pub mod timestamp;
