@@ -6,6 +6,7 @@
 #   [PART…]
 #
 # PART is one or more of the following; default: table.
+#   wire       all bytes and requests of an update, in both directions
 #   table      releases of real programs, from the release before and from the one before that
 #   damaged    a file of 100 MB of which 1 % is damaged at unknown places
 #   unchanged  `sign` of a tree that has not changed
@@ -52,6 +53,8 @@ for part in "$@"; do
   if [ "$part" = line ] && [ -z "${LINE:-}" ]; then
     "$here/bytes.sh" "${flags[@]}" "$folder" line
   else
-    python3 "$here/bytes" "$part" "$folder" "$project/benches/results/bytes.md" "${flags[@]}"
+    document=$project/benches/results/bytes.md
+    [ "$part" = wire ] && document=$project/benches/results/wire.md
+    python3 "$here/bytes" "$part" "$folder" "$document" "${flags[@]}"
   fi
 done

@@ -13,7 +13,8 @@ finish() {
 trap finish EXIT
 
 # Serves $work/site at $url with nginx. Only paths and port differ from the default configuration.
-# The access log has one line `URI BYTES STATUS` for each request.
+# The access log has one line `URI BYTES STATUS SENT RECEIVED` for each request: the size of the
+# body, and all bytes of the response and of the request.
 serve() {
   mkdir -p "$work/nginx" "$work/site"
   local port
@@ -23,7 +24,7 @@ daemon off; pid $work/nginx/pid; error_log $work/nginx/error.log; $([ "$(id -u)"
 events {}
 http {
   include /etc/nginx/mime.types; sendfile on; tcp_nopush on;
-  log_format bytes '\$uri \$body_bytes_sent \$status'; access_log $work/nginx/access.log bytes;
+  log_format bytes '\$uri \$body_bytes_sent \$status \$bytes_sent \$request_length'; access_log $work/nginx/access.log bytes;
   client_body_temp_path $work/nginx; proxy_temp_path $work/nginx; fastcgi_temp_path $work/nginx;
   uwsgi_temp_path $work/nginx; scgi_temp_path $work/nginx;
   server { listen 127.0.0.1:$port; root $work/site; }

@@ -23,11 +23,17 @@ class Sent:
 
     def bodies(self):
         """Returns a pair for each request: its path and the size of the response body."""
+        return [(uri, int(size)) for uri, size, *_ in self.lines()]
+
+    def requests(self):
+        """Returns all bytes of each request and its response, headers included."""
+        return [int(sent) + int(received) for *_, sent, received in self.lines()]
+
+    def lines(self):
         settle()
         with open(LOG) as log:
             log.seek(self.start)
-            lines = [line.split() for line in log if not line.startswith("/mark-")]
-        return [(uri, int(size)) for uri, size, _ in lines]
+            return [line.split() for line in log if not line.startswith("/mark-")]
 
     def bytes(self, wanted=lambda uri: True):
         return sum(size for uri, size in self.bodies() if wanted(uri))
