@@ -67,7 +67,6 @@ impl Release {
             requires: Vec::new(),
             stepping_stones: Vec::new(),
             updates: Vec::new(),
-            install: None,
             notes: Vec::new(),
         };
         Self { manifest: Manifest { meta, files: Vec::new(), links: Vec::new() }, objects: Vec::new() }

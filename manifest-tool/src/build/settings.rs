@@ -116,7 +116,6 @@ impl Settings {
             retires: self.retires,
             stepping_stones: Vec::new(),
             updates: Vec::new(),
-            install: None,
             notes: self.notes.clone(),
         }
     }

@@ -286,10 +286,9 @@ fn collect(manifest: &Manifest, url: &Url, objects: &mut Objects) {
             objects.entry((gz, file.sha256, chunks)).or_insert((file.gz, Some(content)));
         }
     }
-    let of_release = manifest.meta.updates.iter().map(|update| (ObjectKind::Update, update.object.object));
-    let of_release = of_release.chain(manifest.meta.install.map(|install| (ObjectKind::Install, install.object)));
-    for (kind, object) in of_release {
-        if let Some(url) = address(kind, &object) {
+    for update in &manifest.meta.updates {
+        let object = update.object.object;
+        if let Some(url) = address(ObjectKind::Update, &object) {
             objects.entry((url, object.sha256, None)).or_insert((object, None));
         }
     }

@@ -91,8 +91,6 @@ pub struct Meta {
     /// The objects that lead from earlier releases to this one; at most 32, each earlier content
     /// once.
     pub updates: Vec<UpdateObject>,
-    /// All contents of the release in one object.
-    pub install: Option<IndexedObject>,
     /// What is new, for people; each language once.
     pub notes: Vec<Notes>,
 }

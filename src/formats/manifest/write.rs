@@ -62,11 +62,6 @@ pub fn body(manifest: &Manifest) -> Vec<u8> {
         }
         text.push_str("/>\n");
     }
-    if let Some(install) = &meta.install {
-        text.push_str("    <install");
-        push_indexed_object(&mut text, install);
-        text.push_str("/>\n");
-    }
     meta.notes.iter().for_each(|notes| push_notes(&mut text, notes));
     text.push_str("  </meta>\n  <files>\n");
     for entry in manifest.entries() {

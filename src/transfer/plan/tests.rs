@@ -23,7 +23,6 @@ pub fn release(entries: &[&str]) -> Manifest {
         requires: vec![],
         stepping_stones: vec![],
         updates: vec![],
-        install: None,
         notes: vec![],
     };
     let mut manifest = Manifest { meta, files: vec![], links: vec![] };

@@ -34,7 +34,6 @@ pub(super) fn read(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> R
         requires: Vec::new(),
         stepping_stones: Vec::new(),
         updates: Vec::new(),
-        install: None,
         notes: Vec::new(),
     };
     if meta.expires.is_some_and(|expires| expires <= meta.issued) {
@@ -71,7 +70,6 @@ pub(super) fn read(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> R
                 let update = update(&meta, &mut child)?;
                 meta.updates.push(update);
             }
-            "install" if meta.install.is_none() => meta.install = Some(indexed_object(&mut child)?),
             "notes" => {
                 let notes = notes(&meta, reader, child)?;
                 meta.notes.push(notes);
