@@ -14,11 +14,12 @@ use std::io::{self, Read, Write};
 /// Content from this size on is compressed in segments. Smaller content costs about as much by
 /// chunks as whole: an index and ranges of it are two round trips more.
 pub const INDEXED_FROM: u64 = 128 << 10;
-/// A segment ends at the first cut after which it has about so many bytes. A segment costs about
-/// 36 bytes, for a flush and for codes of its own: less than 1 %, however well content compresses.
+/// A segment ends at the first cut after about this many bytes.
+///
+/// A segment costs about 36 bytes for a flush and its own codes: less than 1 % for any content.
 const SEGMENT: usize = 6 << 10;
 
-/// What went in and what came out of one compression.
+/// The result of one compression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compressed {
     /// The hash of the content.
@@ -33,7 +34,7 @@ pub struct Compressed {
 /// about one MiB of memory.
 ///
 /// # Errors
-/// What either side fails with.
+/// Any I/O error of either side.
 pub fn compress(input: &mut impl Read, size: u64, output: &mut impl Write) -> io::Result<Compressed> {
     let sink = HashingWriter { hasher: Sha256Hasher::default(), output };
     let mut encoder = GzBuilder::new().mtime(0).write(sink, Compression::best());
@@ -67,7 +68,7 @@ struct Segments {
 impl Default for Segments {
     fn default() -> Self {
         let estimate = Compress::new(Compression::fast(), false);
-        // Deflate makes no more of a chunk than this; what would not fit could not be compressed.
+        // The largest output for a chunk that does not compress.
         let packed = vec![0; MAX_CHUNK_BYTES + 1024];
         Self { index: ChunkIndexBuilder::default(), estimate, packed, length: 0, estimated: 0 }
     }

@@ -1,5 +1,4 @@
-//! A manifest on the publisher's disk, read without asking who signed it: to number the next
-//! release, to look at it and to have it signed.
+//! A manifest on the publisher's disk, parsed but not verified.
 
 use crate::error::{Error, Result};
 use patcher::internal::error::Refused;
@@ -10,13 +9,13 @@ use std::path::{Path, PathBuf};
 /// A manifest file, taken apart.
 #[derive(Debug)]
 pub struct ManifestFile {
-    /// Where it lies.
+    /// The path of the file.
     pub path: PathBuf,
     /// The file as it is.
     pub bytes: Vec<u8>,
     /// Its body and its signatures.
     pub signed: SignedBytes,
-    /// What the body says.
+    /// The parsed body.
     pub manifest: Manifest,
 }
 
@@ -44,7 +43,7 @@ impl ManifestFile {
         Self::of(path, fs::read(path).map_err(|error| Error::io("read", path, error))?, split)
     }
 
-    /// A manifest that came from `path`, whatever that is.
+    /// Parses a manifest. `path` is its file or URL, for error messages.
     ///
     /// # Errors
     /// [`Error::ManifestFile`] when it is not manifest format 1.

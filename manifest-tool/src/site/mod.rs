@@ -39,7 +39,7 @@ pub struct ComponentSite {
     keys: SiteKeys,
 }
 
-/// What the manifests on the site say, as far as it is of use for the next one.
+/// The facts of a site that the next release needs.
 #[derive(Debug, Default)]
 pub struct Survey {
     /// The highest sequence of all.
@@ -70,7 +70,7 @@ pub struct Manifests {
 pub struct SiteRelease {
     /// The manifest's file.
     pub path: PathBuf,
-    /// What the release is.
+    /// The manifest's description of the release.
     pub meta: Meta,
     /// The hash of the manifest's body.
     pub body: Sha256,
@@ -98,12 +98,12 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// How many objects it is.
+    /// Returns the number of objects.
     pub fn count(&self) -> usize {
         1 + usize::from(self.chunks.is_some())
     }
 
-    /// How many bytes they are together.
+    /// Returns the size of all objects in bytes.
     pub fn bytes(&self) -> u64 {
         self.gz.size + self.chunks.map_or(0, |chunks| chunks.size)
     }
@@ -195,7 +195,7 @@ impl ComponentSite {
     /// The paths of each channel's latest manifest.
     ///
     /// # Errors
-    /// The system's answer.
+    /// An I/O error.
     pub fn latest_manifests(&self) -> Result<Vec<PathBuf>> {
         latest_manifests(&self.dir)
     }
@@ -203,7 +203,7 @@ impl ComponentSite {
     /// The paths of the manifests of past releases.
     ///
     /// # Errors
-    /// The system's answer.
+    /// An I/O error.
     pub fn past_manifests(&self) -> Result<Vec<PathBuf>> {
         xml_files(&self.dir.join("releases"))
     }
@@ -265,7 +265,7 @@ impl ComponentSite {
                 .is_ok_and(|found| found == (object.sha256, object.size))
     }
 
-    /// The size of an object's file; `None` if there is none.
+    /// Returns the size of an object's file, or `None` if the file does not exist.
     fn object_size(&self, kind: ObjectKind, object: &Object) -> Option<u64> {
         let metadata = fs::symlink_metadata(self.path(&layout::object_path(kind, &object.sha256))).ok()?;
         metadata.is_file().then_some(metadata.len())
@@ -274,7 +274,7 @@ impl ComponentSite {
     /// A file for an object whose name is not known before it is written.
     ///
     /// # Errors
-    /// The system's answer.
+    /// An I/O error.
     pub fn new_object(&self) -> Result<NamedTempFile> {
         temporary_in(&self.dir.join("objects"))
     }
@@ -283,7 +283,7 @@ impl ComponentSite {
     /// finds and the next `sign` makes again.
     ///
     /// # Errors
-    /// The system's answer.
+    /// An I/O error.
     pub fn add_object(&self, kind: ObjectKind, object: &Object, file: TempPath) -> Result<()> {
         let path = self.path(&layout::object_path(kind, &object.sha256));
         let dir = path.parent().unwrap_or(&self.dir);
@@ -292,7 +292,7 @@ impl ComponentSite {
         Ok(())
     }
 
-    /// Fails unless `manifest` comes after all others here, or is its channel's latest with other
+    /// Fails unless `manifest` comes after all others of the site, or is its channel's latest with other
     /// signatures.
     ///
     /// # Errors
@@ -314,8 +314,8 @@ impl ComponentSite {
     /// sequence.
     ///
     /// # Errors
-    /// [`Error::SequenceTwice`] when another manifest is kept under that sequence, or the system's
-    /// answer.
+    /// [`Error::SequenceTwice`] when another manifest is kept under that sequence, or an I/O
+    /// error.
     pub fn publish(&self, manifest: &VerifiedManifest) -> Result<()> {
         let channel = &manifest.manifest().meta.channel;
         let latest = self.latest(channel);
@@ -358,7 +358,7 @@ pub fn head(manifest: &Manifest, body: Sha256, bytes: &[u8]) -> Head {
     Head { component, channel, sequence, body, size: bytes.len() as u64 }
 }
 
-/// Whether both have one body, whoever signed it.
+/// Returns whether both have the same body. Their signatures may differ.
 fn is_same(file: &ManifestFile, manifest: &VerifiedManifest) -> bool {
     Sha256::of(&file.signed.body) == manifest.order().body
 }
@@ -366,7 +366,7 @@ fn is_same(file: &ManifestFile, manifest: &VerifiedManifest) -> bool {
 /// Writes a file in one step: complete and synced, or the old one stays.
 ///
 /// # Errors
-/// The system's answer.
+/// An I/O error.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = temporary_in(dir)?;
@@ -379,7 +379,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
 /// none.
 ///
 /// # Errors
-/// The system's answer.
+/// An I/O error.
 pub fn sync(dir: &Path) -> Result<()> {
     if cfg!(unix) {
         fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| Error::io("sync", dir, error))?;
@@ -413,7 +413,7 @@ pub(crate) fn temporary_in(dir: &Path) -> Result<NamedTempFile> {
 /// The folders of a site, sorted: where there is an XML file, that is a component's.
 ///
 /// # Errors
-/// The system's answer.
+/// An I/O error.
 pub fn components(dir: &Path) -> Result<Vec<PathBuf>> {
     let io = |error| Error::io("read", dir, error);
     let entries = fs::read_dir(dir).map_err(io)?;
@@ -426,7 +426,7 @@ pub fn components(dir: &Path) -> Result<Vec<PathBuf>> {
 /// The manifests of the component's folder `dir`, one for each channel, sorted.
 ///
 /// # Errors
-/// The system's answer.
+/// An I/O error.
 pub fn latest_manifests(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(xml_files(dir)?.into_iter().filter(|path| !is_head(path)).collect())
 }
@@ -437,14 +437,14 @@ fn is_head(path: &Path) -> bool {
     name == "latest.xml" || name.ends_with(".latest.xml")
 }
 
-/// The XML files that lie in `dir` itself, sorted; none when there is no such folder.
+/// Returns the XML files in `dir` itself, sorted. An absent folder has none.
 pub fn xml_files(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = entries(dir)?;
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "xml"));
     Ok(paths)
 }
 
-/// The entries of a folder, sorted; none where there is no such folder.
+/// Returns the entries of a folder, sorted. An absent folder has none.
 ///
 /// # Errors
 /// An I/O error.

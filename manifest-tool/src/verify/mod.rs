@@ -1,7 +1,7 @@
 //! Replays a client against every object of a site, in a folder or where it is served.
 //!
-//! Unlike a client it does not stop at the first thing that is wrong: it finds them all. Only a
-//! network that does not deliver ends it, for that says nothing about the site.
+//! A client stops at the first problem; `verify` finds all of them. Only a network error ends it,
+//! because that says nothing about the site.
 
 mod leads;
 mod replay;
@@ -29,41 +29,40 @@ use std::io::{BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use url::Url;
 
-/// What was looked at, and what a client would not take.
+/// The result of a verification.
 #[derive(Debug, Default)]
 pub struct Findings {
-    /// How many manifests there are.
+    /// The number of manifests.
     pub manifests: usize,
     /// The latest releases that are right.
     pub latest: Vec<Meta>,
-    /// How many objects they name.
+    /// The number of objects that the manifests name.
     pub objects: usize,
-    /// How many deltas among those were applied to what they start from, and make what they should.
+    /// The number of deltas that were applied and make the content that their row names.
     pub applied: usize,
-    /// How many deltas start from what no kept release has any more, and were not applied.
+    /// The number of deltas that were not applied, because their old file is not on the site.
     pub not_applied: usize,
-    /// What is wrong: manifests first, then objects by address.
+    /// The problems: manifests first, then objects by URL.
     pub problems: Vec<Error>,
 }
 
 /// A client that trusts some keys, at some time.
 pub struct Verifier<'a> {
-    /// Where manifests and objects come from.
+    /// The source of manifests and objects.
     pub source: &'a dyn Fetch,
-    /// What signs them.
+    /// The trusted keys.
     pub keys: &'a TrustedKeys,
-    /// When they are taken.
+    /// The time of the verification.
     pub now: Timestamp,
     /// Past releases, from which the files are made again that deltas start from. Those that no
     /// trusted key has signed are skipped.
     pub past: &'a [Url],
 }
 
-/// The addresses of the latest manifest of every component and channel of the site in the folder
-/// `dir`.
+/// Returns the URLs of the latest manifests of every component and channel of the site in `dir`.
 ///
 /// # Errors
-/// [`Error::EmptySite`], or the system's answer.
+/// [`Error::EmptySite`], or an I/O error.
 pub fn latest_manifests(dir: &Path) -> Result<Vec<Url>> {
     // The address of a file has to be absolute.
     let dir = dir.canonicalize().map_err(|error| Error::io("read", dir, error))?;
@@ -74,10 +73,10 @@ pub fn latest_manifests(dir: &Path) -> Result<Vec<Url>> {
     if urls.is_empty() { Err(Error::EmptySite { path: dir }) } else { Ok(urls) }
 }
 
-/// The addresses of the past manifests of every component of the site in the folder `dir`.
+/// Returns the URLs of the past manifests of every component of the site in `dir`.
 ///
 /// # Errors
-/// The system's answer.
+/// An I/O error.
 pub fn past_manifests(dir: &Path) -> Result<Vec<Url>> {
     let dir = dir.canonicalize().map_err(|error| Error::io("read", dir, error))?;
     let mut urls = Vec::new();
@@ -87,8 +86,7 @@ pub fn past_manifests(dir: &Path) -> Result<Vec<Url>> {
     Ok(urls)
 }
 
-/// The objects to look at, each once: where it lies and what it must be, and for a gzip what it
-/// must hold and its index.
+/// The objects to verify, each once: its URL and hash, and for a gzip the URL of its chunk index.
 type Objects = BTreeMap<(Url, Sha256, Option<Url>), (Object, Option<Content>)>;
 
 struct Content {
@@ -161,7 +159,7 @@ impl Verifier<'_> {
         Ok(findings)
     }
 
-    /// An earlier release as somebody with an older version takes it.
+    /// Verifies a stepping stone as a client with an older version does.
     fn stepping_stone(&self, url: &Url, meta: &Meta, stone: &SteppingStone) -> Result<Manifest> {
         let Meta { component, channel, platform, .. } = meta.clone();
         let target = ReleaseTarget { component, channel, platform };
@@ -188,7 +186,7 @@ impl Verifier<'_> {
         Ok(trusted.manifest().clone())
     }
 
-    /// What is wrong with a gzip, with its index, or with what the one says of the other.
+    /// Returns the problems of a gzip and of its chunk index.
     fn content(&self, url: &Url, object: &Object, content: &Content, chunks: Option<&Url>) -> Vec<Error> {
         let gz = self.gzip(url, object, content);
         let index = chunks.zip(content.chunks).map(|(url, chunks)| (url, self.index(url, &chunks, object, content)));
@@ -198,7 +196,7 @@ impl Verifier<'_> {
         }
     }
 
-    /// A gzip, once its content is right.
+    /// Returns a gzip after its content was verified.
     fn gzip(&self, url: &Url, object: &Object, content: &Content) -> Result<File> {
         let Content { path, object: signed, .. } = content;
         let mut file = self.object(url, object)?;
@@ -215,7 +213,7 @@ impl Verifier<'_> {
         }
     }
 
-    /// An index, once it can be that of its content and gzip.
+    /// Returns a chunk index that fits its content and gzip.
     fn index(&self, url: &Url, chunks: &Object, gz: &Object, content: &Content) -> Result<ChunkIndex> {
         let file = self.object(url, chunks)?;
         let mut bytes = Vec::new();
@@ -233,7 +231,7 @@ impl Verifier<'_> {
         Ok(file)
     }
 
-    /// An object's bytes, once their size and hash are right.
+    /// Fetches an object, and verifies its size and hash.
     fn fetch(&self, url: &Url, object: &Object, cancel: &CancelToken) -> patcher::Result<File> {
         let io =
             |action, source| patcher::internal::error::Machine::Io { action, path: "a temporary file".into(), source };
@@ -257,8 +255,7 @@ impl Verifier<'_> {
     }
 }
 
-/// Makes a content from all segments of its gzip, each inflated alone, as a client does that knows
-/// some of the chunks.
+/// Rebuilds a content from the segments of its gzip, as a client with some of the chunks does.
 fn segments(mut gz: File, index: &ChunkIndex, url: &Url, path: &RelPath) -> Result<()> {
     let io = |error| Error::io("read", "a temporary file", error);
     let nothing = ChunkSearch::new(index).finish();
@@ -273,8 +270,9 @@ fn unsound(url: &Url, path: &RelPath, source: ChunksError) -> Error {
     Error::Chunks { url: url.to_string(), path: path.to_string(), source }
 }
 
-/// Adds the objects that `manifest` names below the address that it came from: a mirror is checked
-/// by its own address.
+/// Adds the objects that `manifest` names, relative to the URL of the manifest.
+///
+/// So the objects of a mirror are checked at that mirror.
 fn collect(manifest: &Manifest, url: &Url, objects: &mut Objects) {
     // Never fails: what is joined is a relative address of plain characters.
     let address = |kind, object: &Object| url.join(&layout::object_path(kind, &object.sha256)).ok();
@@ -305,7 +303,7 @@ fn missing(url: &Url, error: patcher::Error) -> Error {
     }
 }
 
-/// `error` as a finding, unless it is no more than a network that may deliver the next time.
+/// Returns `error` as a finding; a network error that may pass ends the verification.
 fn finding(error: Error) -> Result<Error> {
     match error {
         Error::Patcher(error) if error.is_retryable() => Err(error.into()),

@@ -2,7 +2,7 @@
 
 use crate::formats::manifest::{Component, Object};
 
-/// The ways to obtain a content, besides the rows of the update object.
+/// The ways to obtain a content without the update object.
 ///
 /// The last way, the whole `.gz`, always exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl ContentPlan {
         self.chunks.iter().map(|chunks| chunks.index).chain([self.gz])
     }
 
-    /// Returns the bytes to fetch for this content alone, besides the update object.
+    /// Returns the bytes to fetch for this content alone, in addition to the update object.
     pub fn cost(&self) -> u64 {
         if self.copy.is_some() || self.is_in_update { 0 } else { self.own_cost() }
     }

@@ -13,7 +13,7 @@ pub struct ArrivingFile {
 struct Arrival {
     /// The bytes on disk.
     length: u64,
-    /// `true` when no more bytes will arrive.
+    /// `true` after the last byte has arrived or the fetch has failed.
     has_ended: bool,
 }
 
@@ -24,7 +24,7 @@ impl ArrivingFile {
         self.changed.notify_all();
     }
 
-    /// Records that no more bytes will arrive, because the file is complete or has failed.
+    /// Records that the file is complete or that its fetch has failed.
     pub fn end(&self) {
         self.lock().has_ended = true;
         self.changed.notify_all();
