@@ -16,7 +16,8 @@ pub struct Component(Box<str>);
 
 /// The name of a channel: a line of releases, `stable` for most users.
 ///
-/// It follows the same rule as a [`Component`].
+/// It follows the same rule as a [`Component`]. `latest` and `manifest` are no channels, because
+/// their manifests would have the names of other files of a site.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Channel(Box<str>);
 
@@ -69,14 +70,18 @@ fn check(text: &str) -> Result<Box<str>, NotAName> {
     Ok(text.into())
 }
 
-/// Implements the traits of a name for each kind of name.
+/// Implements the traits of a name for each kind of name, apart from reserved names.
 macro_rules! impl_name_traits {
-    ($($name:ident),+) => { $(
+    ($($name:ident without $reserved:expr),+) => { $(
         impl FromStr for $name {
             type Err = NotAName;
 
             fn from_str(text: &str) -> Result<Self, NotAName> {
-                check(text).map(Self)
+                let reserved: &[&str] = &$reserved;
+                match reserved.contains(&text) {
+                    true => Err(NotAName { similar: None }),
+                    false => check(text).map(Self),
+                }
             }
         }
 
@@ -112,7 +117,7 @@ macro_rules! impl_name_traits {
     )+ };
 }
 
-impl_name_traits!(Component, Channel, DeltaMethod);
+impl_name_traits!(Component without [], Channel without ["latest", "manifest"], DeltaMethod without []);
 
 #[cfg(test)]
 mod tests {
@@ -125,5 +130,13 @@ mod tests {
         assert!(message("My Add-on").ends_with("; `my-add-on` is one"));
         assert!(message("../core").ends_with("DOS device"));
         assert!(message("").ends_with("DOS device"));
+    }
+
+    #[test]
+    fn a_channel_is_not_named_like_another_file_of_a_site() {
+        for name in ["latest", "manifest"] {
+            name.parse::<Channel>().unwrap_err();
+            name.parse::<Component>().unwrap();
+        }
     }
 }
