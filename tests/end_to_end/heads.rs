@@ -117,3 +117,43 @@ fn an_old_head_delays_and_never_leads_back() {
         world.user.json(10, &["check"]);
     }
 }
+
+/// The ways in which a server's file can be wrong.
+const LIES: [&str; 6] = ["good", "missing", "cut off", "flipped", "another file", "too long"];
+
+fn lie(what: &str, bytes: &[u8], other: &[u8]) -> Reply {
+    match what {
+        "good" => Reply::Bytes(bytes.to_vec()),
+        "missing" => Reply::status(404),
+        "cut off" => Reply::Bytes(bytes[..bytes.len() / 2].to_vec()),
+        "flipped" => {
+            let flip = |at: usize| if at % 40 == 20 { bytes[at] ^ 1 } else { bytes[at] };
+            Reply::Bytes((0..bytes.len()).map(flip).collect())
+        }
+        "another file" => Reply::Bytes(other.to_vec()),
+        _ => Reply::Bytes([bytes, &[0]].concat()),
+    }
+}
+
+/// Head, manifest delta and update object, each wrong in every way, in every combination.
+#[test]
+fn every_combination_of_wrong_files_leads_to_the_same_release_in_one_run() {
+    let (world, published) = outdated();
+    let update = published.update_from(1);
+    let file = |path: &str| fs::read(world.publisher.site().join(path.trim_start_matches('/'))).unwrap();
+    let files = [HEAD, DELTA, &update].map(|path| (path.to_owned(), file(path)));
+    for choice in 0..LIES.len().pow(3) {
+        let lies = [choice % 6, choice / 6 % 6, choice / 36].map(|at| LIES[at]);
+        let files = files.clone();
+        world.server.follow(move |request| {
+            let at = files.iter().position(|(path, _)| *path == request.path);
+            at.map_or(Reply::Site, |at| lie(lies[at], &files[at].1, &files[(at + 1) % 3].1))
+        });
+        let _ = fs::remove_dir_all(world.user.root().join(".patcher"));
+        world.user.ok(&["download"]);
+        let status = world.user.ok(&["status"]);
+        assert_eq!(status["staged"][0]["version"], "2.0.0", "{lies:?}: {status}");
+    }
+    world.user.ok(&["apply"]);
+    world.user.has("core", &Tree::from_seed(2));
+}
