@@ -2,7 +2,8 @@
 //! takes.
 //!
 //! Left out are `component.toml`, `manifest.xml` and `.patcher` at the top, and what the ignore
-//! globs match. Anything else that cannot be published is an error: a release without a file that
+//! globs match. Files that systems and editors leave behind, such as `.DS_Store`, are left out too,
+//! unless the allow globs match. Anything else that cannot be published is an error: a release without a file that
 //! somebody put there would be worse.
 
 use crate::build::component_file::COMPONENT_FILE;
@@ -12,6 +13,7 @@ use crate::build::settings::Settings;
 use crate::error::{Error, Result};
 use patcher::internal::manifest::Link;
 use patcher::internal::rel_path::{MANIFEST_NAME, RelPath, STATE_DIR_NAME};
+use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -58,7 +60,8 @@ impl Tree {
         let updaters = [COMPONENT_FILE, MANIFEST_NAME, STATE_DIR_NAME];
         let walk = WalkDir::new(dir).min_depth(1).sort_by_file_name().into_iter().filter_entry(|entry| {
             let is_updaters = entry.depth() == 1 && updaters.iter().any(|name| entry.file_name() == *name);
-            !is_updaters && !settings.ignore.matches(&relative(entry))
+            let is_litter = is_litter(entry.file_name()) && !settings.allow.matches(&relative(entry));
+            !is_updaters && !is_litter && !settings.ignore.matches(&relative(entry))
         });
         for entry in walk {
             let entry = entry.map_err(|error| {
@@ -128,6 +131,16 @@ impl Tree {
             }
         })
     }
+}
+
+/// Tells whether a name is that of a file that systems and editors leave behind.
+fn is_litter(name: &OsStr) -> bool {
+    let Some(name) = name.to_str() else { return false };
+    let is_swap = name.starts_with('.') && [".swp", ".swo"].iter().any(|end| name.ends_with(end));
+    matches!(name, ".DS_Store" | "Thumbs.db" | "desktop.ini")
+        || is_swap
+        || name.ends_with('~')
+        || name.starts_with(".#")
 }
 
 /// The path as manifests write it; none when it is not UTF-8.

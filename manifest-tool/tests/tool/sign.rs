@@ -20,6 +20,17 @@ fn the_same_input_gives_the_same_bytes() {
 }
 
 #[test]
+fn files_that_systems_and_editors_leave_behind_are_not_published() {
+    let (clean, littered) = (Publisher::new(), Publisher::new());
+    for name in [".DS_Store", "share/Thumbs.db", "share/.app.ini.swp", "bin/app~", "bin/.#app"] {
+        littered.write(&format!("build/{name}"), "litter");
+    }
+    clean.sign(&[]).ok();
+    littered.sign(&[]).ok();
+    assert_eq!(clean.read("site/core/manifest.xml"), littered.read("site/core/manifest.xml"));
+}
+
+#[test]
 fn unchanged_content_is_not_compressed_again() {
     let publisher = Publisher::new();
     publisher.sign(&[]).ok();
