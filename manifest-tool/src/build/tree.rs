@@ -3,8 +3,8 @@
 //!
 //! Left out are `component.toml`, `manifest.xml` and `.patcher` at the top, and what the ignore
 //! globs match. Files that systems and editors leave behind, such as `.DS_Store`, are left out too,
-//! unless the allow globs match. Anything else that cannot be published is an error: a release without a file that
-//! somebody put there would be worse.
+//! unless the allow globs match. Anything else that cannot be published is an error: a release
+//! without a file that somebody put there would be worse.
 
 use crate::build::component_file::COMPONENT_FILE;
 use crate::build::links::{self, Shortened};
