@@ -188,8 +188,8 @@ impl Patcher {
     /// Where a process can become another program, the helper does it in this process, so that the
     /// run with its terminal and its outputs goes on as the other version.
     ///
-    /// It returns if there is no helper, or if the helper started this process for the swap as it is
-    /// now: a second round would change nothing.
+    /// It returns if there is no helper, or if the helper started this process for the swap as it
+    /// is now: a second round would change nothing.
     fn hand_over(&self, state_dir: &Dir, roll_back: Option<RollbackReason>) {
         let mark = Journal::mark(state_dir);
         if mark.is_some() && std::env::var(relaunch::RELAUNCHED).ok() == mark {

@@ -1,4 +1,5 @@
-//! The release order: epoch and sequence, by which a client tells a newer release from an older one.
+//! The release order: epoch and sequence, by which a client tells a newer release from an older
+//! one.
 //!
 //! `trust` compares two of them. The helper only reads them: it verifies nothing and
 //! is built without RSA.

@@ -1,8 +1,8 @@
 //! Brings a site to where clients find it.
 //!
 //! - Objects first, then past manifests and manifest deltas, then the latest manifests, then the
-//!   heads. Whatever ends it in between, every manifest there names objects that are there, and every
-//!   head a manifest.
+//!   heads. Whatever ends it in between, every manifest there names objects that are there, and
+//!   every head a manifest.
 //! - Only what is new is sent. An object there is known by its name and size, which come from a
 //!   listing.
 //! - What was sent is looked at again before a manifest goes up that names it, and the manifests

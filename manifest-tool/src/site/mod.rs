@@ -292,8 +292,8 @@ impl ComponentSite {
         Ok(())
     }
 
-    /// Fails unless `manifest` comes after all others of the site, or is its channel's latest with other
-    /// signatures.
+    /// Fails unless `manifest` comes after all others of the site, or is its channel's latest with
+    /// other signatures.
     ///
     /// # Errors
     /// [`Error::SequenceTaken`], or those of [`survey`](Self::survey).

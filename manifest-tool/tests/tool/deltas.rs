@@ -149,11 +149,13 @@ fn a_delta_that_saves_nothing_is_not_published() {
 }
 
 #[test]
-fn a_small_new_file_is_in_the_update_object_and_a_large_one_is_not() {
+fn small_new_files_are_in_the_update_object_and_a_large_one_is_not() {
     let publisher = Publisher::new();
     publisher.sign_builds(1..=1, &[]);
     let large: Vec<u8> = (0..8).flat_map(|seed| noise(seed + 1, 8)).collect();
-    publisher.write("build/small", "a small new file");
+    for number in 0..3 {
+        publisher.write(&format!("build/small-{number}"), format!("a small new file {number}"));
+    }
     publisher.write("build/large", &large);
     publisher.sign_as("1.2.0", &[]).ok();
     let manifest = publisher.manifest(LATEST);
@@ -162,8 +164,19 @@ fn a_small_new_file_is_in_the_update_object_and_a_large_one_is_not() {
     assert!(gz.size > 256 << 10);
     assert_eq!(update.rest, gz.size);
     let table = &tables(&publisher, &manifest)[0];
-    assert_eq!(table.rows.len(), 1);
-    assert_eq!(table.rows[0].to, Object { size: 16, sha256: Sha256::of(b"a small new file") });
+    assert_eq!(table.rows.len(), 3);
+    assert!(table.rows.iter().all(|row| row.base == RowBase::Empty));
+    let made = Object { size: 18, sha256: Sha256::of(b"a small new file 0") };
+    assert!(table.rows.iter().any(|row| row.to == made));
+}
+
+#[test]
+fn an_update_object_that_saves_nothing_is_not_published() {
+    let publisher = Publisher::new();
+    publisher.sign_builds(1..=1, &[]);
+    publisher.write("build/small", "a small new file");
+    publisher.sign_as("1.2.0", &[]).ok();
+    assert!(publisher.manifest(LATEST).meta.updates.is_empty(), "the gzip alone is smaller");
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn the_stepping_stone_is_the_newest_release_from_the_minimum_on() {
     let out = publisher.sign_as("3.0.0", &["--min-version", "2.0.0"]).ok();
     assert!(out.contains("below 2.0.0 first to releases/3.xml\n"), "{out}");
     assert_eq!(stones(&publisher), ["2.0.0=3"], "the release that it supersedes is kept as releases/3.xml");
-    assert!(verify(&publisher).ok().starts_with("2 manifests and 6 objects are sound\n"));
+    assert_eq!(verify(&publisher).ok(), "2 manifests and 4 objects are sound\n");
     publisher.sign_as("3.1.0", &["--min-version", "2.0.0"]).ok();
     assert_eq!(stones(&publisher), ["2.0.0=3"], "3.0.0 may know no more what to do with 1.0.0");
     publisher.sign_as("4.0.0", &["--min-version", "3.0.0"]).ok();

@@ -82,8 +82,8 @@ impl Journal {
         parse_line(&line).map(Some).ok_or_else(|| unreadable(format!("it says {line:?}")).into())
     }
 
-    /// Returns state and plan as one word each; `None` when no swap is under way, or none that can be
-    /// understood.
+    /// Returns state and plan as one word each; `None` when no swap is under way, or none that can
+    /// be understood.
     pub fn mark(state_dir: &Dir) -> Option<String> {
         let (state, plan) = Self::peek(state_dir).ok()??;
         Some(format!("{} {plan}", state.word()))
