@@ -400,14 +400,14 @@ mod tests {
 
     #[test]
     fn a_program_finds_the_root_that_it_is_installed_in() {
-        let root = |program: &str, component: &str| {
-            root_of(Path::new(program), component, |dir| dir.starts_with("/opt/app")).display().to_string()
-        };
-        assert_eq!(root("/opt/app/core/bin/app", "core"), "/opt/app");
-        assert_eq!(root("/opt/app/core/app", "core"), "/opt/app");
-        assert_eq!(root("/opt/app/core/core", "core"), "/opt/app");
-        assert_eq!(root("/home/me/core/target/debug/app", "core"), "/home/me/core/target/debug/not-installed");
-        assert_eq!(root("/opt/app/core/bin/app", "addon"), "/opt/app/core/bin/not-installed");
+        let root =
+            |program: &str, component: &str| root_of(Path::new(program), component, |dir| dir.starts_with("/opt/app"));
+        assert_eq!(root("/opt/app/core/bin/app", "core"), Path::new("/opt/app"));
+        assert_eq!(root("/opt/app/core/app", "core"), Path::new("/opt/app"));
+        assert_eq!(root("/opt/app/core/core", "core"), Path::new("/opt/app"));
+        let checkout = Path::new("/home/me/core/target/debug/not-installed");
+        assert_eq!(root("/home/me/core/target/debug/app", "core"), checkout);
+        assert_eq!(root("/opt/app/core/bin/app", "addon"), Path::new("/opt/app/core/bin/not-installed"));
     }
 
     #[test]

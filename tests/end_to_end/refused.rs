@@ -48,7 +48,7 @@ fn a_manifest_that_is_cut_off_empty_or_a_web_page_is_refused() {
     refuses(&world, &one, Vec::new(), "manifest-end");
     refuses(&world, &one, good[..good.len() / 2].to_vec(), "manifest-end");
     refuses(&world, &one, good[..good.len() - 1].to_vec(), "manifest-end");
-    refuses(&world, &one, b"<html><body>Please log in</body></html>\n".to_vec(), "manifest-end");
+    refuses(&world, &one, b"<html><body>Please log in</body></html>\n".to_vec(), "manifest-html");
     refuses(&world, &one, [&good[..], b"\n"].concat(), "manifest-end");
     let lines: Vec<&str> =
         std::str::from_utf8(&good).unwrap().lines().filter(|line| !line.contains("<signature")).collect();

@@ -192,7 +192,7 @@ fn no_other_release_is_taken_for_a_stepping_stone() {
             "stepping-stone",
         ),
         ("of another channel", signed(&elsewhere, first()), named(&elsewhere), "wrong-channel"),
-        ("no manifest", b"<html></html>\n".to_vec(), named(&real), "manifest-end"),
+        ("no manifest", b"<html></html>\n".to_vec(), named(&real), "manifest-html"),
     ] {
         assert_eq!(outcome(bytes, &stone), expected, "{name}");
     }

@@ -53,7 +53,7 @@ fn lies(world: &World) -> Vec<(&'static str, Reply, &'static str)> {
     vec![
         ("not found", Reply::status(404), "http-status"),
         ("an error", Reply::status(500), "http-status"),
-        ("a page", Reply::Bytes(b"<html></html>".to_vec()), "manifest-end"),
+        ("a page", Reply::Bytes(b"<html></html>".to_vec()), "manifest-html"),
         ("nothing", Reply::Bytes(Vec::new()), "manifest-end"),
         ("no answer", Reply::Raw(Vec::new()), "unreachable"),
         ("silence", Reply::Silence(Vec::new()), "stalled"),
@@ -120,7 +120,7 @@ fn if_all_mirrors_are_bad_the_first_refusal_is_reported() {
     // A refusal says more than a network error.
     mirrors.world.server.lie(MANIFEST, Reply::status(404));
     mirrors.second.lie(MANIFEST, Reply::Bytes(b"<html></html>".to_vec()));
-    assert_eq!(mirrors.world.check(), "manifest-end");
+    assert_eq!(mirrors.world.check(), "manifest-html");
     mirrors.second.be_honest();
     assert_eq!(mirrors.world.update(), "updated to 2.0.0");
 }
