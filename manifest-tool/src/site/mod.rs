@@ -118,7 +118,7 @@ impl ComponentSite {
     /// Locks the folder, which it creates, against other commands that change it.
     ///
     /// # Errors
-    /// [`patcher::Error::Busy`] after [`LOCK_TIMEOUT`], or an I/O error.
+    /// [`patcher::Error::Busy`] after `LOCK_TIMEOUT`, or an I/O error.
     pub fn lock(&self) -> Result<Lock> {
         fs::create_dir_all(&self.dir).map_err(|error| Error::io("create", &self.dir, error))?;
         self.lock_existing()

@@ -20,10 +20,7 @@ pub fn advice(code: &str) -> Option<&'static str> {
         "redirect" => "use the final https URL of the site",
         // The release.
         "unknown-key" | "threshold" => "check that --key names the publisher's keys, and ask the publisher",
-        "rollback" => {
-            "nothing was changed; after a change of the channel, --allow-downgrade accepts an older release; \
-             otherwise report this to the publisher: the site may be damaged or under attack"
-        }
+        "rollback" => "report this to the publisher; after a change of the channel use --allow-downgrade",
         "bad-signature" | "sequence-conflict" | "retired-key" => {
             "nothing was changed; report this to the publisher: the site may be damaged or under attack"
         }
@@ -43,10 +40,7 @@ pub fn advice(code: &str) -> Option<&'static str> {
         }
         "no-space" => "free some space, then try again",
         "read-only" => "the file system is read-only; mount it writable",
-        "writable-by-others" => {
-            "check what other users have put there; then run `chmod -R go-w` on the state folder, \
-             `chown` its files, or delete it and run `repair`"
-        }
+        "writable-by-others" => "check what other users put there; then `chmod -R go-w` and `chown` the state folder",
         "other-owner" => "run it as the user who installed the program",
         "nothing-installed" => "check --root, or install a component with `install COMPONENT --from URL`",
         "in-use" => "close the other program, then try again",
