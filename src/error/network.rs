@@ -24,7 +24,7 @@ pub enum Network {
         limit: Duration,
     },
     /// The time limit for a check is over.
-    #[error("{url} did not answer within the {} s of a check", limit.as_secs_f32())]
+    #[error("{url} did not answer within the time limit of the check, {limit:?}")]
     TimedOut {
         /// The URL that was requested last.
         url: String,

@@ -79,14 +79,12 @@ pub fn bring(parts: &[ComponentSwap], side: Side, saved: &mut Vec<SavedFile>) ->
 /// # Errors
 /// [`Machine::Io`].
 pub fn make_spare_folders(part: &ComponentSwap) -> Result<()> {
-    let mut has_made = false;
     for (number, (path, _)) in part.coming_folders(Side::Old).into_iter().enumerate() {
         if !matches!(part.tree.find(path)?, Found::Folder { .. }) {
             part.backups.make_folder(&format!("{SPARE}{number}"), FOLDER)?;
-            has_made = true;
         }
     }
-    if has_made { part.backups.sync() } else { Ok(()) }
+    Ok(())
 }
 
 /// Makes a folder, or moves a spare one there where the disk is full.

@@ -81,6 +81,8 @@ impl Unsynced {
                 let parent = call.quoted(0).and_then(|path| path.rsplit_once('/'));
                 changed(folders, parent.map(|(parent, _)| parent.to_owned()));
             }
+            // A spare folder only reserves space for an undo. A power cut may take it.
+            "mkdirat" if call.quoted(0).is_some_and(|name| name.starts_with("spare-")) => {}
             "mkdirat" | "symlinkat" => drop(changed(folders, folder(0))),
             "openat" if call.text.contains("O_EXCL") => drop(changed(folders, folder(0))),
             "write" | "fchmod" | "ftruncate" | "copy_file_range" => {
