@@ -75,7 +75,7 @@ pub fn row_chains(
             continue;
         }
         let mut steps = Vec::new();
-        if resolver.resolve(number, &mut steps).is_some() {
+        if resolver.resolve(number, MAX_CHAIN_ROWS, &mut steps).is_some() {
             resolver.chains.insert(row.to.sha256, RowChain { steps });
         }
     }
@@ -91,10 +91,14 @@ struct Resolver<'a, F> {
 }
 
 impl<F: Fn(&Sha256) -> Option<LocalFile>> Resolver<'_, F> {
-    /// Appends the steps that make a row's content; returns `None` if a base is missing.
-    fn resolve(&self, number: usize, steps: &mut Vec<RowStep>) -> Option<()> {
+    /// Appends the steps that make a row's content, at most `limit`.
+    ///
+    /// Returns `None` if a base is missing or the limit is reached.
+    ///
+    /// The limit also bounds the recursion: a table may list far more rows in a row.
+    fn resolve(&self, number: usize, limit: usize, steps: &mut Vec<RowStep>) -> Option<()> {
         let row = self.table.rows.get(number)?;
-        if !METHODS.contains(&row.method.as_str()) || steps.len() == MAX_CHAIN_ROWS {
+        if !METHODS.contains(&row.method.as_str()) || limit == 0 {
             return None;
         }
         let base = match self.ready(row.base) {
@@ -105,7 +109,7 @@ impl<F: Fn(&Sha256) -> Option<LocalFile>> Resolver<'_, F> {
                     RowBase::Content(content) => *self.by_content.get(&content).filter(|earlier| **earlier < number)?,
                     RowBase::Empty => return None,
                 };
-                self.resolve(earlier, steps)?;
+                self.resolve(earlier, limit - 1, steps)?;
                 StepBase::PreviousStep
             }
         };
@@ -113,9 +117,6 @@ impl<F: Fn(&Sha256) -> Option<LocalFile>> Resolver<'_, F> {
             Some(second_base) => Some(self.ready(second_base)?),
             None => None,
         };
-        if steps.len() == MAX_CHAIN_ROWS {
-            return None;
-        }
         steps.push(RowStep { row: number, base, second_base });
         Some(())
     }
@@ -241,5 +242,6 @@ mod tests {
             chains(&rows.iter().map(String::as_str).collect::<Vec<_>>(), &["new"], &["a"])[0] != "-"
         };
         assert!(made(32) && !made(33));
+        assert!(!made(200_000), "and no long chain overflows the stack");
     }
 }
