@@ -340,6 +340,20 @@ pub enum Error {
         /// The key's id.
         key: Sha256,
     },
+    /// A freshness key that also signs releases: it is online, and a thief could sign releases.
+    #[error("key {key} signs releases; a freshness key must be another one")]
+    FreshnessSigner {
+        /// The id of the key.
+        key: Sha256,
+    },
+    /// No release of the site names the freshness key.
+    #[error("no release in {} names {key} as its freshness key", site.display())]
+    NothingToStamp {
+        /// The folder of the site.
+        site: PathBuf,
+        /// The id of the key.
+        key: Sha256,
+    },
     /// A signature that could not be made.
     #[error("key {key} cannot sign: {source}")]
     Sign {
@@ -407,6 +421,8 @@ impl Error {
             Error::SequenceTwice { .. } => "sequence-twice",
             Error::SigningProgram { .. } => "signing-program",
             Error::RetiredSigner { .. } => "retired-signer",
+            Error::FreshnessSigner { .. } => "freshness-signer",
+            Error::NothingToStamp { .. } => "nothing-to-stamp",
             Error::Sign { .. } => "sign",
             Error::Generate { .. } => "generate",
             Error::Output(_) => "output",
@@ -432,6 +448,8 @@ impl Error {
             | Error::NoSteppingStone { .. }
             | Error::SequenceNotAfter { .. }
             | Error::RetiredSigner { .. }
+            | Error::FreshnessSigner { .. }
+            | Error::NothingToStamp { .. }
             | Error::NoObjectStores { .. } => 2,
             Error::ObjectStore { .. } => 20,
             Error::Delta { .. }

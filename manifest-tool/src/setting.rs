@@ -42,6 +42,22 @@ pub fn expiry(text: &str, issued: Timestamp) -> Result<Option<Timestamp>> {
     checked("expires", text, expires)
 }
 
+/// Parses the validity of a stamp, a number of hours or days from `now`, and returns its end.
+///
+/// # Errors
+/// [`Caller::BadSetting`], also for no time and for more than a year.
+pub fn valid_until(text: &str, now: Timestamp) -> Result<Timestamp> {
+    let number = |digits: &str| digits.parse::<u16>().ok().map(i64::from);
+    let hours = match (text.strip_suffix('h'), text.strip_suffix('d')) {
+        (Some(hours), _) => number(hours),
+        (_, Some(days)) => number(days).map(|days| days * 24),
+        _ => None,
+    };
+    let hours = hours.filter(|hours| (1..=366 * 24).contains(hours));
+    let until = hours.map(|hours| Timestamp::from_unix(now.unix() + hours * 3600));
+    checked("valid", text, until.ok_or("neither hours as in 12h nor days as in 3d, up to 366d"))
+}
+
 /// Parses a rollout percentage; `None` means all clients, as in the manifest.
 ///
 /// # Errors

@@ -88,6 +88,15 @@ pub enum Refused {
         /// The expiry time.
         expires: Timestamp,
     },
+    /// The server does not prove that the installed release is still the newest one.
+    ///
+    /// The release names a freshness key, and the head on the server has no stamp of that key that
+    /// is valid now. The installed version still works.
+    #[error("the server does not prove that the installed release is the newest one: {detail}")]
+    NoStamp {
+        /// The reason.
+        detail: String,
+    },
     /// A component requires a version that is neither installed nor part of the update.
     #[error("{component} needs {required} {range}, but {}", found.as_ref().map_or("it is not installed".to_owned(), |v| format!("its version is {v}")))]
     Requires {
@@ -146,7 +155,7 @@ impl Refused {
             Refused::Rollback { .. } => "rollback",
             Refused::SequenceConflict { .. } => "sequence-conflict",
             Refused::SteppingStone { .. } => "stepping-stone",
-            Refused::Stale { .. } => "stale",
+            Refused::Stale { .. } | Refused::NoStamp { .. } => "stale",
             Refused::Requires { .. } => "requires",
             Refused::ObjectSize { .. } => "object-size",
             Refused::ObjectHash { .. } => "object-hash",
@@ -226,6 +235,8 @@ pub enum Defect {
     LinkTarget,
     /// `launch` is not a listed file.
     Launch,
+    /// The freshness key is not base64, or has more than 600 bytes.
+    Freshness,
     /// An update object is not from an earlier release, is named twice, or is smaller than its
     /// table.
     Update,
@@ -268,6 +279,7 @@ impl Defect {
             Defect::PathIsFolder => "path-is-folder",
             Defect::LinkTarget => "link-target",
             Defect::Launch => "manifest-launch",
+            Defect::Freshness => "manifest-freshness",
             Defect::Update => "manifest-update",
         }
     }

@@ -10,8 +10,9 @@ use crate::formats::manifest::{Component, Meta, SignedBytes, SteppingStone};
 use crate::state::journal::{Journal, State};
 use crate::state::{SeenReleases, StateFile as _};
 use crate::swap;
-use crate::transfer::fetch::{self, CancelToken, KnownManifest};
-use crate::trust::{self, Floor, ReleaseTarget, TrustedManifest, VerifiedManifest, not_expired};
+use crate::transfer::fetch::{self, CancelToken, KnownManifest, Newest};
+use crate::trust::{self, Floor, ReleaseTarget, TrustedManifest, VerifiedManifest, check_stamp, not_expired};
+use crate::values::digest::Sha256;
 use crate::values::timestamp::Timestamp;
 use url::Url;
 
@@ -52,18 +53,25 @@ impl Patcher {
                 .and_then(|()| fetch::newest(&*shared.source, mirror, &known, &shared.retries, &cancel))
                 .map_err(|error| deadline.explain(error, &cancel, url));
             match fetched {
-                Ok(None) => {
+                Ok(Newest { head, manifest: None }) => {
                     self.forget_retry_after(state_dir, seen, url);
                     // An unchanged manifest can have expired.
                     not_expired(&installed.manifest.meta, Timestamp::now())?;
+                    check_stamp(&installed.manifest.meta, &Sha256::of(&body), head.as_ref(), Timestamp::now())?;
                     Ok(None)
                 }
-                Ok(Some(bytes)) => {
+                Ok(Newest { head, manifest: Some(bytes) }) => {
                     let verified = trust::verify(bytes, &shared.keys, &self.target(component), &floors)?;
                     self.record_seen(state_dir, seen, &verified)?;
                     self.forget_retry_after(state_dir, seen, url);
                     self.discard_superseded_swap(state_dir);
-                    Ok(Some(verified.fresh(Timestamp::now())?))
+                    let trusted = verified.fresh(Timestamp::now())?;
+                    // A newer release needs no stamp: its signatures prove that it is newer.
+                    if trusted.manifest().same_content(&installed.manifest) {
+                        let (meta, body) = (&trusted.manifest().meta, &trusted.order().body);
+                        check_stamp(meta, body, head.as_ref(), Timestamp::now())?;
+                    }
+                    Ok(Some(trusted))
                 }
                 Err(error @ Error::Network(_)) => Err(self.record_retry_after(state_dir, seen, error)),
                 Err(error) => Err(error),

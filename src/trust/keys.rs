@@ -42,6 +42,24 @@ impl PublicKey {
         Self::new(key)
     }
 
+    /// Reads an SPKI DER, the form in which a manifest names a freshness key.
+    ///
+    /// # Errors
+    /// [`Caller::BadKey`] as in [`from_pem`](Self::from_pem).
+    pub fn from_spki(der: &[u8]) -> Result<Self> {
+        let bad = |error: rsa::pkcs8::spki::Error| Caller::BadKey { detail: error.to_string() };
+        Self::new(RsaPublicKey::from_public_key_der(der).map_err(bad)?)
+    }
+
+    /// Returns the key as SPKI DER.
+    ///
+    /// # Errors
+    /// [`Caller::BadKey`] for a key that cannot be written in this form.
+    pub fn to_spki(&self) -> Result<Vec<u8>> {
+        let bad = |error: rsa::pkcs8::spki::Error| Caller::BadKey { detail: error.to_string() };
+        Ok(self.key.to_public_key_der().map_err(bad)?.as_bytes().to_vec())
+    }
+
     /// Takes an RSA key that keeps the limits.
     fn new(key: RsaPublicKey) -> Result<Self> {
         let bad = |detail: String| Caller::BadKey { detail };

@@ -21,10 +21,14 @@
 //! decide it: they lie outside of the body, and an attacker with fewer keys than the threshold can
 //! still add one to an old release.
 //!
+//! A client that finds nothing newer also demands a stamp, if the release names a freshness key:
+//! [`check_stamp`].
+//!
 //! Whether its `requires` hold is a question about a set of components: [`check_requires`]. An
 //! earlier release that the newest manifest sends older versions to has rules of its own:
 //! [`verify_stepping_stone`].
 
+mod freshness;
 pub mod keys;
 
 use crate::error::{Refused, Result};
@@ -33,6 +37,7 @@ use crate::trust::keys::TrustedKeys;
 use crate::values::digest::Sha256;
 pub use crate::values::release_order::ReleaseOrder;
 use crate::values::timestamp::Timestamp;
+pub use freshness::check_stamp;
 use semver::Version;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;

@@ -20,6 +20,7 @@ mod codes;
 mod components;
 mod expiry;
 mod floors;
+mod freshness;
 mod http;
 mod journal;
 mod keys;

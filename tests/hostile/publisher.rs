@@ -67,6 +67,7 @@ impl Release {
             requires: Vec::new(),
             stepping_stones: Vec::new(),
             updates: Vec::new(),
+            freshness: None,
             notes: Vec::new(),
         };
         Self { manifest: Manifest { meta, files: Vec::new(), links: Vec::new() }, objects: Vec::new() }

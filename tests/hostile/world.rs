@@ -86,7 +86,8 @@ impl World {
     pub fn put_head(&self, release: &Release) {
         let Meta { component, channel, sequence, .. } = release.manifest.meta.clone();
         let size = self.server.file(MANIFEST).len() as u64;
-        let head = Head { component, channel, sequence, body: Sha256::of(release.body().as_bytes()), size };
+        let head =
+            Head { component, channel, sequence, body: Sha256::of(release.body().as_bytes()), size, stamp: None };
         self.server.put(HEAD, head.to_bytes());
     }
 

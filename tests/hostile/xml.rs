@@ -268,6 +268,12 @@ fn every_value_has_one_spelling() {
             add("channel=\"stable\"", &format!("channel=\"{text}\""), "manifest-name");
         }
         add(META_END, &format!("{}{META_END}", update("1", "00", "9")), "manifest-hash");
+        for spki in ["*", "AAA", &"A".repeat(804)] {
+            let freshness = format!("    <freshness spki=\"{spki}\"/>\n");
+            add(META_END, &format!("{freshness}{META_END}"), "manifest-freshness");
+        }
+        let freshness = "    <freshness spki=\"AAAA\"/>\n";
+        add(META_END, &format!("{freshness}{freshness}{META_END}"), "manifest-element");
         add(META_END, &format!("{}{META_END}", update("20", &hash, "9")), "manifest-update");
         add(META_END, &format!("{}{META_END}", update("1", &hash, "10")), "manifest-update");
         for (from, content) in [("1", &other), ("2", &hash)] {

@@ -101,7 +101,8 @@ impl Publisher {
         let hash = Sha256::of(&body);
         let bytes = sign(body, &[&Key::from_pem(&pem)]);
         let Meta { component, channel, sequence, .. } = manifest.meta;
-        let head = Head { component, channel, sequence, body: hash, size: bytes.len() as u64 };
+        let size = bytes.len() as u64;
+        let head = Head { component, channel, sequence, body: hash, size, stamp: None };
         fs::write(path.with_file_name("latest.xml"), head.to_bytes()).unwrap();
         fs::write(path, bytes).unwrap();
     }

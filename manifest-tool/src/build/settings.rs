@@ -5,7 +5,6 @@ use super::globs::Globs;
 use super::notes;
 use crate::error::{Error, Result};
 use crate::setting::{checked, expiry, parsed, rollout};
-use patcher::internal::digest::Sha256;
 use patcher::internal::manifest::{Channel, Component, Meta, Notes, Platform, Requirement, base_url};
 use patcher::internal::rel_path::RelPath;
 use patcher::internal::timestamp::Timestamp;
@@ -32,8 +31,6 @@ pub struct Settings {
     rollout: Option<u8>,
     /// `true` offers the release to all clients, even to those that the rollout leaves out.
     pub critical: bool,
-    /// The key that this release retires, with all keys before it.
-    pub retires: Option<Sha256>,
     notes: Vec<Notes>,
     /// Files that are not published.
     pub ignore: Globs,
@@ -85,7 +82,6 @@ impl Settings {
                 None => None,
             },
             critical: false,
-            retires: None,
             ignore: Globs::new("ignore", &file.ignore)?,
             allow: Globs::new("allow", &file.allow)?,
             allow_keys: Globs::new("allow-key", &file.allow_keys)?,
@@ -97,8 +93,8 @@ impl Settings {
         })
     }
 
-    /// Returns the manifest's description of the release, without stepping stones
-    /// and objects.
+    /// Returns the manifest's description of the release, without objects and without what it
+    /// takes over from earlier releases.
     pub fn meta(&self, sequence: u64) -> Meta {
         Meta {
             component: self.component.clone(),
@@ -113,9 +109,10 @@ impl Settings {
             requires: self.requires.clone(),
             rollout: self.rollout,
             critical: self.critical,
-            retires: self.retires,
+            retires: None,
             stepping_stones: Vec::new(),
             updates: Vec::new(),
+            freshness: None,
             notes: self.notes.clone(),
         }
     }

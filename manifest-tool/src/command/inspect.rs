@@ -4,6 +4,7 @@
 
 use crate::error::Result;
 use crate::site::manifest_file::ManifestFile;
+use patcher::internal::digest::Sha256;
 use patcher::internal::manifest::{File, SteppingStone};
 use std::collections::HashMap;
 use std::io::Write;
@@ -50,6 +51,9 @@ pub fn run(args: InspectArgs, verbose: bool, out: &mut impl Write) -> Result<()>
     }
     for SteppingStone { below, sequence, .. } in &meta.stepping_stones {
         writeln!(out, "first to   releases/{sequence}.xml, when below {below}")?;
+    }
+    if let Some(key) = &meta.freshness {
+        writeln!(out, "stamps by  {}", Sha256::of(key))?;
     }
     for notes in &meta.notes {
         let address = notes.href.as_ref().map(|href| format!(", {href}")).unwrap_or_default();

@@ -15,6 +15,7 @@ pub mod prune;
 pub mod publish;
 pub mod resign;
 pub mod sign;
+pub mod stamp;
 pub mod verify;
 
 use crate::error::Result;
@@ -55,6 +56,9 @@ fn write_terms(meta: &Meta, out: &mut impl Write) -> Result<()> {
     match meta.expires {
         Some(expires) => writeln!(out, "expires {expires}")?,
         None => writeln!(out, "never expires")?,
+    }
+    if meta.freshness.is_some() {
+        writeln!(out, "the head has no stamp yet; `manifest-tool stamp` makes it")?;
     }
     write_audience(meta, out)
 }

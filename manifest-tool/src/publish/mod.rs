@@ -21,6 +21,7 @@ pub use cloud::{Cloud, StoreAddress};
 pub use folder::Folder;
 
 use crate::error::{Error, Result};
+use crate::site::heads::head_with_stamp_of;
 use crate::site::manifest_file::ManifestFile;
 use crate::site::site_keys::SiteKeys;
 use crate::site::{self, ComponentSite, Manifests};
@@ -205,7 +206,11 @@ pub fn publish(site: &Path, keys: &SiteKeys, destination: &dyn Destination, para
     for (item, manifest) in &cargo.latest {
         let path = head_path(&item.path, manifest);
         let theirs = destination.read(&path)?;
-        let bytes = site::head(&manifest.manifest, Sha256::of(&manifest.signed.body), &manifest.bytes).to_bytes();
+        // A program at the destination may have stamped its head.
+        let ours = fs::read(manifest.path.with_file_name(layout::head_name(&manifest.manifest.meta.channel)));
+        let stamped = [ours.ok(), theirs.as_ref().map(|theirs| theirs.bytes.clone())];
+        let stamped: Vec<&[u8]> = stamped.iter().flatten().map(Vec::as_slice).collect();
+        let bytes = head_with_stamp_of(manifest, &stamped).to_bytes();
         if theirs.as_ref().is_none_or(|theirs| theirs.bytes != bytes) {
             destination.replace(&path, &bytes, theirs.as_ref(), Served::of(&path))?;
             sent.bytes += bytes.len() as u64;

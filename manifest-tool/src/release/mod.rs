@@ -7,12 +7,14 @@
 //! 4. It seals the complete manifest, writes a copy for the installer and, as the last step,
 //!    replaces the channel's latest manifest.
 //!
-//! [`reissue`] publishes the same content again; [`difference`] compares two releases.
+//! [`reissue`] publishes the same content again; [`stamp`](stamp::stamp) proves that releases are
+//! the newest; [`difference`] compares two releases.
 
 pub mod difference;
 pub mod gzip;
 pub mod pack;
 pub mod reissue;
+pub mod stamp;
 pub mod stepping_stones;
 
 use crate::build::links::Shortened;
@@ -91,10 +93,10 @@ pub fn sign(
     signing.check(&assemble(settings.meta(1), &tree, &hashes, unpacked))?;
     let site = ComponentSite::new(site.join(settings.component.as_str()), signing.site_keys());
     let _lock = site.lock()?;
-    let Survey { last_sequence, retires, packed: reused, releases, ignored } =
-        site.survey(|sha256| contents.contains_key(sha256))?;
-    let mut meta = settings.meta(next_sequence(last_sequence, signing.sequence)?);
-    meta.retires = signing.retires.or(retires);
+    let survey = site.survey(|sha256| contents.contains_key(sha256))?;
+    let mut meta = settings.meta(next_sequence(survey.last_sequence, signing.sequence)?);
+    signing.inherit(&mut meta, &survey)?;
+    let Survey { packed: reused, releases, ignored, .. } = survey;
     let latest = site.read_latest(&meta.channel)?;
     if !policy.allow_downgrade {
         check_version(&assemble(meta.clone(), &tree, &hashes, unpacked), latest.as_ref())?;

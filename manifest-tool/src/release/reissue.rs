@@ -62,7 +62,7 @@ pub fn renew(site: &Path, renewal: &Renewal, signing: &Signing) -> Result<Meta> 
     }
     let survey = site.survey(|_| false)?;
     manifest.meta.sequence = next_sequence(survey.last_sequence, signing.sequence)?;
-    manifest.meta.retires = signing.retires.or(survey.retires);
+    signing.inherit(&mut manifest.meta, &survey)?;
     signing.seal(&manifest)?.publish(&site, None)?;
     Ok(manifest.meta)
 }
@@ -89,7 +89,7 @@ pub fn promote(site: &Path, renewal: &Renewal, mut promotion: Promotion, signing
     }
     let meta = &mut manifest.meta;
     meta.sequence = next_sequence(survey.last_sequence, signing.sequence)?;
-    meta.retires = signing.retires.or(survey.retires);
+    signing.inherit(meta, &survey)?;
     meta.rollout = match &renewal.rollout {
         Some(percent) => rollout(percent)?,
         None => None,

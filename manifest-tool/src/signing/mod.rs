@@ -11,11 +11,11 @@ pub mod public_key;
 
 use crate::error::{Error, Result};
 use crate::site::site_keys::SiteKeys;
-use crate::site::{self, ComponentSite};
+use crate::site::{self, ComponentSite, Survey};
 use patcher::internal::digest::Sha256;
 use patcher::internal::error::Refused;
 use patcher::internal::keys::{PublicKey, TrustedKeys};
-use patcher::internal::manifest::{self, Manifest};
+use patcher::internal::manifest::{self, Manifest, Meta};
 use patcher::internal::trust::{self, VerifiedManifest};
 use private_key::PrivateKey;
 use program::SigningProgram;
@@ -29,10 +29,22 @@ pub struct Signing {
     pub trusted: Vec<PublicKey>,
     /// The key that the next release retires; `None` keeps the one of the newest release.
     pub retires: Option<Sha256>,
+    /// The freshness key that the next release names.
+    pub freshness: FreshnessKey,
     /// Files of private keys that other users can read.
     pub readable: Vec<PathBuf>,
     /// The sequence of the next release; `None` means one more than the highest of the site.
     pub sequence: Option<u64>,
+}
+
+/// The freshness key that a release names.
+pub enum FreshnessKey {
+    /// That of the newest release.
+    Unchanged,
+    /// This one.
+    Key(PublicKey),
+    /// None: clients demand no stamp.
+    None,
 }
 
 /// The place of the signing keys.
@@ -94,6 +106,23 @@ impl Signing {
             }
         };
         if read == *manifest { Ok(sealed) } else { Err(Error::ReadBack) }
+    }
+
+    /// Sets what a release takes over from the newest one on the site, unless it is given anew.
+    ///
+    /// # Errors
+    /// [`Error::FreshnessSigner`] for a freshness key that also signs the release.
+    pub fn inherit(&self, meta: &mut Meta, survey: &Survey) -> Result<()> {
+        meta.retires = self.retires.or(survey.retires);
+        meta.freshness = match &self.freshness {
+            FreshnessKey::Unchanged => survey.freshness.clone(),
+            FreshnessKey::Key(key) if self.site_keys().contains(key) => {
+                return Err(Error::FreshnessSigner { key: key.id() });
+            }
+            FreshnessKey::Key(key) => Some(key.to_spki()?),
+            FreshnessKey::None => None,
+        };
+        Ok(())
     }
 
     /// Checks a draft of a manifest as [`seal`](Self::seal) does, without a signature.

@@ -5,6 +5,7 @@
 //! that an interrupted run leaves nothing but objects that nobody names; the latest manifest comes
 //! last.
 
+pub mod heads;
 mod manifest_deltas;
 pub mod manifest_file;
 pub mod site_keys;
@@ -15,7 +16,6 @@ use crate::site::site_keys::SiteKeys;
 use patcher::internal::digest::Sha256;
 use patcher::internal::error::Refused;
 use patcher::internal::fs::{Dir, Lock};
-use patcher::internal::head::Head;
 use patcher::internal::layout::{self, ObjectKind};
 use patcher::internal::manifest::{Channel, Manifest, Meta, Object};
 use patcher::internal::trust::{self, VerifiedManifest};
@@ -46,6 +46,8 @@ pub struct Survey {
     pub last_sequence: Option<u64>,
     /// The key that the release with the highest sequence retires.
     pub retires: Option<Sha256>,
+    /// The freshness key that the release with the highest sequence names, as SPKI DER.
+    pub freshness: Option<Vec<u8>>,
     /// For content that was asked for, the objects that are there already.
     pub packed: HashMap<Sha256, Packed>,
     /// All releases.
@@ -236,7 +238,9 @@ impl ComponentSite {
         survey.ignored = ignored;
         for ManifestFile { path, manifest, signed, .. } in latest.into_iter().chain(past) {
             if survey.last_sequence < Some(manifest.meta.sequence) {
-                (survey.last_sequence, survey.retires) = (Some(manifest.meta.sequence), manifest.meta.retires);
+                survey.last_sequence = Some(manifest.meta.sequence);
+                survey.retires = manifest.meta.retires;
+                survey.freshness.clone_from(&manifest.meta.freshness);
             }
             for file in manifest.files.iter().filter(|file| is_wanted(&file.sha256)) {
                 let has_size = |kind, object: &Object| self.object_size(kind, object) == Some(object.size);
@@ -324,8 +328,7 @@ impl ComponentSite {
         }
         manifest_deltas::write(self, manifest)?;
         replace(&latest, manifest.bytes())?;
-        let head = head(manifest.manifest(), manifest.order().body, manifest.bytes());
-        replace(&self.path(&layout::head_name(channel)), &head.to_bytes())
+        self.write_head(&heads::head(manifest.manifest(), manifest.order().body, manifest.bytes()))
     }
 
     fn keep(&self, latest: PathBuf, superseded: &ManifestFile) -> Result<()> {
@@ -350,12 +353,6 @@ impl ComponentSite {
     pub fn latest(&self, channel: &Channel) -> PathBuf {
         self.path(&layout::latest_manifest_name(channel))
     }
-}
-
-/// Returns the head that leads to a manifest with the hash `body`, in a file of these `bytes`.
-pub fn head(manifest: &Manifest, body: Sha256, bytes: &[u8]) -> Head {
-    let Meta { component, channel, sequence, .. } = manifest.meta.clone();
-    Head { component, channel, sequence, body, size: bytes.len() as u64 }
 }
 
 /// Returns whether both have the same body. Their signatures may differ.

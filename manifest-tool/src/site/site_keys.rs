@@ -26,6 +26,11 @@ impl SiteKeys {
         Self(distinct)
     }
 
+    /// Returns `true` if `key` is one of the keys.
+    pub fn contains(&self, key: &PublicKey) -> bool {
+        self.0.contains(key)
+    }
+
     /// Verifies the manifest at `path`: `check` gets the keys, of which one must have signed.
     ///
     /// # Errors

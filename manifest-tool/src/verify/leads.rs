@@ -3,6 +3,7 @@
 
 use super::{Verifier, missing};
 use crate::error::{Error, Result};
+use crate::site::heads;
 use crate::site::manifest_file::ManifestFile;
 use patcher::internal::delta::{self, FileSizes};
 use patcher::internal::digest::Sha256;
@@ -11,6 +12,7 @@ use patcher::internal::fetch::{CancelToken, Retries, small_file};
 use patcher::internal::head::{Head, MAX_HEAD_BYTES};
 use patcher::internal::layout;
 use patcher::internal::manifest::{MAX_MANIFEST_BYTES, Manifest, SignedBytes};
+use patcher::internal::trust;
 use std::io::Cursor;
 use std::path::Path;
 use url::Url;
@@ -29,14 +31,11 @@ impl Verifier<'_> {
         let bytes = self.small(&at, MAX_HEAD_BYTES)?;
         let head = Head::parse(&bytes).map_err(|error| wrong(error.detail))?;
         let file = self.bytes(url)?;
-        let expected = Head {
-            component: meta.component.clone(),
-            channel: meta.channel.clone(),
-            sequence: meta.sequence,
-            body: SignedBytes::split(file.clone()).map(|signed| Sha256::of(&signed.body))?,
-            size: file.len() as u64,
-        };
-        if head == expected { Ok(()) } else { Err(wrong(format!("it names sequence {}", head.sequence))) }
+        let body = SignedBytes::split(file.clone()).map(|signed| Sha256::of(&signed.body))?;
+        if (Head { stamp: None, ..head.clone() }) != heads::head(manifest, body, &file) {
+            return Err(wrong(format!("it names sequence {}", head.sequence)));
+        }
+        trust::check_stamp(meta, &body, Some(&head), self.now).map_err(|refused| wrong(refused.to_string()))
     }
 
     /// Applies the delta from an earlier manifest, if the site has one.

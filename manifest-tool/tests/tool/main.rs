@@ -20,5 +20,6 @@ mod publisher;
 mod resign;
 mod rollout;
 mod sign;
+mod stamp;
 mod stepping_stones;
 mod verify;

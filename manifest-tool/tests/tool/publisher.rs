@@ -171,7 +171,7 @@ impl Publisher {
         let mut manifest = self.manifest("site/core/manifest.xml");
         let result = change(&mut manifest);
         let bytes = self.signed(&manifest, "release.key.pem");
-        let head = manifest_tool::site::head(&manifest, Sha256::of(&body(&manifest)), &bytes);
+        let head = manifest_tool::site::heads::head(&manifest, Sha256::of(&body(&manifest)), &bytes);
         self.write("site/core/latest.xml", head.to_bytes());
         self.write("site/core/manifest.xml", bytes);
         // The deltas lead to the manifest as it was.

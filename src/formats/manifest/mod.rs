@@ -35,6 +35,8 @@ pub const MAX_SIGNATURES: usize = 8;
 pub const MAX_UPDATE_OBJECTS: usize = 32;
 /// The most stepping stones.
 pub const MAX_STEPPING_STONES: usize = 8;
+/// The limit for the size of a freshness key in bytes; RSA with 4,096 bits needs 550.
+pub const MAX_FRESHNESS_KEY_BYTES: usize = 600;
 /// The most languages of notes.
 pub const MAX_NOTES: usize = 32;
 /// The most lines of notes, of all languages together.
@@ -91,6 +93,11 @@ pub struct Meta {
     /// The objects that lead from earlier releases to this one; at most 32, each earlier content
     /// once.
     pub updates: Vec<UpdateObject>,
+    /// The public key whose stamps prove that a release is the newest one, as SPKI DER.
+    ///
+    /// A client with a release that names a key demands a stamp in the
+    /// [head](crate::formats::head).
+    pub freshness: Option<Vec<u8>>,
     /// What is new, for people; each language once.
     pub notes: Vec<Notes>,
 }

@@ -62,6 +62,11 @@ pub fn body(manifest: &Manifest) -> Vec<u8> {
         }
         text.push_str("/>\n");
     }
+    if let Some(key) = &meta.freshness {
+        text.push_str("    <freshness");
+        push_attribute(&mut text, "spki", BASE64.encode(key));
+        text.push_str("/>\n");
+    }
     meta.notes.iter().for_each(|notes| push_notes(&mut text, notes));
     text.push_str("  </meta>\n  <files>\n");
     for entry in manifest.entries() {

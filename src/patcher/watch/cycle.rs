@@ -67,7 +67,9 @@ impl<F: FnMut(WatchEvent<'_>)> WatchLoop<F> {
         };
         let retry_in = self.options.schedule.retry(failures, retry_after, random_fraction());
         match error {
-            Error::Refused(stale @ Refused::Stale { .. }) => (self.on_event)(WatchEvent::Stale(stale)),
+            Error::Refused(stale @ (Refused::Stale { .. } | Refused::NoStamp { .. })) => {
+                (self.on_event)(WatchEvent::Stale(stale))
+            }
             error => (self.on_event)(WatchEvent::Failed { error, retry_in }),
         }
         retry_in

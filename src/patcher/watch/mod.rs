@@ -103,7 +103,8 @@ pub enum WatchEvent<'a> {
     },
     /// A check found no update, or only deferred releases.
     UpToDate(Vec<Deferred>),
-    /// The newest manifest has expired, and the publisher must renew it.
+    /// The newest manifest has expired, or the server does not prove that it is the newest one. The
+    /// publisher must renew it.
     Stale(Refused),
     /// A check or download failed.
     Failed {

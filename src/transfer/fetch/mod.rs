@@ -57,7 +57,7 @@ pub use file::parse_url_or_path;
 pub use http::{Http, HttpSettings, MAX_RETRY_AFTER};
 pub use manifest::{manifest, small_file};
 pub use mirrors::{Mirrors, PROBE_BYTES, no_mirror_left, try_mirrors};
-pub use newest::{KnownManifest, newest};
+pub use newest::{KnownManifest, Newest, newest};
 pub use origin_headers::RequestHeader;
 pub use proxy::ProxyAddress;
 pub use rate_limit::RateLimit;

@@ -4,9 +4,9 @@
 //! 2. If the mirror has a delta from the client's manifest to the new one, the client applies it.
 //! 3. Otherwise the client fetches the whole manifest.
 //!
-//! Head and delta are not trusted. A head or delta that is missing, damaged or wrong leads to the
-//! next step, and the caller verifies the manifest in any case. The hash in the head only finds out
-//! whether the delta made the manifest that the head names.
+//! Head and delta are not trusted here. A head or delta that is missing, damaged or wrong leads to
+//! the next step, and the caller verifies the manifest in any case. The hash in the head only finds
+//! out whether the delta made the manifest that the head names.
 
 use super::manifest::{manifest, small_file};
 use super::{CancelToken, Fetch, Retries};
@@ -36,9 +36,16 @@ pub struct KnownManifest<'a> {
     pub is_newest_seen: bool,
 }
 
-/// Fetches the newest manifest from one mirror; returns `None` if it is the known one.
-///
-/// The caller must verify the returned bytes.
+/// The answer of one mirror.
+#[derive(Debug, Default)]
+pub struct Newest {
+    /// The head, if the mirror has a valid one of the right component and channel.
+    pub head: Option<Head>,
+    /// The newest manifest, which the caller must verify; `None` if it is the known one.
+    pub manifest: Option<Vec<u8>>,
+}
+
+/// Fetches the head and the newest manifest from one mirror.
 ///
 /// # Errors
 /// Any [`Network`] error of the head, apart from status 404 and 410, or of the whole manifest.
@@ -48,7 +55,7 @@ pub fn newest(
     known: &KnownManifest<'_>,
     retries: &Retries,
     cancel: &CancelToken,
-) -> Result<Option<Vec<u8>>> {
+) -> Result<Newest> {
     let at = |path: &str| {
         let failed = |error: url::ParseError| super::unreachable(mirror, error);
         mirror.join(path).map_err(failed)
@@ -56,17 +63,18 @@ pub fn newest(
     let head = fetch_head(source, &at(&layout::head_name(known.channel))?, known, retries, cancel)?;
     if let Some(head) = &head {
         if known.is_newest_seen && head.body == Sha256::of(known.body) {
-            return Ok(None);
+            return Ok(Newest { head: Some(head.clone()), manifest: None });
         }
         if head.sequence > known.sequence {
             let url = at(&layout::manifest_delta_path(head.sequence, known.sequence))?;
             if let Some(bytes) = rebuild(source, &url, known, head, cancel)? {
-                return Ok(Some(bytes));
+                return Ok(Newest { head: Some(head.clone()), manifest: Some(bytes) });
             }
         }
     }
     let url = at(&layout::latest_manifest_name(known.channel))?;
-    retries.run(cancel, || manifest(source, &url, cancel)).map(Some)
+    let manifest = retries.run(cancel, || manifest(source, &url, cancel))?;
+    Ok(Newest { head, manifest: Some(manifest) })
 }
 
 /// Fetches the head; returns `None` if the mirror has none, or one that is not valid.

@@ -23,6 +23,7 @@ pub fn release(entries: &[&str]) -> Manifest {
         requires: vec![],
         stepping_stones: vec![],
         updates: vec![],
+        freshness: None,
         notes: vec![],
     };
     let mut manifest = Manifest { meta, files: vec![], links: vec![] };

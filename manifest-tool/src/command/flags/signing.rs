@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::signing::passphrase::Passphrases;
 use crate::signing::private_key::PrivateKey;
 use crate::signing::program::SigningProgram;
-use crate::signing::{Signer, Signing, public_key};
+use crate::signing::{FreshnessKey, Signer, Signing, public_key};
 use crate::site::site_keys::SiteKeys;
 use patcher::internal::keys::PublicKey;
 use std::env;
@@ -57,6 +57,13 @@ pub struct SigningFlags {
     /// release accept no release any more that counts them. Later releases keep it
     #[arg(long, value_name = "PUB")]
     retire: Option<PathBuf>,
+    /// Demand stamps by this key, which is online: clients report `stale` instead of "up to date"
+    /// unless `manifest-tool stamp` has signed the head lately. Later releases keep it
+    #[arg(long, value_name = "PUB")]
+    freshness_key: Option<PathBuf>,
+    /// Demand no stamps any more
+    #[arg(long, conflicts_with = "freshness_key")]
+    no_freshness_key: bool,
     /// The sequence of the release [default: one more than the highest of the site]
     #[arg(long, value_name = "N")]
     sequence: Option<u64>,
@@ -118,6 +125,13 @@ impl SigningFlags {
             paths => load_keys(paths)?,
         };
         let retire = self.retire.as_ref().map(|path| public_key::load("--retire", path)).transpose()?;
+        let freshness =
+            self.freshness_key.as_ref().map(|path| public_key::load("--freshness-key", path)).transpose()?;
+        let freshness = match freshness {
+            Some(key) => FreshnessKey::Key(key),
+            None if self.no_freshness_key => FreshnessKey::None,
+            None => FreshnessKey::Unchanged,
+        };
         let (keys, passphrases) = (self.key_paths(), self.passphrases.passphrases());
         let signer = match (self.body, self.signer.zip(self.signer_key)) {
             (Some(file), _) => Signer::Elsewhere(file),
@@ -131,7 +145,8 @@ impl SigningFlags {
             }
         };
         let readable = keys.into_iter().filter(|path| is_readable_by_others(path)).collect();
-        Ok(Signing { signer, trusted, readable, retires: retire.map(|key| key.id()), sequence: self.sequence })
+        let retires = retire.map(|key| key.id());
+        Ok(Signing { signer, trusted, readable, retires, freshness, sequence: self.sequence })
     }
 
     fn key_paths(&self) -> Vec<PathBuf> {

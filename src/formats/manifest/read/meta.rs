@@ -4,11 +4,14 @@
 use super::{object, path};
 use crate::error::Defect;
 use crate::formats::manifest::{
-    Component, IndexedObject, Language, MAX_BASE_URLS, MAX_NOTES, MAX_NOTES_BYTES, MAX_NOTES_LINES,
-    MAX_STEPPING_STONES, MAX_UPDATE_OBJECTS, Meta, Notes, Object, Requirement, SteppingStone, UpdateObject,
+    Component, IndexedObject, Language, MAX_BASE_URLS, MAX_FRESHNESS_KEY_BYTES, MAX_NOTES, MAX_NOTES_BYTES,
+    MAX_NOTES_LINES, MAX_STEPPING_STONES, MAX_UPDATE_OBJECTS, Meta, Notes, Object, Requirement, SteppingStone,
+    UpdateObject,
 };
 use crate::formats::xml::{XmlElement, XmlError, XmlReader, XmlTag};
 use crate::values::digest::Sha256;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use semver::Version;
 use std::collections::BTreeSet;
 use url::Url;
@@ -34,6 +37,7 @@ pub(super) fn read(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> R
         requires: Vec::new(),
         stepping_stones: Vec::new(),
         updates: Vec::new(),
+        freshness: None,
         notes: Vec::new(),
     };
     if meta.expires.is_some_and(|expires| expires <= meta.issued) {
@@ -70,6 +74,7 @@ pub(super) fn read(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> R
                 let update = update(&meta, &mut child)?;
                 meta.updates.push(update);
             }
+            "freshness" if meta.freshness.is_none() => meta.freshness = Some(freshness_key(&mut child)?),
             "notes" => {
                 let notes = notes(&meta, reader, child)?;
                 meta.notes.push(notes);
@@ -138,6 +143,12 @@ fn indexed_object(element: &mut XmlElement<'_>) -> Result<IndexedObject, XmlErro
         return Err(element.error(Defect::Update, "the table is larger than its object"));
     }
     Ok(IndexedObject { object, table })
+}
+
+fn freshness_key(element: &mut XmlElement<'_>) -> Result<Vec<u8>, XmlError> {
+    let text = element.required("spki")?;
+    let key = BASE64.decode(text.as_bytes()).ok().filter(|key| key.len() <= MAX_FRESHNESS_KEY_BYTES);
+    key.ok_or_else(|| element.error(Defect::Freshness, "the freshness key is not base64, or has more than 600 bytes"))
 }
 
 fn notes(meta: &Meta, reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> Result<Notes, XmlError> {
