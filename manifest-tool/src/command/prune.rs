@@ -1,5 +1,6 @@
 //! `manifest-tool prune COMPONENT --keep N`: removes past releases and the objects only they need.
 
+use super::counted;
 use super::flags::signing::TrustFlags;
 use crate::error::Result;
 use crate::prune::Dropped;
@@ -43,7 +44,8 @@ pub fn run(args: PruneArgs, out: &mut impl Write) -> Result<()> {
     for file in dropped.manifests.iter().chain(&dropped.objects) {
         writeln!(out, "{:>11}  {}", file.bytes, file.path)?;
     }
-    let (manifests, objects, bytes) = (dropped.manifests.len(), dropped.objects.len(), dropped.bytes());
+    let manifests = counted(dropped.manifests.len(), "manifest");
+    let (objects, bytes) = (counted(dropped.objects.len(), "object"), dropped.bytes());
     let done = if args.dry_run { "would be dropped" } else { "dropped" };
-    Ok(writeln!(out, "{manifests} manifests and {objects} objects, {bytes} bytes, {done}")?)
+    Ok(writeln!(out, "{manifests} and {objects}, {bytes} bytes, {done}")?)
 }

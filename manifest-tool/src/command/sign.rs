@@ -3,7 +3,7 @@
 use super::flags::release::ReleaseFlags;
 use super::flags::signing::SigningFlags;
 use super::flags::stones::StoneFlags;
-use super::{issued, write_next, write_release, write_terms};
+use super::{counted, issued, write_next, write_release, write_terms};
 use crate::build::component_file::ComponentFile;
 use crate::build::links::Shortened;
 use crate::build::settings::Settings;
@@ -71,11 +71,16 @@ pub fn run(args: SignArgs, out: &mut impl Write) -> Result<()> {
     for Shortened { link, was } in &summary.shortened {
         writeln!(out, "{} -> {} (was {was})", link.path, link.target)?;
     }
-    writeln!(out, "{} files and {} links, {} bytes", summary.files, summary.links, summary.bytes)?;
+    let (files, links) = (counted(summary.files, "file"), counted(summary.links, "link"));
+    writeln!(out, "{files} and {links}, {} bytes", summary.bytes)?;
     writeln!(
         out,
-        "{} new objects, {} bytes; {} reused; {} deltas, {} bytes",
-        summary.new_objects, summary.new_bytes, summary.reused_objects, summary.deltas, summary.delta_bytes
+        "{}, {} bytes; {} reused; {}, {} bytes",
+        counted(summary.new_objects, "new object"),
+        summary.new_bytes,
+        summary.reused_objects,
+        counted(summary.deltas, "delta"),
+        summary.delta_bytes
     )?;
     write_next(&signing, &site, &format!(" --output {}", build.join(MANIFEST_NAME).display()), out)
 }

@@ -28,8 +28,8 @@ fn rows(publisher: &Publisher) -> Vec<usize> {
 
 /// Reads the number of deltas from the output of `sign`.
 fn made(out: &str) -> usize {
-    let words = out.lines().find(|line| line.contains(" deltas, ")).unwrap();
-    let words = words.split("; ").find(|part| part.contains(" deltas, ")).unwrap();
+    let words = out.lines().find(|line| line.contains(" delta")).unwrap();
+    let words = words.split("; ").find(|part| part.contains(" delta")).unwrap();
     words.split(' ').next().unwrap().parse().unwrap()
 }
 

@@ -87,7 +87,7 @@ fn prune_keeps_nothing_for_a_strangers_release_and_leaves_its_file_alone() {
     let manifest = publisher.manifest("site/core/releases/1.xml");
     publisher.write("site/core/releases/1.xml", publisher.signed(&manifest, "stranger.key.pem"));
     let out = publisher.run(&["prune", "core", "--keep", "5"]).ok();
-    assert!(out.contains("0 manifests and 1 objects"), "{out}");
+    assert!(out.contains("0 manifests and 1 object,"), "{out}");
     assert!(publisher.path("site/core/releases/1.xml").exists());
 }
 

@@ -136,7 +136,7 @@ fn objects_that_no_manifest_names_are_removed() {
     let name = patcher::internal::digest::Sha256::of(b"x").to_string();
     let path = format!("site/core/objects/{}/{name}.update", &name[..2]);
     publisher.write(&path, "x");
-    assert!(prune(&publisher, &["--keep", "3"]).ends_with("0 manifests and 1 objects, 1 bytes, dropped\n"));
+    assert!(prune(&publisher, &["--keep", "3"]).ends_with("0 manifests and 1 object, 1 bytes, dropped\n"));
     assert!(!publisher.path(&path).exists());
 }
 

@@ -37,7 +37,7 @@ fn unchanged_content_is_not_compressed_again() {
     let before = publisher.object_states();
     publisher.write("build/share/new.txt", "new data");
     let out = publisher.sign(&["--channel", "beta"]).ok();
-    assert!(out.contains("1 new objects") && out.contains("3 reused"), "{out}");
+    assert!(out.contains("1 new object,") && out.contains("3 reused"), "{out}");
     let after = publisher.object_states();
     assert_eq!(after.len(), 4);
     assert!(before.iter().all(|state| after.contains(state)));

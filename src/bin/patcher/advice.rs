@@ -28,7 +28,7 @@ pub fn advice(code: &str) -> Option<&'static str> {
         "wrong-component" => "check the URL and the component's name",
         "wrong-channel" => "check --channel",
         "wrong-platform" => "check --platform",
-        "stale" => "the publisher must renew the release; check the clock of this machine as well",
+        "stale" => "the publisher must renew the release or its stamp; check the clock of this machine as well",
         "stepping-stone" => "the publisher must restore the release that older versions need",
         "requires" => "update or install the required component together with it",
         "object-size" | "object-hash" | "gzip" => {

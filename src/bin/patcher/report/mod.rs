@@ -214,7 +214,8 @@ fn user_languages() -> Vec<Language> {
 fn available(update: &Update) -> String {
     let from = update.from().map_or("not installed".to_owned(), ToString::to_string);
     let (component, to, files, bytes) = (update.component(), update.to(), update.changes(), update.download_size());
-    format!("{component}: {from} -> {to}, {files} files change, {bytes} bytes to download")
+    let files = if files == 1 { "1 file changes".to_owned() } else { format!("{files} files change") };
+    format!("{component}: {from} -> {to}, {files}, {bytes} bytes to download")
 }
 
 fn print_notes(update: &Update) {
