@@ -23,6 +23,7 @@ const LAYERS: [&[&str]; 5] = [
         "formats::xml",
         "formats::manifest",
         "formats::gunzip",
+        "formats::deflate",
         "formats::delta",
         "formats::chunks",
         "formats::head",
@@ -35,13 +36,14 @@ const LAYERS: [&[&str]; 5] = [
 ];
 
 /// Rooms that decide without acting: they use no disk, network or clock.
-const PURE: [&str; 12] = [
+const PURE: [&str; 13] = [
     "values::digest",
     "values::timestamp",
     "values::rel_path",
     "values::names",
     "formats::xml",
     "formats::manifest",
+    "formats::deflate",
     "formats::chunks",
     "formats::head",
     "formats::update_table",

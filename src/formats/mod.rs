@@ -3,6 +3,8 @@
 #[cfg(feature = "client")]
 pub mod chunks;
 #[cfg(feature = "client")]
+pub mod deflate;
+#[cfg(feature = "client")]
 pub mod delta;
 #[cfg(feature = "client")]
 pub mod gunzip;
