@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use patcher::internal::delta::{DeltaHeader, FileSizes, apply};
+use patcher::internal::delta::{DeltaHeader, FileSizes, apply, no_scratch};
 use std::io::{Cursor, Write};
 
 /// Counts, and keeps nothing.
@@ -30,7 +30,7 @@ fuzz_target!(|patch: &[u8]| {
     let base: Vec<u8> = (0..header.old).map(|place| ((place * place) >> 7) as u8).collect();
     let edge = FileSizes { old: header.old, new: header.new };
     let mut given = Counter(0);
-    let result = apply(Cursor::new(base), Cursor::new(patch), &edge, &mut given);
+    let result = apply(Cursor::new(base), Cursor::new(patch), &edge, no_scratch, &mut given);
     assert!(given.0 <= header.new);
     assert!(result.is_err() || given.0 == header.new);
 });

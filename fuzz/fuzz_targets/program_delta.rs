@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use patcher::internal::delta::{DeltaHeader, FileSizes, apply};
+use patcher::internal::delta::{DeltaHeader, FileSizes, apply, no_scratch};
 use std::io::Cursor;
 
 fuzz_target!(|input: (&[u8], &[u8])| {
@@ -13,8 +13,8 @@ fuzz_target!(|input: (&[u8], &[u8])| {
         return;
     }
     let mut made = Vec::new();
-    let result =
-        apply(Cursor::new(old), Cursor::new(patch), &FileSizes { old: header.old, new: header.new }, &mut made);
+    let sizes = FileSizes { old: header.old, new: header.new };
+    let result = apply(Cursor::new(old), Cursor::new(patch), &sizes, no_scratch, &mut made);
     assert!(made.len() as u64 <= header.new);
     assert!(result.is_err() || made.len() as u64 == header.new);
 });

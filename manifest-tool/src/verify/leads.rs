@@ -54,7 +54,7 @@ impl Verifier<'_> {
         let (old, new) = (earlier.signed.body, self.bytes(url)?);
         let sizes = FileSizes { old: old.len() as u64, new: new.len() as u64 };
         let mut made = Vec::new();
-        let applied = delta::apply(Cursor::new(old), Cursor::new(patch), &sizes, &mut made);
+        let applied = delta::apply(Cursor::new(old), Cursor::new(patch), &sizes, delta::no_scratch, &mut made);
         let wrong = |detail: String| Error::Lead { url: at.to_string(), detail };
         applied.map_err(|error| wrong(error.to_string()))?;
         if made == new { Ok(()) } else { Err(wrong("it makes another manifest".to_owned())) }

@@ -161,7 +161,7 @@ impl Updates {
         let sizes = FileSizes { old: old.size(), new: row.to.size };
         patch.rewind().map_err(words)?;
         let mut result = tempfile::tempfile().map_err(words)?;
-        delta::apply(old, patch, &sizes, &mut result).map_err(|error| error.to_string())?;
+        delta::apply(old, patch, &sizes, |_| tempfile::tempfile(), &mut result).map_err(|error| error.to_string())?;
         result.rewind().map_err(words)?;
         let mut hashed = HashingSink::default();
         io::copy(&mut result, &mut hashed).map_err(words)?;

@@ -3,11 +3,12 @@
 use super::blocks::{Block, BlockReader};
 use super::delta_file::{DeltaFile, StreamReader};
 use super::differences::DifferenceReader;
-use super::header::DeltaMode;
+use super::header::{DeltaHeader, DeltaMode};
+use super::inflated::apply_inflated;
 use super::old_file::OldFile;
 use super::program::ProgramPrediction;
 use super::{DeltaError, StreamKind};
-use std::io::{Read, Seek, Write};
+use std::io::{self, Cursor, Read, Seek, Write};
 
 /// Number of bytes of a block that one iteration handles.
 ///
@@ -52,29 +53,54 @@ impl Prediction for PlainPrediction {
 /// file: the caller must compare the hash of the written bytes with that of the new file. A wrong
 /// `old_file` shows there. Pass unbuffered files for `old_file` and `delta`.
 ///
+/// `scratch` creates an empty temporary file that will hold the given number of bytes. Only
+/// [`DeltaMode::Inflated`] calls it. [`no_scratch`] refuses that mode.
+///
 /// # Errors
 /// Any [`DeltaError`]. `out` may then have received the start of a wrong file.
-pub fn apply(
-    mut old_file: impl Read + Seek,
+pub fn apply<F: Read + Write + Seek + Send>(
+    old_file: impl Read + Seek,
     delta: impl Read + Seek,
     sizes: &FileSizes,
+    scratch: impl FnMut(u64) -> io::Result<F>,
     mut out: impl Write,
 ) -> Result<(), DeltaError> {
     let delta = DeltaFile::open(delta)?;
-    for (found, expected, which) in [(delta.header.old, sizes.old, "old"), (delta.header.new, sizes.new, "new")] {
-        if found != expected {
-            return Err(DeltaError::SizeMismatch(which));
+    match delta.header.mode {
+        DeltaMode::Inflated(list) => {
+            check_sizes(&delta.header, sizes)?;
+            let list_start = delta.first_stream;
+            apply_inflated(old_file, delta.into_file(), list_start, list, sizes, scratch, &mut out)
         }
+        _ => apply_one(old_file, &delta, sizes, &mut out),
     }
+}
+
+/// Refuses to create a scratch file: for small files, which no archive is among.
+///
+/// # Errors
+/// Always.
+pub fn no_scratch(_: u64) -> io::Result<Cursor<Vec<u8>>> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Applies a delta of a mode that needs no scratch file.
+pub(super) fn apply_one<P: Read + Seek>(
+    mut old_file: impl Read + Seek,
+    delta: &DeltaFile<P>,
+    sizes: &FileSizes,
+    out: &mut impl Write,
+) -> Result<(), DeltaError> {
+    check_sizes(&delta.header, sizes)?;
     match &delta.header.mode {
         DeltaMode::Plain => {
             let extra = delta.stream(StreamKind::Extra);
-            apply_blocks(OldFile::open(old_file, sizes.old)?, &delta, &mut PlainPrediction, extra, &mut out)
+            apply_blocks(OldFile::open(old_file, sizes.old)?, delta, &mut PlainPrediction, extra, out)
         }
         DeltaMode::Program(program) => {
-            let mut prediction = ProgramPrediction::open(&mut old_file, &delta, program)?;
+            let mut prediction = ProgramPrediction::open(&mut old_file, delta, program)?;
             let extra = delta.stream(StreamKind::Extra);
-            apply_blocks(OldFile::open(old_file, sizes.old)?, &delta, &mut prediction, extra, &mut out)?;
+            apply_blocks(OldFile::open(old_file, sizes.old)?, delta, &mut prediction, extra, out)?;
             prediction.finish()
         }
         DeltaMode::Dictionary => {
@@ -83,9 +109,19 @@ pub fn apply(
             let mut old = vec![0; sizes.old as usize];
             old_file.fill(0, &mut old)?;
             let extra = delta.stream_with_dictionary(&old, StreamKind::Extra);
-            apply_blocks(old_file, &delta, &mut PlainPrediction, extra, &mut out)
+            apply_blocks(old_file, delta, &mut PlainPrediction, extra, out)
+        }
+        DeltaMode::Inflated(_) => Err(DeltaError::StreamList("a delta within it has mode 3")),
+    }
+}
+
+fn check_sizes(header: &DeltaHeader, sizes: &FileSizes) -> Result<(), DeltaError> {
+    for (found, expected, which) in [(header.old, sizes.old, "old"), (header.new, sizes.new, "new")] {
+        if found != expected {
+            return Err(DeltaError::SizeMismatch(which));
         }
     }
+    Ok(())
 }
 
 /// Writes, for each block, the extra bytes before it, then its prediction plus the differences.

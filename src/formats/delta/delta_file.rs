@@ -3,7 +3,7 @@
 //! A stream yields exactly the raw length that the header states. At the end, its packed bytes must
 //! be used up as well.
 
-use super::{DeltaError, DeltaHeader, StreamKind, StreamLengths, varint};
+use super::{DeltaError, DeltaHeader, DeltaMode, StreamKind, StreamLengths, varint};
 use lzma_rust2::Lzma2Reader;
 use std::cell::RefCell;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
@@ -16,11 +16,14 @@ pub struct DeltaFile<P> {
     file: RefCell<P>,
     /// The parsed header.
     pub header: DeltaHeader,
-    first_stream: u64,
+    /// Where the header ends.
+    pub first_stream: u64,
 }
 
 impl<P: Read + Seek> DeltaFile<P> {
     /// Reads the header and checks that the streams end where the file ends.
+    ///
+    /// [`DeltaMode::Inflated`] has none; the list says where its deltas end.
     pub fn open(mut file: P) -> Result<Self, DeltaError> {
         let size = file.seek(SeekFrom::End(0)).map_err(DeltaError::ReadDelta)?;
         file.rewind().map_err(DeltaError::ReadDelta)?;
@@ -31,10 +34,15 @@ impl<P: Read + Seek> DeltaFile<P> {
         for stream in &header.streams {
             end = end.and_then(|end| end.checked_add(stream.packed));
         }
-        if end != Some(size) {
+        if end != Some(size) && !matches!(header.mode, DeltaMode::Inflated(_)) {
             return Err(DeltaError::Header("its streams do not end where it ends"));
         }
         Ok(Self { file: RefCell::new(file), header, first_stream })
+    }
+
+    /// Returns the file itself.
+    pub fn into_file(self) -> P {
+        self.file.into_inner()
     }
 
     /// Opens a stream at its start. Any number of streams can be open at a time.

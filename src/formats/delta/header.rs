@@ -3,6 +3,7 @@
 //! Reading it allocates one byte per page of an old program and nothing else that depends on the
 //! delta.
 
+use super::inflated::MAX_LIST_BYTES;
 use super::program::ProgramHeader;
 use super::{DeltaError, varint};
 use std::fmt;
@@ -30,6 +31,10 @@ pub enum DeltaMode {
     Program(ProgramHeader),
     /// As `Plain`, and [`StreamKind::Extra`] is packed with the old file as its preset dictionary.
     Dictionary,
+    /// Deltas of the other modes, applied to the contents of the deflate streams in the files.
+    ///
+    /// A list of the streams, with these lengths, follows the header.
+    Inflated(StreamLengths),
 }
 
 impl DeltaMode {
@@ -38,6 +43,7 @@ impl DeltaMode {
             DeltaMode::Plain => 0,
             DeltaMode::Program(_) => 1,
             DeltaMode::Dictionary => 2,
+            DeltaMode::Inflated(_) => 3,
         }
     }
 
@@ -47,6 +53,7 @@ impl DeltaMode {
             DeltaMode::Plain => "plain",
             DeltaMode::Program(_) => "program1",
             DeltaMode::Dictionary => "dictionary",
+            DeltaMode::Inflated(_) => "inflated1",
         }
     }
 
@@ -55,6 +62,7 @@ impl DeltaMode {
         match self {
             DeltaMode::Plain | DeltaMode::Dictionary => &StreamKind::PLAIN,
             DeltaMode::Program(_) => &StreamKind::ALL,
+            DeltaMode::Inflated(_) => &[],
         }
     }
 }
@@ -166,8 +174,13 @@ impl DeltaHeader {
         let mut bytes = [&MAGIC[..], &[FORMAT, self.mode.number(), CODEC, self.short_run]].concat();
         varint::write(self.old, &mut bytes);
         varint::write(self.new, &mut bytes);
-        if let DeltaMode::Program(program) = &self.mode {
-            program.write(&mut bytes);
+        match &self.mode {
+            DeltaMode::Program(program) => program.write(&mut bytes),
+            DeltaMode::Inflated(list) => {
+                varint::write(list.raw, &mut bytes);
+                varint::write(list.packed, &mut bytes);
+            }
+            DeltaMode::Plain | DeltaMode::Dictionary => {}
         }
         for stream in &self.streams[..self.mode.streams().len()] {
             varint::write(stream.raw, &mut bytes);
@@ -189,8 +202,8 @@ impl DeltaHeader {
         let unknown = |what, number| Err(DeltaError::UnknownMethod { what, number });
         let [.., format, mode, codec, short_run] = head;
         match (format, mode, codec) {
-            (FORMAT, 0..=2, CODEC) => {}
-            (FORMAT, 0..=2, _) => return unknown("codec", codec),
+            (FORMAT, 0..=3, CODEC) => {}
+            (FORMAT, 0..=3, _) => return unknown("codec", codec),
             (FORMAT, ..) => return unknown("mode", mode),
             _ => return unknown("format", format),
         }
@@ -198,7 +211,8 @@ impl DeltaHeader {
         let mode = match mode {
             0 => DeltaMode::Plain,
             1 => DeltaMode::Program(ProgramHeader::read(old, || read_number(delta))?),
-            _ => DeltaMode::Dictionary,
+            2 => DeltaMode::Dictionary,
+            _ => DeltaMode::Inflated(StreamLengths { raw: read_number(delta)?, packed: read_number(delta)? }),
         };
         let mut streams = [StreamLengths::default(); STREAM_COUNT];
         for stream in &mut streams[..mode.streams().len()] {
@@ -216,6 +230,14 @@ impl DeltaHeader {
         }
         if self.mode == DeltaMode::Dictionary && self.old + self.new > MAX_DICTIONARY_BYTES {
             return Err(DeltaError::Header("the files are too large for a dictionary"));
+        }
+        if let DeltaMode::Inflated(list) = self.mode {
+            if list.packed > list.raw || list.raw > MAX_LIST_BYTES {
+                return Err(DeltaError::Header("its list of streams is too long"));
+            }
+            if self.short_run != 0 {
+                return Err(DeltaError::Header("it has no differences, and a length for their runs"));
+            }
         }
         if self.streams.iter().any(|stream| stream.packed > stream.raw) {
             return Err(DeltaError::Header("a stream is longer packed than unpacked"));

@@ -9,11 +9,12 @@
 //!   allocated.
 //! - Memory does not depend on file sizes. The stream dictionaries, a cache of the old file and the
 //!   buffers take 22 MiB together. Only [`DeltaMode::Dictionary`] holds a file as a whole, of at
-//!   most [`MAX_DICTIONARY_BYTES`]; [`program`] lists the additional memory of program deltas.
+//!   most [`MAX_DICTIONARY_BYTES`]; [`program`] and [`inflated`] list their additional memory.
 //! - A delta with bytes that no stream or block uses is invalid.
 //! - The block loop is the same for all modes. Only the [`Prediction`] differs.
+//! - An archive can have a delta of several: [`inflated`] applies them to what its streams contain.
 //!
-//! Reading order: [`DeltaHeader`], then `apply.rs`, then [`program`].
+//! Reading order: [`DeltaHeader`], then `apply.rs`, then [`program`], then [`inflated`].
 //! `manifest-tool/src/delta/encode` is the counterpart that makes deltas. `docs/reference/delta.md`
 //! specifies every byte.
 
@@ -21,7 +22,9 @@ mod apply;
 mod blocks;
 mod delta_file;
 mod differences;
+mod file_range;
 mod header;
+pub mod inflated;
 mod joined_files;
 mod old_file;
 pub mod program;
@@ -30,15 +33,16 @@ pub mod varint;
 #[cfg(test)]
 mod tests;
 
-pub use apply::{FileSizes, PlainPrediction, Prediction, STEP_BYTES, apply};
+pub use apply::{FileSizes, PlainPrediction, Prediction, STEP_BYTES, apply, no_scratch};
 pub use blocks::{Block, BlockReader};
+pub use file_range::FileRange;
 pub use header::{DeltaHeader, DeltaMode, MAX_DICTIONARY_BYTES, StreamKind, StreamLengths};
 pub use joined_files::JoinedFiles;
 
 use std::io;
 
 /// The method names of deltas, as in manifests, that [`apply()`] supports.
-pub const METHODS: [&str; 3] = ["plain", "program1", "dictionary"];
+pub const METHODS: [&str; 4] = ["plain", "program1", "dictionary", "inflated1"];
 
 /// The ways in which applying a delta fails.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +78,12 @@ pub enum DeltaError {
         /// How it is invalid.
         detail: String,
     },
+    /// The list of deflate streams is invalid, or does not fit the old file.
+    #[error("the delta's list of streams is not valid: {0}")]
+    StreamList(&'static str),
+    /// A scratch file cannot be created, written or read.
+    #[error("cannot use a scratch file: {0}")]
+    Scratch(io::Error),
     /// The delta needs a program as the old file, but the old file is not a supported program.
     #[error("the delta is for a program, but the old file is not a supported program")]
     NotAProgram,
@@ -100,6 +110,8 @@ impl DeltaError {
             DeltaError::SizeMismatch(_) => "delta-other-file",
             DeltaError::Block { .. } => "delta-control",
             DeltaError::Stream { .. } => "delta-stream",
+            DeltaError::StreamList(_) => "delta-stream-list",
+            DeltaError::Scratch(_) => "delta-scratch",
             DeltaError::NotAProgram => "delta-not-a-program",
             DeltaError::OldFileSize => "delta-base",
             DeltaError::ReadOldFile(_) => "delta-read-base",

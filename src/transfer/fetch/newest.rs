@@ -117,7 +117,7 @@ fn rebuild(
     };
     let sizes = FileSizes { old: known.body.len() as u64, new: head.size };
     let mut bytes = Vec::new();
-    if delta::apply(Cursor::new(known.body), Cursor::new(delta), &sizes, &mut bytes).is_err() {
+    if delta::apply(Cursor::new(known.body), Cursor::new(delta), &sizes, delta::no_scratch, &mut bytes).is_err() {
         return Ok(None);
     }
     let is_right = SignedBytes::split(bytes.clone()).is_ok_and(|signed| Sha256::of(&signed.body) == head.body);

@@ -37,7 +37,7 @@
 //!
 //! | file | noun |
 //! |---|---|
-//! | `ledger`, `progress`, `writer` | what is recorded, displayed and written |
+//! | `ledger`, `progress`, `writer`, `scratch_file` | what is recorded, displayed and written |
 //! | `arriving_file`, `finished_contents` | how workers wait for bytes and for each other |
 //! | `transfer`, `job` | the settings and the work |
 //! | `object`, `update_object` | one object, fetched and verified; the object that others use on arrival |
@@ -58,6 +58,7 @@ mod mirror_race;
 mod object;
 pub mod preflight;
 mod progress;
+mod scratch_file;
 mod swap_steps;
 #[cfg(test)]
 mod tests;

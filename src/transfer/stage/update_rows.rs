@@ -5,6 +5,7 @@
 
 use super::ledger::ObjectEvent;
 use super::progress::Phase;
+use super::scratch_file::ScratchFile;
 use super::staged_name;
 use super::update_object::ReadyUpdate;
 use super::worker::{Attempt, Worker};
@@ -12,12 +13,11 @@ use super::writer::{Writer, partial};
 use crate::disk::fs::Dir;
 use crate::disk::inventory::PathContent;
 use crate::error::{Error, Result};
-use crate::formats::delta::{self, DeltaError, FileSizes, JoinedFiles};
+use crate::formats::delta::{self, DeltaError, FileRange, FileSizes, JoinedFiles};
 use crate::transfer::fetch::CancelToken;
 use crate::transfer::plan::{RowChain, RowStep, StepBase};
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::ops::Range;
+use std::io::{self, Write};
 
 impl<'a> Worker<'a, '_> {
     /// Applies the rows of a chain one after the other.
@@ -68,10 +68,13 @@ impl<'a> Worker<'a, '_> {
         let mut made = Writer::new(dir, name)?;
         let base = JoinedFiles::new(bases).map_err(|error| Error::io("read", dir.join(name), error))?;
         let sizes = FileSizes { old: base.size(), new: update.table.rows[step.row].to.size };
+        // The name contains the job's hash, so no other worker uses it.
+        let scratch_name = format!("scratch-{}", self.job.hash);
+        let scratch = |bytes| ScratchFile::new(self.stage, &scratch_name, bytes, self.transfer.cancel);
         let sink = CancellableSink { writer: &mut made, cancel: self.transfer.cancel };
         let applied = FileRange::new(object, position)
             .map_err(DeltaError::ReadDelta)
-            .and_then(|delta| delta::apply(base, delta, &sizes, sink));
+            .and_then(|delta| delta::apply(base, delta, &sizes, scratch, sink));
         self.transfer.cancel.check()?;
         match applied {
             Ok(()) => Ok(Some(made)),
@@ -106,46 +109,6 @@ impl<'a> Worker<'a, '_> {
     }
 }
 
-/// A range of a file, as a file of its own.
-struct FileRange {
-    file: File,
-    range: Range<u64>,
-    /// The position in the file.
-    at: u64,
-}
-
-impl FileRange {
-    fn new(mut file: File, range: Range<u64>) -> io::Result<Self> {
-        file.seek(SeekFrom::Start(range.start))?;
-        Ok(Self { file, at: range.start, range })
-    }
-}
-
-impl Read for FileRange {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.range.end.saturating_sub(self.at)).unwrap_or(usize::MAX);
-        let most = bytes.len().min(left);
-        let count = self.file.read(&mut bytes[..most])?;
-        self.at += count as u64;
-        Ok(count)
-    }
-}
-
-impl Seek for FileRange {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let length = self.range.end - self.range.start;
-        let target = match to {
-            SeekFrom::Start(offset) => Some(offset),
-            SeekFrom::End(offset) => length.checked_add_signed(offset),
-            SeekFrom::Current(offset) => (self.at - self.range.start).checked_add_signed(offset),
-        };
-        let target = target.filter(|target| *target <= length).ok_or(io::ErrorKind::InvalidInput)?;
-        self.at = self.range.start + target;
-        self.file.seek(SeekFrom::Start(self.at))?;
-        Ok(target)
-    }
-}
-
 /// Passes the output of a delta to a writer; fails once the download is cancelled.
 struct CancellableSink<'w, 'a> {
     writer: &'w mut Writer<'a>,
@@ -161,26 +124,5 @@ impl Write for CancellableSink<'_, '_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_range_reads_like_a_file() {
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(b"0123456789").unwrap();
-        let mut range = FileRange::new(file, 3..7).unwrap();
-        let mut text = String::new();
-        range.read_to_string(&mut text).unwrap();
-        assert_eq!(text, "3456");
-        assert_eq!(range.seek(SeekFrom::End(-1)).unwrap(), 3);
-        text.clear();
-        range.read_to_string(&mut text).unwrap();
-        assert_eq!(text, "6");
-        range.seek(SeekFrom::Start(5)).unwrap_err();
-        range.seek(SeekFrom::Current(-5)).unwrap_err();
     }
 }

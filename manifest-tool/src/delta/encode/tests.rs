@@ -1,6 +1,6 @@
 use super::stream_packing::HALVED_FROM_BYTES;
 use super::{EncodedDelta, encode};
-use patcher::internal::delta::{DeltaHeader, DeltaMode, FileSizes, StreamKind, apply};
+use patcher::internal::delta::{DeltaHeader, DeltaMode, FileSizes, StreamKind, apply, no_scratch};
 use std::io::Cursor;
 
 /// Returns bytes without structure that depend only on the seed.
@@ -30,7 +30,7 @@ fn delta(old: &[u8], new: &[u8], memory: u64) -> Vec<u8> {
 fn round_trip(old: &[u8], new: &[u8], memory: u64) -> usize {
     let delta = delta(old, new, memory);
     let mut made = Vec::new();
-    apply(Cursor::new(old), Cursor::new(&delta), &sizes(old, new), &mut made).unwrap();
+    apply(Cursor::new(old), Cursor::new(&delta), &sizes(old, new), no_scratch, &mut made).unwrap();
     assert!(made == new);
     delta.len()
 }

@@ -134,7 +134,7 @@ impl<'a> DeltaBuilder<'a> {
         }
         object.rewind().map_err(failed)?;
         let mut built = HashingSink::default();
-        patcher::internal::delta::apply(&mut old, object.as_file_mut(), &sizes, &mut built)
+        patcher::internal::delta::apply(&mut old, object.as_file_mut(), &sizes, |_| tempfile::tempfile(), &mut built)
             .map_err(|error| wrong(error.to_string()))?;
         if built.0.finish() != (task.to, task.file.size) {
             return Err(wrong("it makes a file with another hash".to_owned()));

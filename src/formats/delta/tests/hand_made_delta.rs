@@ -1,7 +1,7 @@
 //! Hand-made delta: the fixture of the tests, built without the encoder so that it can break rules.
 
 use crate::formats::delta::header::{DeltaHeader, DeltaMode, StreamLengths};
-use crate::formats::delta::{DeltaError, FileSizes, apply, varint};
+use crate::formats::delta::{DeltaError, FileSizes, apply, no_scratch, varint};
 use lzma_rust2::{Lzma2Options, Lzma2Writer};
 use std::io::{Cursor, Write as _};
 
@@ -83,7 +83,7 @@ pub fn lzma2(raw: &[u8]) -> Vec<u8> {
 /// Applies a delta and asserts that it never writes more than the promised size.
 pub fn run(old: &[u8], delta: &[u8], sizes: &FileSizes) -> Result<Vec<u8>, DeltaError> {
     let mut out = Vec::new();
-    let result = apply(Cursor::new(old), Cursor::new(delta), sizes, &mut out);
+    let result = apply(Cursor::new(old), Cursor::new(delta), sizes, no_scratch, &mut out);
     assert!(out.len() as u64 <= sizes.new);
     result.map(|()| out)
 }

@@ -1,4 +1,4 @@
-mod hand_made_delta;
+pub(super) mod hand_made_delta;
 
 use super::header::{DeltaHeader, StreamKind, StreamLengths};
 use super::*;
@@ -96,7 +96,7 @@ fn unknown_formats_modes_and_codecs_are_named_in_the_error() {
     let sizes = draft().sizes();
     for (place, name) in [(4, "format"), (5, "mode"), (6, "codec")] {
         let mut bytes = draft().bytes();
-        bytes[place] += 3;
+        bytes[place] += 4;
         match run(OLD, &bytes, &sizes).unwrap_err() {
             error @ DeltaError::UnknownMethod { what, .. } => assert_eq!((what, error.code()), (name, "delta-method")),
             error => panic!("{name}: {error}"),
@@ -147,7 +147,7 @@ impl std::io::Seek for ShrinkingFile {
 #[test]
 fn an_old_file_that_shrinks_while_it_is_read_is_refused() {
     let base = ShrinkingFile(Cursor::new(OLD[..20].to_vec()));
-    let error = apply(base, Cursor::new(draft().bytes()), &draft().sizes(), Vec::new()).unwrap_err();
+    let error = apply(base, Cursor::new(draft().bytes()), &draft().sizes(), no_scratch, Vec::new()).unwrap_err();
     assert!(matches!(error, DeltaError::OldFileSize), "{error}");
 }
 
@@ -295,6 +295,7 @@ fn the_dictionaries_stay_within_the_memory_that_a_client_is_promised() {
 #[test]
 fn a_write_error_has_its_own_code() {
     let mut small = [0; 10];
-    let error = apply(Cursor::new(OLD), Cursor::new(draft().bytes()), &draft().sizes(), &mut small[..]).unwrap_err();
+    let error = apply(Cursor::new(OLD), Cursor::new(draft().bytes()), &draft().sizes(), no_scratch, &mut small[..])
+        .unwrap_err();
     assert_eq!(error.code(), "delta-write");
 }

@@ -3,7 +3,7 @@ use super::unscanned::{header_bytes, without_short_runs};
 use super::*;
 use crate::delta::encode::encode;
 use patcher::internal::delta::program::unscanned_pages::MAX_STRETCHES;
-use patcher::internal::delta::{DeltaHeader, apply};
+use patcher::internal::delta::{DeltaHeader, apply, no_scratch};
 use std::io::Cursor;
 
 /// An ELF file with functions of 32 bytes that call each other.
@@ -55,7 +55,7 @@ fn a_program_whose_code_moved_costs_little() {
     assert!(matches!(DeltaHeader::read(&mut &delta[..]).unwrap().mode, DeltaMode::Program(_)));
     assert!(delta.len() < 400, "{} bytes", delta.len());
     let mut made = Vec::new();
-    apply(Cursor::new(&old), Cursor::new(&delta), &sizes(&old, &new), &mut made).unwrap();
+    apply(Cursor::new(&old), Cursor::new(&delta), &sizes(&old, &new), no_scratch, &mut made).unwrap();
     assert!(made == new);
 }
 
@@ -75,7 +75,7 @@ fn pages_without_changed_addresses_are_left_unscanned() {
     let delta = encode_delta(&old, &new).unwrap();
     let apply = |delta: &[u8]| {
         let mut made = Vec::new();
-        apply(Cursor::new(&old), Cursor::new(delta), &sizes(&old, &new), &mut made).map(|()| made)
+        apply(Cursor::new(&old), Cursor::new(delta), &sizes(&old, &new), no_scratch, &mut made).map(|()| made)
     };
     assert!(apply(&delta).unwrap() == new);
     // Some of these calls lead to code that moved less, so that scanning their pages would
@@ -136,7 +136,8 @@ fn a_program_delta_is_refused_if_the_old_file_is_not_a_program() {
     let delta = encode_delta(&old, &new).unwrap();
     let mut other = old.clone();
     other[0] = 0;
-    let error = apply(Cursor::new(&other), Cursor::new(&delta), &sizes(&old, &new), &mut Vec::new()).unwrap_err();
+    let error =
+        apply(Cursor::new(&other), Cursor::new(&delta), &sizes(&old, &new), no_scratch, &mut Vec::new()).unwrap_err();
     assert_eq!(error.code(), "delta-not-a-program");
 }
 
@@ -150,7 +151,7 @@ fn a_damaged_delta_never_writes_more_than_the_new_size() {
             let mut damaged = delta.clone();
             damaged[at] = value;
             let mut made = Vec::new();
-            let result = apply(Cursor::new(&old), Cursor::new(&damaged), &sizes, &mut made);
+            let result = apply(Cursor::new(&old), Cursor::new(&damaged), &sizes, no_scratch, &mut made);
             assert!(made.len() as u64 <= sizes.new);
             assert!(result.is_err() || made.len() as u64 == sizes.new);
         }
