@@ -20,8 +20,6 @@ use workshop::Workshop;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-const MANIFEST: &str = "greeter/manifest.xml";
-
 fn main() -> ExitCode {
     let dir = match tempfile::Builder::new().prefix("patcher-quickstart-").tempdir() {
         Ok(dir) => dir,
@@ -63,7 +61,7 @@ fn story(dir: &Path) -> Result<()> {
 
     step(4, "A user installs it");
     let mut installation = Installation::new(dir.join("installed"), &key)?;
-    installation.install(&site.url(MANIFEST))?;
+    installation.install(&site.url("greeter/"))?;
     site.report();
     installation.require_complete("1.0.0")?;
 
@@ -92,26 +90,28 @@ fn story(dir: &Path) -> Result<()> {
     installation.require_complete("1.1.0")?;
 
     step(9, "An attacker on the server changes one character of the manifest");
-    let genuine = site.read(MANIFEST)?;
+    let manifest = workshop.releases() + "manifest.xml";
+    let genuine = site.read(&manifest)?;
     let forged = genuine.replacen(r#" version="1.1.0""#, r#" version="1.1.1""#, 1);
     require(forged != genuine, "the manifest does not name its version")?;
-    site.replace(MANIFEST, &forged)?;
+    site.replace(&manifest, &forged)?;
     // The head still says that nothing is new. Without it, clients read the manifest.
-    let head = site.read("greeter/latest.xml")?;
-    site.replace("greeter/latest.xml", "")?;
+    let head_path = workshop.releases() + "latest.xml";
+    let head = site.read(&head_path)?;
+    site.replace(&head_path, "")?;
     installation.greeter.wait_for("bad-signature (exit code 21)")?;
     site.report();
     installation.require_complete("1.1.0")?;
 
     step(10, "The attacker puts the old manifest back, with its genuine signature");
-    site.replace(MANIFEST, &site.read("greeter/releases/1.xml")?)?;
+    site.replace(&manifest, &site.read(&(workshop.releases() + "releases/1.xml"))?)?;
     installation.greeter.wait_for("rollback (exit code 21)")?;
     site.report();
     installation.require_complete("1.1.0")?;
 
     step(11, "The publisher restores the server: nothing new, so only the head is sent");
-    site.replace(MANIFEST, &genuine)?;
-    site.replace("greeter/latest.xml", &head)?;
+    site.replace(&manifest, &genuine)?;
+    site.replace(&head_path, &head)?;
     installation.greeter.wait_for("up to date")?;
     site.report();
     installation.stop()?;

@@ -69,6 +69,11 @@ impl Workshop {
         Ok(fs::write(build.join("component.toml"), settings)?)
     }
 
+    /// Returns the folder of the releases for this platform, below the site.
+    pub fn releases(&self) -> String {
+        format!("greeter/{}/", Platform::host())
+    }
+
     /// Signs the folder `build` into the site.
     pub fn sign(&self) -> Result<()> {
         self.manifest_tool(&["sign", "build"])

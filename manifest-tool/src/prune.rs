@@ -1,9 +1,10 @@
-//! What a site keeps of the past: the last releases of each channel, what stepping stones need, and
-//! nothing else.
+//! What a site keeps of a component for one platform: the last releases of each channel, what
+//! stepping stones need, and nothing else.
 //!
 //! - What a manifest that stays names is never dropped: the latest of every channel, the kept
 //!   releases, the releases that they name as stepping stones, and manifests under names that this
 //!   tool does not give.
+//! - An object that a release for another platform names stays.
 //! - Manifests go first, for good, and then the objects: whatever ends it in between, no manifest
 //!   names an object that is gone.
 //! - Files that are neither a past manifest nor an object by their names are left alone.
@@ -32,8 +33,8 @@ pub struct Dropped {
 /// A file that can be dropped.
 #[derive(Debug)]
 pub struct DroppedFile {
-    /// Where it lies below the component's folder.
-    pub path: String,
+    /// The path on the disk.
+    pub path: PathBuf,
     /// Its size.
     pub bytes: u64,
 }
@@ -51,19 +52,24 @@ impl Dropped {
             |files: Vec<ManifestFile>| files.into_iter().map(|file| (file.path, file.manifest)).collect::<Vec<_>>();
         let (latest, past) = (parts(latest), parts(past));
         if latest.is_empty() {
-            return Err(Error::EmptySite { path: site.path("") });
+            return Err(Error::EmptySite { path: site.release_path("") });
         }
         let kept = kept(&latest, &past, keep);
         let stays = |path: &Path| kept.contains(path);
         let manifests = past.iter().filter(|(path, _)| !stays(path));
-        let manifests = manifests.map(|(path, manifest)| {
+        let manifests = manifests.map(|(path, _)| {
             let bytes = fs::metadata(path).map_err(|error| Error::io("read", path, error))?.len();
-            Ok(DroppedFile { path: layout::release_manifest_path(manifest.meta.sequence), bytes })
+            Ok(DroppedFile { path: path.clone(), bytes })
         });
         let manifests = manifests.collect::<Result<_>>()?;
         let staying = latest.iter().chain(past.iter().filter(|(path, _)| stays(path)));
-        let named: HashSet<String> =
+        let mut named: HashSet<String> =
             staying.flat_map(|(_, manifest)| site::objects(manifest)).map(|(path, _)| path).collect();
+        for other in site.other_platforms()? {
+            let Manifests { latest, past, .. } = other.manifests()?;
+            let objects = latest.iter().chain(&past).flat_map(|file| site::objects(&file.manifest));
+            named.extend(objects.map(|(path, _)| path));
+        }
         let mut dropped = Self { manifests, ..Self::default() };
         dropped.find_objects(&site.path("objects"), &named)?;
         let newest: HashSet<u64> = latest.iter().map(|(_, manifest)| manifest.meta.sequence).collect();
@@ -79,7 +85,9 @@ impl Dropped {
                 let path = object_path(&folder, &file).filter(|path| !named.contains(path));
                 let metadata = file.symlink_metadata().map_err(|error| Error::io("read", &file, error))?;
                 match path {
-                    Some(path) if metadata.is_file() => self.objects.push(DroppedFile { path, bytes: metadata.len() }),
+                    Some(_) if metadata.is_file() => {
+                        self.objects.push(DroppedFile { path: file, bytes: metadata.len() });
+                    }
                     _ => all_go = false,
                 }
             }
@@ -98,10 +106,9 @@ impl Dropped {
             }
             for path in deltas {
                 let bytes = fs::metadata(&path).map_err(|error| Error::io("read", &path, error))?.len();
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                self.objects.push(DroppedFile { path: format!("releases/{to}/{name}"), bytes });
+                self.objects.push(DroppedFile { path, bytes });
             }
-            self.folders.insert(site.path(&format!("releases/{to}")));
+            self.folders.insert(site.release_path(&format!("releases/{to}")));
         }
         Ok(())
     }
@@ -117,13 +124,13 @@ impl Dropped {
     /// The system's answer.
     pub fn carry_out(&self, site: &ComponentSite) -> Result<()> {
         for file in &self.manifests {
-            remove(&site.path(&file.path))?;
+            remove(&file.path)?;
         }
         if !self.manifests.is_empty() {
-            site::sync(&site.path("releases"))?;
+            site::sync(&site.release_path("releases"))?;
         }
         for file in &self.objects {
-            remove(&site.path(&file.path))?;
+            remove(&file.path)?;
         }
         for folder in &self.folders {
             // A `sign` at the same time may have put something there again.

@@ -3,11 +3,12 @@
 
 use crate::disk::fs;
 use crate::error::Result;
-use crate::formats::manifest::{Channel, Component};
+use crate::formats::manifest::{Channel, Component, Platform};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::{MANIFEST_NAME, STATE_DIR_NAME};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use url::Url;
 
 /// What an object holds; its name on the server ends with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,25 +32,39 @@ pub fn object_path(kind: ObjectKind, sha256: &Sha256) -> String {
     format!("objects/{}/{name}.{ending}", &name[..2])
 }
 
-/// The latest manifest's name below a component's base URL: `manifest.xml` for the channel
+/// The folder of a platform's releases below a component's base URL: `x86_64-linux/`, or empty for
+/// the platform `any`.
+///
+/// The names of heads, manifests and manifest deltas are relative to it.
+pub fn platform_dir(platform: &Platform) -> String {
+    if *platform == Platform::any() { String::new() } else { format!("{platform}/") }
+}
+
+/// Returns the base URL of the component whose latest manifest, for `platform`, is at `manifest`.
+pub fn base_url_of(manifest: &Url, platform: &Platform) -> Option<Url> {
+    let below = if *platform == Platform::any() { "./" } else { "../" };
+    manifest.join(below).ok()
+}
+
+/// The latest manifest's name in the folder of its platform: `manifest.xml` for the channel
 /// `stable`, else `CHANNEL.xml`.
 pub fn latest_manifest_name(channel: &Channel) -> String {
     if channel.as_str() == "stable" { MANIFEST_NAME.to_owned() } else { format!("{channel}.xml") }
 }
 
-/// The head's name below a component's base URL: `latest.xml` for the channel `stable`, else
+/// The head's name in the folder of its platform: `latest.xml` for the channel `stable`, else
 /// `CHANNEL.latest.xml`.
 pub fn head_name(channel: &Channel) -> String {
     if channel.as_str() == "stable" { "latest.xml".to_owned() } else { format!("{channel}.latest.xml") }
 }
 
-/// The path below a component's base URL of the delta from the manifest of release `from` to that
+/// The path, in the folder of a platform, of the delta from the manifest of release `from` to that
 /// of release `to`.
 pub fn manifest_delta_path(to: u64, from: u64) -> String {
     format!("releases/{to}/from-{from}.delta")
 }
 
-/// A past manifest's path below a component's base URL.
+/// A past manifest's path in the folder of its platform.
 pub fn release_manifest_path(sequence: u64) -> String {
     format!("releases/{sequence}.xml")
 }

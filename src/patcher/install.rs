@@ -2,7 +2,7 @@
 
 use super::{Patcher, Update};
 use crate::disk::layout;
-use crate::error::{Error, Machine, Result};
+use crate::error::{Error, Machine, Network, Result};
 use crate::state::{SeenReleases, StateFile as _, Verdicts};
 use crate::transfer::fetch;
 use crate::values::timestamp::Timestamp;
@@ -14,8 +14,9 @@ impl Patcher {
     /// was lost.
     ///
     /// `from` names the component's manifest: an `http`, `https` or `file` URL, or a path. A URL
-    /// that ends in `/` and the path of a folder stand for the newest manifest of the channel in
-    /// that folder. The download skips files that the component's folder already holds.
+    /// that ends in `/` and the path of a folder stand for the newest manifest of the channel: that
+    /// for the platform in a folder of its own below, or else the one for all platforms. The
+    /// download skips files that the component's folder already holds.
     ///
     /// A release that was rolled back or failed on this machine before is installed all the same.
     ///
@@ -27,10 +28,7 @@ impl Patcher {
         let component = super::parse_component(component.as_ref())?;
         let mut url = fetch::parse_url_or_path("URL", from)?;
         self.shared.source.take_credentials(&mut url);
-        if url.path().ends_with('/') {
-            let newest = layout::latest_manifest_name(&self.shared.channel);
-            url = url.join(&newest).map_err(|error| super::config::bad("URL", url.as_str(), error))?;
-        }
+        let mut places = self.manifests_in(&url)?;
         let (state_dir, _downloading) = self.lock_downloading()?;
         // A new installation is how a user repairs a damaged manifest.
         let installed = match self.installed(&component) {
@@ -40,8 +38,13 @@ impl Patcher {
         let mut seen = SeenReleases::load_or_default(&state_dir)?;
         let floors = self.floors(&component, installed.as_ref(), &seen);
         self.check_retry_after_of(&state_dir, &mut seen, &url, false)?;
-        let fetched = self.fetch_manifest(&url, &component, &floors, &self.shared.cancel);
-        let verified = fetched.map_err(|error| self.record_retry_after(&state_dir, &mut seen, error))?;
+        let verified = loop {
+            url = places.remove(0);
+            match self.fetch_manifest(&url, &component, &floors, &self.shared.cancel) {
+                Err(Error::Network(Network::Status { status: 404 | 410, .. })) if !places.is_empty() => {}
+                fetched => break fetched.map_err(|error| self.record_retry_after(&state_dir, &mut seen, error))?,
+            }
+        };
         self.record_seen(&state_dir, &mut seen, &verified)?;
         self.forget_retry_after(&state_dir, &mut seen, &url);
         self.discard_superseded_swap(&state_dir);
@@ -54,12 +57,24 @@ impl Patcher {
             self.change_choices(|choices| choices.set_removed(&component, false))?;
         }
         self.check_requirements_with(std::iter::once(&manifest.meta), None)?;
-        // The folder of the manifest is the first mirror; the base URLs that the manifest names
+        // The place of the manifest is the first mirror; the base URLs that the manifest names
         // follow.
-        let mut mirrors: Vec<Url> = url.join(".").into_iter().collect();
+        let mut mirrors: Vec<Url> = layout::base_url_of(&url, &manifest.meta.platform).into_iter().collect();
         mirrors.extend(self.base_urls(&manifest.meta));
         let mut known = BTreeSet::new();
         mirrors.retain(|mirror| known.insert(mirror.clone()));
         self.plan_update(component, installed, trusted, mirrors)
+    }
+
+    /// Returns the places of the newest manifest below a folder, or `url` itself if it names a
+    /// file.
+    fn manifests_in(&self, url: &Url) -> Result<Vec<Url>> {
+        if !url.path().ends_with('/') {
+            return Ok(vec![url.clone()]);
+        }
+        let newest = layout::latest_manifest_name(&self.shared.channel);
+        let of_platform = layout::platform_dir(&self.shared.platform) + &newest;
+        let places = [of_platform, newest].iter().map(|path| url.join(path)).collect::<Result<_, _>>();
+        places.map_err(|error| super::config::bad("URL", url.as_str(), error).into())
     }
 }

@@ -37,12 +37,13 @@ impl Patcher {
         let known = KnownManifest {
             component,
             channel: &self.shared.channel,
+            platform: &installed.manifest.meta.platform,
             sequence: installed.manifest.meta.sequence,
             body: &body,
             is_newest_seen: installed.order.is_some() && newest_seen == installed.order.as_ref(),
         };
         let shared = &self.shared;
-        let head = layout::head_name(&shared.channel);
+        let head = layout::platform_dir(known.platform) + &layout::head_name(&shared.channel);
         let mirrors = self.base_urls(&installed.manifest.meta);
         let mut left = mirrors.len();
         fetch::try_mirrors(mirrors, &head, |mirror, url| {
@@ -89,7 +90,8 @@ impl Patcher {
         deadline: &Deadline,
     ) -> Result<TrustedManifest> {
         let shared = &self.shared;
-        let file = layout::release_manifest_path(stone.sequence);
+        let platform = &newest.manifest().meta.platform;
+        let file = layout::platform_dir(platform) + &layout::release_manifest_path(stone.sequence);
         let mirrors = self.base_urls(&newest.manifest().meta);
         let mut left = mirrors.len();
         fetch::try_mirrors(mirrors, &file, |_, url| {

@@ -57,6 +57,7 @@ mod mirrors;
 mod mounts;
 mod network;
 mod offline;
+mod platforms;
 mod probation;
 mod program;
 mod proxies;

@@ -23,7 +23,8 @@ pub struct Settings {
     base_urls: Vec<Url>,
     /// The channel.
     pub channel: Channel,
-    platform: Platform,
+    /// The platform.
+    pub platform: Platform,
     launch: Option<RelPath>,
     issued: Timestamp,
     expires: Option<Timestamp>,

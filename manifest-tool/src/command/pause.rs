@@ -1,10 +1,11 @@
 //! `manifest-tool pause COMPONENT`: stops offering the latest release.
 
+use super::flags::platforms::PlatformFlags;
 use super::flags::signing::SigningFlags;
 use super::issued;
 use super::resign::renew;
 use crate::error::Result;
-use crate::release::reissue::Renewal;
+use crate::release::reissue::Terms;
 use patcher::internal::manifest::{Channel, Component};
 use std::io::Write;
 use std::path::PathBuf;
@@ -22,6 +23,8 @@ pub struct PauseArgs {
     #[arg(long, default_value = "stable")]
     channel: Channel,
     #[command(flatten)]
+    platforms: PlatformFlags,
+    #[command(flatten)]
     signing: SigningFlags,
 }
 
@@ -30,9 +33,9 @@ pub struct PauseArgs {
 /// # Errors
 /// Those of [`reissue::renew`](crate::release::reissue::renew), and of reading keys.
 pub fn run(args: PauseArgs, out: &mut impl Write) -> Result<()> {
-    let PauseArgs { component, site, channel, signing } = args;
+    let PauseArgs { component, site, channel, platforms, signing } = args;
     // Clients take a critical release whatever its rollout is, so a paused one cannot be critical.
     let (rollout, critical) = (Some("0%".to_owned()), Some(false));
-    let renewal = Renewal { component, channel, issued: issued()?, expires: None, rollout, critical };
-    renew(&site, &renewal, signing, out)
+    let terms = Terms { channel, issued: issued()?, expires: None, rollout, critical };
+    renew(&site, &component, &terms, platforms, signing, out)
 }

@@ -1,10 +1,12 @@
 //! `manifest-tool promote COMPONENT --from beta --to stable`: offers a release in another channel.
 
+use super::flags::platforms::PlatformFlags;
 use super::flags::signing::SigningFlags;
 use super::flags::stones::StoneFlags;
 use super::{issued, write_next, write_release, write_terms};
 use crate::error::Result;
-use crate::release::reissue::{self, Promotion, Renewal};
+use crate::release::reissue::{self, Promotion, Terms};
+use crate::site::ComponentSite;
 use patcher::internal::manifest::{Channel, Component};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -42,6 +44,8 @@ pub struct PromoteArgs {
     #[command(flatten)]
     stepping_stones: StoneFlags,
     #[command(flatten)]
+    platforms: PlatformFlags,
+    #[command(flatten)]
     signing: SigningFlags,
 }
 
@@ -51,12 +55,15 @@ pub struct PromoteArgs {
 /// Those of [`reissue::promote`], and of reading keys.
 pub fn run(args: PromoteArgs, out: &mut impl Write) -> Result<()> {
     let PromoteArgs { component, from: channel, to, site, expires, rollout, critical, .. } = args;
-    let renewal = Renewal { component, channel, issued: issued()?, expires, rollout, critical };
+    let terms = Terms { channel, issued: issued()?, expires, rollout, critical };
     let stepping_stones = args.stepping_stones.policy(None, BTreeMap::new())?;
     let promotion = Promotion { to, stepping_stones, allow_downgrade: args.allow_downgrade };
     let signing = args.signing.load()?;
-    let meta = reissue::promote(&site, &renewal, promotion, &signing)?;
-    write_release(&meta, out)?;
-    write_terms(&meta, out)?;
+    for platform in args.platforms.select_to_sign(&site, &component, &signing)? {
+        let site = ComponentSite::new(site.join(component.as_str()), platform, signing.site_keys());
+        let meta = reissue::promote(&site, &terms, promotion.clone(), &signing)?;
+        write_release(&meta, out)?;
+        write_terms(&meta, out)?;
+    }
     write_next(&signing, &site, "", out)
 }

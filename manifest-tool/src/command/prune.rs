@@ -1,6 +1,7 @@
 //! `manifest-tool prune COMPONENT --keep N`: removes past releases and the objects only they need.
 
 use super::counted;
+use super::flags::platforms::PlatformFlags;
 use super::flags::signing::TrustFlags;
 use crate::error::Result;
 use crate::prune::Dropped;
@@ -27,6 +28,8 @@ pub struct PruneArgs {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
+    platforms: PlatformFlags,
+    #[command(flatten)]
     trust: TrustFlags,
 }
 
@@ -35,17 +38,23 @@ pub struct PruneArgs {
 /// # Errors
 /// Those of [`Dropped::find`] and [`Dropped::carry_out`].
 pub fn run(args: PruneArgs, out: &mut impl Write) -> Result<()> {
-    let site = ComponentSite::new(args.site.join(args.component.as_str()), args.trust.load()?);
-    let _lock = site.lock_existing()?;
-    let dropped = Dropped::find(&site, args.keep)?;
-    if !args.dry_run {
-        dropped.carry_out(&site)?;
+    let (dir, keys) = (args.site.join(args.component.as_str()), args.trust.load()?);
+    let (mut manifests, mut objects, mut bytes) = (0, 0, 0);
+    for platform in args.platforms.select(&args.site, &args.component)? {
+        let site = ComponentSite::new(dir.clone(), platform, keys.clone());
+        let _lock = site.lock_existing()?;
+        let dropped = Dropped::find(&site, args.keep)?;
+        if !args.dry_run {
+            dropped.carry_out(&site)?;
+        }
+        for file in dropped.manifests.iter().chain(&dropped.objects) {
+            writeln!(out, "{:>11}  {}", file.bytes, file.path.strip_prefix(&dir).unwrap_or(&file.path).display())?;
+        }
+        manifests += dropped.manifests.len();
+        objects += dropped.objects.len();
+        bytes += dropped.bytes();
     }
-    for file in dropped.manifests.iter().chain(&dropped.objects) {
-        writeln!(out, "{:>11}  {}", file.bytes, file.path)?;
-    }
-    let manifests = counted(dropped.manifests.len(), "manifest");
-    let (objects, bytes) = (counted(dropped.objects.len(), "object"), dropped.bytes());
+    let (manifests, objects) = (counted(manifests, "manifest"), counted(objects, "object"));
     let done = if args.dry_run { "would be dropped" } else { "dropped" };
     Ok(writeln!(out, "{manifests} and {objects}, {bytes} bytes, {done}")?)
 }

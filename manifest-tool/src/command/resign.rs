@@ -2,10 +2,12 @@
 //!
 //! Publishers use it to renew the expiry, to add a key, or to raise the rollout.
 
+use super::flags::platforms::PlatformFlags;
 use super::flags::signing::SigningFlags;
 use super::{issued, write_next, write_release, write_terms};
 use crate::error::Result;
-use crate::release::reissue::{self, Renewal};
+use crate::release::reissue::{self, Terms};
+use crate::site::ComponentSite;
 use patcher::internal::manifest::{Channel, Component};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -34,6 +36,8 @@ pub struct ResignArgs {
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
     critical: Option<bool>,
     #[command(flatten)]
+    platforms: PlatformFlags,
+    #[command(flatten)]
     signing: SigningFlags,
 }
 
@@ -42,18 +46,29 @@ pub struct ResignArgs {
 /// # Errors
 /// Those of [`reissue::renew`], and of reading keys.
 pub fn run(args: ResignArgs, out: &mut impl Write) -> Result<()> {
-    let ResignArgs { component, site, channel, expires, rollout, critical, signing } = args;
-    renew(&site, &Renewal { component, channel, issued: issued()?, expires, rollout, critical }, signing, out)
+    let ResignArgs { component, site, channel, expires, rollout, critical, platforms, signing } = args;
+    let terms = Terms { channel, issued: issued()?, expires, rollout, critical };
+    renew(&site, &component, &terms, platforms, signing, out)
 }
 
-/// Issues a release again and writes its new terms.
+/// Issues the releases of a component again and writes their new terms.
 ///
 /// # Errors
 /// Those of [`reissue::renew`], and of reading keys.
-pub(super) fn renew(site: &Path, renewal: &Renewal, signing: SigningFlags, out: &mut impl Write) -> Result<()> {
+pub(super) fn renew(
+    site: &Path,
+    component: &Component,
+    terms: &Terms,
+    platforms: PlatformFlags,
+    signing: SigningFlags,
+    out: &mut impl Write,
+) -> Result<()> {
     let signing = signing.load()?;
-    let meta = reissue::renew(site, renewal, &signing)?;
-    write_release(&meta, out)?;
-    write_terms(&meta, out)?;
+    for platform in platforms.select_to_sign(site, component, &signing)? {
+        let site = ComponentSite::new(site.join(component.as_str()), platform, signing.site_keys());
+        let meta = reissue::renew(&site, terms, &signing)?;
+        write_release(&meta, out)?;
+        write_terms(&meta, out)?;
+    }
     write_next(&signing, site, "", out)
 }

@@ -1,4 +1,4 @@
-//! `manifest-tool sign BUILD`: publishes a build folder on the site.
+//! `manifest-tool sign BUILD...`: publishes build folders on the site.
 
 use super::flags::release::ReleaseFlags;
 use super::flags::signing::SigningFlags;
@@ -10,6 +10,8 @@ use crate::build::settings::Settings;
 use crate::delta::plan::DeltaLimits;
 use crate::error::{Error, Result};
 use crate::release::{self, ReleasePolicy};
+use crate::setting::checked;
+use crate::signing::{Signer, Signing};
 use patcher::internal::rel_path::MANIFEST_NAME;
 use std::io::Write;
 use std::path::{self, Path, PathBuf};
@@ -18,11 +20,12 @@ use std::path::{self, Path, PathBuf};
 const MAX_UPDATES: usize = 16;
 
 /// Publish a build folder: objects and the latest manifest on the site, and BUILD/manifest.xml for
-/// the installer
+/// the installer. Several build folders, such as one for each platform, are published in turn
 #[derive(Debug, clap::Args)]
 pub struct SignArgs {
-    /// The build folder; flags replace the settings in its component.toml
-    build: PathBuf,
+    /// The build folders; flags replace the settings in their component.toml
+    #[arg(required = true, value_name = "BUILD")]
+    builds: Vec<PathBuf>,
     /// The site: the folder that is uploaded
     #[arg(long, default_value = "./site")]
     site: PathBuf,
@@ -48,21 +51,49 @@ pub struct SignArgs {
 /// # Errors
 /// Those of [`release::sign`], of [`Settings::new`], and of reading keys.
 pub fn run(args: SignArgs, out: &mut impl Write) -> Result<()> {
-    let SignArgs { build, site, signing, release, allow_downgrade, stepping_stones, updates, memory } = args;
-    let critical = release.critical;
-    let file = release.over(ComponentFile::read(&build)?)?;
-    let mut settings = Settings::new(&file, issued()?)?;
-    settings.critical = critical;
-    let policy = ReleasePolicy {
-        allow_downgrade,
-        stepping_stones: stepping_stones.policy(file.min_version, file.stepping_stones)?,
-        deltas: DeltaLimits { updates, memory },
-    };
-    for path in signing.private_files().iter().chain([&site]) {
-        check_outside(path, &build)?;
+    let SignArgs { builds, site, signing, release, allow_downgrade, stepping_stones, updates, memory } = args;
+    let mut releases: Vec<(PathBuf, Settings, ReleasePolicy)> = Vec::new();
+    for build in builds {
+        let critical = release.critical;
+        let file = release.clone().over(ComponentFile::read(&build)?)?;
+        let mut settings = Settings::new(&file, issued()?)?;
+        settings.critical = critical;
+        let policy = ReleasePolicy {
+            allow_downgrade,
+            stepping_stones: stepping_stones.clone().policy(file.min_version, file.stepping_stones)?,
+            deltas: DeltaLimits { updates, memory },
+        };
+        for path in signing.private_files().iter().chain([&site]) {
+            check_outside(path, &build)?;
+        }
+        let target =
+            |settings: &Settings| (settings.component.clone(), settings.channel.clone(), settings.platform.to_string());
+        if releases.iter().any(|(_, other, _)| target(other) == target(&settings)) {
+            let detail = "another build folder has the same component, channel and platform";
+            return checked("BUILD", &build.to_string_lossy(), Err(detail));
+        }
+        releases.push((build, settings, policy));
     }
     let signing = signing.load()?;
-    let summary = release::sign(&build, &site, &settings, &policy, &signing)?;
+    if let (Signer::Elsewhere(file), true) = (&signing.signer, releases.len() > 1) {
+        return checked("body", &file.to_string_lossy(), Err("it holds one release; give one build folder"));
+    }
+    for (build, settings, policy) in &releases {
+        sign_one(build, &site, settings, policy, &signing, out)?;
+    }
+    Ok(())
+}
+
+/// Publishes one build folder.
+fn sign_one(
+    build: &Path,
+    site: &Path,
+    settings: &Settings,
+    policy: &ReleasePolicy,
+    signing: &Signing,
+    out: &mut impl Write,
+) -> Result<()> {
+    let summary = release::sign(build, site, settings, policy, signing)?;
     write_release(&summary.meta, out)?;
     write_terms(&summary.meta, out)?;
     for path in &summary.ignored {
@@ -82,7 +113,7 @@ pub fn run(args: SignArgs, out: &mut impl Write) -> Result<()> {
         counted(summary.deltas, "delta"),
         summary.delta_bytes
     )?;
-    write_next(&signing, &site, &format!(" --output {}", build.join(MANIFEST_NAME).display()), out)
+    write_next(signing, site, &format!(" --output {}", build.join(MANIFEST_NAME).display()), out)
 }
 
 /// Refuses the site, a key or another file inside the build folder, which would be published.

@@ -6,7 +6,7 @@ use crate::site::site_keys::SiteKeys;
 use crate::site::{self, ComponentSite};
 use patcher::internal::digest::Sha256;
 use patcher::internal::fs::Lock;
-use patcher::internal::manifest::Object;
+use patcher::internal::manifest::{Object, Platform};
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
@@ -67,7 +67,7 @@ impl Destination for Folder {
     }
 
     fn lock(&self, component: &str) -> Result<Option<Lock>> {
-        ComponentSite::new(self.dir.join(component), SiteKeys::default()).lock().map(Some)
+        ComponentSite::new(self.dir.join(component), Platform::any(), SiteKeys::default()).lock().map(Some)
     }
 
     fn put(&self, path: &str, from: &Path, served: Served) -> Result<()> {

@@ -142,10 +142,13 @@ struct Item {
 }
 
 /// Everything of a site, in the order in which it goes.
+#[derive(Default)]
 struct Cargo {
     objects: BTreeMap<String, (PathBuf, Object)>,
     past: Vec<Item>,
     latest: Vec<(Item, ManifestFile)>,
+    /// The folders of past manifests.
+    release_dirs: Vec<String>,
     /// No other command changes the site meanwhile.
     locks: Vec<Lock>,
 }
@@ -169,7 +172,9 @@ pub fn publish(site: &Path, keys: &SiteKeys, destination: &dyn Destination, para
     let mut there = HashMap::new();
     for component in cargo.components() {
         there.extend(destination.list(&format!("{component}/objects"))?);
-        there.extend(destination.list(&format!("{component}/releases"))?);
+    }
+    for dir in &cargo.release_dirs {
+        there.extend(destination.list(dir)?);
     }
     let is_there = |path: &String, object: &Object| there.get(path).is_some_and(|listed| listed.bytes == object.size);
     let new: Vec<_> = cargo.objects.iter().filter(|(path, (_, object))| !is_there(path, object)).collect();
@@ -227,28 +232,30 @@ fn head_path(manifest_path: &str, manifest: &ManifestFile) -> String {
 
 impl Cargo {
     fn of(dir: &Path, keys: &SiteKeys) -> Result<Self> {
-        let mut cargo = Self { objects: BTreeMap::new(), past: Vec::new(), latest: Vec::new(), locks: Vec::new() };
-        for component in site::components(dir)? {
-            cargo.add(&component, keys)?;
+        let mut cargo = Self::default();
+        for site in site::releases(dir, keys)? {
+            cargo.add(&site)?;
         }
         if cargo.latest.is_empty() { Err(Error::EmptySite { path: dir.to_owned() }) } else { Ok(cargo) }
     }
 
-    /// Adds the component in the folder `dir`.
-    fn add(&mut self, dir: &Path, keys: &SiteKeys) -> Result<()> {
-        let site = ComponentSite::new(dir.to_owned(), keys.clone());
+    /// Adds the releases of a component for one platform.
+    fn add(&mut self, site: &ComponentSite) -> Result<()> {
+        let dir = site.path("");
         // What is not UTF-8 is no component's name; the manifest decides what it is called.
         let Some(name) = dir.file_name().and_then(|name| name.to_str()) else { return Ok(()) };
         let below = |path: &Path| {
-            let parts = path.strip_prefix(dir).unwrap_or(path).components();
+            let parts = path.strip_prefix(&dir).unwrap_or(path).components();
             let parts: Vec<_> = parts.map(|part| part.as_os_str().to_string_lossy()).collect();
             format!("{name}/{}", parts.join("/"))
         };
-        if site.latest_manifests()?.is_empty() {
-            return Ok(());
+        // The platforms of a component share its lock.
+        if !self.components().contains(&name) {
+            self.locks.push(site.lock()?);
         }
-        self.locks.push(site.lock()?);
+        self.release_dirs.push(below(&site.release_path("releases")));
         let Manifests { latest, past, .. } = site.manifests()?;
+        let newest: Vec<u64> = latest.iter().map(|file| file.manifest.meta.sequence).collect();
         let past = past.into_iter().map(|file| (file, false));
         for (file, is_latest) in latest.into_iter().map(|file| (file, true)).chain(past) {
             for (object, signed) in site::objects(&file.manifest) {
@@ -265,8 +272,6 @@ impl Cargo {
             let bytes = fs::metadata(&path).map_err(|error| Error::io("read", &path, error))?.len();
             Ok(Item { path: below(&path), from: path, bytes })
         };
-        let own = self.latest.iter().filter(|(item, _)| item.path.starts_with(&format!("{name}/")));
-        let newest: Vec<u64> = own.map(|(_, file)| file.manifest.meta.sequence).collect();
         let deltas = site.manifest_deltas()?.into_iter().filter(|(to, _)| newest.contains(to));
         for path in deltas.flat_map(|(_, paths)| paths) {
             self.past.push(item(path)?);

@@ -91,7 +91,8 @@ pub fn sign(
 
     // What clients refuse in any release shows before the site's folder is made.
     signing.check(&assemble(settings.meta(1), &tree, &hashes, unpacked))?;
-    let site = ComponentSite::new(site.join(settings.component.as_str()), signing.site_keys());
+    let dir = site.join(settings.component.as_str());
+    let site = ComponentSite::new(dir, settings.platform.clone(), signing.site_keys());
     let _lock = site.lock()?;
     let survey = site.survey(|sha256| contents.contains_key(sha256))?;
     let mut meta = settings.meta(next_sequence(survey.last_sequence, signing.sequence)?);

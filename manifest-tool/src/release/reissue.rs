@@ -10,19 +10,16 @@ use crate::release::{check_version, earlier_releases, next_sequence};
 use crate::setting::{checked, expiry, rollout};
 use crate::signing::Signing;
 use crate::site::{ComponentSite, SiteRelease};
-use patcher::internal::manifest::{Channel, Component, MAX_UPDATE_OBJECTS, Manifest, Meta, UpdateObject};
+use patcher::internal::manifest::{Channel, MAX_UPDATE_OBJECTS, Manifest, Meta, UpdateObject};
 use patcher::internal::timestamp::Timestamp;
 use patcher::internal::trust::{self, ReleaseTarget};
-use std::path::Path;
 
 /// The number of earlier releases that get an update object to a promoted release.
 const PROMOTED_UPDATES: usize = 10;
 
-/// The changes to a release that is issued again.
+/// The new terms of a release that is issued again.
 #[derive(Debug)]
-pub struct Renewal {
-    /// The component.
-    pub component: Component,
+pub struct Terms {
     /// The channel whose latest release is issued again.
     pub channel: Channel,
     /// The time of issue.
@@ -36,7 +33,7 @@ pub struct Renewal {
 }
 
 /// The channel that a release is promoted to.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Promotion {
     /// The channel.
     pub to: Channel,
@@ -46,24 +43,23 @@ pub struct Promotion {
     pub allow_downgrade: bool,
 }
 
-/// Issues the latest release on `site` again, with a new term and the changes of `renewal`.
+/// Issues the latest release on `site` again, on new terms.
 ///
 /// One of the keys that sign now, or a trusted one, must have signed it before.
 ///
 /// # Errors
 /// [`Error::OtherSigner`](crate::Error::OtherSigner); everything that a client would refuse, before
 /// anything is written; an I/O error.
-pub fn renew(site: &Path, renewal: &Renewal, signing: &Signing) -> Result<Meta> {
-    let site = ComponentSite::new(site.join(renewal.component.as_str()), signing.site_keys());
+pub fn renew(site: &ComponentSite, terms: &Terms, signing: &Signing) -> Result<Meta> {
     let _lock = site.lock_existing()?;
-    let mut manifest = renewed(&site, renewal, signing)?;
-    if let Some(percent) = &renewal.rollout {
+    let mut manifest = renewed(site, terms, signing)?;
+    if let Some(percent) = &terms.rollout {
         manifest.meta.rollout = rollout(percent)?;
     }
     let survey = site.survey(|_| false)?;
     manifest.meta.sequence = next_sequence(survey.last_sequence, signing.sequence)?;
     signing.inherit(&mut manifest.meta, &survey)?;
-    signing.seal(&manifest)?.publish(&site, None)?;
+    signing.seal(&manifest)?.publish(site, None)?;
     Ok(manifest.meta)
 }
 
@@ -74,13 +70,12 @@ pub fn renew(site: &Path, renewal: &Renewal, signing: &Signing) -> Result<Meta> 
 /// # Errors
 /// [`Error::VersionNotNewer`](crate::Error::VersionNotNewer), those of [`StonePolicy::choose`], and
 /// those of [`renew`].
-pub fn promote(site: &Path, renewal: &Renewal, mut promotion: Promotion, signing: &Signing) -> Result<Meta> {
-    let site = ComponentSite::new(site.join(renewal.component.as_str()), signing.site_keys());
-    if promotion.to == renewal.channel {
+pub fn promote(site: &ComponentSite, terms: &Terms, mut promotion: Promotion, signing: &Signing) -> Result<Meta> {
+    if promotion.to == terms.channel {
         return checked("to", promotion.to.as_str(), Err("the release is already in this channel"));
     }
     let _lock = site.lock_existing()?;
-    let mut manifest = renewed(&site, renewal, signing)?;
+    let mut manifest = renewed(site, terms, signing)?;
     let latest = site.read_latest(&promotion.to)?;
     let survey = site.survey(|_| false)?;
     manifest.meta.channel = promotion.to;
@@ -90,7 +85,7 @@ pub fn promote(site: &Path, renewal: &Renewal, mut promotion: Promotion, signing
     let meta = &mut manifest.meta;
     meta.sequence = next_sequence(survey.last_sequence, signing.sequence)?;
     signing.inherit(meta, &survey)?;
-    meta.rollout = match &renewal.rollout {
+    meta.rollout = match &terms.rollout {
         Some(percent) => rollout(percent)?,
         None => None,
     };
@@ -98,8 +93,8 @@ pub fn promote(site: &Path, renewal: &Renewal, mut promotion: Promotion, signing
         promotion.stepping_stones.add_versions_of(meta);
     }
     meta.stepping_stones = promotion.stepping_stones.choose(meta, latest.as_ref(), &survey.releases, signing)?;
-    add_updates(&site, &survey.releases, &mut manifest)?;
-    signing.seal(&manifest)?.publish(&site, None)?;
+    add_updates(site, &survey.releases, &mut manifest)?;
+    signing.seal(&manifest)?.publish(site, None)?;
     Ok(manifest.meta)
 }
 
@@ -125,25 +120,22 @@ fn add_updates(site: &ComponentSite, releases: &[SiteRelease], manifest: &mut Ma
     Ok(())
 }
 
-/// The verified latest release of the renewal's channel, with a new term.
-fn renewed(site: &ComponentSite, renewal: &Renewal, signing: &Signing) -> Result<Manifest> {
-    let latest = site.read(&site.latest(&renewal.channel))?;
-    let target = ReleaseTarget {
-        component: renewal.component.clone(),
-        channel: renewal.channel.clone(),
-        platform: latest.manifest.meta.platform.clone(),
-    };
+/// The verified latest release of the channel, with a new term.
+fn renewed(site: &ComponentSite, terms: &Terms, signing: &Signing) -> Result<Manifest> {
+    let latest = site.read(&site.latest(&terms.channel))?;
+    let Meta { component, platform, .. } = latest.manifest.meta.clone();
+    let target = ReleaseTarget { component, channel: terms.channel.clone(), platform };
     let check = |keys: &_| trust::verify(latest.bytes, keys, &target, &[]);
     let mut manifest = signing.site_keys().verify(&latest.path, check)?.manifest().clone();
     let meta = &mut manifest.meta;
     let same_length = |expires: Timestamp| {
-        Timestamp::from_unix(renewal.issued.unix().saturating_add(expires.unix() - meta.issued.unix()))
+        Timestamp::from_unix(terms.issued.unix().saturating_add(expires.unix() - meta.issued.unix()))
     };
-    meta.expires = match &renewal.expires {
-        Some(expires) => expiry(expires, renewal.issued)?,
+    meta.expires = match &terms.expires {
+        Some(expires) => expiry(expires, terms.issued)?,
         None => meta.expires.map(same_length),
     };
-    meta.issued = renewal.issued;
-    meta.critical = renewal.critical.unwrap_or(meta.critical);
+    meta.issued = terms.issued;
+    meta.critical = terms.critical.unwrap_or(meta.critical);
     Ok(manifest)
 }

@@ -2,9 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::signing::private_key::PrivateKey;
+use crate::site;
 use crate::site::heads::head;
 use crate::site::site_keys::SiteKeys;
-use crate::site::{self, ComponentSite};
 use patcher::internal::digest::Sha256;
 use patcher::internal::head::Stamp;
 use patcher::internal::manifest::Meta;
@@ -17,19 +17,14 @@ use std::path::Path;
 /// Each head is made anew from the manifest, which one of `trusted` must have signed.
 ///
 /// # Errors
-/// [`Error::NothingToStamp`] if no release names the key; those of [`ComponentSite::read`] and
-/// [`PrivateKey::sign`]; an I/O error.
+/// [`Error::NothingToStamp`] if no release names the key; those of
+/// [`read`](site::ComponentSite::read) and [`PrivateKey::sign`]; an I/O error.
 pub fn stamp(site: &Path, trusted: &SiteKeys, key: &PrivateKey, until: Timestamp) -> Result<Vec<Meta>> {
     let spki = key.public().to_spki()?;
     let mut stamped = Vec::new();
-    for dir in site::components(site)? {
-        let component = ComponentSite::new(dir, trusted.clone());
-        let latest = component.latest_manifests()?;
-        if latest.is_empty() {
-            continue;
-        }
+    for component in site::releases(site, trusted)? {
         let _lock = component.lock_existing()?;
-        for path in latest {
+        for path in component.latest_manifests()? {
             let file = component.read(&path)?;
             if file.manifest.meta.freshness.as_ref() != Some(&spki) {
                 continue;

@@ -44,6 +44,6 @@ impl ComponentSite {
     /// # Errors
     /// An I/O error.
     pub fn write_head(&self, head: &Head) -> Result<()> {
-        replace(&self.path(&layout::head_name(&head.channel)), &head.to_bytes())
+        replace(&self.release_path(&layout::head_name(&head.channel)), &head.to_bytes())
     }
 }

@@ -37,7 +37,7 @@ pub fn write(site: &ComponentSite, new: &VerifiedManifest) -> Result<()> {
     earlier.truncate(MANIFEST_DELTAS);
     earlier.into_par_iter().try_for_each(|file| {
         let delta = encoded(&file.signed.body, new.bytes())?;
-        let path = site.path(&layout::manifest_delta_path(sequence, file.manifest.meta.sequence));
+        let path = site.release_path(&layout::manifest_delta_path(sequence, file.manifest.meta.sequence));
         // A client would fetch the whole manifest instead.
         if delta.len() < new.bytes().len() { replace(&path, &delta) } else { Ok(()) }
     })

@@ -1,14 +1,20 @@
-//! A component's folder on the site: immutable objects, the manifests of past releases, and the
-//! latest one per channel.
+//! A component on the site, for one platform: immutable objects, which all platforms share, the
+//! manifests of past releases, and the latest one per channel.
 //!
 //! Everything appears whole, by a rename. Objects come first and are named by their own hash, so
 //! that an interrupted run leaves nothing but objects that nobody names; the latest manifest comes
 //! last.
 
 pub mod heads;
+mod listing;
 mod manifest_deltas;
 pub mod manifest_file;
 pub mod site_keys;
+mod writing;
+
+pub use listing::{components, entries, latest_manifests, platforms, releases, xml_files};
+pub(crate) use writing::temporary_in;
+pub use writing::{replace, sync};
 
 use crate::error::{Error, Result};
 use crate::site::manifest_file::ManifestFile;
@@ -17,12 +23,11 @@ use patcher::internal::digest::Sha256;
 use patcher::internal::error::Refused;
 use patcher::internal::fs::{Dir, Lock};
 use patcher::internal::layout::{self, ObjectKind};
-use patcher::internal::manifest::{Channel, Manifest, Meta, Object};
+use patcher::internal::manifest::{Channel, Manifest, Meta, Object, Platform};
 use patcher::internal::trust::{self, VerifiedManifest};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::{NamedTempFile, TempPath};
@@ -32,25 +37,27 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(600);
 /// The lock's file in the component's folder.
 const LOCK_FILE: &str = ".lock";
 
-/// The folder of one component.
+/// The releases of one component for one platform.
 #[derive(Debug)]
 pub struct ComponentSite {
+    /// The folder of the component.
     dir: PathBuf,
+    platform: Platform,
     keys: SiteKeys,
 }
 
 /// The facts of a site that the next release needs.
 #[derive(Debug, Default)]
 pub struct Survey {
-    /// The highest sequence of all.
+    /// The highest sequence of the platform.
     pub last_sequence: Option<u64>,
     /// The key that the release with the highest sequence retires.
     pub retires: Option<Sha256>,
     /// The freshness key that the release with the highest sequence names, as SPKI DER.
     pub freshness: Option<Vec<u8>>,
-    /// For content that was asked for, the objects that are there already.
+    /// For content that was asked for, the objects that a release for any platform has already.
     pub packed: HashMap<Sha256, Packed>,
-    /// All releases.
+    /// All releases for the platform.
     pub releases: Vec<SiteRelease>,
     /// Files in `releases/` that are no releases by a trusted key. They count for nothing.
     pub ignored: Vec<PathBuf>,
@@ -112,9 +119,10 @@ impl Packed {
 }
 
 impl ComponentSite {
-    /// The folder `dir`, which need not be there yet, and the keys whose releases there count.
-    pub fn new(dir: PathBuf, keys: SiteKeys) -> Self {
-        Self { dir, keys }
+    /// The component in the folder `dir`, which need not be there yet, and the keys whose releases
+    /// there count.
+    pub fn new(dir: PathBuf, platform: Platform, keys: SiteKeys) -> Self {
+        Self { dir, platform, keys }
     }
 
     /// Locks the folder, which it creates, against other commands that change it.
@@ -150,12 +158,18 @@ impl ComponentSite {
     pub fn trusted(&self, path: &Path, bytes: Vec<u8>) -> Result<ManifestFile> {
         let verified = self.keys.verify(path, |keys| trust::authenticate(bytes, keys))?;
         let file = ManifestFile::from_bytes(path, verified.bytes().to_vec())?;
-        let (found, expected) = (file.manifest.meta.component.as_str(), self.component());
-        if found == expected {
-            return Ok(file);
+        let Meta { component, platform, .. } = &file.manifest.meta;
+        let wrong = |what, found: &str, expected: String| {
+            let wrong = Refused::WrongTarget { what, found: found.to_owned(), expected };
+            Err(Error::ManifestFile { path: path.to_owned(), source: Box::new(wrong) })
+        };
+        if component.as_str() != self.component() {
+            return wrong("component", component.as_str(), self.component());
         }
-        let wrong = Refused::WrongTarget { what: "component", found: found.to_owned(), expected };
-        Err(Error::ManifestFile { path: path.to_owned(), source: Box::new(wrong) })
+        if *platform != self.platform {
+            return wrong("platform", platform.as_str(), self.platform.to_string());
+        }
+        Ok(file)
     }
 
     /// The component's name: that of the folder.
@@ -163,9 +177,24 @@ impl ComponentSite {
         self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    /// Where something with this path below the base URL lies.
+    /// Returns the path of an object, by its path below the base URL.
     pub fn path(&self, below: &str) -> PathBuf {
         self.dir.join(below)
+    }
+
+    /// Returns the path of a head, a manifest or a manifest delta, by its path in the folder of the
+    /// platform.
+    pub fn release_path(&self, below: &str) -> PathBuf {
+        self.dir.join(layout::platform_dir(&self.platform)).join(below)
+    }
+
+    /// Returns the same component for each other platform that it has releases for.
+    ///
+    /// # Errors
+    /// An I/O error.
+    pub fn other_platforms(&self) -> Result<Vec<ComponentSite>> {
+        let others = platforms(&self.dir)?.into_iter().filter(|platform| *platform != self.platform);
+        Ok(others.map(|platform| Self::new(self.dir.clone(), platform, self.keys.clone())).collect())
     }
 
     /// Reads all manifests that trusted keys vouch for.
@@ -199,7 +228,7 @@ impl ComponentSite {
     /// # Errors
     /// An I/O error.
     pub fn latest_manifests(&self) -> Result<Vec<PathBuf>> {
-        latest_manifests(&self.dir)
+        latest_manifests(&self.release_path(""))
     }
 
     /// The paths of the manifests of past releases.
@@ -207,7 +236,7 @@ impl ComponentSite {
     /// # Errors
     /// An I/O error.
     pub fn past_manifests(&self) -> Result<Vec<PathBuf>> {
-        xml_files(&self.dir.join("releases"))
+        xml_files(&self.release_path("releases"))
     }
 
     /// The sequences with a folder of manifest deltas, and the paths of the deltas.
@@ -216,7 +245,7 @@ impl ComponentSite {
     /// An I/O error.
     pub fn manifest_deltas(&self) -> Result<Vec<(u64, Vec<PathBuf>)>> {
         let mut deltas = Vec::new();
-        for folder in entries(&self.dir.join("releases"))? {
+        for folder in entries(&self.release_path("releases"))? {
             let sequence = folder.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
             if let Some(sequence) = sequence.filter(|_| folder.is_dir()) {
                 let is_delta = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "delta");
@@ -236,8 +265,14 @@ impl ComponentSite {
         let mut packed: HashMap<Sha256, Packed> = HashMap::new();
         let Manifests { latest, past, ignored } = self.manifests()?;
         survey.ignored = ignored;
-        for ManifestFile { path, manifest, signed, .. } in latest.into_iter().chain(past) {
-            if survey.last_sequence < Some(manifest.meta.sequence) {
+        let mut manifests: Vec<(ManifestFile, bool)> =
+            latest.into_iter().chain(past).map(|file| (file, true)).collect();
+        for other in self.other_platforms()? {
+            let Manifests { latest, past, .. } = other.manifests()?;
+            manifests.extend(latest.into_iter().chain(past).map(|file| (file, false)));
+        }
+        for (ManifestFile { path, manifest, signed, .. }, is_own) in manifests {
+            if is_own && survey.last_sequence < Some(manifest.meta.sequence) {
                 survey.last_sequence = Some(manifest.meta.sequence);
                 survey.retires = manifest.meta.retires;
                 survey.freshness.clone_from(&manifest.meta.freshness);
@@ -249,7 +284,9 @@ impl ComponentSite {
                     packed.insert(file.sha256, Packed { gz: file.gz, chunks: file.chunks });
                 }
             }
-            survey.releases.push(SiteRelease { path, meta: manifest.meta, body: Sha256::of(&signed.body) });
+            if is_own {
+                survey.releases.push(SiteRelease { path, meta: manifest.meta, body: Sha256::of(&signed.body) });
+            }
         }
         // A new release names these objects: their bytes must be those that the old one named.
         let is_whole = |packed: &Packed| {
@@ -332,7 +369,7 @@ impl ComponentSite {
     }
 
     fn keep(&self, latest: PathBuf, superseded: &ManifestFile) -> Result<()> {
-        let kept = self.path(&layout::release_manifest_path(superseded.manifest.meta.sequence));
+        let kept = self.release_path(&layout::release_manifest_path(superseded.manifest.meta.sequence));
         // A file that no trusted key has signed is replaced.
         match self.read(&kept) {
             Ok(other) if other.signed.body != superseded.signed.body => Err(Error::SequenceTwice { latest, kept }),
@@ -351,37 +388,13 @@ impl ComponentSite {
 
     /// Where the latest manifest of a channel lies.
     pub fn latest(&self, channel: &Channel) -> PathBuf {
-        self.path(&layout::latest_manifest_name(channel))
+        self.release_path(&layout::latest_manifest_name(channel))
     }
 }
 
 /// Returns whether both have the same body. Their signatures may differ.
 fn is_same(file: &ManifestFile, manifest: &VerifiedManifest) -> bool {
     Sha256::of(&file.signed.body) == manifest.order().body
-}
-
-/// Writes a file in one step: complete and synced, or the old one stays.
-///
-/// # Errors
-/// An I/O error.
-pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = temporary_in(dir)?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(|error| Error::io("write", path, error))?;
-    file.persist(path).map_err(|error| Error::io("replace", path, error.error))?;
-    sync(dir)
-}
-
-/// Makes what was renamed into or removed from a folder durable; Windows has no such call and needs
-/// none.
-///
-/// # Errors
-/// An I/O error.
-pub fn sync(dir: &Path) -> Result<()> {
-    if cfg!(unix) {
-        fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| Error::io("sync", dir, error))?;
-    }
-    Ok(())
 }
 
 /// The objects that a manifest names, with their paths below the component's folder.
@@ -394,67 +407,4 @@ pub fn objects(manifest: &Manifest) -> Vec<(String, Object)> {
         file.chunks.iter().for_each(|chunks| add(ObjectKind::Chunks, *chunks));
     }
     objects
-}
-
-/// A file that is gone unless it is renamed; with the rights of any other new file, for a web
-/// server has to read it.
-pub(crate) fn temporary_in(dir: &Path) -> Result<NamedTempFile> {
-    fs::create_dir_all(dir).map_err(|error| Error::io("create", dir, error))?;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".new-");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(dir).map_err(|error| Error::io("write to", dir, error))
-}
-
-/// The folders of a site, sorted: where there is an XML file, that is a component's.
-///
-/// # Errors
-/// An I/O error.
-pub fn components(dir: &Path) -> Result<Vec<PathBuf>> {
-    let io = |error| Error::io("read", dir, error);
-    let entries = fs::read_dir(dir).map_err(io)?;
-    let mut components = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>().map_err(io)?;
-    components.retain(|path| path.is_dir());
-    components.sort_unstable();
-    Ok(components)
-}
-
-/// The manifests of the component's folder `dir`, one for each channel, sorted.
-///
-/// # Errors
-/// An I/O error.
-pub fn latest_manifests(dir: &Path) -> Result<Vec<PathBuf>> {
-    Ok(xml_files(dir)?.into_iter().filter(|path| !is_head(path)).collect())
-}
-
-/// Returns whether a path has the name of a head.
-fn is_head(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    name == "latest.xml" || name.ends_with(".latest.xml")
-}
-
-/// Returns the XML files in `dir` itself, sorted. An absent folder has none.
-pub fn xml_files(dir: &Path) -> Result<Vec<PathBuf>> {
-    let mut paths = entries(dir)?;
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "xml"));
-    Ok(paths)
-}
-
-/// Returns the entries of a folder, sorted. An absent folder has none.
-///
-/// # Errors
-/// An I/O error.
-pub fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
-    let failed = |error| Error::io("read", dir, error);
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(Vec::new());
-        }
-        Err(error) => return Err(failed(error)),
-    };
-    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>().map_err(failed)?;
-    paths.sort_unstable();
-    Ok(paths)
 }

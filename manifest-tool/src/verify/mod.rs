@@ -8,6 +8,7 @@ mod replay;
 
 use crate::error::{Error, Result};
 use crate::site;
+use crate::site::site_keys::SiteKeys;
 use patcher::internal::chunks::{
     ChunkIndex, ChunkSearch, ChunksError, MAX_INDEX_BYTES, MissingRanges, RangeLimits, rebuild,
 };
@@ -17,7 +18,7 @@ use patcher::internal::fetch::{self, CancelToken, Fetch, Request, Retries, Stall
 use patcher::internal::gunzip::gunzip;
 use patcher::internal::keys::TrustedKeys;
 use patcher::internal::layout::{self, ObjectKind};
-use patcher::internal::manifest::{Manifest, Meta, Object, SteppingStone};
+use patcher::internal::manifest::{Manifest, Meta, Object, Platform, SteppingStone};
 use patcher::internal::rel_path::RelPath;
 use patcher::internal::timestamp::Timestamp;
 use patcher::internal::trust::{self, ReleaseTarget};
@@ -67,8 +68,8 @@ pub fn latest_manifests(dir: &Path) -> Result<Vec<Url>> {
     // The address of a file has to be absolute.
     let dir = dir.canonicalize().map_err(|error| Error::io("read", dir, error))?;
     let mut urls = Vec::new();
-    for component in site::components(&dir)? {
-        urls.extend(site::latest_manifests(&component)?.iter().flat_map(Url::from_file_path));
+    for releases in site::releases(&dir, &SiteKeys::default())? {
+        urls.extend(releases.latest_manifests()?.iter().flat_map(Url::from_file_path));
     }
     if urls.is_empty() { Err(Error::EmptySite { path: dir }) } else { Ok(urls) }
 }
@@ -80,8 +81,8 @@ pub fn latest_manifests(dir: &Path) -> Result<Vec<Url>> {
 pub fn past_manifests(dir: &Path) -> Result<Vec<Url>> {
     let dir = dir.canonicalize().map_err(|error| Error::io("read", dir, error))?;
     let mut urls = Vec::new();
-    for component in site::components(&dir)? {
-        urls.extend(site::xml_files(&component.join("releases"))?.iter().flat_map(Url::from_file_path));
+    for releases in site::releases(&dir, &SiteKeys::default())? {
+        urls.extend(releases.past_manifests()?.iter().flat_map(Url::from_file_path));
     }
     Ok(urls)
 }
@@ -117,17 +118,18 @@ impl Verifier<'_> {
             for error in self.check_leads(url, &manifest) {
                 findings.problems.push(finding(error)?);
             }
-            collect(&manifest, url, &mut objects);
-            updates.add_contents(&manifest, url);
-            updates.add_objects(&manifest, url);
+            // Never fails: it is a relative address of plain characters.
+            let Some(base) = layout::base_url_of(url, &manifest.meta.platform) else { continue };
+            collect(&manifest, &base, &mut objects);
+            updates.add_contents(&manifest, &base);
+            updates.add_objects(&manifest, &base);
             for stone in &manifest.meta.stepping_stones {
-                // Never fails: it is a relative address of plain characters.
                 let Ok(at) = url.join(&layout::release_manifest_path(stone.sequence)) else { continue };
                 match self.stepping_stone(&at, &manifest.meta, stone) {
                     Ok(stone) => {
-                        collect(&stone, url, &mut objects);
-                        updates.add_contents(&stone, url);
-                        updates.add_objects(&stone, url);
+                        collect(&stone, &base, &mut objects);
+                        updates.add_contents(&stone, &base);
+                        updates.add_objects(&stone, &base);
                     }
                     Err(error) => findings.problems.push(finding(error)?),
                 }
@@ -148,9 +150,10 @@ impl Verifier<'_> {
         }
         for past in self.past {
             // Objects of a release are beside its folder. No client reads another file there.
-            let (Ok(bytes), Ok(url)) = (self.bytes(past), past.join("../")) else { continue };
-            if let Ok(verified) = trust::authenticate(bytes, self.keys) {
-                updates.add_contents(verified.manifest(), &url);
+            let (Ok(bytes), Ok(dir)) = (self.bytes(past), past.join("../")) else { continue };
+            let Ok(verified) = trust::authenticate(bytes, self.keys) else { continue };
+            if let Some(base) = layout::base_url_of(&dir, &verified.manifest().meta.platform) {
+                updates.add_contents(verified.manifest(), &base);
             }
         }
         let Replayed { right, not_applied, wrong } = updates.replay(self);
@@ -177,8 +180,13 @@ impl Verifier<'_> {
         let refused = |refused| refused_at(url, refused);
         let verified = trust::authenticate(self.bytes(url)?, self.keys).map_err(refused)?;
         let trusted = verified.fresh(self.now).map_err(refused)?;
-        let channel = &trusted.manifest().meta.channel;
-        let name = url.path_segments().and_then(|mut segments| segments.next_back()).unwrap_or_default();
+        let Meta { channel, platform, .. } = &trusted.manifest().meta;
+        let mut segments = url.path_segments().into_iter().flatten().rev();
+        let (name, folder) = (segments.next().unwrap_or_default(), segments.next().unwrap_or_default());
+        if *platform != Platform::any() && folder != platform.as_str() {
+            let (found, expected) = (platform.to_string(), Platform::any().to_string());
+            return Err(refused(Refused::WrongTarget { what: "platform", found, expected }));
+        }
         if layout::latest_manifest_name(channel) != name {
             let expected = name.trim_end_matches(".xml").replace("manifest", "stable");
             return Err(refused(Refused::WrongTarget { what: "channel", found: channel.to_string(), expected }));
@@ -270,12 +278,12 @@ fn unsound(url: &Url, path: &RelPath, source: ChunksError) -> Error {
     Error::Chunks { url: url.to_string(), path: path.to_string(), source }
 }
 
-/// Adds the objects that `manifest` names, relative to the URL of the manifest.
+/// Adds the objects that `manifest` names, below the base URL at which the manifest is.
 ///
 /// So the objects of a mirror are checked at that mirror.
-fn collect(manifest: &Manifest, url: &Url, objects: &mut Objects) {
+fn collect(manifest: &Manifest, base: &Url, objects: &mut Objects) {
     // Never fails: what is joined is a relative address of plain characters.
-    let address = |kind, object: &Object| url.join(&layout::object_path(kind, &object.sha256)).ok();
+    let address = |kind, object: &Object| base.join(&layout::object_path(kind, &object.sha256)).ok();
     for file in &manifest.files {
         let chunks = file.chunks.and_then(|chunks| address(ObjectKind::Chunks, &chunks));
         let object = Object { size: file.size, sha256: file.sha256 };

@@ -52,19 +52,19 @@ pub struct Replayed {
 }
 
 impl Updates {
-    /// Adds the files that can be rebuilt from the release at `url`.
-    pub fn add_contents(&mut self, manifest: &Manifest, url: &Url) {
+    /// Adds the files that can be rebuilt from a release below the URL `base`.
+    pub fn add_contents(&mut self, manifest: &Manifest, base: &Url) {
         for file in &manifest.files {
-            if let Ok(url) = url.join(&layout::object_path(ObjectKind::Gz, &file.gz.sha256)) {
+            if let Ok(url) = base.join(&layout::object_path(ObjectKind::Gz, &file.gz.sha256)) {
                 self.contents.entry(file.sha256).or_insert(GzipAt { url, gz: file.gz, size: file.size });
             }
         }
     }
 
-    /// Adds the update objects of the release at `url`.
-    pub fn add_objects(&mut self, manifest: &Manifest, url: &Url) {
+    /// Adds the update objects of a release below the URL `base`.
+    pub fn add_objects(&mut self, manifest: &Manifest, base: &Url) {
         for update in &manifest.meta.updates {
-            if let Ok(url) = url.join(&layout::object_path(ObjectKind::Update, &update.object.object.sha256)) {
+            if let Ok(url) = base.join(&layout::object_path(ObjectKind::Update, &update.object.object.sha256)) {
                 self.objects.insert(url, update.object);
             }
         }

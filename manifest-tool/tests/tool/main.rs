@@ -13,6 +13,7 @@ mod keygen;
 mod object_store;
 mod openssl;
 mod passphrase;
+mod platforms;
 mod promote;
 mod prune;
 mod publish;

@@ -158,20 +158,21 @@ fn an_unreadable_latest_manifest_stops_prune_before_any_removal() {
 fn an_interrupted_prune_leaves_no_manifest_without_its_objects() {
     use manifest_tool::prune::Dropped;
     use manifest_tool::site::ComponentSite;
+    use patcher::internal::manifest::Platform;
     let publisher = Publisher::new();
     publisher.sign_builds(1..=4, &["--updates", "0"]);
-    let site = ComponentSite::new(publisher.path("site/core"), publisher.site_keys());
+    let site = ComponentSite::new(publisher.path("site/core"), Platform::any(), publisher.site_keys());
     let dropped = Dropped::find(&site, 0).unwrap();
     assert_eq!((dropped.manifests.len(), dropped.objects.len()), (3, 6), "three manifest deltas among the objects");
     // `prune` cannot remove a folder at the path of an object.
-    let obstacle = publisher.path("site/core").join(&dropped.objects[0].path);
-    let bytes = fs::read(&obstacle).unwrap();
-    fs::remove_file(&obstacle).unwrap();
-    fs::create_dir(&obstacle).unwrap();
+    let obstacle = &dropped.objects[0].path;
+    let bytes = fs::read(obstacle).unwrap();
+    fs::remove_file(obstacle).unwrap();
+    fs::create_dir(obstacle).unwrap();
     dropped.carry_out(&site).unwrap_err();
     assert_eq!(releases(&publisher), [""; 0], "manifests go first");
     has_what_it_names(&publisher);
-    fs::remove_dir(&obstacle).unwrap();
-    fs::write(&obstacle, bytes).unwrap();
+    fs::remove_dir(obstacle).unwrap();
+    fs::write(obstacle, bytes).unwrap();
     assert!(prune(&publisher, &["--keep", "0"]).contains("0 manifests and 6 objects"));
 }

@@ -114,7 +114,7 @@ fn settings_without_a_flag_come_from_the_component_file() {
     publisher.run(&["sign", "build"]).fails(2, "nothing in it");
     publisher.write("build/empty", "The news.");
     publisher.run(&["sign", "build", "--version", "2.2.0"]).ok();
-    let Manifest { meta, files, .. } = publisher.manifest("site/core/beta.xml");
+    let Manifest { meta, files, .. } = publisher.manifest("site/core/x86_64-linux/beta.xml");
     assert_eq!((meta.version.to_string(), meta.platform.to_string()), ("2.2.0".into(), "x86_64-linux".into()));
     assert_eq!((meta.base_urls.len(), meta.requires.len()), (2, 1));
     assert_eq!(meta.expires, Some(day(2)));

@@ -14,7 +14,7 @@ use crate::disk::layout;
 use crate::error::{Error, Network, Result};
 use crate::formats::delta::{self, FileSizes};
 use crate::formats::head::{Head, MAX_HEAD_BYTES};
-use crate::formats::manifest::{Channel, Component, MAX_MANIFEST_BYTES, SignedBytes};
+use crate::formats::manifest::{Channel, Component, MAX_MANIFEST_BYTES, Platform, SignedBytes};
 use crate::values::digest::Sha256;
 use std::io::Cursor;
 use url::Url;
@@ -26,6 +26,8 @@ pub struct KnownManifest<'a> {
     pub component: &'a Component,
     /// The channel to ask for.
     pub channel: &'a Channel,
+    /// The platform of the manifest, whose releases lie in a folder of their own.
+    pub platform: &'a Platform,
     /// The sequence of the manifest.
     pub sequence: u64,
     /// The signed bytes of the manifest.
@@ -58,7 +60,7 @@ pub fn newest(
 ) -> Result<Newest> {
     let at = |path: &str| {
         let failed = |error: url::ParseError| super::unreachable(mirror, error);
-        mirror.join(path).map_err(failed)
+        mirror.join(&layout::platform_dir(known.platform)).and_then(|dir| dir.join(path)).map_err(failed)
     };
     let head = fetch_head(source, &at(&layout::head_name(known.channel))?, known, retries, cancel)?;
     if let Some(head) = &head {

@@ -6,7 +6,7 @@ use crate::setting::checked;
 use std::path::PathBuf;
 
 /// Settings on the command line; each one that is given replaces the one in `component.toml`.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, Default, Clone, clap::Args)]
 pub struct ReleaseFlags {
     /// The component's name
     #[arg(long, value_name = "NAME")]

@@ -7,7 +7,7 @@ use semver::Version;
 use std::collections::BTreeMap;
 
 /// Stepping stones on the command line.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, Default, Clone, clap::Args)]
 pub struct StoneFlags {
     /// Send clients below VERSION first to the newest release on the site from VERSION on and below
     /// this release

@@ -1,0 +1,42 @@
+//! Writing: files appear on the site whole, by a rename.
+
+use crate::error::{Error, Result};
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use tempfile::NamedTempFile;
+
+/// Writes a file in one step: complete and synced, or the old one stays.
+///
+/// # Errors
+/// An I/O error.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = temporary_in(dir)?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(|error| Error::io("write", path, error))?;
+    file.persist(path).map_err(|error| Error::io("replace", path, error.error))?;
+    sync(dir)
+}
+
+/// Makes what was renamed into or removed from a folder durable; Windows has no such call and needs
+/// none.
+///
+/// # Errors
+/// An I/O error.
+pub fn sync(dir: &Path) -> Result<()> {
+    if cfg!(unix) {
+        fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| Error::io("sync", dir, error))?;
+    }
+    Ok(())
+}
+
+/// A file that is gone unless it is renamed; with the rights of any other new file, for a web
+/// server has to read it.
+pub(crate) fn temporary_in(dir: &Path) -> Result<NamedTempFile> {
+    fs::create_dir_all(dir).map_err(|error| Error::io("create", dir, error))?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".new-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(dir).map_err(|error| Error::io("write to", dir, error))
+}
