@@ -9,6 +9,8 @@ static PATCHER: OnceLock<Patcher> = OnceLock::new();
 
 /// Makes the program's one [`Patcher`], and [starts](Patcher::start) it. Call it first in `main`.
 ///
+/// It ends this process where the start hands over to the helper.
+///
 /// After an error of the start, the program can still use [`handle`] and the other functions.
 ///
 /// # Errors
@@ -17,7 +19,10 @@ pub fn init(config: Config) -> Result<Started> {
     crate::helper::run_if_asked(&config.helper);
     let patcher = Patcher::new(config)?;
     PATCHER.set(patcher.clone()).map_err(|_| Caller::Init("`init` was called twice"))?;
-    patcher.start()
+    match patcher.start()? {
+        Started::HandedOver => std::process::exit(0),
+        started => Ok(started),
+    }
 }
 
 /// Looks for a newer release of one component.

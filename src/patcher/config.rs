@@ -1,15 +1,17 @@
 //! The configuration of a handle: the install root, the trusted keys, and the settings of the
 //! network.
 
+use super::running_program::RunningProgram;
 use crate::disk::layout::{InstallRoot, StateDir};
 use crate::error::{Caller, Result};
 use crate::formats::manifest::{Channel, Component, Platform};
-use crate::swap::relaunch::{self, HelperProgram, PROBATION};
+use crate::swap::relaunch::{HelperProgram, PROBATION};
 use crate::transfer::fetch::{self, CancelToken, HttpSettings, ProxyAddress, RequestHeader};
 use crate::trust::Floor;
 use crate::trust::keys::{PublicKey, TrustedKeys};
 use crate::values::rel_path::MANIFEST_NAME;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use url::Url;
@@ -50,6 +52,7 @@ pub struct Config {
     channel: String,
     platform: Option<String>,
     pub(crate) helper: HelperProgram,
+    program: RunningProgram,
     pub(super) probation: Duration,
     pub(super) history: Option<usize>,
     site: Option<ProxyAddress>,
@@ -76,6 +79,7 @@ impl Config {
             channel: "stable".to_owned(),
             platform: None,
             helper: HelperProgram::Beside,
+            program: RunningProgram::default(),
             probation: PROBATION,
             history: None,
             site: None,
@@ -93,10 +97,19 @@ impl Config {
     /// checkout there is no such folder, or it has no manifest. Then [`init`](crate::init) changes
     /// nothing and returns [`UpdatesOff::NotInstalled`](crate::UpdatesOff::NotInstalled).
     pub fn for_current_exe(component: impl AsRef<str>) -> Self {
-        let program = relaunch::running_program().ok().and_then(|program| super::start::resolve(&program));
-        let program = program.unwrap_or_default();
+        let program = RunningProgram::default().resolved_path().unwrap_or_default();
+        Self::new(root_of(&program, component.as_ref(), |dir| dir.join(MANIFEST_NAME).exists()))
+    }
+
+    /// Makes a configuration for the installation that the program at `path` is part of.
+    ///
+    /// It is [`for_current_exe`](Self::for_current_exe) for a program that an interpreter runs,
+    /// and sets [`program`](Self::program). Set [`command`](Self::command) as well.
+    pub fn for_program(component: impl AsRef<str>, path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        let program = std::path::absolute(&path).ok().and_then(|path| super::start::resolve(&path)).unwrap_or_default();
         let root = root_of(&program, component.as_ref(), |dir| dir.join(MANIFEST_NAME).exists());
-        Self::new(root)
+        Self::new(root).program(path)
     }
 
     /// Adds a trusted public key in PEM, as `manifest-tool keygen` writes it.
@@ -196,6 +209,35 @@ impl Config {
     /// beside the program.
     pub fn helper_is_this_program(mut self) -> Self {
         self.helper = HelperProgram::ThisProgram;
+        self
+    }
+
+    /// Sets the program's file, where it is not the one that the system names for this process.
+    ///
+    /// A script needs this, because the system names its interpreter. The client compares the path
+    /// with the components, and looks for the helper beside it.
+    pub fn program(mut self, path: impl Into<PathBuf>) -> Self {
+        self.program.path = Some(path.into());
+        self
+    }
+
+    /// Sets the command that starts the program again: a program with its arguments.
+    ///
+    /// Default: [`program`](Self::program) with the arguments of this process. A script needs its
+    /// interpreter as the first element.
+    pub fn command(mut self, command: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        self.program.command = Some(command.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Sets the process that runs the program, where this one only updates for it.
+    ///
+    /// The helper then waits for the end of that process. Nothing ends or replaces a process by
+    /// itself: [`Patcher::start`](crate::Patcher::start) returns
+    /// [`Started::HandedOver`](crate::Started::HandedOver) when that process has to end. Set
+    /// [`program`](Self::program) or [`command`](Self::command) as well.
+    pub fn process(mut self, id: u32) -> Self {
+        self.program.process = Some(id).filter(|id| *id != std::process::id());
         self
     }
 
@@ -336,6 +378,7 @@ impl Config {
             let component = name.parse::<Component>().map_err(|error| bad("floor", name, error))?;
             floors.insert(component, Floor::Number { key: keys.id(0), sequence: *sequence });
         }
+        let program = self.resolve_program()?;
         let site = match &self.site {
             Some(ProxyAddress(text)) => {
                 let url = fetch::parse_url_or_path("site", text)?;
@@ -351,8 +394,24 @@ impl Config {
             channel: self.channel.parse().map_err(|error| bad("channel", &self.channel, error))?,
             platform,
             helper: self.helper.clone(),
+            program,
             site,
         })
+    }
+
+    fn resolve_program(&self) -> Result<RunningProgram> {
+        let program = &self.program;
+        if program.command.as_ref().is_some_and(Vec::is_empty) {
+            return Err(bad("command", "", "no program").into());
+        }
+        if program.process.is_some() && program.path.is_none() && program.command.is_none() {
+            return Err(bad("process", "", "it needs a program or a command").into());
+        }
+        // The program of another process, unlike this one's, is what its command starts.
+        let started = program.command.iter().flatten().next().map(PathBuf::from);
+        let path = program.path.clone().or(started.filter(|_| program.process.is_some()));
+        let path = path.map(|path| absolute("program", &path)).transpose()?;
+        Ok(RunningProgram { path, ..program.clone() })
     }
 }
 
@@ -365,6 +424,7 @@ pub(super) struct Resolved {
     pub channel: Channel,
     pub platform: Platform,
     pub helper: HelperProgram,
+    pub program: RunningProgram,
     pub site: Option<Url>,
 }
 

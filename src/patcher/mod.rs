@@ -17,6 +17,7 @@ mod remove;
 mod repair;
 mod requirements;
 mod retry_after;
+mod running_program;
 mod staged;
 mod start;
 mod status;
@@ -47,6 +48,7 @@ use crate::transfer::fetch::{CancelToken, Fetch, Retries, Sources};
 use crate::trust::Floor;
 use crate::trust::keys::TrustedKeys;
 use installed::InstalledManifest;
+use running_program::RunningProgram;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
@@ -65,12 +67,14 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 /// Cloning is cheap; the clones share everything.
 ///
 /// ```no_run
-/// use patcher::{Config, Patcher, Update};
+/// use patcher::{Config, Patcher, Started, Update};
 ///
 /// # const KEY: &str = "";
 /// # fn main() -> patcher::Result<()> {
 /// let patcher = Patcher::new(Config::new("/opt/app").trusted_key(KEY))?;
-/// patcher.start()?; // Finishes what an earlier run left to do.
+/// if patcher.start()? == Started::HandedOver {
+///     return Ok(()); // The helper finishes what an earlier run left to do, when this program has ended.
+/// }
 /// let check = patcher.check_all()?;
 /// for deferred in &check.deferred {
 ///     println!("{} {}: {}", deferred.component, deferred.version, deferred.reason);
@@ -102,6 +106,7 @@ struct PatcherShared {
     channel: Channel,
     platform: Platform,
     helper: HelperProgram,
+    program: RunningProgram,
     probation: Duration,
     history: Option<usize>,
     site: Option<Url>,
@@ -139,6 +144,7 @@ impl Patcher {
             channel: resolved.channel,
             platform: resolved.platform,
             helper: resolved.helper,
+            program: resolved.program,
             probation: config.probation,
             history: config.history,
             site: resolved.site,
@@ -234,7 +240,7 @@ impl Patcher {
     }
 
     fn helper(&self) -> Result<PathBuf> {
-        relaunch::find_helper(&self.shared.helper)
+        relaunch::find_helper(&self.shared.helper, &self.shared.program.path()?)
     }
 }
 

@@ -3,7 +3,6 @@
 use super::Patcher;
 use crate::error::{Caller, Result};
 use crate::state::RollbackReason;
-use crate::swap::relaunch;
 use crate::swap::{self, Applied, ComponentChange, SavedFile};
 use std::convert::Infallible;
 
@@ -83,17 +82,30 @@ impl Previous {
     /// Ends this program; the helper rolls back and starts the previous version with the same
     /// arguments.
     ///
-    /// It returns only on an error.
+    /// It returns only on an error. A program that ends itself uses [`hand_over`](Self::hand_over).
     ///
     /// # Errors
     /// [`Error::Busy`](crate::Error::Busy) while another instance of the program runs,
     /// [`Machine::HelperMissing`](crate::Machine::HelperMissing) and other
     /// [`Machine`](crate::Machine) errors. Then nothing has changed, and the program continues.
     pub fn restart(self) -> Result<Infallible> {
+        self.hand_over()?;
+        std::process::exit(0);
+    }
+
+    /// Starts the helper, which rolls back when the program has ended, and starts the previous
+    /// version. The caller ends the program.
+    ///
+    /// In a terminal on Unix it does not return: the helper takes the place of this process.
+    ///
+    /// # Errors
+    /// As [`restart`](Self::restart).
+    pub fn hand_over(self) -> Result<()> {
         self.mend_backups();
         let (state_dir, _lock) = self.patcher.lock()?;
         self.patcher.while_not_running(&state_dir, || Ok(()))?;
-        let is_in_place = relaunch::CAN_REPLACE && relaunch::uses_terminal(std::process::id());
+        let program = &self.patcher.shared.program;
+        let is_in_place = program.is_replaceable() && program.uses_terminal();
         self.patcher.restart_by_helper(&state_dir, Some(RollbackReason::Asked), is_in_place)
     }
 

@@ -66,12 +66,25 @@ impl Staged {
     /// The new version runs in the working folder of this process. In a terminal on Unix, the
     /// helper and then the new version take the place of this process, with its id and its
     /// terminal. Give the terminal back its usual mode before. The method returns only on an error.
+    /// A program that ends itself uses [`hand_over`](Self::hand_over).
     ///
     /// # Errors
     /// [`Error::Busy`] while another instance of the program runs, [`Machine::HelperMissing`] and
     /// others of [`Machine`], and those of [`apply`](Self::apply) that the client finds before the
     /// swap. Then nothing has changed, and the program continues.
     pub fn restart(self) -> Result<Infallible> {
+        self.hand_over()?;
+        std::process::exit(0);
+    }
+
+    /// Starts the helper, which swaps when the program has ended, and starts the new version. The
+    /// caller ends the program.
+    ///
+    /// In a terminal on Unix it does not return: the helper takes the place of this process.
+    ///
+    /// # Errors
+    /// As [`restart`](Self::restart).
+    pub fn hand_over(self) -> Result<()> {
         let (state_dir, lock) = self.patcher.lock()?;
         // The helper would wait for it, and the user would see no program at all.
         self.patcher.while_not_running(&state_dir, || Ok(()))?;
@@ -79,13 +92,16 @@ impl Staged {
         self.patcher.helper()?;
         let root = &self.patcher.shared.root;
         swap::prepare(root, &lock, transaction)?;
-        let has_terminal = relaunch::uses_terminal(std::process::id());
+        let program = &self.patcher.shared.program;
+        let has_terminal = program.uses_terminal();
         if has_terminal {
             super::start::record_terminal(&state_dir);
         }
-        let error = self.patcher.restart_by_helper(&state_dir, None, relaunch::CAN_REPLACE && has_terminal);
-        swap::recover(root, &lock)?;
-        error
+        let handed_over = self.patcher.restart_by_helper(&state_dir, None, program.is_replaceable() && has_terminal);
+        if handed_over.is_err() {
+            swap::recover(root, &lock)?;
+        }
+        handed_over
     }
 
     /// Starts the helper, which swaps when this program has ended. It does not start the program
@@ -94,7 +110,8 @@ impl Staged {
     /// # Errors
     /// As [`restart`](Self::restart).
     pub fn apply_on_exit(self) -> Result<()> {
-        self.apply_after(Some(std::process::id()), None)
+        let process = self.patcher.shared.program.process();
+        self.apply_after(Some(process), None)
     }
 
     /// Starts the helper, which swaps when process `pid` and all instances of the program have

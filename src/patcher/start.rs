@@ -11,7 +11,6 @@ use crate::swap::relaunch::{self, Job};
 use crate::swap::{self, Applied, Recovery};
 use semver::Version;
 use std::cmp::Reverse;
-use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -57,6 +56,10 @@ pub enum Started {
     Recovered,
     /// The program runs without updates, for this reason. This is no error of the program.
     UpdatesOff(UpdatesOff),
+    /// The helper waits for the end of the program, and starts it again as another version.
+    ///
+    /// The program must end now. [`init`](crate::init) ends it and never returns this.
+    HandedOver,
 }
 
 impl Patcher {
@@ -70,8 +73,9 @@ impl Patcher {
     /// - A prepared swap is carried out if no other instance runs.
     /// - A new version that was started three times and not confirmed is rolled back.
     ///
-    /// If that replaces the component of the running program, this process ends; the helper
-    /// replaces the files and starts the program again.
+    /// If that replaces the component of the running program, the helper replaces the files and
+    /// starts the program again. On Unix the helper takes the place of this process. On Windows,
+    /// and with [`Config::process`](crate::Config::process), it returns [`Started::HandedOver`].
     ///
     /// It does nothing and returns [`Started::UpdatesOff`] if nothing is installed, or if the
     /// installation belongs to another user. It also returns that if there is no helper; the events
@@ -119,20 +123,28 @@ impl Patcher {
             // This process may be the new version, while all its files are of the old version
             // again.
             change_starts(state_dir, |starts| starts.set_recovered(true));
-            self.hand_over(state_dir, None);
+            if self.hand_over(state_dir, None) {
+                return Ok(Started::HandedOver);
+            }
         }
         let running = match state::lock_not_running(state_dir, Duration::ZERO) {
-            Ok(alone) => self.finish_earlier_work(state_dir, alone)?,
+            Ok(alone) => {
+                if self.finish_earlier_work(state_dir)? {
+                    return Ok(Started::HandedOver);
+                }
+                alone.share()?
+            }
             Err(Error::Busy { .. }) => state::lock_running(state_dir, SWAP_TIMEOUT)?,
             Err(error) => return Err(error),
         };
         if recovery == Recovery::Nothing
             && let Some(journal) = own_swap
             && !matches!(Journal::peek(state_dir)?, Some((State::Prepared | State::Applying, plan)) if plan == journal.plan)
-        {
             // While this process waited for the lock, the helper has replaced the file of its
             // program.
-            self.hand_over(state_dir, None);
+            && self.hand_over(state_dir, None)
+        {
+            return Ok(Started::HandedOver);
         }
         *self.shared.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
         // Leftovers do no harm and are no reason not to start.
@@ -143,84 +155,87 @@ impl Patcher {
         self.take_event(state_dir, is_first_run, recovery == Recovery::RolledBack)
     }
 
-    /// Carries out a prepared swap, or rolls back a version that was not confirmed, if this is the
+    /// Carries out a prepared swap, or rolls back a version that was not confirmed. This must be the
     /// only instance.
-    fn finish_earlier_work(&self, state_dir: &Dir, alone: Lock) -> Result<Lock> {
+    ///
+    /// Returns `true` if the helper does it when the program has ended.
+    fn finish_earlier_work(&self, state_dir: &Dir) -> Result<bool> {
         let root = &self.shared.root;
         self.discard_superseded_swap(state_dir);
         match Journal::peek(state_dir)? {
-            Some((State::Prepared, _)) => self.replace(state_dir, None, |lock| swap::apply(root, lock))?,
+            Some((State::Prepared, _)) => return self.replace(state_dir, None, |lock| swap::apply(root, lock)),
             Some((State::Committed, plan)) => {
                 let starts = Starts::load_or_default(state_dir)?;
                 if starts.unconfirmed(&plan) >= MAX_UNCONFIRMED_STARTS {
                     let reason = RollbackReason::Unconfirmed;
-                    self.replace(state_dir, Some(reason), |lock| swap::roll_back(root, lock, reason))?;
-                } else if !starts.had_terminal(&plan) || relaunch::uses_terminal(std::process::id()) {
+                    return self.replace(state_dir, Some(reason), |lock| swap::roll_back(root, lock, reason));
+                }
+                if !starts.had_terminal(&plan) || self.shared.program.uses_terminal() {
                     change_starts(state_dir, |starts| starts.count_unconfirmed(plan));
                 }
             }
             _ => {}
         }
-        alone.share()
+        Ok(false)
     }
 
     /// Replaces files here, or lets the helper do it if this process runs from them.
     ///
     /// A swap that fails and is undone is no reason not to start: the old files are complete.
+    /// Returns `true` if the helper does it.
     fn replace(
         &self,
         state_dir: &Dir,
         roll_back: Option<RollbackReason>,
         swap: impl FnOnce(&Lock) -> Result<Option<Applied>>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         if Journal::read(state_dir)?.is_some_and(|journal| self.runs_from(&journal)) {
-            self.hand_over(state_dir, roll_back);
-            return Ok(());
+            return Ok(self.hand_over(state_dir, roll_back));
         }
         match state::lock_updater(state_dir, Duration::ZERO).and_then(|lock| swap(&lock)) {
             Err(error @ Error::Machine(Machine::UndoFailed { .. } | Machine::JournalUnreadable { .. })) => Err(error),
-            _ => Ok(()),
+            _ => Ok(false),
         }
     }
 
-    /// Ends this process; the helper does the work and starts the program again.
+    /// Lets the helper do the work and start the program again. Returns `true` if the program must
+    /// end for that.
     ///
-    /// Where a process can become another program, the helper does it in this process, so that the
-    /// run with its terminal and its outputs goes on as the other version.
+    /// Where the process can become another program, the helper does it in the process, so that the
+    /// run with its terminal and its outputs goes on as the other version. Then this method does
+    /// not return.
     ///
-    /// It returns if there is no helper, or if the helper started this process for the swap as it
-    /// is now: a second round would change nothing.
-    fn hand_over(&self, state_dir: &Dir, roll_back: Option<RollbackReason>) {
+    /// It returns `false` if there is no helper, or if the helper started the program for the swap
+    /// as it is now: a second round would change nothing.
+    fn hand_over(&self, state_dir: &Dir, roll_back: Option<RollbackReason>) -> bool {
         let mark = Journal::mark(state_dir);
         if mark.is_some() && std::env::var(relaunch::RELAUNCHED).ok() == mark {
-            return;
+            return false;
         }
-        let _ = self.restart_by_helper(state_dir, roll_back, relaunch::CAN_REPLACE);
+        self.restart_by_helper(state_dir, roll_back, self.shared.program.is_replaceable()).is_ok()
     }
 
-    /// Ends this process, or lets the helper take its place; then starts this program again.
-    ///
-    /// It returns only on an error.
+    /// Starts the helper, which does its work when the program has ended, and starts it again. With
+    /// `is_in_place` the helper takes the place of this process.
     pub(super) fn restart_by_helper(
         &self,
         state_dir: &Dir,
         roll_back: Option<RollbackReason>,
         is_in_place: bool,
-    ) -> Result<Infallible> {
-        let (helper, command) = (self.helper()?, Some(relaunch::this_program()?));
-        let pid = std::process::id();
-        let loses_terminal = relaunch::uses_terminal(pid);
-        let job = Job { wait_for: Some(pid), roll_back, command, loses_terminal, ..Job::default() };
+    ) -> Result<()> {
+        let program = &self.shared.program;
+        let (helper, command) = (self.helper()?, Some(program.command()?));
+        let loses_terminal = program.uses_terminal() && !is_in_place;
+        let job = Job { wait_for: Some(program.process()), roll_back, command, loses_terminal, ..Job::default() };
         if is_in_place {
-            return self.become_helper(state_dir, &helper, Job { loses_terminal: false, ..job });
+            return self.become_helper(state_dir, &helper, job).map(|never| match never {});
         }
-        self.start_helper(state_dir, &helper, job)?;
-        std::process::exit(0);
+        self.start_helper(state_dir, &helper, job)
     }
 
     /// Returns `true` if the program of this process is in a component that the swap changes.
     fn runs_from(&self, journal: &Journal) -> bool {
-        let Some(program) = running_program() else { return false };
+        let Some(program) = self.shared.program.resolved_path() else { return false };
         journal.transaction.components.iter().any(|steps| self.contains(&steps.component, &program))
     }
 
@@ -245,7 +260,7 @@ impl Patcher {
                 starts.take_notices();
             });
         }
-        let program = running_program().unwrap_or_default();
+        let program = self.shared.program.resolved_path().unwrap_or_default();
         let importance = |notice: &PendingNotice| {
             let is_own = self.contains(&notice.component, &program);
             (notice.rolled_back.is_some(), is_own, Reverse(notice.component.clone()))
@@ -260,12 +275,6 @@ impl Patcher {
             None => Started::Normal,
         })
     }
-}
-
-/// Returns the path of this process's program with links resolved. The file itself may have been
-/// replaced.
-fn running_program() -> Option<PathBuf> {
-    resolve(&relaunch::running_program().ok()?)
 }
 
 /// Resolves the links in the folders of a path, but not its last name.

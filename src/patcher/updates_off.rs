@@ -5,7 +5,6 @@ use crate::disk::fs::Dir;
 use crate::error::{Error, Machine, Result};
 use crate::formats::manifest::Component;
 use crate::state::{self, journal::Journal};
-use crate::swap::relaunch;
 use crate::values::rel_path::MANIFEST_NAME;
 use std::fmt;
 use std::io::ErrorKind;
@@ -97,7 +96,7 @@ impl Patcher {
 
     /// Returns `true` if the program of this process is in an installed component.
     fn is_running_from_a_component(&self) -> bool {
-        let program = relaunch::running_program().ok().and_then(|program| super::start::resolve(&program));
+        let program = self.shared.program.resolved_path();
         let components = self.components().unwrap_or_default();
         program.is_some_and(|program| components.iter().any(|component| self.contains(component, &program)))
     }

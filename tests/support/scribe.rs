@@ -4,7 +4,7 @@
 //! says: words for version 1, a slash, words for version 2, as in
 //! `restart / confirm wait:FILE exit:0`. Its version is the last byte of its own file.
 
-use patcher::{Config, Patcher, WatchMode, WatchOptions, Watcher};
+use patcher::{Config, Patcher, Started, WatchMode, WatchOptions, Watcher};
 use std::error::Error;
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -34,6 +34,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let config = if helper == "itself" { config.helper_is_this_program() } else { config.helper(helper) };
     let patcher = Patcher::new(config)?;
     let started = match patcher.start() {
+        Ok(Started::HandedOver) => return Ok(ExitCode::SUCCESS),
         Ok(started) => format!("{started:?}"),
         Err(error) => format!("error {}", error.code()),
     };

@@ -1,5 +1,6 @@
 //! Starting programs: the helper when the app is about to end, and the app when the swap is done.
 
+mod environment;
 #[cfg(unix)]
 #[path = "unix.rs"]
 mod system;
@@ -52,15 +53,15 @@ pub enum HelperProgram {
     ThisProgram,
 }
 
-/// Returns the path of the helper program.
+/// Returns the path of the helper of the program at `program`.
 ///
 /// # Errors
 /// [`Machine::HelperMissing`].
-pub fn find_helper(helper: &HelperProgram) -> Result<PathBuf> {
+pub fn find_helper(helper: &HelperProgram, program: &Path) -> Result<PathBuf> {
     let path = match helper {
         HelperProgram::At(path) => path.to_owned(),
-        HelperProgram::Beside => running_program()?.with_file_name(HELPER),
-        HelperProgram::ThisProgram => running_program()?,
+        HelperProgram::Beside => program.with_file_name(HELPER),
+        HelperProgram::ThisProgram => program.to_owned(),
     };
     if path.is_file() { Ok(path) } else { Err(Machine::HelperMissing { path }.into()) }
 }
@@ -115,6 +116,12 @@ fn helper_command(root: &InstallRoot, state_dir: &Dir, copy: &Path, job: Job) ->
     if job.is_own_helper {
         start.arg(OWN_HELPER);
     }
+    for (name, value) in environment::unbound(std::env::vars_os()) {
+        match value {
+            Some(value) => start.env(name, value),
+            None => start.env_remove(name),
+        };
+    }
     start.env(RELAUNCHED, Journal::mark(state_dir).unwrap_or_else(|| "none".to_owned()));
     start.arg("--root").arg(&root.dir).arg("--state-dir").arg(&root.state.dir);
     for (name, dir) in &root.elsewhere {
@@ -164,15 +171,6 @@ pub fn running_program() -> Result<PathBuf> {
         Some(name) if !program.exists() => program.with_file_name(name),
         _ => program,
     })
-}
-
-/// The command that starts this program again as it was started.
-///
-/// # Errors
-/// [`Machine::Io`] when the system does not know which program runs.
-pub fn this_program() -> Result<Vec<OsString>> {
-    let program = running_program()?;
-    Ok(std::iter::once(program.into_os_string()).chain(std::env::args_os().skip(1)).collect())
 }
 
 /// Starts a program that shares no input or output with this one; what it prints goes to `output`.
