@@ -58,12 +58,15 @@
 //!   built on, without HTTP and TLS.
 //! - `http2` (default): HTTP/2, which fetches many small files faster.
 //! - `socks` (default): proxies that speak SOCKS.
+//! - `json`: results, errors and events as JSON, as the command line prints them.
 //! - `cli`: the command line program `patcher`.
 
 mod disk;
 mod error;
 mod formats;
 mod helper;
+#[cfg(feature = "json")]
+mod json;
 #[cfg(feature = "client")]
 mod patcher;
 #[cfg(feature = "client")]
@@ -93,12 +96,17 @@ pub use transfer::fetch::CancelToken;
 #[cfg(feature = "client")]
 pub use transfer::stage::{Phase, Progress};
 
+#[cfg(feature = "json")]
+pub use json::ToJson;
+
 pub use error::{Caller, Error, Machine, Network, Refused, Result};
 pub use state::RollbackReason;
 pub use swap::{Applied, ComponentChange, Recovery, SavedFile};
 
 pub use formats::manifest::{Language, Notes};
 pub use semver::Version;
+#[cfg(feature = "json")]
+pub use serde_json::Value;
 #[cfg(feature = "client")]
 pub use trust::TrustWarning;
 pub use url::Url;

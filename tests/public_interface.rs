@@ -78,7 +78,7 @@ struct Listed {
 
 impl Listed {
     fn is_of_another_crate(&self) -> bool {
-        ["semver", "url"].contains(&self.source.as_str())
+        ["semver", "serde_json", "url"].contains(&self.source.as_str())
     }
 }
 
@@ -114,6 +114,7 @@ fn name(item: &Item) -> Option<String> {
         Item::Enum(item) if is_public(&item.vis) => Some(item.ident.to_string()),
         Item::Type(item) if is_public(&item.vis) => Some(item.ident.to_string()),
         Item::Fn(item) if is_public(&item.vis) => Some(item.sig.ident.to_string()),
+        Item::Trait(item) if is_public(&item.vis) => Some(item.ident.to_string()),
         _ => None,
     }
 }
@@ -163,6 +164,14 @@ fn declaration(mut item: Item) -> Item {
             }
         }
         Item::Type(item) => keep_visible(&mut item.attrs),
+        Item::Trait(item) => {
+            keep_visible(&mut item.attrs);
+            for inner in &mut item.items {
+                if let syn::TraitItem::Fn(function) = inner {
+                    keep_visible(&mut function.attrs);
+                }
+            }
+        }
         Item::Fn(item) => {
             keep_visible(&mut item.attrs);
             item.block.stmts.clear();

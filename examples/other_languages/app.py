@@ -1,45 +1,46 @@
 #!/usr/bin/env python3
-"""A program in Python that keeps itself up to date with the command line program.
+"""A program in Python that keeps itself up to date by a session, one child process.
 
 It is installed in ROOT/app/, with `patcher`, `patcher-helper` and `release.pub.pem` beside it.
 """
 
+import itertools
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-PATCHER = [HERE / "patcher", "--root", HERE.parent, "--key", HERE / "release.pub.pem", "--json"]
 
 
-def patcher(*arguments):
-    """Returns the exit code and the JSON object of a command; an error is in its `error`."""
-    run = subprocess.run([*PATCHER, *arguments], stdout=subprocess.PIPE, text=True)
-    return run.returncode, json.loads(run.stdout)
+class Session:
+    """The session of this program. It ends with this process."""
+
+    def __init__(self):
+        options = ["--root", HERE.parent, "--key", HERE / "release.pub.pem"]
+        command = [HERE / "patcher", *options, "session", "--program", __file__, "--", sys.executable, *sys.argv]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.ids = itertools.count(1)
+
+    def ask(self, method, **params):
+        """Returns the result of a request; an error has `message` and `code`."""
+        request = {"id": next(self.ids), "method": method, "params": params}
+        print(json.dumps(request), file=self.process.stdin, flush=True)
+        for line in map(json.loads, self.process.stdout):
+            if line.get("event") == "progress":
+                print(line["bytes"], "of", line["bytes_total"], "bytes", file=sys.stderr)
+            elif line.get("id") == request["id"]:
+                return line.get("result") or line["error"]
+        return {"message": "the session has ended"}
 
 
-def update():
-    """Becomes the newest version, if there is one. Then it does not return."""
-    code, answer = patcher("check", "app")
-    if code != 10:  # 0: up to date; 20 and above: an error
-        print("no update:", answer.get("error", {}).get("message", "up to date"))
-        return
-    print(answer["updates"][0]["to"], "is available,", answer["updates"][0]["bytes"], "bytes")
-    for _ in range(3):
-        code, answer = patcher("download", "app")  # continues at the byte where it stopped
-        if code != 20:
-            break
-    if code != 0:
-        print("no update:", answer["error"]["message"])
-        return
-    # The helper waits for the end of this process, swaps the files, and starts the program again.
-    code, answer = patcher("apply", "--wait-pid", str(os.getpid()), "--restart", "--", sys.executable, __file__)
-    if answer.get("scheduled"):
-        sys.exit(0)
-
-
-update()
+session = Session()
+started = session.ask("start")  # finishes what an earlier run began, and says what happened
+if started.get("started") == "handed-over":
+    sys.exit()  # another version starts when this process has ended
 print("hello, this is", (HERE / "version").read_text().strip(), flush=True)
-patcher("confirm")  # this version works; without this call the old one comes back
+session.ask("confirm")  # this version works; without this call the old one comes back
+answer = session.ask("download")  # checks, and continues at the byte where it stopped
+if answer.get("staged") and session.ask("restart").get("scheduled"):
+    sys.exit()  # the helper swaps the files now, and starts the program again
+print(answer.get("message", "up to date"))

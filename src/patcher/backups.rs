@@ -99,7 +99,7 @@ impl Patcher {
             retries: shared.retries,
             parallel: shared.parallel,
             ledger: &NoLedger,
-            cancel: &shared.cancel,
+            cancel: &self.cancel,
         };
         stage.fill(&plan, &transfer, |_| {})?;
         let names = stage.seal(&plan)?;

@@ -40,7 +40,7 @@ impl Patcher {
         self.check_retry_after_of(&state_dir, &mut seen, &url, false)?;
         let verified = loop {
             url = places.remove(0);
-            match self.fetch_manifest(&url, &component, &floors, &self.shared.cancel) {
+            match self.fetch_manifest(&url, &component, &floors, &self.cancel) {
                 Err(Error::Network(Network::Status { status: 404 | 410, .. })) if !places.is_empty() => {}
                 fetched => break fetched.map_err(|error| self.record_retry_after(&state_dir, &mut seen, error))?,
             }

@@ -9,6 +9,7 @@ mod deferred;
 mod download;
 mod install;
 mod installed;
+mod languages;
 mod newest;
 mod planning;
 mod probation;
@@ -38,8 +39,8 @@ pub use updates_off::UpdatesOff;
 
 use crate::disk::fs::{Dir, Lock};
 use crate::disk::layout::InstallRoot;
-use crate::error::{Caller, Result};
-use crate::formats::manifest::{Channel, Component, Platform};
+use crate::error::{Caller, Error, Result};
+use crate::formats::manifest::{Channel, Component, Language, Platform};
 use crate::state;
 use crate::state::journal::{State, Transaction};
 use crate::swap::relaunch::{self, HelperProgram, Job};
@@ -64,7 +65,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 /// The handle of one install root.
 ///
 /// A program with one install root uses [`init`](crate::init) and [`handle`](crate::handle).
-/// Cloning is cheap; the clones share everything.
+/// Cloning is cheap; the clones share everything but their [cancel token](Self::cancelled_by).
 ///
 /// ```no_run
 /// use patcher::{Config, Patcher, Started, Update};
@@ -95,6 +96,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Patcher {
     shared: Arc<PatcherShared>,
+    cancel: CancelToken,
 }
 
 /// The parts of a handle that its clones share.
@@ -114,7 +116,7 @@ struct PatcherShared {
     retries: Retries,
     parallel: usize,
     check_timeout: Duration,
-    cancel: CancelToken,
+    languages: Vec<Language>,
     /// The shared lock of running instances, held since [`Patcher::start`].
     running: Mutex<Option<Lock>>,
 }
@@ -152,10 +154,15 @@ impl Patcher {
             retries: Retries { count: config.retries, ..Retries::default() },
             parallel: config.parallel,
             check_timeout: config.check_timeout,
-            cancel: config.cancel,
+            languages: resolved.languages,
             running: Mutex::new(None),
         };
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self { shared: Arc::new(shared), cancel: config.cancel })
+    }
+
+    /// Returns a clone whose calls `token` cancels, instead of the token of the configuration.
+    pub fn cancelled_by(&self, token: &CancelToken) -> Self {
+        Self { shared: self.shared.clone(), cancel: token.clone() }
     }
 
     /// Finishes or undoes an interrupted swap, and discards a prepared one.
@@ -203,7 +210,12 @@ impl Patcher {
     }
 
     /// Swaps in this process.
+    ///
+    /// The files of the running program stay: it may still read them.
     fn swap(&self, state_dir: &Dir, lock: &Lock, transaction: Transaction) -> Result<Applied> {
+        if self.runs_from(&transaction) {
+            return Err(Error::Busy { what: state::PROGRAM, holder: Some(self.shared.program.process()) });
+        }
         self.while_not_running(state_dir, || {
             swap::prepare(&self.shared.root, lock, transaction)?;
             swap::apply(&self.shared.root, lock)?.ok_or_else(|| Caller::NothingStaged.into())
@@ -240,7 +252,7 @@ impl Patcher {
     }
 
     fn helper(&self) -> Result<PathBuf> {
-        relaunch::find_helper(&self.shared.helper, &self.shared.program.path()?)
+        relaunch::find_helper(&self.shared.helper, &self.shared.program.updater()?)
     }
 }
 

@@ -47,7 +47,7 @@ impl Patcher {
         let mirrors = self.base_urls(&installed.manifest.meta);
         let mut left = mirrors.len();
         fetch::try_mirrors(mirrors, &head, |mirror, url| {
-            let cancel = deadline.share(&shared.cancel, left);
+            let cancel = deadline.share(&self.cancel, left);
             left -= 1;
             let fetched = self
                 .check_retry_after_of(state_dir, seen, url, deadline.is_background)
@@ -95,7 +95,7 @@ impl Patcher {
         let mirrors = self.base_urls(&newest.manifest().meta);
         let mut left = mirrors.len();
         fetch::try_mirrors(mirrors, &file, |_, url| {
-            let cancel = deadline.share(&shared.cancel, left);
+            let cancel = deadline.share(&self.cancel, left);
             left -= 1;
             let fetch = || fetch::manifest(&*shared.source, url, &cancel);
             let bytes = shared.retries.run(&cancel, fetch).map_err(|error| deadline.explain(error, &cancel, url))?;

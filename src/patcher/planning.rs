@@ -32,7 +32,7 @@ impl Patcher {
             inventory,
             old_manifest,
             mirrors,
-            cancel: self.shared.cancel.clone(),
+            cancel: self.cancel.clone(),
             is_repair: false,
             stepping_stone_to: None,
         })

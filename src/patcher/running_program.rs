@@ -30,6 +30,12 @@ impl RunningProgram {
         self.path.clone().map_or_else(relaunch::running_program, Ok)
     }
 
+    /// Returns the file of the program that updates: the program itself, or that of this process if
+    /// it updates for another one. The helper is beside it.
+    pub fn updater(&self) -> Result<PathBuf> {
+        if self.process.is_some() { relaunch::running_program() } else { self.path() }
+    }
+
     /// Returns the program's file with the links of its folder resolved.
     pub fn resolved_path(&self) -> Option<PathBuf> {
         resolve(&self.path().ok()?)

@@ -50,8 +50,8 @@ impl Staged {
     /// # Errors
     /// - [`Refused::Requires`](crate::Refused::Requires) if the updates no longer fit the installed
     ///   components.
-    /// - [`Error::Busy`] while another instance of the program runs, or if another updater changed
-    ///   a component.
+    /// - [`Error::Busy`] while another instance of the program runs, if a component contains the
+    ///   running program, or if another updater changed a component.
     /// - [`Machine::Changed`] if a file is not as planned; nothing has changed.
     /// - [`Machine::SwapUndone`] if a step failed and the old version is complete again.
     /// - [`Machine::UndoFailed`] if the old version is not complete; the backups are kept.

@@ -5,7 +5,7 @@ use super::{Patcher, UpdatesOff};
 use crate::disk::fs::{Dir, Lock};
 use crate::error::{Error, Machine, Result};
 use crate::formats::manifest::Component;
-use crate::state::journal::{Journal, State};
+use crate::state::journal::{Journal, State, Transaction};
 use crate::state::{self, PendingNotice, RollbackReason, Starts, StateFile as _};
 use crate::swap::relaunch::{self, Job};
 use crate::swap::{self, Applied, Recovery};
@@ -118,7 +118,7 @@ impl Patcher {
             }
             _ => {}
         }
-        let own_swap = unfinished.filter(|journal| self.runs_from(journal));
+        let own_swap = unfinished.filter(|journal| self.runs_from(&journal.transaction));
         if recovery == Recovery::RolledBack && own_swap.is_some() {
             // This process may be the new version, while all its files are of the old version
             // again.
@@ -155,8 +155,8 @@ impl Patcher {
         self.take_event(state_dir, is_first_run, recovery == Recovery::RolledBack)
     }
 
-    /// Carries out a prepared swap, or rolls back a version that was not confirmed. This must be the
-    /// only instance.
+    /// Carries out a prepared swap, or rolls back a version that was not confirmed. This must be
+    /// the only instance.
     ///
     /// Returns `true` if the helper does it when the program has ended.
     fn finish_earlier_work(&self, state_dir: &Dir) -> Result<bool> {
@@ -189,7 +189,7 @@ impl Patcher {
         roll_back: Option<RollbackReason>,
         swap: impl FnOnce(&Lock) -> Result<Option<Applied>>,
     ) -> Result<bool> {
-        if Journal::read(state_dir)?.is_some_and(|journal| self.runs_from(&journal)) {
+        if Journal::read(state_dir)?.is_some_and(|journal| self.runs_from(&journal.transaction)) {
             return Ok(self.hand_over(state_dir, roll_back));
         }
         match state::lock_updater(state_dir, Duration::ZERO).and_then(|lock| swap(&lock)) {
@@ -234,9 +234,9 @@ impl Patcher {
     }
 
     /// Returns `true` if the program of this process is in a component that the swap changes.
-    fn runs_from(&self, journal: &Journal) -> bool {
+    pub(super) fn runs_from(&self, transaction: &Transaction) -> bool {
         let Some(program) = self.shared.program.resolved_path() else { return false };
-        journal.transaction.components.iter().any(|steps| self.contains(&steps.component, &program))
+        transaction.components.iter().any(|steps| self.contains(&steps.component, &program))
     }
 
     pub(super) fn contains(&self, component: &Component, program: &Path) -> bool {

@@ -13,6 +13,7 @@ use crate::transfer::plan::Plan;
 use crate::trust::{TrustWarning, TrustedManifest};
 use crate::values::rel_path::RelPath;
 use semver::Version;
+use std::path::PathBuf;
 use url::Url;
 
 /// A verified newer release of a component, with the plan that leads to it.
@@ -126,6 +127,12 @@ impl Update {
     /// manifest.
     pub fn notes(&self, languages: &[Language]) -> Option<&Notes> {
         self.trusted.manifest().meta.notes_for(languages)
+    }
+
+    /// Returns the program that the publisher names to start, in the component's folder.
+    pub fn launch(&self) -> Option<PathBuf> {
+        let launch = self.trusted.manifest().meta.launch.as_ref()?;
+        Some(launch.under(&self.patcher.shared.root.component(&self.component)))
     }
 
     /// Returns a warning about the release that is no reason to refuse it.

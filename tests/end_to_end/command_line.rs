@@ -12,14 +12,15 @@ fn usage_errors_end_with_2() {
     let world = World::honest();
     world.publish("1.0.0", &Tree::from_seed(1));
     world.install("core");
-    let wrong: [&[&str]; 12] = [
+    let wrong: [&[&str]; 13] = [
         &["frobnicate"],
         &["--frobnicate", "check"],
         &["install"],
         &["install", "core"],
         &["remove"],
         &["apply", "--wait-pid", "soon"],
-        &["apply", "--restart"],
+        &["confirm", "--version", "new"],
+        &["skip", "core", "new"],
         &["check", "No Name"],
         &["check", "../core"],
         &["--connect-timeout", "0", "check"],
@@ -31,6 +32,10 @@ fn usage_errors_end_with_2() {
         assert!(!run.err.is_empty() && run.out.is_empty(), "{run:#?}");
     }
     Run::of(&mut Command::new(programs::patcher())).ends(2);
+    // Before `--`, after which the words are those of another program.
+    world.user.fails(2, "bad-setting", &["frobnicate"]);
+    let run = world.user.run(&["frobnicate", "--", "--json"]).ends(2);
+    assert!(run.out.is_empty(), "{run:#?}");
     let root = world.user.root();
     let patcher = |key: &[&str]| {
         Run::of(Command::new(programs::patcher()).arg("--root").arg(&root).args(key).args(["--json", "check"]))
@@ -91,13 +96,16 @@ fn every_answer_in_json_has_its_fields() {
     assert_eq!(user.ok(&["status"]), status(json!([])));
     let published = world.publish("1.0.0", &one);
     let first = user.ok(&["install", "core", "--from", &world.manifest_url("core")]);
-    assert_eq!(first, json!({ "applied": [{ "component": "core", "from": null, "to": "1.0.0" }], "held": [] }));
+    assert_eq!(
+        first,
+        json!({ "applied": [{ "component": "core", "from": null, "to": "1.0.0" }], "saved": [], "held": [] })
+    );
     let installed = json!({
         "component": "core", "version": "1.0.0", "sequence": 1, "channel": "stable", "trusted": true,
     });
     assert_eq!(user.ok(&["status"]), status(json!([installed])));
     assert_eq!(user.ok(&["check"]), json!({ "updates": [], "held": [] }));
-    assert_eq!(user.ok(&["update"]), json!({ "applied": [], "held": [] }));
+    assert_eq!(user.ok(&["update"]), json!({ "applied": [], "saved": [], "held": [] }));
     assert_eq!(user.ok(&["confirm"]), json!({ "confirmed": false }));
     assert_eq!(user.ok(&["recover"]), json!({ "recovery": "nothing" }));
     assert_eq!(user.ok(&["verify"]), json!({ "components": [{ "component": "core", "damaged": [] }] }));
@@ -111,8 +119,7 @@ fn every_answer_in_json_has_its_fields() {
     assert_eq!(user.json(10, &["check"]), json!({ "updates": [update], "held": [] }));
     assert_eq!(user.ok(&["download"]), json!({ "staged": [update], "held": [] }));
     assert_eq!(user.ok(&["status"])["staged"], json!([{ "component": "core", "version": "2.0.0" }]));
-    let swapped =
-        |from: &str, to: &str| json!({ "applied": [{ "component": "core", "from": from, "to": to }], "held": [] });
+    let swapped = |from: &str, to: &str| json!({ "applied": [{ "component": "core", "from": from, "to": to }], "saved": [], "held": [] });
     assert_eq!(user.ok(&["apply"]), swapped("1.0.0", "2.0.0"));
     assert_eq!(user.ok(&["download"]), json!({ "staged": [], "held": [] }));
     let status = user.ok(&["status"]);

@@ -67,6 +67,7 @@ mod rollback;
 mod rollout;
 mod scene;
 mod second_bases;
+mod session;
 mod superseded;
 mod terminals;
 mod tls;

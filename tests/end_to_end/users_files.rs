@@ -69,9 +69,9 @@ fn a_users_file_at_a_new_path_is_saved_beside_it() {
     world.publish("2.0.0", &brought);
     let found = world.user.json(10, &["check"]);
     let saved = json!([
-        { "path": "new", "kept_as": "new.saved-2" },
-        { "path": "new folder", "kept_as": "new folder.saved" },
-        { "path": "new link", "kept_as": "new link.saved" },
+        { "component": "core", "path": "new", "kept_as": "new.saved-2" },
+        { "component": "core", "path": "new folder", "kept_as": "new folder.saved" },
+        { "component": "core", "path": "new link", "kept_as": "new link.saved" },
     ]);
     assert_eq!(found["updates"][0]["saved"], saved);
     world.user.ok(&["update"]);

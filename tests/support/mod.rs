@@ -8,6 +8,7 @@ pub mod programs;
 pub mod proxy;
 pub mod publisher;
 pub mod run;
+pub mod schema;
 pub mod scripted;
 pub mod server;
 pub mod tree;

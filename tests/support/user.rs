@@ -3,6 +3,7 @@
 use super::programs;
 use super::publisher::Publisher;
 use super::run::Run;
+use super::schema;
 use super::tree::Tree;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -85,7 +86,9 @@ impl User {
     /// Runs the program with `--json`, expects this exit code, and returns the JSON object.
     #[track_caller]
     pub fn json(&self, exit: i32, arguments: &[&str]) -> Value {
-        self.run(&[&["--json"], arguments].concat()).ends(exit).json()
+        let value = self.run(&[&["--json"], arguments].concat()).ends(exit).json();
+        schema::expect("outcome", &value);
+        value
     }
 
     /// Runs the program with `--json` and expects success.
@@ -97,7 +100,9 @@ impl User {
     /// Runs the program with `--json` and expects this exit code and this stable code.
     #[track_caller]
     pub fn fails(&self, exit: i32, code: &str, arguments: &[&str]) {
-        self.run(&[&["--json"], arguments].concat()).fails(exit, code);
+        let run = self.run(&[&["--json"], arguments].concat());
+        run.fails(exit, code);
+        schema::expect("failure", &run.json());
     }
 
     /// Reads a component's folder.

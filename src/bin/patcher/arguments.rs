@@ -1,6 +1,7 @@
 //! The arguments, and the configuration that they describe.
 
-use clap::{Parser, Subcommand};
+use crate::quantities::{duration, seconds, speed};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use patcher::{Caller, Config, Error, Machine, Result};
 use std::ffi::OsString;
 use std::io::Read as _;
@@ -81,14 +82,57 @@ pub struct PatcherArguments {
     /// The time in which a new version must confirm that it works, in seconds; 0 for no probation
     #[arg(long, value_name = "SECONDS", global = true, default_value_t = 300, help_heading = "Installation")]
     probation: u64,
+    /// The name of this program in requests
+    #[arg(long, value_name = "NAME", global = true, default_value = "patcher", help_heading = "Network")]
+    user_agent: String,
+    /// The number of simultaneous requests, 1 to 16
+    #[arg(long, value_name = "N", global = true, default_value_t = 4, help_heading = "Network")]
+    parallel: usize,
+    /// The helper program; `patcher-helper` beside this one by default
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Installation")]
+    helper: Option<PathBuf>,
+    /// The folder of the updater's own files; `.patcher` in the root by default
+    #[arg(long, value_name = "DIR", global = true, help_heading = "Installation")]
+    state_dir: Option<PathBuf>,
+    /// A language of the release notes, as in pt-BR; repeat it, the best first
+    #[arg(long = "lang", value_name = "TAG", global = true, help_heading = "Output")]
+    languages: Vec<String>,
     /// Print one JSON object
     #[arg(long, global = true, help_heading = "Output")]
     pub json: bool,
+    /// The display of a download's progress; a bar on a terminal by default
+    #[arg(long, value_name = "HOW", global = true, help_heading = "Output")]
+    pub progress: Option<ProgressStyle>,
     /// Show causes of errors and more details
     #[arg(short, long, global = true, help_heading = "Output")]
     pub verbose: bool,
     #[command(subcommand)]
     pub command: PatcherCommand,
+}
+
+/// The display of a download's progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProgressStyle {
+    /// A bar
+    Bar,
+    /// A JSON object for each line, at most 20 in a second
+    Json,
+    /// Nothing
+    None,
+}
+
+/// The program that a session updates.
+#[derive(Debug, Args)]
+pub struct SessionArguments {
+    /// The process of the program; the parent of this one by default (Unix)
+    #[arg(long, value_name = "PID")]
+    pub pid: Option<u32>,
+    /// The file of the program, if it is not the first word of COMMAND
+    #[arg(long, value_name = "FILE")]
+    pub program: Option<PathBuf>,
+    /// The command that starts the program again
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -124,9 +168,9 @@ pub enum PatcherCommand {
         #[arg(long, value_name = "PID")]
         wait_pid: Option<u32>,
         /// Let the helper start COMMAND after the swap
-        #[arg(long, requires = "command")]
+        #[arg(long)]
         restart: bool,
-        /// The program to start, with its arguments
+        /// The program to start, with its arguments; by default the one that the release names
         #[arg(last = true, value_name = "COMMAND", requires = "restart")]
         command: Vec<OsString>,
     },
@@ -149,8 +193,12 @@ pub enum PatcherCommand {
         names: Vec<String>,
     },
     /// Confirm that the new version works, which ends its probation
-    #[command(after_help = examples!("confirm", "--json confirm"))]
-    Confirm,
+    #[command(after_help = examples!("confirm", "confirm --version 2.0.0"))]
+    Confirm {
+        /// Confirm nothing if another version is on probation
+        #[arg(long)]
+        version: Option<String>,
+    },
     /// Return from the version on probation to the one before
     #[command(after_help = examples!("rollback", "rollback core"))]
     Rollback {
@@ -195,12 +243,17 @@ pub enum PatcherCommand {
     /// Allow downloads again, and continue an interrupted one
     #[command(after_help = examples!("resume", "--json resume"))]
     Resume,
-    /// Skip the newest version of a component
-    #[command(after_help = examples!("skip core", "--json skip core"))]
+    /// Skip a version of a component
+    #[command(after_help = examples!("skip core", "skip core 2.0.0"))]
     Skip {
         /// The component
         name: String,
+        /// The version; the newest one by default
+        version: Option<String>,
     },
+    /// Update a program in another language, by JSON lines on standard input and output
+    #[command(after_help = examples!("session -- /opt/app/app/bin/app", "session --program /opt/app/app/app.py -- python3 /opt/app/app/app.py"))]
+    Session(SessionArguments),
 }
 
 impl PatcherCommand {
@@ -210,7 +263,8 @@ impl PatcherCommand {
             self,
             Self::Apply { .. }
                 | Self::Verify { .. }
-                | Self::Confirm
+                | Self::Confirm { .. }
+                | Self::Session(_)
                 | Self::Rollback { .. }
                 | Self::Recover
                 | Self::Remove { .. }
@@ -231,6 +285,8 @@ impl PatcherArguments {
             .stall_timeout(seconds("stall timeout", self.stall_timeout)?)
             .check_timeout(seconds("check timeout", self.check_timeout)?)
             .retries(self.retries)
+            .user_agent(&self.user_agent)
+            .parallel(self.parallel)
             .probation(Duration::from_secs(self.probation));
         for path in &self.keys {
             config = config.trusted_key(read_pem(path)?);
@@ -248,6 +304,15 @@ impl PatcherArguments {
         }
         if let PatcherCommand::Install { name, floor: Some(floor), .. } = &self.command {
             config = config.floor(name, *floor);
+        }
+        if let Some(helper) = &self.helper {
+            config = config.helper(helper);
+        }
+        if let Some(dir) = &self.state_dir {
+            config = config.state_dir(dir);
+        }
+        if !self.languages.is_empty() {
+            config = config.languages(&self.languages);
         }
         if let Some(platform) = &self.platform {
             config = config.platform(platform);
@@ -301,71 +366,10 @@ impl PatcherArguments {
     }
 }
 
-fn seconds(setting: &'static str, seconds: u64) -> Result<Duration> {
-    if (1..=86_400).contains(&seconds) {
-        return Ok(Duration::from_secs(seconds));
-    }
-    let detail = "not 1 to 86400 seconds".to_owned();
-    Err(Caller::BadSetting { setting, value: seconds.to_string(), detail }.into())
-}
-
-/// Parses bytes per second as in curl's `--limit-rate`: a number, and a suffix for a power of 1024.
-fn speed(text: &str) -> Result<u64> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let power = match text[digits.len()..].to_ascii_lowercase().as_str() {
-        "" | "b" => Some(0),
-        "k" => Some(1),
-        "m" => Some(2),
-        "g" => Some(3),
-        "t" => Some(4),
-        "p" => Some(5),
-        _ => None,
-    };
-    let number = digits.parse::<u64>().ok().zip(power);
-    number.and_then(|(number, power)| number.checked_mul(1024_u64.pow(power))).ok_or_else(|| {
-        let detail = "not a number of bytes a second, as in 500K or 2M".to_owned();
-        Caller::BadSetting { setting: "rate limit", value: text.to_owned(), detail }.into()
-    })
-}
-
-/// Parses a duration: a number, and the unit `s`, `m`, `h` or `d`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match &text[digits.len()..] {
-        "" | "s" => 1,
-        "m" => 60,
-        "h" => 60 * 60,
-        "d" => 24 * 60 * 60,
-        _ => return Err("the units are s, m, h and d".to_owned()),
-    };
-    let seconds = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
-    seconds
-        .filter(|seconds| *seconds <= 366 * 24 * 60 * 60)
-        .map(Duration::from_secs)
-        .ok_or_else(|| "not a time up to a year".to_owned())
-}
-
 fn read_pem(path: &Path) -> Result<String> {
     let failed = |source| Error::from(Machine::Io { action: "read", path: path.to_owned(), source });
     let mut text = String::new();
     let file = std::fs::File::open(path).map_err(failed)?;
     file.take(MAX_PEM_BYTES).read_to_string(&mut text).map_err(failed)?;
     Ok(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::speed;
-
-    #[test]
-    fn speeds_are_written_as_for_curl() {
-        for (text, bytes) in
-            [("0", 0), ("800", 800), ("800B", 800), ("500K", 512_000), ("2m", 2 << 20), ("1G", 1 << 30)]
-        {
-            assert_eq!(speed(text).ok(), Some(bytes), "{text}");
-        }
-        for text in ["", "K", "-1", "1.5M", "1KB", "1 K", "fast", "99999999999P", "½K"] {
-            assert_eq!(speed(text).map_err(|error| error.code()), Err("bad-setting"), "{text}");
-        }
-    }
 }

@@ -2,11 +2,13 @@
 
 use crate::arguments::{PatcherArguments, PatcherCommand};
 use crate::report::Report;
+use crate::session;
 use patcher::{
     Applied, Caller, CancelToken, Check, Component, Damage, Deferred, Error, Network, PastUpdate, Patcher, Previous,
     Recovery, RelPath, Result, Staged, Status, Update, Version, WatchMode, WatchOptions, Watcher,
 };
 use std::ffi::OsString;
+use std::str::FromStr;
 
 /// The outcome of a command that succeeded.
 pub enum CommandOutcome {
@@ -40,53 +42,70 @@ pub enum CommandOutcome {
 
 /// Runs the command of the arguments.
 pub fn run(arguments: &PatcherArguments, report: &Report) -> Result<CommandOutcome> {
-    use PatcherCommand as Command;
+    if let PatcherCommand::Session(session) = &arguments.command {
+        return session::run(arguments, session).map(|()| CommandOutcome::Stopped);
+    }
     let cancel = CancelToken::default();
     if arguments.command.asks_a_server() {
         cancel_on_signal(&cancel);
     }
     let patcher = Patcher::new(arguments.config()?.cancelled_by(&cancel))?;
-    match &arguments.command {
+    execute(&patcher, &arguments.command, report, &cancel)
+}
+
+/// Runs a command with a handle whose calls `cancel` cancels.
+pub fn execute(
+    patcher: &Patcher,
+    command: &PatcherCommand,
+    report: &Report,
+    cancel: &CancelToken,
+) -> Result<CommandOutcome> {
+    use PatcherCommand as Command;
+    match command {
         Command::Install { name, from, floor: _ } => {
             let update = patcher.install(name, from)?;
             report.warnings(std::slice::from_ref(&update));
             apply(download(vec![update], report)?, Vec::new())
         }
-        Command::Check { names } => Ok(CommandOutcome::Checked(check(&patcher, names, report)?)),
+        Command::Check { names } => Ok(CommandOutcome::Checked(check(patcher, names, report)?)),
         Command::Download { names } => {
-            let (staged, deferred) = check_and_download(&patcher, names, report)?;
+            let (staged, deferred) = check_and_download(patcher, names, report)?;
             Ok(CommandOutcome::Staged(staged, deferred))
         }
         Command::Update { names } => {
-            let (staged, deferred) = check_and_download(&patcher, names, report)?;
+            let (staged, deferred) = check_and_download(patcher, names, report)?;
             apply(staged, deferred)
         }
         Command::Repair { names } => {
             let repair = |name: String| patcher.repair(&name).transpose();
-            let repairs = names_or_all(&patcher, names)?.into_iter().filter_map(repair).collect::<Result<Vec<_>>>()?;
+            let repairs = names_or_all(patcher, names)?.into_iter().filter_map(repair).collect::<Result<Vec<_>>>()?;
             apply(download(repairs, report)?, Vec::new())
         }
-        Command::Apply { wait_pid: None, command, .. } if command.is_empty() => apply(patcher.staged()?, Vec::new()),
-        Command::Apply { wait_pid, command, .. } => apply_by_helper(&patcher, *wait_pid, command),
+        Command::Apply { wait_pid: None, restart: false, .. } => apply(patcher.staged()?, Vec::new()),
+        Command::Apply { wait_pid, restart, command } => apply_by_helper(patcher, *wait_pid, *restart, command),
         Command::Verify { names } => {
             let verify = |name: String| patcher.verify(&name).map(|damages| (name, damages));
-            let verified = names_or_all(&patcher, names)?.into_iter().map(verify).collect::<Result<_>>()?;
+            let verified = names_or_all(patcher, names)?.into_iter().map(verify).collect::<Result<_>>()?;
             Ok(CommandOutcome::Verified(verified))
         }
-        Command::Confirm => patcher.confirm().map(CommandOutcome::Confirmed),
-        Command::Rollback { name } => roll_back(&patcher, name.as_deref()),
+        Command::Confirm { version } => confirm(patcher, version.as_deref()).map(CommandOutcome::Confirmed),
+        Command::Rollback { name } => roll_back(patcher, name.as_deref()),
         Command::Pause => patcher.pause().map(|()| CommandOutcome::Paused),
         Command::Resume => {
             patcher.resume()?;
             Ok(CommandOutcome::Staged(download(patcher.unfinished()?, report)?, Vec::new()))
         }
-        Command::Skip { name } => {
-            let offered = patcher.check_component(name)?.update().map(|update| update.to().clone());
-            if let Some(version) = &offered {
+        Command::Skip { name, version } => {
+            let version = match version {
+                Some(version) => Some(parse_version(version)?),
+                None => patcher.check_component(name)?.update().map(|update| update.to().clone()),
+            };
+            if let Some(version) = &version {
                 patcher.skip(name, version)?;
             }
-            Ok(CommandOutcome::Skipped(name.clone(), offered))
+            Ok(CommandOutcome::Skipped(name.clone(), version))
         }
+        Command::Session(_) => Ok(CommandOutcome::Stopped),
         Command::Watch { interval, first_within, notify, apply } => {
             let mode = match (notify, apply) {
                 (true, _) => WatchMode::Notify,
@@ -94,7 +113,7 @@ pub fn run(arguments: &PatcherArguments, report: &Report) -> Result<CommandOutco
                 _ => WatchMode::Download,
             };
             let options = WatchOptions::default().interval(*interval).first_within(*first_within).mode(mode);
-            watch(&patcher, options, report, &cancel)
+            watch(patcher, options, report, cancel)
         }
         Command::History => patcher.history().map(CommandOutcome::History),
         Command::Recover => patcher.recover().map(CommandOutcome::Recovered),
@@ -147,7 +166,7 @@ fn download(updates: Vec<Update>, report: &Report) -> Result<Option<Staged>> {
     if updates.is_empty() {
         return Ok(None);
     }
-    let display = report.download(&updates);
+    let mut display = report.download(&updates);
     let staged = Update::download_all(updates, |progress| display.show(&progress));
     display.end();
     staged.map(Some)
@@ -161,11 +180,47 @@ fn apply(staged: Option<Staged>, deferred: Vec<Deferred>) -> Result<CommandOutco
     Ok(CommandOutcome::Applied(applied, deferred))
 }
 
-/// Lets the helper swap after process `pid` has ended, and then start `command` if it is not empty.
-fn apply_by_helper(patcher: &Patcher, pid: Option<u32>, command: &[OsString]) -> Result<CommandOutcome> {
+/// Lets the helper swap after process `pid` has ended.
+///
+/// With `is_restart` the helper then starts `command`, or the program that a staged release names.
+fn apply_by_helper(
+    patcher: &Patcher,
+    pid: Option<u32>,
+    is_restart: bool,
+    command: &[OsString],
+) -> Result<CommandOutcome> {
     let Some(staged) = patcher.staged()? else { return Ok(CommandOutcome::Applied(None, Vec::new())) };
-    let command = (!command.is_empty()).then(|| command.to_vec());
+    let command = match (is_restart, command) {
+        (false, _) => None,
+        (true, []) => Some(vec![launched(&staged)?]),
+        (true, command) => Some(command.to_vec()),
+    };
     staged.apply_after(pid, command).map(|()| CommandOutcome::Scheduled)
+}
+
+/// Returns the program that a staged release names.
+fn launched(staged: &Staged) -> Result<OsString> {
+    let program = staged.updates().iter().find_map(Update::launch).ok_or_else(|| Caller::BadSetting {
+        setting: "restart",
+        value: String::new(),
+        detail: "the release names no program to launch".to_owned(),
+    })?;
+    Ok(program.into())
+}
+
+/// Confirms, provided that `version` is on probation.
+fn confirm(patcher: &Patcher, version: Option<&str>) -> Result<bool> {
+    let Some(version) = version.map(parse_version).transpose()? else { return patcher.confirm() };
+    let is_it = |previous: &Previous| previous.components().iter().any(|change| change.from.as_ref() == Some(&version));
+    if patcher.previous()?.as_ref().is_some_and(is_it) { patcher.confirm() } else { Ok(false) }
+}
+
+fn parse_version(text: &str) -> Result<Version> {
+    Ok(text.parse().map_err(|error: <Version as FromStr>::Err| Caller::BadSetting {
+        setting: "version",
+        value: text.to_owned(),
+        detail: error.to_string(),
+    })?)
 }
 
 /// Rolls back, provided that `name` is among the components that return.
@@ -178,7 +233,7 @@ fn roll_back(patcher: &Patcher, name: Option<&str>) -> Result<CommandOutcome> {
 
 /// Watches until this process is stopped.
 fn watch(patcher: &Patcher, options: WatchOptions, report: &Report, cancel: &CancelToken) -> Result<CommandOutcome> {
-    let log = report.event_log();
+    let mut log = report.event_log();
     let watcher = Watcher::start(patcher, options, move |event| log.print(&event))?;
     while !cancel.is_cancelled() {
         std::thread::park();

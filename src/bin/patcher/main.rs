@@ -5,18 +5,23 @@
 mod advice;
 mod arguments;
 mod commands;
+mod quantities;
 mod report;
+mod session;
 
 use arguments::PatcherArguments;
 use clap::Parser as _;
 use commands::{CommandOutcome, run};
-use patcher::{Check, DeferralReason, Deferred};
+use patcher::{Caller, Check, DeferralReason, Deferred};
 use report::Report;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let arguments = PatcherArguments::parse();
-    let report = Report::new(arguments.json, arguments.verbose);
+    let arguments = match PatcherArguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    let report = Report::new(&arguments);
     match run(&arguments, &report) {
         Ok(outcome) => {
             report.outcome(&outcome);
@@ -27,6 +32,19 @@ fn main() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Prints the help, the version or an error of usage, as JSON if the user wants that.
+fn usage(error: &clap::Error) -> ExitCode {
+    let is_json = std::env::args_os().take_while(|argument| argument != "--").any(|argument| argument == "--json");
+    if !error.use_stderr() || !is_json {
+        error.exit();
+    }
+    let text = error.render().to_string();
+    let detail = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    let error = Caller::BadSetting { setting: "arguments", value: String::new(), detail }.into();
+    report::print_json(&report::error_object(&error));
+    ExitCode::from(error.exit_code())
 }
 
 impl CommandOutcome {

@@ -56,7 +56,7 @@ fn without_folders(list: &OsStr, folders: &[PathBuf]) -> Option<Option<OsString>
     Some(std::env::join_paths(rest).ok())
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -67,18 +67,19 @@ mod tests {
         unbound(variables).into_iter().map(|(name, value)| (text(name), value.map_or(String::new(), text))).collect()
     }
 
+    /// Joins paths as this system writes them in a variable.
+    fn joined(paths: &[&str]) -> String {
+        std::env::join_paths(paths).unwrap().into_string().unwrap()
+    }
+
     fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
         list.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
     #[test]
     fn an_ordinary_environment_stays() {
-        let ordinary = [
-            ("PATH", "/usr/bin:/bin"),
-            ("LD_LIBRARY_PATH", "/opt/lib"),
-            ("LD_LIBRARY_PATH_ORIG", "/old"),
-            ("OWD", "x"),
-        ];
+        let ordinary =
+            [("PATH", "/usr/bin"), ("LD_LIBRARY_PATH", "/opt/lib"), ("LD_LIBRARY_PATH_ORIG", "/old"), ("OWD", "x")];
         assert_eq!(changes(&ordinary), []);
     }
 
@@ -100,8 +101,11 @@ mod tests {
     #[test]
     fn the_users_library_path_comes_back() {
         for folder in ["_MEIPASS2", "_PYI_APPLICATION_HOME_DIR"] {
-            let variables =
-                [(folder, "/tmp/_MEI1"), ("LD_LIBRARY_PATH", "/tmp/_MEI1:/mine"), ("LD_LIBRARY_PATH_ORIG", "/mine")];
+            let variables = [
+                (folder, "/tmp/_MEI1"),
+                ("LD_LIBRARY_PATH", &joined(&["/tmp/_MEI1", "/mine"])),
+                ("LD_LIBRARY_PATH_ORIG", "/mine"),
+            ];
             let expected = [("LD_LIBRARY_PATH", "/mine"), ("LD_LIBRARY_PATH_ORIG", ""), (folder, "")];
             assert_eq!(changes(&variables), pairs(&expected));
         }
@@ -114,10 +118,11 @@ mod tests {
             ("APPIMAGE", "/opt/app/app/app.AppImage"),
             ("ARGV0", "./app.AppImage"),
             ("OWD", "/home/me"),
-            ("PATH", "/tmp/.mount_app1/usr/bin:/usr/bin:/bin"),
+            ("PATH", &joined(&["/tmp/.mount_app1/usr/bin", "/usr/bin", "/bin"])),
             ("XDG_DATA_DIRS", "/tmp/.mount_app1/usr/share"),
         ];
-        let expected = [("APPDIR", ""), ("APPIMAGE", ""), ("ARGV0", ""), ("OWD", ""), ("PATH", "/usr/bin:/bin")];
+        let expected =
+            [("APPDIR", ""), ("APPIMAGE", ""), ("ARGV0", ""), ("OWD", ""), ("PATH", &joined(&["/usr/bin", "/bin"]))];
         assert_eq!(changes(&variables), pairs(&[&expected[..], &[("XDG_DATA_DIRS", "")]].concat()));
     }
 }

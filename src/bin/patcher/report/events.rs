@@ -1,22 +1,34 @@
-//! The event log of `watch`: a line for each event, or a JSON object in a line.
+//! The event log of a watcher: a line for each event, or a JSON object in a line.
 
-use super::{available, deferred_line, json::deferred_list};
-use patcher::{Component, ComponentVersion, Update, Version, WatchEvent};
-use serde_json::{Value, json};
+use super::progress::ProgressLines;
+use super::{available, deferred_line, print_json};
+use patcher::{ComponentVersion, ToJson as _, WatchEvent};
 use std::io::Write as _;
 
-/// The printer of a watcher's events. It prints no progress: a service has no terminal.
+/// The printer of a watcher's events.
 pub struct EventLog {
+    /// Prints JSON objects.
     pub json: bool,
+    /// Prints the progress of downloads; `None` leaves it out.
+    pub progress: Option<ProgressLines>,
 }
 
 impl EventLog {
     /// Prints an event.
-    pub fn print(&self, event: &WatchEvent<'_>) {
-        let lines = if self.json { object(event).map(|object| object.to_string()) } else { words(event) };
-        if let Some(lines) = lines {
-            // The watcher works on even if its output is closed.
-            let _ = writeln!(std::io::stdout(), "{lines}");
+    pub fn print(&mut self, event: &WatchEvent<'_>) {
+        match event {
+            WatchEvent::Progress(progress) => {
+                if let Some(lines) = &mut self.progress {
+                    lines.print(progress);
+                }
+            }
+            event if self.json => print_json(&event.to_json()),
+            event => {
+                if let Some(lines) = words(event) {
+                    // The watcher works on even if its output is closed.
+                    let _ = writeln!(std::io::stdout(), "{lines}");
+                }
+            }
         }
     }
 }
@@ -37,30 +49,4 @@ fn words(event: &WatchEvent<'_>) -> Option<String> {
 
 fn list(releases: &[ComponentVersion]) -> String {
     releases.iter().map(|release| format!("{} {}", release.component, release.version)).collect::<Vec<_>>().join(", ")
-}
-
-fn object(event: &WatchEvent<'_>) -> Option<Value> {
-    let release = |component: &Component, version: &Version| json!({ "component": component.as_str(), "version": version.to_string() });
-    let releases = |list: &[ComponentVersion]| -> Vec<Value> {
-        list.iter().map(|each| release(&each.component, &each.version)).collect()
-    };
-    let update = |update: &Update| release(update.component(), update.to());
-    Some(match event {
-        WatchEvent::UpdateFound(updates) => {
-            json!({ "event": "update-found", "updates": updates.iter().map(update).collect::<Vec<_>>() })
-        }
-        WatchEvent::Staged(staged) => json!({ "event": "staged", "updates": releases(staged) }),
-        WatchEvent::Applied(applied) => json!({ "event": "applied", "updates": releases(applied) }),
-        WatchEvent::Reminder { component, version, state } => {
-            let (component, version, state) = (component.as_str(), version.to_string(), state.to_string());
-            json!({ "event": "reminder", "component": component, "version": version, "state": state })
-        }
-        WatchEvent::UpToDate(deferred) => json!({ "event": "up-to-date", "held": deferred_list(deferred) }),
-        WatchEvent::Stale(error) => json!({ "event": "stale", "message": error.to_string() }),
-        WatchEvent::Failed { error, retry_in } => {
-            let (code, message) = (error.code(), error.to_string());
-            json!({ "event": "failed", "code": code, "message": message, "retry_in": retry_in.as_secs() })
-        }
-        _ => return None,
-    })
 }

@@ -2,17 +2,21 @@
 
 mod events;
 mod json;
+mod progress;
 
 pub use events::EventLog;
+pub use json::{error_object, outcome_object};
 
 use crate::advice::advice;
+use crate::arguments::{PatcherArguments, PatcherCommand, ProgressStyle};
 use crate::commands::CommandOutcome;
-use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use indicatif::HumanBytes;
 use patcher::internal::plain_text::escaped;
 use patcher::{
-    Applied, ComponentChange, Damage, Deferred, Error, InstalledComponent, Language, PastUpdate, Progress, SavedFile,
-    Status, SwapStatus, Update, UpdateStatus, Version,
+    Applied, ComponentChange, Damage, Deferred, Error, InstalledComponent, PastUpdate, SavedFile, Status, SwapStatus,
+    Update, UpdateStatus, Value, Version,
 };
+use progress::{DownloadDisplay, ProgressLines};
 use std::error::Error as _;
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -35,15 +39,34 @@ macro_rules! say_error {
 pub struct Report {
     json: bool,
     verbose: bool,
+    progress: ProgressStyle,
+    /// The request of a session that the report is about.
+    request: Option<u64>,
 }
 
-/// The display of a download's progress.
-pub struct DownloadDisplay(Option<ProgressBar>);
+/// Prints a JSON object in a line. A closed output is ignored: the exit code tells the result.
+pub fn print_json(object: &Value) {
+    let _ = writeln!(io::stdout(), "{object}");
+}
 
 impl Report {
-    /// Makes a report in JSON or in plain lines, with or without details.
-    pub fn new(json: bool, verbose: bool) -> Self {
-        Self { json, verbose }
+    /// Makes the report that the arguments ask for.
+    pub fn new(arguments: &PatcherArguments) -> Self {
+        let json = arguments.json || matches!(arguments.command, PatcherCommand::Session(_));
+        let has_bar = !json && io::stderr().is_terminal();
+        let by_default = if has_bar { ProgressStyle::Bar } else { ProgressStyle::None };
+        let progress = arguments.progress.unwrap_or(by_default);
+        Self { json, verbose: arguments.verbose, progress, request: None }
+    }
+
+    /// Makes the report of a request in a session.
+    pub fn for_request(id: u64) -> Self {
+        Self { json: true, verbose: false, progress: ProgressStyle::Json, request: Some(id) }
+    }
+
+    /// Makes the event log of a session's watcher.
+    pub fn for_watcher() -> EventLog {
+        EventLog { json: true, progress: Some(ProgressLines::default()) }
     }
 
     /// Prints warnings about releases that the client accepts.
@@ -57,30 +80,31 @@ impl Report {
 
     /// Begins the display of a download: a bar on a terminal, otherwise a line for each update.
     pub fn download(&self, updates: &[Update]) -> DownloadDisplay {
-        if self.json {
-            return DownloadDisplay(None);
+        match self.progress {
+            ProgressStyle::Bar => return DownloadDisplay::bar(updates),
+            ProgressStyle::Json => {
+                return DownloadDisplay::Lines(
+                    self.request.map_or_else(ProgressLines::default, ProgressLines::of_request),
+                );
+            }
+            ProgressStyle::None => {}
         }
-        if io::stderr().is_terminal() {
-            let bar = ProgressBar::new(updates.iter().map(Update::download_size).sum());
-            let template = "{bar:30} {bytes:>10} of {total_bytes}  {bytes_per_sec:>12}  {eta:>4}  {wide_msg}";
-            bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-            return DownloadDisplay(Some(bar));
+        if !self.json {
+            updates.iter().for_each(|update| say!("{}", available(update)));
         }
-        updates.iter().for_each(|update| say!("{}", available(update)));
-        DownloadDisplay(None)
+        DownloadDisplay::Silent
     }
 
     /// Returns the printer of a watcher's events.
     pub fn event_log(&self) -> EventLog {
-        EventLog { json: self.json }
+        let progress = (self.progress == ProgressStyle::Json).then(ProgressLines::default);
+        EventLog { json: self.json, progress }
     }
 
     /// Prints the outcome of a command.
     pub fn outcome(&self, outcome: &CommandOutcome) {
         if self.json {
-            if let Some(object) = json::outcome_object(outcome) {
-                let _ = writeln!(io::stdout(), "{object}");
-            }
+            outcome_object(outcome).iter().for_each(print_json);
             return;
         }
         match outcome {
@@ -132,8 +156,7 @@ impl Report {
     /// Prints an error with a hint, and with its causes if the user asked for details.
     pub fn error(&self, error: &Error) {
         if self.json {
-            let _ = writeln!(io::stdout(), "{}", json::error_object(error));
-            return;
+            return print_json(&error_object(error));
         }
         say_error!("patcher: {error}");
         let mut cause = error.source().filter(|_| self.verbose);
@@ -185,32 +208,6 @@ impl Report {
     }
 }
 
-impl DownloadDisplay {
-    /// Shows the progress of the download.
-    pub fn show(&self, progress: &Progress) {
-        if let Some(bar) = &self.0 {
-            bar.set_length(progress.bytes_total);
-            bar.set_position(progress.bytes_done);
-            bar.set_message(escaped(progress.path.as_str()).into_owned());
-        }
-    }
-
-    /// Removes the display.
-    pub fn end(&self) {
-        if let Some(bar) = &self.0 {
-            bar.finish_and_clear();
-        }
-    }
-}
-
-/// Returns the languages that the user prefers: `LANGUAGE`, else `LC_ALL`, `LC_MESSAGES` or `LANG`.
-fn user_languages() -> Vec<Language> {
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let value = ["LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| set(name)).unwrap_or_default();
-    let tag = |locale: &str| locale.split(['.', '@']).next().unwrap_or_default().replace('_', "-").parse().ok();
-    value.split(':').filter_map(tag).collect()
-}
-
 fn available(update: &Update) -> String {
     let from = update.from().map_or("not installed".to_owned(), ToString::to_string);
     let (component, to, files, bytes) = (update.component(), update.to(), update.changes(), update.download_size());
@@ -222,7 +219,7 @@ fn print_notes(update: &Update) {
     if let Some(newest) = update.stepping_stone_to() {
         say!("{}: a stepping stone to {newest}", update.component());
     }
-    let Some(notes) = update.notes(&user_languages()) else { return };
+    let Some(notes) = update.notes_for_user() else { return };
     notes.lines.iter().for_each(|line| say!("  {line}"));
     notes.href.iter().for_each(|url| say!("  {url}"));
 }

@@ -1,23 +1,17 @@
 //! The configuration of a handle: the install root, the trusted keys, and the settings of the
 //! network.
 
+mod resolved;
+
+pub(super) use resolved::bad;
+
 use super::running_program::RunningProgram;
-use crate::disk::layout::{InstallRoot, StateDir};
-use crate::error::{Caller, Result};
-use crate::formats::manifest::{Channel, Component, Platform};
 use crate::swap::relaunch::{HelperProgram, PROBATION};
-use crate::transfer::fetch::{self, CancelToken, HttpSettings, ProxyAddress, RequestHeader};
-use crate::trust::Floor;
-use crate::trust::keys::{PublicKey, TrustedKeys};
+use crate::transfer::fetch::{CancelToken, HttpSettings, ProxyAddress, RequestHeader};
 use crate::values::rel_path::MANIFEST_NAME;
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use url::Url;
-
-/// The lowest rate limit in bytes per second. Servers close slower connections.
-const MIN_RATE_LIMIT: u64 = 1000;
 
 /// The configuration of a [`Patcher`](crate::Patcher).
 ///
@@ -56,6 +50,7 @@ pub struct Config {
     pub(super) probation: Duration,
     pub(super) history: Option<usize>,
     site: Option<ProxyAddress>,
+    languages: Option<Vec<String>>,
     pub(super) retries: u32,
     pub(super) parallel: usize,
     pub(super) check_timeout: Duration,
@@ -83,6 +78,7 @@ impl Config {
             probation: PROBATION,
             history: None,
             site: None,
+            languages: None,
             retries: 3,
             parallel: 4,
             check_timeout: Duration::from_secs(10),
@@ -196,7 +192,8 @@ impl Config {
 
     /// Sets the path of the helper program.
     ///
-    /// Default: `patcher-helper` beside the running program.
+    /// Default: `patcher-helper` beside the running program, or beside the one of this process if
+    /// it updates for [another one](Self::process).
     pub fn helper(mut self, path: impl Into<PathBuf>) -> Self {
         self.helper = HelperProgram::At(path.into());
         self
@@ -340,92 +337,19 @@ impl Config {
         self
     }
 
+    /// Sets the languages of release notes, the best first, as in `pt-BR`.
+    ///
+    /// Default: the environment variable `LANGUAGE`, else `LC_ALL`, `LC_MESSAGES` or `LANG`.
+    pub fn languages(mut self, tags: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.languages = Some(tags.into_iter().map(Into::into).collect());
+        self
+    }
+
     /// Sets the user agent of requests. Default: `patcher`.
     pub fn user_agent(mut self, name: impl Into<String>) -> Self {
         self.settings.user_agent = name.into();
         self
     }
-
-    /// Checks and parses every value.
-    pub(super) fn resolve(&self) -> Result<Resolved> {
-        let keys = self.keys.iter().map(|pem| PublicKey::from_pem(pem)).collect::<Result<_>>()?;
-        let root = absolute("install root", &self.root)?;
-        let state_dir = match &self.state_dir {
-            Some(dir) => StateDir { dir: absolute("state folder", dir)? },
-            None => InstallRoot::new(root.clone()).state,
-        };
-        let mut elsewhere = BTreeMap::new();
-        for (name, dir) in &self.components {
-            let component = name.parse().map_err(|error| bad("component", name, error))?;
-            elsewhere.insert(component, absolute("component", dir)?);
-        }
-        if !(1..=16).contains(&self.parallel) {
-            return Err(bad("parallel", &self.parallel.to_string(), "not 1 to 16").into());
-        }
-        if let Some(updates) = self.history.filter(|updates| !(1..=1000).contains(updates)) {
-            return Err(bad("history", &updates.to_string(), "not 1 to 1000").into());
-        }
-        if let Some(limit) = self.settings.rate_limit.filter(|limit| *limit < MIN_RATE_LIMIT) {
-            return Err(bad("rate limit", &limit.to_string(), "fewer than 1000 bytes a second").into());
-        }
-        let platform = match &self.platform {
-            Some(platform) => platform.parse().map_err(|error| bad("platform", platform, error))?,
-            None => Platform::host(),
-        };
-        let keys = TrustedKeys::new(keys, self.threshold)?;
-        let mut floors = BTreeMap::new();
-        for (name, sequence) in &self.floors {
-            let component = name.parse::<Component>().map_err(|error| bad("floor", name, error))?;
-            floors.insert(component, Floor::Number { key: keys.id(0), sequence: *sequence });
-        }
-        let program = self.resolve_program()?;
-        let site = match &self.site {
-            Some(ProxyAddress(text)) => {
-                let url = fetch::parse_url_or_path("site", text)?;
-                let folder = if url.path().ends_with('/') { url.path().to_owned() } else { format!("{}/", url.path()) };
-                Some(url.join(&folder).map_err(|error| bad("site", url.path(), error))?)
-            }
-            None => None,
-        };
-        Ok(Resolved {
-            root: InstallRoot { dir: root, state: state_dir, elsewhere },
-            keys,
-            floors,
-            channel: self.channel.parse().map_err(|error| bad("channel", &self.channel, error))?,
-            platform,
-            helper: self.helper.clone(),
-            program,
-            site,
-        })
-    }
-
-    fn resolve_program(&self) -> Result<RunningProgram> {
-        let program = &self.program;
-        if program.command.as_ref().is_some_and(Vec::is_empty) {
-            return Err(bad("command", "", "no program").into());
-        }
-        if program.process.is_some() && program.path.is_none() && program.command.is_none() {
-            return Err(bad("process", "", "it needs a program or a command").into());
-        }
-        // The program of another process, unlike this one's, is what its command starts.
-        let started = program.command.iter().flatten().next().map(PathBuf::from);
-        let path = program.path.clone().or(started.filter(|_| program.process.is_some()));
-        let path = path.map(|path| absolute("program", &path)).transpose()?;
-        Ok(RunningProgram { path, ..program.clone() })
-    }
-}
-
-/// The checked values of a configuration.
-#[derive(Debug)]
-pub(super) struct Resolved {
-    pub root: InstallRoot,
-    pub keys: TrustedKeys,
-    pub floors: BTreeMap<Component, Floor>,
-    pub channel: Channel,
-    pub platform: Platform,
-    pub helper: HelperProgram,
-    pub program: RunningProgram,
-    pub site: Option<Url>,
 }
 
 /// Returns the folder with the component's folder that a program is in.
@@ -435,16 +359,6 @@ fn root_of(program: &Path, component: &str, has_manifest: impl Fn(&Path) -> bool
     let is_component = |dir: &&Path| dir.file_name().is_some_and(|name| name == component) && has_manifest(dir);
     let root = program.ancestors().skip(1).find(is_component).and_then(Path::parent);
     root.map_or_else(|| program.with_file_name("not-installed"), Path::to_owned)
-}
-
-fn absolute(setting: &'static str, path: &Path) -> Result<PathBuf> {
-    let absolute = std::path::absolute(path);
-    Ok(absolute.map_err(|error| bad(setting, &path.display().to_string(), error))?)
-}
-
-/// Makes the error for a bad value of a setting.
-pub(super) fn bad(setting: &'static str, value: &str, detail: impl ToString) -> Caller {
-    Caller::BadSetting { setting, value: value.to_owned(), detail: detail.to_string() }
 }
 
 #[cfg(test)]
