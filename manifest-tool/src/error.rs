@@ -130,6 +130,14 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A link that leads out of the build folder, or to nothing that is published.
+    #[error("{} leads to `{target}`, which is no published file and no folder of one", path.display())]
+    LinkTarget {
+        /// The link.
+        path: PathBuf,
+        /// Its target.
+        target: String,
+    },
     /// A socket, a device or a pipe.
     #[error("{} cannot be published: it is neither a file nor a folder nor a link", path.display())]
     Special {
@@ -393,6 +401,7 @@ impl Error {
             Error::Exists { .. } => "exists",
             Error::Path { .. } => "path",
             Error::NotUtf8 { .. } => "not-utf8",
+            Error::LinkTarget { .. } => "link-target",
             Error::Special { .. } => "special-file",
             Error::NoFiles { .. } => "no-files",
             Error::Changed { .. } => "changed",
@@ -455,6 +464,7 @@ impl Error {
             Error::Delta { .. }
             | Error::Path { .. }
             | Error::NotUtf8 { .. }
+            | Error::LinkTarget { .. }
             | Error::Special { .. }
             | Error::NoFiles { .. }
             | Error::ManifestFile { .. }

@@ -34,6 +34,12 @@ pub fn shorten<'a>(files: impl Iterator<Item = &'a RelPath>, links: &mut [Link])
     shortened
 }
 
+/// Returns the first link that leads to nothing that the release contains.
+pub fn first_astray<'a>(files: impl Iterator<Item = &'a RelPath>, links: &[Link]) -> Option<&Link> {
+    let map = Map::new(files, links);
+    links.iter().find(|link| !map.leads_somewhere(link))
+}
+
 /// What stands where in the release.
 struct Map {
     files: HashSet<String>,
@@ -62,9 +68,18 @@ impl Map {
     fn shorter(&self, link: &Link) -> Option<String> {
         let folder: Vec<&str> = link.path.parent().map_or_else(Vec::new, |parent| parent.split('/').collect());
         let (end, links) = self.follow(folder.clone(), &link.target)?;
-        let path = end.join("/");
-        let is_listed = self.files.contains(&path) || self.folders.get(&path) == Some(&true);
-        (links > 0 && is_listed).then(|| relative(&folder, &end))
+        (links > 0 && self.is_listed(&end)).then(|| relative(&folder, &end))
+    }
+
+    /// Returns `true` if a link ends at a file of the release, or at a folder with such files.
+    fn leads_somewhere(&self, link: &Link) -> bool {
+        let folder = link.path.parent().map_or_else(Vec::new, |parent| parent.split('/').collect());
+        self.follow(folder, &link.target).is_some_and(|(end, _)| self.is_listed(&end))
+    }
+
+    fn is_listed(&self, path: &[&str]) -> bool {
+        let path = path.join("/");
+        self.files.contains(&path) || self.folders.get(&path) == Some(&true)
     }
 
     /// Where `target` leads from the folder `at`, and how many links are on the way; as the system

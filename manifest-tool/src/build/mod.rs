@@ -7,3 +7,5 @@ pub mod notes;
 pub mod secrets;
 pub mod settings;
 pub mod tree;
+pub mod version_file;
+pub mod warnings;

@@ -25,7 +25,8 @@ pub struct Settings {
     pub channel: Channel,
     /// The platform.
     pub platform: Platform,
-    launch: Option<RelPath>,
+    /// The program to start after an update.
+    pub launch: Option<RelPath>,
     issued: Timestamp,
     expires: Option<Timestamp>,
     requires: Vec<Requirement>,
@@ -191,7 +192,7 @@ mod tests {
         let without_marks = TEMPLATE.replace("# ", "");
         let is_setting = |line: &&str| line.contains(" = ") || line.starts_with('[');
         let filled: Vec<&str> = without_marks.lines().filter(is_setting).collect();
-        settings(TEMPLATE).unwrap();
+        assert_eq!(settings(TEMPLATE).unwrap_err().code(), "setting-missing", "its examples are no settings");
         let dir = tempfile::TempDir::new().unwrap();
         fs::write(dir.path().join("NEWS.txt"), "All of it.\n").unwrap();
         fs::write(dir.path().join(COMPONENT_FILE), filled.join("\n")).unwrap();

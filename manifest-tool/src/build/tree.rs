@@ -1,16 +1,17 @@
 //! What lies in a build folder: the files and links of a release, with names that every client
 //! takes.
 //!
-//! Left out are `component.toml`, `manifest.xml` and `.patcher` at the top, and what the ignore
-//! globs match. Files that systems and editors leave behind, such as `.DS_Store`, are left out too,
-//! unless the allow globs match. Anything else that cannot be published is an error: a release
-//! without a file that somebody put there would be worse.
+//! Left out are `component.toml`, `manifest.xml`, `.patcher` and `.patcher-new-*` at the top, and
+//! what the ignore globs match. Files that systems and editors leave behind, such as `.DS_Store`,
+//! are left out too, unless the allow globs match. Anything else that cannot be published is an
+//! error: a release without a file that somebody put there would be worse.
 
 use crate::build::component_file::COMPONENT_FILE;
 use crate::build::links::{self, Shortened};
 use crate::build::secrets::has_secret_name;
 use crate::build::settings::Settings;
 use crate::error::{Error, Result};
+use crate::site::TEMPORARY_PREFIX;
 use patcher::internal::manifest::Link;
 use patcher::internal::rel_path::{MANIFEST_NAME, RelPath, STATE_DIR_NAME};
 use std::ffi::OsStr;
@@ -52,14 +53,18 @@ impl Tree {
     /// Reads the folder `dir`, following no links in it.
     ///
     /// # Errors
-    /// [`Error::PublishedSecret`], [`Error::Path`], [`Error::NotUtf8`] or [`Error::Special`] for
-    /// the first thing that cannot be published, [`Error::NoFiles`], or the system's answer.
+    /// [`Error::PublishedSecret`], [`Error::Path`], [`Error::NotUtf8`], [`Error::Special`] or
+    /// [`Error::LinkTarget`] for the first thing that cannot be published, [`Error::NoFiles`], or
+    /// the system's answer.
     pub fn scan(dir: &Path, settings: &Settings) -> Result<Self> {
         let mut tree = Self { dir: dir.to_owned(), files: Vec::new(), links: Vec::new(), shortened: Vec::new() };
         let relative = |entry: &DirEntry| entry.path().strip_prefix(dir).unwrap_or(entry.path()).to_owned();
         let updaters = [COMPONENT_FILE, MANIFEST_NAME, STATE_DIR_NAME];
         let walk = WalkDir::new(dir).min_depth(1).sort_by_file_name().into_iter().filter_entry(|entry| {
-            let is_updaters = entry.depth() == 1 && updaters.iter().any(|name| entry.file_name() == *name);
+            // Another `sign` may be about to write its manifest.
+            let is_temporary = entry.file_name().to_str().is_some_and(|name| name.starts_with(TEMPORARY_PREFIX));
+            let is_own_name = updaters.iter().any(|name| entry.file_name() == *name);
+            let is_updaters = entry.depth() == 1 && (is_own_name || is_temporary);
             let is_litter = is_litter(entry.file_name()) && !settings.allow.matches(&relative(entry));
             !is_updaters && !is_litter && !settings.ignore.matches(&relative(entry))
         });
@@ -81,7 +86,10 @@ impl Tree {
         tree.files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         tree.links.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         tree.shortened = links::shorten(tree.files.iter().map(|file| &file.path), &mut tree.links);
-        Ok(tree)
+        match links::first_astray(tree.files.iter().map(|file| &file.path), &tree.links) {
+            Some(Link { path, target }) => Err(Error::LinkTarget { path: path.under(dir), target: target.clone() }),
+            None => Ok(tree),
+        }
     }
 
     fn add(&mut self, entry: &DirEntry, relative: &Path, settings: &Settings) -> Result<()> {

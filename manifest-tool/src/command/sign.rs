@@ -3,7 +3,7 @@
 use super::flags::release::ReleaseFlags;
 use super::flags::signing::SigningFlags;
 use super::flags::stones::StoneFlags;
-use super::{counted, issued, write_next, write_release, write_terms};
+use super::{counted, issued, write_expiry_warning, write_next, write_release, write_terms};
 use crate::build::component_file::ComponentFile;
 use crate::build::links::Shortened;
 use crate::build::settings::Settings;
@@ -13,6 +13,7 @@ use crate::release::{self, ReleasePolicy};
 use crate::setting::checked;
 use crate::signing::{Signer, Signing};
 use patcher::internal::rel_path::MANIFEST_NAME;
+use patcher::internal::timestamp::Timestamp;
 use std::io::Write;
 use std::path::{self, Path, PathBuf};
 
@@ -96,6 +97,11 @@ fn sign_one(
     let summary = release::sign(build, site, settings, policy, signing)?;
     write_release(&summary.meta, out)?;
     write_terms(&summary.meta, out)?;
+    // The clock may be wrong, or `SOURCE_DATE_EPOCH` old.
+    write_expiry_warning(&summary.meta, Timestamp::now(), out)?;
+    for warning in &summary.warnings {
+        writeln!(out, "warning: {warning}")?;
+    }
     for path in &summary.ignored {
         writeln!(out, "{} is not a release by a trusted key, and was not used", path.display())?;
     }

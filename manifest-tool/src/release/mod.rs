@@ -20,6 +20,7 @@ pub mod stepping_stones;
 use crate::build::links::Shortened;
 use crate::build::settings::Settings;
 use crate::build::tree::Tree;
+use crate::build::warnings::BuildWarning;
 use crate::delta::plan::{self, DeltaLimits, update_objects};
 use crate::error::{Error, Result};
 use crate::release::pack::Contents;
@@ -59,6 +60,8 @@ pub struct ReleaseSummary {
     pub delta_bytes: u64,
     /// Files in `releases/` that no trusted key has signed. They were not used.
     pub ignored: Vec<PathBuf>,
+    /// What the publisher hardly meant.
+    pub warnings: Vec<BuildWarning>,
 }
 
 /// How a release relates to those before it.
@@ -127,6 +130,7 @@ pub fn sign(
         deltas: deltas.built,
         delta_bytes: deltas.bytes,
         meta: manifest.meta,
+        warnings: BuildWarning::all(&tree, settings)?,
         shortened: tree.shortened,
         ignored,
     })

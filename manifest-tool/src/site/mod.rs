@@ -14,7 +14,7 @@ mod writing;
 
 pub use listing::{components, entries, latest_manifests, platforms, releases, xml_files};
 pub(crate) use writing::temporary_in;
-pub use writing::{replace, sync};
+pub use writing::{TEMPORARY_PREFIX, replace, sync};
 
 use crate::error::{Error, Result};
 use crate::site::manifest_file::ManifestFile;

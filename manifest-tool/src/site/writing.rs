@@ -6,6 +6,9 @@ use std::io::Write as _;
 use std::path::Path;
 use tempfile::NamedTempFile;
 
+/// The start of the name of a file that is not complete yet.
+pub const TEMPORARY_PREFIX: &str = ".patcher-new-";
+
 /// Writes a file in one step: complete and synced, or the old one stays.
 ///
 /// # Errors
@@ -35,7 +38,7 @@ pub fn sync(dir: &Path) -> Result<()> {
 pub(crate) fn temporary_in(dir: &Path) -> Result<NamedTempFile> {
     fs::create_dir_all(dir).map_err(|error| Error::io("create", dir, error))?;
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".new-");
+    builder.prefix(TEMPORARY_PREFIX);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder.tempfile_in(dir).map_err(|error| Error::io("write to", dir, error))

@@ -111,6 +111,7 @@ fn settings_without_a_flag_come_from_the_component_file() {
     "#,
     );
     publisher.write("build/.patcher/lock", "");
+    publisher.write("build/.patcher-new-1a2b", "another `sign` is about to write its manifest");
     publisher.run(&["sign", "build"]).fails(2, "nothing in it");
     publisher.write("build/empty", "The news.");
     publisher.run(&["sign", "build", "--version", "2.2.0"]).ok();
@@ -257,7 +258,7 @@ mod unix {
             let publisher = Publisher::new();
             symlink(first, publisher.path("build/a")).unwrap();
             symlink(second, publisher.path("build/b")).unwrap();
-            publisher.sign(&[]).fails(21, "is no listed file");
+            publisher.sign(&[]).fails(21, "which is no published file");
             assert!(!publisher.path("site").exists());
         }
     }
@@ -294,4 +295,85 @@ mod unix {
             assert_eq!(path.metadata().unwrap().permissions().mode() & 0o444, 0o444, "{}", path.display());
         }
     }
+}
+
+#[test]
+fn init_writes_no_setting_that_was_not_given() {
+    let publisher = Publisher::new();
+    publisher.run(&["init", "build"]).ok();
+    publisher.run(&["sign", "build"]).fails(2, "--component");
+    std::fs::remove_file(publisher.path("build/component.toml")).unwrap();
+    publisher.run(&["init", "build", "--base-url", "https://a.example/core"]).fails(2, "slash");
+    let urls = ["--base-url", "https://a.example/core/", "--base-url", "https://b.example/core/"];
+    let out = publisher.run(&[&["init", "build", "--component", "core"][..], &urls].concat()).ok();
+    assert!(out.contains("fill in version, then"), "{out}");
+    publisher.run(&["sign", "build"]).fails(2, "--version");
+    publisher.write("package.json", r#"{"version": "4.5.6"}"#);
+    publisher.run(&["sign", "build", "--version-from", "package.json"]).ok();
+    let meta = publisher.manifest("site/core/manifest.xml").meta;
+    assert_eq!((meta.version.to_string().as_str(), meta.base_urls.len()), ("4.5.6", 2));
+}
+
+#[test]
+fn a_release_that_hardly_runs_is_a_warning() {
+    let publisher = Publisher::new();
+    let elf = [b"\x7fELF\x02\x01\x01", &[0; 57][..]].concat();
+    publisher.write("build/bin/app", elf);
+    let native = "warning: bin/app is a program for Linux or another Unix";
+    let not_executable = "warning: the program to start, share/data.txt, is not executable";
+    publisher.write("build/component.toml", "executable = ['bin/']");
+    assert!(publisher.sign(&[]).ok().contains(native));
+    assert!(!publisher.sign_as("1.1.0", &["--platform", "x86_64-linux"]).ok().contains("warning"));
+    let out = publisher.sign_as("1.2.0", &["--launch", "share/data.txt"]).ok();
+    assert!(out.contains(native) && (out.contains(not_executable) || cfg!(windows)), "{out}");
+    let out = publisher.sign_on(day(-400), "1.3.0", &[]).ok();
+    assert!(out.contains("expired at"), "{out}");
+}
+
+/// Neither the mask of permissions nor the language, the time zone, the order in which files were
+/// made, or the number of processors changes a byte.
+#[cfg(unix)]
+#[test]
+fn the_same_build_folder_gives_the_same_site_on_every_machine() {
+    use std::process::Command;
+    let publisher = Publisher::new();
+    let sites = [0o022, 0o077].map(|mask| {
+        let site = format!("site-{mask:o}");
+        for version in ["1.0.0", "1.1.0"] {
+            let build = format!("build-{mask:o}-{version}");
+            let mut names: Vec<String> = (0..40).map(|number| format!("lib/é{number}.so")).collect();
+            if mask == 0o077 {
+                names.reverse();
+            }
+            for name in names {
+                publisher.write(&format!("{build}/{name}"), format!("{version} {name}").repeat(3000));
+            }
+            let arguments = ["sign", &build, "--site", &site, "--component", "core", "--version", version];
+            let url = ["--base-url", "https://dl.example.com/core/"];
+            let environment: &[(&str, &str)] = match mask {
+                0o022 => &[("LC_ALL", "C"), ("TZ", "UTC"), ("RAYON_NUM_THREADS", "1")],
+                _ => &[("LC_ALL", "tr_TR.UTF-8"), ("TZ", "Asia/Tokyo"), ("RAYON_NUM_THREADS", "7")],
+            };
+            let tool = publisher.command(&[&arguments[..], &url].concat(), environment);
+            let mut command = Command::new("sh");
+            command.args(["-c", &format!("umask {mask:03o}; exec \"$@\""), "sh"]);
+            command.arg(tool.get_program()).args(tool.get_args()).current_dir(publisher.path(""));
+            command.envs(tool.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            assert!(command.output().unwrap().status.success());
+        }
+        let dir = publisher.path(&site);
+        let files = walkdir::WalkDir::new(&dir).sort_by_file_name().into_iter().map(Result::unwrap);
+        // The lock holds the id of the last process.
+        let files = files.filter(|entry| entry.file_type().is_file() && entry.file_name() != ".lock");
+        files
+            .map(|entry| (entry.path().strip_prefix(&dir).unwrap().to_owned(), std::fs::read(entry.path()).unwrap()))
+            .collect::<Vec<_>>()
+    });
+    assert!(sites[0].len() > 80);
+    let [one, other] = sites;
+    for (one, other) in one.iter().zip(&other) {
+        assert_eq!(one.0, other.0);
+        assert!(one.1 == other.1, "{}", one.0.display());
+    }
+    assert_eq!(one.len(), other.len());
 }

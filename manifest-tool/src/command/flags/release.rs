@@ -1,6 +1,7 @@
 //! The flags of `sign` that replace settings of `component.toml`.
 
 use crate::build::component_file::ComponentFile;
+use crate::build::version_file::version_in;
 use crate::error::Result;
 use crate::setting::checked;
 use std::path::PathBuf;
@@ -14,6 +15,9 @@ pub struct ReleaseFlags {
     /// The version that users read, as in 3.1.0
     #[arg(long)]
     version: Option<String>,
+    /// Take the version from a Cargo.toml, package.json or pyproject.toml
+    #[arg(long, value_name = "FILE", conflicts_with = "version")]
+    version_from: Option<PathBuf>,
     /// The URL where the component's folder of the site will be served; repeat it for each mirror
     #[arg(long = "base-url", value_name = "URL")]
     base_urls: Vec<String>,
@@ -59,7 +63,7 @@ impl ReleaseFlags {
     ///
     /// # Errors
     /// [`Caller::BadSetting`](patcher::internal::error::Caller::BadSetting) for a flag that is not
-    /// a pair and should be.
+    /// a pair and should be; those of [`version_in`].
     pub fn over(self, file: ComponentFile) -> Result<ComponentFile> {
         let urls = if self.base_urls.is_empty() { file.urls } else { self.base_urls };
         let requires = match &self.requires[..] {
@@ -71,9 +75,13 @@ impl ReleaseFlags {
             [] => (file.notes, file.notes_dir),
             flags => (pairs("notes", flags, "not LANG=FILE or LANG=URL, as in en=NEWS.txt")?, PathBuf::new()),
         };
+        let version = match &self.version_from {
+            Some(path) => Some(version_in(path)?),
+            None => self.version.or(file.version),
+        };
         Ok(ComponentFile {
+            version,
             name: self.component.or(file.name),
-            version: self.version.or(file.version),
             urls,
             channel: self.channel.or(file.channel),
             platform: self.platform.or(file.platform),
