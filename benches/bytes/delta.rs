@@ -1,10 +1,11 @@
 //! Makes or applies one delta, for `benches/bytes.sh`.
 //!
-//! `delta encode OLD NEW DELTA`, `delta apply OLD DELTA NEW`.
+//! `delta encode OLD NEW DELTA`, `delta encode-files OLD NEW DELTA` without the mode for archives,
+//! `delta apply OLD DELTA NEW`.
 
 #![forbid(unsafe_code)]
 
-use manifest_tool::delta::encode::encode;
+use manifest_tool::delta::encode::{encode, encode_files};
 use manifest_tool::hashing_sink::HashingSink;
 use patcher::internal::delta::{DeltaHeader, FileSizes, apply};
 use std::error::Error;
@@ -17,10 +18,14 @@ const MEMORY_BYTES: u64 = 2 << 30;
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["encode", old, new, delta] => {
+        [command @ ("encode" | "encode-files"), old, new, delta] => {
             let sizes = FileSizes { old: fs::metadata(old)?.len(), new: fs::metadata(new)?.len() };
             let mut out = BufWriter::new(File::create(delta)?);
-            encode(&mut File::open(old)?, &mut File::open(new)?, &sizes, MEMORY_BYTES, &mut out)?;
+            let (mut old, mut new) = (File::open(old)?, File::open(new)?);
+            match command {
+                "encode" => encode(&mut old, &mut new, &sizes, MEMORY_BYTES, &mut out)?,
+                _ => encode_files(&mut old, &mut new, &sizes, MEMORY_BYTES, &mut out)?,
+            };
             out.flush()?;
         }
         ["apply", old, delta, new] => {
@@ -33,7 +38,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             let (sha256, _) = made.hash.0.finish();
             println!("{} {sha256}", header.mode.method());
         }
-        _ => return Err("usage: delta encode OLD NEW DELTA, delta apply OLD DELTA NEW".into()),
+        _ => {
+            return Err(
+                "usage: delta encode OLD NEW DELTA, delta encode-files OLD NEW DELTA, delta apply OLD DELTA NEW".into(),
+            );
+        }
     }
     Ok(())
 }

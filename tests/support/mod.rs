@@ -1,6 +1,7 @@
 //! The parts of end-to-end tests: real programs, real servers, trees from seeds, a publisher and a
 //! user.
 
+pub mod archive;
 pub mod deadline;
 pub mod key;
 pub mod left_out;

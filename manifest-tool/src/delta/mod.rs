@@ -2,3 +2,5 @@
 
 pub mod encode;
 pub mod plan;
+mod rolling_hash;
+mod sketch;

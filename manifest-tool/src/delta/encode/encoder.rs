@@ -3,14 +3,18 @@
 use super::draft::{Corrections, DeltaDraft, PackedDelta};
 use super::stream_packing::{estimate_all, pack_all};
 use super::stream_writer::{BlockStreams, DifferenceWriter};
-use super::{dictionary_delta, file_windows, program};
+use super::{dictionary_delta, file_windows, inflated, program};
 use patcher::internal::delta::{Block, DeltaMode, FileSizes, PlainPrediction, StreamKind};
 use std::io::{self, Read, Seek, Write};
+use tempfile::SpooledTempFile;
 
 /// Each stream may take 1/32 of the memory before it goes to disk.
 const STREAM_MEMORY_DIVISOR: u64 = 32;
 /// Memory of the strongest preset per byte of its dictionary.
 const PACKER_BYTES_PER_DICTIONARY_BYTE: u64 = 12;
+
+/// An inflated delta must save 1/4, because clients need scratch space and time for it.
+const MIN_INFLATED_SAVING_DIVISOR: u64 = 4;
 
 /// The size of a delta and its blocks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +22,9 @@ pub struct EncodedDelta {
     /// Size of the delta in bytes.
     pub size: u64,
     /// The stretches of the new file that were found in the old one.
-    pub blocks: Vec<Block>,
+    ///
+    /// `None` for an inflated delta, whose blocks do not lie in the files.
+    pub blocks: Option<Vec<Block>>,
 }
 
 /// Returns about how much memory [`encode`] takes without a limit.
@@ -47,8 +53,36 @@ pub fn encode(
     limit: u64,
     out: &mut impl Write,
 ) -> io::Result<EncodedDelta> {
+    let Some(inflated) = inflated::encode(old, new, sizes, limit)? else {
+        return encode_files(old, new, sizes, limit, out);
+    };
+    let size = inflated.bytes.len() as u64;
+    if !inflated.is_clearly_smaller {
+        let mut delta = SpooledTempFile::new(spool_bytes(limit));
+        let encoded = encode_files(old, new, sizes, limit, &mut delta)?;
+        if size > encoded.size - encoded.size / MIN_INFLATED_SAVING_DIVISOR {
+            delta.rewind()?;
+            io::copy(&mut delta, out)?;
+            return Ok(encoded);
+        }
+    }
+    out.write_all(&inflated.bytes)?;
+    Ok(EncodedDelta { size, blocks: None })
+}
+
+/// Writes the smallest delta of modes 0 to 2.
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_files(
+    old: &mut (impl Read + Seek + Send),
+    new: &mut (impl Read + Seek + Send),
+    sizes: &FileSizes,
+    limit: u64,
+    out: &mut impl Write,
+) -> io::Result<EncodedDelta> {
     let blocks = file_windows::match_files(old, new, sizes, limit)?;
-    let spool = usize::try_from(limit / STREAM_MEMORY_DIVISOR).unwrap_or(usize::MAX);
+    let spool = spool_bytes(limit);
     let program =
         if program::memory_needed(sizes) <= limit { program::draft(old, new, sizes, &blocks, spool)? } else { None };
     let (delta, blocks) = match program {
@@ -71,7 +105,12 @@ pub fn encode(
             }
         }
     };
-    Ok(EncodedDelta { size: delta.write(out)?, blocks })
+    Ok(EncodedDelta { size: delta.write(out)?, blocks: Some(blocks) })
+}
+
+/// Returns the memory of a stream before it goes to disk.
+fn spool_bytes(limit: u64) -> usize {
+    usize::try_from(limit / STREAM_MEMORY_DIVISOR).unwrap_or(usize::MAX)
 }
 
 /// Makes a delta of mode 0.

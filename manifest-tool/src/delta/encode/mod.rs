@@ -8,7 +8,8 @@
 //! 4. [`stream_writer`] writes blocks and differences as the streams of a delta.
 //! 5. [`stream_packing`] compresses the streams.
 //! 6. [`dictionary_delta`] packs small files with the old file as the dictionary.
-//! 7. [`encoder`] calls all of these and keeps the smallest delta.
+//! 7. [`inflated`] does all this with the contents of the deflate streams inside of archives.
+//! 8. [`encoder`] calls all of these and keeps the smallest delta.
 //!
 //! The same two files give the same bytes on any number of cores. The memory limit can change them,
 //! because it decides whether a file is cut. The caller decides whether a delta is worth
@@ -19,6 +20,7 @@ pub mod dictionary_delta;
 pub mod draft;
 pub mod encoder;
 pub mod file_windows;
+pub mod inflated;
 pub mod match_index;
 pub mod program;
 pub mod stream_packing;
@@ -27,4 +29,4 @@ pub mod stream_writer;
 #[cfg(test)]
 mod tests;
 
-pub use encoder::{EncodedDelta, encode, memory_needed};
+pub use encoder::{EncodedDelta, encode, encode_files, memory_needed};

@@ -131,6 +131,16 @@ fn pack(
     Ok(CompressedStream { kind, length: StreamLengths { raw: size, packed: shorter }, bytes })
 }
 
+/// Packs a list of numbers outside of the streams, with the strongest settings.
+///
+/// # Errors
+/// Any error of the packer.
+pub fn pack_numbers(numbers: &[u8]) -> io::Result<Vec<u8>> {
+    let (kind, mut packed) = (StreamKind::Seek, Vec::new());
+    compress(&mut &numbers[..], &mut packed, numbers.len() as u64, kind, LzmaContext::NUMBERS, STRONGEST_PRESET)?;
+    Ok(packed)
+}
+
 /// Estimates the total packed size of streams, in order to compare two drafts.
 ///
 /// # Errors

@@ -8,30 +8,23 @@
 //! 4. its sibling: a file in the same folder with the same extension, such as another translation,
 //!    whose words then serve as the packer's dictionary
 
-use super::rolling_hash;
+use super::archives::sketch;
 use crate::build::tree::TreeFile;
-use crate::error::{Error, Result};
+use crate::delta::sketch::{MIN_SHARED_HASHES, Sketch};
+use crate::error::Result;
 use patcher::internal::delta::MAX_DICTIONARY_BYTES;
 use patcher::internal::digest::Sha256;
 use patcher::internal::manifest::{File, Manifest};
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::fs;
-use std::io::Read as _;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use tempfile::NamedTempFile;
 
-/// Number of hashes in a sketch: the lowest ones of a file.
-const SKETCH_HASHES: usize = 64;
-/// Number of common hashes from which two files count as similar.
-const MIN_SHARED_HASHES: usize = 8;
 /// Limit for the number of old files that are compared with one new file.
 const MAX_CANDIDATES: usize = 16;
 /// A sibling is searched among this many names before and after that of the new file.
 const MAX_NEIGHBOURS: usize = 64;
-/// Only the first bytes of a file go into its sketch.
-const SKETCHED_BYTES: u64 = 8 << 20;
 
 /// The files of one old release.
 pub struct BaseCandidates<'a> {
@@ -103,12 +96,12 @@ impl<'a> BaseCandidates<'a> {
         if candidates.is_empty() {
             return Ok(None);
         }
-        let wanted = Sketch::of(path())?;
+        let wanted = sketch(&path())?;
         let mut best = None;
         for file in candidates {
             let sketch = match self.sketches.entry(file.sha256) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(place) => place.insert(Sketch::of(old(file)?.path().to_owned())?),
+                Entry::Vacant(place) => place.insert(sketch(old(file)?.path())?),
             };
             let shared = sketch.shares(&wanted);
             if shared >= MIN_SHARED_HASHES && best.is_none_or(|(most, _)| shared > most) {
@@ -175,63 +168,14 @@ fn patterns(path: &str) -> [String; 2] {
     [hashes, numbers]
 }
 
-/// The lowest hashes of a file's stretches; similar files share many of them.
-///
-/// Broder, "On the resemblance and containment of documents", 1997.
-struct Sketch(BTreeSet<u64>);
-
-impl Sketch {
-    fn of(path: PathBuf) -> Result<Self> {
-        let failed = |error| Error::io("read", &path, error);
-        let mut bytes = Vec::new();
-        fs::File::open(&path).map_err(failed)?.take(SKETCHED_BYTES).read_to_end(&mut bytes).map_err(failed)?;
-        let mut lowest = BTreeSet::new();
-        for mixed in rolling_hash::hashes(&bytes) {
-            if lowest.len() < SKETCH_HASHES || lowest.last().is_some_and(|last| mixed < *last) {
-                lowest.insert(mixed);
-                if lowest.len() > SKETCH_HASHES {
-                    lowest.pop_last();
-                }
-            }
-        }
-        Ok(Self(lowest))
-    }
-
-    fn shares(&self, other: &Self) -> usize {
-        self.0.intersection(&other.0).count()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write as _;
 
     #[test]
     fn hashes_and_numbers_in_names_are_ignored() {
         assert_eq!(patterns("static/1036.0d1f109c3d842497fd51.js")[0], "static/1036.*.js");
         assert_eq!(patterns("lib/libfoo.so.6.7.1")[1], "lib/libfoo.so.#.#.#");
         assert_eq!(patterns("decade/fed.é")[0], "decade/fed.é");
-    }
-
-    fn sketch(bytes: &[u8]) -> Sketch {
-        let mut file = NamedTempFile::new().unwrap();
-        file.write_all(bytes).unwrap();
-        Sketch::of(file.path().to_owned()).unwrap()
-    }
-
-    #[test]
-    fn similar_files_share_much_and_others_nothing() {
-        let text = |seed: u64| -> Vec<u8> {
-            let words = (0..20_000_u64).map(|n| (n ^ seed).wrapping_mul(0x2545_F491_4F6C_DD1D).to_le_bytes());
-            words.flatten().collect()
-        };
-        let (one, other) = (text(1), text(1 << 40));
-        let mut changed = one.clone();
-        changed[1000] ^= 1;
-        changed.splice(50_000..50_010, *b"something else");
-        assert!(sketch(&one).shares(&sketch(&changed)) > SKETCH_HASHES / 2);
-        assert_eq!(sketch(&one).shares(&sketch(&other)), 0);
-        assert_eq!(sketch(b"short").shares(&sketch(b"short")), 0);
     }
 }

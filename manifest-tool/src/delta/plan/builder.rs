@@ -55,7 +55,9 @@ pub struct DeltaBuilder<'a> {
 pub struct BuiltDelta {
     /// Size of the delta in bytes.
     pub size: u64,
-    /// The new content that the delta brings. `None` for a delta with a second base.
+    /// The new content that the delta brings.
+    ///
+    /// `None` for a delta with a second base, and for an inflated one.
     pub new_content: Option<NewContentSample>,
     /// The delta. `None` if it is too large to be worth it.
     pub delta: Option<DeltaEdge>,
@@ -125,9 +127,9 @@ impl<'a> DeltaBuilder<'a> {
         object.rewind().map_err(failed)?;
         let header =
             DeltaHeader::read(&mut BufReader::new(object.as_file_mut())).map_err(|error| wrong(error.to_string()))?;
-        let new_content = match task.with {
-            None => Some(NewContentSample::of(&mut old, &mut new, &sizes, &blocks).map_err(failed)?),
-            Some(_) => None,
+        let new_content = match (task.with, blocks) {
+            (None, Some(blocks)) => Some(NewContentSample::of(&mut old, &mut new, &sizes, &blocks).map_err(failed)?),
+            _ => None,
         };
         if size > task.max_bytes {
             return Ok(BuiltDelta { size, new_content, delta: None });

@@ -16,11 +16,11 @@
 //!
 //! Reading order: [`make`], `base_selection`, `builder`, `delta_graph`, `update_objects`.
 
+mod archives;
 mod base_selection;
 mod builder;
 pub mod delta_graph;
 mod memory_budget;
-mod rolling_hash;
 mod second_bases;
 mod shortcuts;
 pub mod stored_deltas;
@@ -29,6 +29,7 @@ pub mod update_objects;
 use crate::build::tree::{Tree, TreeFile};
 use crate::error::Result;
 use crate::site::{ComponentSite, SiteRelease};
+use archives::is_archive;
 use base_selection::BaseCandidates;
 use builder::{BuiltDelta, DeltaBuilder, rebuild};
 use delta_graph::DeltaGraph;
@@ -204,7 +205,10 @@ fn tasks<'a>(
     for (file, to) in tree.files.iter().zip(hashes) {
         let Some(gz) = gz(to) else { continue };
         // A file that does not compress is packed already: one change alters all bytes after it.
-        if gz.size > file.size - file.size / 50 {
+        // Deltas of archives compare what was packed.
+        if gz.size > file.size - file.size / 50
+            && (known.first().is_some_and(|known| known.contains(to)) || !is_archive(&tree.path(file))?)
+        {
             continue;
         }
         for (bases, known) in bases.iter_mut().zip(&known) {

@@ -10,8 +10,9 @@
 //! Second bases reduce it from 1,346,164 to 1,081,454 bytes (`benches/results/program-deltas.md`).
 
 use super::delta_graph::ROW_BYTES;
-use super::{DeltaTask, MIN_SAVING_DIVISOR, builder::BuiltDelta, rolling_hash};
+use super::{DeltaTask, MIN_SAVING_DIVISOR, builder::BuiltDelta};
 use crate::build::tree::TreeFile;
+use crate::delta::rolling_hash;
 use patcher::internal::delta::{Block, FileSizes};
 use patcher::internal::digest::Sha256;
 use std::cmp::Reverse;
