@@ -1,4 +1,4 @@
-//! What can go wrong for a publisher, beside what can go wrong for a client.
+//! The errors of the tool: those of a publisher, and those that a client has as well.
 //!
 //! Codes and exit codes follow [`patcher::Error`]: 2 for a call that cannot be right, 20 for the
 //! network, 21 for content that clients would refuse, 22 for this machine.
@@ -18,105 +18,102 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// What a client could fail with too.
+    /// An error that a client has as well.
     #[error(transparent)]
     Patcher(#[from] patcher::Error),
-    /// A delta that does not make what it should: an error of this program, found before anybody
-    /// else could meet it.
+    /// A new delta does not make its file. This is an error of the tool, which publishes nothing.
     #[error("the delta to {} is wrong: {detail}", path.display())]
     Delta {
         /// The file that it should make.
         path: PathBuf,
-        /// What is wrong.
+        /// The reason.
         detail: String,
     },
-    /// A setting that has no default.
+    /// A required setting is missing.
     #[error("no {setting} is given; put `{key}` into component.toml or use {flag}")]
     SettingMissing {
-        /// What is missing.
+        /// The setting.
         setting: &'static str,
         /// Its key in component.toml.
         key: &'static str,
         /// Its flag.
         flag: &'static str,
     },
-    /// A component.toml that cannot be understood.
+    /// A `component.toml` is not valid.
     #[error("{} is not valid: line {line}: {detail}", path.display())]
     ComponentFile {
         /// The file.
         path: PathBuf,
-        /// Where, from 1.
+        /// The line number, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The reason.
         detail: String,
     },
-    /// A private key that is none, or that no client would trust.
+    /// A file holds no private key, or one whose public half clients refuse.
     #[error("{} is not a usable private key: {detail}", path.display())]
     PrivateKey {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         detail: String,
     },
-    /// A private key that is encrypted, but not as PKCS#8 with PBES2, AES, and HMAC-SHA-2 or
-    /// scrypt.
+    /// A private key has another encryption than PKCS#8 with PBES2, AES, and HMAC-SHA-2 or scrypt.
     #[error("{} is encrypted in a way that is not supported; `openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out NEW` makes one that is", path.display())]
     EncryptedKey {
         /// The file.
         path: PathBuf,
     },
-    /// A passphrase that is needed, and nobody to ask for it.
+    /// A passphrase is needed, and there is no terminal to ask for it.
     #[error("{} needs a passphrase; use --passphrase-file, set ${}, or run it on a terminal", path.display(), crate::signing::passphrase::VARIABLE)]
     NoPassphrase {
         /// The private key.
         path: PathBuf,
     },
-    /// A passphrase that does not open a private key.
+    /// The passphrase does not open the private key.
     #[error("{} cannot be opened with this passphrase", path.display())]
     WrongPassphrase {
         /// The private key.
         path: PathBuf,
     },
-    /// A passphrase that a new private key cannot have.
+    /// A new private key cannot have this passphrase.
     #[error("{} cannot be encrypted: {detail}", path.display())]
     NewPassphrase {
         /// The private key.
         path: PathBuf,
-        /// What is wrong with the passphrase.
+        /// The rule that the passphrase breaks.
         detail: &'static str,
     },
-    /// The site, a private key or another file of the publisher's inside the folder that is to be
-    /// published.
+    /// The site, a private key or another private file is inside the build folder.
     #[error("{} lies in the build folder and would be published; move it out", path.display())]
     InsideBuild {
         /// The site or the file.
         path: PathBuf,
     },
-    /// A file that component.toml names and that is not in the build folder.
+    /// `component.toml` names a file outside of the build folder.
     #[error("{} lies outside of the build folder; component.toml may name files inside of it only", path.display())]
     OutsideBuild {
         /// The file.
         path: PathBuf,
     },
-    /// A private key that would be published.
+    /// The release would publish a private key.
     #[error("{} holds a private key and would be published; move it out, or use --allow-key", path.display())]
     PublishedKey {
         /// The file.
         path: PathBuf,
     },
-    /// A file or folder whose name promises secrets.
+    /// The release would publish a file or folder whose name promises secrets.
     #[error("{} may hold secrets and would be published; `ignore` leaves it out, `allow` publishes it", path.display())]
     PublishedSecret {
         /// The file or folder.
         path: PathBuf,
     },
-    /// A file that would have to be overwritten.
+    /// A file exists already, and the tool does not overwrite it.
     #[error("{} exists already and is not overwritten", path.display())]
     Exists {
         /// The file.
         path: PathBuf,
     },
-    /// A file with a name that clients refuse.
+    /// Clients refuse the name of a file.
     #[error("{path:?} cannot be published: {defect}")]
     Path {
         /// The file.
@@ -124,13 +121,13 @@ pub enum Error {
         /// The rule that it breaks.
         defect: PathDefect,
     },
-    /// A name or a link that is not UTF-8.
+    /// The name of a file or the target of a link is not UTF-8.
     #[error("{path:?} cannot be published: its name or target is not UTF-8")]
     NotUtf8 {
         /// The file.
         path: PathBuf,
     },
-    /// A link that leads out of the build folder, or to nothing that is published.
+    /// A link leads out of the build folder, or to nothing that is published.
     #[error("{} leads to `{target}`, which is no published file and no folder of one", path.display())]
     LinkTarget {
         /// The link.
@@ -138,57 +135,57 @@ pub enum Error {
         /// Its target.
         target: String,
     },
-    /// A socket, a device or a pipe.
+    /// The build folder holds a socket, a device or a pipe.
     #[error("{} cannot be published: it is neither a file nor a folder nor a link", path.display())]
     Special {
         /// The file.
         path: PathBuf,
     },
-    /// A build folder with nothing to publish.
+    /// The build folder has no file to publish.
     #[error("{} holds no file to publish", path.display())]
     NoFiles {
         /// The build folder.
         path: PathBuf,
     },
-    /// A file that somebody wrote to while it was read.
+    /// A file changed while the tool read it.
     #[error("{} changed while the release was made; nothing was published", path.display())]
     Changed {
         /// The file.
         path: PathBuf,
     },
-    /// A manifest that is not format 1, or that clients would not take.
+    /// A manifest is not format 1, or breaks another rule of clients.
     #[error("{}: {source}", path.display())]
     ManifestFile {
-        /// The file, or its address.
+        /// The file or URL of the manifest.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The rule that it breaks.
         source: Box<Refused>,
     },
-    /// A manifest that is to be signed again and comes from somebody else.
+    /// None of the given keys has signed a manifest of the site.
     #[error("{} is signed by none of the given keys; --trust PUB.pem names a key that it is signed by", path.display())]
     OtherSigner {
         /// The manifest.
         path: PathBuf,
     },
-    /// A signature from elsewhere that does not fit.
+    /// A signature by another program does not match the manifest.
     #[error("{} is not the signature of {} by key {key}; it has to be the bytes of RSASSA-PKCS1-v1_5 with SHA-256 over what `body` shows", path.display(), manifest.display())]
     Signature {
-        /// The signature.
+        /// The file of the signature.
         path: PathBuf,
-        /// What it should be a signature of.
+        /// The manifest to sign.
         manifest: PathBuf,
-        /// The key that should have made it.
+        /// The id of the key.
         key: Sha256,
     },
-    /// A manifest that was made before another one that is on the site now.
+    /// The site has a release with this sequence or a higher one.
     #[error("sequence {sequence} is used up, {} has it or a higher one; make what is to be signed again", path.display())]
     SequenceTaken {
         /// The manifest's sequence.
         sequence: u64,
-        /// The one on the site.
+        /// The manifest of that release.
         path: PathBuf,
     },
-    /// A version that does not grow.
+    /// The version of the new release is not higher than that of the latest one.
     #[error(
         "version {version} does not come after {latest}, the latest one of {channel}; --allow-downgrade publishes it all the same"
     )]
@@ -200,7 +197,7 @@ pub enum Error {
         /// Their channel.
         channel: Channel,
     },
-    /// An earlier release that older versions were to go through first and that is none.
+    /// A release cannot be the stepping stone for older versions.
     #[error("clients below {below} cannot go first to {release}: {detail}")]
     NoSteppingStone {
         /// The version from which on it is not needed.
@@ -210,7 +207,7 @@ pub enum Error {
         /// The reason.
         detail: String,
     },
-    /// A wanted sequence that is not higher than all others.
+    /// The wanted sequence is not higher than all others of the site.
     #[error("sequence {sequence} does not come after {last}, the highest one of the site")]
     SequenceNotAfter {
         /// The wanted sequence.
@@ -218,32 +215,32 @@ pub enum Error {
         /// The highest one of the site.
         last: u64,
     },
-    /// No number is left for the next release.
+    /// The site has a release with the highest possible sequence.
     #[error("the highest sequence, {}, is used up", u64::MAX)]
     LastSequence,
-    /// The client's reader took the new manifest for another one than was meant.
+    /// The client's reader reads the new manifest as another one. This is an error of the tool.
     #[error("the manifest does not read back as it was written; nothing was published")]
     ReadBack,
-    /// A folder that should be a site and has no manifest.
+    /// A folder is no site: it has no manifest.
     #[error("{} holds no COMPONENT/manifest.xml", path.display())]
     EmptySite {
         /// The folder.
         path: PathBuf,
     },
-    /// A manifest or an object that is not on the site.
+    /// A manifest or an object is not on the site.
     #[error("{url} is missing")]
     Missing {
-        /// Where it should be.
+        /// The URL.
         url: String,
     },
-    /// An index that is not that of its gzip.
+    /// A chunk index does not match its gzip.
     #[error("{url} is not the index of the gzip of {path}: {source}")]
     Chunks {
-        /// Where it came from.
+        /// The URL of the index.
         url: String,
-        /// The file that it is for.
+        /// The path of the file in the release.
         path: String,
-        /// What is wrong with it, or with the gzip.
+        /// The rule that the index or the gzip breaks.
         source: patcher::internal::chunks::ChunksError,
     },
     /// An update object does not make what it should.
@@ -262,15 +259,15 @@ pub enum Error {
         /// The reason.
         detail: String,
     },
-    /// What `verify` found, after it has listed it.
+    /// `verify` found problems, and has listed them.
     #[error("{problems} of {checked} manifests and objects are not what clients will take")]
     Unsound {
-        /// How many are bad.
+        /// The number of problems.
         problems: usize,
-        /// How many were looked at.
+        /// The number of manifests and objects.
         checked: usize,
     },
-    /// A manifest on the site that names what the site does not have.
+    /// A manifest of the site names an object that the site does not have.
     #[error("{} names {object}, which is not there; `sign` it again, or `prune` the release", manifest.display())]
     NoObject {
         /// The manifest.
@@ -278,63 +275,63 @@ pub enum Error {
         /// The object's path below the component's folder.
         object: String,
     },
-    /// An object on the site with other bytes than its manifest names.
+    /// An object of the site has other bytes than its manifest says.
     #[error("{} does not have the bytes that its manifest names; `sign` the release again", path.display())]
     DamagedObject {
         /// The object's file.
         path: PathBuf,
     },
-    /// A manifest that another publisher has replaced meanwhile.
+    /// Another publisher has replaced the manifest at the destination.
     #[error("{place} was replaced by another publisher meanwhile; publish again")]
     Conflict {
-        /// The manifest there.
+        /// The manifest at the destination.
         place: String,
     },
-    /// A place that has a later release than the site.
+    /// The destination has a later release than the site.
     #[error("{place} has sequence {found}, and the site has {sequence}; another site was published there")]
     DestinationAhead {
-        /// The latest manifest there.
+        /// The latest manifest at the destination.
         place: String,
         /// Its sequence.
         found: u64,
         /// The sequence of the site's latest manifest.
         sequence: u64,
     },
-    /// Something that was copied and reads back as something else.
+    /// A copy at the destination differs from the file of the site.
     #[error("{place} does not read back as it was sent: {detail}")]
     CopyDiffers {
-        /// The file or object there.
+        /// The copy.
         place: String,
-        /// What is different.
+        /// The difference.
         detail: String,
     },
-    /// An answer of an object store.
+    /// An object store answered with an error.
     #[error("cannot {action} {place}: {detail}")]
     ObjectStore {
-        /// A verb.
+        /// The attempted action, a verb.
         action: &'static str,
         /// The object, or the store.
         place: String,
-        /// What it said, in short.
+        /// The reason, in one line.
         detail: String,
-        /// All that it said.
+        /// The whole answer.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// An object store, and a program that was built without them.
+    /// This build has no support for object stores.
     #[error("{place} is an object store, for which manifest-tool has to be built with --features cloud")]
     NoObjectStores {
         /// The address.
         place: String,
     },
-    /// Two releases of one sequence.
+    /// Two manifests of the site have one sequence.
     #[error("{} and {} are two manifests with one sequence; one of them has to go", latest.display(), kept.display())]
     SequenceTwice {
-        /// The manifest that is to be superseded.
+        /// The latest manifest.
         latest: PathBuf,
-        /// The one that is kept under that sequence.
+        /// The past manifest with the same sequence.
         kept: PathBuf,
     },
-    /// A program that was to sign and did not.
+    /// The signing program failed.
     #[error("the signing program `{command}` failed: {detail}")]
     SigningProgram {
         /// The command.
@@ -342,13 +339,13 @@ pub enum Error {
         /// The reason.
         detail: String,
     },
-    /// A release that retires one of the keys that sign it.
+    /// The release retires a key that signs it.
     #[error("the release retires key {key}, which signs it; sign with a later key")]
     RetiredSigner {
         /// The key's id.
         key: Sha256,
     },
-    /// A freshness key that also signs releases: it is online, and a thief could sign releases.
+    /// The freshness key also signs releases. It is online, so its thief could sign releases.
     #[error("key {key} signs releases; a freshness key must be another one")]
     FreshnessSigner {
         /// The id of the key.
@@ -362,7 +359,7 @@ pub enum Error {
         /// The id of the key.
         key: Sha256,
     },
-    /// A signature that could not be made.
+    /// A key could not sign.
     #[error("key {key} cannot sign: {source}")]
     Sign {
         /// The key's id.
@@ -370,13 +367,13 @@ pub enum Error {
         /// The reason.
         source: rsa::Error,
     },
-    /// A key pair that could not be made.
+    /// A key pair could not be made.
     #[error("no key could be made: {detail}")]
     Generate {
         /// The reason.
         detail: String,
     },
-    /// Nobody takes the output.
+    /// The output could not be written.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
 }

@@ -1,13 +1,13 @@
-//! What a site keeps of a component for one platform: the last releases of each channel, what
-//! stepping stones need, and nothing else.
+//! Pruning: removes past releases of a component for one platform, and the objects that only they
+//! name.
 //!
-//! - What a manifest that stays names is never dropped: the latest of every channel, the kept
-//!   releases, the releases that they name as stepping stones, and manifests under names that this
-//!   tool does not give.
-//! - An object that a release for another platform names stays.
-//! - Manifests go first, for good, and then the objects: whatever ends it in between, no manifest
-//!   names an object that is gone.
-//! - Files that are neither a past manifest nor an object by their names are left alone.
+//! - The latest release of every channel, the kept releases and the stepping stones of both stay,
+//!   and so do all objects that they name.
+//! - Manifests under names that this tool does not give stay.
+//! - Objects that a release for another platform names stay.
+//! - The tool removes manifests first and makes that durable, and then objects. So at any moment,
+//!   no manifest names an object that is gone.
+//! - Files stay whose names are neither those of past manifests nor those of objects.
 
 use crate::error::{Error, Result};
 use crate::site::manifest_file::ManifestFile;
@@ -19,32 +19,33 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What can be dropped of a component's folder.
+/// The files of a component that can be removed.
 #[derive(Debug, Default)]
 pub struct Dropped {
-    /// Past manifests.
+    /// The past manifests.
     pub manifests: Vec<DroppedFile>,
-    /// Objects.
+    /// The objects and manifest deltas.
     pub objects: Vec<DroppedFile>,
-    /// Folders that are empty once the objects are gone.
+    /// The folders that are empty without the objects.
     folders: BTreeSet<PathBuf>,
 }
 
-/// A file that can be dropped.
+/// A file that can be removed.
 #[derive(Debug)]
 pub struct DroppedFile {
     /// The path on the disk.
     pub path: PathBuf,
-    /// Its size.
+    /// The size in bytes.
     pub bytes: u64,
 }
 
 impl Dropped {
-    /// Finds what can be dropped when each channel keeps `keep` releases besides its latest.
+    /// Finds the files that can be removed if each channel keeps `keep` releases besides its
+    /// latest.
     ///
     /// # Errors
     /// [`Error::EmptySite`] where no channel has a release, those of [`ComponentSite::read`] for a
-    /// latest manifest, or the system's answer.
+    /// latest manifest, or an I/O error.
     pub fn find(site: &ComponentSite, keep: usize) -> Result<Self> {
         // Other files in `releases/` keep no object and are left alone.
         let Manifests { latest, past, .. } = site.manifests()?;
@@ -113,15 +114,15 @@ impl Dropped {
         Ok(())
     }
 
-    /// The bytes of all of it.
+    /// Returns the size of all files in bytes.
     pub fn bytes(&self) -> u64 {
         self.manifests.iter().chain(&self.objects).map(|file| file.bytes).sum()
     }
 
-    /// Drops it.
+    /// Removes the files.
     ///
     /// # Errors
-    /// The system's answer.
+    /// An I/O error.
     pub fn carry_out(&self, site: &ComponentSite) -> Result<()> {
         for file in &self.manifests {
             remove(&file.path)?;
@@ -140,7 +141,7 @@ impl Dropped {
     }
 }
 
-/// The files of the manifests that stay.
+/// Returns the paths of the past manifests that stay.
 fn kept(latest: &[(PathBuf, Manifest)], past: &[(PathBuf, Manifest)], keep: usize) -> HashSet<PathBuf> {
     let mut contents: HashMap<&Channel, HashSet<_>> = HashMap::new();
     for (_, manifest) in latest {
@@ -183,7 +184,7 @@ fn is_named_by_sequence(path: &Path, manifest: &Manifest) -> bool {
     path.ends_with(layout::release_manifest_path(manifest.meta.sequence))
 }
 
-/// The path below the component's folder of what has the name and the place of an object.
+/// Returns the path below the component's folder of a file with the name and place of an object.
 fn object_path(folder: &Path, file: &Path) -> Option<String> {
     let hash = file.file_stem()?.to_str()?.parse().ok()?;
     let place = |kind| layout::object_path(kind, &hash);

@@ -1,4 +1,4 @@
-//! What is on disk now: the content at each path of a component, by hash and mode.
+//! The inventory: the content at each path of a component on the disk, by hash and mode.
 
 use crate::disk::fs::{self, Found, Tree};
 use crate::error::{Machine, Result};
@@ -10,7 +10,7 @@ use std::str::FromStr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What a path holds, or should hold: enough to tell old from new.
+/// The content of a path, or the content that it should have: enough to tell old from new.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum PathContent {
     /// Nothing.
@@ -24,7 +24,7 @@ pub enum PathContent {
     },
     /// A symbolic link.
     Link {
-        /// What it says.
+        /// The text of the link.
         target: String,
     },
     /// A folder. No release brings one by itself, but it can be in a file's way.
@@ -33,7 +33,7 @@ pub enum PathContent {
 
 #[cfg(feature = "client")]
 impl crate::formats::manifest::LinkOrFile<'_> {
-    /// What it installs.
+    /// Returns the content that the entry installs.
     pub(crate) fn content(&self) -> PathContent {
         match self {
             Self::File(file) => PathContent::File { sha256: file.sha256, mode: fs::mode(file.executable) },
@@ -43,7 +43,7 @@ impl crate::formats::manifest::LinkOrFile<'_> {
 }
 
 impl PathContent {
-    /// The hash of a file's bytes.
+    /// Returns the hash of a file's bytes; `None` for everything else.
     pub fn sha256(&self) -> Option<Sha256> {
         match self {
             PathContent::File { sha256, .. } => Some(*sha256),
@@ -51,7 +51,7 @@ impl PathContent {
         }
     }
 
-    /// Whether both are the same bytes or the same link, whatever their modes.
+    /// Returns `true` if both are the same bytes or the same link, whatever their modes.
     pub fn same_bytes(&self, other: &PathContent) -> bool {
         match (self, other) {
             (PathContent::File { sha256: a, .. }, PathContent::File { sha256: b, .. }) => a == b,
@@ -72,7 +72,7 @@ impl fmt::Display for PathContent {
     }
 }
 
-/// Not a content as [`PathContent`] writes it.
+/// The error for a text that [`PathContent`] does not write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("neither `absent`, `folder`, `file MODE SHA256` nor `link TARGET`")]
 pub struct NotAPathContent;
@@ -98,16 +98,16 @@ impl FromStr for PathContent {
 /// The contents of some paths of a component.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inventory {
-    /// What each path holds, and a file's size in bytes.
+    /// The content of each path, and the size of a file in bytes.
     contents: BTreeMap<String, (PathContent, u64)>,
     /// Files and links that stand where a path has a folder, and so make it absent.
     blocked: Vec<(String, PathContent)>,
 }
 
-/// A thread takes about as long to start as so many bytes to hash.
-const SHARE: u64 = 512 << 10;
-/// A file takes about as long to open as so many bytes to hash.
-const OPENING: u64 = 16 << 10;
+/// Starting a thread takes about as long as hashing this many bytes.
+const THREAD_COST_BYTES: u64 = 512 << 10;
+/// Opening a file takes about as long as hashing this many bytes.
+const OPEN_COST_BYTES: u64 = 16 << 10;
 
 impl Inventory {
     /// Examines `paths` below `dir` with up to `threads` threads, hashing every file; an absent
@@ -149,7 +149,7 @@ impl Inventory {
         }
     }
 
-    /// What a release is that was installed and left as it was.
+    /// Returns the inventory of a release that was installed and not changed since.
     #[cfg(feature = "client")]
     pub fn of(manifest: &crate::formats::manifest::Manifest) -> Self {
         let size = |entry: &crate::formats::manifest::LinkOrFile<'_>| match entry {
@@ -161,28 +161,28 @@ impl Inventory {
         Self { contents: contents.collect(), blocked: Vec::new() }
     }
 
-    /// What a path holds; absent when it was not examined.
+    /// Returns the content of a path; [`PathContent::Absent`] if it was not examined.
     pub fn content(&self, path: &str) -> &PathContent {
         self.contents.get(path).map_or(&PathContent::Absent, |(content, _)| content)
     }
 
-    /// A file's size in bytes, 0 for everything else.
+    /// Returns the size of a file in bytes; 0 for everything else.
     pub fn size(&self, path: &str) -> u64 {
         self.contents.get(path).map_or(0, |(_, size)| *size)
     }
 
-    /// Files and links that stand where an examined path has a folder.
+    /// Returns the files and links that stand where an examined path has a folder.
     pub fn blocked(&self) -> impl Iterator<Item = (&str, &PathContent)> {
         self.blocked.iter().map(|(at, content)| (at.as_str(), content))
     }
 
-    /// All paths with what they hold, sorted.
+    /// Returns all paths with their contents, sorted.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &PathContent)> {
         self.contents.iter().map(|(path, (content, _))| (path.as_str(), content))
     }
 }
 
-/// How many threads, of at most `most`, are worth their start.
+/// Returns the number of threads, up to `most`, that save more time than their start takes.
 fn worthwhile(dir: &Path, paths: &[&str], most: usize) -> usize {
     let Ok(Some(tree)) = Tree::open(dir) else { return 1 };
     let (mut threads, mut bytes) = (1, 0);
@@ -191,20 +191,20 @@ fn worthwhile(dir: &Path, paths: &[&str], most: usize) -> usize {
             break;
         }
         let size = if let Ok(Found::File { size, .. }) = tree.find(path) { size } else { 0 };
-        bytes += OPENING + size;
-        threads += usize::from(bytes >= SHARE);
-        bytes %= SHARE;
+        bytes += OPEN_COST_BYTES + size;
+        threads += usize::from(bytes >= THREAD_COST_BYTES);
+        bytes %= THREAD_COST_BYTES;
     }
     threads
 }
 
-/// How many threads hash at a time: one a core.
+/// Returns the number of threads that hash at a time: one for each core.
 #[cfg(feature = "client")]
 pub fn hash_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// What a single path holds.
+/// Returns the content of a single path.
 ///
 /// # Errors
 /// As [`Inventory::take`].

@@ -26,13 +26,13 @@ use std::ffi::OsString;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// How long other instances of the program, and other updaters, may keep waiting a helper that
-/// somebody waits for, unless it is told otherwise.
+/// The time that the helper waits for other instances and other updaters while a user waits for the
+/// program, unless an argument sets another time.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long they may keep waiting a helper that nobody waits for: it has nothing to start.
+/// The time that the helper waits if it will start no program, so that no user waits.
 const LONG_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long another updater, which is usually the program that has started the helper, may keep it
-/// from getting ready.
+/// The time that the helper waits for another updater before it prepares the swap. That is usually
+/// the program that has started the helper.
 const A_MOMENT: Duration = Duration::from_secs(2);
 /// The pauses before each attempt to complete a program that a failed swap has left between the
 /// versions.
@@ -77,8 +77,8 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> u8 {
     }
 }
 
-/// Does the helper's work and ends this process if the program is its own helper and was started as
-/// that.
+/// Runs as the helper and ends this process, if the program is its own helper and was started as
+/// one.
 #[cfg(feature = "client")]
 pub fn run_if_asked(helper: &HelperProgram) {
     let mut arguments = std::env::args_os().skip(1);
@@ -87,7 +87,7 @@ pub fn run_if_asked(helper: &HelperProgram) {
     }
 }
 
-/// Tells whether the helper has replaced the program's process.
+/// Returns `true` if the helper has replaced the program's process.
 fn is_in_place() -> bool {
     let replaced = std::env::var(relaunch::IN_PLACE).ok().and_then(|pid| pid.parse().ok());
     replaced == Some(std::process::id())
@@ -107,7 +107,7 @@ fn run(arguments: &Arguments, log: &mut Log) -> Result<Option<RollbackReason>> {
     // Before the start, as the program may confirm at once.
     let plan = watch::on_probation(&arguments.root);
     let started = start(arguments, &changed, log);
-    // Only now, so that nobody waits for it.
+    // After the start, so that the user does not wait for it.
     finish(arguments, log);
     let failure = match started {
         Ok(None) => None,
@@ -145,7 +145,7 @@ fn finish(arguments: &Arguments, log: &mut Log) {
     }
 }
 
-/// Waits until nobody uses the program, and swaps.
+/// Waits until no instance of the program runs, and swaps.
 fn swap(arguments: &Arguments, log: &mut Log) -> Result<()> {
     let ready = make_ready(arguments);
     wait(arguments, log);
@@ -158,7 +158,8 @@ fn swap(arguments: &Arguments, log: &mut Log) -> Result<()> {
     })
 }
 
-/// Waits until nobody uses the program, and returns to the version before the one on probation.
+/// Waits until no instance of the program runs, and restores the version before the one on
+/// probation.
 fn roll_back(arguments: &Arguments, reason: RollbackReason, log: &mut Log) -> Result<()> {
     wait(arguments, log);
     alone(arguments, log, |lock, log| {

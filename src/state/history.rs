@@ -1,4 +1,4 @@
-//! `updates.xml`: what became of the updates of the past, the newest first.
+//! The history, `updates.xml`: the past updates and their results, the newest first.
 
 use super::active::{ActiveUpdate, ActiveUpdates};
 use super::file::StateFile;
@@ -12,13 +12,13 @@ use crate::formats::xml::{DECLARATION, XmlElement, XmlError, XmlReader, XmlTag, 
 use crate::values::timestamp::Timestamp;
 use semver::Version;
 
-/// How many updates are remembered unless the program says otherwise.
+/// The number of past updates that are kept unless the program sets another one.
 pub const DEFAULT_KEPT_UPDATES: usize = 50;
 
 /// The updates of the past.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct History {
-    /// How many are kept.
+    /// The number of updates that are kept.
     pub limit: usize,
     /// The newest first.
     pub updates: Vec<PastUpdate>,
@@ -36,33 +36,33 @@ impl Default for History {
 pub struct PastUpdate {
     /// The component.
     pub component: Component,
-    /// What it was carried by.
+    /// The kind of download.
     pub kind: UpdateType,
-    /// The version before; none for a first installation.
+    /// The version before; `None` for a first installation.
     pub from: Option<Version>,
-    /// The version that it led to.
+    /// The new version.
     pub to: Version,
-    /// That release's sequence.
+    /// The sequence of the new release.
     pub sequence: u64,
-    /// When its download began.
+    /// The time when the download began.
     pub found: Option<Timestamp>,
-    /// When everything was there.
+    /// The time when the download was complete.
     pub staged: Option<Timestamp>,
-    /// When the swap was done.
+    /// The time of the swap.
     pub installed: Option<Timestamp>,
-    /// When it was confirmed.
+    /// The time of the confirmation.
     pub confirmed: Option<Timestamp>,
-    /// When it was rolled back.
+    /// The time of the rollback.
     pub rolled_back: Option<Timestamp>,
-    /// When its swap failed.
+    /// The time when the swap failed.
     pub failed: Option<Timestamp>,
-    /// Bytes that were fetched.
+    /// The fetched bytes, of all attempts.
     pub bytes: u64,
-    /// Seconds that were spent on fetching.
+    /// The time spent on fetching in seconds, of all attempts.
     pub seconds: u64,
-    /// How many objects were fetched because a cheaper way had failed.
+    /// The number of objects that were fetched because a cheaper way had failed.
     pub fallbacks: u64,
-    /// What became of it: applied, confirmed, rolled back or failed.
+    /// The result: applied, confirmed, rolled back or failed.
     pub result: UpdateState,
     /// The code of the error, or the reason of the rollback.
     pub error: Option<String>,
@@ -70,11 +70,12 @@ pub struct PastUpdate {
     pub(super) unknown: Vec<UnknownAttribute>,
 }
 
-/// The most bytes of outcomes that are read.
+/// The limit for the size of the file of outcomes in bytes.
 const MAX_OUTCOMES_BYTES: u64 = 1 << 20;
 
-/// What is under way and what is past, with the outcomes that stand in neither yet. Of the past as
-/// much as `limit` says, or else the file.
+/// Returns the active and the past updates, with the outcomes that are in neither file yet.
+///
+/// `limit` is the number of past updates to keep; `None` means the number in the file.
 ///
 /// # Errors
 /// [`Machine::Io`](crate::error::Machine::Io).
@@ -88,8 +89,9 @@ pub fn load_updates(state_dir: &Dir, limit: Option<usize>) -> Result<(ActiveUpda
     Ok((active, history))
 }
 
-/// Writes the outcomes of swaps where they belong: out of `active-update.xml`, into `updates.xml`.
-/// For the one updater of the root.
+/// Moves updates with an outcome from `active-update.xml` to `updates.xml`.
+///
+/// The caller holds the updater's lock.
 ///
 /// # Errors
 /// [`Machine::Io`](crate::error::Machine::Io).
@@ -98,7 +100,7 @@ pub fn move_outcomes_to_history(state_dir: &Dir, limit: Option<usize>) -> Result
         return Ok(());
     }
     let (active, history) = load_updates(state_dir, limit)?;
-    // In this order: what a crash lets come twice is known again.
+    // In this order: after a crash, an outcome comes a second time and is recognized.
     history.save(state_dir)?;
     active.save(state_dir)?;
     queue_notices(state_dir)?;
@@ -123,9 +125,9 @@ fn queue_notices(state_dir: &Dir) -> Result<()> {
     starts.save(state_dir)
 }
 
-/// What stands in the file of outcomes.
+/// Reads the file of outcomes.
 fn read_outcomes(state_dir: &Dir) -> Vec<OutcomeLine> {
-    // Outcomes beyond all bounds are of nobody's doing here.
+    // The updater writes no larger file.
     let text = state_dir.read_small(OUTCOMES_FILE, MAX_OUTCOMES_BYTES).ok().flatten().unwrap_or_default();
     outcomes::lines(&String::from_utf8_lossy(&text))
 }
@@ -193,7 +195,7 @@ impl PastUpdate {
         }
     }
 
-    /// When it came to a result, if it did.
+    /// Returns the time of this result, if the update had it.
     fn time_of(&self, result: UpdateState) -> Option<Timestamp> {
         match result {
             UpdateState::Applied => self.installed,

@@ -1,5 +1,4 @@
-//! What makes a manifest trusted: bytes, keys, policy and clock in, a trusted manifest or one exact
-//! error out.
+//! Trust: turns bytes, keys, policy and clock into a trusted manifest, or into one exact error.
 //!
 //! The rules, in the order in which they are checked:
 //! - the signature lines are 1 to 8, exactly formed, of distinct keys (`signature-line`,
@@ -24,9 +23,8 @@
 //! A client that finds nothing newer also demands a stamp, if the release names a freshness key:
 //! [`check_stamp`].
 //!
-//! Whether its `requires` hold is a question about a set of components: [`check_requires`]. An
-//! earlier release that the newest manifest sends older versions to has rules of its own:
-//! [`verify_stepping_stone`].
+//! [`check_requires`] checks the `requires` of a set of components. [`verify_stepping_stone`] has
+//! the rules for an earlier release that older versions install first.
 
 mod freshness;
 pub mod keys;
@@ -42,27 +40,28 @@ use semver::Version;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-/// What a client asks for.
+/// The component, channel and platform that a client asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseTarget {
     /// The component.
     pub component: Component,
-    /// The channel that it follows.
+    /// The channel that the client follows.
     pub channel: Channel,
-    /// Where it runs.
+    /// The platform of the client.
     pub platform: Platform,
 }
 
-/// What a release must not be older than.
+/// The lowest release order that a client accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Floor {
-    /// A release that was verified before: that very one again, or a later one.
+    /// A release that was verified before. The client accepts it again, or a later one.
     Release(ReleaseOrder),
-    /// A number that a program was built with, under one of its keys: that one, or a higher one.
+    /// A sequence that a program was built with, under one of its keys. The client accepts this
+    /// sequence or a higher one.
     Number {
-        /// The key's id.
+        /// The id of the key.
         key: Sha256,
-        /// The lowest sequence that is taken.
+        /// The lowest accepted sequence.
         sequence: u64,
     },
 }
@@ -75,22 +74,22 @@ pub struct VerifiedManifest {
     bytes: Vec<u8>,
 }
 
-/// A manifest that may be acted on: verified, and not expired when it was checked.
+/// A manifest that a client may act on: verified, and not expired at the time of the check.
 #[derive(Debug, Clone)]
 pub struct TrustedManifest {
     verified: VerifiedManifest,
     warning: Option<TrustWarning>,
 }
 
-/// Something that is no reason to refuse a manifest, but that somebody should know.
+/// A fact about a manifest that the user should know, and that is no reason to refuse it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrustWarning {
-    /// The manifest was signed in what is the future by this machine's clock, which then cannot
-    /// tell what has expired.
+    /// By this machine's clock, the manifest was signed in the future. Such a clock cannot tell
+    /// which releases have expired.
     #[error("by this machine's clock it is before {issued}, when the release was signed; is the clock right?")]
     ClockBehind {
-        /// When the manifest was signed.
+        /// The time of signing.
         issued: Timestamp,
     },
 }
@@ -111,26 +110,26 @@ pub fn verify(
     Ok(verified)
 }
 
-/// Checks the bytes of a stepping stone: the earlier release that a trusted manifest sends this
-/// client's version to.
+/// Checks the bytes of a stepping stone: the earlier release that this client's version installs
+/// before the newest one.
 ///
-/// `stone` comes from a manifest that [`verify`] and [`VerifiedManifest::fresh`] took, whose place
-/// is remembered as ever. `floors` are what is installed and what the program was built with, and
-/// not what was seen: the newest manifest itself was, and is later. Nothing that is found here may
-/// move what was seen. The rules, in order:
-/// - a trusted key signed it, as for every manifest. A hash alone would let whoever can sign but
-///   once name anything;
+/// `stone` comes from a manifest that [`verify`] and [`VerifiedManifest::fresh`] accepted. `floors`
+/// are the installed release and the floor that the program was built with. The newest release seen
+/// is no floor here, because a stepping stone is older. A stepping stone does not change what was
+/// seen. The rules, in order:
+/// - a trusted key signed it, as for every manifest. With a hash alone, one signature would be
+///   enough to name any content;
 /// - component, channel and platform are the ones asked for;
-/// - its body is the one that the newest manifest names (`stepping-stone`), so that no other
-///   release that was ever signed, and none that a retired key signs today, stands in for it;
-/// - its sequence is the one named, and its version is one that needs this stone no more
-///   (`stepping-stone`), so that the way leads upwards and ends;
+/// - its body is the one that the newest manifest names (`stepping-stone`), so that no other signed
+///   release can replace it;
+/// - its sequence is the named one, and its version does not need this stone itself
+///   (`stepping-stone`), so that the chain of stones ends;
 /// - it comes after what is installed (`rollback`, `retired-key`, and `stepping-stone` for the
 ///   installed release itself).
 ///
-/// Its own age, rollout and stepping stones do not count, those of the newest manifest do:
-/// [`VerifiedManifest::fresh_as_stepping_stone_of`]. An old manifest, replayed for the stones that
-/// it names, is refused by its own order before they are read.
+/// The age, rollout and stepping stones of the newest manifest count, not those of the stone:
+/// [`VerifiedManifest::fresh_as_stepping_stone_of`]. An attacker who replays an old manifest for
+/// its stones fails, because its order is checked before they are read.
 ///
 /// # Errors
 /// The first rule that they break.
@@ -161,8 +160,9 @@ pub fn verify_stepping_stone(
     Ok(verified)
 }
 
-/// Checks signatures and form alone: for the manifest that is installed, whose place and age are
-/// what they are.
+/// Checks signatures and form alone.
+///
+/// This is for the installed manifest, whose order and age need no check.
 ///
 /// # Errors
 /// The first rule that the bytes break.
@@ -230,7 +230,7 @@ fn order(place: &ReleaseOrder, floor: &Floor, keys: &TrustedKeys) -> Result<(), 
 }
 
 impl ReleaseOrder {
-    /// Whether this place comes after `other` in the order of releases.
+    /// Returns `true` if this release comes after `other`.
     pub fn is_after(&self, other: &ReleaseOrder, keys: &TrustedKeys) -> bool {
         let rank = |floor: &ReleaseOrder| (keys.find(&floor.key).map(|(epoch, _)| epoch), floor.sequence);
         rank(self) > rank(other)
@@ -238,27 +238,27 @@ impl ReleaseOrder {
 }
 
 impl VerifiedManifest {
-    /// The manifest.
+    /// Returns the manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// Its place in the order of releases.
+    /// Returns the place in the order of releases.
     pub fn order(&self) -> &ReleaseOrder {
         &self.place
     }
 
-    /// The file as it came, signatures included.
+    /// Returns the bytes of the file, signatures included.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Takes it whatever its age: for the manifest of a release that is installed already.
+    /// Accepts the manifest of an installed release, whatever its age.
     pub fn installed(self) -> TrustedManifest {
         TrustedManifest { verified: self, warning: None }
     }
 
-    /// Checks the last rule, the age.
+    /// Checks the last rule: the manifest has not expired.
     ///
     /// # Errors
     /// [`Refused::Stale`] at and after the manifest's `expires`.
@@ -269,8 +269,9 @@ impl VerifiedManifest {
         Ok(TrustedManifest { verified: self, warning })
     }
 
-    /// Takes a stepping stone for as fresh as the manifest that names it: what it says of its own
-    /// age was said before anybody knew how long it would be needed.
+    /// Accepts a stepping stone as being as fresh as the manifest that names it.
+    ///
+    /// Its own expiry was set before the publisher knew how long clients would need it.
     ///
     /// # Errors
     /// [`Refused::SteppingStone`] when `newest` does not name it.
@@ -284,7 +285,7 @@ impl VerifiedManifest {
     }
 }
 
-/// Checks the age alone: for a manifest that was trusted before.
+/// Checks that a manifest, which was trusted before, has not expired.
 ///
 /// # Errors
 /// [`Refused::Stale`] at and after its `expires`.
@@ -296,7 +297,7 @@ pub fn not_expired(meta: &Meta, now: Timestamp) -> Result<(), Refused> {
 }
 
 impl TrustedManifest {
-    /// What somebody should know about it.
+    /// Returns a fact about the manifest that the user should know.
     pub fn warning(&self) -> Option<TrustWarning> {
         self.warning
     }
@@ -310,7 +311,7 @@ impl std::ops::Deref for TrustedManifest {
     }
 }
 
-/// Checks that in a set of components, as it will be, each one's `requires` hold.
+/// Checks that the `requires` of all components in a future set hold.
 ///
 /// # Errors
 /// [`Refused::Requires`] for the first one that does not.

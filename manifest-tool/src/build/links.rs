@@ -1,27 +1,25 @@
-//! Symbolic links as manifest format 1 takes them: to a listed file or folder, through no other
-//! link.
+//! Symbolic links: shortens chains of links, because manifest format 1 has none.
 //!
-//! Linux libraries come as chains, `libz.so -> libz.so.1 -> libz.so.1.3`; here they become links to
-//! where they end. What does not end in the release is left as it is, for the format's own reader
-//! to refuse.
+//! Linux libraries come as chains such as `libz.so -> libz.so.1 -> libz.so.1.3`. Each link of a
+//! chain gets the file or folder at its end as its target.
 
 use patcher::internal::manifest::Link;
 use patcher::internal::rel_path::RelPath;
 use std::collections::{HashMap, HashSet};
 
-/// The most links on the way to a file, as on Linux (path_resolution(7)).
+/// The limit for the number of links on the way to a file, as on Linux (path_resolution(7)).
 const MAX_LINKS: usize = 40;
 
-/// A link that leads to where it did, but on its own.
+/// A link whose target was replaced by the end of its chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shortened {
-    /// As it is now.
+    /// The new link.
     pub link: Link,
     /// Its target in the build folder.
     pub was: String,
 }
 
-/// Shortens the links that lead through others, in place, and tells which they are.
+/// Shortens the links that lead through others in place, and returns these.
 pub fn shorten<'a>(files: impl Iterator<Item = &'a RelPath>, links: &mut [Link]) -> Vec<Shortened> {
     let map = Map::new(files, links);
     let mut shortened = Vec::new();
@@ -40,12 +38,12 @@ pub fn first_astray<'a>(files: impl Iterator<Item = &'a RelPath>, links: &[Link]
     links.iter().find(|link| !map.leads_somewhere(link))
 }
 
-/// What stands where in the release.
+/// The paths of a release by kind.
 struct Map {
     files: HashSet<String>,
-    /// Whether a file lies below.
+    /// The folders; `true` if a file lies below.
     folders: HashMap<String, bool>,
-    /// Each one's target.
+    /// The links with their targets.
     links: HashMap<String, String>,
 }
 
@@ -63,8 +61,9 @@ impl Map {
         map
     }
 
-    /// The target that leads where `link` does, through no other link; none when it needs no other
-    /// one or leads nowhere.
+    /// Returns the end of the chain that starts with `link`, relative to its folder.
+    ///
+    /// The result is `None` for a link that leads through no other one, or out of the release.
     fn shorter(&self, link: &Link) -> Option<String> {
         let folder: Vec<&str> = link.path.parent().map_or_else(Vec::new, |parent| parent.split('/').collect());
         let (end, links) = self.follow(folder.clone(), &link.target)?;
@@ -82,8 +81,9 @@ impl Map {
         self.files.contains(&path) || self.folders.get(&path) == Some(&true)
     }
 
-    /// Where `target` leads from the folder `at`, and how many links are on the way; as the system
-    /// follows a path.
+    /// Follows `target` from the folder `at`, as the system does.
+    ///
+    /// Returns the path of the end and the number of links on the way.
     fn follow<'a>(&'a self, mut at: Vec<&'a str>, target: &'a str) -> Option<(Vec<&'a str>, usize)> {
         let mut links = 0;
         let mut ahead: Vec<&str> = target.split('/').rev().collect();
@@ -114,7 +114,7 @@ impl Map {
     }
 }
 
-/// The path from the folder `from` to `to`.
+/// Returns the path from the folder `from` to `to`.
 fn relative(from: &[&str], to: &[&str]) -> String {
     let shared = from.iter().zip(to).take_while(|(a, b)| a == b).count();
     // A link to a folder that it lies in has to name it from above, for a target has a name at its

@@ -1,10 +1,10 @@
-//! What lies in a build folder: the files and links of a release, with names that every client
-//! takes.
+//! The tree of a build folder: the files and links of a release, with names that every client
+//! accepts.
 //!
-//! Left out are `component.toml`, `manifest.xml`, `.patcher` and `.patcher-new-*` at the top, and
-//! what the ignore globs match. Files that systems and editors leave behind, such as `.DS_Store`,
-//! are left out too, unless the allow globs match. Anything else that cannot be published is an
-//! error: a release without a file that somebody put there would be worse.
+//! The tree leaves out `component.toml`, `manifest.xml`, `.patcher` and `.patcher-new-*` at the
+//! top, and all entries that the ignore globs match. It also leaves out files of systems and
+//! editors, such as `.DS_Store`, unless the allow globs match. Any other entry that cannot be
+//! published is an error, because a release without one of its files is worse.
 
 use crate::build::component_file::COMPONENT_FILE;
 use crate::build::links::{self, Shortened};
@@ -25,27 +25,27 @@ use walkdir::{DirEntry, WalkDir};
 #[derive(Debug)]
 pub struct Tree {
     dir: PathBuf,
-    /// At least one.
+    /// The files, at least one.
     pub files: Vec<TreeFile>,
-    /// As the manifest will hold them.
+    /// The links, with the targets that the manifest will have.
     pub links: Vec<Link>,
-    /// Those of them that are shorter than in the build folder.
+    /// The links whose targets are shorter than in the build folder.
     pub shortened: Vec<Shortened>,
 }
 
-/// A file of a build folder, as it was when the folder was read.
+/// A file of a build folder, as it was at the time of reading.
 #[derive(Debug)]
 pub struct TreeFile {
-    /// Its path in the release.
+    /// The path in the release.
     pub path: RelPath,
-    /// In bytes.
+    /// The size in bytes.
     pub size: u64,
     modified: Option<SystemTime>,
-    /// Whether it can be started.
+    /// `true` if the manifest marks the file as executable.
     pub executable: bool,
-    /// Whether it is the user's once it is installed.
+    /// `true` if the file belongs to the user after the installation.
     pub preserve: bool,
-    /// Whether it may hold a private key.
+    /// `true` if the file may hold a private key.
     pub may_hold_key: bool,
 }
 
@@ -55,7 +55,7 @@ impl Tree {
     /// # Errors
     /// [`Error::PublishedSecret`], [`Error::Path`], [`Error::NotUtf8`], [`Error::Special`] or
     /// [`Error::LinkTarget`] for the first thing that cannot be published, [`Error::NoFiles`], or
-    /// the system's answer.
+    /// an I/O error.
     pub fn scan(dir: &Path, settings: &Settings) -> Result<Self> {
         let mut tree = Self { dir: dir.to_owned(), files: Vec::new(), links: Vec::new(), shortened: Vec::new() };
         let relative = |entry: &DirEntry| entry.path().strip_prefix(dir).unwrap_or(entry.path()).to_owned();
@@ -120,13 +120,12 @@ impl Tree {
         Ok(())
     }
 
-    /// Where `file` lies.
+    /// Returns the path of `file` on the disk.
     pub fn path(&self, file: &TreeFile) -> PathBuf {
         file.path.under(&self.dir)
     }
 
-    /// Fails when a file was written to, replaced or removed since the folder was read, as far as
-    /// size and time tell.
+    /// Fails if the size or the time of a file has changed since the folder was read.
     ///
     /// # Errors
     /// [`Error::Changed`].
@@ -141,7 +140,7 @@ impl Tree {
     }
 }
 
-/// Tells whether a name is that of a file that systems and editors leave behind.
+/// Returns `true` for the name of a file that systems and editors leave behind.
 fn is_litter(name: &OsStr) -> bool {
     let Some(name) = name.to_str() else { return false };
     let is_swap = name.starts_with('.') && [".swp", ".swo"].iter().any(|end| name.ends_with(end));
@@ -151,7 +150,7 @@ fn is_litter(name: &OsStr) -> bool {
         || name.starts_with(".#")
 }
 
-/// The path as manifests write it; none when it is not UTF-8.
+/// Returns the path as manifests write it; `None` if it is not UTF-8.
 fn published_path(relative: &Path) -> Option<String> {
     let segments: Option<Vec<&str>> = relative.iter().map(|segment| segment.to_str()).collect();
     Some(segments?.join("/"))

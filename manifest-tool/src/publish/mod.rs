@@ -1,16 +1,16 @@
-//! Brings a site to where clients find it.
+//! Publishing: copies a site to the folder or object store that clients read.
 //!
-//! - Objects first, then past manifests and manifest deltas, then the latest manifests, then the
-//!   heads. Whatever ends it in between, every manifest there names objects that are there, and
-//!   every head a manifest.
-//! - Only what is new is sent. An object there is known by its name and size, which come from a
-//!   listing.
-//! - What was sent is looked at again before a manifest goes up that names it, and the manifests
-//!   are read back.
-//! - A place that has a later release than the site is left alone: somebody else has published
-//!   there.
-//! - Nothing is removed; `prune` and then a copying program that deletes what is gone do that, in
-//!   this order.
+//! - The order is objects, past manifests and manifest deltas, latest manifests, heads. So at any
+//!   moment, each manifest at the destination names objects that are there, and each head names a
+//!   manifest that is there.
+//! - The tool sends new files only. It recognizes an object at the destination by the name and size
+//!   in a listing.
+//! - The tool checks each new object at the destination before it sends a manifest that names it.
+//!   It reads the manifests back.
+//! - The tool sends nothing to a destination that has a later release than the site: another
+//!   publisher has published there.
+//! - The tool removes nothing. After `prune`, a copying program can delete the files that the site
+//!   no longer has.
 
 #[cfg(feature = "cloud")]
 mod cloud;
@@ -36,9 +36,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// A place that clients, or their web server, read from. Paths are relative to it, with slashes.
+/// A folder or an object store that clients or their web server read.
+///
+/// Paths are relative to it and have slashes.
 pub trait Destination: Send + Sync {
-    /// Everything below the folder `below`, by path.
+    /// Lists all files below the folder `below`, by path.
     ///
     /// # Errors
     /// [`Error::ObjectStore`], or the system's answer.
@@ -68,13 +70,13 @@ pub trait Destination: Send + Sync {
     /// [`Error::ObjectStore`], or the system's answer.
     fn put(&self, path: &str, from: &Path, served: Served) -> Result<()>;
 
-    /// Makes sure that an object that was put is there as clients will get it.
+    /// Checks that clients get a sent object as it should be.
     ///
     /// # Errors
     /// [`Error::CopyDiffers`], [`Error::ObjectStore`], or the system's answer.
     fn check(&self, path: &str, object: &Object, served: Served) -> Result<()>;
 
-    /// How people know the place of a path.
+    /// Returns the place of a path as people write it.
     fn name(&self, path: &str) -> String;
 }
 
@@ -87,16 +89,16 @@ pub struct Copied {
     pub etag: Option<String>,
 }
 
-/// What a listing tells of a file.
+/// An entry of a listing.
 #[derive(Debug, Clone, Copy)]
 pub struct Listed {
-    /// Its size.
+    /// The size in bytes.
     pub bytes: u64,
-    /// When it was written last.
+    /// The time of the last change.
     pub modified: SystemTime,
 }
 
-/// What a server says of a file besides its bytes.
+/// The headers with which a server sends a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Served {
     /// `Content-Type`.
@@ -106,8 +108,9 @@ pub struct Served {
 }
 
 impl Served {
-    /// What goes with a path of a site. An object is never another one; whether a manifest is the
-    /// latest one has to be asked.
+    /// Returns the headers for a path of a site.
+    ///
+    /// Objects never change, so clients may cache them for ever. Manifests and heads do change.
     pub fn of(path: &str) -> Self {
         let (content_type, is_object) = match path.rsplit_once('.') {
             Some((_, "gz")) => ("application/gzip", true),
@@ -119,29 +122,29 @@ impl Served {
     }
 }
 
-/// What was sent.
+/// The result of publishing.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Sent {
-    /// New objects.
+    /// The number of sent objects.
     pub objects: usize,
-    /// Objects that were there already.
+    /// The number of objects that were at the destination already.
     pub known: usize,
-    /// New manifests, not counting heads and manifest deltas.
+    /// The number of sent manifests, not counting heads and manifest deltas.
     pub manifests: usize,
-    /// Bytes of all that is new.
+    /// The size of all sent files in bytes.
     pub bytes: u64,
     /// The latest release of each component and channel.
     pub latest: Vec<Meta>,
 }
 
-/// A file of the site on its way.
+/// A file of the site to be sent.
 struct Item {
     from: PathBuf,
     path: String,
     bytes: u64,
 }
 
-/// Everything of a site, in the order in which it goes.
+/// All files of a site, in the order of sending.
 #[derive(Default)]
 struct Cargo {
     objects: BTreeMap<String, (PathBuf, Object)>,
@@ -149,11 +152,11 @@ struct Cargo {
     latest: Vec<(Item, ManifestFile)>,
     /// The folders of past manifests.
     release_dirs: Vec<String>,
-    /// No other command changes the site meanwhile.
+    /// Locks against other commands that change the site.
     locks: Vec<Lock>,
 }
 
-/// Brings the site in the folder `site` to `destination`, `parallel` files at a time.
+/// Copies the site in the folder `site` to `destination`, `parallel` files at a time.
 ///
 /// # Errors
 /// [`Error::EmptySite`], [`Error::NoObject`], [`Error::OtherSigner`] and
@@ -242,7 +245,7 @@ impl Cargo {
     /// Adds the releases of a component for one platform.
     fn add(&mut self, site: &ComponentSite) -> Result<()> {
         let dir = site.path("");
-        // What is not UTF-8 is no component's name; the manifest decides what it is called.
+        // No component has a name that is not UTF-8.
         let Some(name) = dir.file_name().and_then(|name| name.to_str()) else { return Ok(()) };
         let below = |path: &Path| {
             let parts = path.strip_prefix(&dir).unwrap_or(path).components();
@@ -286,7 +289,10 @@ impl Cargo {
     }
 }
 
-/// Whether a latest manifest is another one than the one that is there.
+/// Returns `true` if the destination has another latest manifest than the site.
+///
+/// # Errors
+/// [`Error::OtherSigner`] and [`Error::DestinationAhead`] if another publisher's release is there.
 fn is_news(
     item: &Item,
     ours: &ManifestFile,
@@ -319,7 +325,8 @@ fn check_object(path: &Path, object: &Object) -> Result<()> {
     if found == (object.sha256, object.size) { Ok(()) } else { Err(Error::DamagedObject { path: path.to_owned() }) }
 }
 
-/// Whether a past manifest needs not be sent again: it is there, as long, and not older than ours.
+/// Returns `true` if the destination has a past manifest of the same size that is not older than
+/// that of the site.
 fn is_current(item: &Item, there: Option<&Listed>) -> bool {
     let modified = fs::metadata(&item.from).and_then(|metadata| metadata.modified());
     let (Some(there), Ok(modified)) = (there, modified) else { return false };

@@ -1,12 +1,11 @@
-//! The publisher's private keys: RSA, kept as PEM, 2048 to 4096 bits as clients take them.
+//! The publisher's private keys: RSA with 2048 to 4096 bits, in PEM files.
 //!
-//! An encrypted one is PKCS#8 with PBES2 (RFC 8018), as openssl makes it. Those that are made here
-//! have PBKDF2-HMAC-SHA256 and AES-256-CBC: unlike scrypt, every openssl reads them, LibreSSL and
-//! those with FIPS too.
+//! Encrypted keys are PKCS#8 with PBES2 (RFC 8018), as openssl makes them. This tool encrypts with
+//! PBKDF2-HMAC-SHA256 and AES-256-CBC. Unlike scrypt, every openssl reads these, also LibreSSL and
+//! builds with FIPS.
 //!
-//! Signing is blinded: the `rsa` crate's arithmetic takes a time that depends on the key
-//! (RUSTSEC-2023-0071), and with random blinding that time says nothing about it. The signature is
-//! the same each time all the same.
+//! Signing is blinded. The time of the `rsa` crate's arithmetic depends on the key
+//! (RUSTSEC-2023-0071), and random blinding hides that. The signature is the same each time.
 
 use crate::error::{Error, Result};
 use crate::signing::passphrase::{Passphrase, Passphrases};
@@ -28,12 +27,12 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// How often PBKDF2 hashes a passphrase: what OWASP's Password Storage Cheat Sheet asks for with
+/// The number of PBKDF2 iterations: OWASP's Password Storage Cheat Sheet recommends it for
 /// HMAC-SHA256.
 const ITERATIONS: u32 = 600_000;
-/// What follows a key's name in the name of its secret file.
+/// The ending of the file of a private key.
 const PRIVATE: &str = ".key.pem";
-/// What follows it in the name of the other one.
+/// The ending of the file of a public key.
 const PUBLIC: &str = ".pub.pem";
 
 /// A key that signs manifests.
@@ -53,11 +52,11 @@ impl PrivateKey {
         Self::new(key).map_err(failed)
     }
 
-    /// Reads a PKCS#8 or PKCS#1 PEM; an encrypted one is opened with what `passphrases` says.
+    /// Reads a PKCS#8 or PKCS#1 PEM; `passphrases` opens an encrypted one.
     ///
     /// # Errors
     /// [`Error::PrivateKey`], [`Error::EncryptedKey`], [`Error::WrongPassphrase`], those of
-    /// [`Passphrases::of`], or the system's answer.
+    /// [`Passphrases::of`], or an I/O error.
     pub fn load(path: &Path, passphrases: &Passphrases) -> Result<Self> {
         let pem = Zeroizing::new(fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?);
         let pem = pem.trim();
@@ -78,7 +77,7 @@ impl PrivateKey {
         Self::new(key).map_err(unusable)
     }
 
-    /// Takes a key whose public half a client would take; else says why not.
+    /// Takes a key whose public half clients accept; otherwise returns the reason.
     fn new(key: RsaPrivateKey) -> Result<Self, String> {
         let pem = key.to_public_key().to_public_key_pem(LineEnding::LF).map_err(|error| error.to_string())?;
         let public = PublicKey::from_pem(&pem).map_err(|error| match error {
@@ -88,12 +87,12 @@ impl PrivateKey {
         Ok(Self { key, public })
     }
 
-    /// The half that clients hold.
+    /// Returns the public half.
     pub fn public(&self) -> &PublicKey {
         &self.public
     }
 
-    /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, 8.2) over `body`.
+    /// Signs `body` with RSASSA-PKCS1-v1_5 and SHA-256 (RFC 8017, 8.2).
     ///
     /// # Errors
     /// [`Error::Sign`].
@@ -106,11 +105,12 @@ impl PrivateKey {
         }
     }
 
-    /// Writes the private half as PKCS#8, encrypted if there is a passphrase, for its owner alone,
-    /// and the public one as SPKI.
+    /// Writes the private half as PKCS#8 and the public half as SPKI.
+    ///
+    /// Only the owner can read the private half. A passphrase encrypts it.
     ///
     /// # Errors
-    /// [`Error::Exists`] if either is there, before anything is written; or the system's answer.
+    /// [`Error::Exists`] if one of the files exists, before anything is written; an I/O error.
     pub fn save(&self, files: &KeyFiles, passphrase: Option<&Passphrase>) -> Result<()> {
         files.check_absent()?;
         let failed = |error: pkcs8::Error| Error::Generate { detail: error.to_string() };
@@ -140,12 +140,12 @@ pub struct KeyFiles {
 }
 
 impl KeyFiles {
-    /// Those with this name.
+    /// Returns the files of the key pair with this name.
     pub fn new(name: &Path) -> Self {
         Self { private: with_ending(name, PRIVATE), public: with_ending(name, PUBLIC) }
     }
 
-    /// Fails when one of them is there.
+    /// Fails if one of the files exists.
     ///
     /// # Errors
     /// [`Error::Exists`].
@@ -157,7 +157,7 @@ impl KeyFiles {
     }
 }
 
-/// Decrypts the private key that was at `path`; what comes out is PKCS#8.
+/// Decrypts the private key that was at `path`, and returns its PKCS#8 DER.
 fn open(path: &Path, der: &[u8], passphrases: &Passphrases) -> Result<SecretDocument> {
     let unsupported = || Error::EncryptedKey { path: path.to_owned() };
     let wrong = || Error::WrongPassphrase { path: path.to_owned() };
@@ -183,8 +183,7 @@ fn with_ending(name: &Path, ending: &str) -> PathBuf {
     path.into()
 }
 
-/// Writes a file that must not be there yet, durably: a key that is lost after its first use is
-/// lost for good.
+/// Creates a file and makes it durable, because a lost key cannot be made again.
 fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

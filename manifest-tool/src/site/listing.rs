@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The folders of a site, sorted: where there is an XML file, that is a component's.
+/// Returns the folders of a site, sorted. A folder with an XML file is that of a component.
 ///
 /// # Errors
 /// An I/O error.
@@ -53,7 +53,7 @@ pub fn platforms(dir: &Path) -> Result<Vec<Platform>> {
     Ok(platforms)
 }
 
-/// The manifests in the folder `dir` of a platform, one for each channel, sorted.
+/// Returns the latest manifests in the folder `dir` of a platform, sorted.
 ///
 /// # Errors
 /// An I/O error.
@@ -61,7 +61,7 @@ pub fn latest_manifests(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(xml_files(dir)?.into_iter().filter(|path| !is_head(path)).collect())
 }
 
-/// Returns whether a path has the name of a head.
+/// Returns `true` for the path of a head.
 fn is_head(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     name == "latest.xml" || name.ends_with(".latest.xml")

@@ -9,7 +9,7 @@ use tempfile::NamedTempFile;
 /// The start of the name of a file that is not complete yet.
 pub const TEMPORARY_PREFIX: &str = ".patcher-new-";
 
-/// Writes a file in one step: complete and synced, or the old one stays.
+/// Writes a file in one step. After an error, the old file is unchanged.
 ///
 /// # Errors
 /// An I/O error.
@@ -21,8 +21,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     sync(dir)
 }
 
-/// Makes what was renamed into or removed from a folder durable; Windows has no such call and needs
-/// none.
+/// Makes the renames and removals in a folder durable. Windows needs no such call.
 ///
 /// # Errors
 /// An I/O error.
@@ -33,8 +32,9 @@ pub fn sync(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A file that is gone unless it is renamed; with the rights of any other new file, for a web
-/// server has to read it.
+/// Creates a temporary file, which is removed unless it is renamed.
+///
+/// It has the permissions of any other new file, because a web server reads it.
 pub(crate) fn temporary_in(dir: &Path) -> Result<NamedTempFile> {
     fs::create_dir_all(dir).map_err(|error| Error::io("create", dir, error))?;
     let mut builder = tempfile::Builder::new();

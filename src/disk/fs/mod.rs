@@ -6,7 +6,7 @@
 //! - [`Tree`] is a component's folder with paths of many segments.
 //! - [`Lock`] is a lock between processes.
 //!
-//! New files get a name of their own and are renamed into place. Modes are set on open files. What
+//! New files get a temporary name and are renamed into place. Modes are set on open files. What
 //! must survive a power cut is synced before anything relies on it.
 
 mod lock;
@@ -43,11 +43,12 @@ pub const PLAIN: u32 = 0o644;
 /// The most names for files that are to replace the same one, and the most attempts to replace it.
 const TEMPORARY_NAMES: u32 = 1000;
 
-/// What a system without symbolic links cannot install.
+/// The kind of release that a system without symbolic links cannot install.
 pub const LINKS: &str = "a release with symbolic links";
 
-/// The permission bits that a manifest's `executable` stands for: none of its own where the system
-/// has no such bits.
+/// Returns the permission bits for a manifest's `executable`.
+///
+/// Windows has no such bits, and every file counts as plain.
 pub fn mode(executable: bool) -> u32 {
     if executable && cfg!(unix) { EXECUTABLE } else { PLAIN }
 }
@@ -55,7 +56,7 @@ pub fn mode(executable: bool) -> u32 {
 /// The users who can change the entries of a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FolderWriters {
-    /// The owner alone, who is this process's user.
+    /// Only this process's user, who owns the folder.
     Owner,
     /// Another user owns the folder.
     OtherOwner,
@@ -63,7 +64,7 @@ pub enum FolderWriters {
     Others,
 }
 
-/// What lies at a path.
+/// The kind of entry at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
     /// Nothing.
@@ -87,19 +88,19 @@ pub enum Found {
     },
     /// Something that no release brings: a device, a socket, a pipe.
     Special,
-    /// A folder above the path is none: a file or a link stands at `at`.
+    /// A file or a link stands where the path has a folder.
     Blocked {
-        /// The path of what is in the way.
+        /// The path of that file or link.
         at: String,
-        /// Whether it is a symbolic link.
+        /// `true` for a symbolic link.
         link: bool,
     },
 }
 
-/// What is the same for as long as nobody touches a file: not its bytes, mode, names or owner.
+/// The traits of a file that stay the same until a program changes its bytes, mode, names or owner.
 ///
-/// The system sets the time of the change itself. [`Dir::may_change_unseen`] tells which files can
-/// change all the same.
+/// The system itself sets the time of the change. [`Dir::may_change_unseen`] tells which files can
+/// change although their stamps stay the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     device: u64,
@@ -109,9 +110,10 @@ pub struct Stamp {
 }
 
 impl Dir {
-    /// Replaces a small file in one step: written beside it, synced, renamed, the folder synced.
+    /// Replaces a small file in one step.
     ///
-    /// Several processes may replace the same file at once: each writes to a name of its own.
+    /// The new file is written beside the old one, synced and renamed, and the folder is synced.
+    /// Several processes may replace the same file at once: each uses another temporary name.
     ///
     /// # Errors
     /// [`Machine::Io`]; the old file is there unchanged.
@@ -138,7 +140,7 @@ impl Dir {
         }
     }
 
-    /// Makes a new file beside `name`, under the first free name for such files.
+    /// Creates a file beside `name`, under the first free temporary name.
     fn create_temporary(&self, name: &str) -> Result<(String, File)> {
         let mut number = 1;
         loop {
@@ -151,8 +153,8 @@ impl Dir {
         }
     }
 
-    /// Removes files that a crash has left beside `name` while it was replaced; beside any file
-    /// where `name` is `None`.
+    /// Removes the temporary files that a crash has left beside `name`, or beside all files if
+    /// `name` is `None`.
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -166,7 +168,7 @@ impl Dir {
         left.map(|entry| self.remove_file(entry)).fold(Ok(()), Result::and)
     }
 
-    /// A whole file that has at most `limit` bytes; none when it is absent.
+    /// Reads a whole file of at most `limit` bytes; returns `None` if it is absent.
     ///
     /// # Errors
     /// [`Machine::StateDamaged`] for a larger one, [`Machine::UnsafePath`] for a link,
@@ -183,8 +185,7 @@ impl Dir {
         Ok(Some(bytes))
     }
 
-    /// Gives a file a second name, or copies it where the file system cannot; there must be no
-    /// `to_name`.
+    /// Gives a file a second name, or copies it if the file system cannot; `to_name` must be free.
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -195,7 +196,7 @@ impl Dir {
         if may_share && self.hard_link(name, to, to_name)? { Ok(()) } else { self.copy(name, to, to_name, mode) }
     }
 
-    /// Copies a file, its bytes and mode durable when this returns; there must be no `to_name`.
+    /// Copies a file and makes its bytes and mode durable; `to_name` must be free.
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -212,8 +213,9 @@ impl Dir {
         })
     }
 
-    /// Gives files their modes, and makes their bytes and modes durable. A file that cannot be
-    /// synced is removed, so that it is built again.
+    /// Sets the modes of files, and makes their bytes and modes durable.
+    ///
+    /// A file whose sync fails is removed, so that the next attempt builds it again.
     ///
     /// # Errors
     /// [`Machine::Io`], an absent file included.
@@ -231,8 +233,8 @@ impl Dir {
         })
     }
 
-    /// Removes a folder of the updater's own that nobody needs any more. What is in use stays until
-    /// the next time.
+    /// Removes a folder of the updater that is no longer needed. Entries in use stay until the next
+    /// call.
     ///
     /// # Errors
     /// [`Machine::Io`] for the first entry that stays for another reason.
@@ -243,7 +245,7 @@ impl Dir {
         }
     }
 
-    /// Removes a folder of the updater's own with all that it holds; nothing when it is absent.
+    /// Removes a folder of the updater with all its entries; does nothing if it is absent.
     ///
     /// # Errors
     /// [`Machine::Io`] for the first entry that stays.
@@ -262,12 +264,12 @@ impl Dir {
     }
 }
 
-/// Returns the `number`-th name of a file that is to replace `name`.
+/// Returns the `number`-th temporary name of a file that will replace `name`.
 fn temporary_name(name: &str, number: u32) -> String {
     if number == 1 { format!("{name}.new") } else { format!("{name}.new-{number}") }
 }
 
-/// Returns the name of the file that a temporary one is to replace; `None` for other names.
+/// Returns the name of the file that a temporary file will replace; `None` for other names.
 fn temporary_for(entry: &str) -> Option<&str> {
     let (of, number) = entry.rsplit_once(".new")?;
     let is_number = |text: &str| text.parse::<u32>().is_ok();
@@ -281,19 +283,19 @@ fn is_taken(error: &Error) -> bool {
 /// Sets the permission bits of an open file.
 ///
 /// # Errors
-/// What the system answers.
+/// An I/O error.
 pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     system::set_mode(file, mode)
 }
 
-/// Shares `items` among a few threads, the caller's being one: what waits for the disk can wait
-/// together, and a file system's journal takes many syncs in one go.
+/// Shares `items` among up to 16 threads, the caller's included.
 ///
-/// Where this process may not open so many files (`ulimit -n`), the caller's thread does the work
+/// The threads wait for the disk at the same time, and a file system's journal takes many syncs at
+/// once. If this process may not open enough files (`ulimit -n`), the caller's thread does the work
 /// alone.
 ///
 /// # Errors
-/// The first share's that failed.
+/// The error of the first share that failed.
 pub fn in_parallel<T: Sync>(items: &[T], work: impl Fn(&[T]) -> Result<()> + Sync) -> Result<()> {
     const THREADS: usize = 16;
     // On a disk in memory the order of steps must be the same in every run.
@@ -311,7 +313,7 @@ pub fn in_parallel<T: Sync>(items: &[T], work: impl Fn(&[T]) -> Result<()> + Syn
         let own = shares.next();
         let workers: Vec<_> = shares.map(|share| scope.spawn(|| work(share))).collect();
         let done = own.map_or(Ok(()), &work);
-        // A panic in a worker goes on in the caller, as it would without threads.
+        // A panic in a worker continues in the caller, as it would without threads.
         let join = |worker: std::thread::ScopedJoinHandle<'_, Result<()>>| {
             worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         };
@@ -323,7 +325,7 @@ pub fn in_parallel<T: Sync>(items: &[T], work: impl Fn(&[T]) -> Result<()> + Syn
     })
 }
 
-/// Tells whether this process may not open another file.
+/// Returns `true` if this process may not open another file.
 fn is_out_of_descriptors(result: &Result<()>) -> bool {
     const EMFILE: i32 = 24;
     matches!(result, Err(Error::Machine(Machine::Io { source, .. })) if cfg!(unix) && source.raw_os_error() == Some(EMFILE))

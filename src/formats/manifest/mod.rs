@@ -1,7 +1,7 @@
 //! The manifest: the signed list of one release of a component, format 1.
 //!
-//! [`parse`] takes bytes apart strictly, [`body`] puts them together canonically. Nothing here
-//! decides whether a manifest is to be trusted: that is `trust`.
+//! [`parse`] reads bytes strictly, and [`body`] writes them canonically. `trust` decides which
+//! manifests a client accepts.
 
 mod notes;
 mod read;
@@ -47,7 +47,7 @@ pub const MAX_NOTES_BYTES: usize = 64 << 10;
 /// One release of a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
-    /// What the release is and where it comes from.
+    /// The description of the release.
     pub meta: Meta,
     /// Its files; at least one.
     pub files: Vec<File>,
@@ -55,39 +55,37 @@ pub struct Manifest {
     pub links: Vec<Link>,
 }
 
-/// What a release is, what it is for and where its objects are.
+/// The description of a release: its name, its terms and the places of its objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Meta {
-    /// The component that this is a release of.
+    /// The component.
     pub component: Component,
-    /// The version that people read; it decides nothing.
+    /// The version that people read. The sequence decides which release is newer.
     pub version: Version,
-    /// The number that only grows and decides what is newer.
+    /// The number that grows with each release and decides which one is newer.
     pub sequence: u64,
-    /// The line of releases that it belongs to, `stable` for most.
+    /// The channel, `stable` for most releases.
     pub channel: Channel,
-    /// Where it runs.
+    /// The platform that the release runs on.
     pub platform: Platform,
-    /// When it was signed.
+    /// The time of signing.
     pub issued: Timestamp,
-    /// From when on no client takes it any more.
+    /// The time from which on clients refuse the release; `None` means never.
     pub expires: Option<Timestamp>,
-    /// The program to start, a listed file.
+    /// The program to start, one of the listed files.
     pub launch: Option<RelPath>,
-    /// The share of clients that it is offered to, in percent from 0 (nobody: it is paused) to 99;
-    /// everybody if absent.
+    /// The share of clients that are offered the release, in percent from 0 (paused) to 99; `None`
+    /// means all clients.
     pub rollout: Option<u8>,
-    /// Offered to everybody, whatever the rollout and whatever a user skipped.
+    /// `true` offers the release to all clients, whatever the rollout and whatever a user skipped.
     pub critical: bool,
-    /// The key that counts no longer for this release and the following ones, with all keys before
-    /// it in a client's list.
+    /// The key that this release retires, with all keys before it in a client's list.
     pub retires: Option<Sha256>,
-    /// Where the manifest and its objects are served, in order of preference; 1 to 8, each with a
-    /// slash at the end.
+    /// The base URLs of the mirrors, the preferred one first; 1 to 8, each with a slash at its end.
     pub base_urls: Vec<Url>,
-    /// Other components that it needs.
+    /// The other components that this one needs.
     pub requires: Vec<Requirement>,
-    /// Earlier releases that older versions have to go through first; at most 8, by rising
+    /// The earlier releases that older versions install first; at most 8, by rising
     /// [`below`](SteppingStone::below).
     pub stepping_stones: Vec<SteppingStone>,
     /// The objects that lead from earlier releases to this one; at most 32, each earlier content
@@ -98,7 +96,7 @@ pub struct Meta {
     /// A client with a release that names a key demands a stamp in the
     /// [head](crate::formats::head).
     pub freshness: Option<Vec<u8>>,
-    /// What is new, for people; each language once.
+    /// The release notes; each language once.
     pub notes: Vec<Notes>,
 }
 
@@ -124,12 +122,12 @@ pub struct IndexedObject {
     pub table: Object,
 }
 
-/// An earlier release that versions older than some version have to be updated to first.
+/// An earlier release that older versions install first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SteppingStone {
-    /// The version from which on it is not needed.
+    /// The version from which on clients do not need it.
     pub below: Version,
-    /// The earlier release's sequence, and its name on the server: `releases/SEQUENCE.xml`.
+    /// The sequence of the earlier release, whose file is `releases/SEQUENCE.xml`.
     pub sequence: u64,
     /// The hash of its body.
     pub body: Sha256,
@@ -140,22 +138,22 @@ pub struct SteppingStone {
 pub struct Requirement {
     /// The component.
     pub component: Component,
-    /// The versions of it that will do.
+    /// The accepted versions.
     pub version: VersionReq,
 }
 
 /// One file of a release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
-    /// Where it lies in the component.
+    /// The path in the component.
     pub path: RelPath,
-    /// Its size in bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// The hash of its bytes.
+    /// The hash of the bytes.
     pub sha256: Sha256,
-    /// Mode 0755 rather than 0644.
+    /// `true` gives the file the mode 0755, `false` the mode 0644.
     pub executable: bool,
-    /// Installed when missing and left alone otherwise.
+    /// `true` installs the file only if it is missing: it belongs to the user.
     pub preserve: bool,
     /// The whole file, as one gzip member.
     pub gz: Object,
@@ -166,27 +164,28 @@ pub struct File {
 /// An immutable file on the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Object {
-    /// Its size in bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// The hash of its bytes, and its name.
+    /// The hash of the bytes, from which the name follows.
     pub sha256: Sha256,
 }
 
 /// A symbolic link of a release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
-    /// Where it lies in the component.
+    /// The path in the component.
     pub path: RelPath,
-    /// What it says, relative to its own folder: a listed file, or a folder of listed files.
+    /// The text of the link, relative to its own folder. It leads to a listed file, or to a folder
+    /// of listed files.
     pub target: String,
 }
 
-/// Where a release runs: `any`, or Rust's `ARCH-OS` as in `x86_64-linux`.
+/// The platform that a release runs on: `any`, or Rust's `ARCH-OS` as in `x86_64-linux`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Platform(Box<str>);
 
 impl Platform {
-    /// Everywhere.
+    /// The platform of releases that run everywhere.
     pub fn any() -> Self {
         Self("any".into())
     }
@@ -196,18 +195,18 @@ impl Platform {
         Self(format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS).into())
     }
 
-    /// The platform as text.
+    /// Returns the platform as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether a release for this platform runs on `wanted`.
+    /// Returns `true` if a release for this platform runs on `wanted`.
     pub fn serves(&self, wanted: &Platform) -> bool {
         self == wanted || *self == Self::any()
     }
 }
 
-/// Neither `any` nor `ARCH-OS`.
+/// The error for a text that is neither `any` nor `ARCH-OS`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("neither `any` nor ARCH-OS as in x86_64-linux")]
 pub struct NotAPlatform;
@@ -236,7 +235,7 @@ impl fmt::Debug for Platform {
     }
 }
 
-/// A path of a release, whatever lies there.
+/// An entry of a release: a file or a link.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum LinkOrFile<'a> {
     File(&'a File),
@@ -244,7 +243,7 @@ pub(crate) enum LinkOrFile<'a> {
 }
 
 impl<'a> LinkOrFile<'a> {
-    /// Where it lies in the component.
+    /// Returns the path in the component.
     pub fn path(&self) -> &'a RelPath {
         match self {
             LinkOrFile::File(file) => &file.path,
@@ -254,7 +253,7 @@ impl<'a> LinkOrFile<'a> {
 }
 
 impl Manifest {
-    /// Files and links, sorted by path.
+    /// Returns the files and links, sorted by path.
     pub(crate) fn entries(&self) -> Vec<LinkOrFile<'_>> {
         let files = self.files.iter().map(LinkOrFile::File);
         let mut entries: Vec<_> = files.chain(self.links.iter().map(LinkOrFile::Link)).collect();
@@ -262,9 +261,10 @@ impl Manifest {
         entries
     }
 
-    /// The release to which a client with the version `installed` goes before it goes to this one:
-    /// of the stones above that version the lowest. None when it may come here at once. Build
-    /// metadata do not count.
+    /// Returns the release that a client with the version `installed` installs before this one.
+    ///
+    /// That is the lowest stepping stone above that version; `None` if the client may install this
+    /// release at once. Build metadata does not count.
     pub fn stepping_stone_for(&self, installed: &Version) -> Option<&SteppingStone> {
         self.meta.stepping_stones.iter().find(|stone| installed.cmp_precedence(&stone.below).is_lt())
     }
@@ -274,9 +274,10 @@ impl Manifest {
         self.meta.updates.iter().find(|update| update.content == *content_id)
     }
 
-    /// What tells this release's content from another's: the hash of its version and of all that it
-    /// installs. Signatures, dates, sequence and URLs do not count, nor do rollout, urgency,
-    /// stepping stones, update objects and notes.
+    /// Returns the hash of the version and of everything that the release installs.
+    ///
+    /// Signatures, dates, sequence and URLs do not count, nor do rollout, urgency, stepping stones,
+    /// update objects and notes.
     pub fn content_id(&self) -> Sha256 {
         let mut hasher = Sha256Hasher::default();
         hasher.update(self.meta.version.to_string().as_bytes());
@@ -293,8 +294,7 @@ impl Manifest {
         hasher.finish().0
     }
 
-    /// Whether both install the same files and links under the same version: only what
-    /// [`content_id`](Self::content_id) leaves out differs.
+    /// Returns `true` if both install the same files and links under the same version.
     pub fn same_content(&self, other: &Manifest) -> bool {
         self.content_id() == other.content_id()
     }
