@@ -74,7 +74,7 @@ pub struct ComponentVersion {
 pub struct UpdateStatus {
     /// The component.
     pub component: Component,
-    /// Whether the update contains deltas or chunks, or whole files only.
+    /// `true` if the update contains deltas or chunks, or whole files only.
     pub kind: UpdateType,
     /// The installed version; `None` for a first installation.
     pub from: Option<Version>,

@@ -22,27 +22,27 @@ pub struct ActiveUpdates {
 pub struct ActiveUpdate {
     /// The component.
     pub component: Component,
-    /// What it is carried by.
+    /// The kind of download.
     pub kind: UpdateType,
-    /// The version before; none for a first installation.
+    /// The version before; `None` for a first installation.
     pub from: Option<Version>,
-    /// The version that it leads to.
+    /// The new version.
     pub version: Version,
-    /// That release's sequence.
+    /// The sequence of the new release.
     pub sequence: u64,
     /// The channel.
     pub channel: Channel,
-    /// How far it has got.
+    /// The state of the update.
     pub state: UpdateState,
-    /// When its download began.
+    /// The time when the download began.
     pub found: Timestamp,
-    /// When everything was there.
+    /// The time when the download was complete.
     pub staged: Option<Timestamp>,
-    /// Bytes that were fetched, over all attempts.
+    /// The fetched bytes, of all attempts.
     pub bytes: u64,
-    /// Seconds that were spent on fetching, over all attempts.
+    /// The time spent on fetching in seconds, of all attempts.
     pub seconds: u64,
-    /// How many objects were fetched because a cheaper way had failed.
+    /// The number of objects that were fetched because a cheaper way had failed.
     pub fallbacks: u64,
     /// The code of the error that stopped it last.
     pub error: Option<String>,
@@ -55,19 +55,19 @@ pub struct ActiveUpdate {
 /// One object of an update.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectDownload {
-    /// What it is: a delta or parts, or a whole file.
+    /// The kind of object: deltas or chunks, or a whole file.
     pub kind: UpdateType,
-    /// The address that it is asked for at.
+    /// The URL of the object.
     pub url: String,
-    /// Where it came from, after redirects.
+    /// The URL that the redirects led to.
     pub final_url: Option<String>,
-    /// The object's SHA-256.
+    /// The SHA-256 of the object.
     pub hash: Sha256,
-    /// Its size in bytes.
+    /// The size of the object in bytes.
     pub size: u64,
-    /// How many of them are there.
+    /// The number of bytes on the disk.
     pub bytes: u64,
-    /// How far it has got: downloading, staged or failed.
+    /// The state of the object: downloading, staged or failed.
     pub state: UpdateState,
     /// The code of the error that stopped it last.
     pub error: Option<String>,

@@ -27,7 +27,7 @@ pub struct Choices {
 }
 
 impl Choices {
-    /// Whether the user does not want this version.
+    /// Returns `true` if the user does not want this version.
     pub fn skips(&self, component: &Component, version: &Version) -> bool {
         self.skipped.iter().any(|(name, skipped)| name == component && skipped == version)
     }
@@ -63,8 +63,8 @@ impl Choices {
         none
     }
 
-    /// Whether it is this machine's turn when a release goes to `percent` of all: for each version
-    /// another share of the machines, and one that only grows with the percentage.
+    /// Returns `true` if it is this machine's turn when a release goes to `percent` of all: for
+    /// each version another share of the machines, and one that only grows with the percentage.
     pub fn is_in_rollout(&self, percent: u8, component: &Component, version: &Version) -> bool {
         let ticket = format!("{:016x} {component} {version}", self.draw.unwrap_or_default());
         let [a, b, c, d, ..] = *Sha256::of(ticket.as_bytes()).as_bytes();

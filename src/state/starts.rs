@@ -12,16 +12,16 @@ use crate::state::RollbackReason;
 use crate::values::digest::Sha256;
 use semver::Version;
 
-/// What is known of the program's starts.
+/// The record of the program's starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Starts {
     /// Starts of the version that the swap with this plan brought, none of them confirmed.
     unconfirmed: Option<(Sha256, u32)>,
     /// The plan of a swap that a program with a terminal asked for.
     terminal: Option<Sha256>,
-    /// Whether an interrupted swap was undone.
+    /// `true` if an interrupted swap was undone.
     recovered: bool,
-    /// What the next start is to be told.
+    /// The notices for the next start.
     news: Vec<PendingNotice>,
 }
 
@@ -59,24 +59,23 @@ impl Starts {
         self.terminal = Some(plan);
     }
 
-    /// Whether an interrupted swap was undone and the program does not know it yet.
+    /// Returns `true` if an interrupted swap was undone and the program does not know it yet.
     pub fn recovered(&self) -> bool {
         self.recovered
     }
 
-    /// Remembers that an interrupted swap was undone, or that the program knows it.
+    /// Records that an interrupted swap was undone, or that the program knows it.
     pub fn set_recovered(&mut self, recovered: bool) {
         self.recovered = recovered;
     }
 
-    /// Leaves something for the next start to be told; what was said before of the same component
-    /// is out of date.
+    /// Queues a notice for the next start. It replaces an earlier one on the same component.
     pub fn queue_notice(&mut self, news: PendingNotice) {
         self.news.retain(|other| other.component != news.component);
         self.news.push(news);
     }
 
-    /// What the program is to be told, once.
+    /// Removes and returns the notices for the program.
     pub fn take_notices(&mut self) -> Vec<PendingNotice> {
         std::mem::take(&mut self.news)
     }

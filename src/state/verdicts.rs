@@ -16,12 +16,12 @@ use semver::Version;
 use std::fmt;
 use std::str::FromStr;
 
-/// How many verdicts of each kind are kept, the newest.
+/// The number of verdicts of each kind that are kept: the newest ones.
 const MAX_VERDICTS: usize = 100;
 /// How often the swap to one release is tried.
 pub const MAX_SWAP_ATTEMPTS: u32 = 3;
 
-/// What became of releases that did not work.
+/// The releases that did not work on this machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verdicts {
     bad: Vec<BadRelease>,
@@ -68,7 +68,7 @@ pub enum RollbackReason {
     Silent,
     /// It was started again and again and never confirmed.
     Unconfirmed,
-    /// Somebody asked for the old version.
+    /// The user or the program asked for the old version.
     Asked,
 }
 
@@ -149,15 +149,16 @@ impl Verdicts {
     pub fn count_failed_swap(&mut self, components: &[ComponentSteps]) {
         for (component, ReleaseContent { sequence, .. }) in releases(components) {
             let attempts = self.failed_swaps(component, *sequence).saturating_add(1);
-            // What failed to become an older release is of no interest any more.
+            // A failed swap to an older release no longer matters.
             self.failed.retain(|failed| failed.component != *component);
             self.failed.push(FailedSwap { component: component.clone(), sequence: *sequence, attempts });
         }
         keep_newest(&mut self.failed);
     }
 
-    /// Forgets what is held against a release, as somebody wants it all the same; tells whether
-    /// there was anything.
+    /// Removes the verdicts on a release that the user wants all the same.
+    ///
+    /// Returns `true` if there was one.
     pub fn remove(&mut self, component: &Component, content: &Sha256, sequence: u64) -> bool {
         let before = self.bad.len() + self.failed.len();
         self.bad.retain(|bad| bad.component != *component || bad.content != *content);

@@ -29,10 +29,10 @@ pub struct ComponentSwap {
     pub stages: Vec<Rc<Dir>>,
     /// The folder of backups, each named by its step's index.
     pub backups: Rc<Dir>,
-    /// Whether the component's place and the state folder's are chosen apart from each other.
+    /// `true` if the component's place and the state folder's are chosen apart from each other.
     pub may_be_elsewhere: bool,
-    /// Whether [`check_forth`](super::check::check_forth) has found every target old, so that steps
-    /// need not look again.
+    /// `true` if [`check_forth`](super::check::check_forth) has found every target old, so that
+    /// steps need not look again.
     pub checked: bool,
 }
 

@@ -84,7 +84,7 @@ impl ComponentChange {
     }
 }
 
-/// What [`recover`] found.
+/// The result of [`recover`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Recovery {
@@ -129,8 +129,8 @@ pub fn discard_superseded(root: &InstallRoot, _lock: &Lock) -> Result<bool> {
 
 /// Tells whether `seen.xml` knows a release that was not seen when the swap was prepared.
 ///
-/// What is seen only rises, so such a release is above the prepared one: it is newer, or it retires
-/// a key of the prepared one. An unreadable `seen.xml` knows no release.
+/// The seen order only rises. So such a release is above the prepared one: it is newer, or it
+/// retires a key of the prepared one. An unreadable `seen.xml` knows no release.
 fn is_superseded(state_dir: &Dir, transaction: &Transaction) -> bool {
     let seen = SeenReleases::load_or_default(state_dir).unwrap_or_default();
     let of_components = transaction.components.iter().filter(|steps| steps.to.is_some());
@@ -138,17 +138,16 @@ fn is_superseded(state_dir: &Dir, transaction: &Transaction) -> bool {
         && of_components.flat_map(|steps| seen.bodies(&steps.component)).any(|body| !transaction.seen.contains(&body))
 }
 
-/// Does what of the prepared swap can be done while the program still runs; none when none is
-/// prepared.
+/// Prepares the swap that the journal names while the program still runs; returns `None` if there
+/// is none.
 ///
 /// # Errors
-/// What keeps it from being done now; the swap may be possible all the same when the program has
-/// ended.
+/// The reason why the swap is not possible now. It may be possible after the program's end.
 pub fn make_ready(root: &InstallRoot, _lock: &Lock) -> Result<Option<Ready>> {
     state::open(root)?.map_or(Ok(None), |state_dir| Ready::make(root, &state_dir))
 }
 
-/// Carries out the swap that [`prepare`] wrote; returns `None` when there is none.
+/// Carries out the swap that [`prepare`] wrote; returns `None` if there is none.
 ///
 /// # Errors
 /// As [`make_live`].
@@ -259,7 +258,7 @@ fn swap(
 /// among the backups.
 pub fn finish(root: &InstallRoot, _lock: &Lock) -> Vec<SavedFile> {
     let Ok(Some(state_dir)) = state::open(root) else { return Vec::new() };
-    // What an updater has entered into the history by now needs no sync.
+    // The outcomes that an updater has moved to the history need no sync.
     let _ = state::sync_outcomes(&state_dir);
     match Journal::read(&state_dir) {
         Ok(Some(journal)) if journal.state == State::Confirmed => {
@@ -472,15 +471,17 @@ fn record_saved(state_dir: &Dir, transaction: &Transaction, saved: &[SavedFile])
     }
 }
 
-/// Adds what has become of a swap to the history, durably. What cannot be written down is missing
-/// there and nowhere else.
+/// Adds the outcome of a swap to the history and makes it durable.
+///
+/// After a failure, the outcome is missing in the history and nothing else suffers.
 fn record_outcome(state_dir: &Dir, transaction: &Transaction, outcome: SwapOutcome) {
     let _ = state::record_outcome(state_dir, &transaction.components, outcome, Timestamp::now())
         .and_then(|()| state::sync_outcomes(state_dir));
 }
 
-/// Counts a failure against the releases of a swap. One that cannot be written down is counted the
-/// next time.
+/// Counts a failure against the releases of a swap.
+///
+/// If that cannot be written, the next failure counts.
 fn count_failure(state_dir: &Dir, transaction: &Transaction, code: &'static str) {
     record_outcome(state_dir, transaction, SwapOutcome::Failed(code));
     let _ = Verdicts::load_or_default(state_dir).and_then(|mut verdicts| {
@@ -489,7 +490,7 @@ fn count_failure(state_dir: &Dir, transaction: &Transaction, code: &'static str)
     });
 }
 
-/// Whether a swap is prepared, under way, on probation or not cleaned up.
+/// Returns `true` if a swap is prepared, under way, on probation or not cleaned up.
 ///
 /// # Errors
 /// As [`Journal::read`].
@@ -503,7 +504,7 @@ fn open_parts(root: &InstallRoot, transaction: &Transaction) -> Result<Vec<Compo
 }
 
 impl From<Recovery> for Option<&'static str> {
-    /// What to tell a person; none when there is nothing to tell.
+    /// Returns a message for the user; `None` if nothing was recovered.
     fn from(recovery: Recovery) -> Self {
         match recovery {
             Recovery::Nothing => None,

@@ -1,14 +1,14 @@
-//! What of a swap can be done while the program still runs, so that it is away for no longer than
-//! the renames take: the plan is read, the backups are made, every file is hashed, the journal's
-//! next states are written beside it.
+//! The preparation of a swap while the program still runs, so that the program is away for no
+//! longer than the renames take. It reads the plan, makes the backups, hashes every file, and
+//! writes the next states of the journal beside it.
 //!
-//! Once the program has ended it is enough to see that nobody has touched a file since: its
-//! [`Stamp`] is the same. A file that can change without a new stamp is hashed again. If anything
-//! is not as it was, whatever it may be, everything is done anew.
+//! After the program has ended, an unchanged [`Fingerprint`] shows that a file is unchanged. A file
+//! that can change without a new fingerprint is hashed again. After any other change, the swap
+//! repeats all checks.
 
 use super::component::ComponentSwap;
 use super::{check, open_parts, prepared};
-use crate::disk::fs::{Dir, STAMPS, Stamp};
+use crate::disk::fs::{Dir, FINGERPRINTS, Fingerprint};
 use crate::disk::inventory::{PathContent, content_at};
 use crate::disk::layout::InstallRoot;
 use crate::error::Result;
@@ -16,28 +16,27 @@ use crate::state::journal::{Journal, State};
 use std::thread;
 use std::time::Duration;
 
-/// The clocks of file systems go by ticks of at most so long. A change in the tick of the change
-/// before it cannot be told.
+/// The longest tick of a file system's clock. Two changes within one tick have the same time.
 const TICK: Duration = Duration::from_millis(12);
 
 /// A prepared swap whose backups are made and whose files are checked.
 #[derive(Debug)]
 pub struct Ready {
     journal: Journal,
-    stamps: Vec<Option<Stamp>>,
-    /// For each component the steps whose old files can change without a new stamp.
+    fingerprints: Vec<Option<Fingerprint>>,
+    /// For each component the steps whose old files can change without a new fingerprint.
     unseen: Vec<Vec<usize>>,
 }
 
 impl Ready {
-    /// Makes the prepared swap ready; none when none is prepared, or where a change of a file could
-    /// not be told.
+    /// Prepares the swap that the journal names.
+    ///
+    /// The result is `None` if there is none, or if fingerprints do not show all changes of files.
     ///
     /// # Errors
-    /// What keeps the swap from being done now. Nothing of it is lost: it may be possible when the
-    /// program has ended.
+    /// The reason why the swap is not possible now. It may be possible after the program's end.
     pub(super) fn make(root: &InstallRoot, state_dir: &Dir) -> Result<Option<Self>> {
-        if !STAMPS {
+        if !FINGERPRINTS {
             return Ok(None);
         }
         let Some(journal) = prepared(state_dir)? else { return Ok(None) };
@@ -45,12 +44,13 @@ impl Ready {
         parts.iter().try_for_each(ComponentSwap::back_up)?;
         // A second name is a change, too.
         thread::sleep(TICK);
-        let stamps = stamps(&parts)?;
-        // Before the files are hashed: a program that begins to write later gives them new stamps.
+        let fingerprints = fingerprints(&parts)?;
+        // Before the files are hashed: a program that begins to write later gives them new
+        // fingerprints.
         let unseen = parts.iter().map(unseen).collect::<Result<_>>()?;
         parts.iter().try_for_each(check::check_forth)?;
         journal.write_ahead(state_dir, &[State::Applying, journal.transaction.installed()])?;
-        Ok(Some(Self { journal, stamps, unseen }))
+        Ok(Some(Self { journal, fingerprints, unseen }))
     }
 
     /// The swap, if it is as ready as it was.
@@ -59,7 +59,7 @@ impl Ready {
             return None;
         }
         let parts = open_parts(root, &self.journal.transaction).ok()?;
-        if stamps(&parts).ok()? != self.stamps {
+        if fingerprints(&parts).ok()? != self.fingerprints {
             return None;
         }
         for (part, unseen) in parts.iter().zip(&self.unseen) {
@@ -74,7 +74,7 @@ impl Ready {
     }
 }
 
-/// Returns the steps of a component whose old files can change without a new stamp.
+/// Returns the steps of a component whose old files can change without a new fingerprint.
 fn unseen(part: &ComponentSwap) -> Result<Vec<usize>> {
     let mut unseen = Vec::new();
     for (index, step) in part.steps.steps.iter().enumerate() {
@@ -88,16 +88,16 @@ fn unseen(part: &ComponentSwap) -> Result<Vec<usize>> {
     Ok(unseen)
 }
 
-/// The stamps of all targets and staged files; none for what is absent.
-fn stamps(parts: &[ComponentSwap]) -> Result<Vec<Option<Stamp>>> {
-    let mut stamps = Vec::new();
+/// The fingerprints of all targets and staged files; none for what is absent.
+fn fingerprints(parts: &[ComponentSwap]) -> Result<Vec<Option<Fingerprint>>> {
+    let mut fingerprints = Vec::new();
     for part in parts {
         for step in &part.steps.steps {
-            stamps.push(part.tree.stamp(step.place.as_str())?);
+            fingerprints.push(part.tree.fingerprint(step.place.as_str())?);
             if let Some((stage, staged)) = part.staged_file(step)? {
-                stamps.push(stage.stamp(staged)?);
+                fingerprints.push(stage.fingerprint(staged)?);
             }
         }
     }
-    Ok(stamps)
+    Ok(fingerprints)
 }

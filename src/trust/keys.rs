@@ -79,8 +79,8 @@ impl PublicKey {
         self.id
     }
 
-    /// Whether `signature` is RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, 8.2) over bytes with this
-    /// hash.
+    /// Returns `true` if `signature` is RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, 8.2) over bytes
+    /// with this hash.
     pub(crate) fn verifies(&self, hash: &Sha256, signature: &[u8]) -> bool {
         self.key.verify(Pkcs1v15Sign::new::<sha2::Sha256>(), hash.as_bytes(), signature).is_ok()
     }

@@ -33,8 +33,8 @@ impl Globs {
         Ok(Self(set))
     }
 
-    /// Whether a glob matches the path or a folder above it; the path is relative to the build
-    /// folder.
+    /// Returns `true` if a glob matches the path or a folder above it; the path is relative to the
+    /// build folder.
     pub fn matches(&self, path: &Path) -> bool {
         path.ancestors().take_while(|path| !path.as_os_str().is_empty()).any(|path| self.0.is_match(path))
     }

@@ -1,8 +1,7 @@
-//! Locks between processes: files in the state folder, held by the system for as long as the
-//! process lives.
+//! Locks between processes: locked files, which the system unlocks when the process ends.
 //!
-//! The holder's process id stands in the locked file, or, on Windows, where nobody else can read a
-//! locked file, in one beside it (`lock.pid`).
+//! The locked file contains the id of the process that holds the lock. On Windows no other process
+//! can read a locked file, so there the id is in a file beside it (`lock.pid`).
 
 use super::Dir;
 #[cfg(all(test, unix))]
@@ -18,28 +17,29 @@ use std::time::{Duration, Instant};
 pub struct Lock {
     file: File,
     what: &'static str,
-    /// The lock on a disk in memory, which two processes of one thread share.
+    /// The lock on a simulated disk, where one thread plays two processes.
     #[cfg(all(test, unix))]
     _simulated: Option<simulated::Hold>,
 }
 
-/// How often a waiting process looks again at first, and after a long wait.
+/// The pauses between two attempts of a waiting process: the first one and the longest.
 const POLL: Duration = Duration::from_millis(20);
 const LONG_POLL: Duration = Duration::from_secs(1);
 
 impl Lock {
-    /// Takes the lock for this process alone, waiting no longer than `patience`; leaves the
-    /// process's id in the file.
+    /// Takes the lock for this process alone, and writes the id of the process to the file.
+    ///
+    /// It waits for up to `patience`.
     ///
     /// # Errors
-    /// [`Error::Busy`] with the holder's process id as far as it is known,
+    /// [`Error::Busy`] with the id of the holder's process if it is known,
     /// [`Machine::Io`](crate::error::Machine::Io).
     pub fn exclusive(dir: &Dir, name: &str, what: &'static str, patience: Duration) -> Result<Self> {
         #[cfg(all(test, unix))]
         let simulated = simulated::take(name, true).ok_or(Error::Busy { what, holder: None })?;
         let mut file = dir.open_or_create(name)?;
         wait(dir, name, &file, what, patience, |file| file.try_lock_exclusive())?;
-        // A process that takes it again and again leaves the disk alone.
+        // A process that takes the lock again does not write to the disk.
         if holder(dir, name) != Some(std::process::id()) {
             let mut beside = if cfg!(windows) { Some(dir.open_or_create(&beside(name))?) } else { None };
             let file = beside.as_mut().unwrap_or(&mut file);
@@ -55,7 +55,7 @@ impl Lock {
         })
     }
 
-    /// Takes the lock together with others, waiting no longer than `patience`.
+    /// Takes the lock, which other processes may share. It waits for up to `patience`.
     ///
     /// # Errors
     /// As [`exclusive`](Self::exclusive).
@@ -73,7 +73,7 @@ impl Lock {
         Ok(lock.nameless())
     }
 
-    /// Takes the lock that this process alone holds together with others from now on.
+    /// Shares the lock, which this process has held alone, with other processes.
     ///
     /// # Errors
     /// [`Machine::Io`](crate::error::Machine::Io).
@@ -83,19 +83,19 @@ impl Lock {
         Ok(self.nameless())
     }
 
-    /// Takes away the number of whoever held the lock alone before: of those who share it none can
-    /// speak for all, and a number of somebody who is gone is worse than none.
+    /// Removes the id of the process that held the lock alone before.
+    ///
+    /// Several processes may share the lock, and the id of one that has ended would mislead.
     fn nameless(self) -> Self {
         // Only for messages.
         let _ = self.file.set_len(0);
         self
     }
 
-    /// Runs `action` while no other process shares the lock, which this one holds shared before and
-    /// after.
+    /// Runs `action` while this process holds the lock alone. It shares the lock before and after.
     ///
     /// # Errors
-    /// [`Error::Busy`] when another process shares it, or what `action` fails with.
+    /// [`Error::Busy`] if another process shares the lock; the errors of `action`.
     pub fn alone<T>(&self, action: impl FnOnce() -> Result<T>) -> Result<T> {
         let failed = |error| Error::io("lock", self.what, error);
         self.release().map_err(failed)?;
@@ -111,13 +111,13 @@ impl Lock {
         result
     }
 
-    /// Lets go where a lock cannot be turned into one of the other kind in one step.
+    /// Releases the lock on systems that cannot turn one kind of lock into the other in one step.
     fn release(&self) -> io::Result<()> {
         if cfg!(windows) { FileExt::unlock(&self.file) } else { Ok(()) }
     }
 }
 
-/// The name of the file beside a lock that tells who holds it.
+/// Returns the name of the file beside a lock with the id of the holder's process.
 fn beside(name: &str) -> String {
     format!("{name}.pid")
 }
@@ -145,13 +145,14 @@ fn wait(
     }
 }
 
-/// The process id that the holder left, if it left one.
+/// Returns the process id that the holder has written, if there is one.
 fn holder(dir: &Dir, name: &str) -> Option<u32> {
     let text = dir.read_small(&if cfg!(windows) { beside(name) } else { name.to_owned() }, 16).ok()??;
     String::from_utf8(text).ok()?.parse().ok()
 }
 
-/// The id of a process that shares the lock with this one, as far as the system tells it (proc(5)).
+/// Returns the id of a process that shares the lock with this one, if the system knows it
+/// (proc(5)).
 fn other_holder(file: &File) -> Option<u32> {
     #[cfg(target_os = "linux")]
     {
@@ -188,7 +189,7 @@ mod tests {
         Lock::exclusive(&dir, "lock", "the root", Duration::ZERO).unwrap();
     }
 
-    // On Windows the number stands in a file beside, and stays.
+    // On Windows the id is in a file beside the lock, and stays there.
     #[cfg(unix)]
     #[test]
     fn who_shares_it_is_not_named() {

@@ -26,7 +26,7 @@ mod unseen;
 pub use lock::Lock;
 #[cfg(test)]
 pub use steps::{Steps, Stop};
-pub use system::{Dir, STAMPS};
+pub use system::{Dir, FINGERPRINTS};
 pub use tree::{Tree, create_root, refuse_link};
 
 use crate::error::{Error, Machine, Result};
@@ -100,9 +100,9 @@ pub enum Found {
 /// The traits of a file that stay the same until a program changes its bytes, mode, names or owner.
 ///
 /// The system itself sets the time of the change. [`Dir::may_change_unseen`] tells which files can
-/// change although their stamps stay the same.
+/// change although their fingerprints stay the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
+pub struct Fingerprint {
     device: u64,
     inode: u64,
     size: u64,

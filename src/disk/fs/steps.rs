@@ -1,17 +1,18 @@
-//! The steps that change the disk, as unit tests count them: each can be the last thing that a
-//! process does, or the one that fails. In programs there is nothing of this.
+//! The steps that change the disk, which unit tests count.
+//!
+//! A test can end the process at any step, or let any step fail. Programs contain none of this.
 
 #[cfg(not(test))]
 mod uncounted {
     use crate::error::Result;
 
-    /// Stands before every step that changes the disk.
+    /// Counts a step. The disk calls it before each change.
     #[inline]
     pub fn next(_what: &'static str) -> Result<()> {
         Ok(())
     }
 
-    /// What a thread needs to go on counting for the one that started it.
+    /// The counter of a thread, which the threads that it starts share.
     pub struct Handle;
 
     #[inline]
@@ -19,7 +20,7 @@ mod uncounted {
         Handle
     }
 
-    /// Goes on counting in this thread.
+    /// Continues the counting in this thread.
     #[inline]
     pub fn enter(_steps: &Handle) {}
 }
@@ -37,16 +38,16 @@ mod counted {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    /// What happens at the chosen step.
+    /// The event at the chosen step.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub enum Stop {
         /// The process ends: neither this step nor any later one happens.
         Dead,
-        /// The system refuses this step, and later ones work.
+        /// The system refuses this step, and accepts later ones.
         Refused,
     }
 
-    /// The steps so far, and the one that matters.
+    /// The number of steps so far, and the chosen step.
     #[derive(Debug)]
     pub struct Count {
         stop: Stop,
@@ -58,7 +59,7 @@ mod counted {
         static CURRENT: RefCell<Option<Arc<Count>>> = const { RefCell::new(None) };
     }
 
-    /// Counts the steps of this thread, and of those that it starts, until it is dropped.
+    /// Counts the steps of this thread, and of the threads that it starts, until it is dropped.
     #[derive(Debug)]
     pub struct Steps(Arc<Count>);
 
@@ -70,7 +71,7 @@ mod counted {
             Self(count)
         }
 
-        /// Whether the step at which to stop was reached.
+        /// Returns `true` if the chosen step was reached.
         pub fn stopped(&self) -> bool {
             self.0.done.load(Ordering::SeqCst) > self.0.at
         }
@@ -93,8 +94,7 @@ mod counted {
     }
 
     pub fn next(what: &'static str) -> Result<()> {
-        // The other steps on a disk in memory are its calls; an open file is written to behind its
-        // back.
+        // On a simulated disk, the other steps are its calls. It does not see writes to open files.
         #[cfg(unix)]
         if what == "write" {
             crate::disk::fs::simulated::before_write().map_err(|error| Error::io(what, "the disk", error))?;

@@ -1,13 +1,14 @@
 //! A component's folder: paths of many segments, walked without following a link.
 
-use super::{Dir, Found, Stamp};
+use super::{Dir, Fingerprint, Found};
 use crate::error::{Error, Machine, Result};
 use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
 
-/// A component's folder, which may be absent; keeps the last folder open, as neighbours usually
-/// come together.
+/// A component's folder.
+///
+/// It keeps the last used subfolder open, because the next path is often in the same one.
 #[derive(Debug)]
 pub struct Tree {
     root: Rc<Dir>,
@@ -15,7 +16,7 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Opens a component's folder; none when it is absent.
+    /// Opens a component's folder; returns `None` if it is absent.
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -29,12 +30,12 @@ impl Tree {
         }
     }
 
-    /// The component's own folder.
+    /// Returns the component's own folder.
     pub fn root(&self) -> &Dir {
         &self.root
     }
 
-    /// What lies at a path.
+    /// Returns the kind of entry at a path.
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -46,19 +47,19 @@ impl Tree {
         }
     }
 
-    /// The stamp of what lies at a path; none when nothing does.
+    /// Returns the fingerprint of the entry at a path; `None` if it is absent.
     ///
     /// # Errors
     /// [`Machine::Io`].
-    pub fn stamp(&self, path: &str) -> Result<Option<Stamp>> {
+    pub fn fingerprint(&self, path: &str) -> Result<Option<Fingerprint>> {
         let (folder, name) = split(path);
-        self.walk(folder)?.map_or(Ok(None), |dir| dir.stamp(name))
+        self.walk(folder)?.map_or(Ok(None), |dir| dir.fingerprint(name))
     }
 
-    /// The folder at `path` (empty for the component's own); none when it is absent.
+    /// Opens the folder at `path` (empty for the component's own); returns `None` if it is absent.
     ///
     /// # Errors
-    /// [`Machine::UnsafePath`] when a file or a link stands in its way.
+    /// [`Machine::UnsafePath`] if a file or a link is in the way.
     pub fn folder(&self, path: &str) -> Result<Option<Rc<Dir>>> {
         match self.walk(path)? {
             Ok(dir) => Ok(Some(dir)),
@@ -67,7 +68,8 @@ impl Tree {
         }
     }
 
-    /// The folder at `path`; none when it is absent or something else stands there or on the way.
+    /// Opens the folder at `path`; returns `None` if it is absent, or if another entry is there or
+    /// on the way.
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -75,23 +77,23 @@ impl Tree {
         Ok(self.walk(path)?.ok())
     }
 
-    /// The folder that `path` lies in, and its name there.
+    /// Returns the folder that holds `path`, and the name in it.
     ///
     /// # Errors
-    /// [`Machine::UnsafePath`] when a file or a link stands in the way, [`Machine::Io`] for an
-    /// absent folder.
+    /// [`Machine::UnsafePath`] if a file or a link is in the way, [`Machine::Io`] for an absent
+    /// folder.
     pub fn parent<'a>(&self, path: &'a str) -> Result<(Rc<Dir>, &'a str)> {
         let (folder, name) = split(path);
         let absent = || Error::io("open", self.root.join(folder), std::io::ErrorKind::NotFound.into());
         Ok((self.folder(folder)?.ok_or_else(absent)?, name))
     }
 
-    /// Forgets the folder it keeps open: to be called when folders were removed.
+    /// Closes the subfolder that it keeps open. Call it after folders were removed.
     pub fn forget(&self) {
         self.last.borrow_mut().take();
     }
 
-    /// The folder at `path`, or what is there instead.
+    /// Opens the folder at `path`, or returns the entry that is there instead.
     fn walk(&self, path: &str) -> Result<std::result::Result<Rc<Dir>, Found>> {
         if path.is_empty() {
             return Ok(Ok(Rc::clone(&self.root)));
@@ -130,8 +132,7 @@ impl From<Dir> for Tree {
     }
 }
 
-/// Fails when a link stands at `path`: for folders inside an install root, where nobody chose a
-/// link.
+/// Fails if `path` is a link. No user has chosen a link for a folder inside an install root.
 ///
 /// # Errors
 /// [`Machine::UnsafePath`].
@@ -146,8 +147,9 @@ pub fn refuse_link(path: &Path) -> Result<()> {
     }
 }
 
-/// Makes a component's folder, or an install root, with the folders above it. Each new folder is
-/// durable when this returns; one that exists stays as it is.
+/// Creates a component's folder or an install root, with the folders above it.
+///
+/// Each new folder is durable when this returns. Existing folders stay unchanged.
 ///
 /// # Errors
 /// [`Machine::Io`].
@@ -156,8 +158,8 @@ pub fn create_root(path: &Path) -> Result<()> {
         Err(Error::Machine(Machine::Io { source, .. })) if source.kind() == std::io::ErrorKind::NotFound => {}
         opened => return opened.map(drop),
     }
-    // From the outermost that is missing: each folder is durable in the one above before anything
-    // is made in it.
+    // From the outermost missing folder: each folder is durable before the next one is created in
+    // it.
     let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
     create_root(above)?;
     super::steps::next("make the folder")?;

@@ -2,7 +2,7 @@
 
 #[cfg(test)]
 use super::simulated::calls;
-use super::{FolderWriters, Found, Stamp, steps};
+use super::{Fingerprint, FolderWriters, Found, steps};
 use crate::error::{Error, Machine, Result};
 #[cfg(not(test))]
 use rustix::fs as calls;
@@ -14,15 +14,17 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// Whether [`Dir::stamp`] tells whether a file was touched.
-pub const STAMPS: bool = true;
+/// `true` if [`Dir::fingerprint`] shows every change of a file, apart from those that
+/// [`Dir::may_change_unseen`] names.
+pub const FINGERPRINTS: bool = true;
 
-/// An open folder. Names are single segments; a link in their place is refused, never followed.
+/// An open folder. Names are single segments. A link in the place of a folder or file is refused
+/// and never followed.
 #[derive(Debug)]
 pub struct Dir {
     fd: OwnedFd,
     path: PathBuf,
-    /// Whether `readme` and `README` are one name here, once that is known.
+    /// `true` if `readme` and `README` are one name in this folder; unset until that is known.
     ignores_case: OnceLock<bool>,
 }
 
@@ -31,7 +33,7 @@ const OTHERS_WRITE: u32 = 0o022;
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 impl Dir {
-    /// Opens a folder by a path of the user's own choice: links on the way to it are theirs.
+    /// Opens a folder by a path that the user has chosen, so it follows links on the way.
     ///
     /// # Errors
     /// [`Machine::Io`], an absent folder included.
@@ -40,18 +42,17 @@ impl Dir {
         Ok(Self { fd, path: path.to_owned(), ignores_case: OnceLock::new() })
     }
 
-    /// The same folder: files that are in use can be removed and replaced here, and nothing is ever
-    /// moved aside.
+    /// Returns the same folder: Unix can remove and replace files in use, and moves none aside.
     pub fn with_aside(self, _work: &Dir) -> Self {
         self
     }
 
-    /// The same folder, as in [`with_aside`](Self::with_aside).
+    /// Returns the same folder, as [`with_aside`](Self::with_aside) does.
     pub fn with_own_aside(self) -> Self {
         self
     }
 
-    /// Nothing: see [`with_aside`](Self::with_aside).
+    /// Does nothing: see [`with_aside`](Self::with_aside).
     ///
     /// # Errors
     /// None.
@@ -59,7 +60,7 @@ impl Dir {
         Ok(())
     }
 
-    /// Makes sure that no entry of the same name in other letters stands at `name`.
+    /// Checks that no entry has the same name in other letters.
     ///
     /// # Errors
     /// [`Machine::NameTaken`].
@@ -70,8 +71,9 @@ impl Dir {
         }
     }
 
-    /// Returns the name of the entry that was found at `name`, if that is written in other letters:
-    /// it is another entry, as on a system that tells them apart.
+    /// Returns the name of the entry that was found at `name`, if it has other letters.
+    ///
+    /// The updater treats it as another entry, as on a system that distinguishes them.
     fn other_name(&self, name: &str, found: &Stat) -> Result<Option<String>> {
         if !self.ignores_case(name, found)? {
             return Ok(None);
@@ -80,7 +82,7 @@ impl Dir {
         if names.iter().any(|entry| entry == name) {
             return Ok(None);
         }
-        // Without such a name the file system only writes accents in another way.
+        // Otherwise the file system has only normalized the accents.
         let same = |entry: &String| entry.to_lowercase() == name.to_lowercase();
         Ok(names.into_iter().find(same))
     }
@@ -93,7 +95,7 @@ impl Dir {
         self.ignores_case.get().copied()
     }
 
-    /// Tells whether the folder ignores case, by looking for the entry under its name in other
+    /// Returns `true` if the folder ignores case: it looks for the entry under its name in other
     /// letters.
     fn ignores_case(&self, name: &str, found: &Stat) -> Result<bool> {
         if let Some(known) = self.known_case() {
@@ -105,7 +107,7 @@ impl Dir {
             return Ok(false);
         }
         let is_same = |other: &Stat| (other.st_dev, other.st_ino) == (found.st_dev, found.st_ino);
-        // Two names of one file are told apart by the list of names.
+        // A file can also have both names. The list of names shows that.
         let ignores = self.raw_stat(&flipped)?.as_ref().is_some_and(is_same) && {
             let names = self.names()?;
             !names.contains(&flipped) || !names.iter().any(|entry| entry == name)
@@ -113,20 +115,20 @@ impl Dir {
         Ok(*self.ignores_case.get_or_init(|| ignores))
     }
 
-    /// The path that it was opened by, for messages.
+    /// Returns the path that the folder was opened by, for messages.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The path of an entry, for messages.
+    /// Returns the path of an entry, for messages.
     pub fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    /// Opens a folder in it; none when it is absent.
+    /// Opens a subfolder; returns `None` if it is absent.
     ///
     /// # Errors
-    /// [`Machine::UnsafePath`] when something else than a folder is there.
+    /// [`Machine::UnsafePath`] if the entry is no folder.
     pub fn folder(&self, name: &str) -> Result<Option<Self>> {
         match calls::openat(&self.fd, name, FOLDER | OFlags::NOFOLLOW, Mode::empty()) {
             Ok(fd) if self.is_other(name, &fd)? => Ok(None),
@@ -140,7 +142,7 @@ impl Dir {
         }
     }
 
-    /// Tells whether what was opened by `name` has its name in other letters.
+    /// Returns `true` if the entry that was opened by `name` has other letters in its name.
     fn is_other(&self, name: &str, fd: &OwnedFd) -> Result<bool> {
         if self.known_case() == Some(false) {
             return Ok(false);
@@ -149,14 +151,14 @@ impl Dir {
         Ok(self.other_name(name, &stat)?.is_some())
     }
 
-    /// Refuses to touch an entry whose name is `name` in other letters; `false` where there is
-    /// nothing of exactly this name, and this is known without asking.
+    /// Refuses to change an entry whose name is `name` in other letters.
+    ///
+    /// Returns `false` if it is known that no entry has exactly this name.
     fn may_touch(&self, name: &str) -> Result<bool> {
         Ok(self.known_case() == Some(false) || self.raw_stat(name)?.is_none() || self.stat(name)?.is_some())
     }
 
-    /// Opens a folder in it, made with `mode` when it is absent; that it is there is durable when
-    /// this returns.
+    /// Opens a subfolder, or creates it with `mode`. The folder is durable when this returns.
     ///
     /// # Errors
     /// As [`folder`](Self::folder) and [`make_folder`](Self::make_folder).
@@ -169,7 +171,7 @@ impl Dir {
         self.folder(name)?.ok_or_else(|| self.error("open", name, Errno::NOENT))
     }
 
-    /// Makes a folder; one that is there is left as it is.
+    /// Creates a folder; an existing one stays unchanged.
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -192,8 +194,8 @@ impl Dir {
         done.map_err(|errno| self.error("set the mode of", ".", errno))
     }
 
-    /// Removes an empty folder and tells whether it is gone: one that holds something stays, and so
-    /// does a mount point.
+    /// Removes an empty folder; returns `false` if it stays because it has entries or is a mount
+    /// point.
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -204,18 +206,18 @@ impl Dir {
         }
         match calls::unlinkat(&self.fd, name, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => Ok(true),
-            // BUSY: something is mounted there.
+            // BUSY: a mount point.
             Err(Errno::NOTEMPTY | Errno::EXIST | Errno::BUSY) => Ok(false),
             Err(errno) => Err(self.error("remove the folder", name, errno)),
         }
     }
 
-    /// Opens a regular file for reading; none when it is absent.
+    /// Opens a regular file for reading; returns `None` if it is absent.
     ///
     /// # Errors
-    /// [`Machine::UnsafePath`] when something else is there.
+    /// [`Machine::UnsafePath`] if the entry is no regular file.
     pub fn open_file(&self, name: &str) -> Result<Option<File>> {
-        // O_NONBLOCK: a pipe in the file's place must not hold the program.
+        // O_NONBLOCK: a pipe in the place of the file must not block the program.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         match calls::openat(&self.fd, name, flags, Mode::empty()) {
             Ok(fd) if self.is_other(name, &fd)? => Ok(None),
@@ -226,7 +228,7 @@ impl Dir {
         }
     }
 
-    /// Makes a new file that only this user can read, for writing; there must be none.
+    /// Creates a file for writing that only this user can read; `name` must be free.
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -237,10 +239,10 @@ impl Dir {
         fd.map(File::from).map_err(|errno| self.error("create", name, errno))
     }
 
-    /// Opens a file of the updater's own for reading and for writing at its end, made when absent.
+    /// Opens a file of the updater for reading and appending, or creates it.
     ///
     /// # Errors
-    /// [`Machine::UnsafePath`] when something else is there, [`Machine::Io`].
+    /// [`Machine::UnsafePath`] if the entry is no regular file, [`Machine::Io`].
     pub fn open_or_create(&self, name: &str) -> Result<File> {
         steps::next("open")?;
         let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -259,7 +261,7 @@ impl Dir {
         Ok(File::from(fd))
     }
 
-    /// What lies at `name`.
+    /// Returns the kind of entry at `name`.
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -274,13 +276,13 @@ impl Dir {
         })
     }
 
-    /// The stamp of what lies at `name`; none when nothing does.
+    /// Returns the fingerprint of the entry at `name`; `None` if it is absent.
     ///
     /// # Errors
     /// [`Machine::Io`].
     #[cfg_attr(target_os = "linux", expect(clippy::unnecessary_cast, reason = "the fields have other types on macOS"))]
-    pub fn stamp(&self, name: &str) -> Result<Option<Stamp>> {
-        Ok(self.stat(name)?.map(|stat| Stamp {
+    pub fn fingerprint(&self, name: &str) -> Result<Option<Fingerprint>> {
+        Ok(self.stat(name)?.map(|stat| Fingerprint {
             device: stat.st_dev as u64,
             inode: stat.st_ino as u64,
             size: stat.st_size as u64,
@@ -288,7 +290,7 @@ impl Dir {
         }))
     }
 
-    /// Tells whether the file at `name` can change from now on without a new [`Stamp`].
+    /// Returns `true` if the file at `name` can change without a new [`Fingerprint`].
     ///
     /// # Errors
     /// As [`open_file`](Self::open_file).
@@ -317,11 +319,11 @@ impl Dir {
 
     fn read_link(&self, name: &str) -> Result<String> {
         let target = calls::readlinkat(&self.fd, name, Vec::new()).map_err(|errno| self.error("read", name, errno))?;
-        // A target that is not UTF-8 is none of ours; what it says exactly does not matter.
+        // No release has such a target, so a replacement for it is good enough.
         Ok(target.to_string_lossy().into_owned())
     }
 
-    /// Makes a symbolic link; there must be nothing of its name.
+    /// Creates a symbolic link; `name` must be free.
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -330,7 +332,7 @@ impl Dir {
         calls::symlinkat(target, &self.fd, name).map_err(|errno| self.error("make the link", name, errno))
     }
 
-    /// Renames an entry over whatever file `to_name` is in `to`, in one step.
+    /// Renames an entry to `to_name` in `to`, and replaces a file there, in one step.
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -342,7 +344,7 @@ impl Dir {
         calls::renameat(&self.fd, name, &to.fd, to_name).map_err(|errno| to.error("replace", to_name, errno))
     }
 
-    /// Renames an entry to a name that nothing has; returns `false` when something has it.
+    /// Renames an entry to a free name; returns `false` if the name is taken.
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -363,7 +365,7 @@ impl Dir {
         moved.map(|()| true).map_err(|errno| to.error("move to", to_name, errno))
     }
 
-    /// Gives a file a second name; tells whether this file system can.
+    /// Gives a file a second name; returns `false` if this file system cannot.
     ///
     /// # Errors
     /// [`Machine::Io`], an existing `to_name` included.
@@ -371,14 +373,14 @@ impl Dir {
         steps::next("link")?;
         match calls::linkat(&self.fd, name, &to.fd, to_name, AtFlags::empty()) {
             Ok(()) => Ok(true),
-            // PERM: a file system without links, or a kernel that protects other owners' files
-            // (fs.protected_hardlinks).
+            // PERM: a file system without hard links, or a kernel that protects the files of other
+            // owners (fs.protected_hardlinks).
             Err(Errno::XDEV | Errno::PERM | Errno::OPNOTSUPP | Errno::MLINK | Errno::NOSYS) => Ok(false),
             Err(errno) => Err(to.error("link", to_name, errno)),
         }
     }
 
-    /// Removes a file or a link; nothing when it is absent.
+    /// Removes a file or a link; does nothing if it is absent.
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -393,7 +395,7 @@ impl Dir {
         }
     }
 
-    /// Gives a file the mode, unless it has it.
+    /// Sets the mode of a file, unless the file has it already.
     ///
     /// # Errors
     /// [`Machine::Io`], an absent file included.
@@ -406,7 +408,7 @@ impl Dir {
         super::set_mode(&file, mode).map_err(|error| Error::io("set the mode of", self.join(name), error))
     }
 
-    /// Gives a file its mode, and makes its bytes and mode last.
+    /// Sets the mode of a file, and makes its bytes and mode durable.
     ///
     /// # Errors
     /// [`Machine::Io`], an absent file included.
@@ -427,7 +429,7 @@ impl Dir {
         let mut names = Vec::new();
         for entry in calls::Dir::read_from(&self.fd).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            // A name that is not UTF-8 is none of the updater's and in no release.
+            // Neither the updater nor a release has a name that is not UTF-8.
             let Ok(name) = entry.file_name().to_str() else { continue };
             if name != "." && name != ".." {
                 names.push(name.to_owned());
@@ -437,7 +439,7 @@ impl Dir {
         Ok(names)
     }
 
-    /// Makes the folder's entries last: names made, renamed and removed in it.
+    /// Makes all creations, renames and removals in the folder durable.
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -446,13 +448,12 @@ impl Dir {
         calls::fsync(&self.fd).map_err(|errno| self.error("sync", ".", errno))
     }
 
-    /// Whether this user may make and remove entries.
+    /// Returns `true` if this user may create and remove entries.
     pub fn is_writable(&self) -> bool {
         calls::accessat(&self.fd, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS).is_ok()
     }
 
-    /// Tells whether an attribute keeps an entry from being removed or replaced (`chattr +i`,
-    /// `chattr +a`).
+    /// Returns `true` if an attribute prevents the removal of an entry (`chattr +i`, `chattr +a`).
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -475,7 +476,7 @@ impl Dir {
         }
     }
 
-    /// A number that is the same for all folders of one mount: entries can be renamed among them.
+    /// Returns a number that is the same for all folders of one mount. Renames work among them.
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -483,8 +484,9 @@ impl Dir {
         Ok(self.mount_at("", AtFlags::EMPTY_PATH)?.unwrap_or_default())
     }
 
-    /// The number of the mount that an entry is on, which differs from the folder's where something
-    /// is mounted over it; `None` when it is absent.
+    /// Returns the number of the mount that an entry is on; `None` if the entry is absent.
+    ///
+    /// It differs from that of the folder if the entry is a mount point.
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -494,8 +496,8 @@ impl Dir {
 
     #[cfg_attr(target_os = "linux", expect(clippy::unnecessary_cast, reason = "the field has other types on macOS"))]
     fn mount_at(&self, name: &str, flags: AtFlags) -> Result<Option<u64>> {
-        // A bind mount has the device of the file system that it shows, and no rename leads into
-        // it. Linux before 5.8 does not tell mounts apart.
+        // A bind mount has the device of its file system, but no rename leads into it. Linux before
+        // 5.8 does not distinguish mounts.
         #[cfg(target_os = "linux")]
         match calls::statx(&self.fd, name, flags, rustix::fs::StatxFlags::MNT_ID) {
             Ok(found) if found.stx_mask & rustix::fs::StatxFlags::MNT_ID.bits() != 0 => {
@@ -533,7 +535,7 @@ impl Dir {
         let user = rustix::process::geteuid().as_raw();
         for name in self.names()? {
             let Some(stat) = self.raw_stat(&name)? else { continue };
-            // Every link has all permission bits, and they mean nothing.
+            // The permission bits of links have no meaning.
             let is_link = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
             if stat.st_uid != user || (!is_link && stat.st_mode & OTHERS_WRITE != 0) {
                 return Ok(Some(name));
@@ -542,7 +544,7 @@ impl Dir {
         Ok(None)
     }
 
-    /// The bytes that are free for this user on the folder's file system.
+    /// Returns the bytes that are free for this user on the folder's file system.
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -565,12 +567,12 @@ fn permissions(stat: &Stat) -> u32 {
     (stat.st_mode as u32) & 0o7777
 }
 
-/// Makes a folder by its path.
+/// Creates a folder by its path.
 pub(super) fn create_folder(path: &Path) -> io::Result<()> {
     Ok(calls::mkdir(path, Mode::from_raw_mode(0o777))?)
 }
 
-/// The permission bits of an open file.
+/// Returns the permission bits of an open file.
 pub(super) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     Ok(calls::fchmod(file, Mode::from_raw_mode(mode as rustix::fs::RawMode))?)
 }

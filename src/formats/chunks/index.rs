@@ -184,7 +184,7 @@ pub struct ChunkIndexBuilder {
     chunks: Vec<Chunk>,
     /// The length of the `.gz` up to the end of the last finished segment.
     ended: u64,
-    /// Whether all numbers so far fit into the format.
+    /// `true` if all numbers so far fit into the format.
     fits: bool,
 }
 

@@ -32,7 +32,8 @@ impl Language {
         self.0.split('-').next().unwrap_or(&self.0)
     }
 
-    /// Whether it is `tag`, in whatever case: tags are compared without it (RFC 5646, 2.1.1).
+    /// Returns `true` if it is `tag`, in whatever case: tags are compared without it (RFC 5646,
+    /// 2.1.1).
     fn is(&self, tag: &str) -> bool {
         self.0.eq_ignore_ascii_case(tag)
     }
@@ -85,7 +86,7 @@ impl Meta {
         }
     }
 
-    /// Whether there are notes in this language already.
+    /// Returns `true` if there are notes in this language already.
     pub(super) fn has_notes_in(&self, language: &Language) -> bool {
         self.notes.iter().any(|notes| notes.language.is(language.as_str()))
     }

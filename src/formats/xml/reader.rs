@@ -13,7 +13,7 @@ pub struct XmlReader<'a> {
     counted: (usize, u64),
     depth: usize,
     root_closed: bool,
-    /// Whether the last tag was an empty element, whose end the reader has not given yet.
+    /// `true` if the last tag was an empty element, whose end the reader has not given yet.
     pending_close: bool,
 }
 

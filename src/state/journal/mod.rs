@@ -60,9 +60,9 @@ impl State {
 /// The swap under way.
 #[derive(Debug)]
 pub struct Journal {
-    /// How far it has got.
+    /// The state of the swap.
     pub state: State,
-    /// What it changes.
+    /// The changes.
     pub transaction: Transaction,
     /// The hash of its plan, by which the swap is known.
     pub plan: Sha256,
@@ -178,7 +178,7 @@ impl Journal {
         Ok(())
     }
 
-    /// What the journal says when the swap is in this state.
+    /// Returns the text of the journal for this state of the swap.
     fn line(&self, state: State) -> String {
         format!("{} {}\n", state.word(), self.plan)
     }

@@ -17,7 +17,7 @@ use std::str::FromStr;
 /// Everything that one swap changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Transaction {
-    /// Whether the new version must prove itself before the backups go.
+    /// `true` if the new version must prove itself before the backups go.
     pub probation: bool,
     /// The bodies that had been seen of its components when it was prepared. A release that was
     /// seen later is newer than what is prepared. Empty for a swap that installs no release.
@@ -26,13 +26,13 @@ pub struct Transaction {
     pub components: Vec<ComponentSteps>,
 }
 
-/// What a swap changes in one component.
+/// The changes of a swap in one component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComponentSteps {
     /// The component.
     pub component: Component,
-    /// Whether stage and backups lie in the component's own `.patcher`, it being on another file
-    /// system.
+    /// `true` if stage and backups lie in the component's own `.patcher`, because it is on another
+    /// file system.
     pub own_work_dir: bool,
     /// The version before, for people.
     pub from: Option<Version>,
@@ -70,9 +70,9 @@ impl From<&Manifest> for ReleaseContent {
 pub struct Step {
     /// The path.
     pub place: SwapPath,
-    /// What it holds before.
+    /// The content before the swap.
     pub old: PathContent,
-    /// What it holds after.
+    /// The content after the swap.
     pub new: PathContent,
     /// The file in the stage that becomes it; none for a link or a removal.
     pub staged: Option<String>,
@@ -114,7 +114,7 @@ impl Transaction {
     /// Reads a plan.
     ///
     /// # Errors
-    /// What is not as a plan is written; every path in it keeps the rules of manifests.
+    /// The first rule of plans, or of paths in manifests, that the bytes break.
     pub fn parse(bytes: &[u8]) -> Result<Self, XmlError> {
         let mut reader = XmlReader::new(bytes)?;
         let mut transaction = Self::default();

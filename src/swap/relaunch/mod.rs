@@ -25,10 +25,10 @@ use std::time::{Duration, Instant};
 
 /// The helper program's file name.
 pub const HELPER: &str = if cfg!(windows) { "patcher-helper.exe" } else { "patcher-helper" };
-/// How long a new version may take to confirm that it works, unless the program says otherwise.
+/// The time within which a new version must confirm, unless the program sets another one.
 pub const PROBATION: Duration = Duration::from_secs(300);
 /// An environment variable with the state of the swap that the helper was started for. The helper
-/// hands it on to what it starts, so that neither starts the other for ever.
+/// passes it to the program that it starts, so that the two do not start each other for ever.
 ///
 /// It names the swap, so that a value of an earlier one, or one that a user has set, means nothing.
 pub const RELAUNCHED: &str = "PATCHER_RELAUNCHED";
@@ -66,7 +66,7 @@ pub fn find_helper(helper: &HelperProgram, program: &Path) -> Result<PathBuf> {
     if path.is_file() { Ok(path) } else { Err(Machine::HelperMissing { path }.into()) }
 }
 
-/// What the helper is asked to do once it may.
+/// The task of a helper.
 #[derive(Debug, Default)]
 pub struct Job {
     /// The process to wait for first.
@@ -74,9 +74,9 @@ pub struct Job {
     /// Return from the version on probation to the one before, for this reason, rather than make
     /// the prepared one live.
     pub roll_back: Option<RollbackReason>,
-    /// What to start afterwards, in this process's working folder.
+    /// The command to run afterwards, in this process's working folder.
     pub command: Option<Vec<OsString>>,
-    /// How long the started version may take to confirm that it works.
+    /// The time within which the started version must confirm.
     pub probation: Duration,
     /// The helper is a copy of this program.
     pub is_own_helper: bool,
@@ -148,8 +148,9 @@ fn helper_command(root: &InstallRoot, state_dir: &Dir, copy: &Path, job: Job) ->
     start
 }
 
-/// Starts the watcher of a process that this one will replace itself by; the watcher becomes a
-/// process of its own and no child of the program.
+/// Starts the watcher of the program that will replace this process.
+///
+/// The watcher is no child of the program.
 ///
 /// # Errors
 /// [`Machine::Io`].
@@ -165,7 +166,7 @@ pub fn start_watcher(mut command: Command, path: &Path) -> Result<()> {
 /// [`Machine::Io`] when the system does not know which program runs.
 pub fn running_program() -> Result<PathBuf> {
     let program = std::env::current_exe().map_err(|error| Error::io("find", "the running program", error))?;
-    // What Linux adds to the name of a file that was replaced while it runs (proc_pid_exe(5)).
+    // Linux adds this to the name of a running program that was replaced (proc_pid_exe(5)).
     let name = program.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(" (deleted)"));
     Ok(match name {
         Some(name) if !program.exists() => program.with_file_name(name),
@@ -196,8 +197,9 @@ pub fn detached(mut command: Command, path: &Path, output: Option<File>) -> Resu
     }
 }
 
-/// Starts a program as [`detached`] does, in a group of its own that [`end`] ends with all that the
-/// program has started: a script may have started the program proper.
+/// Starts a program as [`detached`] does, in a new process group.
+///
+/// [`end`] ends the whole group, because a script may have started the real program.
 ///
 /// # Errors
 /// [`Machine::Io`].

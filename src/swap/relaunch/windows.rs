@@ -1,4 +1,4 @@
-//! Waiting for a process by its handle, and starting one that has nothing of this one.
+//! Waiting for a process by its handle, and starting one that shares nothing with this one.
 
 #![expect(unsafe_code, reason = "calls into the system; each says why it is sound")]
 
@@ -41,7 +41,7 @@ pub fn wait_for_exit(pid: u32, patience: Option<Duration>) -> bool {
         // SAFETY: plain numbers.
         let handle = unsafe { OpenProcess(PROCESS_SYNCHRONIZE, 0, pid) };
         if !handle.is_null() {
-            // SAFETY: it was opened above, and nobody else closes it.
+            // SAFETY: it was opened above, and is closed here only.
             let process = unsafe { OwnedHandle::from_raw_handle(handle) };
             let wait = left.map_or(LONGEST, |left| u32::try_from(left.as_millis()).unwrap_or(LONGEST));
             // SAFETY: the handle is open.
@@ -119,7 +119,7 @@ impl Group {
         if job.is_null() {
             return Self(None);
         }
-        // SAFETY: it was made above, and nobody else closes it.
+        // SAFETY: it was made above, and is closed here only.
         let job = unsafe { OwnedHandle::from_raw_handle(job) };
         // SAFETY: both handles are open.
         let joined = unsafe { AssignProcessToJobObject(job.as_raw_handle(), child.as_raw_handle()) };

@@ -94,7 +94,7 @@ pub struct Disk {
     clock: i64,
     /// The changes of folders that no sync has made durable, oldest first.
     pending: Vec<EntryChange>,
-    /// Whether `readme` and `README` are one name.
+    /// `true` if `readme` and `README` are one name.
     ignores_case: bool,
 }
 
@@ -174,7 +174,7 @@ impl Mounted {
         lock(&self.state).steps
     }
 
-    /// Whether every scheduled event has happened.
+    /// Returns `true` if every scheduled event has happened.
     pub fn has_happened(&self) -> bool {
         lock(&self.state).events.is_empty()
     }
@@ -195,8 +195,8 @@ impl Drop for Mounted {
     }
 }
 
-/// Whether this thread works on a disk in memory: what runs in parallel elsewhere runs in order
-/// then.
+/// Returns `true` if this thread works on a disk in memory: what runs in parallel elsewhere runs in
+/// order then.
 pub fn is_current() -> bool {
     CURRENT.get().is_some()
 }

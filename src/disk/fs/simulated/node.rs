@@ -82,7 +82,8 @@ impl Node {
         differs
     }
 
-    /// Whether a power cut can change the bytes or the mode. Entries of folders are counted apart.
+    /// Returns `true` if a power cut can change the bytes or the mode. Entries of folders are
+    /// counted apart.
     pub fn is_unsynced(&self) -> bool {
         match (&self.kind, &self.durable) {
             (Kind::Folder(_), Some((_, mode))) => *mode != self.mode,

@@ -71,8 +71,9 @@ pub fn free_space(folder: &Path) -> io::Result<u64> {
     Ok(bytes)
 }
 
-/// Whether an open folder belongs to this process's user, to the group that what the user makes
-/// belongs to, or to those who may do anything here anyway: administrators and the system itself.
+/// Returns `true` if an open folder belongs to this process's user, to the group that what the user
+/// makes belongs to, or to those who may do anything here anyway: administrators and the system
+/// itself.
 pub fn is_own(folder: &File) -> io::Result<bool> {
     let mut owner: PSID = ptr::null_mut();
     let mut descriptor = ptr::null_mut();
@@ -108,7 +109,7 @@ fn is_own_id(owner: PSID) -> io::Result<bool> {
     // SAFETY: the pseudo handle of this process needs no closing; `token` is written to before this
     // returns.
     done(unsafe { OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &mut token) })?;
-    // SAFETY: it was opened above, and nobody else closes it.
+    // SAFETY: it was opened above, and is closed here only.
     let token = unsafe { OwnedHandle::from_raw_handle(token) };
     // An id has at most 68 bytes; eight are aligned for the structure that points to it.
     let mut buffer = [0_u64; 16];
@@ -134,7 +135,7 @@ fn is_own_id(owner: PSID) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Whether the system answered with one of these numbers.
+/// Returns `true` if the system answered with one of these numbers.
 pub fn is(error: &io::Error, numbers: &[u32]) -> bool {
     error.raw_os_error().is_some_and(|number| numbers.contains(&(number as u32)))
 }

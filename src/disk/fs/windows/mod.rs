@@ -1,5 +1,5 @@
-//! Folders by handle and path: while a [`Dir`] is open nobody can rename or remove its folder, so
-//! that its path leads where it led when the folder was opened and was no link.
+//! Folders by handle and path. While a [`Dir`] is open, no program can rename or remove its folder,
+//! so its path keeps leading to this folder, which was no link when it was opened.
 //!
 //! - Names are taken as they are written: an entry whose name differs in case is another one, which
 //!   is not there, and nothing is made, replaced or removed in its place.
@@ -15,7 +15,7 @@
 mod calls;
 mod patience;
 
-use super::{FolderWriters, Found, LINKS, PLAIN, Stamp, steps};
+use super::{Fingerprint, FolderWriters, Found, LINKS, PLAIN, steps};
 use crate::error::{Error, Machine, Result};
 use patience::{LITTLE_PATIENCE, PATIENCE, insist, is_in_use};
 use std::ffi::{OsStr, OsString};
@@ -43,11 +43,12 @@ const READ_ONLY: u32 = 0o444;
 /// The folder, in the updater's own, of files that were in use when they had to go.
 const ASIDE: &str = "aside";
 
-/// Whether [`Dir::stamp`] tells whether a file was touched: a program may set a file's times as it
-/// likes.
-pub const STAMPS: bool = false;
+/// `true` if [`Dir::fingerprint`] shows every change of a file. On Windows a program can set all
+/// times of a file.
+pub const FINGERPRINTS: bool = false;
 
-/// An open folder. Names are single segments; a link in their place is refused, never followed.
+/// An open folder. Names are single segments. A link in the place of a folder or file is refused
+/// and never followed.
 #[derive(Debug)]
 pub struct Dir {
     /// Not shared for deletion: that is what holds the folder in its place.
@@ -60,7 +61,7 @@ pub struct Dir {
 }
 
 impl Dir {
-    /// Opens a folder by a path of the user's own choice: links on the way to it are theirs.
+    /// Opens a folder by a path that the user has chosen, so it follows links on the way.
     ///
     /// # Errors
     /// [`Machine::Io`], an absent folder included.
@@ -88,15 +89,15 @@ impl Dir {
         self
     }
 
-    /// Removes the files that were moved aside in this folder, as far as nobody uses them any more.
+    /// Removes the files that were moved aside in this folder and are no longer in use.
     ///
     /// # Errors
-    /// [`Machine::UnsafePath`] when the folder of such files is none.
+    /// [`Machine::UnsafePath`] if the entry for such files is no folder.
     pub fn sweep_aside(&self) -> Result<()> {
         let Some(aside) = self.folder(ASIDE)? else { return Ok(()) };
         for name in aside.names()? {
             let path = aside.real(&name);
-            // What is still in use stays until the next time.
+            // A file in use stays until the next call.
             let _ = set_read_only(&path, false).and_then(|()| fs::remove_file(&path));
         }
         drop(aside);
@@ -104,12 +105,12 @@ impl Dir {
         Ok(())
     }
 
-    /// The path that it was opened by, for messages.
+    /// Returns the path that the folder was opened by, for messages.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The path of an entry, for messages.
+    /// Returns the path of an entry, for messages.
     pub fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
@@ -118,7 +119,7 @@ impl Dir {
         self.real.join(name)
     }
 
-    /// Whether there is an entry of exactly this name.
+    /// Returns `true` if there is an entry of exactly this name.
     fn has(&self, name: &str) -> Result<bool> {
         Ok(self.stored(name)?.is_some_and(|stored| stored == OsStr::new(name)))
     }
@@ -127,7 +128,7 @@ impl Dir {
         calls::stored_name(&self.real(name)).map_err(|error| self.error("examine", name, error))
     }
 
-    /// Makes sure that no entry of the same name in other letters stands at `name`.
+    /// Checks that no entry has the same name in other letters.
     ///
     /// # Errors
     /// [`Machine::NameTaken`].
@@ -140,10 +141,10 @@ impl Dir {
         }
     }
 
-    /// Opens a folder in it; none when it is absent.
+    /// Opens a subfolder; returns `None` if it is absent.
     ///
     /// # Errors
-    /// [`Machine::UnsafePath`] when something else than a folder is there.
+    /// [`Machine::UnsafePath`] if the entry is no folder.
     pub fn folder(&self, name: &str) -> Result<Option<Self>> {
         if !self.has(name)? {
             return Ok(None);
@@ -213,10 +214,10 @@ impl Dir {
         }
     }
 
-    /// Opens a regular file for reading; none when it is absent.
+    /// Opens a regular file for reading; returns `None` if it is absent.
     ///
     /// # Errors
-    /// [`Machine::UnsafePath`] when something else is there.
+    /// [`Machine::UnsafePath`] if the entry is no regular file.
     pub fn open_file(&self, name: &str) -> Result<Option<File>> {
         if !self.has(name)? {
             return Ok(None);
@@ -263,22 +264,22 @@ impl Dir {
     /// Opens a file of the updater's own for reading and writing, made when absent.
     ///
     /// # Errors
-    /// [`Machine::UnsafePath`] when something else is there, [`Machine::Io`].
+    /// [`Machine::UnsafePath`] if the entry is no regular file, [`Machine::Io`].
     pub fn open_or_create(&self, name: &str) -> Result<File> {
         steps::next("open")?;
         let mut options = OpenOptions::new();
         self.open_regular(name, options.read(true).write(true).create(true).truncate(false))
     }
 
-    /// Nothing: there are no stamps.
+    /// Nothing: there are no fingerprints.
     ///
     /// # Errors
     /// None.
-    pub fn stamp(&self, _name: &str) -> Result<Option<Stamp>> {
+    pub fn fingerprint(&self, _name: &str) -> Result<Option<Fingerprint>> {
         Ok(None)
     }
 
-    /// Always: there are no stamps.
+    /// Always: there are no fingerprints.
     ///
     /// # Errors
     /// None.
@@ -286,7 +287,7 @@ impl Dir {
         Ok(true)
     }
 
-    /// What lies at `name`.
+    /// Returns the kind of entry at `name`.
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -302,7 +303,7 @@ impl Dir {
         let kind = found.file_type();
         // To the standard library a junction is one too.
         Ok(if kind.is_symlink() {
-            // What a link says that cannot be read does not matter: none of them is ours.
+            // No release has a link on Windows, so the target of an unreadable one does not matter.
             let target = fs::read_link(&real).unwrap_or_default();
             Found::Link { target: target.to_string_lossy().into_owned() }
         } else if found.is_dir() {
@@ -354,7 +355,7 @@ impl Dir {
         .map_err(failed)
     }
 
-    /// Renames an entry to a name that nothing has; returns `false` when something has it.
+    /// Renames an entry to a free name; returns `false` if the name is taken.
     ///
     /// # Errors
     /// [`Machine::InUse`], [`Machine::Io`].
@@ -372,7 +373,7 @@ impl Dir {
         moved.map(|()| !is_taken).map_err(|error| to.error("move to", to_name, error))
     }
 
-    /// Gives a file a second name; tells whether this file system can.
+    /// Gives a file a second name; returns `false` if this file system cannot.
     ///
     /// # Errors
     /// [`Machine::Io`], an existing `to_name` included.
@@ -392,7 +393,7 @@ impl Dir {
         }
     }
 
-    /// Removes a file or a link; nothing when it is absent. One that is in use is moved aside.
+    /// Removes a file or a link; does nothing if it is absent. One that is in use is moved aside.
     ///
     /// # Errors
     /// [`Machine::InUse`], [`Machine::Io`].
@@ -440,7 +441,7 @@ impl Dir {
         }
     }
 
-    /// A refusal of somebody who may not change the folder at all: no use in trying again.
+    /// Turns "access denied" into a final error if this user may not change the folder at all.
     fn unless_denied(&self, done: io::Result<()>) -> io::Result<()> {
         match done {
             Err(error) if calls::is(&error, &[ERROR_ACCESS_DENIED]) && !self.is_writable() => {
@@ -511,7 +512,7 @@ impl Dir {
         Ok(false)
     }
 
-    /// Whether this user may make entries.
+    /// Returns `true` if this user may make entries.
     pub fn is_writable(&self) -> bool {
         let mut options = OpenOptions::new();
         options.access_mode(FILE_ADD_FILE | FILE_ADD_SUBDIRECTORY).custom_flags(FILE_FLAG_BACKUP_SEMANTICS);
@@ -636,7 +637,7 @@ fn set_read_only(path: &Path, read_only: bool) -> io::Result<()> {
     fs::set_permissions(path, permissions)
 }
 
-/// Makes a folder by its path.
+/// Creates a folder by its path.
 pub(super) fn create_folder(path: &Path) -> io::Result<()> {
     fs::create_dir(path)
 }

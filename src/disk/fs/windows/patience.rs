@@ -6,19 +6,19 @@ use std::io;
 use std::time::{Duration, Instant};
 use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_LOCK_VIOLATION, ERROR_SHARING_VIOLATION};
 
-/// How long to try to change a file that another program holds.
+/// The time for attempts to change a file that another program holds.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-/// How long to try to remove what nobody needs any more and can go later as well.
+/// The time for attempts to remove a leftover, which can also be removed later.
 pub const LITTLE_PATIENCE: Duration = Duration::from_secs(2);
-/// How long before what holds it is taken for something that does not let go by itself: a running
-/// program.
+/// The time after which the holder of a file counts as a running program, which keeps it.
 const GENTLE: Duration = Duration::from_secs(1);
 /// The first pause; each is twice as long as the one before, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Whether another program may be the reason: of the three answers for that, "access denied" has
-/// other reasons too.
+/// Returns `true` if another program may be the reason of the error.
+///
+/// Of the three possible codes, "access denied" has other reasons as well.
 pub fn is_in_use(error: &io::Error) -> bool {
     calls::is(error, &[ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION])
 }
