@@ -1,0 +1,17 @@
+#!/bin/sh
+# Installs the C library: install.sh PREFIX [LIBRARIES]
+#
+# LIBRARIES is the folder of libpatcher.so and libpatcher.a. Without it, cargo builds them.
+set -eu
+prefix=$1
+here=$(cd "$(dirname "$0")" && pwd)
+libraries=${2:-}
+if [ -z "$libraries" ]; then
+    cargo build --release --manifest-path "$here/Cargo.toml"
+    libraries=${CARGO_TARGET_DIR:-$here/../target}/release
+fi
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$here/../Cargo.toml")
+mkdir -p "$prefix/lib/pkgconfig" "$prefix/include"
+cp "$libraries/libpatcher.so" "$libraries/libpatcher.a" "$prefix/lib/"
+cp "$here/include/patcher.h" "$prefix/include/"
+sed "s|@PREFIX@|$prefix|; s|@VERSION@|$version|" "$here/patcher.pc.in" > "$prefix/lib/pkgconfig/patcher.pc"
