@@ -7,6 +7,7 @@
 #
 # PART is one or more of the following; default: table.
 #   wire       all bytes and requests of an update, in both directions
+#   install    all bytes and requests of a first installation
 #   table      releases of real programs, from the release before and from the one before that
 #   damaged    a file of 100 MB of which 1 % is damaged at unknown places
 #   unchanged  `sign` of a tree that has not changed
@@ -54,7 +55,7 @@ for part in "$@"; do
     "$here/bytes.sh" "${flags[@]}" "$folder" line
   else
     document=$project/benches/results/bytes.md
-    [ "$part" = wire ] && document=$project/benches/results/wire.md
+    case "$part" in wire | install) document=$project/benches/results/$part.md ;; esac
     python3 "$here/bytes" "$part" "$folder" "$document" "${flags[@]}"
   fi
 done

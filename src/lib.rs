@@ -123,7 +123,7 @@ pub mod internal {
 
     pub use crate::disk::{fs, inventory, layout};
     #[cfg(feature = "client")]
-    pub use crate::formats::{chunks, deflate, delta, gunzip, head, update_table};
+    pub use crate::formats::{chunks, deflate, delta, gunzip, head, install_blocks, tables};
     pub use crate::formats::{manifest, xml};
     pub use crate::state::journal;
     pub use crate::swap::relaunch;

@@ -27,7 +27,8 @@ const LAYERS: [&[&str]; 5] = [
         "formats::delta",
         "formats::chunks",
         "formats::head",
-        "formats::update_table",
+        "formats::tables",
+        "formats::install_blocks",
     ],
     &["disk::fs", "disk::layout", "disk::inventory", "trust::keys", "trust", "state::journal", "state"],
     &["swap", "swap::relaunch", "helper"],
@@ -36,7 +37,7 @@ const LAYERS: [&[&str]; 5] = [
 ];
 
 /// Rooms that decide without acting: they use no disk, network or clock.
-const PURE: [&str; 13] = [
+const PURE: [&str; 14] = [
     "values::digest",
     "values::timestamp",
     "values::rel_path",
@@ -46,7 +47,8 @@ const PURE: [&str; 13] = [
     "formats::deflate",
     "formats::chunks",
     "formats::head",
-    "formats::update_table",
+    "formats::tables",
+    "formats::install_blocks",
     "trust::keys",
     "trust",
     "transfer::plan",

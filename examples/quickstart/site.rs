@@ -1,19 +1,17 @@
 //! The publisher's web server: the files of a folder over HTTP on loopback, as any server would
 //! send them.
 //!
-//! Every answer has its length and an ETag, the hash of the content. A client with that content
-//! gets status 304.
+//! Every answer has its length.
 
 use crate::Result;
 use crate::narrator::{size, tell};
-use patcher::Sha256;
 use patcher::internal::rel_path::RelPath;
 use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use tiny_http::{Header, Method, Request, Response, Server};
+use tiny_http::{Method, Request, Response, Server};
 
 /// A server that runs until it is dropped.
 pub struct Site {
@@ -113,17 +111,8 @@ fn respond(request: &Request, dir: &Path) -> Response<Cursor<Vec<u8>>> {
     // The rule for paths of a release also keeps requests inside the folder.
     let path = request.url().strip_prefix('/').and_then(|path| RelPath::new(path).ok());
     let Some(content) = path.and_then(|path| fs::read(path.under(dir)).ok()) else { return empty(404) };
-    let tag = format!("\"{}\"", Sha256::of(&content));
-    let known = request.headers().iter().find(|header| header.field.equiv("If-None-Match"));
-    let response = match known {
-        Some(known) if known.value.as_str() == tag => empty(304),
-        // Not in chunks, so that the answer has a length.
-        _ => Response::from_data(content).with_chunked_threshold(usize::MAX),
-    };
-    match Header::from_bytes("ETag", tag) {
-        Ok(header) => response.with_header(header),
-        Err(()) => response,
-    }
+    // Not in chunks, so that the answer has a length.
+    Response::from_data(content).with_chunked_threshold(usize::MAX)
 }
 
 /// Shortens the name of an object to fit the line.

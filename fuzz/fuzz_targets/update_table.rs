@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use patcher::internal::update_table::{RowBase, UpdateTable};
+use patcher::internal::tables::{RowBase, UpdateTable};
 
 fuzz_target!(|input: (u64, &[u8])| {
     let (deltas_bytes, bytes) = input;

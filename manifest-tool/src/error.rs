@@ -251,6 +251,14 @@ pub enum Error {
         /// The reason.
         detail: String,
     },
+    /// An install object does not hold the contents of its release.
+    #[error("{url} is not the install object that the manifest names: {detail}")]
+    InstallObject {
+        /// The URL of the object.
+        url: String,
+        /// The reason.
+        detail: String,
+    },
     /// A head or a manifest delta does not lead to the manifest beside it.
     #[error("{url} does not lead to the manifest: {detail}")]
     Lead {
@@ -415,6 +423,7 @@ impl Error {
             Error::Missing { .. } => "missing",
             Error::Chunks { source, .. } => source.code(),
             Error::UpdateObject { .. } => "update-object",
+            Error::InstallObject { .. } => "install-object",
             Error::Lead { .. } => "lead",
             Error::Unsound { .. } => "unsound",
             Error::NoObject { .. } => "no-object",
@@ -474,6 +483,7 @@ impl Error {
             | Error::Missing { .. }
             | Error::Chunks { .. }
             | Error::UpdateObject { .. }
+            | Error::InstallObject { .. }
             | Error::Lead { .. }
             | Error::Unsound { .. }
             | Error::NoObject { .. }

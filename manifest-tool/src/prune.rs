@@ -188,7 +188,8 @@ fn is_named_by_sequence(path: &Path, manifest: &Manifest) -> bool {
 fn object_path(folder: &Path, file: &Path) -> Option<String> {
     let hash = file.file_stem()?.to_str()?.parse().ok()?;
     let place = |kind| layout::object_path(kind, &hash);
-    let mut places = [ObjectKind::Gz, ObjectKind::Chunks, ObjectKind::Update].into_iter().map(place);
+    let mut places =
+        [ObjectKind::Gz, ObjectKind::Chunks, ObjectKind::Update, ObjectKind::Install].into_iter().map(place);
     places.find(|place| folder.join(file.file_name().unwrap_or_default()).ends_with(place))
 }
 

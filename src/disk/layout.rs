@@ -17,6 +17,8 @@ pub enum ObjectKind {
     Gz,
     /// Everything that leads from one release to another.
     Update,
+    /// All contents of a release.
+    Install,
     /// The index of a gzip's segments.
     Chunks,
 }
@@ -26,6 +28,7 @@ pub fn object_path(kind: ObjectKind, sha256: &Sha256) -> String {
     let ending = match kind {
         ObjectKind::Gz => "gz",
         ObjectKind::Update => "update",
+        ObjectKind::Install => "install",
         ObjectKind::Chunks => "chunks",
     };
     let name = sha256.to_string();

@@ -10,7 +10,9 @@ pub mod delta;
 pub mod gunzip;
 #[cfg(feature = "client")]
 pub mod head;
+#[cfg(feature = "client")]
+pub mod install_blocks;
 pub mod manifest;
 #[cfg(feature = "client")]
-pub mod update_table;
+pub mod tables;
 pub mod xml;

@@ -84,8 +84,8 @@ impl Patcher {
             change.new.sha256().is_some_and(|hash| damaged.contents.iter().any(|(content, _)| *content == hash))
         });
         plan.contents.retain(|hash, _| damaged.contents.iter().any(|(content, _)| content == hash));
-        // An update object leads to a newer release, not to this one.
-        plan.update = None;
+        // An update object leads to a newer release, and a few contents need no install object.
+        plan.object = None;
         let stage = Stage::open(&shared.root, state_dir, component)?;
         preflight::check_space(&stage, &plan, |_| 0, shared.parallel)?;
         let transfer = Transfer {

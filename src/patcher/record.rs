@@ -7,7 +7,7 @@ use crate::disk::layout::{self, ObjectKind};
 use crate::error::{Error, Result};
 use crate::formats::manifest::Object;
 use crate::state::{ActiveUpdate, ActiveUpdates, ObjectDownload, StateFile as _, UpdateState, UpdateType};
-use crate::transfer::plan::PlannedUpdate;
+use crate::transfer::plan::PlannedObject;
 use crate::transfer::stage::{Ledger, ObjectEvent};
 use crate::values::digest::Sha256;
 use crate::values::timestamp::Timestamp;
@@ -167,7 +167,10 @@ impl RecordState {
 fn new_patch(mirror: Option<&Url>, kind: ObjectKind, object: Object) -> ObjectDownload {
     let url = mirror.and_then(|mirror| mirror.join(&layout::object_path(kind, &object.sha256)).ok());
     ObjectDownload {
-        kind: if kind == ObjectKind::Gz { UpdateType::Complete } else { UpdateType::Partial },
+        kind: match kind {
+            ObjectKind::Gz | ObjectKind::Install => UpdateType::Complete,
+            ObjectKind::Update | ObjectKind::Chunks => UpdateType::Partial,
+        },
         url: url.map(String::from).unwrap_or_default(),
         final_url: None,
         hash: object.sha256,
@@ -179,13 +182,14 @@ fn new_patch(mirror: Option<&Url>, kind: ObjectKind, object: Object) -> ObjectDo
     }
 }
 
-/// Returns the objects that the plan begins with: the update object, then those of each content.
+/// Returns the objects that the plan begins with: its own object, then those of each content.
 fn first_objects(update: &Update) -> impl Iterator<Item = (ObjectKind, Object)> {
-    let whole = match &update.plan.update {
-        Some(PlannedUpdate::Exact { indexed, .. }) => Some((ObjectKind::Update, indexed.object)),
-        _ => None,
+    let whole = match &update.plan.object {
+        Some(PlannedObject::Exact { indexed, .. }) => Some((ObjectKind::Update, indexed.object)),
+        Some(PlannedObject::Install(indexed)) => Some((ObjectKind::Install, indexed.object)),
+        Some(PlannedObject::Search(_)) | None => None,
     };
-    let fetched = update.plan.contents.values().filter(|content| content.copy.is_none() && !content.is_in_update);
+    let fetched = update.plan.contents.values().filter(|content| content.copy.is_none() && !content.is_in_object);
     whole.into_iter().chain(fetched.flat_map(|content| match &content.chunks {
         Some(chunks) => vec![(ObjectKind::Chunks, chunks.index), (ObjectKind::Gz, content.gz)],
         None => vec![(ObjectKind::Gz, content.gz)],

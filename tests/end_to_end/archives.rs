@@ -4,7 +4,7 @@ use crate::support::archive::{lines, zip};
 use crate::support::tree::Tree;
 use crate::support::user::User;
 use crate::support::world::World;
-use patcher::internal::update_table::UpdateTable;
+use patcher::internal::tables::UpdateTable;
 use std::fs;
 
 /// Returns a jar of three members. Each build adds a line to two of them.

@@ -6,7 +6,7 @@ use crate::support::tree::{Entry, Tree};
 use crate::support::user::User;
 use crate::support::world::World;
 use patcher::internal::digest::Sha256;
-use patcher::internal::update_table::{RowBase, UpdateTable};
+use patcher::internal::tables::{RowBase, UpdateTable};
 use std::fs;
 use std::ops::Range;
 use std::time::Duration;

@@ -51,6 +51,7 @@ mod heads;
 mod helper;
 mod history;
 mod install;
+mod install_objects;
 mod instances;
 mod interrupted;
 mod machine;

@@ -9,7 +9,7 @@ use crate::support::world::World;
 use patcher::internal::digest::Sha256;
 use patcher::internal::layout::{ObjectKind, object_path};
 use patcher::internal::manifest::UpdateObject;
-use patcher::internal::update_table::{RowBase, UpdateTable};
+use patcher::internal::tables::{RowBase, UpdateTable};
 use std::fs;
 
 const NEWS: usize = 12_000;

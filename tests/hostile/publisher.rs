@@ -67,6 +67,7 @@ impl Release {
             requires: Vec::new(),
             stepping_stones: Vec::new(),
             updates: Vec::new(),
+            install: None,
             freshness: None,
             notes: Vec::new(),
         };

@@ -8,7 +8,7 @@ use patcher::internal::digest::Sha256;
 use patcher::internal::head::Head;
 use patcher::internal::layout::{ObjectKind, object_path};
 use patcher::internal::manifest::{self, IndexedObject, Manifest, Meta, Object, SignedBytes};
-use patcher::internal::update_table::UpdateTable;
+use patcher::internal::tables::{InstallTable, UpdateTable};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -32,6 +32,7 @@ pub struct Release<'a> {
     settings: String,
     urls: Vec<String>,
     arguments: Vec<String>,
+    has_install_object: bool,
     issued: Option<u64>,
 }
 
@@ -119,14 +120,25 @@ impl Publisher {
                 let mut table = UpdateTable::parse(table, deltas.len() as u64).unwrap();
                 let mut deltas = deltas.to_vec();
                 change(&mut table, &mut deltas);
-                let table = table.to_bytes();
-                let bytes = [&table[..], &deltas].concat();
-                let object = |bytes: &[u8]| Object { size: bytes.len() as u64, sha256: Sha256::of(bytes) };
-                update.object = IndexedObject { object: object(&bytes), table: object(&table) };
-                let path = site.join(object_path(ObjectKind::Update, &update.object.object.sha256));
-                fs::create_dir_all(path.parent().unwrap()).unwrap();
-                fs::write(path, bytes).unwrap();
+                let path = |object: &Object| site.join(object_path(ObjectKind::Update, &object.sha256));
+                update.object = put(&table.to_bytes(), &deltas, path);
             }
+        });
+    }
+
+    /// Changes the install object of the latest release in a way that `manifest-tool` does not, and
+    /// signs it again. `change` gets the table and the bytes of the blocks.
+    pub fn forge_install(&self, component: &str, change: impl Fn(&mut InstallTable, &mut Vec<u8>)) {
+        let site = self.site().join(component);
+        self.forge(component, |manifest| {
+            let Some(install) = &mut manifest.meta.install else { panic!("no install object") };
+            let path = |object: &Object| site.join(object_path(ObjectKind::Install, &object.sha256));
+            let bytes = fs::read(path(&install.object)).unwrap();
+            let (table, blocks) = bytes.split_at(install.table.size as usize);
+            let mut table = InstallTable::parse(table, blocks.len() as u64).unwrap();
+            let mut blocks = blocks.to_vec();
+            change(&mut table, &mut blocks);
+            *install = put(&table.to_bytes(), &blocks, path);
         });
     }
 
@@ -134,7 +146,16 @@ impl Publisher {
     pub fn release<'a>(&'a self, component: &'a str, version: &str, tree: &'a Tree) -> Release<'a> {
         let arguments = ["--component", component, "--version", version].map(str::to_owned).to_vec();
         let urls = self.urls.iter().map(|url| format!("{url}{component}/")).collect();
-        Release { publisher: self, component, tree, settings: String::new(), urls, arguments, issued: None }
+        Release {
+            publisher: self,
+            component,
+            tree,
+            settings: String::new(),
+            urls,
+            arguments,
+            has_install_object: false,
+            issued: None,
+        }
     }
 }
 
@@ -160,6 +181,12 @@ impl Release<'_> {
     /// Adds no update objects: clients fetch changed files whole.
     pub fn whole(self) -> Self {
         self.with(&["--updates", "0"])
+    }
+
+    /// Adds the install object. Without it, clients fetch the objects of single files.
+    pub fn install_object(mut self) -> Self {
+        self.has_install_object = true;
+        self
     }
 
     /// Adds arguments for `manifest-tool sign`.
@@ -197,6 +224,9 @@ impl Release<'_> {
         let mut tool = Command::new(programs::manifest_tool());
         tool.arg("sign").arg(&build).arg("--site").arg(self.publisher.site());
         tool.arg("--key").arg(dir.join("release.key.pem")).args(&self.arguments).env_remove("SOURCE_DATE_EPOCH");
+        if !self.has_install_object {
+            tool.arg("--no-install-object");
+        }
         for url in &self.urls {
             tool.args(["--base-url", url]);
         }
@@ -227,6 +257,16 @@ impl Published {
     pub fn objects(&self) -> BTreeSet<String> {
         self.manifest.files.iter().map(|file| self.object(file.path.as_str())).collect()
     }
+}
+
+/// Writes an object of a table and `rest` to its path on the site.
+fn put(table: &[u8], rest: &[u8], path: impl Fn(&Object) -> PathBuf) -> IndexedObject {
+    let bytes = [table, rest].concat();
+    let object = |bytes: &[u8]| Object { size: bytes.len() as u64, sha256: Sha256::of(bytes) };
+    let path = path(&object(&bytes));
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, &bytes).unwrap();
+    IndexedObject { object: object(&bytes), table: object(table) }
 }
 
 fn read(path: &Path) -> Manifest {

@@ -114,6 +114,7 @@ impl Settings {
             retires: None,
             stepping_stones: Vec::new(),
             updates: Vec::new(),
+            install: None,
             freshness: None,
             notes: self.notes.clone(),
         }

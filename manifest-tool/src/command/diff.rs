@@ -37,6 +37,7 @@ pub fn run(args: DiffArgs, out: &mut impl Write) -> Result<()> {
         match way {
             Way::Local => writeln!(out, "{mark} {:>11}  {path}", 0)?,
             Way::Update => writeln!(out, "{mark} {:>11}  {path} (update object)", "")?,
+            Way::Install => writeln!(out, "{mark} {:>11}  {path} (install object)", "")?,
             Way::Whole(bytes) => writeln!(out, "{mark} {bytes:>11}  {path} (whole)")?,
         }
     }

@@ -71,6 +71,9 @@ pub fn run(args: InspectArgs, verbose: bool, out: &mut impl Write) -> Result<()>
     for update in &manifest.meta.updates {
         writeln!(out, "update     from sequence {}, {} bytes", update.from, update.object.object.size + update.rest)?;
     }
+    if let Some(install) = &manifest.meta.install {
+        writeln!(out, "install    {} bytes", install.object.size)?;
+    }
     if !manifest.links.is_empty() {
         writeln!(out, "links      {}", manifest.links.len())?;
     }

@@ -42,7 +42,10 @@ pub struct SignArgs {
     /// The number of previous releases that are updated by deltas; 0 makes none
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = parse_updates)]
     updates: usize,
-    /// The memory that making deltas may use, as in 512M or 2G
+    /// Make no object with all contents of the release: new users fetch each file by itself
+    #[arg(long)]
+    no_install_object: bool,
+    /// The memory that making deltas and the install object may use, as in 512M or 2G
     #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = parse_size)]
     memory: u64,
 }
@@ -52,7 +55,7 @@ pub struct SignArgs {
 /// # Errors
 /// Those of [`release::sign`], of [`Settings::new`], and of reading keys.
 pub fn run(args: SignArgs, out: &mut impl Write) -> Result<()> {
-    let SignArgs { builds, site, signing, release, allow_downgrade, stepping_stones, updates, memory } = args;
+    let SignArgs { builds, site, signing, release, allow_downgrade, stepping_stones, updates, memory, .. } = args;
     let mut releases: Vec<(PathBuf, Settings, ReleasePolicy)> = Vec::new();
     for build in builds {
         let critical = release.critical;
@@ -63,6 +66,7 @@ pub fn run(args: SignArgs, out: &mut impl Write) -> Result<()> {
             allow_downgrade,
             stepping_stones: stepping_stones.clone().policy(file.min_version, file.stepping_stones)?,
             deltas: DeltaLimits { updates, memory },
+            install_object: !args.no_install_object,
         };
         for path in signing.private_files().iter().chain([&site]) {
             check_outside(path, &build)?;
@@ -119,6 +123,9 @@ fn sign_one(
         counted(summary.deltas, "delta"),
         summary.delta_bytes
     )?;
+    if let Some(install) = &summary.meta.install {
+        writeln!(out, "install object, {} bytes", install.object.size)?;
+    }
     write_next(signing, site, &format!(" --output {}", build.join(MANIFEST_NAME).display()), out)
 }
 

@@ -4,7 +4,7 @@
 use patcher::internal::digest::Sha256;
 use patcher::internal::inventory::{Inventory, PathContent};
 use patcher::internal::manifest::Manifest;
-use patcher::internal::plan::{Plan, PlanInput};
+use patcher::internal::plan::{Plan, PlanInput, PlannedObject};
 use patcher::internal::rel_path::RelPath;
 use std::collections::BTreeMap;
 
@@ -26,6 +26,8 @@ pub enum Way {
     Local,
     /// By the update object.
     Update,
+    /// By the install object.
+    Install,
     /// As a whole.
     Whole(u64),
 }
@@ -55,10 +57,12 @@ impl Difference {
         })
         .expect("obstacles are files that no release has, and here there are none");
         let is_nothing = |content: &PathContent| *content == PathContent::Absent;
+        let is_install = matches!(plan.object, Some(PlannedObject::Install(_)));
         let mut ways: BTreeMap<Sha256, Way> = BTreeMap::new();
         for (sha256, obtain) in &plan.contents {
-            let way = match (&obtain.copy, obtain.is_in_update) {
+            let way = match (&obtain.copy, obtain.is_in_object) {
                 (Some(_), _) => Way::Local,
+                (None, true) if is_install => Way::Install,
                 (None, true) => Way::Update,
                 (None, false) => Way::Whole(obtain.gz.size),
             };

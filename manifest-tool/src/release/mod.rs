@@ -3,7 +3,8 @@
 //! 1. [`sign`] reads the build folder and hashes every file ([`pack`]).
 //! 2. It assembles a draft of the manifest and seals it: everything that a client would refuse
 //!    shows before anything is written.
-//! 3. It compresses new contents ([`gzip`]) and makes deltas to them ([`plan`]).
+//! 3. It compresses new contents ([`gzip`]), makes deltas to them ([`plan`]), and packs all
+//!    contents into one object ([`install_object`]).
 //! 4. It seals the complete manifest, writes a copy for the installer and, as the last step,
 //!    replaces the channel's latest manifest.
 //!
@@ -12,6 +13,7 @@
 
 pub mod difference;
 pub mod gzip;
+pub mod install_object;
 pub mod pack;
 pub mod reissue;
 pub mod stamp;
@@ -73,6 +75,8 @@ pub struct ReleasePolicy {
     pub stepping_stones: StonePolicy,
     /// The limits of making deltas from earlier releases.
     pub deltas: DeltaLimits,
+    /// `true` adds an object with all contents, for first installations.
+    pub install_object: bool,
 }
 
 /// Publishes the folder `build` on `site`.
@@ -117,6 +121,12 @@ pub fn sign(
     let deltas = plan::make(policy.deltas, &site, &releases, &tree, &hashes, &gz, &earlier)?;
     let mut manifest = assemble(meta, &tree, &hashes, packed);
     manifest.meta.updates = update_objects::write(&site, &deltas.graph, &earlier, &manifest)?;
+    if policy.install_object {
+        manifest.meta.install = match install_object::reusable(&site, &earlier, &manifest) {
+            Some(install) => Some(install),
+            None => install_object::write(&site, &tree, &manifest, policy.deltas.memory)?,
+        };
+    }
     let sealed = signing.seal(&manifest)?;
     tree.check_unchanged()?;
     sealed.publish(&site, Some(&build.join(MANIFEST_NAME)))?;

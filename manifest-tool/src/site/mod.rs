@@ -402,6 +402,7 @@ pub fn objects(manifest: &Manifest) -> Vec<(String, Object)> {
     let mut objects = Vec::new();
     let mut add = |kind, object: Object| objects.push((layout::object_path(kind, &object.sha256), object));
     manifest.meta.updates.iter().for_each(|update| add(ObjectKind::Update, update.object.object));
+    manifest.meta.install.iter().for_each(|install| add(ObjectKind::Install, install.object));
     for file in &manifest.files {
         add(ObjectKind::Gz, file.gz);
         file.chunks.iter().for_each(|chunks| add(ObjectKind::Chunks, *chunks));

@@ -3,12 +3,14 @@
 //! A client stops at the first problem; `verify` finds all of them. Only a network error ends it,
 //! because that says nothing about the site.
 
+mod installs;
 mod leads;
 mod replay;
 
 use crate::error::{Error, Result};
 use crate::site;
 use crate::site::site_keys::SiteKeys;
+use installs::Installs;
 use patcher::internal::chunks::{
     ChunkIndex, ChunkSearch, ChunksError, MAX_INDEX_BYTES, MissingRanges, RangeLimits, rebuild,
 };
@@ -18,7 +20,7 @@ use patcher::internal::fetch::{self, CancelToken, Fetch, Request, Retries, Stall
 use patcher::internal::gunzip::gunzip;
 use patcher::internal::keys::TrustedKeys;
 use patcher::internal::layout::{self, ObjectKind};
-use patcher::internal::manifest::{Manifest, Meta, Object, Platform, SteppingStone};
+use patcher::internal::manifest::{IndexedObject, Manifest, Meta, Object, Platform, SteppingStone};
 use patcher::internal::rel_path::RelPath;
 use patcher::internal::timestamp::Timestamp;
 use patcher::internal::trust::{self, ReleaseTarget};
@@ -104,7 +106,7 @@ impl Verifier<'_> {
     /// A network that does not deliver; everything else is a finding.
     pub fn verify(&self, urls: &[Url]) -> Result<Findings> {
         let mut findings = Findings { manifests: urls.len(), ..Findings::default() };
-        let (mut objects, mut updates) = (Objects::new(), Updates::default());
+        let (mut objects, mut updates, mut installs) = (Objects::new(), Updates::default(), Installs::default());
         let mut stones = BTreeSet::new();
         for url in urls {
             let manifest = match self.manifest(url) {
@@ -123,6 +125,7 @@ impl Verifier<'_> {
             collect(&manifest, &base, &mut objects);
             updates.add_contents(&manifest, &base);
             updates.add_objects(&manifest, &base);
+            installs.add(&manifest, &base);
             for stone in &manifest.meta.stepping_stones {
                 let Ok(at) = url.join(&layout::release_manifest_path(stone.sequence)) else { continue };
                 match self.stepping_stone(&at, &manifest.meta, stone) {
@@ -130,6 +133,7 @@ impl Verifier<'_> {
                         collect(&stone, &base, &mut objects);
                         updates.add_contents(&stone, &base);
                         updates.add_objects(&stone, &base);
+                        installs.add(&stone, &base);
                     }
                     Err(error) => findings.problems.push(finding(error)?),
                 }
@@ -159,6 +163,7 @@ impl Verifier<'_> {
         let Replayed { right, not_applied, wrong } = updates.replay(self);
         (findings.applied, findings.not_applied) = (right, not_applied);
         findings.problems.extend(wrong);
+        findings.problems.extend(installs.replay(self));
         Ok(findings)
     }
 
@@ -292,9 +297,10 @@ fn collect(manifest: &Manifest, base: &Url, objects: &mut Objects) {
             objects.entry((gz, file.sha256, chunks)).or_insert((file.gz, Some(content)));
         }
     }
-    for update in &manifest.meta.updates {
-        let object = update.object.object;
-        if let Some(url) = address(ObjectKind::Update, &object) {
+    let updates = manifest.meta.updates.iter().map(|update| (ObjectKind::Update, update.object));
+    let install = manifest.meta.install.map(|install| (ObjectKind::Install, install));
+    for (kind, IndexedObject { object, .. }) in updates.chain(install) {
+        if let Some(url) = address(kind, &object) {
             objects.entry((url, object.sha256, None)).or_insert((object, None));
         }
     }

@@ -12,11 +12,11 @@ use patcher::internal::fetch::CancelToken;
 use patcher::internal::gunzip::gunzip;
 use patcher::internal::layout::{self, ObjectKind};
 use patcher::internal::manifest::{IndexedObject, Manifest, Object};
-use patcher::internal::update_table::{MAX_TABLE_BYTES, RowBase, UpdateRow, UpdateTable};
+use patcher::internal::tables::{RowBase, UpdateRow, UpdateTable};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, BufReader, Cursor, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 use url::Url;
@@ -87,10 +87,14 @@ impl Updates {
         // An object that is missing or damaged is reported where all objects are examined.
         let Ok(mut object) = verifier.fetch(url, &indexed.object, &CancelToken::default()) else { return replayed };
         let wrong = |detail: String| Error::UpdateObject { url: url.to_string(), detail };
-        let table = match read_table(&mut object, indexed) {
-            Ok(table) => table,
-            Err(detail) => {
-                replayed.wrong.push(wrong(detail));
+        let table = match object.rewind().map(|()| UpdateTable::read(&object, indexed)) {
+            Ok(Ok(table)) => table,
+            Ok(Err(error)) => {
+                replayed.wrong.push(wrong(error.to_string()));
+                return replayed;
+            }
+            Err(error) => {
+                replayed.wrong.push(wrong(error.to_string()));
                 return replayed;
             }
         };
@@ -131,18 +135,13 @@ impl Updates {
         verifier: &Verifier<'_>,
     ) -> Result<Option<Option<File>>, String> {
         let words = |error: io::Error| error.to_string();
-        let content = |base: RowBase| match base {
-            RowBase::Empty => Sha256::of(b""),
-            RowBase::Content(content) => content,
-            RowBase::Row(row) => table.rows[row].to.sha256,
-        };
         let bases = || [Some(row.base), row.second_base].into_iter().flatten();
         object.seek(SeekFrom::Start(position.start)).map_err(words)?;
         let mut patch = tempfile::SpooledTempFile::new(MAX_DELTA_IN_MEMORY as usize);
         io::copy(&mut object.take(row.size), &mut patch).map_err(words)?;
         patch.rewind().map_err(words)?;
         let (hash, _) = Sha256::of_reader(&mut patch).map_err(words)?;
-        let key = (hash, bases().map(content).collect(), row.to.sha256);
+        let key = (hash, bases().filter_map(|base| table.content(base)).collect(), row.to.sha256);
         let is_known = self.done.lock().unwrap_or_else(PoisonError::into_inner).contains(&key);
         if is_known && self.contents.contains_key(&row.to.sha256) {
             return Ok(Some(None));
@@ -152,7 +151,7 @@ impl Updates {
             let file = match base {
                 RowBase::Empty => continue,
                 RowBase::Row(row) if made.contains_key(&row) => made[&row].try_clone().ok(),
-                other => self.rebuild(&content(other), verifier),
+                other => table.content(other).and_then(|content| self.rebuild(&content, verifier)),
             };
             let Some(file) = file else { return Ok(None) };
             files.push(file);
@@ -188,19 +187,4 @@ impl Updates {
         });
         (unpacked.is_ok() && hasher.finish().0 == *content).then_some(file)
     }
-}
-
-/// Reads the table of an update object.
-fn read_table(object: &mut File, indexed: &IndexedObject) -> Result<UpdateTable, String> {
-    if indexed.table.size > MAX_TABLE_BYTES {
-        return Err("the table is too large".to_owned());
-    }
-    let mut bytes = Cursor::new(Vec::new());
-    object.rewind().map_err(|error| error.to_string())?;
-    io::copy(&mut object.take(indexed.table.size), &mut bytes).map_err(|error| error.to_string())?;
-    let bytes = bytes.into_inner();
-    if Sha256::of(&bytes) != indexed.table.sha256 {
-        return Err("the table has another hash than the manifest says".to_owned());
-    }
-    UpdateTable::parse(&bytes, indexed.object.size - indexed.table.size).map_err(|error| error.to_string())
 }

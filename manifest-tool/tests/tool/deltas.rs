@@ -4,7 +4,7 @@ use crate::publisher::{Publisher, program};
 use patcher::internal::digest::Sha256;
 use patcher::internal::layout::{ObjectKind, object_path};
 use patcher::internal::manifest::{Manifest, Object};
-use patcher::internal::update_table::{RowBase, UpdateTable};
+use patcher::internal::tables::{RowBase, UpdateTable};
 use std::fs;
 
 const LATEST: &str = "site/core/manifest.xml";

@@ -8,6 +8,7 @@ mod deltas;
 mod diff;
 mod hostile_build;
 mod hostile_site;
+mod install_object;
 mod keygen;
 #[cfg(feature = "cloud")]
 mod object_store;

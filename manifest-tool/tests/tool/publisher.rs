@@ -136,19 +136,15 @@ impl Publisher {
         self.sign_on(day(0), version, more)
     }
 
-    /// Signs `build` at another time than today's midnight.
+    /// Signs `build` as [`sign_as`](Self::sign_as), with an install object.
+    pub fn sign_with_install_object(&self, version: &str, more: &[&str]) -> Run {
+        self.run(&[&release_flags(version), more].concat())
+    }
+
+    /// Signs `build` at another time than today's midnight, without an install object.
     pub fn sign_on(&self, time: Timestamp, version: &str, more: &[&str]) -> Run {
-        let flags = [
-            "sign",
-            "build",
-            "--component",
-            "core",
-            "--version",
-            version,
-            "--base-url",
-            "https://dl.example.com/core/",
-        ];
-        self.run_with(&[&flags, more].concat(), &[("SOURCE_DATE_EPOCH", &time.unix().to_string())])
+        let flags = [&release_flags(version), &["--no-install-object"][..], more].concat();
+        self.run_with(&flags, &[("SOURCE_DATE_EPOCH", &time.unix().to_string())])
     }
 
     /// Signs `builds` in turn as 1.1.0, 1.2.0 and so on, each with the program of that build.
@@ -232,6 +228,11 @@ pub fn is_missing(program: &str) -> bool {
         println!("SKIPPED: {program} is not installed");
     }
     missing
+}
+
+/// Returns the command that signs `build` as this version of the component `core`.
+fn release_flags(version: &str) -> [&str; 8] {
+    ["sign", "build", "--component", "core", "--version", version, "--base-url", "https://dl.example.com/core/"]
 }
 
 impl Run {

@@ -91,6 +91,8 @@ pub struct Meta {
     /// The objects that lead from earlier releases to this one; at most 32, each earlier content
     /// once.
     pub updates: Vec<UpdateObject>,
+    /// The object with all contents of the release.
+    pub install: Option<IndexedObject>,
     /// The public key whose stamps prove that a release is the newest one, as SPKI DER.
     ///
     /// A client with a release that names a key demands a stamp in the
@@ -277,7 +279,7 @@ impl Manifest {
     /// Returns the hash of the version and of everything that the release installs.
     ///
     /// Signatures, dates, sequence and URLs do not count, nor do rollout, urgency, stepping stones,
-    /// update objects and notes.
+    /// objects and notes.
     pub fn content_id(&self) -> Sha256 {
         let mut hasher = Sha256Hasher::default();
         hasher.update(self.meta.version.to_string().as_bytes());

@@ -16,6 +16,7 @@ const GOOD: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
     <stepping-stone below="2.0.0-rc.1" sequence="41" body="00112233445566778899aabbccddeeff00112233445566778899aabbccddee0a"/>
     <update from="41" content="00112233445566778899aabbccddeeff00112233445566778899aabbccddee02" size="1081454" sha256="00112233445566778899aabbccddeeff00112233445566778899aabbccddee03" table="9120" table-sha256="00112233445566778899aabbccddeeff00112233445566778899aabbccddee04"/>
     <update from="40" content="00112233445566778899aabbccddeeff00112233445566778899aabbccddee05" size="2000000" sha256="00112233445566778899aabbccddeeff00112233445566778899aabbccddee06" table="9000" table-sha256="00112233445566778899aabbccddeeff00112233445566778899aabbccddee0b" rest="700"/>
+    <install size="4200000" sha256="00112233445566778899aabbccddeeff00112233445566778899aabbccddee0b" table="120" table-sha256="00112233445566778899aabbccddeeff00112233445566778899aabbccddee0c"/>
     <notes lang="en" href="https://example.com/news/3.1.html">
       <line text="Faster &amp; smaller."/>
       <line text=""/>
@@ -59,6 +60,7 @@ fn the_canonical_form_survives_reading_and_writing() {
     assert_eq!(String::from_utf8(body(&manifest)).unwrap(), GOOD);
     assert_eq!(manifest.meta.base_urls.len(), 2);
     assert_eq!((manifest.meta.updates.len(), manifest.meta.updates[1].rest), (2, 700));
+    assert_eq!(manifest.meta.install.map(|install| (install.object.size, install.table.size)), Some((4_200_000, 120)));
     assert_eq!((manifest.meta.rollout, manifest.meta.critical), (Some(10), true));
     assert_eq!((manifest.meta.stepping_stones.len(), manifest.meta.notes.len()), (2, 3));
     assert!(manifest.files[0].executable && manifest.files[1].preserve);
@@ -372,6 +374,14 @@ fn an_update_object_is_from_an_earlier_release_and_listed_once() {
     assert_eq!(changed(&content("05"), &content("02")), Some(Defect::Update), "twice from one content");
     assert_eq!(changed("table=\"9120\"", "table=\"1081455\""), Some(Defect::Update), "a table larger than its object");
     assert_eq!(changed(" table=\"9120\"", ""), Some(Defect::AttributeMissing));
+}
+
+#[test]
+fn an_install_object_has_a_table_and_is_listed_once() {
+    assert_eq!(changed("table=\"120\"", "table=\"4200001\""), Some(Defect::Update), "a table larger than its object");
+    assert_eq!(changed(" table=\"120\"", ""), Some(Defect::AttributeMissing));
+    let second = format!("    <install size=\"1\" sha256=\"{KEY}\" table=\"1\" table-sha256=\"{KEY}\"/>\n  </meta>");
+    assert_eq!(changed("  </meta>", &second), Some(Defect::Element));
 }
 
 fn line(key: &str, base64: &str) -> String {

@@ -62,6 +62,11 @@ pub fn body(manifest: &Manifest) -> Vec<u8> {
         }
         text.push_str("/>\n");
     }
+    if let Some(install) = &meta.install {
+        text.push_str("    <install");
+        push_indexed_object(&mut text, install);
+        text.push_str("/>\n");
+    }
     if let Some(key) = &meta.freshness {
         text.push_str("    <freshness");
         push_attribute(&mut text, "spki", BASE64.encode(key));

@@ -69,6 +69,11 @@ use std::io::Read;
 use std::sync::Arc;
 use url::Url;
 
+/// The cost of one request, in bytes that could be transferred in its time.
+///
+/// Gaps up to this size are fetched rather than splitting the request.
+pub const REQUEST_COST_BYTES: u64 = 16 * 1024;
+
 /// A source of manifests and objects.
 pub trait Fetch: Send + Sync {
     /// Moves the user name and the password of `url` to where only requests to its origin use them.

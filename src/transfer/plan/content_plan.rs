@@ -2,7 +2,7 @@
 
 use crate::formats::manifest::{Component, Object};
 
-/// The ways to obtain a content without the update object.
+/// The ways to obtain a content without the object of the plan.
 ///
 /// The last way, the whole `.gz`, always exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,8 +11,8 @@ pub struct ContentPlan {
     pub size: u64,
     /// A local file with this content, to be copied.
     pub copy: Option<LocalFile>,
-    /// `true` if the update object is expected to make this content.
-    pub is_in_update: bool,
+    /// `true` if the [object](super::PlannedObject) of the plan is expected to make this content.
+    pub is_in_object: bool,
     /// Local files that may contain chunks of the content.
     pub chunks: Option<ChunkPlan>,
     /// The whole content as a gzip.
@@ -43,12 +43,12 @@ impl ContentPlan {
         self.chunks.iter().map(|chunks| chunks.index).chain([self.gz])
     }
 
-    /// Returns the bytes to fetch for this content alone, in addition to the update object.
+    /// Returns the bytes to fetch for this content alone, in addition to the object of the plan.
     pub fn cost(&self) -> u64 {
-        if self.copy.is_some() || self.is_in_update { 0 } else { self.own_cost() }
+        if self.copy.is_some() || self.is_in_object { 0 } else { self.own_cost() }
     }
 
-    /// Returns the bytes to fetch if neither a copy nor the update object makes this content.
+    /// Returns the bytes to fetch if neither a copy nor the object of the plan makes this content.
     ///
     /// For chunks these are the index and the whole `.gz`: only the index tells which ranges are
     /// missing.

@@ -11,6 +11,9 @@
 //! 4. fetch the chunks that no local file has;
 //! 5. fetch the whole `.gz`.
 //!
+//! If the install object costs less than the ways 3 and 5 together, as in a first installation, it
+//! replaces the ways 3 to 5 of all contents.
+//!
 //! If a way fails, `stage` tries the next one.
 //!
 //! Files that no manifest lists belong to the user. They are never deleted: one that is in the way
@@ -27,6 +30,7 @@ mod row_chain;
 mod tests;
 
 pub use content_plan::{ChunkPlan, ContentPlan, LocalFile};
+pub use planner::REQUEST_BYTES;
 pub use row_chain::{RowChain, RowStep, StepBase, row_chains};
 
 use crate::disk::inventory::{Inventory, PathContent};
@@ -61,16 +65,16 @@ pub struct Plan {
     pub changes: Vec<PathChange>,
     /// Every content that some path of the release still needs.
     pub contents: BTreeMap<Sha256, ContentPlan>,
-    /// The update object, if one may make a content.
-    pub update: Option<PlannedUpdate>,
+    /// The object that makes several contents, if there is one.
+    pub object: Option<PlannedObject>,
     /// Files that the release drops and the user has modified. They stay.
     pub kept: Vec<RelPath>,
 }
 
-/// The update object of a plan.
+/// The object that makes several contents of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PlannedUpdate {
-    /// The publisher made it for the installed release.
+pub enum PlannedObject {
+    /// The update object that the publisher made for the installed release.
     Exact {
         /// The object.
         indexed: IndexedObject,
@@ -82,18 +86,20 @@ pub enum PlannedUpdate {
         /// reads the table first.
         is_whole: bool,
     },
-    /// The publisher made none for the installed release, or the release is unknown.
+    /// The publisher made no update object for the installed release, or the release is unknown.
     ///
     /// The client reads the tables of these objects and looks for rows that start from its files.
     Search(Vec<IndexedObject>),
+    /// The install object, which costs less than the objects of all missing contents.
+    Install(IndexedObject),
 }
 
-impl PlannedUpdate {
+impl PlannedObject {
     /// Returns the objects that the client may fetch.
     pub fn objects(&self) -> &[IndexedObject] {
         match self {
-            PlannedUpdate::Exact { indexed, .. } => std::slice::from_ref(indexed),
-            PlannedUpdate::Search(objects) => objects,
+            PlannedObject::Exact { indexed, .. } | PlannedObject::Install(indexed) => std::slice::from_ref(indexed),
+            PlannedObject::Search(objects) => objects,
         }
     }
 }
@@ -131,16 +137,21 @@ impl Plan {
 
     /// Returns the bytes to fetch if nothing is staged yet and no way fails.
     pub fn download_size(&self) -> u64 {
-        let update = match &self.update {
-            Some(PlannedUpdate::Exact { indexed, rest, .. }) => indexed.object.size.saturating_add(*rest),
-            _ => 0,
+        let object = match &self.object {
+            Some(PlannedObject::Exact { indexed, rest, .. }) => indexed.object.size.saturating_add(*rest),
+            Some(PlannedObject::Install(indexed)) => indexed.object.size,
+            Some(PlannedObject::Search(_)) | None => 0,
         };
-        self.contents.values().fold(update, |sum, content_plan| sum.saturating_add(content_plan.cost()))
+        self.contents.values().fold(object, |sum, content_plan| sum.saturating_add(content_plan.cost()))
     }
 
     /// Returns whether any content is obtained by the update object or by chunks.
     pub fn is_partial(&self) -> bool {
         let by_chunks = |content_plan: &ContentPlan| content_plan.copy.is_none() && content_plan.chunks.is_some();
-        matches!(self.update, Some(PlannedUpdate::Exact { .. })) || self.contents.values().any(by_chunks)
+        match self.object {
+            Some(PlannedObject::Exact { .. }) => true,
+            Some(PlannedObject::Install(_)) => false,
+            Some(PlannedObject::Search(_)) | None => self.contents.values().any(by_chunks),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The planner: applies the rules of a plan to each path.
 
-use super::{ChunkPlan, ContentPlan, LocalFile, Obstacle, PathChange, Plan, PlanInput, PlannedUpdate};
+use super::{ChunkPlan, ContentPlan, LocalFile, Obstacle, PathChange, Plan, PlanInput, PlannedObject};
 use crate::disk::inventory::PathContent;
 use crate::formats::manifest::{File, LinkOrFile, Manifest};
 use crate::values::digest::Sha256;
@@ -13,7 +13,7 @@ const MAX_CHUNK_BASES: usize = 8;
 /// Tables that may be useless cost at most 1/8 of the bytes that they may save.
 const TABLES_COST_DIVISOR: u64 = 8;
 /// The size of a request and of the headers of its response.
-const REQUEST_BYTES: u64 = 400;
+pub const REQUEST_BYTES: u64 = 400;
 
 /// A plan in progress, with indexes over both releases.
 pub struct Planner<'a> {
@@ -65,8 +65,9 @@ impl<'a> Planner<'a> {
             let content_plan = self.plan_content(file, update.is_some());
             self.plan.contents.insert(file.sha256, content_plan);
         }
-        let is_needed = self.plan.contents.values().any(|content_plan| content_plan.is_in_update);
-        self.plan.update = update.filter(|_| is_needed).or_else(|| self.update_search());
+        let is_needed = self.plan.contents.values().any(|content_plan| content_plan.is_in_object);
+        self.plan.object = update.filter(|_| is_needed).or_else(|| self.update_search());
+        self.prefer_install_object();
         for entry in self.input.old.map(Manifest::entries).unwrap_or_default() {
             self.plan_removal(entry.path())?;
         }
@@ -99,18 +100,18 @@ impl<'a> Planner<'a> {
     }
 
     /// Returns the update object that leads from the installed release to the new one.
-    fn exact_update(&self) -> Option<PlannedUpdate> {
+    fn exact_update(&self) -> Option<PlannedObject> {
         let (old, new) = (self.input.old?, self.input.new?);
         let update = new.update_from(&old.content_id())?;
         let is_unmodified = |file: &File| file.preserve || self.is_unmodified(file.path.as_str());
         let is_whole = old.files.iter().all(is_unmodified);
-        Some(PlannedUpdate::Exact { indexed: update.object, rest: update.rest, is_whole })
+        Some(PlannedObject::Exact { indexed: update.object, rest: update.rest, is_whole })
     }
 
     /// Returns the update objects in which to look for rows that start from files on disk.
     ///
     /// Only files with an unknown content justify that: the tables cost bytes, too.
-    fn update_search(&self) -> Option<PlannedUpdate> {
+    fn update_search(&self) -> Option<PlannedObject> {
         let is_replaced = |change: &PathChange| {
             let is_file = matches!(change.old, PathContent::File { .. });
             let needed = change.new.sha256().and_then(|content| self.plan.contents.get(&content));
@@ -127,7 +128,27 @@ impl<'a> Planner<'a> {
             left.is_some()
         });
         let objects: Vec<_> = affordable.collect();
-        (!objects.is_empty()).then_some(PlannedUpdate::Search(objects))
+        (!objects.is_empty()).then_some(PlannedObject::Search(objects))
+    }
+
+    /// Plans the install object if that costs less than the objects that it replaces.
+    ///
+    /// Contents with chunk bases do not count: chunks may cost far less than the plan knows.
+    fn prefer_install_object(&mut self) {
+        let Some(install) = self.input.new.and_then(|new| new.meta.install) else { return };
+        let update = match &self.plan.object {
+            Some(PlannedObject::Exact { indexed, rest, .. }) => indexed.object.size.saturating_add(*rest),
+            _ => 0,
+        };
+        let fetched = self.plan.contents.values().filter(|content_plan| content_plan.copy.is_none());
+        let single = fetched.filter(|content_plan| !content_plan.is_in_object && content_plan.chunks.is_none());
+        let cost = single
+            .fold(update, |sum, content_plan| sum.saturating_add(content_plan.gz.size).saturating_add(REQUEST_BYTES));
+        if install.object.size.saturating_add(REQUEST_BYTES) < cost {
+            let contents = self.plan.contents.values_mut().filter(|content_plan| content_plan.copy.is_none());
+            contents.for_each(|content_plan| content_plan.is_in_object = true);
+            self.plan.object = Some(PlannedObject::Install(install));
+        }
     }
 
     /// Returns whether a path has the content that the installed release lists.
@@ -144,8 +165,8 @@ impl<'a> Planner<'a> {
         // The update object makes the contents that the installed release lacks.
         let is_new = self.old.get(path).is_none_or(|old| old.sha256() != Some(file.sha256));
         let has_base = !self.old.contains_key(path) || self.is_unmodified(path);
-        let is_in_update = has_update && copy.is_none() && is_new && has_base;
-        ContentPlan { size: file.size, copy, is_in_update, chunks, gz: file.gz }
+        let is_in_object = has_update && copy.is_none() && is_new && has_base;
+        ContentPlan { size: file.size, copy, is_in_object, chunks, gz: file.gz }
     }
 
     /// Returns a local file that has this content.

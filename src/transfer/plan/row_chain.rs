@@ -5,7 +5,7 @@
 
 use super::LocalFile;
 use crate::formats::delta::METHODS;
-use crate::formats::update_table::{RowBase, UpdateTable};
+use crate::formats::tables::{RowBase, UpdateTable};
 use crate::values::digest::Sha256;
 use std::collections::{BTreeMap, HashMap};
 
@@ -141,7 +141,7 @@ impl<F: Fn(&Sha256) -> Option<LocalFile>> Resolver<'_, F> {
 mod tests {
     use super::*;
     use crate::formats::manifest::Object;
-    use crate::formats::update_table::UpdateRow;
+    use crate::formats::tables::UpdateRow;
 
     fn hash(name: &str) -> Sha256 {
         Sha256::of(name.as_bytes())

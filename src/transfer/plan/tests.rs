@@ -23,6 +23,7 @@ pub fn release(entries: &[&str]) -> Manifest {
         requires: vec![],
         stepping_stones: vec![],
         updates: vec![],
+        install: None,
         freshness: None,
         notes: vec![],
     };
@@ -199,9 +200,9 @@ fn update(old: &[&str], new: &[&str], disk: &[&str]) -> (Option<bool>, usize) {
     let object = IndexedObject { object, table: Object { size: 3, sha256: Sha256::of(b"table") } };
     new.meta.updates.push(UpdateObject { from: 0, content: old.content_id(), object, rest: 0 });
     let plan = planned(Some(old), true, Some(new), disk).unwrap();
-    let in_update = plan.contents.values().filter(|content_plan| content_plan.is_in_update);
-    let is_whole = match plan.update {
-        Some(PlannedUpdate::Exact { is_whole, .. }) => Some(is_whole),
+    let in_update = plan.contents.values().filter(|content_plan| content_plan.is_in_object);
+    let is_whole = match plan.object {
+        Some(PlannedObject::Exact { is_whole, .. }) => Some(is_whole),
         _ => None,
     };
     (is_whole, in_update.count())
@@ -219,4 +220,38 @@ fn the_update_object_makes_what_the_installed_release_lacks() {
 fn an_update_object_that_makes_nothing_is_not_fetched() {
     assert_eq!(update(&["a=1"], &["a=3"], &["a=mine"]), (None, 0));
     assert_eq!(update(&["a=1"], &["b=1"], &["a=1"]), (None, 0), "a renamed file is copied");
+}
+
+/// Returns whether the client plans an install object of this size, and the contents from it.
+fn install(old: Option<&[&str]>, new: &[&str], disk: &[&str], size: u64) -> (bool, usize) {
+    let mut new = release(new);
+    let object = Object { size, sha256: Sha256::of(b"install") };
+    new.meta.install = Some(IndexedObject { object, table: Object { size: 3, sha256: Sha256::of(b"table") } });
+    if let Some(first) = new.files.iter_mut().find(|file| file.path.as_str() == "large") {
+        first.chunks = Some(Object { size: 5, sha256: Sha256::of(b"chunks") });
+    }
+    let plan = planned(old.map(release), true, Some(new), disk).unwrap();
+    let is_planned = matches!(plan.object, Some(PlannedObject::Install(_)));
+    if is_planned {
+        assert_eq!(plan.download_size(), size);
+    }
+    (is_planned, plan.contents.values().filter(|content_plan| content_plan.is_in_object).count())
+}
+
+#[test]
+fn the_install_object_is_planned_where_it_costs_less_than_single_files() {
+    // Each file costs 101 bytes and a request.
+    let (new, single) = (["a=1", "b=2", "c=3"], 3 * 101 + 2 * REQUEST_BYTES);
+    assert_eq!(install(None, &new, &[], single - 1), (true, 3));
+    assert_eq!(install(None, &new, &[], single), (false, 0));
+    assert_eq!(install(Some(&["a=0"]), &new, &["a=0"], single - 1), (true, 3), "an update without deltas");
+    let two = 2 * 101 + REQUEST_BYTES;
+    assert_eq!(install(None, &new, &["a=1"], two - 1), (true, 2), "what is there is not fetched");
+    assert_eq!(install(Some(&new), &new, &["a=1", "b=2", "c=lost"], 101), (false, 0), "a repair of one file");
+}
+
+#[test]
+fn chunks_are_preferred_to_the_install_object() {
+    assert_eq!(install(None, &["large=1"], &[], 100), (true, 1));
+    assert_eq!(install(Some(&["large=0"]), &["large=1"], &["large=0"], 100), (false, 0));
 }

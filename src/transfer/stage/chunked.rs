@@ -19,14 +19,11 @@ use crate::formats::chunks::{
     ChunkIndex, ChunkLocation, ChunkSearch, ChunksError, LocalChunks, MAX_INDEX_BYTES, MissingRanges, RangeLimits,
     rebuild,
 };
+use crate::transfer::fetch::REQUEST_COST_BYTES;
 use crate::transfer::plan::{ChunkPlan, ContentPlan};
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
 
-/// The cost of one request, in bytes that could be transferred in its time.
-///
-/// Gaps up to this size are fetched rather than splitting the request.
-const REQUEST_COST_BYTES: u64 = 16 * 1024;
 /// The limit on range requests for one file.
 const MAX_REQUESTS: usize = 256;
 

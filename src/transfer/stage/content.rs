@@ -26,7 +26,7 @@ impl Worker<'_, '_> {
         let files = &self.stage.files;
         let Some(((first, content), others)) = self.job.targets.split_first() else { return Ok(()) };
         self.transfer.cancel.check()?;
-        if is_staged(files, first, content)? {
+        if self.job.is_made || is_staged(files, first, content)? {
             self.report(Phase::Downloading, to_signed(self.job.content_plan.cost()), 0);
         } else {
             self.make(first, content)?;

@@ -1,10 +1,12 @@
 //! Fills the stage: makes every content of a plan with a pool of workers.
 //!
 //! If the plan has an update object, `update_fill` fetches it in a thread of its own. The workers
-//! apply its deltas as they arrive, and fetch everything else themselves.
+//! apply its deltas as they arrive, and fetch everything else themselves. An install object comes
+//! before the workers start (`install_fill`).
 
 use super::Stage;
 use super::finished_contents::FinishedContents;
+use super::install_fill::InstallFill;
 use super::job::{ContentJob, jobs};
 use super::progress::{Progress, ProgressEvent, ProgressTotals};
 use super::transfer::Transfer;
@@ -13,7 +15,7 @@ use super::update_object::ReadyUpdate;
 use super::worker::Worker;
 use crate::error::Result;
 use crate::transfer::plan::Plan;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::ScopedJoinHandle;
@@ -45,10 +47,14 @@ impl Stage {
         transfer: &Transfer<'_>,
         progress: Sender<ProgressEvent<'b>>,
     ) -> Result<()> {
-        match UpdateFill::new(self, plan, transfer, &progress)? {
-            Some(update) => update.fill(),
-            None => self.run_jobs(&jobs(plan, BTreeMap::new()), None, transfer, &progress),
+        let mut made = BTreeSet::new();
+        if let Some(install) = InstallFill::new(self, plan, transfer, &progress)? {
+            made = install.fill()?;
+        } else if let Some(update) = UpdateFill::new(self, plan, transfer, &progress)? {
+            return update.fill();
         }
+        self.run_jobs(&jobs(plan, BTreeMap::new(), &made), None, transfer, &progress)?;
+        self.remove_objects(plan)
     }
 
     /// Makes the contents of all jobs.
@@ -59,7 +65,7 @@ impl Stage {
         transfer: &Transfer<'_>,
         progress: &Sender<ProgressEvent<'b>>,
     ) -> Result<()> {
-        self.race_mirrors(jobs, transfer)?;
+        self.race_for_largest(jobs, transfer)?;
         let (next, finished) = (AtomicUsize::new(0), FinishedContents::default());
         let threads = transfer.parallel.clamp(1, jobs.len().max(1));
         std::thread::scope(|scope| {
@@ -92,6 +98,6 @@ impl Stage {
 }
 
 /// Returns the result of a thread; passes on its panic.
-pub(super) fn join(thread: ScopedJoinHandle<'_, Result<()>>) -> Result<()> {
+pub(super) fn join<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

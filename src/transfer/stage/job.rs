@@ -7,7 +7,7 @@ use crate::disk::inventory::PathContent;
 use crate::transfer::plan::{ContentPlan, Plan, RowChain};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::RelPath;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One content and the changes that need it.
 pub struct ContentJob<'a> {
@@ -17,6 +17,8 @@ pub struct ContentJob<'a> {
     pub content_plan: &'a ContentPlan,
     /// The rows of the update object that make it.
     pub chain: Option<RowChain>,
+    /// `true` if the install object has just made it, under its first name.
+    pub is_made: bool,
     /// The first path that gets it, for the progress display.
     pub path: &'a RelPath,
     /// The staged name and the content of each change.
@@ -27,8 +29,12 @@ pub struct ContentJob<'a> {
 ///
 /// Contents of the update object come first, in the order of its rows: a chain waits only for
 /// chains before it. The rest is sorted by download size, the largest first, so that no large
-/// download starts last.
-pub fn jobs(plan: &Plan, mut chains: BTreeMap<Sha256, RowChain>) -> Vec<ContentJob<'_>> {
+/// download starts last. `made` are the contents that the install object has made.
+pub fn jobs<'a>(
+    plan: &'a Plan,
+    mut chains: BTreeMap<Sha256, RowChain>,
+    made: &BTreeSet<Sha256>,
+) -> Vec<ContentJob<'a>> {
     let mut jobs: BTreeMap<Sha256, ContentJob<'_>> = BTreeMap::new();
     for (change, name) in plan.changes.iter().zip(staged_names(&plan.changes)) {
         let (Some(name), Some(hash), None) = (name, change.new.sha256(), &change.saved_from) else { continue };
@@ -37,6 +43,7 @@ pub fn jobs(plan: &Plan, mut chains: BTreeMap<Sha256, RowChain>) -> Vec<ContentJ
             hash,
             content_plan,
             chain: chains.remove(&hash),
+            is_made: made.contains(&hash),
             path: &change.path,
             targets: Vec::new(),
         });
@@ -62,7 +69,7 @@ mod tests {
         let (mut plan, mut chains) = (Plan::default(), BTreeMap::new());
         for (size, row) in [(1, None), (2, Some(7)), (3, None), (4, Some(5))] {
             let gz = Object { size, sha256: hash(1000 + size) };
-            let content_plan = ContentPlan { size, copy: None, is_in_update: row.is_some(), chunks: None, gz };
+            let content_plan = ContentPlan { size, copy: None, is_in_object: row.is_some(), chunks: None, gz };
             plan.contents.insert(hash(size), content_plan);
             plan.changes.push(PathChange {
                 path: RelPath::new(&size.to_string()).unwrap(),
@@ -73,9 +80,10 @@ mod tests {
             let step = |row| RowStep { row, base: StepBase::Empty, second_base: None };
             chains.extend(row.map(|row| (hash(size), RowChain { steps: vec![step(row)] })));
         }
-        let sizes: Vec<u64> = jobs(&plan, chains).iter().map(|job| job.content_plan.size).collect();
+        let sizes: Vec<u64> = jobs(&plan, chains, &BTreeSet::new()).iter().map(|job| job.content_plan.size).collect();
         assert_eq!(sizes, [4, 2, 3, 1]);
-        let sizes: Vec<u64> = jobs(&plan, BTreeMap::new()).iter().map(|job| job.content_plan.size).collect();
+        let sizes: Vec<u64> =
+            jobs(&plan, BTreeMap::new(), &BTreeSet::new()).iter().map(|job| job.content_plan.size).collect();
         assert_eq!(sizes, [4, 3, 2, 1]);
     }
 }

@@ -9,20 +9,22 @@
 //!                                                                   ▼
 //!   objects/cd/….update ─►    objects/HASH.part ─apply deltas──► files/HASH-0.part
 //!                             + local files as bases                │ verify
+//!   objects/ef/….install ►    objects/HASH.part ─unpack blocks─►    │
 //!                                                                   ▼
 //!                             local file ─copy, verify────────►  files/HASH-0 ─swap─► app
 //! ```
 //!
 //! 1. [`preflight`] checks permissions and disk space.
-//! 2. [`Stage::fill`] starts to fetch the update object, if the plan has one (`update_object`). It
+//! 2. [`Stage::fill`] starts to fetch the update object, if the plan has one (`update_object`). If
+//!    it has an install object, the client unpacks that first (`install_unpack`). Then the client
 //!    turns the plan into jobs, one for each new content (`job`). Several workers take jobs from
 //!    the list. For a large download the mirrors race first (`mirror_race`).
 //! 3. A worker tries up to four ways to a content, the cheapest first (`content`): copy a local
 //!    file, apply rows of the update object (`update_rows`), combine chunks (`chunked`), fetch the
 //!    whole `.gz` (`whole`).
 //! 4. Every way that needs the network fetches *objects* (`object`), mirror by mirror. A `.gz` is
-//!    verified against its signed SHA-256 before it is used. `update_rows` and `chunked` use parts
-//!    of an object before that; there the SHA-256 of the finished file decides.
+//!    verified against its signed SHA-256 before it is used. `update_rows`, `install_unpack` and
+//!    `chunked` use parts of an object before that; there the SHA-256 of the finished file decides.
 //! 5. A `writer` creates the staged file. It gets its name only after its size and its SHA-256 were
 //!    checked.
 //! 6. When all contents are staged, [`swap_steps()`] makes them durable and returns the steps of
@@ -44,7 +46,8 @@
 //! | `worker` | the worker |
 //! | `update_rows`, `chunked`, `whole` | three ways to a content |
 //! | `content` | the order of the ways |
-//! | `mirror_race`, `update_fill`, `fill` | the whole download |
+//! | `install_unpack` | contents of the arriving install object |
+//! | `mirror_race`, `install_fill`, `update_fill`, `fill` | the whole download |
 //! | `preflight`, `swap_steps` | before and after it |
 
 mod arriving_file;
@@ -52,6 +55,8 @@ mod chunked;
 mod content;
 mod fill;
 mod finished_contents;
+mod install_fill;
+mod install_unpack;
 mod job;
 mod ledger;
 mod mirror_race;
@@ -80,7 +85,7 @@ use crate::disk::inventory::PathContent;
 use crate::disk::layout::{InstallRoot, STAGED_FILES_DIR_NAME, STAGES_DIR_NAME};
 use crate::error::Result;
 use crate::formats::manifest::Component;
-use crate::transfer::plan::{ContentPlan, PathChange, Plan};
+use crate::transfer::plan::{ContentPlan, PathChange, Plan, PlannedObject};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::{MANIFEST_NAME, STATE_DIR_NAME};
 use std::collections::{HashMap, HashSet};
@@ -171,12 +176,22 @@ impl Stage {
             .contents
             .values()
             .flat_map(ContentPlan::objects)
-            .chain(plan.update.iter().flat_map(|update| update.objects().iter().map(|indexed| indexed.object)))
+            .chain(plan.object.iter().flat_map(|update| update.objects().iter().map(|indexed| indexed.object)))
             .map(|object| object.sha256.to_string())
             .flat_map(|name| [partial(&name), name])
             .collect();
         for name in self.objects.names()?.iter().filter(|name| !objects.contains(*name)) {
             self.objects.remove_tree(name)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the objects that make several contents, once all contents are staged.
+    fn remove_objects(&self, plan: &Plan) -> Result<()> {
+        for indexed in plan.object.iter().flat_map(PlannedObject::objects) {
+            let name = indexed.object.sha256.to_string();
+            self.objects.remove_file(&partial(&name))?;
+            self.objects.remove_file(&partial(&format!("{name}-rows")))?;
         }
         Ok(())
     }

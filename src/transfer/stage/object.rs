@@ -1,4 +1,5 @@
-//! An object: a `.gz`, `.chunks` or `.update` file of the site, fetched whole and verified.
+//! An object: a `.gz`, `.chunks`, `.update` or `.install` file of the site, fetched whole and
+//! verified.
 //!
 //! The object is written to `objects/HASH.part` and keeps that name until it is used. An
 //! interrupted download resumes there, at the same mirror or at another one.
@@ -108,6 +109,12 @@ impl<'a> ObjectFetcher<'a, '_> {
     /// Records an event of an object in the ledger.
     pub fn record(&self, wanted: ObjectRequest, url: &Url, event: ObjectEvent) {
         self.transfer.ledger.record(wanted.object, wanted.kind, url, event);
+    }
+
+    /// Records that an object that was fetched is of no use.
+    pub fn record_failure(&self, wanted: ObjectRequest, code: &'static str) {
+        let Some(mirror) = self.transfer.mirrors.in_order().into_iter().next() else { return };
+        self.record(wanted, &mirror, ObjectEvent::Failed(code));
     }
 
     /// Fetches the missing bytes of an object from one URL and verifies the whole object.

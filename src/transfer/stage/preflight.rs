@@ -5,7 +5,7 @@ use super::{Stage, nearest_folder};
 use crate::disk::fs::{Dir, Found, LINKS, Tree, set_mode};
 use crate::disk::inventory::PathContent;
 use crate::error::{Error, Machine, Result};
-use crate::transfer::plan::{PathChange, Plan, PlannedUpdate};
+use crate::transfer::plan::{PathChange, Plan, PlannedObject};
 use crate::values::rel_path::RelPath;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -160,9 +160,9 @@ pub fn check_space(stage: &Stage, plan: &Plan, old_size: impl Fn(&PathChange) ->
     let objects = objects.into_iter().take(parallel).map(rounded).fold(0, add);
     let objects = add(
         objects,
-        plan.update
+        plan.object
             .iter()
-            .flat_map(PlannedUpdate::objects)
+            .flat_map(PlannedObject::objects)
             .map(|indexed| rounded(indexed.object.size))
             .max()
             .unwrap_or(0),

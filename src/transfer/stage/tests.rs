@@ -76,7 +76,7 @@ impl StageScene {
         let new = PathContent::File { sha256: hash, mode: fs::mode(true) };
         let change = PathChange { path: RelPath::new("a").unwrap(), old: PathContent::Absent, new, saved_from: None };
         let contents =
-            [(hash, ContentPlan { size: content.len() as u64, copy, is_in_update: false, chunks: None, gz })].into();
+            [(hash, ContentPlan { size: content.len() as u64, copy, is_in_object: false, chunks: None, gz })].into();
         let plan = Plan { changes: vec![change], contents, ..Plan::default() };
         Self { _dir: dir, stage, plan, name: format!("{hash}-0"), object }
     }

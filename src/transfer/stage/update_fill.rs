@@ -9,10 +9,10 @@ use super::progress::{Phase, ProgressEvent};
 use super::staged_name;
 use super::transfer::Transfer;
 use super::update_object::{ChosenRows, UpdateFetch, UpdatePart};
-use super::writer::{is_staged, partial};
+use super::writer::is_staged;
 use crate::error::Result;
 use crate::formats::manifest::IndexedObject;
-use crate::transfer::plan::{ContentPlan, Plan, PlannedUpdate};
+use crate::transfer::plan::{ContentPlan, Plan, PlannedObject};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::RelPath;
 use std::collections::BTreeSet;
@@ -22,7 +22,7 @@ use std::sync::mpsc::Sender;
 pub struct UpdateFill<'a, 'b> {
     stage: &'a Stage,
     plan: &'b Plan,
-    planned: &'b PlannedUpdate,
+    planned: &'b PlannedObject,
     transfer: &'a Transfer<'a>,
     progress: &'a Sender<ProgressEvent<'b>>,
     /// The contents that the object may make and that are not staged.
@@ -47,9 +47,9 @@ impl<'a, 'b> UpdateFill<'a, 'b> {
         transfer: &'a Transfer<'a>,
         progress: &'a Sender<ProgressEvent<'b>>,
     ) -> Result<Option<Self>> {
-        let Some(planned) = &plan.update else { return Ok(None) };
-        let is_exact = matches!(planned, PlannedUpdate::Exact { .. });
-        let may_make = |content: &ContentPlan| content.is_in_update || (!is_exact && content.copy.is_none());
+        let Some(planned) = &plan.object else { return Ok(None) };
+        let is_exact = matches!(planned, PlannedObject::Exact { .. });
+        let may_make = |content: &ContentPlan| content.is_in_object || (!is_exact && content.copy.is_none());
         let (mut wanted, mut first) = (BTreeSet::new(), None);
         for change in plan.changes.iter().filter(|change| change.saved_from.is_none()) {
             let Some(hash) = change.new.sha256() else { continue };
@@ -65,15 +65,10 @@ impl<'a, 'b> UpdateFill<'a, 'b> {
     /// Makes all contents of the plan.
     pub fn fill(&self) -> Result<()> {
         match self.planned {
-            PlannedUpdate::Exact { indexed, rest, is_whole: true } => self.fill_from_whole(*indexed, *rest)?,
+            PlannedObject::Exact { indexed, rest, is_whole: true } => self.fill_from_whole(*indexed, *rest)?,
             _ => self.fill_from_table()?,
         }
-        for indexed in self.planned.objects() {
-            let name = indexed.object.sha256.to_string();
-            self.stage.objects.remove_file(&partial(&name))?;
-            self.stage.objects.remove_file(&partial(&format!("{name}-rows")))?;
-        }
-        Ok(())
+        self.stage.remove_objects(self.plan)
     }
 
     /// Fetches the whole object, and applies its deltas as they arrive.
@@ -104,8 +99,8 @@ impl<'a, 'b> UpdateFill<'a, 'b> {
             }
         }
         let planned_bytes = match (self.planned, &best) {
-            (PlannedUpdate::Exact { indexed, rest, .. }, _) => indexed.object.size.saturating_add(*rest),
-            (PlannedUpdate::Search(_), best) => best.as_ref().map_or(0, |best| best.saved),
+            (PlannedObject::Exact { indexed, rest, .. }, _) => indexed.object.size.saturating_add(*rest),
+            (PlannedObject::Search(_) | PlannedObject::Install(_), best) => best.as_ref().map_or(0, |best| best.saved),
         };
         let Some(Choice { indexed, rows, .. }) = best else {
             self.report_total(planned_bytes, 0);
@@ -124,7 +119,7 @@ impl<'a, 'b> UpdateFill<'a, 'b> {
     /// Makes the contents of the plan, with the chosen rows.
     fn run(&self, rows: Option<ChosenRows<'_>>) -> Result<()> {
         let (update, chains) = rows.map(|rows| (rows.update, rows.chains)).unzip();
-        let jobs = jobs(self.plan, chains.unwrap_or_default());
+        let jobs = jobs(self.plan, chains.unwrap_or_default(), &BTreeSet::new());
         self.stage.run_jobs(&jobs, update.as_ref(), self.transfer, self.progress)
     }
 

@@ -11,23 +11,20 @@
 //! the file that it makes decides. A damaged object therefore costs at most its own bytes.
 
 use super::arriving_file::{ArrivingFile, EndOnDrop};
-use super::ledger::ObjectEvent;
 use super::object::{FetchedObject, ObjectFetcher, ObjectRequest};
 use super::writer::partial;
 use crate::disk::layout::ObjectKind;
 use crate::error::{Error, Result};
 use crate::formats::manifest::IndexedObject;
-use crate::formats::update_table::{MAX_TABLE_BYTES, UpdateTable};
+use crate::formats::tables::{MAX_TABLE_BYTES, TableError, UpdateTable};
+use crate::transfer::fetch::REQUEST_COST_BYTES;
 use crate::transfer::plan::{RowChain, row_chains};
 use crate::values::digest::Sha256;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read as _;
 use std::ops::Range;
 
-/// The cost of one request, in bytes that could be transferred in its time.
-///
-/// Gaps up to this size are fetched rather than splitting the request.
-const REQUEST_COST_BYTES: u64 = 16 * 1024;
+/// The code of a table that is not valid, in the record of the download.
+const TABLE_FAILURE: &str = "update-table";
 /// The client fetches the whole object if it needs at least 1/2 of its deltas.
 const WHOLE_DIVISOR: u64 = 2;
 
@@ -114,7 +111,7 @@ impl<'a> UpdateFetch<'a, '_> {
             Some(_) => {
                 let table = self.read_table(&partial(&name))?;
                 if table.is_none() {
-                    self.record_failure("update-table");
+                    self.fetcher.record_failure(self.request(), TABLE_FAILURE);
                 }
                 Ok(table)
             }
@@ -134,19 +131,13 @@ impl<'a> UpdateFetch<'a, '_> {
 
     /// Reads and verifies the table at the front of a file; returns `None` if it is not right.
     fn read_table(&self, file: &str) -> Result<Option<UpdateTable>> {
-        let indexed = self.indexed;
         let Some(file) = self.fetcher.stage.objects.open_file(file)? else { return Ok(None) };
-        let mut bytes = Vec::new();
-        // A file that another mirror replaces meanwhile may be shorter again.
-        let _ = file.take(indexed.table.size).read_to_end(&mut bytes);
-        let deltas_bytes = indexed.object.size.saturating_sub(indexed.table.size);
-        if Sha256::of(&bytes) != indexed.table.sha256 {
-            return Ok(None);
-        }
-        match UpdateTable::parse(&bytes, deltas_bytes) {
+        match UpdateTable::read(file, &self.indexed) {
             Ok(table) => Ok(Some(table)),
+            // A file that another mirror replaces meanwhile may be shorter again.
+            Err(TableError::Read(_) | TableError::OtherHash) => Ok(None),
             Err(_) => {
-                self.record_failure("update-table");
+                self.fetcher.record_failure(self.request(), TABLE_FAILURE);
                 Ok(None)
             }
         }
@@ -188,11 +179,6 @@ impl<'a> UpdateFetch<'a, '_> {
 
     fn request(&self) -> ObjectRequest {
         ObjectRequest { kind: ObjectKind::Update, object: self.indexed.object, decompressed: None }
-    }
-
-    fn record_failure(&self, code: &'static str) {
-        let Some(mirror) = self.fetcher.transfer.mirrors.in_order().into_iter().next() else { return };
-        self.fetcher.record(self.request(), &mirror, ObjectEvent::Failed(code));
     }
 }
 

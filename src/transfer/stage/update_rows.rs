@@ -3,7 +3,6 @@
 //! The result of each row is the base of the next. It is an unnamed temporary file: its directory
 //! entry is removed as soon as it is complete.
 
-use super::ledger::ObjectEvent;
 use super::progress::Phase;
 use super::scratch_file::ScratchFile;
 use super::staged_name;
@@ -80,7 +79,7 @@ impl<'a> Worker<'a, '_> {
             Ok(()) => Ok(Some(made)),
             Err(DeltaError::WriteNewFile(error)) => Err(made.write_error(error)),
             Err(error) => {
-                self.record_failure(update, error.code());
+                self.objects().record_failure(update.request, error.code());
                 made.discard()?;
                 Ok(None)
             }
@@ -101,11 +100,6 @@ impl<'a> Worker<'a, '_> {
             bases.push(file);
         }
         Ok(Some(bases))
-    }
-
-    fn record_failure(&self, update: &ReadyUpdate<'_>, code: &'static str) {
-        let Some(mirror) = self.transfer.mirrors.in_order().into_iter().next() else { return };
-        self.objects().record(update.request, &mirror, ObjectEvent::Failed(code));
     }
 }
 

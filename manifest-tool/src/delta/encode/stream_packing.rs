@@ -1,4 +1,6 @@
-//! Compresses the streams of a delta with LZMA2, without a container.
+//! Compresses the streams of a delta, and the blocks of an install object, with LZMA2.
+//!
+//! There is no container: the table or the header states all sizes.
 
 use super::stream_writer::Spool;
 use liblzma::stream::{Filters, LzmaOptions, Stream};
@@ -7,7 +9,7 @@ use lzma_rust2::{Lzma2Options, Lzma2Writer};
 use patcher::internal::delta::{DeltaMode, StreamKind, StreamLengths};
 use rayon::prelude::*;
 use std::cmp::Reverse;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 use tempfile::SpooledTempFile;
 
 /// The preset of `xz -9e`, with a smaller search depth and nice length.
@@ -56,19 +58,16 @@ impl LzmaContext {
         }
     }
 
-    /// Returns the context with which samples of the stream pack best.
-    fn best(raw: &mut SpooledTempFile, size: u64, kind: StreamKind) -> io::Result<Self> {
-        if kind != StreamKind::Extra {
-            return Ok(Self::of(kind));
-        }
+    /// Returns the context with which samples of extra bytes or contents pack best.
+    fn best(raw: &mut (impl Read + Seek), size: u64) -> io::Result<Self> {
         let mut samples = Vec::new();
         for number in 0..SAMPLE_COUNT {
             let start = size / SAMPLE_COUNT * number / SAMPLE_BYTES * SAMPLE_BYTES;
             raw.seek(SeekFrom::Start(start.max(samples.len() as u64)))?;
             raw.take(SAMPLE_BYTES).read_to_end(&mut samples)?;
         }
-        let packed =
-            |context| compress(&mut &samples[..], io::sink(), samples.len() as u64, kind, context, FASTEST_PRESET);
+        let dictionary = samples.len() as u64;
+        let packed = |context| compress(&mut &samples[..], io::sink(), dictionary, context, FASTEST_PRESET);
         Ok(if packed(Self::WORDS)? < packed(Self::TEXT)? { Self::WORDS } else { Self::TEXT })
     }
 }
@@ -114,7 +113,8 @@ fn pack(
     dictionary: &[u8],
     memory: usize,
 ) -> io::Result<CompressedStream> {
-    let context = LzmaContext::best(&mut raw, size, kind)?;
+    let context = if kind == StreamKind::Extra { LzmaContext::best(&mut raw, size)? } else { LzmaContext::of(kind) };
+    let reach = size.min(kind.dictionary_bytes().into());
     raw.rewind()?;
     let mut packed = SpooledTempFile::new(memory);
     let packed_size = match (kind, mode) {
@@ -124,7 +124,7 @@ fn pack(
         (StreamKind::Difference, DeltaMode::Plain) if size >= HALVED_FROM_BYTES => {
             compress_halves(&mut raw, &mut packed, size, context, memory)?
         }
-        _ => compress(&mut raw, &mut packed, size, kind, context, STRONGEST_PRESET)?,
+        _ => compress(&mut raw, &mut packed, reach, context, STRONGEST_PRESET)?,
     };
     let (mut bytes, shorter) = if packed_size < size { (packed, packed_size) } else { (raw, size) };
     bytes.rewind()?;
@@ -136,8 +136,21 @@ fn pack(
 /// # Errors
 /// Any error of the packer.
 pub fn pack_numbers(numbers: &[u8]) -> io::Result<Vec<u8>> {
-    let (kind, mut packed) = (StreamKind::Seek, Vec::new());
-    compress(&mut &numbers[..], &mut packed, numbers.len() as u64, kind, LzmaContext::NUMBERS, STRONGEST_PRESET)?;
+    let dictionary = (numbers.len() as u64).min(StreamKind::Seek.dictionary_bytes().into());
+    let mut packed = Vec::new();
+    compress(&mut &numbers[..], &mut packed, dictionary, LzmaContext::NUMBERS, STRONGEST_PRESET)?;
+    Ok(packed)
+}
+
+/// Packs a block of an install object, with a dictionary that covers all of it.
+///
+/// # Errors
+/// An I/O error of the encoder.
+pub fn pack_block(block: &[u8]) -> io::Result<Vec<u8>> {
+    let size = block.len() as u64;
+    let context = LzmaContext::best(&mut Cursor::new(block), size)?;
+    let mut packed = Vec::new();
+    compress(&mut &block[..], &mut packed, size, context, STRONGEST_PRESET)?;
     Ok(packed)
 }
 
@@ -149,7 +162,8 @@ pub fn estimate_all(streams: &mut [(StreamKind, Spool)]) -> io::Result<u64> {
     let sizes = streams.par_iter_mut().with_max_len(1).map(|(kind, raw)| {
         let size = raw.seek(SeekFrom::End(0))?;
         raw.rewind()?;
-        compress(raw.get_mut(), io::sink(), size, *kind, LzmaContext::of(*kind), FASTEST_PRESET)
+        let dictionary = size.min(kind.dictionary_bytes().into());
+        compress(raw.get_mut(), io::sink(), dictionary, LzmaContext::of(*kind), FASTEST_PRESET)
     });
     sizes.try_reduce(|| 0, |a, b| Ok(a + b))
 }
@@ -157,14 +171,12 @@ pub fn estimate_all(streams: &mut [(StreamKind, Spool)]) -> io::Result<u64> {
 fn compress(
     raw: &mut impl Read,
     to: impl Write,
-    size: u64,
-    kind: StreamKind,
+    dictionary: u64,
     context: LzmaContext,
     preset: u32,
 ) -> io::Result<u64> {
     let mut options = LzmaOptions::new_preset(preset)?;
-    let dictionary = u64::from(kind.dictionary_bytes()).min(size.max(MIN_LZMA_DICTIONARY_BYTES)) as u32;
-    options.dict_size(dictionary);
+    options.dict_size(dictionary.max(MIN_LZMA_DICTIONARY_BYTES) as u32);
     if preset == STRONGEST_PRESET {
         options.depth(SEARCH_DEPTH).nice_len(NICE_MATCH_BYTES);
     }
@@ -185,16 +197,16 @@ fn compress_halves(
     context: LzmaContext,
     memory: usize,
 ) -> io::Result<u64> {
-    let kind = StreamKind::Difference;
     let half = size / 2;
+    let dictionary = (size - half).min(StreamKind::Difference.dictionary_bytes().into());
     let (mut raw_rest, mut rest) = (SpooledTempFile::new(memory), SpooledTempFile::new(memory));
     raw.seek(SeekFrom::Start(half))?;
     io::copy(raw, &mut raw_rest)?;
     raw.rewind()?;
     raw_rest.rewind()?;
     let (first, last) = rayon::join(
-        || compress(&mut raw.take(half), &mut *packed, half, kind, context, STRONGEST_PRESET),
-        || compress(&mut raw_rest, &mut rest, size - half, kind, context, STRONGEST_PRESET),
+        || compress(&mut raw.take(half), &mut *packed, dictionary, context, STRONGEST_PRESET),
+        || compress(&mut raw_rest, &mut rest, dictionary, context, STRONGEST_PRESET),
     );
     let (first, last) = (first?, last?);
     // The last byte of LZMA2 marks the end. The second half replaces it.

@@ -20,7 +20,7 @@ mod archives;
 mod base_selection;
 mod builder;
 pub mod delta_graph;
-mod memory_budget;
+pub mod memory_budget;
 mod second_bases;
 mod shortcuts;
 pub mod stored_deltas;
@@ -35,6 +35,7 @@ use builder::{BuiltDelta, DeltaBuilder, rebuild};
 use delta_graph::DeltaGraph;
 use patcher::internal::digest::Sha256;
 use patcher::internal::manifest::{File, Manifest, Object};
+use patcher::internal::plan::REQUEST_BYTES;
 use std::collections::{BTreeSet, HashSet};
 
 /// A delta must save at least 1/10 of the gzip to be worth a request.
@@ -45,8 +46,6 @@ const MIN_BASE_BYTES: u64 = 64;
 ///
 /// Otherwise a new asset of 1 GB would be in the update objects of all earlier releases.
 const MAX_PACKED_BYTES: u64 = 256 << 10;
-/// The size of a request and of the headers of its response: the cost of a file of its own.
-const REQUEST_BYTES: u64 = 400;
 /// The number of previous releases from which deltas are built directly.
 const DIRECT_RELEASES: usize = 3;
 

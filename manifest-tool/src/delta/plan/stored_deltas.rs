@@ -6,9 +6,9 @@ use crate::site::ComponentSite;
 use patcher::internal::digest::Sha256;
 use patcher::internal::layout::{self, ObjectKind};
 use patcher::internal::manifest::{IndexedObject, Meta};
-use patcher::internal::update_table::{MAX_TABLE_BYTES, RowBase, UpdateTable};
+use patcher::internal::tables::UpdateTable;
 use std::fs::File;
-use std::io::{Read as _, Seek as _};
+use std::io::Seek as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,15 +25,11 @@ pub fn add_all(graph: &mut DeltaGraph, site: &ComponentSite, meta: &Meta) -> Res
         let Some(table) = read_table(&path, &update.object)? else { continue };
         let positions = table.positions(update.object.table.size);
         for (row, position) in table.rows.iter().zip(positions) {
-            let content = |base: RowBase| match base {
-                RowBase::Empty => Sha256::of(b""),
-                RowBase::Content(content) => content,
-                RowBase::Row(row) => table.rows[row].to.sha256,
-            };
+            let Some(from) = table.content(row.base) else { continue };
             graph.add(DeltaEdge {
                 method: row.method.clone(),
-                from: content(row.base),
-                with: row.second_base.map(content),
+                from,
+                with: row.second_base.and_then(|base| table.content(base)),
                 to: row.to,
                 size: row.size,
                 bytes: DeltaBytes::Stored { object: Arc::clone(&path), offset: position.start },
@@ -46,18 +42,10 @@ pub fn add_all(graph: &mut DeltaGraph, site: &ComponentSite, meta: &Meta) -> Res
 /// Reads the table of an update object; returns `None` if the object is not as it was signed.
 fn read_table(path: &Path, indexed: &IndexedObject) -> Result<Option<UpdateTable>> {
     let failed = |error| Error::io("read", path, error);
-    if indexed.table.size > MAX_TABLE_BYTES || indexed.table.size > indexed.object.size {
-        return Ok(None);
-    }
     let Ok(mut file) = File::open(path) else { return Ok(None) };
     if Sha256::of_reader(&mut file).map_err(failed)? != (indexed.object.sha256, indexed.object.size) {
         return Ok(None);
     }
-    let mut bytes = Vec::new();
     file.rewind().map_err(failed)?;
-    file.take(indexed.table.size).read_to_end(&mut bytes).map_err(failed)?;
-    if Sha256::of(&bytes) != indexed.table.sha256 {
-        return Ok(None);
-    }
-    Ok(UpdateTable::parse(&bytes, indexed.object.size - indexed.table.size).ok())
+    Ok(UpdateTable::read(file, indexed).ok())
 }

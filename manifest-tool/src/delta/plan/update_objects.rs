@@ -4,14 +4,14 @@
 //! path. Contents come in the order of their sizes, so that a second base precedes its users and
 //! clients wait for no large file.
 
-use super::REQUEST_BYTES;
 use super::delta_graph::{DeltaBytes, DeltaEdge, DeltaGraph};
 use crate::error::{Error, Result};
 use crate::site::ComponentSite;
 use patcher::internal::digest::Sha256;
 use patcher::internal::layout::ObjectKind;
 use patcher::internal::manifest::{File, IndexedObject, MAX_UPDATE_OBJECTS, Manifest, Object, UpdateObject};
-use patcher::internal::update_table::{RowBase, UpdateRow, UpdateTable};
+use patcher::internal::plan::REQUEST_BYTES;
+use patcher::internal::tables::{RowBase, UpdateRow, UpdateTable};
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};

@@ -37,6 +37,7 @@ pub(super) fn read(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> R
         requires: Vec::new(),
         stepping_stones: Vec::new(),
         updates: Vec::new(),
+        install: None,
         freshness: None,
         notes: Vec::new(),
     };
@@ -74,6 +75,7 @@ pub(super) fn read(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> R
                 let update = update(&meta, &mut child)?;
                 meta.updates.push(update);
             }
+            "install" if meta.install.is_none() => meta.install = Some(indexed_object(&mut child)?),
             "freshness" if meta.freshness.is_none() => meta.freshness = Some(freshness_key(&mut child)?),
             "notes" => {
                 let notes = notes(&meta, reader, child)?;

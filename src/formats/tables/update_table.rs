@@ -7,34 +7,23 @@
 //!
 //! `docs/reference/update-object.md` specifies every byte.
 
+use super::{FORMAT, TableError, TableReader, positions, verified};
 use crate::formats::delta::varint;
-use crate::formats::manifest::{DeltaMethod, Object};
+use crate::formats::manifest::{DeltaMethod, IndexedObject, Object};
 use crate::values::digest::Sha256;
+use std::io::Read;
 use std::ops::Range;
 
 const MAGIC: [u8; 4] = *b"\x8fPUT";
-const FORMAT: u8 = 1;
-
-/// The limit for the size of a table in bytes.
-pub const MAX_TABLE_BYTES: u64 = 32 << 20;
 /// The limit for the number of methods that a table names.
 const MAX_METHODS: u64 = 16;
+/// The size of the shortest row.
+const MIN_ROW_BYTES: u64 = 36;
 
 /// The reference numbers of a base. Higher ones stand for an earlier row: the first row is 2.
 const EMPTY: u64 = 0;
 const CONTENT: u64 = 1;
 const FIRST_ROW: u64 = 2;
-
-/// The ways in which a table is invalid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum TableError {
-    /// The table has another format number.
-    #[error("the table has format {0}, and this program reads format 1")]
-    UnknownFormat(u8),
-    /// The table breaks a rule of format 1.
-    #[error("the table is not valid: {0}")]
-    Invalid(&'static str),
-}
 
 /// A file that a delta reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,25 +59,31 @@ pub struct UpdateTable {
 }
 
 impl UpdateTable {
+    /// Reads and verifies the table at the front of an update object.
+    ///
+    /// # Errors
+    /// [`TableError`].
+    pub fn read(object: impl Read, indexed: &IndexedObject) -> Result<Self, TableError> {
+        Self::parse(&verified(object, indexed)?, indexed.object.size - indexed.table.size)
+    }
+
+    /// Returns the hash of the content that a base names.
+    pub fn content(&self, base: RowBase) -> Option<Sha256> {
+        match base {
+            RowBase::Empty => Some(Sha256::of(b"")),
+            RowBase::Content(content) => Some(content),
+            RowBase::Row(row) => Some(self.rows.get(row)?.to.sha256),
+        }
+    }
+
     /// Parses a table that is followed by deltas of `deltas_bytes` bytes in all.
     ///
     /// # Errors
     /// [`TableError`]. Time and memory grow linearly with the input.
     pub fn parse(bytes: &[u8], deltas_bytes: u64) -> Result<Self, TableError> {
-        let mut reader = Reader { rest: bytes };
-        if reader.take(MAGIC.len())? != MAGIC {
-            return Err(TableError::Invalid("it does not start with the magic number"));
-        }
-        match reader.byte()? {
-            FORMAT => {}
-            other => return Err(TableError::UnknownFormat(other)),
-        }
+        let mut reader = TableReader::new(bytes, MAGIC)?;
         let methods = reader.methods()?;
-        let count = reader.number()?;
-        // The shortest row takes 36 bytes, so the count cannot make the client allocate more.
-        if count > reader.rest.len() as u64 / 36 {
-            return Err(TableError::Invalid("it has fewer rows than it states"));
-        }
+        let count = reader.count(MIN_ROW_BYTES)?;
         let mut rows = Vec::with_capacity(count as usize);
         let mut sum = 0u64;
         for number in 0..count {
@@ -96,9 +91,7 @@ impl UpdateTable {
             sum = sum.checked_add(row.size).ok_or(TableError::Invalid("the sizes of its deltas overflow"))?;
             rows.push(row);
         }
-        if !reader.rest.is_empty() {
-            return Err(TableError::Invalid("bytes follow its end"));
-        }
+        reader.end()?;
         if sum != deltas_bytes {
             return Err(TableError::Invalid("the sizes of its deltas do not add up to the object"));
         }
@@ -130,13 +123,7 @@ impl UpdateTable {
 
     /// Returns the positions of all deltas in the object, for a table of `table_bytes`.
     pub fn positions(&self, table_bytes: u64) -> Vec<Range<u64>> {
-        let mut start = table_bytes;
-        let positions = self.rows.iter().map(|row| {
-            let position = start..start.saturating_add(row.size);
-            start = position.end;
-            position
-        });
-        positions.collect()
+        positions(table_bytes, self.rows.iter().map(|row| row.size))
     }
 }
 
@@ -151,35 +138,7 @@ fn write_base(base: RowBase, bytes: &mut Vec<u8>) {
     }
 }
 
-/// Takes the parts of a table from its front.
-struct Reader<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, count: usize) -> Result<&'a [u8], TableError> {
-        let (taken, rest) = self.rest.split_at_checked(count).ok_or(TableError::Invalid("it is cut off"))?;
-        self.rest = rest;
-        Ok(taken)
-    }
-
-    fn byte(&mut self) -> Result<u8, TableError> {
-        Ok(self.take(1)?[0])
-    }
-
-    fn number(&mut self) -> Result<u64, TableError> {
-        match varint::read(&mut self.rest) {
-            Ok(Some(number)) => Ok(number),
-            Ok(None) => Err(TableError::Invalid("a number is not in its shortest form")),
-            Err(_) => Err(TableError::Invalid("it is cut off")),
-        }
-    }
-
-    fn hash(&mut self) -> Result<Sha256, TableError> {
-        let bytes = self.take(32)?;
-        Ok(Sha256::from_bytes(std::array::from_fn(|at| bytes[at])))
-    }
-
+impl TableReader<'_> {
     fn methods(&mut self) -> Result<Vec<DeltaMethod>, TableError> {
         let count = self.number()?;
         if count > MAX_METHODS {
@@ -202,8 +161,7 @@ impl<'a> Reader<'a> {
         let kind = self.number()?;
         let method = usize::try_from(kind >> 1).ok().and_then(|method| methods.get(method));
         let method = method.ok_or(TableError::Invalid("a row has a method that the table does not name"))?.clone();
-        let sha256 = self.hash()?;
-        let to = Object { size: self.number()?, sha256 };
+        let to = self.object()?;
         let base = self.base(number)?;
         let second_base = if kind & 1 == 1 { Some(self.base(number)?) } else { None };
         Ok(UpdateRow { to, method, base, second_base, size: self.number()? })
@@ -283,7 +241,7 @@ mod tests {
     fn a_count_of_rows_allocates_nothing_by_itself() {
         let mut bytes = [&MAGIC[..], &[FORMAT, 0]].concat();
         varint::write(u64::MAX, &mut bytes);
-        assert_eq!(UpdateTable::parse(&bytes, 0), Err(TableError::Invalid("it has fewer rows than it states")));
+        assert_eq!(UpdateTable::parse(&bytes, 0), Err(TableError::Invalid("it has fewer entries than it states")));
     }
 
     #[test]

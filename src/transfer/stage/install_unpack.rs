@@ -1,0 +1,127 @@
+//! Unpacks an install object into the stage, block by block, while the rest arrives.
+//!
+//! No block is verified by itself: the SHA-256 of each file decides. Blocks without a wanted
+//! content are passed over.
+
+use super::Stage;
+use super::arriving_file::ArrivingFile;
+use super::staged_name;
+use super::transfer::Transfer;
+use super::worker::mode;
+use super::writer::{Writer, partial};
+use crate::disk::inventory::PathContent;
+use crate::error::Result;
+use crate::formats::install_blocks::{ContentCutter, UnpackError, unpack};
+use crate::formats::manifest::{IndexedObject, Object};
+use crate::formats::tables::InstallTable;
+use crate::values::digest::Sha256;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Seek as _, SeekFrom};
+
+/// A content to stage.
+pub struct WantedContent<'b> {
+    /// The content of the first path that gets it.
+    pub content: &'b PathContent,
+    /// The size in bytes. The client passes over a content of another size.
+    pub size: u64,
+}
+
+/// Stages the wanted contents of an install object.
+pub struct InstallUnpacker<'a, 'b> {
+    pub stage: &'a Stage,
+    pub transfer: &'a Transfer<'a>,
+    pub indexed: IndexedObject,
+    /// The contents to stage.
+    pub wanted: &'a BTreeMap<Sha256, WantedContent<'b>>,
+    /// The contents that were staged.
+    pub made: BTreeSet<Sha256>,
+}
+
+impl<'a> InstallUnpacker<'a, '_> {
+    /// Returns `true` when all wanted contents are staged.
+    pub fn is_done(&self) -> bool {
+        self.made.len() == self.wanted.len()
+    }
+
+    /// Waits for the table and for each block, and stages the contents.
+    ///
+    /// Returns `false` if the table is not right. A block that does not arrive or is not valid only
+    /// leaves its contents out.
+    ///
+    /// # Errors
+    /// [`Machine::Io`](crate::error::Machine::Io), [`Error::Cancelled`](crate::Error::Cancelled).
+    pub fn unpack(&mut self, arriving: &ArrivingFile) -> Result<bool> {
+        let name = partial(&self.indexed.object.sha256.to_string());
+        if !arriving.wait_for(self.indexed.table.size) {
+            return Ok(false);
+        }
+        let Some(file) = self.stage.objects.open_file(&name)? else { return Ok(false) };
+        let Ok(table) = InstallTable::read(file, &self.indexed) else { return Ok(false) };
+        let mut cutter = ContentCutter::new(&table);
+        let mut writer = None;
+        self.write(&mut cutter, &table, &mut writer, &[])?;
+        for (block, position) in table.blocks.iter().zip(table.positions(self.indexed.table.size)) {
+            if !table.contents[cutter.contents_in(block.size)].iter().any(|content| self.is_missing(content)) {
+                cutter.skip(block.size);
+                continue;
+            }
+            if !arriving.wait_for(position.end) {
+                break;
+            }
+            // Another mirror may have replaced the file.
+            let Some(mut file) = self.stage.objects.open_file(&name)? else { break };
+            let mut left = block.size;
+            let unpacked = match file.seek(SeekFrom::Start(position.start)) {
+                Ok(_) => unpack(file, block, |bytes| {
+                    left -= bytes.len() as u64;
+                    self.write(&mut cutter, &table, &mut writer, bytes)
+                }),
+                Err(error) => Err(UnpackError::Block(error.to_string())),
+            };
+            match unpacked {
+                Ok(()) => {}
+                Err(UnpackError::Sink(error)) => return Err(error),
+                Err(UnpackError::Block(_)) => {
+                    cutter.skip(left);
+                    writer.take().map_or(Ok(()), Writer::discard)?;
+                }
+            }
+        }
+        writer.map_or(Ok(true), |writer| writer.discard().map(|()| true))
+    }
+
+    /// Writes unpacked bytes to the files that they belong to.
+    fn write(
+        &mut self,
+        cutter: &mut ContentCutter<'_>,
+        table: &InstallTable,
+        writer: &mut Option<Writer<'a>>,
+        mut bytes: &[u8],
+    ) -> Result<()> {
+        self.transfer.cancel.check()?;
+        while let Some(piece) = cutter.cut(&mut bytes) {
+            let content = &table.contents[piece.content];
+            let name = staged_name(&content.sha256, 0);
+            if piece.is_first && self.is_missing(content) {
+                *writer = Some(Writer::new(&self.stage.files, &name)?);
+            }
+            let Some(open) = writer else { continue };
+            open.write(piece.bytes).map_err(|error| open.write_error(error))?;
+            if !piece.is_last {
+                continue;
+            }
+            match (writer.take(), self.wanted.get(&content.sha256)) {
+                (Some(made), Some(wanted)) if made.digest().0 == content.sha256 => {
+                    made.finish(&name, mode(wanted.content))?;
+                    self.made.insert(content.sha256);
+                }
+                (made, _) => made.map_or(Ok(()), Writer::discard)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn is_missing(&self, Object { size, sha256 }: &Object) -> bool {
+        self.wanted.get(sha256).is_some_and(|wanted| wanted.size == *size) && !self.made.contains(sha256)
+    }
+}
