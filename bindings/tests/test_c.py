@@ -1,5 +1,6 @@
 """The C library: programs in C and C++ compile without a warning, update and are rolled back."""
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -38,15 +39,8 @@ def files(compiler, prefix, folder, version):
     }
 
 
-@pytest.fixture(params=["gcc", "g++"])
-def compiler(request):
-    return request.param
-
-
-@pytest.mark.parametrize("valgrind", [False, True])
+@pytest.mark.parametrize("compiler, valgrind", [("gcc", False), ("gcc", True), ("g++", False)])
 def test_a_program_updates_and_is_rolled_back(world, prefix, compiler, valgrind):
-    if valgrind and compiler == "g++":
-        pytest.skip("valgrind sees the same library")
     world.publish("1.0.0", files(compiler, prefix, world.folder, "1"))
     world.install()
     world.publish("2.0.0", files(compiler, prefix, world.folder, "2"))
@@ -73,3 +67,41 @@ def test_a_program_updates_and_is_rolled_back(world, prefix, compiler, valgrind)
     wait_for("the rollback", lambda: "2 is back" in world.output())
     assert world.version() == "2.0.0" and "it ended with exit code 7" in world.helper_log()
     assert start() == "2 runs\n"
+
+
+def test_wrong_arguments_are_errors(world):
+    library = ctypes.CDLL(str(BINDINGS / "libpatcher.so"))
+    for name in ["patcher_config_new", "patcher_error_code", "patcher_error_message"]:
+        getattr(library, name).restype = ctypes.c_void_p
+    app, error = ctypes.c_void_p(), ctypes.c_void_p()
+
+    def fails(code, name, *arguments):
+        assert getattr(library, name)(*arguments, ctypes.byref(error)) == 2
+        assert ctypes.string_at(library.patcher_error_code(error)) == code
+        assert ctypes.string_at(library.patcher_error_message(error))
+        library.patcher_error_free(error)
+
+    fails(b"bad-setting", "patcher_app_new", None, ctypes.byref(app))
+    for root, value in [(None, None), (b"/root", None), (b"/root", b"\xff")]:
+        config = ctypes.c_void_p(library.patcher_config_new(root))
+        library.patcher_config_channel(config, value)
+        fails(b"bad-setting", "patcher_app_new", config, ctypes.byref(app))
+        library.patcher_config_free(config)
+    config = ctypes.c_void_p(library.patcher_config_new(str(world.root).encode()))
+    fails(b"no-key", "patcher_app_new", config, ctypes.byref(app))
+    library.patcher_config_trusted_key(config, world.key.read_bytes())
+    assert library.patcher_app_new(config, ctypes.byref(app), None) == 0
+    fails(b"bad-setting", "patcher_start", None, None, None)
+    fails(b"bad-setting", "patcher_skip", app, b"app", b"new")
+    fails(b"bad-setting", "patcher_check_component", app, b"../app", None, None)
+    fails(b"bad-setting", "patcher_download", None, None, None, None, None)
+    fails(b"bad-setting", "patcher_restart", None)
+    fails(b"nothing-to-roll-back", "patcher_roll_back", app)
+    watch = [app, 9, ctypes.c_uint64(1), ctypes.c_uint64(1), None, None, None]
+    fails(b"bad-setting", "patcher_watch", *watch)
+    # What may be NULL, is.
+    assert library.patcher_restart(None, None) == 2
+    for name in ["app", "config", "error", "updates", "staged", "watcher", "cancel", "text"]:
+        getattr(library, f"patcher_{name}_free")(None)
+    library.patcher_app_free(app)
+    library.patcher_config_free(config)

@@ -72,7 +72,11 @@ impl Update {
         self.trusted.manifest().meta.sequence
     }
 
-    /// Returns the bytes to download, not counting what is staged already.
+    /// Returns the most bytes that the download fetches, as if nothing were staged yet.
+    ///
+    /// Where the update object is fetched whole, this is the exact number. It is an upper bound
+    /// where the client finds out during the download which chunks or rows it needs.
+    /// [`Progress::bytes_total`](crate::Progress::bytes_total) follows then.
     pub fn download_size(&self) -> u64 {
         self.plan.download_size()
     }

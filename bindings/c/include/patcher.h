@@ -316,7 +316,7 @@ void patcher_text_free(char *text);
 // Returns the number of updates.
 size_t patcher_updates_count(const struct patcher_updates *updates);
 
-// Returns the bytes to download for all updates, not counting what is staged already.
+// Returns the most bytes that the download of all updates fetches, as if nothing were staged yet.
 uint64_t patcher_updates_download_size(const struct patcher_updates *updates);
 
 // Returns versions, notes and deferred releases, as the object of the command `check`. The caller

@@ -60,3 +60,27 @@ pub unsafe fn put<T>(place: *mut T, value: T) {
         unsafe { place.write(value) };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_ends_at_the_boundary() {
+        let mut error = std::ptr::null_mut();
+        // SAFETY: the place is a variable of this test.
+        let code = unsafe { fallible(&raw mut error, || panic!("a defect")) };
+        assert_eq!(code, PANIC);
+        // SAFETY: `fallible` has made it.
+        let error = unsafe { take(error) }.unwrap();
+        assert_eq!((error.exit_code, error.text()), (PANIC, ("panic", "a defect")));
+        assert_eq!(infallible(7, || panic!("another")), 7);
+    }
+
+    #[test]
+    fn an_error_that_the_caller_does_not_want_is_freed() {
+        let failed = || Err(Failure::bad_argument("x", "it is NULL"));
+        // SAFETY: null is allowed.
+        assert_eq!(unsafe { fallible(std::ptr::null_mut(), failed) }, 2);
+    }
+}

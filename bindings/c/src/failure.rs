@@ -26,6 +26,14 @@ impl Failure {
     }
 }
 
+#[cfg(test)]
+impl Failure {
+    /// Returns code and message.
+    pub fn text(&self) -> (&str, &str) {
+        (self.code.to_str().unwrap_or_default(), self.message.to_str().unwrap_or_default())
+    }
+}
+
 impl From<updater::Error> for Failure {
     fn from(error: updater::Error) -> Self {
         Self::new(error.code(), error.exit_code().into(), error.is_retryable(), &error.to_string())

@@ -45,7 +45,7 @@ pub unsafe extern "C" fn patcher_updates_count(updates: *const Updates) -> usize
     infallible(0, || unsafe { updates.as_ref() }.map_or(0, |updates| updates.0.updates.len()))
 }
 
-/// Returns the bytes to download for all updates, not counting what is staged already.
+/// Returns the most bytes that the download of all updates fetches, as if nothing were staged yet.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn patcher_updates_download_size(updates: *const Updates) -> u64 {
     // SAFETY: the caller promises updates or NULL.
