@@ -331,6 +331,20 @@ pub enum Error {
         /// The address.
         place: String,
     },
+    /// A folder of the site is a link, which would lead writes and removals out of it.
+    #[error("{} is a link; folders of a site must be real folders", path.display())]
+    LinkInSite {
+        /// The link.
+        path: PathBuf,
+    },
+    /// The site has a past manifest that is newer than the latest one.
+    #[error("{} is older than {}; was the site rolled back?", latest.display(), newer.display())]
+    RolledBackSite {
+        /// The latest manifest.
+        latest: PathBuf,
+        /// The newer past manifest.
+        newer: PathBuf,
+    },
     /// Two manifests of the site have one sequence.
     #[error("{} and {} are two manifests with one sequence; one of them has to go", latest.display(), kept.display())]
     SequenceTwice {
@@ -433,6 +447,8 @@ impl Error {
             Error::CopyDiffers { .. } => "copy-differs",
             Error::ObjectStore { .. } => "object-store",
             Error::NoObjectStores { .. } => "no-object-stores",
+            Error::LinkInSite { .. } => "link-in-site",
+            Error::RolledBackSite { .. } => "rolled-back-site",
             Error::SequenceTwice { .. } => "sequence-twice",
             Error::SigningProgram { .. } => "signing-program",
             Error::RetiredSigner { .. } => "retired-signer",
@@ -471,6 +487,8 @@ impl Error {
             | Error::Path { .. }
             | Error::NotUtf8 { .. }
             | Error::LinkTarget { .. }
+            | Error::LinkInSite { .. }
+            | Error::RolledBackSite { .. }
             | Error::Special { .. }
             | Error::NoFiles { .. }
             | Error::ManifestFile { .. }

@@ -80,7 +80,7 @@ impl Dropped {
 
     /// Adds the objects below `dir` that are not `named`.
     fn find_objects(&mut self, dir: &Path, named: &HashSet<String>) -> Result<()> {
-        for folder in entries(dir)? {
+        for folder in entries(dir)?.into_iter().filter(|folder| site::is_folder(folder)) {
             let mut all_go = true;
             for file in entries(&folder)? {
                 let path = object_path(&folder, &file).filter(|path| !named.contains(path));

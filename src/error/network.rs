@@ -70,6 +70,13 @@ pub enum Network {
 }
 
 impl Network {
+    /// Returns `true` if the server answered that it does not have the file: status 403, 404 or 410.
+    ///
+    /// Object stores answer 403 for an absent file if the client may not list the bucket.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Network::Status { status: 403 | 404 | 410, .. })
+    }
+
     pub(super) fn code(&self) -> &'static str {
         match self {
             Network::Unreachable { .. } => "unreachable",

@@ -2,6 +2,7 @@
 
 use super::deadline::Deadline;
 use super::deferred::{DeferralReason, Deferred};
+use super::newest::NewestRelease;
 use super::{InstalledManifest, Patcher, Update};
 use crate::disk::fs::{Dir, PLAIN};
 use crate::error::{Error, Machine, Refused, Result};
@@ -140,7 +141,7 @@ impl Patcher {
     ) -> Result<()> {
         let mut seen = SeenReleases::load_or_default(state_dir)?;
         let newest = self.fetch_newest(state_dir, &mut seen, &component, &installed, deadline)?;
-        let Some(trusted) = newest else { return Ok(()) };
+        let Some(NewestRelease { manifest: trusted, stamp }) = newest else { return Ok(()) };
         if trusted.manifest().same_content(&installed.manifest) {
             // The order must rise: a copy of the installed manifest that lost a signature must not
             // retire a key.
@@ -155,6 +156,7 @@ impl Patcher {
             None => self.deferral(trusted.manifest())?,
         };
         if let Some(reason) = deferral {
+            stamp?;
             check.deferred.push(Deferred::of(trusted.manifest(), reason));
             return Ok(());
         }
@@ -165,6 +167,7 @@ impl Patcher {
         };
         let earlier = self.fetch_stepping_stone(&component, &installed, &trusted, stone, deadline)?;
         if let Some(reason) = local_deferral(&verdicts, earlier.manifest()) {
+            stamp?;
             check.deferred.push(Deferred::of(earlier.manifest(), reason));
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use super::{Patcher, Update};
 use crate::disk::layout;
-use crate::error::{Error, Machine, Network, Result};
+use crate::error::{Error, Machine, Result};
 use crate::state::{SeenReleases, StateFile as _, Verdicts};
 use crate::transfer::fetch;
 use crate::values::timestamp::Timestamp;
@@ -41,7 +41,7 @@ impl Patcher {
         let verified = loop {
             url = places.remove(0);
             match self.fetch_manifest(&url, &component, &floors, &self.cancel) {
-                Err(Error::Network(Network::Status { status: 404 | 410, .. })) if !places.is_empty() => {}
+                Err(Error::Network(error)) if error.is_absent() && !places.is_empty() => {}
                 fetched => break fetched.map_err(|error| self.record_retry_after(&state_dir, &mut seen, error))?,
             }
         };

@@ -6,7 +6,7 @@ use super::{InstalledManifest, Patcher};
 use crate::disk::fs::Dir;
 use crate::disk::layout;
 use crate::error::{Error, Refused, Result};
-use crate::formats::manifest::{Component, Meta, SignedBytes, SteppingStone};
+use crate::formats::manifest::{Component, Meta, Platform, SignedBytes, SteppingStone};
 use crate::state::journal::{Journal, State};
 use crate::state::{SeenReleases, StateFile as _};
 use crate::swap;
@@ -15,6 +15,29 @@ use crate::trust::{self, Floor, ReleaseTarget, TrustedManifest, VerifiedManifest
 use crate::values::digest::Sha256;
 use crate::values::timestamp::Timestamp;
 use url::Url;
+
+/// The newest release of a component on a site.
+pub(super) struct NewestRelease {
+    /// Its manifest.
+    pub manifest: TrustedManifest,
+    /// The error if nothing proves that it is the newest release.
+    ///
+    /// A client that installs a newer release needs no proof: the signatures show that it is newer.
+    /// A client that defers it needs one: an attacker could serve an earlier release that was
+    /// offered to few clients, and hide the later ones.
+    pub stamp: Result<(), Refused>,
+}
+
+/// Checks that a release is for the platform of the installed one.
+///
+/// The releases for `any` are older on many sites: they must not replace those for a platform.
+fn same_platform(installed: &Meta, newest: &Meta) -> Result<(), Refused> {
+    if installed.platform == Platform::any() || installed.platform == newest.platform {
+        return Ok(());
+    }
+    let (found, expected) = (newest.platform.to_string(), installed.platform.to_string());
+    Err(Refused::WrongTarget { what: "platform", found, expected })
+}
 
 impl Patcher {
     /// Fetches the newest manifest from the first mirror that has an acceptable one.
@@ -28,7 +51,7 @@ impl Patcher {
         component: &Component,
         installed: &InstalledManifest,
         deadline: &Deadline,
-    ) -> Result<Option<TrustedManifest>> {
+    ) -> Result<Option<NewestRelease>> {
         let floors = self.floors(component, Some(installed), seen);
         // Otherwise a head that names the installed release would keep the client on a release
         // older than the newest one it has seen.
@@ -63,16 +86,19 @@ impl Patcher {
                 }
                 Ok(Newest { head, manifest: Some(bytes) }) => {
                     let verified = trust::verify(bytes, &shared.keys, &self.target(component), &floors)?;
+                    same_platform(&installed.manifest.meta, &verified.manifest().meta)?;
                     self.record_seen(state_dir, seen, &verified)?;
                     self.forget_retry_after(state_dir, seen, url);
                     self.discard_superseded_swap(state_dir);
                     let trusted = verified.fresh(Timestamp::now())?;
-                    // A newer release needs no stamp: its signatures prove that it is newer.
+                    let (meta, body) = (&trusted.manifest().meta, &trusted.order().body);
+                    let stamp = check_stamp(meta, body, head.as_ref(), Timestamp::now());
                     if trusted.manifest().same_content(&installed.manifest) {
-                        let (meta, body) = (&trusted.manifest().meta, &trusted.order().body);
-                        check_stamp(meta, body, head.as_ref(), Timestamp::now())?;
+                        // The next mirror may have a stamp.
+                        stamp?;
+                        return Ok(Some(NewestRelease { manifest: trusted, stamp: Ok(()) }));
                     }
-                    Ok(Some(trusted))
+                    Ok(Some(NewestRelease { manifest: trusted, stamp }))
                 }
                 Err(error @ Error::Network(_)) => Err(self.record_retry_after(state_dir, seen, error)),
                 Err(error) => Err(error),

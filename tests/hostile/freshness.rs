@@ -162,3 +162,18 @@ fn a_release_without_a_freshness_key_needs_no_stamp() {
     put(&world, None);
     assert_eq!(world.update(), "updated to 2.0.0");
 }
+
+#[test]
+fn a_release_that_is_deferred_needs_the_proof_as_well() {
+    let (world, _) = up_to_date();
+    // An attacker shows a release that was offered to few clients, and hides the later ones.
+    let mut few = fresh(&world.new);
+    few.manifest.meta.rollout = Some(0);
+    world.offer(&few, &[first()]);
+    for (what, head) in proofless(&few) {
+        put(&world, head);
+        assert_eq!(world.check(), "stale", "{what}");
+    }
+    put(&world, Some(stamped(head(&few), online(), after(3600)).to_bytes()));
+    assert!(world.check().contains("RolloutPaused"), "{}", world.check());
+}

@@ -1,13 +1,17 @@
 //! `component.toml`: the settings of a release that lie in the build folder, as text.
 
 use crate::error::{Error, Result};
+use patcher::internal::fs::read_regular;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 /// The name of the settings file in a build folder. The file is not part of the release.
 pub const COMPONENT_FILE: &str = "component.toml";
+
+/// The limit for the size of a `component.toml` in bytes.
+const MAX_COMPONENT_FILE_BYTES: u64 = 1 << 20;
 
 /// The commented `component.toml` that `init` writes.
 pub const TEMPLATE: &str = include_str!("component.toml");
@@ -70,8 +74,9 @@ impl ComponentFile {
     /// [`Error::ComponentFile`] for invalid TOML and unknown keys; an I/O error.
     pub fn read(build: &Path) -> Result<Self> {
         let path = build.join(COMPONENT_FILE);
-        match fs::read_to_string(&path) {
-            Ok(text) => {
+        match read_regular(&path, MAX_COMPONENT_FILE_BYTES) {
+            Ok(bytes) => {
+                let text = String::from_utf8(bytes).map_err(|_| Error::NotUtf8 { path: path.clone() })?;
                 let file: Self = toml::from_str(&text).map_err(|error| {
                     let before = error.span().map_or("", |span| &text[..span.start]);
                     let line = before.matches('\n').count() + 1;

@@ -4,8 +4,8 @@
 use super::secrets::holds_private_key;
 use crate::error::{Error, Result};
 use crate::setting::{checked, parsed};
+use patcher::internal::fs::open_regular;
 use patcher::internal::manifest::{Language, MAX_NOTES_BYTES, Notes, notes_url};
-use std::fs;
 use std::io::Read as _;
 use std::path::Path;
 
@@ -46,7 +46,7 @@ fn text(source: &str, dir: &Path) -> Result<Vec<u8>> {
         }
     }
     let mut bytes = Vec::new();
-    let file = fs::File::open(path).map_err(|error| Error::io("read", path, error))?;
+    let file = open_regular(path).map_err(|error| Error::io("read", path, error))?;
     // No more than what can only be too much; the manifest's reader counts what is left of it.
     file.take(2 * MAX_NOTES_BYTES as u64).read_to_end(&mut bytes).map_err(|error| Error::io("read", path, error))?;
     if holds_private_key(&bytes) {

@@ -12,10 +12,11 @@ use crate::build::secrets::has_secret_name;
 use crate::build::settings::Settings;
 use crate::error::{Error, Result};
 use crate::site::TEMPORARY_PREFIX;
+use patcher::internal::fs::open_regular;
 use patcher::internal::manifest::Link;
 use patcher::internal::rel_path::{MANIFEST_NAME, RelPath, STATE_DIR_NAME};
 use std::ffi::OsStr;
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -41,6 +42,8 @@ pub struct TreeFile {
     /// The size in bytes.
     pub size: u64,
     modified: Option<SystemTime>,
+    /// The device and the number of the file, where the system has them.
+    identity: Option<(u64, u64)>,
     /// `true` if the manifest marks the file as executable.
     pub executable: bool,
     /// `true` if the file belongs to the user after the installation.
@@ -110,6 +113,7 @@ impl Tree {
             path: rel_path,
             size: metadata.len(),
             modified: metadata.modified().ok(),
+            identity: identity(&metadata),
             executable: settings
                 .executable
                 .as_ref()
@@ -123,6 +127,19 @@ impl Tree {
     /// Returns the path of `file` on the disk.
     pub fn path(&self, file: &TreeFile) -> PathBuf {
         file.path.under(&self.dir)
+    }
+
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] if another file has taken its place since the folder was read, also
+    /// behind a link; an I/O error.
+    pub fn open(&self, file: &TreeFile) -> Result<File> {
+        let path = self.path(file);
+        let opened = open_regular(&path).map_err(|error| Error::io("read", &path, error))?;
+        let now = opened.metadata().map_err(|error| Error::io("read", &path, error))?;
+        let is_same = now.len() == file.size && now.modified().ok() == file.modified && identity(&now) == file.identity;
+        if is_same { Ok(opened) } else { Err(Error::Changed { path }) }
     }
 
     /// Fails if the size or the time of a file has changed since the folder was read.
@@ -154,6 +171,17 @@ fn is_litter(name: &OsStr) -> bool {
 fn published_path(relative: &Path) -> Option<String> {
     let segments: Option<Vec<&str>> = relative.iter().map(|segment| segment.to_str()).collect();
     Some(segments?.join("/"))
+}
+
+#[cfg(unix)]
+fn identity(metadata: &Metadata) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(_: &Metadata) -> Option<(u64, u64)> {
+    None
 }
 
 #[cfg(unix)]

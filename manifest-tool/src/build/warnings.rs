@@ -6,7 +6,6 @@ use crate::error::{Error, Result};
 use patcher::internal::manifest::Platform;
 use patcher::internal::rel_path::RelPath;
 use std::fmt;
-use std::fs::File;
 use std::io::Read as _;
 
 /// A release that probably does not run for some clients.
@@ -46,8 +45,7 @@ impl BuildWarning {
             for file in tree.files.iter().filter(|file| file.executable || is_started(&file.path)) {
                 let path = tree.path(file);
                 let mut start = [0; 4];
-                let opened = File::open(&path).and_then(|opened| opened.take(4).read(&mut start));
-                opened.map_err(|error| Error::io("read", &path, error))?;
+                tree.open(file)?.read(&mut start).map_err(|error| Error::io("read", &path, error))?;
                 if let Some(system) = system_of(&start) {
                     warnings.push(Self::NativeForAny { path: file.path.clone(), system });
                     break;

@@ -38,7 +38,7 @@ pub fn run(args: KeygenArgs, out: &mut impl Write) -> Result<()> {
     let passphrase = encrypts.then(|| passphrases.for_new(&files.private)).transpose()?;
     let key = PrivateKey::generate(args.bits.into())?;
     key.save(&files, passphrase.as_ref())?;
-    let warning = if encrypts { "" } else { " (not encrypted: who reads it can sign releases)" };
+    let warning = if encrypts { "" } else { " (not encrypted: who reads it can sign with it)" };
     writeln!(out, "private key  {}{warning}", files.private.display())?;
     writeln!(out, "public key   {}", files.public.display())?;
     writeln!(out, "key id       {}", key.public().id())?;

@@ -21,7 +21,7 @@ pub mod verify;
 use crate::error::Result;
 use crate::setting::checked;
 use crate::signing::{Signer, Signing};
-use patcher::internal::manifest::Meta;
+use patcher::internal::manifest::{Meta, Platform};
 use patcher::internal::timestamp::Timestamp;
 use std::env;
 use std::io::Write;
@@ -68,10 +68,16 @@ fn write_expiry_warning(meta: &Meta, now: Timestamp, out: &mut impl Write) -> Re
     let Some(expires) = meta.expires.filter(|expires| expires.unix() - now.unix() <= EXPIRY_WARNING_SECONDS) else {
         return Ok(());
     };
-    let Meta { component, channel, .. } = meta;
     let verb = if expires <= now { "expired at" } else { "expires at" };
-    writeln!(out, "warning: {component}, channel {channel}, {verb} {expires}; `resign {component}` renews it")?;
+    writeln!(out, "warning: {}, {verb} {expires}; `resign {}` renews it", named(meta), meta.component)?;
     Ok(())
+}
+
+/// Returns the component and the channel of a release, and its platform unless that is `any`.
+fn named(meta: &Meta) -> String {
+    let platform =
+        if meta.platform == Platform::any() { String::new() } else { format!(", platform {}", meta.platform) };
+    format!("{}, channel {}{platform}", meta.component, meta.channel)
 }
 
 /// Writes the clients a release is offered to, unless all of them get it directly.

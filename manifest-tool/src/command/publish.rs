@@ -2,7 +2,7 @@
 
 use super::counted;
 use super::flags::signing::TrustFlags;
-use super::write_expiry_warning;
+use super::{named, write_expiry_warning};
 use crate::error::{Error, Result};
 use crate::publish::{self, Destination, Folder};
 use patcher::internal::error::Caller;
@@ -58,6 +58,9 @@ pub fn run(args: PublishArgs, out: &mut impl Write) -> Result<()> {
         sent.bytes,
         counted(sent.known, "object")
     )?;
+    for meta in &sent.unstamped {
+        writeln!(out, "warning: {}: the head has no stamp, and clients report `stale`; `stamp` makes it", named(meta))?;
+    }
     sent.latest.iter().try_for_each(|meta| write_expiry_warning(meta, Timestamp::now(), out))
 }
 

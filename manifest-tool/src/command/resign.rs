@@ -4,7 +4,7 @@
 
 use super::flags::platforms::PlatformFlags;
 use super::flags::signing::SigningFlags;
-use super::{issued, write_next, write_release, write_terms};
+use super::{issued, named, write_next, write_release, write_terms};
 use crate::error::Result;
 use crate::release::reissue::{self, Terms};
 use crate::site::ComponentSite;
@@ -64,11 +64,18 @@ pub(super) fn renew(
     out: &mut impl Write,
 ) -> Result<()> {
     let signing = signing.load()?;
-    for platform in platforms.select_to_sign(site, component, &signing)? {
+    for platform in platforms.select_to_sign(site, component, &terms.channel, &signing)? {
         let site = ComponentSite::new(site.join(component.as_str()), platform, signing.site_keys());
         let meta = reissue::renew(&site, terms, &signing)?;
         write_release(&meta, out)?;
         write_terms(&meta, out)?;
+        if let Some(retired) = signing.retires {
+            for other in site.manifests()?.latest.iter().map(|file| &file.manifest.meta) {
+                if other.retires != Some(retired) && other.channel != meta.channel {
+                    writeln!(out, "warning: {} still counts the retired key; `resign` it as well", named(other))?;
+                }
+            }
+        }
     }
     write_next(&signing, site, "", out)
 }

@@ -1,7 +1,7 @@
 //! `manifest-tool stamp SITE --key KEY`: proves that the releases of a site are the newest ones.
 
 use super::flags::signing::{PassphraseFlags, TrustFlags};
-use super::write_expiry_warning;
+use super::{named, write_expiry_warning};
 use crate::error::Result;
 use crate::release::stamp::stamp;
 use crate::setting::valid_until;
@@ -38,8 +38,7 @@ pub fn run(args: StampArgs, out: &mut impl Write) -> Result<()> {
     let until = valid_until(&valid, now)?;
     let key = PrivateKey::load(&key, &passphrases.passphrases())?;
     for meta in stamp(&site, &trust.load()?, &key, until)? {
-        let (component, channel, sequence) = (&meta.component, &meta.channel, meta.sequence);
-        writeln!(out, "{component}, channel {channel}, sequence {sequence}: the newest release until {until}")?;
+        writeln!(out, "{}, sequence {}: the newest release until {until}", named(&meta), meta.sequence)?;
         write_expiry_warning(&meta, now, out)?;
     }
     Ok(())

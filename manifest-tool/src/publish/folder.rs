@@ -5,10 +5,10 @@ use crate::error::{Error, Result};
 use crate::site::site_keys::SiteKeys;
 use crate::site::{self, ComponentSite};
 use patcher::internal::digest::Sha256;
-use patcher::internal::fs::Lock;
-use patcher::internal::manifest::{Object, Platform};
+use patcher::internal::fs::{Lock, open_regular, read_regular};
+use patcher::internal::manifest::{MAX_MANIFEST_BYTES, Object, Platform};
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -51,7 +51,7 @@ impl Destination for Folder {
 
     fn read(&self, path: &str) -> Result<Option<Copied>> {
         let path = self.dir.join(path);
-        match fs::read(&path) {
+        match read_regular(&path, MAX_MANIFEST_BYTES) {
             Ok(bytes) => Ok(Some(Copied { bytes, etag: None })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::io("read", path, error)),
@@ -73,10 +73,10 @@ impl Destination for Folder {
     fn put(&self, path: &str, from: &Path, served: Served) -> Result<()> {
         let path = self.dir.join(path);
         if served == Served::of("manifest.xml") {
-            let bytes = fs::read(from).map_err(|error| Error::io("read", from, error))?;
+            let bytes = read_regular(from, MAX_MANIFEST_BYTES).map_err(|error| Error::io("read", from, error))?;
             return site::replace(&path, &bytes);
         }
-        let mut source = File::open(from).map_err(|error| Error::io("read", from, error))?;
+        let mut source = open_regular(from).map_err(|error| Error::io("read", from, error))?;
         let mut file = site::temporary_in(path.parent().unwrap_or(&self.dir))?;
         io::copy(&mut source, file.as_file_mut()).map_err(|error| Error::io("write", &path, error))?;
         file.persist(&path).map_err(|error| Error::io("create", &path, error.error))?;
@@ -86,7 +86,7 @@ impl Destination for Folder {
     fn check(&self, path: &str, object: &Object, _: Served) -> Result<()> {
         let path = self.dir.join(path);
         let failed = |error| Error::io("read", &path, error);
-        let (sha256, size) = Sha256::of_reader(&mut File::open(&path).map_err(failed)?).map_err(failed)?;
+        let (sha256, size) = Sha256::of_reader(&mut open_regular(&path).map_err(failed)?).map_err(failed)?;
         if (sha256, size) == (object.sha256, object.size) {
             return Ok(());
         }

@@ -24,17 +24,20 @@ use crate::error::{Error, Result};
 use crate::site::heads::head_with_stamp_of;
 use crate::site::manifest_file::ManifestFile;
 use crate::site::site_keys::SiteKeys;
-use crate::site::{self, ComponentSite, Manifests};
+use crate::site::{self, ComponentSite, Manifests, manifest_deltas};
 use patcher::internal::digest::Sha256;
-use patcher::internal::fs::Lock;
+use patcher::internal::fs::{Lock, open_regular, read_regular};
+use patcher::internal::head::MAX_HEAD_BYTES;
 use patcher::internal::layout;
 use patcher::internal::manifest::{Meta, Object};
 use patcher::internal::trust;
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+use tempfile::{NamedTempFile, TempPath};
 
 /// A folder or an object store that clients or their web server read.
 ///
@@ -135,6 +138,8 @@ pub struct Sent {
     pub bytes: u64,
     /// The latest release of each component and channel.
     pub latest: Vec<Meta>,
+    /// The releases that demand a stamp, and whose heads have none.
+    pub unstamped: Vec<Meta>,
 }
 
 /// A file of the site to be sent.
@@ -142,6 +147,8 @@ struct Item {
     from: PathBuf,
     path: String,
     bytes: u64,
+    /// The time of the last change on the site.
+    modified: Option<SystemTime>,
 }
 
 /// All files of a site, in the order of sending.
@@ -152,6 +159,8 @@ struct Cargo {
     latest: Vec<(Item, ManifestFile)>,
     /// The folders of past manifests.
     release_dirs: Vec<String>,
+    /// Copies of manifest deltas, which are removed at the end.
+    copies: Vec<TempPath>,
     /// Locks against other commands that change the site.
     locks: Vec<Lock>,
 }
@@ -189,6 +198,7 @@ pub fn publish(site: &Path, keys: &SiteKeys, destination: &dyn Destination, para
         manifests: past.iter().filter(|item| item.path.ends_with(".xml")).count() + latest.len(),
         bytes: new.iter().map(|(_, (_, object))| object.size).sum(),
         latest: cargo.latest.iter().map(|(_, file)| file.manifest.meta.clone()).collect(),
+        unstamped: Vec::new(),
     };
     sent.bytes += past.iter().chain(latest.iter().map(|(item, ..)| item)).map(|item| item.bytes).sum::<u64>();
     let threads = rayon::ThreadPoolBuilder::new().num_threads(parallel.max(1)).build();
@@ -215,10 +225,15 @@ pub fn publish(site: &Path, keys: &SiteKeys, destination: &dyn Destination, para
         let path = head_path(&item.path, manifest);
         let theirs = destination.read(&path)?;
         // A program at the destination may have stamped its head.
-        let ours = fs::read(manifest.path.with_file_name(layout::head_name(&manifest.manifest.meta.channel)));
+        let head = manifest.path.with_file_name(layout::head_name(&manifest.manifest.meta.channel));
+        let ours = read_regular(&head, MAX_HEAD_BYTES);
         let stamped = [ours.ok(), theirs.as_ref().map(|theirs| theirs.bytes.clone())];
         let stamped: Vec<&[u8]> = stamped.iter().flatten().map(Vec::as_slice).collect();
-        let bytes = head_with_stamp_of(manifest, &stamped).to_bytes();
+        let head = head_with_stamp_of(manifest, &stamped);
+        if head.stamp.is_none() && manifest.manifest.meta.freshness.is_some() {
+            sent.unstamped.push(manifest.manifest.meta.clone());
+        }
+        let bytes = head.to_bytes();
         if theirs.as_ref().is_none_or(|theirs| theirs.bytes != bytes) {
             destination.replace(&path, &bytes, theirs.as_ref(), Served::of(&path))?;
             sent.bytes += bytes.len() as u64;
@@ -258,7 +273,7 @@ impl Cargo {
         }
         self.release_dirs.push(below(&site.release_path("releases")));
         let Manifests { latest, past, .. } = site.manifests()?;
-        let newest: Vec<u64> = latest.iter().map(|file| file.manifest.meta.sequence).collect();
+        self.add_deltas(site, &latest, &past, below)?;
         let past = past.into_iter().map(|file| (file, false));
         for (file, is_latest) in latest.into_iter().map(|file| (file, true)).chain(past) {
             for (object, signed) in site::objects(&file.manifest) {
@@ -268,16 +283,38 @@ impl Cargo {
                 }
                 self.objects.entry(format!("{name}/{object}")).or_insert((place, signed));
             }
-            let item = Item { from: file.path.clone(), path: below(&file.path), bytes: file.bytes.len() as u64 };
+            let (path, bytes) = (below(&file.path), file.bytes.len() as u64);
+            let item = Item { from: file.path.clone(), path, bytes, modified: modified(&file.path) };
             if is_latest { self.latest.push((item, file)) } else { self.past.push(item) }
         }
-        let item = |path: PathBuf| -> Result<Item> {
-            let bytes = fs::metadata(&path).map_err(|error| Error::io("read", &path, error))?.len();
-            Ok(Item { path: below(&path), from: path, bytes })
-        };
-        let deltas = site.manifest_deltas()?.into_iter().filter(|(to, _)| newest.contains(to));
-        for path in deltas.flat_map(|(_, paths)| paths) {
-            self.past.push(item(path)?);
+        Ok(())
+    }
+
+    /// Adds the manifest deltas that make one of the latest manifests.
+    ///
+    /// Nothing signs a delta, so a file of the site could be anything, such as a link to a private
+    /// key. The verified bytes are sent from a copy.
+    fn add_deltas(
+        &mut self,
+        site: &ComponentSite,
+        latest: &[ManifestFile],
+        past: &[ManifestFile],
+        below: impl Fn(&Path) -> String,
+    ) -> Result<()> {
+        for (to, paths) in site.manifest_deltas()? {
+            let Some(new) = latest.iter().find(|file| file.manifest.meta.sequence == to) else { continue };
+            for path in paths {
+                let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+                let from = name.strip_prefix("from-").and_then(|number| number.parse().ok());
+                let old = latest.iter().chain(past).find(|file| Some(file.manifest.meta.sequence) == from);
+                let Some(bytes) = old.and_then(|old| manifest_deltas::verified(&path, old, new)) else { continue };
+                let modified = modified(&path);
+                let mut copy = NamedTempFile::new().map_err(|error| Error::io("create", "a temporary file", error))?;
+                copy.write_all(&bytes).map_err(|error| Error::io("write", copy.path(), error))?;
+                let (from, bytes) = (copy.path().to_owned(), bytes.len() as u64);
+                self.past.push(Item { from, path: below(&path), bytes, modified });
+                self.copies.push(copy.into_temp_path());
+            }
         }
         Ok(())
     }
@@ -318,18 +355,22 @@ fn is_news(
     Ok(theirs.bytes != ours.bytes)
 }
 
+/// Returns the time of the last change of a file.
+fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
+}
+
 /// Checks the bytes of an object on the site.
 fn check_object(path: &Path, object: &Object) -> Result<()> {
     let failed = |error| Error::io("read", path, error);
-    let found = Sha256::of_reader(&mut fs::File::open(path).map_err(failed)?).map_err(failed)?;
+    let found = Sha256::of_reader(&mut open_regular(path).map_err(failed)?).map_err(failed)?;
     if found == (object.sha256, object.size) { Ok(()) } else { Err(Error::DamagedObject { path: path.to_owned() }) }
 }
 
 /// Returns `true` if the destination has a past manifest of the same size that is not older than
 /// that of the site.
 fn is_current(item: &Item, there: Option<&Listed>) -> bool {
-    let modified = fs::metadata(&item.from).and_then(|metadata| metadata.modified());
-    let (Some(there), Ok(modified)) = (there, modified) else { return false };
+    let (Some(there), Some(modified)) = (there, item.modified) else { return false };
     there.bytes == item.bytes && there.modified >= modified
 }
 

@@ -16,7 +16,6 @@ use patcher::internal::layout::ObjectKind;
 use patcher::internal::manifest::Object;
 use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
 use std::io::Write as _;
 
 /// A `.gz` of fewer segments gets no index: fetching it whole is cheaper.
@@ -34,9 +33,8 @@ pub fn hash(tree: &Tree) -> Result<Vec<Sha256>> {
     let files = largest_first(tree.files.iter().enumerate(), |(_, file)| file);
     let hashed = files.into_iter().par_bridge().map(|(index, file)| {
         let path = tree.path(file);
-        let Scanned { sha256, size, has_private_key } = fs::File::open(&path)
-            .and_then(|mut file| secrets::scan(&mut file))
-            .map_err(|error| Error::io("read", &path, error))?;
+        let scanned = secrets::scan(&mut tree.open(file)?).map_err(|error| Error::io("read", &path, error))?;
+        let Scanned { sha256, size, has_private_key } = scanned;
         if has_private_key && !file.may_hold_key {
             return Err(Error::PublishedKey { path });
         }
@@ -54,7 +52,7 @@ pub fn compress(tree: &Tree, contents: &Contents<'_>, site: &ComponentSite) -> R
     let contents = largest_first(contents.iter(), |(_, file)| file);
     let compressed = contents.into_iter().par_bridge().map(|(sha256, file)| {
         let path = tree.path(file);
-        let mut input = fs::File::open(&path).map_err(|error| Error::io("read", &path, error))?;
+        let mut input = tree.open(file)?;
         let mut output = site.new_object()?;
         let compressed = gzip::compress(&mut input, file.size, output.as_file_mut())
             .map_err(|error| Error::io("compress", &path, error))?;

@@ -123,6 +123,7 @@ fn add_updates(site: &ComponentSite, releases: &[SiteRelease], manifest: &mut Ma
 /// The verified latest release of the channel, with a new term.
 fn renewed(site: &ComponentSite, terms: &Terms, signing: &Signing) -> Result<Manifest> {
     let latest = site.read(&site.latest(&terms.channel))?;
+    site.check_is_newest(&latest)?;
     let Meta { component, platform, .. } = latest.manifest.meta.clone();
     let target = ReleaseTarget { component, channel: terms.channel.clone(), platform };
     let check = |keys: &_| trust::verify(latest.bytes, keys, &target, &[]);

@@ -29,6 +29,7 @@ pub fn stamp(site: &Path, trusted: &SiteKeys, key: &PrivateKey, until: Timestamp
             if file.manifest.meta.freshness.as_ref() != Some(&spki) {
                 continue;
             }
+            component.check_is_newest(&file)?;
             let mut head = head(&file.manifest, Sha256::of(&file.signed.body), &file.bytes);
             let signature = key.sign(&head.stamped_bytes(until))?;
             head.stamp = Some(Stamp { until, signature });

@@ -41,7 +41,7 @@ pub fn releases(site: &Path, keys: &SiteKeys) -> Result<Vec<ComponentSite>> {
 /// # Errors
 /// An I/O error.
 pub fn platforms(dir: &Path) -> Result<Vec<Platform>> {
-    let folders = entries(dir)?.into_iter().filter(|path| path.is_dir());
+    let folders = entries(dir)?.into_iter().filter(|path| is_folder(path));
     let name = |path: PathBuf| path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
     let named = folders.filter_map(name).filter(|platform| *platform != Platform::any());
     let mut platforms = Vec::new();
@@ -72,6 +72,23 @@ pub fn xml_files(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = entries(dir)?;
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "xml"));
     Ok(paths)
+}
+
+/// Returns `true` for a regular file, and not for a link to one.
+pub fn is_file(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|metadata| metadata.is_file())
+}
+
+/// Returns `true` for a link.
+pub fn is_link(path: &Path) -> bool {
+    // A slash at the end would lead through the link.
+    let path: PathBuf = path.components().collect();
+    path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink())
+}
+
+/// Returns `true` for a folder, and not for a link to one.
+pub fn is_folder(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir())
 }
 
 /// Returns the entries of a folder, sorted. An absent folder has none.

@@ -7,12 +7,14 @@ use super::manifest_file::ManifestFile;
 use super::{ComponentSite, Manifests, replace};
 use crate::delta::encode;
 use crate::error::{Error, Result};
-use patcher::internal::delta::FileSizes;
+use patcher::internal::delta::{self, FileSizes};
+use patcher::internal::fs::read_regular;
 use patcher::internal::layout;
 use patcher::internal::trust::VerifiedManifest;
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use std::cmp::Reverse;
 use std::io::Cursor;
+use std::path::Path;
 
 /// The number of earlier manifests from which deltas start.
 const MANIFEST_DELTAS: usize = 16;
@@ -49,4 +51,15 @@ fn encoded(old: &[u8], new: &[u8]) -> Result<Vec<u8>> {
     encode::encode(&mut Cursor::new(old), &mut Cursor::new(new), &sizes, MEMORY_BYTES, &mut delta)
         .map_err(|error| Error::io("make a delta to", "the manifest", error))?;
     Ok(delta)
+}
+
+/// Returns the bytes of a delta that makes the manifest `new` from the body of `old`, or `None` for
+/// any other file.
+pub fn verified(path: &Path, old: &ManifestFile, new: &ManifestFile) -> Option<Vec<u8>> {
+    let delta = read_regular(path, new.bytes.len() as u64).ok()?;
+    let sizes = FileSizes { old: old.signed.body.len() as u64, new: new.bytes.len() as u64 };
+    let mut made = Vec::new();
+    let source = Cursor::new(&old.signed.body);
+    delta::apply(source, Cursor::new(&delta), &sizes, delta::no_scratch, &mut made).ok()?;
+    (made == new.bytes).then_some(delta)
 }

@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result};
 use patcher::internal::error::Refused;
-use patcher::internal::manifest::{self, Manifest, SignedBytes};
-use std::fs;
+use patcher::internal::fs::read_regular;
+use patcher::internal::manifest::{self, MAX_MANIFEST_BYTES, Manifest, SignedBytes};
 use std::path::{Path, PathBuf};
 
 /// A manifest file, taken apart.
@@ -40,7 +40,8 @@ impl ManifestFile {
     }
 
     fn take_apart(path: &Path, split: impl Fn(Vec<u8>) -> Result<SignedBytes, Refused>) -> Result<Self> {
-        Self::of(path, fs::read(path).map_err(|error| Error::io("read", path, error))?, split)
+        let bytes = read_regular(path, MAX_MANIFEST_BYTES).map_err(|error| Error::io("read", path, error))?;
+        Self::of(path, bytes, split)
     }
 
     /// Parses a manifest. `path` is its file or URL, for error messages.

@@ -7,12 +7,12 @@
 
 pub mod heads;
 mod listing;
-mod manifest_deltas;
+pub mod manifest_deltas;
 pub mod manifest_file;
 pub mod site_keys;
 mod writing;
 
-pub use listing::{components, entries, latest_manifests, platforms, releases, xml_files};
+pub use listing::{components, entries, is_file, is_folder, is_link, latest_manifests, platforms, releases, xml_files};
 pub(crate) use writing::temporary_in;
 pub use writing::{TEMPORARY_PREFIX, replace, sync};
 
@@ -21,9 +21,9 @@ use crate::site::manifest_file::ManifestFile;
 use crate::site::site_keys::SiteKeys;
 use patcher::internal::digest::Sha256;
 use patcher::internal::error::Refused;
-use patcher::internal::fs::{Dir, Lock};
+use patcher::internal::fs::{Dir, Lock, read_regular};
 use patcher::internal::layout::{self, ObjectKind};
-use patcher::internal::manifest::{Channel, Manifest, Meta, Object, Platform};
+use patcher::internal::manifest::{Channel, MAX_MANIFEST_BYTES, Manifest, Meta, Object, Platform};
 use patcher::internal::trust::{self, VerifiedManifest};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use std::collections::{HashMap, HashSet};
@@ -49,7 +49,7 @@ pub struct ComponentSite {
 /// The facts of a site that the next release needs.
 #[derive(Debug, Default)]
 pub struct Survey {
-    /// The highest sequence of the platform.
+    /// The highest sequence of all platforms and channels.
     pub last_sequence: Option<u64>,
     /// The key that the release with the highest sequence retires.
     pub retires: Option<Sha256>,
@@ -137,9 +137,17 @@ impl ComponentSite {
     /// Locks a folder that exists.
     ///
     /// # Errors
-    /// As [`lock`](Self::lock).
+    /// As [`lock`](Self::lock); [`Error::LinkInSite`].
     pub fn lock_existing(&self) -> Result<Lock> {
-        Ok(Lock::exclusive(&Dir::open(&self.dir)?, LOCK_FILE, "the site", LOCK_TIMEOUT)?)
+        let lock = Lock::exclusive(&Dir::open(&self.dir)?, LOCK_FILE, "the site", LOCK_TIMEOUT)?;
+        // A site is hostile input: a link would lead writes and removals out of it.
+        let below = [layout::platform_dir(&self.platform).as_str(), "objects"].map(|name| self.dir.join(name));
+        for path in below.into_iter().chain([self.release_path("releases")]) {
+            if path != self.dir.join("") && is_link(&path) {
+                return Err(Error::LinkInSite { path });
+            }
+        }
+        Ok(lock)
     }
 
     /// Reads a manifest of this component that a trusted key has signed.
@@ -147,7 +155,7 @@ impl ComponentSite {
     /// # Errors
     /// [`Error::OtherSigner`], [`Error::ManifestFile`], or an I/O error.
     pub fn read(&self, path: &Path) -> Result<ManifestFile> {
-        let bytes = fs::read(path).map_err(|error| Error::io("read", path, error))?;
+        let bytes = read_regular(path, MAX_MANIFEST_BYTES).map_err(|error| Error::io("read", path, error))?;
         self.trusted(path, bytes)
     }
 
@@ -236,7 +244,9 @@ impl ComponentSite {
     /// # Errors
     /// An I/O error.
     pub fn past_manifests(&self) -> Result<Vec<PathBuf>> {
-        xml_files(&self.release_path("releases"))
+        let mut paths = xml_files(&self.release_path("releases"))?;
+        paths.retain(|path| is_file(path));
+        Ok(paths)
     }
 
     /// The sequences with a folder of manifest deltas, and the paths of the deltas.
@@ -247,8 +257,9 @@ impl ComponentSite {
         let mut deltas = Vec::new();
         for folder in entries(&self.release_path("releases"))? {
             let sequence = folder.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
-            if let Some(sequence) = sequence.filter(|_| folder.is_dir()) {
-                let is_delta = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "delta");
+            if let Some(sequence) = sequence.filter(|_| is_folder(&folder)) {
+                let is_named = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "delta");
+                let is_delta = |path: &PathBuf| is_named(path) && is_file(path);
                 deltas.push((sequence, entries(&folder)?.into_iter().filter(is_delta).collect()));
             }
         }
@@ -272,7 +283,7 @@ impl ComponentSite {
             manifests.extend(latest.into_iter().chain(past).map(|file| (file, false)));
         }
         for (ManifestFile { path, manifest, signed, .. }, is_own) in manifests {
-            if is_own && survey.last_sequence < Some(manifest.meta.sequence) {
+            if survey.last_sequence < Some(manifest.meta.sequence) {
                 survey.last_sequence = Some(manifest.meta.sequence);
                 survey.retires = manifest.meta.retires;
                 survey.freshness.clone_from(&manifest.meta.freshness);
@@ -347,6 +358,25 @@ impl ComponentSite {
         let Survey { releases, .. } = self.survey(|_| false)?;
         match releases.into_iter().find(|release| release.meta.sequence >= sequence) {
             Some(SiteRelease { path, .. }) => Err(Error::SequenceTaken { sequence, path }),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that no past manifest of the same channel comes after `latest`.
+    ///
+    /// An attacker who can write to the site could put an old manifest in the place of the latest
+    /// one, so that a command signs it again.
+    ///
+    /// # Errors
+    /// [`Error::RolledBackSite`], or an I/O error.
+    pub fn check_is_newest(&self, latest: &ManifestFile) -> Result<()> {
+        let Meta { channel, sequence, .. } = &latest.manifest.meta;
+        let is_newer =
+            |past: &&ManifestFile| past.manifest.meta.channel == *channel && past.manifest.meta.sequence > *sequence;
+        // A file that no trusted key has signed counts for nothing.
+        let past: Vec<ManifestFile> = self.past_manifests()?.iter().filter_map(|path| self.read(path).ok()).collect();
+        match past.iter().find(is_newer) {
+            Some(newer) => Err(Error::RolledBackSite { latest: latest.path.clone(), newer: newer.path.clone() }),
             None => Ok(()),
         }
     }

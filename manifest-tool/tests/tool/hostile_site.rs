@@ -151,3 +151,66 @@ fn two_commands_at_once_take_two_sequences() {
         assert_eq!(sequences, [2 * round, 2 * round + 1]);
     }
 }
+
+#[test]
+fn an_old_manifest_in_the_place_of_the_latest_one_is_not_signed_again() {
+    let publisher = with_stranger();
+    publisher.run(&["keygen", "fresh", "--bits", "2048"]).ok();
+    publisher.sign_as("1.3.0", &["--freshness-key", "fresh.pub.pem"]).ok();
+    publisher.sign_as("1.4.0", &[]).ok();
+    // The attacker keeps the latest manifest among the past ones, or takes it away.
+    publisher.write("site/core/releases/4.xml", publisher.read(LATEST));
+    publisher.write(LATEST, publisher.read("site/core/releases/3.xml"));
+    let before = publisher.read(LATEST);
+    for command in [&["resign", "core"][..], &["pause", "core"], &["stamp", "site", "--key", "fresh.key.pem"]] {
+        publisher.run(command).fails(21, "was the site rolled back?");
+        assert_eq!(publisher.read(LATEST), before);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn links_and_pipes_on_a_site_lead_nowhere() {
+    use std::os::unix::fs::symlink;
+    let publisher = with_stranger();
+    // A file that is no manifest delta is not published, whatever it is.
+    let secret = publisher.path("release.key.pem");
+    fs::create_dir_all(publisher.path("site/core/releases/2")).unwrap();
+    symlink(&secret, publisher.path("site/core/releases/2/from-0.delta")).unwrap();
+    fs::hard_link(&secret, publisher.path("site/core/releases/2/from-7.delta")).unwrap();
+    fs::copy(&secret, publisher.path("site/core/releases/2/from-1.delta")).unwrap();
+    for pipe in ["site/core/releases/9.xml", "site/core/releases/2/from-3.delta"] {
+        let made = std::process::Command::new("mkfifo").arg(publisher.path(pipe)).status();
+        assert!(made.unwrap().success());
+    }
+    publisher.run(&["publish", "site", "www"]).ok();
+    assert!(!publisher.path("www/core/releases/2").exists());
+    publisher.run(&["prune", "core", "--keep", "0"]).ok();
+    // A folder that is a link leads no write and no removal out of the site.
+    fs::create_dir_all(publisher.path("outside/ab")).unwrap();
+    publisher.write(&format!("outside/ab/ab{}.gz", "0".repeat(62)), "not yours");
+    fs::rename(publisher.path("site/core/objects"), publisher.path("kept")).unwrap();
+    symlink(publisher.path("outside"), publisher.path("site/core/objects")).unwrap();
+    for command in [&["prune", "core", "--keep", "0"][..], &["resign", "core"], &["publish", "site", "www"]] {
+        publisher.run(command).fails(21, "is a link");
+    }
+    publisher.sign_as("1.9.0", &[]).fails(21, "is a link");
+    assert_eq!(fs::read_dir(publisher.path("outside/ab")).unwrap().count(), 1);
+    fs::remove_file(publisher.path("site/core/objects")).unwrap();
+    fs::rename(publisher.path("kept"), publisher.path("site/core/objects")).unwrap();
+    publisher.sign_as("1.9.0", &[]).ok();
+}
+
+/// A link to such a device has no end, and a pipe has no beginning.
+#[cfg(unix)]
+#[test]
+fn endless_files_end_with_an_error() {
+    use std::os::unix::fs::symlink;
+    let publisher = with_stranger();
+    fs::remove_file(publisher.path(LATEST)).unwrap();
+    symlink("/dev/zero", publisher.path(LATEST)).unwrap();
+    publisher.run(&["resign", "core"]).fails(22, "no regular file");
+    let made = std::process::Command::new("mkfifo").arg(publisher.path("build/component.toml")).status();
+    assert!(made.unwrap().success());
+    publisher.sign_as("1.3.0", &[]).fails(22, "no regular file");
+}

@@ -36,13 +36,14 @@ fn sequences(publisher: &Publisher) -> [u64; 2] {
 #[test]
 fn platforms_have_their_own_releases_and_share_objects() {
     let publisher = with_two_platforms();
-    assert_eq!(sequences(&publisher), [2, 2]);
+    assert_eq!(sequences(&publisher), [3, 4], "platforms share the count");
     assert!(!publisher.path("site/core/manifest.xml").exists());
     for dir in [LINUX, WINDOWS] {
-        for name in ["latest.xml", "releases/1.xml", "releases/2/from-1.delta"] {
-            assert!(publisher.path(format!("{dir}/{name}")).exists(), "{dir}/{name}");
-        }
+        assert!(publisher.path(format!("{dir}/latest.xml")).exists());
         assert!(!publisher.path(format!("{dir}/objects")).exists());
+    }
+    for file in ["x86_64-linux/releases/3/from-1.delta", "x86_64-windows/releases/4/from-2.delta"] {
+        assert!(publisher.path(format!("site/core/{file}")).exists(), "{file}");
     }
     let gz = publisher.objects().into_iter().filter(|path| path.extension().is_some_and(|end| end == "gz"));
     assert_eq!(gz.count(), 5, "two programs in two versions, and the data once");
@@ -62,9 +63,9 @@ fn an_object_of_another_platform_is_not_packed_again() {
 fn commands_change_all_platforms_or_the_named_ones() {
     let publisher = with_two_platforms();
     publisher.run(&["resign", "core", "--rollout", "50%"]).ok();
-    assert_eq!(sequences(&publisher), [3, 3]);
+    assert_eq!(sequences(&publisher), [5, 6]);
     publisher.run(&["pause", "core", "--platform", "x86_64-windows"]).ok();
-    assert_eq!(sequences(&publisher), [3, 4]);
+    assert_eq!(sequences(&publisher), [5, 7]);
     publisher.run(&["resign", "core", "--platform", "riscv64-linux"]).fails(22, "riscv64-linux");
     publisher.run(&["promote", "core", "--from", "stable", "--to", "beta"]).ok();
     for dir in [LINUX, WINDOWS] {
@@ -98,7 +99,7 @@ fn a_file_of_bytes_to_sign_holds_one_platform() {
     publisher.run(&["resign", "core", "--body", "body", "--platform", "x86_64-linux"]).ok();
     publisher.openssl(&["dgst", "-sha256", "-sign", "release.key.pem", "-out", "sig", "body"]);
     publisher.run(&["attach", "body", "--signature", "sig", "--key", "release.pub.pem", "--site", "site"]).ok();
-    assert_eq!(sequences(&publisher), [3, 2]);
+    assert_eq!(sequences(&publisher), [5, 4]);
     publisher.run(&VERIFY).ok();
 }
 
@@ -119,4 +120,32 @@ fn a_manifest_in_the_folder_of_another_platform_is_found() {
     publisher.write(&format!("{WINDOWS}/manifest.xml"), linux);
     publisher.run(&VERIFY).fails(21, "not what clients will take");
     publisher.run(&["resign", "core"]).fails(21, "for platform `x86_64-linux`, not `x86_64-windows`");
+}
+
+#[test]
+fn a_new_platform_keeps_the_retired_key_and_the_freshness_key() {
+    let publisher = Publisher::new();
+    for name in ["standby", "fresh"] {
+        publisher.run(&["keygen", name, "--bits", "2048"]).ok();
+    }
+    build(&publisher, "1.0.0");
+    publisher.run(&["sign", "linux", "--freshness-key", "fresh.pub.pem"]).ok();
+    let rotated = ["--key", "standby.key.pem", "--trust", "release.pub.pem"];
+    publisher.run(&[&["resign", "core", "--retire", "release.pub.pem"], &rotated[..]].concat()).ok();
+    publisher.run(&[&["sign", "windows"], &rotated[..]].concat()).ok();
+    let meta = |dir: &str| publisher.manifest(&format!("{dir}/manifest.xml")).meta;
+    assert_eq!(meta(WINDOWS).retires, meta(LINUX).retires);
+    assert_eq!(meta(WINDOWS).freshness, meta(LINUX).freshness);
+    assert!(meta(LINUX).retires.is_some() && meta(LINUX).freshness.is_some());
+}
+
+#[test]
+fn a_platform_without_the_channel_is_left_out() {
+    let publisher = with_two_platforms();
+    let only_linux = ["promote", "core", "--from", "stable", "--to", "beta", "--platform", "x86_64-linux"];
+    publisher.run(&only_linux).ok();
+    publisher.run(&["pause", "core", "--channel", "beta"]).ok();
+    let beta = publisher.manifest(&format!("{LINUX}/beta.xml")).meta;
+    assert_eq!(beta.rollout, Some(0));
+    publisher.run(&["pause", "core", "--channel", "alpha"]).fails(22, "alpha.xml");
 }

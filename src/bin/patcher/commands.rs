@@ -4,8 +4,8 @@ use crate::arguments::{PatcherArguments, PatcherCommand};
 use crate::report::Report;
 use crate::session;
 use patcher::{
-    Applied, Caller, CancelToken, Check, Component, Damage, Deferred, Error, Network, PastUpdate, Patcher, Previous,
-    Recovery, RelPath, Result, Staged, Status, Update, Version, WatchMode, WatchOptions, Watcher,
+    Applied, Caller, CancelToken, Check, Component, Damage, Deferred, Error, PastUpdate, Patcher, Previous, Recovery,
+    RelPath, Result, Staged, Status, Update, Version, WatchMode, WatchOptions, Watcher,
 };
 use std::ffi::OsString;
 use std::str::FromStr;
@@ -153,7 +153,8 @@ fn check_and_download(patcher: &Patcher, names: &[String], report: &Report) -> R
     if !unfinished.is_empty() && unfinished.iter().all(is_named) {
         match download(unfinished, report) {
             // The site has a newer release now, and no longer the objects of this one.
-            Err(Error::Refused(_) | Error::Network(Network::Status { status: 404 | 410, .. })) => {}
+            Err(Error::Refused(_)) => {}
+            Err(Error::Network(error)) if error.is_absent() => {}
             done => return done.map(|staged| (staged, Vec::new())),
         }
     }

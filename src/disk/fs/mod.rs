@@ -331,6 +331,33 @@ fn is_out_of_descriptors(result: &Result<()>) -> bool {
     matches!(result, Err(Error::Machine(Machine::Io { source, .. })) if cfg!(unix) && source.raw_os_error() == Some(EMFILE))
 }
 
+/// Opens a regular file by a path that the user has chosen.
+///
+/// A pipe in its place would block the caller for ever.
+///
+/// # Errors
+/// An I/O error, also for anything but a regular file.
+#[cfg(feature = "client")]
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, rustix::fs::OFlags::NONBLOCK.bits() as i32);
+    let file = options.read(true).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
+}
+
+/// Reads a regular file of at most `max_bytes` by a path that the user has chosen.
+///
+/// # Errors
+/// As [`open_regular`]; an I/O error for a larger file.
+#[cfg(feature = "client")]
+pub fn read_regular(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    io::Read::read_to_end(&mut io::Read::take(open_regular(path)?, max_bytes + 1), &mut bytes)?;
+    let is_small = bytes.len() as u64 <= max_bytes;
+    if is_small { Ok(bytes) } else { Err(io::Error::other(format!("it has more than {max_bytes} bytes"))) }
+}
+
 /// Hashes an open file from its start.
 ///
 /// # Errors

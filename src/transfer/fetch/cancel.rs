@@ -32,6 +32,20 @@ impl CancelToken {
         Self(Arc::new(CancelState { parent: Some(self.clone()), deadline: Some(deadline), ..CancelState::default() }))
     }
 
+    /// Returns a token with half of the time that is left until this one's deadline.
+    ///
+    /// It is for a request that the caller can do without.
+    pub(crate) fn child_for_half_the_time(&self) -> Self {
+        let now = Instant::now();
+        let half = |deadline: Instant| self.child_until(now + deadline.saturating_duration_since(now) / 2);
+        self.deadline().map_or_else(|| self.child(), half)
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let inherited = self.0.parent.as_ref().and_then(Self::deadline);
+        self.0.deadline.into_iter().chain(inherited).min()
+    }
+
     /// Returns whether only the deadline has cancelled this token.
     pub(crate) fn is_timed_out(&self) -> bool {
         self.is_past_deadline()

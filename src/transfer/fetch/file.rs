@@ -2,8 +2,8 @@
 
 use super::proxy::without_user;
 use super::{Body, ByteRange, Request, unreachable};
+use crate::disk::fs;
 use crate::error::{Caller, Network, Result};
-use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
 use std::path::Path;
 use url::Url;
@@ -46,7 +46,7 @@ pub(super) fn get(request: &Request<'_>) -> Result<Body> {
 
 /// Opens a range of a file and returns its offset; the whole file when its size is not as expected.
 fn open(path: &Path, range: Option<ByteRange>) -> io::Result<(Box<dyn Read + Send>, u64)> {
-    let mut file = File::open(path)?;
+    let mut file = fs::open_regular(path)?;
     match range {
         Some(ByteRange { start, end, total }) if file.metadata()?.len() == total => {
             file.seek(SeekFrom::Start(start))?;

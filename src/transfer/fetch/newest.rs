@@ -11,13 +11,18 @@
 use super::manifest::{manifest, small_file};
 use super::{CancelToken, Fetch, Retries};
 use crate::disk::layout;
-use crate::error::{Error, Network, Result};
+use crate::error::{Error, Result};
 use crate::formats::delta::{self, FileSizes};
 use crate::formats::head::{Head, MAX_HEAD_BYTES};
 use crate::formats::manifest::{Channel, Component, MAX_MANIFEST_BYTES, Platform, SignedBytes};
 use crate::values::digest::Sha256;
-use std::io::Cursor;
+use std::io::{self, Cursor};
 use url::Url;
+
+/// The limit for the growth of a manifest that comes as a delta, as a multiple of the known one.
+const MAX_GROWTH: u64 = 4;
+/// The bytes that such a manifest may have beyond that multiple.
+const MAX_ADDED_BYTES: u64 = 1 << 20;
 
 /// The manifest that a client has installed.
 #[derive(Debug, Clone)]
@@ -50,7 +55,8 @@ pub struct Newest {
 /// Fetches the head and the newest manifest from one mirror.
 ///
 /// # Errors
-/// Any [`Network`] error of the head, apart from status 404 and 410, or of the whole manifest.
+/// Any [`Network`](crate::error::Network) error of the head, unless it is absent, or of the whole
+/// manifest.
 pub fn newest(
     source: &dyn Fetch,
     mirror: &Url,
@@ -92,7 +98,7 @@ fn fetch_head(
             let head = Head::parse(&bytes).ok().filter(|_| bytes.len() as u64 <= MAX_HEAD_BYTES);
             Ok(head.filter(|head| head.component == *known.component && head.channel == *known.channel))
         }
-        Err(Error::Network(Network::Status { status: 404 | 410, .. })) => Ok(None),
+        Err(Error::Network(error)) if error.is_absent() => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -108,20 +114,42 @@ fn rebuild(
     head: &Head,
     cancel: &CancelToken,
 ) -> Result<Option<Vec<u8>>> {
-    if head.size > MAX_MANIFEST_BYTES {
+    let sizes = FileSizes { old: known.body.len() as u64, new: head.size };
+    // The head is unsigned: its size must not decide how long the client works.
+    if head.size > MAX_MANIFEST_BYTES.min(MAX_GROWTH * sizes.old + MAX_ADDED_BYTES) {
         return Ok(None);
     }
-    // A delta that is larger than the manifest is not worth it.
-    let delta = match small_file(source, url, head.size, cancel) {
+    // A slow delta leaves time for the whole manifest. One that is larger than it is not worth it.
+    let limited = cancel.child_for_half_the_time();
+    let delta = match small_file(source, url, head.size, &limited) {
         Ok(delta) => delta,
-        Err(Error::Cancelled) => return Err(Error::Cancelled),
+        Err(Error::Cancelled) if !limited.is_timed_out() => return Err(Error::Cancelled),
         Err(_) => return Ok(None),
     };
-    let sizes = FileSizes { old: known.body.len() as u64, new: head.size };
-    let mut bytes = Vec::new();
-    if delta::apply(Cursor::new(known.body), Cursor::new(delta), &sizes, delta::no_scratch, &mut bytes).is_err() {
-        return Ok(None);
+    let mut rebuilt = CancellableBytes { bytes: Vec::new(), cancel: &limited };
+    if delta::apply(Cursor::new(known.body), Cursor::new(delta), &sizes, delta::no_scratch, &mut rebuilt).is_err() {
+        return if cancel.is_cancelled() { Err(Error::Cancelled) } else { Ok(None) };
     }
+    let bytes = rebuilt.bytes;
     let is_right = SignedBytes::split(bytes.clone()).is_ok_and(|signed| Sha256::of(&signed.body) == head.body);
     Ok(is_right.then_some(bytes))
+}
+
+/// Bytes that take no more of them once the token is cancelled.
+struct CancellableBytes<'a> {
+    bytes: Vec<u8>,
+    cancel: &'a CancelToken,
+}
+
+impl io::Write for CancellableBytes<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.cancel.is_cancelled() {
+            return Err(io::Error::other("cancelled"));
+        }
+        self.bytes.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -4,7 +4,8 @@ use crate::error::Result;
 use crate::setting::checked;
 use crate::signing::{Signer, Signing};
 use crate::site;
-use patcher::internal::manifest::{Component, Platform};
+use patcher::internal::layout;
+use patcher::internal::manifest::{Channel, Component, Platform};
 use std::path::Path;
 
 /// The platforms whose releases a command changes.
@@ -32,13 +33,29 @@ impl PlatformFlags {
         Ok(if platforms.is_empty() { vec![Platform::any()] } else { platforms })
     }
 
-    /// As [`select`](Self::select), for a command that signs.
+    /// As [`select`](Self::select), for a command that signs the releases of a channel again.
     ///
     /// # Errors
     /// [`Caller::BadSetting`](patcher::internal::error::Caller::BadSetting) for several platforms
     /// with `--body`, whose file holds one release; an I/O error.
-    pub fn select_to_sign(self, site: &Path, component: &Component, signing: &Signing) -> Result<Vec<Platform>> {
-        let platforms = self.select(site, component)?;
+    pub fn select_to_sign(
+        self,
+        site: &Path,
+        component: &Component,
+        channel: &Channel,
+        signing: &Signing,
+    ) -> Result<Vec<Platform>> {
+        let is_named = !self.platforms.is_empty();
+        let mut platforms = self.select(site, component)?;
+        let dir = site.join(component.as_str());
+        let has_channel = |platform: &Platform| {
+            let name = layout::platform_dir(platform) + &layout::latest_manifest_name(channel);
+            dir.join(name).symlink_metadata().is_ok()
+        };
+        // A platform without the channel is left out, unless the user names it or none has it.
+        if !is_named && platforms.iter().any(has_channel) {
+            platforms.retain(has_channel);
+        }
         match (&signing.signer, &platforms[..]) {
             (Signer::Elsewhere(file), [_, _, ..]) => {
                 let names: Vec<&str> = platforms.iter().map(Platform::as_str).collect();
