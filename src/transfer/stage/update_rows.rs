@@ -67,9 +67,14 @@ impl<'a> Worker<'a, '_> {
         let mut made = Writer::new(dir, name)?;
         let base = JoinedFiles::new(bases).map_err(|error| Error::io("read", dir.join(name), error))?;
         let sizes = FileSizes { old: base.size(), new: update.table.rows[step.row].to.size };
-        // The name contains the job's hash, so no other worker uses it.
-        let scratch_name = format!("scratch-{}", self.job.hash);
-        let scratch = |bytes| ScratchFile::new(self.stage, &scratch_name, bytes, self.transfer.cancel);
+        // The name contains the job's hash, so no other worker uses it. Windows may free a name only
+        // when the file is closed, so each file has another.
+        let mut scratch_files = 0;
+        let scratch = |bytes| {
+            scratch_files += 1;
+            let name = format!("scratch-{}-{scratch_files}", self.job.hash);
+            ScratchFile::new(self.stage, &name, bytes, self.transfer.cancel)
+        };
         let sink = CancellableSink { writer: &mut made, cancel: self.transfer.cancel };
         let applied = FileRange::new(object, position)
             .map_err(DeltaError::ReadDelta)
