@@ -49,3 +49,57 @@ fn start(path: &Path) -> Result<Vec<u8>> {
     fs::File::open(path).map_err(failed)?.take(SEARCHED_BYTES).read_to_end(&mut bytes).map_err(failed)?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delta::sketch::MIN_SHARED_HASHES;
+    use flate2::Compression;
+    use flate2::write::DeflateEncoder;
+    use std::io::Write as _;
+    use tempfile::NamedTempFile;
+
+    fn file(bytes: &[u8]) -> NamedTempFile {
+        let mut file = NamedTempFile::new().unwrap();
+        file.write_all(bytes).unwrap();
+        file
+    }
+
+    /// A zip of 20 members, which all contain the version.
+    fn zip(version: &str, level: u32) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for number in 0..20 {
+            let name = format!("member {number}");
+            bytes.extend_from_slice(b"PK\x03\x04\x14\0\0\0\x08\0");
+            bytes.extend_from_slice(&[0; 16]);
+            bytes.extend((name.len() as u16).to_le_bytes());
+            bytes.extend([0; 2]);
+            bytes.extend_from_slice(name.as_bytes());
+            let mut encoder = DeflateEncoder::new(Vec::new(), Compression::new(level));
+            let lines = (0..200_u64).map(|line| format!("{} {version}\n", line.wrapping_mul(number + 9_973_777_777)));
+            encoder.write_all(lines.collect::<String>().as_bytes()).unwrap();
+            bytes.extend(encoder.finish().unwrap());
+        }
+        bytes
+    }
+
+    #[test]
+    fn zips_resemble_each_other_by_their_members() {
+        let (old, new) = (zip("1.0", 1), zip("2.0", 9));
+        let shared =
+            |one: &[u8], other: &[u8]| sketch(file(one).path()).unwrap().shares(&sketch(file(other).path()).unwrap());
+        assert!(shared(&old, &new) >= MIN_SHARED_HASHES);
+        // Without the start of a zip, their bytes are compared.
+        assert_eq!(shared(&old[1..], &new[1..]), 0);
+    }
+
+    #[test]
+    fn an_archive_consists_of_streams() {
+        let zip = zip("1.0", 6);
+        assert!(is_archive(file(&zip).path()).unwrap());
+        let noise: Vec<u8> = (0..zip.len() as u32 / 8).flat_map(|n| *Sha256::of(&n.to_le_bytes()).as_bytes()).collect();
+        assert!(!is_archive(file(&noise).path()).unwrap());
+        assert!(!is_archive(file(&[&noise[..], &zip].concat()).path()).unwrap(), "a small part of a packed file");
+        assert!(!is_archive(file(b"").path()).unwrap());
+    }
+}
