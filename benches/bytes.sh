@@ -16,6 +16,7 @@
 #   chain      ten releases back, delta by delta
 #   gzip_size  the bytes that segments add to a gzip
 #   apply      one delta of a large program, applied
+#   archives   deltas of jars, zips and fonts; DIR has the releases of benches/bytes/archives.txt
 #
 # --keep reuses the results of earlier runs (DIR/.bytes), except ours if our programs have changed
 # since. Use it to continue an interrupted run, or to measure only ours again. --so-far writes the
@@ -55,7 +56,7 @@ for part in "$@"; do
     "$here/bytes.sh" "${flags[@]}" "$folder" line
   else
     document=$project/benches/results/bytes.md
-    case "$part" in wire | install) document=$project/benches/results/$part.md ;; esac
+    case "$part" in wire | install | archives) document=$project/benches/results/$part.md ;; esac
     python3 "$here/bytes" "$part" "$folder" "$document" "${flags[@]}"
   fi
 done

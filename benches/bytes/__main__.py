@@ -34,7 +34,9 @@ def main():
     given = arguments.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     results = Results(given.folder / ".bytes" / f"{given.part}.jsonl", given.keep, given.so_far)
-    lines = importlib.import_module(given.part).measure(releases_in(given.folder, given.only), results)
+    part = importlib.import_module(given.part)
+    releases = releases_in(given.folder, given.only, getattr(part, "RELEASES", 3))
+    lines = part.measure(releases, results)
     write(given.document, given.part, lines)
 
 
