@@ -70,7 +70,7 @@ pub enum Network {
 }
 
 impl Network {
-    /// Returns `true` if the server answered that it does not have the file: status 403, 404 or 410.
+    /// Returns `true` if the server does not have the file: status 403, 404 or 410.
     ///
     /// Object stores answer 403 for an absent file if the client may not list the bucket.
     pub fn is_absent(&self) -> bool {
