@@ -6,13 +6,13 @@ The bytes are those of the requests and responses with their headers, in both di
 import shutil
 from xml.etree import ElementTree
 
-from costs import Cost, run
+from costs import run
 from machine import facts, versions
 from ours import Component, identity
 from server import WORK, Sent
 from trees import same, tar
 
-# All bytes of an installation, divided by those of `tar | xz -9`.
+# The bytes of the install object, divided by those of `tar | xz -9`.
 GOAL = 1.03
 MOST_REQUESTS = 2
 
@@ -27,32 +27,28 @@ def measure(corpora, results):
             continue
         ratio = ours["object"] / theirs["bytes"]
         reached = ratio <= GOAL and ours["requests"] <= MOST_REQUESTS
-        client, sign, plain = (Cost(**ours[what]) for what in ("client", "sign", "sign without"))
         rows.append([f"{name} {release.name}", f"{ours['object']:,}", f"{theirs['bytes']:,}", f"{ratio:.4f}",
                      "reached" if reached else "**missed**", f"{ours['gz']:,}", f"{ours['bytes']:,}",
-                     str(ours["requests"]), f"{client.seconds:.2f}, {client.memory * 1024 / 1e6:.1f}",
-                     f"{sign.seconds:.1f}, {sign.memory * 1024 / 1e6:.0f}", f"{plain.seconds:.1f}"])
-    head = ["release", "install object", "`tar \\| xz -9`", "ratio", f"at most {GOAL}", "all `.gz`", "all bytes of `install`",
-            "requests", "client: s, peak MB", "first `sign`: s, peak MB", "`sign` without the object, s"]
+                     f"{ours['bytes'] / theirs['bytes']:.4f}", str(ours["requests"])])
+    head = ["release", "install object", "`tar \\| xz -9`", "ratio", f"at most {GOAL}", "all `.gz`", "all bytes of `install`", "ratio",
+            "requests"]
     return [f"{facts()}. {versions(['xz'])}. {results.circumstances()}", "",
             *(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))]
 
 
 def of_ours(name, release):
-    """Signs a release without and with an install object, and installs it."""
-    plain = Component(name).sign(release, release.name, "--no-install-object")
+    """Signs a release, and installs it."""
     component, root = Component(name), WORK / f"install-{name}"
-    sign = component.sign(release, release.name)
+    component.sign(release, release.name)
     sent = Sent()
-    client = component.install(root)
+    component.install(root)
     requests = sent.requests()
     same(root / name, release, but=("manifest.xml",))
     component.client(root, "verify", name)
     shutil.rmtree(root)
     install = ElementTree.parse(component.manifest()).getroot().find("meta/install")
     return {"object": int(install.get("size")), "gz": sum(size for size, _ in component.gzips().values()),
-            "bytes": sum(requests), "requests": len(requests), "client": client.record(), "sign": sign.record(),
-            "sign without": plain.record()}
+            "bytes": sum(requests), "requests": len(requests)}
 
 
 def of_xz(release):
