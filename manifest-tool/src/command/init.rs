@@ -10,7 +10,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-/// Write a commented component.toml into a build folder
+/// Write a commented component.toml into a build folder, which is created if it is missing
 #[derive(Debug, clap::Args)]
 pub struct InitArgs {
     /// The build folder
@@ -42,6 +42,7 @@ pub fn run(args: InitArgs, out: &mut impl Write) -> Result<()> {
         ("urls", Some(format!("[{urls}]")).filter(|_| !urls.is_empty())),
     ];
     let missing: Vec<&str> = settings.iter().filter(|(_, value)| value.is_none()).map(|(key, _)| *key).collect();
+    fs::create_dir_all(&build).map_err(|error| Error::io("create", &build, error))?;
     let path = build.join(COMPONENT_FILE);
     let mut file = fs::File::create_new(&path).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => Error::Exists { path: path.clone() },
