@@ -1,4 +1,4 @@
-//! The helper as a program of its own. `patcher::internal::helper` describes it.
+//! The helper as a separate program. `patcher::internal::helper` describes it.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;

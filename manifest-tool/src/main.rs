@@ -69,7 +69,7 @@ fn run(command: Command, verbose: bool) -> Result<()> {
         Command::Body(_) => Ok(()),
         Command::Verify(args) => command::verify::run(args, &mut out),
     };
-    // What a command found before it failed is shown too.
+    // The output of a command before its failure is shown too.
     done.and(out.flush().map_err(Error::Output))
 }
 
@@ -95,7 +95,7 @@ fn report(error: &Error, verbose: bool) -> ExitCode {
         text.push_str(&format!("  because: {below}\n"));
         source = below.source();
     }
-    // Nobody is left to be told when the standard error is closed too.
+    // If standard error is closed as well, the program cannot report it.
     let _ = io::stderr().write_all(escaped(&text).as_bytes());
     ExitCode::from(error.exit_code())
 }

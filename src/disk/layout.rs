@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use url::Url;
 
-/// What an object holds; its name on the server ends with it.
+/// The kind of an object, which gives the ending of its name on the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ObjectKind {
     /// A whole file, as one gzip member.

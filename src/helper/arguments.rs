@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// What the helper prints when it is asked, or asked wrongly.
+/// The text that the helper prints for `--help` and after wrong arguments.
 pub const USAGE: &str = "\
 usage: patcher-helper --root DIR [--state-dir DIR] [--component NAME=DIR]… [--wait-pid PID] [--roll-back REASON]
                       [--patience SECONDS] [--probation SECONDS] [--working-dir DIR] [--loses-terminal] [--watch PID]
@@ -41,9 +41,9 @@ pub struct Arguments {
     pub wait_pid: Option<u32>,
     /// The reason for a rollback; `None` makes the prepared version live.
     pub roll_back: Option<RollbackReason>,
-    /// How long other instances of the program, and other updaters, may keep it waiting.
+    /// The time that the helper waits for other instances and other updaters.
     pub patience: Option<Duration>,
-    /// How long the started version may take to confirm that it works.
+    /// The time within which the started version must confirm.
     pub probation: Duration,
     /// The program before used a terminal, which the started one does not get.
     pub loses_terminal: bool,
@@ -51,7 +51,7 @@ pub struct Arguments {
     pub watch: Option<u32>,
     /// Where to start the command; the root unless it is given and there.
     pub working_dir: Option<PathBuf>,
-    /// What to start; empty for nothing.
+    /// The command to run; empty for none.
     pub command: Vec<OsString>,
 }
 

@@ -13,7 +13,7 @@ use semver::Version;
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, RandomState};
 
-/// How many skipped versions are remembered, the newest.
+/// The number of skipped versions that are kept: the newest ones.
 const MAX_SKIPPED_VERSIONS: usize = 100;
 
 /// The user's decisions.
@@ -56,7 +56,7 @@ impl Choices {
         if is_removed { self.removed.insert(component.clone()) } else { self.removed.remove(component) }
     }
 
-    /// Draws the random number if there is none yet, and tells whether it did.
+    /// Draws the random number, unless it is drawn already; returns `true` if it did.
     pub fn draw_number(&mut self) -> bool {
         let none = self.draw.is_none();
         self.draw.get_or_insert_with(|| RandomState::new().hash_one(0));

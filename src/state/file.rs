@@ -5,7 +5,7 @@ use crate::disk::fs::Dir;
 use crate::error::{Error, Machine, Result};
 use crate::formats::xml::XmlError;
 
-/// What is added to the name of a damaged file.
+/// The ending that a damaged file gets.
 const DAMAGED: &str = ".damaged";
 
 /// A file of the state folder in XML.
@@ -18,7 +18,7 @@ pub trait StateFile: Default {
     /// Reads what [`write`](Self::write) gave.
     ///
     /// # Errors
-    /// What is not as it is written there.
+    /// The first rule that the bytes break.
     fn parse(bytes: &[u8]) -> Result<Self, XmlError>;
 
     /// The file's text.

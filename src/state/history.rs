@@ -378,7 +378,7 @@ mod tests {
         let history = History::load(&dir).unwrap().unwrap();
         let sequences = |history: History| history.updates.iter().map(|past| past.sequence).collect::<Vec<_>>();
         assert_eq!(sequences(history), [5, 4, 3]);
-        // What the program says counts more than what the file says, and stands there from then on.
+        // The number of the program counts more than that of the file, and is saved there.
         record_outcome(&dir, &[part(6)], SwapOutcome::Confirmed, at(1)).unwrap();
         move_outcomes_to_history(&dir, Some(2)).unwrap();
         let history = History::load(&dir).unwrap().unwrap();

@@ -16,7 +16,7 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 /// The file's name.
 pub const OUTCOMES_FILE: &str = "outcomes";
 
-/// What has become of a swap.
+/// The outcome of a swap.
 #[derive(Debug, Clone, Copy)]
 pub enum SwapOutcome<'a> {
     /// The new version is installed, and on probation.

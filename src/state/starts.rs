@@ -34,7 +34,7 @@ pub struct PendingNotice {
     pub from: Version,
     /// The version that is installed now.
     pub to: Version,
-    /// DeferralReason `from` was rolled back; none when `to` is an update.
+    /// The reason why `from` was rolled back; `None` if `to` is an update.
     pub rolled_back: Option<RollbackReason>,
 }
 

@@ -47,7 +47,7 @@ const STATES: [(UpdateState, &str); 10] = [
     (UpdateState::Failed, "failed"),
 ];
 
-/// What an update is carried by.
+/// The kind of download of an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UpdateType {
     /// Deltas or parts of objects, at least for one file.
@@ -59,7 +59,7 @@ pub enum UpdateType {
 
 /// Not a word for a state or a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a word that stands there")]
+#[error("not one of the known words")]
 pub struct UnknownWord;
 
 impl fmt::Display for UpdateState {

@@ -7,7 +7,7 @@ use crate::formats::xml::{DECLARATION, XmlError, XmlReader, XmlTag, push_attribu
 use crate::values::timestamp::Timestamp;
 use std::time::Duration;
 
-/// What a watcher leaves for the next one.
+/// The record that a watcher leaves for the next one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WatcherState {
     /// The last check and the failures in a row that it ends.

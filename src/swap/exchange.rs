@@ -210,7 +210,7 @@ fn fill(part: &ComponentSwap, side: Side, index: usize, step: &Step, saved: &mut
             !dir.remove_folder(name)?
         }
         Found::Special => true,
-        // The manifest's name is the updater's: whatever else stands there is replaced.
+        // The manifest's name belongs to the updater: any other entry there is replaced.
         _ => owner == Owner::User && step.place != SwapPath::Manifest,
     };
     if is_in_the_way {
@@ -273,7 +273,7 @@ fn sync_folders(part: &ComponentSwap, folders: &[String]) -> Result<()> {
         let Some(tree) = Tree::open(dir)? else { return Ok(()) };
         paths.iter().try_for_each(|path| match tree.find_folder(path)? {
             Some(folder) => folder.sync(),
-            // It was removed, or something else stands there now.
+            // It was removed, or another entry is there now.
             None => Ok(()),
         })
     })

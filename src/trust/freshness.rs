@@ -4,7 +4,7 @@
 //! from it. `expires` ends that after months. A *stamp* in the head ends it after days: a key that
 //! is online signs the heads again and again. The release names that key, so the release keys stay
 //! offline. The freshness key installs nothing and retires nothing. An attacker who has stolen it
-//! can hide new releases until the release expires, and no more.
+//! can hide new releases until the installed one expires.
 
 use crate::error::Refused;
 use crate::formats::head::{Head, Stamp};

@@ -134,7 +134,7 @@ impl TrustedKeys {
         self.id(self.keys.len() - 1)
     }
 
-    /// How many distinct keys must sign.
+    /// Returns the number of distinct keys that must sign.
     pub fn threshold(&self) -> usize {
         self.threshold
     }

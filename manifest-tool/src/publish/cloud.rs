@@ -90,7 +90,7 @@ impl Cloud {
         };
         let sent = send();
         if sent.is_err() {
-            // Parts that nobody completes cost money; the error is what matters.
+            // Incomplete parts cost money. The error to report is the first one.
             let _ = self.runtime.block_on(upload.abort());
         }
         sent

@@ -41,7 +41,7 @@ impl Destination for Folder {
                 Ok(path) => path.iter().map(|part| part.to_str()).collect(),
                 Err(_) => None,
             };
-            // What is not UTF-8 is nothing that was published.
+            // No published file has a name that is not UTF-8.
             let (true, Some(parts)) = (metadata.is_file(), parts) else { continue };
             let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
             files.insert(parts.join("/"), Listed { bytes: metadata.len(), modified });
@@ -90,7 +90,7 @@ impl Destination for Folder {
         if (sha256, size) == (object.sha256, object.size) {
             return Ok(());
         }
-        // Whoever publishes again shall not take it for what is there already.
+        // Otherwise the next `publish` would take it for the right object.
         fs::remove_file(&path).map_err(|error| Error::io("remove", &path, error))?;
         let detail = format!("its {size} bytes have the SHA-256 {sha256}; is the site damaged?");
         Err(Error::CopyDiffers { place: path.display().to_string(), detail })

@@ -8,7 +8,7 @@ use patcher::internal::plan::{Plan, PlanInput, PlannedObject};
 use patcher::internal::rel_path::RelPath;
 use std::collections::BTreeMap;
 
-/// What becomes of a path.
+/// The change of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// The new release brings it.

@@ -62,7 +62,7 @@ pub struct ReleaseSummary {
     pub delta_bytes: u64,
     /// Files in `releases/` that no trusted key has signed. They were not used.
     pub ignored: Vec<PathBuf>,
-    /// What the publisher hardly meant.
+    /// The warnings about the build folder.
     pub warnings: Vec<BuildWarning>,
 }
 
@@ -96,7 +96,7 @@ pub fn sign(
     let hashes = pack::hash(&tree)?;
     let mut contents: Contents<'_> = hashes.iter().copied().zip(&tree.files).collect();
 
-    // What clients refuse in any release shows before the site's folder is made.
+    // A release that clients would refuse fails before the site's folder is created.
     signing.check(&assemble(settings.meta(1), &tree, &hashes, unpacked))?;
     let dir = site.join(settings.component.as_str());
     let site = ComponentSite::new(dir, settings.platform.clone(), signing.site_keys());

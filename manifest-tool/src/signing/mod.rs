@@ -39,7 +39,7 @@ pub struct Signing {
 
 /// The freshness key that a release names.
 pub enum FreshnessKey {
-    /// That of the newest release.
+    /// The freshness key of the newest release.
     Unchanged,
     /// This one.
     Key(PublicKey),

@@ -9,7 +9,7 @@ use super::window::{MAX_DISTANCE_BYTES, Window};
 pub struct Match {
     /// Its length in bytes. The search returns `shorter_than` or less if it finds none.
     pub length: usize,
-    /// How many bytes before the position it starts.
+    /// The number of bytes from its start to the position.
     pub distance: usize,
 }
 

@@ -1,4 +1,4 @@
-//! A range of a file, read as if it were a file of its own.
+//! A range of a file, read as if it were a whole file.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;

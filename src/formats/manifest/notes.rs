@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use url::Url;
 
-/// What is new in a release, in one language: a page, lines of text, or both.
+/// The release notes in one language: a page, lines of text, or both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notes {
     /// The language.
@@ -80,7 +80,7 @@ impl Meta {
             match (found, range.rsplit_once('-')) {
                 (Some(_), _) => return found,
                 (None, Some((wider, _))) => range = wider,
-                // What is left is the primary language.
+                // The rest is the primary language.
                 (None, None) => return self.notes.iter().find(|notes| notes.language.primary() == range),
             }
         }

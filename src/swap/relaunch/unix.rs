@@ -64,7 +64,7 @@ pub fn uses_terminal(pid: u32) -> bool {
 /// Leaves the session of the program that started this one, so that it does not end with that one's
 /// terminal.
 pub fn leave_session() {
-    // Fails only for a process that leads a group already, which then has a session of its own.
+    // Fails only for a process that leads a group already, which then has its own session.
     let _ = rustix::process::setsid();
 }
 
@@ -77,7 +77,7 @@ pub fn stay_in_job(_command: &mut Command) -> bool {
     false
 }
 
-/// Lets a program lead a process group of its own.
+/// Lets a program lead a new process group.
 pub fn lead_group(command: &mut Command) {
     std::os::unix::process::CommandExt::process_group(command, 0);
 }

@@ -20,7 +20,7 @@ use windows_sys::Win32::System::Threading::{
     WaitForSingleObject,
 };
 
-/// The flags of a program without a console, in a group of its own.
+/// The flags of a program without a console, in a new process group.
 const ALONE: u32 = DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP;
 /// An environment variable that tells that a program could not leave its starter's job.
 const IN_JOB: &str = "PATCHER_IN_JOB";
@@ -79,7 +79,7 @@ pub fn uses_terminal(_pid: u32) -> bool {
 /// sessions to leave.
 pub fn leave_session() {}
 
-/// Starts a program without a console, in a group of its own, and with none of this one's inputs
+/// Starts a program without a console, in a new process group, and with none of this one's inputs
 /// and outputs: a pipe that somebody reads from this program must not stay open for as long as that
 /// one runs.
 pub fn detach(command: &mut Command) {
@@ -109,7 +109,7 @@ pub fn lead_group(_command: &mut Command) {}
 pub struct Group(Option<OwnedHandle>);
 
 impl Group {
-    /// Puts a started program into a job of its own.
+    /// Puts a started program into a new job.
     ///
     /// What it has started before is not in it. Where the system refuses, the program alone is
     /// ended.

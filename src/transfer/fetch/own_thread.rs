@@ -1,4 +1,4 @@
-//! A value that is made and dropped on threads of its own.
+//! A value that is created and dropped on separate threads.
 //!
 //! The HTTP library's blocking client contains an async runtime. Inside another runtime, as in
 //! `#[tokio::main]`, it panics when it is made or dropped.

@@ -61,7 +61,7 @@ pub struct SigningFlags {
     /// unless `manifest-tool stamp` has signed the head lately. Later releases keep it
     #[arg(long, value_name = "PUB")]
     freshness_key: Option<PathBuf>,
-    /// Demand no stamps any more
+    /// Stop demanding stamps
     #[arg(long, conflicts_with = "freshness_key")]
     no_freshness_key: bool,
     /// The sequence of the release [default: one more than the highest of the site]

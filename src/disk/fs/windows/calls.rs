@@ -24,7 +24,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
-/// How an entry is really written in its folder; none when there is none.
+/// Returns the name of an entry as it is written in its folder; `None` if it is absent.
 pub fn stored_name(path: &Path) -> io::Result<Option<OsString>> {
     let path = wide(path);
     // SAFETY: plain data, for which zeros are a value.
@@ -66,7 +66,7 @@ pub fn volume(file: &File) -> io::Result<u32> {
 pub fn free_space(folder: &Path) -> io::Result<u64> {
     let folder = wide(folder);
     let mut bytes = 0;
-    // SAFETY: the string ends in a zero; the two figures that nobody wants may be null.
+    // SAFETY: the string ends in a zero; the two unused results may be null.
     done(unsafe { GetDiskFreeSpaceExW(folder.as_ptr(), &mut bytes, ptr::null_mut(), ptr::null_mut()) })?;
     Ok(bytes)
 }
@@ -116,7 +116,7 @@ fn is_own_id(owner: PSID) -> io::Result<bool> {
     for kind in [TokenUser, TokenOwner] {
         let size = size_of_val(&buffer) as u32;
         let mut used = 0;
-        // SAFETY: the buffer has the size that is told.
+        // SAFETY: the buffer has the given size.
         done(unsafe { GetTokenInformation(token.as_raw_handle(), kind, buffer.as_mut_ptr().cast(), size, &mut used) })?;
         // SAFETY: the system has filled the buffer with the structure of that kind, whose id points
         // into the buffer.

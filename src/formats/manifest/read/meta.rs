@@ -196,7 +196,7 @@ fn notes(meta: &Meta, reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -
 /// Takes an address that clients may append a file's name to.
 ///
 /// # Errors
-/// What is wrong with it, in words.
+/// The rule that it breaks, in words.
 pub fn base_url(text: &str) -> Result<Url, &'static str> {
     let url = notes_url(text)?;
     if text.ends_with('/') { Ok(url) } else { Err("it does not end in a slash") }
@@ -205,7 +205,7 @@ pub fn base_url(text: &str) -> Result<Url, &'static str> {
 /// Takes an address that people may read release notes at.
 ///
 /// # Errors
-/// What is wrong with it, in words.
+/// The rule that it breaks, in words.
 pub fn notes_url(text: &str) -> Result<Url, &'static str> {
     let url = Url::parse(text).map_err(|_| "not a URL")?;
     let authority = text.split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or(rest));
