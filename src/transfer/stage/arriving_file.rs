@@ -15,6 +15,8 @@ struct Arrival {
     length: u64,
     /// `true` after the last byte has arrived or the fetch has failed.
     has_ended: bool,
+    /// `true` while a [`Reader`] uses bytes that have arrived.
+    is_in_use: bool,
 }
 
 impl ArrivingFile {
@@ -36,8 +38,46 @@ impl ArrivingFile {
         arrival.unwrap_or_else(PoisonError::into_inner).length >= length
     }
 
+    /// Returns the one reader that the fetch waits for before it removes a wrong file.
+    pub fn reader(&self) -> Reader<'_> {
+        self.set_in_use(true);
+        Reader(self)
+    }
+
+    /// Waits until the reader, if there is one, has used all bytes that have arrived.
+    pub fn wait_for_reader(&self) {
+        drop(self.changed.wait_while(self.lock(), |arrival| arrival.is_in_use));
+    }
+
+    fn set_in_use(&self, is_in_use: bool) {
+        self.lock().is_in_use = is_in_use;
+        self.changed.notify_all();
+    }
+
     fn lock(&self) -> MutexGuard<'_, Arrival> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A reader of an arriving file that uses it as far as it goes, even if the whole is wrong.
+pub struct Reader<'a>(&'a ArrivingFile);
+
+impl Reader<'_> {
+    /// As [`ArrivingFile::wait_for`]. Meanwhile the fetch may remove the file.
+    pub fn wait_for(&self, length: u64) -> bool {
+        let has_arrived = self.0.lock().length >= length;
+        if !has_arrived {
+            self.0.set_in_use(false);
+        }
+        let arrived = self.0.wait_for(length);
+        self.0.set_in_use(true);
+        arrived
+    }
+}
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        self.0.set_in_use(false);
     }
 }
 
@@ -64,5 +104,24 @@ mod tests {
             drop(EndOnDrop(&file));
             assert_eq!(reader.join().unwrap(), (true, true, false));
         });
+    }
+
+    #[test]
+    fn the_fetch_waits_for_a_reader_that_uses_what_has_arrived() {
+        let file = ArrivingFile::default();
+        file.wait_for_reader();
+        let reader = file.reader();
+        std::thread::scope(|scope| {
+            file.set_length(10);
+            assert!(reader.wait_for(10));
+            let fetch = scope.spawn(|| file.wait_for_reader());
+            std::thread::yield_now();
+            assert!(!fetch.is_finished(), "the reader still uses the file");
+            let ended = scope.spawn(move || reader.wait_for(11));
+            fetch.join().unwrap();
+            file.end();
+            assert!(!ended.join().unwrap());
+        });
+        file.wait_for_reader();
     }
 }

@@ -89,6 +89,7 @@ impl<'a, 'b> InstallFill<'a, 'b> {
             wanted: &self.wanted,
             made: BTreeSet::new(),
         };
+        let reader = arriving.reader();
         let is_whole = std::thread::scope(|scope| {
             let fetched = scope.spawn(|| {
                 let _end = EndOnDrop(&arriving);
@@ -98,12 +99,13 @@ impl<'a, 'b> InstallFill<'a, 'b> {
                     Err(error) => Err(error),
                 }
             });
-            let unpacked = unpacker.unpack(&arriving).map(drop);
+            let unpacked = unpacker.unpack(&reader).map(drop);
+            drop(reader);
             unpacked.and(join(fetched))
         })?;
         if is_whole && !unpacker.is_done() {
             // One mirror may have sent wrong bytes, and another one the whole object.
-            unpacker.unpack(&arriving)?;
+            unpacker.unpack(&arriving.reader())?;
             if !unpacker.is_done() {
                 fetcher.record_failure(request, CONTENT_FAILURE);
             }

@@ -4,7 +4,7 @@
 //! content are passed over.
 
 use super::Stage;
-use super::arriving_file::ArrivingFile;
+use super::arriving_file::Reader;
 use super::staged_name;
 use super::transfer::Transfer;
 use super::worker::mode;
@@ -50,7 +50,7 @@ impl<'a> InstallUnpacker<'a, '_> {
     ///
     /// # Errors
     /// [`Machine::Io`](crate::error::Machine::Io), [`Error::Cancelled`](crate::Error::Cancelled).
-    pub fn unpack(&mut self, arriving: &ArrivingFile) -> Result<bool> {
+    pub fn unpack(&mut self, arriving: &Reader<'_>) -> Result<bool> {
         let name = partial(&self.indexed.object.sha256.to_string());
         if !arriving.wait_for(self.indexed.table.size) {
             return Ok(false);

@@ -145,6 +145,10 @@ impl<'a> ObjectFetcher<'a, '_> {
         if found == (sha256, size) {
             return Ok(FetchedObject::Original(object));
         }
+        // A reader may still use the parts that are right.
+        if let Some(arriving) = self.arriving {
+            arriving.wait_for_reader();
+        }
         object.discard()?;
         if was_resumed {
             // The earlier part or the server's range was wrong: fetch the whole object once.
