@@ -103,7 +103,8 @@ fn an_install_object_that_fails_is_replaced_by_single_files() {
         let requests = world.server.take_paths();
         assert!(requests.iter().any(|path| is_install(path)), "{name}");
         let fetched = requests.iter().filter(|path| is_gz(path)).count();
-        assert!(fetched > 0, "{name}");
+        // The contents of an object with too many bytes are right, each by its own hash.
+        assert_eq!(fetched > 0, name != "too long", "{name}");
         assert_eq!(fallbacks(&user), fetched as u64, "{name} is in the history");
     }
 }
