@@ -2,7 +2,7 @@
 //!
 //! An archive is usually made by one program. So all parameters are tried with the largest stream,
 //! and those that fit are tried with all others. The streams that remain are handled in the same
-//! way, up to [`MAX_ROUNDS`] times. An attempt ends at the first byte that differs, mostly after
+//! way, up to `MAX_ROUNDS` times. An attempt ends at the first byte that differs, mostly after
 //! the first block.
 
 use super::stream_finder::{FoundStream, inflate};
