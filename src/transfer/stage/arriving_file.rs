@@ -15,8 +15,8 @@ struct Arrival {
     length: u64,
     /// `true` after the last byte has arrived or the fetch has failed.
     has_ended: bool,
-    /// `true` while a [`Reader`] uses bytes that have arrived.
-    is_in_use: bool,
+    /// The bytes that the [`Reader`] uses or waits for, if there is one.
+    reader_needs: Option<u64>,
 }
 
 impl ArrivingFile {
@@ -40,17 +40,18 @@ impl ArrivingFile {
 
     /// Returns the one reader that the fetch waits for before it removes a wrong file.
     pub fn reader(&self) -> Reader<'_> {
-        self.set_in_use(true);
+        self.set_reader_needs(Some(0));
         Reader(self)
     }
 
     /// Waits until the reader, if there is one, has used all bytes that have arrived.
     pub fn wait_for_reader(&self) {
-        drop(self.changed.wait_while(self.lock(), |arrival| arrival.is_in_use));
+        let is_in_use = |arrival: &mut Arrival| arrival.reader_needs.is_some_and(|needs| needs <= arrival.length);
+        drop(self.changed.wait_while(self.lock(), is_in_use));
     }
 
-    fn set_in_use(&self, is_in_use: bool) {
-        self.lock().is_in_use = is_in_use;
+    fn set_reader_needs(&self, needs: Option<u64>) {
+        self.lock().reader_needs = needs;
         self.changed.notify_all();
     }
 
@@ -63,21 +64,16 @@ impl ArrivingFile {
 pub struct Reader<'a>(&'a ArrivingFile);
 
 impl Reader<'_> {
-    /// As [`ArrivingFile::wait_for`]. Meanwhile the fetch may remove the file.
+    /// As [`ArrivingFile::wait_for`]. The fetch may remove the file only while bytes are missing.
     pub fn wait_for(&self, length: u64) -> bool {
-        let has_arrived = self.0.lock().length >= length;
-        if !has_arrived {
-            self.0.set_in_use(false);
-        }
-        let arrived = self.0.wait_for(length);
-        self.0.set_in_use(true);
-        arrived
+        self.0.set_reader_needs(Some(length));
+        self.0.wait_for(length)
     }
 }
 
 impl Drop for Reader<'_> {
     fn drop(&mut self) {
-        self.0.set_in_use(false);
+        self.0.set_reader_needs(None);
     }
 }
 
