@@ -1,9 +1,9 @@
 """The Python package: plain scripts, virtual environments and frozen programs update themselves."""
 
 import os
-import signal
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
