@@ -7,7 +7,7 @@ use super::manifest_file::ManifestFile;
 use super::{ComponentSite, Manifests, replace};
 use crate::delta::encode;
 use crate::error::{Error, Result};
-use patcher::internal::delta::{self, FileSizes};
+use patcher::internal::delta::{self, DeltaError, FileSizes};
 use patcher::internal::fs::read_regular;
 use patcher::internal::layout;
 use patcher::internal::trust::VerifiedManifest;
@@ -57,9 +57,16 @@ fn encoded(old: &[u8], new: &[u8]) -> Result<Vec<u8>> {
 /// any other file.
 pub fn verified(path: &Path, old: &ManifestFile, new: &ManifestFile) -> Option<Vec<u8>> {
     let delta = read_regular(path, new.bytes.len() as u64).ok()?;
-    let sizes = FileSizes { old: old.signed.body.len() as u64, new: new.bytes.len() as u64 };
+    makes(&delta, &old.signed.body, &new.bytes).is_ok_and(|is_right| is_right).then_some(delta)
+}
+
+/// Returns `true` if `delta` makes the manifest `new` from the body `old`.
+///
+/// # Errors
+/// The error of a delta that cannot be applied.
+pub fn makes(delta: &[u8], old: &[u8], new: &[u8]) -> Result<bool, DeltaError> {
+    let sizes = FileSizes { old: old.len() as u64, new: new.len() as u64 };
     let mut made = Vec::new();
-    let source = Cursor::new(&old.signed.body);
-    delta::apply(source, Cursor::new(&delta), &sizes, delta::no_scratch, &mut made).ok()?;
-    (made == new.bytes).then_some(delta)
+    delta::apply(Cursor::new(old), Cursor::new(delta), &sizes, delta::no_scratch, &mut made)?;
+    Ok(made == new)
 }

@@ -3,9 +3,8 @@
 
 use super::{Verifier, missing};
 use crate::error::{Error, Result};
-use crate::site::heads;
 use crate::site::manifest_file::ManifestFile;
-use patcher::internal::delta::{self, FileSizes};
+use crate::site::{heads, manifest_deltas};
 use patcher::internal::digest::Sha256;
 use patcher::internal::error::Network;
 use patcher::internal::fetch::{CancelToken, Retries, small_file};
@@ -13,7 +12,6 @@ use patcher::internal::head::{Head, MAX_HEAD_BYTES};
 use patcher::internal::layout;
 use patcher::internal::manifest::{MAX_MANIFEST_BYTES, Manifest, SignedBytes};
 use patcher::internal::trust;
-use std::io::Cursor;
 use std::path::Path;
 use url::Url;
 
@@ -52,12 +50,12 @@ impl Verifier<'_> {
             patch => patch?,
         };
         let (old, new) = (earlier.signed.body, self.bytes(url)?);
-        let sizes = FileSizes { old: old.len() as u64, new: new.len() as u64 };
-        let mut made = Vec::new();
-        let applied = delta::apply(Cursor::new(old), Cursor::new(patch), &sizes, delta::no_scratch, &mut made);
         let wrong = |detail: String| Error::Lead { url: at.to_string(), detail };
-        applied.map_err(|error| wrong(error.to_string()))?;
-        if made == new { Ok(()) } else { Err(wrong("it makes another manifest".to_owned())) }
+        match manifest_deltas::makes(&patch, &old, &new) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(wrong("it makes another manifest".to_owned())),
+            Err(error) => Err(wrong(error.to_string())),
+        }
     }
 
     fn small(&self, url: &Url, max_bytes: u64) -> Result<Vec<u8>> {

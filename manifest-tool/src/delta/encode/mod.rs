@@ -30,3 +30,19 @@ pub mod stream_writer;
 mod tests;
 
 pub use encoder::{EncodedDelta, encode, encode_files, memory_needed};
+
+use std::io::{self, Read, Seek};
+
+/// Reads a whole file of this size.
+///
+/// # Errors
+/// [`io::ErrorKind::UnexpectedEof`] for a shorter file; an I/O error.
+pub fn read_whole(file: &mut (impl Read + Seek), size: u64) -> io::Result<Vec<u8>> {
+    file.rewind()?;
+    let mut bytes = Vec::new();
+    file.take(size).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 != size {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(bytes)
+}

@@ -15,6 +15,7 @@ mod tests;
 pub mod views;
 
 use super::encoder::encode_files;
+use super::read_whole;
 use super::stream_packing::pack_numbers;
 use pairing::ChangedStreams;
 use patcher::internal::delta::inflated::{MAX_LIST_BYTES, MAX_SCRATCH_FACTOR, MAX_STREAMS};
@@ -55,7 +56,7 @@ pub fn encode(
     if sizes.old.saturating_add(sizes.new) > max_bytes {
         return Ok(None);
     }
-    let (old, new) = (read(old, sizes.old)?, read(new, sizes.new)?);
+    let (old, new) = (read_whole(old, sizes.old)?, read_whole(new, sizes.new)?);
     let streams = ChangedStreams::find(&old, &new);
     let changed_bytes = streams.new_bytes() as u64;
     let view_bytes = views::size(&old, &new, &streams) as u64;
@@ -102,14 +103,4 @@ fn delta_between(old: Vec<u8>, new: Vec<u8>, limit: u64) -> io::Result<Vec<u8>> 
     let mut delta = Vec::new();
     encode_files(&mut Cursor::new(old), &mut Cursor::new(new), &sizes, limit, &mut delta)?;
     Ok(delta)
-}
-
-fn read(file: &mut (impl Read + Seek), size: u64) -> io::Result<Vec<u8>> {
-    file.rewind()?;
-    let mut bytes = Vec::new();
-    file.take(size).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 != size {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    Ok(bytes)
 }

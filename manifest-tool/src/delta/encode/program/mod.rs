@@ -23,6 +23,7 @@ mod unscanned;
 use super::block_matching;
 use super::draft::{Corrections, DeltaDraft};
 use super::match_index::MatchIndex;
+use super::read_whole;
 use super::stream_packing::estimate_all;
 use super::stream_writer::BlockStreams;
 use corrections::{choose, corrections};
@@ -75,7 +76,7 @@ pub fn draft(
     if !begins_as_program(old)? {
         return Ok(None);
     }
-    let (old, new) = (read(old, sizes.old)?, read(new, sizes.new)?);
+    let (old, new) = (read_whole(old, sizes.old)?, read_whole(new, sizes.new)?);
     let all = UnscannedPages::default();
     let (old, new) = rayon::join(|| ParsedProgram::new(&old, &all), || ParsedProgram::new(&new, &all));
     let (Some(old), Some(new)) = (old, new) else { return Ok(None) };
@@ -132,16 +133,6 @@ fn begins_as_program(file: &mut (impl Read + Seek)) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-fn read(file: &mut (impl Read + Seek), size: u64) -> io::Result<Vec<u8>> {
-    file.rewind()?;
-    let mut bytes = Vec::new();
-    file.take(size).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 != size {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    Ok(bytes)
 }
 
 /// Returns the block map, or `None` for more than [`MAX_BLOCKS`] blocks or one beyond 4 GiB.
