@@ -8,6 +8,7 @@ use crate::patcher::{
     Check, ComponentVersion, Damage, DeferralReason, Deferred, InstalledComponent, Staged, Started, Status, SwapStatus,
     Update, UpdateStatus, UpdatesOff,
 };
+use crate::policy::PolicyRule;
 use crate::state::PastUpdate;
 use crate::swap::{Applied, ComponentChange, Recovery, SavedFile};
 use crate::transfer::stage::{Phase, Progress};
@@ -80,6 +81,9 @@ impl ToJson for Deferred {
             DeferralReason::Rollout { .. } => ("not-yet", None),
             DeferralReason::Skipped => ("skipped", None),
             DeferralReason::Requires(_) => ("requires", None),
+            DeferralReason::Policy(PolicyRule::Version { .. }) => ("policy-version", None),
+            DeferralReason::Policy(PolicyRule::Cooldown { .. }) => ("policy-cooldown", None),
+            DeferralReason::Policy(PolicyRule::Hours { .. }) => ("policy-hours", None),
         };
         json!({
             "component": self.component.as_str(),
@@ -152,6 +156,7 @@ impl ToJson for Started {
                     UpdatesOff::NotInstalled { .. } => "not-installed",
                     UpdatesOff::NotOurs { .. } => "not-ours",
                     UpdatesOff::NoHelper { .. } => "no-helper",
+                    UpdatesOff::Policy { .. } => "policy",
                 };
                 json!({ "started": "updates-off", "why": why, "message": off.to_string() })
             }
@@ -174,6 +179,13 @@ impl ToJson for Status {
             "active": self.updates.to_json(),
             "paused": text(self.paused_since),
             "set_aside": self.damaged_files,
+            "policy": match &self.policy {
+                Ok(policy) => json!(policy.as_ref().map(|policy| json!({
+                    "path": policy.path.display().to_string(),
+                    "rules": policy.rules,
+                }))),
+                Err(error) => json!({ "error": { "code": error.code(), "message": error.to_string() } }),
+            },
             "previous": self.rollback.iter().map(previous).collect::<Vec<_>>(),
         })
     }

@@ -70,6 +70,8 @@ mod json;
 #[cfg(feature = "client")]
 mod patcher;
 #[cfg(feature = "client")]
+mod policy;
+#[cfg(feature = "client")]
 mod program;
 mod state;
 mod swap;
@@ -87,6 +89,8 @@ pub use patcher::{
     Check, ComponentVersion, Config, Damage, DamageKind, DeferralReason, Deferred, InstalledComponent,
     InstalledRelease, Offer, Patcher, Previous, Staged, Started, Status, SwapStatus, Update, UpdateStatus, UpdatesOff,
 };
+#[cfg(feature = "client")]
+pub use policy::{Policy, PolicyRule};
 #[cfg(feature = "client")]
 pub use program::{check_all, check_component, check_if_due, confirm, handle, init};
 #[cfg(feature = "client")]

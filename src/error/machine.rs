@@ -175,6 +175,20 @@ pub enum Machine {
         /// The path at which the client looked for it.
         path: PathBuf,
     },
+    /// The administrator's policy cannot be used. Until it can, there are no updates.
+    #[error("the policy {} cannot be used: {detail}", path.display())]
+    Policy {
+        /// The policy file.
+        path: PathBuf,
+        /// The reason.
+        detail: String,
+    },
+    /// The administrator's policy turns updates off.
+    #[error("the policy {} turns updates off", path.display())]
+    UpdatesOff {
+        /// The policy file.
+        path: PathBuf,
+    },
     /// This system lacks a function.
     #[error("{what} is not supported on this system")]
     Unsupported {
@@ -215,6 +229,8 @@ impl Machine {
             Machine::SwapUndone { .. } => "swap-undone",
             Machine::UndoFailed { .. } => "undo-failed",
             Machine::HelperMissing { .. } => "helper-missing",
+            Machine::Policy { .. } => "policy",
+            Machine::UpdatesOff { .. } => "updates-off",
             Machine::Unsupported { .. } => "unsupported",
         }
     }

@@ -7,6 +7,7 @@ use super::{InstalledManifest, Patcher, Update};
 use crate::disk::fs::{Dir, PLAIN};
 use crate::error::{Error, Machine, Refused, Result};
 use crate::formats::manifest::{Component, MAX_MANIFEST_BYTES, Manifest, Meta};
+use crate::policy::PolicyRules;
 use crate::state::{self, MAX_SWAP_ATTEMPTS, SeenReleases, StateFile as _, Verdicts, WatcherState};
 use crate::trust::TrustedManifest;
 use crate::values::rel_path::MANIFEST_NAME;
@@ -62,6 +63,8 @@ impl Patcher {
     /// - [`Machine::NotInstalled`](crate::Machine::NotInstalled) for a component that is not
     ///   installed, and [`Machine::InstalledManifest`](crate::Machine::InstalledManifest) for one
     ///   with a damaged manifest.
+    /// - [`Machine::UpdatesOff`] if the administrator's policy turns updates off, and
+    ///   [`Machine::Policy`] for a policy that cannot be used.
     /// - [`Error::Busy`] while another updater works on the install root.
     /// - [`Caller::BadSetting`](crate::Caller::BadSetting) for text that is not a component name.
     pub fn check_component(&self, component: impl AsRef<str>) -> Result<Offer> {
@@ -120,11 +123,12 @@ impl Patcher {
         if state::open(&self.shared.root)?.is_none() && !self.is_installed()? {
             return Err(Machine::NothingInstalled { dir: self.shared.root.dir.clone() }.into());
         }
+        let rules = self.require_updates_on()?;
         let (state_dir, _downloading) = self.lock_downloading()?;
         let mut check = Check::default();
         for component in components {
             let installed = self.require_installed(&component)?;
-            self.find_update(&state_dir, component, installed, &deadline, &mut check)?;
+            self.find_update(&state_dir, component, installed, &rules, &deadline, &mut check)?;
         }
         self.defer_unmet_requirements(&mut check)?;
         Ok(check)
@@ -136,6 +140,7 @@ impl Patcher {
         state_dir: &Dir,
         component: Component,
         installed: InstalledManifest,
+        rules: &PolicyRules,
         deadline: &Deadline,
         check: &mut Check,
     ) -> Result<()> {
@@ -151,10 +156,14 @@ impl Patcher {
             return Ok(());
         }
         let verdicts = Verdicts::load_or_default(state_dir)?;
-        let deferral = match local_deferral(&verdicts, trusted.manifest()) {
-            Some(reason) => Some(reason),
-            None => self.deferral(trusted.manifest())?,
-        };
+        let mut deferral = local_deferral(&verdicts, trusted.manifest());
+        if deferral.is_none() {
+            deferral = self.deferral(trusted.manifest())?;
+        }
+        if deferral.is_none() {
+            let rule = self.policy_rule(state_dir, &mut seen, rules, trusted.manifest())?;
+            deferral = rule.map(DeferralReason::Policy);
+        }
         if let Some(reason) = deferral {
             stamp?;
             check.deferred.push(Deferred::of(trusted.manifest(), reason));

@@ -1,6 +1,7 @@
 //! Deferred releases: newer ones that the client does not offer, each with the reason.
 
 use crate::formats::manifest::{Component, Manifest, Meta};
+use crate::policy::PolicyRule;
 use crate::state::{MAX_SWAP_ATTEMPTS, RollbackReason};
 use semver::Version;
 use std::fmt;
@@ -46,6 +47,8 @@ pub enum DeferralReason {
     /// The swap to the release failed three times. A release with a higher sequence is offered
     /// again.
     SwapFailed,
+    /// A rule of the administrator's policy defers the release.
+    Policy(PolicyRule),
 }
 
 impl fmt::Display for DeferralReason {
@@ -56,6 +59,7 @@ impl fmt::Display for DeferralReason {
             DeferralReason::Skipped => f.write_str("it was skipped"),
             DeferralReason::Requires(detail) => f.write_str(detail),
             DeferralReason::RolledBack(reason) => write!(f, "it was rolled back: {reason}"),
+            DeferralReason::Policy(rule) => write!(f, "{rule}"),
             DeferralReason::SwapFailed => write!(f, "the swap to it has failed {MAX_SWAP_ATTEMPTS} times"),
         }
     }

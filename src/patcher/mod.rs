@@ -12,6 +12,7 @@ mod installed;
 mod languages;
 mod newest;
 mod planning;
+mod policy;
 mod probation;
 mod record;
 mod remove;
@@ -41,6 +42,7 @@ use crate::disk::fs::{Dir, Lock};
 use crate::disk::layout::InstallRoot;
 use crate::error::{Caller, Error, Result};
 use crate::formats::manifest::{Channel, Component, Language, Platform};
+use crate::policy::default_path;
 use crate::state;
 use crate::state::journal::{State, Transaction};
 use crate::swap::relaunch::{self, HelperProgram, Job};
@@ -102,6 +104,8 @@ pub struct Patcher {
 /// The parts of a handle that its clones share.
 struct PatcherShared {
     root: InstallRoot,
+    /// The file of the administrator's rules.
+    policy: PathBuf,
     keys: TrustedKeys,
     floors: BTreeMap<Component, Floor>,
     allow_downgrade: bool,
@@ -128,11 +132,16 @@ impl fmt::Debug for Patcher {
 }
 
 impl Patcher {
-    /// Makes a handle from a configuration, and checks its values. It does not touch the disk.
+    /// Makes a handle from a configuration, and checks its values.
+    ///
+    /// The rules of the administrator's [policy](Config::policy_file) replace those values. Nothing
+    /// else is read from the disk.
     ///
     /// # Errors
     /// [`Caller`]: no key, an unusable key, or a setting out of its range.
-    pub fn new(config: Config) -> Result<Self> {
+    pub fn new(mut config: Config) -> Result<Self> {
+        let policy = config.policy.clone().unwrap_or_else(default_path);
+        config.follow_policy(policy.clone());
         let source = Box::new(Sources::new(&config.settings)?);
         let mut resolved = config.resolve()?;
         if let Some(site) = &mut resolved.site {
@@ -140,6 +149,7 @@ impl Patcher {
         }
         let shared = PatcherShared {
             root: resolved.root,
+            policy,
             keys: resolved.keys,
             floors: resolved.floors,
             allow_downgrade: config.allow_downgrade,

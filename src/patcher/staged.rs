@@ -198,6 +198,7 @@ impl Patcher {
     /// [`Refused`](crate::Refused) if a staged manifest is not acceptable any more,
     /// [`Error::Busy`].
     pub fn staged(&self) -> Result<Option<Staged>> {
+        self.require_updates_on()?;
         if state::open(&self.shared.root)?.is_none() {
             return Ok(None);
         }
@@ -217,12 +218,13 @@ impl Patcher {
     ///
     /// The client needs no new check to finish them: the manifests are staged. The result includes
     /// complete updates that belong to the same installation. It is empty if all updates are
-    /// complete, or if one of them was refused, has expired, or has unmet requirements.
+    /// complete, if one of them was refused, has expired, or has unmet requirements, or if the
+    /// administrator's policy allows no download at this time of the day.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Machine::Io`].
     pub fn unfinished(&self) -> Result<Vec<Update>> {
-        if state::open(&self.shared.root)?.is_none() {
+        if !self.may_download_now()? || state::open(&self.shared.root)?.is_none() {
             return Ok(Vec::new());
         }
         let (state_dir, _lock) = self.lock()?;
@@ -280,6 +282,9 @@ impl Patcher {
         let newest = stepping_stone_to.as_ref().unwrap_or(&trusted).manifest();
         let verdicts = Verdicts::load_or_default(state_dir)?;
         if super::check::local_deferral(&verdicts, trusted.manifest()).is_some() || self.deferral(newest)?.is_some() {
+            return Ok(None);
+        }
+        if self.policy_rules()?.version_rule(&component, &trusted.manifest().meta.version).is_some() {
             return Ok(None);
         }
         let mirrors = self.base_urls(&trusted.manifest().meta);

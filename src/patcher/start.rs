@@ -78,8 +78,8 @@ impl Patcher {
     /// and with [`Config::process`](crate::Config::process), it returns [`Started::HandedOver`].
     ///
     /// It does nothing and returns [`Started::UpdatesOff`] if nothing is installed, or if the
-    /// installation belongs to another user. It also returns that if there is no helper; the events
-    /// then wait for the first start with a helper.
+    /// installation belongs to another user. It also returns that if there is no helper, or if the
+    /// administrator's policy turns updates off; the events then wait for a later start.
     ///
     /// # Errors
     /// - [`Error::Busy`] if a swap of another process takes longer than 60 s.
@@ -149,7 +149,7 @@ impl Patcher {
         *self.shared.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
         // Leftovers do no harm and are no reason not to start.
         swap::sweep(root);
-        if let Some(reason) = self.missing_helper() {
+        if let Some(reason) = self.policy_off().or_else(|| self.missing_helper()) {
             return Ok(Started::UpdatesOff(reason));
         }
         self.take_event(state_dir, is_first_run, recovery == Recovery::RolledBack)
@@ -163,6 +163,8 @@ impl Patcher {
         let root = &self.shared.root;
         self.discard_superseded_swap(state_dir);
         match Journal::peek(state_dir)? {
+            // It waits until the policy allows updates again.
+            Some((State::Prepared, _)) if self.policy_off().is_some() => {}
             Some((State::Prepared, _)) => return self.replace(state_dir, None, |lock| swap::apply(root, lock)),
             Some((State::Committed, plan)) => {
                 let starts = Starts::load_or_default(state_dir)?;

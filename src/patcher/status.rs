@@ -3,6 +3,7 @@
 use super::{Patcher, Update};
 use crate::error::Result;
 use crate::formats::manifest::{Channel, Component};
+use crate::policy::Policy;
 use crate::state::journal::{Journal, State};
 use crate::state::{self, ActiveUpdate, PastUpdate, UpdateState, UpdateType};
 use crate::swap::{self, ComponentChange};
@@ -30,6 +31,8 @@ pub struct Status {
     pub paused_since: Option<Timestamp>,
     /// The names of damaged state files, which the client renamed and replaced.
     pub damaged_files: Vec<String>,
+    /// The administrator's rules, or the error of a policy that cannot be used; `None` without one.
+    pub policy: Result<Option<Policy>>,
 }
 
 /// An installed component.
@@ -128,6 +131,7 @@ impl Patcher {
             rollback: self.rollback_changes()?,
             paused_since: self.paused_since()?,
             damaged_files: state_dir.map_or(Ok(Vec::new()), |state_dir| state::damaged_files(&state_dir))?,
+            policy: self.policy(),
         })
     }
 

@@ -31,6 +31,11 @@ pub enum UpdatesOff {
         /// The path at which the client looked for it.
         path: PathBuf,
     },
+    /// The administrator's policy turns updates off.
+    Policy {
+        /// The policy file.
+        path: PathBuf,
+    },
 }
 
 impl fmt::Display for UpdatesOff {
@@ -39,6 +44,7 @@ impl fmt::Display for UpdatesOff {
             Self::NotInstalled { dir } => write!(f, "nothing is installed in {}", dir.display()),
             Self::NotOurs { path } => write!(f, "{} belongs to another user or cannot be changed", path.display()),
             Self::NoHelper { path } => write!(f, "the helper program {} does not exist", path.display()),
+            Self::Policy { path } => write!(f, "the policy {} turns updates off", path.display()),
         }
     }
 }
@@ -82,6 +88,14 @@ impl Patcher {
             // The state folder of another user is a sign of an installation.
             Err(_) => Ok(true),
         }
+    }
+
+    /// Returns the reason if the administrator's policy turns updates off.
+    ///
+    /// A policy that cannot be used is no such reason: each check fails with its error.
+    pub(super) fn policy_off(&self) -> Option<UpdatesOff> {
+        let off = self.policy_rules().is_ok_and(|rules| !rules.allows_updates());
+        off.then(|| UpdatesOff::Policy { path: self.shared.policy.clone() })
     }
 
     /// Returns the reason if the running program is in a component and has no helper.

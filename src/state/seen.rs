@@ -1,8 +1,8 @@
-//! `seen.xml`: for each component and channel the highest release ever verified, and the servers
-//! that ask clients to wait.
+//! `seen.xml`: the highest release ever verified for each component and channel, the first sight of
+//! releases in their cooldown, and the servers that ask clients to wait.
 //!
-//! It only adds to what the installed manifest says: deleted or damaged, it opens no door that one
-//! closes.
+//! The floor in the installed manifest holds as well, so an attacker gains nothing by a deleted or
+//! damaged file.
 
 use super::file::StateFile;
 use crate::error::Defect;
@@ -16,14 +16,28 @@ use crate::values::digest::Sha256;
 use crate::values::release_order::ReleaseOrder;
 use crate::values::timestamp::Timestamp;
 
-/// The time between two requests of a user to a server that wants to be left alone: 1 minute.
+/// The time between two requests of a user to a server that asks clients to wait: 1 minute.
 const ASK_AGAIN_SECONDS: i64 = 60;
 
-/// The memory of what was verified.
+/// The first sights that are kept for each component: those of the newest releases.
+const MAX_SIGHTS: usize = 20;
+
+/// The record of verified releases and waiting times.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SeenReleases {
     releases: Vec<SeenRelease>,
+    sights: Vec<FirstSight>,
     waits: Vec<RetryAfter>,
+}
+
+/// The time at which this machine first saw a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct FirstSight {
+    component: Component,
+    channel: Channel,
+    /// The [content id](crate::formats::manifest::Manifest::content_id), which a renewal keeps.
+    content: Sha256,
+    at: Timestamp,
 }
 
 /// The highest release of a component's channel.
@@ -37,19 +51,19 @@ pub struct SeenRelease {
     pub place: ReleaseOrder,
 }
 
-/// A server that has asked to be left alone for a while.
+/// A server that asked clients to wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryAfter {
-    /// Its host, with the port where it is not the scheme's own.
+    /// Its host, with the port unless it is the default port of the scheme.
     pub host: String,
-    /// Until when.
+    /// The end of the wait.
     pub until: Timestamp,
     /// The time of the last request to it.
     pub asked: Timestamp,
 }
 
 impl SeenReleases {
-    /// The highest release of a component's channel.
+    /// Returns the highest release of a component's channel.
     pub fn release(&self, component: &Component, channel: &Channel) -> Option<&SeenRelease> {
         self.releases.iter().find(|release| release.component == *component && release.channel == *channel)
     }
@@ -65,7 +79,7 @@ impl SeenReleases {
         releases.map(|release| release.place.body)
     }
 
-    /// Remembers a verified manifest and tells whether that changed anything.
+    /// Records a verified manifest; returns `true` if it is higher than the one before.
     #[cfg(feature = "client")]
     pub fn record(&mut self, verified: &VerifiedManifest, keys: &TrustedKeys) -> bool {
         let meta = &verified.manifest().meta;
@@ -83,16 +97,45 @@ impl SeenReleases {
         true
     }
 
-    /// Until when a server wants to be left alone; none when it may be asked. A time further away
-    /// than `longest` seconds is none that was ever asked for: the clock was set back.
+    /// Returns the time at which this machine first saw a release, and `true` if that is now.
+    ///
+    /// A first sight in the future was recorded by a wrong clock, and starts anew.
+    #[cfg(feature = "client")]
+    pub fn first_sight(
+        &mut self,
+        component: &Component,
+        channel: &Channel,
+        content: Sha256,
+        now: Timestamp,
+    ) -> (Timestamp, bool) {
+        let is_same = |sight: &FirstSight| sight.component == *component && sight.channel == *channel;
+        if let Some(sight) = self.sights.iter().find(|sight| is_same(sight) && sight.content == content && sight.at <= now)
+        {
+            return (sight.at, false);
+        }
+        self.sights.retain(|sight| !(is_same(sight) && sight.content == content));
+        let kept = self.sights.iter().filter(|sight| is_same(sight)).count();
+        if kept >= MAX_SIGHTS && let Some(oldest) = self.sights.iter().position(is_same) {
+            self.sights.remove(oldest);
+        }
+        self.sights.push(FirstSight { component: component.clone(), channel: channel.clone(), content, at: now });
+        (now, true)
+    }
+
+    /// Returns the time before which a server allows no request; `None` if it allows one.
+    ///
+    /// No server asks for more than `longest` seconds: a later time means that the clock was set
+    /// back.
     pub fn retry_after(&self, host: &str, now: Timestamp, longest: u64) -> Option<Timestamp> {
         let until = self.waits.iter().find(|wait| wait.host == host)?.until;
         let left = u64::try_from(until.unix() - now.unix()).ok()?;
         (1..=longest).contains(&left).then_some(until)
     }
 
-    /// Tells whether a user who waits for the answer may ask a server before its time, which is
-    /// once in [`ASK_AGAIN_SECONDS`], and records the request.
+    /// Returns `true` if a user who waits for the answer may ask a server before its time, and
+    /// records the request.
+    ///
+    /// The user may do so once in [`ASK_AGAIN_SECONDS`].
     pub fn ask_again(&mut self, host: &str, now: Timestamp) -> bool {
         let Some(wait) = self.waits.iter_mut().find(|wait| wait.host == host) else { return true };
         let may_ask = now.unix() - wait.asked.unix() >= ASK_AGAIN_SECONDS;
@@ -102,14 +145,14 @@ impl SeenReleases {
         may_ask
     }
 
-    /// Forgets that a server wanted to be left alone; returns `true` if it had.
+    /// Removes the waiting time of a server; returns `true` if it had one.
     pub fn forget_retry_after(&mut self, host: &str) -> bool {
         let before = self.waits.len();
         self.waits.retain(|wait| wait.host != host);
         self.waits.len() < before
     }
 
-    /// Remembers that a server wants to be left alone, and forgets those whose time has come.
+    /// Records the waiting time of a server, and removes those that are over.
     pub fn record_retry_after(&mut self, wait: RetryAfter, now: Timestamp) {
         self.waits.retain(|other| other.until > now && other.host != wait.host);
         self.waits.push(wait);
@@ -134,6 +177,12 @@ impl StateFile for SeenReleases {
                         body: element.value("body", Defect::Hash)?,
                     },
                 }),
+                "first" => seen.sights.push(FirstSight {
+                    component: element.value("component", Defect::Name)?,
+                    channel: element.value("channel", Defect::Name)?,
+                    content: element.value("content", Defect::Hash)?,
+                    at: element.value("at", Defect::Time)?,
+                }),
                 "wait" => seen.waits.push(RetryAfter {
                     host: element.required("host")?.into_owned(),
                     until: element.value("until", Defect::Time)?,
@@ -157,6 +206,14 @@ impl StateFile for SeenReleases {
             push_attribute(&mut text, "key", release.place.key);
             push_attribute(&mut text, "sequence", release.place.sequence);
             push_attribute(&mut text, "body", release.place.body);
+            text.push_str("/>\n");
+        }
+        for sight in &self.sights {
+            text.push_str("  <first");
+            push_attribute(&mut text, "component", &sight.component);
+            push_attribute(&mut text, "channel", &sight.channel);
+            push_attribute(&mut text, "content", sight.content);
+            push_attribute(&mut text, "at", sight.at);
             text.push_str("/>\n");
         }
         for wait in &self.waits {
@@ -184,7 +241,13 @@ mod tests {
             until: "2027-01-01T00:00:00Z".parse().unwrap(),
             asked: "2026-12-31T23:59:00Z".parse().unwrap(),
         };
-        SeenReleases { releases: vec![release], waits: vec![wait] }
+        let sight = FirstSight {
+            component: "core".parse().unwrap(),
+            channel: "stable".parse().unwrap(),
+            content: Sha256::of(b"content"),
+            at: "2026-12-01T00:00:00Z".parse().unwrap(),
+        };
+        SeenReleases { releases: vec![release], sights: vec![sight], waits: vec![wait] }
     }
 
     #[test]
@@ -203,6 +266,22 @@ mod tests {
         assert_eq!(SeenReleases::load_or_default(&dir).unwrap(), SeenReleases::default());
         example().save(&dir).unwrap();
         assert_eq!(SeenReleases::load_or_default(&dir).unwrap(), example());
+    }
+
+    #[test]
+    fn the_first_sight_of_a_release_stays() {
+        let at = |seconds: i64| Timestamp::from_unix(1_000_000 + seconds);
+        let (core, stable) = ("core".parse().unwrap(), "stable".parse().unwrap());
+        let content = |number: u64| Sha256::of(&number.to_be_bytes());
+        let mut seen = SeenReleases::default();
+        assert_eq!(seen.first_sight(&core, &stable, content(0), at(0)), (at(0), true));
+        assert_eq!(seen.first_sight(&core, &stable, content(0), at(9)), (at(0), false));
+        assert_eq!(seen.first_sight(&core, &stable, content(0), at(-1)), (at(-1), true), "the clock was set back");
+        for number in 1..MAX_SIGHTS as u64 + 5 {
+            assert_eq!(seen.first_sight(&core, &stable, content(number), at(10)), (at(10), true));
+        }
+        assert_eq!(seen.sights.len(), MAX_SIGHTS);
+        assert_eq!(seen.first_sight(&core, &stable, content(MAX_SIGHTS as u64), at(11)), (at(10), false));
     }
 
     #[test]

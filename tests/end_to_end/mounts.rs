@@ -1,15 +1,13 @@
 //! Components that are mount points, mounts inside a component, and file systems that keep less
 //! than Unix needs.
 
+use crate::namespace::{in_namespace, objects};
 use crate::support::left_out;
-use crate::support::programs;
-use crate::support::run::Run;
 use crate::support::scripted::Scripted;
 use crate::support::tree::Tree;
 use crate::support::world::World;
 use serde_json::Value;
 use std::fs;
-use std::process::Command;
 
 fn tree(text: &str) -> Tree {
     Tree::default().file("app", text.as_bytes(), 0o755).file("data/inner/x", text.as_bytes(), 0o644)
@@ -20,32 +18,6 @@ fn world() -> World<Scripted> {
     let world = World::honest();
     world.publish("1.0.0", &tree("1"));
     world
-}
-
-/// Runs a shell script in which `P` is `patcher --json` with its options, `ROOT` the install root
-/// and `DIR` the folder around it. Its mounts end with it. Returns `None` where `mounts`, its first
-/// part, fails.
-fn in_namespace(world: &World<Scripted>, mounts: &str, script: &str) -> Option<Run> {
-    let unshare = left_out::program("unshare")?;
-    let is_root = rustix::process::geteuid().is_root();
-    let mut command = Command::new(unshare);
-    command.arg("--mount").args((!is_root).then_some("--map-root-user")).args(["sh", "-c"]);
-    let text = format!("{{ {mounts}; }} > /dev/null || exit 99\n{script}");
-    let text = text.replace("ROOT", "\"$R\"").replace("DIR", "\"$D\"").replace("P ", "\"$@\" ");
-    command.arg(text).arg("sh").arg(programs::patcher());
-    world.user.prepare(&mut command, &["--json"]);
-    command.env("R", world.user.root()).env("D", world.user.path("")).env("URL", world.manifest_url("core"));
-    let run = Run::of(&mut command);
-    if run.code == Some(99) {
-        left_out::report(&format!("it cannot be mounted here: {}", run.err));
-        return None;
-    }
-    Some(run)
-}
-
-/// The JSON objects that the commands of a script have printed.
-fn objects(run: &Run) -> Vec<Value> {
-    run.out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {run:#?}"))).collect()
 }
 
 const MOUNT: &str = "mkdir ROOT/core && mount -t tmpfs -o size=4m none ROOT/core";

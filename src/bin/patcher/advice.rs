@@ -58,6 +58,8 @@ pub fn advice(code: &str) -> Option<&'static str> {
         "swap-undone" => "remove the cause, then try again",
         "undo-failed" => "remove the cause, then run `recover`",
         "helper-missing" => "put `patcher-helper` beside the program",
+        "policy" => "ask the administrator to correct the policy file",
+        "updates-off" => "the administrator decides when this machine is updated",
         // The user and other processes.
         "busy" => "wait for the other process, or close the program, then try again",
         "paused" => "`resume` allows downloads again",

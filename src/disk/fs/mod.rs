@@ -9,6 +9,8 @@
 //! New files get a temporary name and are renamed into place. Modes are set on open files. What
 //! must survive a power cut is synced before anything relies on it.
 
+#[cfg(feature = "client")]
+mod administrators;
 mod lock;
 #[cfg(all(test, unix))]
 pub(crate) mod simulated;
@@ -23,6 +25,8 @@ mod tree;
 #[cfg(target_os = "linux")]
 mod unseen;
 
+#[cfg(feature = "client")]
+pub use administrators::only_administrators_can_change;
 pub use lock::Lock;
 #[cfg(test)]
 pub use steps::{Steps, Stop};

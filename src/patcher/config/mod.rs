@@ -36,20 +36,21 @@ use std::time::Duration;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Config {
-    root: PathBuf,
+    pub(super) root: PathBuf,
+    pub(super) policy: Option<PathBuf>,
     state_dir: Option<PathBuf>,
     components: Vec<(String, PathBuf)>,
     keys: Vec<String>,
     threshold: usize,
     floors: Vec<(String, u64)>,
     pub(super) allow_downgrade: bool,
-    channel: String,
+    pub(super) channel: String,
     platform: Option<String>,
     pub(crate) helper: HelperProgram,
     program: RunningProgram,
     pub(super) probation: Duration,
     pub(super) history: Option<usize>,
-    site: Option<ProxyAddress>,
+    pub(super) site: Option<ProxyAddress>,
     languages: Option<Vec<String>>,
     pub(super) retries: u32,
     pub(super) parallel: usize,
@@ -65,6 +66,7 @@ impl Config {
     pub fn new(install_root: impl Into<PathBuf>) -> Self {
         Self {
             root: install_root.into(),
+            policy: None,
             state_dir: None,
             components: Vec::new(),
             keys: Vec::new(),
@@ -176,6 +178,16 @@ impl Config {
     /// Default: `.patcher` in the install root.
     pub fn state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.state_dir = Some(dir.into());
+        self
+    }
+
+    /// Sets the path of the administrator's policy.
+    ///
+    /// Default: `/etc/patcher/policy.toml`, and `%ProgramData%\patcher\policy.toml` on Windows. Only
+    /// administrators may be able to change the file. Its rules win over this configuration;
+    /// `docs/guide/administrator.md` lists them.
+    pub fn policy_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.policy = Some(path.into());
         self
     }
 

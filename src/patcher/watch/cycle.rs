@@ -48,7 +48,11 @@ impl<F: FnMut(WatchEvent<'_>)> WatchLoop<F> {
             }
             failures = if result.is_ok() { 0 } else { failures.saturating_add(1) };
             pause = match result {
-                Ok(()) => schedule.next(random_fraction()),
+                Ok(()) => {
+                    let next = schedule.next(random_fraction());
+                    let hours = self.patcher.pause_until_hours(random_fraction());
+                    hours.map_or(next, |until| until.min(next))
+                }
                 Err(error) => self.report_failure(error, failures),
             };
             // Without this record, the next watcher only checks too early.

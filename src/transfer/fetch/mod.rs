@@ -59,7 +59,7 @@ pub use manifest::{manifest, small_file};
 pub use mirrors::{Mirrors, PROBE_BYTES, no_mirror_left, try_mirrors};
 pub use newest::{KnownManifest, Newest, newest};
 pub use origin_headers::RequestHeader;
-pub use proxy::ProxyAddress;
+pub use proxy::{ProxyAddress, check_proxy, without_user};
 pub use rate_limit::RateLimit;
 pub use retries::Retries;
 pub use stall_guard::StallGuard;

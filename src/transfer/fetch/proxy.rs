@@ -105,6 +105,14 @@ impl fmt::Debug for Proxy {
     }
 }
 
+/// Checks the URL of a proxy; an empty text means no proxy.
+///
+/// # Errors
+/// [`Caller::BadSetting`] for an invalid URL.
+pub fn check_proxy(proxy: &ProxyAddress) -> Result<()> {
+    Proxy::parse(&proxy.0).map(drop)
+}
+
 /// Returns the URL of a proxy without user name and password.
 pub fn redacted(proxy: &Url) -> String {
     let host = proxy.host_str().unwrap_or_default();
@@ -113,7 +121,7 @@ pub fn redacted(proxy: &Url) -> String {
 }
 
 /// Returns the end of a text that cannot contain a password, even if the URL is malformed.
-pub(super) fn without_user(text: &str) -> &str {
+pub fn without_user(text: &str) -> &str {
     text.rsplit('@').next().unwrap_or_default()
 }
 

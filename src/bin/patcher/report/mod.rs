@@ -188,6 +188,14 @@ impl Report {
             let version = change.to.as_ref().map_or("nothing".to_owned(), Version::to_string);
             say!("{:<20} {version:<16} comes back with `rollback`", change.component);
         }
+        match &status.policy {
+            Ok(Some(policy)) => {
+                say!("the administrator's policy {}", policy.path.display());
+                policy.rules.iter().for_each(|rule| say!("  {rule}"));
+            }
+            Ok(None) => {}
+            Err(error) => say!("{error}"),
+        }
         if status.components.is_empty() {
             say!("nothing is installed");
         }
