@@ -59,9 +59,9 @@ impl Patcher {
 
     /// Returns the rule that defers a release on this machine now.
     ///
-    /// The cooldown begins at the first sight of the release, which this method records. A critical
-    /// release has none if several keys must sign: one stolen key cannot mark a release as critical
-    /// then.
+    /// The cooldown begins at the first sight of the release, which this method records. It does
+    /// not apply to a critical release if several keys must sign: a thief of one key cannot sign
+    /// that a release is critical then.
     pub(super) fn policy_rule(
         &self,
         state_dir: &Dir,
@@ -85,7 +85,10 @@ impl Patcher {
                 return Ok(Some(PolicyRule::Cooldown { until }));
             }
         }
-        Ok(rules.hours.filter(|hours| !hours.contains(minute_of_day())).map(|hours| PolicyRule::Hours { allowed: hours.to_string() }))
+        Ok(rules
+            .hours
+            .filter(|hours| !hours.contains(minute_of_day()))
+            .map(|hours| PolicyRule::Hours { allowed: hours.to_string() }))
     }
 
     /// Returns `true` if the rules allow a download at this time of the day.

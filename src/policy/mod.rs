@@ -67,7 +67,7 @@ pub enum PolicyRule {
     },
     /// Clients download only in another part of the day.
     Hours {
-        /// That part, as in `22:00-06:00`.
+        /// The permitted part, as in `22:00-06:00`.
         allowed: String,
     },
 }

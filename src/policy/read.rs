@@ -87,7 +87,8 @@ fn rules(text: &str, root: &Path) -> Result<PolicyRules, String> {
 
 /// Returns the error of the TOML reader with its line, without the excerpt of the file.
 fn in_one_line(error: &toml::de::Error, text: &str) -> String {
-    let line = error.span().and_then(|span| text.get(..span.start)).map_or(1, |before| before.matches('\n').count() + 1);
+    let line =
+        error.span().and_then(|span| text.get(..span.start)).map_or(1, |before| before.matches('\n').count() + 1);
     format!("line {line}: {}", error.message().replace('\n', ", "))
 }
 
@@ -176,7 +177,10 @@ core = '~2.3'
             lines(text, "/opt/app"),
             ["updates = false", "rate-limit = 5000", "cooldown-days = 0", "versions.addon = ^2", "versions.core = ^3"]
         );
-        assert_eq!(lines(text, "/opt/other"), ["rate-limit = 5000", "cooldown-days = 7", "versions.addon = ^2", "versions.core = ^1"]);
+        assert_eq!(
+            lines(text, "/opt/other"),
+            ["rate-limit = 5000", "cooldown-days = 7", "versions.addon = ^2", "versions.core = ^1"]
+        );
     }
 
     #[test]
@@ -215,7 +219,7 @@ core = '~2.3'
         let path = dir.path().join("policy.toml");
         std::fs::write(&path, "updates = false").unwrap();
         let is_root = rustix::process::geteuid().is_root();
-        // A user who is no administrator owns the file.
+        // The user of this test owns the file, and only root is an administrator.
         assert_eq!(read_policy(&path, dir.path()).is_ok(), is_root);
         for (place, mode) in [(path.as_path(), 0o666), (dir.path(), 0o777)] {
             std::fs::set_permissions(place, std::fs::Permissions::from_mode(mode)).unwrap();

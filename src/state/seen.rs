@@ -109,13 +109,16 @@ impl SeenReleases {
         now: Timestamp,
     ) -> (Timestamp, bool) {
         let is_same = |sight: &FirstSight| sight.component == *component && sight.channel == *channel;
-        if let Some(sight) = self.sights.iter().find(|sight| is_same(sight) && sight.content == content && sight.at <= now)
+        if let Some(sight) =
+            self.sights.iter().find(|sight| is_same(sight) && sight.content == content && sight.at <= now)
         {
             return (sight.at, false);
         }
         self.sights.retain(|sight| !(is_same(sight) && sight.content == content));
         let kept = self.sights.iter().filter(|sight| is_same(sight)).count();
-        if kept >= MAX_SIGHTS && let Some(oldest) = self.sights.iter().position(is_same) {
+        if kept >= MAX_SIGHTS
+            && let Some(oldest) = self.sights.iter().position(is_same)
+        {
             self.sights.remove(oldest);
         }
         self.sights.push(FirstSight { component: component.clone(), channel: channel.clone(), content, at: now });

@@ -183,8 +183,8 @@ impl Config {
 
     /// Sets the path of the administrator's policy.
     ///
-    /// Default: `/etc/patcher/policy.toml`, and `%ProgramData%\patcher\policy.toml` on Windows. Only
-    /// administrators may be able to change the file. Its rules win over this configuration;
+    /// Default: `/etc/patcher/policy.toml`, and `%ProgramData%\patcher\policy.toml` on Windows.
+    /// Only administrators may be able to change the file. Its rules win over this configuration;
     /// `docs/guide/administrator.md` lists them.
     pub fn policy_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.policy = Some(path.into());

@@ -75,13 +75,24 @@ pub fn free_space(folder: &Path) -> io::Result<u64> {
 /// makes belongs to, or to those who may do anything here anyway: administrators and the system
 /// itself.
 pub fn is_own(folder: &File) -> io::Result<bool> {
+    with_owner(folder, is_own_id)
+}
+
+/// Returns `true` if an open file or folder belongs to the administrators or the system itself.
+#[cfg(feature = "client")]
+pub fn belongs_to_administrators(file: &File) -> io::Result<bool> {
+    with_owner(file, |owner| Ok(is_administrators_id(owner)))
+}
+
+/// Calls `answer` with the id of the owner of an open file or folder.
+fn with_owner(file: &File, answer: impl FnOnce(PSID) -> io::Result<bool>) -> io::Result<bool> {
     let mut owner: PSID = ptr::null_mut();
     let mut descriptor = ptr::null_mut();
     // SAFETY: the handle is open and allows it; `owner` points into `descriptor`, which is freed
     // below.
     let error = unsafe {
         GetSecurityInfo(
-            folder.as_raw_handle(),
+            file.as_raw_handle(),
             SE_FILE_OBJECT,
             OWNER_SECURITY_INFORMATION,
             &mut owner,
@@ -94,15 +105,19 @@ pub fn is_own(folder: &File) -> io::Result<bool> {
     if error != 0 {
         return Err(io::Error::from_raw_os_error(error as i32));
     }
-    let own = is_own_id(owner);
+    let answer = answer(owner);
     // SAFETY: the system allocated it for the caller to free, and `owner` is not used any more.
     unsafe { LocalFree(descriptor) };
-    own
+    answer
+}
+
+fn is_administrators_id(owner: PSID) -> bool {
+    // SAFETY: the caller's id is valid.
+    (unsafe { IsWellKnownSid(owner, WinBuiltinAdministratorsSid) | IsWellKnownSid(owner, WinLocalSystemSid) }) != 0
 }
 
 fn is_own_id(owner: PSID) -> io::Result<bool> {
-    // SAFETY: the caller's id is valid.
-    if unsafe { IsWellKnownSid(owner, WinBuiltinAdministratorsSid) | IsWellKnownSid(owner, WinLocalSystemSid) } != 0 {
+    if is_administrators_id(owner) {
         return Ok(true);
     }
     let mut token = ptr::null_mut();

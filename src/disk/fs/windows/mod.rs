@@ -570,6 +570,14 @@ impl Dir {
     }
 }
 
+/// Returns `true` if a file or folder belongs to the administrators or the system itself.
+#[cfg(feature = "client")]
+pub fn belongs_to_administrators(path: &Path) -> io::Result<bool> {
+    let mut options = OpenOptions::new();
+    options.access_mode(READ_CONTROL).custom_flags(FILE_FLAG_BACKUP_SEMANTICS);
+    calls::belongs_to_administrators(&options.open(path)?)
+}
+
 /// The path as the system keeps it, with nothing in it that has a second meaning.
 fn verbatim(path: &Path) -> io::Result<PathBuf> {
     use std::path::{Component, Prefix};
