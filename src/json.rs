@@ -283,6 +283,7 @@ impl ToJson for Progress {
 impl ToJson for WatchEvent<'_> {
     fn to_json(&self) -> Value {
         match self {
+            WatchEvent::Checking => json!({ "event": "checking" }),
             WatchEvent::UpdateFound(updates) => {
                 let found = |update: &Update| json!({ "component": update.component().as_str(), "version": update.to().to_string() });
                 json!({ "event": "update-found", "updates": updates.iter().map(found).collect::<Vec<_>>() })
@@ -297,8 +298,10 @@ impl ToJson for WatchEvent<'_> {
             WatchEvent::UpToDate(deferred) => json!({ "event": "up-to-date", "held": deferred.to_json() }),
             WatchEvent::Stale(error) => json!({ "event": "stale", "message": error.to_string() }),
             WatchEvent::Failed { error, retry_in } => {
-                let (code, message) = (error.code(), error.to_string());
-                json!({ "event": "failed", "code": code, "message": message, "retry_in": retry_in.as_secs() })
+                let mut event = error.to_json();
+                event["event"] = "failed".into();
+                event["retry_in"] = retry_in.as_secs().into();
+                event
             }
         }
     }

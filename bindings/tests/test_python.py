@@ -151,7 +151,7 @@ def test_a_watcher_calls_back(world):
     watcher = app.watch(on_event, first_within=0)
     assert staged.wait(60)
     watcher.stop()
-    assert events[0]["event"] == "update-found"
+    assert [event["event"] for event in events[:2]] == ["checking", "update-found"]
     assert app.staged().updates[0]["to"] == "2.0.0"
     app.skip("app", "2.0.0")
     assert app.check().held[0]["why"] == "skipped"

@@ -36,9 +36,15 @@ impl Watching {
         Self { child, events }
     }
 
+    /// Returns the next event that is not the begin of a check.
     #[track_caller]
     fn next(&self) -> Value {
-        self.events.recv_timeout(EVENT_TIMEOUT).unwrap()
+        loop {
+            let event = self.events.recv_timeout(EVENT_TIMEOUT).unwrap();
+            if event["event"] != "checking" {
+                return event;
+            }
+        }
     }
 
     /// Ends the process as a service manager does.
@@ -77,6 +83,17 @@ fn a_watcher_downloads_an_update_and_reminds_until_it_is_applied() {
     world.user.ok(&["apply"]);
     assert!(world.server.take_paths().is_empty());
     world.user.has("core", &two);
+}
+
+#[test]
+fn a_watcher_reports_that_it_asks_the_servers() {
+    let (world, ..) = World::outdated();
+    let watching = Watching::start(&world.user, &["--notify"]);
+    for next in ["update-found", "reminder"] {
+        assert_eq!(watching.events.recv_timeout(EVENT_TIMEOUT).unwrap(), json!({ "event": "checking" }));
+        assert_eq!(watching.next()["event"], next);
+    }
+    watching.stop();
 }
 
 #[test]
@@ -132,6 +149,7 @@ fn a_retry_after_is_obeyed_by_a_watcher() {
     let watching = Watching::start(&world.user, &[]);
     let failed = watching.next();
     assert_eq!((&failed["event"], &failed["code"]), (&json!("failed"), &json!("http-status")));
+    assert_eq!((&failed["exit"], &failed["retryable"]), (&json!(20), &json!(true)));
     assert!((120..=132).contains(&failed["retry_in"].as_u64().unwrap()), "{failed}");
     assert_eq!(world.server.take_paths().len(), 1);
     // The next watcher obeys the saved wait.
@@ -167,6 +185,7 @@ fn once() -> WatchOptions {
 /// Returns the name of an event without its fields.
 fn name(event: &WatchEvent<'_>) -> &'static str {
     match event {
+        WatchEvent::Checking => "checking",
         WatchEvent::UpdateFound(_) => "found",
         WatchEvent::Progress(_) => "progress",
         WatchEvent::Staged(_) => "staged",
@@ -175,11 +194,11 @@ fn name(event: &WatchEvent<'_>) -> &'static str {
     }
 }
 
-/// Watches in this process, and sends all events except progress.
+/// Watches in this process, and sends all events except progress and the begin of checks.
 fn watch(patcher: &Patcher, options: WatchOptions) -> (Watcher, Receiver<&'static str>) {
     let (sender, events) = channel();
     let hear = move |event: WatchEvent<'_>| {
-        if name(&event) != "progress" {
+        if !["checking", "progress"].contains(&name(&event)) {
             let _ = sender.send(name(&event));
         }
     };
@@ -230,7 +249,9 @@ fn a_program_may_skip_an_update_when_it_is_found() {
         if let WatchEvent::UpdateFound(updates) = &event {
             updates.iter().for_each(|update| skips.skip(update.component(), update.to()).unwrap());
         }
-        let _ = sender.send(name(&event));
+        if name(&event) != "checking" {
+            let _ = sender.send(name(&event));
+        }
     });
     let watcher = watcher.unwrap();
     assert_eq!(events.recv_timeout(EVENT_TIMEOUT), Ok("found"));
@@ -255,7 +276,7 @@ fn an_update_that_requires_a_skipped_one_is_deferred() {
             let held: Vec<_> = held.iter().map(|held| format!("{}: {}", held.component, held.reason)).collect();
             sender.send(held).unwrap();
         }
-        WatchEvent::Progress(_) => {}
+        WatchEvent::Checking | WatchEvent::Progress(_) => {}
         other => sender.send(vec![format!("{other:?}")]).unwrap(),
     });
     let watcher = watcher.unwrap();

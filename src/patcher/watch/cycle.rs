@@ -94,6 +94,7 @@ impl<F: FnMut(WatchEvent<'_>)> WatchLoop<F> {
                 return self.download(unfinished);
             }
         }
+        (self.on_event)(WatchEvent::Checking);
         let active = self.patcher.active_updates()?;
         let Check { updates, deferred } = {
             let components = self.patcher.require_components()?;

@@ -81,6 +81,8 @@ pub enum WatchMode {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum WatchEvent<'a> {
+    /// A check asks the servers.
+    Checking,
     /// A check found updates that this watcher has not reported before.
     ///
     /// The callback can [skip](Patcher::skip) one: the download that follows leaves it out.

@@ -1,0 +1,47 @@
+//! Events on their way from a thread of the library to Node's event loop.
+
+use napi::Status;
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use std::time::{Duration, Instant};
+use updater::{Progress, ToJson};
+
+/// The shortest time between two progress events: 20 in a second.
+const INTERVAL: Duration = Duration::from_millis(50);
+
+/// A function of JavaScript that gets JSON. It does not keep the process alive.
+pub type Callback = ThreadsafeFunction<String, (), String, Status, false, true, 16>;
+
+/// Sends events to a function of JavaScript. At most 16 of them wait for the event loop.
+pub struct EventSender {
+    callback: Option<Callback>,
+    last: Option<Instant>,
+}
+
+impl EventSender {
+    /// Makes a sender. Without a function it sends nothing.
+    pub fn new(callback: Option<Callback>) -> Self {
+        Self { callback, last: None }
+    }
+
+    /// Sends a progress event, unless the last one is less than 50 ms old or the event loop is
+    /// blocked.
+    pub fn send_progress(&mut self, progress: &Progress) {
+        let now = Instant::now();
+        if self.last.is_none_or(|last| now.saturating_duration_since(last) >= INTERVAL) {
+            self.last = Some(now);
+            self.call(progress, ThreadsafeFunctionCallMode::NonBlocking);
+        }
+    }
+
+    /// Sends an event. While the event loop is blocked, it waits.
+    pub fn send(&self, event: &impl ToJson) {
+        self.call(event, ThreadsafeFunctionCallMode::Blocking);
+    }
+
+    fn call(&self, event: &impl ToJson, mode: ThreadsafeFunctionCallMode) {
+        if let Some(callback) = &self.callback {
+            // A process that ends takes no events.
+            let _ = callback.call(event.to_json().to_string(), mode);
+        }
+    }
+}
