@@ -8,6 +8,8 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// The beginning of a key that is given as text.
+const PEM_START: &str = "-----BEGIN ";
 /// The largest key or certificate file that the program reads.
 const MAX_PEM_BYTES: u64 = 1 << 20;
 
@@ -30,9 +32,9 @@ pub struct PatcherArguments {
     /// The folder that holds the components
     #[arg(long, value_name = "DIR", global = true, default_value = ".", help_heading = "Installation")]
     root: PathBuf,
-    /// A trusted public key; repeat it for several keys, the oldest first
+    /// A trusted public key, a file or its text; repeat it for several keys, the oldest first
     #[arg(long = "key", value_name = "PUB.pem", global = true, help_heading = "Trust")]
-    keys: Vec<PathBuf>,
+    keys: Vec<OsString>,
     /// The number of keys that must sign a release
     #[arg(long, value_name = "N", global = true, default_value_t = 1, help_heading = "Trust")]
     threshold: usize,
@@ -288,8 +290,12 @@ impl PatcherArguments {
             .user_agent(&self.user_agent)
             .parallel(self.parallel)
             .probation(Duration::from_secs(self.probation));
-        for path in &self.keys {
-            config = config.trusted_key(read_pem(path)?);
+        for key in &self.keys {
+            // A program that has its key compiled in needs no file.
+            config = match key.to_str().filter(|key| key.starts_with(PEM_START)) {
+                Some(text) => config.trusted_key(text),
+                None => config.trusted_key(read_pem(Path::new(key))?),
+            };
         }
         for component in &self.components {
             let (name, dir) = component.split_once('=').ok_or_else(|| Caller::BadSetting {

@@ -1,0 +1,50 @@
+"""Answers of a scripted session."""
+
+NOTES = [
+    "# New in 2.1",
+    "",
+    "Greeter now **greets by name**, in *eight* languages.",
+    "",
+    "- Starts twice as fast",
+    "- Speaks `ja` and `zh`",
+    "- Fixes the [clock after midnight](https://example.com/issues/7)",
+    "",
+    "## Thanks",
+    "",
+    "To all who sent reports.",
+]
+
+
+def update(notes=NOTES, component="greeter", to="2.1.0", language="en"):
+    return {
+        "component": component, "from": "2.0.0", "to": to, "files": 3, "bytes": 1_081_454, "type": "partial",
+        "critical": False, "on_the_way_to": None,
+        "notes": {"language": language, "href": None, "lines": notes}, "saved": [], "left": [],
+    }
+
+
+def found(*updates):
+    return ["check", [{"id": "ID", "result": {"updates": list(updates) or [update()], "held": []}}]]
+
+
+def nothing():
+    return ["check", [{"id": "ID", "result": {"updates": [], "held": []}}]]
+
+
+def staged():
+    return ["download", [{"id": "ID", "result": {"staged": [update()], "held": []}}]]
+
+
+def progress():
+    return ["download", [{"event": "progress", "id": "ID", "phase": "downloading", "bytes": 412_000,
+                          "bytes_total": 1_081_454, "rate": 96_000, "seconds_left": 7, "path": "bin/greeter"}]]
+
+
+def failed(method, code, exit, message):
+    error = {"code": code, "exit": exit, "message": message, "retryable": True, "hint": None}
+    return [method, [{"id": "ID", "error": error}]]
+
+
+def rolled_back():
+    past = {"component": "greeter", "from": "2.0.0", "to": "2.1.0", "result": "rolled-back", "error": None}
+    return ["history", [{"id": "ID", "result": {"updates": [past]}}]]
