@@ -5,7 +5,7 @@
 
 use patcher::internal::digest::Sha256;
 use patcher::internal::error::{Caller, Machine, Refused};
-use patcher::internal::manifest::Channel;
+use patcher::internal::manifest::{Channel, Component, SiteLayout};
 use patcher::internal::rel_path::PathDefect;
 use semver::Version;
 use std::io;
@@ -221,8 +221,16 @@ pub enum Error {
     /// The client's reader reads the new manifest as another one. This is an error of the tool.
     #[error("the manifest does not read back as it was written; nothing was published")]
     ReadBack,
+    /// The component has another layout on the site, which old clients rely on.
+    #[error("{component} has the layout `{layout}` on this site, and keeps it")]
+    OtherLayout {
+        /// The component.
+        component: Component,
+        /// Its layout.
+        layout: SiteLayout,
+    },
     /// A folder is no site: it has no manifest.
-    #[error("{} holds no COMPONENT/manifest.xml", path.display())]
+    #[error("{} holds no COMPONENT/manifest.xml and no COMPONENT.manifest.xml", path.display())]
     EmptySite {
         /// The folder.
         path: PathBuf,
@@ -433,6 +441,7 @@ impl Error {
             Error::SequenceNotAfter { .. } => "sequence-not-after",
             Error::LastSequence => "last-sequence",
             Error::ReadBack => "read-back",
+            Error::OtherLayout { .. } => "other-layout",
             Error::EmptySite { .. } => "empty-site",
             Error::Missing { .. } => "missing",
             Error::Chunks { source, .. } => source.code(),
@@ -497,6 +506,7 @@ impl Error {
             | Error::SequenceTaken { .. }
             | Error::LastSequence
             | Error::ReadBack
+            | Error::OtherLayout { .. }
             | Error::EmptySite { .. }
             | Error::Missing { .. }
             | Error::Chunks { .. }

@@ -15,6 +15,7 @@ pub mod command;
 pub mod delta;
 pub mod error;
 pub mod hashing_sink;
+pub mod install_contents;
 pub mod prune;
 pub mod publish;
 pub mod release;

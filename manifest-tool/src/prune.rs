@@ -11,13 +11,16 @@
 
 use crate::error::{Error, Result};
 use crate::site::manifest_file::ManifestFile;
-use crate::site::{self, ComponentSite, Manifests, entries};
-use patcher::internal::layout::{self, ObjectKind};
-use patcher::internal::manifest::{Channel, Manifest};
+use crate::site::{self, ComponentSite, ManifestDeltaFile, Manifests, entries};
+use patcher::internal::layout::ObjectKind;
+use patcher::internal::manifest::{Channel, Manifest, SiteLayout};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+
+/// The number of digits of a hash in a name.
+const HASH_DIGITS: usize = 64;
 
 /// The files of a component that can be removed.
 #[derive(Debug, Default)]
@@ -53,9 +56,9 @@ impl Dropped {
             |files: Vec<ManifestFile>| files.into_iter().map(|file| (file.path, file.manifest)).collect::<Vec<_>>();
         let (latest, past) = (parts(latest), parts(past));
         if latest.is_empty() {
-            return Err(Error::EmptySite { path: site.release_path("") });
+            return Err(Error::EmptySite { path: site.path(&site.names().dir()) });
         }
-        let kept = kept(&latest, &past, keep);
+        let kept = kept(site, &latest, &past, keep);
         let stays = |path: &Path| kept.contains(path);
         let manifests = past.iter().filter(|(path, _)| !stays(path));
         let manifests = manifests.map(|(path, _)| {
@@ -72,44 +75,46 @@ impl Dropped {
             named.extend(objects.map(|(path, _)| path));
         }
         let mut dropped = Self { manifests, ..Self::default() };
-        dropped.find_objects(&site.path("objects"), &named)?;
+        match site.names().layout() {
+            SiteLayout::Folders => {
+                for folder in entries(&site.path("objects"))?.into_iter().filter(|folder| site::is_folder(folder)) {
+                    if dropped.find_objects(site, &folder, &named)? {
+                        dropped.folders.insert(folder);
+                    }
+                }
+            }
+            SiteLayout::Flat => drop(dropped.find_objects(site, site.dir(), &named)?),
+        }
         let newest: HashSet<u64> = latest.iter().map(|(_, manifest)| manifest.meta.sequence).collect();
         dropped.find_manifest_deltas(site, &newest)?;
         Ok(dropped)
     }
 
-    /// Adds the objects below `dir` that are not `named`.
-    fn find_objects(&mut self, dir: &Path, named: &HashSet<String>) -> Result<()> {
-        for folder in entries(dir)?.into_iter().filter(|folder| site::is_folder(folder)) {
-            let mut all_go = true;
-            for file in entries(&folder)? {
-                let path = object_path(&folder, &file).filter(|path| !named.contains(path));
-                let metadata = file.symlink_metadata().map_err(|error| Error::io("read", &file, error))?;
-                match path {
-                    Some(_) if metadata.is_file() => {
-                        self.objects.push(DroppedFile { path: file, bytes: metadata.len() });
-                    }
-                    _ => all_go = false,
-                }
-            }
-            if all_go {
-                self.folders.insert(folder);
+    /// Adds the objects in `folder` that are not `named`, and returns whether those are all files
+    /// there.
+    fn find_objects(&mut self, site: &ComponentSite, folder: &Path, named: &HashSet<String>) -> Result<bool> {
+        let mut all_go = true;
+        for file in entries(folder)? {
+            let name = object_name(site, &file).filter(|name| !named.contains(name));
+            let metadata = file.symlink_metadata().map_err(|error| Error::io("read", &file, error))?;
+            match name {
+                Some(_) if metadata.is_file() => self.objects.push(DroppedFile { path: file, bytes: metadata.len() }),
+                _ => all_go = false,
             }
         }
-        Ok(())
+        Ok(all_go)
     }
 
     /// Adds the manifest deltas to releases that no head names.
     fn find_manifest_deltas(&mut self, site: &ComponentSite, newest: &HashSet<u64>) -> Result<()> {
-        for (to, deltas) in site.manifest_deltas()? {
+        for ManifestDeltaFile { to, path, .. } in site.manifest_deltas()? {
             if newest.contains(&to) {
                 continue;
             }
-            for path in deltas {
-                let bytes = fs::metadata(&path).map_err(|error| Error::io("read", &path, error))?.len();
-                self.objects.push(DroppedFile { path, bytes });
-            }
-            self.folders.insert(site.release_path(&format!("releases/{to}")));
+            let bytes = fs::metadata(&path).map_err(|error| Error::io("read", &path, error))?.len();
+            let folder = path.parent().filter(|folder| *folder != site.dir());
+            self.folders.extend(folder.map(Path::to_owned));
+            self.objects.push(DroppedFile { path, bytes });
         }
         Ok(())
     }
@@ -128,7 +133,7 @@ impl Dropped {
             remove(&file.path)?;
         }
         if !self.manifests.is_empty() {
-            site::sync(&site.release_path("releases"))?;
+            site::sync(&site.releases_dir())?;
         }
         for file in &self.objects {
             remove(&file.path)?;
@@ -142,19 +147,24 @@ impl Dropped {
 }
 
 /// Returns the paths of the past manifests that stay.
-fn kept(latest: &[(PathBuf, Manifest)], past: &[(PathBuf, Manifest)], keep: usize) -> HashSet<PathBuf> {
+fn kept(
+    site: &ComponentSite,
+    latest: &[(PathBuf, Manifest)],
+    past: &[(PathBuf, Manifest)],
+    keep: usize,
+) -> HashSet<PathBuf> {
     let mut contents: HashMap<&Channel, HashSet<_>> = HashMap::new();
     for (_, manifest) in latest {
         contents.entry(&manifest.meta.channel).or_default().insert(manifest.content_id());
     }
     let by_sequence: BTreeMap<u64, &(PathBuf, Manifest)> = past
         .iter()
-        .filter(|(path, manifest)| is_named_by_sequence(path, manifest))
+        .filter(|(path, manifest)| is_named_by_sequence(site, path, manifest))
         .map(|it| (it.1.meta.sequence, it))
         .collect();
     let mut kept: HashSet<PathBuf> = past
         .iter()
-        .filter(|(path, manifest)| !is_named_by_sequence(path, manifest))
+        .filter(|(path, manifest)| !is_named_by_sequence(site, path, manifest))
         .map(|(path, _)| path.clone())
         .collect();
     for (path, manifest) in by_sequence.values().rev() {
@@ -180,17 +190,17 @@ fn kept(latest: &[(PathBuf, Manifest)], past: &[(PathBuf, Manifest)], keep: usiz
     kept
 }
 
-fn is_named_by_sequence(path: &Path, manifest: &Manifest) -> bool {
-    path.ends_with(layout::release_manifest_path(manifest.meta.sequence))
+fn is_named_by_sequence(site: &ComponentSite, path: &Path, manifest: &Manifest) -> bool {
+    path == site.release_path(manifest.meta.sequence)
 }
 
-/// Returns the path below the component's folder of a file with the name and place of an object.
-fn object_path(folder: &Path, file: &Path) -> Option<String> {
-    let hash = file.file_stem()?.to_str()?.parse().ok()?;
-    let place = |kind| layout::object_path(kind, &hash);
-    let mut places =
-        [ObjectKind::Gz, ObjectKind::Chunks, ObjectKind::Update, ObjectKind::Install].into_iter().map(place);
-    places.find(|place| folder.join(file.file_name().unwrap_or_default()).ends_with(place))
+/// Returns the name of a file that has the name and place of an object of the component.
+fn object_name(site: &ComponentSite, file: &Path) -> Option<String> {
+    let stem = file.file_stem()?.to_str()?;
+    let hash = stem.get(stem.len().checked_sub(HASH_DIGITS)?..)?.parse().ok()?;
+    let kinds = [ObjectKind::Gz, ObjectKind::Chunks, ObjectKind::Update, ObjectKind::Install];
+    let mut names = kinds.into_iter().map(|kind| site.names().object(kind, &hash));
+    names.find(|name| site.path(name) == file)
 }
 
 fn remove(path: &Path) -> Result<()> {

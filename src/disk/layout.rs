@@ -3,7 +3,7 @@
 
 use crate::disk::fs;
 use crate::error::Result;
-use crate::formats::manifest::{Channel, Component, Platform};
+use crate::formats::manifest::{Channel, Component, Meta, Platform, SiteLayout};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::{MANIFEST_NAME, STATE_DIR_NAME};
 use std::collections::BTreeMap;
@@ -23,53 +23,129 @@ pub enum ObjectKind {
     Chunks,
 }
 
-/// An object's path below a component's base URL: `objects/ab/ab12….gz`.
+impl ObjectKind {
+    fn ending(self) -> &'static str {
+        match self {
+            ObjectKind::Gz => "gz",
+            ObjectKind::Update => "update",
+            ObjectKind::Install => "install",
+            ObjectKind::Chunks => "chunks",
+        }
+    }
+}
+
+/// Returns an object's path in a layout with folders: `objects/ab/ab12….gz`.
 pub fn object_path(kind: ObjectKind, sha256: &Sha256) -> String {
-    let ending = match kind {
-        ObjectKind::Gz => "gz",
-        ObjectKind::Update => "update",
-        ObjectKind::Install => "install",
-        ObjectKind::Chunks => "chunks",
-    };
     let name = sha256.to_string();
-    format!("objects/{}/{name}.{ending}", &name[..2])
+    format!("objects/{}/{name}.{}", &name[..2], kind.ending())
 }
 
-/// The folder of a platform's releases below a component's base URL: `x86_64-linux/`, or empty for
-/// the platform `any`.
+/// The names of a component's files below its base URL, for one platform.
 ///
-/// The names of heads, manifests and manifest deltas are relative to it.
-pub fn platform_dir(platform: &Platform) -> String {
-    if *platform == Platform::any() { String::new() } else { format!("{platform}/") }
+/// `docs/reference/site.md` lists them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiteNames {
+    layout: SiteLayout,
+    component: Component,
+    platform: Platform,
 }
 
-/// Returns the base URL of the component whose latest manifest, for `platform`, is at `manifest`.
-pub fn base_url_of(manifest: &Url, platform: &Platform) -> Option<Url> {
-    let below = if *platform == Platform::any() { "./" } else { "../" };
-    manifest.join(below).ok()
+impl SiteNames {
+    /// Returns the names in a layout.
+    pub fn new(layout: SiteLayout, component: Component, platform: Platform) -> Self {
+        Self { layout, component, platform }
+    }
+
+    /// Returns the names of the files of a release.
+    pub fn of(meta: &Meta) -> Self {
+        Self::new(meta.layout, meta.component.clone(), meta.platform.clone())
+    }
+
+    /// Returns the layout.
+    pub fn layout(&self) -> SiteLayout {
+        self.layout
+    }
+
+    /// Returns the component.
+    pub fn component(&self) -> &Component {
+        &self.component
+    }
+
+    /// Returns the platform.
+    pub fn platform(&self) -> &Platform {
+        &self.platform
+    }
+
+    /// Returns the path of an object. All platforms share it.
+    pub fn object(&self, kind: ObjectKind, sha256: &Sha256) -> String {
+        match self.layout {
+            SiteLayout::Folders => object_path(kind, sha256),
+            SiteLayout::Flat => format!("{}-{sha256}.{}", self.component, kind.ending()),
+        }
+    }
+
+    /// Returns the path of a channel's head: `latest.xml` or `CHANNEL.latest.xml`, in a flat layout
+    /// `core.latest.xml` or `core.latest.CHANNEL.xml`.
+    pub fn head(&self, channel: &Channel) -> String {
+        match (self.layout, is_stable(channel)) {
+            (SiteLayout::Folders, true) => format!("{}latest.xml", self.dir()),
+            (SiteLayout::Folders, false) => format!("{}{channel}.latest.xml", self.dir()),
+            (SiteLayout::Flat, true) => format!("{}.latest.xml", self.stem()),
+            (SiteLayout::Flat, false) => format!("{}.latest.{channel}.xml", self.stem()),
+        }
+    }
+
+    /// Returns the path of a channel's newest manifest: `manifest.xml` or `CHANNEL.xml`, in a flat
+    /// layout `core.manifest.xml` or `core.manifest.CHANNEL.xml`.
+    pub fn manifest(&self, channel: &Channel) -> String {
+        match (self.layout, is_stable(channel)) {
+            (SiteLayout::Folders, true) => format!("{}{MANIFEST_NAME}", self.dir()),
+            (SiteLayout::Folders, false) => format!("{}{channel}.xml", self.dir()),
+            (SiteLayout::Flat, true) => format!("{}.{MANIFEST_NAME}", self.stem()),
+            (SiteLayout::Flat, false) => format!("{}.manifest.{channel}.xml", self.stem()),
+        }
+    }
+
+    /// Returns the path of the manifest of a past release.
+    pub fn release(&self, sequence: u64) -> String {
+        match self.layout {
+            SiteLayout::Folders => format!("{}releases/{sequence}.xml", self.dir()),
+            SiteLayout::Flat => format!("{}-{sequence}.xml", self.stem()),
+        }
+    }
+
+    /// Returns the path of the delta from the manifest of release `from` to that of release `to`.
+    pub fn manifest_delta(&self, to: u64, from: u64) -> String {
+        match self.layout {
+            SiteLayout::Folders => format!("{}releases/{to}/from-{from}.delta", self.dir()),
+            SiteLayout::Flat => format!("{}-{to}-from-{from}.delta", self.stem()),
+        }
+    }
+
+    /// Returns the base URL of the component whose newest manifest is at `manifest`.
+    pub fn base_url(&self, manifest: &Url) -> Option<Url> {
+        manifest.join(if self.dir().is_empty() { "./" } else { "../" }).ok()
+    }
+
+    /// Returns the folder of the platform's releases: `x86_64-linux/`, or an empty text for the
+    /// platform `any` and in a flat layout.
+    pub fn dir(&self) -> String {
+        let has_folder = self.layout == SiteLayout::Folders && self.platform != Platform::any();
+        if has_folder { format!("{}/", self.platform) } else { String::new() }
+    }
+
+    /// Returns the start of the names of the platform's releases in a flat layout.
+    ///
+    /// A name has no dot in it, and no channel stands where the platform does. So no two files of a
+    /// site have the same name.
+    fn stem(&self) -> String {
+        let Self { component, platform, .. } = self;
+        if *platform == Platform::any() { component.to_string() } else { format!("{component}.{platform}") }
+    }
 }
 
-/// The latest manifest's name in the folder of its platform: `manifest.xml` for the channel
-/// `stable`, else `CHANNEL.xml`.
-pub fn latest_manifest_name(channel: &Channel) -> String {
-    if channel.as_str() == "stable" { MANIFEST_NAME.to_owned() } else { format!("{channel}.xml") }
-}
-
-/// The head's name in the folder of its platform: `latest.xml` for the channel `stable`, else
-/// `CHANNEL.latest.xml`.
-pub fn head_name(channel: &Channel) -> String {
-    if channel.as_str() == "stable" { "latest.xml".to_owned() } else { format!("{channel}.latest.xml") }
-}
-
-/// The path, in the folder of a platform, of the delta from the manifest of release `from` to that
-/// of release `to`.
-pub fn manifest_delta_path(to: u64, from: u64) -> String {
-    format!("releases/{to}/from-{from}.delta")
-}
-
-/// A past manifest's path in the folder of its platform.
-pub fn release_manifest_path(sequence: u64) -> String {
-    format!("releases/{sequence}.xml")
+fn is_stable(channel: &Channel) -> bool {
+    channel.as_str() == "stable"
 }
 
 /// The name of the folder of stages in a state or work folder.
@@ -124,5 +200,60 @@ impl StateDir {
     /// The state of the swap under way.
     pub fn journal(&self) -> PathBuf {
         self.dir.join("journal")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(layout: SiteLayout, platform: &str, channel: &str) -> [String; 5] {
+        let names = SiteNames::new(layout, "core".parse().unwrap(), platform.parse().unwrap());
+        let channel = channel.parse().unwrap();
+        let object = names.object(ObjectKind::Update, &Sha256::of(b""));
+        [names.head(&channel), names.manifest(&channel), names.release(42), names.manifest_delta(42, 41), object]
+    }
+
+    #[test]
+    fn names_have_folders() {
+        let [head, manifest, release, delta, object] = names(SiteLayout::Folders, "any", "stable");
+        assert_eq!([head, manifest, release], ["latest.xml", "manifest.xml", "releases/42.xml"]);
+        assert_eq!(delta, "releases/42/from-41.delta");
+        assert!(object.starts_with("objects/e3/e3b0c4") && object.ends_with(".update"), "{object}");
+        let [head, manifest, release, ..] = names(SiteLayout::Folders, "x86_64-linux", "beta");
+        assert_eq!([head, manifest], ["x86_64-linux/beta.latest.xml", "x86_64-linux/beta.xml"]);
+        assert_eq!(release, "x86_64-linux/releases/42.xml");
+    }
+
+    #[test]
+    fn flat_names_have_none() {
+        let [head, manifest, release, delta, object] = names(SiteLayout::Flat, "any", "stable");
+        assert_eq!([head, manifest, release], ["core.latest.xml", "core.manifest.xml", "core-42.xml"]);
+        assert_eq!(delta, "core-42-from-41.delta");
+        assert!(object.starts_with("core-e3b0c4") && object.ends_with(".update"), "{object}");
+        let [head, manifest, release, delta, _] = names(SiteLayout::Flat, "x86_64-linux", "beta");
+        assert_eq!([head, manifest], ["core.x86_64-linux.latest.beta.xml", "core.x86_64-linux.manifest.beta.xml"]);
+        assert_eq!([release, delta], ["core.x86_64-linux-42.xml", "core.x86_64-linux-42-from-41.delta"]);
+    }
+
+    #[test]
+    fn a_channel_that_looks_like_a_platform_has_other_names() {
+        let channel = names(SiteLayout::Flat, "any", "x86_64-linux");
+        let platform = names(SiteLayout::Flat, "x86_64-linux", "stable");
+        assert!(channel[..2].iter().all(|name| !platform.contains(name)), "{channel:?} {platform:?}");
+    }
+
+    #[test]
+    fn the_base_url_is_where_objects_are() {
+        let base = |layout, platform: &str, url: &str| {
+            let names = SiteNames::new(layout, "core".parse().unwrap(), platform.parse().unwrap());
+            names.base_url(&url.parse().unwrap()).unwrap().to_string()
+        };
+        assert_eq!(base(SiteLayout::Folders, "any", "http://h/core/manifest.xml"), "http://h/core/");
+        assert_eq!(
+            base(SiteLayout::Folders, "x86_64-linux", "http://h/core/x86_64-linux/manifest.xml"),
+            "http://h/core/"
+        );
+        assert_eq!(base(SiteLayout::Flat, "x86_64-linux", "http://h/d/core.x86_64-linux.manifest.xml"), "http://h/d/");
     }
 }

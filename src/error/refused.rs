@@ -139,6 +139,14 @@ pub enum Refused {
         /// The reason.
         detail: String,
     },
+    /// An install object has the right hash but does not hold a file of the manifest.
+    #[error("{url} does not hold the content of {path}")]
+    InstallContent {
+        /// The URL of the object.
+        url: String,
+        /// The file that it should hold.
+        path: String,
+    },
 }
 
 impl Refused {
@@ -160,6 +168,7 @@ impl Refused {
             Refused::ObjectSize { .. } => "object-size",
             Refused::ObjectHash { .. } => "object-hash",
             Refused::Gzip { .. } => "gzip",
+            Refused::InstallContent { .. } => "install-content",
         }
     }
 }
@@ -215,6 +224,8 @@ pub enum Defect {
     Time,
     /// `expires` is not after `issued`.
     Expires,
+    /// The layout is not `flat`.
+    Layout,
     /// A base URL breaks the rules of format 1.
     BaseUrl,
     /// A component requires itself, or another one twice.
@@ -269,6 +280,7 @@ impl Defect {
             Defect::Version => "manifest-version",
             Defect::Time => "manifest-time",
             Defect::Expires => "manifest-expires",
+            Defect::Layout => "manifest-layout",
             Defect::BaseUrl => "manifest-base-url",
             Defect::Requires => "manifest-requires",
             Defect::Rollout => "manifest-rollout",

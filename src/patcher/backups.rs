@@ -2,7 +2,7 @@
 
 use super::{InstalledManifest, LOCK_TIMEOUT, Patcher};
 use crate::disk::fs::Dir;
-use crate::disk::layout::ObjectKind;
+use crate::disk::layout::{ObjectKind, SiteNames};
 use crate::error::{Error, Machine, Result};
 use crate::formats::manifest::Object;
 use crate::state;
@@ -91,6 +91,7 @@ impl Patcher {
         let transfer = Transfer {
             source: &*shared.source,
             mirrors: &Mirrors::new(self.base_urls(&old.meta)),
+            names: &SiteNames::of(&old.meta),
             locate: &|file: &LocalFile| {
                 let component = file.component.as_ref().unwrap_or(component);
                 shared.root.component(component).join(file.path.split('/').collect::<PathBuf>())

@@ -4,6 +4,7 @@ use super::record::DownloadRecord;
 use super::{LOCK_TIMEOUT, Patcher, Staged, Update};
 use crate::disk::fs::{Dir, Tree};
 use crate::disk::inventory::{PathContent, content_at};
+use crate::disk::layout::SiteNames;
 use crate::error::{Caller, Error, Result};
 use crate::state::journal::{ComponentSteps, Journal, ReleaseContent, State};
 use crate::state::{self, SeenReleases, StateFile as _};
@@ -90,6 +91,7 @@ impl Update {
         let transfer = Transfer {
             source: &*shared.source,
             mirrors: &mirrors,
+            names: &SiteNames::of(&self.trusted.manifest().meta),
             locate: &|file| {
                 let component = file.component.as_ref().unwrap_or(&self.component);
                 // Joined segment by segment: a verbatim path on Windows takes no `/` as a

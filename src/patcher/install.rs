@@ -1,8 +1,9 @@
 //! The first installation of a component.
 
 use super::{Patcher, Update};
-use crate::disk::layout;
+use crate::disk::layout::SiteNames;
 use crate::error::{Error, Machine, Result};
+use crate::formats::manifest::{Component, Platform, SiteLayout};
 use crate::state::{SeenReleases, StateFile as _, Verdicts};
 use crate::transfer::fetch;
 use crate::values::timestamp::Timestamp;
@@ -15,7 +16,7 @@ impl Patcher {
     ///
     /// `from` names the component's manifest: an `http`, `https` or `file` URL, or a path. A URL
     /// that ends in `/` and the path of a folder stand for the newest manifest of the channel: that
-    /// for the platform in a folder of its own below, or else the one for all platforms. The
+    /// for the platform, or else the one for all platforms. The
     /// download skips files that the component's folder already holds.
     ///
     /// A release that was rolled back or failed on this machine before is installed all the same.
@@ -28,7 +29,7 @@ impl Patcher {
         let component = super::parse_component(component.as_ref())?;
         let mut url = fetch::parse_url_or_path("URL", from)?;
         self.shared.source.take_credentials(&mut url);
-        let mut places = self.manifests_in(&url)?;
+        let mut places = self.manifests_in(&url, &component)?;
         let (state_dir, _downloading) = self.lock_downloading()?;
         // A new installation is how a user repairs a damaged manifest.
         let installed = match self.installed(&component) {
@@ -59,7 +60,7 @@ impl Patcher {
         self.check_requirements_with(std::iter::once(&manifest.meta), None)?;
         // The place of the manifest is the first mirror; the base URLs that the manifest names
         // follow.
-        let mut mirrors: Vec<Url> = layout::base_url_of(&url, &manifest.meta.platform).into_iter().collect();
+        let mut mirrors: Vec<Url> = SiteNames::of(&manifest.meta).base_url(&url).into_iter().collect();
         mirrors.extend(self.base_urls(&manifest.meta));
         let mut known = BTreeSet::new();
         mirrors.retain(|mirror| known.insert(mirror.clone()));
@@ -68,13 +69,19 @@ impl Patcher {
 
     /// Returns the places of the newest manifest below a folder, or `url` itself if it names a
     /// file.
-    fn manifests_in(&self, url: &Url) -> Result<Vec<Url>> {
+    ///
+    /// Only the manifest tells the layout of the site, so the client asks for the names of both.
+    fn manifests_in(&self, url: &Url, component: &Component) -> Result<Vec<Url>> {
         if !url.path().ends_with('/') {
             return Ok(vec![url.clone()]);
         }
-        let newest = layout::latest_manifest_name(&self.shared.channel);
-        let of_platform = layout::platform_dir(&self.shared.platform) + &newest;
-        let places = [of_platform, newest].iter().map(|path| url.join(path)).collect::<Result<_, _>>();
-        places.map_err(|error| super::config::bad("URL", url.as_str(), error).into())
+        let mut places = Vec::new();
+        for layout in [SiteLayout::Folders, SiteLayout::Flat] {
+            for platform in [self.shared.platform.clone(), Platform::any()] {
+                let path = SiteNames::new(layout, component.clone(), platform).manifest(&self.shared.channel);
+                places.push(url.join(&path).map_err(|error| super::config::bad("URL", url.as_str(), error))?);
+            }
+        }
+        Ok(places)
     }
 }

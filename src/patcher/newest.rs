@@ -4,9 +4,9 @@
 use super::deadline::Deadline;
 use super::{InstalledManifest, Patcher};
 use crate::disk::fs::Dir;
-use crate::disk::layout;
+use crate::disk::layout::SiteNames;
 use crate::error::{Error, Refused, Result};
-use crate::formats::manifest::{Component, Meta, Platform, SignedBytes, SteppingStone};
+use crate::formats::manifest::{Component, Meta, Platform, SignedBytes, SiteLayout, SteppingStone};
 use crate::state::journal::{Journal, State};
 use crate::state::{SeenReleases, StateFile as _};
 use crate::swap;
@@ -57,16 +57,17 @@ impl Patcher {
         // older than the newest one it has seen.
         let newest_seen = seen.release(component, &self.shared.channel).map(|release| &release.place);
         let body = SignedBytes::split(installed.bytes.clone()).map(|signed| signed.body).unwrap_or_default();
+        let names = SiteNames::of(&installed.manifest.meta);
         let known = KnownManifest {
             component,
             channel: &self.shared.channel,
-            platform: &installed.manifest.meta.platform,
+            names: &names,
             sequence: installed.manifest.meta.sequence,
             body: &body,
             is_newest_seen: installed.order.is_some() && newest_seen == installed.order.as_ref(),
         };
         let shared = &self.shared;
-        let head = layout::platform_dir(known.platform) + &layout::head_name(&shared.channel);
+        let head = names.head(&shared.channel);
         let mirrors = self.base_urls(&installed.manifest.meta);
         let mut left = mirrors.len();
         fetch::try_mirrors(mirrors, &head, |mirror, url| {
@@ -116,8 +117,7 @@ impl Patcher {
         deadline: &Deadline,
     ) -> Result<TrustedManifest> {
         let shared = &self.shared;
-        let platform = &newest.manifest().meta.platform;
-        let file = layout::platform_dir(platform) + &layout::release_manifest_path(stone.sequence);
+        let file = SiteNames::of(&newest.manifest().meta).release(stone.sequence);
         let mirrors = self.base_urls(&newest.manifest().meta);
         let mut left = mirrors.len();
         fetch::try_mirrors(mirrors, &file, |_, url| {
@@ -194,7 +194,10 @@ impl Patcher {
     /// alone.
     pub(super) fn base_urls(&self, meta: &Meta) -> Vec<Url> {
         match &self.shared.site {
-            Some(site) => site.join(&format!("{}/", meta.component)).into_iter().collect(),
+            Some(site) => match meta.layout {
+                SiteLayout::Folders => site.join(&format!("{}/", meta.component)).into_iter().collect(),
+                SiteLayout::Flat => vec![site.clone()],
+            },
             None => meta.base_urls.clone(),
         }
     }

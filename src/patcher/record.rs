@@ -3,7 +3,7 @@
 
 use super::Update;
 use crate::disk::fs::Dir;
-use crate::disk::layout::{self, ObjectKind};
+use crate::disk::layout::{ObjectKind, SiteNames};
 use crate::error::{Error, Result};
 use crate::formats::manifest::Object;
 use crate::state::{ActiveUpdate, ActiveUpdates, ObjectDownload, StateFile as _, UpdateState, UpdateType};
@@ -68,9 +68,14 @@ impl<'a> DownloadRecord<'a> {
         });
         let mut old: HashMap<Sha256, ObjectDownload> =
             known.patches.into_iter().map(|patch| (patch.hash, patch)).collect();
+        let names = SiteNames::of(&update.trusted.manifest().meta);
         let mut patch = |(kind, object): (ObjectKind, Object)| match old.remove(&object.sha256) {
             Some(patch) => ObjectDownload { state: UpdateState::Downloading, error: None, ..patch },
-            None => new_patch(update.mirrors.first(), kind, object),
+            None => {
+                let url =
+                    update.mirrors.first().and_then(|mirror| mirror.join(&names.object(kind, &object.sha256)).ok());
+                new_patch(url.map(String::from).unwrap_or_default(), kind, object)
+            }
         };
         let patches: Vec<ObjectDownload> = first_objects(update).map(&mut patch).collect();
         let kind = if update.plan.is_partial() { UpdateType::Partial } else { UpdateType::Complete };
@@ -120,7 +125,7 @@ impl Ledger for DownloadRecord<'_> {
             None => {
                 // An object that the plan did not begin with: a cheaper one failed.
                 let update = state.update();
-                update.patches.push(new_patch(None, kind, object));
+                update.patches.push(new_patch(String::new(), kind, object));
                 update.fallbacks += 1;
                 let at = update.patches.len() - 1;
                 state.patches.insert(object.sha256, at);
@@ -164,14 +169,13 @@ impl RecordState {
     }
 }
 
-fn new_patch(mirror: Option<&Url>, kind: ObjectKind, object: Object) -> ObjectDownload {
-    let url = mirror.and_then(|mirror| mirror.join(&layout::object_path(kind, &object.sha256)).ok());
+fn new_patch(url: String, kind: ObjectKind, object: Object) -> ObjectDownload {
     ObjectDownload {
         kind: match kind {
             ObjectKind::Gz | ObjectKind::Install => UpdateType::Complete,
             ObjectKind::Update | ObjectKind::Chunks => UpdateType::Partial,
         },
-        url: url.map(String::from).unwrap_or_default(),
+        url,
         final_url: None,
         hash: object.sha256,
         size: object.size,
@@ -189,9 +193,12 @@ fn first_objects(update: &Update) -> impl Iterator<Item = (ObjectKind, Object)> 
         Some(PlannedObject::Install(indexed)) => Some((ObjectKind::Install, indexed.object)),
         Some(PlannedObject::Search(_)) | None => None,
     };
-    let fetched = update.plan.contents.values().filter(|content| content.copy.is_none() && !content.is_in_object);
-    whole.into_iter().chain(fetched.flat_map(|content| match &content.chunks {
-        Some(chunks) => vec![(ObjectKind::Chunks, chunks.index), (ObjectKind::Gz, content.gz)],
-        None => vec![(ObjectKind::Gz, content.gz)],
-    }))
+    let fetched = || update.plan.contents.values().filter(|content| content.copy.is_none() && !content.is_in_object);
+    let needs_blocks = fetched().any(|content| content.whole.gz().is_none());
+    let blocks = update.plan.install.filter(|_| needs_blocks).map(|install| (ObjectKind::Install, install.object));
+    let of_contents = fetched().flat_map(|content| {
+        let index = content.chunks.as_ref().map(|chunks| (ObjectKind::Chunks, chunks.index));
+        index.into_iter().chain(content.whole.gz().map(|gz| (ObjectKind::Gz, gz)))
+    });
+    whole.into_iter().chain(blocks).chain(of_contents)
 }

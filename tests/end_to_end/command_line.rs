@@ -111,7 +111,7 @@ fn every_answer_in_json_has_its_fields() {
     assert_eq!(user.ok(&["verify"]), json!({ "components": [{ "component": "core", "damaged": [] }] }));
 
     assert_eq!(published.manifest.files.len(), 1);
-    let bytes = world.publish("2.0.0", &two).manifest.files[0].gz.size;
+    let bytes = world.publish("2.0.0", &two).manifest.files[0].gz.unwrap().size;
     let update = json!({
         "component": "core", "from": "1.0.0", "to": "2.0.0", "files": 1, "bytes": bytes, "saved": [], "left": [],
         "type": "complete", "critical": false, "on_the_way_to": null, "notes": null,

@@ -35,10 +35,10 @@ impl Download<'_> {
         let new = self.published.manifest.files.iter().filter(|file| file.path.as_str() != "app");
         new.map(move |file| {
             let have = match length(format!("files/{}-0", file.sha256)) {
-                Some(_) => file.gz.size,
-                None => length(format!("objects/{}.part", file.gz.sha256)).unwrap_or(0),
+                Some(_) => file.gz.unwrap().size,
+                None => length(format!("objects/{}.part", file.gz.unwrap().sha256)).unwrap_or(0),
             };
-            (self.published.object(file.path.as_str()), have, file.gz.size)
+            (self.published.object(file.path.as_str()), have, file.gz.unwrap().size)
         })
     }
 

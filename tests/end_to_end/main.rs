@@ -46,6 +46,7 @@ mod command_line;
 mod components;
 mod deltas;
 mod examples;
+mod flat;
 mod guides;
 mod heads;
 mod helper;

@@ -141,8 +141,9 @@ fn a_steady_slow_download_succeeds_and_a_silent_one_fails() {
     world.user.fails(20, "stalled", &["update"]);
     world.user.has("core", &one);
     // More than twice the limit in all, but no pause as long as the limit.
-    let piece =
-        published.manifest.files.iter().find(|file| file.path.as_str() == "bin/app").unwrap().gz.size as usize / 8;
+    let piece = published.manifest.files.iter().find(|file| file.path.as_str() == "bin/app").unwrap().gz.unwrap().size
+        as usize
+        / 8;
     let pause = Duration::from_millis(300);
     world.server.follow(move |request| if request.path == object { Reply::Slowly(piece, pause) } else { Reply::Site });
     world.user.ok(&["update"]);
@@ -210,7 +211,8 @@ fn a_download_obeys_its_rate_limit() {
     let (mut world, _, one, _) = outdated();
     let next = one.file("large", &noise(1, 1_000_000), 0o644);
     let published = world.publish("3.0.0", &next);
-    let bytes: u64 = published.manifest.files.iter().map(|file| file.gz.size).filter(|size| *size > 500_000).sum();
+    let bytes: u64 =
+        published.manifest.files.iter().map(|file| file.gz.unwrap().size).filter(|size| *size > 500_000).sum();
     world.user.options = ["--rate-limit", "400K"].map(Into::into).to_vec();
     let start = Instant::now();
     world.user.ok(&["download"]);

@@ -35,7 +35,9 @@ fn repair_fetches_only_wrong_files() {
     let wrong = ["bin/app", "größe/naïve ßtraße.txt"];
     let asked: BTreeSet<String> = world.server.take_paths().into_iter().collect();
     assert_eq!(asked, wrong.iter().map(|path| published.object(path)).collect());
-    let size = |path: &&str| published.manifest.files.iter().find(|file| file.path.as_str() == *path).unwrap().gz.size;
+    let size = |path: &&str| {
+        published.manifest.files.iter().find(|file| file.path.as_str() == *path).unwrap().gz.unwrap().size
+    };
     assert_eq!(world.server.take_object_bytes(), wrong.iter().map(size).sum::<u64>());
     // The installation is intact and not on probation, so the next repair sends no request.
     assert_eq!(user.ok(&["repair"])["applied"].as_array().map(Vec::len), Some(0));

@@ -4,7 +4,7 @@
 pub use crate::support::key::{Key, sign};
 use patcher::internal::digest::Sha256;
 use patcher::internal::layout::{ObjectKind, object_path};
-use patcher::internal::manifest::{self, File, Link, Manifest, Meta, Object, Platform};
+use patcher::internal::manifest::{self, File, Link, Manifest, Meta, Object, Platform, SiteLayout};
 use patcher::internal::rel_path::RelPath;
 use std::io::Write as _;
 use std::sync::OnceLock;
@@ -63,6 +63,7 @@ impl Release {
             rollout: None,
             critical: false,
             retires: None,
+            layout: SiteLayout::Folders,
             base_urls: vec![base_url.parse().unwrap()],
             requires: Vec::new(),
             stepping_stones: Vec::new(),
@@ -94,7 +95,7 @@ impl Release {
             sha256: sha256(bytes),
             executable,
             preserve: false,
-            gz: Object { size: object.len() as u64, sha256: sha256(&object) },
+            gz: Some(Object { size: object.len() as u64, sha256: sha256(&object) }),
             chunks: None,
         });
         self.objects.push(object);
@@ -115,7 +116,7 @@ impl Release {
     /// Returns the path of a file's object on the site.
     pub fn object_path(&self, path: &str) -> String {
         let file = self.manifest.files.iter().find(|file| file.path.as_str() == path).unwrap();
-        format!("/{}/{}", self.manifest.meta.component, object_path(ObjectKind::Gz, &file.gz.sha256))
+        format!("/{}/{}", self.manifest.meta.component, object_path(ObjectKind::Gz, &file.gz.unwrap().sha256))
     }
 
     /// Returns the path on the site and the bytes of each object.

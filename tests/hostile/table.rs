@@ -144,7 +144,7 @@ pub fn not_installed(world: &World) -> Option<String> {
 /// Returns the limit for the stage: all objects and files of the release, one read-ahead buffer,
 /// and the manifests.
 pub fn most_staged(world: &World) -> u64 {
-    let files = world.new.manifest.files.iter().map(|file| file.size + file.gz.size).sum::<u64>();
+    let files = world.new.manifest.files.iter().map(|file| file.size + file.gz.unwrap().size).sum::<u64>();
     files + (64 << 10) + (64 << 10)
 }
 

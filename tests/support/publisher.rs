@@ -189,6 +189,12 @@ impl Release<'_> {
         self
     }
 
+    /// Publishes in the flat layout.
+    pub fn flat(mut self) -> Self {
+        self.urls.clone_from(&self.publisher.urls);
+        self.install_object().with(&["--layout", "flat"])
+    }
+
     /// Adds arguments for `manifest-tool sign`.
     pub fn with(mut self, arguments: &[&str]) -> Self {
         self.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
@@ -243,7 +249,7 @@ impl Published {
     #[track_caller]
     pub fn object(&self, path: &str) -> String {
         let file = self.manifest.files.iter().find(|file| file.path.as_str() == path).unwrap();
-        format!("/{}/{}", self.component, object_path(ObjectKind::Gz, &file.gz.sha256))
+        format!("/{}/{}", self.component, object_path(ObjectKind::Gz, &file.gz.unwrap().sha256))
     }
 
     /// Returns the path of the update object from an earlier release.

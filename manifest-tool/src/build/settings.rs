@@ -5,7 +5,7 @@ use super::globs::Globs;
 use super::notes;
 use crate::error::{Error, Result};
 use crate::setting::{checked, expiry, parsed, rollout};
-use patcher::internal::manifest::{Channel, Component, Meta, Notes, Platform, Requirement, base_url};
+use patcher::internal::manifest::{Channel, Component, Meta, Notes, Platform, Requirement, SiteLayout, base_url};
 use patcher::internal::rel_path::RelPath;
 use patcher::internal::timestamp::Timestamp;
 use semver::{Version, VersionReq};
@@ -97,7 +97,7 @@ impl Settings {
 
     /// Returns the manifest's description of the release, without objects and without what it
     /// takes over from earlier releases.
-    pub fn meta(&self, sequence: u64) -> Meta {
+    pub fn meta(&self, sequence: u64, layout: SiteLayout) -> Meta {
         Meta {
             component: self.component.clone(),
             version: self.version.clone(),
@@ -107,6 +107,7 @@ impl Settings {
             issued: self.issued,
             expires: self.expires,
             launch: self.launch.clone(),
+            layout,
             base_urls: self.base_urls.clone(),
             requires: self.requires.clone(),
             rollout: self.rollout,
@@ -198,7 +199,7 @@ mod tests {
         fs::write(dir.path().join("NEWS.txt"), "All of it.\n").unwrap();
         fs::write(dir.path().join(COMPONENT_FILE), filled.join("\n")).unwrap();
         let file = ComponentFile::read(dir.path()).unwrap();
-        let meta = Settings::new(&file, ISSUED.parse().unwrap()).unwrap().meta(7);
+        let meta = Settings::new(&file, ISSUED.parse().unwrap()).unwrap().meta(7, SiteLayout::Folders);
         assert_eq!((meta.rollout, meta.notes.len()), (Some(10), 2));
         assert_eq!(meta.notes.iter().find(|notes| notes.language.as_str() == "en").unwrap().lines, ["All of it."]);
         assert!(toml::from_str::<ComponentFile>("nmae = 'core'").is_err());

@@ -8,6 +8,7 @@ use crate::site::site_keys::SiteKeys;
 use crate::site::{self, ComponentSite};
 use patcher::internal::error::Refused;
 use patcher::internal::keys::{PublicKey, TrustedKeys};
+use patcher::internal::layout::SiteNames;
 use patcher::internal::manifest::{Signature, with_signatures};
 use patcher::internal::trust::{self, VerifiedManifest};
 use std::fs;
@@ -49,10 +50,7 @@ pub fn run(args: AttachArgs, out: &mut impl Write) -> Result<()> {
     let meta = &signed.manifest().meta;
     let mut keys = args.trusted.iter().map(|path| public_key::load("--trust", path)).collect::<Result<Vec<_>>>()?;
     keys.push(public);
-    let site = args.site.map(|site| {
-        let dir = site.join(meta.component.as_str());
-        ComponentSite::new(dir, meta.platform.clone(), SiteKeys::new(keys.clone()))
-    });
+    let site = args.site.map(|site| ComponentSite::new(&site, SiteNames::of(meta), SiteKeys::new(keys.clone())));
     let _lock = site.as_ref().map(ComponentSite::lock).transpose()?;
     if let Some(site) = &site {
         site.check_next(&signed)?;

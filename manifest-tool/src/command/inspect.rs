@@ -5,7 +5,7 @@
 use crate::error::Result;
 use crate::site::manifest_file::ManifestFile;
 use patcher::internal::digest::Sha256;
-use patcher::internal::manifest::{File, SteppingStone};
+use patcher::internal::manifest::{File, SiteLayout, SteppingStone};
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::PathBuf;
@@ -66,8 +66,12 @@ pub fn run(args: InspectArgs, verbose: bool, out: &mut impl Write) -> Result<()>
         writeln!(out, "signed by  {}", signature.key)?;
     }
     let size: u64 = manifest.files.iter().map(|file| file.size).sum();
-    let gz: HashMap<_, _> = manifest.files.iter().map(|file| (file.gz.sha256, file.gz.size)).collect();
-    writeln!(out, "files      {}, {size} bytes; {} as gz", manifest.files.len(), gz.values().sum::<u64>())?;
+    let gz: HashMap<_, _> = manifest.files.iter().filter_map(|file| file.gz).map(|gz| (gz.sha256, gz.size)).collect();
+    write!(out, "files      {}, {size} bytes", manifest.files.len())?;
+    match manifest.meta.layout {
+        SiteLayout::Folders => writeln!(out, "; {} as gz", gz.values().sum::<u64>())?,
+        SiteLayout::Flat => writeln!(out, "; in a flat layout")?,
+    }
     for update in &manifest.meta.updates {
         writeln!(out, "update     from sequence {}, {} bytes", update.from, update.object.object.size + update.rest)?;
     }
@@ -88,7 +92,8 @@ pub fn run(args: InspectArgs, verbose: bool, out: &mut impl Write) -> Result<()>
 }
 
 fn write_file(file: &File, out: &mut impl Write) -> Result<()> {
-    write!(out, "{} {:>11} {:>11}  {}", file.sha256, file.size, file.gz.size, file.path)?;
+    let gz = file.gz.map_or_else(|| "-".to_owned(), |gz| gz.size.to_string());
+    write!(out, "{} {:>11} {gz:>11}  {}", file.sha256, file.size, file.path)?;
     for (is_set, word) in [(file.executable, "executable"), (file.preserve, "preserve")] {
         if is_set {
             write!(out, "  {word}")?;

@@ -38,17 +38,22 @@ pub struct PruneArgs {
 /// # Errors
 /// Those of [`Dropped::find`] and [`Dropped::carry_out`].
 pub fn run(args: PruneArgs, out: &mut impl Write) -> Result<()> {
-    let (dir, keys) = (args.site.join(args.component.as_str()), args.trust.load()?);
+    let keys = args.trust.load()?;
     let (mut manifests, mut objects, mut bytes) = (0, 0, 0);
     for platform in args.platforms.select(&args.site, &args.component)? {
-        let site = ComponentSite::new(dir.clone(), platform, keys.clone());
+        let site = ComponentSite::find(&args.site, &args.component, platform, keys.clone())?;
         let _lock = site.lock_existing()?;
         let dropped = Dropped::find(&site, args.keep)?;
         if !args.dry_run {
             dropped.carry_out(&site)?;
         }
         for file in dropped.manifests.iter().chain(&dropped.objects) {
-            writeln!(out, "{:>11}  {}", file.bytes, file.path.strip_prefix(&dir).unwrap_or(&file.path).display())?;
+            writeln!(
+                out,
+                "{:>11}  {}",
+                file.bytes,
+                file.path.strip_prefix(site.dir()).unwrap_or(&file.path).display()
+            )?;
         }
         manifests += dropped.manifests.len();
         objects += dropped.objects.len();

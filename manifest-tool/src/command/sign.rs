@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::release::{self, ReleasePolicy};
 use crate::setting::checked;
 use crate::signing::{Signer, Signing};
+use patcher::internal::manifest::SiteLayout;
 use patcher::internal::rel_path::MANIFEST_NAME;
 use patcher::internal::timestamp::Timestamp;
 use std::io::Write;
@@ -45,6 +46,10 @@ pub struct SignArgs {
     /// Make no object with all contents of the release: new users fetch each file by itself
     #[arg(long)]
     no_install_object: bool,
+    /// The names of a new component's files: `folders`, or `flat` for stores without folders such
+    /// as GitHub Releases. The site remembers it [default: folders]
+    #[arg(long, conflicts_with = "no_install_object")]
+    layout: Option<SiteLayout>,
     /// The memory that making deltas and the install object may use, as in 512M or 2G
     #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = parse_size)]
     memory: u64,
@@ -67,6 +72,7 @@ pub fn run(args: SignArgs, out: &mut impl Write) -> Result<()> {
             stepping_stones: stepping_stones.clone().policy(file.min_version, file.stepping_stones)?,
             deltas: DeltaLimits { updates, memory },
             install_object: !args.no_install_object,
+            layout: args.layout,
         };
         for path in signing.private_files().iter().chain([&site]) {
             check_outside(path, &build)?;

@@ -11,6 +11,7 @@ use object_store::{
 };
 use patcher::internal::error::Caller;
 use patcher::internal::fs::Lock;
+use patcher::internal::layout::SiteNames;
 use patcher::internal::manifest::Object;
 use std::collections::HashMap;
 use std::fs::File;
@@ -148,7 +149,7 @@ impl Destination for Cloud {
         Ok(())
     }
 
-    fn lock(&self, _: &str) -> Result<Option<Lock>> {
+    fn lock(&self, _: &SiteNames) -> Result<Option<Lock>> {
         Ok(None)
     }
 

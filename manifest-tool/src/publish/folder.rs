@@ -6,7 +6,8 @@ use crate::site::site_keys::SiteKeys;
 use crate::site::{self, ComponentSite};
 use patcher::internal::digest::Sha256;
 use patcher::internal::fs::{Lock, open_regular, read_regular};
-use patcher::internal::manifest::{MAX_MANIFEST_BYTES, Object, Platform};
+use patcher::internal::layout::SiteNames;
+use patcher::internal::manifest::{MAX_MANIFEST_BYTES, Object};
 use std::collections::HashMap;
 use std::fs;
 use std::io;
@@ -66,8 +67,8 @@ impl Destination for Folder {
         site::replace(&self.dir.join(path), bytes)
     }
 
-    fn lock(&self, component: &str) -> Result<Option<Lock>> {
-        ComponentSite::new(self.dir.join(component), Platform::any(), SiteKeys::default()).lock().map(Some)
+    fn lock(&self, component: &SiteNames) -> Result<Option<Lock>> {
+        ComponentSite::new(&self.dir, component.clone(), SiteKeys::default()).lock().map(Some)
     }
 
     fn put(&self, path: &str, from: &Path, served: Served) -> Result<()> {

@@ -24,15 +24,15 @@ use crate::error::{Error, Result};
 use crate::site::heads::head_with_stamp_of;
 use crate::site::manifest_file::ManifestFile;
 use crate::site::site_keys::SiteKeys;
-use crate::site::{self, ComponentSite, Manifests, manifest_deltas};
+use crate::site::{self, ComponentSite, ManifestDeltaFile, Manifests, manifest_deltas};
 use patcher::internal::digest::Sha256;
 use patcher::internal::fs::{Lock, open_regular, read_regular};
 use patcher::internal::head::MAX_HEAD_BYTES;
-use patcher::internal::layout;
-use patcher::internal::manifest::{Meta, Object};
+use patcher::internal::layout::SiteNames;
+use patcher::internal::manifest::{Meta, Object, SiteLayout};
 use patcher::internal::trust;
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -61,11 +61,11 @@ pub trait Destination: Send + Sync {
     /// [`Error::Conflict`] if the file is no longer `old`; [`Error::ObjectStore`], or an I/O error.
     fn replace(&self, path: &str, bytes: &[u8], old: Option<&Copied>, served: Served) -> Result<()>;
 
-    /// Locks a component's folder against other publishers; `None` where there is no lock.
+    /// Locks a component against other publishers; `None` where there is no lock.
     ///
     /// # Errors
     /// [`patcher::Error::Busy`], or an I/O error.
-    fn lock(&self, component: &str) -> Result<Option<Lock>>;
+    fn lock(&self, component: &SiteNames) -> Result<Option<Lock>>;
 
     /// Copies the file `from`, which appears whole or not at all.
     ///
@@ -157,8 +157,10 @@ struct Cargo {
     objects: BTreeMap<String, (PathBuf, Object)>,
     past: Vec<Item>,
     latest: Vec<(Item, ManifestFile)>,
-    /// The folders of past manifests.
-    release_dirs: Vec<String>,
+    /// The folders of objects and past manifests.
+    dirs: BTreeSet<String>,
+    /// A component for each folder that has a lock.
+    locked: Vec<SiteNames>,
     /// Copies of manifest deltas, which are removed at the end.
     copies: Vec<TempPath>,
     /// Locks against other commands that change the site.
@@ -173,7 +175,7 @@ struct Cargo {
 /// [`Error::CopyDiffers`]; those of the [`Destination`].
 pub fn publish(site: &Path, keys: &SiteKeys, destination: &dyn Destination, parallel: usize) -> Result<Sent> {
     let cargo = Cargo::of(site, keys)?;
-    let _locks = cargo.components().into_iter().map(|name| destination.lock(name)).collect::<Result<Vec<_>>>()?;
+    let _locks = cargo.locked.iter().map(|names| destination.lock(names)).collect::<Result<Vec<_>>>()?;
     let mut latest = Vec::new();
     for (item, manifest) in &cargo.latest {
         let theirs = destination.read(&item.path)?;
@@ -182,10 +184,7 @@ pub fn publish(site: &Path, keys: &SiteKeys, destination: &dyn Destination, para
         }
     }
     let mut there = HashMap::new();
-    for component in cargo.components() {
-        there.extend(destination.list(&format!("{component}/objects"))?);
-    }
-    for dir in &cargo.release_dirs {
+    for dir in &cargo.dirs {
         there.extend(destination.list(dir)?);
     }
     let is_there = |path: &String, object: &Object| there.get(path).is_some_and(|listed| listed.bytes == object.size);
@@ -225,8 +224,7 @@ pub fn publish(site: &Path, keys: &SiteKeys, destination: &dyn Destination, para
         let path = head_path(&item.path, manifest);
         let theirs = destination.read(&path)?;
         // A program at the destination may have stamped its head.
-        let head = manifest.path.with_file_name(layout::head_name(&manifest.manifest.meta.channel));
-        let ours = read_regular(&head, MAX_HEAD_BYTES);
+        let ours = read_regular(&site.join(&path), MAX_HEAD_BYTES);
         let stamped = [ours.ok(), theirs.as_ref().map(|theirs| theirs.bytes.clone())];
         let stamped: Vec<&[u8]> = stamped.iter().flatten().map(Vec::as_slice).collect();
         let head = head_with_stamp_of(manifest, &stamped);
@@ -242,36 +240,44 @@ pub fn publish(site: &Path, keys: &SiteKeys, destination: &dyn Destination, para
     Ok(sent)
 }
 
-/// Returns the path of the head beside a manifest.
+/// Returns the path of the head that names the manifest at `manifest_path`.
 fn head_path(manifest_path: &str, manifest: &ManifestFile) -> String {
-    let folder = manifest_path.rsplit_once('/').map_or("", |(folder, _)| folder);
-    format!("{folder}/{}", layout::head_name(&manifest.manifest.meta.channel))
+    let (names, channel) = (SiteNames::of(&manifest.manifest.meta), &manifest.manifest.meta.channel);
+    let dir = manifest_path.strip_suffix(&names.manifest(channel)).unwrap_or_default();
+    format!("{dir}{}", names.head(channel))
 }
 
 impl Cargo {
     fn of(dir: &Path, keys: &SiteKeys) -> Result<Self> {
         let mut cargo = Self::default();
         for site in site::releases(dir, keys)? {
-            cargo.add(&site)?;
+            cargo.add(dir, &site)?;
         }
         if cargo.latest.is_empty() { Err(Error::EmptySite { path: dir.to_owned() }) } else { Ok(cargo) }
     }
 
     /// Adds the releases of a component for one platform.
-    fn add(&mut self, site: &ComponentSite) -> Result<()> {
-        let dir = site.path("");
-        // No component has a name that is not UTF-8.
-        let Some(name) = dir.file_name().and_then(|name| name.to_str()) else { return Ok(()) };
+    fn add(&mut self, dir: &Path, site: &ComponentSite) -> Result<()> {
+        // No file of a component has a name that is not UTF-8.
         let below = |path: &Path| {
-            let parts = path.strip_prefix(&dir).unwrap_or(path).components();
+            let parts = path.strip_prefix(dir).unwrap_or(path).components();
             let parts: Vec<_> = parts.map(|part| part.as_os_str().to_string_lossy()).collect();
-            format!("{name}/{}", parts.join("/"))
+            parts.join("/")
         };
-        // The platforms of a component share its lock.
-        if !self.components().contains(&name) {
+        // The platforms of a component share its lock, and so do all components of a flat layout.
+        let is_same = |names: &SiteNames| match names.layout() {
+            SiteLayout::Folders => names.component() == site.names().component(),
+            SiteLayout::Flat => site.names().layout() == SiteLayout::Flat,
+        };
+        if !self.locked.iter().any(is_same) {
             self.locks.push(site.lock()?);
+            self.locked.push(site.names().clone());
         }
-        self.release_dirs.push(below(&site.release_path("releases")));
+        let objects = match site.names().layout() {
+            SiteLayout::Folders => site.path("objects"),
+            SiteLayout::Flat => dir.to_owned(),
+        };
+        self.dirs.extend([objects, site.releases_dir()].map(|path| below(&path)));
         let Manifests { latest, past, .. } = site.manifests()?;
         self.add_deltas(site, &latest, &past, below)?;
         let past = past.into_iter().map(|file| (file, false));
@@ -281,7 +287,7 @@ impl Cargo {
                 if !place.symlink_metadata().is_ok_and(|found| found.is_file() && found.len() == signed.size) {
                     return Err(Error::NoObject { manifest: file.path, object });
                 }
-                self.objects.entry(format!("{name}/{object}")).or_insert((place, signed));
+                self.objects.entry(below(&place)).or_insert((place, signed));
             }
             let (path, bytes) = (below(&file.path), file.bytes.len() as u64);
             let item = Item { from: file.path.clone(), path, bytes, modified: modified(&file.path) };
@@ -301,28 +307,18 @@ impl Cargo {
         past: &[ManifestFile],
         below: impl Fn(&Path) -> String,
     ) -> Result<()> {
-        for (to, paths) in site.manifest_deltas()? {
+        for ManifestDeltaFile { to, from, path } in site.manifest_deltas()? {
             let Some(new) = latest.iter().find(|file| file.manifest.meta.sequence == to) else { continue };
-            for path in paths {
-                let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
-                let from = name.strip_prefix("from-").and_then(|number| number.parse().ok());
-                let old = latest.iter().chain(past).find(|file| Some(file.manifest.meta.sequence) == from);
-                let Some(bytes) = old.and_then(|old| manifest_deltas::verified(&path, old, new)) else { continue };
-                let modified = modified(&path);
-                let mut copy = NamedTempFile::new().map_err(|error| Error::io("create", "a temporary file", error))?;
-                copy.write_all(&bytes).map_err(|error| Error::io("write", copy.path(), error))?;
-                let (from, bytes) = (copy.path().to_owned(), bytes.len() as u64);
-                self.past.push(Item { from, path: below(&path), bytes, modified });
-                self.copies.push(copy.into_temp_path());
-            }
+            let old = latest.iter().chain(past).find(|file| file.manifest.meta.sequence == from);
+            let Some(bytes) = old.and_then(|old| manifest_deltas::verified(&path, old, new)) else { continue };
+            let modified = modified(&path);
+            let mut copy = NamedTempFile::new().map_err(|error| Error::io("create", "a temporary file", error))?;
+            copy.write_all(&bytes).map_err(|error| Error::io("write", copy.path(), error))?;
+            let (from, bytes) = (copy.path().to_owned(), bytes.len() as u64);
+            self.past.push(Item { from, path: below(&path), bytes, modified });
+            self.copies.push(copy.into_temp_path());
         }
         Ok(())
-    }
-
-    fn components(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self.latest.iter().filter_map(|(item, _)| item.path.split('/').next()).collect();
-        names.dedup();
-        names
     }
 }
 

@@ -64,7 +64,7 @@ impl Difference {
                 (Some(_), _) => Way::Local,
                 (None, true) if is_install => Way::Install,
                 (None, true) => Way::Update,
-                (None, false) => Way::Whole(obtain.gz.size),
+                (None, false) => Way::Whole(obtain.whole.cost()),
             };
             ways.insert(*sha256, way);
         }
@@ -80,7 +80,7 @@ impl Difference {
         let fetched = plan.contents.values().filter(|obtain| obtain.copy.is_none());
         Self {
             changes: changes.collect(),
-            whole: fetched.fold(0, |sum, obtain| sum.saturating_add(obtain.gz.size)),
+            whole: fetched.fold(0, |sum, obtain| sum.saturating_add(obtain.whole.cost())),
             bytes: plan.download_size(),
         }
     }

@@ -36,7 +36,8 @@ pub fn reusable(site: &ComponentSite, earlier: &[Manifest], new: &Manifest) -> O
 
 /// Writes the install object of a release whose files are those of `tree`, in the same order.
 ///
-/// Returns `None` if the objects of the single files cost a client no more.
+/// Returns `None` if the objects of the single files cost a client no more. In a flat layout there
+/// are no such objects.
 ///
 /// # Errors
 /// [`Error::Changed`] for a file with another hash than before; an I/O error.
@@ -46,7 +47,8 @@ pub fn write(site: &ComponentSite, tree: &Tree, manifest: &Manifest, memory: u64
     let mut single_bytes = 0u64;
     for (file, listed) in tree.files.iter().zip(&manifest.files) {
         if known.insert(listed.sha256) {
-            single_bytes = single_bytes.saturating_add(listed.gz.size).saturating_add(REQUEST_BYTES);
+            let single = listed.gz.map_or(u64::MAX, |gz| gz.size.saturating_add(REQUEST_BYTES));
+            single_bytes = single_bytes.saturating_add(single);
             files.push(PackedFile { file, content: Object { size: listed.size, sha256: listed.sha256 } });
         }
     }

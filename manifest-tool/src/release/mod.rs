@@ -4,7 +4,7 @@
 //! 2. It assembles a draft of the manifest and seals it: everything that a client would refuse
 //!    shows before anything is written.
 //! 3. It compresses new contents ([`gzip`]), makes deltas to them ([`plan`]), and packs all
-//!    contents into one object ([`install_object`]).
+//!    contents into one object ([`install_object`]). A flat layout keeps no gzips.
 //! 4. It seals the complete manifest, writes a copy for the installer and, as the last step,
 //!    replaces the channel's latest manifest.
 //!
@@ -29,12 +29,13 @@ use crate::release::pack::Contents;
 use crate::release::stepping_stones::StonePolicy;
 use crate::signing::Signing;
 use crate::site::manifest_file::ManifestFile;
-use crate::site::{ComponentSite, Packed, SiteRelease, Survey};
+use crate::site::{self, ComponentSite, Packed, SiteRelease, Survey};
 use patcher::internal::digest::Sha256;
-use patcher::internal::manifest::{Channel, File, Manifest, Meta, Object};
+use patcher::internal::layout::SiteNames;
+use patcher::internal::manifest::{Channel, Component, File, IndexedObject, Manifest, Meta, Object, SiteLayout};
 use patcher::internal::rel_path::MANIFEST_NAME;
 use std::cmp::Reverse;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// The counts and sizes of a published release.
@@ -75,8 +76,11 @@ pub struct ReleasePolicy {
     pub stepping_stones: StonePolicy,
     /// The limits of making deltas from earlier releases.
     pub deltas: DeltaLimits,
-    /// `true` adds an object with all contents, for first installations.
+    /// `true` adds an object with all contents, for first installations. A flat layout always has
+    /// it.
     pub install_object: bool,
+    /// The layout of a component that is new on the site; `None` means folders.
+    pub layout: Option<SiteLayout>,
 }
 
 /// Publishes the folder `build` on `site`.
@@ -95,38 +99,45 @@ pub fn sign(
     let tree = Tree::scan(build, settings)?;
     let hashes = pack::hash(&tree)?;
     let mut contents: Contents<'_> = hashes.iter().copied().zip(&tree.files).collect();
+    let layout = choose_layout(site, &settings.component, policy.layout)?;
 
     // A release that clients would refuse fails before the site's folder is created.
-    signing.check(&assemble(settings.meta(1), &tree, &hashes, unpacked))?;
-    let dir = site.join(settings.component.as_str());
-    let site = ComponentSite::new(dir, settings.platform.clone(), signing.site_keys());
+    signing.check(&assemble(draft(settings.meta(1, layout)), &tree, &hashes, unpacked))?;
+    let names = SiteNames::new(layout, settings.component.clone(), settings.platform.clone());
+    let site = ComponentSite::new(site, names, signing.site_keys());
     let _lock = site.lock()?;
     let survey = site.survey(|sha256| contents.contains_key(sha256))?;
-    let mut meta = settings.meta(next_sequence(survey.last_sequence, signing.sequence)?);
+    let mut meta = settings.meta(next_sequence(survey.last_sequence, signing.sequence)?, layout);
     signing.inherit(&mut meta, &survey)?;
-    let Survey { packed: reused, releases, ignored, .. } = survey;
+    let Survey { packed: reused, known: known_contents, releases, ignored, .. } = survey;
     let latest = site.read_latest(&meta.channel)?;
     if !policy.allow_downgrade {
-        check_version(&assemble(meta.clone(), &tree, &hashes, unpacked), latest.as_ref())?;
+        check_version(&assemble(draft(meta.clone()), &tree, &hashes, unpacked), latest.as_ref())?;
     }
     meta.stepping_stones = policy.stepping_stones.choose(&meta, latest.as_ref(), &releases, signing)?;
-    signing.check(&assemble(meta.clone(), &tree, &hashes, unpacked))?;
+    signing.check(&assemble(draft(meta.clone()), &tree, &hashes, unpacked))?;
 
-    contents.retain(|sha256, _| !reused.contains_key(sha256));
+    contents.retain(|sha256, _| !reused.contains_key(sha256) && !known_contents.contains(sha256));
     let new = pack::compress(&tree, &contents, &site)?;
     let known = |sha256: &Sha256| reused.get(sha256).or_else(|| new.get(sha256));
     let packed = |content: Object| known(&content.sha256).copied().unwrap_or(unpacked(content));
-    let gz = |sha256: &Sha256| known(sha256).map(|packed| packed.gz);
+    let sizes: HashMap<Sha256, u64> =
+        hashes.iter().zip(&tree.files).map(|(sha256, file)| (*sha256, file.size)).collect();
+    let gz = |sha256: &Sha256| {
+        // A flat layout has no gzip of a known content. Its size bounds the cost of a delta.
+        let stand_in = || sizes.get(sha256).map(|size| unpacked(Object { size: *size, sha256: *sha256 }));
+        known(sha256).copied().or_else(stand_in).map(|packed| packed.gz)
+    };
     let earlier = earlier_releases(&releases, &meta.channel, policy.deltas.updates)?;
     let deltas = plan::make(policy.deltas, &site, &releases, &tree, &hashes, &gz, &earlier)?;
     let mut manifest = assemble(meta, &tree, &hashes, packed);
-    manifest.meta.updates = update_objects::write(&site, &deltas.graph, &earlier, &manifest)?;
-    if policy.install_object {
+    if policy.install_object || layout == SiteLayout::Flat {
         manifest.meta.install = match install_object::reusable(&site, &earlier, &manifest) {
             Some(install) => Some(install),
             None => install_object::write(&site, &tree, &manifest, policy.deltas.memory)?,
         };
     }
+    manifest.meta.updates = update_objects::write(&site, &deltas.graph, &earlier, &manifest)?;
     let sealed = signing.seal(&manifest)?;
     tree.check_unchanged()?;
     sealed.publish(&site, Some(&build.join(MANIFEST_NAME)))?;
@@ -134,8 +145,8 @@ pub fn sign(
         files: tree.files.len(),
         links: tree.links.len(),
         bytes: tree.files.iter().map(|file| file.size).sum(),
-        new_objects: new.values().map(Packed::count).sum(),
-        new_bytes: new.values().map(Packed::bytes).sum(),
+        new_objects: new.values().filter(|_| layout == SiteLayout::Folders).map(Packed::count).sum(),
+        new_bytes: new.values().filter(|_| layout == SiteLayout::Folders).map(Packed::bytes).sum(),
         reused_objects: reused.values().map(Packed::count).sum(),
         deltas: deltas.built,
         delta_bytes: deltas.bytes,
@@ -151,10 +162,32 @@ fn unpacked(content: Object) -> Packed {
     Packed { gz: content, chunks: None }
 }
 
+/// Adds a stand-in for the install object, which a flat layout needs.
+fn draft(mut meta: Meta) -> Meta {
+    let object = Object { size: 0, sha256: Sha256::of(b"") };
+    meta.install = (meta.layout == SiteLayout::Flat).then_some(IndexedObject { object, table: object });
+    meta
+}
+
+/// Returns the layout of a component, which never changes: old clients know no other names.
+///
+/// # Errors
+/// [`Error::OtherLayout`] if `wanted` is not the layout that it has.
+fn choose_layout(site: &Path, component: &Component, wanted: Option<SiteLayout>) -> Result<SiteLayout> {
+    match (site::layout_of(site, component)?, wanted) {
+        (Some(layout), Some(wanted)) if layout != wanted => {
+            Err(Error::OtherLayout { component: component.clone(), layout })
+        }
+        (layout, wanted) => Ok(layout.or(wanted).unwrap_or_default()),
+    }
+}
+
 /// Assembles the manifest of `tree`; `packed` returns the objects of a content.
 fn assemble(meta: Meta, tree: &Tree, hashes: &[Sha256], packed: impl Fn(Object) -> Packed) -> Manifest {
+    let has_gz = meta.layout == SiteLayout::Folders;
     let files = tree.files.iter().zip(hashes).map(|(file, sha256)| {
         let Packed { gz, chunks } = packed(Object { size: file.size, sha256: *sha256 });
+        let (gz, chunks) = if has_gz { (Some(gz), chunks) } else { (None, None) };
         File {
             path: file.path.clone(),
             size: file.size,

@@ -13,7 +13,7 @@ use crate::site::{ComponentSite, Packed};
 use patcher::internal::chunks::ChunkIndex;
 use patcher::internal::digest::Sha256;
 use patcher::internal::layout::ObjectKind;
-use patcher::internal::manifest::Object;
+use patcher::internal::manifest::{Object, SiteLayout};
 use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write as _;
@@ -46,6 +46,8 @@ pub fn hash(tree: &Tree) -> Result<Vec<Sha256>> {
 
 /// Compresses `contents` onto the site and tells the objects of each.
 ///
+/// A flat layout has no such objects. There the objects only tell how well each content compresses.
+///
 /// # Errors
 /// [`Error::Changed`] for a file with another hash than before, or the system's answer.
 pub fn compress(tree: &Tree, contents: &Contents<'_>, site: &ComponentSite) -> Result<HashMap<Sha256, Packed>> {
@@ -58,6 +60,9 @@ pub fn compress(tree: &Tree, contents: &Contents<'_>, site: &ComponentSite) -> R
             .map_err(|error| Error::io("compress", &path, error))?;
         if compressed.content != *sha256 {
             return Err(Error::Changed { path });
+        }
+        if site.names().layout() == SiteLayout::Flat {
+            return Ok((*sha256, Packed { gz: compressed.object, chunks: None }));
         }
         site.add_object(ObjectKind::Gz, &compressed.object, output.into_temp_path())?;
         let index = compressed.index.filter(|index| index.segments().nth(MIN_SEGMENTS - 1).is_some());

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::signing::Signing;
 use crate::site::SiteRelease;
 use crate::site::manifest_file::ManifestFile;
-use patcher::internal::layout;
+use patcher::internal::layout::SiteNames;
 use patcher::internal::manifest::{Meta, SteppingStone};
 use patcher::internal::trust::{self, ReleaseTarget};
 use semver::Version;
@@ -100,8 +100,9 @@ impl StonePolicy {
 /// A past release is already there; the latest one moves there when it is superseded.
 fn is_candidate(release: &SiteRelease, meta: &Meta) -> bool {
     let other = &release.meta;
-    let is_past = release.path.ends_with(layout::release_manifest_path(other.sequence));
-    let is_latest = release.path.file_name().is_some_and(|name| *name == *layout::latest_manifest_name(&meta.channel));
+    let names = SiteNames::of(other);
+    let is_past = release.path.ends_with(names.release(other.sequence));
+    let is_latest = release.path.ends_with(names.manifest(&meta.channel));
     (other.component == meta.component && other.channel == meta.channel && other.platform.serves(&meta.platform))
         && (is_past || is_latest)
 }
@@ -126,13 +127,14 @@ fn verified_stone(release: &SiteRelease, below: &Version, meta: &Meta, signing: 
 
 fn check_on_site(stone: &SteppingStone, releases: &[SiteRelease]) -> Result<()> {
     let SteppingStone { below, sequence, body } = stone;
-    let path = layout::release_manifest_path(*sequence);
-    let is_it = |release: &SiteRelease| release.path.ends_with(&path) && release.body == *body;
+    let is_it = |release: &SiteRelease| {
+        release.path.ends_with(SiteNames::of(&release.meta).release(*sequence)) && release.body == *body
+    };
     if releases.iter().any(is_it) {
         return Ok(());
     }
     let detail = "the site no longer has it";
-    Err(missing(below, path, detail))
+    Err(missing(below, format!("sequence {sequence}"), detail))
 }
 
 fn missing(below: &Version, release: String, detail: &str) -> Error {

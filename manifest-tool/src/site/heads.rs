@@ -9,7 +9,6 @@ use crate::site::manifest_file::ManifestFile;
 use crate::site::replace;
 use patcher::internal::digest::Sha256;
 use patcher::internal::head::{Head, Stamp};
-use patcher::internal::layout;
 use patcher::internal::manifest::{Manifest, Meta};
 use patcher::internal::timestamp::Timestamp;
 use patcher::internal::trust;
@@ -44,6 +43,6 @@ impl ComponentSite {
     /// # Errors
     /// An I/O error.
     pub fn write_head(&self, head: &Head) -> Result<()> {
-        replace(&self.release_path(&layout::head_name(&head.channel)), &head.to_bytes())
+        replace(&self.path(&self.names.head(&head.channel)), &head.to_bytes())
     }
 }

@@ -9,7 +9,6 @@ use crate::delta::encode;
 use crate::error::{Error, Result};
 use patcher::internal::delta::{self, DeltaError, FileSizes};
 use patcher::internal::fs::read_regular;
-use patcher::internal::layout;
 use patcher::internal::trust::VerifiedManifest;
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use std::cmp::Reverse;
@@ -39,7 +38,7 @@ pub fn write(site: &ComponentSite, new: &VerifiedManifest) -> Result<()> {
     earlier.truncate(MANIFEST_DELTAS);
     earlier.into_par_iter().try_for_each(|file| {
         let delta = encoded(&file.signed.body, new.bytes())?;
-        let path = site.release_path(&layout::manifest_delta_path(sequence, file.manifest.meta.sequence));
+        let path = site.path(&site.names().manifest_delta(sequence, file.manifest.meta.sequence));
         // A client would fetch the whole manifest instead.
         if delta.len() < new.bytes().len() { replace(&path, &delta) } else { Ok(()) }
     })

@@ -5,6 +5,7 @@
 //! that an interrupted run leaves nothing but objects that nobody names; the latest manifest comes
 //! last.
 
+pub mod contents;
 pub mod heads;
 mod listing;
 pub mod manifest_deltas;
@@ -12,7 +13,7 @@ pub mod manifest_file;
 pub mod site_keys;
 mod writing;
 
-pub use listing::{components, entries, is_file, is_folder, is_link, latest_manifests, platforms, releases, xml_files};
+pub use listing::{entries, is_file, is_folder, is_link, layout_of, platforms, releases};
 pub(crate) use writing::temporary_in;
 pub use writing::{TEMPORARY_PREFIX, replace, sync};
 
@@ -22,8 +23,10 @@ use crate::site::site_keys::SiteKeys;
 use patcher::internal::digest::Sha256;
 use patcher::internal::error::Refused;
 use patcher::internal::fs::{Dir, Lock, read_regular};
-use patcher::internal::layout::{self, ObjectKind};
-use patcher::internal::manifest::{Channel, MAX_MANIFEST_BYTES, Manifest, Meta, Object, Platform};
+use patcher::internal::layout::{ObjectKind, SiteNames};
+use patcher::internal::manifest::{
+    Channel, Component, MAX_MANIFEST_BYTES, Manifest, Meta, Object, Platform, SiteLayout,
+};
 use patcher::internal::trust::{self, VerifiedManifest};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use std::collections::{HashMap, HashSet};
@@ -40,9 +43,11 @@ const LOCK_FILE: &str = ".lock";
 /// The releases of one component for one platform.
 #[derive(Debug)]
 pub struct ComponentSite {
-    /// The folder of the component.
+    /// The folder of the site.
+    site: PathBuf,
+    /// The folder that names are relative to: that of the component, or of the site if it is flat.
     dir: PathBuf,
-    platform: Platform,
+    names: SiteNames,
     keys: SiteKeys,
 }
 
@@ -57,6 +62,8 @@ pub struct Survey {
     pub freshness: Option<Vec<u8>>,
     /// For content that was asked for, the objects that a release for any platform has already.
     pub packed: HashMap<Sha256, Packed>,
+    /// For content that was asked for, that which a release in a flat layout has already.
+    pub known: HashSet<Sha256>,
     /// All releases for the platform.
     pub releases: Vec<SiteRelease>,
     /// Files in `releases/` that are no releases by a trusted key. They count for nothing.
@@ -97,6 +104,17 @@ impl SiteRelease {
     }
 }
 
+/// A manifest delta on the site, by its name.
+#[derive(Debug)]
+pub struct ManifestDeltaFile {
+    /// The sequence of the release that it makes.
+    pub to: u64,
+    /// The sequence of the release that it starts from.
+    pub from: u64,
+    /// The path of the file.
+    pub path: PathBuf,
+}
+
 /// The objects of one content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packed {
@@ -119,10 +137,33 @@ impl Packed {
 }
 
 impl ComponentSite {
-    /// The component in the folder `dir`, which need not be there yet, and the keys whose releases
-    /// there count.
-    pub fn new(dir: PathBuf, platform: Platform, keys: SiteKeys) -> Self {
-        Self { dir, platform, keys }
+    /// The component with these names on `site`, which need not be there yet, and the keys whose
+    /// releases there count.
+    pub fn new(site: &Path, names: SiteNames, keys: SiteKeys) -> Self {
+        let dir = match names.layout() {
+            SiteLayout::Folders => site.join(names.component().as_str()),
+            SiteLayout::Flat => site.to_owned(),
+        };
+        Self { site: site.to_owned(), dir, names, keys }
+    }
+
+    /// As [`new`](Self::new), in the layout that the component has on the site.
+    ///
+    /// # Errors
+    /// An I/O error.
+    pub fn find(site: &Path, component: &Component, platform: Platform, keys: SiteKeys) -> Result<Self> {
+        let layout = layout_of(site, component)?.unwrap_or_default();
+        Ok(Self::new(site, SiteNames::new(layout, component.clone(), platform), keys))
+    }
+
+    /// Returns the names of the component's files.
+    pub fn names(&self) -> &SiteNames {
+        &self.names
+    }
+
+    /// Returns the folder that the names are relative to.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Locks the folder, which it creates, against other commands that change it.
@@ -141,9 +182,9 @@ impl ComponentSite {
     pub fn lock_existing(&self) -> Result<Lock> {
         let lock = Lock::exclusive(&Dir::open(&self.dir)?, LOCK_FILE, "the site", LOCK_TIMEOUT)?;
         // A site is hostile input: a link would lead writes and removals out of it.
-        let below = [layout::platform_dir(&self.platform).as_str(), "objects"].map(|name| self.dir.join(name));
-        for path in below.into_iter().chain([self.release_path("releases")]) {
-            if path != self.dir.join("") && is_link(&path) {
+        let platform_dir = self.names.dir();
+        for path in [platform_dir.as_str(), "objects", &format!("{platform_dir}releases")].map(|dir| self.path(dir)) {
+            if path != self.path("") && is_link(&path) {
                 return Err(Error::LinkInSite { path });
             }
         }
@@ -166,34 +207,41 @@ impl ComponentSite {
     pub fn trusted(&self, path: &Path, bytes: Vec<u8>) -> Result<ManifestFile> {
         let verified = self.keys.verify(path, |keys| trust::authenticate(bytes, keys))?;
         let file = ManifestFile::from_bytes(path, verified.bytes().to_vec())?;
-        let Meta { component, platform, .. } = &file.manifest.meta;
+        let Meta { component, platform, layout, .. } = &file.manifest.meta;
         let wrong = |what, found: &str, expected: String| {
             let wrong = Refused::WrongTarget { what, found: found.to_owned(), expected };
             Err(Error::ManifestFile { path: path.to_owned(), source: Box::new(wrong) })
         };
-        if component.as_str() != self.component() {
-            return wrong("component", component.as_str(), self.component());
+        if component != self.names.component() {
+            return wrong("component", component.as_str(), self.names.component().to_string());
         }
-        if *platform != self.platform {
-            return wrong("platform", platform.as_str(), self.platform.to_string());
+        if platform != self.names.platform() {
+            return wrong("platform", platform.as_str(), self.names.platform().to_string());
+        }
+        if *layout != self.names.layout() {
+            return wrong("layout", layout.as_str(), self.names.layout().to_string());
         }
         Ok(file)
     }
 
-    /// The component's name: that of the folder.
-    fn component(&self) -> String {
-        self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    /// Returns the path of a file by its name.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
     }
 
-    /// Returns the path of an object, by its path below the base URL.
-    pub fn path(&self, below: &str) -> PathBuf {
-        self.dir.join(below)
+    /// Returns the path of an object.
+    pub fn object_path(&self, kind: ObjectKind, sha256: &Sha256) -> PathBuf {
+        self.path(&self.names.object(kind, sha256))
     }
 
-    /// Returns the path of a head, a manifest or a manifest delta, by its path in the folder of the
-    /// platform.
-    pub fn release_path(&self, below: &str) -> PathBuf {
-        self.dir.join(layout::platform_dir(&self.platform)).join(below)
+    /// Returns the path of the manifest of a past release.
+    pub fn release_path(&self, sequence: u64) -> PathBuf {
+        self.path(&self.names.release(sequence))
+    }
+
+    /// Returns the folder of the past manifests.
+    pub fn releases_dir(&self) -> PathBuf {
+        self.release_path(0).parent().unwrap_or(&self.dir).to_owned()
     }
 
     /// Returns the same component for each other platform that it has releases for.
@@ -201,8 +249,10 @@ impl ComponentSite {
     /// # Errors
     /// An I/O error.
     pub fn other_platforms(&self) -> Result<Vec<ComponentSite>> {
-        let others = platforms(&self.dir)?.into_iter().filter(|platform| *platform != self.platform);
-        Ok(others.map(|platform| Self::new(self.dir.clone(), platform, self.keys.clone())).collect())
+        let platforms = platforms(&self.site, &self.names)?.into_iter();
+        let others = platforms.filter(|platform| platform != self.names.platform());
+        let names = |platform| SiteNames::new(self.names.layout(), self.names.component().clone(), platform);
+        Ok(others.map(|platform| Self::new(&self.site, names(platform), self.keys.clone())).collect())
     }
 
     /// Reads all manifests that trusted keys vouch for.
@@ -236,7 +286,7 @@ impl ComponentSite {
     /// # Errors
     /// An I/O error.
     pub fn latest_manifests(&self) -> Result<Vec<PathBuf>> {
-        latest_manifests(&self.release_path(""))
+        listing::latest_manifests(&self.dir, &self.names)
     }
 
     /// The paths of the manifests of past releases.
@@ -244,26 +294,15 @@ impl ComponentSite {
     /// # Errors
     /// An I/O error.
     pub fn past_manifests(&self) -> Result<Vec<PathBuf>> {
-        let mut paths = xml_files(&self.release_path("releases"))?;
-        paths.retain(|path| is_file(path));
-        Ok(paths)
+        listing::past_manifests(&self.dir, &self.names)
     }
 
-    /// The sequences with a folder of manifest deltas, and the paths of the deltas.
+    /// The manifest deltas.
     ///
     /// # Errors
     /// An I/O error.
-    pub fn manifest_deltas(&self) -> Result<Vec<(u64, Vec<PathBuf>)>> {
-        let mut deltas = Vec::new();
-        for folder in entries(&self.release_path("releases"))? {
-            let sequence = folder.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
-            if let Some(sequence) = sequence.filter(|_| is_folder(&folder)) {
-                let is_named = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "delta");
-                let is_delta = |path: &PathBuf| is_named(path) && is_file(path);
-                deltas.push((sequence, entries(&folder)?.into_iter().filter(is_delta).collect()));
-            }
-        }
-        Ok(deltas)
+    pub fn manifest_deltas(&self) -> Result<Vec<ManifestDeltaFile>> {
+        listing::manifest_deltas(&self.dir, &self.names)
     }
 
     /// Reads all manifests and keeps what they say of content that `is_wanted`.
@@ -291,8 +330,12 @@ impl ComponentSite {
             for file in manifest.files.iter().filter(|file| is_wanted(&file.sha256)) {
                 let has_size = |kind, object: &Object| self.object_size(kind, object) == Some(object.size);
                 let has_chunks = || file.chunks.is_none_or(|chunks| has_size(ObjectKind::Chunks, &chunks));
-                if !packed.contains_key(&file.sha256) && has_size(ObjectKind::Gz, &file.gz) && has_chunks() {
-                    packed.insert(file.sha256, Packed { gz: file.gz, chunks: file.chunks });
+                match file.gz {
+                    Some(gz) if !packed.contains_key(&file.sha256) && has_size(ObjectKind::Gz, &gz) && has_chunks() => {
+                        packed.insert(file.sha256, Packed { gz, chunks: file.chunks });
+                    }
+                    Some(_) => {}
+                    None => drop(survey.known.insert(file.sha256)),
                 }
             }
             if is_own {
@@ -310,7 +353,7 @@ impl ComponentSite {
 
     /// Tells by size and hash whether the site has an object.
     pub fn holds(&self, kind: ObjectKind, object: &Object) -> bool {
-        let path = self.path(&layout::object_path(kind, &object.sha256));
+        let path = self.object_path(kind, &object.sha256);
         self.object_size(kind, object) == Some(object.size)
             && fs::File::open(path)
                 .and_then(|mut file| Sha256::of_reader(&mut file))
@@ -319,7 +362,7 @@ impl ComponentSite {
 
     /// Returns the size of an object's file, or `None` if the file does not exist.
     fn object_size(&self, kind: ObjectKind, object: &Object) -> Option<u64> {
-        let metadata = fs::symlink_metadata(self.path(&layout::object_path(kind, &object.sha256))).ok()?;
+        let metadata = fs::symlink_metadata(self.object_path(kind, &object.sha256)).ok()?;
         metadata.is_file().then_some(metadata.len())
     }
 
@@ -328,7 +371,10 @@ impl ComponentSite {
     /// # Errors
     /// An I/O error.
     pub fn new_object(&self) -> Result<NamedTempFile> {
-        temporary_in(&self.dir.join("objects"))
+        match self.names.layout() {
+            SiteLayout::Folders => temporary_in(&self.path("objects")),
+            SiteLayout::Flat => temporary_in(&self.dir),
+        }
     }
 
     /// Puts a complete object in its place. It is not synced: what a power failure takes, `verify`
@@ -337,7 +383,7 @@ impl ComponentSite {
     /// # Errors
     /// An I/O error.
     pub fn add_object(&self, kind: ObjectKind, object: &Object, file: TempPath) -> Result<()> {
-        let path = self.path(&layout::object_path(kind, &object.sha256));
+        let path = self.object_path(kind, &object.sha256);
         let dir = path.parent().unwrap_or(&self.dir);
         fs::create_dir_all(dir).map_err(|error| Error::io("create", dir, error))?;
         file.persist(&path).map_err(|error| Error::io("create", &path, error.error))?;
@@ -399,7 +445,7 @@ impl ComponentSite {
     }
 
     fn keep(&self, latest: PathBuf, superseded: &ManifestFile) -> Result<()> {
-        let kept = self.release_path(&layout::release_manifest_path(superseded.manifest.meta.sequence));
+        let kept = self.release_path(superseded.manifest.meta.sequence);
         // A file that no trusted key has signed is replaced.
         match self.read(&kept) {
             Ok(other) if other.signed.body != superseded.signed.body => Err(Error::SequenceTwice { latest, kept }),
@@ -418,7 +464,7 @@ impl ComponentSite {
 
     /// Where the latest manifest of a channel lies.
     pub fn latest(&self, channel: &Channel) -> PathBuf {
-        self.release_path(&layout::latest_manifest_name(channel))
+        self.path(&self.names.manifest(channel))
     }
 }
 
@@ -427,14 +473,15 @@ fn is_same(file: &ManifestFile, manifest: &VerifiedManifest) -> bool {
     Sha256::of(&file.signed.body) == manifest.order().body
 }
 
-/// The objects that a manifest names, with their paths below the component's folder.
+/// The objects that a manifest names, with their names.
 pub fn objects(manifest: &Manifest) -> Vec<(String, Object)> {
     let mut objects = Vec::new();
-    let mut add = |kind, object: Object| objects.push((layout::object_path(kind, &object.sha256), object));
+    let names = SiteNames::of(&manifest.meta);
+    let mut add = |kind, object: Object| objects.push((names.object(kind, &object.sha256), object));
     manifest.meta.updates.iter().for_each(|update| add(ObjectKind::Update, update.object.object));
     manifest.meta.install.iter().for_each(|install| add(ObjectKind::Install, install.object));
     for file in &manifest.files {
-        add(ObjectKind::Gz, file.gz);
+        file.gz.iter().for_each(|gz| add(ObjectKind::Gz, *gz));
         file.chunks.iter().for_each(|chunks| add(ObjectKind::Chunks, *chunks));
     }
     objects

@@ -8,7 +8,7 @@ use crate::error::Error;
 use patcher::internal::digest::Sha256;
 use patcher::internal::fetch::CancelToken;
 use patcher::internal::install_blocks::wrong_contents;
-use patcher::internal::layout::{self, ObjectKind};
+use patcher::internal::layout::{ObjectKind, SiteNames};
 use patcher::internal::manifest::{IndexedObject, Manifest};
 use patcher::internal::tables::InstallTable;
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
@@ -23,10 +23,10 @@ pub struct Installs {
 }
 
 impl Installs {
-    /// Adds the install object of the release at `url`.
+    /// Adds the install object of a release below the base URL `url`.
     pub fn add(&mut self, manifest: &Manifest, url: &Url) {
         let Some(install) = manifest.meta.install else { return };
-        if let Ok(url) = url.join(&layout::object_path(ObjectKind::Install, &install.object.sha256)) {
+        if let Ok(url) = url.join(&SiteNames::of(&manifest.meta).object(ObjectKind::Install, &install.object.sha256)) {
             let (_, contents) = self.objects.entry(url).or_insert((install, BTreeSet::new()));
             contents.extend(manifest.files.iter().map(|file| file.sha256));
         }

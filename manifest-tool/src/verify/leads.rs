@@ -9,7 +9,7 @@ use patcher::internal::digest::Sha256;
 use patcher::internal::error::Network;
 use patcher::internal::fetch::{CancelToken, Retries, small_file};
 use patcher::internal::head::{Head, MAX_HEAD_BYTES};
-use patcher::internal::layout;
+use patcher::internal::layout::SiteNames;
 use patcher::internal::manifest::{MAX_MANIFEST_BYTES, Manifest, SignedBytes};
 use patcher::internal::trust;
 use std::path::Path;
@@ -17,14 +17,14 @@ use url::Url;
 
 impl Verifier<'_> {
     /// Returns everything that does not lead to the manifest at `url`.
-    pub(super) fn check_leads(&self, url: &Url, manifest: &Manifest) -> Vec<Error> {
-        let checked = self.check_head(url, manifest).err().into_iter();
-        checked.chain(self.past.iter().filter_map(|past| self.check_delta(url, manifest, past).err())).collect()
+    pub(super) fn check_leads(&self, url: &Url, base: &Url, manifest: &Manifest) -> Vec<Error> {
+        let checked = self.check_head(url, base, manifest).err().into_iter();
+        checked.chain(self.past.iter().filter_map(|past| self.check_delta(url, base, manifest, past).err())).collect()
     }
 
-    fn check_head(&self, url: &Url, manifest: &Manifest) -> Result<()> {
+    fn check_head(&self, url: &Url, base: &Url, manifest: &Manifest) -> Result<()> {
         let meta = &manifest.meta;
-        let Ok(at) = url.join(&layout::head_name(&meta.channel)) else { return Ok(()) };
+        let Ok(at) = base.join(&SiteNames::of(meta).head(&meta.channel)) else { return Ok(()) };
         let wrong = |detail: String| Error::Lead { url: at.to_string(), detail };
         let bytes = self.small(&at, MAX_HEAD_BYTES)?;
         let head = Head::parse(&bytes).map_err(|error| wrong(error.detail))?;
@@ -37,12 +37,13 @@ impl Verifier<'_> {
     }
 
     /// Applies the delta from an earlier manifest, if the site has one.
-    fn check_delta(&self, url: &Url, manifest: &Manifest, past: &Url) -> Result<()> {
+    fn check_delta(&self, url: &Url, base: &Url, manifest: &Manifest, past: &Url) -> Result<()> {
         let Ok(earlier) = ManifestFile::from_bytes(Path::new(past.path()), self.bytes(past)?) else { return Ok(()) };
         let (to, from) = (manifest.meta.sequence, earlier.manifest.meta.sequence);
-        let Ok(at) = url.join(&layout::manifest_delta_path(to, from)) else { return Ok(()) };
-        // Past manifests of other components lie elsewhere.
-        if from >= to || past.join("../").ok() != url.join(".").ok() {
+        let names = SiteNames::of(&manifest.meta);
+        let Ok(at) = base.join(&names.manifest_delta(to, from)) else { return Ok(()) };
+        // Past manifests of other components have other URLs.
+        if from >= to || base.join(&names.release(from)).as_ref() != Ok(past) {
             return Ok(());
         }
         let patch = match self.small(&at, MAX_MANIFEST_BYTES) {

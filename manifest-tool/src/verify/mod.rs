@@ -19,8 +19,8 @@ use patcher::internal::error::{Network, Refused};
 use patcher::internal::fetch::{self, CancelToken, Fetch, Request, Retries, StallGuard};
 use patcher::internal::gunzip::gunzip;
 use patcher::internal::keys::TrustedKeys;
-use patcher::internal::layout::{self, ObjectKind};
-use patcher::internal::manifest::{IndexedObject, Manifest, Meta, Object, Platform, SteppingStone};
+use patcher::internal::layout::{ObjectKind, SiteNames};
+use patcher::internal::manifest::{IndexedObject, Manifest, Meta, Object, SiteLayout, SteppingStone};
 use patcher::internal::rel_path::RelPath;
 use patcher::internal::timestamp::Timestamp;
 use patcher::internal::trust::{self, ReleaseTarget};
@@ -117,17 +117,18 @@ impl Verifier<'_> {
                 }
             };
             findings.latest.push(manifest.meta.clone());
-            for error in self.check_leads(url, &manifest) {
+            let names = SiteNames::of(&manifest.meta);
+            // Never fails: it is a relative address of plain characters.
+            let Some(base) = names.base_url(url) else { continue };
+            for error in self.check_leads(url, &base, &manifest) {
                 findings.problems.push(finding(error)?);
             }
-            // Never fails: it is a relative address of plain characters.
-            let Some(base) = layout::base_url_of(url, &manifest.meta.platform) else { continue };
             collect(&manifest, &base, &mut objects);
             updates.add_contents(&manifest, &base);
             updates.add_objects(&manifest, &base);
             installs.add(&manifest, &base);
             for stone in &manifest.meta.stepping_stones {
-                let Ok(at) = url.join(&layout::release_manifest_path(stone.sequence)) else { continue };
+                let Ok(at) = base.join(&names.release(stone.sequence)) else { continue };
                 match self.stepping_stone(&at, &manifest.meta, stone) {
                     Ok(stone) => {
                         collect(&stone, &base, &mut objects);
@@ -153,10 +154,15 @@ impl Verifier<'_> {
             findings.problems.push(finding(error)?);
         }
         for past in self.past {
-            // Objects of a release are beside its folder. No client reads another file there.
-            let (Ok(bytes), Ok(dir)) = (self.bytes(past), past.join("../")) else { continue };
+            let Ok(bytes) = self.bytes(past) else { continue };
             let Ok(verified) = trust::authenticate(bytes, self.keys) else { continue };
-            if let Some(base) = layout::base_url_of(&dir, &verified.manifest().meta.platform) {
+            let names = SiteNames::of(&verified.manifest().meta);
+            // Past manifests have a folder of their own in a layout with folders.
+            let newest = match names.layout() {
+                SiteLayout::Folders => past.join("../"),
+                SiteLayout::Flat => Ok(past.clone()),
+            };
+            if let Some(base) = newest.ok().and_then(|newest| names.base_url(&newest)) {
                 updates.add_contents(verified.manifest(), &base);
             }
         }
@@ -185,16 +191,17 @@ impl Verifier<'_> {
         let refused = |refused| refused_at(url, refused);
         let verified = trust::authenticate(self.bytes(url)?, self.keys).map_err(refused)?;
         let trusted = verified.fresh(self.now).map_err(refused)?;
-        let Meta { channel, platform, .. } = &trusted.manifest().meta;
-        let mut segments = url.path_segments().into_iter().flatten().rev();
-        let (name, folder) = (segments.next().unwrap_or_default(), segments.next().unwrap_or_default());
-        if *platform != Platform::any() && folder != platform.as_str() {
-            let (found, expected) = (platform.to_string(), Platform::any().to_string());
-            return Err(refused(Refused::WrongTarget { what: "platform", found, expected }));
-        }
-        if layout::latest_manifest_name(channel) != name {
-            let expected = name.trim_end_matches(".xml").replace("manifest", "stable");
-            return Err(refused(Refused::WrongTarget { what: "channel", found: channel.to_string(), expected }));
+        let channel = &trusted.manifest().meta.channel;
+        let names = SiteNames::of(&trusted.manifest().meta);
+        // Name and folder tell which channel and platform a client asked for.
+        let wanted = names.manifest(channel);
+        let parts = url.path().rsplit('/').zip(wanted.rsplit('/'));
+        let targets = [("channel", channel.as_str()), ("platform", names.platform().as_str())];
+        for ((asked, wanted), (what, found)) in parts.zip(targets) {
+            if asked != wanted {
+                let (found, expected) = (found.to_owned(), asked.trim_end_matches(".xml").to_owned());
+                return Err(refused(Refused::WrongTarget { what, found, expected }));
+            }
         }
         Ok(trusted.manifest().clone())
     }
@@ -287,14 +294,17 @@ fn unsound(url: &Url, path: &RelPath, source: ChunksError) -> Error {
 ///
 /// So the objects of a mirror are checked at that mirror.
 fn collect(manifest: &Manifest, base: &Url, objects: &mut Objects) {
+    let names = SiteNames::of(&manifest.meta);
     // Never fails: what is joined is a relative address of plain characters.
-    let address = |kind, object: &Object| base.join(&layout::object_path(kind, &object.sha256)).ok();
+    let address = |kind, object: &Object| base.join(&names.object(kind, &object.sha256)).ok();
     for file in &manifest.files {
         let chunks = file.chunks.and_then(|chunks| address(ObjectKind::Chunks, &chunks));
         let object = Object { size: file.size, sha256: file.sha256 };
-        if let Some(gz) = address(ObjectKind::Gz, &file.gz) {
+        // In a flat layout, the install object holds the content.
+        let Some(gz) = file.gz else { continue };
+        if let Some(url) = address(ObjectKind::Gz, &gz) {
             let content = Content { path: file.path.clone(), object, chunks: file.chunks };
-            objects.entry((gz, file.sha256, chunks)).or_insert((file.gz, Some(content)));
+            objects.entry((url, file.sha256, chunks)).or_insert((gz, Some(content)));
         }
     }
     let updates = manifest.meta.updates.iter().map(|update| (ObjectKind::Update, update.object));

@@ -6,11 +6,12 @@
 use super::Verifier;
 use crate::error::{Error, Result};
 use crate::hashing_sink::HashingSink;
+use crate::install_contents::InstallContents;
 use patcher::internal::delta::{self, FileSizes, JoinedFiles, METHODS};
 use patcher::internal::digest::{Sha256, Sha256Hasher};
 use patcher::internal::fetch::CancelToken;
 use patcher::internal::gunzip::gunzip;
-use patcher::internal::layout::{self, ObjectKind};
+use patcher::internal::layout::{ObjectKind, SiteNames};
 use patcher::internal::manifest::{IndexedObject, Manifest, Object};
 use patcher::internal::tables::{RowBase, UpdateRow, UpdateTable};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
@@ -18,7 +19,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use url::Url;
 
 /// The largest delta that is read at once. Larger ones are copied to a temporary file.
@@ -27,17 +28,20 @@ const MAX_DELTA_IN_MEMORY: u64 = 4 << 20;
 /// Update objects, and the places of the files that they start from.
 #[derive(Default)]
 pub struct Updates {
-    contents: HashMap<Sha256, GzipAt>,
+    contents: HashMap<Sha256, ContentAt>,
+    /// The install objects that were unpacked.
+    unpacked: Mutex<HashMap<Url, Option<Arc<InstallContents>>>>,
     objects: BTreeMap<Url, IndexedObject>,
     /// The deltas that were applied, by the hash of their bytes and by what they read and make.
     done: Mutex<HashSet<(Sha256, Vec<Sha256>, Sha256)>>,
 }
 
-/// A file's gzip on the site.
-struct GzipAt {
-    url: Url,
-    gz: Object,
-    size: u64,
+/// The place of a file's content on the site.
+enum ContentAt {
+    /// Its gzip.
+    Gz { url: Url, gz: Object, size: u64 },
+    /// An install object.
+    Install { url: Url, install: IndexedObject },
 }
 
 /// The result of a replay.
@@ -54,9 +58,18 @@ pub struct Replayed {
 impl Updates {
     /// Adds the files that can be rebuilt from a release below the URL `base`.
     pub fn add_contents(&mut self, manifest: &Manifest, base: &Url) {
+        let names = SiteNames::of(&manifest.meta);
+        let url = |kind, object: &Object| base.join(&names.object(kind, &object.sha256)).ok();
         for file in &manifest.files {
-            if let Ok(url) = base.join(&layout::object_path(ObjectKind::Gz, &file.gz.sha256)) {
-                self.contents.entry(file.sha256).or_insert(GzipAt { url, gz: file.gz, size: file.size });
+            let place = match (file.gz, manifest.meta.install) {
+                (Some(gz), _) => url(ObjectKind::Gz, &gz).map(|url| ContentAt::Gz { url, gz, size: file.size }),
+                (None, Some(install)) => {
+                    url(ObjectKind::Install, &install.object).map(|url| ContentAt::Install { url, install })
+                }
+                (None, None) => None,
+            };
+            if let Some(place) = place {
+                self.contents.entry(file.sha256).or_insert(place);
             }
         }
     }
@@ -64,7 +77,9 @@ impl Updates {
     /// Adds the update objects of a release below the URL `base`.
     pub fn add_objects(&mut self, manifest: &Manifest, base: &Url) {
         for update in &manifest.meta.updates {
-            if let Ok(url) = base.join(&layout::object_path(ObjectKind::Update, &update.object.object.sha256)) {
+            if let Ok(url) =
+                base.join(&SiteNames::of(&manifest.meta).object(ObjectKind::Update, &update.object.object.sha256))
+            {
                 self.objects.insert(url, update.object);
             }
         }
@@ -176,15 +191,33 @@ impl Updates {
     /// Rebuilds the file with this content; returns `None` if no release has it, or if its object
     /// is not as it was signed.
     fn rebuild(&self, content: &Sha256, verifier: &Verifier<'_>) -> Option<File> {
-        let packed = self.contents.get(content)?;
-        let mut object = verifier.fetch(&packed.url, &packed.gz, &CancelToken::default()).ok()?;
-        object.rewind().ok()?;
         let mut file = tempfile::tempfile().ok()?;
-        let mut hasher = Sha256Hasher::default();
-        let unpacked = gunzip(BufReader::new(object), packed.size, |bytes| {
-            hasher.update(bytes);
-            file.write_all(bytes)
+        match self.contents.get(content)? {
+            ContentAt::Gz { url, gz, size } => {
+                let mut object = verifier.fetch(url, gz, &CancelToken::default()).ok()?;
+                object.rewind().ok()?;
+                let mut hasher = Sha256Hasher::default();
+                let unpacked = gunzip(BufReader::new(object), *size, |bytes| {
+                    hasher.update(bytes);
+                    file.write_all(bytes)
+                });
+                (unpacked.is_ok() && hasher.finish().0 == *content).then_some(file)
+            }
+            ContentAt::Install { url, install } => {
+                let is_right = self.install(url, install, verifier)?.copy(content, &mut file).ok()?;
+                is_right.then_some(file)
+            }
+        }
+    }
+
+    /// Returns the contents of an install object, which is fetched and unpacked once.
+    fn install(&self, url: &Url, install: &IndexedObject, verifier: &Verifier<'_>) -> Option<Arc<InstallContents>> {
+        // The lock is held meanwhile: another thread would unpack the same object.
+        let mut unpacked = self.unpacked.lock().unwrap_or_else(PoisonError::into_inner);
+        let contents = unpacked.entry(url.clone()).or_insert_with(|| {
+            let object = verifier.fetch(url, &install.object, &CancelToken::default()).ok()?;
+            InstallContents::unpack(object, install).ok().map(Arc::new)
         });
-        (unpacked.is_ok() && hasher.finish().0 == *content).then_some(file)
+        contents.clone()
     }
 }

@@ -38,7 +38,7 @@ fn large_files_have_a_matching_index_and_small_ones_none() {
     let chunks = file.chunks.unwrap();
     let bytes = publisher.read(index_path(&chunks));
     assert_eq!(chunks, Object { size: bytes.len() as u64, sha256: Sha256::of(&bytes) });
-    assert!(ChunkIndex::parse(&bytes, file.size, file.gz.size).unwrap().segments().count() > 10);
+    assert!(ChunkIndex::parse(&bytes, file.size, file.gz.unwrap().size).unwrap().segments().count() > 10);
     assert_eq!(verify(&publisher).ok(), "1 manifest and 5 objects are sound\n");
 }
 

@@ -160,7 +160,7 @@ fn small_new_files_are_in_the_update_object_and_a_large_one_is_not() {
     publisher.sign_as("1.2.0", &[]).ok();
     let manifest = publisher.manifest(LATEST);
     let update = &manifest.meta.updates[0];
-    let gz = manifest.files.iter().find(|file| file.path.as_str() == "large").unwrap().gz;
+    let gz = manifest.files.iter().find(|file| file.path.as_str() == "large").unwrap().gz.unwrap();
     assert!(gz.size > 256 << 10);
     assert_eq!(update.rest, gz.size);
     let table = &tables(&publisher, &manifest)[0];

@@ -25,7 +25,7 @@ fn a_diff_lists_the_changes_and_their_bytes() {
         0,
         0,
         "",
-        app.gz.size + new.gz.size
+        app.gz.unwrap().size + new.gz.unwrap().size
     );
     assert_eq!(out, expected);
 }

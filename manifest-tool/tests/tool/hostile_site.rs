@@ -38,7 +38,7 @@ fn a_junk_file_among_the_releases_uses_up_no_sequence() {
 fn an_edited_or_forged_latest_manifest_stops_every_command() {
     let publisher = with_stranger();
     let mut manifest = publisher.manifest(LATEST);
-    manifest.files[0].gz.size += 1;
+    manifest.files[0].gz.as_mut().unwrap().size += 1;
     let good = publisher.read(LATEST);
     let edited = String::from_utf8(good.clone()).unwrap().replace("1.2.0", "0.2.0").into_bytes();
     for (bytes, expected) in

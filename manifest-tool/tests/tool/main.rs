@@ -6,6 +6,7 @@ mod attach;
 mod chunks;
 mod deltas;
 mod diff;
+mod flat;
 mod hostile_build;
 mod hostile_site;
 mod install_object;

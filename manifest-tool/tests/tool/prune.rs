@@ -161,7 +161,9 @@ fn an_interrupted_prune_leaves_no_manifest_without_its_objects() {
     use patcher::internal::manifest::Platform;
     let publisher = Publisher::new();
     publisher.sign_builds(1..=4, &["--updates", "0"]);
-    let site = ComponentSite::new(publisher.path("site/core"), Platform::any(), publisher.site_keys());
+    let site =
+        ComponentSite::find(&publisher.path("site"), &"core".parse().unwrap(), Platform::any(), publisher.site_keys());
+    let site = site.unwrap();
     let dropped = Dropped::find(&site, 0).unwrap();
     assert_eq!((dropped.manifests.len(), dropped.objects.len()), (3, 6), "three manifest deltas among the objects");
     // `prune` cannot remove a folder at the path of an object.

@@ -73,7 +73,7 @@ fn publish_finds_a_damaged_object_before_it_sends_the_manifest() {
     let manifest = fs::read(publisher.path("www/core/manifest.xml")).unwrap();
     let new =
         publisher.manifest("site/core/manifest.xml").files.into_iter().find(|file| file.path.as_str() == "bin/app");
-    let hash = new.unwrap().gz.sha256.to_string();
+    let hash = new.unwrap().gz.unwrap().sha256.to_string();
     let object = publisher.path(format!("site/core/objects/{}/{hash}.gz", &hash[..2]));
     let mut bytes = fs::read(&object).unwrap();
     bytes[99] ^= 1;

@@ -133,7 +133,8 @@ fn a_missing_or_exchanged_stepping_stone_is_found() {
     fs::write(&kept, good).unwrap();
     verify(&publisher).ok();
     let program = &publisher.manifest("site/core/releases/3.xml").files[0];
-    let object = patcher::internal::layout::object_path(patcher::internal::layout::ObjectKind::Gz, &program.gz.sha256);
+    let object =
+        patcher::internal::layout::object_path(patcher::internal::layout::ObjectKind::Gz, &program.gz.unwrap().sha256);
     fs::remove_file(publisher.path(format!("site/core/{object}"))).unwrap();
     assert!(verify(&publisher).out.contains("is missing"), "its objects are looked at too");
 }

@@ -78,8 +78,9 @@ fn a_missing_object_is_found() {
 fn with_object(publisher: &Publisher, gz: &[u8]) -> String {
     publisher.sign_again(|manifest| {
         let file = manifest.files.iter_mut().max_by_key(|file| file.size).unwrap();
-        file.gz = Object { size: gz.len() as u64, sha256: Sha256::of(gz) };
-        let name = layout::object_path(ObjectKind::Gz, &file.gz.sha256);
+        let object = Object { size: gz.len() as u64, sha256: Sha256::of(gz) };
+        file.gz = Some(object);
+        let name = layout::object_path(ObjectKind::Gz, &object.sha256);
         publisher.write(&format!("site/core/{name}"), gz);
         name
     })

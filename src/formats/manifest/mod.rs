@@ -81,6 +81,8 @@ pub struct Meta {
     pub critical: bool,
     /// The key that this release retires, with all keys before it in a client's list.
     pub retires: Option<Sha256>,
+    /// The names that the site gives to the files of the component.
+    pub layout: SiteLayout,
     /// The base URLs of the mirrors, the preferred one first; 1 to 8, each with a slash at its end.
     pub base_urls: Vec<Url>,
     /// The other components that this one needs.
@@ -102,6 +104,19 @@ pub struct Meta {
     pub notes: Vec<Notes>,
 }
 
+/// The names that a site gives to the files of a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SiteLayout {
+    /// A folder for each component, with folders for objects, releases and platforms.
+    #[default]
+    Folders,
+    /// Files without folders, for stores such as GitHub Releases.
+    ///
+    /// There are no `.gz` and `.chunks` objects: the blocks of the install object hold every
+    /// content.
+    Flat,
+}
+
 /// An object that holds everything that leads from an earlier release to this one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpdateObject {
@@ -112,6 +127,8 @@ pub struct UpdateObject {
     /// The table and the deltas.
     pub object: IndexedObject,
     /// The size of the `.gz` objects of contents that the object does not make, in bytes.
+    ///
+    /// In [`SiteLayout::Flat`] it is 0: the object makes every content.
     pub rest: u64,
 }
 
@@ -157,8 +174,8 @@ pub struct File {
     pub executable: bool,
     /// `true` installs the file only if it is missing: it belongs to the user.
     pub preserve: bool,
-    /// The whole file, as one gzip member.
-    pub gz: Object,
+    /// The whole file, as one gzip member; `None` only in [`SiteLayout::Flat`].
+    pub gz: Option<Object>,
     /// The index of its gzip's segments.
     pub chunks: Option<Object>,
 }
@@ -207,6 +224,35 @@ impl Platform {
         self == wanted || *self == Self::any()
     }
 }
+
+impl SiteLayout {
+    /// Returns the layout as text, as in the flag `--layout`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Folders => "folders",
+            Self::Flat => "flat",
+        }
+    }
+}
+
+impl fmt::Display for SiteLayout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for SiteLayout {
+    type Err = NotALayout;
+
+    fn from_str(text: &str) -> Result<Self, NotALayout> {
+        [Self::Folders, Self::Flat].into_iter().find(|layout| layout.as_str() == text).ok_or(NotALayout)
+    }
+}
+
+/// The error for a text that names no layout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("neither `folders` nor `flat`")]
+pub struct NotALayout;
 
 /// The error for a text that is neither `any` nor `ARCH-OS`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

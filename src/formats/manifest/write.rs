@@ -1,7 +1,7 @@
 //! Writes manifest format 1 in its one canonical form: two spaces a level, attributes in a fixed
 //! order, paths sorted.
 
-use super::{IndexedObject, LinkOrFile, Manifest, Notes, Object, Signature};
+use super::{IndexedObject, LinkOrFile, Manifest, Notes, Object, Signature, SiteLayout};
 use crate::formats::xml::{DECLARATION, push_attribute};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -32,6 +32,9 @@ pub fn body(manifest: &Manifest) -> Vec<u8> {
     }
     if let Some(retires) = meta.retires {
         push_attribute(&mut text, "retires", retires);
+    }
+    if meta.layout == SiteLayout::Flat {
+        push_attribute(&mut text, "layout", meta.layout);
     }
     text.push_str(">\n");
     for url in &meta.base_urls {
@@ -85,8 +88,12 @@ pub fn body(manifest: &Manifest) -> Vec<u8> {
                         push_attribute(&mut text, name, value);
                     }
                 }
+                let Some(gz) = &file.gz else {
+                    text.push_str("/>\n");
+                    continue;
+                };
                 text.push_str(">\n      <gz");
-                push_object(&mut text, &file.gz);
+                push_object(&mut text, gz);
                 text.push_str("/>\n");
                 if let Some(chunks) = &file.chunks {
                     text.push_str("      <chunks");

@@ -10,11 +10,11 @@
 
 use super::manifest::{manifest, small_file};
 use super::{CancelToken, Fetch, Retries};
-use crate::disk::layout;
+use crate::disk::layout::SiteNames;
 use crate::error::{Error, Result};
 use crate::formats::delta::{self, FileSizes};
 use crate::formats::head::{Head, MAX_HEAD_BYTES};
-use crate::formats::manifest::{Channel, Component, MAX_MANIFEST_BYTES, Platform, SignedBytes};
+use crate::formats::manifest::{Channel, Component, MAX_MANIFEST_BYTES, SignedBytes};
 use crate::values::digest::Sha256;
 use std::io::{self, Cursor};
 use url::Url;
@@ -31,8 +31,8 @@ pub struct KnownManifest<'a> {
     pub component: &'a Component,
     /// The channel to ask for.
     pub channel: &'a Channel,
-    /// The platform of the manifest, whose releases lie in a folder of their own.
-    pub platform: &'a Platform,
+    /// The names of the component's files.
+    pub names: &'a SiteNames,
     /// The sequence of the manifest.
     pub sequence: u64,
     /// The signed bytes of the manifest.
@@ -64,23 +64,20 @@ pub fn newest(
     retries: &Retries,
     cancel: &CancelToken,
 ) -> Result<Newest> {
-    let at = |path: &str| {
-        let failed = |error: url::ParseError| super::unreachable(mirror, error);
-        mirror.join(&layout::platform_dir(known.platform)).and_then(|dir| dir.join(path)).map_err(failed)
-    };
-    let head = fetch_head(source, &at(&layout::head_name(known.channel))?, known, retries, cancel)?;
+    let at = |path: &str| mirror.join(path).map_err(|error| super::unreachable(mirror, error));
+    let head = fetch_head(source, &at(&known.names.head(known.channel))?, known, retries, cancel)?;
     if let Some(head) = &head {
         if known.is_newest_seen && head.body == Sha256::of(known.body) {
             return Ok(Newest { head: Some(head.clone()), manifest: None });
         }
         if head.sequence > known.sequence {
-            let url = at(&layout::manifest_delta_path(head.sequence, known.sequence))?;
+            let url = at(&known.names.manifest_delta(head.sequence, known.sequence))?;
             if let Some(bytes) = rebuild(source, &url, known, head, cancel)? {
                 return Ok(Newest { head: Some(head.clone()), manifest: Some(bytes) });
             }
         }
     }
-    let url = at(&layout::latest_manifest_name(known.channel))?;
+    let url = at(&known.names.manifest(known.channel))?;
     let manifest = retries.run(cancel, || manifest(source, &url, cancel))?;
     Ok(Newest { head, manifest: Some(manifest) })
 }

@@ -9,7 +9,7 @@
 //! 2. copy a local file with the same content;
 //! 3. apply rows of the update object, which the publisher made for the installed release;
 //! 4. fetch the chunks that no local file has;
-//! 5. fetch the whole `.gz`.
+//! 5. fetch the whole `.gz`, or in a flat layout the blocks of the install object with it.
 //!
 //! If the install object costs less than the ways 3 and 5 together, as in a first installation, it
 //! replaces the ways 3 to 5 of all contents.
@@ -29,7 +29,7 @@ mod row_chain;
 #[cfg(test)]
 mod tests;
 
-pub use content_plan::{ChunkPlan, ContentPlan, LocalFile};
+pub use content_plan::{ChunkPlan, ContentPlan, LocalFile, WholeContent};
 pub use planner::REQUEST_BYTES;
 pub use row_chain::{RowChain, RowStep, StepBase, row_chains};
 
@@ -67,6 +67,8 @@ pub struct Plan {
     pub contents: BTreeMap<Sha256, ContentPlan>,
     /// The object that makes several contents, if there is one.
     pub object: Option<PlannedObject>,
+    /// The install object whose blocks are the last way to each content, in a flat layout.
+    pub install: Option<IndexedObject>,
     /// Files that the release drops and the user has modified. They stay.
     pub kept: Vec<RelPath>,
 }

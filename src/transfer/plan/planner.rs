@@ -1,8 +1,8 @@
 //! The planner: applies the rules of a plan to each path.
 
-use super::{ChunkPlan, ContentPlan, LocalFile, Obstacle, PathChange, Plan, PlanInput, PlannedObject};
+use super::{ChunkPlan, ContentPlan, LocalFile, Obstacle, PathChange, Plan, PlanInput, PlannedObject, WholeContent};
 use crate::disk::inventory::PathContent;
-use crate::formats::manifest::{File, LinkOrFile, Manifest};
+use crate::formats::manifest::{File, LinkOrFile, Manifest, SiteLayout};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::RelPath;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +23,8 @@ pub struct Planner<'a> {
     old: BTreeMap<&'a str, PathContent>,
     new_paths: BTreeSet<&'a str>,
     new_folders: BTreeSet<&'a str>,
+    /// The size of all distinct contents of the release in bytes.
+    new_bytes: u64,
     /// A path of this component for each content on disk.
     paths_by_content: BTreeMap<Sha256, &'a str>,
     /// The paths of the installed release by folder and extension.
@@ -45,6 +47,7 @@ impl<'a> Planner<'a> {
             old,
             new_paths: new.iter().map(|path| path.as_str()).collect(),
             new_folders: new.iter().flat_map(|path| path.folders()).collect(),
+            new_bytes: input.new.map_or(0, content_bytes),
             paths_by_content: on_disk.collect(),
             old_paths_by_kind,
         }
@@ -61,6 +64,8 @@ impl<'a> Planner<'a> {
             }
         }
         let update = self.exact_update();
+        let is_flat = |new: &&Manifest| new.meta.layout == SiteLayout::Flat;
+        self.plan.install = self.input.new.filter(is_flat).and_then(|new| new.meta.install);
         for file in needed.values() {
             let content_plan = self.plan_content(file, update.is_some());
             self.plan.contents.insert(file.sha256, content_plan);
@@ -133,7 +138,8 @@ impl<'a> Planner<'a> {
 
     /// Plans the install object if that costs less than the objects that it replaces.
     ///
-    /// Contents with chunk bases do not count: chunks may cost far less than the plan knows.
+    /// Contents with chunk bases do not count: chunks may cost far less than the plan knows. In a
+    /// flat layout, two requests get the table and all blocks.
     fn prefer_install_object(&mut self) {
         let Some(install) = self.input.new.and_then(|new| new.meta.install) else { return };
         let update = match &self.plan.object {
@@ -141,9 +147,14 @@ impl<'a> Planner<'a> {
             _ => 0,
         };
         let fetched = self.plan.contents.values().filter(|content_plan| content_plan.copy.is_none());
-        let single = fetched.filter(|content_plan| !content_plan.is_in_object && content_plan.chunks.is_none());
-        let cost = single
-            .fold(update, |sum, content_plan| sum.saturating_add(content_plan.gz.size).saturating_add(REQUEST_BYTES));
+        let is_single = |content_plan: &&ContentPlan| !content_plan.is_in_object && content_plan.chunks.is_none();
+        let single: Vec<&ContentPlan> = fetched.filter(is_single).collect();
+        let requests = match self.plan.install {
+            Some(_) if !single.is_empty() => 2,
+            _ => single.len() as u64,
+        };
+        let objects = update.saturating_add(requests.saturating_mul(REQUEST_BYTES));
+        let cost = single.iter().fold(objects, |sum, content_plan| sum.saturating_add(content_plan.whole.cost()));
         if install.object.size.saturating_add(REQUEST_BYTES) < cost {
             let contents = self.plan.contents.values_mut().filter(|content_plan| content_plan.copy.is_none());
             contents.for_each(|content_plan| content_plan.is_in_object = true);
@@ -160,13 +171,26 @@ impl<'a> Planner<'a> {
     fn plan_content(&self, file: &File, has_update: bool) -> ContentPlan {
         let path = file.path.as_str();
         let copy = self.find_content(&file.sha256);
-        let chunks = file.chunks.map(|index| ChunkPlan { index, bases: self.chunk_bases(file) });
+        let chunks = file.chunks.zip(file.gz).map(|(index, gz)| ChunkPlan { index, gz, bases: self.chunk_bases(file) });
         let chunks = chunks.filter(|chunks| !chunks.bases.is_empty());
         // The update object makes the contents that the installed release lacks.
         let is_new = self.old.get(path).is_none_or(|old| old.sha256() != Some(file.sha256));
         let has_base = !self.old.contains_key(path) || self.is_unmodified(path);
         let is_in_object = has_update && copy.is_none() && is_new && has_base;
-        ContentPlan { size: file.size, copy, is_in_object, chunks, gz: file.gz }
+        let whole = match file.gz {
+            Some(gz) => WholeContent::Gz(gz),
+            None => WholeContent::Blocks { cost: self.blocks_cost(file.size) },
+        };
+        ContentPlan { size: file.size, copy, is_in_object, chunks, whole }
+    }
+
+    /// Estimates the bytes of the blocks with a content of `size` bytes.
+    ///
+    /// That is twice its share of the install object, because its blocks hold other contents, too.
+    fn blocks_cost(&self, size: u64) -> u64 {
+        let Some(install) = self.plan.install.map(|install| install.object.size) else { return 0 };
+        let share = u128::from(install) * u128::from(size) / u128::from(self.new_bytes.max(1));
+        u64::try_from(share.saturating_mul(2)).unwrap_or(u64::MAX).min(install)
     }
 
     /// Returns a local file that has this content.
@@ -248,6 +272,13 @@ impl<'a> Planner<'a> {
         });
         Ok(())
     }
+}
+
+/// Returns the size of all distinct contents of a release in bytes.
+fn content_bytes(manifest: &Manifest) -> u64 {
+    let mut known = BTreeSet::new();
+    let distinct = manifest.files.iter().filter(|file| known.insert(file.sha256));
+    distinct.fold(0, |sum, file| sum.saturating_add(file.size))
 }
 
 /// Returns the folder and the extension of a path.

@@ -1,7 +1,7 @@
 //! Plans for small trees, written as text.
 
 use super::*;
-use crate::formats::manifest::{File, IndexedObject, Link, Meta, Object, Platform, UpdateObject};
+use crate::formats::manifest::{File, IndexedObject, Link, Meta, Object, Platform, SiteLayout, UpdateObject};
 
 /// Builds a manifest: files as `path=content`, links as `path>target`.
 ///
@@ -19,6 +19,7 @@ pub fn release(entries: &[&str]) -> Manifest {
         rollout: None,
         critical: false,
         retires: None,
+        layout: SiteLayout::Folders,
         base_urls: vec!["http://localhost/".parse().unwrap()],
         requires: vec![],
         stepping_stones: vec![],
@@ -41,7 +42,10 @@ pub fn release(entries: &[&str]) -> Manifest {
             sha256: Sha256::of(content.as_bytes()),
             executable: text.ends_with('*'),
             preserve: text.ends_with('!'),
-            gz: Object { size: 100 + content.len() as u64, sha256: Sha256::of(format!("gz {content}").as_bytes()) },
+            gz: Some(Object {
+                size: 100 + content.len() as u64,
+                sha256: Sha256::of(format!("gz {content}").as_bytes()),
+            }),
             chunks: None,
         });
     }

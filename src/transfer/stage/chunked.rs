@@ -8,6 +8,7 @@
 //! `benches/results/bytes.md` has what it saves for a damaged file of 100 MB.
 
 use super::object::{ObjectRequest, to_signed};
+use super::object_ranges::ObjectRanges;
 use super::progress::Phase;
 use super::worker::{Attempt, Worker};
 use super::writer::{Writer, partial};
@@ -19,8 +20,9 @@ use crate::formats::chunks::{
     ChunkIndex, ChunkLocation, ChunkSearch, ChunksError, LocalChunks, MAX_INDEX_BYTES, MissingRanges, RangeLimits,
     rebuild,
 };
+use crate::formats::manifest::Object;
 use crate::transfer::fetch::REQUEST_COST_BYTES;
-use crate::transfer::plan::{ChunkPlan, ContentPlan};
+use crate::transfer::plan::ChunkPlan;
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
 
@@ -30,7 +32,7 @@ const MAX_REQUESTS: usize = 256;
 impl<'a> Worker<'a, '_> {
     /// Assembles the content from chunks if that costs less than the whole `.gz`.
     pub fn assemble(&self, chunks: &ChunkPlan, name: &str, content: &PathContent) -> Result<Attempt> {
-        let ContentPlan { gz, .. } = self.job.content_plan;
+        let gz = chunks.gz;
         // A partial `.gz` shows that an earlier attempt found the whole to cost less.
         let is_whole_begun = self.stage.objects.find(&partial(&gz.sha256.to_string()))? != Found::Absent;
         if is_whole_begun || chunks.index.size > MAX_INDEX_BYTES {
@@ -54,7 +56,7 @@ impl<'a> Worker<'a, '_> {
         // The plan counted the whole `.gz`, because only the index tells the ranges.
         let saved = to_signed(gz.size) - to_signed(ranges.bytes());
         self.report(Phase::Downloading, 0, -saved);
-        let attempt = match self.fetch_missing(&ranges)? {
+        let attempt = match self.fetch_missing(gz, &ranges)? {
             Some(fetched) => match self.combine(&index, &known, &ranges, &mut bases, fetched, name)? {
                 Some(made) => self.finish(made, name, content)?,
                 None => Attempt::Failed,
@@ -69,7 +71,6 @@ impl<'a> Worker<'a, '_> {
 
     /// Fetches the index; returns `None` if it is unavailable or invalid.
     fn fetch_index(&self, chunks: &ChunkPlan) -> Result<Option<ChunkIndex>> {
-        let ContentPlan { size, gz, .. } = self.job.content_plan;
         let wanted = ObjectRequest { kind: ObjectKind::Chunks, object: chunks.index, decompressed: None };
         let Some((_, object)) = self.objects().fetch_optional(wanted)? else { return Ok(None) };
         let mut bytes = Vec::new();
@@ -77,16 +78,15 @@ impl<'a> Worker<'a, '_> {
         let read = file.rewind().and_then(|()| file.take(MAX_INDEX_BYTES).read_to_end(&mut bytes));
         read.map_err(|error| object.read_error(error))?;
         object.discard()?;
-        Ok(ChunkIndex::parse(&bytes, *size, gz.size).ok())
+        Ok(ChunkIndex::parse(&bytes, self.job.content_plan.size, chunks.gz.size).ok())
     }
 
     /// Fetches ranges of the `.gz` one after the other into one unnamed file.
     ///
     /// Returns `None` when no mirror has sent all of them.
-    fn fetch_missing(&self, ranges: &MissingRanges) -> Result<Option<File>> {
-        let gz = self.job.content_plan.gz;
+    fn fetch_missing(&self, gz: Object, ranges: &MissingRanges) -> Result<Option<File>> {
         let wanted = ObjectRequest { kind: ObjectKind::Gz, object: gz, decompressed: None };
-        let ranges: Vec<_> = ranges.iter().collect();
+        let ranges = ObjectRanges::exactly(ranges.iter());
         let fetched = self.objects().fetch_ranges(wanted, &ranges, &format!("{}-parts", gz.sha256))?;
         fetched.map(Writer::into_unnamed).transpose()
     }

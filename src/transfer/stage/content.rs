@@ -7,6 +7,9 @@
 //!
 //! The first three only save bytes. Errors of local files and of the objects that they need lead to
 //! the next way. Errors of the last way end the download.
+//!
+//! A flat layout has no `.gz`. What the other ways do not make there comes from blocks of the
+//! install object, after all workers have ended (`blocks_fill`).
 
 use super::object::to_signed;
 use super::progress::Phase;
@@ -14,22 +17,22 @@ use super::worker::{Attempt, Worker, mode};
 use super::writer::{Writer, is_staged};
 use crate::disk::inventory::PathContent;
 use crate::error::Result;
-use crate::transfer::plan::{ContentPlan, LocalFile};
+use crate::transfer::plan::{ContentPlan, LocalFile, WholeContent};
 use std::io::Read as _;
 
 /// The size of one read when a local file is copied.
 const COPY_BUFFER_BYTES: usize = 128 * 1024;
 
 impl Worker<'_, '_> {
-    /// Stages the content under all its names.
-    pub fn run(&self) -> Result<()> {
+    /// Stages the content under all its names, unless only blocks of the install object hold it.
+    pub fn run(&self) -> Result<Attempt> {
         let files = &self.stage.files;
-        let Some(((first, content), others)) = self.job.targets.split_first() else { return Ok(()) };
+        let Some(((first, content), others)) = self.job.targets.split_first() else { return Ok(Attempt::Succeeded) };
         self.transfer.cancel.check()?;
         if self.job.is_made || is_staged(files, first, content)? {
             self.report(Phase::Downloading, to_signed(self.job.content_plan.cost()), 0);
-        } else {
-            self.make(first, content)?;
+        } else if let Attempt::Failed = self.make(first, content)? {
+            return Ok(Attempt::Failed);
         }
         for (name, content) in others {
             if !is_staged(files, name, content)? {
@@ -37,21 +40,21 @@ impl Worker<'_, '_> {
                 files.copy(first, files, name, mode(content))?;
             }
         }
-        Ok(())
+        Ok(Attempt::Succeeded)
     }
 
     /// Tries the ways in order, and corrects the bytes to fetch after each failure.
-    fn make(&self, name: &str, content: &PathContent) -> Result<()> {
-        let ContentPlan { copy, chunks, .. } = self.job.content_plan;
+    fn make(&self, name: &str, content: &PathContent) -> Result<Attempt> {
+        let ContentPlan { copy, chunks, whole, .. } = self.job.content_plan;
         if let Some(file) = copy
             && let Attempt::Succeeded = self.copy(file, name, content)?
         {
-            return Ok(());
+            return Ok(Attempt::Succeeded);
         }
         if let (Some(update), Some(chain)) = (self.update, &self.job.chain)
             && let Attempt::Succeeded = self.apply_rows(update, chain, name, content)?
         {
-            return Ok(());
+            return Ok(Attempt::Succeeded);
         }
         let counted = if self.job.chain.is_some() { 0 } else { self.job.content_plan.cost() };
         let unplanned = self.job.content_plan.own_cost().saturating_sub(counted);
@@ -59,9 +62,12 @@ impl Worker<'_, '_> {
         if let Some(chunks) = chunks
             && let Attempt::Succeeded = self.assemble(chunks, name, content)?
         {
-            return Ok(());
+            return Ok(Attempt::Succeeded);
         }
-        self.fetch_whole(name, content)
+        match whole {
+            WholeContent::Gz(gz) => self.fetch_whole(*gz, name, content).map(|()| Attempt::Succeeded),
+            WholeContent::Blocks { .. } => Ok(Attempt::Failed),
+        }
     }
 
     /// Copies a local file.

@@ -5,16 +5,19 @@
 //! before the workers start (`install_fill`).
 
 use super::Stage;
+use super::blocks_fill::BlocksFill;
 use super::finished_contents::FinishedContents;
 use super::install_fill::InstallFill;
 use super::job::{ContentJob, jobs};
+use super::object::ObjectFetcher;
 use super::progress::{Progress, ProgressEvent, ProgressTotals};
 use super::transfer::Transfer;
 use super::update_fill::UpdateFill;
 use super::update_object::ReadyUpdate;
-use super::worker::Worker;
+use super::worker::{Attempt, Worker};
 use crate::error::Result;
 use crate::transfer::plan::Plan;
+use crate::values::digest::Sha256;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -47,24 +50,42 @@ impl Stage {
         transfer: &Transfer<'_>,
         progress: Sender<ProgressEvent<'b>>,
     ) -> Result<()> {
-        let mut made = BTreeSet::new();
-        if let Some(install) = InstallFill::new(self, plan, transfer, &progress)? {
-            made = install.fill()?;
+        let run = |made| self.run_jobs(&jobs(plan, BTreeMap::new(), made), None, transfer, &progress);
+        let left = if let Some(install) = InstallFill::new(self, plan, transfer, &progress)? {
+            run(&install.fill()?)?
         } else if let Some(update) = UpdateFill::new(self, plan, transfer, &progress)? {
-            return update.fill();
+            update.fill()?
+        } else {
+            run(&BTreeSet::new())?
+        };
+        if let Some(indexed) = plan.install {
+            let is_left = |job: &ContentJob<'_>| left.contains(&job.hash);
+            let fetcher = |job: &ContentJob<'b>| ObjectFetcher {
+                stage: self,
+                transfer,
+                progress: progress.clone(),
+                path: job.path,
+                arriving: None,
+            };
+            let jobs_left = jobs(plan, BTreeMap::new(), &BTreeSet::new()).into_iter().filter(is_left).collect();
+            if let Some(blocks) = BlocksFill::new(jobs_left, indexed, fetcher) {
+                let made = blocks.fill()?;
+                let made: Vec<_> = jobs(plan, BTreeMap::new(), &made).into_iter().filter(is_left).collect();
+                self.run_jobs(&made, None, transfer, &progress)?;
+            }
         }
-        self.run_jobs(&jobs(plan, BTreeMap::new(), &made), None, transfer, &progress)?;
         self.remove_objects(plan)
     }
 
-    /// Makes the contents of all jobs.
+    /// Makes the contents of all jobs, and returns those that only blocks of the install object
+    /// hold.
     pub(super) fn run_jobs<'b>(
         &self,
         jobs: &[ContentJob<'b>],
         update: Option<&ReadyUpdate<'_>>,
         transfer: &Transfer<'_>,
         progress: &Sender<ProgressEvent<'b>>,
-    ) -> Result<()> {
+    ) -> Result<BTreeSet<Sha256>> {
         self.race_for_largest(jobs, transfer)?;
         let (next, finished) = (AtomicUsize::new(0), FinishedContents::default());
         let threads = transfer.parallel.clamp(1, jobs.len().max(1));
@@ -73,26 +94,34 @@ impl Stage {
                 .map(|_| {
                     let (progress, next, finished) = (progress.clone(), &next, &finished);
                     scope.spawn(move || {
+                        let mut left = BTreeSet::new();
                         while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
                             let work = finished.begin(job.hash);
                             let mut awaited = job.chain.iter().flat_map(|chain| chain.awaited());
                             if !awaited.all(|content| finished.wait_for(content)) {
-                                // The worker of the awaited content returns the error.
-                                return Ok(());
+                                // The worker of the awaited content returns the error, or both
+                                // contents come from blocks.
+                                left.insert(job.hash);
+                                continue;
                             }
                             let worker = Worker { stage: self, transfer, job, update, progress: progress.clone() };
                             let done = worker.run();
-                            work.finish(done.is_ok());
                             if done.is_err() {
                                 next.store(jobs.len(), Ordering::Relaxed);
-                                return done;
+                            }
+                            work.finish(matches!(done, Ok(Attempt::Succeeded)));
+                            if let Attempt::Failed = done? {
+                                left.insert(job.hash);
                             }
                         }
-                        Ok(())
+                        Ok(left)
                     })
                 })
                 .collect();
-            workers.into_iter().map(join).fold(Ok(()), Result::and)
+            workers.into_iter().map(join).try_fold(BTreeSet::new(), |mut left, of_worker| {
+                left.extend(of_worker?);
+                Ok(left)
+            })
         })
     }
 }

@@ -85,8 +85,7 @@ impl<'a, 'b> InstallFill<'a, 'b> {
         let mut unpacker = InstallUnpacker {
             stage: self.stage,
             transfer: self.transfer,
-            indexed: self.indexed,
-            wanted: &self.wanted,
+            wanted: self.wanted.clone(),
             made: BTreeSet::new(),
         };
         let reader = arriving.reader();
@@ -99,13 +98,13 @@ impl<'a, 'b> InstallFill<'a, 'b> {
                     Err(error) => Err(error),
                 }
             });
-            let unpacked = unpacker.unpack(&reader).map(drop);
+            let unpacked = unpacker.unpack(&self.indexed, &reader).map(drop);
             drop(reader);
             unpacked.and(join(fetched))
         })?;
         if is_whole && !unpacker.is_done() {
             // One mirror may have sent wrong bytes, and another one the whole object.
-            unpacker.unpack(&arriving.reader())?;
+            unpacker.unpack(&self.indexed, &arriving.reader())?;
             if !unpacker.is_done() {
                 fetcher.record_failure(request, CONTENT_FAILURE);
             }

@@ -17,8 +17,10 @@ use crate::formats::tables::InstallTable;
 use crate::values::digest::Sha256;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Seek as _, SeekFrom};
+use std::ops::Range;
 
 /// A content to stage.
+#[derive(Clone, Copy)]
 pub struct WantedContent<'b> {
     /// The content of the first path that gets it.
     pub content: &'b PathContent,
@@ -30,9 +32,8 @@ pub struct WantedContent<'b> {
 pub struct InstallUnpacker<'a, 'b> {
     pub stage: &'a Stage,
     pub transfer: &'a Transfer<'a>,
-    pub indexed: IndexedObject,
     /// The contents to stage.
-    pub wanted: &'a BTreeMap<Sha256, WantedContent<'b>>,
+    pub wanted: BTreeMap<Sha256, WantedContent<'b>>,
     /// The contents that were staged.
     pub made: BTreeSet<Sha256>,
 }
@@ -50,31 +51,52 @@ impl<'a> InstallUnpacker<'a, '_> {
     ///
     /// # Errors
     /// [`Machine::Io`](crate::error::Machine::Io), [`Error::Cancelled`](crate::Error::Cancelled).
-    pub fn unpack(&mut self, arriving: &Reader<'_>) -> Result<bool> {
-        let name = partial(&self.indexed.object.sha256.to_string());
-        if !arriving.wait_for(self.indexed.table.size) {
+    pub fn unpack(&mut self, indexed: &IndexedObject, arriving: &Reader<'_>) -> Result<bool> {
+        let name = indexed.object.sha256.to_string();
+        if !arriving.wait_for(indexed.table.size) {
             return Ok(false);
         }
-        let Some(file) = self.stage.objects.open_file(&name)? else { return Ok(false) };
-        let Ok(table) = InstallTable::read(file, &self.indexed) else { return Ok(false) };
-        let mut cutter = ContentCutter::new(&table);
+        let Some(file) = self.stage.objects.open_file(&partial(&name))? else { return Ok(false) };
+        let Ok(table) = InstallTable::read(file, indexed) else { return Ok(false) };
+        let positions: Vec<_> = table.positions(indexed.table.size).into_iter().map(Some).collect();
+        self.unpack_blocks(&table, &positions, &name, |length| arriving.wait_for(length))?;
+        Ok(true)
+    }
+
+    /// Stages the contents of the blocks at `positions` in the incomplete file `name`.
+    ///
+    /// `wait_for` returns `false` if the first so many bytes of the file will not arrive.
+    ///
+    /// # Errors
+    /// As [`unpack`](Self::unpack).
+    pub fn unpack_blocks(
+        &mut self,
+        table: &InstallTable,
+        positions: &[Option<Range<u64>>],
+        name: &str,
+        wait_for: impl Fn(u64) -> bool,
+    ) -> Result<()> {
+        let mut cutter = ContentCutter::new(table);
         let mut writer = None;
-        self.write(&mut cutter, &table, &mut writer, &[])?;
-        for (block, position) in table.blocks.iter().zip(table.positions(self.indexed.table.size)) {
-            if !table.contents[cutter.contents_in(block.size)].iter().any(|content| self.is_missing(content)) {
+        self.write(&mut cutter, table, &mut writer, &[])?;
+        for (block, position) in table.blocks.iter().zip(positions) {
+            let is_needed =
+                table.contents[cutter.contents_in(block.size)].iter().any(|content| self.is_missing(content));
+            let Some(position) = position.as_ref().filter(|_| is_needed) else {
                 cutter.skip(block.size);
+                writer.take().map_or(Ok(()), Writer::discard)?;
                 continue;
-            }
-            if !arriving.wait_for(position.end) {
+            };
+            if !wait_for(position.end) {
                 break;
             }
             // Another mirror may have replaced the file.
-            let Some(mut file) = self.stage.objects.open_file(&name)? else { break };
+            let Some(mut file) = self.stage.objects.open_file(&partial(name))? else { break };
             let mut left = block.size;
             let unpacked = match file.seek(SeekFrom::Start(position.start)) {
                 Ok(_) => unpack(file, block, |bytes| {
                     left -= bytes.len() as u64;
-                    self.write(&mut cutter, &table, &mut writer, bytes)
+                    self.write(&mut cutter, table, &mut writer, bytes)
                 }),
                 Err(error) => Err(UnpackError::Block(error.to_string())),
             };
@@ -87,7 +109,7 @@ impl<'a> InstallUnpacker<'a, '_> {
                 }
             }
         }
-        writer.map_or(Ok(true), |writer| writer.discard().map(|()| true))
+        writer.map_or(Ok(()), Writer::discard)
     }
 
     /// Writes unpacked bytes to the files that they belong to.
@@ -121,7 +143,8 @@ impl<'a> InstallUnpacker<'a, '_> {
         Ok(())
     }
 
-    fn is_missing(&self, Object { size, sha256 }: &Object) -> bool {
+    /// Returns `true` for a content that is still to be staged.
+    pub fn is_missing(&self, Object { size, sha256 }: &Object) -> bool {
         self.wanted.get(sha256).is_some_and(|wanted| wanted.size == *size) && !self.made.contains(sha256)
     }
 }

@@ -61,15 +61,15 @@ pub fn jobs<'a>(
 mod tests {
     use super::*;
     use crate::formats::manifest::Object;
-    use crate::transfer::plan::{PathChange, RowStep, StepBase};
+    use crate::transfer::plan::{PathChange, RowStep, StepBase, WholeContent};
 
     #[test]
     fn rows_come_first_in_their_order_then_the_largest_download() {
         let hash = |size: u64| Sha256::of(&size.to_le_bytes());
         let (mut plan, mut chains) = (Plan::default(), BTreeMap::new());
         for (size, row) in [(1, None), (2, Some(7)), (3, None), (4, Some(5))] {
-            let gz = Object { size, sha256: hash(1000 + size) };
-            let content_plan = ContentPlan { size, copy: None, is_in_object: row.is_some(), chunks: None, gz };
+            let whole = WholeContent::Gz(Object { size, sha256: hash(1000 + size) });
+            let content_plan = ContentPlan { size, copy: None, is_in_object: row.is_some(), chunks: None, whole };
             plan.contents.insert(hash(size), content_plan);
             plan.changes.push(PathChange {
                 path: RelPath::new(&size.to_string()).unwrap(),

@@ -7,7 +7,7 @@ use super::Stage;
 use super::job::ContentJob;
 use super::transfer::Transfer;
 use super::writer::{Writer, is_staged};
-use crate::disk::layout::{self, ObjectKind};
+use crate::disk::layout::ObjectKind;
 use crate::error::Result;
 use crate::formats::manifest::Object;
 use crate::transfer::fetch::{ByteRange, PROBE_BYTES};
@@ -19,21 +19,21 @@ impl Stage {
     ///
     /// Only whole objects count: a race for small deltas would cost too much.
     pub(super) fn race_for_largest(&self, jobs: &[ContentJob<'_>], transfer: &Transfer<'_>) -> Result<()> {
-        let is_whole = |job: &&ContentJob<'_>| {
-            let ContentPlan { copy, chunks, .. } = job.content_plan;
-            !job.is_made && copy.is_none() && job.chain.is_none() && chunks.is_none()
+        let whole_gz = |job: &ContentJob<'_>| {
+            let ContentPlan { copy, chunks, whole, .. } = job.content_plan;
+            let is_whole = !job.is_made && copy.is_none() && job.chain.is_none() && chunks.is_none();
+            whole.gz().filter(|_| is_whole)
         };
-        let mut whole: Vec<&ContentJob<'_>> = jobs.iter().filter(is_whole).collect();
-        if !transfer.mirrors.is_race_worthwhile(whole.iter().map(|job| job.content_plan.gz.size).sum()) {
+        let mut whole: Vec<_> = jobs.iter().filter_map(|job| Some((whole_gz(job)?, job.targets.first()))).collect();
+        if !transfer.mirrors.is_race_worthwhile(whole.iter().map(|(gz, _)| gz.size).sum()) {
             return Ok(());
         }
-        whole.sort_by_key(|job| Reverse(job.content_plan.gz.size));
-        for job in whole.into_iter().take_while(|job| job.content_plan.gz.size > PROBE_BYTES) {
-            let (gz, first) = (&job.content_plan.gz, job.targets.first());
+        whole.sort_by_key(|(gz, _)| Reverse(gz.size));
+        for (gz, first) in whole.into_iter().take_while(|(gz, _)| gz.size > PROBE_BYTES) {
             if first.is_none_or(|(name, content)| is_staged(&self.files, name, content).unwrap_or(false)) {
                 continue;
             }
-            if self.race_for(ObjectKind::Gz, gz, transfer)? {
+            if self.race_for(ObjectKind::Gz, &gz, transfer)? {
                 break;
             }
         }
@@ -48,7 +48,7 @@ impl Stage {
         if end > object.size {
             return Ok(false);
         }
-        let (path, range) = (layout::object_path(kind, &object.sha256), ByteRange { start, end, total: object.size });
+        let (path, range) = (transfer.names.object(kind, &object.sha256), ByteRange { start, end, total: object.size });
         let bytes = transfer.mirrors.race(transfer.source, &path, range, transfer.cancel)?;
         file.write(&bytes.unwrap_or_default()).map_err(|error| file.write_error(error))?;
         Ok(true)

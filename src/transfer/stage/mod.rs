@@ -21,7 +21,8 @@
 //!    the list. For a large download the mirrors race first (`mirror_race`).
 //! 3. A worker tries up to four ways to a content, the cheapest first (`content`): copy a local
 //!    file, apply rows of the update object (`update_rows`), combine chunks (`chunked`), fetch the
-//!    whole `.gz` (`whole`).
+//!    whole `.gz` (`whole`). A flat layout has no `.gz`: after the workers, `blocks_fill` makes
+//!    what is missing from blocks of the install object.
 //! 4. Every way that needs the network fetches *objects* (`object`), mirror by mirror. A `.gz` is
 //!    verified against its signed SHA-256 before it is used. `update_rows`, `install_unpack` and
 //!    `chunked` use parts of an object before that; there the SHA-256 of the finished file decides.
@@ -42,15 +43,17 @@
 //! | `ledger`, `progress`, `writer`, `scratch_file` | what is recorded, displayed and written |
 //! | `arriving_file`, `finished_contents` | how workers wait for bytes and for each other |
 //! | `transfer`, `job` | the settings and the work |
-//! | `object`, `update_object` | one object, fetched and verified; the object that others use on arrival |
+//! | `object`, `object_ranges` | one object, fetched and verified; parts of it |
+//! | `update_object` | the object that others use on arrival |
 //! | `worker` | the worker |
 //! | `update_rows`, `chunked`, `whole` | three ways to a content |
 //! | `content` | the order of the ways |
 //! | `install_unpack` | contents of the arriving install object |
-//! | `mirror_race`, `install_fill`, `update_fill`, `fill` | the whole download |
+//! | `mirror_race`, `install_fill`, `update_fill`, `blocks_fill`, `fill` | the whole download |
 //! | `preflight`, `swap_steps` | before and after it |
 
 mod arriving_file;
+mod blocks_fill;
 mod chunked;
 mod content;
 mod fill;
@@ -61,6 +64,7 @@ mod job;
 mod ledger;
 mod mirror_race;
 mod object;
+mod object_ranges;
 pub mod preflight;
 mod progress;
 mod scratch_file;
@@ -84,8 +88,8 @@ use crate::disk::fs::{self, Dir};
 use crate::disk::inventory::PathContent;
 use crate::disk::layout::{InstallRoot, STAGED_FILES_DIR_NAME, STAGES_DIR_NAME};
 use crate::error::Result;
-use crate::formats::manifest::Component;
-use crate::transfer::plan::{ContentPlan, PathChange, Plan, PlannedObject};
+use crate::formats::manifest::{Component, Object};
+use crate::transfer::plan::{ContentPlan, PathChange, Plan};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::{MANIFEST_NAME, STATE_DIR_NAME};
 use std::collections::{HashMap, HashSet};
@@ -176,7 +180,7 @@ impl Stage {
             .contents
             .values()
             .flat_map(ContentPlan::objects)
-            .chain(plan.object.iter().flat_map(|update| update.objects().iter().map(|indexed| indexed.object)))
+            .chain(shared_objects(plan))
             .map(|object| object.sha256.to_string())
             .flat_map(|name| [partial(&name), name])
             .collect();
@@ -188,10 +192,10 @@ impl Stage {
 
     /// Removes the objects that make several contents, once all contents are staged.
     fn remove_objects(&self, plan: &Plan) -> Result<()> {
-        for indexed in plan.object.iter().flat_map(PlannedObject::objects) {
-            let name = indexed.object.sha256.to_string();
+        for object in shared_objects(plan) {
+            let name = object.sha256.to_string();
             self.objects.remove_file(&partial(&name))?;
-            self.objects.remove_file(&partial(&format!("{name}-rows")))?;
+            self.objects.remove_file(&partial(&ranges_name(&object)))?;
         }
         Ok(())
     }
@@ -239,6 +243,17 @@ impl Stage {
         }
         Ok(sum)
     }
+}
+
+/// Returns the objects that make several contents of a plan.
+fn shared_objects(plan: &Plan) -> impl Iterator<Item = Object> {
+    let planned = plan.object.iter().flat_map(|planned| planned.objects().iter());
+    planned.chain(&plan.install).map(|indexed| indexed.object)
+}
+
+/// Returns the name of the file with ranges of an object in the stage.
+fn ranges_name(object: &Object) -> String {
+    format!("{}-ranges", object.sha256)
 }
 
 /// Returns the staged name of each change: `HASH-NUMBER`, or `None` for links and removals.

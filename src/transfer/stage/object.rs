@@ -7,16 +7,16 @@
 use super::Stage;
 use super::arriving_file::ArrivingFile;
 use super::ledger::ObjectEvent;
+use super::object_ranges::ObjectRanges;
 use super::progress::{Phase, ProgressEvent};
 use super::transfer::Transfer;
 use super::writer::Writer;
-use crate::disk::layout::{self, ObjectKind};
+use crate::disk::layout::ObjectKind;
 use crate::error::{Error, Network, Refused, Result};
 use crate::formats::manifest::Object;
 use crate::transfer::fetch::{ByteRange, Request, StallGuard, try_mirrors};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::RelPath;
-use std::ops::Range;
 use std::sync::mpsc::Sender;
 use url::Url;
 
@@ -68,7 +68,7 @@ impl<'a> ObjectFetcher<'a, '_> {
     /// # Errors
     /// As [`try_mirrors`]; errors of `consume`.
     pub fn fetch<T>(&self, wanted: ObjectRequest, consume: impl Fn(&Url, FetchedObject<'a>) -> Result<T>) -> Result<T> {
-        let path = layout::object_path(wanted.kind, &wanted.object.sha256);
+        let path = self.transfer.names.object(wanted.kind, &wanted.object.sha256);
         let mirrors = self.transfer.mirrors;
         try_mirrors(mirrors.in_order(), &path, |mirror, url| {
             let attempt = || {
@@ -216,13 +216,13 @@ impl<'a> ObjectFetcher<'a, '_> {
     /// Fetches ranges of an object one after the other into the file `name`.
     ///
     /// Returns `None` when no mirror has sent all of them.
-    pub fn fetch_ranges(&self, wanted: ObjectRequest, ranges: &[Range<u64>], name: &str) -> Result<Option<Writer<'a>>> {
-        let path = layout::object_path(wanted.kind, &wanted.object.sha256);
+    pub fn fetch_ranges(&self, wanted: ObjectRequest, ranges: &ObjectRanges, name: &str) -> Result<Option<Writer<'a>>> {
+        let path = self.transfer.names.object(wanted.kind, &wanted.object.sha256);
         let fetched = try_mirrors(self.transfer.mirrors.in_order(), &path, |_, url| {
             let mut file = Writer::new(&self.stage.objects, name)?;
             self.arrived(0);
             let mut received = || {
-                for range in ranges {
+                for range in ranges.iter() {
                     let start = file.length();
                     self.transfer.retries.run(self.transfer.cancel, || {
                         // A retry continues where the last attempt was cut off.

@@ -155,9 +155,11 @@ pub fn check_space(stage: &Stage, plan: &Plan, old_size: impl Fn(&PathChange) ->
         change.new.sha256().and_then(|hash| plan.contents.get(&hash)).map_or(0, |content| content.size)
     };
     let new = plan.changes.iter().map(size).map(rounded).fold(0, add);
-    let mut objects: Vec<u64> = plan.contents.values().map(|content| content.gz.size).collect();
+    let mut objects: Vec<u64> = plan.contents.values().map(|content| content.whole.cost()).collect();
     objects.sort_unstable_by(|a, b| b.cmp(a));
-    let objects = objects.into_iter().take(parallel).map(rounded).fold(0, add);
+    // Blocks of the install object share one file.
+    let count = if plan.install.is_some() { objects.len() } else { parallel };
+    let objects = objects.into_iter().take(count).map(rounded).fold(0, add);
     let objects = add(
         objects,
         plan.object

@@ -2,11 +2,11 @@
 
 use super::*;
 use crate::disk::inventory::PathContent;
-use crate::disk::layout::ObjectKind;
+use crate::disk::layout::{ObjectKind, SiteNames};
 use crate::error::{Error, Network};
-use crate::formats::manifest::Object;
+use crate::formats::manifest::{Object, Platform, SiteLayout};
 use crate::transfer::fetch::{Body, ByteRange, CancelToken, Fetch, Mirrors, Request, Retries};
-use crate::transfer::plan::{ContentPlan, LocalFile};
+use crate::transfer::plan::{ContentPlan, LocalFile, WholeContent};
 use crate::values::rel_path::RelPath;
 use std::io::{self, Read, Write as _};
 use std::path::PathBuf;
@@ -75,8 +75,17 @@ impl StageScene {
         let gz = Object { size: object.len() as u64, sha256: Sha256::of(&object) };
         let new = PathContent::File { sha256: hash, mode: fs::mode(true) };
         let change = PathChange { path: RelPath::new("a").unwrap(), old: PathContent::Absent, new, saved_from: None };
-        let contents =
-            [(hash, ContentPlan { size: content.len() as u64, copy, is_in_object: false, chunks: None, gz })].into();
+        let contents = [(
+            hash,
+            ContentPlan {
+                size: content.len() as u64,
+                copy,
+                is_in_object: false,
+                chunks: None,
+                whole: WholeContent::Gz(gz),
+            },
+        )]
+        .into();
         let plan = Plan { changes: vec![change], contents, ..Plan::default() };
         Self { _dir: dir, stage, plan, name: format!("{hash}-0"), object }
     }
@@ -87,6 +96,7 @@ impl StageScene {
         let transfer = Transfer {
             source: site,
             mirrors: &Mirrors::new(vec![Url::parse("http://localhost/core/").unwrap()]),
+            names: &SiteNames::new(SiteLayout::Folders, "core".parse().unwrap(), Platform::any()),
             locate: &|_| PathBuf::from(locate),
             find_local: &|_| None,
             retries: Retries { count: 0, ..Retries::default() },
@@ -154,7 +164,7 @@ fn a_signed_object_that_is_no_gzip_of_the_file_is_refused() {
     {
         let mut scene = StageScene::new(b"hello", None);
         let gz = Object { size: object.len() as u64, sha256: Sha256::of(&object) };
-        scene.plan.contents.values_mut().for_each(|content_plan| content_plan.gz = gz);
+        scene.plan.contents.values_mut().for_each(|content_plan| content_plan.whole = WholeContent::Gz(gz));
         assert_eq!(scene.fill(&site(move |_| whole(object.clone())), "").unwrap_err().code(), "gzip");
         assert!(scene.stage.files.names().unwrap().iter().all(|name| name.ends_with(".part")));
     }

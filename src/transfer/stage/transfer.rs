@@ -1,6 +1,7 @@
 //! A transfer: the settings and connections of one download, apart from its plan.
 
 use super::ledger::Ledger;
+use crate::disk::layout::SiteNames;
 use crate::transfer::fetch::{CancelToken, Fetch, Mirrors, Retries};
 use crate::transfer::plan::LocalFile;
 use crate::values::digest::Sha256;
@@ -12,6 +13,8 @@ pub struct Transfer<'a> {
     pub source: &'a dyn Fetch,
     /// The base URLs of the mirrors.
     pub mirrors: &'a Mirrors,
+    /// The names of the objects below a base URL.
+    pub names: &'a SiteNames,
     /// Returns the path of a file of an installed component.
     pub locate: &'a (dyn Fn(&LocalFile) -> PathBuf + Sync),
     /// Returns an installed file that has a content.

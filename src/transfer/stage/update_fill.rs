@@ -62,17 +62,17 @@ impl<'a, 'b> UpdateFill<'a, 'b> {
         Ok(first.map(|path| Self { stage, plan, planned, transfer, progress, wanted, path }))
     }
 
-    /// Makes all contents of the plan.
-    pub fn fill(&self) -> Result<()> {
+    /// Makes all contents of the plan, and returns those that only blocks of the install object
+    /// hold.
+    pub fn fill(&self) -> Result<BTreeSet<Sha256>> {
         match self.planned {
-            PlannedObject::Exact { indexed, rest, is_whole: true } => self.fill_from_whole(*indexed, *rest)?,
-            _ => self.fill_from_table()?,
+            PlannedObject::Exact { indexed, rest, is_whole: true } => self.fill_from_whole(*indexed, *rest),
+            _ => self.fill_from_table(),
         }
-        self.stage.remove_objects(self.plan)
     }
 
     /// Fetches the whole object, and applies its deltas as they arrive.
-    fn fill_from_whole(&self, indexed: IndexedObject, rest: u64) -> Result<()> {
+    fn fill_from_whole(&self, indexed: IndexedObject, rest: u64) -> Result<BTreeSet<Sha256>> {
         let arriving = ArrivingFile::default();
         let fetch = self.fetch(indexed, &arriving, true);
         std::thread::scope(|scope| {
@@ -81,12 +81,13 @@ impl<'a, 'b> UpdateFill<'a, 'b> {
             // From now on, contents that no row makes are counted one by one.
             self.report_total(rest, 0);
             let made = self.run(rows);
-            made.and(join(fetched))
+            let fetched = join(fetched);
+            made.and_then(|left| fetched.map(|()| left))
         })
     }
 
     /// Reads the tables first, and then fetches what is needed of the best object.
-    fn fill_from_table(&self) -> Result<()> {
+    fn fill_from_table(&self) -> Result<BTreeSet<Sha256>> {
         let arriving = ArrivingFile::default();
         let mut best: Option<Choice<'_>> = None;
         for indexed in self.planned.objects() {
@@ -112,12 +113,13 @@ impl<'a, 'b> UpdateFill<'a, 'b> {
         std::thread::scope(|scope| {
             let fetched = scope.spawn(|| fetch.fetch(&part, &file));
             let made = self.run(Some(rows));
-            made.and(join(fetched))
+            let fetched = join(fetched);
+            made.and_then(|left| fetched.map(|()| left))
         })
     }
 
     /// Makes the contents of the plan, with the chosen rows.
-    fn run(&self, rows: Option<ChosenRows<'_>>) -> Result<()> {
+    fn run(&self, rows: Option<ChosenRows<'_>>) -> Result<BTreeSet<Sha256>> {
         let (update, chains) = rows.map(|rows| (rows.update, rows.chains)).unzip();
         let jobs = jobs(self.plan, chains.unwrap_or_default(), &BTreeSet::new());
         self.stage.run_jobs(&jobs, update.as_ref(), self.transfer, self.progress)

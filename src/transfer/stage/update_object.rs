@@ -12,12 +12,13 @@
 
 use super::arriving_file::{ArrivingFile, EndOnDrop};
 use super::object::{FetchedObject, ObjectFetcher, ObjectRequest};
+use super::object_ranges::ObjectRanges;
+use super::ranges_name;
 use super::writer::partial;
 use crate::disk::layout::ObjectKind;
 use crate::error::{Error, Result};
 use crate::formats::manifest::IndexedObject;
 use crate::formats::tables::{MAX_TABLE_BYTES, TableError, UpdateTable};
-use crate::transfer::fetch::REQUEST_COST_BYTES;
 use crate::transfer::plan::{RowChain, row_chains};
 use crate::values::digest::Sha256;
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,8 +65,8 @@ pub struct ChosenRows<'a> {
 pub enum UpdatePart {
     /// The whole object.
     Whole,
-    /// Ranges of the object, in order and without overlaps.
-    Ranges(Vec<Range<u64>>),
+    /// Ranges of the object.
+    Ranges(ObjectRanges),
 }
 
 /// An update object to fetch.
@@ -107,7 +108,11 @@ impl<'a> UpdateFetch<'a, '_> {
         if let Some(known) = self.read_table(&partial(&name))? {
             return Ok(Some(known));
         }
-        match self.fetcher.fetch_ranges(self.request(), std::slice::from_ref(&(0..table.size)), &name)? {
+        match self.fetcher.fetch_ranges(
+            self.request(),
+            &ObjectRanges::exactly(std::iter::once(0..table.size)),
+            &name,
+        )? {
             Some(_) => {
                 let table = self.read_table(&partial(&name))?;
                 if table.is_none() {
@@ -156,12 +161,10 @@ impl<'a> UpdateFetch<'a, '_> {
         let (part, file, positions) = if is_whole {
             (UpdatePart::Whole, object.sha256.to_string(), all.into_iter().map(Some).collect())
         } else {
-            let needed = rows.iter().map(|row| all[*row].clone());
-            let ranges = joined(needed);
-            let positions =
-                (0..all.len()).map(|row| rows.contains(&row).then(|| position(&ranges, &all[row])).flatten());
+            let ranges = ObjectRanges::joined(rows.iter().map(|row| all[*row].clone()));
+            let positions = (0..all.len()).map(|row| rows.contains(&row).then(|| ranges.position(&all[row])).flatten());
             let positions = positions.collect();
-            (UpdatePart::Ranges(ranges), format!("{}-rows", object.sha256), positions)
+            (UpdatePart::Ranges(ranges), ranges_name(&object), positions)
         };
         let update = ReadyUpdate { table, arriving: self.arriving, file, positions, request: self.request() };
         ChosenRows { update, chains, part }
@@ -171,53 +174,11 @@ impl<'a> UpdateFetch<'a, '_> {
     pub fn part_bytes(&self, part: &UpdatePart) -> u64 {
         match part {
             UpdatePart::Whole => self.indexed.object.size,
-            UpdatePart::Ranges(ranges) => {
-                ranges.iter().map(|range| range.end - range.start).sum::<u64>() + self.indexed.table.size
-            }
+            UpdatePart::Ranges(ranges) => ranges.bytes() + self.indexed.table.size,
         }
     }
 
     fn request(&self) -> ObjectRequest {
         ObjectRequest { kind: ObjectKind::Update, object: self.indexed.object, decompressed: None }
-    }
-}
-
-/// Joins ranges whose gaps cost less than a request.
-fn joined(ranges: impl Iterator<Item = Range<u64>>) -> Vec<Range<u64>> {
-    let mut joined: Vec<Range<u64>> = Vec::new();
-    for range in ranges {
-        match joined.last_mut() {
-            Some(last) if range.start - last.end <= REQUEST_COST_BYTES => last.end = range.end,
-            _ => joined.push(range),
-        }
-    }
-    joined
-}
-
-/// Returns the position of `wanted` in a file that holds `ranges` one after the other.
-fn position(ranges: &[Range<u64>], wanted: &Range<u64>) -> Option<Range<u64>> {
-    let mut start = 0;
-    for range in ranges {
-        if range.start <= wanted.start && wanted.end <= range.end {
-            let at = start + (wanted.start - range.start);
-            return Some(at..at + (wanted.end - wanted.start));
-        }
-        start += range.end - range.start;
-    }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn near_ranges_are_joined_and_found_again() {
-        let far = 100 + REQUEST_COST_BYTES + 1;
-        let ranges = joined([10..20, 30..40, 100..100, far..far + 5].into_iter());
-        assert_eq!(ranges, [10..100, far..far + 5]);
-        assert_eq!(position(&ranges, &(30..40)), Some(20..30));
-        assert_eq!(position(&ranges, &(far..far + 5)), Some(90..95));
-        assert_eq!(position(&ranges, &(200..201)), None);
     }
 }

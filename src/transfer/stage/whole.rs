@@ -10,15 +10,15 @@ use crate::disk::inventory::PathContent;
 use crate::disk::layout::ObjectKind;
 use crate::error::{Refused, Result};
 use crate::formats::gunzip::{GunzipError, gunzip};
-use crate::transfer::plan::ContentPlan;
+use crate::formats::manifest::Object;
 use std::io::{BufReader, Seek as _};
 use url::Url;
 
 impl Worker<'_, '_> {
     /// Fetches the `.gz` and stages its content.
-    pub fn fetch_whole(&self, name: &str, content: &PathContent) -> Result<()> {
-        let ContentPlan { size, gz, .. } = self.job.content_plan;
-        let wanted = ObjectRequest { kind: ObjectKind::Gz, object: *gz, decompressed: Some((self.job.hash, *size)) };
+    pub fn fetch_whole(&self, gz: Object, name: &str, content: &PathContent) -> Result<()> {
+        let size = self.job.content_plan.size;
+        let wanted = ObjectRequest { kind: ObjectKind::Gz, object: gz, decompressed: Some((self.job.hash, size)) };
         self.objects().fetch(wanted, |url, fetched| match fetched {
             FetchedObject::Original(object) => {
                 self.decompress(url, &object, name, content)?;

@@ -3,8 +3,9 @@
 use crate::error::Result;
 use crate::setting::checked;
 use crate::signing::{Signer, Signing};
-use crate::site;
-use patcher::internal::layout;
+use crate::site::site_keys::SiteKeys;
+use crate::site::{self, ComponentSite};
+use patcher::internal::layout::SiteNames;
 use patcher::internal::manifest::{Channel, Component, Platform};
 use std::path::Path;
 
@@ -29,7 +30,8 @@ impl PlatformFlags {
         if !self.platforms.is_empty() {
             return Ok(self.platforms);
         }
-        let platforms = site::platforms(&site.join(component.as_str()))?;
+        let layout = site::layout_of(site, component)?.unwrap_or_default();
+        let platforms = site::platforms(site, &SiteNames::new(layout, component.clone(), Platform::any()))?;
         Ok(if platforms.is_empty() { vec![Platform::any()] } else { platforms })
     }
 
@@ -47,14 +49,16 @@ impl PlatformFlags {
     ) -> Result<Vec<Platform>> {
         let is_named = !self.platforms.is_empty();
         let mut platforms = self.select(site, component)?;
-        let dir = site.join(component.as_str());
-        let has_channel = |platform: &Platform| {
-            let name = layout::platform_dir(platform) + &layout::latest_manifest_name(channel);
-            dir.join(name).symlink_metadata().is_ok()
-        };
+        let mut with_channel = Vec::new();
+        for platform in &platforms {
+            let found = ComponentSite::find(site, component, platform.clone(), SiteKeys::default())?;
+            if found.latest(channel).symlink_metadata().is_ok() {
+                with_channel.push(platform.clone());
+            }
+        }
         // A platform without the channel is left out, unless the user names it or none has it.
-        if !is_named && platforms.iter().any(has_channel) {
-            platforms.retain(has_channel);
+        if !is_named && !with_channel.is_empty() {
+            platforms = with_channel;
         }
         match (&signing.signer, &platforms[..]) {
             (Signer::Elsewhere(file), [_, _, ..]) => {

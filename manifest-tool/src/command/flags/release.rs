@@ -116,7 +116,9 @@ mod tests {
         let minimal = "name = 'core'\nversion = '1.0.0'\nurls = ['https://dl.example.com/core/']\n";
         let meta = |flags: ReleaseFlags, more: &str| {
             let file = flags.over(toml::from_str(&format!("{minimal}{more}")).unwrap()).unwrap();
-            Settings::new(&file, "2026-11-21T00:00:00Z".parse().unwrap()).unwrap().meta(7)
+            Settings::new(&file, "2026-11-21T00:00:00Z".parse().unwrap())
+                .unwrap()
+                .meta(7, patcher::internal::manifest::SiteLayout::Folders)
         };
         let flags = ReleaseFlags {
             version: Some("2.0.0".into()),

@@ -9,41 +9,23 @@ use crate::delta::encode::{self as delta, EncodedDelta};
 use crate::error::{Error, Result};
 use crate::hashing_sink::HashingSink;
 use crate::site::ComponentSite;
+use crate::site::contents::SiteContents;
 use patcher::internal::delta::{DeltaHeader, FileSizes, JoinedFiles};
-use patcher::internal::digest::{Sha256, Sha256Hasher};
-use patcher::internal::gunzip::{GunzipError, gunzip};
-use patcher::internal::layout::{self, ObjectKind};
+use patcher::internal::digest::Sha256;
 use patcher::internal::manifest::{File, Object};
 use std::collections::HashMap;
 use std::fs;
-use std::io::{self, BufReader, Seek as _, Write as _};
+use std::io::{self, BufReader, Seek as _};
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use tempfile::{NamedTempFile, TempPath};
-
-/// Unpacks an old file from the site and verifies its content.
-pub fn rebuild(site: &ComponentSite, old: &File) -> Result<NamedTempFile> {
-    let path = site.path(&layout::object_path(ObjectKind::Gz, &old.gz.sha256));
-    let failed = |error: io::Error| Error::io("unpack", &path, error);
-    let object = fs::File::open(&path).map_err(failed)?;
-    let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
-    let mut hasher = Sha256Hasher::default();
-    let unpacked = gunzip(BufReader::with_capacity(128 * 1024, object), old.size, |bytes| {
-        hasher.update(bytes);
-        file.write_all(bytes)
-    });
-    match unpacked {
-        Ok(()) if hasher.finish() == (old.sha256, old.size) => Ok(file),
-        Err(GunzipError::Sink(error)) => Err(failed(error)),
-        _ => Err(failed(io::Error::new(io::ErrorKind::InvalidData, "the content differs from its manifest"))),
-    }
-}
+use tempfile::TempPath;
 
 /// Builds deltas in parallel within a memory limit.
 pub struct DeltaBuilder<'a> {
     site: &'a ComponentSite,
+    contents: &'a SiteContents<'a>,
     tree: &'a Tree,
     budget: MemoryBudget,
     limit: u64,
@@ -65,8 +47,8 @@ pub struct BuiltDelta {
 
 impl<'a> DeltaBuilder<'a> {
     /// Creates a builder that takes at most about `limit` bytes of memory.
-    pub fn new(site: &'a ComponentSite, tree: &'a Tree, limit: u64) -> Self {
-        Self { site, tree, budget: MemoryBudget::new(limit), limit, old: Mutex::default() }
+    pub fn new(site: &'a ComponentSite, contents: &'a SiteContents<'a>, tree: &'a Tree, limit: u64) -> Self {
+        Self { site, contents, tree, budget: MemoryBudget::new(limit), limit, old: Mutex::default() }
     }
 
     /// Builds the deltas of all tasks and returns them in the order of the tasks.
@@ -157,7 +139,7 @@ impl<'a> DeltaBuilder<'a> {
         if let Some(known) = self.old.lock().unwrap_or_else(PoisonError::into_inner).get(&file.sha256) {
             return Ok(Arc::clone(known));
         }
-        let rebuilt = Arc::new(rebuild(self.site, file)?.into_temp_path());
+        let rebuilt = Arc::new(self.contents.rebuild(file)?.into_temp_path());
         self.old.lock().unwrap_or_else(PoisonError::into_inner).insert(file.sha256, Arc::clone(&rebuilt));
         Ok(rebuilt)
     }

@@ -9,7 +9,8 @@
 //!   *second base* (`second_bases`). Clients make the smaller file first.
 //! - From older releases a client applies several deltas in a row. Where that costs too much, the
 //!   release gets a direct delta: a *shortcut* (`shortcuts`).
-//! - A small file that no delta leads to is packed whole, as a delta from an empty file.
+//! - A small file that no delta leads to is packed whole, as a delta from an empty file. In a flat
+//!   layout, where no file has a `.gz`, each such file is.
 //!
 //! The deltas of earlier releases lie in their update objects (`stored_deltas`). `update_objects`
 //! puts the cheapest paths from each earlier release into a new update object.
@@ -28,13 +29,14 @@ pub mod update_objects;
 
 use crate::build::tree::{Tree, TreeFile};
 use crate::error::Result;
+use crate::site::contents::SiteContents;
 use crate::site::{ComponentSite, SiteRelease};
 use archives::is_archive;
 use base_selection::BaseCandidates;
-use builder::{BuiltDelta, DeltaBuilder, rebuild};
+use builder::{BuiltDelta, DeltaBuilder};
 use delta_graph::DeltaGraph;
 use patcher::internal::digest::Sha256;
-use patcher::internal::manifest::{File, Manifest, Object};
+use patcher::internal::manifest::{File, Manifest, Object, SiteLayout};
 use patcher::internal::plan::REQUEST_BYTES;
 use std::collections::{BTreeSet, HashSet};
 
@@ -109,8 +111,9 @@ pub fn make(
     for manifest in &previous {
         stored_deltas::add_all(&mut graph, site, &manifest.meta)?;
     }
-    let mut tasks = tasks(&previous, site, tree, hashes, &graph, gz)?;
-    let builder = DeltaBuilder::new(site, tree, limits.memory);
+    let contents = SiteContents::new(site, &previous);
+    let mut tasks = tasks(&previous, &contents, tree, hashes, &graph, gz)?;
+    let builder = DeltaBuilder::new(site, &contents, tree, limits.memory);
     let mut built = builder.build_all(&tasks)?;
     add(&mut graph, &built);
     // A content that the previous release lacks is reached from older ones by several deltas in a
@@ -123,18 +126,25 @@ pub fn make(
     tasks.extend(shortcuts);
     built.extend(builder.build_all(&second_bases::tasks(&tasks, &built))?);
     add(&mut graph, &built);
-    built.extend(builder.build_all(&whole_tasks(&new, &graph, earlier))?);
+    let max_packed = match site.names().layout() {
+        SiteLayout::Folders => MAX_PACKED_BYTES,
+        // No `.gz` exists: the update object makes every content.
+        SiteLayout::Flat => u64::MAX,
+    };
+    built.extend(builder.build_all(&whole_tasks(&new, &graph, earlier, max_packed))?);
     add(&mut graph, &built);
     let deltas = built.iter().filter_map(|built| built.delta.as_ref());
     let (count, bytes) = deltas.fold((0, 0), |(count, bytes), delta| (count + 1, bytes + delta.size));
     Ok(ReleaseDeltas { graph, built: count, bytes })
 }
 
-/// Returns the small files to pack whole: those to which no delta leads from some earlier release.
+/// Returns the files of at most `max_packed` bytes to pack whole: those to which no delta leads
+/// from some earlier release.
 fn whole_tasks<'a>(
     new: &[(&'a TreeFile, Sha256, Object)],
     graph: &DeltaGraph,
     earlier: &[Manifest],
+    max_packed: u64,
 ) -> Vec<DeltaTask<'a>> {
     let earlier: Vec<HashSet<&Sha256>> = earlier.iter().map(|manifest| contents_of(manifest).collect()).collect();
     let is_unreachable = |(_, to, gz): &&(&TreeFile, Sha256, Object)| {
@@ -142,7 +152,7 @@ fn whole_tasks<'a>(
             let is_start = |content: &Sha256| contents.contains(content);
             contents.contains(to) || graph.cheapest(*to, gz.size, is_start, |_| true).is_some()
         };
-        let is_small = gz.size <= MAX_PACKED_BYTES && !graph.has(&Sha256::of(b""), to);
+        let is_small = gz.size <= max_packed && !graph.has(&Sha256::of(b""), to);
         is_small && !earlier.iter().all(is_reached)
     };
     let task = |(file, to, gz): &(&'a TreeFile, Sha256, Object)| DeltaTask {
@@ -150,7 +160,7 @@ fn whole_tasks<'a>(
         with: None,
         to: *to,
         file,
-        max_bytes: gz.size.saturating_add(REQUEST_BYTES),
+        max_bytes: if max_packed == u64::MAX { u64::MAX } else { gz.size.saturating_add(REQUEST_BYTES) },
     };
     new.iter().filter(is_unreachable).map(task).collect()
 }
@@ -190,7 +200,7 @@ fn contents_of(manifest: &Manifest) -> impl Iterator<Item = &Sha256> {
 /// were built, or rejected, when that release was signed.
 fn tasks<'a>(
     previous: &'a [Manifest],
-    site: &ComponentSite,
+    contents: &SiteContents<'_>,
     tree: &'a Tree,
     hashes: &[Sha256],
     graph: &DeltaGraph,
@@ -214,7 +224,7 @@ fn tasks<'a>(
             if known.contains(to) {
                 break;
             }
-            let Some(from) = bases.best_base(file, || tree.path(file), |old| rebuild(site, old))? else { continue };
+            let Some(from) = bases.best_base(file, || tree.path(file), |old| contents.rebuild(old))? else { continue };
             if from.size >= MIN_BASE_BYTES && !graph.has(&from.sha256, to) && chosen.insert((from.sha256, *to)) {
                 let max_bytes = gz.size.saturating_sub(gz.size / MIN_SAVING_DIVISOR);
                 tasks.push(DeltaTask { from: Some(from.clone()), with: None, to: *to, file, max_bytes });

@@ -4,7 +4,7 @@ use super::delta_graph::{DeltaBytes, DeltaEdge, DeltaGraph};
 use crate::error::{Error, Result};
 use crate::site::ComponentSite;
 use patcher::internal::digest::Sha256;
-use patcher::internal::layout::{self, ObjectKind};
+use patcher::internal::layout::ObjectKind;
 use patcher::internal::manifest::{IndexedObject, Meta};
 use patcher::internal::tables::UpdateTable;
 use std::fs::File;
@@ -20,7 +20,7 @@ use std::sync::Arc;
 /// An I/O error.
 pub fn add_all(graph: &mut DeltaGraph, site: &ComponentSite, meta: &Meta) -> Result<()> {
     for update in &meta.updates {
-        let path = site.path(&layout::object_path(ObjectKind::Update, &update.object.object.sha256));
+        let path = site.object_path(ObjectKind::Update, &update.object.object.sha256);
         let path: Arc<Path> = path.into();
         let Some(table) = read_table(&path, &update.object)? else { continue };
         let positions = table.positions(update.object.table.size);

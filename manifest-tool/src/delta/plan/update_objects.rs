@@ -9,7 +9,9 @@ use crate::error::{Error, Result};
 use crate::site::ComponentSite;
 use patcher::internal::digest::Sha256;
 use patcher::internal::layout::ObjectKind;
-use patcher::internal::manifest::{File, IndexedObject, MAX_UPDATE_OBJECTS, Manifest, Object, UpdateObject};
+use patcher::internal::manifest::{
+    File, IndexedObject, MAX_UPDATE_OBJECTS, Manifest, Object, SiteLayout, UpdateObject,
+};
 use patcher::internal::plan::REQUEST_BYTES;
 use patcher::internal::tables::{RowBase, UpdateRow, UpdateTable};
 use std::collections::{HashMap, HashSet};
@@ -38,7 +40,7 @@ pub fn write(
             continue;
         }
         let draft = UpdateDraft::new(graph, manifest, new);
-        if draft.is_worth_it() {
+        if draft.is_worth_it(new) {
             let object = draft.write(site)?;
             updates.push(UpdateObject { from: manifest.meta.sequence, content, object, rest: draft.rest });
         }
@@ -51,6 +53,8 @@ pub fn write(
 struct UpdateDraft {
     table: UpdateTable,
     deltas: Vec<DeltaEdge>,
+    /// `false` if a content without a gzip is not made.
+    is_complete: bool,
     /// The size of the gzips of the contents that no row makes, in bytes.
     rest: u64,
     /// The cost of the contents that rows make, if a client fetches their gzips one by one.
@@ -65,7 +69,8 @@ impl UpdateDraft {
         let mut missing: Vec<&File> = new.files.iter().filter(|file| !there.contains(&file.sha256)).collect();
         missing.sort_by_key(|file| (file.size, file.sha256));
         missing.dedup_by_key(|file| file.sha256);
-        let mut draft = Self { table: UpdateTable::default(), deltas: Vec::new(), rest: 0, whole: 0 };
+        let mut draft =
+            Self { table: UpdateTable::default(), deltas: Vec::new(), is_complete: true, rest: 0, whole: 0 };
         // The row of each content that is made.
         let mut rows: HashMap<Sha256, usize> = HashMap::new();
         for file in missing {
@@ -73,23 +78,32 @@ impl UpdateDraft {
                 continue;
             }
             let is_there = |content: &Sha256| there.contains(content) || rows.contains_key(content);
-            let limit = file.gz.size.saturating_add(REQUEST_BYTES);
+            let limit = file.gz.map_or(u64::MAX, |gz| gz.size.saturating_add(REQUEST_BYTES));
             match graph.cheapest(file.sha256, limit, is_there, is_there) {
                 Some(path) => {
-                    draft.whole += limit;
+                    draft.whole = draft.whole.saturating_add(limit);
                     path.deltas.into_iter().for_each(|delta| draft.add(delta, &mut rows));
                 }
-                None => draft.rest += file.gz.size,
+                None => match file.gz {
+                    Some(gz) => draft.rest += gz.size,
+                    None => draft.is_complete = false,
+                },
             }
         }
         draft
     }
 
     /// Returns whether a client saves bytes by the object, its request included.
-    fn is_worth_it(&self) -> bool {
+    ///
+    /// In a flat layout it has to save bytes against the install object, and to make every content.
+    fn is_worth_it(&self, new: &Manifest) -> bool {
         let deltas: u64 = self.table.rows.iter().map(|row| row.size).sum();
         let cost = deltas + self.table.to_bytes().len() as u64 + REQUEST_BYTES;
-        !self.table.rows.is_empty() && cost < self.whole
+        let whole = match new.meta.layout {
+            SiteLayout::Folders => self.whole,
+            SiteLayout::Flat => new.meta.install.map_or(0, |install| install.object.size),
+        };
+        self.is_complete && !self.table.rows.is_empty() && cost < whole
     }
 
     /// Adds the row of a delta whose bases are there.

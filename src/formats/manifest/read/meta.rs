@@ -5,8 +5,8 @@ use super::{object, path};
 use crate::error::Defect;
 use crate::formats::manifest::{
     Component, IndexedObject, Language, MAX_BASE_URLS, MAX_FRESHNESS_KEY_BYTES, MAX_NOTES, MAX_NOTES_BYTES,
-    MAX_NOTES_LINES, MAX_STEPPING_STONES, MAX_UPDATE_OBJECTS, Meta, Notes, Object, Requirement, SteppingStone,
-    UpdateObject,
+    MAX_NOTES_LINES, MAX_STEPPING_STONES, MAX_UPDATE_OBJECTS, Meta, Notes, Object, Requirement, SiteLayout,
+    SteppingStone, UpdateObject,
 };
 use crate::formats::xml::{XmlElement, XmlError, XmlReader, XmlTag};
 use crate::values::digest::Sha256;
@@ -33,6 +33,7 @@ pub(super) fn read(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> R
         rollout: rollout(&mut element)?,
         critical: element.boolean("critical")?,
         retires: element.optional_value("retires", Defect::Hash)?,
+        layout: layout(&mut element)?,
         base_urls: Vec::new(),
         requires: Vec::new(),
         stepping_stones: Vec::new(),
@@ -90,7 +91,19 @@ pub(super) fn read(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> R
     if meta.base_urls.is_empty() {
         return Err(XmlError { defect: Defect::ElementMissing, line, detail: "<baseurl> is missing".into() });
     }
+    if meta.layout == SiteLayout::Flat && meta.install.is_none() {
+        let detail = "<install> is missing, which a flat layout needs".into();
+        return Err(XmlError { defect: Defect::ElementMissing, line, detail });
+    }
     Ok((meta, line))
+}
+
+fn layout(element: &mut XmlElement<'_>) -> Result<SiteLayout, XmlError> {
+    match element.optional("layout").as_deref() {
+        None => Ok(SiteLayout::Folders),
+        Some("flat") => Ok(SiteLayout::Flat),
+        Some(_) => Err(element.error(Defect::Layout, "the layout is not `flat`")),
+    }
 }
 
 fn rollout(element: &mut XmlElement<'_>) -> Result<Option<u8>, XmlError> {

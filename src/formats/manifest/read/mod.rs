@@ -8,7 +8,7 @@ mod meta;
 
 pub use meta::{base_url, notes_url};
 
-use super::{File, Link, MAX_FILES, MAX_MANIFEST_BYTES, MAX_SIGNATURES, Manifest, Meta, Object};
+use super::{File, Link, MAX_FILES, MAX_MANIFEST_BYTES, MAX_SIGNATURES, Manifest, Meta, Object, SiteLayout};
 use crate::error::{Defect, Refused};
 use crate::formats::xml::{XmlElement, XmlError, XmlReader, XmlTag};
 use crate::values::digest::Sha256;
@@ -125,7 +125,7 @@ fn document(body: &[u8]) -> Result<Manifest, XmlError> {
     let meta_element = open(&mut reader, "meta", root_line)?;
     let (meta, launch_line) = meta::read(&mut reader, meta_element)?;
     let files_element = open(&mut reader, "files", root_line)?;
-    let (files, links, lines) = files(&mut reader, files_element)?;
+    let (files, links, lines) = files(&mut reader, files_element, meta.layout)?;
     reader.expect_close()?;
     reader.end()?;
     check_paths(&meta, launch_line, &files, &links, &lines)?;
@@ -144,7 +144,11 @@ fn open<'a>(reader: &mut XmlReader<'a>, name: &str, line: u64) -> Result<XmlElem
 /// For each file and link, in that order, the line it stands on.
 type Lines = Vec<u64>;
 
-fn files(reader: &mut XmlReader<'_>, element: XmlElement<'_>) -> Result<(Vec<File>, Vec<Link>, Lines), XmlError> {
+fn files(
+    reader: &mut XmlReader<'_>,
+    element: XmlElement<'_>,
+    layout: SiteLayout,
+) -> Result<(Vec<File>, Vec<Link>, Lines), XmlError> {
     let files_line = element.line;
     element.finish()?;
     let (mut files, mut links) = (Vec::new(), Vec::new());
@@ -156,7 +160,7 @@ fn files(reader: &mut XmlReader<'_>, element: XmlElement<'_>) -> Result<(Vec<Fil
         match child.name {
             "file" => {
                 file_lines.push(child.line);
-                files.push(file(reader, child)?);
+                files.push(file(reader, child, layout)?);
             }
             "link" => {
                 link_lines.push(child.line);
@@ -177,7 +181,7 @@ fn files(reader: &mut XmlReader<'_>, element: XmlElement<'_>) -> Result<(Vec<Fil
     Ok((files, links, file_lines))
 }
 
-fn file(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> Result<File, XmlError> {
+fn file(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>, layout: SiteLayout) -> Result<File, XmlError> {
     let line = element.line;
     let text = element.required("path")?;
     let path = path(&element, &text)?;
@@ -188,6 +192,8 @@ fn file(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> Result<File,
     let (mut gz, mut chunks) = (None, None);
     while let Some(XmlTag::Open(mut child)) = reader.tag()? {
         match child.name {
+            // The blocks of the install object stand in for both.
+            _ if layout == SiteLayout::Flat => return Err(child.unknown()),
             "gz" if gz.is_none() => gz = Some(self::object(&mut child)?),
             "chunks" if chunks.is_none() => chunks = Some(self::object(&mut child)?),
             _ => return Err(child.unknown()),
@@ -195,7 +201,9 @@ fn file(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> Result<File,
         child.finish()?;
         reader.expect_close()?;
     }
-    let gz = gz.ok_or_else(|| XmlError { defect: Defect::ElementMissing, line, detail: "<gz> is missing".into() })?;
+    if gz.is_none() && layout == SiteLayout::Folders {
+        return Err(XmlError { defect: Defect::ElementMissing, line, detail: "<gz> is missing".into() });
+    }
     Ok(File { path, size: object.size, sha256: object.sha256, executable, preserve, gz, chunks })
 }
 
