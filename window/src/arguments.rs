@@ -51,6 +51,8 @@ pub enum Theme {
 pub struct WindowArguments {
     /// The name of the program.
     pub name: Option<String>,
+    /// The name of the program if neither `--name` nor a release gives one.
+    pub fallback_name: String,
     /// The components to update; all if there are none.
     pub only: Vec<String>,
     /// `true` if no window appears without an update.
@@ -145,6 +147,9 @@ impl WindowArguments {
         if !has_key {
             parsed.options.push(joined("--key=", here.join(KEY_NAME).as_os_str()));
         }
+        let names = [parsed.only.first().map(OsStr::new), root.file_name()];
+        let fallback_name = names.into_iter().flatten().next().unwrap_or_default();
+        parsed.fallback_name = fallback_name.to_string_lossy().into_owned();
         parsed.log = state_dir.unwrap_or_else(|| root.join(".patcher")).join("helper.log");
         Ok(Requested::Window(Box::new(parsed)))
     }
@@ -207,6 +212,7 @@ mod tests {
         assert_eq!(parsed.options[4..], ["--key=/opt/app/bin/release.pub.pem"]);
         assert_eq!(Path::new(&parsed.patcher).parent(), Some(here));
         assert_eq!(parsed.log, Path::new("/s/helper.log"));
+        assert_eq!((parsed.name, parsed.fallback_name.as_str()), (None, "r"));
     }
 
     #[test]

@@ -70,6 +70,7 @@ fn run(exe: &Path, arguments: WindowArguments) -> Result<WindowOutcome, String> 
     let mut session = session.map_err(|error| format!("{} cannot be started: {error}", arguments.patcher.display()))?;
     let settings = ViewSettings {
         name: arguments.name,
+        fallback_name: arguments.fallback_name,
         log: arguments.log.to_string_lossy().into_owned(),
         texts,
         is_dark: match arguments.theme {

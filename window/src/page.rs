@@ -71,8 +71,10 @@ pub enum ButtonRank {
 
 /// The names that a page shows.
 pub struct PageNames<'a> {
-    /// The name of the program; without it, that of the component.
+    /// The name of the program; without it, the page shows that of the component.
     pub program: Option<&'a str>,
+    /// The name if there is no component either.
+    pub fallback: &'a str,
     /// The path of the helper's log.
     pub log: &'a str,
 }
@@ -86,7 +88,7 @@ impl Page {
             StoryState::RolledBack(failed) => Some(failed.component.as_str()),
             _ => first.map(|release| release.component.as_str()),
         };
-        let name = names.program.or(component).unwrap_or_default();
+        let name = names.program.or(component).unwrap_or(names.fallback);
         let version = first.map_or("", |release| release.to.as_str());
         let text = |key| texts.filled(key, &[("name", name), ("version", version)]);
         let button = |key, choice, rank| PageButton { label: texts.text(key).to_owned(), choice, rank };
@@ -109,19 +111,22 @@ impl Page {
                 let parts = vec![PagePart::Heading(text(TextKey::UpToDate))];
                 (parts, vec![button(TextKey::Close, Choice::Close, Primary)], Choice::Close)
             }
-            StoryState::Downloading(progress) => {
-                let share = (progress.bytes_total > 0).then(|| progress.share());
+            StoryState::Downloading => {
                 let parts = vec![
                     PagePart::Heading(text(TextKey::Downloading)),
-                    PagePart::Progress { name: texts.text(TextKey::Progress).to_owned(), share },
-                    PagePart::Status(texts.progress(progress)),
+                    progress_bar(story, texts),
+                    PagePart::Status(texts.progress(story.progress())),
                 ];
                 let buttons =
                     vec![button(TextKey::Pause, Choice::Pause, Plain), button(TextKey::Cancel, Choice::Cancel, Plain)];
                 (parts, buttons, Choice::Cancel)
             }
             StoryState::Paused(_) => {
-                let parts = vec![PagePart::Heading(text(TextKey::Paused)), PagePart::Text(text(TextKey::PausedBody))];
+                let parts = vec![
+                    PagePart::Heading(text(TextKey::Paused)),
+                    progress_bar(story, texts),
+                    PagePart::Status(text(TextKey::PausedBody)),
+                ];
                 let buttons = vec![
                     button(TextKey::Resume, Choice::Resume, Primary),
                     button(TextKey::Cancel, Choice::Cancel, Plain),
@@ -164,6 +169,11 @@ impl Page {
         };
         Self { title: texts.text(TextKey::Title).to_owned(), parts, buttons, escape }
     }
+}
+
+/// Returns the progress bar of a download. A share of 0 is known until the first byte arrives.
+fn progress_bar(story: &Story, texts: &Texts) -> PagePart {
+    PagePart::Progress { name: texts.text(TextKey::Progress).to_owned(), share: Some(story.progress().share()) }
 }
 
 /// Returns the parts of an offer.
@@ -235,7 +245,8 @@ mod tests {
     use crate::texts::Texts;
     use serde_json::{Value, json};
 
-    const NAMES: PageNames<'static> = PageNames { program: Some("My App"), log: "/r/.patcher/helper.log" };
+    const NAMES: PageNames<'static> =
+        PageNames { program: Some("My App"), fallback: "root", log: "/r/.patcher/helper.log" };
 
     fn update(component: &str, to: &str, notes: &[&str]) -> Value {
         json!({ "component": component, "from": "2.0.0", "to": to, "bytes": 600_000, "critical": false,
@@ -288,6 +299,18 @@ mod tests {
             "app 2.1.0|one|Read all release notes|tool 7.0.0|two",
         ];
         assert_eq!(texts(&page), shown);
+    }
+
+    #[test]
+    fn a_page_without_a_name_shows_that_of_the_component_or_of_the_root() {
+        for (updates, heading) in
+            [(json!([update("app", "2.1.0", &[])]), "app 2.1.0 is available"), (json!([]), "root is up to date")]
+        {
+            let (mut story, _) = Story::check(Vec::new());
+            story.take(StoryEvent::Line(json!({"id": 1, "result": {"updates": updates}})));
+            let names = PageNames { program: None, ..NAMES };
+            assert_eq!(texts(&Page::of(&story, &Texts::new(["en"]), &names))[0], heading);
+        }
     }
 
     #[test]

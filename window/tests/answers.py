@@ -14,6 +14,11 @@ NOTES = [
     "To all who sent reports.",
 ]
 
+NOTES_AR = ["# ما الجديد في 2.1", "", "يرحّب Greeter الآن **بالاسم** وبـ*ثماني* لغات.", "", "- يبدأ أسرع مرتين",
+            "- يصلح [الساعة بعد منتصف الليل](https://example.com/issues/7)"]
+NOTES_JA = ["# 2.1 の新機能", "", "Greeter は**名前**で挨拶するようになりました。8 か国語に対応しています。", "",
+            "- 起動が 2 倍速くなりました", "- [午前 0 時以降の時計](https://example.com/issues/7)を修正しました"]
+
 
 def update(notes=NOTES, component="greeter", to="2.1.0", language="en"):
     return {

@@ -92,10 +92,23 @@ class Shown:
         run("xdotool", "key", "--delay", "40", *keys)
 
     def click(self, node):
-        """Clicks the centre of a node."""
+        """Clicks the centre of a node, when it has come to rest: a new page changes the window's size."""
+        last = None
+
+        def at_rest():
+            nonlocal last
+            before, last = last, self.place(node)
+            run("xdotool", "getwindowgeometry", self.id())  # The window has done all that it was asked before.
+            return last if before == last else None
+        place = wait_for("a node at rest", at_rest)
+        left, top, width, height = place
+        run("xdotool", "mousemove", left + width // 2, top + height // 2, "click", "1")
+
+    @staticmethod
+    def place(node):
+        """Returns left, top, width and height of a node on the screen."""
         place = node.queryComponent().getExtents(0)
-        x, y = place.x + place.width // 2, place.y + place.height // 2
-        run("xdotool", "mousemove", x, y, "sleep", "0.05", "click", "1")
+        return place.x, place.y, place.width, place.height
 
     def application(self):
         """Returns the accessible application of the window's process."""

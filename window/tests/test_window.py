@@ -4,7 +4,7 @@ import json
 import os
 
 import pytest
-from answers import failed, found, nothing, progress, rolled_back, staged, update
+from answers import NOTES_AR, NOTES_JA, failed, found, nothing, progress, rolled_back, staged, update
 from conftest import run, wait_for
 
 INSTALL, LATER, SKIP = "Install and restart", "Later", "Skip this version"
@@ -196,17 +196,25 @@ def test_the_text_grows_with_the_scale_of_the_screen(screen):
     assert 1.4 < one_and_a_half / one < 1.6
 
 
+def save(shown, path):
+    """Saves a picture of a window as soon as all of it is painted, and closes the window."""
+    def is_painted():
+        shown.picture(path)
+        corner = run("convert", path, "-gravity", "SouthEast", "-crop", "1x1+2+2", "-format", "%[fx:mean]", "info:")
+        colours = run("identify", "-format", "%k", path)
+        return float(corner) > 0.05 and int(colours) > 20
+    wait_for("a picture", is_painted)
+    shown.stop()
+
+
 def test_the_pictures_of_all_states(screen, tmp_path):
     """Saves the gallery where GALLERY says, and checks that each picture shows something."""
     folder = os.environ.get("GALLERY", tmp_path)
     for theme in ("light", "dark"):
         for name, shown, heading in states(screen, "--theme", theme):
             shown.find("heading", heading)
-            path = os.path.join(folder, f"{name}-{theme}.png")
-
-            def is_painted():
-                shown.picture(path)
-                colours = int(run("identify", "-format", "%k", path))
-                return colours > 20
-            wait_for(f"a picture of {name}", is_painted)
-            shown.stop()
+            save(shown, os.path.join(folder, f"{name}-{theme}.png"))
+    for language, notes, heading in (("ar", NOTES_AR, "ما الجديد في 2.1"), ("ja", NOTES_JA, "2.1 の新機能")):
+        shown = screen.scripted("--lang", language, "--theme", "light", answers=[found(update(notes))])
+        shown.find("heading", heading)
+        save(shown, os.path.join(folder, f"available-{language}.png"))

@@ -33,7 +33,7 @@ pub enum StoryState {
     /// No update is offered.
     UpToDate,
     /// The session downloads.
-    Downloading(TransferProgress),
+    Downloading,
     /// The user has paused the download.
     Paused(Pause),
     /// The update is staged.
@@ -117,6 +117,7 @@ pub struct Story {
     state: StoryState,
     components: Vec<String>,
     releases: Vec<FoundRelease>,
+    progress: TransferProgress,
     last_id: u64,
     /// The id of the request whose answer decides the next state.
     awaited: u64,
@@ -138,9 +139,8 @@ impl Story {
     }
 
     fn begin(components: Vec<String>, method: &'static str) -> (Self, Vec<StoryEffect>) {
-        let releases = Vec::new();
-        let state = StoryState::Checking;
-        let mut story = Self { state, components, releases, last_id: 0, awaited: 0, method, skips: 0 };
+        let (state, releases, progress) = (StoryState::Checking, Vec::new(), TransferProgress::default());
+        let mut story = Self { state, components, releases, progress, last_id: 0, awaited: 0, method, skips: 0 };
         let effects = story.ask(method);
         (story, effects)
     }
@@ -153,6 +153,11 @@ impl Story {
     /// Returns the releases that were found, the first one first.
     pub fn releases(&self) -> &[FoundRelease] {
         &self.releases
+    }
+
+    /// Returns the progress of the download, also of a paused one.
+    pub fn progress(&self) -> &TransferProgress {
+        &self.progress
     }
 
     /// Takes an event. Returns the effects, in their order.
@@ -172,8 +177,8 @@ impl Story {
 
     fn take_line(&mut self, line: &Value) -> Vec<StoryEffect> {
         if line["event"] == "progress" && line["id"] == self.awaited {
-            if let StoryState::Downloading(progress) = &mut self.state {
-                *progress = read_progress(line);
+            if self.state == StoryState::Downloading {
+                self.progress = read_progress(line);
             }
             return Vec::new();
         }
@@ -217,9 +222,7 @@ impl Story {
         match self.state {
             StoryState::Paused(Pause::Stopping { resumes: true }) if is_stopped => return self.download("download"),
             StoryState::Paused(Pause::Stopping { .. }) if is_stopped => self.state = StoryState::Paused(Pause::Stopped),
-            StoryState::Downloading(_) if error["code"] == "paused" => {
-                self.state = StoryState::Paused(Pause::Everywhere);
-            }
+            StoryState::Downloading if error["code"] == "paused" => self.state = StoryState::Paused(Pause::Everywhere),
             _ => self.state = StoryState::Failed(error.clone()),
         }
         Vec::new()
@@ -233,7 +236,7 @@ impl Story {
             (Choice::ShowLog, _) => vec![StoryEffect::ShowLog],
             (Choice::Install, StoryState::Available) => self.download("download"),
             (Choice::Skip, StoryState::Available) if self.skips == 0 => self.skip(),
-            (Choice::Pause, StoryState::Downloading(_)) => {
+            (Choice::Pause, StoryState::Downloading) => {
                 let cancel = self.request("cancel", json!({ "id": self.awaited }));
                 self.state = StoryState::Paused(Pause::Stopping { resumes: false });
                 vec![StoryEffect::Send(cancel)]
@@ -263,7 +266,7 @@ impl Story {
     }
 
     fn download(&mut self, method: &'static str) -> Vec<StoryEffect> {
-        self.state = StoryState::Downloading(TransferProgress::default());
+        self.state = StoryState::Downloading;
         self.ask(method)
     }
 

@@ -69,6 +69,8 @@ impl From<accesskit_winit::Event> for ViewEvent {
 pub struct ViewSettings {
     /// The name of the program.
     pub name: Option<String>,
+    /// The name if neither the program nor a release gives one.
+    pub fallback_name: String,
     /// The path of the helper's log.
     pub log: String,
     /// The texts.
@@ -129,8 +131,8 @@ impl View {
     }
 
     fn page(&self) -> Page {
-        let names = PageNames { program: self.settings.name.as_deref(), log: &self.settings.log };
-        Page::of(&self.story, &self.settings.texts, &names)
+        let ViewSettings { name, fallback_name, log, texts, .. } = &self.settings;
+        Page::of(&self.story, texts, &PageNames { program: name.as_deref(), fallback: fallback_name, log })
     }
 
     fn take(&mut self, event_loop: &ActiveEventLoop, event: StoryEvent) {
