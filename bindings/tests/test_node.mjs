@@ -77,6 +77,18 @@ for (const [name, layout] of Object.entries(LAYOUTS)) {
   })
 }
 
+test('in a terminal, the new version takes the place of the process', async (t) => {
+  const world = await World.of(t)
+  const { files, command } = LAYOUTS['a script']
+  world.publish('1.0.0', files(world, '1'))
+  world.install()
+  world.publish('2.0.0', files(world, '2'))
+  const [program, file] = command(world)
+  // `script` runs a command in a terminal and prints what the terminal shows.
+  const output = run('script', ['-qec', `'${program}' '${file}'`, '/dev/null'], { cwd: world.folder })
+  assert.strictEqual(output, '1 first-run\r\n2 updated\r\n')
+})
+
 /** Installs version 1 and publishes version 2 with a file that does not compress. */
 async function outdated (t, settings) {
   const world = await World.of(t)

@@ -1,9 +1,11 @@
 //! Waiting for a process by its descriptor, sessions, process groups, and `exec`.
 
 use crate::error::{Error, Result};
+use rustix::io::FdFlags;
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use std::convert::Infallible;
 use std::io::{IsTerminal as _, Write as _};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -47,7 +49,20 @@ pub const CAN_REPLACE: bool = true;
 pub fn replace_process(mut command: Command, path: &Path) -> Result<Infallible> {
     // The new program does not know of texts that wait in this one's memory.
     let _ = std::io::stdout().flush();
+    let (input, output, errors) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+    for stream in [input.as_fd(), output.as_fd(), errors.as_fd()] {
+        keep_stream(stream);
+    }
     Err(Error::io("start", path, std::os::unix::process::CommandExt::exec(&mut command)))
+}
+
+/// Keeps an input or output for the next program, which expects it to be open and to block.
+///
+/// Node opens its terminal again with flags that close it at `exec` and keep reads from waiting.
+fn keep_stream(stream: BorrowedFd<'_>) {
+    // A stream that stays as it is costs the next program at most its terminal.
+    let _ = rustix::io::fcntl_setfd(stream, FdFlags::empty());
+    let _ = rustix::io::ioctl_fionbio(stream, false);
 }
 
 /// Tells whether an input or output of a process is a terminal.
