@@ -92,13 +92,16 @@ class Shown:
         run("xdotool", "key", "--delay", "40", *keys)
 
     def click(self, node):
-        """Clicks the centre of a node, when it has come to rest: a new page changes the window's size."""
+        """Clicks the centre of a node when it has come to rest.
+
+        A new page changes the size of the window, which moves its nodes.
+        """
         last = None
 
         def at_rest():
             nonlocal last
             before, last = last, self.place(node)
-            run("xdotool", "getwindowgeometry", self.id())  # The window has done all that it was asked before.
+            run("xdotool", "getwindowgeometry", self.id())
             return last if before == last else None
         place = wait_for("a node at rest", at_rest)
         left, top, width, height = place

@@ -2,7 +2,7 @@
 
   python3 window/tests/figures.py PROGRAM    PROGRAM is a release build
 
-It prints the table of benches/results/window.md.
+It prints a table.
 """
 
 import ctypes
