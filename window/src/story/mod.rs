@@ -164,7 +164,7 @@ impl Story {
     pub fn take(&mut self, event: StoryEvent) -> Vec<StoryEffect> {
         match event {
             StoryEvent::Line(line) => self.take_line(&line),
-            StoryEvent::SessionEnded(message) if !matches!(self.state, StoryState::Failed(_)) => {
+            StoryEvent::SessionEnded(message) if self.needs_session() => {
                 let error =
                     json!({ "code": "session", "exit": 2, "message": message, "retryable": false, "hint": null });
                 self.state = StoryState::Failed(error);
@@ -173,6 +173,12 @@ impl Story {
             StoryEvent::SessionEnded(_) => Vec::new(),
             StoryEvent::Chosen(choice) => self.choose(choice),
         }
+    }
+
+    /// Returns `true` in the states from which a choice or an answer leads back to the session.
+    fn needs_session(&self) -> bool {
+        use StoryState::{Failed, Ready, RolledBack, UpToDate};
+        !matches!(self.state, Failed(_) | Ready | RolledBack(_) | UpToDate)
     }
 
     fn take_line(&mut self, line: &Value) -> Vec<StoryEffect> {

@@ -157,6 +157,14 @@ fn a_session_that_cannot_begin_is_an_error() {
 }
 
 #[test]
+fn an_update_that_is_ready_needs_no_session() {
+    let mut story = downloading();
+    line(&mut story, json!({"id": 2, "result": {"staged": [update("app", "2.1.0")], "held": []}}));
+    story.take(StoryEvent::SessionEnded("it ended".to_owned()));
+    assert_eq!(story.state(), &StoryState::Ready);
+}
+
+#[test]
 fn a_rollback_is_the_newest_one_of_the_history() {
     let (mut story, effects) = Story::after_rollback();
     assert_eq!(effects, [StoryEffect::Send(json!({"id": 1, "method": "history", "params": {}}))]);
