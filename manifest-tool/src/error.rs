@@ -333,6 +333,14 @@ pub enum Error {
         /// The whole answer.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The destination does not take the files of the site.
+    #[error("{place} does not take the site: {detail}")]
+    NotTaken {
+        /// The destination.
+        place: String,
+        /// The reason.
+        detail: String,
+    },
     /// This build has no support for object stores.
     #[error("{place} is an object store, for which manifest-tool has to be built with --features cloud")]
     NoObjectStores {
@@ -455,6 +463,7 @@ impl Error {
             Error::DestinationAhead { .. } => "destination-ahead",
             Error::CopyDiffers { .. } => "copy-differs",
             Error::ObjectStore { .. } => "object-store",
+            Error::NotTaken { .. } => "not-taken",
             Error::NoObjectStores { .. } => "no-object-stores",
             Error::LinkInSite { .. } => "link-in-site",
             Error::RolledBackSite { .. } => "rolled-back-site",
@@ -490,6 +499,7 @@ impl Error {
             | Error::RetiredSigner { .. }
             | Error::FreshnessSigner { .. }
             | Error::NothingToStamp { .. }
+            | Error::NotTaken { .. }
             | Error::NoObjectStores { .. } => 2,
             Error::ObjectStore { .. } => 20,
             Error::Delta { .. }

@@ -83,7 +83,7 @@ impl Reader {
 }
 
 /// Returns the blocks of a language in a page.
-fn blocks(page: &str, language: &str) -> Vec<String> {
+pub fn blocks(page: &str, language: &str) -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);
     let text = fs::read_to_string(path).unwrap();
     let opening = format!("```{language}\n");
@@ -94,7 +94,7 @@ fn blocks(page: &str, language: &str) -> Vec<String> {
 }
 
 /// Returns the commands of a block: lines, joined where they end in `&&`.
-fn commands(block: &str) -> Vec<String> {
+pub fn commands(block: &str) -> Vec<String> {
     block.replace("&&\n", "&& ").lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 

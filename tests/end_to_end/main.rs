@@ -47,6 +47,7 @@ mod components;
 mod deltas;
 mod examples;
 mod flat;
+mod github;
 mod guides;
 mod heads;
 mod helper;

@@ -3,6 +3,7 @@
 
 pub mod archive;
 pub mod deadline;
+pub mod github;
 pub mod key;
 pub mod left_out;
 pub mod programs;

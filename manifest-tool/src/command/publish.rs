@@ -4,24 +4,28 @@ use super::counted;
 use super::flags::signing::TrustFlags;
 use super::{named, write_expiry_warning};
 use crate::error::{Error, Result};
-use crate::publish::{self, Destination, Folder};
+use crate::publish::{self, Destination, Folder, GitHub, PublishOptions};
 use patcher::internal::error::Caller;
 use patcher::internal::timestamp::Timestamp;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Copy new files of a site to a folder or an object store, manifests last, and check the copies
+/// Copy new files of a site to a folder, a GitHub release or an object store, manifests last, and
+/// check the copies
 #[derive(Debug, clap::Args)]
 pub struct PublishArgs {
     /// The site's folder
     site: PathBuf,
-    /// The destination: a folder, or s3://BUCKET/PREFIX; keys and region of the store come from the
-    /// AWS_* variables
+    /// The destination: a folder; github:OWNER/REPO@TAG, with $GITHUB_TOKEN; or s3://BUCKET/PREFIX,
+    /// with keys and region in the AWS_* variables
     #[arg(value_name = "DEST")]
     destination: String,
     /// The number of files to send at the same time
     #[arg(long, value_name = "N", default_value_t = 8)]
     parallel: usize,
+    /// Send nothing; tell what would be sent
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     trust: TrustFlags,
     #[cfg(feature = "cloud")]
@@ -47,9 +51,14 @@ struct StoreFlags {
 /// # Errors
 /// Those of [`publish::publish`].
 pub fn run(args: PublishArgs, out: &mut impl Write) -> Result<()> {
-    let (site, keys, parallel) = (args.site.clone(), args.trust.load()?, args.parallel);
+    let (site, keys) = (args.site.clone(), args.trust.load()?);
+    let options = PublishOptions { parallel: args.parallel, is_dry_run: args.dry_run };
     let destination = open(args)?;
-    let sent = publish::publish(&site, &keys, &*destination, parallel)?;
+    let sent = publish::publish(&site, &keys, &*destination, options)?;
+    if options.is_dry_run {
+        writeln!(out, "{} to send, {} bytes", counted(sent.uploads, "file"), sent.bytes)?;
+        return Ok(());
+    }
     writeln!(
         out,
         "{} and {} sent, {} bytes; {} already there",
@@ -66,6 +75,9 @@ pub fn run(args: PublishArgs, out: &mut impl Write) -> Result<()> {
 
 fn open(args: PublishArgs) -> Result<Box<dyn Destination>> {
     let place = args.destination;
+    if place.starts_with("github:") {
+        return Ok(Box::new(GitHub::new(&place)?));
+    }
     match place.split_once("://") {
         None => Ok(Box::new(Folder::new(place.into()))),
         #[cfg(feature = "cloud")]
@@ -76,7 +88,7 @@ fn open(args: PublishArgs) -> Result<Box<dyn Destination>> {
         #[cfg(not(feature = "cloud"))]
         Some(("s3", _)) => Err(Error::NoObjectStores { place }),
         Some(_) => {
-            let detail = "neither a folder nor s3://BUCKET/PREFIX".to_owned();
+            let detail = "neither a folder nor github:OWNER/REPO@TAG nor s3://BUCKET/PREFIX".to_owned();
             let unknown = Caller::BadSetting { setting: "destination", value: place, detail };
             Err(Error::from(unknown))
         }

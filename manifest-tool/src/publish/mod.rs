@@ -15,10 +15,12 @@
 #[cfg(feature = "cloud")]
 mod cloud;
 mod folder;
+mod github;
 
 #[cfg(feature = "cloud")]
 pub use cloud::{Cloud, StoreAddress};
 pub use folder::Folder;
+pub use github::GitHub;
 
 use crate::error::{Error, Result};
 use crate::site::heads::head_with_stamp_of;
@@ -27,7 +29,7 @@ use crate::site::site_keys::SiteKeys;
 use crate::site::{self, ComponentSite, ManifestDeltaFile, Manifests, manifest_deltas};
 use patcher::internal::digest::Sha256;
 use patcher::internal::fs::{Lock, open_regular, read_regular};
-use patcher::internal::head::MAX_HEAD_BYTES;
+use patcher::internal::head::{Head, MAX_HEAD_BYTES};
 use patcher::internal::layout::SiteNames;
 use patcher::internal::manifest::{Meta, Object, SiteLayout};
 use patcher::internal::trust;
@@ -43,6 +45,16 @@ use tempfile::{NamedTempFile, TempPath};
 ///
 /// Paths are relative to it and have slashes.
 pub trait Destination: Send + Sync {
+    /// Checks, before the first byte is sent, that the destination takes files of these names, of
+    /// which the largest one has `largest` bytes.
+    ///
+    /// # Errors
+    /// [`Error::NotTaken`].
+    fn prepare(&self, paths: &BTreeSet<&str>, largest: u64) -> Result<()> {
+        let _ = (paths, largest);
+        Ok(())
+    }
+
     /// Lists all files below the folder `below`, by path.
     ///
     /// # Errors
@@ -54,6 +66,16 @@ pub trait Destination: Send + Sync {
     /// # Errors
     /// [`Error::ObjectStore`], or an I/O error.
     fn read(&self, path: &str) -> Result<Option<Copied>>;
+
+    /// Reads the small file that clients get until [`finish`](Self::finish) at a destination that
+    /// appears as a whole; `None` elsewhere.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    fn read_before(&self, path: &str) -> Result<Option<Copied>> {
+        let _ = path;
+        Ok(None)
+    }
 
     /// Replaces the small file `old`, or creates the file if `old` is `None`.
     ///
@@ -78,6 +100,16 @@ pub trait Destination: Send + Sync {
     /// # Errors
     /// [`Error::CopyDiffers`], [`Error::ObjectStore`], or the system's answer.
     fn check(&self, path: &str, object: &Object, served: Served) -> Result<()>;
+
+    /// Shows clients what was sent, at a destination that appears as a whole. `latest` are the
+    /// newest releases.
+    ///
+    /// # Errors
+    /// [`Error::ObjectStore`].
+    fn finish(&self, latest: &[Meta]) -> Result<()> {
+        let _ = latest;
+        Ok(())
+    }
 
     /// Returns the place of a path as people write it.
     fn name(&self, path: &str) -> String;
@@ -140,6 +172,8 @@ pub struct Sent {
     pub latest: Vec<Meta>,
     /// The releases that demand a stamp, and whose heads have none.
     pub unstamped: Vec<Meta>,
+    /// The number of sent files: objects, manifests, manifest deltas and heads.
+    pub uploads: usize,
 }
 
 /// A file of the site to be sent.
@@ -167,22 +201,40 @@ struct Cargo {
     locks: Vec<Lock>,
 }
 
-/// Copies the site in the folder `site` to `destination`, `parallel` files at a time.
+/// How a site is published.
+#[derive(Debug, Clone, Copy)]
+pub struct PublishOptions {
+    /// The number of files to send at the same time.
+    pub parallel: usize,
+    /// `true` sends nothing, and returns what would be sent.
+    pub is_dry_run: bool,
+}
+
+/// Copies the site in the folder `site` to `destination`.
 ///
 /// # Errors
 /// [`Error::EmptySite`], [`Error::NoObject`], [`Error::OtherSigner`] and
 /// [`Error::DestinationAhead`] before anything is sent; [`Error::DamagedObject`] and
 /// [`Error::CopyDiffers`]; those of the [`Destination`].
-pub fn publish(site: &Path, keys: &SiteKeys, destination: &dyn Destination, parallel: usize) -> Result<Sent> {
+pub fn publish(site: &Path, keys: &SiteKeys, destination: &dyn Destination, options: PublishOptions) -> Result<Sent> {
     let cargo = Cargo::of(site, keys)?;
     let _locks = cargo.locked.iter().map(|names| destination.lock(names)).collect::<Result<Vec<_>>>()?;
     let mut latest = Vec::new();
     for (item, manifest) in &cargo.latest {
         let theirs = destination.read(&item.path)?;
+        if let Some(before) = destination.read_before(&item.path)? {
+            is_news(item, manifest, Some(&before), keys, destination)?;
+        }
         if is_news(item, manifest, theirs.as_ref(), keys, destination)? {
             latest.push((item, manifest, theirs));
         }
     }
+    let heads: Vec<String> = cargo.latest.iter().map(|(item, manifest)| head_path(&item.path, manifest)).collect();
+    let items = || cargo.past.iter().chain(cargo.latest.iter().map(|(item, _)| item));
+    let mut paths: BTreeSet<&str> = cargo.objects.keys().chain(&heads).map(String::as_str).collect();
+    paths.extend(items().map(|item| item.path.as_str()));
+    let sizes = cargo.objects.values().map(|(_, object)| object.size).chain(items().map(|item| item.bytes));
+    destination.prepare(&paths, sizes.max().unwrap_or(0))?;
     let mut there = HashMap::new();
     for dir in &cargo.dirs {
         there.extend(destination.list(dir)?);
@@ -198,9 +250,16 @@ pub fn publish(site: &Path, keys: &SiteKeys, destination: &dyn Destination, para
         bytes: new.iter().map(|(_, (_, object))| object.size).sum(),
         latest: cargo.latest.iter().map(|(_, file)| file.manifest.meta.clone()).collect(),
         unstamped: Vec::new(),
+        uploads: new.len() + past.len() + latest.len(),
     };
     sent.bytes += past.iter().chain(latest.iter().map(|(item, ..)| item)).map(|item| item.bytes).sum::<u64>();
-    let threads = rayon::ThreadPoolBuilder::new().num_threads(parallel.max(1)).build();
+    if options.is_dry_run {
+        for ((_, manifest), path) in cargo.latest.iter().zip(&heads) {
+            sent.add(&NewHead::of(site, manifest, path, destination)?, manifest);
+        }
+        return Ok(sent);
+    }
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(options.parallel.max(1)).build();
     let threads = threads.map_err(|error| Error::io("start", "threads", std::io::Error::other(error)))?;
     threads.install(|| {
         new.into_par_iter().try_for_each(|(path, (from, object))| {
@@ -220,24 +279,54 @@ pub fn publish(site: &Path, keys: &SiteKeys, destination: &dyn Destination, para
             return Err(Error::CopyDiffers { place: destination.name(&item.path), detail });
         }
     }
-    for (item, manifest) in &cargo.latest {
-        let path = head_path(&item.path, manifest);
-        let theirs = destination.read(&path)?;
+    for ((_, manifest), path) in cargo.latest.iter().zip(&heads) {
+        let new = NewHead::of(site, manifest, path, destination)?;
+        if new.is_news() {
+            destination.replace(path, &new.bytes, new.theirs.as_ref(), Served::of(path))?;
+        }
+        sent.add(&new, manifest);
+    }
+    destination.finish(&sent.latest)?;
+    Ok(sent)
+}
+
+/// A head to send.
+struct NewHead {
+    head: Head,
+    bytes: Vec<u8>,
+    /// The head at the destination.
+    theirs: Option<Copied>,
+}
+
+impl NewHead {
+    /// Makes the head of a manifest, with the last stamp of both sides.
+    fn of(site: &Path, manifest: &ManifestFile, path: &str, destination: &dyn Destination) -> Result<Self> {
+        let theirs = destination.read(path)?;
         // A program at the destination may have stamped its head.
-        let ours = read_regular(&site.join(&path), MAX_HEAD_BYTES);
+        let ours = read_regular(&site.join(path), MAX_HEAD_BYTES);
         let stamped = [ours.ok(), theirs.as_ref().map(|theirs| theirs.bytes.clone())];
         let stamped: Vec<&[u8]> = stamped.iter().flatten().map(Vec::as_slice).collect();
         let head = head_with_stamp_of(manifest, &stamped);
-        if head.stamp.is_none() && manifest.manifest.meta.freshness.is_some() {
-            sent.unstamped.push(manifest.manifest.meta.clone());
+        Ok(Self { bytes: head.to_bytes(), head, theirs })
+    }
+
+    /// Returns `true` if the destination has another head.
+    fn is_news(&self) -> bool {
+        self.theirs.as_ref().is_none_or(|theirs| theirs.bytes != self.bytes)
+    }
+}
+
+impl Sent {
+    /// Counts the head of a manifest.
+    fn add(&mut self, new: &NewHead, manifest: &ManifestFile) {
+        if new.is_news() {
+            self.bytes += new.bytes.len() as u64;
+            self.uploads += 1;
         }
-        let bytes = head.to_bytes();
-        if theirs.as_ref().is_none_or(|theirs| theirs.bytes != bytes) {
-            destination.replace(&path, &bytes, theirs.as_ref(), Served::of(&path))?;
-            sent.bytes += bytes.len() as u64;
+        if new.head.stamp.is_none() && manifest.manifest.meta.freshness.is_some() {
+            self.unstamped.push(manifest.manifest.meta.clone());
         }
     }
-    Ok(sent)
 }
 
 /// Returns the path of the head that names the manifest at `manifest_path`.

@@ -127,3 +127,19 @@ fn a_manifest_that_was_replaced_meanwhile_is_not_overwritten() {
     assert_eq!(replace(b"three", one.as_ref()).unwrap_err().code(), "conflict");
     assert_eq!(folder.read(path).unwrap().unwrap().bytes, b"two");
 }
+
+#[test]
+fn a_dry_run_tells_what_would_be_sent_and_sends_nothing() {
+    let publisher = Publisher::new();
+    publisher.sign(&[]).ok();
+    let files = walkdir::WalkDir::new(publisher.path("site")).into_iter().map(Result::unwrap);
+    let files: Vec<u64> = files
+        .filter(|entry| entry.file_type().is_file() && entry.file_name() != ".lock")
+        .map(|entry| entry.metadata().unwrap().len())
+        .collect();
+    let expected = format!("{} files to send, {} bytes\n", files.len(), files.iter().sum::<u64>());
+    assert_eq!(publisher.run(&["publish", "site", "copy", "--dry-run"]).ok(), expected);
+    assert!(!publisher.path("copy/core/manifest.xml").exists());
+    publisher.run(&["publish", "site", "copy"]).ok();
+    assert_eq!(publisher.run(&["publish", "site", "copy", "--dry-run"]).ok(), "0 files to send, 0 bytes\n");
+}

@@ -63,6 +63,7 @@ pub use proxy::{ProxyAddress, check_proxy, without_user};
 pub use rate_limit::RateLimit;
 pub use retries::Retries;
 pub use stall_guard::StallGuard;
+pub use tls::config as tls_config;
 
 use crate::error::{Error, Network, Result};
 use std::io::Read;
