@@ -171,7 +171,7 @@ test('the event loop never waits for more than 20 ms', async (t) => {
     world.publish(`${version}.0.0`, { version: `${version}`, big: randomBytes(8 << 20) })
     let found, staged
     const waits = {
-      start: await longestBlock(() => new Patcher(world.root, { keys: [world.key] }).start()),
+      start: await longestBlock(() => new Patcher(world.root, { keys: [world.key] }) && app.start()),
       check: await longestBlock(async () => { found = await app.check() }),
       download: await longestBlock(async () => { staged = await app.download(found, { onProgress: () => {} }) }),
       swap: await longestBlock(() => staged.apply()),
