@@ -14,4 +14,4 @@ version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$here/../Cargo.toml")
 mkdir -p "$prefix/lib/pkgconfig" "$prefix/include"
 cp "$libraries/libpatcher.so" "$libraries/libpatcher.a" "$prefix/lib/"
 cp "$here/include/patcher.h" "$prefix/include/"
-sed "s|@PREFIX@|$prefix|; s|@VERSION@|$version|" "$here/patcher.pc.in" > "$prefix/lib/pkgconfig/patcher.pc"
+sed "s|@VERSION@|$version|" "$here/patcher.pc.in" > "$prefix/lib/pkgconfig/patcher.pc"
