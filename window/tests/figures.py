@@ -19,7 +19,7 @@ from pathlib import Path
 from answers import found
 from conftest import HERE, Desktop
 
-RUNS = 15
+RUNS = 9
 
 
 class Pixel:
