@@ -1,5 +1,5 @@
-//! `active-update.xml`: the updates under way, one for each component, with a patch for each object
-//! that they fetch.
+//! `active-update.xml`: the updates in progress, one for each component, with a patch for each object
+//! to fetch.
 
 use super::file::StateFile;
 use super::update::{UnknownAttribute, UpdateState, UpdateType, push_optional, push_unknown};
@@ -10,14 +10,14 @@ use crate::values::digest::Sha256;
 use crate::values::timestamp::Timestamp;
 use semver::Version;
 
-/// The updates under way.
+/// The updates in progress.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ActiveUpdates {
-    /// Each component once.
+    /// The updates, each component once.
     pub updates: Vec<ActiveUpdate>,
 }
 
-/// An update under way.
+/// An update in progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActiveUpdate {
     /// The component.
@@ -76,12 +76,12 @@ pub struct ObjectDownload {
 }
 
 impl ActiveUpdates {
-    /// The update of a component.
+    /// Returns the update of a component; `None` if there is none.
     pub fn of(&self, component: &Component) -> Option<&ActiveUpdate> {
         self.updates.iter().find(|update| update.component == *component)
     }
 
-    /// Puts an update in the place of the component's last one.
+    /// Adds an update in the place of the earlier one of its component.
     pub fn set(&mut self, update: ActiveUpdate) {
         match self.updates.iter_mut().find(|other| other.component == update.component) {
             Some(other) => *other = update,
@@ -89,7 +89,7 @@ impl ActiveUpdates {
         }
     }
 
-    /// Takes a component's update out.
+    /// Removes and returns the update of a component.
     pub fn take(&mut self, component: &Component) -> Option<ActiveUpdate> {
         let at = self.updates.iter().position(|update| update.component == *component)?;
         Some(self.updates.remove(at))

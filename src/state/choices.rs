@@ -1,7 +1,6 @@
-//! `choices.xml`: what the user has decided about updates, and the random number that decides when
-//! this machine's turn is.
+//! `choices.xml`: the user's decisions about updates, and the random number for rollouts.
 //!
-//! The number says nothing about the machine, and never leaves it.
+//! The number decides in which share of the machines this one is. It never leaves the machine.
 
 use super::file::StateFile;
 use crate::error::Defect;
@@ -13,13 +12,13 @@ use semver::Version;
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, RandomState};
 
-/// The number of skipped versions that are kept: the newest ones.
+/// The most skipped versions in the file. The oldest ones are dropped.
 const MAX_SKIPPED_VERSIONS: usize = 100;
 
 /// The user's decisions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Choices {
-    /// Since when nothing is to be downloaded.
+    /// The time at which the user paused downloads; `None` if they are allowed.
     pub paused: Option<Timestamp>,
     skipped: Vec<(Component, Version)>,
     removed: BTreeSet<Component>,
@@ -27,19 +26,19 @@ pub struct Choices {
 }
 
 impl Choices {
-    /// Returns `true` if the user does not want this version.
+    /// Returns `true` if the user has skipped this version.
     pub fn skips(&self, component: &Component, version: &Version) -> bool {
         self.skipped.iter().any(|(name, skipped)| name == component && skipped == version)
     }
 
-    /// Remembers that the user does not want this version.
+    /// Records that the user skips this version.
     pub fn skip(&mut self, component: Component, version: Version) {
         self.skipped.retain(|(name, skipped)| *name != component || *skipped != version);
         self.skipped.push((component, version));
         self.skipped.drain(..self.skipped.len().saturating_sub(MAX_SKIPPED_VERSIONS));
     }
 
-    /// Forgets that the user did not want it; tells whether that was so.
+    /// Removes a version from the skipped ones; returns `true` if it was one.
     pub fn unskip(&mut self, component: &Component, version: &Version) -> bool {
         let before = self.skipped.len();
         self.skipped.retain(|(name, skipped)| name != component || skipped != version);
@@ -51,20 +50,21 @@ impl Choices {
         self.removed.contains(component)
     }
 
-    /// Remembers whether the user has removed this component; returns `true` if that is new.
+    /// Records whether the user has removed this component; returns `true` if that is a change.
     pub fn set_removed(&mut self, component: &Component, is_removed: bool) -> bool {
         if is_removed { self.removed.insert(component.clone()) } else { self.removed.remove(component) }
     }
 
-    /// Draws the random number, unless it is drawn already; returns `true` if it did.
+    /// Draws the random number if there is none; returns `true` if it did.
     pub fn draw_number(&mut self) -> bool {
         let none = self.draw.is_none();
         self.draw.get_or_insert_with(|| RandomState::new().hash_one(0));
         none
     }
 
-    /// Returns `true` if it is this machine's turn when a release goes to `percent` of all: for
-    /// each version another share of the machines, and one that only grows with the percentage.
+    /// Returns `true` if this machine is among the `percent` of all to which a release is offered.
+    ///
+    /// Each version has another share of the machines. The share only grows with the percentage.
     pub fn is_in_rollout(&self, percent: u8, component: &Component, version: &Version) -> bool {
         let ticket = format!("{:016x} {component} {version}", self.draw.unwrap_or_default());
         let [a, b, c, d, ..] = *Sha256::of(ticket.as_bytes()).as_bytes();

@@ -1,31 +1,31 @@
-//! What all state files have in common: read whole, replaced in one step, set aside when they are
-//! damaged.
+//! State files in XML: read whole, replaced in one step, and renamed if they are damaged.
 
 use crate::disk::fs::Dir;
 use crate::error::{Error, Machine, Result};
 use crate::formats::xml::XmlError;
 
-/// The ending that a damaged file gets.
+/// The suffix of a damaged file.
 const DAMAGED: &str = ".damaged";
 
 /// A file of the state folder in XML.
 pub trait StateFile: Default {
-    /// Its name.
+    /// The name of the file.
     const NAME: &'static str;
-    /// The most bytes of one that is read.
+    /// The largest file that is read, in bytes.
     const MAX_BYTES: u64 = 4 << 20;
 
-    /// Reads what [`write`](Self::write) gave.
+    /// Parses the text of [`write`](Self::write).
     ///
     /// # Errors
     /// The first rule that the bytes break.
     fn parse(bytes: &[u8]) -> Result<Self, XmlError>;
 
-    /// The file's text.
+    /// Returns the text of the file.
     fn write(&self) -> String;
 
-    /// Reads the file; none when there is none. A damaged one says nothing; it is set aside as
-    /// `NAME.damaged`.
+    /// Reads the file; returns `None` if it is absent or damaged.
+    ///
+    /// A damaged file is renamed to `NAME.damaged`.
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -37,13 +37,13 @@ pub trait StateFile: Default {
             Err(error) => return Err(error),
         };
         Ok(Some(read.unwrap_or_else(|| {
-            // Where it cannot be set aside, the next `save` replaces it.
+            // Where it cannot be renamed, the next `save` replaces it.
             let _ = state_dir.rename(Self::NAME, state_dir, &format!("{}{DAMAGED}", Self::NAME));
             Self::default()
         })))
     }
 
-    /// Reads the file; an absent one says nothing.
+    /// Reads the file; returns the default if it is absent or damaged.
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -51,7 +51,7 @@ pub trait StateFile: Default {
         Ok(Self::load(state_dir)?.unwrap_or_default())
     }
 
-    /// Writes the file, durable when this returns.
+    /// Writes the file. It is durable when this returns.
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -60,7 +60,7 @@ pub trait StateFile: Default {
     }
 }
 
-/// The names of the files that were found damaged and set aside.
+/// Returns the names of damaged files, which were renamed.
 ///
 /// # Errors
 /// [`Machine::Io`].

@@ -1,4 +1,4 @@
-//! What the updater remembers between runs: files in the state folder, each replaced in one step.
+//! The updater's state between runs: files in the state folder, each replaced in one step.
 
 #[cfg(feature = "client")]
 mod active;
@@ -44,7 +44,7 @@ use std::time::Duration;
 ///
 /// # Errors
 /// [`Machine::UnsafePath`] for a link, [`Machine::OtherOwner`], [`Machine::WritableByOthers`],
-/// [`Machine::Io`]; none when it is absent.
+/// [`Machine::Io`]. An absent folder is no error.
 pub fn open(root: &InstallRoot) -> Result<Option<Dir>> {
     let path = &root.state.dir;
     let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
@@ -64,7 +64,7 @@ pub fn open(root: &InstallRoot) -> Result<Option<Dir>> {
     }
 }
 
-/// Checks that no other user has put anything into the state folder.
+/// Checks that every entry of the state folder belongs to this user alone.
 ///
 /// # Errors
 /// [`Machine::WritableByOthers`] for an entry of another user, or one that another user can write;
@@ -76,10 +76,10 @@ pub fn check_entries(state_dir: &Dir) -> Result<()> {
     }
 }
 
-/// Opens the state folder, made for this user alone when it is absent.
+/// Opens the state folder, or creates it for this user alone.
 ///
 /// # Errors
-/// As [`open`]; [`Machine::NotWritable`] when it cannot be made.
+/// As [`open`]; [`Machine::NotWritable`] if it cannot be created.
 pub fn open_or_create(root: &InstallRoot) -> Result<Dir> {
     if let Some(dir) = open(root)? {
         return Ok(dir);
@@ -99,18 +99,18 @@ pub fn open_or_create(root: &InstallRoot) -> Result<Dir> {
     open(root)?.ok_or_else(|| Machine::UnsafePath { path: path.clone() }.into())
 }
 
-/// Makes this process the one updater of the root, waiting no longer than `patience` for another.
+/// Locks the root for this updater; waits at most `patience` for another one.
 ///
 /// # Errors
-/// [`Error::Busy`] with the other's process id, [`Machine::Io`].
+/// [`Error::Busy`] with the id of the other process, [`Machine::Io`].
 pub fn lock_updater(state_dir: &Dir, patience: Duration) -> Result<Lock> {
     Lock::exclusive(state_dir, "lock", "the install root", patience)
 }
 
-/// The name of the lock that instances of the program share, in messages.
+/// The name of the running lock in messages.
 pub const PROGRAM: &str = "the program";
 
-/// Tells other processes that an instance of the program runs.
+/// Takes the running lock, which all instances of the program share.
 ///
 /// # Errors
 /// As [`lock_updater`].
@@ -118,7 +118,7 @@ pub fn lock_running(state_dir: &Dir, patience: Duration) -> Result<Lock> {
     Lock::shared(state_dir, "running", PROGRAM, patience)
 }
 
-/// Waits until no instance of the program runs, and keeps new ones waiting.
+/// Waits until no instance of the program runs, and locks out new ones.
 ///
 /// # Errors
 /// As [`lock_updater`].
@@ -126,8 +126,10 @@ pub fn lock_not_running(state_dir: &Dir, patience: Duration) -> Result<Lock> {
     Lock::exclusive(state_dir, "running", PROGRAM, patience)
 }
 
-/// Makes this process the one that checks and downloads. It is held while the network is waited
-/// for, and keeps nobody from swapping, confirming or starting.
+/// Takes the lock under which one process checks and downloads.
+///
+/// The process holds it while it waits for the network. Meanwhile other processes can swap, confirm
+/// and start.
 ///
 /// # Errors
 /// As [`lock_updater`].
@@ -144,9 +146,10 @@ pub fn lock_choosing(state_dir: &Dir) -> Result<Lock> {
     Lock::exclusive(state_dir, "choosing", "the user's choices", Duration::from_secs(60))
 }
 
-/// Takes the short lock under which a version on probation is confirmed or rolled back. It is held
-/// for one check and one state of the journal, never while a person, a program or the network is
-/// waited for.
+/// Takes the short lock under which a version on probation is confirmed or rolled back.
+///
+/// A process holds it for one check and one change of the journal. It never waits for a user, a
+/// program or the network meanwhile.
 ///
 /// # Errors
 /// As [`lock_updater`].

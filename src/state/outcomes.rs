@@ -1,5 +1,6 @@
-//! `outcomes`: what has become of swaps, a line each, until the client adds it to the history. The
-//! helper writes it, and has no part in anything that is read by people.
+//! `outcomes`: the outcomes of swaps, one in each line, until the client moves them to the history.
+//!
+//! The helper writes this file and not the history, so that it needs no code for XML.
 
 use super::verdicts::RollbackReason;
 use crate::disk::fs::Dir;
@@ -23,11 +24,11 @@ pub enum SwapOutcome<'a> {
     Applied,
     /// The new version is installed and stays.
     Confirmed,
-    /// The new version was taken back.
+    /// The new version was rolled back.
     RolledBack(RollbackReason),
-    /// The swap failed with this error code; the old version is there.
+    /// The swap failed with this error code; the old version is installed.
     Failed(&'static str),
-    /// A file of the user stood in the way and lies beside its path now.
+    /// A file of the user was in the way and was moved beside its path.
     Saved {
         /// The path that it had in the component.
         path: &'a str,
@@ -36,17 +37,17 @@ pub enum SwapOutcome<'a> {
     },
 }
 
-/// One line: what has become of one component's swap.
+/// One line: the outcome of a swap for one component.
 #[cfg(feature = "client")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutcomeLine {
-    /// When.
+    /// The time of the outcome.
     pub at: Timestamp,
     /// The component.
     pub component: Component,
-    /// The sequence of the release that it was to become.
+    /// The sequence of the new release.
     pub sequence: u64,
-    /// The version before; none for a first installation.
+    /// The version before; `None` for a first installation.
     pub from: Option<Version>,
     /// The version after.
     pub to: Version,
@@ -65,7 +66,7 @@ pub fn has_outcomes(state_dir: &Dir) -> Result<bool> {
     Ok(state_dir.find(OUTCOMES_FILE)? != Found::Absent)
 }
 
-/// Adds a line for everything that a swap brings; what it says lasts after [`sync_outcomes`].
+/// Adds a line for each component of a swap, durable after [`sync_outcomes`].
 ///
 /// # Errors
 /// [`Machine::Io`](crate::error::Machine::Io).
@@ -94,7 +95,7 @@ pub fn record_outcome(
     written.map_err(|error| Error::io("write", state_dir.join(OUTCOMES_FILE), error))
 }
 
-/// Writes a path as one word: characters that part words become `%` and two hexadecimal digits.
+/// Returns a path as one word: spaces, control characters and `%` become `%` and two hexadecimal digits.
 fn escape(path: &str) -> String {
     let escaped = |c: char| match c {
         ' ' | ':' | '%' | '\n' | '\r' => format!("%{:02x}", u32::from(c)),
@@ -103,15 +104,15 @@ fn escape(path: &str) -> String {
     path.chars().map(escaped).collect()
 }
 
-/// Makes last what was recorded.
+/// Makes the recorded lines durable.
 ///
 /// # Errors
-/// [`Machine::Io`](crate::error::Machine::Io), also when an updater has entered all of it by now.
+/// [`Machine::Io`](crate::error::Machine::Io), also if an updater has moved all lines to the history.
 pub fn sync_outcomes(state_dir: &Dir) -> Result<()> {
     state_dir.seal(OUTCOMES_FILE, 0o600)
 }
 
-/// Reads lines; those that are none are passed over.
+/// Parses the lines, and skips those that are not valid.
 #[cfg(feature = "client")]
 pub fn lines(text: &str) -> Vec<OutcomeLine> {
     let some = |word: &str| Some(word.to_owned()).filter(|word| word != "-");

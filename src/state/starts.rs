@@ -1,8 +1,7 @@
-//! `starts.xml`: that the program has been started here before, how often a version on probation
-//! was, and what it does not know yet: that it was updated or rolled back.
+//! `starts.xml`: the starts of a version on probation, and the notices for the program.
 //!
-//! Written only when it says something new: the start of a confirmed version changes nothing on the
-//! disk.
+//! A notice tells the program, once, that it was updated or rolled back. The file is written when
+//! its content changes. The start of a confirmed version changes nothing on the disk.
 
 use super::file::StateFile;
 use crate::error::Defect;
@@ -15,7 +14,7 @@ use semver::Version;
 /// The record of the program's starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Starts {
-    /// Starts of the version that the swap with this plan brought, none of them confirmed.
+    /// The unconfirmed starts of the version that the swap with this plan installed.
     unconfirmed: Option<(Sha256, u32)>,
     /// The plan of a swap that a program with a terminal asked for.
     terminal: Option<Sha256>,
@@ -25,7 +24,7 @@ pub struct Starts {
     news: Vec<PendingNotice>,
 }
 
-/// A change of a component that the program has not been told of.
+/// A change of a component that the client has not reported to the program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingNotice {
     /// The component.
@@ -39,12 +38,12 @@ pub struct PendingNotice {
 }
 
 impl Starts {
-    /// How often the version that the swap with this plan brought was started.
+    /// Returns the number of starts of the version that the swap with this plan installed.
     pub fn unconfirmed(&self, plan: &Sha256) -> u32 {
         self.unconfirmed.filter(|(of, _)| of == plan).map_or(0, |(_, count)| count)
     }
 
-    /// Counts a start of the version that the swap with this plan brought.
+    /// Counts a start of the version that the swap with this plan installed.
     pub fn count_unconfirmed(&mut self, plan: Sha256) {
         self.unconfirmed = Some((plan, self.unconfirmed(&plan).saturating_add(1)));
     }
@@ -54,7 +53,7 @@ impl Starts {
         self.terminal.as_ref() == Some(plan)
     }
 
-    /// Remembers that a program with a terminal asked for the swap with this plan.
+    /// Records that a program with a terminal asked for the swap with this plan.
     pub fn set_terminal(&mut self, plan: Sha256) {
         self.terminal = Some(plan);
     }

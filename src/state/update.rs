@@ -1,36 +1,35 @@
-//! What one update of one component is and how far it has got: in the words of both
-//! `active-update.xml` and `updates.xml`.
+//! The state and the type of an update, as `active-update.xml` and `updates.xml` write them.
 
 use crate::formats::xml::push_attribute;
 use std::fmt;
 use std::str::FromStr;
 
-/// An attribute that this version does not know, of an element that it does.
+/// An attribute that this version of the client does not know.
 pub type UnknownAttribute = (String, String);
 
-/// How far an update has got.
+/// The state of an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UpdateState {
-    /// Its release is being looked for. Told, and never written down.
+    /// A check has found the release. Only reported, never recorded.
     Checking,
-    /// Objects are being fetched, or were when something interrupted it.
+    /// The download is in progress, or was interrupted.
     Downloading,
-    /// The user has stopped it.
+    /// The user has paused the download.
     Paused,
-    /// Everything is there and verified.
+    /// All contents are staged and verified.
     Staged,
     /// A swap is prepared and waits for the program to end.
     Pending,
-    /// Files are being replaced.
+    /// The swap is replacing files, or was interrupted.
     Applying,
-    /// It is installed, and on probation.
+    /// The version is installed, and on probation.
     Applied,
-    /// It is installed and stays.
+    /// The version is installed and confirmed.
     Confirmed,
-    /// It was installed, did not work, and was taken back.
+    /// The version was installed, did not work, and was rolled back.
     RolledBack,
-    /// It could not be downloaded or installed.
+    /// The download or the swap failed.
     Failed,
 }
 
@@ -50,14 +49,14 @@ const STATES: [(UpdateState, &str); 10] = [
 /// The kind of download of an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UpdateType {
-    /// Deltas or parts of objects, at least for one file.
+    /// Deltas or chunks for at least one file.
     Partial,
-    /// Whole objects only.
+    /// Whole files only.
     #[default]
     Complete,
 }
 
-/// Not a word for a state or a type.
+/// The text is no state and no type of an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not one of the known words")]
 pub struct UnknownWord;

@@ -1,9 +1,8 @@
-//! `verdicts.xml`: which releases did not work on this machine, so that they are not tried for
-//! ever.
+//! `verdicts.xml`: the releases that did not work on this machine.
 //!
-//! A release that was rolled back is known by its content, whatever its sequence: signed again it
-//! is still the same. A release whose swap failed is known by its sequence, as the reason may lie
-//! in this machine.
+//! The client does not offer them again. It recognizes a release that was rolled back by its content:
+//! the same files under a new signature are still the same release. It recognizes a release whose
+//! swap failed by its sequence, because the cause may be in this machine.
 
 use super::file::StateFile;
 use crate::error::Defect;
@@ -16,9 +15,9 @@ use semver::Version;
 use std::fmt;
 use std::str::FromStr;
 
-/// The number of verdicts of each kind that are kept: the newest ones.
+/// The most verdicts of each kind in the file. The oldest ones are dropped.
 const MAX_VERDICTS: usize = 100;
-/// How often the swap to one release is tried.
+/// The number of failed swaps after which the client no longer offers a release.
 pub const MAX_SWAP_ATTEMPTS: u32 = 3;
 
 /// The releases that did not work on this machine.
@@ -37,9 +36,9 @@ pub struct BadRelease {
     pub version: Version,
     /// The release's [`content_id`](crate::formats::manifest::Manifest::content_id).
     pub content: Sha256,
-    /// DeferralReason it was rolled back.
+    /// The reason of the rollback.
     pub reason: RollbackReason,
-    /// When.
+    /// The time of the rollback.
     pub at: Timestamp,
 }
 
@@ -50,23 +49,23 @@ pub struct FailedSwap {
     pub component: Component,
     /// The release's sequence.
     pub sequence: u64,
-    /// How often.
+    /// The number of failed swaps.
     pub attempts: u32,
 }
 
-/// DeferralReason a new version was rolled back.
+/// The reason why a new version was rolled back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RollbackReason {
-    /// It ended with this exit code before it was confirmed.
+    /// The program ended with this exit code before it confirmed.
     Exited(i32),
-    /// It was ended by this signal before it was confirmed.
+    /// This signal ended the program before it confirmed.
     Killed(i32),
-    /// The system could not start it.
+    /// The system could not start the program.
     NotStarted,
-    /// It ran for the whole probation and did not confirm.
+    /// The program ran for the whole probation and did not confirm.
     Silent,
-    /// It was started again and again and never confirmed.
+    /// The program was started three times and did not confirm.
     Unconfirmed,
     /// The user or the program asked for the old version.
     Asked,
@@ -88,7 +87,7 @@ impl fmt::Display for RollbackReason {
 }
 
 impl RollbackReason {
-    /// The reason as one word, for files, arguments and programs; [`FromStr`] reads it.
+    /// Returns the reason as one word, which [`FromStr`] parses.
     pub fn word(&self) -> String {
         match self {
             RollbackReason::Exited(code) => format!("exited:{code}"),
@@ -101,7 +100,7 @@ impl RollbackReason {
     }
 }
 
-/// Not a [`RollbackReason::word`].
+/// The text is no [`RollbackReason::word`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a reason for a rollback")]
 pub struct NotARollbackReason;
@@ -124,18 +123,18 @@ impl FromStr for RollbackReason {
 }
 
 impl Verdicts {
-    /// The verdict on a release that was rolled back.
+    /// Returns the verdict on a release that was rolled back; `None` if there is none.
     pub fn bad_release(&self, component: &Component, content: &Sha256) -> Option<&BadRelease> {
         self.bad.iter().find(|bad| bad.component == *component && bad.content == *content)
     }
 
-    /// How often the swap to a release has failed.
+    /// Returns the number of failed swaps to a release.
     pub fn failed_swaps(&self, component: &Component, sequence: u64) -> u32 {
         let same = |failed: &&FailedSwap| failed.component == *component && failed.sequence == sequence;
         self.failed.iter().find(same).map_or(0, |failed| failed.attempts)
     }
 
-    /// Remembers that everything which these steps bring was rolled back.
+    /// Records that every release of these steps was rolled back.
     pub fn record_rollback(&mut self, components: &[ComponentSteps], reason: RollbackReason, at: Timestamp) {
         for (component, ReleaseContent { version, content, .. }) in releases(components) {
             self.bad.retain(|bad| bad.component != *component || bad.content != *content);
@@ -145,7 +144,7 @@ impl Verdicts {
         keep_newest(&mut self.bad);
     }
 
-    /// Counts a swap that failed, for everything that these steps bring.
+    /// Counts a failed swap for every release of these steps.
     pub fn count_failed_swap(&mut self, components: &[ComponentSteps]) {
         for (component, ReleaseContent { sequence, .. }) in releases(components) {
             let attempts = self.failed_swaps(component, *sequence).saturating_add(1);
@@ -156,7 +155,7 @@ impl Verdicts {
         keep_newest(&mut self.failed);
     }
 
-    /// Removes the verdicts on a release that the user wants all the same.
+    /// Removes the verdicts on a release that the user installs all the same.
     ///
     /// Returns `true` if there was one.
     pub fn remove(&mut self, component: &Component, content: &Sha256, sequence: u64) -> bool {
@@ -224,7 +223,7 @@ fn bad(element: &mut XmlElement<'_>) -> Result<BadRelease, XmlError> {
     })
 }
 
-/// The releases that steps bring; a removal brings none.
+/// Returns the releases that the steps install; a removal installs none.
 fn releases(components: &[ComponentSteps]) -> impl Iterator<Item = (&Component, &ReleaseContent)> {
     components.iter().filter_map(|part| Some((&part.component, part.to.as_ref()?)))
 }

@@ -1,5 +1,4 @@
-//! The checks before the first change. They change nothing, and a swap that fails one of them has
-//! changed nothing.
+//! The checks before the first change. They change nothing.
 
 use super::changed;
 use super::component::{ComponentSwap, THREADS};
@@ -13,8 +12,10 @@ use crate::state::journal::{Step, SwapPath};
 use crate::values::rel_path::MANIFEST_NAME;
 use std::path::PathBuf;
 
-/// Makes sure that a component is ready for the new version: every target is old, every staged file
-/// is whole, nothing stands in the way, and every folder may be changed.
+/// Checks that a component is ready for the new version.
+///
+/// Every target is old, every staged file is whole, no other file is in the way, and this user can
+/// change every folder.
 ///
 /// # Errors
 /// [`Machine::Changed`], [`Machine::StageDamaged`], [`Machine::UnsafePath`],
@@ -38,7 +39,7 @@ pub fn check_forth(part: &ComponentSwap) -> Result<()> {
     check_rights(part, Side::New)
 }
 
-/// Makes sure that the staged files of these steps are whole.
+/// Checks that the staged files of these steps are whole.
 fn check_staged(part: &ComponentSwap, steps: &[&Step]) -> Result<()> {
     let damaged = |path, detail: String| Error::from(Machine::StageDamaged { path, detail });
     let needed: Vec<&Step> =
@@ -62,8 +63,9 @@ fn check_staged(part: &ComponentSwap, steps: &[&Step]) -> Result<()> {
     unseen.first().map_or(Ok(()), |step| Err(missing(step)))
 }
 
-/// Makes sure that a component's old version can come back: every file that is not there has a
-/// whole backup, and every folder may be changed.
+/// Checks that a component's old version can come back.
+///
+/// Every missing file has a whole backup, and this user can change every folder.
 ///
 /// # Errors
 /// [`Machine::BackupDamaged`], [`Machine::NotWritable`], [`Machine::Io`].
@@ -72,7 +74,7 @@ pub fn check_back(part: &ComponentSwap) -> Result<()> {
     check_rights(part, Side::Old)
 }
 
-/// Makes sure that every old file which is not in its place has a whole backup.
+/// Checks that every old file that is missing has a whole backup.
 ///
 /// # Errors
 /// [`Machine::BackupDamaged`], [`Machine::Io`].
@@ -86,7 +88,7 @@ pub fn check_backups(part: &ComponentSwap) -> Result<()> {
     Ok(())
 }
 
-/// Tells whether the old file of a step is neither in its place nor among the backups.
+/// Returns `true` if the old file of a step is neither at its path nor among the backups.
 ///
 /// # Errors
 /// [`Machine::Io`].
@@ -102,8 +104,7 @@ pub fn is_backup_damaged(part: &ComponentSwap, index: usize) -> Result<bool> {
     Ok(found != Some(*sha256) && Side::Old.examine(part, step)? != Owner::Wanted)
 }
 
-/// Makes sure that a component's new version can be completed from what is in place and what is
-/// staged.
+/// Checks that a component's new version can be completed from installed and staged files.
 ///
 /// # Errors
 /// [`Machine::StageDamaged`], [`Machine::Io`].
@@ -117,13 +118,14 @@ pub fn check_completion(part: &ComponentSwap) -> Result<()> {
     check_staged(part, &missing)
 }
 
-/// Makes sure that this user may change every folder in which something is to change, and every
-/// file that is to go, and that nothing else is mounted there.
+/// Checks that this user can change every folder and remove every file of the steps.
+///
+/// No other file system may be mounted at one of their paths.
 fn check_rights(part: &ComponentSwap, side: Side) -> Result<()> {
     let refused = |path: PathBuf| Err(Machine::NotWritable { path }.into());
     let mount = part.tree.root().mount()?;
     for path in part.changed_folders() {
-        // A folder that is not there is made in the nearest one that is.
+        // A missing folder is created in the nearest existing one.
         let mut path = path.as_str();
         let folder = loop {
             match part.tree.find_folder(path)? {
@@ -153,9 +155,10 @@ fn check_rights(part: &ComponentSwap, side: Side) -> Result<()> {
     Ok(())
 }
 
-/// Makes sure that a component's files are those of the swap, and not those of a tree or a time
-/// that the journal knows nothing of. The contents tell them apart: a journal may have been
-/// restored from a backup, and a component may have moved.
+/// Checks that a component's files are those of the swap.
+///
+/// The journal may have been restored from a backup, and the component may have moved. Only the
+/// contents of the files tell.
 ///
 /// # Errors
 /// [`Machine::OtherTree`], [`Machine::Io`].
@@ -164,9 +167,8 @@ pub fn recognise(part: &ComponentSwap) -> Result<()> {
     if third_release(part).is_some() {
         return other();
     }
-    // A state folder that lies in its install root moves with it. Only one that lies elsewhere can
-    // meet another tree. A component that comes or goes has nothing to be known by on one of the
-    // sides.
+    // A state folder in its install root moves with the root. Only one in another place can meet
+    // another tree. A component that is added or removed has no files on one side to compare.
     if !part.may_be_elsewhere || part.steps.from.is_none() || part.steps.to.is_none() {
         return Ok(());
     }
@@ -189,8 +191,9 @@ fn other_tree(part: &ComponentSwap) -> Error {
     Machine::OtherTree { component, dir }.into()
 }
 
-/// Reads the component's manifest if it is that of neither version of the swap: the journal is
-/// older than the tree.
+/// Reads the component's manifest if it is that of neither version of the swap.
+///
+/// The journal is older than the tree then.
 fn third_release(part: &ComponentSwap) -> Option<String> {
     let step = part.steps.steps.iter().find(|step| step.place == SwapPath::Manifest)?;
     if Side::Old.examine(part, step).ok()? != Owner::User {
@@ -205,8 +208,9 @@ fn third_release(part: &ComponentSwap) -> Option<String> {
     (outline.component == part.steps.component.as_str() && !is_known).then_some(text)
 }
 
-/// Tells whether the component is a third release, and whole: then the journal of an interrupted
-/// swap is out of date.
+/// Returns `true` if the component is a third release and whole.
+///
+/// The journal of the interrupted swap is out of date then.
 pub fn is_whole_third_release(part: &ComponentSwap) -> bool {
     let Some(text) = third_release(part) else { return false };
     let files = Outline::read(&text).map(|outline| outline.files()).unwrap_or_default();

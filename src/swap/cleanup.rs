@@ -1,7 +1,7 @@
-//! Cleaning up behind a swap: journal, backups, stages and empty folders.
+//! The clean-up after a swap: journal, backups, stages and empty folders.
 //!
-//! Nothing here returns an error to the caller: the version that is installed is complete whatever
-//! stays. Leftovers are removed at the next start.
+//! No function here returns an error: the installed version is complete even if leftovers stay. The
+//! next start removes them.
 
 use super::component::{ComponentSwap, RETIRED, work_dir};
 use super::exchange;
@@ -13,7 +13,7 @@ use crate::state;
 use crate::state::journal::{ComponentSteps, Journal, TRANSACTIONS, Transaction};
 use crate::values::rel_path::STATE_DIR_NAME;
 
-/// Ends a swap of which nothing is live.
+/// Ends a swap that has changed no file, or was undone.
 ///
 /// The journal goes first, so that no leftover can be taken for a backup. A journal that cannot be
 /// removed keeps its backups: the next recovery then finds everything old and ends the swap again.
@@ -28,10 +28,10 @@ pub fn discard(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) {
     let _ = state_dir.remove_leftovers(TRANSACTIONS);
 }
 
-/// Ends a swap that is live, and returns files of the user's that were found among the backups.
+/// Ends a swap whose new version is installed; returns the files of the user among the backups.
 ///
-/// The journal goes last, so that a crash on the way is followed by another clean-up. It stays
-/// while a file of the user's has no other place.
+/// The journal is removed last, so that another clean-up follows a crash. It stays while a file of
+/// the user is only among the backups.
 pub fn clean_up(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) -> Vec<SavedFile> {
     let (mut saved, mut is_done) = (Vec::new(), true);
     for steps in &transaction.components {
@@ -41,7 +41,7 @@ pub fn clean_up(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) 
             }
             Err(_) => is_done = false,
         }
-        // After a probation the stage may be the next update's.
+        // After a probation the stage may belong to the next update.
         if !transaction.probation {
             let _ = remove_work(root, steps, STAGES_DIR_NAME);
         }
@@ -54,9 +54,10 @@ pub fn clean_up(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) 
     saved
 }
 
-/// Moves backups that a program has written to since beside the paths that they came from: a backup
-/// is a second name of the old file, and a program that held it open has changed the user's only
-/// copy.
+/// Moves backups that a program has written to beside the paths that they came from.
+///
+/// A backup is a second name of the old file. A program that held the file open has written the
+/// user's only copy.
 fn save_written_backups(root: &InstallRoot, steps: &ComponentSteps, saved: &mut Vec<SavedFile>) -> Result<()> {
     if !has_backups(root, steps)? {
         return Ok(());
@@ -74,10 +75,11 @@ fn has_backups(root: &InstallRoot, steps: &ComponentSteps) -> Result<bool> {
     Ok(folder.folder(steps.component.as_str())?.is_some())
 }
 
-/// Puts what is left of a component's stage among its backups, with which it goes: moving a folder
-/// takes less time than removing it with all that it holds.
+/// Moves the rest of a component's stage among its backups, which are removed later.
+///
+/// Moving a folder takes less time than removing its entries, while the user waits.
 pub fn retire_stage(root: &InstallRoot, steps: &ComponentSteps) -> Result<()> {
-    // There a folder cannot be moved while anything in it is open.
+    // Windows cannot move a folder while a file in it is open.
     if cfg!(windows) {
         return remove_work(root, steps, STAGES_DIR_NAME);
     }
@@ -92,7 +94,7 @@ pub fn retire_stage(root: &InstallRoot, steps: &ComponentSteps) -> Result<()> {
 
 /// Removes a component's folder of one kind from the state or work folder.
 fn remove_work(root: &InstallRoot, steps: &ComponentSteps, kind: &str) -> Result<()> {
-    // A work folder of the component's own has gone with the component.
+    // A work folder inside the component was removed with it.
     if steps.own_work_dir && Tree::open(&root.component(&steps.component))?.is_none() {
         return Ok(());
     }
@@ -102,7 +104,7 @@ fn remove_work(root: &InstallRoot, steps: &ComponentSteps, kind: &str) -> Result
     }
 }
 
-/// Removes the folder of a component that is not installed, if nothing of the user's is in it.
+/// Removes the folder of a component that is not installed, unless it holds files of the user.
 fn remove_vacated(root: &InstallRoot, steps: &ComponentSteps, installed: bool) -> Result<()> {
     let dir = root.component(&steps.component);
     let (false, Some(parent), Some(name)) = (installed, dir.parent(), dir.file_name().and_then(|name| name.to_str()))
@@ -119,9 +121,10 @@ fn remove_vacated(root: &InstallRoot, steps: &ComponentSteps, installed: bool) -
     if parent.remove_folder(name)? { parent.sync() } else { Ok(()) }
 }
 
-/// Removes what earlier runs have left in the state folder and in the components' own: files that
-/// were in use when they had to go, see [`Dir::with_aside`], and files that were to replace others
-/// when their process died. What is still in use stays until the next time.
+/// Removes the leftovers of earlier runs in the state folder and in the components' work folders.
+///
+/// These are files that were in use when they had to be removed ([`Dir::with_aside`]), and temporary
+/// files of processes that were killed. Files that are still in use stay until the next time.
 pub fn sweep(root: &InstallRoot) {
     if let Ok(Some(state_dir)) = state::open(root) {
         let _ = state_dir.sweep_aside();

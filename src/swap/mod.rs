@@ -11,8 +11,8 @@
 //!
 //! A crash before step 4 ends in the old version, and one after it in the new one: [`recover`]
 //! compares the disk with the plan and never counts steps. Files of the user are never deleted and
-//! never a reason to fail; see `side`. What the guarantees are and how they are proven stands in
-//! `docs/design/crash-safety.md`.
+//! never a reason to fail; see `side`. `docs/design/crash-safety.md` states the guarantees and how
+//! they are proven.
 
 #[cfg(feature = "client")]
 pub mod backups;
@@ -50,7 +50,7 @@ pub use saved::SavedFile;
 pub struct Applied {
     /// The changed components.
     pub components: Vec<ComponentChange>,
-    /// Files of the user that stood in the way and lie beside their paths now.
+    /// Files of the user that were in the way and were moved beside their paths.
     pub saved: Vec<SavedFile>,
 }
 
@@ -88,25 +88,25 @@ impl ComponentChange {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Recovery {
-    /// No swap was under way.
+    /// No swap was in progress.
     Nothing,
-    /// A swap had been prepared and had changed nothing; it was forgotten, what is staged is kept.
+    /// A prepared swap was discarded. It had changed nothing, and the staged files are kept.
     Discarded,
-    /// A swap was under way; everything is as it was before.
+    /// An interrupted swap was undone; the old version is installed.
     RolledBack,
-    /// The new version was installed; what was left of the swap was cleaned up.
+    /// The new version is installed; the leftovers of the swap were removed.
     Finished,
 }
 
-/// Writes the plan of a swap whose files are all staged; from here on the helper can carry it out.
+/// Writes the plan of a swap whose files are all staged. The helper can then carry it out.
 ///
-/// A version that is still on probation has got this far: it is kept.
+/// A version that is still on probation counts as confirmed: it has prepared the next update.
 ///
 /// # Errors
 /// [`Machine::Io`]; then nothing is prepared.
 pub fn prepare(root: &InstallRoot, lock: &Lock, transaction: Transaction) -> Result<()> {
     confirm(root)?;
-    // The clean-up that a confirmation leaves where the lock is taken, as it is here.
+    // A confirmation without the updater's lock leaves the clean-up to the next one that holds it.
     recover(root, lock)?;
     Journal::begin(&state::open_or_create(root)?, transaction).map(drop)
 }
@@ -127,7 +127,7 @@ pub fn discard_superseded(root: &InstallRoot, _lock: &Lock) -> Result<bool> {
     Ok(is_superseded)
 }
 
-/// Tells whether `seen.xml` knows a release that was not seen when the swap was prepared.
+/// Returns `true` if `seen.xml` has a release that was not seen when the swap was prepared.
 ///
 /// The seen order only rises. So such a release is above the prepared one: it is newer, or it
 /// retires a key of the prepared one. An unreadable `seen.xml` knows no release.
@@ -160,16 +160,19 @@ pub fn apply(root: &InstallRoot, lock: &Lock) -> Result<Option<Applied>> {
     Ok(applied)
 }
 
-/// Carries out the prepared swap and leaves to [`finish`] what can wait, as a program may be
-/// waiting to be started.
+/// Carries out the prepared swap, and leaves all work that can wait to [`finish`].
 ///
-/// A swap that was made `ready` and has not been touched since is not checked again.
+/// The user may be waiting for the program to start.
+///
+/// If the swap was made `ready` and no file has changed since, the checks are not repeated.
 ///
 /// # Errors
-/// [`Machine::Changed`], [`Machine::NotWritable`] and others when the check before the first change
-/// fails: nothing was swapped. [`Machine::SwapUndone`] when a step failed and the old version is
-/// complete. [`Machine::UndoFailed`] when it is not: journal and backups are kept for [`recover`].
-/// Each is counted against the release.
+/// - [`Machine::Changed`], [`Machine::NotWritable`] and others if the check before the first change
+///   fails: nothing was swapped.
+/// - [`Machine::SwapUndone`] if a step failed and the old version is complete.
+/// - [`Machine::UndoFailed`] if it is not complete: journal and backups are kept for [`recover`].
+///
+/// Each of them counts as a failed swap of the release.
 pub fn make_live(root: &InstallRoot, lock: &Lock, ready: Option<Ready>) -> Result<Option<Applied>> {
     let Some(state_dir) = state::open(root)? else { return Ok(None) };
     if discard_superseded(root, lock)? {
@@ -198,7 +201,7 @@ pub fn make_live(root: &InstallRoot, lock: &Lock, ready: Option<Ready>) -> Resul
         Ok(()) => {}
         Err(failed) => {
             let Failed { cause, undone } = *failed;
-            // Folders that are held open cannot be removed everywhere.
+            // Windows cannot remove a folder that is open.
             drop(parts);
             if undone.is_ok() {
                 cleanup::discard(root, &state_dir, &journal.transaction);
@@ -214,8 +217,8 @@ pub fn make_live(root: &InstallRoot, lock: &Lock, ready: Option<Ready>) -> Resul
     }
     drop(parts);
     let components = &journal.transaction.components;
-    // The new version is installed, whatever becomes of records and leftovers. The program looks
-    // for these lines when it starts; `finish` makes them durable.
+    // The new version is installed, even if this record fails. The program reads the lines when it
+    // starts; `finish` makes them durable.
     let _ = state::record_outcome(&state_dir, components, SwapOutcome::Applied, Timestamp::now());
     record_saved(&state_dir, &journal.transaction, &saved);
     if journal.state == State::Committed {
@@ -232,15 +235,14 @@ struct Failed {
     undone: Result<()>,
 }
 
-/// Moves the journal from `PREPARED` to the state in which the new version is installed, and the
-/// files with it.
+/// Moves the files to the new version, and the journal from `PREPARED` to the state that says so.
 fn swap(
     state_dir: &Dir,
     journal: &mut Journal,
     parts: &[ComponentSwap],
     saved: &mut Vec<SavedFile>,
 ) -> Result<(), Box<Failed>> {
-    // Whatever the journal says after a failure here, no file has changed.
+    // If this fails, no file has changed, in either state of the journal.
     journal.advance(state_dir, State::Applying).map_err(|cause| Box::new(Failed { cause, undone: Ok(()) }))?;
     if let Err(cause) = exchange::bring(parts, Side::New, saved) {
         return Err(Box::new(Failed { cause, undone: exchange::bring(parts, Side::Old, saved) }));
@@ -253,9 +255,10 @@ fn swap(
     Err(Box::new(Failed { cause, undone }))
 }
 
-/// Does what [`make_live`] has left for when the program runs again: makes the history durable, and
-/// cleans up where the new version has no probation. Returns files of the user's that were found
-/// among the backups.
+/// Makes the history durable, and cleans up if the new version has no probation.
+///
+/// [`make_live`] leaves this for the time when the program runs again. Returns the files of the user
+/// that were among the backups.
 pub fn finish(root: &InstallRoot, _lock: &Lock) -> Vec<SavedFile> {
     let Ok(Some(state_dir)) = state::open(root) else { return Vec::new() };
     // The outcomes that an updater has moved to the history need no sync.
@@ -274,7 +277,7 @@ pub fn finish(root: &InstallRoot, _lock: &Lock) -> Vec<SavedFile> {
     }
 }
 
-/// Returns the prepared swap; `None` when none is, or when it has begun.
+/// Returns the prepared swap; `None` if there is none, or if it has begun.
 fn prepared(state_dir: &Dir) -> Result<Option<Journal>> {
     Ok(Journal::read(state_dir)?.filter(|journal| journal.state == State::Prepared))
 }
@@ -286,16 +289,16 @@ fn check_and_back_up(root: &InstallRoot, transaction: &Transaction) -> Result<Ve
     Ok(parts)
 }
 
-/// Finishes or undoes a swap that was interrupted. A version on probation is left alone.
+/// Finishes or undoes an interrupted swap. A version on probation stays on probation.
 ///
 /// # Errors
-/// [`Machine::JournalUnreadable`] with nothing changed; [`Machine::UndoFailed`] with journal and
-/// backups kept.
+/// - [`Machine::JournalUnreadable`]; nothing has changed.
+/// - [`Machine::UndoFailed`]; journal and backups are kept.
 pub fn recover(root: &InstallRoot, _lock: &Lock) -> Result<Recovery> {
     let Some(state_dir) = state::open(root)? else { return Ok(Recovery::Nothing) };
     sweep(root);
     let Some(mut journal) = Journal::read(&state_dir)? else {
-        // A crash between the journal's end and that of its leftovers.
+        // A crash after the journal was removed and before its leftovers were.
         let _ = state_dir.remove_leftovers(TRANSACTIONS);
         return Ok(Recovery::Nothing);
     };
@@ -328,8 +331,9 @@ pub fn recover(root: &InstallRoot, _lock: &Lock) -> Result<Recovery> {
     }
 }
 
-/// Ends a swap that stopped between the versions: the old one comes back, or, where a backup is
-/// damaged, the new one is completed.
+/// Ends a swap that stopped between the versions.
+///
+/// The old version comes back. If one of its backups is damaged, the new version is completed.
 fn undo_or_complete(
     root: &InstallRoot,
     state_dir: &Dir,

@@ -1,4 +1,4 @@
-//! The two versions that a swap lies between, and whose a path is while it does.
+//! The two versions of a swap, and the owner of each path between them.
 //!
 //! A path is the updater's while its kind and content equal the plan's old or new; a mode is not
 //! content. Everything else belongs to the user: the swap never deletes it and never fails because
@@ -10,7 +10,7 @@ use crate::error::{Error, Machine, Result};
 use crate::state::journal::Step;
 use std::io::ErrorKind;
 
-/// The version that a swap brings a component to.
+/// The version that the swap moves a component to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// The version before: a failed swap is undone, or a version on probation is rolled back.
@@ -19,21 +19,21 @@ pub enum Side {
     New,
 }
 
-/// The relation of a path's present content to the side it is to be brought to.
+/// The owner of a path's present content, as seen from the wanted side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
-    /// The path holds the wanted content, or nothing where nothing is wanted.
+    /// The path holds the wanted content, or is free as wanted.
     Wanted,
     /// The path holds the content of the other side.
     Other,
-    /// The path holds nothing.
+    /// The path is free.
     Nobody,
-    /// The path holds something else, or something that cannot be read.
+    /// The path holds other content, or content that cannot be read.
     User,
 }
 
 impl Side {
-    /// Returns the content that a step ends with on this side.
+    /// Returns the content of a step's path on this side.
     pub fn wanted(self, step: &Step) -> &PathContent {
         match self {
             Side::Old => &step.old,
@@ -49,12 +49,12 @@ impl Side {
         }
     }
 
-    /// Tells whose a path with this content is; `None` stands for content that cannot be read.
+    /// Returns the owner of this content; `None` stands for content that cannot be read.
     pub fn owner(self, step: &Step, found: Option<&PathContent>) -> Owner {
         let (wanted, other) = (self.wanted(step), self.other(step));
         match found {
             Some(found) if found == wanted => Owner::Wanted,
-            // Where the swap changes nothing but a mode, the mode tells the sides apart.
+            // If the swap changes only a mode, the mode tells the sides apart.
             Some(found) if wanted.same_bytes(other) && found.same_bytes(wanted) => Owner::Other,
             Some(found) if found.same_bytes(wanted) => Owner::Wanted,
             Some(found) if found == other || found.same_bytes(other) => Owner::Other,
@@ -63,10 +63,10 @@ impl Side {
         }
     }
 
-    /// Examines the path of a step and tells whose it is.
+    /// Reads the path of a step, and returns the owner of its content.
     ///
     /// # Errors
-    /// [`Machine::Io`] when the disk does not answer.
+    /// [`Machine::Io`] if the disk does not answer.
     pub fn examine(self, part: &ComponentSwap, step: &Step) -> Result<Owner> {
         let found = match content_at(&part.tree, step.place.as_str()) {
             Ok(content) => Some(content),
@@ -78,8 +78,7 @@ impl Side {
     }
 }
 
-/// Tells whether a file cannot be read whoever tries again: its rights forbid it, or the medium is
-/// damaged.
+/// Returns `true` if no retry can read the file: its rights forbid it, or the medium is damaged.
 fn is_unreadable(error: &std::io::Error) -> bool {
     const EIO: i32 = 5;
     error.kind() == ErrorKind::PermissionDenied || (cfg!(unix) && error.raw_os_error() == Some(EIO))
