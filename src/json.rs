@@ -5,8 +5,8 @@
 use crate::error::Error;
 use crate::patcher::watch::WatchEvent;
 use crate::patcher::{
-    Check, ComponentVersion, Damage, DeferralReason, Deferred, InstalledComponent, Staged, Started, Status, SwapStatus,
-    Update, UpdateStatus, UpdatesOff,
+    Check, ComponentVersion, Damage, DeferralReason, Deferred, Finding, InstalledComponent, Staged, Started, Status,
+    SwapStatus, Update, UpdateStatus, UpdatesOff, Verdict,
 };
 use crate::policy::PolicyRule;
 use crate::state::PastUpdate;
@@ -188,6 +188,17 @@ impl ToJson for Status {
             },
             "previous": self.rollback.iter().map(previous).collect::<Vec<_>>(),
         })
+    }
+}
+
+impl ToJson for Finding {
+    fn to_json(&self) -> Value {
+        let (verdict, message, code) = match &self.verdict {
+            Verdict::Good(text) => ("good", text.clone(), None),
+            Verdict::Notice(text) => ("notice", text.clone(), None),
+            Verdict::Problem(error) => ("problem", error.to_string(), Some(error.code())),
+        };
+        json!({ "subject": self.subject.to_string(), "verdict": verdict, "message": message, "code": code })
     }
 }
 

@@ -86,8 +86,9 @@ mod values;
 pub use patcher::watch::{WatchEvent, WatchMode, WatchOptions, Watcher};
 #[cfg(feature = "client")]
 pub use patcher::{
-    Check, ComponentVersion, Config, Damage, DamageKind, DeferralReason, Deferred, InstalledComponent,
-    InstalledRelease, Offer, Patcher, Previous, Staged, Started, Status, SwapStatus, Update, UpdateStatus, UpdatesOff,
+    Check, ComponentVersion, Config, Damage, DamageKind, DeferralReason, Deferred, Finding, FindingSubject,
+    InstalledComponent, InstalledRelease, Offer, Patcher, Previous, Staged, Started, Status, SwapStatus, Update,
+    UpdateStatus, UpdatesOff, Verdict,
 };
 #[cfg(feature = "client")]
 pub use policy::{Policy, PolicyRule};

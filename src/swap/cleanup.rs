@@ -123,8 +123,9 @@ fn remove_vacated(root: &InstallRoot, steps: &ComponentSteps, installed: bool) -
 
 /// Removes the leftovers of earlier runs in the state folder and in the components' work folders.
 ///
-/// These are files that were in use when they had to be removed ([`Dir::with_aside`]), and temporary
-/// files of processes that were killed. Files that are still in use stay until the next time.
+/// These are files that were in use when they had to be removed ([`Dir::with_aside`]), and
+/// temporary files of processes that were killed. Files that are still in use stay until the next
+/// time.
 pub fn sweep(root: &InstallRoot) {
     if let Ok(Some(state_dir)) = state::open(root) {
         let _ = state_dir.sweep_aside();

@@ -1,6 +1,6 @@
 //! One component of a swap: its steps with the folders that they work on, and its backups.
 
-use crate::disk::fs::{Dir, Tree, create_root};
+use crate::disk::fs::{Dir, Found, Tree, create_root};
 use crate::disk::inventory::{Inventory, PathContent};
 use crate::disk::layout::{InstallRoot, STAGED_FILES_DIR_NAME, STAGES_DIR_NAME};
 use crate::error::{Machine, Result};
@@ -8,14 +8,16 @@ use crate::state;
 use crate::state::journal::{ComponentSteps, Step, SwapPath, TRANSACTIONS};
 use crate::swap::side::Side;
 use crate::values::rel_path::STATE_DIR_NAME;
+use std::ffi::OsStr;
+use std::path::Path;
 use std::rc::Rc;
 
-/// How many threads hash at a time. Asking the system how many cores there are would add some
+/// The number of threads that hash. Asking the system for the number of cores would add some
 /// kilobytes to the helper.
 pub const THREADS: usize = 4;
 /// The folder among the backups that the stage is moved to once the swap is committed.
 pub const RETIRED: &str = STAGES_DIR_NAME;
-/// The mode of folders that a release needs.
+/// The mode of the folders of a release.
 pub const FOLDER: u32 = 0o755;
 
 /// A component's steps with the folders that they work on.
@@ -25,11 +27,11 @@ pub struct ComponentSwap {
     pub steps: ComponentSteps,
     /// The component's folder.
     pub tree: Tree,
-    /// The folders that may hold staged files: the stage, and what was left of it at the commit.
+    /// The folders that may hold staged files: the stage, and its rest after the commit.
     pub stages: Vec<Rc<Dir>>,
     /// The folder of backups, each named by its step's index.
     pub backups: Rc<Dir>,
-    /// `true` if the component's place and the state folder's are chosen apart from each other.
+    /// `true` if the configuration names the component's folder or the state folder.
     pub may_be_elsewhere: bool,
     /// `true` if [`check_forth`](super::check::check_forth) has found every target old, so that
     /// steps need not look again.
@@ -37,11 +39,11 @@ pub struct ComponentSwap {
 }
 
 impl ComponentSwap {
-    /// Opens the folders of a component's steps; makes the component's folder when it is absent.
+    /// Opens the folders of a component's steps; creates the component's folder if it is absent.
     ///
     /// # Errors
-    /// [`Machine::OtherTree`] when the component was installed elsewhere and is not there;
-    /// [`Machine::UnsafePath`], [`Machine::Io`].
+    /// [`Machine::OtherTree`] if the component was installed in another folder and is not in this
+    /// one; [`Machine::UnsafePath`], [`Machine::Io`].
     pub fn open(root: &InstallRoot, steps: ComponentSteps) -> Result<Self> {
         let dir = root.checked_component(&steps.component)?;
         let may_be_elsewhere =
@@ -49,7 +51,7 @@ impl ComponentSwap {
         if may_be_elsewhere && steps.from.is_some() && Tree::open(&dir)?.is_none() {
             return Err(Machine::OtherTree { component: steps.component.clone(), dir }.into());
         }
-        create_root(&dir)?;
+        make_component_folder(&dir)?;
         let work = work_dir(root, &steps)?;
         let tree = Tree::from(Dir::open(&dir)?.with_aside(&work));
         let name = steps.component.as_str();
@@ -142,6 +144,24 @@ impl ComponentSwap {
         }
         self.backups.sync()
     }
+}
+
+/// Creates the component's folder if it is absent, with the mode of a release's folders.
+///
+/// The user's mask may take bits away from a new folder. The set-group-id bit, which comes from the
+/// folder above, stays.
+fn make_component_folder(dir: &Path) -> Result<()> {
+    let is_new = Tree::open(dir)?.is_none();
+    create_root(dir)?;
+    if is_new
+        && let (Some(above), Some(name)) = (dir.parent(), dir.file_name().and_then(OsStr::to_str))
+        && let Found::Folder { mode } = Dir::open(above)?.find(name)?
+        && mode & 0o777 != FOLDER
+    {
+        // A mode is not content: where it cannot be set, the installation goes on.
+        let _ = Dir::open(dir)?.set_mode(mode & 0o7000 | FOLDER);
+    }
+    Ok(())
 }
 
 /// Opens the folder of stages and backups: the state folder, or one in the component where that is

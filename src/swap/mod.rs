@@ -257,8 +257,8 @@ fn swap(
 
 /// Makes the history durable, and cleans up if the new version has no probation.
 ///
-/// [`make_live`] leaves this for the time when the program runs again. Returns the files of the user
-/// that were among the backups.
+/// [`make_live`] leaves this for the time when the program runs again. Returns the files of the
+/// user that were among the backups.
 pub fn finish(root: &InstallRoot, _lock: &Lock) -> Vec<SavedFile> {
     let Ok(Some(state_dir)) = state::open(root) else { return Vec::new() };
     // The outcomes that an updater has moved to the history need no sync.

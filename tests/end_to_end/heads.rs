@@ -49,7 +49,7 @@ fn a_renewed_manifest_comes_as_a_delta() {
 #[test]
 fn a_head_or_delta_that_is_missing_damaged_or_wrong_leads_to_the_whole_manifest() {
     type Lie = fn(Vec<u8>) -> Reply;
-    let lies: [(&str, &str, Lie); 12] = [
+    let lies: [(&str, &str, Lie); 16] = [
         ("no head", HEAD, |_| Reply::status(404)),
         ("a head that is gone", HEAD, |_| Reply::status(410)),
         ("a web page as head", HEAD, |_| Reply::Bytes(b"<html>Welcome to the hotel's network</html>".to_vec())),
@@ -60,6 +60,10 @@ fn a_head_or_delta_that_is_missing_damaged_or_wrong_leads_to_the_whole_manifest(
         ("a later sequence", HEAD, |bytes| replaced(bytes, "sequence=\"2\"", "sequence=\"9\"")),
         ("an earlier sequence", HEAD, |bytes| replaced(bytes, "sequence=\"2\"", "sequence=\"0\"")),
         ("another size", HEAD, |bytes| replaced(bytes, "size=\"", "size=\"1")),
+        ("a server error", HEAD, |_| Reply::status(500)),
+        ("a redirect to itself", HEAD, |_| Reply::redirect(302, HEAD)),
+        ("a head that is cut off", HEAD, |bytes| Reply::head("200 OK", "Content-Length: 5000\r\n", &bytes)),
+        ("a silent head", HEAD, |_| Reply::Silence(Vec::new())),
         ("no delta", DELTA, |_| Reply::status(404)),
         ("a damaged delta", DELTA, |mut bytes| {
             let middle = bytes.len() / 2;
@@ -74,7 +78,7 @@ fn a_head_or_delta_that_is_missing_damaged_or_wrong_leads_to_the_whole_manifest(
             true => lie(fs::read(site.join(path.trim_start_matches('/'))).unwrap()),
             false => Reply::Site,
         });
-        world.user.ok(&["update"]);
+        world.user.ok(&["--retries", "0", "--check-timeout", "10", "update"]);
         world.user.has("core", &Tree::from_seed(2));
         let requests = world.server.take_paths();
         assert!(requests.contains(&MANIFEST.to_owned()), "{what}: {requests:?}");

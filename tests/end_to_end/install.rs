@@ -4,8 +4,9 @@ use crate::support::server::Kind;
 use crate::support::tree::Tree;
 use crate::support::user::User;
 use crate::support::world::World;
-use crate::support::{left_out, run::Run};
+use crate::support::{left_out, programs, run::Run};
 use std::collections::BTreeSet;
+use std::fs;
 use std::process::Command;
 
 on_every_server!(an_install_brings_exactly_what_was_published);
@@ -113,4 +114,22 @@ openssl dgst -sha256 -verify ../../trusted.pem -signature ../sig ../body";
     let forged = std::fs::read_to_string(&manifest).unwrap().replace("1.0.0", "1.0.1");
     std::fs::write(&manifest, forged).unwrap();
     run().ends(1);
+}
+
+#[test]
+fn a_component_that_is_installed_under_a_narrow_mask_serves_all_users() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let world = World::honest();
+    world.publish("1.0.0", &Tree::default().file("bin/app", b"1", 0o755));
+    let root = world.user.root();
+    fs::set_permissions(&root, fs::Permissions::from_mode(0o2775)).unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", "umask 077 && exec \"$@\"", "sh"]).arg(programs::patcher());
+    world.user.prepare(&mut command, &["--json", "install", "core", "--from", &world.manifest_url("core")]);
+    Run::of(&mut command).ends(0);
+    for (path, mode) in [("core", 0o2755), ("core/bin", 0o2755), ("core/bin/app", 0o755), ("core/manifest.xml", 0o644)]
+    {
+        let found = fs::metadata(root.join(path)).unwrap().mode() & 0o7777;
+        assert_eq!(format!("{found:o}"), format!("{mode:o}"), "{path}");
+    }
 }

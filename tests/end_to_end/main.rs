@@ -45,6 +45,7 @@ mod backups;
 mod command_line;
 mod components;
 mod deltas;
+mod doctor;
 mod examples;
 mod flat;
 mod github;

@@ -219,6 +219,9 @@ pub enum PatcherCommand {
     /// Show the installed components and the updates in progress
     #[command(after_help = examples!("status", "--json status"))]
     Status,
+    /// Look for everything that could prevent an update: exit code 12 if there is something
+    #[command(after_help = examples!("doctor", "--json doctor"))]
+    Doctor,
     /// Show past updates and their results, the newest first
     #[command(after_help = examples!("history", "--json history"))]
     History,

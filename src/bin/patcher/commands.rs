@@ -4,8 +4,8 @@ use crate::arguments::{PatcherArguments, PatcherCommand};
 use crate::report::Report;
 use crate::session;
 use patcher::{
-    Applied, Caller, CancelToken, Check, Component, Damage, Deferred, Error, PastUpdate, Patcher, Previous, Recovery,
-    RelPath, Result, Staged, Status, Update, Version, WatchMode, WatchOptions, Watcher,
+    Applied, Caller, CancelToken, Check, Component, Damage, Deferred, Error, Finding, PastUpdate, Patcher, Previous,
+    Recovery, RelPath, Result, Staged, Status, Update, Version, WatchMode, WatchOptions, Watcher,
 };
 use std::ffi::OsString;
 use std::str::FromStr;
@@ -38,6 +38,8 @@ pub enum CommandOutcome {
     Removed(String, Vec<RelPath>),
     /// `status`.
     Status(Status),
+    /// `doctor`: the findings.
+    Examined(Vec<Finding>),
 }
 
 /// Runs the command of the arguments.
@@ -119,6 +121,7 @@ pub fn execute(
         Command::Recover => patcher.recover().map(CommandOutcome::Recovered),
         Command::Remove { name } => patcher.remove(name).map(|kept| CommandOutcome::Removed(name.clone(), kept)),
         Command::Status => patcher.status().map(CommandOutcome::Status),
+        Command::Doctor => Ok(CommandOutcome::Examined(patcher.examine())),
     }
 }
 

@@ -12,7 +12,7 @@ mod session;
 use arguments::PatcherArguments;
 use clap::Parser as _;
 use commands::{CommandOutcome, run};
-use patcher::{Caller, Check, DeferralReason, Deferred};
+use patcher::{Caller, Check, DeferralReason, Deferred, Finding, Verdict};
 use report::Report;
 use std::process::ExitCode;
 
@@ -52,6 +52,7 @@ impl CommandOutcome {
     fn exit_code(&self) -> u8 {
         let has_failed_here =
             |deferred: &Deferred| matches!(deferred.reason, DeferralReason::RolledBack(_) | DeferralReason::SwapFailed);
+        let is_problem = |finding: &Finding| matches!(finding.verdict, Verdict::Problem(_));
         match self {
             CommandOutcome::Checked(check) if !check.updates.is_empty() => 10,
             CommandOutcome::Checked(Check { deferred, .. })
@@ -68,6 +69,7 @@ impl CommandOutcome {
                 21
             }
             CommandOutcome::Verified(components) if components.iter().any(|(_, damages)| !damages.is_empty()) => 11,
+            CommandOutcome::Examined(findings) if findings.iter().any(is_problem) => 12,
             _ => 0,
         }
     }

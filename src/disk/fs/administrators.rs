@@ -12,7 +12,8 @@ use std::path::Path;
 /// # Errors
 /// An I/O error; [`io::ErrorKind::NotFound`] without the file.
 pub fn only_administrators_can_change(path: &Path) -> io::Result<bool> {
-    // A link counts as its target. Only root can have made a link in the folder of the default path.
+    // A link counts as its target. Only root can have made a link in the folder of the default
+    // path.
     let path = path.canonicalize()?;
     for place in levels(&path) {
         if !belongs_to_administrators(place)? {

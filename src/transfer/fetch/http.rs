@@ -138,6 +138,10 @@ impl Fetch for Http {
         self.headers.take_credentials(url);
     }
 
+    fn proxy_for(&self, url: &Url) -> Option<String> {
+        self.proxies.proxy_for(url).map(proxy::redacted)
+    }
+
     fn get(&self, request: &Request<'_>) -> Result<Body> {
         if let (Some(range), Some(last)) = (request.range, request.last_url)
             && check_redirect(request.url, last).is_ok()

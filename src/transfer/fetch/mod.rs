@@ -82,6 +82,12 @@ pub trait Fetch: Send + Sync {
         let _ = url;
     }
 
+    /// Returns the proxy for a URL without its user name and password; `None` without one.
+    fn proxy_for(&self, url: &Url) -> Option<String> {
+        let _ = url;
+        None
+    }
+
     /// Sends a request and returns the response, whose body is still to be read.
     ///
     /// # Errors
@@ -178,6 +184,10 @@ impl Sources {
 impl Fetch for Sources {
     fn take_credentials(&self, url: &mut Url) {
         self.http.take_credentials(url);
+    }
+
+    fn proxy_for(&self, url: &Url) -> Option<String> {
+        self.http.proxy_for(url)
     }
 
     fn get(&self, request: &Request<'_>) -> Result<Body> {

@@ -4,14 +4,14 @@
 //! 2. If the mirror has a delta from the client's manifest to the new one, the client applies it.
 //! 3. Otherwise the client fetches the whole manifest.
 //!
-//! Head and delta are not trusted here. A head or delta that is missing, damaged or wrong leads to
-//! the next step, and the caller verifies the manifest in any case. The hash in the head only finds
-//! out whether the delta made the manifest that the head names.
+//! Head and delta are not trusted here. A head or delta that is missing, damaged, wrong or cannot
+//! be fetched leads to the next step, and the caller verifies the manifest in any case. The hash in
+//! the head only finds out whether the delta made the manifest that the head names.
 
 use super::manifest::{manifest, small_file};
 use super::{CancelToken, Fetch, Retries};
 use crate::disk::layout::SiteNames;
-use crate::error::{Error, Result};
+use crate::error::{Error, Network, Result};
 use crate::formats::delta::{self, FileSizes};
 use crate::formats::head::{Head, MAX_HEAD_BYTES};
 use crate::formats::manifest::{Channel, Component, MAX_MANIFEST_BYTES, SignedBytes};
@@ -55,8 +55,7 @@ pub struct Newest {
 /// Fetches the head and the newest manifest from one mirror.
 ///
 /// # Errors
-/// Any [`Network`](crate::error::Network) error of the head, unless it is absent, or of the whole
-/// manifest.
+/// Any [`Network`] error of the head or of the whole manifest, unless the other one arrives.
 pub fn newest(
     source: &dyn Fetch,
     mirror: &Url,
@@ -65,7 +64,14 @@ pub fn newest(
     cancel: &CancelToken,
 ) -> Result<Newest> {
     let at = |path: &str| mirror.join(path).map_err(|error| super::unreachable(mirror, error));
-    let head = fetch_head(source, &at(&known.names.head(known.channel))?, known, retries, cancel)?;
+    // A slow head leaves time for the whole manifest.
+    let limited = cancel.child_for_half_the_time();
+    let (head, failure) = match fetch_head(source, &at(&known.names.head(known.channel))?, known, retries, &limited) {
+        Ok(head) => (head, None),
+        Err(Error::Cancelled) if limited.is_timed_out() => (None, None),
+        Err(Error::Network(error)) if is_about_one_file(&error) => (None, Some(error)),
+        Err(error) => return Err(error),
+    };
     if let Some(head) = &head {
         if known.is_newest_seen && head.body == Sha256::of(known.body) {
             return Ok(Newest { head: Some(head.clone()), manifest: None });
@@ -78,8 +84,26 @@ pub fn newest(
         }
     }
     let url = at(&known.names.manifest(known.channel))?;
-    let manifest = retries.run(cancel, || manifest(source, &url, cancel))?;
+    let whole = || manifest(source, &url, cancel);
+    let manifest = match failure {
+        None => retries.run(cancel, whole)?,
+        // A server that has failed several times is asked for one other file, and once.
+        Some(error) => whole().map_err(|_| error)?,
+    };
     Ok(Newest { head, manifest: Some(manifest) })
+}
+
+/// Returns `true` if the server may fail for the head and still deliver another file.
+///
+/// A wrong rule for one name, in a server or in a proxy, would otherwise hide all updates.
+fn is_about_one_file(error: &Network) -> bool {
+    match error {
+        Network::Status { status, retry_after, .. } => retry_after.is_none() && *status != 429,
+        Network::Unreachable { .. } | Network::Stalled { .. } | Network::CutOff { .. } | Network::Redirect { .. } => {
+            true
+        }
+        Network::TimedOut { .. } | Network::Wait { .. } => false,
+    }
 }
 
 /// Fetches the head; returns `None` if the mirror has none, or one that is not valid.

@@ -31,7 +31,7 @@ pub fn check_rights(dir: &Path, plan: &Plan) -> Result<()> {
         return Err(Machine::NotWritable { path: dir.to_owned() }.into());
     }
     let Some(tree) = Tree::open(dir)? else { return Ok(()) };
-    check_mounts(&tree, plan)?;
+    check_mounts(&tree, plan.changes.iter().map(|change| change.path.as_str()))?;
     let folders: BTreeSet<&str> = plan.changes.iter().filter_map(|change| change.path.parent()).collect();
     for path in folders {
         // An absent folder is created in a parent that is checked too, or replaces a file.
@@ -56,12 +56,15 @@ pub fn check_rights(dir: &Path, plan: &Plan) -> Result<()> {
     added.map(|change| &change.path).try_for_each(|path| check_name_is_free(&tree, path, &leaving))
 }
 
-/// Checks that everything that the plan changes is on the component's mount: files are renamed into
-/// place, which no system does from one mount to another.
-fn check_mounts(tree: &Tree, plan: &Plan) -> Result<()> {
+/// Checks that all these paths are on the component's mount: files are renamed into place, which no
+/// system does from one mount to another.
+///
+/// # Errors
+/// [`Machine::MountInside`], [`Machine::Io`].
+pub fn check_mounts<'a>(tree: &Tree, paths: impl IntoIterator<Item = &'a str>) -> Result<()> {
     let mount = tree.root().mount()?;
-    for change in &plan.changes {
-        let (parent, name) = change.path.as_str().rsplit_once('/').unwrap_or(("", change.path.as_str()));
+    for path in paths {
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
         // A folder that is not there is made in the nearest one that is.
         let mut path = parent;
         let folder = loop {
@@ -89,17 +92,23 @@ pub fn check_modes(stage: &Stage, plan: &Plan) -> Result<()> {
         PathContent::File { mode, .. } => Some(mode),
         _ => None,
     });
-    for mode in modes.collect::<BTreeSet<u32>>() {
-        let probe = "mode-probe";
-        stage.files.remove_file(probe)?;
-        let file = stage.files.create(probe)?;
-        let set = set_mode(&file, mode);
-        drop(file);
-        let found = stage.files.find(probe);
-        stage.files.remove_file(probe)?;
-        if set.is_err() || !matches!(found?, Found::File { mode: found, .. } if found == mode) {
-            return Err(Machine::Unsupported { what: "a file system that keeps no permission bits" }.into());
-        }
+    modes.collect::<BTreeSet<u32>>().into_iter().try_for_each(|mode| check_mode(&stage.files, mode))
+}
+
+/// Checks that the file system of `dir` keeps the permission bits of a file.
+///
+/// # Errors
+/// [`Machine::Unsupported`], [`Machine::Io`].
+pub fn check_mode(dir: &Dir, mode: u32) -> Result<()> {
+    let probe = "mode-probe";
+    dir.remove_file(probe)?;
+    let file = dir.create(probe)?;
+    let set = set_mode(&file, mode);
+    drop(file);
+    let found = dir.find(probe);
+    dir.remove_file(probe)?;
+    if set.is_err() || !matches!(found?, Found::File { mode: found, .. } if found == mode) {
+        return Err(Machine::Unsupported { what: "a file system that keeps no permission bits" }.into());
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use crate::advice::advice;
 use crate::commands::CommandOutcome;
-use patcher::{Damage, Error, ToJson as _, Value};
+use patcher::{Damage, Error, Finding, ToJson as _, Value};
 use serde_json::json;
 
 /// Returns the object for an outcome; `None` for a command that has printed its events.
@@ -37,7 +37,16 @@ pub fn outcome_object(outcome: &CommandOutcome) -> Option<Value> {
             json!({ "removed": component, "left": kept.iter().map(|path| path.as_str()).collect::<Vec<_>>() })
         }
         CommandOutcome::Status(status) => status.to_json(),
+        CommandOutcome::Examined(findings) => {
+            json!({ "findings": findings.iter().map(finding_object).collect::<Vec<_>>() })
+        }
     })
+}
+
+fn finding_object(finding: &Finding) -> Value {
+    let mut object = finding.to_json();
+    object["hint"] = object["code"].as_str().and_then(advice).into();
+    object
 }
 
 /// Returns the object for an error.

@@ -13,8 +13,8 @@ use crate::commands::CommandOutcome;
 use indicatif::HumanBytes;
 use patcher::internal::plain_text::escaped;
 use patcher::{
-    Applied, ComponentChange, Damage, Deferred, Error, InstalledComponent, PastUpdate, SavedFile, Status, SwapStatus,
-    Update, UpdateStatus, Value, Version,
+    Applied, ComponentChange, Damage, Deferred, Error, Finding, InstalledComponent, PastUpdate, SavedFile, Status,
+    SwapStatus, Update, UpdateStatus, Value, Verdict, Version,
 };
 use progress::{DownloadDisplay, ProgressLines};
 use std::error::Error as _;
@@ -150,6 +150,7 @@ impl Report {
                 kept.iter().for_each(|path| say!("{component}: {path} was changed and stays"));
             }
             CommandOutcome::Status(status) => self.status(status),
+            CommandOutcome::Examined(findings) => findings.iter().for_each(print_finding),
         }
     }
 
@@ -290,6 +291,19 @@ fn print_history(updates: &[PastUpdate]) {
         let fetched = HumanBytes(past.bytes).to_string();
         let (component, result) = (past.component.as_str(), past.result);
         say!("{when:<16} {component:<10} {versions:<18} {result:<11} {fetched:>10}  {error}");
+    }
+}
+
+fn print_finding(finding: &Finding) {
+    let (word, text, code) = match &finding.verdict {
+        Verdict::Good(text) => ("good", text.clone(), ""),
+        Verdict::Notice(text) => ("notice", text.clone(), ""),
+        Verdict::Problem(error) => ("PROBLEM", error.to_string(), error.code()),
+        _ => return,
+    };
+    say!("{word:<8} {:<13} {text}", finding.subject);
+    if let Some(hint) = advice(code) {
+        say!("{:<22} hint: {hint}", "");
     }
 }
 
