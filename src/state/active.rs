@@ -1,5 +1,5 @@
-//! `active-update.xml`: the updates in progress, one for each component, with a patch for each object
-//! to fetch.
+//! `active-update.xml`: the updates in progress, one for each component, with a patch for each
+//! object to fetch.
 
 use super::file::StateFile;
 use super::update::{UnknownAttribute, UpdateState, UpdateType, push_optional, push_unknown};

@@ -95,7 +95,8 @@ pub fn record_outcome(
     written.map_err(|error| Error::io("write", state_dir.join(OUTCOMES_FILE), error))
 }
 
-/// Returns a path as one word: spaces, control characters and `%` become `%` and two hexadecimal digits.
+/// Returns a path as one word: spaces, control characters and `%` become `%` and two hexadecimal
+/// digits.
 fn escape(path: &str) -> String {
     let escaped = |c: char| match c {
         ' ' | ':' | '%' | '\n' | '\r' => format!("%{:02x}", u32::from(c)),
@@ -107,7 +108,8 @@ fn escape(path: &str) -> String {
 /// Makes the recorded lines durable.
 ///
 /// # Errors
-/// [`Machine::Io`](crate::error::Machine::Io), also if an updater has moved all lines to the history.
+/// [`Machine::Io`](crate::error::Machine::Io), also if an updater has moved all lines to the
+/// history.
 pub fn sync_outcomes(state_dir: &Dir) -> Result<()> {
     state_dir.seal(OUTCOMES_FILE, 0o600)
 }

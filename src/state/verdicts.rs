@@ -1,8 +1,8 @@
 //! `verdicts.xml`: the releases that did not work on this machine.
 //!
-//! The client does not offer them again. It recognizes a release that was rolled back by its content:
-//! the same files under a new signature are still the same release. It recognizes a release whose
-//! swap failed by its sequence, because the cause may be in this machine.
+//! The client does not offer them again. It recognizes a release that was rolled back by its
+//! content: the same files under a new signature are still the same release. It recognizes a
+//! release whose swap failed by its sequence, because the cause may be in this machine.
 
 use super::file::StateFile;
 use crate::error::Defect;
