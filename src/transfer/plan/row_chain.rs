@@ -11,6 +11,13 @@ use std::collections::{BTreeMap, HashMap};
 
 /// The limit on rows in one chain.
 const MAX_CHAIN_ROWS: usize = 32;
+/// The limit on the size of the content that a row before the last makes, as a multiple of the
+/// size of the last row's content.
+///
+/// The preflight does not know such contents, and a hostile table must not fill the disk.
+const MAX_STEP_FACTOR: u64 = 8;
+/// The bytes that such a content may have beyond that multiple.
+const MAX_STEP_ADDED_BYTES: u64 = 1 << 20;
 
 /// The rows to apply one after the other to make a content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,23 +66,24 @@ impl RowChain {
     }
 }
 
-/// Returns a chain for each content in `wanted` that the rows can make.
+/// Returns a chain for each wanted content that the rows can make.
 ///
-/// `find` returns a local file with a content. A chain waits only for chains whose last row comes
-/// earlier.
+/// `size_of` returns the size of a wanted content, and `None` for all others. A row that makes it
+/// with another size is skipped. `find` returns a local file with a content. A chain waits only for
+/// chains whose last row comes earlier.
 pub fn row_chains(
     table: &UpdateTable,
-    wanted: impl Fn(&Sha256) -> bool,
+    size_of: impl Fn(&Sha256) -> Option<u64>,
     find: impl Fn(&Sha256) -> Option<LocalFile>,
 ) -> BTreeMap<Sha256, RowChain> {
     let mut resolver = Resolver { table, find, by_content: HashMap::new(), chains: BTreeMap::new() };
     for (number, row) in table.rows.iter().enumerate() {
         resolver.by_content.entry(row.to.sha256).or_insert(number);
-        if !wanted(&row.to.sha256) || resolver.chains.contains_key(&row.to.sha256) {
-            continue;
-        }
+        let size = size_of(&row.to.sha256).filter(|size| *size == row.to.size);
+        let Some(size) = size.filter(|_| !resolver.chains.contains_key(&row.to.sha256)) else { continue };
+        let max_bytes = size.saturating_mul(MAX_STEP_FACTOR).saturating_add(MAX_STEP_ADDED_BYTES);
         let mut steps = Vec::new();
-        if resolver.resolve(number, MAX_CHAIN_ROWS, &mut steps).is_some() {
+        if resolver.resolve(number, max_bytes, MAX_CHAIN_ROWS, &mut steps).is_some() {
             resolver.chains.insert(row.to.sha256, RowChain { steps });
         }
     }
@@ -91,14 +99,14 @@ struct Resolver<'a, F> {
 }
 
 impl<F: Fn(&Sha256) -> Option<LocalFile>> Resolver<'_, F> {
-    /// Appends the steps that make a row's content, at most `limit`.
+    /// Appends the steps that make a row's content, at most `limit` with at most `max_bytes` each.
     ///
-    /// Returns `None` if a base is missing or the limit is reached.
+    /// Returns `None` if a base is missing or a limit is reached.
     ///
     /// The limit also bounds the recursion: a table may list far more rows in a row.
-    fn resolve(&self, number: usize, limit: usize, steps: &mut Vec<RowStep>) -> Option<()> {
+    fn resolve(&self, number: usize, max_bytes: u64, limit: usize, steps: &mut Vec<RowStep>) -> Option<()> {
         let row = self.table.rows.get(number)?;
-        if !METHODS.contains(&row.method.as_str()) || limit == 0 {
+        if !METHODS.contains(&row.method.as_str()) || row.to.size > max_bytes || limit == 0 {
             return None;
         }
         let base = match self.ready(row.base) {
@@ -109,7 +117,7 @@ impl<F: Fn(&Sha256) -> Option<LocalFile>> Resolver<'_, F> {
                     RowBase::Content(content) => *self.by_content.get(&content).filter(|earlier| **earlier < number)?,
                     RowBase::Empty => return None,
                 };
-                self.resolve(earlier, limit - 1, steps)?;
+                self.resolve(earlier, max_bytes, limit - 1, steps)?;
                 StepBase::PreviousStep
             }
         };
@@ -178,8 +186,8 @@ mod tests {
             let path = local.iter().find(|name| hash(name) == *content)?.to_string();
             Some(LocalFile { component: None, path })
         };
-        let is_wanted = |content: &Sha256| wanted.iter().any(|name| hash(name) == *content);
-        let found = row_chains(&table(rows), is_wanted, find);
+        let size_of = |content: &Sha256| wanted.iter().any(|name| hash(name) == *content).then_some(1);
+        let found = row_chains(&table(rows), size_of, find);
         let word = |base: &StepBase| match base {
             StepBase::Empty => "empty".to_owned(),
             StepBase::Local(file) => format!("local({})", file.path),
@@ -225,6 +233,26 @@ mod tests {
     fn an_unknown_method_is_skipped() {
         assert_eq!(chains(&["a>new:program9", "a>new"], &["new"], &["a"]), ["local(a)1"]);
         assert_eq!(chains(&["a>b:program9", "0>new"], &["new"], &["a"]), ["-"]);
+    }
+
+    #[test]
+    fn a_row_of_another_size_than_its_content_makes_nothing() {
+        let (table, find) = (table(&["a>new"]), |_: &Sha256| Some(LocalFile { component: None, path: "a".into() }));
+        let size_of = |size| move |content: &Sha256| (*content == hash("new")).then_some(size);
+        assert_eq!(row_chains(&table, size_of(1), find).len(), 1);
+        assert_eq!(row_chains(&table, size_of(2), find).len(), 0);
+    }
+
+    #[test]
+    fn a_step_that_is_far_larger_than_the_content_makes_nothing() {
+        let find =
+            |content: &Sha256| (*content == hash("a")).then(|| LocalFile { component: None, path: "a".to_owned() });
+        let made = |size| {
+            let mut table = table(&["a>b", "0>new"]);
+            table.rows[0].to.size = size;
+            !row_chains(&table, |content| (*content == hash("new")).then_some(1), find).is_empty()
+        };
+        assert!(made(8 + (1 << 20)) && !made(9 + (1 << 20)) && !made(u64::MAX));
     }
 
     #[test]

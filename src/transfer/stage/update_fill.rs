@@ -15,7 +15,7 @@ use crate::formats::manifest::IndexedObject;
 use crate::transfer::plan::{ContentPlan, Plan, PlannedObject};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::RelPath;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::Sender;
 
 /// A download that uses an update object.
@@ -25,8 +25,8 @@ pub struct UpdateFill<'a, 'b> {
     planned: &'b PlannedObject,
     transfer: &'a Transfer<'a>,
     progress: &'a Sender<ProgressEvent<'b>>,
-    /// The contents that the object may make and that are not staged.
-    wanted: BTreeSet<Sha256>,
+    /// The contents that the object may make and that are not staged, with their sizes.
+    wanted: BTreeMap<Sha256, u64>,
     /// The first path of them, for the progress display.
     path: &'b RelPath,
 }
@@ -50,12 +50,12 @@ impl<'a, 'b> UpdateFill<'a, 'b> {
         let Some(planned) = &plan.object else { return Ok(None) };
         let is_exact = matches!(planned, PlannedObject::Exact { .. });
         let may_make = |content: &ContentPlan| content.is_in_object || (!is_exact && content.copy.is_none());
-        let (mut wanted, mut first) = (BTreeSet::new(), None);
+        let (mut wanted, mut first) = (BTreeMap::new(), None);
         for change in plan.changes.iter().filter(|change| change.saved_from.is_none()) {
             let Some(hash) = change.new.sha256() else { continue };
-            let is_candidate = plan.contents.get(&hash).is_some_and(may_make);
-            if is_candidate && !is_staged(&stage.files, &staged_name(&hash, 0), &change.new)? {
-                wanted.insert(hash);
+            let Some(content) = plan.contents.get(&hash).filter(|content| may_make(content)) else { continue };
+            if !is_staged(&stage.files, &staged_name(&hash, 0), &change.new)? {
+                wanted.insert(hash, content.size);
                 first.get_or_insert(&change.path);
             }
         }

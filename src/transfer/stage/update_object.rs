@@ -149,9 +149,11 @@ impl<'a> UpdateFetch<'a, '_> {
     }
 
     /// Chooses the rows for the wanted contents, and the part of the object that holds them.
-    pub fn choose(&self, table: UpdateTable, wanted: &BTreeSet<Sha256>, is_whole: bool) -> ChosenRows<'a> {
+    ///
+    /// `wanted` maps each content to its size.
+    pub fn choose(&self, table: UpdateTable, wanted: &BTreeMap<Sha256, u64>, is_whole: bool) -> ChosenRows<'a> {
         let find = self.fetcher.transfer.find_local;
-        let chains = row_chains(&table, |content| wanted.contains(content), find);
+        let chains = row_chains(&table, |content| wanted.get(content).copied(), find);
         let object = self.indexed.object;
         let all = table.positions(self.indexed.table.size);
         let rows: BTreeSet<usize> = chains.values().flat_map(|chain| &chain.steps).map(|step| step.row).collect();

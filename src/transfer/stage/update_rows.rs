@@ -82,7 +82,12 @@ impl<'a> Worker<'a, '_> {
         self.transfer.cancel.check()?;
         match applied {
             Ok(()) => Ok(Some(made)),
-            Err(DeltaError::WriteNewFile(error)) => Err(made.write_error(error)),
+            Err(DeltaError::WriteNewFile(error)) => {
+                let error = made.write_error(error);
+                // It cannot be resumed, and a full disk needs its room.
+                made.discard()?;
+                Err(error)
+            }
             Err(error) => {
                 self.objects().record_failure(update.request, error.code());
                 made.discard()?;
