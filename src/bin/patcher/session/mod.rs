@@ -1,25 +1,26 @@
 //! The session: a child process that updates a program in any language.
 //!
 //! The program sends requests as JSON lines on standard input, and reads answers and events as JSON
-//! lines on standard output. The session ends with its input. Until then it holds the running lock
-//! for the program. `docs/reference/session.md` describes the protocol.
+//! lines on standard output. The session ends with its input, and at the latest with the program.
+//! Until then it holds the running lock for the program. `docs/reference/session.md` describes the
+//! protocol.
 
+mod input;
 mod request;
 
 use crate::arguments::{PatcherArguments, SessionArguments};
 use crate::commands::execute;
 use crate::report::{Report, error_object, outcome_object, print_json};
+use input::{Input, MAX_LINE_BYTES, inputs};
 use patcher::{Caller, CancelToken, Config, Error, Patcher, Result, Started, ToJson as _, Value, Watcher};
 use request::{Method, Request, bad, watch_options};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, Read as _};
+use std::sync::mpsc::Receiver;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
 
-/// The longest request.
-const MAX_LINE_BYTES: u64 = 64 << 10;
-/// The number of requests that are carried out at the same time.
+/// The number of requests that wait for a network at the same time.
 const MAX_REQUESTS: usize = 32;
 
 /// A session with its program.
@@ -39,16 +40,22 @@ struct SessionState {
     is_running: bool,
 }
 
-/// Serves the parent process until standard input ends.
+/// Serves the parent process until standard input or the program ends.
 ///
 /// # Errors
 /// Those of the configuration; [`Caller::BadSetting`] for a request that is too long.
 pub fn run(arguments: &PatcherArguments, session: &SessionArguments) -> Result<()> {
     let cancel = CancelToken::default();
-    let config = of_program(arguments.config()?, session)?.cancelled_by(&cancel);
+    let pid = session.pid.or_else(parent).ok_or_else(|| Caller::BadSetting {
+        setting: "pid",
+        value: String::new(),
+        detail: "this system does not name the parent process".to_owned(),
+    })?;
+    let config = of_program(arguments.config()?, session, pid).cancelled_by(&cancel);
     let session = Session { patcher: Patcher::new(config)?, cancel, state: Mutex::default() };
+    let inputs = inputs(pid);
     std::thread::scope(|scope| {
-        let served = session.serve(scope, io::stdin().lock());
+        let served = session.serve(scope, &inputs);
         // The program has ended, or wants no more. Complete files stay staged.
         session.cancel.cancel();
         served
@@ -56,19 +63,15 @@ pub fn run(arguments: &PatcherArguments, session: &SessionArguments) -> Result<(
 }
 
 /// Names the program that the session updates.
-fn of_program(config: Config, session: &SessionArguments) -> Result<Config> {
-    let mut config = config.process(session.pid.or_else(parent).ok_or_else(|| Caller::BadSetting {
-        setting: "pid",
-        value: String::new(),
-        detail: "this system does not name the parent process".to_owned(),
-    })?);
+fn of_program(config: Config, session: &SessionArguments, pid: u32) -> Config {
+    let mut config = config.process(pid);
     if let Some(path) = &session.program {
         config = config.program(path);
     }
     if !session.command.is_empty() {
         config = config.command(&session.command);
     }
-    Ok(config)
+    config
 }
 
 #[cfg(unix)]
@@ -83,19 +86,16 @@ fn parent() -> Option<u32> {
 
 impl Session {
     /// Carries out requests until the input ends.
-    fn serve<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, mut input: impl BufRead) -> Result<()> {
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            match input.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line) {
-                Ok(0) | Err(_) => return Ok(()),
-                Ok(_) if line.len() as u64 == MAX_LINE_BYTES && !line.ends_with(b"\n") => {
-                    return Err(bad(format!("longer than {MAX_LINE_BYTES} bytes")));
-                }
-                Ok(_) if line.trim_ascii().is_empty() => {}
-                Ok(_) => self.accept(scope, &line),
+    fn serve<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, inputs: &Receiver<Input>) -> Result<()> {
+        for input in inputs {
+            match input {
+                Input::Line(line) if line.trim_ascii().is_empty() => {}
+                Input::Line(line) => self.accept(scope, &line),
+                Input::TooLong => return Err(bad(format!("longer than {MAX_LINE_BYTES} bytes"))),
+                Input::End => break,
             }
         }
+        Ok(())
     }
 
     /// Carries out a request here if it is quick, else in a thread.
@@ -105,7 +105,8 @@ impl Session {
             Err(error) => return answer(None, Err(error)),
         };
         let id = request.id;
-        let (method, cancel) = match request.method().and_then(|method| Ok((method, self.begin(id)?))) {
+        let begin = |method: Method| self.begin(id, method.is_quick()).map(|cancel| (method, cancel));
+        let (method, cancel) = match request.method().and_then(begin) {
             Ok(begun) => begun,
             Err(error) => return answer(Some(id), Err(error)),
         };
@@ -124,12 +125,14 @@ impl Session {
     }
 
     /// Registers a request. Returns the token that cancels it.
-    fn begin(&self, id: u64) -> Result<CancelToken> {
+    ///
+    /// A quick request is never refused for the others: it may cancel them, or confirm.
+    fn begin(&self, id: u64, is_quick: bool) -> Result<CancelToken> {
         let mut state = self.state();
         if state.requests.contains_key(&id) {
             return Err(bad("its id is that of a request without an answer".to_owned()));
         }
-        if state.requests.len() >= MAX_REQUESTS {
+        if !is_quick && state.requests.len() >= MAX_REQUESTS {
             return Err(Error::Busy { what: "the session", holder: Some(std::process::id()) });
         }
         let cancel = self.cancel.child();
