@@ -143,14 +143,20 @@ impl Patcher {
 
     /// Returns `true` if the swap that a helper waits to carry out leads to exactly these updates.
     ///
-    /// The client discards a prepared swap to other releases: its files make room, and the helper
-    /// finds nothing to do until the next swap is prepared.
+    /// The client discards a prepared swap of these components to other releases: its files make
+    /// room, and the helper finds nothing to do until the next swap is prepared. A prepared swap of
+    /// other components stays, as a user may have chosen it.
     fn is_prepared(&self, state_dir: &Dir, updates: &[Update]) -> Result<bool> {
         let root = &self.shared.root;
         let lock = state::lock_updater(state_dir, LOCK_TIMEOUT)?;
         let Some(Journal { state: State::Prepared, transaction, .. }) = Journal::read(state_dir)? else {
             return Ok(false);
         };
+        let is_in_swap =
+            |update: &Update| transaction.components.iter().any(|steps| steps.component == update.component);
+        if !updates.iter().any(is_in_swap) {
+            return Ok(false);
+        }
         let mut is_same = transaction.components.len() == updates.len();
         for update in updates {
             let release = Some(ReleaseContent::from(update.trusted.manifest()));

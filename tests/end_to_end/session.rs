@@ -188,6 +188,24 @@ fn a_program_updates_confirms_and_is_told_so_by_its_session() {
 }
 
 #[test]
+fn a_download_of_another_component_leaves_the_chosen_restart_alone() {
+    let mut program = Program::new();
+    let addon = |text: &str| Tree::default().file("addon", text.as_bytes(), 0o644);
+    program.world.publisher.release("addon", "1.0.0", &addon("1")).sign();
+    program.world.install("addon");
+    program.world.publisher.release("addon", "2.0.0", &addon("2")).sign();
+    let mut session = program.session();
+    session.ok("start", json!({}));
+    session.ok("download", json!({ "components": ["app"] }));
+    session.ok("restart", json!({}));
+    program.world.user.ok(&["download", "addon"]);
+    assert_eq!(program.world.user.ok(&["status"])["swap"], "prepared");
+    session.end();
+    program.restart();
+    program.becomes("2");
+}
+
+#[test]
 fn a_rolled_back_version_is_news_for_the_old_one() {
     let mut program = Program::new();
     let mut session = program.session();
@@ -338,6 +356,34 @@ fn a_request_is_cancelled_and_can_be_repeated() {
     program.world.server.be_honest();
     assert_eq!(session.ok("download", json!({}))["staged"][0]["to"], "2.0.0");
     session.end();
+}
+
+#[test]
+fn a_full_session_still_confirms_and_cancels() {
+    let program = Program::new();
+    program.world.server.follow(|_| Reply::SilentBody);
+    let mut session = program.session();
+    session.ok("start", json!({}));
+    let checks: Vec<u64> = (0..32).map(|_| session.send("check", json!({}))).collect();
+    assert_eq!(session.ok("confirm", json!({})), json!({ "confirmed": false }));
+    for id in checks {
+        session.ok("cancel", json!({ "id": id }));
+    }
+    session.end();
+}
+
+#[test]
+fn a_session_ends_with_its_program_while_another_process_holds_its_input() {
+    let mut program = Program::new();
+    let mut session = program.session();
+    session.ok("start", json!({}));
+    session.ok("download", json!({}));
+    session.ok("restart", json!({}));
+    // This test holds the input, as a child of the program would.
+    program.end();
+    program.becomes("2");
+    assert_eq!(wait_for("the end of the session", || session.child.try_wait().unwrap()).code(), Some(0));
+    program.run = run();
 }
 
 #[test]
