@@ -73,18 +73,19 @@ pub fn bring(parts: &[ComponentSwap], side: Side, saved: &mut Vec<SavedFile>) ->
     first.map_or(Ok(()), Err)
 }
 
-/// Makes a spare folder among the backups for each folder that a rollback must make, so that a full
-/// disk is found before the first change.
+/// Makes a spare folder among the backups for each folder that the way to this side must make, or
+/// that it removes first and its undo must make again.
+///
+/// A full disk is then found before the first change, and one that fills later stops neither way.
 ///
 /// # Errors
 /// [`Machine::Io`].
-pub fn make_spare_folders(part: &ComponentSwap) -> Result<()> {
-    for (number, (path, _)) in part.coming_folders(Side::Old).into_iter().enumerate() {
-        if !matches!(part.tree.find(path)?, Found::Folder { .. }) {
-            part.backups.make_folder(&format!("{SPARE}{number}"), FOLDER)?;
-        }
+pub fn make_spare_folders(part: &ComponentSwap, side: Side) -> Result<()> {
+    let mut spares = folders_in_the_way(part, side).len();
+    for (path, _) in part.coming_folders(side) {
+        spares += usize::from(!matches!(part.tree.find(path)?, Found::Folder { .. }));
     }
-    Ok(())
+    (0..spares).try_for_each(|number| part.backups.make_folder(&format!("{SPARE}{number}"), FOLDER))
 }
 
 /// Makes a folder, or moves a spare one there where the disk is full.

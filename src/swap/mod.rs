@@ -285,8 +285,14 @@ fn prepared(state_dir: &Dir) -> Result<Option<Journal>> {
 fn check_and_back_up(root: &InstallRoot, transaction: &Transaction) -> Result<Vec<ComponentSwap>> {
     let parts = open_parts(root, transaction)?;
     parts.iter().try_for_each(check::check_forth)?;
-    parts.iter().try_for_each(ComponentSwap::back_up)?;
+    back_up(&parts)?;
     Ok(parts)
+}
+
+/// Makes everything that the way back needs, so that it needs no space.
+fn back_up(parts: &[ComponentSwap]) -> Result<()> {
+    parts.iter().try_for_each(ComponentSwap::back_up)?;
+    parts.iter().try_for_each(|part| exchange::make_spare_folders(part, Side::New))
 }
 
 /// Finishes or undoes an interrupted swap. A version on probation stays on probation.
@@ -430,7 +436,7 @@ pub fn roll_back(root: &InstallRoot, _lock: &Lock, reason: RollbackReason) -> Re
         let parts = open_parts(root, &journal.transaction)?;
         parts.iter().try_for_each(check::recognise)?;
         parts.iter().try_for_each(check::check_back)?;
-        parts.iter().try_for_each(exchange::make_spare_folders)?;
+        parts.iter().try_for_each(|part| exchange::make_spare_folders(part, Side::Old))?;
         // Before the journal, so that a crash on the way back cannot end in the same release being
         // offered again. A full disk is no reason to keep a version that does not work.
         let _ = condemn(root, &journal.transaction, reason);

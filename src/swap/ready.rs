@@ -7,7 +7,7 @@
 //! repeats all checks.
 
 use super::component::ComponentSwap;
-use super::{check, open_parts, prepared};
+use super::{back_up, check, open_parts, prepared};
 use crate::disk::fs::{Dir, FINGERPRINTS, Fingerprint};
 use crate::disk::inventory::{PathContent, content_at};
 use crate::disk::layout::InstallRoot;
@@ -41,7 +41,7 @@ impl Ready {
         }
         let Some(journal) = prepared(state_dir)? else { return Ok(None) };
         let parts = open_parts(root, &journal.transaction)?;
-        parts.iter().try_for_each(ComponentSwap::back_up)?;
+        back_up(&parts)?;
         // A second name is a change, too.
         thread::sleep(TICK);
         let fingerprints = fingerprints(&parts)?;

@@ -14,8 +14,10 @@
 //! by their fingerprints, so that each is visited once. `EXPLORE_RUNS` bounds the pairs.
 //! `pairs` lets another program write before a rollback that is cut off; `processes` lets a second
 //! process run at each lock, and explores the helper's way from a swap to a complete program.
+//! `full_disk` lets the disk fill at each step, and expects a complete version without a recovery.
 
 mod events;
+mod full_disk;
 mod pairs;
 mod processes;
 
