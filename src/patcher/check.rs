@@ -161,7 +161,7 @@ impl Patcher {
             deferral = self.deferral(trusted.manifest())?;
         }
         if deferral.is_none() {
-            let rule = self.policy_rule(state_dir, &mut seen, rules, trusted.manifest())?;
+            let rule = self.policy_rule(state_dir, rules, trusted.manifest())?;
             deferral = rule.map(DeferralReason::Policy);
         }
         if let Some(reason) = deferral {

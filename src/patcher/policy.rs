@@ -5,7 +5,7 @@ use crate::disk::fs::Dir;
 use crate::error::{Machine, Result};
 use crate::formats::manifest::Manifest;
 use crate::policy::{self, Policy, PolicyRule, PolicyRules};
-use crate::state::{SeenReleases, StateFile as _};
+use crate::state::{FirstSights, StateFile as _};
 use crate::values::timestamp::Timestamp;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -65,7 +65,6 @@ impl Patcher {
     pub(super) fn policy_rule(
         &self,
         state_dir: &Dir,
-        seen: &mut SeenReleases,
         rules: &PolicyRules,
         manifest: &Manifest,
     ) -> Result<Option<PolicyRule>> {
@@ -76,9 +75,10 @@ impl Patcher {
         let has_cooldown = !(meta.critical && self.shared.keys.threshold() > 1);
         if let Some(days) = rules.cooldown_days.filter(|days| *days > 0 && has_cooldown) {
             let now = Timestamp::now();
-            let (first, is_new) = seen.first_sight(&meta.component, &meta.channel, manifest.content_id(), now);
+            let mut sights = FirstSights::load_or_default(state_dir)?;
+            let (first, is_new) = sights.first_sight(&meta.component, &meta.channel, manifest.content_id(), now);
             if is_new {
-                seen.save(state_dir)?;
+                sights.save(state_dir)?;
             }
             let until = Timestamp::from_unix(first.unix() + i64::from(days) * SECONDS_PER_DAY);
             if now < until {

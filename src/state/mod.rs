@@ -10,6 +10,8 @@ mod history;
 pub mod journal;
 mod outcomes;
 mod seen;
+#[cfg(feature = "client")]
+mod sights;
 mod starts;
 #[cfg(feature = "client")]
 mod update;
@@ -28,6 +30,8 @@ pub use history::{DEFAULT_KEPT_UPDATES, History, PastUpdate, load_updates, move_
 pub use outcomes::has_outcomes;
 pub use outcomes::{OUTCOMES_FILE, SwapOutcome, record_outcome, sync_outcomes};
 pub use seen::{RetryAfter, SeenRelease, SeenReleases};
+#[cfg(feature = "client")]
+pub use sights::FirstSights;
 pub use starts::{PendingNotice, Starts};
 #[cfg(feature = "client")]
 pub use update::{UnknownAttribute, UnknownWord, UpdateState, UpdateType};

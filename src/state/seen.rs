@@ -1,5 +1,5 @@
-//! `seen.xml`: the highest release ever verified for each component and channel, the first sight of
-//! releases in their cooldown, and the servers that ask clients to wait.
+//! `seen.xml`: the highest release ever verified for each component and channel, and the servers
+//! that ask clients to wait.
 //!
 //! The floor in the installed manifest holds as well, so an attacker gains nothing by a deleted or
 //! damaged file.
@@ -19,25 +19,11 @@ use crate::values::timestamp::Timestamp;
 /// The time between two requests of a user to a server that asks clients to wait: 1 minute.
 const ASK_AGAIN_SECONDS: i64 = 60;
 
-/// The first sights that are kept for each component: those of the newest releases.
-const MAX_SIGHTS: usize = 20;
-
 /// The record of verified releases and waiting times.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SeenReleases {
     releases: Vec<SeenRelease>,
-    sights: Vec<FirstSight>,
     waits: Vec<RetryAfter>,
-}
-
-/// The time at which this machine first saw a release.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct FirstSight {
-    component: Component,
-    channel: Channel,
-    /// The [content id](crate::formats::manifest::Manifest::content_id), which a renewal keeps.
-    content: Sha256,
-    at: Timestamp,
 }
 
 /// The highest release of a component's channel.
@@ -97,34 +83,6 @@ impl SeenReleases {
         true
     }
 
-    /// Returns the time at which this machine first saw a release, and `true` if that is now.
-    ///
-    /// A first sight in the future was recorded by a wrong clock, and starts anew.
-    #[cfg(feature = "client")]
-    pub fn first_sight(
-        &mut self,
-        component: &Component,
-        channel: &Channel,
-        content: Sha256,
-        now: Timestamp,
-    ) -> (Timestamp, bool) {
-        let is_same = |sight: &FirstSight| sight.component == *component && sight.channel == *channel;
-        if let Some(sight) =
-            self.sights.iter().find(|sight| is_same(sight) && sight.content == content && sight.at <= now)
-        {
-            return (sight.at, false);
-        }
-        self.sights.retain(|sight| !(is_same(sight) && sight.content == content));
-        let kept = self.sights.iter().filter(|sight| is_same(sight)).count();
-        if kept >= MAX_SIGHTS
-            && let Some(oldest) = self.sights.iter().position(is_same)
-        {
-            self.sights.remove(oldest);
-        }
-        self.sights.push(FirstSight { component: component.clone(), channel: channel.clone(), content, at: now });
-        (now, true)
-    }
-
     /// Returns the time before which a server allows no request; `None` if it allows one.
     ///
     /// No server asks for more than `longest` seconds: a later time means that the clock was set
@@ -180,12 +138,6 @@ impl StateFile for SeenReleases {
                         body: element.value("body", Defect::Hash)?,
                     },
                 }),
-                "first" => seen.sights.push(FirstSight {
-                    component: element.value("component", Defect::Name)?,
-                    channel: element.value("channel", Defect::Name)?,
-                    content: element.value("content", Defect::Hash)?,
-                    at: element.value("at", Defect::Time)?,
-                }),
                 "wait" => seen.waits.push(RetryAfter {
                     host: element.required("host")?.into_owned(),
                     until: element.value("until", Defect::Time)?,
@@ -209,14 +161,6 @@ impl StateFile for SeenReleases {
             push_attribute(&mut text, "key", release.place.key);
             push_attribute(&mut text, "sequence", release.place.sequence);
             push_attribute(&mut text, "body", release.place.body);
-            text.push_str("/>\n");
-        }
-        for sight in &self.sights {
-            text.push_str("  <first");
-            push_attribute(&mut text, "component", &sight.component);
-            push_attribute(&mut text, "channel", &sight.channel);
-            push_attribute(&mut text, "content", sight.content);
-            push_attribute(&mut text, "at", sight.at);
             text.push_str("/>\n");
         }
         for wait in &self.waits {
@@ -244,13 +188,7 @@ mod tests {
             until: "2027-01-01T00:00:00Z".parse().unwrap(),
             asked: "2026-12-31T23:59:00Z".parse().unwrap(),
         };
-        let sight = FirstSight {
-            component: "core".parse().unwrap(),
-            channel: "stable".parse().unwrap(),
-            content: Sha256::of(b"content"),
-            at: "2026-12-01T00:00:00Z".parse().unwrap(),
-        };
-        SeenReleases { releases: vec![release], sights: vec![sight], waits: vec![wait] }
+        SeenReleases { releases: vec![release], waits: vec![wait] }
     }
 
     #[test]
@@ -269,22 +207,6 @@ mod tests {
         assert_eq!(SeenReleases::load_or_default(&dir).unwrap(), SeenReleases::default());
         example().save(&dir).unwrap();
         assert_eq!(SeenReleases::load_or_default(&dir).unwrap(), example());
-    }
-
-    #[test]
-    fn the_first_sight_of_a_release_stays() {
-        let at = |seconds: i64| Timestamp::from_unix(1_000_000 + seconds);
-        let (core, stable) = ("core".parse().unwrap(), "stable".parse().unwrap());
-        let content = |number: u64| Sha256::of(&number.to_be_bytes());
-        let mut seen = SeenReleases::default();
-        assert_eq!(seen.first_sight(&core, &stable, content(0), at(0)), (at(0), true));
-        assert_eq!(seen.first_sight(&core, &stable, content(0), at(9)), (at(0), false));
-        assert_eq!(seen.first_sight(&core, &stable, content(0), at(-1)), (at(-1), true), "the clock was set back");
-        for number in 1..MAX_SIGHTS as u64 + 5 {
-            assert_eq!(seen.first_sight(&core, &stable, content(number), at(10)), (at(10), true));
-        }
-        assert_eq!(seen.sights.len(), MAX_SIGHTS);
-        assert_eq!(seen.first_sight(&core, &stable, content(MAX_SIGHTS as u64), at(11)), (at(10), false));
     }
 
     #[test]

@@ -72,7 +72,7 @@ fn a_release_is_taken_some_days_after_its_first_sight() {
     // The second check is 6 days and 23 hours after the first sight, the third one 7 days.
     let earlier = |hours: u32| {
         format!(
-            "sed -i \"/<first/s/at=\\\"[^\\\"]*/at=\\\"$(date -u -d '-{hours} hours' +%FT%TZ)/\" \"$R/.patcher/seen.xml\""
+            "sed -i \"/<release/s/at=\\\"[^\\\"]*/at=\\\"$(date -u -d '-{hours} hours' +%FT%TZ)/\" \"$R/.patcher/sights.xml\""
         )
     };
     let script = format!("P check; {}; P check; {}; P check", earlier(7 * 24 - 1), earlier(7 * 24 + 1));
