@@ -240,6 +240,24 @@ fn a_root_has_one_watcher() {
 }
 
 #[test]
+fn a_callback_may_stop_its_own_watcher() {
+    let (world, ..) = World::outdated();
+    let own = patcher(&world.user);
+    let (sender, events) = channel();
+    let (holder, held) = channel::<Watcher>();
+    let watcher = Watcher::start(&own, once().mode(WatchMode::Notify), move |event| {
+        if let WatchEvent::UpdateFound(_) = event {
+            held.recv_timeout(EVENT_TIMEOUT).unwrap().stop();
+            sender.send("stopped").unwrap();
+        }
+    });
+    holder.send(watcher.unwrap()).unwrap();
+    assert_eq!(events.recv_timeout(EVENT_TIMEOUT), Ok("stopped"));
+    // The thread has ended: the callback is gone with its end of the channel.
+    assert!(events.recv_timeout(EVENT_TIMEOUT).is_err());
+}
+
+#[test]
 fn a_program_may_skip_an_update_when_it_is_found() {
     let (world, ..) = World::outdated();
     let own = patcher(&world.user);

@@ -161,13 +161,16 @@ impl Watcher {
     }
 
     /// Stops the watcher and a download in progress, and waits for its thread.
+    ///
+    /// In the watcher's own callback it does not wait: the thread ends when the callback returns.
     pub fn stop(mut self) {
         self.stop_and_join();
     }
 
     fn stop_and_join(&mut self) {
         self.signal.wake(Wake::Stop);
-        if let Some(thread) = self.thread.take() {
+        // A callback that stops its own watcher cannot wait for its own thread, which ends after it.
+        if let Some(thread) = self.thread.take().filter(|thread| thread.thread().id() != std::thread::current().id()) {
             // The thread's panic hook has reported a panic in the callback.
             let _ = thread.join();
         }
