@@ -411,6 +411,14 @@ pub enum Error {
         /// The reason.
         detail: String,
     },
+    /// The server cannot listen at an address.
+    #[error("cannot listen at {address}: {source}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// The system's error.
+        source: io::Error,
+    },
     /// The output could not be written.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
@@ -474,6 +482,7 @@ impl Error {
             Error::NothingToStamp { .. } => "nothing-to-stamp",
             Error::Sign { .. } => "sign",
             Error::Generate { .. } => "generate",
+            Error::Listen { .. } => "listen",
             Error::Output(_) => "output",
         }
     }
@@ -535,6 +544,7 @@ impl Error {
             | Error::SigningProgram { .. }
             | Error::Sign { .. }
             | Error::Generate { .. }
+            | Error::Listen { .. }
             | Error::Output(_) => 22,
         }
     }

@@ -19,6 +19,7 @@ pub mod install_contents;
 pub mod prune;
 pub mod publish;
 pub mod release;
+pub mod serve;
 pub mod setting;
 pub mod signing;
 pub mod site;

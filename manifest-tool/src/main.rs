@@ -36,6 +36,7 @@ enum Command {
     Diff(command::diff::DiffArgs),
     Body(command::body::BodyArgs),
     Verify(command::verify::VerifyArgs),
+    Serve(command::serve::ServeArgs),
 }
 
 fn main() -> ExitCode {
@@ -68,6 +69,7 @@ fn run(command: Command, verbose: bool) -> Result<()> {
         Command::Diff(args) => command::diff::run(args, &mut out),
         Command::Body(_) => Ok(()),
         Command::Verify(args) => command::verify::run(args, &mut out),
+        Command::Serve(args) => command::serve::run(args, &mut out),
     };
     // The output of a command before its failure is shown too.
     done.and(out.flush().map_err(Error::Output))

@@ -74,6 +74,7 @@ mod rollback;
 mod rollout;
 mod scene;
 mod second_bases;
+mod serve;
 mod session;
 mod superseded;
 mod terminals;

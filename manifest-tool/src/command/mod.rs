@@ -14,6 +14,7 @@ pub mod promote;
 pub mod prune;
 pub mod publish;
 pub mod resign;
+pub mod serve;
 pub mod sign;
 pub mod stamp;
 pub mod verify;

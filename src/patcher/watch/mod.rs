@@ -169,7 +169,8 @@ impl Watcher {
 
     fn stop_and_join(&mut self) {
         self.signal.wake(Wake::Stop);
-        // A callback that stops its own watcher cannot wait for its own thread, which ends after it.
+        // A callback that stops its own watcher cannot wait for its own thread, which ends after
+        // it.
         if let Some(thread) = self.thread.take().filter(|thread| thread.thread().id() != std::thread::current().id()) {
             // The thread's panic hook has reported a panic in the callback.
             let _ = thread.join();
