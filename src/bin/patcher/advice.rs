@@ -31,6 +31,7 @@ pub fn advice(code: &str) -> Option<&'static str> {
         "stale" => "the publisher must renew the release or its stamp; check the clock of this machine as well",
         "stepping-stone" => "the publisher must restore the release that older versions need",
         "requires" => "update or install the required component together with it",
+        "install-content" => "the publisher must sign the release again",
         "object-size" | "object-hash" | "gzip" => {
             "the site or a proxy serves a damaged file; try again, or report it to the publisher"
         }
