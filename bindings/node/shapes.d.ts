@@ -42,11 +42,23 @@ export interface Update {
   left: string[]
 }
 
+/** The reason why a newer release is not offered. */
+export type HeldReason =
+  | 'rolled-back'
+  | 'swap-failed'
+  | 'paused'
+  | 'not-yet'
+  | 'skipped'
+  | 'requires'
+  | 'policy-version'
+  | 'policy-cooldown'
+  | 'policy-hours'
+
 /** A newer release that is not offered now. */
 export interface Held {
   component: string
   version: string
-  why: 'rolled-back' | 'swap-failed' | 'paused' | 'not-yet' | 'skipped' | 'requires'
+  why: HeldReason
   reason: string | null
 }
 
@@ -67,7 +79,7 @@ export type Started =
   | { started: 'normal' | 'first-run' | 'recovered' | 'handed-over' }
   | { started: 'updated', component: string, from: string, to: string }
   | { started: 'rolled-back', component: string, from: string, to: string, reason: string }
-  | { started: 'updates-off', why: 'not-installed' | 'not-ours' | 'no-helper', message: string }
+  | { started: 'updates-off', why: 'not-installed' | 'not-ours' | 'no-helper' | 'policy', message: string }
 
 /** The changes of a swap. */
 export interface Applied {
@@ -133,6 +145,8 @@ export interface Status {
   active: Active[]
   paused: string | null
   set_aside: string[]
+  /** The rules of the administrator; `null` without a policy file. */
+  policy: null | { path: string, rules: string[] } | { error: { code: string, message: string } }
 }
 
 /** The settings of `Config` in Rust, which describes each of them. */
