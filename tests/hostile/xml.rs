@@ -280,6 +280,11 @@ fn every_value_has_one_spelling() {
             let second = update(from, content, "9");
             add(META_END, &format!("{}{second}{META_END}", update("1", &hash, "9")), "manifest-update");
         }
+        for text in ["", "folders", "Flat", "flat ", "deep"] {
+            add("platform=\"any\"", &format!("platform=\"any\" layout=\"{text}\""), "manifest-layout");
+        }
+        // A flat site without an install object has no contents.
+        add("platform=\"any\"", "platform=\"any\" layout=\"flat\"", "manifest-element-missing");
         for text in ["linux", "X86_64-linux", "x86_64-", "-linux", "x86_64-linux-gnu", "", "any-any-", "*"] {
             add("platform=\"any\"", &format!("platform=\"{text}\""), "manifest-platform");
         }
