@@ -8,7 +8,8 @@ use crate::error::{Error, Machine, Result};
 use crate::formats::head::MAX_HEAD_BYTES;
 use crate::formats::manifest::Component;
 use crate::policy::Policy;
-use crate::state;
+use crate::state::{self, journal::State};
+use crate::swap;
 use crate::transfer::fetch;
 use crate::transfer::stage::{nearest_folder, preflight};
 use crate::values::timestamp::Timestamp;
@@ -246,13 +247,12 @@ impl Patcher {
     }
 
     fn examine_swap(&self) -> Result<Verdict> {
-        use super::SwapStatus;
-        let text = match self.status()?.swap {
+        let text = match swap::pending(self.root())? {
             None => return Ok(Verdict::Good("none is in progress".to_owned())),
-            Some(SwapStatus::Prepared) => "one is prepared and waits for the end of the program",
-            Some(SwapStatus::Interrupted) => "one was interrupted and has to be undone",
-            Some(SwapStatus::Probation) => "the new version is on probation",
-            Some(SwapStatus::Confirmed) => "one is confirmed, and its backups remain to be deleted",
+            Some(State::Prepared) => "one is prepared and waits for the end of the program",
+            Some(State::Applying) => "one was interrupted and has to be undone",
+            Some(State::Committed) => "the new version is on probation",
+            Some(State::Confirmed) => "one is confirmed, and its backups remain to be deleted",
         };
         Ok(Verdict::Notice(text.to_owned()))
     }

@@ -85,29 +85,21 @@ impl Patcher {
                 return Ok(Some(PolicyRule::Cooldown { until }));
             }
         }
-        Ok(rules
-            .hours
-            .filter(|hours| !hours.contains(minute_of_day()))
-            .map(|hours| PolicyRule::Hours { allowed: hours.to_string() }))
-    }
-
-    /// Returns `true` if the rules allow a download at this time of the day.
-    pub(super) fn may_download_now(&self) -> Result<bool> {
-        let rules = self.require_updates_on()?;
-        Ok(rules.hours.is_none_or(|hours| hours.contains(minute_of_day())))
+        Ok(rules.hours_rule(minute_of_day()))
     }
 
     /// Returns the time until the part of the day in which the client may download, at random
     /// within its first half; `None` if it may download now.
     pub(super) fn pause_until_hours(&self, random: f64) -> Option<Duration> {
-        let hours = self.policy_rules().ok()?.hours.filter(|hours| !hours.contains(minute_of_day()))?;
-        let minutes = f64::from(hours.minutes_until_start(minute_of_day())) + f64::from(hours.minutes()) / 2.0 * random;
+        let minute = minute_of_day();
+        let hours = self.policy_rules().ok()?.hours.filter(|hours| !hours.contains(minute))?;
+        let minutes = f64::from(hours.minutes_until_start(minute)) + f64::from(hours.minutes()) / 2.0 * random;
         Some(Duration::from_secs_f64(minutes * 60.0))
     }
 }
 
 /// Returns the minute of the day by the machine's clock, in local time.
-fn minute_of_day() -> u32 {
+pub(super) fn minute_of_day() -> u32 {
     use chrono::Timelike as _;
     let now = chrono::Local::now();
     now.hour() * 60 + now.minute()

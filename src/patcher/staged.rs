@@ -1,11 +1,13 @@
 //! Staged updates: complete and verified on disk, with only the swap left to do.
 
+use super::policy::minute_of_day;
 use super::{Patcher, Update};
 use crate::disk::fs::Dir;
 use crate::disk::inventory::PathContent;
 use crate::disk::layout::STAGES_DIR_NAME;
 use crate::error::{Caller, Error, Machine, Refused, Result};
 use crate::formats::manifest::Component;
+use crate::policy::PolicyRules;
 use crate::state::journal::{ComponentSteps, Transaction};
 use crate::state::{self, SeenReleases, StateFile as _, Verdicts};
 use crate::swap::relaunch::{self, Job};
@@ -198,14 +200,14 @@ impl Patcher {
     /// [`Refused`](crate::Refused) if a staged manifest is not acceptable any more,
     /// [`Error::Busy`].
     pub fn staged(&self) -> Result<Option<Staged>> {
-        self.require_updates_on()?;
+        let rules = self.require_updates_on()?;
         if state::open(&self.shared.root)?.is_none() {
             return Ok(None);
         }
         let (state_dir, _lock) = self.lock()?;
         let mut updates = Vec::new();
         for component in self.components_with_stage(&state_dir)? {
-            let Some(update) = self.staged_update(&state_dir, component)? else { continue };
+            let Some(update) = self.staged_update(&state_dir, component, &rules)? else { continue };
             // An incomplete stage belongs to an interrupted download.
             if self.is_complete(&state_dir, &update)? {
                 updates.push(update);
@@ -224,13 +226,14 @@ impl Patcher {
     /// # Errors
     /// [`Error::Busy`], [`Machine::Io`].
     pub fn unfinished(&self) -> Result<Vec<Update>> {
-        if !self.may_download_now()? || state::open(&self.shared.root)?.is_none() {
+        let rules = self.require_updates_on()?;
+        if rules.hours_rule(minute_of_day()).is_some() || state::open(&self.shared.root)?.is_none() {
             return Ok(Vec::new());
         }
         let (state_dir, _lock) = self.lock()?;
         let (mut updates, mut all_complete) = (Vec::new(), true);
         for component in self.components_with_stage(&state_dir)? {
-            let update = match self.staged_update(&state_dir, component) {
+            let update = match self.staged_update(&state_dir, component, &rules) {
                 Err(Error::Refused(_)) => return Ok(Vec::new()),
                 update => update?,
             };
@@ -267,7 +270,7 @@ impl Patcher {
 
     /// Returns the update in a component's stage; `None` if the client would defer it or has
     /// installed it.
-    fn staged_update(&self, state_dir: &Dir, component: Component) -> Result<Option<Update>> {
+    fn staged_update(&self, state_dir: &Dir, component: Component, rules: &PolicyRules) -> Result<Option<Update>> {
         let stage = Stage::open(&self.shared.root, state_dir, &component)?;
         let Some(bytes) = stage.manifest()? else { return Ok(None) };
         let installed = match self.installed(&component) {
@@ -284,7 +287,7 @@ impl Patcher {
         if super::check::local_deferral(&verdicts, trusted.manifest()).is_some() || self.deferral(newest)?.is_some() {
             return Ok(None);
         }
-        if self.policy_rules()?.version_rule(&component, &trusted.manifest().meta.version).is_some() {
+        if rules.version_rule(&component, &trusted.manifest().meta.version).is_some() {
             return Ok(None);
         }
         let mirrors = self.base_urls(&trusted.manifest().meta);

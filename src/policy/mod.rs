@@ -94,6 +94,12 @@ impl PolicyRules {
         Some(PolicyRule::Version { accepted: accepted.to_string() })
     }
 
+    /// Returns the rule that forbids a download at a minute of the day.
+    pub fn hours_rule(&self, minute: u32) -> Option<PolicyRule> {
+        let hours = self.hours.filter(|hours| !hours.contains(minute))?;
+        Some(PolicyRule::Hours { allowed: hours.to_string() })
+    }
+
     /// Returns these rules, with those of `narrower` in the place of the same rules here.
     fn overridden_by(self, narrower: Self) -> Self {
         let mut versions = self.versions;

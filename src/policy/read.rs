@@ -3,7 +3,7 @@
 use super::{Hours, PolicyRules};
 use crate::disk::fs::{only_administrators_can_change, read_regular};
 use crate::error::{Error, Machine, Result};
-use crate::transfer::fetch::{ProxyAddress, check_proxy, parse_url_or_path};
+use crate::transfer::fetch::{MIN_RATE_LIMIT, ProxyAddress, check_proxy, parse_url_or_path};
 use crate::values::names::{Channel, Component};
 use semver::VersionReq;
 use serde::Deserialize;
@@ -15,8 +15,6 @@ use std::str::FromStr;
 
 /// The largest policy file that the client reads.
 const MAX_POLICY_BYTES: u64 = 64 * 1024;
-/// The lowest rate limit in bytes per second. Servers close slower connections.
-const MIN_RATE_LIMIT: u64 = 1000;
 /// The longest cooldown in days.
 const MAX_COOLDOWN_DAYS: u32 = 365;
 

@@ -7,15 +7,12 @@ use crate::formats::manifest::{Channel, Component, Language, Platform};
 use crate::patcher::languages;
 use crate::patcher::running_program::RunningProgram;
 use crate::swap::relaunch::HelperProgram;
-use crate::transfer::fetch::{self, ProxyAddress};
+use crate::transfer::fetch::{self, MIN_RATE_LIMIT, ProxyAddress};
 use crate::trust::Floor;
 use crate::trust::keys::{PublicKey, TrustedKeys};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use url::Url;
-
-/// The lowest rate limit in bytes per second. Servers close slower connections.
-const MIN_RATE_LIMIT: u64 = 1000;
 
 /// The checked values of a configuration.
 #[derive(Debug)]

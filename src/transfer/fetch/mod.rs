@@ -60,7 +60,7 @@ pub use mirrors::{Mirrors, PROBE_BYTES, no_mirror_left, try_mirrors};
 pub use newest::{KnownManifest, Newest, newest};
 pub use origin_headers::RequestHeader;
 pub use proxy::{ProxyAddress, check_proxy, without_user};
-pub use rate_limit::RateLimit;
+pub use rate_limit::{MIN_RATE_LIMIT, RateLimit};
 pub use retries::Retries;
 pub use stall_guard::StallGuard;
 pub use tls::config as tls_config;

@@ -5,6 +5,8 @@ use crate::error::Result;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+/// The lowest rate limit in bytes per second. Servers close slower connections.
+pub const MIN_RATE_LIMIT: u64 = 1000;
 /// Unused bandwidth that may be caught up after a stall.
 const CATCH_UP_TIME: Duration = Duration::from_millis(100);
 /// The reads per second of a transfer with a rate limit.
