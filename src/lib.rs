@@ -97,7 +97,7 @@ pub use program::{check_all, check_component, check_if_due, confirm, handle, ini
 #[cfg(feature = "client")]
 pub use state::{PastUpdate, UpdateState, UpdateType};
 #[cfg(feature = "client")]
-pub use transfer::fetch::CancelToken;
+pub use transfer::fetch::{CancelToken, Credentials, CredentialsReason};
 #[cfg(feature = "client")]
 pub use transfer::stage::{Phase, Progress};
 

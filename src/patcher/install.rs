@@ -28,7 +28,8 @@ impl Patcher {
     pub fn install(&self, component: impl AsRef<str>, from: &str) -> Result<Update> {
         let component = super::parse_component(component.as_ref())?;
         let mut url = fetch::parse_url_or_path("URL", from)?;
-        self.shared.source.take_credentials(&mut url);
+        let base = self.base_of(&url, &component);
+        self.shared.source.take_credentials(&mut url, &base);
         let mut places = self.manifests_in(&url, &component)?;
         let (state_dir, _downloading) = self.lock_downloading()?;
         // A new installation is how a user repairs a damaged manifest.
@@ -65,6 +66,13 @@ impl Patcher {
         let mut known = BTreeSet::new();
         mirrors.retain(|mirror| known.insert(mirror.clone()));
         self.plan_update(component, installed, trusted, mirrors)
+    }
+
+    /// Returns the base URL of the component whose newest manifest, or its folder, is at `url`.
+    fn base_of(&self, url: &Url, component: &Component) -> Url {
+        let platform_folder = SiteNames::new(SiteLayout::Folders, component.clone(), self.shared.platform.clone());
+        let is_in_it = url.path().ends_with(&format!("/{}", platform_folder.manifest(&self.shared.channel)));
+        if is_in_it { platform_folder.base_url(url) } else { url.join("./").ok() }.unwrap_or_else(|| url.clone())
     }
 
     /// Returns the places of the newest manifest below a folder, or `url` itself if it names a

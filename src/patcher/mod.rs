@@ -147,7 +147,8 @@ impl Patcher {
         let source = Box::new(Sources::new(&config.settings)?);
         let mut resolved = config.resolve()?;
         if let Some(site) = &mut resolved.site {
-            source.take_credentials(site);
+            let base = site.clone();
+            source.take_credentials(site, &base);
         }
         let shared = PatcherShared {
             root: resolved.root,

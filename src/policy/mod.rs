@@ -120,7 +120,7 @@ impl PolicyRules {
     /// Returns the rules as lines of a policy file.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        let shown = |url: &ProxyAddress| fetch::without_user(&url.0).to_owned();
+        let shown = |url: &ProxyAddress| fetch::without_secrets(&url.0).to_owned();
         let mut add = |name: &str, value: Option<String>| lines.extend(value.map(|value| format!("{name} = {value}")));
         add("updates", self.updates.map(|updates| updates.to_string()));
         add("channel", self.channel.as_ref().map(Channel::to_string));

@@ -34,6 +34,46 @@ fn a_redirect_from_https_to_http_is_not_followed() {
     assert_eq!(world.server.take_requests().len(), 1);
 }
 
+#[test]
+fn a_private_site_gets_a_client_certificate_and_the_query_of_its_url() {
+    let Some(mut world) = World::on(Kind::NginxPrivate) else { return };
+    let one = Tree::from_seed(1);
+    world.publish("1.0.0", &one);
+    world.user.options.extend(["--cacert".into(), world.server.authority().display().to_string()]);
+    let url = world.server.url();
+    let site = format!("{url}?sig=s3cret");
+    let [certificate, key] = world.server.client_certificate().map(|path| path.display().to_string());
+    let both = world.user.path("both.pem");
+    std::fs::write(&both, [&key, &certificate].map(|path| std::fs::read_to_string(path).unwrap()).concat()).unwrap();
+    let from = |query: &str| format!("{url}core/manifest.xml{query}");
+    let identity = ["--client-cert", &certificate, "--client-key", &key];
+    let refused = |status: &str, identity: &[&str], from: &str| {
+        let run = world.user.run(&[&["--json"], identity, &["install", "core", "--from", from]].concat());
+        run.fails(20, "http-status");
+        assert!(run.out.contains(&format!("HTTP status {status}")) && !run.out.contains("?sig"), "{}", run.out);
+    };
+    refused("401", &[], &from("?sig=s3cret"));
+    refused("403", &identity, &from("?sig=wrong"));
+
+    world.user.ok(&[&identity[..], &["install", "core", "--from", &from("?sig=s3cret")]].concat());
+    world.user.has("core", &one);
+    let two = one.mutate(2);
+    world.publish("2.0.0", &two);
+    world.user.ok(&["--client-cert", both.to_str().unwrap(), "--site", &site, "update"]);
+    world.user.has("core", &two);
+    for entry in walkdir::WalkDir::new(world.user.root()).into_iter().map(Result::unwrap) {
+        let bytes = std::fs::read(entry.path()).unwrap_or_default();
+        assert!(!bytes.windows(6).any(|window| window == b"s3cret"), "{:?}", entry.path());
+    }
+    // The base URL of the manifest names no origin for the certificate.
+    world.user.fails(2, "bad-setting", &[&identity[..], &["check"]].concat());
+    // Neither a file without a key nor a key of another certificate is an identity.
+    for wrong in [&["--client-cert", &certificate][..], &["--client-cert", &certificate, "--client-key", &certificate]]
+    {
+        world.user.fails(2, "bad-setting", &[wrong, &["--site", &site, "check"]].concat());
+    }
+}
+
 /// Counts the connections of a check and a download of many objects, four at a time.
 fn connections(kind: Kind) -> Option<Vec<(String, bool)>> {
     let mut world = World::on(kind)?;

@@ -29,6 +29,7 @@ mod meta;
 mod mirrors;
 mod objects;
 mod paths;
+mod private;
 mod publisher;
 mod requests;
 mod resume;

@@ -17,7 +17,7 @@ use std::time::Duration;
 pub struct Request {
     /// Every byte up to the empty line.
     pub head: String,
-    /// The path, with its slash.
+    /// The path, with its slash and a query.
     pub path: String,
 }
 
@@ -241,7 +241,8 @@ impl Site {
 
     /// The status, header lines and body with which a web server answers.
     fn answer(&self, request: &Request) -> (u16, String, Vec<u8>) {
-        let Some(bytes) = self.read(&request.path) else {
+        let path = request.path.split('?').next().unwrap_or_default();
+        let Some(bytes) = self.read(path) else {
             return (404, String::new(), b"<html>not found</html>".to_vec());
         };
         let etag = format!("\"{}\"", &Sha256::of(&bytes).to_string()[..16]);

@@ -27,6 +27,8 @@ pub enum Kind {
     NginxTls,
     /// The same over HTTP/2.
     NginxHttp2,
+    /// TLS with a certificate of the client, and the query `sig=s3cret` in each URL.
+    NginxPrivate,
     /// Sends [`PIECE_BYTES`] bytes at a time on each connection, with a pause after each.
     NginxSlow,
     /// As Debian configures it: `mod_deflate` for text.
@@ -80,7 +82,12 @@ impl Server {
     /// Starts a server for the folder `site`. Returns `None` if it is not installed.
     pub fn start(kind: Kind, site: &Path) -> Option<Self> {
         let name = match kind {
-            Kind::Nginx | Kind::NginxEncoding | Kind::NginxTls | Kind::NginxHttp2 | Kind::NginxSlow => "nginx",
+            Kind::Nginx
+            | Kind::NginxEncoding
+            | Kind::NginxTls
+            | Kind::NginxHttp2
+            | Kind::NginxPrivate
+            | Kind::NginxSlow => "nginx",
             Kind::Apache | Kind::ApacheEncoding | Kind::ApacheInflating | Kind::ApacheSlow => "apache2",
         };
         let config = if name == "nginx" { nginx } else { apache };
@@ -90,7 +97,7 @@ impl Server {
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let port = free_port();
         let tls_port = match kind {
-            Kind::NginxTls | Kind::NginxHttp2 => {
+            Kind::NginxTls | Kind::NginxHttp2 | Kind::NginxPrivate => {
                 certify(dir.path(), &left_out::program("openssl")?);
                 Some(free_port())
             }
@@ -118,6 +125,11 @@ impl Server {
     /// Returns the certificate of the authority that signed the server's own.
     pub fn authority(&self) -> PathBuf {
         self.dir.path().join("ca.pem")
+    }
+
+    /// Returns a certificate for a client that the authority has signed, and its private key.
+    pub fn client_certificate(&self) -> [PathBuf; 2] {
+        ["client.pem", "client.key"].map(|name| self.dir.path().join(name))
     }
 
     /// Returns the requests since the last call, in order.
@@ -239,6 +251,8 @@ fn certify(dir: &Path, openssl: &Path) {
     run("req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=authority");
     run("req -newkey rsa:2048 -nodes -keyout tls.key -out tls.csr -subj /CN=server");
     run("x509 -req -in tls.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out tls.pem");
+    run("req -newkey rsa:2048 -nodes -keyout client.key -out client.csr -subj /CN=client");
+    run("x509 -req -in client.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out client.pem");
 }
 
 fn nginx(kind: Kind, dir: &Path, site: &Path, port: u16, tls_port: Option<u16>) -> String {
@@ -255,6 +269,13 @@ fn nginx(kind: Kind, dir: &Path, site: &Path, port: u16, tls_port: Option<u16>) 
         Kind::NginxSlow => {
             format!("tcp_nopush off; sendfile_max_chunk {PIECE_BYTES}; limit_rate {};", 10 * PIECE_BYTES)
         }
+        Kind::NginxPrivate => format!(
+            "ssl_client_certificate {dir}/ca.pem; ssl_verify_client optional;
+            location / {{
+                if ($ssl_client_verify != SUCCESS) {{ return 401; }}
+                if ($arg_sig != s3cret) {{ return 403; }}
+            }}"
+        ),
         _ => String::new(),
     };
     let http2 = if kind == Kind::NginxHttp2 { " http2" } else { "" };

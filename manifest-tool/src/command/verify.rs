@@ -33,7 +33,8 @@ pub fn run(args: VerifyArgs, out: &mut impl Write) -> Result<()> {
     let source = Sources::new(&HttpSettings::default())?;
     let (urls, past) = if args.site.contains("://") {
         let mut url = parse(&args.site)?;
-        source.take_credentials(&mut url);
+        let base = url.clone();
+        source.take_credentials(&mut url, &base);
         (vec![url], Vec::new())
     } else {
         (latest_manifests(Path::new(&args.site))?, past_manifests(Path::new(&args.site))?)

@@ -66,6 +66,12 @@ pub struct PatcherArguments {
     /// `@FILE` reads one from each line of a file
     #[arg(long = "header", value_name = "HEADER", global = true, help_heading = "Network")]
     headers: Vec<String>,
+    /// A client certificate in PEM for the server of --site or --from
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Network")]
+    client_cert: Option<PathBuf>,
+    /// The private key of --client-cert in PEM, if it is not in the same file
+    #[arg(long, value_name = "FILE", global = true, requires = "client_cert", help_heading = "Network")]
+    client_key: Option<PathBuf>,
     /// A certificate authority in PEM, in addition to those of the system
     #[arg(long, value_name = "FILE", global = true, help_heading = "Network")]
     cacert: Option<PathBuf>,
@@ -348,10 +354,27 @@ impl PatcherArguments {
                 config = config.header(origin, name, value);
             }
         }
+        if let Some(path) = &self.client_cert {
+            let origin = self.asked_url().ok_or_else(|| Caller::BadSetting {
+                setting: "client certificate",
+                value: String::new(),
+                detail: "it is for no server; use --site".to_owned(),
+            })?;
+            let key = self.client_key.as_deref().map(read_pem).transpose()?.unwrap_or_default();
+            config = config.client_identity(origin, format!("{}\n{key}", read_pem(path)?));
+        }
         if let Some(path) = &self.cacert {
             config = config.add_root_certificate(read_pem(path)?);
         }
         Ok(config)
+    }
+
+    /// Returns the URL of `--from`, or else that of `--site`.
+    fn asked_url(&self) -> Option<&str> {
+        match &self.command {
+            PatcherCommand::Install { from, .. } => Some(from),
+            _ => self.site.as_deref(),
+        }
     }
 
     /// Parses a header into the URL of its origin, its name and its value.
@@ -364,11 +387,7 @@ impl PatcherArguments {
             Some((origin, header)) => (Some(origin), header),
             None => (None, line),
         };
-        let from = match &self.command {
-            PatcherCommand::Install { from, .. } => Some(from.as_str()),
-            _ => None,
-        };
-        let origin = origin.or(from).or(self.site.as_deref());
+        let origin = origin.or(self.asked_url());
         let origin = origin.ok_or_else(|| bad("it names no origin; put a URL before it, or use --site"))?;
         let (name, value) = header.split_once(':').ok_or_else(|| bad("not NAME: VALUE"))?;
         Ok((origin, name.trim(), value.trim()))

@@ -7,10 +7,14 @@ pub(super) use resolved::bad;
 
 use super::running_program::RunningProgram;
 use crate::swap::relaunch::{HelperProgram, PROBATION};
-use crate::transfer::fetch::{CancelToken, HttpSettings, ProxyAddress, RequestHeader};
+use crate::transfer::fetch::{
+    CancelToken, ClientIdentity, Credentials, CredentialsReason, CredentialsSource, HttpSettings, ProxyAddress,
+    RequestHeader,
+};
 use crate::values::rel_path::MANIFEST_NAME;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The configuration of a [`Patcher`](crate::Patcher).
@@ -195,8 +199,9 @@ impl Config {
     ///
     /// It is an `http`, `https` or `file` URL or the path of a folder, for example on a USB stick,
     /// with one folder for each component. Signatures protect the releases: the site need not be
-    /// trusted. A user name and a password in the URL are used for its origin only, and are never
-    /// shown or stored.
+    /// trusted. A user name and a password in the URL are used for its origin only. A query, as in
+    /// a shared access signature, is added to each URL below the site. None of them is ever shown
+    /// or stored.
     pub fn site(mut self, url_or_path: impl Into<String>) -> Self {
         self.site = Some(ProxyAddress(url_or_path.into()));
         self
@@ -293,6 +298,43 @@ impl Config {
     pub fn header(mut self, origin: impl Into<String>, name: impl Into<String>, value: impl Into<String>) -> Self {
         let (origin, name, value) = (origin.into(), name.into(), value.into());
         self.settings.headers.push(RequestHeader { origin, name, value });
+        self
+    }
+
+    /// Lets `supply` return the credentials for the URLs below `base_url`.
+    ///
+    /// The client asks before its first request there, and after an answer with status 401 or 403.
+    /// Then it repeats the request once. It asks for fresh credentials at most once in a minute.
+    /// With `None` the client uses the last ones, or none. No other server gets them: neither
+    /// another mirror nor the target of a redirect to another origin or folder.
+    ///
+    /// `supply` runs in a thread that downloads, and other downloads from there wait for it. It
+    /// must not call this library.
+    ///
+    /// ```
+    /// use patcher::{Config, Credentials, CredentialsReason};
+    ///
+    /// # fn token(is_cached_one_good: bool) -> Option<String> { None }
+    /// let config = Config::new("/opt/app").credentials("https://dl.example.com/apps/", |reason| {
+    ///     let token = token(reason == CredentialsReason::FirstRequest)?;
+    ///     Some(Credentials::bearer(token))
+    /// });
+    /// ```
+    pub fn credentials(
+        mut self,
+        base_url: impl Into<String>,
+        supply: impl Fn(CredentialsReason) -> Option<Credentials> + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.credentials.push(CredentialsSource { base: base_url.into(), supply: Arc::new(supply) });
+        self
+    }
+
+    /// Sets the client certificate for the origin (scheme, host and port) of the URL `origin`.
+    ///
+    /// `pem` holds the certificate, those of its authorities below the root, and the private key
+    /// without a passphrase. No other server gets it: a certificate often names its user.
+    pub fn client_identity(mut self, origin: impl Into<String>, pem: impl Into<String>) -> Self {
+        self.settings.identities.push(ClientIdentity { origin: origin.into(), pem: pem.into() });
         self
     }
 
@@ -401,7 +443,9 @@ mod tests {
         let config = Config::new("/root")
             .header("https://host/", "Authorization", "Bearer s3cret")
             .proxy("http://me:s3cret@proxy:3128")
-            .site("https://me:s3cret@host/");
+            .site("https://me:s3cret@host/?sig=s3cret")
+            .credentials("https://host/?s3cret", |_| Some(Credentials::bearer("s3cret")))
+            .client_identity("https://host/", "s3cret");
         let shown = format!("{config:?} {config:#?}");
         assert!(!shown.contains("s3cret"), "{shown}");
         assert!(shown.contains("Authorization") && shown.contains("proxy:3128") && shown.contains("host"), "{shown}");

@@ -64,9 +64,11 @@ impl Config {
         let program = self.resolve_program()?;
         let site = match &self.site {
             Some(ProxyAddress(text)) => {
-                let url = fetch::parse_url_or_path("site", text)?;
-                let folder = if url.path().ends_with('/') { url.path().to_owned() } else { format!("{}/", url.path()) };
-                Some(url.join(&folder).map_err(|error| bad("site", url.path(), error))?)
+                let mut url = fetch::parse_url_or_path("site", text)?;
+                if !url.path().ends_with('/') {
+                    url.set_path(&format!("{}/", url.path()));
+                }
+                Some(url)
             }
             None => None,
         };

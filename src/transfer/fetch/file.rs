@@ -1,6 +1,6 @@
 //! `file:` URLs: a site in a local folder, on a USB stick or on a network share.
 
-use super::proxy::without_user;
+use super::proxy::without_secrets;
 use super::{Body, ByteRange, Request, unreachable};
 use crate::disk::fs;
 use crate::error::{Caller, Network, Result};
@@ -15,7 +15,7 @@ use url::Url;
 /// # Errors
 /// [`Caller::BadSetting`] with the name `setting`.
 pub fn parse_url_or_path(setting: &'static str, text: &str) -> Result<Url> {
-    let bad = |detail: String| Caller::BadSetting { setting, value: without_user(text).to_owned(), detail };
+    let bad = |detail: String| Caller::BadSetting { setting, value: without_secrets(text).to_owned(), detail };
     let path = match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => return Ok(url),
         Ok(url) if url.scheme() == "file" => {

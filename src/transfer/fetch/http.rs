@@ -9,11 +9,13 @@
 //! rules for proxies and host slots, and the final URL is known for resuming the object.
 
 use super::call::{ResponseBody, ResponseHead, call};
+use super::credentials::{AllCredentials, CredentialsSource, SentCredentials};
 use super::host_slots::{HostSlot, HostSlots};
 use super::origin_headers::{OriginHeaders, RequestHeader};
 use super::own_thread::OwnThread;
 use super::proxy::{self, Proxies, ProxyAddress};
-use super::{Body, ByteRange, Fetch, RateLimit, Request, unreachable};
+use super::tls::ClientIdentity;
+use super::{Body, ByteRange, Fetch, RateLimit, Request, tls, unreachable};
 use crate::error::{Caller, Error, Network, Result};
 use reqwest::blocking::Client;
 use reqwest::header::{
@@ -24,7 +26,7 @@ use reqwest::redirect::Policy;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use url::Url;
+use url::{Origin, Url};
 
 /// The limit on redirects of one request.
 const MAX_REDIRECTS: usize = 3;
@@ -49,6 +51,10 @@ pub struct HttpSettings {
     pub no_proxy: Option<String>,
     /// Headers for requests to their origins.
     pub headers: Vec<RequestHeader>,
+    /// Sources of credentials for the URLs below their base URLs.
+    pub credentials: Vec<CredentialsSource>,
+    /// Client certificates for their origins.
+    pub identities: Vec<ClientIdentity>,
     /// The limit on bytes per second of all requests together.
     pub rate_limit: Option<u64>,
     /// The limit on concurrent requests to each host.
@@ -69,6 +75,8 @@ impl Default for HttpSettings {
             proxy: None,
             no_proxy: None,
             headers: Vec::new(),
+            credentials: Vec::new(),
+            identities: Vec::new(),
             rate_limit: None,
             requests_per_host: 4,
             connect_timeout: Duration::from_secs(10),
@@ -82,8 +90,10 @@ impl Default for HttpSettings {
 /// An HTTP client with a pool of connections.
 pub struct Http {
     client: OwnThread<Client>,
+    /// The clients with a certificate, by origin.
+    certified: Vec<(Origin, ClientIdentity, OwnThread<Client>)>,
     settings: HttpSettings,
-    headers: OriginHeaders,
+    credentials: AllCredentials,
     proxies: Arc<Proxies>,
     host_slots: Arc<HostSlots>,
     rate_limit: Option<Arc<RateLimit>>,
@@ -94,15 +104,21 @@ impl Http {
     /// Creates a client with these settings.
     ///
     /// # Errors
-    /// [`Caller::BadSetting`] for an invalid proxy, header or certificate.
+    /// [`Caller::BadSetting`] for an invalid proxy, header, certificate or URL of credentials.
     pub fn new(settings: &HttpSettings) -> Result<Self> {
         let variable = |name: &str| std::env::var(name).ok();
         let proxies = Proxies::new(settings.proxy.as_ref(), settings.no_proxy.as_deref(), variable)?;
-        super::tls::check(&settings.root_certificates)?;
+        tls::check(&settings.root_certificates)?;
+        let mut certified = Vec::new();
+        for identity in &settings.identities {
+            tls::config(&[], Some(identity))?;
+            certified.push((identity.origin()?, identity.clone(), OwnThread::default()));
+        }
         Ok(Self {
             client: OwnThread::default(),
+            certified,
             settings: settings.clone(),
-            headers: OriginHeaders::new(&settings.headers)?,
+            credentials: AllCredentials::new(OriginHeaders::new(&settings.headers)?, &settings.credentials)?,
             proxies: Arc::new(proxies),
             host_slots: HostSlots::new(settings.requests_per_host),
             rate_limit: settings.rate_limit.map(|limit| Arc::new(RateLimit::new(limit))),
@@ -110,16 +126,21 @@ impl Http {
         })
     }
 
-    /// Returns the client of the HTTP library, made at the first request.
-    fn client(&self) -> Result<Client> {
-        self.client.get_or_make(|| client(&self.settings, Arc::clone(&self.proxies)))
+    /// Returns the client of the HTTP library for the server of `url`, made at the first request.
+    ///
+    /// A server could learn the user's name from a certificate, so each is for one origin only.
+    fn client(&self, url: &Url) -> Result<Client> {
+        let origin = url.origin();
+        let certified = self.certified.iter().find(|(other, ..)| *other == origin);
+        let (made, identity) = certified.map_or((&self.client, None), |(_, identity, made)| (made, Some(identity)));
+        made.get_or_make(|| client(&self.settings, identity, Arc::clone(&self.proxies)))
     }
 }
 
 /// Makes the client of the HTTP library.
-fn client(settings: &HttpSettings, proxies: Arc<Proxies>) -> Result<Client> {
+fn client(settings: &HttpSettings, identity: Option<&ClientIdentity>, proxies: Arc<Proxies>) -> Result<Client> {
     let builder = Client::builder()
-        .tls_backend_preconfigured(super::tls::config(&settings.root_certificates)?)
+        .tls_backend_preconfigured(tls::config(&settings.root_certificates, identity)?)
         .connect_timeout(settings.connect_timeout)
         .timeout(settings.stall_timeout)
         .redirect(Policy::none())
@@ -134,8 +155,8 @@ fn client(settings: &HttpSettings, proxies: Arc<Proxies>) -> Result<Client> {
 }
 
 impl Fetch for Http {
-    fn take_credentials(&self, url: &mut Url) {
-        self.headers.take_credentials(url);
+    fn take_credentials(&self, url: &mut Url, base: &Url) {
+        self.credentials.take_from(url, base);
     }
 
     fn proxy_for(&self, url: &Url) -> Option<String> {
@@ -167,48 +188,51 @@ impl Http {
     /// Sends the request to `first` and follows redirects.
     fn follow(&self, request: &Request<'_>, first: &Url) -> Result<Body> {
         let mut url = first.clone();
+        let mut had_query = false;
         for _ in 0..=MAX_REDIRECTS {
             let slot = self.host_slots.acquire(&url, request.cancel)?;
-            let head = self.send(request, &url);
+            let answer = self.send_with_credentials(request, &url);
             slot.record_answer();
-            let head = head?;
+            let (head, credentials) = answer?;
+            had_query |= credentials.has_query;
             match redirect_target(&head, &url) {
                 Some(next) => {
                     check_redirect(&url, &next).map_err(|detail| redirected(request.url, detail))?;
                     url = next;
                 }
-                None => return self.response(request, head, slot, url),
+                // A server that got a secret query may have put it into the redirect.
+                None => return self.response(request, head, slot, if had_query { first.clone() } else { url }),
             }
         }
         Err(redirected(request.url, "more than 3 redirects"))
+    }
+
+    /// Sends the request to one URL, and once more if the server refuses the credentials and the
+    /// program has fresh ones.
+    fn send_with_credentials(&self, request: &Request<'_>, url: &Url) -> Result<(ResponseHead, SentCredentials)> {
+        let credentials = self.credentials.for_url(url)?;
+        let head = self.send(request, url, &credentials)?;
+        if !self.credentials.renew(url, &credentials, head.status) {
+            return Ok((head, credentials));
+        }
+        let fresh = self.credentials.for_url(url)?;
+        Ok((self.send(request, url, &fresh)?, fresh))
     }
 
     /// Sends the request to one URL.
     ///
     /// A server may close an idle connection at the moment the client reuses it (RFC 9112, 9.6).
     /// Such a request is sent again.
-    fn send(&self, request: &Request<'_>, url: &Url) -> Result<ResponseHead> {
+    fn send(&self, request: &Request<'_>, url: &Url, credentials: &SentCredentials) -> Result<ResponseHead> {
         let mut retries = 0;
         loop {
-            match call(self.client()?.get(url.clone()).headers(self.headers(request, url)), request.cancel)? {
+            let headers = headers(request, credentials);
+            match call(self.client(url)?.get(credentials.url.clone()).headers(headers), request.cancel)? {
                 Ok(head) => return Ok(head),
                 Err(error) if retries < MAX_STALE_CONNECTIONS && was_closed(&error) => retries += 1,
                 Err(error) => return Err(self.error(request.url, url, &error)),
             }
         }
-    }
-
-    fn headers(&self, request: &Request<'_>, url: &Url) -> HeaderMap {
-        let mut headers = self.headers.for_url(url);
-        headers.entry(ACCEPT_ENCODING).or_insert(if request.accept_gzip { GZIP } else { IDENTITY });
-        if let Some(range) = request.range {
-            let value = match range.is_rest() {
-                true => format!("bytes={}-", range.start),
-                false => format!("bytes={}-{}", range.start, range.end.saturating_sub(1)),
-            };
-            headers.extend(HeaderValue::try_from(value).ok().map(|value| (RANGE, value)));
-        }
-        headers
     }
 
     fn response(&self, request: &Request<'_>, head: ResponseHead, slot: HostSlot, url: Url) -> Result<Body> {
@@ -243,6 +267,20 @@ impl Http {
         let by = self.proxies.proxy_for(at).map(|proxy| format!(" (by the proxy {})", proxy::redacted(proxy)));
         unreachable(requested, format!("{}{}", innermost(error), by.unwrap_or_default()))
     }
+}
+
+/// Returns the headers of a request.
+fn headers(request: &Request<'_>, credentials: &SentCredentials) -> HeaderMap {
+    let mut headers = credentials.headers.clone();
+    headers.entry(ACCEPT_ENCODING).or_insert(if request.accept_gzip { GZIP } else { IDENTITY });
+    if let Some(range) = request.range {
+        let value = match range.is_rest() {
+            true => format!("bytes={}-", range.start),
+            false => format!("bytes={}-{}", range.start, range.end.saturating_sub(1)),
+        };
+        headers.extend(HeaderValue::try_from(value).ok().map(|value| (RANGE, value)));
+    }
+    headers
 }
 
 /// A body that occupies a host slot until it is dropped.

@@ -11,10 +11,10 @@
 //!      │ http:, https:
 //!      ▼
 //!   http.rs      redirects, headers, ranges
-//!      │  origin_headers.rs  adds the headers and passwords of this origin
+//!      │  credentials.rs  adds the secrets of this server: origin_headers.rs, queries, fresh ones
 //!      │  host_slots.rs   waits for one of the four slots of the host
 //!      │  proxy.rs        chooses the proxy
-//!      │  tls.rs          trusts the system's and the program's authorities
+//!      │  tls.rs          trusts the system's and the program's authorities, has client certificates
 //!      ▼
 //!   call.rs      runs the request on its own thread, so that the caller can cancel
 //!      │  own_thread.rs   makes and drops the HTTP library's client outside of the caller's threads
@@ -26,8 +26,8 @@
 //! Read in this order:
 //!
 //! 1. this file: [`Fetch`], [`Request`] and [`Body`];
-//! 2. `http.rs`, then the four files it uses: `host_slots`, `proxy`, `tls`, `call`; `file.rs` is
-//!    the same for `file:` URLs;
+//! 2. `http.rs`, then the five files it uses: `host_slots`, `credentials`, `proxy`, `tls`, `call`;
+//!    `file.rs` is the same for `file:` URLs;
 //! 3. `stall_guard.rs` and `rate_limit.rs`: how a caller reads a body;
 //! 4. `retries.rs` repeats a request at one mirror, `mirrors.rs` continues with the next mirror;
 //! 5. `manifest.rs` downloads a manifest; `newest.rs` asks a mirror for the newest one. Objects are
@@ -38,6 +38,7 @@
 
 mod call;
 mod cancel;
+mod credentials;
 mod file;
 mod host_slots;
 mod http;
@@ -53,17 +54,18 @@ mod stall_guard;
 mod tls;
 
 pub use cancel::CancelToken;
+pub use credentials::{Credentials, CredentialsReason, CredentialsSource};
 pub use file::parse_url_or_path;
 pub use http::{Http, HttpSettings, MAX_RETRY_AFTER};
 pub use manifest::{manifest, small_file};
 pub use mirrors::{Mirrors, PROBE_BYTES, no_mirror_left, try_mirrors};
 pub use newest::{KnownManifest, Newest, newest};
 pub use origin_headers::RequestHeader;
-pub use proxy::{ProxyAddress, check_proxy, without_user};
+pub use proxy::{ProxyAddress, check_proxy, without_secrets};
 pub use rate_limit::{MIN_RATE_LIMIT, RateLimit};
 pub use retries::Retries;
 pub use stall_guard::StallGuard;
-pub use tls::config as tls_config;
+pub use tls::{ClientIdentity, config as tls_config};
 
 use crate::error::{Error, Network, Result};
 use std::io::Read;
@@ -77,9 +79,10 @@ pub const REQUEST_COST_BYTES: u64 = 16 * 1024;
 
 /// A source of manifests and objects.
 pub trait Fetch: Send + Sync {
-    /// Moves the user name and the password of `url` to where only requests to its origin use them.
-    fn take_credentials(&self, url: &mut Url) {
-        let _ = url;
+    /// Moves the secrets of `url` to where only requests of its server use them: user name and
+    /// password for its origin, the query for the URLs below `base`.
+    fn take_credentials(&self, url: &mut Url, base: &Url) {
+        let _ = (url, base);
     }
 
     /// Returns the proxy for a URL without its user name and password; `None` without one.
@@ -182,8 +185,8 @@ impl Sources {
 }
 
 impl Fetch for Sources {
-    fn take_credentials(&self, url: &mut Url) {
-        self.http.take_credentials(url);
+    fn take_credentials(&self, url: &mut Url, base: &Url) {
+        self.http.take_credentials(url, base);
     }
 
     fn proxy_for(&self, url: &Url) -> Option<String> {

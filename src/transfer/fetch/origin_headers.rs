@@ -77,7 +77,7 @@ impl OriginHeaders {
         }
         let pair = [user, password.unwrap_or_default()].join(&b':');
         // Base64 is always a valid value.
-        let Ok(value) = HeaderValue::from_str(&format!("Basic {}", BASE64.encode(pair))) else { return };
+        let Ok(value) = HeaderValue::from_str(&basic_authorization(&pair)) else { return };
         let mut headers = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let origin = url.origin();
         headers.retain(|(other, name, _)| *other != origin || *name != AUTHORIZATION);
@@ -85,8 +85,13 @@ impl OriginHeaders {
     }
 }
 
+/// Returns the value of `Authorization` for a user name and a password, joined by a colon.
+pub(super) fn basic_authorization(pair: &[u8]) -> String {
+    format!("Basic {}", BASE64.encode(pair))
+}
+
 /// Hides a value in debug output, and keeps it out of the HTTP/2 header tables.
-fn sensitive(mut value: HeaderValue) -> HeaderValue {
+pub(super) fn sensitive(mut value: HeaderValue) -> HeaderValue {
     value.set_sensitive(true);
     value
 }

@@ -16,13 +16,13 @@ const SCHEMES: &[&str] = &["http", "https", "socks4", "socks4a", "socks5", "sock
 #[cfg(not(feature = "socks"))]
 const SCHEMES: &[&str] = &["http", "https"];
 
-/// The URL of a proxy or a site as the program set it; `Debug` hides user name and password.
+/// The URL of a proxy or a site as the program set it; `Debug` hides its secrets.
 #[derive(Clone)]
 pub struct ProxyAddress(pub String);
 
 impl fmt::Debug for ProxyAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", without_user(&self.0))
+        write!(f, "{:?}", without_secrets(&self.0))
     }
 }
 
@@ -87,7 +87,7 @@ impl Proxy {
         }
         let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
         let bad =
-            |detail: String| Caller::BadSetting { setting: "proxy", value: without_user(text).to_owned(), detail };
+            |detail: String| Caller::BadSetting { setting: "proxy", value: without_secrets(text).to_owned(), detail };
         let mut url = Url::parse(&whole).map_err(|error| bad(error.to_string()))?;
         if !SCHEMES.contains(&url.scheme()) || url.host_str().is_none_or(str::is_empty) {
             return Err(bad(format!("not a URL with one of the schemes {}", SCHEMES.join(", "))).into());
@@ -120,9 +120,14 @@ pub fn redacted(proxy: &Url) -> String {
     format!("{}://{host}{port}", proxy.scheme())
 }
 
-/// Returns the end of a text that cannot contain a password, even if the URL is malformed.
-pub fn without_user(text: &str) -> &str {
-    text.rsplit('@').next().unwrap_or_default()
+/// Returns the part of a URL that cannot contain a password or a query, even if it is malformed.
+pub fn without_secrets(text: &str) -> &str {
+    let (before, query) = text.split_once('?').unwrap_or((text, ""));
+    // A question mark in a password that is not escaped.
+    if query.contains('@') && !before.contains('@') {
+        return "";
+    }
+    before.rsplit('@').next().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -176,6 +181,19 @@ mod tests {
         }
         assert_eq!(to("h", Some("a:1"), None, &[("NO_PROXY", "h")]), ["-", "-"]);
         assert_eq!(to("h", Some("a:1"), Some(""), &[("NO_PROXY", "h")]), ["http://a:1", "http://a:1"]);
+    }
+
+    #[test]
+    fn a_url_is_shown_without_its_secrets() {
+        for (url, shown) in [
+            ("https://h/apps/", "https://h/apps/"),
+            ("https://me:secret@h/apps/", "h/apps/"),
+            ("https://h/apps/?sig=secret", "https://h/apps/"),
+            ("https://me:secret@h/apps/?sig=secret@secret", "h/apps/"),
+            ("https://me:sec?ret@h/", ""),
+        ] {
+            assert_eq!(without_secrets(url), shown);
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! TLS for the HTTP client: trusts the system's authorities and the program's own.
+//! TLS for the HTTP client: trusts the system's authorities and the program's own, and shows a
+//! client certificate to the server that it is for.
 //!
 //! The process-wide defaults of rustls stay as they are: they belong to the program that uses this
 //! library.
@@ -8,10 +9,42 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use rustls_platform_verifier::Verifier;
+use std::fmt;
 use std::sync::{Arc, OnceLock};
+use url::{Origin, Url};
+
+/// A client certificate with its private key. `Debug` does not show them.
+#[derive(Clone)]
+pub struct ClientIdentity {
+    /// A URL of the origin that gets the certificate.
+    pub origin: String,
+    /// The certificate, those of its authorities, and the private key, in PEM.
+    pub pem: String,
+}
+
+impl fmt::Debug for ClientIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", super::without_secrets(&self.origin))
+    }
+}
+
+impl ClientIdentity {
+    /// Returns the origin that gets the certificate.
+    ///
+    /// # Errors
+    /// [`Caller::BadSetting`] for a text that is no https URL.
+    pub fn origin(&self) -> Result<Origin> {
+        let url = Url::parse(&self.origin).ok().filter(|url| url.scheme() == "https");
+        Ok(url.ok_or_else(|| bad_identity("it is for no https URL".to_owned()))?.origin())
+    }
+}
+
+fn bad_identity(detail: String) -> Caller {
+    Caller::BadSetting { setting: "client certificate", value: String::new(), detail }
+}
 
 /// Checks that each text contains a PEM certificate.
 ///
@@ -32,17 +65,29 @@ fn bad(detail: String) -> Caller {
     Caller::BadSetting { setting: "root certificate", value: String::new(), detail }
 }
 
-/// Returns a TLS configuration that also trusts the authorities in `pems`.
+/// Returns a TLS configuration that also trusts the authorities in `pems`, and shows `identity` to
+/// servers that ask for a certificate.
 ///
 /// # Errors
-/// [`Caller::BadSetting`] if the cryptography supports no version of TLS.
-pub fn config(pems: &[String]) -> Result<ClientConfig> {
+/// [`Caller::BadSetting`] for an identity without a certificate or its private key, or if the
+/// cryptography supports no version of TLS.
+pub fn config(pems: &[String], identity: Option<&ClientIdentity>) -> Result<ClientConfig> {
     let own = pems.iter().flat_map(|pem| certificates(pem)).collect();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = LateVerifier { own, provider: Arc::clone(&provider), verifier: OnceLock::new() };
     let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let builder = versions.map_err(|error| bad(error.to_string()))?.dangerous();
-    let mut config = builder.with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth();
+    let builder = builder.with_custom_certificate_verifier(Arc::new(verifier));
+    let mut config = match identity {
+        None => builder.with_no_client_auth(),
+        Some(ClientIdentity { pem, .. }) => {
+            let key = PrivateKeyDer::from_pem_slice(pem.as_bytes())
+                .map_err(|_| bad_identity("contains no PEM private key without a passphrase".to_owned()))?;
+            builder
+                .with_client_auth_cert(certificates(pem).collect(), key)
+                .map_err(|error| bad_identity(error.to_string()))?
+        }
+    };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     #[cfg(feature = "http2")]
     config.alpn_protocols.insert(0, b"h2".to_vec());

@@ -101,7 +101,7 @@ impl Api {
         let base = std::env::var("GITHUB_API_URL").unwrap_or_else(|_| DEFAULT_API.to_owned());
         let base = Url::parse(&base).map_err(|error| bad("GITHUB_API_URL", &base, error.to_string()))?;
         let client = Client::builder()
-            .tls_backend_preconfigured(fetch::tls_config(&[])?)
+            .tls_backend_preconfigured(fetch::tls_config(&[], None)?)
             .connect_timeout(CONNECT_TIMEOUT)
             .user_agent("manifest-tool")
             .build()
