@@ -58,6 +58,7 @@
 //!   built on, without HTTP and TLS.
 //! - `http2` (default): HTTP/2, which fetches many small files faster.
 //! - `socks` (default): proxies that speak SOCKS.
+//! - `system-proxy` (default): the proxy of the system's settings.
 //! - `json`: results, errors and events as JSON, as the command line prints them.
 //! - `cli`: the command line program `patcher`.
 

@@ -270,11 +270,8 @@ impl Patcher {
         let meta = &installed.manifest.meta;
         let head = SiteNames::of(meta).head(&self.shared.channel);
         for base in self.base_urls(meta) {
-            let proxy = match self.shared.source.proxy_for(&base) {
-                Some(proxy) => format!("{base}: {proxy}"),
-                None => format!("{base}: none"),
-            };
-            findings.add(FindingSubject::Proxy, Ok(Verdict::Good(proxy)));
+            let proxy = self.shared.source.explain_proxy(&base);
+            findings.add(FindingSubject::Proxy, Ok(Verdict::Good(format!("{base}: {proxy}"))));
             findings.add(FindingSubject::Server, self.examine_server(&base, &head));
         }
     }

@@ -1,5 +1,6 @@
 //! Networks whose only way out is a proxy: HTTP, CONNECT and SOCKS5, with or without a password.
 
+use crate::support::left_out;
 use crate::support::proxy::{Proxy, Speaks};
 use crate::support::run::Run;
 use crate::support::scripted::{Reply, Scripted};
@@ -139,6 +140,50 @@ fn the_environment_names_proxies_and_exceptions() {
         check(&world, &[("HTTP_PROXY", &address)], &[]).ends(0);
         assert!(!proxy.was_used(), "a web server's CGI program gets that from a request");
     }
+}
+
+/// The settings of GNOME, kept in a file and not in the database of this session.
+#[test]
+fn the_settings_of_the_desktop_name_a_proxy_where_the_environment_names_none() {
+    let Some(gsettings) = left_out::program("gsettings") else { return };
+    let Some((world, _)) = world(Kind::Nginx) else { return };
+    world.install("core");
+    let Some(proxy) = Proxy::start(Speaks::Http, None) else { return };
+    let (address, home) = (proxy.url("http", None), world.user.path("settings"));
+    let (host, port) = address.trim_end_matches('/').rsplit_once("//").unwrap().1.split_once(':').unwrap();
+    let desktop = [
+        ("XDG_CURRENT_DESKTOP", "GNOME"),
+        ("GSETTINGS_BACKEND", "keyfile"),
+        ("XDG_CONFIG_HOME", home.to_str().unwrap()),
+    ];
+    let set = |schema: &str, key: &str, value: &str| {
+        let schema = format!("org.gnome.system.proxy{schema}");
+        let status = Command::new(&gsettings).args(["set", &schema, key, value]).envs(desktop).status();
+        assert!(status.unwrap().success(), "the package gsettings-desktop-schemas is missing");
+    };
+    set("", "mode", "manual");
+    set("", "ignore-hosts", "[]");
+    set(".http", "host", host);
+    set(".http", "port", port);
+    check(&world, &desktop, &[]).ends(0);
+    assert!(proxy.was_used());
+    let told = |more: &[&str]| {
+        let run = Run::of(world.user.command(&[&["--json"], more, &["doctor"]].concat()).envs(desktop)).ends(0).json();
+        let findings = run["findings"].as_array().unwrap().clone();
+        let proxy = findings.into_iter().find(|finding| finding["subject"] == "proxy").unwrap();
+        proxy["message"].as_str().unwrap().to_owned()
+    };
+    assert!(told(&[]).ends_with(&format!(": http://{host}:{port}, by the settings of the desktop")), "{}", told(&[]));
+    proxy.was_used();
+    for environment in [&[("all_proxy", "")][..], &[("XDG_CURRENT_DESKTOP", "")]] {
+        check(&world, &[&desktop[..], environment].concat(), &[]).ends(0);
+        assert!(!proxy.was_used(), "{environment:?}");
+    }
+    assert!(told(&["--proxy", ""]).ends_with(": no proxy, by the configuration"));
+    assert!(told(&["--no-proxy", "127.0.0.1"]).ends_with(": no proxy, by the list of hosts without one"));
+    set("", "mode", "auto");
+    assert!(told(&[]).contains("PAC"));
+    assert!(!proxy.was_used());
 }
 
 #[test]

@@ -276,7 +276,7 @@ impl Config {
     ///
     /// The scheme is `http`, `https`, `socks4`, `socks4a`, `socks5` or `socks5h`; an empty text
     /// means no proxy. Default: the environment variables `http_proxy` (lower case only),
-    /// `https_proxy` and `all_proxy`.
+    /// `https_proxy` and `all_proxy`; without them the settings of Windows, macOS or GNOME.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.settings.proxy = Some(ProxyAddress(url.into()));
         self

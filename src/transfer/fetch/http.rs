@@ -145,7 +145,7 @@ fn client(settings: &HttpSettings, identity: Option<&ClientIdentity>, proxies: A
         .timeout(settings.stall_timeout)
         .redirect(Policy::none())
         .user_agent(&settings.user_agent)
-        .proxy(reqwest::Proxy::custom(move |url| proxies.proxy_for(url).cloned()));
+        .proxy(reqwest::Proxy::custom(move |url| proxies.proxy_for(url)));
     // Detects a dead connection. Otherwise new requests would reuse it.
     #[cfg(feature = "http2")]
     let builder = builder
@@ -159,8 +159,8 @@ impl Fetch for Http {
         self.credentials.take_from(url, base);
     }
 
-    fn proxy_for(&self, url: &Url) -> Option<String> {
-        self.proxies.proxy_for(url).map(proxy::redacted)
+    fn explain_proxy(&self, url: &Url) -> String {
+        self.proxies.explain(url)
     }
 
     fn get(&self, request: &Request<'_>) -> Result<Body> {
@@ -224,6 +224,8 @@ impl Http {
     /// A server may close an idle connection at the moment the client reuses it (RFC 9112, 9.6).
     /// Such a request is sent again.
     fn send(&self, request: &Request<'_>, url: &Url, credentials: &SentCredentials) -> Result<ResponseHead> {
+        // The HTTP library's thread serves all requests, and must not wait for the system's settings.
+        self.proxies.refresh();
         let mut retries = 0;
         loop {
             let headers = headers(request, credentials);
@@ -264,7 +266,7 @@ impl Http {
         if error.is_timeout() && !error.is_connect() {
             return Network::Stalled { url: requested.to_string(), limit: self.stall_timeout }.into();
         }
-        let by = self.proxies.proxy_for(at).map(|proxy| format!(" (by the proxy {})", proxy::redacted(proxy)));
+        let by = self.proxies.proxy_for(at).map(|proxy| format!(" (by the proxy {})", proxy::redacted(&proxy)));
         unreachable(requested, format!("{}{}", innermost(error), by.unwrap_or_default()))
     }
 }

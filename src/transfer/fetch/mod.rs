@@ -13,7 +13,7 @@
 //!   http.rs      redirects, headers, ranges
 //!      │  credentials.rs  adds the secrets of this server: origin_headers.rs, queries, fresh ones
 //!      │  host_slots.rs   waits for one of the four slots of the host
-//!      │  proxy.rs        chooses the proxy
+//!      │  proxy.rs        chooses the proxy; system_proxy.rs reads the system's settings
 //!      │  tls.rs          trusts the system's and the program's authorities, has client certificates
 //!      ▼
 //!   call.rs      runs the request on its own thread, so that the caller can cancel
@@ -51,6 +51,7 @@ mod proxy;
 mod rate_limit;
 mod retries;
 mod stall_guard;
+mod system_proxy;
 mod tls;
 
 pub use cancel::CancelToken;
@@ -85,10 +86,10 @@ pub trait Fetch: Send + Sync {
         let _ = (url, base);
     }
 
-    /// Returns the proxy for a URL without its user name and password; `None` without one.
-    fn proxy_for(&self, url: &Url) -> Option<String> {
+    /// Tells the proxy for a URL and where it comes from, without user name and password.
+    fn explain_proxy(&self, url: &Url) -> String {
         let _ = url;
-        None
+        "no proxy".to_owned()
     }
 
     /// Sends a request and returns the response, whose body is still to be read.
@@ -189,8 +190,8 @@ impl Fetch for Sources {
         self.http.take_credentials(url, base);
     }
 
-    fn proxy_for(&self, url: &Url) -> Option<String> {
-        self.http.proxy_for(url)
+    fn explain_proxy(&self, url: &Url) -> String {
+        if url.scheme() == "file" { "no proxy".to_owned() } else { self.http.explain_proxy(url) }
     }
 
     fn get(&self, request: &Request<'_>) -> Result<Body> {

@@ -1,7 +1,9 @@
-//! Proxies: chooses the proxy of a request from the settings, or from the environment as curl does.
+//! Proxies: chooses the proxy of a request from the program's settings, from the environment as
+//! curl does, or from the system's settings.
 //!
 //! No error message and no `Debug` output contains the user name or the password of a proxy.
 
+use super::system_proxy::{SettingsName, SystemProxies};
 use crate::error::{Caller, Result};
 use hyper_util::client::proxy::matcher::Matcher;
 use std::fmt;
@@ -33,10 +35,17 @@ pub struct Proxies {
     https: Option<Proxy>,
     /// Matches every URL except those of `no_proxy`.
     proxied: Matcher,
+    /// The system's settings, where neither the program nor the environment names a proxy.
+    system: Option<SystemProxies>,
 }
 
-/// The URL of a proxy, validated.
-struct Proxy(Url);
+/// A proxy from the program's settings or from the environment.
+struct Proxy {
+    /// The URL, validated; `None` for a direct connection.
+    url: Option<Url>,
+    /// The environment variable that names it; `None` for the program's settings.
+    variable: Option<&'static str>,
+}
 
 impl Proxies {
     /// Reads the proxies from the settings, or from environment variables where none is set.
@@ -44,7 +53,8 @@ impl Proxies {
     /// `http_proxy` is read in lower case only, because a CGI server sets `HTTP_PROXY` from a
     /// request header (CVE-2016-5385). `https_proxy`, `all_proxy` and `no_proxy` are read in both
     /// cases, lower case first. An empty `proxy` disables proxies. `no_proxy` applies to proxies
-    /// from either source.
+    /// from each source. Without `proxy` and all of these variables but `no_proxy`, the system's
+    /// settings count.
     ///
     /// # Errors
     /// [`Caller::BadSetting`] for an invalid URL. A direct connection instead would reveal to the
@@ -54,54 +64,85 @@ impl Proxies {
         no_proxy: Option<&str>,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self> {
-        let either = |names: [&str; 2]| names.into_iter().find_map(&variable);
-        let no_proxy = no_proxy.map(str::to_owned).or_else(|| either(["no_proxy", "NO_PROXY"])).unwrap_or_default();
-        let (http, https) = match proxy {
-            Some(ProxyAddress(all)) => (Proxy::parse(all)?, Proxy::parse(all)?),
-            None => {
-                let all = either(["all_proxy", "ALL_PROXY"]);
-                let or_all = |own: Option<String>| own.or_else(|| all.clone());
-                let http = or_all(variable("http_proxy"));
-                let https = or_all(either(["https_proxy", "HTTPS_PROXY"]));
-                let parse = |text: Option<String>| text.map_or(Ok(None), |text| Proxy::parse(&text));
-                (parse(http)?, parse(https)?)
+        let first = |names: &[&'static str]| names.iter().find_map(|name| Some((*name, variable(name)?)));
+        let no_variable = || first(&["no_proxy", "NO_PROXY"]).map(|(_, hosts)| hosts);
+        let no_proxy = no_proxy.map(str::to_owned).or_else(no_variable).unwrap_or_default();
+        let named = |names: &[&'static str]| -> Result<Option<Proxy>> {
+            match (proxy, first(names)) {
+                (Some(ProxyAddress(all)), _) => Ok(Some(Proxy { url: parse(all)?, variable: None })),
+                (None, Some((name, text))) => Ok(Some(Proxy { url: parse(&text)?, variable: Some(name) })),
+                (None, None) => Ok(None),
             }
         };
-        Ok(Self { http, https, proxied: Matcher::builder().all("http://any.invalid").no(no_proxy).build() })
+        let http = named(&["http_proxy", "all_proxy", "ALL_PROXY"])?;
+        let https = named(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])?;
+        let system = (http.is_none() && https.is_none()).then(SystemProxies::default);
+        Ok(Self { http, https, proxied: Matcher::builder().all("http://any.invalid").no(no_proxy).build(), system })
+    }
+
+    /// Reads the system's settings if they count and were not read lately.
+    pub fn refresh(&self) {
+        self.system.iter().for_each(|system| drop(system.settings()));
     }
 
     /// Returns the proxy for a URL, or `None` for a direct connection.
-    pub fn proxy_for(&self, url: &Url) -> Option<&Url> {
-        let proxy = if url.scheme() == "https" { &self.https } else { &self.http }.as_ref()?;
-        let target = url.as_str().parse().ok()?;
-        self.proxied.intercept(&target).map(|_| &proxy.0)
+    pub fn proxy_for(&self, url: &Url) -> Option<Url> {
+        if self.is_excepted(url) {
+            return None;
+        }
+        match (&self.system, self.named_for(url)) {
+            (Some(system), _) => system.settings().proxy_for(url),
+            (None, named) => named?.url.clone(),
+        }
+    }
+
+    /// Tells the proxy for a URL and where it comes from, without user name and password.
+    pub fn explain(&self, url: &Url) -> String {
+        let name = |proxy: Option<Url>| proxy.map_or_else(|| "no proxy".to_owned(), |proxy| redacted(&proxy));
+        let proxy = name(self.proxy_for(url));
+        match (&self.system, self.named_for(url)) {
+            _ if self.is_excepted(url) => format!("{proxy}, by the list of hosts without one"),
+            (Some(system), _) if system.settings().has_pac => {
+                format!("{proxy}; {SettingsName} name a PAC file, which is not evaluated")
+            }
+            (Some(_), _) => format!("{proxy}, by {SettingsName}"),
+            (None, Some(Proxy { variable: Some(variable), .. })) => format!("{proxy}, by the variable {variable}"),
+            (None, Some(_)) => format!("{proxy}, by the configuration"),
+            (None, None) => format!("{proxy}: the environment names one for other URLs only"),
+        }
+    }
+
+    fn named_for(&self, url: &Url) -> Option<&Proxy> {
+        if url.scheme() == "https" { &self.https } else { &self.http }.as_ref()
+    }
+
+    /// Returns `true` for a host that is reached without a proxy.
+    fn is_excepted(&self, url: &Url) -> bool {
+        url.as_str().parse().is_ok_and(|target| self.proxied.intercept(&target).is_none())
     }
 }
 
-impl Proxy {
-    /// Parses a proxy URL, whose default scheme is http; returns `None` for an empty text.
-    fn parse(text: &str) -> Result<Option<Self>> {
-        let text = text.trim();
-        if text.is_empty() {
-            return Ok(None);
-        }
-        let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-        let bad =
-            |detail: String| Caller::BadSetting { setting: "proxy", value: without_secrets(text).to_owned(), detail };
-        let mut url = Url::parse(&whole).map_err(|error| bad(error.to_string()))?;
-        if !SCHEMES.contains(&url.scheme()) || url.host_str().is_none_or(str::is_empty) {
-            return Err(bad(format!("not a URL with one of the schemes {}", SCHEMES.join(", "))).into());
-        }
-        if url.port_or_known_default().is_none() {
-            url.set_port(Some(1080)).map_err(|()| bad("the URL cannot have a port".to_owned()))?;
-        }
-        Ok(Some(Self(url)))
+/// Parses a proxy URL, whose default scheme is http; returns `None` for an empty text.
+fn parse(text: &str) -> Result<Option<Url>> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
     }
+    let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let bad = |detail: String| Caller::BadSetting { setting: "proxy", value: without_secrets(text).to_owned(), detail };
+    let mut url = Url::parse(&whole).map_err(|error| bad(error.to_string()))?;
+    if !SCHEMES.contains(&url.scheme()) || url.host_str().is_none_or(str::is_empty) {
+        return Err(bad(format!("not a URL with one of the schemes {}", SCHEMES.join(", "))).into());
+    }
+    if url.port_or_known_default().is_none() {
+        url.set_port(Some(1080)).map_err(|()| bad("the URL cannot have a port".to_owned()))?;
+    }
+    Ok(Some(url))
 }
 
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&redacted(&self.0))
+        write!(f, "{:?}", self.url.as_ref().map(redacted))
     }
 }
 
@@ -110,7 +151,7 @@ impl fmt::Debug for Proxy {
 /// # Errors
 /// [`Caller::BadSetting`] for an invalid URL.
 pub fn check_proxy(proxy: &ProxyAddress) -> Result<()> {
-    Proxy::parse(&proxy.0).map(drop)
+    parse(&proxy.0).map(drop)
 }
 
 /// Returns the URL of a proxy without user name and password.
@@ -142,7 +183,7 @@ mod tests {
             Proxies::new(proxy.map(|text| ProxyAddress(text.to_owned())).as_ref(), no_proxy, variable).unwrap();
         ["http", "https"].map(|scheme| {
             let url = Url::parse(&format!("{scheme}://{host}/")).unwrap();
-            proxies.proxy_for(&url).map_or_else(|| "-".to_owned(), redacted)
+            proxies.proxy_for(&url).map_or_else(|| "-".to_owned(), |proxy| redacted(&proxy))
         })
     }
 
@@ -184,6 +225,21 @@ mod tests {
     }
 
     #[test]
+    fn the_source_of_a_proxy_is_told() {
+        let explain = |url: &str, no_proxy: &str, environment: &'static [(&'static str, &'static str)]| {
+            let variable =
+                |name: &str| environment.iter().find(|(found, _)| *found == name).map(|(_, value)| (*value).to_owned());
+            Proxies::new(None, Some(no_proxy), variable).unwrap().explain(&Url::parse(url).unwrap())
+        };
+        let environment = &[("HTTPS_PROXY", "http://me:secret@a:1")];
+        assert_eq!(explain("https://h/", "", environment), "http://a:1, by the variable HTTPS_PROXY");
+        assert_eq!(explain("https://h/", "h", environment), "no proxy, by the list of hosts without one");
+        assert_eq!(explain("http://h/", "", environment), "no proxy: the environment names one for other URLs only");
+        assert_eq!(explain("http://h/", "", &[("all_proxy", "")]), "no proxy, by the variable all_proxy");
+        assert_eq!(explain("http://h/", "", &[]), format!("no proxy, by {SettingsName}"));
+    }
+
+    #[test]
     fn a_url_is_shown_without_its_secrets() {
         for (url, shown) in [
             ("https://h/apps/", "https://h/apps/"),
@@ -206,6 +262,8 @@ mod tests {
         let address = ProxyAddress("http://me:secret@h:1".to_owned());
         let proxies = Proxies::new(Some(&address), None, |_| None).unwrap();
         assert!(!format!("{address:?} {proxies:?}").contains("secret"));
-        assert_eq!(proxies.proxy_for(&Url::parse("http://x").unwrap()).unwrap().password(), Some("secret"));
+        let url = Url::parse("http://x").unwrap();
+        assert_eq!(proxies.proxy_for(&url).unwrap().password(), Some("secret"));
+        assert_eq!(proxies.explain(&url), "http://h:1, by the configuration");
     }
 }
