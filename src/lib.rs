@@ -23,10 +23,7 @@
 //! fn main() {
 //!     // First in `main`: finishes what an earlier run began. An error never ends the program.
 //!     let started = patcher::init(Config::for_current_exe("app").trusted_key(KEY));
-//!     let watcher = started.and_then(|_| watch());
-//!     if let Err(error) = &watcher {
-//!         eprintln!("no updates: {error}");
-//!     }
+//!     let _watcher = started.and_then(|_| watch()).inspect_err(|error| eprintln!("no updates: {error}"));
 //!     println!("hello, world; press Enter to end"); // the program's own work
 //!     let _ = patcher::confirm(); // this version works; without this call the old one comes back
 //!     let _ = std::io::stdin().read_line(&mut String::new());
@@ -35,10 +32,10 @@
 //! /// Checks in a thread, now and every four hours. The new version is installed at the program's end.
 //! fn watch() -> patcher::Result<Watcher> {
 //!     let options = WatchOptions::default().first_within(Duration::from_secs(1)).mode(WatchMode::ApplyOnExit);
-//!     Watcher::start(patcher::handle()?, options, |event| match event {
-//!         WatchEvent::Staged(_) => eprintln!("the next start is the new version"),
-//!         WatchEvent::Failed { error, .. } => eprintln!("no update this time: {error}"),
-//!         _ => {}
+//!     Watcher::start(patcher::handle()?, options, |event| {
+//!         if let WatchEvent::Failed { error, .. } = event {
+//!             eprintln!("no update this time: {error}");
+//!         }
 //!     })
 //! }
 //! ```

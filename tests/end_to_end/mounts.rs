@@ -20,13 +20,13 @@ fn world() -> World<Scripted> {
     world
 }
 
-const MOUNT: &str = "mkdir ROOT/core && mount -t tmpfs -o size=4m none ROOT/core";
+const MOUNT: &str = "mkdir $ROOT/core && mount -t tmpfs -o size=4m none $ROOT/core";
 
 #[test]
 fn a_component_that_is_a_mount_is_staged_in_one_command_and_applied_in_another() {
     let world = world();
-    let script = "P install core --from $URL && touch DIR/installed; \
-                  while [ ! -e DIR/published ]; do sleep 0.05; done; P download && P apply && cat ROOT/core/app";
+    let script = "P install core --from $URL && touch $DIR/installed; \
+                  while [ ! -e $DIR/published ]; do sleep 0.05; done; P download && P apply && cat $ROOT/core/app";
     std::thread::scope(|scope| {
         scope.spawn(|| {
             crate::support::deadline::wait_for("the installation", || {
@@ -61,9 +61,9 @@ fn a_component_that_is_a_mount_can_be_removed_and_installed_again() {
 #[test]
 fn a_mount_inside_a_component_is_reported_before_any_object_request() {
     for mount in [
-        "mount -t tmpfs none ROOT/core/data",
-        "mkdir DIR/other && mount --bind DIR/other ROOT/core/data/inner",
-        "cp ROOT/core/app DIR/app && mount --bind DIR/app ROOT/core/app",
+        "mount -t tmpfs none $ROOT/core/data",
+        "mkdir $DIR/other && mount --bind $DIR/other $ROOT/core/data/inner",
+        "cp $ROOT/core/app $DIR/app && mount --bind $DIR/app $ROOT/core/app",
     ] {
         let world = world();
         world.install("core");
@@ -84,7 +84,7 @@ fn a_mount_that_comes_after_the_download_is_reported_before_the_program_ends() {
     world.install("core");
     world.publish("2.0.0", &tree("2"));
     world.user.ok(&["download"]);
-    let mount = "mkdir DIR/other && mount --bind DIR/other ROOT/core/data";
+    let mount = "mkdir $DIR/other && mount --bind $DIR/other $ROOT/core/data";
     let Some(run) = in_namespace(&world, mount, "P apply --wait-pid $$ --restart -- true") else { return };
     run.fails(22, "mount-inside");
     assert!(!world.user.state("journal").exists());
@@ -96,9 +96,9 @@ fn a_mount_that_comes_after_the_download_is_reported_before_the_program_ends() {
 fn a_file_system_without_permission_bits_is_refused_before_any_object_request() {
     let world = world();
     let (Some(_), Some(_)) = (left_out::program("mkntfs"), left_out::program("ntfs-3g")) else { return };
-    let mount = "truncate -s 20M DIR/image && mkntfs -q -F DIR/image && mkdir ROOT/core \
-                 && mount -t ntfs-3g -o loop DIR/image ROOT/core";
-    let script = "P install core --from $URL; code=$?; umount ROOT/core; exit $code";
+    let mount = "truncate -s 20M $DIR/image && mkntfs -q -F $DIR/image && mkdir $ROOT/core \
+                 && mount -t ntfs-3g -o loop $DIR/image $ROOT/core";
+    let script = "P install core --from $URL; code=$?; umount $ROOT/core; exit $code";
     let Some(run) = in_namespace(&world, mount, script) else { return };
     run.fails(22, "unsupported");
     assert_eq!(world.server.take_paths(), ["/core/manifest.xml"]);

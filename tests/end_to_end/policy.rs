@@ -8,7 +8,7 @@ use crate::support::world::World;
 use serde_json::{Value, json};
 
 /// Puts a copy over `/etc`, with an empty `/etc/patcher`.
-const MOUNT: &str = "cp -a /etc DIR/etc && mount --bind DIR/etc /etc && rm -rf /etc/patcher && mkdir /etc/patcher";
+const MOUNT: &str = "cp -a /etc $DIR/etc && mount --bind $DIR/etc /etc && rm -rf /etc/patcher && mkdir /etc/patcher";
 
 /// A world with version 1 installed and version 2 published.
 fn world() -> World<Scripted> {
@@ -72,7 +72,7 @@ fn a_release_is_taken_some_days_after_its_first_sight() {
     // The second check is 6 days and 23 hours after the first sight, the third one 7 days.
     let earlier = |hours: u32| {
         format!(
-            "sed -i \"/<release/s/at=\\\"[^\\\"]*/at=\\\"$(date -u -d '-{hours} hours' +%FT%TZ)/\" \"$R/.patcher/sights.xml\""
+            "sed -i \"/<release/s/at=\\\"[^\\\"]*/at=\\\"$(date -u -d '-{hours} hours' +%FT%TZ)/\" \"$ROOT/.patcher/sights.xml\""
         )
     };
     let script = format!("P check; {}; P check; {}; P check", earlier(7 * 24 - 1), earlier(7 * 24 + 1));

@@ -389,9 +389,9 @@ fn a_session_ends_with_its_program_while_another_process_holds_its_input() {
 #[test]
 fn a_session_ends_with_its_input_during_a_download() {
     let program = Program::new();
-    program.world.server.follow(|request| match request.path.ends_with(".xml") {
-        true => Reply::Site,
-        false => Reply::SilentBody,
+    program.world.server.follow(|request| match request.path.contains("/objects/") {
+        true => Reply::SilentBody,
+        false => Reply::Site,
     });
     let mut session = program.session();
     session.ok("start", json!({}));
