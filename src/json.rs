@@ -155,6 +155,7 @@ impl ToJson for Started {
                 let why = match off {
                     UpdatesOff::NotInstalled { .. } => "not-installed",
                     UpdatesOff::NotOurs { .. } => "not-ours",
+                    UpdatesOff::Service { .. } => "service",
                     UpdatesOff::NoHelper { .. } => "no-helper",
                     UpdatesOff::Policy { .. } => "policy",
                 };

@@ -39,9 +39,13 @@ class Update:
 class Component:
     """A component on the site."""
 
-    def __init__(self, name, site=SITE):
-        self.name, self.site = name, site
-        shutil.rmtree(site / name, ignore_errors=True)
+    def __init__(self, name, site=SITE, layout="folders"):
+        self.name, self.site, self.layout = name, site, layout
+        self.url, self.latest = f"{URL}/{name}/", f"{name}/{MANIFEST}"
+        if layout == "flat":
+            # A folder of its own, so that it is removed whole.
+            self.site, self.url, self.latest = site / f"{name}-flat", f"{URL}/{name}-flat/", f"{name}-flat/{name}.{MANIFEST}"
+        shutil.rmtree(self.site if layout == "flat" else site / name, ignore_errors=True)
         if not KEY.exists():
             run(BIN / "manifest-tool", "keygen", WORK / "release", "--bits", "3072")
 
@@ -55,14 +59,14 @@ class Component:
     def sign_in_place(self, build, version, *options):
         """Publishes a tree, writes a manifest into it, and returns the cost of `sign`."""
         return run(BIN / "manifest-tool", "sign", build, "--site", self.site, "--key", KEY, "--component", self.name,
-                   "--version", version, "--base-url", f"{URL}/{self.name}/", *options)
+                   "--version", version, "--base-url", self.url, "--layout", self.layout, *options)
 
     def client(self, root, *arguments):
         return run(BIN / "patcher", "--root", root, "--key", PUBLIC_KEY, *arguments)
 
     def install(self, root):
         shutil.rmtree(root, ignore_errors=True)
-        return self.client(root, "install", self.name, "--from", f"{URL}/{self.name}/{MANIFEST}")
+        return self.client(root, "install", self.name, "--from", f"{URL}/{self.latest}")
 
     def update(self, root, expected):
         """Updates an installed copy and checks the result."""
@@ -74,7 +78,7 @@ class Component:
         return update
 
     def manifest(self):
-        return self.site / self.name / MANIFEST
+        return SITE / self.latest if self.layout == "flat" else self.site / self.name / MANIFEST
 
     def gzips(self):
         """Returns the gzip size of each content of the last release, and whether it has

@@ -2,7 +2,7 @@
 
 The bytes are those of the requests and responses with their headers, without TCP and TLS. The other
 tools get the smallest honest protocol around them: `curl` fetches a file with the newest version,
-then the patch from the installed one.
+then the patch from the installed one. The flat layout is measured in the same way.
 """
 
 import shutil
@@ -34,15 +34,18 @@ def measure(corpora, results):
         if name not in corpora:
             continue
         releases = corpora[name]
-        ours = results.get((name, *(release.name for release in releases), "ours", identity()),
-                           lambda: of_ours(name, releases))
-        if ours is None:
+        key = (name, *(release.name for release in releases))
+        ours = results.get((*key, "ours", identity()), lambda: of_ours(name, releases))
+        flat = results.get((*key, "ours flat", identity()), lambda: of_ours(name, releases, "flat"))
+        if ours is None or flat is None:
             continue
         for old, goal in ((releases[-2], goal_near), (releases[-3], goal_far)):
-            mine = ours[old.name]
+            mine, in_flat = ours[old.name], flat[old.name]
+            more = 100 * (in_flat["bytes"] / mine["bytes"] - 1)
             reached = mine["bytes"] <= goal and mine["requests"] <= MOST_REQUESTS
             cells = [f"{name} {old.name} → {releases[-1].name}", f"{mine['bytes']:,}", str(mine["requests"]),
-                     f"{goal:,}", "reached" if reached else "**missed**"]
+                     f"{goal:,}", "reached" if reached else "**missed**",
+                     f"{in_flat['bytes']:,} in {in_flat['requests']} ({more:+.1f} %)"]
             pair = []
 
             def both():
@@ -57,14 +60,14 @@ def measure(corpora, results):
             if pair:
                 shutil.rmtree(pair[0].folder)
             rows.append(cells)
-    head = ["update", "all bytes", "requests", "goal", "", "bsdiff of the tar", "zstd -19 --patch-from of the tar"]
+    head = ["update", "all bytes", "requests", "goal", "", "flat layout", "bsdiff of the tar", "zstd -19 --patch-from of the tar"]
     return [f"{facts()}. {results.circumstances()}", "",
             *(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))]
 
 
-def of_ours(name, releases):
+def of_ours(name, releases, layout="folders"):
     """Publishes releases in order and updates a copy of each earlier one to the last."""
-    component, measured = Component(name), {}
+    component, measured = Component(name, layout=layout), {}
     for release in releases:
         component.sign(release, release.name)
         if release is not releases[-1]:

@@ -53,6 +53,7 @@ export type HeldReason =
   | 'policy-version'
   | 'policy-cooldown'
   | 'policy-hours'
+  | 'policy-metered'
 
 /** A newer release that is not offered now. */
 export interface Held {
@@ -79,7 +80,7 @@ export type Started =
   | { started: 'normal' | 'first-run' | 'recovered' | 'handed-over' }
   | { started: 'updated', component: string, from: string, to: string }
   | { started: 'rolled-back', component: string, from: string, to: string, reason: string }
-  | { started: 'updates-off', why: 'not-installed' | 'not-ours' | 'no-helper' | 'policy', message: string }
+  | { started: 'updates-off', why: 'not-installed' | 'not-ours' | 'service' | 'no-helper' | 'policy', message: string }
 
 /** The changes of a swap. */
 export interface Applied {
@@ -226,6 +227,8 @@ export interface WatchEvents {
   'download-progress': [Progress]
   /** Once for each version. `Patcher.staged` returns the updates. */
   'update-downloaded': [{ event: 'staged', updates: Release[] }]
+  /** A service of the administrator has installed a new version: offer a restart. */
+  applied: [{ event: 'applied', updates: Release[] }]
   /** The update still waits; once for each check. */
   reminder: [{ event: 'reminder', component: string, version: string, state: UpdateState }]
   /** The publisher must renew the release. */

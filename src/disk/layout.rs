@@ -189,6 +189,10 @@ impl InstallRoot {
     }
 }
 
+/// The lock in the install root that the programs of all users share, if a service updates them.
+#[cfg(feature = "client")]
+pub const ALL_USERS_LOCK_NAME: &str = ".patcher-users";
+
 /// The updater's own files below an install root.
 #[derive(Debug, Clone)]
 pub struct StateDir {

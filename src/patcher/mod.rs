@@ -26,6 +26,7 @@ mod start;
 mod status;
 mod update;
 mod updates_off;
+mod users;
 pub mod watch;
 
 pub use check::{Check, Offer};
@@ -61,6 +62,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use url::Url;
+use users::UserSession;
 
 /// The time that a call waits for another updater of the same root before it fails with
 /// `Error::Busy`.
@@ -123,6 +125,11 @@ struct PatcherShared {
     parallel: usize,
     check_timeout: Duration,
     languages: Vec<Language>,
+    /// The time after which a staged update no longer waits for the programs of other users; `None`
+    /// if this process does not update for them.
+    all_users: Option<Duration>,
+    /// The session of a user whose programs a service updates.
+    user_session: Mutex<Option<UserSession>>,
     /// The shared lock of running instances, held since [`Patcher::start`].
     running: Mutex<Option<Lock>>,
 }
@@ -168,6 +175,8 @@ impl Patcher {
             parallel: config.parallel,
             check_timeout: config.check_timeout,
             languages: resolved.languages,
+            all_users: config.all_users,
+            user_session: Mutex::new(None),
             running: Mutex::new(None),
         };
         Ok(Self { shared: Arc::new(shared), cancel: config.cancel })
@@ -203,6 +212,7 @@ impl Patcher {
         let root = &self.shared.root;
         let state_dir = state::open_or_create(root)?;
         state::check_entries(&state_dir)?;
+        self.serve_all_users()?;
         let lock = state::lock_updater(&state_dir, LOCK_TIMEOUT)?;
         if matches!(swap::pending(root)?, Some(State::Applying | State::Confirmed)) {
             swap::recover(root, &lock)?;
@@ -237,6 +247,7 @@ impl Patcher {
 
     /// Runs `action` while no other instance of the program runs, and keeps new instances waiting.
     fn while_not_running<T>(&self, state_dir: &Dir, action: impl FnOnce() -> Result<T>) -> Result<T> {
+        let _no_other_user = self.lock_out_other_users()?;
         match &*self.shared.running.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(running) => running.alone(action),
             None => {

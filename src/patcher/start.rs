@@ -95,7 +95,11 @@ impl Patcher {
             state::check_entries(&state_dir)?;
             self.start_in(&state_dir)
         });
-        started.or_else(|error| Ok(Started::UpdatesOff(UpdatesOff::from_error(error, &root.state.dir)?)))
+        started.or_else(|error| {
+            let off = UpdatesOff::from_error(error, &root.state.dir)?;
+            let is_other_users = matches!(off, UpdatesOff::NotOurs { .. });
+            Ok(Started::UpdatesOff(if is_other_users { self.begin_user_session().unwrap_or(off) } else { off }))
+        })
     }
 
     /// Starts the program in an install root whose state folder is this user's.

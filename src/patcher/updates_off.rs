@@ -26,6 +26,13 @@ pub enum UpdatesOff {
         /// The folder that this user cannot use.
         path: PathBuf,
     },
+    /// A service of the administrator updates the program for all users of the machine.
+    ///
+    /// [`Watcher`](crate::Watcher) reports when the service has installed a new version.
+    Service {
+        /// The install root.
+        root: PathBuf,
+    },
     /// The program was installed without the helper, which swaps its files.
     NoHelper {
         /// The path at which the client looked for it.
@@ -43,6 +50,7 @@ impl fmt::Display for UpdatesOff {
         match self {
             Self::NotInstalled { dir } => write!(f, "nothing is installed in {}", dir.display()),
             Self::NotOurs { path } => write!(f, "{} belongs to another user or cannot be changed", path.display()),
+            Self::Service { root } => write!(f, "a service of the administrator updates {}", root.display()),
             Self::NoHelper { path } => write!(f, "the helper program {} does not exist", path.display()),
             Self::Policy { path } => write!(f, "the policy {} turns updates off", path.display()),
         }

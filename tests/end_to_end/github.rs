@@ -147,6 +147,39 @@ fn a_public_release_is_changed_in_place() {
     world.user.ok(&["check"]);
 }
 
+/// A program and its add-on, of which one changes: both lie in each release.
+#[test]
+fn one_release_has_several_components() {
+    let world = GitHubWorld::new();
+    let addon = Tree::default().file("addon", &noise(9, 50_000), 0o644);
+    let sign_addon = |version: &str, tree: &Tree| drop(world.publisher.release("addon", version, tree).flat().sign());
+    world.sign(1);
+    sign_addon("1.0.0", &addon);
+    world.publish("v1").ends(0);
+    let assets = world.github.assets("v1");
+    for name in ["core.manifest.xml", "core.latest.xml", "addon.manifest.xml", "addon.latest.xml"] {
+        assert!(assets.iter().any(|asset| asset == name), "{name}: {assets:?}");
+    }
+    world.install();
+    let latest = world.github.latest();
+    world.user.ok(&["install", "addon", "--from", &format!("{latest}addon.manifest.xml")]);
+    world.user.has("addon", &addon);
+
+    world.sign(2);
+    world.publish("v2").ends(0);
+    let updated = world.user.ok(&["update"]);
+    assert_eq!(updated["applied"].as_array().unwrap().len(), 1, "{updated:#}");
+    world.user.has("core", &release(2));
+    world.user.has("addon", &addon);
+    let addon = addon.file("more", b"more", 0o644);
+    sign_addon("2.0.0", &addon);
+    world.sign(3);
+    world.publish("v3").ends(0);
+    assert_eq!(world.user.ok(&["update"])["applied"].as_array().unwrap().len(), 2);
+    world.user.has("core", &release(3));
+    world.user.has("addon", &addon);
+}
+
 #[test]
 fn an_immutable_release_needs_another_tag() {
     let world = GitHubWorld::new();

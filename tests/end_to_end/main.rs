@@ -83,5 +83,6 @@ mod unfinished;
 mod unseen_changes;
 mod update;
 mod updates_off;
+mod users;
 mod users_files;
 mod watch;

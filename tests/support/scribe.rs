@@ -4,7 +4,7 @@
 //! says: words for version 1, a slash, words for version 2, as in
 //! `restart / confirm wait:FILE exit:0`. Its version is the last byte of its own file.
 
-use patcher::{Config, Patcher, Started, WatchMode, WatchOptions, Watcher};
+use patcher::{Config, Patcher, Started, WatchEvent, WatchMode, WatchOptions, Watcher};
 use std::error::Error;
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -87,7 +87,11 @@ fn wait(file: &Path) {
 /// Leaves it to a watcher that checks each second to have updates applied when this program ends.
 fn watch(patcher: &Patcher, file: &Path) -> patcher::Result<()> {
     let options = WatchOptions::default().first_within(Duration::ZERO).interval(Duration::from_secs(1));
-    let watcher = Watcher::start(patcher, options.mode(WatchMode::ApplyOnExit), |_| ())?;
+    let watcher = Watcher::start(patcher, options.mode(WatchMode::ApplyOnExit), |event| {
+        if let WatchEvent::Applied(releases) = event {
+            releases.iter().for_each(|release| println!("{} is in place", release.version));
+        }
+    })?;
     wait(file);
     watcher.stop();
     Ok(())

@@ -3,7 +3,7 @@
 use super::{Copied, Destination, Listed, Served};
 use crate::error::{Error, Result};
 use futures_util::TryStreamExt as _;
-use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, Checksum};
 use object_store::path::Path as Key;
 use object_store::{
     Attribute, Attributes, GetOptions, ObjectStore as _, ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions,
@@ -65,6 +65,7 @@ impl Cloud {
         if store.virtual_hosted {
             builder = builder.with_virtual_hosted_style_request(true);
         }
+        let builder = with_checksums(builder);
         let failed = |source| failed("use", address, source);
         let runtime = Builder::new_multi_thread().worker_threads(DRIVERS).enable_all().build();
         let runtime = runtime.map_err(|error| Error::io("start", "threads", error))?;
@@ -189,6 +190,18 @@ impl Destination for Cloud {
     }
 }
 
+/// Lets Amazon's store verify and keep a SHA-256 of each object.
+///
+/// Elsewhere the signature of each request covers the hash of its bytes, and a store need not know
+/// the header. `AWS_CHECKSUM_ALGORITHM` decides for any store.
+fn with_checksums(builder: AmazonS3Builder) -> AmazonS3Builder {
+    let is_set = |key| builder.get_config_value(&key).is_some();
+    if is_set(AmazonS3ConfigKey::Checksum) || is_set(AmazonS3ConfigKey::Endpoint) {
+        return builder;
+    }
+    builder.with_checksum_algorithm(Checksum::SHA256)
+}
+
 fn attributes(served: Served) -> Attributes {
     Attributes::from_iter([
         (Attribute::ContentType, served.content_type),
@@ -253,6 +266,17 @@ mod tests {
         assert_eq!(in_short(xml), "404 Not Found (NoSuchBucket)");
         assert_eq!(in_short("connection refused\nmore"), "connection refused");
         assert_eq!(in_short(""), "");
+    }
+
+    #[test]
+    fn amazons_store_gets_checksums_and_others_if_they_are_asked_for() {
+        let checksum =
+            |builder: AmazonS3Builder| with_checksums(builder).get_config_value(&AmazonS3ConfigKey::Checksum);
+        let elsewhere = || AmazonS3Builder::new().with_endpoint("https://minio.example.com");
+        assert_eq!(checksum(AmazonS3Builder::new()), Some("sha256".to_owned()));
+        assert_eq!(checksum(elsewhere()), None);
+        let crc = Checksum::CRC64NVME;
+        assert_eq!(checksum(elsewhere().with_checksum_algorithm(crc)), Some("crc64nvme".to_owned()));
     }
 
     #[test]

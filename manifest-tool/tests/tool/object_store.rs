@@ -1,6 +1,7 @@
 //! Sites in a bucket of a real S3 server on loopback: moto (<https://docs.getmoto.org>).
 
 use crate::publisher::{Publisher, Run};
+use patcher::internal::digest::Sha256;
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -86,6 +87,7 @@ impl Store {
     fn publish(&self, publisher: &Publisher) -> Run {
         let environment =
             [("AWS_ACCESS_KEY_ID", "key"), ("AWS_SECRET_ACCESS_KEY", "secret"), ("NO_PROXY", "127.0.0.1")];
+        let environment = [&environment[..], &[("AWS_CHECKSUM_ALGORITHM", "sha256")]].concat();
         publisher.run_with(&["publish", "site", "s3://updates/apps", "--endpoint", &self.url()], &environment)
     }
 }
@@ -114,6 +116,8 @@ fn a_bucket_serves_what_was_published_with_the_right_headers() {
     assert!(run.ok().starts_with("1 manifest and 4 objects are sound\n"));
     for path in puts {
         let (head, body) = store.request("GET", &format!("/updates/{path}"), "");
+        // The signed hash of the upload, which moto repeats.
+        assert!(head.contains(&format!("x-amz-content-sha256: {}\r\n", Sha256::of(&body))), "{path}: {head}");
         let head = head.to_ascii_lowercase();
         let (kind, cache) = match path.rsplit_once('.').unwrap().1 {
             "xml" => ("application/xml", "no-cache"),

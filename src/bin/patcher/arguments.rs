@@ -90,6 +90,10 @@ pub struct PatcherArguments {
     /// The time in which a new version must confirm that it works, in seconds; 0 for no probation
     #[arg(long, value_name = "SECONDS", global = true, default_value_t = 300, help_heading = "Installation")]
     probation: u64,
+    /// Update for all users: a swap waits for their programs, at most for this time after the
+    /// download, as in 3d
+    #[arg(long, value_name = "TIME", global = true, value_parser = duration, help_heading = "Installation")]
+    all_users: Option<Duration>,
     /// The name of this program in requests
     #[arg(long, value_name = "NAME", global = true, default_value = "patcher", help_heading = "Network")]
     user_agent: String,
@@ -305,6 +309,9 @@ impl PatcherArguments {
                 Some(text) => config.trusted_key(text),
                 None => config.trusted_key(read_pem(Path::new(key))?),
             };
+        }
+        if let Some(deadline) = self.all_users {
+            config = config.all_users(deadline);
         }
         for component in &self.components {
             let (name, dir) = component.split_once('=').ok_or_else(|| Caller::BadSetting {

@@ -73,6 +73,25 @@ impl Lock {
         Ok(lock.nameless())
     }
 
+    /// Takes a lock that another user has created, which other processes may share. It waits for up
+    /// to `patience`.
+    ///
+    /// Returns `None` if the file does not exist.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Machine::Io`](crate::error::Machine::Io).
+    #[cfg(feature = "client")]
+    pub fn shared_of_other_user(dir: &Dir, name: &str, what: &'static str, patience: Duration) -> Result<Option<Self>> {
+        let Some(file) = dir.open_file(name)? else { return Ok(None) };
+        wait(dir, name, &file, what, patience, FileExt::try_lock_shared)?;
+        Ok(Some(Self {
+            file,
+            what,
+            #[cfg(all(test, unix))]
+            _simulated: None,
+        }))
+    }
+
     /// Shares the lock, which this process has held alone, with other processes.
     ///
     /// # Errors

@@ -53,6 +53,7 @@ pub struct Config {
     pub(crate) helper: HelperProgram,
     program: RunningProgram,
     pub(super) probation: Duration,
+    pub(super) all_users: Option<Duration>,
     pub(super) history: Option<usize>,
     pub(super) site: Option<ProxyAddress>,
     languages: Option<Vec<String>>,
@@ -82,6 +83,7 @@ impl Config {
             helper: HelperProgram::Beside,
             program: RunningProgram::default(),
             probation: PROBATION,
+            all_users: None,
             history: None,
             site: None,
             languages: None,
@@ -261,6 +263,17 @@ impl Config {
     /// versions stay even if they fail.
     pub fn probation(mut self, limit: Duration) -> Self {
         self.probation = limit;
+        self
+    }
+
+    /// Lets this process update the installation for all users of the machine.
+    ///
+    /// It is for a service. Programs of other users then start with
+    /// [`UpdatesOff::Service`](crate::UpdatesOff::Service), and a swap waits until they have ended,
+    /// at most until `deadline` after the update was staged. On Linux and macOS a program that runs
+    /// on keeps the files that it has open. On Windows the swap is then undone.
+    pub fn all_users(mut self, deadline: Duration) -> Self {
+        self.all_users = Some(deadline);
         self
     }
 

@@ -1,17 +1,17 @@
 //! The loop of the watcher's thread: sleep, check, download, apply, report.
 
-use super::{WakeSignal, WatchEvent, WatchMode, WatchOptions};
+use super::{Wake, WakeSignal, WatchEvent, WatchMode, WatchOptions};
 use crate::disk::fs::Dir;
 use crate::error::{Error, Network, Refused, Result};
 use crate::patcher::deadline::Deadline;
-use crate::patcher::{Check, ComponentVersion, DeferralReason, Patcher, Update};
+use crate::patcher::{Check, ComponentVersion, DeferralReason, Patcher, Staged, Update};
 use crate::state::journal::State;
 use crate::state::{ActiveUpdate, StateFile as _, UpdateState, WatcherState};
 use crate::swap;
 use crate::values::timestamp::Timestamp;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The time limit for a check in the background, where the program waits for nothing. A large
 /// manifest may need it on a slow network.
@@ -26,6 +26,8 @@ pub(super) struct WatchLoop<F> {
     pub signal: Arc<WakeSignal>,
     /// The releases that this watcher has reported as found.
     pub reported: Vec<ComponentVersion>,
+    /// `true` while a staged update waits for the end of programs.
+    pub is_waiting_for_programs: bool,
 }
 
 impl<F: FnMut(WatchEvent<'_>)> WatchLoop<F> {
@@ -37,7 +39,7 @@ impl<F: FnMut(WatchEvent<'_>)> WatchLoop<F> {
             _ => (None, 0),
         };
         let mut pause = schedule.first(last, Timestamp::now(), random_fraction());
-        while self.signal.sleep(pause) {
+        while self.sleep(pause) {
             let result = match self.check() {
                 // The user paused the download. The next check reports a reminder.
                 Err(Error::Paused { .. } | Error::Cancelled) => Ok(()),
@@ -58,6 +60,45 @@ impl<F: FnMut(WatchEvent<'_>)> WatchLoop<F> {
             // Without this record, the next watcher only checks too early.
             let _ = WatcherState { last: Some((Timestamp::now(), failures)) }.save(&self.state_dir);
         }
+    }
+
+    /// Sleeps until the next check, and applies a waiting update meanwhile; returns `false` if the
+    /// watcher must stop.
+    fn sleep(&mut self, pause: Duration) -> bool {
+        let (end, period) = (Instant::now() + pause, self.options.schedule.apply_period());
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let is_waiting = self.is_waiting_for_programs && left > period;
+            match self.signal.sleep(if is_waiting { period } else { left }) {
+                Wake::Stop => return false,
+                Wake::None if is_waiting => self.apply_waiting(),
+                Wake::None | Wake::Check => return true,
+            }
+        }
+    }
+
+    /// Applies the staged update if the programs have ended for which it waits.
+    fn apply_waiting(&mut self) {
+        // Reading the stage takes long, and most programs run for longer.
+        if let Err(Error::Busy { .. }) = self.patcher.while_not_running(&self.state_dir, || Ok(())) {
+            return;
+        }
+        self.is_waiting_for_programs = false;
+        // The next check reports an error.
+        if let Ok(Some(staged)) = self.patcher.staged() {
+            let _ = self.apply(staged);
+        }
+    }
+
+    /// Applies an update, and returns `true` unless it waits for the end of programs.
+    fn apply(&mut self, staged: Staged) -> Result<bool> {
+        let releases = staged.updates().iter().map(ComponentVersion::of).collect();
+        match staged.apply() {
+            Ok(_) => (self.on_event)(WatchEvent::Applied(releases)),
+            Err(Error::Busy { .. }) => self.is_waiting_for_programs = true,
+            Err(error) => return Err(error),
+        }
+        Ok(!self.is_waiting_for_programs)
     }
 
     /// Reports a failed check, and returns the time until the next one.
@@ -136,6 +177,7 @@ impl<F: FnMut(WatchEvent<'_>)> WatchLoop<F> {
         }
         // An update that requires a skipped one is deferred with it.
         self.patcher.defer_unmet_requirements(&mut check)?;
+        self.is_waiting_for_programs = false;
         let on_event = &mut self.on_event;
         if check.updates.is_empty() {
             on_event(WatchEvent::UpToDate(check.deferred));
@@ -144,23 +186,16 @@ impl<F: FnMut(WatchEvent<'_>)> WatchLoop<F> {
         let before = self.patcher.active_updates()?;
         let staged = Update::download_all(check.updates, |progress| on_event(WatchEvent::Progress(progress)))?;
         let releases: Vec<_> = staged.updates().iter().map(ComponentVersion::of).collect();
-        match self.options.mode {
-            WatchMode::Apply => match staged.apply() {
-                Ok(_) => {
-                    on_event(WatchEvent::Applied(releases));
-                    return Ok(());
-                }
-                // The program runs. The next check tries again.
-                Err(Error::Busy { .. }) => {}
-                Err(error) => return Err(error),
-            },
-            WatchMode::ApplyOnExit if swap::pending(self.patcher.root())? != Some(State::Prepared) => {
-                staged.apply_on_exit()?;
+        let mode = self.options.mode;
+        if mode == WatchMode::Apply {
+            if self.apply(staged)? {
+                return Ok(());
             }
-            _ => {}
+        } else if mode == WatchMode::ApplyOnExit && swap::pending(self.patcher.root())? != Some(State::Prepared) {
+            staged.apply_on_exit()?;
         }
         if !releases.iter().all(|release| was_staged(&before, release)) {
-            on_event(WatchEvent::Staged(releases));
+            (self.on_event)(WatchEvent::Staged(releases));
         }
         Ok(())
     }

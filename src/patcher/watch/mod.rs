@@ -2,9 +2,10 @@
 //!
 //! The thread sleeps until the next check is due. One watcher at a time works on an install root.
 //! Read in this order: this file, `cycle` (the loop), `schedule` (the times), `wake` (the signal to
-//! the thread).
+//! the thread), `observe` (the loop of a program that a service updates).
 
 mod cycle;
+mod observe;
 mod schedule;
 mod wake;
 
@@ -15,6 +16,7 @@ use crate::formats::manifest::Component;
 use crate::state::{self, UpdateState};
 use crate::transfer::stage::Progress;
 use cycle::WatchLoop;
+use observe::ObserveLoop;
 use schedule::Schedule;
 use semver::Version;
 use std::sync::Arc;
@@ -91,7 +93,7 @@ pub enum WatchEvent<'a> {
     Progress(Progress),
     /// These updates are completely staged and can be applied. Reminders follow.
     Staged(Vec<ComponentVersion>),
-    /// These updates were applied.
+    /// These updates were applied, by this watcher or by a service of the administrator.
     Applied(Vec<ComponentVersion>),
     /// An update is still pending: paused, staged, or found and not downloaded. Reported once for
     /// each check.
@@ -123,6 +125,10 @@ impl Watcher {
     /// The callback runs in the watcher's thread. A program with windows sends a message to its own
     /// thread.
     ///
+    /// After [`UpdatesOff::Service`](crate::UpdatesOff::Service) the watcher asks no server. It
+    /// reports [`WatchEvent::Applied`] when the service has installed a new version, whatever the
+    /// mode.
+    ///
     /// # Errors
     /// - [`Error::Busy`] while another watcher works on the install root.
     /// - [`Machine::NothingInstalled`](crate::Machine::NothingInstalled) for a root without
@@ -134,10 +140,14 @@ impl Watcher {
         options: WatchOptions,
         on_event: impl FnMut(WatchEvent<'_>) + Send + 'static,
     ) -> Result<Self> {
+        let signal = Arc::new(WakeSignal::default());
+        if patcher.is_updated_by_service() {
+            let mut observer = ObserveLoop::new(patcher.clone(), on_event, Arc::clone(&signal));
+            return Self::spawn(signal, move || observer.run(options.schedule.interval));
+        }
         patcher.require_components()?;
         let state_dir = state::open_or_create(patcher.root())?;
         let alone = Lock::exclusive(&state_dir, LOCK_NAME, "the watcher", Duration::ZERO)?;
-        let signal = Arc::new(WakeSignal::default());
         let mut watch_loop = WatchLoop {
             patcher: patcher.clone(),
             options,
@@ -145,12 +155,17 @@ impl Watcher {
             state_dir,
             signal: Arc::clone(&signal),
             reported: Vec::new(),
+            is_waiting_for_programs: false,
         };
-        let thread = std::thread::Builder::new().name("patcher-watch".to_owned());
-        let thread = thread.spawn(move || {
+        Self::spawn(signal, move || {
             watch_loop.run();
             drop(alone);
-        });
+        })
+    }
+
+    /// Runs a loop in a thread until `signal` stops it.
+    fn spawn(signal: Arc<WakeSignal>, run: impl FnOnce() + Send + 'static) -> Result<Self> {
+        let thread = std::thread::Builder::new().name("patcher-watch".to_owned()).spawn(run);
         let thread = thread.map_err(|error| Error::io("start", "the watcher's thread", error))?;
         Ok(Self { signal, thread: Some(thread) })
     }

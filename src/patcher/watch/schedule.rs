@@ -10,6 +10,9 @@ use std::time::Duration;
 /// The longest pause after the first failure. It doubles with each further one.
 const FIRST_RETRY_PAUSE: Duration = Duration::from_secs(60);
 
+/// The longest pause before a watcher looks again if the programs have ended.
+const MAX_APPLY_PERIOD: Duration = Duration::from_secs(60);
+
 /// The times of checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
@@ -34,6 +37,13 @@ impl Schedule {
     /// Returns the pause after a successful check.
     pub fn next(&self, random: f64) -> Duration {
         self.interval.mul_f64(0.9 + random / 5.0)
+    }
+
+    /// Returns the time between two attempts to apply an update that waits for the end of programs.
+    ///
+    /// An attempt asks no server: 60 s for the usual interval of 4 h, and less for shorter ones.
+    pub fn apply_period(&self) -> Duration {
+        (self.interval / 240).clamp(Duration::from_secs(1), MAX_APPLY_PERIOD)
     }
 
     /// Returns the pause after the last of `failures` in a row.
@@ -86,6 +96,12 @@ mod tests {
         assert_eq!(pauses, [60, 120, 240, 480, 960, 1920, 3600, 3600]);
         assert_eq!(SCHEDULE.retry(u32::MAX, None, 1.0), HOUR);
         assert_eq!(SCHEDULE.retry(1, None, 0.0), Duration::from_secs(30));
+    }
+
+    #[test]
+    fn a_waiting_update_is_applied_soon_after_the_end_of_programs() {
+        let period = |interval| Schedule { interval, ..SCHEDULE }.apply_period().as_secs();
+        assert_eq!((period(4 * HOUR), period(24 * HOUR), period(HOUR), period(HOUR / 3600)), (60, 60, 15, 1));
     }
 
     #[test]

@@ -35,22 +35,22 @@ impl WakeSignal {
         self.changed.notify_all();
     }
 
-    /// Sleeps for `time` or until a signal; returns `false` if the watcher must stop.
-    pub fn sleep(&self, time: Duration) -> bool {
+    /// Sleeps for `time` or until a signal, and returns the signal.
+    pub fn sleep(&self, time: Duration) -> Wake {
         let end = Instant::now() + time;
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             match std::mem::take(&mut *pending) {
                 Wake::Stop => {
                     *pending = Wake::Stop;
-                    return false;
+                    return Wake::Stop;
                 }
-                Wake::Check => return true,
+                Wake::Check => return Wake::Check,
                 Wake::None => {}
             }
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return true;
+                return Wake::None;
             }
             pending = self.changed.wait_timeout(pending, left).unwrap_or_else(PoisonError::into_inner).0;
         }

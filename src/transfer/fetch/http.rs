@@ -224,7 +224,7 @@ impl Http {
     /// A server may close an idle connection at the moment the client reuses it (RFC 9112, 9.6).
     /// Such a request is sent again.
     fn send(&self, request: &Request<'_>, url: &Url, credentials: &SentCredentials) -> Result<ResponseHead> {
-        // The HTTP library's thread serves all requests, and must not wait for the system's settings.
+        // The thread of the HTTP library serves all requests: it must not wait for the settings.
         self.proxies.refresh();
         let mut retries = 0;
         loop {
