@@ -84,6 +84,7 @@ impl ToJson for Deferred {
             DeferralReason::Policy(PolicyRule::Version { .. }) => ("policy-version", None),
             DeferralReason::Policy(PolicyRule::Cooldown { .. }) => ("policy-cooldown", None),
             DeferralReason::Policy(PolicyRule::Hours { .. }) => ("policy-hours", None),
+            DeferralReason::Policy(PolicyRule::Metered) => ("policy-metered", None),
         };
         json!({
             "component": self.component.as_str(),

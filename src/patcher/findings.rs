@@ -7,7 +7,7 @@ use crate::disk::layout::SiteNames;
 use crate::error::{Error, Machine, Result};
 use crate::formats::head::MAX_HEAD_BYTES;
 use crate::formats::manifest::Component;
-use crate::policy::Policy;
+use crate::policy::{Policy, is_metered};
 use crate::state::{self, journal::State};
 use crate::swap;
 use crate::transfer::fetch;
@@ -161,9 +161,17 @@ impl Patcher {
     }
 
     fn examine_policy(&self) -> Result<Verdict> {
-        self.require_updates_on()?;
+        let rules = self.require_updates_on()?;
+        let network = match rules.metered.map(|_| is_metered()) {
+            None => "",
+            Some(None) => "; nothing here knows whether the network is metered",
+            Some(Some(true)) => "; the network is metered",
+            Some(Some(false)) => "; the network is not metered",
+        };
         Ok(match self.policy()? {
-            Some(Policy { path, rules }) => Verdict::Notice(format!("{}: {}", path.display(), rules.join(", "))),
+            Some(Policy { path, rules }) => {
+                Verdict::Notice(format!("{}: {}{network}", path.display(), rules.join(", ")))
+            }
             None => Verdict::Good("none".to_owned()),
         })
     }

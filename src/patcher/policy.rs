@@ -85,7 +85,7 @@ impl Patcher {
                 return Ok(Some(PolicyRule::Cooldown { until }));
             }
         }
-        Ok(rules.hours_rule(minute_of_day()))
+        Ok(download_rule(rules))
     }
 
     /// Returns the time until the part of the day in which the client may download, at random
@@ -98,8 +98,13 @@ impl Patcher {
     }
 }
 
+/// Returns the rule that forbids downloads now, whatever the release.
+pub(super) fn download_rule(rules: &PolicyRules) -> Option<PolicyRule> {
+    rules.hours_rule(minute_of_day()).or_else(|| rules.metered_rule(policy::is_metered))
+}
+
 /// Returns the minute of the day by the machine's clock, in local time.
-pub(super) fn minute_of_day() -> u32 {
+fn minute_of_day() -> u32 {
     use chrono::Timelike as _;
     let now = chrono::Local::now();
     now.hour() * 60 + now.minute()

@@ -1,6 +1,6 @@
 //! Staged updates: complete and verified on disk, with only the swap left to do.
 
-use super::policy::minute_of_day;
+use super::policy::download_rule;
 use super::{Patcher, Update};
 use crate::disk::fs::Dir;
 use crate::disk::inventory::PathContent;
@@ -221,13 +221,13 @@ impl Patcher {
     /// The client needs no new check to finish them: the manifests are staged. The result includes
     /// complete updates that belong to the same installation. It is empty if all updates are
     /// complete, if one of them was refused, has expired, or has unmet requirements, or if the
-    /// administrator's policy allows no download at this time of the day.
+    /// administrator's policy allows no download now.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Machine::Io`].
     pub fn unfinished(&self) -> Result<Vec<Update>> {
         let rules = self.require_updates_on()?;
-        if rules.hours_rule(minute_of_day()).is_some() || state::open(&self.shared.root)?.is_none() {
+        if download_rule(&rules).is_some() || state::open(&self.shared.root)?.is_none() {
             return Ok(Vec::new());
         }
         let (state_dir, _lock) = self.lock()?;

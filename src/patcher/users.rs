@@ -55,7 +55,8 @@ impl Patcher {
         }
         match Lock::exclusive(&dir, ALL_USERS_LOCK_NAME, OTHER_USERS, Duration::ZERO) {
             Err(Error::Busy { .. }) if self.is_past_deadline(Timestamp::now())? => Ok(None),
-            lock => lock.map(Some),
+            // The next programs cannot remove the id of this process: they may not write.
+            lock => Ok(Some(lock?.nameless())),
         }
     }
 

@@ -2,12 +2,15 @@
 //!
 //! The file belongs to the administrators. It binds every program that links the library, and it
 //! wins over the settings of the program and of its user. `read` reads the file, `hours` is the
-//! part of the day in which clients download. `docs/guide/administrator.md` explains the rules.
+//! part of the day in which clients download, and `metered` looks at the network.
+//! `docs/guide/administrator.md` explains the rules.
 
 mod hours;
+mod metered;
 mod read;
 
 pub use hours::Hours;
+pub use metered::is_metered;
 pub use read::{default_path, read_policy};
 
 use crate::transfer::fetch::{self, ProxyAddress};
@@ -35,6 +38,8 @@ pub struct PolicyRules {
     pub rate_limit: Option<u64>,
     /// The part of the day in which clients download.
     pub hours: Option<Hours>,
+    /// `Some(false)` if clients download nothing on a metered network.
+    pub metered: Option<bool>,
     /// The days between the first sight of a release and its installation.
     pub cooldown_days: Option<u32>,
     /// The accepted versions of components.
@@ -70,6 +75,8 @@ pub enum PolicyRule {
         /// The permitted part, as in `22:00-06:00`.
         allowed: String,
     },
+    /// Clients download nothing on a metered network.
+    Metered,
 }
 
 impl fmt::Display for PolicyRule {
@@ -78,6 +85,7 @@ impl fmt::Display for PolicyRule {
             Self::Version { accepted } => write!(f, "the administrator accepts the versions {accepted}"),
             Self::Cooldown { until } => write!(f, "the administrator lets new releases wait, this one until {until}"),
             Self::Hours { allowed } => write!(f, "the administrator allows downloads at {allowed}"),
+            Self::Metered => f.write_str("the administrator allows no downloads on a metered network"),
         }
     }
 }
@@ -100,6 +108,14 @@ impl PolicyRules {
         Some(PolicyRule::Hours { allowed: hours.to_string() })
     }
 
+    /// Returns the rule that forbids a download on the network of now.
+    ///
+    /// A network of which nothing is known is not metered: `is_metered` returns `None`.
+    pub fn metered_rule(&self, is_metered: impl FnOnce() -> Option<bool>) -> Option<PolicyRule> {
+        let is_forbidden = self.metered == Some(false) && is_metered() == Some(true);
+        is_forbidden.then_some(PolicyRule::Metered)
+    }
+
     /// Returns these rules, with those of `narrower` in the place of the same rules here.
     fn overridden_by(self, narrower: Self) -> Self {
         let mut versions = self.versions;
@@ -112,6 +128,7 @@ impl PolicyRules {
             no_proxy: narrower.no_proxy.or(self.no_proxy),
             rate_limit: narrower.rate_limit.or(self.rate_limit),
             hours: narrower.hours.or(self.hours),
+            metered: narrower.metered.or(self.metered),
             cooldown_days: narrower.cooldown_days.or(self.cooldown_days),
             versions,
         }
@@ -129,8 +146,24 @@ impl PolicyRules {
         add("no-proxy", self.no_proxy.clone());
         add("rate-limit", self.rate_limit.map(|rate| rate.to_string()));
         add("hours", self.hours.map(|hours| hours.to_string()));
+        add("metered", self.metered.map(|metered| metered.to_string()));
         add("cooldown-days", self.cooldown_days.map(|days| days.to_string()));
         self.versions.iter().for_each(|(component, accepted)| lines.push(format!("versions.{component} = {accepted}")));
         lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_network_that_is_known_to_be_metered_forbids_downloads() {
+        let rule = |metered, network| PolicyRules { metered, ..PolicyRules::default() }.metered_rule(|| network);
+        assert_eq!(rule(Some(false), Some(true)), Some(PolicyRule::Metered));
+        for (metered, network) in [(Some(false), Some(false)), (Some(false), None), (Some(true), Some(true))] {
+            assert_eq!(rule(metered, network), None);
+        }
+        assert_eq!(PolicyRules::default().metered_rule(|| panic!("no rule looks at the network")), None);
     }
 }

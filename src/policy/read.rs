@@ -41,6 +41,7 @@ struct RuleTable {
     no_proxy: Option<String>,
     rate_limit: Option<u64>,
     hours: Option<String>,
+    metered: Option<bool>,
     cooldown_days: Option<u32>,
     #[serde(default)]
     versions: BTreeMap<String, String>,
@@ -120,6 +121,7 @@ impl RuleTable {
             no_proxy: self.no_proxy,
             rate_limit: self.rate_limit,
             hours: self.hours.map(|text| parse::<Hours>("hours", text)).transpose()?,
+            metered: self.metered,
             cooldown_days: self.cooldown_days,
             versions,
         })
@@ -146,6 +148,7 @@ proxy = 'http://me:s3cret@proxy:3128'
 no-proxy = 'intranet'
 rate-limit = 500_000
 hours = '22:00-06:00'
+metered = false
 cooldown-days = 7
 [versions]
 core = '~2.3'
@@ -161,6 +164,7 @@ core = '~2.3'
             "no-proxy = intranet",
             "rate-limit = 500000",
             "hours = 22:00-06:00",
+            "metered = false",
             "cooldown-days = 7",
             "versions.core = ~2.3",
         ];

@@ -58,6 +58,7 @@ mod install_objects;
 mod instances;
 mod interrupted;
 mod machine;
+mod metered;
 mod mirrors;
 mod mounts;
 mod namespace;

@@ -65,7 +65,9 @@ fn a_service_waits_for_the_programs_of_all_users_until_its_deadline() {
     fs::remove_file(&end).unwrap();
     let mut program = shared.start(2, &["exit:0", "/", &wait]);
     shared.scene.world.publish("3.0.0", &shared.scene.one);
-    user.fails(23, "busy", &["--all-users", "1h", "update"]);
+    let run = user.run(&["--json", "--all-users", "1h", "update"]);
+    run.fails(23, "busy");
+    assert!(run.out.contains(&format!("held by process {}", program.id())), "{run:?}");
     user.ok(&["--all-users", "0s", "update"]);
     user.has("core", &shared.scene.one);
     fs::write(&end, "").unwrap();

@@ -105,7 +105,7 @@ impl Lock {
     /// Removes the id of the process that held the lock alone before.
     ///
     /// Several processes may share the lock, and the id of one that has ended would mislead.
-    fn nameless(self) -> Self {
+    pub fn nameless(self) -> Self {
         // Only for messages.
         let _ = self.file.set_len(0);
         self
