@@ -57,6 +57,7 @@
 //! - `socks` (default): proxies that speak SOCKS.
 //! - `system-proxy` (default): the proxy of the system's settings.
 //! - `json`: results, errors and events as JSON, as the command line prints them.
+//! - `terminal`: the progress line of this repository's programs.
 //! - `cli`: the command line program `patcher`.
 
 mod disk;
@@ -71,6 +72,8 @@ mod patcher;
 mod policy;
 #[cfg(feature = "client")]
 mod program;
+#[cfg(feature = "terminal")]
+mod progress_line;
 mod state;
 mod swap;
 #[cfg(feature = "client")]
@@ -140,6 +143,10 @@ pub mod internal {
 
     pub mod helper {
         pub use crate::helper::main;
+    }
+    #[cfg(feature = "terminal")]
+    pub mod progress_line {
+        pub use crate::progress_line::*;
     }
     pub mod error {
         pub use crate::error::*;

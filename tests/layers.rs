@@ -33,7 +33,7 @@ const LAYERS: [&[&str]; 5] = [
     &["disk::fs", "disk::layout", "disk::inventory", "trust::keys", "trust", "state::journal", "state"],
     &["swap", "swap::relaunch", "helper"],
     &["transfer::fetch", "transfer::plan", "transfer::stage"],
-    &["policy", "patcher", "patcher::watch", "program", "json"],
+    &["policy", "patcher", "patcher::watch", "program", "json", "progress_line"],
 ];
 
 /// Rooms that decide without acting: they use no disk, network or clock.

@@ -550,7 +550,7 @@ impl Error {
     }
 
     /// Wraps the system's answer to an operation on `path`; `action` is a verb.
-    pub(crate) fn io(action: &'static str, path: impl AsRef<Path>, source: io::Error) -> Self {
+    pub fn io(action: &'static str, path: impl AsRef<Path>, source: io::Error) -> Self {
         Machine::Io { action, path: path.as_ref().to_owned(), source }.into()
     }
 }

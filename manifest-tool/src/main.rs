@@ -2,11 +2,13 @@
 
 #![forbid(unsafe_code)]
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 use manifest_tool::{Error, Result, command};
 use patcher::internal::plain_text::escaped;
 use std::error::Error as _;
 use std::io::{self, BufWriter, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Make, sign and check the releases that patcher installs.
@@ -37,6 +39,16 @@ enum Command {
     Body(command::body::BodyArgs),
     Verify(command::verify::VerifyArgs),
     Serve(command::serve::ServeArgs),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write the man pages of all commands into a folder
+    Man {
+        /// The folder
+        dir: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -53,6 +65,15 @@ fn run(command: Command, verbose: bool) -> Result<()> {
         let mut out = BufWriter::new(io::stdout().lock());
         return command::body::run(args, &mut out).and(out.flush().map_err(Error::Output));
     }
+    // A shell reads completions as they are.
+    if let Command::Completions { shell } = command {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "manifest-tool", &mut script);
+        // clap_complete 4.6.12 writes the hyphen of the name in two ways, which bash must find
+        // equal.
+        let script = String::from_utf8_lossy(&script).replace("manifest__tool", "manifest__subcmd__tool");
+        return io::stdout().write_all(script.as_bytes()).map_err(Error::Output);
+    }
     let mut out = PlainWriter(BufWriter::new(io::stdout().lock()));
     let done = match command {
         Command::Keygen(args) => command::keygen::run(args, &mut out),
@@ -67,7 +88,9 @@ fn run(command: Command, verbose: bool) -> Result<()> {
         Command::Prune(args) => command::prune::run(args, &mut out),
         Command::Inspect(args) => command::inspect::run(args, verbose, &mut out),
         Command::Diff(args) => command::diff::run(args, &mut out),
-        Command::Body(_) => Ok(()),
+        Command::Body(_) | Command::Completions { .. } => Ok(()),
+        Command::Man { dir } => clap_mangen::generate_to(Cli::command(), &dir)
+            .map_err(|error| Error::io("write the man pages into", &dir, error)),
         Command::Verify(args) => command::verify::run(args, &mut out),
         Command::Serve(args) => command::serve::run(args, &mut out),
     };

@@ -9,7 +9,7 @@ use crate::disk::inventory::{Inventory, PathContent};
 use crate::formats::manifest::{Component, Language, Manifest, Notes};
 use crate::swap::SavedFile;
 use crate::transfer::fetch::CancelToken;
-use crate::transfer::plan::Plan;
+use crate::transfer::plan::{self, Plan};
 use crate::trust::{TrustWarning, TrustedManifest};
 use crate::values::rel_path::RelPath;
 use semver::Version;
@@ -79,6 +79,13 @@ impl Update {
     /// [`Progress::bytes_total`](crate::Progress::bytes_total) follows then.
     pub fn download_size(&self) -> u64 {
         self.plan.download_size()
+    }
+
+    /// Returns the bytes that a first installation of the release fetches.
+    ///
+    /// The difference to [`download_size`](Self::download_size) is what the update saves.
+    pub fn install_size(&self) -> u64 {
+        plan::install_size(self.trusted.manifest())
     }
 
     /// Returns `true` if the client makes at least one file from a delta or from chunks.

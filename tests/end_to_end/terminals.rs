@@ -3,34 +3,9 @@
 
 use crate::scene::{Scene, assert_has};
 use crate::support::deadline::wait_for;
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use crate::terminal::Terminal;
 use std::fs::{self, File};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::process::{Child, Command, Stdio};
-
-/// A terminal: this process holds the screen's side, and programs get the other one.
-struct Terminal {
-    _screen: File,
-    line: File,
-    name: String,
-}
-
-impl Terminal {
-    fn new() -> Self {
-        let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-        grantpt(&screen).unwrap();
-        unlockpt(&screen).unwrap();
-        let path = ptsname(&screen, Vec::new()).unwrap().into_string().unwrap();
-        let no_controlling = i32::try_from(rustix::fs::OFlags::NOCTTY.bits()).unwrap();
-        let line = File::options().read(true).write(true).custom_flags(no_controlling).open(&path).unwrap();
-        Self { _screen: File::from(screen), line, name: path.rsplit('/').next().unwrap().to_owned() }
-    }
-
-    fn start(&self, command: &mut Command) -> Child {
-        let line = || Stdio::from(self.line.try_clone().unwrap());
-        command.stdin(line()).stdout(line()).stderr(line()).spawn().unwrap()
-    }
-}
+use std::process::Stdio;
 
 /// Returns the value of a word `name=value` in a line of the program.
 fn word<'a>(line: &'a str, name: &str) -> &'a str {

@@ -9,10 +9,11 @@ use crate::build::links::Shortened;
 use crate::build::settings::Settings;
 use crate::delta::plan::DeltaLimits;
 use crate::error::{Error, Result};
-use crate::release::{self, ReleasePolicy};
+use crate::release::{self, ReleasePolicy, UpdateCost};
 use crate::setting::checked;
 use crate::signing::{Signer, Signing};
 use patcher::internal::manifest::SiteLayout;
+use patcher::internal::progress_line::{ProgressLine, percent_saved};
 use patcher::internal::rel_path::MANIFEST_NAME;
 use patcher::internal::timestamp::Timestamp;
 use std::io::Write;
@@ -104,7 +105,7 @@ fn sign_one(
     signing: &Signing,
     out: &mut impl Write,
 ) -> Result<()> {
-    let summary = release::sign(build, site, settings, policy, signing)?;
+    let summary = release::sign(build, site, settings, policy, signing, ProgressLine::new("reading"))?;
     write_release(&summary.meta, out)?;
     write_terms(&summary.meta, out)?;
     // The clock may be wrong, or `SOURCE_DATE_EPOCH` old.
@@ -131,6 +132,10 @@ fn sign_one(
     )?;
     if let Some(install) = &summary.meta.install {
         writeln!(out, "install object, {} bytes", install.object.size)?;
+    }
+    if let Some(UpdateCost { from, update, install }) = &summary.update {
+        let saved = percent_saved(*update, *install);
+        writeln!(out, "update from {from}, {update} bytes: {saved}% less than a first installation")?;
     }
     write_next(signing, site, &format!(" --output {}", build.join(MANIFEST_NAME).display()), out)
 }

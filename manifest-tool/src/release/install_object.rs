@@ -13,6 +13,7 @@ use patcher::internal::install_blocks::wrong_contents;
 use patcher::internal::layout::ObjectKind;
 use patcher::internal::manifest::{IndexedObject, Manifest, Object};
 use patcher::internal::plan::REQUEST_BYTES;
+use patcher::internal::progress_line::ProgressLine;
 use patcher::internal::tables::{InstallBlock, InstallTable, MAX_BLOCK_BYTES};
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use std::collections::{BTreeSet, HashSet};
@@ -41,7 +42,13 @@ pub fn reusable(site: &ComponentSite, earlier: &[Manifest], new: &Manifest) -> O
 ///
 /// # Errors
 /// [`Error::Changed`] for a file with another hash than before; an I/O error.
-pub fn write(site: &ComponentSite, tree: &Tree, manifest: &Manifest, memory: u64) -> Result<Option<IndexedObject>> {
+pub fn write(
+    site: &ComponentSite,
+    tree: &Tree,
+    manifest: &Manifest,
+    memory: u64,
+    progress: &ProgressLine,
+) -> Result<Option<IndexedObject>> {
     let mut known = HashSet::new();
     let mut files: Vec<PackedFile<'_>> = Vec::new();
     let mut single_bytes = 0u64;
@@ -57,9 +64,13 @@ pub fn write(site: &ComponentSite, tree: &Tree, manifest: &Manifest, memory: u64
     let budget = MemoryBudget::new(memory);
     let paths: Vec<PathBuf> = files.iter().map(|file| tree.path(file.file)).collect();
     let blocks = blocks(files.iter().map(|file| file.content.size));
+    progress.phase("packing");
+    progress.expect(files.iter().map(|file| file.content.size).sum());
     let pack = |slices: &Vec<FileSlice>| {
         let _memory = budget.take(BLOCK_MEMORY_BYTES);
-        PackedBlock::new(site, &paths, slices)
+        let packed = PackedBlock::new(site, &paths, slices)?;
+        progress.add(packed.block.size);
+        Ok(packed)
     };
     let packed: Vec<PackedBlock> = blocks.par_iter().map(pack).collect::<Result<_>>()?;
     let table = InstallTable {

@@ -23,7 +23,7 @@ use crate::build::links::Shortened;
 use crate::build::settings::Settings;
 use crate::build::tree::Tree;
 use crate::build::warnings::BuildWarning;
-use crate::delta::plan::{self, DeltaLimits, update_objects};
+use crate::delta::plan::{self, DeltaLimits, NewFiles, update_objects};
 use crate::error::{Error, Result};
 use crate::release::pack::Contents;
 use crate::release::stepping_stones::StonePolicy;
@@ -33,7 +33,10 @@ use crate::site::{self, ComponentSite, Packed, SiteRelease, Survey};
 use patcher::internal::digest::Sha256;
 use patcher::internal::layout::SiteNames;
 use patcher::internal::manifest::{Channel, Component, File, IndexedObject, Manifest, Meta, Object, SiteLayout};
+use patcher::internal::plan::install_size;
+use patcher::internal::progress_line::ProgressLine;
 use patcher::internal::rel_path::MANIFEST_NAME;
+use semver::Version;
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -61,10 +64,33 @@ pub struct ReleaseSummary {
     pub deltas: usize,
     /// The size of the new deltas in bytes.
     pub delta_bytes: u64,
+    /// The update from the newest earlier release that has an update object.
+    pub update: Option<UpdateCost>,
     /// Files in `releases/` that no trusted key has signed. They were not used.
     pub ignored: Vec<PathBuf>,
     /// The warnings about the build folder.
     pub warnings: Vec<BuildWarning>,
+}
+
+/// The bytes that clients of an earlier release fetch.
+#[derive(Debug)]
+pub struct UpdateCost {
+    /// The version of the earlier release.
+    pub from: Version,
+    /// The bytes of the update.
+    pub update: u64,
+    /// The bytes of a first installation.
+    pub install: u64,
+}
+
+impl UpdateCost {
+    /// Returns the cost of the update from the newest of the `earlier` releases.
+    fn of_newest(new: &Manifest, earlier: &[Manifest]) -> Option<Self> {
+        let object = new.meta.updates.iter().max_by_key(|update| update.from)?;
+        let from = earlier.iter().find(|release| release.meta.sequence == object.from)?;
+        let update = object.object.object.size.saturating_add(object.rest);
+        Some(Self { from: from.meta.version.clone(), update, install: install_size(new) })
+    }
 }
 
 /// How a release relates to those before it.
@@ -83,7 +109,7 @@ pub struct ReleasePolicy {
     pub layout: Option<SiteLayout>,
 }
 
-/// Publishes the folder `build` on `site`.
+/// Publishes the folder `build` on `site`, and shows the progress until the manifest is signed.
 ///
 /// # Errors
 /// [`Error::VersionNotNewer`], those of [`StonePolicy::choose`], and everything that a client would
@@ -95,9 +121,10 @@ pub fn sign(
     settings: &Settings,
     policy: &ReleasePolicy,
     signing: &Signing,
+    progress: ProgressLine,
 ) -> Result<ReleaseSummary> {
     let tree = Tree::scan(build, settings)?;
-    let hashes = pack::hash(&tree)?;
+    let hashes = pack::hash(&tree, &progress)?;
     let mut contents: Contents<'_> = hashes.iter().copied().zip(&tree.files).collect();
     let layout = choose_layout(site, &settings.component, policy.layout)?;
 
@@ -118,7 +145,7 @@ pub fn sign(
     signing.check(&assemble(draft(meta.clone()), &tree, &hashes, unpacked))?;
 
     contents.retain(|sha256, _| !reused.contains_key(sha256) && !known_contents.contains(sha256));
-    let new = pack::compress(&tree, &contents, &site)?;
+    let new = pack::compress(&tree, &contents, &site, &progress)?;
     let known = |sha256: &Sha256| reused.get(sha256).or_else(|| new.get(sha256));
     let packed = |content: Object| known(&content.sha256).copied().unwrap_or(unpacked(content));
     let sizes: HashMap<Sha256, u64> =
@@ -129,15 +156,18 @@ pub fn sign(
         known(sha256).copied().or_else(stand_in).map(|packed| packed.gz)
     };
     let earlier = earlier_releases(&releases, &meta.channel, policy.deltas.updates)?;
-    let deltas = plan::make(policy.deltas, &site, &releases, &tree, &hashes, &gz, &earlier)?;
+    let new_files = NewFiles { tree: &tree, hashes: &hashes };
+    let deltas = plan::make(policy.deltas, &site, &releases, new_files, &gz, &earlier, &progress)?;
     let mut manifest = assemble(meta, &tree, &hashes, packed);
     if policy.install_object || layout == SiteLayout::Flat {
         manifest.meta.install = match install_object::reusable(&site, &earlier, &manifest) {
             Some(install) => Some(install),
-            None => install_object::write(&site, &tree, &manifest, policy.deltas.memory)?,
+            None => install_object::write(&site, &tree, &manifest, policy.deltas.memory, &progress)?,
         };
     }
     manifest.meta.updates = update_objects::write(&site, &deltas.graph, &earlier, &manifest)?;
+    // A signing program may ask on the terminal.
+    drop(progress);
     let sealed = signing.seal(&manifest)?;
     tree.check_unchanged()?;
     sealed.publish(&site, Some(&build.join(MANIFEST_NAME)))?;
@@ -150,6 +180,7 @@ pub fn sign(
         reused_objects: reused.values().map(Packed::count).sum(),
         deltas: deltas.built,
         delta_bytes: deltas.bytes,
+        update: UpdateCost::of_newest(&manifest, &earlier),
         meta: manifest.meta,
         warnings: BuildWarning::all(&tree, settings)?,
         shortened: tree.shortened,

@@ -14,6 +14,7 @@ use patcher::internal::chunks::ChunkIndex;
 use patcher::internal::digest::Sha256;
 use patcher::internal::layout::ObjectKind;
 use patcher::internal::manifest::{Object, SiteLayout};
+use patcher::internal::progress_line::ProgressLine;
 use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write as _;
@@ -29,11 +30,14 @@ pub type Contents<'a> = HashMap<Sha256, &'a TreeFile>;
 /// # Errors
 /// [`Error::PublishedKey`], [`Error::Changed`] for a file that grew or shrank, or the system's
 /// answer.
-pub fn hash(tree: &Tree) -> Result<Vec<Sha256>> {
+pub fn hash(tree: &Tree, progress: &ProgressLine) -> Result<Vec<Sha256>> {
+    progress.phase("hashing");
+    progress.expect(tree.files.iter().map(|file| file.size).sum());
     let files = largest_first(tree.files.iter().enumerate(), |(_, file)| file);
     let hashed = files.into_iter().par_bridge().map(|(index, file)| {
         let path = tree.path(file);
-        let scanned = secrets::scan(&mut tree.open(file)?).map_err(|error| Error::io("read", &path, error))?;
+        let scanned =
+            secrets::scan(&mut progress.count(tree.open(file)?)).map_err(|error| Error::io("read", &path, error))?;
         let Scanned { sha256, size, has_private_key } = scanned;
         if has_private_key && !file.may_hold_key {
             return Err(Error::PublishedKey { path });
@@ -50,11 +54,18 @@ pub fn hash(tree: &Tree) -> Result<Vec<Sha256>> {
 ///
 /// # Errors
 /// [`Error::Changed`] for a file with another hash than before, or the system's answer.
-pub fn compress(tree: &Tree, contents: &Contents<'_>, site: &ComponentSite) -> Result<HashMap<Sha256, Packed>> {
+pub fn compress(
+    tree: &Tree,
+    contents: &Contents<'_>,
+    site: &ComponentSite,
+    progress: &ProgressLine,
+) -> Result<HashMap<Sha256, Packed>> {
+    progress.phase("compressing");
+    progress.expect(contents.values().map(|file| file.size).sum());
     let contents = largest_first(contents.iter(), |(_, file)| file);
     let compressed = contents.into_iter().par_bridge().map(|(sha256, file)| {
         let path = tree.path(file);
-        let mut input = tree.open(file)?;
+        let mut input = progress.count(tree.open(file)?);
         let mut output = site.new_object()?;
         let compressed = gzip::compress(&mut input, file.size, output.as_file_mut())
             .map_err(|error| Error::io("compress", &path, error))?;

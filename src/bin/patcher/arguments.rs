@@ -2,6 +2,7 @@
 
 use crate::quantities::{duration, seconds, speed};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use patcher::{Caller, Config, Error, Machine, Result};
 use std::ffi::OsString;
 use std::io::Read as _;
@@ -269,6 +270,18 @@ pub enum PatcherCommand {
     /// Update a program in another language, by JSON lines on standard input and output
     #[command(after_help = examples!("session -- /opt/app/app/bin/app", "session --program /opt/app/app/app.py -- python3 /opt/app/app/app.py"))]
     Session(SessionArguments),
+    /// Print completions for a shell
+    #[command(after_help = examples!("completions bash", "completions zsh"))]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write the man pages of all commands into a folder
+    #[command(after_help = examples!("man /usr/local/share/man/man1", "man ."))]
+    Man {
+        /// The folder
+        dir: PathBuf,
+    },
 }
 
 impl PatcherCommand {
@@ -286,6 +299,8 @@ impl PatcherCommand {
                 | Self::Status
                 | Self::History
                 | Self::Pause
+                | Self::Completions { .. }
+                | Self::Man { .. }
         )
     }
 }

@@ -3,11 +3,15 @@
 use crate::arguments::{PatcherArguments, PatcherCommand};
 use crate::report::Report;
 use crate::session;
+use clap::CommandFactory as _;
+use clap_complete::Shell;
 use patcher::{
-    Applied, Caller, CancelToken, Check, Component, Damage, Deferred, Error, Finding, PastUpdate, Patcher, Previous,
-    Recovery, RelPath, Result, Staged, Status, Update, Version, WatchMode, WatchOptions, Watcher,
+    Applied, Caller, CancelToken, Check, Component, Damage, Deferred, Error, Finding, Machine, PastUpdate, Patcher,
+    Previous, Recovery, RelPath, Result, Staged, Status, Update, Version, WatchMode, WatchOptions, Watcher,
 };
 use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::path::Path;
 use std::str::FromStr;
 
 /// The outcome of a command that succeeded.
@@ -24,8 +28,8 @@ pub enum CommandOutcome {
     Confirmed(bool),
     /// `verify`: the damages of each component.
     Verified(Vec<(String, Vec<Damage>)>),
-    /// `watch`: the process was stopped.
-    Stopped,
+    /// `watch`, `session`, `completions`, `man`: the command has printed all.
+    Printed,
     /// `pause`: downloads are paused.
     Paused,
     /// `skip`: the component, and the skipped version; `None` if there is no newer one.
@@ -44,8 +48,14 @@ pub enum CommandOutcome {
 
 /// Runs the command of the arguments.
 pub fn run(arguments: &PatcherArguments, report: &Report) -> Result<CommandOutcome> {
-    if let PatcherCommand::Session(session) = &arguments.command {
-        return session::run(arguments, session).map(|()| CommandOutcome::Stopped);
+    let printed = match &arguments.command {
+        PatcherCommand::Session(session) => Some(session::run(arguments, session)),
+        PatcherCommand::Completions { shell } => Some(print_completions(*shell)),
+        PatcherCommand::Man { dir } => Some(write_man_pages(dir)),
+        _ => None,
+    };
+    if let Some(printed) = printed {
+        return printed.map(|()| CommandOutcome::Printed);
     }
     let cancel = CancelToken::default();
     if arguments.command.asks_a_server() {
@@ -65,9 +75,11 @@ pub fn execute(
     use PatcherCommand as Command;
     match command {
         Command::Install { name, from, floor: _ } => {
+            let line = report.phase("checking");
             let update = patcher.install(name, from)?;
+            drop(line);
             report.warnings(std::slice::from_ref(&update));
-            apply(download(vec![update], report)?, Vec::new())
+            apply(download(vec![update], report)?, Vec::new(), report)
         }
         Command::Check { names } => Ok(CommandOutcome::Checked(check(patcher, names, report)?)),
         Command::Download { names } => {
@@ -76,14 +88,14 @@ pub fn execute(
         }
         Command::Update { names } => {
             let (staged, deferred) = check_and_download(patcher, names, report)?;
-            apply(staged, deferred)
+            apply(staged, deferred, report)
         }
         Command::Repair { names } => {
             let repair = |name: String| patcher.repair(&name).transpose();
             let repairs = names_or_all(patcher, names)?.into_iter().filter_map(repair).collect::<Result<Vec<_>>>()?;
-            apply(download(repairs, report)?, Vec::new())
+            apply(download(repairs, report)?, Vec::new(), report)
         }
-        Command::Apply { wait_pid: None, restart: false, .. } => apply(patcher.staged()?, Vec::new()),
+        Command::Apply { wait_pid: None, restart: false, .. } => apply(patcher.staged()?, Vec::new(), report),
         Command::Apply { wait_pid, restart, command } => apply_by_helper(patcher, *wait_pid, *restart, command),
         Command::Verify { names } => {
             let verify = |name: String| patcher.verify(&name).map(|damages| (name, damages));
@@ -107,7 +119,7 @@ pub fn execute(
             }
             Ok(CommandOutcome::Skipped(name.clone(), version))
         }
-        Command::Session(_) => Ok(CommandOutcome::Stopped),
+        Command::Session(_) | Command::Completions { .. } | Command::Man { .. } => Ok(CommandOutcome::Printed),
         Command::Watch { interval, first_within, notify, apply } => {
             let mode = match (notify, apply) {
                 (true, _) => WatchMode::Notify,
@@ -123,6 +135,18 @@ pub fn execute(
         Command::Status => patcher.status().map(CommandOutcome::Status),
         Command::Doctor => Ok(CommandOutcome::Examined(patcher.examine())),
     }
+}
+
+fn print_completions(shell: Shell) -> Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut PatcherArguments::command(), "patcher", &mut script);
+    let failed = |source| Machine::Io { action: "write", path: "standard output".into(), source };
+    Ok(io::stdout().write_all(&script).map_err(failed)?)
+}
+
+fn write_man_pages(dir: &Path) -> Result<()> {
+    let failed = |source| Machine::Io { action: "write the man pages into", path: dir.to_owned(), source };
+    Ok(clap_mangen::generate_to(PatcherArguments::command(), dir).map_err(failed)?)
 }
 
 /// Cancels downloads on ^C, and wakes a waiting main thread.
@@ -144,7 +168,9 @@ fn names_or_all(patcher: &Patcher, names: &[String]) -> Result<Vec<String>> {
 }
 
 fn check(patcher: &Patcher, names: &[String], report: &Report) -> Result<Check> {
+    let line = report.phase("checking");
     let check = patcher.check(&names_or_all(patcher, names)?)?;
+    drop(line);
     report.warnings(&check.updates);
     Ok(check)
 }
@@ -171,14 +197,17 @@ fn download(updates: Vec<Update>, report: &Report) -> Result<Option<Staged>> {
         return Ok(None);
     }
     let mut display = report.download(&updates);
-    let staged = Update::download_all(updates, |progress| display.show(&progress));
-    display.end();
-    staged.map(Some)
+    let staged = Update::download_all(updates, |progress| display.show(&progress))?;
+    display.finish();
+    Ok(Some(staged))
 }
 
-fn apply(staged: Option<Staged>, deferred: Vec<Deferred>) -> Result<CommandOutcome> {
+fn apply(staged: Option<Staged>, deferred: Vec<Deferred>, report: &Report) -> Result<CommandOutcome> {
     let applied = match staged {
-        Some(staged) => Some(staged.apply()?),
+        Some(staged) => {
+            let _line = report.phase("installing");
+            Some(staged.apply()?)
+        }
         None => None,
     };
     Ok(CommandOutcome::Applied(applied, deferred))
@@ -243,5 +272,5 @@ fn watch(patcher: &Patcher, options: WatchOptions, report: &Report, cancel: &Can
         std::thread::park();
     }
     watcher.stop();
-    Ok(CommandOutcome::Stopped)
+    Ok(CommandOutcome::Printed)
 }

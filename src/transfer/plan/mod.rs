@@ -38,7 +38,7 @@ use crate::formats::manifest::{IndexedObject, Manifest};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::RelPath;
 use planner::Planner;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The facts that a plan is computed from.
 pub struct PlanInput<'a> {
@@ -155,5 +155,15 @@ impl Plan {
             Some(PlannedObject::Install(_)) => false,
             Some(PlannedObject::Search(_)) | None => self.contents.values().any(by_chunks),
         }
+    }
+}
+/// Returns the bytes that a first installation of a release fetches.
+pub fn install_size(manifest: &Manifest) -> u64 {
+    let mut known = BTreeSet::new();
+    let single = manifest.files.iter().filter(|file| known.insert(file.sha256)).map(|file| file.gz.map(|gz| gz.size));
+    let single = single.sum::<Option<u64>>();
+    match (manifest.meta.install.map(|install| install.object.size), single) {
+        (Some(install), Some(single)) => install.min(single),
+        (install, single) => install.or(single).unwrap_or(0),
     }
 }

@@ -13,6 +13,7 @@ use crate::site::contents::SiteContents;
 use patcher::internal::delta::{DeltaHeader, FileSizes, JoinedFiles};
 use patcher::internal::digest::Sha256;
 use patcher::internal::manifest::{File, Object};
+use patcher::internal::progress_line::ProgressLine;
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, BufReader, Seek as _};
@@ -29,6 +30,7 @@ pub struct DeltaBuilder<'a> {
     tree: &'a Tree,
     budget: MemoryBudget,
     limit: u64,
+    progress: &'a ProgressLine,
     /// Rebuilt old contents by hash. There are many, so they are kept closed.
     old: Mutex<HashMap<Sha256, Arc<TempPath>>>,
 }
@@ -47,8 +49,14 @@ pub struct BuiltDelta {
 
 impl<'a> DeltaBuilder<'a> {
     /// Creates a builder that takes at most about `limit` bytes of memory.
-    pub fn new(site: &'a ComponentSite, contents: &'a SiteContents<'a>, tree: &'a Tree, limit: u64) -> Self {
-        Self { site, contents, tree, budget: MemoryBudget::new(limit), limit, old: Mutex::default() }
+    pub fn new(
+        site: &'a ComponentSite,
+        contents: &'a SiteContents<'a>,
+        tree: &'a Tree,
+        limit: u64,
+        progress: &'a ProgressLine,
+    ) -> Self {
+        Self { site, contents, tree, budget: MemoryBudget::new(limit), limit, progress, old: Mutex::default() }
     }
 
     /// Builds the deltas of all tasks and returns them in the order of the tasks.
@@ -59,6 +67,7 @@ impl<'a> DeltaBuilder<'a> {
     /// # Errors
     /// [`Error::Delta`] if a delta does not make its file, or an I/O error.
     pub fn build_all(&self, tasks: &[DeltaTask<'_>]) -> Result<Vec<BuiltDelta>> {
+        self.progress.expect(tasks.iter().map(|task| task.file.size).sum());
         let next = AtomicUsize::new(0);
         let work = || {
             let mut built = Vec::new();
@@ -66,7 +75,10 @@ impl<'a> DeltaBuilder<'a> {
                 let at = next.fetch_add(1, Ordering::Relaxed);
                 let Some(task) = tasks.get(at) else { return Ok(built) };
                 match self.build(task) {
-                    Ok(delta) => built.push((at, delta)),
+                    Ok(delta) => {
+                        self.progress.add(task.file.size);
+                        built.push((at, delta));
+                    }
                     Err(error) => {
                         // The remaining tasks are pointless after an error.
                         next.store(tasks.len(), Ordering::Relaxed);

@@ -38,6 +38,7 @@ use delta_graph::DeltaGraph;
 use patcher::internal::digest::Sha256;
 use patcher::internal::manifest::{File, Manifest, Object, SiteLayout};
 use patcher::internal::plan::REQUEST_BYTES;
+use patcher::internal::progress_line::ProgressLine;
 use std::collections::{BTreeSet, HashSet};
 
 /// A delta must save at least 1/10 of the gzip to be worth a request.
@@ -58,6 +59,15 @@ pub struct DeltaLimits {
     pub updates: usize,
     /// Memory limit in bytes.
     pub memory: u64,
+}
+
+/// The files of a new release.
+#[derive(Debug, Clone, Copy)]
+pub struct NewFiles<'a> {
+    /// The build folder.
+    pub tree: &'a Tree,
+    /// The hashes of its files, in the same order.
+    pub hashes: &'a [Sha256],
 }
 
 /// The deltas that a release can use.
@@ -86,8 +96,7 @@ struct DeltaTask<'a> {
 
 /// Builds the new deltas of a release, and adds those of earlier ones.
 ///
-/// `hashes` are those of the files in `tree`, and `gz` returns the gzip of a content. `earlier` are
-/// the releases that get an update object.
+/// `gz` returns the gzip of a content. `earlier` are the releases that get an update object.
 ///
 /// # Errors
 /// [`Error::Delta`](crate::error::Error::Delta) if a delta does not make its file;
@@ -96,15 +105,17 @@ pub fn make(
     limits: DeltaLimits,
     site: &ComponentSite,
     releases: &[SiteRelease],
-    tree: &Tree,
-    hashes: &[Sha256],
+    new: NewFiles<'_>,
     gz: &(impl Fn(&Sha256) -> Option<Object> + Sync),
     earlier: &[Manifest],
+    progress: &ProgressLine,
 ) -> Result<ReleaseDeltas> {
     if limits.updates == 0 {
         return Ok(ReleaseDeltas::default());
     }
+    let NewFiles { tree, hashes } = new;
     let mut releases: Vec<&SiteRelease> = releases.iter().collect();
+    progress.phase("comparing");
     releases.sort_by_key(|release| std::cmp::Reverse(release.meta.sequence));
     let previous = previous_releases(DIRECT_RELEASES.min(limits.updates), &releases, hashes)?;
     let mut graph = DeltaGraph::default();
@@ -113,7 +124,7 @@ pub fn make(
     }
     let contents = SiteContents::new(site, &previous);
     let mut tasks = tasks(&previous, &contents, tree, hashes, &graph, gz)?;
-    let builder = DeltaBuilder::new(site, &contents, tree, limits.memory);
+    let builder = DeltaBuilder::new(site, &contents, tree, limits.memory, progress);
     let mut built = builder.build_all(&tasks)?;
     add(&mut graph, &built);
     // A content that the previous release lacks is reached from older ones by several deltas in a

@@ -8,7 +8,7 @@ use serde_json::json;
 /// Returns the object for an outcome; `None` for a command that has printed its events.
 pub fn outcome_object(outcome: &CommandOutcome) -> Option<Value> {
     Some(match outcome {
-        CommandOutcome::Stopped => return None,
+        CommandOutcome::Printed => return None,
         CommandOutcome::Checked(check) => check.to_json(),
         CommandOutcome::Staged(staged, deferred) => {
             let staged = staged.as_ref().map_or(json!([]), |staged| staged.to_json());

@@ -1,4 +1,4 @@
-//! The report to the user: plain lines, a progress bar on a terminal, or JSON for programs.
+//! The report to the user: plain lines, a progress line on a terminal, or JSON for programs.
 
 mod events;
 mod json;
@@ -12,11 +12,12 @@ use crate::arguments::{PatcherArguments, PatcherCommand, ProgressStyle};
 use crate::commands::CommandOutcome;
 use indicatif::HumanBytes;
 use patcher::internal::plain_text::escaped;
+use patcher::internal::progress_line::ProgressLine;
 use patcher::{
     Applied, ComponentChange, Damage, Deferred, Error, Finding, InstalledComponent, PastUpdate, SavedFile, Status,
     SwapStatus, Update, UpdateStatus, Value, Verdict, Version,
 };
-use progress::{DownloadDisplay, ProgressLines};
+use progress::{DownloadDisplay, DownloadLine, ProgressLines};
 use std::error::Error as _;
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -78,10 +79,16 @@ impl Report {
         }
     }
 
-    /// Begins the display of a download: a bar on a terminal, otherwise a line for each update.
+    /// Shows on a terminal that a phase of unknown length has begun, until the line is dropped.
+    pub fn phase(&self, name: &'static str) -> ProgressLine {
+        if self.progress == ProgressStyle::Bar { ProgressLine::new(name) } else { ProgressLine::hidden() }
+    }
+
+    /// Begins the display of a download: a progress line on a terminal, otherwise a line for each
+    /// update.
     pub fn download(&self, updates: &[Update]) -> DownloadDisplay {
         match self.progress {
-            ProgressStyle::Bar => return DownloadDisplay::bar(updates),
+            ProgressStyle::Bar => return DownloadDisplay::Terminal(DownloadLine::new(updates)),
             ProgressStyle::Json => {
                 return DownloadDisplay::Lines(
                     self.request.map_or_else(ProgressLines::default, ProgressLines::of_request),
@@ -131,7 +138,7 @@ impl Report {
                 print_deferred(deferred);
                 applied.iter().for_each(print_changes);
             }
-            CommandOutcome::Stopped => {}
+            CommandOutcome::Printed => {}
             CommandOutcome::Paused => say!("paused: nothing is downloaded until `resume`"),
             CommandOutcome::Skipped(component, Some(version)) => say!("{component}: {version} is skipped"),
             CommandOutcome::Skipped(component, None) => say!("{component}: up to date"),

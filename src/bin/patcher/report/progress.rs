@@ -1,9 +1,11 @@
-//! The display of a download's progress: a bar on a terminal, or JSON lines for programs.
+//! The display of a download's progress: a line on a terminal, or JSON lines for programs.
 
 use super::print_json;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::HumanBytes;
 use patcher::internal::plain_text::escaped;
-use patcher::{Progress, ToJson as _, Update};
+use patcher::internal::progress_line::{ProgressLine, percent_saved};
+use patcher::{Phase, Progress, ToJson as _, Update};
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 /// The shortest time between two lines.
@@ -13,10 +15,19 @@ const LINE_INTERVAL: Duration = Duration::from_millis(50);
 pub enum DownloadDisplay {
     /// Nothing is shown.
     Silent,
-    /// A bar on a terminal.
-    Bar(ProgressBar),
+    /// A line on a terminal.
+    Terminal(DownloadLine),
     /// A JSON object for each line.
     Lines(ProgressLines),
+}
+
+/// The progress of a download on a terminal.
+pub struct DownloadLine {
+    line: ProgressLine,
+    begun: Instant,
+    fetched: u64,
+    /// The bytes that first installations of the releases fetch.
+    install_size: u64,
 }
 
 /// The printer of progress events, at most one in 50 ms.
@@ -28,32 +39,50 @@ pub struct ProgressLines {
 }
 
 impl DownloadDisplay {
-    /// Begins a bar for these updates.
-    pub fn bar(updates: &[Update]) -> Self {
-        let bar = ProgressBar::new(updates.iter().map(Update::download_size).sum());
-        let template = "{bar:30} {bytes:>10} of {total_bytes}  {bytes_per_sec:>12}  {eta:>4}  {wide_msg}";
-        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-        DownloadDisplay::Bar(bar)
-    }
-
     /// Shows the progress of the download.
     pub fn show(&mut self, progress: &Progress) {
         match self {
             DownloadDisplay::Silent => {}
-            DownloadDisplay::Bar(bar) => {
-                bar.set_length(progress.bytes_total);
-                bar.set_position(progress.bytes_done);
-                bar.set_message(escaped(progress.path.as_str()).into_owned());
-            }
+            DownloadDisplay::Terminal(line) => line.show(progress),
             DownloadDisplay::Lines(lines) => lines.print(progress),
         }
     }
 
-    /// Removes the display.
-    pub fn end(&self) {
-        if let DownloadDisplay::Bar(bar) = self {
-            bar.finish_and_clear();
+    /// Replaces a line on the terminal by what the download has saved.
+    pub fn finish(self) {
+        if let DownloadDisplay::Terminal(line) = self {
+            line.finish();
         }
+    }
+}
+
+impl DownloadLine {
+    /// Begins the line for these updates.
+    pub fn new(updates: &[Update]) -> Self {
+        let install_size = updates.iter().map(Update::install_size).sum();
+        let line = ProgressLine::new("downloading");
+        line.expect(updates.iter().map(Update::download_size).sum());
+        Self { line, begun: Instant::now(), fetched: 0, install_size }
+    }
+
+    fn show(&mut self, progress: &Progress) {
+        self.fetched = progress.bytes_done;
+        let activity = match progress.phase {
+            Phase::Copying => "copying",
+            Phase::Patching => "patching",
+            _ => "downloading",
+        };
+        self.line.show(activity, progress.bytes_done, progress.bytes_total, &escaped(progress.path.as_str()));
+    }
+
+    fn finish(self) {
+        drop(self.line);
+        let (fetched, install) = (HumanBytes(self.fetched), HumanBytes(self.install_size));
+        let seconds = self.begun.elapsed().as_secs_f64();
+        let saved = percent_saved(self.fetched, self.install_size);
+        let saved = if saved > 0 { format!(", {saved}% of {install} saved") } else { String::new() };
+        // The display has no reader that could be told.
+        let _ = writeln!(std::io::stderr(), "fetched {fetched} in {seconds:.1} s{saved}");
     }
 }
 
