@@ -10,7 +10,7 @@ use crate::trust::{self, ReleaseOrder};
 use crate::values::rel_path::{MANIFEST_NAME, RelPath};
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The manifest of an installed component.
 #[derive(Debug, Clone)]
@@ -109,6 +109,26 @@ impl Patcher {
             return Err(self.untrusted_manifest(&component));
         }
         find_damages(&self.shared.root.component(&component), &installed.manifest)
+    }
+
+    /// Returns the folder of a component, whether it is installed or not.
+    ///
+    /// # Errors
+    /// [`Caller::BadSetting`](crate::Caller::BadSetting) for a bad name.
+    #[doc(hidden)]
+    pub fn component_folder(&self, component: impl AsRef<str>) -> Result<PathBuf> {
+        Ok(self.shared.root.component(&super::parse_component(component.as_ref())?))
+    }
+
+    /// Returns the installed manifest of a component, which a trusted key has signed.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    #[doc(hidden)]
+    pub fn installed_manifest(&self, component: impl AsRef<str>) -> Result<Manifest> {
+        let component = super::parse_component(component.as_ref())?;
+        let installed = self.require_installed(&component)?;
+        if installed.is_trusted() { Ok(installed.manifest) } else { Err(self.untrusted_manifest(&component)) }
     }
 
     /// Reads and verifies the manifest of a component; returns `None` if the component has none.

@@ -56,6 +56,7 @@ mod history;
 mod install;
 mod install_objects;
 mod instances;
+mod integration;
 mod interrupted;
 mod machine;
 mod metered;

@@ -1,6 +1,7 @@
 //! The commands: each runs one operation of the library and returns its outcome.
 
 use crate::arguments::{PatcherArguments, PatcherCommand};
+use crate::integration::{self, IntegrationChanges};
 use crate::report::Report;
 use crate::session;
 use clap::CommandFactory as _;
@@ -40,6 +41,8 @@ pub enum CommandOutcome {
     Recovered(Recovery),
     /// `remove`: the component, and the files of the user that stay.
     Removed(String, Vec<RelPath>),
+    /// `integrate`: the component, and the files that were written and deleted.
+    Integrated(String, IntegrationChanges),
     /// `status`.
     Status(Status),
     /// `doctor`: the findings.
@@ -62,6 +65,10 @@ pub fn run(arguments: &PatcherArguments, report: &Report) -> Result<CommandOutco
         cancel_on_signal(&cancel);
     }
     let patcher = Patcher::new(arguments.config()?.cancelled_by(&cancel))?;
+    if let PatcherCommand::Integrate(integrate) = &arguments.command {
+        let changes = integration::integrate(&patcher, integrate, arguments)?;
+        return Ok(CommandOutcome::Integrated(integrate.name.clone(), changes));
+    }
     execute(&patcher, &arguments.command, report, &cancel)
 }
 
@@ -119,7 +126,10 @@ pub fn execute(
             }
             Ok(CommandOutcome::Skipped(name.clone(), version))
         }
-        Command::Session(_) | Command::Completions { .. } | Command::Man { .. } => Ok(CommandOutcome::Printed),
+        // `run` carries them out.
+        Command::Session(_) | Command::Completions { .. } | Command::Man { .. } | Command::Integrate(_) => {
+            Ok(CommandOutcome::Printed)
+        }
         Command::Watch { interval, first_within, notify, apply } => {
             let mode = match (notify, apply) {
                 (true, _) => WatchMode::Notify,
@@ -131,7 +141,12 @@ pub fn execute(
         }
         Command::History => patcher.history().map(CommandOutcome::History),
         Command::Recover => patcher.recover().map(CommandOutcome::Recovered),
-        Command::Remove { name } => patcher.remove(name).map(|kept| CommandOutcome::Removed(name.clone(), kept)),
+        Command::Remove { name } => {
+            let kept = patcher.remove(name)?;
+            // The component is removed even if an entry of the menu stays.
+            let _ = patcher.component_folder(name).and_then(|dir| integration::remove(name, &dir));
+            Ok(CommandOutcome::Removed(name.clone(), kept))
+        }
         Command::Status => patcher.status().map(CommandOutcome::Status),
         Command::Doctor => Ok(CommandOutcome::Examined(patcher.examine())),
     }

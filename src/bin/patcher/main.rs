@@ -5,6 +5,7 @@
 mod advice;
 mod arguments;
 mod commands;
+mod integration;
 mod quantities;
 mod report;
 mod session;

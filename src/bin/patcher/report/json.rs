@@ -36,6 +36,9 @@ pub fn outcome_object(outcome: &CommandOutcome) -> Option<Value> {
         CommandOutcome::Removed(component, kept) => {
             json!({ "removed": component, "left": kept.iter().map(|path| path.as_str()).collect::<Vec<_>>() })
         }
+        CommandOutcome::Integrated(component, changes) => {
+            json!({ "component": component, "written": changes.written, "deleted": changes.deleted })
+        }
         CommandOutcome::Status(status) => status.to_json(),
         CommandOutcome::Examined(findings) => {
             json!({ "findings": findings.iter().map(finding_object).collect::<Vec<_>>() })

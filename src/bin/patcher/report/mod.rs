@@ -156,6 +156,13 @@ impl Report {
                 say!("{component}: removed");
                 kept.iter().for_each(|path| say!("{component}: {path} was changed and stays"));
             }
+            CommandOutcome::Integrated(component, changes) => {
+                changes.written.iter().for_each(|path| say!("{component}: wrote {}", path.display()));
+                changes.deleted.iter().for_each(|path| say!("{component}: deleted {}", path.display()));
+                if changes.written.is_empty() && changes.deleted.is_empty() {
+                    say!("nothing to do");
+                }
+            }
             CommandOutcome::Status(status) => self.status(status),
             CommandOutcome::Examined(findings) => findings.iter().for_each(print_finding),
         }
