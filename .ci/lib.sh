@@ -13,6 +13,9 @@ target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 export PATH="$PATH:$target/moto/bin"
 # No debugger runs here, and nothing is built twice.
 export CARGO_PROFILE_DEV_DEBUG=line-tables-only CARGO_INCREMENTAL=0
+# Tests with servers and programs wait for a fifth of their time.
+RUST_TEST_THREADS=$(($(nproc) + 1))
+export RUST_TEST_THREADS
 
 # Runs a command as root: directly, or by sudo.
 as_root() {
@@ -44,26 +47,26 @@ left_out() {
 
 max_seconds=2600
 
-# Runs the script of this name and prints how long it took.
+# Runs the script of this name with the arguments, and prints how long it took.
 step() {
     local name=$1 start=$SECONDS
-    printf '\n=== %s\n' "$name"
-    ".ci/$name" || failed "$name"
+    printf '\n=== %s\n' "$*"
+    ".ci/$name" "${@:2}" || failed "$name"
     printf '=== %s: %d s\n' "$name" $((SECONDS - start))
 }
 
 # Runs a script that a slow machine may leave out: it starts by a time and stops at the limit.
 step_if_time() {
-    local name=$1 latest=$2 status=0
+    local latest=$1 name=$2 status=0
     if [ $SECONDS -gt "$latest" ]; then
-        left_out "$name" "$SECONDS s have passed; it starts within $latest s"
+        left_out "${*:2}" "$SECONDS s have passed; it starts within $latest s"
         return
     fi
-    printf '\n=== %s\n' "$name"
-    timeout --kill-after 10 $((max_seconds - SECONDS)) ".ci/$name" || status=$?
+    printf '\n=== %s\n' "${*:2}"
+    timeout --kill-after 10 $((max_seconds - SECONDS)) ".ci/$name" "${@:3}" || status=$?
     case $status in
         0) printf '=== %s: done after %d s in all\n' "$name" $SECONDS ;;
-        124 | 137) left_out "the rest of $name" "the limit is $max_seconds s" ;;
+        124 | 137) left_out "the rest of ${*:2}" "the limit is $max_seconds s" ;;
         *) failed "$name" ;;
     esac
 }
