@@ -29,7 +29,7 @@
 //!     let _ = std::io::stdin().read_line(&mut String::new());
 //! }
 //!
-//! /// Checks in a thread, now and every four hours. The new version is installed at the program's end.
+//! /// Checks in a thread, now and every four hours. The end of the program installs the new version.
 //! fn watch() -> patcher::Result<Watcher> {
 //!     let options = WatchOptions::default().first_within(Duration::from_secs(1)).mode(WatchMode::ApplyOnExit);
 //!     Watcher::start(patcher::handle()?, options, |event| {
