@@ -1,4 +1,5 @@
-//! Checks the layers of the library: a room uses only the rooms before it in [`LAYERS`].
+//! Checks the layers of the library and of the publisher's tool: a room uses only the rooms before
+//! it in [`LAYERS`] or [`TOOL_ROOMS`].
 //!
 //! Rooms of one layer have an order as well, so no circle is possible. Tests inside of modules may
 //! use any room.
@@ -36,6 +37,27 @@ const LAYERS: [&[&str]; 5] = [
     &["policy", "patcher", "patcher::watch", "program", "json", "progress_line"],
 ];
 
+/// The rooms of `manifest-tool/src`, the lowest first.
+const TOOL_ROOMS: [&str; 17] = [
+    "error",
+    "setting",
+    "hashing_sink",
+    "install_contents",
+    "delta::rolling_hash",
+    "delta::sketch",
+    "delta::encode",
+    "site",
+    "signing",
+    "build",
+    "delta::plan",
+    "release",
+    "prune",
+    "publish",
+    "verify",
+    "serve",
+    "command",
+];
+
 /// Rooms that decide without acting: they use no disk, network or clock.
 const PURE: [&str; 14] = [
     "values::digest",
@@ -62,19 +84,21 @@ struct Source {
 }
 
 impl Source {
-    /// Reads all files except `lib.rs`, which names every room, the heads of folders, and the
-    /// program in `bin` above all rooms.
-    fn all() -> Vec<Source> {
-        let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    /// Reads all files below this folder except `lib.rs` and `main.rs`, which name every room, the
+    /// heads of folders, and programs in `bin` above all rooms.
+    fn all(folder: &str, rooms: &[&'static str]) -> Vec<Source> {
+        let src = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
         let mut sources = Vec::new();
         for entry in walkdir::WalkDir::new(&src).sort_by_file_name() {
             let path = entry.unwrap().into_path();
             let inner = path.strip_prefix(&src).unwrap().with_extension("");
             let names: Vec<&str> = inner.iter().map(|name| name.to_str().unwrap()).collect();
-            let skipped = names.first().is_none_or(|first| ["lib", "bin"].contains(first)) || names.contains(&"tests");
+            let above = ["lib", "main", "bin"];
+            let skipped = names.first().is_none_or(|first| above.contains(first)) || names.contains(&"tests");
             if path.extension().is_some_and(|end| end == "rs") && !skipped {
                 let text = without_comments_and_tests(&path);
-                match room(&names.join("::")) {
+                let module = names.join("::");
+                match room(&module, rooms) {
                     Some(room) => sources.push(Source { text, path, room }),
                     None => assert!(text.lines().all(is_declaration), "{} is in no room", path.display()),
                 }
@@ -84,27 +108,29 @@ impl Source {
         sources
     }
 
+    /// Reads the library.
+    fn library() -> Vec<Source> {
+        Self::all("src", &LAYERS.concat())
+    }
+
     /// Returns the rooms in its `crate::` paths, alone or in braces.
-    fn uses(&self) -> BTreeSet<&'static str> {
-        let mut uses = BTreeSet::new();
-        for after in self.text.split("crate::").skip(1) {
-            for path in paths(after) {
-                uses.insert(room(&path).unwrap_or_else(|| panic!("{}: {path} is in no room", self.path.display())));
-            }
-        }
-        uses
+    fn uses(&self, rooms: &[&'static str]) -> BTreeSet<&'static str> {
+        let room_of = |path: String| {
+            room(&path, rooms).unwrap_or_else(|| panic!("{}: {path} is in no room", self.path.display()))
+        };
+        self.text.split("crate::").skip(1).flat_map(paths).map(room_of).collect()
     }
 }
 
 /// Returns the room of a module path such as `disk::fs::Dir`.
-fn room(path: &str) -> Option<&'static str> {
+fn room(path: &str, rooms: &[&'static str]) -> Option<&'static str> {
     let leads_into = |room: &&str| path == *room || path.strip_prefix(*room).is_some_and(|rest| rest.starts_with("::"));
-    order().into_iter().filter(leads_into).max_by_key(|room| room.len())
+    rooms.iter().copied().filter(|room| leads_into(room)).max_by_key(|room| room.len())
 }
 
 /// Returns `true` for a line that only declares the rooms of a folder.
 fn is_declaration(line: &str) -> bool {
-    line.trim().is_empty() || line.starts_with("pub mod ") || line.starts_with("#[cfg(feature")
+    line.trim().is_empty() || ["pub mod ", "mod ", "#[cfg(feature"].iter().any(|start| line.starts_with(start))
 }
 
 /// Returns the first paths of a use tree such as `{state, trust}` or `disk::{fs::Dir, layout}`,
@@ -150,31 +176,29 @@ fn without_comments_and_tests(path: &Path) -> String {
     text.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n")
 }
 
-fn order() -> Vec<&'static str> {
-    LAYERS.concat()
-}
-
 #[test]
 fn use_trees_are_read_to_their_ends() {
     assert_eq!(paths("disk::fs::Dir;"), ["disk::fs::Dir"]);
     assert_eq!(paths("{state::{self, Seen}, trust};"), ["state::self", "state::Seen", "trust"]);
-    assert_eq!(room("disk::fs::Dir"), Some("disk::fs"));
-    assert_eq!(room("swap::relaunch::Job"), Some("swap::relaunch"));
-    assert_eq!(room("swap::apply"), Some("swap"));
-    assert_eq!(room("swapped"), None);
+    let rooms = LAYERS.concat();
+    assert_eq!(room("disk::fs::Dir", &rooms), Some("disk::fs"));
+    assert_eq!(room("swap::relaunch::Job", &rooms), Some("swap::relaunch"));
+    assert_eq!(room("swap::apply", &rooms), Some("swap"));
+    assert_eq!(room("swapped", &rooms), None);
 }
 
 #[test]
 fn a_room_uses_only_rooms_before_it() {
-    let order = order();
-    let place = |room: &str| order.iter().position(|name| *name == room);
     let mut wrong = Vec::new();
-    for source in Source::all() {
-        for used in source.uses().iter().filter(|used| place(used) > place(source.room)) {
-            wrong.push(format!("{}: {} uses {used}", source.path.display(), source.room));
-        }
-        if source.text.contains("super::super::") {
-            wrong.push(format!("{}: leads out of the room by `super`", source.path.display()));
+    for (folder, rooms) in [("src", LAYERS.concat()), ("manifest-tool/src", TOOL_ROOMS.to_vec())] {
+        let place = |room: &str| rooms.iter().position(|name| *name == room);
+        for source in Source::all(folder, &rooms) {
+            for used in source.uses(&rooms).iter().filter(|used| place(used) > place(source.room)) {
+                wrong.push(format!("{}: {} uses {used}", source.path.display(), source.room));
+            }
+            if source.text.contains("super::super::") {
+                wrong.push(format!("{}: leads out of the room by `super`", source.path.display()));
+            }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -182,8 +206,9 @@ fn a_room_uses_only_rooms_before_it() {
 
 #[test]
 fn every_room_exists_and_the_documentation_has_the_same_layers() {
-    let rooms: BTreeSet<&str> = Source::all().iter().map(|source| source.room).collect();
-    assert_eq!(rooms, order().into_iter().collect());
+    let used = |sources: Vec<Source>| sources.iter().map(|source| source.room).collect::<BTreeSet<_>>();
+    assert_eq!(used(Source::library()), LAYERS.concat().into_iter().collect());
+    assert_eq!(used(Source::all("manifest-tool/src", &TOOL_ROOMS)), TOOL_ROOMS.into_iter().collect());
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/design/architecture.md")).unwrap();
     for (number, layer) in LAYERS.iter().enumerate() {
         let start = format!("| {} | ", number + 1);
@@ -192,6 +217,8 @@ fn every_room_exists_and_the_documentation_has_the_same_layers() {
         let named: BTreeSet<&str> = column.split('`').skip(1).step_by(2).collect();
         assert_eq!(named, layer.iter().copied().collect(), "layer {start}");
     }
+    let line = format!("`{}`", TOOL_ROOMS.join("`, `"));
+    assert!(text.replace('\n', " ").contains(&line), "the tool's rooms: {line}");
 }
 
 #[test]
@@ -199,7 +226,7 @@ fn only_fs_changes_the_disk() {
     let words =
         ["rustix::fs", "fs::write", "fs::rename", "fs::copy", "fs::remove", "fs::create", "fs::set_permissions"];
     let words = [&words[..], &["fs::hard_link", "File::create", "File::options", "OpenOptions"]].concat();
-    for source in Source::all().iter().filter(|source| source.room != "disk::fs") {
+    for source in Source::library().iter().filter(|source| source.room != "disk::fs") {
         // Only the module `disk::fs` may change the disk.
         let text = source.text.replace("crate::disk::fs::", "").replace(" fs::create_root", "");
         let found: Vec<_> = words.iter().filter(|word| text.contains(**word)).collect();
@@ -209,7 +236,7 @@ fn only_fs_changes_the_disk() {
 
 #[test]
 fn rooms_that_decide_use_no_disk_network_or_clock() {
-    for source in Source::all().iter().filter(|source| PURE.contains(&source.room)) {
+    for source in Source::library().iter().filter(|source| PURE.contains(&source.room)) {
         let acts = [
             "std::fs",
             "std::net",
@@ -225,7 +252,7 @@ fn rooms_that_decide_use_no_disk_network_or_clock() {
         // `Timestamp::now` reads the clock, for the rooms that act.
         let is_clock = source.room == "values::timestamp" && found == [&"SystemTime"];
         assert!(found.is_empty() || is_clock, "{}: {found:?}", source.path.display());
-        let uses = source.uses();
+        let uses = source.uses(&LAYERS.concat());
         let acting: Vec<_> = ["disk::fs", "state", "transfer::fetch", "transfer::stage", "swap", "swap::relaunch"]
             .into_iter()
             .filter(|name| uses.contains(*name))

@@ -64,10 +64,12 @@ pub enum Error {
         path: PathBuf,
     },
     /// A passphrase is needed, and there is no terminal to ask for it.
-    #[error("{} needs a passphrase; use --passphrase-file, set ${}, or run it on a terminal", path.display(), crate::signing::passphrase::VARIABLE)]
+    #[error("{} needs a passphrase; use --passphrase-file, set ${variable}, or run it on a terminal", path.display())]
     NoPassphrase {
         /// The private key.
         path: PathBuf,
+        /// The environment variable that may have it.
+        variable: &'static str,
     },
     /// The passphrase does not open the private key.
     #[error("{} cannot be opened with this passphrase", path.display())]

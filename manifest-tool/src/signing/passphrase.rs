@@ -66,7 +66,7 @@ impl Passphrases {
 /// Asks on the terminal. Without one, as in a build job, it fails instead of waiting.
 fn prompt(label: &str, key: &Path) -> Result<Passphrase> {
     if !io::stdin().is_terminal() {
-        return Err(Error::NoPassphrase { path: key.to_owned() });
+        return Err(Error::NoPassphrase { path: key.to_owned(), variable: VARIABLE });
     }
     let answer = rpassword::prompt_password(format!("{label} {}: ", key.display()));
     let answer = answer.map_err(|error| Error::io("ask for the passphrase of", key, error))?;
