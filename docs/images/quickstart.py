@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Records the quickstart as an animated text, docs/images/quickstart.svg.
 
-Runs `cargo run --example quickstart`, or reads its output from a file that is given. Names that
-differ from run to run are replaced, so that a new recording shows only what has changed.
+Runs `cargo run --example quickstart`, or reads its output from a file that is given. The lines of
+the compiler and of the web server are left out. Names that differ from run to run are replaced.
+`--check FILE` fails if the recording lacks a step of the output in FILE.
 """
 
 import pathlib
@@ -13,23 +14,23 @@ from xml.sax.saxutils import escape
 
 ROOT = pathlib.Path(__file__).parents[2]
 ROWS, COLUMNS, LINE, CHARACTER, MARGIN = 20, 80, 17, 7.8, 12
-LINE_SECONDS, STEP_SECONDS, END_SECONDS = 0.45, 1.4, 6.0
-BUILD = re.compile(r"^ +(Compiling|Downloading|Downloaded|Finished|Locking|Updating|Adding|Blocking) ")
+LINE_SECONDS, STEP_SECONDS, END_SECONDS = 0.35, 1.2, 6.0
+LEFT_OUT = re.compile(r"^   (Compiling|Downloading|Downloaded|Locking|Updating|Adding|Blocking|site) |^    Finished ")
 CHANGES = [
     (re.compile(r"/tmp/patcher-quickstart-\w+"), "/tmp/quickstart"),
     (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:8080"),
 ]
 
 
-def output():
-    if len(sys.argv) > 1:
-        text = pathlib.Path(sys.argv[1]).read_text(encoding="utf-8")
+def output(path):
+    if path:
+        text = pathlib.Path(path).read_text(encoding="utf-8")
     else:
         run = ["cargo", "run", "--quiet", "--example", "quickstart"]
         text = subprocess.run(run, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
     for pattern, name in CHANGES:
         text = pattern.sub(name, text)
-    return [line.rstrip() for line in text.splitlines() if not BUILD.match(line)]
+    return [line.rstrip() for line in text.splitlines() if not LEFT_OUT.match(line)]
 
 
 def style_of(line):
@@ -60,17 +61,28 @@ def draw(lines):
 <style>
 text{{font:13px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;fill:#d8dee9;white-space:pre}}
 .step{{fill:#88c0d0;font-weight:bold}}.command{{fill:#a3be8c}}
-#text{{transform:translateY({offset(len(lines))}px);animation:scroll {total:.1f}s step-end infinite}}
+#text{{animation:scroll {total:.1f}s step-end infinite}}
 @media (prefers-reduced-motion:reduce){{#text{{animation:none}}}}
 @keyframes scroll{{{"".join(frames)}}}
 </style>
 <rect width="{width}" height="{height}" rx="8" fill="#1c2028"/>
-<svg x="{MARGIN}" y="{MARGIN}" width="{width - 2 * MARGIN}" height="{ROWS * LINE}"><g id="text">
+<svg x="{MARGIN}" y="{MARGIN}" width="{width - 2 * MARGIN}" height="{ROWS * LINE}"><g id="text" transform="translate(0,{offset(len(lines))})">
 {chr(10).join(texts)}
 </g></svg>
 </svg>
 """
 
 
+def main(arguments):
+    recording = ROOT / "docs/images/quickstart.svg"
+    if arguments[:1] != ["--check"]:
+        recording.write_text(draw(output(next(iter(arguments), None))), encoding="utf-8")
+        return None
+    steps = [line for line in output(arguments[1]) if style_of(line) == "step"]
+    text = recording.read_text(encoding="utf-8")
+    missing = [step for step in steps if f">{escape(step)}<" not in text]
+    return f"{recording} lacks {missing}; run {__file__}" if missing or not steps else None
+
+
 if __name__ == "__main__":
-    (ROOT / "docs/images/quickstart.svg").write_text(draw(output()), encoding="utf-8")
+    sys.exit(main(sys.argv[1:]))
