@@ -5,8 +5,7 @@
 use patcher::{Config, WatchEvent, WatchMode, WatchOptions, Watcher};
 use std::time::Duration;
 
-/// The public half of the publisher's key, from `manifest-tool keygen release`.
-const KEY: &str = include_str!("release.pub.pem");
+const KEY: &str = include_str!("release.pub.pem"); // from `manifest-tool keygen release`
 
 fn main() {
     // First in `main`: finishes what an earlier run began. An error never ends the program.

@@ -93,7 +93,8 @@ fn the_readme_and_the_documentation_show_the_minimal_program() {
     let documentation = fs::read_to_string(source("../src/lib.rs")).unwrap();
     let is_shown = |line: &&str| documentation.contains(&format!("//! {line}\n"));
     let missing: Vec<_> = code.lines().filter(|line| !line.is_empty() && !is_shown(line)).collect();
-    assert_eq!(missing, ["const KEY: &str = include_str!(\"release.pub.pem\");"]);
+    let [key] = missing[..] else { panic!("{missing:#?}") };
+    assert!(key.starts_with("const KEY: &str = "), "{key}");
 }
 
 #[test]
