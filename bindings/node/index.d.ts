@@ -85,7 +85,8 @@ export class Staged {
   /**
    * Ends this program; the helper swaps, and starts the new version.
    *
-   * In a terminal on Unix the new version takes the place of this process.
+   * In a terminal on Unix, and in the main process of a systemd service, the new version takes the
+   * place of this process.
    */
   restart (): Promise<never>
   /** Lets the helper swap when this program has ended, and start the new version. */

@@ -42,7 +42,8 @@ class Staged {
   /**
    * Ends this program; the helper swaps, and starts the new version.
    *
-   * In a terminal on Unix the new version takes the place of this process.
+   * In a terminal on Unix, and in the main process of a systemd service, the new version takes the
+   * place of this process.
    */
   async restart () {
     await this.handOver()

@@ -96,7 +96,8 @@ impl Previous {
     /// Starts the helper, which rolls back when the program has ended, and starts the previous
     /// version. The caller ends the program.
     ///
-    /// In a terminal on Unix it does not return: the helper takes the place of this process.
+    /// In a terminal on Unix, and in the main process of a systemd service, it does not return: the
+    /// helper takes the place of this process.
     ///
     /// # Errors
     /// As [`restart`](Self::restart).
@@ -104,8 +105,7 @@ impl Previous {
         self.mend_backups();
         let (state_dir, _lock) = self.patcher.lock()?;
         self.patcher.while_not_running(&state_dir, || Ok(()))?;
-        let program = &self.patcher.shared.program;
-        let is_in_place = program.is_replaceable() && program.uses_terminal();
+        let is_in_place = self.patcher.shared.program.keeps_process();
         self.patcher.restart_by_helper(&state_dir, Some(RollbackReason::Asked), is_in_place)
     }
 

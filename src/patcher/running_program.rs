@@ -55,6 +55,12 @@ impl RunningProgram {
         relaunch::CAN_REPLACE && self.process.is_none()
     }
 
+    /// Returns `true` if a restart keeps the process: it has a terminal, or is the main process of
+    /// a service. Both are lost when the process ends.
+    pub fn keeps_process(&self) -> bool {
+        self.is_replaceable() && (self.uses_terminal() || relaunch::is_service())
+    }
+
     /// Returns `true` if the program has a terminal.
     pub fn uses_terminal(&self) -> bool {
         relaunch::uses_terminal(self.process())

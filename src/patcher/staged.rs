@@ -65,10 +65,11 @@ impl Staged {
 
     /// Ends this program; the helper swaps and starts the new version with the same arguments.
     ///
-    /// The new version runs in the working folder of this process. In a terminal on Unix, the
-    /// helper and then the new version take the place of this process, with its id and its
-    /// terminal. Give the terminal back its usual mode before. The method returns only on an error.
-    /// A program that ends itself uses [`hand_over`](Self::hand_over).
+    /// The new version runs in the working folder of this process. In a terminal on Unix, and in
+    /// the main process of a systemd service, the helper and then the new version take the place of
+    /// this process, with its id and its terminal. Give the terminal back its usual mode before.
+    /// The method returns only on an error. A program that ends itself uses
+    /// [`hand_over`](Self::hand_over).
     ///
     /// # Errors
     /// [`Error::Busy`] while another instance of the program runs, [`Machine::HelperMissing`] and
@@ -82,7 +83,8 @@ impl Staged {
     /// Starts the helper, which swaps when the program has ended, and starts the new version. The
     /// caller ends the program.
     ///
-    /// In a terminal on Unix it does not return: the helper takes the place of this process.
+    /// In a terminal on Unix, and in the main process of a systemd service, it does not return: the
+    /// helper takes the place of this process.
     ///
     /// # Errors
     /// As [`restart`](Self::restart).
@@ -95,11 +97,10 @@ impl Staged {
         let root = &self.patcher.shared.root;
         swap::prepare(root, &lock, transaction)?;
         let program = &self.patcher.shared.program;
-        let has_terminal = program.uses_terminal();
-        if has_terminal {
+        if program.uses_terminal() {
             super::start::record_terminal(&state_dir);
         }
-        let handed_over = self.patcher.restart_by_helper(&state_dir, None, program.is_replaceable() && has_terminal);
+        let handed_over = self.patcher.restart_by_helper(&state_dir, None, program.keeps_process());
         if handed_over.is_err() {
             swap::recover(root, &lock)?;
         }

@@ -185,7 +185,9 @@ fn the_service_files_use_known_arguments() {
     let mut starts: Vec<Vec<String>> = Vec::new();
     let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
     for unit in blocks("guide/administrator.md", "ini") {
-        starts.extend(unit.lines().filter_map(|line| line.strip_prefix("ExecStart=")).map(words));
+        let commands = unit.lines().filter_map(|line| line.strip_prefix("ExecStart="));
+        let commands = commands.chain(unit.lines().filter_map(|line| line.strip_prefix("ExecStartPre=-")));
+        starts.extend(commands.filter(|command| command.contains("patcher")).map(words));
     }
     for task in blocks("guide/administrator.md", "bat") {
         starts.push(words(task.split("/TR ").nth(1).unwrap().trim().trim_matches('"').trim_start_matches('\\')));
@@ -194,7 +196,7 @@ fn the_service_files_use_known_arguments() {
         let list = list.split("<array>").nth(1).unwrap().split("</array>").next().unwrap();
         starts.push(list.split("<string>").skip(1).map(|part| part.split('<').next().unwrap().to_owned()).collect());
     }
-    assert_eq!(starts.len(), 4, "{starts:?}");
+    assert_eq!(starts.len(), 5, "{starts:?}");
     for start in starts {
         assert!(start[0].contains("patcher"), "{start:?}");
         // `--help` succeeds only after known arguments.

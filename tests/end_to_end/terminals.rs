@@ -5,7 +5,7 @@ use crate::scene::{Scene, assert_has};
 use crate::support::deadline::wait_for;
 use crate::terminal::Terminal;
 use std::fs::{self, File};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 /// Returns the value of a word `name=value` in a line of the program.
 fn word<'a>(line: &'a str, name: &str) -> &'a str {
@@ -27,6 +27,41 @@ fn a_program_in_a_terminal_becomes_the_new_version_in_its_place() {
     assert_eq!(word(&lines[1], "fd0"), terminal.name);
     scene.wait_for_log("the new version was confirmed");
     scene.world.user.has("core", &scene.two);
+}
+
+/// Returns the command for a program of a service with this main process.
+fn as_service(main: &str, program: &Command) -> Command {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(format!("export SYSTEMD_EXEC_PID={main}; exec \"$@\"")).arg("sh");
+    command.arg(program.get_program()).args(program.get_args()).stdin(Stdio::null()).stdout(Stdio::null());
+    command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command
+}
+
+/// systemd ends all other processes of a service when the main one ends. It sets this variable to
+/// the id of the main process.
+#[test]
+fn the_main_process_of_a_service_becomes_the_new_version_in_its_place() {
+    let start = |main: &str| {
+        let scene = Scene::new();
+        let mut child = as_service(main, &scene.command("update:restart exit:0 / confirm exit:7")).spawn().unwrap();
+        let code = child.wait().unwrap().code();
+        scene.wait_for_log("the new version was confirmed");
+        scene.world.user.has("core", &scene.two);
+        let lines = scene.lines(2);
+        (code, word(&lines[1], "pid") == child.id().to_string())
+    };
+    assert_eq!(start("$$"), (Some(7), true));
+    // A child of the main process inherits the variable. The helper starts its new version.
+    assert_eq!(start("$PPID"), (Some(0), false));
+}
+
+#[test]
+fn the_version_before_takes_the_place_of_the_main_process_of_a_service() {
+    let scene = Scene::new();
+    scene.world.user.ok(&["update"]);
+    assert_eq!(as_service("$$", &scene.command("exit:9 / back")).status().unwrap().code(), Some(9));
+    scene.world.user.has("core", &scene.one);
 }
 
 #[test]

@@ -55,6 +55,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
                 Ok(offer) => println!("daily: {:?}", offer.update().map(|update| update.to().to_string())),
                 Err(error) => println!("daily: {}", error.code()),
             },
+            ("back", _) => drop(patcher.previous()?.map(patcher::Previous::restart).transpose()?),
             ("staged", how) => act(patcher.staged()?, how)?,
             _ => return Err(format!("what is {word}?").into()),
         }

@@ -153,7 +153,8 @@ int32_t patcher_unfinished(const struct patcher_app *app,
                            struct patcher_error **error);
 
 // Starts the helper, which returns to the version before when the program has ended, and starts
-// it. The program must end after this call. In a terminal on Unix the call does not return.
+// it. The program must end after this call. In a terminal on Unix, and in the main process of a
+// systemd service, the call does not return.
 int32_t patcher_roll_back(const struct patcher_app *app, struct patcher_error **error);
 
 // Finishes or undoes an interrupted swap of another program.
@@ -292,8 +293,8 @@ void patcher_error_free(struct patcher_error *error);
 // Starts the helper, which swaps when the program has ended, and starts the new version. Frees the
 // staged updates.
 //
-// The program must end after this call. In a terminal on Unix the call does not return: the helper
-// takes the place of the process.
+// The program must end after this call. In a terminal on Unix, and in the main process of a
+// systemd service, the call does not return: the helper takes the place of the process.
 int32_t patcher_restart(struct patcher_staged *staged, struct patcher_error **error);
 
 // Starts the helper, which swaps when the program has ended, and starts nothing. Frees the staged

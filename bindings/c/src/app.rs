@@ -227,7 +227,8 @@ pub unsafe extern "C" fn patcher_unfinished(
 }
 
 /// Starts the helper, which returns to the version before when the program has ended, and starts
-/// it. The program must end after this call. In a terminal on Unix the call does not return.
+/// it. The program must end after this call. In a terminal on Unix, and in the main process of a
+/// systemd service, the call does not return.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn patcher_roll_back(app: *const App, error: *mut *mut Failure) -> i32 {
     // SAFETY: the caller promises these pointers.

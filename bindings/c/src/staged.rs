@@ -23,8 +23,8 @@ impl StagedUpdates {
 /// Starts the helper, which swaps when the program has ended, and starts the new version. Frees the
 /// staged updates.
 ///
-/// The program must end after this call. In a terminal on Unix the call does not return: the helper
-/// takes the place of the process.
+/// The program must end after this call. In a terminal on Unix, and in the main process of a
+/// systemd service, the call does not return: the helper takes the place of the process.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn patcher_restart(staged: *mut StagedUpdates, error: *mut *mut Failure) -> i32 {
     // SAFETY: the caller promises these pointers.

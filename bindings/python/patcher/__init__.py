@@ -96,7 +96,8 @@ class Staged:
     def restart(self) -> None:
         """Ends this program by `SystemExit`; the helper swaps, and starts the new version.
 
-        In a terminal on Unix the new version takes the place of this process, without `SystemExit`.
+        In a terminal on Unix, and in the main process of a systemd service, the new version takes
+        the place of this process, without `SystemExit`.
         """
         sys.stdout.flush()
         sys.stderr.flush()

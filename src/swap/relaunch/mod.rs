@@ -8,7 +8,7 @@ mod system;
 #[path = "windows.rs"]
 mod system;
 
-pub use system::{CAN_REPLACE, leave_session, replace_process, uses_terminal, wait_for_exit};
+pub use system::{CAN_REPLACE, is_service, leave_session, replace_process, uses_terminal, wait_for_exit};
 
 use crate::disk::fs::Dir;
 use crate::disk::layout::InstallRoot;

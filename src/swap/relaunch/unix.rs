@@ -76,6 +76,16 @@ pub fn uses_terminal(pid: u32) -> bool {
     std::io::stdin().is_terminal() || std::io::stdout().is_terminal() || std::io::stderr().is_terminal()
 }
 
+/// Returns `true` if this process is the main process of a systemd service.
+///
+/// When the main process ends, systemd ends all other processes of the service, a helper included.
+/// systemd tells the main process its id (systemd.exec(5), since version 248). A child inherits the
+/// variable and has another id.
+pub fn is_service() -> bool {
+    let main = std::env::var("SYSTEMD_EXEC_PID").ok();
+    main.and_then(|pid| pid.parse().ok()) == Some(std::process::id())
+}
+
 /// Leaves the session of the program that started this one, so that it does not end with that one's
 /// terminal.
 pub fn leave_session() {

@@ -75,6 +75,11 @@ pub fn uses_terminal(_pid: u32) -> bool {
     std::io::stdin().is_terminal() || std::io::stdout().is_terminal() || std::io::stderr().is_terminal()
 }
 
+/// Returns `false`: the service manager does not end the processes that a service has started.
+pub fn is_service() -> bool {
+    false
+}
+
 /// Nothing: a program that is started with [`detach`] has no console to lose, and there are no
 /// sessions to leave.
 pub fn leave_session() {}
