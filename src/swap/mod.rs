@@ -113,7 +113,8 @@ pub fn prepare(root: &InstallRoot, lock: &Lock, transaction: Transaction) -> Res
 
 /// Discards a prepared swap if a newer release of one of its components has been seen since.
 ///
-/// Returns `true` if it discarded one. The staged files are kept.
+/// Returns `true` if it discarded one. The staged files are kept, and the history tells why the
+/// swap did not happen.
 ///
 /// # Errors
 /// As [`Journal::read`].
@@ -123,6 +124,7 @@ pub fn discard_superseded(root: &InstallRoot, _lock: &Lock) -> Result<bool> {
     let is_superseded = is_superseded(&state_dir, &journal.transaction);
     if is_superseded {
         cleanup::discard(root, &state_dir, &journal.transaction);
+        record_outcome(&state_dir, &journal.transaction, SwapOutcome::Failed("superseded"));
     }
     Ok(is_superseded)
 }

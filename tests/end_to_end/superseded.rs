@@ -34,6 +34,9 @@ fn the_helper_discards_a_prepared_swap_that_a_newer_release_supersedes() {
         app.wait().unwrap();
         wait_for("the end of the helper", || log()?.contains("no swap was prepared").then_some(()));
         world.user.has("core", &trees[0]);
+        let history = world.user.ok(&["history"])["updates"].clone();
+        let (to, result, error) = (&history[0]["to"], &history[0]["result"], &history[0]["error"]);
+        assert_eq!((to, result, error), (&"2.0.0".into(), &"failed".into(), &"superseded".into()));
         world.user.ok(&["update"]);
         world.user.has("core", &trees[2]);
     }
