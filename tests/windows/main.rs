@@ -6,9 +6,11 @@
 #![cfg(windows)]
 #![expect(clippy::unwrap_used, reason = "a test whose world cannot be set up fails")]
 
+mod access;
 #[path = "../support/deadline.rs"]
 mod deadline;
 mod in_use;
+mod manifests;
 mod names;
 mod probation;
 mod program;

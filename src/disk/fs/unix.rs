@@ -514,6 +514,14 @@ impl Dir {
         }
     }
 
+    /// Does nothing: a release needs permission bits, which FAT and exFAT do not keep.
+    ///
+    /// # Errors
+    /// None.
+    pub fn check_file_system(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Returns which users can change the folder's entries.
     ///
     /// # Errors

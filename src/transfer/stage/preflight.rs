@@ -100,6 +100,7 @@ pub fn check_modes(stage: &Stage, plan: &Plan) -> Result<()> {
 /// # Errors
 /// [`Machine::Unsupported`], [`Machine::Io`].
 pub fn check_mode(dir: &Dir, mode: u32) -> Result<()> {
+    dir.check_file_system()?;
     let probe = "mode-probe";
     dir.remove_file(probe)?;
     let file = dir.create(probe)?;

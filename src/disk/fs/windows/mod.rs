@@ -12,6 +12,7 @@
 //! - There is no way to sync a folder. Renames return when they are on the disk, and NTFS keeps the
 //!   order of changes.
 
+mod access;
 mod calls;
 mod patience;
 
@@ -174,15 +175,17 @@ impl Dir {
     }
 
     /// Makes a folder, with the rights that the one above it hands down; one that is there is left
-    /// as it is.
+    /// as it is. With a `mode` that gives others no right, only trusted users can write to it.
     ///
     /// # Errors
     /// [`Machine::NameTaken`], [`Machine::Io`].
-    pub fn make_folder(&self, name: &str, _mode: u32) -> Result<()> {
+    pub fn make_folder(&self, name: &str, mode: u32) -> Result<()> {
         steps::next("make the folder")?;
         self.check_name(name)?;
         let real = self.real(name);
-        match insist(PATIENCE, |_| self.unless_denied(fs::create_dir(&real))) {
+        let is_private = mode & 0o077 == 0;
+        let create = || if is_private { access::create_folder(&real, &self.handle) } else { fs::create_dir(&real) };
+        match insist(PATIENCE, |_| self.unless_denied(create())) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             done => done.map_err(|error| self.error("make the folder", name, error)),
         }
@@ -524,8 +527,23 @@ impl Dir {
     /// # Errors
     /// [`Machine::Io`].
     pub fn mount(&self) -> Result<u64> {
-        let volume = calls::volume(&self.handle).map_err(|error| Error::io("examine", &self.path, error))?;
-        Ok(u64::from(volume))
+        calls::volume(&self.handle).map_err(|error| Error::io("examine", &self.path, error))
+    }
+
+    /// Checks that the file system keeps the order of changes through a power cut.
+    ///
+    /// FAT and exFAT have no log of changes and no second names of files.
+    ///
+    /// # Errors
+    /// [`Machine::Unsupported`], [`Machine::Io`].
+    pub fn check_file_system(&self) -> Result<()> {
+        let name = calls::file_system(&self.handle).map_err(|error| Error::io("examine", &self.path, error))?;
+        let has_log = !name.to_ascii_uppercase().contains("FAT");
+        if has_log {
+            Ok(())
+        } else {
+            Err(Machine::Unsupported { what: "a file system without a log (FAT, exFAT)" }.into())
+        }
     }
 
     /// The folder's own volume: one that is mounted in a folder is a reparse point, and no folder
@@ -537,13 +555,14 @@ impl Dir {
         self.mount().map(Some)
     }
 
-    /// Returns whether the folder belongs to this process's user, the administrators or the system.
+    /// Returns which users can change the folder's entries.
+    ///
+    /// The administrators and the system can always do so, and count as the owner.
     ///
     /// # Errors
     /// [`Machine::Io`].
     pub fn writers(&self) -> Result<FolderWriters> {
-        let is_own = calls::is_own(&self.handle).map_err(|error| Error::io("examine", &self.path, error))?;
-        Ok(if is_own { FolderWriters::Owner } else { FolderWriters::OtherOwner })
+        access::writers(&self.handle).map_err(|error| Error::io("examine", &self.path, error))
     }
 
     /// Returns `None`: the access list of a folder holds for its entries, too.
@@ -575,7 +594,7 @@ impl Dir {
 pub fn belongs_to_administrators(path: &Path) -> io::Result<bool> {
     let mut options = OpenOptions::new();
     options.access_mode(READ_CONTROL).custom_flags(FILE_FLAG_BACKUP_SEMANTICS);
-    calls::belongs_to_administrators(&options.open(path)?)
+    access::belongs_to_administrators(&options.open(path)?)
 }
 
 /// The path as the system keeps it, with nothing in it that has a second meaning.
