@@ -42,7 +42,7 @@ pub fn advice(code: &str) -> Option<&'static str> {
         "no-space" => "free some space, then try again",
         "read-only" => "the file system is read-only; mount it writable",
         "writable-by-others" if cfg!(windows) => {
-            "check what other users put there; then take their rights to write from the state folder with `icacls`"
+            "check what other users put there; then let them only read the state folder, with `icacls`"
         }
         "writable-by-others" => "check what other users put there; then `chmod -R go-w` and `chown` the state folder",
         "other-owner" => "run it as the user who installed the program",
