@@ -38,7 +38,7 @@ const LAYERS: [&[&str]; 5] = [
 ];
 
 /// The rooms of `manifest-tool/src`, the lowest first.
-const TOOL_ROOMS: [&str; 17] = [
+const TOOL_ROOMS: [&str; 18] = [
     "error",
     "setting",
     "hashing_sink",
@@ -55,6 +55,7 @@ const TOOL_ROOMS: [&str; 17] = [
     "publish",
     "verify",
     "serve",
+    "bundle",
     "command",
 ];
 

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod build;
+pub mod bundle;
 pub mod command;
 pub mod delta;
 pub mod error;

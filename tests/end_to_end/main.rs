@@ -42,6 +42,7 @@ mod support;
 mod archives;
 mod async_programs;
 mod backups;
+mod bundle;
 mod command_line;
 mod components;
 mod deltas;

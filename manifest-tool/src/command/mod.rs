@@ -4,6 +4,7 @@
 
 pub mod attach;
 pub mod body;
+pub mod bundle;
 pub mod diff;
 pub mod flags;
 pub mod init;

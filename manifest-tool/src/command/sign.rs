@@ -141,7 +141,7 @@ fn sign_one(
 }
 
 /// Refuses the site, a key or another file inside the build folder, which would be published.
-fn check_outside(path: &Path, build: &Path) -> Result<()> {
+pub(super) fn check_outside(path: &Path, build: &Path) -> Result<()> {
     // An absent path cannot be resolved, and is compared as it is written. Reading an absent key
     // reports it later.
     let real = |path: &Path| path.canonicalize().or_else(|_| path::absolute(path)).unwrap_or_else(|_| path.to_owned());
