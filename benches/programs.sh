@@ -15,4 +15,4 @@ while read -r name _ _ _ versions; do
   set -- $versions
   rows+=("$name" "$(largest "$dir/$name/$1")" "$(largest "$dir/$name/$2")")
 done <benches/programs.txt
-cargo bench --quiet -p manifest-tool --bench delta -- "${rows[@]}"
+cargo bench --quiet -p component-patcher-tool --bench delta -- "${rows[@]}"

@@ -33,8 +33,8 @@ impl Workshop {
 
     /// Builds the programs that come with patcher.
     pub fn build_tools(&self) -> Result<()> {
-        command("cargo build --package manifest-tool");
-        self.cargo(&["build", "--package", "manifest-tool"], &[])?;
+        command("cargo build --package component-patcher-tool");
+        self.cargo(&["build", "--package", "component-patcher-tool"], &[])?;
         command("cargo rustc --package patcher-helper -- -C strip=symbols");
         self.cargo(&["rustc", "--package", "patcher-helper", "--", "-C", "strip=symbols"], &[])
     }

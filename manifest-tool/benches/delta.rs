@@ -1,10 +1,10 @@
 //! Measures deltas between two files: bytes, time and memory of both modes and of bsdiff.
 //!
-//! `cargo bench -p manifest-tool --bench delta -- NAME OLD NEW …` prints two tables with one row
-//! for each name. bsdiff is the crate qbsdiff. Each delta is made in a separate process, the three
-//! ways in turn, and the median of [`ENCODE_RUNS`] runs counts. Applying includes the hash of the
-//! result. The mean of [`APPLY_RUNS`] runs counts, because Linux counts CPU time in steps of
-//! milliseconds.
+//! `cargo bench -p component-patcher-tool --bench delta -- NAME OLD NEW …` prints two tables with
+//! one row for each name. bsdiff is the crate qbsdiff. Each delta is made in a separate process,
+//! the three ways in turn, and the median of [`ENCODE_RUNS`] runs counts. Applying includes the
+//! hash of the result. The mean of [`APPLY_RUNS`] runs counts, because Linux counts CPU time in
+//! steps of milliseconds.
 
 #![expect(clippy::unwrap_used, reason = "a bench may fail")]
 
