@@ -50,7 +50,7 @@ impl Workshop {
         command(&format!("GREETER_VERSION={version} GREETER_KEY=\"$(cat release.pub.pem)\" \\"));
         output("  cargo rustc --example greeter -- -C strip=symbols");
         self.cargo(
-            &["rustc", "--quiet", "--package", "patcher", "--example", "greeter", "--", "-C", "strip=symbols"],
+            &["rustc", "--quiet", "--example", "greeter", "--", "-C", "strip=symbols"],
             &[("GREETER_VERSION", version), ("GREETER_KEY", key.trim_end())],
         )?;
         let build = self.dir.join("build");
