@@ -16,7 +16,7 @@
 #   chain      ten releases back, delta by delta
 #   gzip_size  the bytes that segments add to a gzip
 #   apply      one delta of a large program, applied
-#   archives   deltas of jars, zips and fonts; DIR has the releases of benches/bytes/archives.txt
+#   archives   deltas of jars, zips, fonts and a PyInstaller program; DIR has the releases of benches/bytes/archives.txt
 #
 # --keep reuses the results of earlier runs (DIR/.bytes), except ours if our programs have changed
 # since. Use it to continue an interrupted run, or to measure only ours again. --so-far writes the

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Fetches releases of real programs to DIR/NAME/VERSION with pip and npm, for the tables in
-# benches/results/measured.md.
+# benches/results. A program of the kind `pyinstaller` is built: a window with one label, and the
+# package in one file.
 #
 #   benches/fetch-releases.sh DIR [LIST]        # LIST replaces releases.txt
 #
@@ -25,6 +26,18 @@ unpack_npm() { # package version - folder
   mkdir "$4/pack" "$4/tree"
   (cd "$4/pack" && npm pack --silent "$1@$2" </dev/null >/dev/null)
   tar xzf "$4"/pack/*.tgz -C "$4/tree"
+}
+
+unpack_pyinstaller() { # package version - folder
+  python3 -m venv "$4/venv"
+  "$4/venv/bin/pip" install -q --disable-pip-version-check pyinstaller "$1==$2" </dev/null
+  cat >"$4/app.py" <<'PYTHON'
+import sys
+from PySide6.QtWidgets import QApplication, QLabel
+app = QApplication(sys.argv)
+QLabel("hello").show()
+PYTHON
+  (cd "$4" && venv/bin/pyinstaller --onefile --name app.onefile --distpath tree --log-level ERROR app.py </dev/null)
 }
 
 while read -r name kind package platform versions; do

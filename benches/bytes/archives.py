@@ -1,4 +1,4 @@
-"""Part `archives`: deltas of jars, zips and fonts, with and without the mode for archives."""
+"""Part `archives`: deltas of archives and of programs in one file, with and without their mode."""
 
 import gzip
 import re
@@ -12,12 +12,12 @@ from trees import changed, fresh, sha256
 
 # Two releases of each program are compared.
 RELEASES = 2
-ENDINGS = (".jar", ".whl", ".zip", ".woff")
+ENDINGS = (".jar", ".whl", ".zip", ".woff", ".onefile")
 # The largest changed archives of each program.
 FILES = 3
 # The most bytes, by file.
 GOALS = {"compiler.jar": 50_000, "wiremock-standalone-3.13.2.jar": 710_000, "python_stdlib.zip": 2_100,
-         "materialdesignicons-webfont.woff": 6_200}
+         "materialdesignicons-webfont.woff": 6_200, "app.onefile": 600_000}
 
 
 class WithoutArchives(Ours):
