@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 /// Make, sign and check the releases that patcher installs.
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "manifest-tool", version)]
 struct Cli {
     /// Say more: what led to an error, every file of a manifest
     #[arg(short, long, global = true)]
