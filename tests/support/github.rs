@@ -190,7 +190,9 @@ fn value<'a>(request: &'a Request, name: &'static str) -> Option<&'a str> {
 fn github(state: &Mutex<Repository>, mut request: Request) {
     let (method, url) = (request.method().clone(), request.url().to_owned());
     let mut body = Vec::new();
-    request.as_reader().read_to_end(&mut body).unwrap();
+    if request.as_reader().read_to_end(&mut body).is_err() {
+        return; // a client may end a connection at any time
+    }
     let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
     state.log.push(format!("{method} {url}"));
     let is_download = url.starts_with(REPOSITORY);
