@@ -15,19 +15,24 @@ pub type Callback = ThreadsafeFunction<String, (), String, Status, false, true, 
 pub struct EventSender {
     callback: Option<Callback>,
     last: Option<Instant>,
+    /// `true` if the last progress had all bytes.
+    was_complete: bool,
 }
 
 impl EventSender {
     /// Makes a sender. Without a function it sends nothing.
     pub fn new(callback: Option<Callback>) -> Self {
-        Self { callback, last: None }
+        Self { callback, last: None, was_complete: false }
     }
 
     /// Sends a progress event, unless the last one is less than 50 ms old or the event loop is
-    /// blocked.
+    /// blocked. The first one with all bytes is always due, so that a bar reaches its end.
     pub fn send_progress(&mut self, progress: &Progress) {
         let now = Instant::now();
-        if self.last.is_none_or(|last| now.saturating_duration_since(last) >= INTERVAL) {
+        let is_complete = progress.bytes_done >= progress.bytes_total;
+        let completes = is_complete && !self.was_complete;
+        self.was_complete = is_complete;
+        if completes || self.last.is_none_or(|last| now.saturating_duration_since(last) >= INTERVAL) {
             self.last = Some(now);
             self.call(progress, ThreadsafeFunctionCallMode::NonBlocking);
         }
