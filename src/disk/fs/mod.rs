@@ -16,7 +16,7 @@ mod lock;
 pub(crate) mod simulated;
 mod steps;
 #[cfg(unix)]
-#[path = "unix.rs"]
+#[path = "unix/mod.rs"]
 mod system;
 #[cfg(windows)]
 #[path = "windows/mod.rs"]
@@ -44,7 +44,7 @@ pub const EXECUTABLE: u32 = 0o755;
 /// The permission bits of every other file.
 pub const PLAIN: u32 = 0o644;
 
-/// The most names for files that are to replace the same one, and the most attempts to replace it.
+/// The most temporary names beside one file, and the most attempts to replace it.
 const TEMPORARY_NAMES: u32 = 1000;
 
 /// The kind of release that a system without symbolic links cannot install.
@@ -120,7 +120,7 @@ impl Dir {
     /// Several processes may replace the same file at once: each uses another temporary name.
     ///
     /// # Errors
-    /// [`Machine::Io`]; the old file is there unchanged.
+    /// [`Machine::Io`]; the old file is unchanged.
     pub fn replace(&self, name: &str, bytes: &[u8], mode: u32) -> Result<()> {
         let mut attempts = 0;
         loop {
@@ -133,7 +133,7 @@ impl Dir {
             drop(file);
             match written.and_then(|()| self.rename(&temporary, self, name)) {
                 Ok(()) => return self.sync(),
-                // Another process took it for what a crash has left.
+                // Another process has removed the temporary file as a leftover of a crash.
                 Err(error) if error.code() == "not-found" && attempts < TEMPORARY_NAMES => attempts += 1,
                 Err(error) => {
                     // The error to report is the one that came first.
@@ -194,8 +194,8 @@ impl Dir {
     /// # Errors
     /// [`Machine::Io`].
     pub fn link_or_copy(&self, name: &str, to: &Dir, to_name: &str, mode: u32) -> Result<()> {
-        // On Windows a read-only file must be made writable before one of its names can go, and the
-        // others are with it.
+        // On Windows a read-only file must be made writable before one of its names can be removed,
+        // which makes its other names writable as well.
         let may_share = cfg!(unix) || mode & 0o200 != 0;
         if may_share && self.hard_link(name, to, to_name)? { Ok(()) } else { self.copy(name, to, to_name, mode) }
     }
@@ -337,7 +337,7 @@ fn is_out_of_descriptors(result: &Result<()>) -> bool {
 
 /// Opens a regular file by a path that the user has chosen.
 ///
-/// A pipe in its place would block the caller for ever.
+/// A pipe in its place would block the caller forever.
 ///
 /// # Errors
 /// An I/O error, also for anything but a regular file.

@@ -132,7 +132,7 @@ impl From<Dir> for Tree {
     }
 }
 
-/// Fails if `path` is a link. No user has chosen a link for a folder inside an install root.
+/// Fails if `path` is a link, which the updater must not follow.
 ///
 /// # Errors
 /// [`Machine::UnsafePath`].

@@ -1,8 +1,7 @@
 //! Changes of a file that its time of change does not show.
 //!
-//! A program that has mapped a file into its memory before may write to it again without a new
-//! time of change. Some file systems store times in steps of 10 ms to 2 s. Such a file is found by
-//! reading it again.
+//! A program that has mapped a file into its memory may write to it without a new time of change.
+//! Some file systems store times in steps of 10 ms to 2 s. The updater reads such a file again.
 
 use std::fs::File;
 use std::io;
@@ -12,17 +11,17 @@ use std::os::unix::fs::MetadataExt as _;
 /// File systems whose first write through a new mapping sets the time of change, and that tell
 /// whether a file is open for writing: ext4, XFS, Btrfs and F2FS.
 const KNOWN: [i64; 4] = [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010];
-/// The coarsest step of times that is fine enough, in nanoseconds: exFAT stores 10 ms.
-const COARSE_STEP: i64 = 10_000_000;
+/// Steps of this size or more are too coarse: exFAT stores 10 ms.
+const COARSE_STEP_NANOSECONDS: i64 = 10_000_000;
 /// The command that chooses the signal of a lease, which `libc` lacks (`asm-generic/fcntl.h`).
 const F_SETSIG: libc::c_int = 10;
 
-/// Tells whether this file can change from now on without a new time of change.
+/// Returns `true` if this file can change from now on without a new time of change.
 ///
-/// `true` where the system does not say.
+/// It also returns `true` if the system does not tell.
 pub fn may_change_unseen(file: &File) -> bool {
-    // A time that is a whole number of steps by chance costs one more read.
-    let is_coarse = file.metadata().map_or(true, |found| found.ctime_nsec() % COARSE_STEP == 0);
+    // A finer time that is a multiple of the step by chance costs one more read.
+    let is_coarse = file.metadata().map_or(true, |found| found.ctime_nsec() % COARSE_STEP_NANOSECONDS == 0);
     is_coarse || !is_known(file) || is_open_for_writing(file).unwrap_or(true)
 }
 
@@ -31,7 +30,7 @@ fn is_known(file: &File) -> bool {
     rustix::fs::fstatfs(file).is_ok_and(|found| KNOWN.contains(&(found.f_type as i64)))
 }
 
-/// Tells whether a process has the file open for writing, or has mapped it so.
+/// Returns `true` if a process has the file open or mapped for writing.
 ///
 /// The system grants a lease for reading only on a file that no process can write to.
 #[expect(unsafe_code, reason = "a call that no library wraps")]
@@ -42,8 +41,8 @@ fn is_open_for_writing(file: &File) -> io::Result<bool> {
         let result = unsafe { libc::fcntl(fd, command, value) };
         if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
     };
-    // A process that opens the file during the lease makes the system send a signal, which would
-    // end this process. This one is ignored unless the program asks for it.
+    // If a process opens the file during the lease, the system sends a signal to this process. The
+    // default one would end the process; this one is ignored.
     fcntl(F_SETSIG, libc::SIGURG)?;
     match fcntl(libc::F_SETLEASE, libc::F_RDLCK) {
         Ok(()) => fcntl(libc::F_SETLEASE, libc::F_UNLCK).map(|()| false),
@@ -66,7 +65,7 @@ mod tests {
         assert!(may_change_unseen(&reader));
         drop(writer);
         assert!(!is_open_for_writing(&reader).unwrap());
-        // The next writer is not kept waiting.
+        // The lease has ended, so the next writer does not wait.
         File::options().write(true).open(&path).unwrap();
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A descriptor or a path of the real file system is passed on to `rustix`.
 
-use super::{Kind, Node, ROOT, State, lock, mounted_at, named_by};
+use super::disk::ROOT;
+use super::{Kind, MountState, Node, lock, mounted_at, named_by};
 use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, RenameFlags, Stat, Statx, StatxAttributes, StatxFlags};
 use rustix::io::{Errno, Result};
 use std::ffi::{CStr, CString};
@@ -91,7 +92,7 @@ pub fn symlinkat(target: &str, folder: &impl AsFd, name: &str) -> Result<()> {
     make(&mut state, folder, name, Node::link(target))
 }
 
-fn make(state: &mut State, folder: u64, name: &str, node: Node) -> Result<()> {
+fn make(state: &mut MountState, folder: u64, name: &str, node: Node) -> Result<()> {
     if state.disk.entry(folder, name).is_some() {
         return Err(Errno::EXIST);
     }
@@ -208,7 +209,7 @@ pub fn statx(folder: &impl AsFd, name: &str, flags: AtFlags, mask: StatxFlags) -
     Ok(found)
 }
 
-fn describe(state: &State, id: u64, mut stat: Stat) -> Stat {
+fn describe(state: &MountState, id: u64, mut stat: Stat) -> Stat {
     let node = &state.disk.nodes[&id];
     let (kind, size) = match &node.kind {
         Kind::File(bytes) => (FileType::RegularFile, bytes.len()),

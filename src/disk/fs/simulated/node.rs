@@ -48,7 +48,7 @@ impl Node {
         if let Kind::File(bytes) = &self.kind { Some(bytes) } else { None }
     }
 
-    /// The kind without the numbers of the nodes in a folder.
+    /// Returns the kind without the numbers of the nodes in a folder.
     pub fn kind_without_entries(&self) -> Kind {
         if self.entries().is_some() { Kind::Folder(BTreeMap::new()) } else { self.kind.clone() }
     }

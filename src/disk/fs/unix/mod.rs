@@ -1,8 +1,12 @@
-//! Folders by descriptor: `openat` and its family, never through a symbolic link (POSIX.1-2008).
+//! An open folder on Unix: `openat` and its family, never through a symbolic link (POSIX.1-2008).
+
+mod case;
+mod mount;
+mod writers;
 
 #[cfg(test)]
 use super::simulated::calls;
-use super::{Fingerprint, FolderWriters, Found, steps};
+use super::{Fingerprint, Found, steps};
 use crate::error::{Error, Machine, Result};
 #[cfg(not(test))]
 use rustix::fs as calls;
@@ -28,8 +32,7 @@ pub struct Dir {
     ignores_case: OnceLock<bool>,
 }
 
-/// The permission bits by which the group and all users write.
-const OTHERS_WRITE: u32 = 0o022;
+/// The flags that open a folder.
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 impl Dir {
@@ -60,61 +63,6 @@ impl Dir {
         Ok(())
     }
 
-    /// Checks that no entry has the same name in other letters.
-    ///
-    /// # Errors
-    /// [`Machine::NameTaken`].
-    pub fn check_name(&self, name: &str) -> Result<()> {
-        match self.raw_stat(name)?.map_or(Ok(None), |found| self.other_name(name, &found))? {
-            Some(by) => Err(Machine::NameTaken { path: self.join(name), by }.into()),
-            None => Ok(()),
-        }
-    }
-
-    /// Returns the name of the entry that was found at `name`, if it has other letters.
-    ///
-    /// The updater treats it as another entry, as on a system that distinguishes them.
-    fn other_name(&self, name: &str, found: &Stat) -> Result<Option<String>> {
-        if !self.ignores_case(name, found)? {
-            return Ok(None);
-        }
-        let names = self.names()?;
-        if names.iter().any(|entry| entry == name) {
-            return Ok(None);
-        }
-        // Otherwise the file system has only normalized the accents.
-        let same = |entry: &String| entry.to_lowercase() == name.to_lowercase();
-        Ok(names.into_iter().find(same))
-    }
-
-    fn known_case(&self) -> Option<bool> {
-        #[cfg(test)]
-        if let Some(known) = super::simulated::ignores_case(&self.fd) {
-            return Some(known);
-        }
-        self.ignores_case.get().copied()
-    }
-
-    /// Returns `true` if the folder ignores case: it looks for the entry under its name in other
-    /// letters.
-    fn ignores_case(&self, name: &str, found: &Stat) -> Result<bool> {
-        if let Some(known) = self.known_case() {
-            return Ok(known);
-        }
-        let flip = |c: char| if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
-        let flipped: String = name.chars().map(flip).collect();
-        if flipped == name {
-            return Ok(false);
-        }
-        let is_same = |other: &Stat| (other.st_dev, other.st_ino) == (found.st_dev, found.st_ino);
-        // A file can also have both names. The list of names shows that.
-        let ignores = self.raw_stat(&flipped)?.as_ref().is_some_and(is_same) && {
-            let names = self.names()?;
-            !names.contains(&flipped) || !names.iter().any(|entry| entry == name)
-        };
-        Ok(*self.ignores_case.get_or_init(|| ignores))
-    }
-
     /// Returns the path that the folder was opened by, for messages.
     pub fn path(&self) -> &Path {
         &self.path
@@ -140,22 +88,6 @@ impl Dir {
             }
             Err(errno) => Err(self.error("open", name, errno)),
         }
-    }
-
-    /// Returns `true` if the entry that was opened by `name` has other letters in its name.
-    fn is_other(&self, name: &str, fd: &OwnedFd) -> Result<bool> {
-        if self.known_case() == Some(false) {
-            return Ok(false);
-        }
-        let stat = calls::fstat(fd).map_err(|errno| self.error("examine", name, errno))?;
-        Ok(self.other_name(name, &stat)?.is_some())
-    }
-
-    /// Refuses to change an entry whose name is `name` in other letters.
-    ///
-    /// Returns `false` if it is known that no entry has exactly this name.
-    fn may_touch(&self, name: &str) -> Result<bool> {
-        Ok(self.known_case() == Some(false) || self.raw_stat(name)?.is_none() || self.stat(name)?.is_some())
     }
 
     /// Opens a subfolder, or creates it with `mode`. The folder is durable when this returns.
@@ -451,117 +383,6 @@ impl Dir {
     /// Returns `true` if this user may create and remove entries.
     pub fn is_writable(&self) -> bool {
         calls::accessat(&self.fd, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS).is_ok()
-    }
-
-    /// Returns `true` if an attribute prevents the removal of an entry (`chattr +i`, `chattr +a`).
-    ///
-    /// # Errors
-    /// [`Machine::Io`].
-    pub fn is_fixed(&self, name: &str) -> Result<bool> {
-        #[cfg(target_os = "linux")]
-        {
-            use rustix::fs::{StatxAttributes, StatxFlags};
-            let fixed = StatxAttributes::IMMUTABLE | StatxAttributes::APPEND;
-            match calls::statx(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty()) {
-                Ok(found) => Ok(found.stx_attributes.intersects(fixed)),
-                // A kernel before 4.11.
-                Err(Errno::NOSYS | Errno::NOENT) => Ok(false),
-                Err(errno) => Err(self.error("examine", name, errno)),
-            }
-        }
-        #[cfg(not(target_os = "linux"))]
-        {
-            let _ = name;
-            Ok(false)
-        }
-    }
-
-    /// Returns a number that is the same for all folders of one mount. Renames work among them.
-    ///
-    /// # Errors
-    /// [`Machine::Io`].
-    pub fn mount(&self) -> Result<u64> {
-        Ok(self.mount_at("", AtFlags::EMPTY_PATH)?.unwrap_or_default())
-    }
-
-    /// Returns the number of the mount that an entry is on; `None` if the entry is absent.
-    ///
-    /// It differs from that of the folder if the entry is a mount point.
-    ///
-    /// # Errors
-    /// [`Machine::Io`].
-    pub fn mount_of(&self, name: &str) -> Result<Option<u64>> {
-        self.mount_at(name, AtFlags::SYMLINK_NOFOLLOW)
-    }
-
-    #[cfg_attr(target_os = "linux", expect(clippy::unnecessary_cast, reason = "the field has other types on macOS"))]
-    fn mount_at(&self, name: &str, flags: AtFlags) -> Result<Option<u64>> {
-        // A bind mount has the device of its file system, but no rename leads into it. Linux before
-        // 5.8 does not distinguish mounts.
-        #[cfg(target_os = "linux")]
-        match calls::statx(&self.fd, name, flags, rustix::fs::StatxFlags::MNT_ID) {
-            Ok(found) if found.stx_mask & rustix::fs::StatxFlags::MNT_ID.bits() != 0 => {
-                return Ok(Some(found.stx_mnt_id));
-            }
-            Err(Errno::NOENT) => return Ok(None),
-            _ => {}
-        }
-        let stat = if name.is_empty() { calls::fstat(&self.fd) } else { calls::statat(&self.fd, name, flags) };
-        match stat {
-            Ok(stat) => Ok(Some(stat.st_dev as u64)),
-            Err(Errno::NOENT) => Ok(None),
-            Err(errno) => Err(self.error("examine", if name.is_empty() { "." } else { name }, errno)),
-        }
-    }
-
-    /// Does nothing: a release needs permission bits, which FAT and exFAT do not keep.
-    ///
-    /// # Errors
-    /// None.
-    pub fn check_file_system(&self) -> Result<()> {
-        Ok(())
-    }
-
-    /// Returns which users can change the folder's entries.
-    ///
-    /// # Errors
-    /// [`Machine::Io`].
-    pub fn writers(&self) -> Result<FolderWriters> {
-        let stat = calls::fstat(&self.fd).map_err(|errno| self.error("examine", ".", errno))?;
-        Ok(match stat.st_mode & OTHERS_WRITE {
-            _ if stat.st_uid != rustix::process::geteuid().as_raw() => FolderWriters::OtherOwner,
-            0 => FolderWriters::Owner,
-            _ => FolderWriters::Others,
-        })
-    }
-
-    /// Returns an entry that belongs to another user or that another user can write.
-    ///
-    /// # Errors
-    /// [`Machine::Io`].
-    pub fn foreign_entry(&self) -> Result<Option<String>> {
-        let user = rustix::process::geteuid().as_raw();
-        for name in self.names()? {
-            let Some(stat) = self.raw_stat(&name)? else { continue };
-            // The permission bits of links have no meaning.
-            let is_link = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
-            if stat.st_uid != user || (!is_link && stat.st_mode & OTHERS_WRITE != 0) {
-                return Ok(Some(name));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Returns the bytes that are free for this user on the folder's file system.
-    ///
-    /// # Errors
-    /// [`Machine::Io`].
-    pub fn free_space(&self) -> Result<u64> {
-        #[cfg(test)]
-        if let Some(bytes) = super::simulated::free_space(self.path()) {
-            return Ok(bytes);
-        }
-        fs2::available_space(self.path()).map_err(|error| Error::io("ask for the free space of", self.path(), error))
     }
 
     fn error(&self, action: &'static str, name: &str, errno: Errno) -> Error {

@@ -1,0 +1,88 @@
+//! The file system of a folder: its mount, its free space, and attributes that prevent changes.
+
+use super::{Dir, Error, Result, calls};
+use rustix::fs::AtFlags;
+use rustix::io::Errno;
+
+impl Dir {
+    /// Returns a number that is the same for all folders of one mount. Renames work among them.
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn mount(&self) -> Result<u64> {
+        Ok(self.mount_at("", AtFlags::EMPTY_PATH)?.unwrap_or_default())
+    }
+
+    /// Returns the number of the mount that an entry is on; `None` if the entry is absent.
+    ///
+    /// It differs from that of the folder if the entry is a mount point.
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn mount_of(&self, name: &str) -> Result<Option<u64>> {
+        self.mount_at(name, AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    #[cfg_attr(target_os = "linux", expect(clippy::unnecessary_cast, reason = "the field has other types on macOS"))]
+    fn mount_at(&self, name: &str, flags: AtFlags) -> Result<Option<u64>> {
+        // A bind mount has the device of its file system, but no rename leads into it. Linux before
+        // 5.8 does not distinguish mounts.
+        #[cfg(target_os = "linux")]
+        match calls::statx(&self.fd, name, flags, rustix::fs::StatxFlags::MNT_ID) {
+            Ok(found) if found.stx_mask & rustix::fs::StatxFlags::MNT_ID.bits() != 0 => {
+                return Ok(Some(found.stx_mnt_id));
+            }
+            Err(Errno::NOENT) => return Ok(None),
+            _ => {}
+        }
+        let stat = if name.is_empty() { calls::fstat(&self.fd) } else { calls::statat(&self.fd, name, flags) };
+        match stat {
+            Ok(stat) => Ok(Some(stat.st_dev as u64)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(self.error("examine", if name.is_empty() { "." } else { name }, errno)),
+        }
+    }
+
+    /// Returns `true` if an attribute prevents the removal of an entry (`chattr +i`, `chattr +a`).
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn is_fixed(&self, name: &str) -> Result<bool> {
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::fs::{StatxAttributes, StatxFlags};
+            let fixed = StatxAttributes::IMMUTABLE | StatxAttributes::APPEND;
+            match calls::statx(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty()) {
+                Ok(found) => Ok(found.stx_attributes.intersects(fixed)),
+                // A kernel before 4.11.
+                Err(Errno::NOSYS | Errno::NOENT) => Ok(false),
+                Err(errno) => Err(self.error("examine", name, errno)),
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            let _ = name;
+            Ok(false)
+        }
+    }
+
+    /// Does nothing: a release needs permission bits, which FAT and exFAT do not keep.
+    ///
+    /// # Errors
+    /// None.
+    pub fn check_file_system(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Returns the bytes that are free for this user on the folder's file system.
+    ///
+    /// # Errors
+    /// [`Machine::Io`].
+    pub fn free_space(&self) -> Result<u64> {
+        #[cfg(test)]
+        if let Some(bytes) = crate::disk::fs::simulated::free_space(self.path()) {
+            return Ok(bytes);
+        }
+        fs2::available_space(self.path()).map_err(|error| Error::io("ask for the free space of", self.path(), error))
+    }
+}
