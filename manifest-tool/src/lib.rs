@@ -1,12 +1,42 @@
-//! The publisher's side of patcher: makes a signed release out of a build folder, and checks what a
-//! site serves.
+//! The publisher's side of patcher: makes signed releases out of build folders.
 //!
-//! A release goes through here as [`Settings`](build::settings::Settings) (what it is), a
-//! [`Tree`](build::tree::Tree) (what lies in the build folder), [`release::pack`] (its contents as
-//! objects on the site) and [`release`], which has the manifest signed by [`signing`] and replaces
-//! the latest one, last of all. [`release::reissue`] does that with a release that is there
-//! already. Nothing is signed that the client's own reader does not take. [`verify`] looks at the
-//! result from the other side.
+//! # The way of a release
+//!
+//! ```text
+//!   build folder                                                                     web server
+//!
+//!   component.toml ─┐
+//!   bin/app         ├─build─► tree ─release─► objects, manifest ─signing─► site ─publish─► copy
+//!   lib/…          ─┘           ▲                                           │               │
+//!                               └── delta ◄── contents of past releases ◄───┘            verify
+//! ```
+//!
+//! 1. [`build`] reads the build folder: its settings and the tree of its files and links.
+//! 2. [`release`] hashes and compresses the files, and assembles the manifest. [`delta`] decides
+//!    which deltas from past releases are worth their bytes, and makes them.
+//! 3. [`signing`] signs the manifest, and reads the result with the client's own reader. A manifest
+//!    that clients would refuse is never signed.
+//! 4. [`site`] holds the result: plain files. The latest manifest is replaced last.
+//! 5. [`publish`] copies the site to the folder or store that clients read. [`verify`] replays
+//!    clients against every object there.
+//!
+//! # Order of the rooms
+//!
+//! A room uses only rooms above it; `tests/layers.rs` checks this.
+//!
+//! | room | noun |
+//! |---|---|
+//! | [`error`], [`setting`] | failures and their codes; settings as text |
+//! | [`hashing_sink`], [`install_contents`] | the hash of what a client would write; contents of an install object |
+//! | [`delta::encode`] | one delta between two files |
+//! | [`site`] | the folder of plain files |
+//! | [`signing`] | keys, and a manifest that clients accept |
+//! | [`build`] | the build folder |
+//! | [`delta::plan`] | which deltas a release gets |
+//! | [`release`] | a release: signed, reissued, stamped, compared |
+//! | [`prune`], [`publish`], [`verify`] | a site: made smaller, copied, checked |
+//! | [`serve`], [`bundle`] | a site served for tests; an archive for first installations |
+//! | [`command`] | the commands of the program, one file each |
 
 #![forbid(unsafe_code)]
 

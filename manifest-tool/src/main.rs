@@ -100,7 +100,9 @@ fn run(command: Command, verbose: bool) -> Result<()> {
     done.and(out.flush().map_err(Error::Output))
 }
 
-/// Escapes what a terminal would act on. Every write is a whole text.
+/// A writer that escapes control characters, on which a terminal would act.
+///
+/// Every write is a whole text.
 struct PlainWriter<W>(W);
 
 impl<W: io::Write> io::Write for PlainWriter<W> {
@@ -114,7 +116,7 @@ impl<W: io::Write> io::Write for PlainWriter<W> {
     }
 }
 
-/// One line that says what happened; the errors below it only when asked for.
+/// Prints an error in one line, with its causes if `verbose`; returns the exit code.
 fn report(error: &Error, verbose: bool) -> ExitCode {
     let mut text = format!("manifest-tool: {error}\n");
     let mut source = error.source().filter(|_| verbose);

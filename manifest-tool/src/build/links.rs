@@ -117,8 +117,8 @@ impl Map {
 /// Returns the path from the folder `from` to `to`.
 fn relative(from: &[&str], to: &[&str]) -> String {
     let shared = from.iter().zip(to).take_while(|(a, b)| a == b).count();
-    // A link to a folder that it lies in has to name it from above, for a target has a name at its
-    // end.
+    // A target must end with a name. So a link to a folder above it names that folder from the next
+    // folder above.
     let shared = shared.min(to.len() - 1);
     let mut segments = vec![".."; from.len() - shared];
     segments.extend(&to[shared..]);
@@ -133,8 +133,7 @@ mod tests {
         RelPath::new(text).unwrap()
     }
 
-    /// The targets of `links` (`PATH -> TARGET`) in a release with these `files`, those that
-    /// changed.
+    /// Shortens `links` (`PATH -> TARGET`) in a release with `files`, and returns the changed ones.
     fn shortened(files: &[&str], links: &[&str]) -> Vec<String> {
         let files: Vec<RelPath> = files.iter().map(|file| path(file)).collect();
         let link = |text: &&str| {

@@ -1,4 +1,4 @@
-//! The build folder as the publisher leaves it: its `component.toml` and its files.
+//! The build folder: its `component.toml` and the files of a release.
 
 pub mod component_file;
 pub mod globs;

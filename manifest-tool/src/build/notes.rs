@@ -1,5 +1,4 @@
-//! Release notes as a publisher gives them: files of plain text and addresses of pages, each for a
-//! language.
+//! Release notes: reads the text files and the addresses of pages that the publisher gives.
 
 use super::secrets::holds_private_key;
 use crate::error::{Error, Result};
@@ -10,7 +9,8 @@ use std::io::Read as _;
 use std::path::Path;
 
 /// Reads notes from pairs of a language and a file or an address; a language may have one of each.
-/// Files are looked for in `dir`, and must lie in it unless it is empty.
+///
+/// Files are relative to `dir`, and must lie in it unless `dir` is empty.
 ///
 /// # Errors
 /// [`Caller::BadSetting`](patcher::internal::error::Caller::BadSetting), [`Error::OutsideBuild`],
@@ -47,7 +47,7 @@ fn text(source: &str, dir: &Path) -> Result<Vec<u8>> {
     }
     let mut bytes = Vec::new();
     let file = open_regular(path).map_err(|error| Error::io("read", path, error))?;
-    // No more than what can only be too much; the manifest's reader counts what is left of it.
+    // A longer text is refused below. The manifest's reader checks the exact limit.
     file.take(2 * MAX_NOTES_BYTES as u64).read_to_end(&mut bytes).map_err(|error| Error::io("read", path, error))?;
     if holds_private_key(&bytes) {
         return Err(Error::PublishedKey { path: path.clone() });
@@ -55,8 +55,7 @@ fn text(source: &str, dir: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The lines of a text as a manifest can hold them: without tabs, and without empty ones at both
-/// ends.
+/// Returns the lines of a text for a manifest: without tabs, and without empty lines at both ends.
 fn lines(text: &[u8]) -> Result<Vec<String>, String> {
     if text.len() == 2 * MAX_NOTES_BYTES {
         return Err("more than 64 KiB".into());

@@ -1,4 +1,4 @@
-//! The settings of a release, each one checked by itself.
+//! The settings of a release: the values of `component.toml` and of flags, checked one by one.
 
 use super::component_file::ComponentFile;
 use super::globs::Globs;

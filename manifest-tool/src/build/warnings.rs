@@ -1,4 +1,4 @@
-//! Warnings about a build folder: what clients accept, and what the publisher hardly meant.
+//! Warnings about a build folder: clients accept the release, but the publisher hardly meant it.
 
 use super::settings::Settings;
 use super::tree::Tree;

@@ -3,7 +3,7 @@
 //! It checks the form of both manifests, not their signatures.
 
 use crate::error::Result;
-use crate::release::difference::{Change, Difference, Way};
+use crate::release::difference::{Difference, PathDifference, Way};
 use crate::site::manifest_file::ManifestFile;
 use std::io::Write;
 use std::path::PathBuf;
@@ -29,9 +29,9 @@ pub fn run(args: DiffArgs, out: &mut impl Write) -> Result<()> {
     let mut counts = [0; 3];
     for (path, change, way) in &changes {
         let (mark, at) = match change {
-            Change::Added => ('+', 0),
-            Change::Removed => ('-', 1),
-            Change::Changed => ('~', 2),
+            PathDifference::Added => ('+', 0),
+            PathDifference::Removed => ('-', 1),
+            PathDifference::Changed => ('~', 2),
         };
         counts[at] += 1;
         match way {

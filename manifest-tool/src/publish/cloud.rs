@@ -1,6 +1,6 @@
 //! A bucket of an object store that speaks S3: Amazon's, Aliyun's OSS, MinIO, Ceph and others.
 
-use super::{Copied, Destination, Listed, Served};
+use super::{Destination, ListedFile, RemoteFile, ResponseHeaders};
 use crate::error::{Error, Result};
 use futures_util::TryStreamExt as _;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, Checksum};
@@ -20,10 +20,10 @@ use std::path::Path;
 use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
-/// Larger files go up in parts of this size; the service takes 10,000 of them.
-const PART: u64 = 16 << 20;
-/// Connections are driven by so many threads; whoever waits for them brings a thread of their own.
-const DRIVERS: usize = 2;
+/// The size of the parts in which larger files are sent; a store takes at most 10,000 parts.
+const PART_BYTES: u64 = 16 << 20;
+/// The threads that drive connections. Callers wait in their own threads.
+const DRIVER_THREADS: usize = 2;
 
 /// The address style of a store that is not Amazon's.
 #[derive(Debug, Default)]
@@ -44,8 +44,9 @@ pub struct Cloud {
 }
 
 impl Cloud {
-    /// The place `s3://BUCKET/PREFIX`. Keys, region and what else a store needs come from the usual
-    /// variables (`AWS_*`).
+    /// Names the place `s3://BUCKET/PREFIX`.
+    ///
+    /// Keys, region and other settings of the store come from the usual variables (`AWS_*`).
     ///
     /// # Errors
     /// [`Caller::BadSetting`] for another address, [`Error::ObjectStore`] for settings that the
@@ -55,7 +56,7 @@ impl Cloud {
             let value = address.to_owned();
             Error::from(Caller::BadSetting { setting: "destination", value, detail })
         })?;
-        // The store's client takes the process's; that another one was set before is as good.
+        // The store's client uses the provider of the process. One that was set before will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = AmazonS3Builder::from_env().with_bucket_name(&bucket);
         if let Some(endpoint) = &store.endpoint {
@@ -67,7 +68,7 @@ impl Cloud {
         }
         let builder = with_checksums(builder);
         let failed = |source| failed("use", address, source);
-        let runtime = Builder::new_multi_thread().worker_threads(DRIVERS).enable_all().build();
+        let runtime = Builder::new_multi_thread().worker_threads(DRIVER_THREADS).enable_all().build();
         let runtime = runtime.map_err(|error| Error::io("start", "threads", error))?;
         let address = address.trim_end_matches('/').to_owned();
         Ok(Self { store: builder.build().map_err(failed)?, runtime, address, prefix })
@@ -84,7 +85,7 @@ impl Cloud {
             self.runtime.block_on(self.store.put_multipart_opts(&self.key(path), options)).map_err(failed)?;
         let mut send = || loop {
             let mut part = Vec::new();
-            let read = file.by_ref().take(PART).read_to_end(&mut part);
+            let read = file.by_ref().take(PART_BYTES).read_to_end(&mut part);
             if read.map_err(|error| Error::io("read", from, error))? == 0 {
                 break self.runtime.block_on(upload.complete()).map(drop).map_err(failed);
             }
@@ -100,24 +101,24 @@ impl Cloud {
 }
 
 impl Destination for Cloud {
-    fn list(&self, below: &str) -> Result<HashMap<String, Listed>> {
+    fn list(&self, below: &str) -> Result<HashMap<String, ListedFile>> {
         let (key, start) = (self.key(below), self.prefix.parts().count());
         let mut files = HashMap::new();
         let listed = self.store.list(Some(&key)).try_for_each(|found| {
             let parts: Vec<String> = found.location.parts().skip(start).map(|part| part.as_ref().to_owned()).collect();
-            files.insert(parts.join("/"), Listed { bytes: found.size, modified: found.last_modified.into() });
+            files.insert(parts.join("/"), ListedFile { bytes: found.size, modified: found.last_modified.into() });
             std::future::ready(Ok(()))
         });
         self.runtime.block_on(listed).map_err(|source| failed("list", &self.name(below), source))?;
         Ok(files)
     }
 
-    fn read(&self, path: &str) -> Result<Option<Copied>> {
+    fn read(&self, path: &str) -> Result<Option<RemoteFile>> {
         let read = async {
             match self.store.get(&self.key(path)).await {
                 Ok(found) => {
                     let etag = found.meta.e_tag.clone();
-                    found.bytes().await.map(|bytes| Some(Copied { bytes: bytes.to_vec(), etag }))
+                    found.bytes().await.map(|bytes| Some(RemoteFile { bytes: bytes.to_vec(), etag }))
                 }
                 Err(object_store::Error::NotFound { .. }) => Ok(None),
                 Err(error) => Err(error),
@@ -126,9 +127,9 @@ impl Destination for Cloud {
         self.runtime.block_on(read).map_err(|source| failed("read", &self.name(path), source))
     }
 
-    fn replace(&self, path: &str, bytes: &[u8], old: Option<&Copied>, served: Served) -> Result<()> {
+    fn replace(&self, path: &str, bytes: &[u8], old: Option<&RemoteFile>, headers: ResponseHeaders) -> Result<()> {
         let put = |mode| {
-            let options = PutOptions { mode, attributes: attributes(served), ..PutOptions::default() };
+            let options = PutOptions { mode, attributes: attributes(headers), ..PutOptions::default() };
             self.runtime.block_on(self.store.put_opts(&self.key(path), bytes.to_vec().into(), options))
         };
         let mode = match old {
@@ -154,11 +155,11 @@ impl Destination for Cloud {
         Ok(None)
     }
 
-    fn put(&self, path: &str, from: &Path, served: Served) -> Result<()> {
+    fn put(&self, path: &str, from: &Path, headers: ResponseHeaders) -> Result<()> {
         let local = |error| Error::io("read", from, error);
         let mut file = File::open(from).map_err(local)?;
-        let attributes = attributes(served);
-        if file.metadata().map_err(local)?.len() > PART {
+        let attributes = attributes(headers);
+        if file.metadata().map_err(local)?.len() > PART_BYTES {
             return self.put_parts(path, from, file, PutMultipartOptions { attributes, ..Default::default() });
         }
         let mut bytes = Vec::new();
@@ -170,7 +171,7 @@ impl Destination for Cloud {
         Ok(())
     }
 
-    fn check(&self, path: &str, object: &Object, served: Served) -> Result<()> {
+    fn check(&self, path: &str, object: &Object, headers: ResponseHeaders) -> Result<()> {
         let options = GetOptions { head: true, ..GetOptions::default() };
         let found = self.runtime.block_on(self.store.get_opts(&self.key(path), options));
         let found = found.map_err(|source| failed("look at", &self.name(path), source))?;
@@ -179,8 +180,8 @@ impl Destination for Cloud {
             return differs(format!("it has {} bytes, not {}", found.meta.size, object.size));
         }
         let said = found.attributes.get(&Attribute::ContentType).map(AsRef::as_ref);
-        if said != Some(served.content_type) {
-            return differs(format!("its type is {}, not {}", said.unwrap_or("unknown"), served.content_type));
+        if said != Some(headers.content_type) {
+            return differs(format!("its type is {}, not {}", said.unwrap_or("unknown"), headers.content_type));
         }
         Ok(())
     }
@@ -202,14 +203,14 @@ fn with_checksums(builder: AmazonS3Builder) -> AmazonS3Builder {
     builder.with_checksum_algorithm(Checksum::SHA256)
 }
 
-fn attributes(served: Served) -> Attributes {
+fn attributes(headers: ResponseHeaders) -> Attributes {
     Attributes::from_iter([
-        (Attribute::ContentType, served.content_type),
-        (Attribute::CacheControl, served.cache_control),
+        (Attribute::ContentType, headers.content_type),
+        (Attribute::CacheControl, headers.cache_control),
     ])
 }
 
-/// The bucket and the prefix of an address.
+/// Splits an address into the bucket and the prefix.
 fn parse(address: &str) -> Result<(String, Key), String> {
     let rest = address.strip_prefix("s3://").ok_or("neither a folder nor s3://BUCKET/PREFIX")?;
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
@@ -219,7 +220,7 @@ fn parse(address: &str) -> Result<(String, Key), String> {
     Ok((bucket.to_owned(), Key::parse(prefix).map_err(|error| error.to_string())?))
 }
 
-/// The address of a store, or of a bucket that has a host of its own there.
+/// Returns the base URL of a store, or of the bucket if the bucket is part of the host name.
 fn host_of(endpoint: &Url, bucket: &str, virtual_hosted: bool) -> String {
     let endpoint = endpoint.as_str().trim_end_matches('/');
     match endpoint.split_once("://") {
@@ -233,7 +234,7 @@ fn failed(action: &'static str, place: &str, source: object_store::Error) -> Err
     Error::ObjectStore { action, place: place.to_owned(), detail, source: Box::new(source) }
 }
 
-/// The first line of what a store said, with the code in place of a page of XML.
+/// Returns the first line of a store's answer, with the error code in place of a page of XML.
 fn in_short(words: &str) -> String {
     let code = words.split_once("<Code>").and_then(|(_, rest)| Some(rest.split_once("</Code>")?.0));
     let start = words.split("<?xml").next().unwrap_or_default().lines().next().unwrap_or_default();

@@ -1,6 +1,6 @@
 //! A folder that a web server serves, on this machine or mounted from another.
 
-use super::{Copied, Destination, Listed, Served};
+use super::{Destination, ListedFile, RemoteFile, ResponseHeaders};
 use crate::error::{Error, Result};
 use crate::site::site_keys::SiteKeys;
 use crate::site::{self, ComponentSite};
@@ -14,21 +14,21 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// A folder, made when it is absent.
+/// A folder. It is created when the first file is written.
 #[derive(Debug)]
 pub struct Folder {
     dir: PathBuf,
 }
 
 impl Folder {
-    /// The folder `dir`.
+    /// Names the folder `dir`, which need not exist yet.
     pub fn new(dir: PathBuf) -> Self {
         Self { dir }
     }
 }
 
 impl Destination for Folder {
-    fn list(&self, below: &str) -> Result<HashMap<String, Listed>> {
+    fn list(&self, below: &str) -> Result<HashMap<String, ListedFile>> {
         let dir = self.dir.join(below);
         let mut files = HashMap::new();
         if !dir.exists() {
@@ -45,21 +45,21 @@ impl Destination for Folder {
             // No published file has a name that is not UTF-8.
             let (true, Some(parts)) = (metadata.is_file(), parts) else { continue };
             let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-            files.insert(parts.join("/"), Listed { bytes: metadata.len(), modified });
+            files.insert(parts.join("/"), ListedFile { bytes: metadata.len(), modified });
         }
         Ok(files)
     }
 
-    fn read(&self, path: &str) -> Result<Option<Copied>> {
+    fn read(&self, path: &str) -> Result<Option<RemoteFile>> {
         let path = self.dir.join(path);
         match read_regular(&path, MAX_MANIFEST_BYTES) {
-            Ok(bytes) => Ok(Some(Copied { bytes, etag: None })),
+            Ok(bytes) => Ok(Some(RemoteFile { bytes, etag: None })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::io("read", path, error)),
         }
     }
 
-    fn replace(&self, path: &str, bytes: &[u8], old: Option<&Copied>, _: Served) -> Result<()> {
+    fn replace(&self, path: &str, bytes: &[u8], old: Option<&RemoteFile>, _: ResponseHeaders) -> Result<()> {
         // The lock keeps out publishers that use this folder; a copying program may not know it.
         if self.read(path)?.as_ref() != old {
             return Err(Error::Conflict { place: self.name(path) });
@@ -71,9 +71,9 @@ impl Destination for Folder {
         ComponentSite::new(&self.dir, component.clone(), SiteKeys::default()).lock().map(Some)
     }
 
-    fn put(&self, path: &str, from: &Path, served: Served) -> Result<()> {
+    fn put(&self, path: &str, from: &Path, headers: ResponseHeaders) -> Result<()> {
         let path = self.dir.join(path);
-        if served == Served::of("manifest.xml") {
+        if headers == ResponseHeaders::of("manifest.xml") {
             let bytes = read_regular(from, MAX_MANIFEST_BYTES).map_err(|error| Error::io("read", from, error))?;
             return site::replace(&path, &bytes);
         }
@@ -84,7 +84,7 @@ impl Destination for Folder {
         Ok(())
     }
 
-    fn check(&self, path: &str, object: &Object, _: Served) -> Result<()> {
+    fn check(&self, path: &str, object: &Object, _: ResponseHeaders) -> Result<()> {
         let path = self.dir.join(path);
         let failed = |error| Error::io("read", &path, error);
         let (sha256, size) = Sha256::of_reader(&mut open_regular(&path).map_err(failed)?).map_err(failed)?;

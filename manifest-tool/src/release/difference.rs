@@ -1,5 +1,4 @@
-//! What changes from one release to another, and what that costs a client who has the first one as
-//! it was signed.
+//! The difference between two releases, and the bytes that a client with the first one fetches.
 
 use patcher::internal::digest::Sha256;
 use patcher::internal::inventory::{Inventory, PathContent};
@@ -10,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// The change of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
+pub enum PathDifference {
     /// The new release brings it.
     Added,
     /// The new release drops it.
@@ -19,7 +18,7 @@ pub enum Change {
     Changed,
 }
 
-/// How a path's new content comes to a client, and how many bytes that takes.
+/// The way in which a client obtains the new content of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     /// Without a request.
@@ -28,18 +27,18 @@ pub enum Way {
     Update,
     /// By the install object.
     Install,
-    /// As a whole.
+    /// As a whole, with this number of bytes.
     Whole(u64),
 }
 
-/// One release beside another.
+/// The difference between two releases.
 #[derive(Debug)]
 pub struct Difference {
     /// Every path that changes, sorted, and the way of its new content.
-    pub changes: Vec<(RelPath, Change, Way)>,
-    /// Bytes of all new contents as wholes.
+    pub changes: Vec<(RelPath, PathDifference, Way)>,
+    /// The bytes of all new contents, each fetched as a whole.
     pub whole: u64,
-    /// Bytes by the ways that the client takes.
+    /// The bytes that the client fetches.
     pub bytes: u64,
 }
 
@@ -55,7 +54,7 @@ impl Difference {
             elsewhere: &|_| None,
             taken: &|_| false,
         })
-        .expect("obstacles are files that no release has, and here there are none");
+        .expect("only files that no release has can be obstacles, and this inventory has none");
         let is_nothing = |content: &PathContent| *content == PathContent::Absent;
         let is_install = matches!(plan.object, Some(PlannedObject::Install(_)));
         let mut ways: BTreeMap<Sha256, Way> = BTreeMap::new();
@@ -70,9 +69,9 @@ impl Difference {
         }
         let changes = plan.changes.iter().map(|change| {
             let kind = match (is_nothing(&change.old), is_nothing(&change.new)) {
-                (true, _) => Change::Added,
-                (_, true) => Change::Removed,
-                _ => Change::Changed,
+                (true, _) => PathDifference::Added,
+                (_, true) => PathDifference::Removed,
+                _ => PathDifference::Changed,
             };
             let way = change.new.sha256().and_then(|sha256| ways.get(&sha256).copied()).unwrap_or(Way::Local);
             (change.path.clone(), kind, way)

@@ -1,8 +1,8 @@
-//! Compresses content as one gzip member (RFC 1952) that depends on nothing but the content: no
-//! time, no name, no flags.
+//! Compresses a content as one gzip member (RFC 1952) without time, name and flags. So the same
+//! content gives the same bytes.
 //!
-//! Large content is compressed in segments that a client can fetch and inflate alone; its chunk
-//! index comes with it. To `gunzip` it is a gzip like any other.
+//! Large content is compressed in segments that a client can fetch and inflate alone, and gets a
+//! chunk index. `gunzip` reads it as any other gzip.
 
 use flate2::write::GzEncoder;
 use flate2::{Compress, Compression, FlushCompress, GzBuilder, Status};

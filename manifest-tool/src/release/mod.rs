@@ -29,7 +29,7 @@ use crate::release::pack::Contents;
 use crate::release::stepping_stones::StonePolicy;
 use crate::signing::Signing;
 use crate::site::manifest_file::ManifestFile;
-use crate::site::{self, ComponentSite, Packed, SiteRelease, Survey};
+use crate::site::{self, ComponentSite, GzObjects, SiteRelease, Survey};
 use patcher::internal::digest::Sha256;
 use patcher::internal::layout::SiteNames;
 use patcher::internal::manifest::{Channel, Component, File, IndexedObject, Manifest, Meta, Object, SiteLayout};
@@ -93,7 +93,7 @@ impl UpdateCost {
     }
 }
 
-/// How a release relates to those before it.
+/// The publisher's choices about deltas, stepping stones and objects of a release.
 #[derive(Debug)]
 pub struct ReleasePolicy {
     /// `true` accepts a version that is not higher than the channel's latest one.
@@ -129,7 +129,7 @@ pub fn sign(
     let layout = choose_layout(site, &settings.component, policy.layout)?;
 
     // A release that clients would refuse fails before the site's folder is created.
-    signing.check(&assemble(draft(settings.meta(1, layout)), &tree, &hashes, unpacked))?;
+    signing.check(&assemble(draft_meta(settings.meta(1, layout)), &tree, &hashes, stand_in))?;
     let names = SiteNames::new(layout, settings.component.clone(), settings.platform.clone());
     let site = ComponentSite::new(site, names, signing.site_keys());
     let _lock = site.lock()?;
@@ -139,21 +139,21 @@ pub fn sign(
     let Survey { packed: reused, known: known_contents, releases, ignored, .. } = survey;
     let latest = site.read_latest(&meta.channel)?;
     if !policy.allow_downgrade {
-        check_version(&assemble(draft(meta.clone()), &tree, &hashes, unpacked), latest.as_ref())?;
+        check_version(&assemble(draft_meta(meta.clone()), &tree, &hashes, stand_in), latest.as_ref())?;
     }
     meta.stepping_stones = policy.stepping_stones.choose(&meta, latest.as_ref(), &releases, signing)?;
-    signing.check(&assemble(draft(meta.clone()), &tree, &hashes, unpacked))?;
+    signing.check(&assemble(draft_meta(meta.clone()), &tree, &hashes, stand_in))?;
 
     contents.retain(|sha256, _| !reused.contains_key(sha256) && !known_contents.contains(sha256));
     let new = pack::compress(&tree, &contents, &site, &progress)?;
     let known = |sha256: &Sha256| reused.get(sha256).or_else(|| new.get(sha256));
-    let packed = |content: Object| known(&content.sha256).copied().unwrap_or(unpacked(content));
+    let packed = |content: Object| known(&content.sha256).copied().unwrap_or(stand_in(content));
     let sizes: HashMap<Sha256, u64> =
         hashes.iter().zip(&tree.files).map(|(sha256, file)| (*sha256, file.size)).collect();
     let gz = |sha256: &Sha256| {
         // A flat layout has no gzip of a known content. Its size bounds the cost of a delta.
-        let stand_in = || sizes.get(sha256).map(|size| unpacked(Object { size: *size, sha256: *sha256 }));
-        known(sha256).copied().or_else(stand_in).map(|packed| packed.gz)
+        let by_size = || sizes.get(sha256).map(|size| stand_in(Object { size: *size, sha256: *sha256 }));
+        known(sha256).copied().or_else(by_size).map(|packed| packed.gz)
     };
     let earlier = earlier_releases(&releases, &meta.channel, policy.deltas.updates)?;
     let new_files = NewFiles { tree: &tree, hashes: &hashes };
@@ -175,9 +175,9 @@ pub fn sign(
         files: tree.files.len(),
         links: tree.links.len(),
         bytes: tree.files.iter().map(|file| file.size).sum(),
-        new_objects: new.values().filter(|_| layout == SiteLayout::Folders).map(Packed::count).sum(),
-        new_bytes: new.values().filter(|_| layout == SiteLayout::Folders).map(Packed::bytes).sum(),
-        reused_objects: reused.values().map(Packed::count).sum(),
+        new_objects: new.values().filter(|_| layout == SiteLayout::Folders).map(GzObjects::count).sum(),
+        new_bytes: new.values().filter(|_| layout == SiteLayout::Folders).map(GzObjects::bytes).sum(),
+        reused_objects: reused.values().map(GzObjects::count).sum(),
         deltas: deltas.built,
         delta_bytes: deltas.bytes,
         update: UpdateCost::of_newest(&manifest, &earlier),
@@ -188,13 +188,13 @@ pub fn sign(
     })
 }
 
-/// Stands in for the objects of a content in a draft, before they exist.
-fn unpacked(content: Object) -> Packed {
-    Packed { gz: content, chunks: None }
+/// Returns a stand-in for the objects of a content, for a draft that is made before they exist.
+fn stand_in(content: Object) -> GzObjects {
+    GzObjects { gz: content, chunks: None }
 }
 
 /// Adds a stand-in for the install object, which a flat layout needs.
-fn draft(mut meta: Meta) -> Meta {
+fn draft_meta(mut meta: Meta) -> Meta {
     let object = Object { size: 0, sha256: Sha256::of(b"") };
     meta.install = (meta.layout == SiteLayout::Flat).then_some(IndexedObject { object, table: object });
     meta
@@ -214,10 +214,10 @@ fn choose_layout(site: &Path, component: &Component, wanted: Option<SiteLayout>)
 }
 
 /// Assembles the manifest of `tree`; `packed` returns the objects of a content.
-fn assemble(meta: Meta, tree: &Tree, hashes: &[Sha256], packed: impl Fn(Object) -> Packed) -> Manifest {
+fn assemble(meta: Meta, tree: &Tree, hashes: &[Sha256], packed: impl Fn(Object) -> GzObjects) -> Manifest {
     let has_gz = meta.layout == SiteLayout::Folders;
     let files = tree.files.iter().zip(hashes).map(|(file, sha256)| {
-        let Packed { gz, chunks } = packed(Object { size: file.size, sha256: *sha256 });
+        let GzObjects { gz, chunks } = packed(Object { size: file.size, sha256: *sha256 });
         let (gz, chunks) = if has_gz { (Some(gz), chunks) } else { (None, None) };
         File {
             path: file.path.clone(),

@@ -1,15 +1,15 @@
-//! A build folder's contents as objects: each distinct content is hashed, and compressed unless the
-//! site has it already.
+//! Packs the contents of a build folder: hashes each file, and compresses the contents that the
+//! site lacks.
 //!
-//! Every core works, on the largest files first, so that all of them finish together; files are
-//! read as streams, a buffer at a time. A file is read twice, and other bytes the second time are
-//! an error: what is signed is what is served.
+//! All cores work, on the largest files first, so that all of them finish together. Files are read
+//! as streams. The tool reads a file twice, and fails if the bytes differ the second time: clients
+//! must get what was signed.
 
 use crate::build::secrets::{self, Scanned};
 use crate::build::tree::{Tree, TreeFile};
 use crate::error::{Error, Result};
 use crate::release::gzip;
-use crate::site::{ComponentSite, Packed};
+use crate::site::{ComponentSite, GzObjects};
 use patcher::internal::chunks::ChunkIndex;
 use patcher::internal::digest::Sha256;
 use patcher::internal::layout::ObjectKind;
@@ -19,13 +19,13 @@ use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write as _;
 
-/// A `.gz` of fewer segments gets no index: fetching it whole is cheaper.
+/// The fewest segments of a `.gz` with an index. A smaller one is cheaper to fetch whole.
 const MIN_SEGMENTS: usize = 4;
 
 /// The contents of a tree, and a file for each to read it from.
 pub type Contents<'a> = HashMap<Sha256, &'a TreeFile>;
 
-/// Hashes every file; the hashes are in the order of the tree's files.
+/// Hashes every file; returns the hashes in the order of the tree's files.
 ///
 /// # Errors
 /// [`Error::PublishedKey`], [`Error::Changed`] for a file that grew or shrank, or the system's
@@ -48,9 +48,10 @@ pub fn hash(tree: &Tree, progress: &ProgressLine) -> Result<Vec<Sha256>> {
     Ok(in_order.into_values().collect())
 }
 
-/// Compresses `contents` onto the site and tells the objects of each.
+/// Compresses `contents` to objects on the site, and returns the objects of each content.
 ///
-/// A flat layout has no such objects. There the objects only tell how well each content compresses.
+/// A flat layout keeps no such objects. There the result only says how well each content
+/// compresses.
 ///
 /// # Errors
 /// [`Error::Changed`] for a file with another hash than before, or the system's answer.
@@ -59,7 +60,7 @@ pub fn compress(
     contents: &Contents<'_>,
     site: &ComponentSite,
     progress: &ProgressLine,
-) -> Result<HashMap<Sha256, Packed>> {
+) -> Result<HashMap<Sha256, GzObjects>> {
     progress.phase("compressing");
     progress.expect(contents.values().map(|file| file.size).sum());
     let contents = largest_first(contents.iter(), |(_, file)| file);
@@ -73,12 +74,12 @@ pub fn compress(
             return Err(Error::Changed { path });
         }
         if site.names().layout() == SiteLayout::Flat {
-            return Ok((*sha256, Packed { gz: compressed.object, chunks: None }));
+            return Ok((*sha256, GzObjects { gz: compressed.object, chunks: None }));
         }
         site.add_object(ObjectKind::Gz, &compressed.object, output.into_temp_path())?;
         let index = compressed.index.filter(|index| index.segments().nth(MIN_SEGMENTS - 1).is_some());
         let chunks = index.map(|index| add_index(&index, site)).transpose()?;
-        Ok((*sha256, Packed { gz: compressed.object, chunks }))
+        Ok((*sha256, GzObjects { gz: compressed.object, chunks }))
     });
     compressed.collect()
 }

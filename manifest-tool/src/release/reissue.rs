@@ -120,9 +120,9 @@ fn add_updates(site: &ComponentSite, releases: &[SiteRelease], manifest: &mut Ma
     Ok(())
 }
 
-/// The verified latest release of the channel, with a new term.
+/// Reads and verifies the latest release of the channel, and sets its new dates.
 fn renewed(site: &ComponentSite, terms: &Terms, signing: &Signing) -> Result<Manifest> {
-    let latest = site.read(&site.latest(&terms.channel))?;
+    let latest = site.read(&site.latest_path(&terms.channel))?;
     site.check_is_newest(&latest)?;
     let Meta { component, platform, .. } = latest.manifest.meta.clone();
     let target = ReleaseTarget { component, channel: terms.channel.clone(), platform };

@@ -81,7 +81,9 @@ impl StonePolicy {
         Ok(chosen.into_values().collect())
     }
 
-    /// The stepping stones of `latest`, without those above the new version after a downgrade.
+    /// Returns the stepping stones of `latest`, without those above the new version.
+    ///
+    /// After a downgrade, some are above it.
     fn carried(&self, meta: &Meta, latest: Option<&ManifestFile>, signing: &Signing) -> Result<Vec<SteppingStone>> {
         let Some(latest) = latest.filter(|latest| self.carry && !latest.manifest.meta.stepping_stones.is_empty())
         else {
@@ -95,7 +97,7 @@ impl StonePolicy {
     }
 }
 
-/// Tells whether clients can fetch `release` by its sequence once `meta` is published.
+/// Returns `true` if clients can fetch `release` by its sequence once `meta` is published.
 ///
 /// A past release is already there; the latest one moves there when it is superseded.
 fn is_candidate(release: &SiteRelease, meta: &Meta) -> bool {
@@ -111,7 +113,7 @@ fn target(meta: &Meta) -> ReleaseTarget {
     ReleaseTarget { component: meta.component.clone(), channel: meta.channel.clone(), platform: meta.platform.clone() }
 }
 
-/// The stepping stone `release`, after the checks that a client makes.
+/// Makes `release` a stepping stone, after the checks that a client makes.
 fn verified_stone(release: &SiteRelease, below: &Version, meta: &Meta, signing: &Signing) -> Result<SteppingStone> {
     let other = &release.meta;
     if other.version.cmp_precedence(below).is_lt() {

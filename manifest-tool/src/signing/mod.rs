@@ -1,8 +1,8 @@
-//! Signing: turns a manifest into one that clients accept, with keys here or in another place.
+//! Signing: makes a manifest that clients accept, by private keys that lie here or elsewhere.
 //!
-//! [`Signing::seal`] reads its own result with the client's reader and fails unless that gives
-//! the manifest it was asked to sign. Where the private keys are here, it also checks the
-//! signatures of all of them.
+//! [`Signing::seal`] reads its own result with the client's reader, and fails unless that gives the
+//! same manifest. It also verifies the signatures, unless another program adds them later
+//! ([`Signer::Elsewhere`]).
 
 pub mod passphrase;
 pub mod private_key;
@@ -66,7 +66,7 @@ pub enum Sealed {
 }
 
 impl Signing {
-    /// The keys whose releases on the site count: the trusted ones and those that sign now.
+    /// Returns the keys whose releases on the site count: the trusted and the signing ones.
     ///
     /// The trusted ones come first: they are older, and a release may have retired them.
     pub fn site_keys(&self) -> SiteKeys {
@@ -108,7 +108,8 @@ impl Signing {
         if read == *manifest { Ok(sealed) } else { Err(Error::ReadBack) }
     }
 
-    /// Sets what a release takes over from the newest one on the site, unless it is given anew.
+    /// Sets the keys that a release inherits from the newest one, unless the publisher names
+    /// others.
     ///
     /// # Errors
     /// [`Error::FreshnessSigner`] for a freshness key that also signs the release.
@@ -143,7 +144,7 @@ impl Signing {
         }
     }
 
-    /// The public halves of the keys that sign.
+    /// Returns the public halves of the keys that sign.
     fn public_keys(&self) -> Vec<PublicKey> {
         match &self.signer {
             Signer::Program(program) => vec![program.key.clone()],

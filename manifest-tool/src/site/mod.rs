@@ -1,19 +1,34 @@
-//! A component on the site, for one platform: immutable objects, which all platforms share, the
-//! manifests of past releases, and the latest one per channel.
+//! The site: the folder of plain files that the publisher uploads.
 //!
-//! Everything appears whole, by a rename. Objects come first and are named by their own hash, so
-//! that an interrupted run leaves nothing but objects that nobody names; the latest manifest comes
-//! last.
+//! A [`ComponentSite`] is one component for one platform: the latest manifest of each channel, the
+//! manifests of past releases, and immutable objects. All platforms share the objects.
+//!
+//! Every file appears whole, by a rename. The tool writes objects first and the latest manifest
+//! last. An interrupted run therefore leaves only objects that no manifest names.
+//! `docs/reference/site.md` defines the names.
+//!
+//! | file | noun |
+//! |---|---|
+//! | `site_keys`, `manifest_file` | the keys whose releases count; a manifest on the disk |
+//! | `listing`, `writing` | which files there are; how they appear |
+//! | `objects`, `contents` | the objects, and the contents that they hold |
+//! | `heads`, `manifest_deltas` | the files that lead clients to a manifest |
+//! | `survey`, `latest` | what the next release needs to know, and its publication |
 
 pub mod contents;
 pub mod heads;
+mod latest;
 mod listing;
 pub mod manifest_deltas;
 pub mod manifest_file;
+mod objects;
 pub mod site_keys;
+mod survey;
 mod writing;
 
 pub use listing::{entries, is_file, is_folder, is_link, layout_of, platforms, releases};
+pub use objects::{GzObjects, objects};
+pub use survey::{SiteRelease, Survey};
 pub(crate) use writing::temporary_in;
 pub use writing::{TEMPORARY_PREFIX, replace, sync};
 
@@ -24,16 +39,12 @@ use patcher::internal::digest::Sha256;
 use patcher::internal::error::Refused;
 use patcher::internal::fs::{Dir, Lock, read_regular};
 use patcher::internal::layout::{ObjectKind, SiteNames};
-use patcher::internal::manifest::{
-    Channel, Component, MAX_MANIFEST_BYTES, Manifest, Meta, Object, Platform, SiteLayout,
-};
-use patcher::internal::trust::{self, VerifiedManifest};
-use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
-use std::collections::{HashMap, HashSet};
+use patcher::internal::manifest::{Component, MAX_MANIFEST_BYTES, Meta, Platform, SiteLayout};
+use patcher::internal::trust;
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tempfile::{NamedTempFile, TempPath};
 
 /// The time that a command waits for another one that changes the same component.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(600);
@@ -51,25 +62,6 @@ pub struct ComponentSite {
     keys: SiteKeys,
 }
 
-/// The facts of a site that the next release needs.
-#[derive(Debug, Default)]
-pub struct Survey {
-    /// The highest sequence of all platforms and channels.
-    pub last_sequence: Option<u64>,
-    /// The key that the release with the highest sequence retires.
-    pub retires: Option<Sha256>,
-    /// The freshness key that the release with the highest sequence names, as SPKI DER.
-    pub freshness: Option<Vec<u8>>,
-    /// For content that was asked for, the objects that a release for any platform has already.
-    pub packed: HashMap<Sha256, Packed>,
-    /// For content that was asked for, that which a release in a flat layout has already.
-    pub known: HashSet<Sha256>,
-    /// All releases for the platform.
-    pub releases: Vec<SiteRelease>,
-    /// Files in `releases/` that are no releases by a trusted key. They count for nothing.
-    pub ignored: Vec<PathBuf>,
-}
-
 /// The manifests of a component that trusted keys vouch for.
 #[derive(Debug, Default)]
 pub struct Manifests {
@@ -79,29 +71,6 @@ pub struct Manifests {
     pub past: Vec<ManifestFile>,
     /// Other files in `releases/`.
     pub ignored: Vec<PathBuf>,
-}
-
-/// A release on the site, by what its manifest says of it.
-#[derive(Debug)]
-pub struct SiteRelease {
-    /// The manifest's file.
-    pub path: PathBuf,
-    /// The manifest's description of the release.
-    pub meta: Meta,
-    /// The hash of the manifest's body.
-    pub body: Sha256,
-}
-
-impl SiteRelease {
-    /// Reads the manifest again.
-    ///
-    /// # Errors
-    /// [`Error::Changed`] if it is no longer the verified one; those of [`ManifestFile::read`].
-    pub fn manifest(&self) -> Result<Manifest> {
-        let file = ManifestFile::read(&self.path)?;
-        let is_same = Sha256::of(&file.signed.body) == self.body;
-        if is_same { Ok(file.manifest) } else { Err(Error::Changed { path: self.path.clone() }) }
-    }
 }
 
 /// A manifest delta on the site, by its name.
@@ -115,30 +84,10 @@ pub struct ManifestDeltaFile {
     pub path: PathBuf,
 }
 
-/// The objects of one content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Packed {
-    /// Its gzip.
-    pub gz: Object,
-    /// The index of its gzip's segments.
-    pub chunks: Option<Object>,
-}
-
-impl Packed {
-    /// Returns the number of objects.
-    pub fn count(&self) -> usize {
-        1 + usize::from(self.chunks.is_some())
-    }
-
-    /// Returns the size of all objects in bytes.
-    pub fn bytes(&self) -> u64 {
-        self.gz.size + self.chunks.map_or(0, |chunks| chunks.size)
-    }
-}
-
 impl ComponentSite {
-    /// The component with these names on `site`, which need not be there yet, and the keys whose
-    /// releases there count.
+    /// Names the component with these names on `site`, which need not exist yet.
+    ///
+    /// Only releases that `keys` have signed count.
     pub fn new(site: &Path, names: SiteNames, keys: SiteKeys) -> Self {
         let dir = match names.layout() {
             SiteLayout::Folders => site.join(names.component().as_str()),
@@ -147,7 +96,7 @@ impl ComponentSite {
         Self { site: site.to_owned(), dir, names, keys }
     }
 
-    /// As [`new`](Self::new), in the layout that the component has on the site.
+    /// Names a component in the layout that it has on the site.
     ///
     /// # Errors
     /// An I/O error.
@@ -281,7 +230,7 @@ impl ComponentSite {
         Ok(manifests)
     }
 
-    /// The paths of each channel's latest manifest.
+    /// Returns the paths of each channel's latest manifest.
     ///
     /// # Errors
     /// An I/O error.
@@ -289,7 +238,7 @@ impl ComponentSite {
         listing::latest_manifests(&self.dir, &self.names)
     }
 
-    /// The paths of the manifests of past releases.
+    /// Returns the paths of the manifests of past releases.
     ///
     /// # Errors
     /// An I/O error.
@@ -297,192 +246,11 @@ impl ComponentSite {
         listing::past_manifests(&self.dir, &self.names)
     }
 
-    /// The manifest deltas.
+    /// Returns the manifest deltas.
     ///
     /// # Errors
     /// An I/O error.
     pub fn manifest_deltas(&self) -> Result<Vec<ManifestDeltaFile>> {
         listing::manifest_deltas(&self.dir, &self.names)
     }
-
-    /// Reads all manifests and keeps what they say of content that `is_wanted`.
-    ///
-    /// # Errors
-    /// [`Error::OtherSigner`] and [`Error::ManifestFile`] for a latest manifest that no trusted key
-    /// has signed: the next sequence would be a guess. Such files in `releases/` are ignored.
-    pub fn survey(&self, is_wanted: impl Fn(&Sha256) -> bool) -> Result<Survey> {
-        let mut survey = Survey::default();
-        let mut packed: HashMap<Sha256, Packed> = HashMap::new();
-        let Manifests { latest, past, ignored } = self.manifests()?;
-        survey.ignored = ignored;
-        let mut manifests: Vec<(ManifestFile, bool)> =
-            latest.into_iter().chain(past).map(|file| (file, true)).collect();
-        for other in self.other_platforms()? {
-            let Manifests { latest, past, .. } = other.manifests()?;
-            manifests.extend(latest.into_iter().chain(past).map(|file| (file, false)));
-        }
-        for (ManifestFile { path, manifest, signed, .. }, is_own) in manifests {
-            if survey.last_sequence < Some(manifest.meta.sequence) {
-                survey.last_sequence = Some(manifest.meta.sequence);
-                survey.retires = manifest.meta.retires;
-                survey.freshness.clone_from(&manifest.meta.freshness);
-            }
-            for file in manifest.files.iter().filter(|file| is_wanted(&file.sha256)) {
-                let has_size = |kind, object: &Object| self.object_size(kind, object) == Some(object.size);
-                let has_chunks = || file.chunks.is_none_or(|chunks| has_size(ObjectKind::Chunks, &chunks));
-                match file.gz {
-                    Some(gz) if !packed.contains_key(&file.sha256) && has_size(ObjectKind::Gz, &gz) && has_chunks() => {
-                        packed.insert(file.sha256, Packed { gz, chunks: file.chunks });
-                    }
-                    Some(_) => {}
-                    None => drop(survey.known.insert(file.sha256)),
-                }
-            }
-            if is_own {
-                survey.releases.push(SiteRelease { path, meta: manifest.meta, body: Sha256::of(&signed.body) });
-            }
-        }
-        // A new release names these objects: their bytes must be those that the old one named.
-        let is_whole = |packed: &Packed| {
-            let holds_chunks = || packed.chunks.is_none_or(|chunks| self.holds(ObjectKind::Chunks, &chunks));
-            self.holds(ObjectKind::Gz, &packed.gz) && holds_chunks()
-        };
-        survey.packed = packed.into_par_iter().filter(|(_, packed)| is_whole(packed)).collect();
-        Ok(survey)
-    }
-
-    /// Tells by size and hash whether the site has an object.
-    pub fn holds(&self, kind: ObjectKind, object: &Object) -> bool {
-        let path = self.object_path(kind, &object.sha256);
-        self.object_size(kind, object) == Some(object.size)
-            && fs::File::open(path)
-                .and_then(|mut file| Sha256::of_reader(&mut file))
-                .is_ok_and(|found| found == (object.sha256, object.size))
-    }
-
-    /// Returns the size of an object's file, or `None` if the file does not exist.
-    fn object_size(&self, kind: ObjectKind, object: &Object) -> Option<u64> {
-        let metadata = fs::symlink_metadata(self.object_path(kind, &object.sha256)).ok()?;
-        metadata.is_file().then_some(metadata.len())
-    }
-
-    /// A file for an object whose name is not known before it is written.
-    ///
-    /// # Errors
-    /// An I/O error.
-    pub fn new_object(&self) -> Result<NamedTempFile> {
-        match self.names.layout() {
-            SiteLayout::Folders => temporary_in(&self.path("objects")),
-            SiteLayout::Flat => temporary_in(&self.dir),
-        }
-    }
-
-    /// Puts a complete object in its place. It is not synced: what a power failure takes, `verify`
-    /// finds and the next `sign` makes again.
-    ///
-    /// # Errors
-    /// An I/O error.
-    pub fn add_object(&self, kind: ObjectKind, object: &Object, file: TempPath) -> Result<()> {
-        let path = self.object_path(kind, &object.sha256);
-        let dir = path.parent().unwrap_or(&self.dir);
-        fs::create_dir_all(dir).map_err(|error| Error::io("create", dir, error))?;
-        file.persist(&path).map_err(|error| Error::io("create", &path, error.error))?;
-        Ok(())
-    }
-
-    /// Fails unless `manifest` comes after all others of the site, or is its channel's latest with
-    /// other signatures.
-    ///
-    /// # Errors
-    /// [`Error::SequenceTaken`], or those of [`survey`](Self::survey).
-    pub fn check_next(&self, manifest: &VerifiedManifest) -> Result<()> {
-        let latest = self.read_latest(&manifest.manifest().meta.channel)?;
-        if latest.is_some_and(|latest| is_same(&latest, manifest)) {
-            return Ok(());
-        }
-        let sequence = manifest.order().sequence;
-        let Survey { releases, .. } = self.survey(|_| false)?;
-        match releases.into_iter().find(|release| release.meta.sequence >= sequence) {
-            Some(SiteRelease { path, .. }) => Err(Error::SequenceTaken { sequence, path }),
-            None => Ok(()),
-        }
-    }
-
-    /// Checks that no past manifest of the same channel comes after `latest`.
-    ///
-    /// An attacker who can write to the site could put an old manifest in the place of the latest
-    /// one, so that a command signs it again.
-    ///
-    /// # Errors
-    /// [`Error::RolledBackSite`], or an I/O error.
-    pub fn check_is_newest(&self, latest: &ManifestFile) -> Result<()> {
-        let Meta { channel, sequence, .. } = &latest.manifest.meta;
-        let is_newer =
-            |past: &&ManifestFile| past.manifest.meta.channel == *channel && past.manifest.meta.sequence > *sequence;
-        // A file that no trusted key has signed counts for nothing.
-        let past: Vec<ManifestFile> = self.past_manifests()?.iter().filter_map(|path| self.read(path).ok()).collect();
-        match past.iter().find(is_newer) {
-            Some(newer) => Err(Error::RolledBackSite { latest: latest.path.clone(), newer: newer.path.clone() }),
-            None => Ok(()),
-        }
-    }
-
-    /// Makes `manifest` the latest one of its channel; the one that it supersedes is kept under its
-    /// sequence.
-    ///
-    /// # Errors
-    /// [`Error::SequenceTwice`] when another manifest is kept under that sequence, or an I/O
-    /// error.
-    pub fn publish(&self, manifest: &VerifiedManifest) -> Result<()> {
-        let channel = &manifest.manifest().meta.channel;
-        let latest = self.latest(channel);
-        if let Some(superseded) = self.read_latest(channel)?.filter(|superseded| !is_same(superseded, manifest)) {
-            self.keep(latest.clone(), &superseded)?;
-        }
-        manifest_deltas::write(self, manifest)?;
-        replace(&latest, manifest.bytes())?;
-        self.write_head(&heads::head(manifest.manifest(), manifest.order().body, manifest.bytes()))
-    }
-
-    fn keep(&self, latest: PathBuf, superseded: &ManifestFile) -> Result<()> {
-        let kept = self.release_path(superseded.manifest.meta.sequence);
-        // A file that no trusted key has signed is replaced.
-        match self.read(&kept) {
-            Ok(other) if other.signed.body != superseded.signed.body => Err(Error::SequenceTwice { latest, kept }),
-            _ => replace(&kept, &superseded.bytes),
-        }
-    }
-
-    /// The latest manifest of a channel, if there is one.
-    ///
-    /// # Errors
-    /// Those of [`read`](Self::read).
-    pub fn read_latest(&self, channel: &Channel) -> Result<Option<ManifestFile>> {
-        let path = self.latest(channel);
-        if path.symlink_metadata().is_ok() { self.read(&path).map(Some) } else { Ok(None) }
-    }
-
-    /// Where the latest manifest of a channel lies.
-    pub fn latest(&self, channel: &Channel) -> PathBuf {
-        self.path(&self.names.manifest(channel))
-    }
-}
-
-/// Returns whether both have the same body. Their signatures may differ.
-fn is_same(file: &ManifestFile, manifest: &VerifiedManifest) -> bool {
-    Sha256::of(&file.signed.body) == manifest.order().body
-}
-
-/// The objects that a manifest names, with their names.
-pub fn objects(manifest: &Manifest) -> Vec<(String, Object)> {
-    let mut objects = Vec::new();
-    let names = SiteNames::of(&manifest.meta);
-    let mut add = |kind, object: Object| objects.push((names.object(kind, &object.sha256), object));
-    manifest.meta.updates.iter().for_each(|update| add(ObjectKind::Update, update.object.object));
-    manifest.meta.install.iter().for_each(|install| add(ObjectKind::Install, install.object));
-    for file in &manifest.files {
-        file.gz.iter().for_each(|gz| add(ObjectKind::Gz, *gz));
-        file.chunks.iter().for_each(|chunks| add(ObjectKind::Chunks, *chunks));
-    }
-    objects
 }

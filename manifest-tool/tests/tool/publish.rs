@@ -116,10 +116,10 @@ fn impossible_sources_and_destinations_are_refused() {
 
 #[test]
 fn a_manifest_that_was_replaced_meanwhile_is_not_overwritten() {
-    use manifest_tool::publish::{Destination as _, Folder, Served};
+    use manifest_tool::publish::{Destination as _, Folder, ResponseHeaders};
     let publisher = Publisher::new();
     let (folder, path) = (Folder::new(publisher.path("www")), "core/manifest.xml");
-    let replace = |bytes: &[u8], old| folder.replace(path, bytes, old, Served::of(path));
+    let replace = |bytes: &[u8], old| folder.replace(path, bytes, old, ResponseHeaders::of(path));
     replace(b"one", None).unwrap();
     assert_eq!(replace(b"two", None).unwrap_err().code(), "conflict");
     let one = folder.read(path).unwrap();

@@ -35,7 +35,9 @@ impl PlatformFlags {
         Ok(if platforms.is_empty() { vec![Platform::any()] } else { platforms })
     }
 
-    /// As [`select`](Self::select), for a command that signs the releases of a channel again.
+    /// Returns the platforms for a command that signs the releases of a channel again.
+    ///
+    /// It is [`select`](Self::select) without the platforms that lack the channel.
     ///
     /// # Errors
     /// [`Caller::BadSetting`](patcher::internal::error::Caller::BadSetting) for several platforms
@@ -52,7 +54,7 @@ impl PlatformFlags {
         let mut with_channel = Vec::new();
         for platform in &platforms {
             let found = ComponentSite::find(site, component, platform.clone(), SiteKeys::default())?;
-            if found.latest(channel).symlink_metadata().is_ok() {
+            if found.latest_path(channel).symlink_metadata().is_ok() {
                 with_channel.push(platform.clone());
             }
         }

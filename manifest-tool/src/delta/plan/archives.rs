@@ -65,7 +65,7 @@ mod tests {
         file
     }
 
-    /// A zip of 20 members, which all contain the version.
+    /// Returns a zip of 20 members, which all contain the version.
     fn zip(version: &str, level: u32) -> Vec<u8> {
         let mut bytes = Vec::new();
         for number in 0..20 {

@@ -50,7 +50,7 @@ pub enum DeltaBytes {
 }
 
 impl DeltaEdge {
-    /// The bytes that the delta adds to an update object.
+    /// Returns the bytes that the delta adds to an update object.
     pub fn cost(&self) -> u64 {
         self.size.saturating_add(ROW_BYTES)
     }

@@ -4,7 +4,7 @@
 //! the API names, and nowhere else.
 
 use crate::error::{Error, Result};
-use crate::publish::Copied;
+use crate::publish::RemoteFile;
 use patcher::internal::error::Caller;
 use patcher::internal::fetch;
 use patcher::internal::timestamp::Timestamp;
@@ -151,13 +151,13 @@ impl Api {
     }
 
     /// Reads a small asset. The redirect to its storage gets no token.
-    pub fn read(&self, asset: &Asset, max_bytes: u64) -> Result<Copied> {
+    pub fn read(&self, asset: &Asset, max_bytes: u64) -> Result<RemoteFile> {
         let url = self.url(&format!("releases/assets/{}", asset.id))?;
         let response = self.send(&url, &|| self.request(Method::GET, &url, BYTES))?;
         let mut bytes = Vec::new();
         let read = response.take(max_bytes).read_to_end(&mut bytes);
         read.map_err(|error| failed("read", url.as_str(), error.to_string(), error))?;
-        Ok(Copied { bytes, etag: Some(asset.id.to_string()) })
+        Ok(RemoteFile { bytes, etag: Some(asset.id.to_string()) })
     }
 
     /// Uploads an asset once, without retries. The outer error is that of the network.

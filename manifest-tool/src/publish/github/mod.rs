@@ -10,7 +10,7 @@
 
 mod api;
 
-use super::{Copied, Destination, Listed, Served};
+use super::{Destination, ListedFile, RemoteFile, ResponseHeaders};
 use crate::error::{Error, Result};
 use api::{Api, Asset, GitHubRelease, Uploaded, backoff, failed, limited};
 use patcher::internal::digest::Sha256;
@@ -52,7 +52,7 @@ struct KnownRelease {
 }
 
 impl GitHub {
-    /// The release `github:OWNER/REPO@TAG`.
+    /// Names the release `github:OWNER/REPO@TAG`.
     ///
     /// # Errors
     /// [`Caller::BadSetting`] for another address or without `$GITHUB_TOKEN`;
@@ -88,7 +88,7 @@ impl GitHub {
     fn upload(
         &self,
         name: &str,
-        served: Served,
+        headers: ResponseHeaders,
         body: &dyn Fn() -> Result<(reqwest::blocking::Body, u64)>,
     ) -> Result<()> {
         let release = self.release()?;
@@ -100,7 +100,7 @@ impl GitHub {
                 self.known().assets.remove(name);
             }
             let (body, size) = body()?;
-            let wait = match self.api.upload(&release, name, served.content_type, body, size)? {
+            let wait = match self.api.upload(&release, name, headers.content_type, body, size)? {
                 Uploaded::Done(asset) => {
                     self.known().assets.insert(name.to_owned(), asset);
                     return Ok(());
@@ -158,20 +158,20 @@ impl Destination for GitHub {
         Ok(())
     }
 
-    fn list(&self, _: &str) -> Result<HashMap<String, Listed>> {
+    fn list(&self, _: &str) -> Result<HashMap<String, ListedFile>> {
         let listed = |asset: &Asset| {
             let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(asset.updated_at.0.unix()).ok()?);
-            Some((asset.name.clone(), Listed { bytes: asset.size, modified }))
+            Some((asset.name.clone(), ListedFile { bytes: asset.size, modified }))
         };
         Ok(self.known().assets.values().filter(|asset| is_whole(asset)).filter_map(listed).collect())
     }
 
-    fn read(&self, path: &str) -> Result<Option<Copied>> {
+    fn read(&self, path: &str) -> Result<Option<RemoteFile>> {
         let asset = self.known().assets.get(path).cloned();
         asset.filter(is_whole).map(|asset| self.api.read(&asset, MAX_MANIFEST_BYTES)).transpose()
     }
 
-    fn read_before(&self, path: &str) -> Result<Option<Copied>> {
+    fn read_before(&self, path: &str) -> Result<Option<RemoteFile>> {
         if self.known().release.as_ref().is_some_and(|release| !release.draft) {
             return Ok(None);
         }
@@ -180,7 +180,7 @@ impl Destination for GitHub {
         asset.map(|asset| self.api.read(&asset, MAX_MANIFEST_BYTES)).transpose()
     }
 
-    fn replace(&self, path: &str, bytes: &[u8], old: Option<&Copied>, served: Served) -> Result<()> {
+    fn replace(&self, path: &str, bytes: &[u8], old: Option<&RemoteFile>, headers: ResponseHeaders) -> Result<()> {
         let release = self.release()?;
         if release.immutable {
             let detail = "the release is immutable; publish under another tag".to_owned();
@@ -191,15 +191,15 @@ impl Destination for GitHub {
         if there != old.and_then(|old| old.etag.clone()) {
             return Err(Error::Conflict { place: self.name(path) });
         }
-        self.upload(path, served, &|| Ok((bytes.to_vec().into(), bytes.len() as u64)))
+        self.upload(path, headers, &|| Ok((bytes.to_vec().into(), bytes.len() as u64)))
     }
 
     fn lock(&self, _: &SiteNames) -> Result<Option<Lock>> {
         Ok(None)
     }
 
-    fn put(&self, path: &str, from: &Path, served: Served) -> Result<()> {
-        self.upload(path, served, &|| {
+    fn put(&self, path: &str, from: &Path, headers: ResponseHeaders) -> Result<()> {
+        self.upload(path, headers, &|| {
             let local = |error| Error::io("read", from, error);
             let file: File = open_regular(from).map_err(local)?;
             let size = file.metadata().map_err(local)?.len();
@@ -207,7 +207,7 @@ impl Destination for GitHub {
         })
     }
 
-    fn check(&self, path: &str, object: &Object, _: Served) -> Result<()> {
+    fn check(&self, path: &str, object: &Object, _: ResponseHeaders) -> Result<()> {
         let asset = self.known().assets.get(path).cloned();
         let differs = |detail| Err(Error::CopyDiffers { place: self.name(path), detail });
         let Some(asset) = asset else { return differs("it is not there".to_owned()) };

@@ -194,7 +194,7 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    /// A zip member with a data descriptor instead of sizes, and an extra field.
+    /// Returns a zip member with a data descriptor instead of sizes, and an extra field.
     fn member(name: &str, method: u8, flags: u8, data: &[u8]) -> Vec<u8> {
         let mut bytes = [b"PK\x03\x04\x14\0", &[flags | 8, 0, method, 0][..], &[0; 16]].concat();
         bytes.extend((name.len() as u16).to_le_bytes());

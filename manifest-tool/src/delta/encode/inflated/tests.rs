@@ -17,7 +17,7 @@ fn deflate(content: &[u8], parameters: DeflateParameters) -> Vec<u8> {
     stream
 }
 
-/// A zip with these members, their local headers only.
+/// Returns a zip with these members, their local headers only.
 fn archive(members: &[(&str, &[u8])], parameters: DeflateParameters) -> Vec<u8> {
     let mut file = Vec::new();
     for (name, content) in members {

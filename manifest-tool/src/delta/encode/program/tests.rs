@@ -6,7 +6,7 @@ use patcher::internal::delta::program::unscanned_pages::MAX_STRETCHES;
 use patcher::internal::delta::{DeltaHeader, apply, no_scratch};
 use std::io::Cursor;
 
-/// An ELF file with functions of 32 bytes that call each other.
+/// Returns an ELF file with functions of 32 bytes that call each other.
 ///
 /// `extra` functions precede the one in the middle.
 fn program(extra: usize) -> Vec<u8> {

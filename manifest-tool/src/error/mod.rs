@@ -1,7 +1,9 @@
 //! The errors of the tool: those of a publisher, and those that a client has as well.
 //!
-//! Codes and exit codes follow [`patcher::Error`]: 2 for a call that cannot be right, 20 for the
-//! network, 21 for content that clients would refuse, 22 for this machine.
+//! A message says what failed and where. It may end with one line of advice, because only people
+//! read the messages of this tool. `codes` has the stable codes and the exit codes.
+
+mod codes;
 
 use patcher::internal::digest::Sha256;
 use patcher::internal::error::{Caller, Machine, Refused};
@@ -427,130 +429,6 @@ pub enum Error {
 }
 
 impl Error {
-    /// A short name for this kind of failure that never changes once released.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Error::Patcher(error) => error.code(),
-            Error::Delta { .. } => "delta",
-            Error::SettingMissing { .. } => "setting-missing",
-            Error::ComponentFile { .. } => "component-file",
-            Error::PrivateKey { .. } => "private-key",
-            Error::EncryptedKey { .. } => "encrypted-key",
-            Error::NoPassphrase { .. } => "no-passphrase",
-            Error::WrongPassphrase { .. } => "wrong-passphrase",
-            Error::NewPassphrase { .. } => "new-passphrase",
-            Error::InsideBuild { .. } => "inside-build",
-            Error::OutsideBuild { .. } => "outside-build",
-            Error::PublishedKey { .. } => "published-key",
-            Error::PublishedSecret { .. } => "published-secret",
-            Error::Exists { .. } => "exists",
-            Error::Path { .. } => "path",
-            Error::NotUtf8 { .. } => "not-utf8",
-            Error::LinkTarget { .. } => "link-target",
-            Error::Special { .. } => "special-file",
-            Error::NoFiles { .. } => "no-files",
-            Error::Changed { .. } => "changed",
-            Error::ManifestFile { .. } => "manifest-file",
-            Error::OtherSigner { .. } => "other-signer",
-            Error::Signature { .. } => "signature",
-            Error::SequenceTaken { .. } => "sequence-taken",
-            Error::VersionNotNewer { .. } => "version-not-newer",
-            Error::NoSteppingStone { .. } => "no-stepping-stone",
-            Error::SequenceNotAfter { .. } => "sequence-not-after",
-            Error::LastSequence => "last-sequence",
-            Error::ReadBack => "read-back",
-            Error::OtherLayout { .. } => "other-layout",
-            Error::EmptySite { .. } => "empty-site",
-            Error::Missing { .. } => "missing",
-            Error::Chunks { source, .. } => source.code(),
-            Error::UpdateObject { .. } => "update-object",
-            Error::InstallObject { .. } => "install-object",
-            Error::Lead { .. } => "lead",
-            Error::Unsound { .. } => "unsound",
-            Error::NoObject { .. } => "no-object",
-            Error::DamagedObject { .. } => "damaged-object",
-            Error::Conflict { .. } => "conflict",
-            Error::DestinationAhead { .. } => "destination-ahead",
-            Error::CopyDiffers { .. } => "copy-differs",
-            Error::ObjectStore { .. } => "object-store",
-            Error::NotTaken { .. } => "not-taken",
-            Error::NoObjectStores { .. } => "no-object-stores",
-            Error::LinkInSite { .. } => "link-in-site",
-            Error::RolledBackSite { .. } => "rolled-back-site",
-            Error::SequenceTwice { .. } => "sequence-twice",
-            Error::SigningProgram { .. } => "signing-program",
-            Error::RetiredSigner { .. } => "retired-signer",
-            Error::FreshnessSigner { .. } => "freshness-signer",
-            Error::NothingToStamp { .. } => "nothing-to-stamp",
-            Error::Sign { .. } => "sign",
-            Error::Generate { .. } => "generate",
-            Error::Listen { .. } => "listen",
-            Error::Output(_) => "output",
-        }
-    }
-
-    /// The exit code of the program for this failure.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Error::Patcher(error) => error.exit_code(),
-            Error::SettingMissing { .. }
-            | Error::ComponentFile { .. }
-            | Error::PrivateKey { .. }
-            | Error::EncryptedKey { .. }
-            | Error::NoPassphrase { .. }
-            | Error::WrongPassphrase { .. }
-            | Error::NewPassphrase { .. }
-            | Error::InsideBuild { .. }
-            | Error::OutsideBuild { .. }
-            | Error::PublishedKey { .. }
-            | Error::PublishedSecret { .. }
-            | Error::VersionNotNewer { .. }
-            | Error::NoSteppingStone { .. }
-            | Error::SequenceNotAfter { .. }
-            | Error::RetiredSigner { .. }
-            | Error::FreshnessSigner { .. }
-            | Error::NothingToStamp { .. }
-            | Error::NotTaken { .. }
-            | Error::NoObjectStores { .. } => 2,
-            Error::ObjectStore { .. } => 20,
-            Error::Delta { .. }
-            | Error::Path { .. }
-            | Error::NotUtf8 { .. }
-            | Error::LinkTarget { .. }
-            | Error::LinkInSite { .. }
-            | Error::RolledBackSite { .. }
-            | Error::Special { .. }
-            | Error::NoFiles { .. }
-            | Error::ManifestFile { .. }
-            | Error::OtherSigner { .. }
-            | Error::Signature { .. }
-            | Error::SequenceTaken { .. }
-            | Error::LastSequence
-            | Error::ReadBack
-            | Error::OtherLayout { .. }
-            | Error::EmptySite { .. }
-            | Error::Missing { .. }
-            | Error::Chunks { .. }
-            | Error::UpdateObject { .. }
-            | Error::InstallObject { .. }
-            | Error::Lead { .. }
-            | Error::Unsound { .. }
-            | Error::NoObject { .. }
-            | Error::DamagedObject { .. }
-            | Error::DestinationAhead { .. }
-            | Error::SequenceTwice { .. } => 21,
-            Error::Exists { .. }
-            | Error::Conflict { .. }
-            | Error::Changed { .. }
-            | Error::CopyDiffers { .. }
-            | Error::SigningProgram { .. }
-            | Error::Sign { .. }
-            | Error::Generate { .. }
-            | Error::Listen { .. }
-            | Error::Output(_) => 22,
-        }
-    }
-
     /// Wraps the system's answer to an operation on `path`; `action` is a verb.
     pub fn io(action: &'static str, path: impl AsRef<Path>, source: io::Error) -> Self {
         Machine::Io { action, path: path.as_ref().to_owned(), source }.into()
