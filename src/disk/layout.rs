@@ -1,5 +1,5 @@
-//! Where things lie: on the server below a component's base URL, and on the user's machine below
-//! the install root.
+//! The layout: the paths on the server below a component's base URL, and those on the user's
+//! machine below the install root.
 
 use crate::disk::fs;
 use crate::error::Result;
@@ -136,8 +136,8 @@ impl SiteNames {
 
     /// Returns the start of the names of the platform's releases in a flat layout.
     ///
-    /// A name has no dot in it, and no channel stands where the platform does. So no two files of a
-    /// site have the same name.
+    /// The names of components, platforms and channels contain no dot, and channel and platform
+    /// have different places in a name. So no two files of a site have the same name.
     fn stem(&self) -> String {
         let Self { component, platform, .. } = self;
         if *platform == Platform::any() { component.to_string() } else { format!("{component}.{platform}") }
@@ -153,7 +153,7 @@ pub const STAGES_DIR_NAME: &str = "stage";
 /// The folder of finished files in a component's stage.
 pub const STAGED_FILES_DIR_NAME: &str = "files";
 
-/// An install root: the folder that holds the components, with those that lie elsewhere by name.
+/// An install root: the folder with the components, and the components that lie elsewhere.
 #[derive(Debug, Clone)]
 pub struct InstallRoot {
     /// The install root itself.
@@ -165,18 +165,19 @@ pub struct InstallRoot {
 }
 
 impl InstallRoot {
-    /// An install root with its state folder where it usually is.
+    /// Returns an install root whose state folder has its usual place.
     pub fn new(dir: PathBuf) -> Self {
         Self { state: StateDir { dir: dir.join(STATE_DIR_NAME) }, dir, elsewhere: BTreeMap::new() }
     }
 
-    /// The folder of a component.
+    /// Returns the folder of a component.
     pub fn component(&self, name: &Component) -> PathBuf {
         self.elsewhere.get(name).cloned().unwrap_or_else(|| self.dir.join(name.as_str()))
     }
 
-    /// The folder of a component, made sure to be no link unless the program said that it lies
-    /// there.
+    /// Returns the folder of a component, which must not be a link.
+    ///
+    /// A folder that the program itself has named may be a link.
     ///
     /// # Errors
     /// [`Machine::UnsafePath`](crate::error::Machine::UnsafePath).
@@ -201,7 +202,7 @@ pub struct StateDir {
 }
 
 impl StateDir {
-    /// The state of the swap under way.
+    /// Returns the path of the journal, which has the state of a swap.
     pub fn journal(&self) -> PathBuf {
         self.dir.join("journal")
     }

@@ -254,7 +254,7 @@ pub enum Defect {
 }
 
 impl Defect {
-    /// The code of an error with this defect.
+    /// Returns the stable code of an error with this defect.
     pub fn code(self) -> &'static str {
         match self {
             Defect::TooLarge => "manifest-too-large",

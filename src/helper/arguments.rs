@@ -20,7 +20,7 @@ on probation), starts COMMAND, and watches it until it has confirmed that it wor
 
 /// The request of a command line.
 #[derive(Debug)]
-pub enum Request {
+pub enum HelperRequest {
     /// Do the work.
     Run(Arguments),
     /// Print this text.
@@ -32,7 +32,7 @@ fn version() -> String {
     format!("patcher-helper {}\nmanifest format 1, state format 1", env!("CARGO_PKG_VERSION"))
 }
 
-/// Where to work, whom to wait for, what to start.
+/// The install root, the process to wait for, and the command to start.
 #[derive(Debug)]
 pub struct Arguments {
     /// The install root with its state folder and components.
@@ -45,11 +45,11 @@ pub struct Arguments {
     pub patience: Option<Duration>,
     /// The time within which the started version must confirm.
     pub probation: Duration,
-    /// The program before used a terminal, which the started one does not get.
+    /// `true` if the program used a terminal, which the started program does not get.
     pub loses_terminal: bool,
     /// The process to watch: the new version, which the helper became.
     pub watch: Option<u32>,
-    /// Where to start the command; the root unless it is given and there.
+    /// The working folder of the command; the root if it is not given or does not exist.
     pub working_dir: Option<PathBuf>,
     /// The command to run; empty for none.
     pub command: Vec<OsString>,
@@ -60,7 +60,7 @@ impl Arguments {
     ///
     /// # Errors
     /// The message for wrong arguments.
-    pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Request, String> {
+    pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<HelperRequest, String> {
         let mut arguments = arguments.peekable();
         let (mut root, mut state_dir, mut components) = (None, None, Vec::new());
         let (mut wait_pid, mut working_dir, mut restart) = (None, None, false);
@@ -71,8 +71,8 @@ impl Arguments {
             let name = name.to_string_lossy().into_owned();
             let mut value = || arguments.next().ok_or_else(|| format!("{name} needs a value"));
             match name.as_str() {
-                "--help" | "-h" => return Ok(Request::Print(USAGE.to_owned())),
-                "--version" | "-V" => return Ok(Request::Print(version())),
+                "--help" | "-h" => return Ok(HelperRequest::Print(USAGE.to_owned())),
+                "--version" | "-V" => return Ok(HelperRequest::Print(version())),
                 "--root" => root = Some(PathBuf::from(value()?)),
                 "--state-dir" => state_dir = Some(PathBuf::from(value()?)),
                 "--working-dir" => working_dir = Some(PathBuf::from(value()?)),
@@ -97,7 +97,7 @@ impl Arguments {
             root.state = StateDir { dir: absolute(dir)? };
         }
         root.elsewhere.extend(components);
-        Ok(Request::Run(Self {
+        Ok(HelperRequest::Run(Self {
             root,
             wait_pid,
             roll_back,
@@ -131,7 +131,7 @@ fn component(value: &OsString) -> Result<(crate::formats::manifest::Component, P
 mod tests {
     use super::*;
 
-    fn parse(words: &str) -> Result<Request, String> {
+    fn parse(words: &str) -> Result<HelperRequest, String> {
         Arguments::parse(words.split_whitespace().map(OsString::from))
     }
 
@@ -141,7 +141,7 @@ mod tests {
         let at = |path: &str| std::path::absolute(path).unwrap();
         let all = "--root /r --state-dir /s --component a=/x --wait-pid 7 --roll-back exited:3 --patience 9 --probation 60 \
                    --working-dir /w --loses-terminal --watch 8 --restart -- app --root x";
-        let Ok(Request::Run(arguments)) = parse(all) else { panic!("not to be run") };
+        let Ok(HelperRequest::Run(arguments)) = parse(all) else { panic!("not to be run") };
         assert_eq!(arguments.root.dir, at("/r"));
         assert_eq!(arguments.root.state.dir, at("/s"));
         assert_eq!(arguments.root.component(&"a".parse().unwrap()), at("/x"));
@@ -154,8 +154,8 @@ mod tests {
         assert_eq!(arguments.watch, Some(8));
         assert_eq!(arguments.working_dir, Some(PathBuf::from("/w")));
         assert_eq!(arguments.command, ["app", "--root", "x"]);
-        assert!(matches!(parse("--root /r --help"), Ok(Request::Print(text)) if text == USAGE));
-        assert!(matches!(parse("--version"), Ok(Request::Print(text)) if text.starts_with("patcher-helper 0.")));
+        assert!(matches!(parse("--root /r --help"), Ok(HelperRequest::Print(text)) if text == USAGE));
+        assert!(matches!(parse("--version"), Ok(HelperRequest::Print(text)) if text.starts_with("patcher-helper 0.")));
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! The helper in the place of the program: it has replaced the program's process, swaps, and
-//! becomes the new version. The process id, the terminal, the inputs and the outputs stay the same.
+//! The helper in the program's process: it swaps and then becomes the new version.
 //!
-//! A second process watches the new version, as this one is the new version from then on.
+//! The process id, the terminal, the inputs and the outputs stay the same. A second process watches
+//! the new version.
 
 use super::arguments::Arguments;
 use super::log::Log;
@@ -44,7 +44,7 @@ fn become_program(arguments: &Arguments, changed: Result<()>, log: &mut Log) -> 
         Err(error @ Error::Machine(Machine::UndoFailed { .. } | Machine::JournalUnreadable { .. })) => {
             return Err(error);
         }
-        // The old version is complete, and its user waits for it.
+        // A complete version is there, and its user waits for it.
         Err(error) => log.error(&error),
         Ok(()) => {}
     }

@@ -1,4 +1,4 @@
-//! `helper.log`: what the helper did, for people who look for the reason of something.
+//! `helper.log`: the record of what the helper did, for people who look for the cause of a problem.
 
 use crate::disk::layout::InstallRoot;
 use crate::error::Error;
@@ -11,7 +11,7 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 /// A log that has grown beyond this many bytes starts anew.
 const MAX_BYTES: u64 = 256 * 1024;
 
-/// The log; one that cannot be opened or written is done without, as the swap matters more.
+/// The log. If it cannot be opened or written, the helper works without it.
 pub struct Log(Option<File>);
 
 impl Log {
@@ -30,8 +30,7 @@ impl Log {
     /// Adds a line with the time and the helper's process id.
     pub fn line(&mut self, text: fmt::Arguments<'_>) {
         if let Some(file) = &mut self.0 {
-            // In one piece: nobody who writes at the same time gets between its words, and it costs
-            // one call.
+            // In one call, so that another process's line cannot come between the words.
             let _ = file.write_all(format!("{} [{}] {text}\n", Timestamp::now(), std::process::id()).as_bytes());
         }
     }

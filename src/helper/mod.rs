@@ -2,10 +2,10 @@
 //! again.
 //!
 //! Then it watches the new version until that confirms that it works, or rolls it back. The journal
-//! in the state folder says what to swap; the arguments only say where the state folder is, which
-//! process to wait for, and what to start. The helper takes the updater's lock before it looks for
-//! running instances, holds it for work on the disk alone, and ends with a complete version
-//! started. It reports to `helper.log`.
+//! in the state folder says what to swap. The arguments only name the state folder, the process to
+//! wait for, and the command to start. The helper takes the updater's lock before it looks for
+//! running instances, and holds it only for work on the disk. In the end a complete version runs.
+//! `helper.log` records each step.
 
 mod arguments;
 mod in_place;
@@ -19,7 +19,7 @@ use crate::state::RollbackReason;
 use crate::swap::relaunch::HelperProgram;
 use crate::swap::{self, Applied, ComponentChange, relaunch};
 use crate::swap::{Ready, Recovery};
-use arguments::{Arguments, Request};
+use arguments::{Arguments, HelperRequest};
 use log::Log;
 use semver::Version;
 use std::ffi::OsString;
@@ -49,8 +49,8 @@ const ROLLED_BACK: u8 = 25;
 /// Runs the helper with these arguments, its own name left out, and returns its exit code.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> u8 {
     let arguments = match Arguments::parse(arguments) {
-        Ok(Request::Run(arguments)) => arguments,
-        Ok(Request::Print(text)) => {
+        Ok(HelperRequest::Run(arguments)) => arguments,
+        Ok(HelperRequest::Print(text)) => {
             println!("{text}");
             return 0;
         }
@@ -93,8 +93,9 @@ fn is_in_place() -> bool {
     replaced == Some(std::process::id())
 }
 
-/// Swaps, starts the program, and returns to the old version if the new one does not work; tells
-/// why it had to.
+/// Swaps, starts the program, and rolls back if the new version does not work.
+///
+/// Returns the reason for a rollback.
 fn run(arguments: &Arguments, log: &mut Log) -> Result<Option<RollbackReason>> {
     let changed = match arguments.roll_back {
         Some(reason) => roll_back(arguments, reason, log),
@@ -123,20 +124,21 @@ fn run(arguments: &Arguments, log: &mut Log) -> Result<Option<RollbackReason>> {
     let Some(reason) = failure else { return changed.map(|()| None) };
     let returned = roll_back(arguments, reason, log);
     let returned = match complete(arguments, returned, log) {
-        // The way back was interrupted and has ended.
+        // The rollback was interrupted, and `complete` has finished it.
         Err(Error::Machine(Machine::SwapUndone { .. })) => Ok(()),
         returned => returned,
     };
     if let Err(error) = &returned {
         log.error(error);
     }
-    // The old version did its work before; it is not watched.
+    // The old version has worked before, so the helper does not watch it.
     start(arguments, &returned, log).inspect_err(|error| log.error(error))?;
     returned.map(|()| Some(reason))
 }
 
-/// Lets the swap do what can wait until the program runs again. Where another updater is at work,
-/// that is done later.
+/// Completes the records of the swap and cleans up, which can wait until the program runs again.
+///
+/// If another updater holds the lock, the next updater does this.
 fn finish(arguments: &Arguments, log: &mut Log) {
     let Ok(Some(state_dir)) = state::open(&arguments.root) else { return };
     let Ok(lock) = state::lock_updater(&state_dir, Duration::ZERO) else { return };
@@ -151,7 +153,7 @@ fn swap(arguments: &Arguments, log: &mut Log) -> Result<()> {
     wait(arguments, log);
     alone(arguments, log, |lock, log| {
         match swap::make_live(&arguments.root, lock, ready)? {
-            Some(applied) => tell(&applied, log),
+            Some(applied) => log_changes(&applied, log),
             None => log.line(format_args!("no swap was prepared")),
         }
         Ok(())
@@ -166,7 +168,7 @@ fn roll_back(arguments: &Arguments, reason: RollbackReason, log: &mut Log) -> Re
         match swap::roll_back(&arguments.root, lock, reason)? {
             Some(applied) => {
                 log.line(format_args!("rolled back: {reason}"));
-                tell(&applied, log);
+                log_changes(&applied, log);
             }
             None => log.line(format_args!("no version is on probation")),
         }
@@ -174,7 +176,9 @@ fn roll_back(arguments: &Arguments, reason: RollbackReason, log: &mut Log) -> Re
     })
 }
 
-/// Does what can be done while the program still runs. What cannot is done when it has ended.
+/// Backs up and checks while the program still runs.
+///
+/// Returns `None` if that is not possible now: the swap then does it after the program's end.
 fn make_ready(arguments: &Arguments) -> Option<Ready> {
     if relaunch::wait_for_exit(arguments.wait_pid?, Some(Duration::ZERO)) {
         return None;
@@ -191,7 +195,7 @@ fn wait(arguments: &Arguments, log: &mut Log) {
     }
 }
 
-/// Acts while no instance of the program runs, as the one updater of the root.
+/// Runs `action` with the updater's lock, while no instance of the program runs.
 fn alone(
     arguments: &Arguments,
     log: &mut Log,
@@ -204,7 +208,7 @@ fn alone(
     };
     state::check_entries(&state_dir)?;
     let usual = match () {
-        // Its user looks at the terminal.
+        // A user waits at the terminal.
         () if is_in_place() => A_MOMENT,
         () if arguments.command.is_empty() => LONG_PATIENCE,
         () => PATIENCE,
@@ -212,11 +216,11 @@ fn alone(
     let deadline = Instant::now() + arguments.patience.unwrap_or(usual);
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        // The tree first, as every updater takes the locks in this order. An instance that runs may
-        // run for hours: meanwhile the tree is free for others.
+        // Every updater takes the locks in this order. An instance may run for hours, so the lock
+        // on the root is released meanwhile.
         let lock = state::lock_updater(&state_dir, left)?;
         match state::lock_not_running(&state_dir, Duration::ZERO) {
-            Ok(_nobody) => return action(&lock, log),
+            Ok(_not_running) => return action(&lock, log),
             Err(Error::Busy { .. }) if !left.is_zero() => {}
             Err(error) => return Err(error),
         }
@@ -225,8 +229,9 @@ fn alone(
     }
 }
 
-/// Brings a tree that a failed swap or rollback has left between the versions to one of them, as
-/// soon as the disk lets it.
+/// Recovers a component that a failed swap or rollback has left between two versions.
+///
+/// It tries again after pauses, because the cause may end, such as a full disk.
 fn complete(arguments: &Arguments, changed: Result<()>, log: &mut Log) -> Result<()> {
     let Err(Error::Machine(Machine::UndoFailed { cause })) = changed else { return changed };
     log.line(format_args!("the program is not complete: {cause}"));
@@ -246,7 +251,7 @@ fn complete(arguments: &Arguments, changed: Result<()>, log: &mut Log) -> Result
     Err(Machine::UndoFailed { cause }.into())
 }
 
-fn tell(applied: &Applied, log: &mut Log) {
+fn log_changes(applied: &Applied, log: &mut Log) {
     for ComponentChange { component, from, to, .. } in &applied.components {
         let version =
             |version: &Option<Version>| version.as_ref().map_or("not installed".to_owned(), Version::to_string);
@@ -257,7 +262,7 @@ fn tell(applied: &Applied, log: &mut Log) {
     }
 }
 
-/// Starts the program again, unless there is none to start, it runs already, or is not complete.
+/// Starts the program again, unless no command is given, it already runs, or it is not complete.
 fn start(arguments: &Arguments, changed: &Result<()>, log: &mut Log) -> Result<Option<relaunch::StartedProgram>> {
     let Some((program, rest)) = arguments.command.split_first() else { return Ok(None) };
     match changed {

@@ -1,5 +1,6 @@
-//! The probation: a new version has to confirm that it works, and what it printed before it failed
-//! goes into the log.
+//! The watch over a version on probation: waits for its confirmation, and finds out that it failed.
+//!
+//! If it failed, the log gets the last lines that it printed.
 
 use super::arguments::Arguments;
 use super::log::Log;
@@ -17,12 +18,12 @@ use std::time::{Duration, Instant};
 
 /// The file of the state folder that holds what the started program prints.
 const OUTPUT: &str = "output.log";
-/// How much of it is quoted in the log, in bytes.
-const QUOTED: u64 = 2000;
-/// How often the program and the journal are looked at.
+/// The most bytes of it that the log quotes.
+const QUOTED_BYTES: u64 = 2000;
+/// The pause between two looks at the program and the journal.
 const POLL: Duration = Duration::from_millis(100);
 
-/// A fresh file for what the program prints; none where it cannot be had.
+/// Creates the file for the program's output; returns `None` if that is not possible.
 pub fn output(root: &InstallRoot) -> Option<File> {
     let file = state::open(root).ok()??.open_or_create(OUTPUT).ok()?;
     file.set_len(0).ok()?;
@@ -37,11 +38,10 @@ pub fn on_probation(root: &InstallRoot) -> Option<Sha256> {
     }
 }
 
-/// Watches the program until it has confirmed the version that the swap with this plan brought, and
-/// returns the reason to roll that back.
+/// Watches the program until it confirms or fails; returns the reason for a rollback.
 ///
-/// A program without the terminal that the one before had may fail for that alone. It counts as a
-/// start that was not confirmed.
+/// `plan` names the swap that installed the version. A program may fail only because it lacks the
+/// terminal that the version before had. That counts as a start without a confirmation.
 pub fn watch(
     arguments: &Arguments,
     plan: Sha256,
@@ -52,7 +52,7 @@ pub fn watch(
     let deadline = Instant::now().checked_add(limit);
     loop {
         let ended = started.child.try_wait().ok()?;
-        // After the question whether it has ended: it may have confirmed last.
+        // Read the journal after the status: the program may confirm just before it ends.
         if on_probation(root) != Some(plan) {
             log.line(format_args!("the new version was confirmed"));
             return None;
@@ -100,10 +100,10 @@ pub fn watch(
     }
 }
 
-/// Watches the process that has become the new version, and returns the reason to roll back.
+/// Watches the process that has become the new version; returns the reason for a rollback.
 ///
-/// Its exit status goes to the program that waits for it, such as a shell. The reason is therefore
-/// only that it never came to `init`; otherwise the starts without a confirmation count.
+/// The helper does not learn its exit status, which goes to its parent, such as a shell. The only
+/// reason is therefore that it ended before `init`. Otherwise its starts are counted.
 pub fn watch_process(arguments: &Arguments, plan: Sha256, pid: u32, log: &mut Log) -> Option<RollbackReason> {
     let root = &arguments.root;
     let deadline = Instant::now().checked_add(arguments.probation);
@@ -123,14 +123,14 @@ pub fn watch_process(arguments: &Arguments, plan: Sha256, pid: u32, log: &mut Lo
             return Some(RollbackReason::NotStarted);
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            // It has a user at its terminal.
+            // A user at its terminal may still use it.
             log.line(format_args!("the new version did not confirm that it works, and goes on"));
             return None;
         }
     }
 }
 
-/// Returns why a program that ended with this status does not work, or `None` for success.
+/// Returns the reason for a rollback after this exit status; `None` for success.
 fn reason(status: ExitStatus) -> Option<RollbackReason> {
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
@@ -144,9 +144,9 @@ fn quote(root: &InstallRoot, log: &mut Log) {
     let read = || {
         let mut file = state::open(root).ok()??.open_file(OUTPUT).ok()??;
         let length = file.seek(SeekFrom::End(0)).ok()?;
-        file.seek(SeekFrom::Start(length.saturating_sub(QUOTED))).ok()?;
+        file.seek(SeekFrom::Start(length.saturating_sub(QUOTED_BYTES))).ok()?;
         let mut bytes = Vec::new();
-        file.take(QUOTED).read_to_end(&mut bytes).ok()?;
+        file.take(QUOTED_BYTES).read_to_end(&mut bytes).ok()?;
         Some(String::from_utf8_lossy(&bytes).into_owned())
     };
     let printable = |c: char| if c.is_control() { ' ' } else { c };

@@ -77,7 +77,7 @@ pub struct ComponentVersion {
 pub struct UpdateStatus {
     /// The component.
     pub component: Component,
-    /// `true` if the update contains deltas or chunks, or whole files only.
+    /// The kind of download: some files from deltas or chunks, or whole files only.
     pub kind: UpdateType,
     /// The installed version; `None` for a first installation.
     pub from: Option<Version>,
@@ -91,7 +91,7 @@ pub struct UpdateStatus {
     pub found: Timestamp,
     /// The time at which the download was complete.
     pub staged: Option<Timestamp>,
-    /// The bytes that are downloaded.
+    /// The bytes that are stored on this machine. A download that continues starts from here.
     pub bytes_done: u64,
     /// The bytes to download in all.
     pub bytes_total: u64,

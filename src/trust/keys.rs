@@ -11,11 +11,11 @@ use rsa::traits::PublicKeyParts as _;
 use rsa::{BigUint, Pkcs1v15Sign, RsaPublicKey};
 use std::fmt;
 
-/// The smallest modulus that is taken, in bits.
+/// The smallest accepted modulus, in bits.
 pub const MIN_BITS: usize = 2048;
-/// The largest modulus that is taken, in bits.
+/// The largest accepted modulus, in bits.
 pub const MAX_BITS: usize = 4096;
-/// The one public exponent that is taken.
+/// The only accepted public exponent.
 pub const EXPONENT: u32 = 65_537;
 
 /// A public key that may sign manifests.
@@ -60,7 +60,7 @@ impl PublicKey {
         Ok(self.key.to_public_key_der().map_err(bad)?.as_bytes().to_vec())
     }
 
-    /// Takes an RSA key that keeps the limits.
+    /// Accepts an RSA key within the limits.
     fn new(key: RsaPublicKey) -> Result<Self> {
         let bad = |detail: String| Caller::BadKey { detail };
         let bits = key.n().bits();
@@ -74,7 +74,7 @@ impl PublicKey {
         Ok(Self { id: Sha256::of(der.as_bytes()), key })
     }
 
-    /// The SHA-256 of its SPKI DER.
+    /// Returns the SHA-256 of the key's SPKI DER.
     pub fn id(&self) -> Sha256 {
         self.id
     }
@@ -92,7 +92,7 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// At least one trusted key, in the order in which they take over, and how many of them must sign.
+/// The trusted keys, at least one, in the order in which they take over, and the threshold.
 #[derive(Debug, Clone)]
 pub struct TrustedKeys {
     keys: Vec<PublicKey>,
@@ -100,7 +100,7 @@ pub struct TrustedKeys {
 }
 
 impl TrustedKeys {
-    /// Takes distinct keys and a threshold that they can reach.
+    /// Accepts distinct keys and a threshold that they can reach.
     ///
     /// # Errors
     /// [`Caller::NoKey`], [`Caller::BadKey`] for a key given twice, [`Caller::BadSetting`] for the
@@ -119,17 +119,17 @@ impl TrustedKeys {
         Ok(Self { keys, threshold })
     }
 
-    /// The key with this id and its epoch.
+    /// Returns the key with this id, and its index in the list.
     pub(crate) fn find(&self, id: &Sha256) -> Option<(usize, &PublicKey)> {
         self.keys.iter().enumerate().find(|(_, key)| key.id == *id)
     }
 
-    /// The id of the key of this epoch.
+    /// Returns the id of the key at this index, which is the first one left in this epoch.
     pub(crate) fn id(&self, epoch: usize) -> Sha256 {
         self.keys[epoch].id
     }
 
-    /// The id of the newest key.
+    /// Returns the id of the last key of the list.
     pub(crate) fn newest_id(&self) -> Sha256 {
         self.id(self.keys.len() - 1)
     }

@@ -194,7 +194,7 @@ fn a_stolen_key_lifts_no_old_release() {
 /// A release in the property test: its sequence, the key that it retires and its signers.
 type Case = (u64, Option<usize>, Vec<usize>);
 
-/// The order of a release by a naive oracle; `None` if clients must refuse it.
+/// Returns the order of a release by a naive oracle; `None` if clients must refuse it.
 fn oracle((sequence, retires, signers): &Case, threshold: usize) -> Option<(usize, u64)> {
     let retired = retires.map_or(0, |key| key + 1);
     let counted = signers.iter().filter(|key| **key >= retired).count();
@@ -294,16 +294,16 @@ fn a_compiled_in_floor_is_a_number_under_a_key() {
     assert_eq!(code(retiring(body(1, ""), 0), 1), None, "it retires the key of the floor");
 }
 
-/// The release of the version 2.0.0 under sequence 41, signed by `signers`, and the stone that
-/// names it.
+/// Returns the release of the version 2.0.0 under sequence 41, signed by `signers`, and the stone
+/// that names it.
 fn stone(signers: &[usize]) -> (Vec<u8>, SteppingStone) {
     let body = body(41, "").replace("version=\"1.0.0\"", "version=\"2.0.0\"");
     let stone = SteppingStone { below: Version::new(2, 0, 0), sequence: 41, body: Sha256::of(body.as_bytes()) };
     (sign(&body, signers), stone)
 }
 
-/// The code with which a stone is refused by somebody who has the release of sequence `installed`;
-/// none if it is taken.
+/// Returns the code with which a client that has `installed` refuses a stone; `None` if it accepts
+/// it.
 fn refused_stone(bytes: Vec<u8>, stone: &SteppingStone, installed: ReleaseOrder) -> Option<&'static str> {
     let result = verify_stepping_stone(bytes, &trusted(&[0, 1], 1), &core(), stone, &[Floor::Release(installed)]);
     result.err().map(|error| crate::Error::from(error).code())

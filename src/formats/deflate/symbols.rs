@@ -93,7 +93,7 @@ const fn distance_code_table() -> [u8; 512] {
     table
 }
 
-/// The lengths of the fixed code (RFC 1951, section 3.2.6).
+/// Returns the lengths of the fixed code (RFC 1951, section 3.2.6).
 ///
 /// It has two more symbols than are used. They take part in the assignment of codes.
 pub const fn fixed_literal_lengths() -> [u8; 288] {

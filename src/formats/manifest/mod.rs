@@ -204,12 +204,12 @@ pub struct Link {
 pub struct Platform(Box<str>);
 
 impl Platform {
-    /// The platform of releases that run everywhere.
+    /// Returns the platform of releases that run everywhere.
     pub fn any() -> Self {
         Self("any".into())
     }
 
-    /// The platform that this program was compiled for.
+    /// Returns the platform that this program was compiled for.
     pub fn host() -> Self {
         Self(format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS).into())
     }
@@ -311,8 +311,8 @@ impl Manifest {
 
     /// Returns the release that a client with the version `installed` installs before this one.
     ///
-    /// That is the lowest stepping stone above that version; `None` if the client may install this
-    /// release at once. Build metadata does not count.
+    /// This is the first stepping stone whose `below` is above that version. Returns `None` if the
+    /// client may install this release at once. Build metadata does not count.
     pub fn stepping_stone_for(&self, installed: &Version) -> Option<&SteppingStone> {
         self.meta.stepping_stones.iter().find(|stone| installed.cmp_precedence(&stone.below).is_lt())
     }

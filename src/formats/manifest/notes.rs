@@ -12,7 +12,7 @@ pub struct Notes {
     pub language: Language,
     /// A page to read.
     pub href: Option<Url>,
-    /// Plain text; no line holds a control character, so that a terminal may show it.
+    /// Lines of plain text without control characters, so that a terminal may show them.
     pub lines: Vec<String>,
 }
 
@@ -22,24 +22,23 @@ pub struct Notes {
 pub struct Language(Box<str>);
 
 impl Language {
-    /// The language as text.
+    /// Returns the language as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Without script, region and the like: `pt` of `pt-BR`.
+    /// Returns the language without script and region: `pt` of `pt-BR`.
     pub fn primary(&self) -> &str {
         self.0.split('-').next().unwrap_or(&self.0)
     }
 
-    /// Returns `true` if it is `tag`, in whatever case: tags are compared without it (RFC 5646,
-    /// 2.1.1).
+    /// Returns `true` if it is `tag`, ignoring case (RFC 5646, 2.1.1).
     fn is(&self, tag: &str) -> bool {
         self.0.eq_ignore_ascii_case(tag)
     }
 }
 
-/// Not a language as [`Language`] describes it.
+/// The error for a text that is not a [`Language`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a language as in en, pt-BR or zh-Hant-TW")]
 pub struct NotALanguage;
@@ -64,10 +63,12 @@ impl fmt::Display for Language {
 }
 
 impl Meta {
-    /// The notes for somebody who prefers these languages, the best one first. For each of them
-    /// that very one is looked for, then what it is part of (RFC 4647, 3.4), then another one of
-    /// its kin, as `pt-BR` for `pt-PT`; after all of them English, and what stands first. None when
-    /// there are no notes.
+    /// Returns the notes for a user who prefers these languages, the best one first.
+    ///
+    /// For each language it looks for notes in this language, then in a wider one (`zh-Hant` for
+    /// `zh-Hant-TW`; RFC 4647, 3.4), then in a related one (`pt-BR` for `pt-PT`). If no language
+    /// has notes, it takes the English ones, or the first ones. Returns `None` if the release has
+    /// no notes.
     pub fn notes_for(&self, preferred: &[Language]) -> Option<&Notes> {
         let chosen = preferred.iter().find_map(|language| self.notes_in(language.as_str()));
         chosen.or_else(|| self.notes_in("en")).or(self.notes.first())

@@ -48,7 +48,7 @@ fn defect(result: Result<impl std::fmt::Debug, Refused>) -> Option<Defect> {
     }
 }
 
-/// The defect of the good manifest with `from` replaced by `to` once.
+/// Returns the defect of the good manifest with `from` replaced by `to` once.
 fn changed(from: &str, to: &str) -> Option<Defect> {
     assert!(GOOD.contains(from), "{from}");
     defect(parse(GOOD.replacen(from, to, 1).as_bytes()))

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 const LAST_LINE: &str = "</manifest>\n";
 
-/// The bytes to sign: the manifest without signature lines.
+/// Returns the bytes to sign: the manifest without signature lines.
 pub fn body(manifest: &Manifest) -> Vec<u8> {
     let meta = &manifest.meta;
     let mut text = format!("{DECLARATION}<manifest format=\"1\">\n  <meta");
@@ -115,7 +115,7 @@ pub fn body(manifest: &Manifest) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// A manifest file: `body` with its signature lines.
+/// Returns a manifest file: `body` with its signature lines.
 pub fn with_signatures(body: &[u8], signatures: &[Signature]) -> Vec<u8> {
     let mut file = body.strip_suffix(LAST_LINE.as_bytes()).unwrap_or(body).to_vec();
     for signature in signatures {

@@ -18,30 +18,29 @@ pub const JOURNAL: &str = "journal";
 /// The folder of the plan and of the backups in a state or work folder.
 pub const TRANSACTIONS: &str = "txn";
 const PLAN: &str = "plan.xml";
-/// The longest plan that is read: 200,000 steps of a path and two contents each, for several
-/// components.
-const MAX_PLAN: u64 = 256 << 20;
-/// The longest journal that is read.
-const MAX_LINE: u64 = 100;
+/// The longest plan that the updater reads: 200,000 steps of a path and two contents each, for
+/// several components.
+const MAX_PLAN_BYTES: u64 = 256 << 20;
+/// The longest journal that the updater reads.
+const MAX_LINE_BYTES: u64 = 100;
 
-/// How far a swap has got.
+/// The state of a swap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// Everything is staged; nothing is changed.
     Prepared,
     /// Everything is backed up; files are being replaced.
     Applying,
-    /// The new version is installed and on probation: the backups are kept, and it can be taken
-    /// back.
+    /// The new version is installed and on probation. The backups are kept for a rollback.
     Committed,
-    /// The new version stays; what is left is cleaning up.
+    /// The new version stays. Backups and plan remain to be deleted.
     Confirmed,
 }
 
 impl State {
     const ALL: [Self; 4] = [Self::Prepared, Self::Applying, Self::Committed, Self::Confirmed];
 
-    /// How the journal says it.
+    /// Returns the word in the journal.
     fn word(self) -> &'static str {
         match self {
             Self::Prepared => "PREPARED",
@@ -51,54 +50,60 @@ impl State {
         }
     }
 
-    /// The file beside the plan that the state is written ahead to. No component has such a name.
+    /// Returns the name of the file beside the plan to which this state is written ahead.
+    ///
+    /// No component has such a name.
     fn ahead(self) -> String {
         format!("{JOURNAL}.{}", self.word())
     }
 }
 
-/// The swap under way.
+/// A swap that is prepared, in progress or on probation.
 #[derive(Debug)]
 pub struct Journal {
     /// The state of the swap.
     pub state: State,
     /// The changes.
     pub transaction: Transaction,
-    /// The hash of its plan, by which the swap is known.
+    /// The hash of its plan, which identifies the swap.
     pub plan: Sha256,
 }
 
 impl Journal {
-    /// The state and the plan's hash, without reading the plan; none when no swap is under way.
+    /// Returns the state and the plan's hash, without reading the plan.
+    ///
+    /// Returns `None` if the state folder has no journal.
     ///
     /// # Errors
-    /// [`Machine::JournalUnreadable`] for a journal that cannot be understood.
+    /// [`Machine::JournalUnreadable`].
     pub fn peek(state_dir: &Dir) -> Result<Option<(State, Sha256)>> {
         let unreadable = |detail| unreadable(state_dir, detail);
-        let Some(line) = state_dir.read_small(JOURNAL, MAX_LINE).map_err(|error| unreadable(error.to_string()))? else {
+        let Some(line) =
+            state_dir.read_small(JOURNAL, MAX_LINE_BYTES).map_err(|error| unreadable(error.to_string()))?
+        else {
             return Ok(None);
         };
         let line = String::from_utf8_lossy(&line);
         parse_line(&line).map(Some).ok_or_else(|| unreadable(format!("it says {line:?}")).into())
     }
 
-    /// Returns state and plan as one word each; `None` when no swap is under way, or none that can
-    /// be understood.
+    /// Returns the state and the plan's hash as text.
+    ///
+    /// Returns `None` without a journal, or if the journal cannot be read.
     pub fn mark(state_dir: &Dir) -> Option<String> {
         let (state, plan) = Self::peek(state_dir).ok()??;
         Some(format!("{} {plan}", state.word()))
     }
 
-    /// The swap under way; none when there is none.
+    /// Reads the journal and its plan; returns `None` if the state folder has no journal.
     ///
     /// # Errors
-    /// [`Machine::JournalUnreadable`] for a journal or plan that cannot be understood; nothing is
-    /// changed.
+    /// [`Machine::JournalUnreadable`] for a journal or a plan.
     pub fn read(state_dir: &Dir) -> Result<Option<Self>> {
         let unreadable = |detail| unreadable(state_dir, detail);
         let Some((state, plan)) = Self::peek(state_dir)? else { return Ok(None) };
         let bytes = match state_dir.folder(TRANSACTIONS)? {
-            Some(folder) => folder.read_small(PLAN, MAX_PLAN)?,
+            Some(folder) => folder.read_small(PLAN, MAX_PLAN_BYTES)?,
             None => None,
         };
         let Some(bytes) = bytes else {
@@ -120,8 +125,8 @@ impl Journal {
     /// Writes the plan of a new swap and the state [`State::Prepared`].
     ///
     /// # Errors
-    /// [`Machine::StateDamaged`] for a plan that could not be read again, [`Machine::Io`]; then
-    /// there is no journal.
+    /// [`Machine::StateDamaged`] for a plan that could not be read again, [`Machine::Io`]. After an
+    /// error, the state folder has no journal.
     pub fn begin(state_dir: &Dir, transaction: Transaction) -> Result<Self> {
         let folder = state_dir.folder_or_new(TRANSACTIONS, 0o700)?;
         let text = plan::write(&transaction);
@@ -130,8 +135,7 @@ impl Journal {
                 "the plan does not survive being written; a version or a link holds a control character".into();
             return Err(Machine::StateDamaged { path: folder.join(PLAN), detail }.into());
         }
-        // A journal of a swap that was prepared and never begun must not stand beside another plan
-        // than its own.
+        // The journal of an earlier prepared swap must not lie beside the new plan.
         Self::end(state_dir)?;
         folder.replace(PLAN, text.as_bytes(), 0o600)?;
         let mut journal = Self { state: State::Prepared, transaction, plan: Sha256::of(text.as_bytes()) };
@@ -139,9 +143,10 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Writes states that are still to come beside the plan, so that to [`advance`](Self::advance)
-    /// to one of them later takes a rename and a sync, and nothing else. Changes nothing for
-    /// anybody who does not.
+    /// Writes later states to files beside the plan.
+    ///
+    /// [`advance`](Self::advance) to one of them then takes only a rename and a sync. Without such
+    /// a call the files have no effect.
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -149,8 +154,8 @@ impl Journal {
         let folder = state_dir.folder_or_new(TRANSACTIONS, 0o700)?;
         let mut before = (state_dir, JOURNAL.to_owned());
         for state in states {
-            // The file that this state will replace gets a second name: to free a file takes as
-            // long as to sync a folder.
+            // The file that this state will replace gets a second name. Otherwise the rename would
+            // free the file, which takes as long as the sync of a folder.
             let second = format!("{}.before", state.ahead());
             folder.remove_file(&second)?;
             before.0.hard_link(&before.1, &folder, &second)?;
@@ -160,15 +165,15 @@ impl Journal {
         Ok(())
     }
 
-    /// Writes the next state, durable when this returns.
+    /// Writes the next state, which is durable when this returns.
     ///
     /// # Errors
-    /// [`Machine::Io`]; the state on disk may then be either.
+    /// [`Machine::Io`]; the disk then has the state before or the new one.
     pub fn advance(&mut self, state_dir: &Dir, state: State) -> Result<()> {
         let line = self.line(state);
         match state_dir.folder(TRANSACTIONS)? {
             // Its bytes were durable before it had this name.
-            Some(folder) if folder.read_small(&state.ahead(), MAX_LINE)?.as_deref() == Some(line.as_bytes()) => {
+            Some(folder) if folder.read_small(&state.ahead(), MAX_LINE_BYTES)?.as_deref() == Some(line.as_bytes()) => {
                 folder.rename(&state.ahead(), state_dir, JOURNAL)?;
                 state_dir.sync()?;
             }
@@ -183,7 +188,7 @@ impl Journal {
         format!("{} {}\n", state.word(), self.plan)
     }
 
-    /// Ends a swap of which nothing is left to undo or to finish: the journal goes, durably.
+    /// Removes the journal durably. Call it when nothing remains to be undone or finished.
     ///
     /// # Errors
     /// [`Machine::Io`].

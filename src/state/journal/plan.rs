@@ -1,7 +1,7 @@
 //! The plan of one swap: the content of every path before and after, for each component.
 //!
-//! A plan names a component and never says where it lies: helper and `recover` take that from their
-//! arguments. So a plan leads nowhere out of a component, and an install root may be moved, mounted
+//! A plan names components and no folders. The helper and `recover` take the folders from their
+//! arguments. So a plan cannot lead out of a component, and an install root may be moved, mounted
 //! elsewhere or copied.
 
 use crate::disk::inventory::PathContent;
@@ -17,10 +17,12 @@ use std::str::FromStr;
 /// Everything that one swap changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Transaction {
-    /// `true` if the new version must prove itself before the backups go.
+    /// `true` if the new version must confirm before the backups are deleted.
     pub probation: bool,
-    /// The bodies that had been seen of its components when it was prepared. A release that was
-    /// seen later is newer than what is prepared. Empty for a swap that installs no release.
+    /// The bodies that `seen.xml` named for its components when the swap was prepared.
+    ///
+    /// A release that the client sees later is newer than the prepared one. The list is empty for a
+    /// swap that installs no release.
     pub seen: Vec<Sha256>,
     /// Each component once.
     pub components: Vec<ComponentSteps>,
@@ -36,18 +38,18 @@ pub struct ComponentSteps {
     pub own_work_dir: bool,
     /// The version before, for people.
     pub from: Option<Version>,
-    /// The release after; none for a removal.
+    /// The release after; `None` for a removal.
     pub to: Option<ReleaseContent>,
-    /// Folders that the new version needs and that are not there, outermost first.
+    /// Folders to create for the new version, outermost first.
     pub new_folders: Vec<String>,
-    /// Folders that hold nothing of the new version, innermost first, with their modes: removed if
-    /// they end up empty.
+    /// Folders with their modes that the new version does not need, innermost first. The swap
+    /// removes those that end up empty.
     pub old_folders: Vec<(String, u32)>,
     /// Every path that changes; the manifest is the last.
     pub steps: Vec<Step>,
 }
 
-/// A release that a component is to become: enough to know it again.
+/// The release that a swap installs, as far as it identifies the release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseContent {
     /// Its version, for people.
@@ -74,7 +76,7 @@ pub struct Step {
     pub old: PathContent,
     /// The content after the swap.
     pub new: PathContent,
-    /// The file in the stage that becomes it; none for a link or a removal.
+    /// The file in the stage that becomes it; `None` for a link or a removal.
     pub staged: Option<String>,
 }
 
@@ -88,7 +90,7 @@ pub enum SwapPath {
 }
 
 impl SwapPath {
-    /// The path below the component's folder.
+    /// Returns the path below the component's folder.
     pub fn as_str(&self) -> &str {
         match self {
             SwapPath::Listed(path) => path.as_str(),
@@ -106,7 +108,7 @@ impl FromStr for SwapPath {
 }
 
 impl Transaction {
-    /// The state in which its new version is installed.
+    /// Returns the state that the journal gets when the new version is installed.
     pub fn installed(&self) -> State {
         if self.probation { State::Committed } else { State::Confirmed }
     }
@@ -235,8 +237,7 @@ fn component(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> Result<
     Ok(part)
 }
 
-/// A folder's path, held to the grammar of manifests again: a plan leads nowhere out of its
-/// component.
+/// Reads a folder's path by the rules of manifests, so that no plan leads out of its component.
 fn folder(element: &mut XmlElement<'_>) -> Result<String, XmlError> {
     let text = element.required("path")?;
     let path =
@@ -250,7 +251,7 @@ fn mode(element: &mut XmlElement<'_>) -> Result<u32, XmlError> {
     mode.ok_or_else(|| element.error(Defect::Number, format!("mode {text:?}")))
 }
 
-/// The names that the stage gives to its files: a hash and a number.
+/// Returns `true` for a name that the stage gives to a file: a hash and a number, or the manifest.
 fn is_staged_name(name: &str) -> bool {
     let parts = name.split_once('-');
     name == MANIFEST_NAME

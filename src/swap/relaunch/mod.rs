@@ -1,4 +1,5 @@
-//! Starting programs: the helper when the app is about to end, and the app when the swap is done.
+//! Starting programs: the app starts the helper before it ends, and the helper starts the app after
+//! the swap.
 
 mod environment;
 #[cfg(unix)]
@@ -27,13 +28,15 @@ use std::time::{Duration, Instant};
 pub const HELPER: &str = if cfg!(windows) { "patcher-helper.exe" } else { "patcher-helper" };
 /// The time within which a new version must confirm, unless the program sets another one.
 pub const PROBATION: Duration = Duration::from_secs(300);
-/// An environment variable with the state of the swap that the helper was started for. The helper
-/// passes it to the program that it starts, so that the two do not start each other for ever.
+/// The environment variable with the state and the plan of the swap that the helper was started
+/// for.
 ///
-/// It names the swap, so that a value of an earlier one, or one that a user has set, means nothing.
+/// The helper passes it to the program that it starts, so that the two do not start each other
+/// endlessly. A value of another swap, or one that a user has set, has no effect.
 pub const RELAUNCHED: &str = "PATCHER_RELAUNCHED";
-/// An environment variable with the id of the process that the helper has replaced. The helper then
-/// becomes the program instead of starting it.
+/// The environment variable with the id of the process that the helper has replaced.
+///
+/// If it is the helper's own id, the helper becomes the program instead of starting it.
 pub const IN_PLACE: &str = "PATCHER_IN_PLACE";
 /// The folder in the state folder that the helper is copied to.
 const FOLDER: &str = "helper";
@@ -71,21 +74,21 @@ pub fn find_helper(helper: &HelperProgram, program: &Path) -> Result<PathBuf> {
 pub struct Job {
     /// The process to wait for first.
     pub wait_for: Option<u32>,
-    /// Return from the version on probation to the one before, for this reason, rather than make
-    /// the prepared one live.
+    /// The reason for a rollback; `None` makes the prepared version live.
     pub roll_back: Option<RollbackReason>,
     /// The command to run afterwards, in this process's working folder.
     pub command: Option<Vec<OsString>>,
     /// The time within which the started version must confirm.
     pub probation: Duration,
-    /// The helper is a copy of this program.
+    /// `true` if the helper is a copy of this program.
     pub is_own_helper: bool,
-    /// The program before used a terminal, which the started one does not get.
+    /// `true` if the program used a terminal, which the started program does not get.
     pub loses_terminal: bool,
 }
 
-/// Starts the helper from a copy outside of the components, so that it can replace itself; it goes
-/// on when this process ends.
+/// Starts the helper from a copy outside of the components, so that it can replace its own file.
+///
+/// The helper continues when this process ends.
 ///
 /// # Errors
 /// [`Machine::Io`].
@@ -97,10 +100,9 @@ pub fn start_helper(root: &InstallRoot, state_dir: &Dir, helper: &Path, job: Job
     detached(start, &copy, None).map(drop)
 }
 
-/// Replaces this process by the helper, which becomes `job.command` when it has done its work. The
-/// process keeps its id, its terminal, its inputs and its outputs.
+/// Replaces this process by the helper, which then becomes `job.command`; returns only on an error.
 ///
-/// It returns only on an error.
+/// The process keeps its id, its terminal, its inputs and its outputs.
 ///
 /// # Errors
 /// [`Machine::Io`]; [`Machine::Unsupported`] where [`CAN_REPLACE`] is `false`.
@@ -160,10 +162,12 @@ pub fn start_watcher(mut command: Command, path: &Path) -> Result<()> {
     child.wait().map(drop).map_err(|error| Error::io("start", path, error))
 }
 
-/// Where this process's program was started from, whether or not another file lies there by now.
+/// Returns the path that this process's program was started from.
+///
+/// Another file may lie there by now.
 ///
 /// # Errors
-/// [`Machine::Io`] when the system does not know which program runs.
+/// [`Machine::Io`] if the system does not know which program runs.
 pub fn running_program() -> Result<PathBuf> {
     let program = std::env::current_exe().map_err(|error| Error::io("find", "the running program", error))?;
     // Linux adds this to the name of a running program that was replaced (proc_pid_exe(5)).
@@ -174,7 +178,7 @@ pub fn running_program() -> Result<PathBuf> {
     })
 }
 
-/// Starts a program that shares no input or output with this one; what it prints goes to `output`.
+/// Starts a program that shares no input or output with this one. Its output goes to `output`.
 ///
 /// # Errors
 /// [`Machine::Io`].
@@ -210,7 +214,7 @@ pub fn start_group(mut command: Command, path: &Path, output: Option<File>) -> R
     Ok(StartedProgram { child, group })
 }
 
-/// A program that this one has started, with everything that it has started in turn.
+/// A program that this one has started, and all processes that it has started in turn.
 #[derive(Debug)]
 pub struct StartedProgram {
     /// The program itself.
@@ -218,20 +222,19 @@ pub struct StartedProgram {
     group: system::Group,
 }
 
-/// Ends a program that this one has started, and what it has started: asks them to where the system
-/// has a way to ask, and does not wait for an answer for more than five seconds.
+/// Ends a started program and its group.
 ///
-/// The program itself may have ended before.
+/// On Unix it first asks all processes to end, and kills them after 5 s. The program itself may
+/// have ended before.
 ///
 /// # Errors
-/// [`Machine::Io`] when the system does not let it be ended.
+/// [`Machine::Io`] if the system refuses.
 pub fn end(started: &mut StartedProgram) -> Result<()> {
     let failed = |error| Error::io("end", "the started program", error);
     if started.group.ask_to_end() {
         let deadline = Instant::now() + Duration::from_secs(5);
         while Instant::now() < deadline {
-            // First, as a program that has ended stays in its group until it is asked for its
-            // status.
+            // An ended program stays in its group until this process reads its status.
             let has_ended = started.child.try_wait().map_err(failed)?.is_some();
             if has_ended && !started.group.is_alive() {
                 return Ok(());
@@ -247,8 +250,9 @@ pub fn end(started: &mut StartedProgram) -> Result<()> {
     Ok(())
 }
 
-/// Copies the helper into a fresh folder of this user's alone; the path that it is given by may
-/// lead through links.
+/// Copies the helper into a new folder that only this user can read.
+///
+/// The path `helper` may lead through links.
 fn copy_helper(state_dir: &Dir, helper: &Path) -> Result<PathBuf> {
     let real = helper.canonicalize().map_err(|error| Error::io("find", helper, error))?;
     let (Some(dir), Some(name)) = (real.parent(), real.file_name().and_then(|name| name.to_str())) else {

@@ -10,10 +10,10 @@ use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-/// Waits until a process has ended, or until `patience` is over; tells whether it has ended.
+/// Waits until a process has ended, or until `patience` is over; returns `true` if it has ended.
 ///
-/// Linux holds on to the process itself, so that another one with the same number is not taken for
-/// it; elsewhere the number is asked for again and again.
+/// On Linux a descriptor refers to the process itself, even if another process gets the same id.
+/// Elsewhere the function looks for the id every 50 ms.
 pub fn wait_for_exit(pid: u32, patience: Option<Duration>) -> bool {
     let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) else { return true };
     let deadline = patience.map(|patience| Instant::now() + patience);
@@ -39,7 +39,7 @@ pub fn wait_for_exit(pid: u32, patience: Option<Duration>) -> bool {
     true
 }
 
-/// Tells whether a process can become another program.
+/// `true` on systems where a process can become another program.
 pub const CAN_REPLACE: bool = true;
 
 /// Makes this process another program. It returns only on an error.
@@ -65,9 +65,9 @@ fn keep_stream(stream: BorrowedFd<'_>) {
     let _ = rustix::io::ioctl_fionbio(stream, false);
 }
 
-/// Tells whether an input or output of a process is a terminal.
+/// Returns `true` if an input or output of a process is a terminal.
 ///
-/// Only Linux knows that of another process. Elsewhere the answer is that for this process.
+/// Only Linux tells that for another process. Elsewhere the answer is the one for this process.
 pub fn uses_terminal(pid: u32) -> bool {
     if pid != std::process::id() && cfg!(target_os = "linux") {
         let name = |number| std::fs::read_link(format!("/proc/{pid}/fd/{number}")).unwrap_or_default();
@@ -86,28 +86,29 @@ pub fn is_service() -> bool {
     main.and_then(|pid| pid.parse().ok()) == Some(std::process::id())
 }
 
-/// Leaves the session of the program that started this one, so that it does not end with that one's
-/// terminal.
+/// Leaves the session of the program that started this one.
+///
+/// Otherwise this process would end with that program's terminal.
 pub fn leave_session() {
     // Fails only for a process that leads a group already, which then has its own session.
     let _ = rustix::process::setsid();
 }
 
-/// Nothing: what is not to be handed down is closed by the system, and the started program leaves
-/// its session itself.
+/// Does nothing: the standard library opens all files as close-on-exec, and the started program
+/// leaves its session itself.
 pub fn detach(_command: &mut Command) {}
 
-/// Nothing: there are no jobs to leave.
+/// Does nothing and returns `false`: Unix has no jobs as Windows has.
 pub fn stay_in_job(_command: &mut Command) -> bool {
     false
 }
 
-/// Lets a program lead a new process group.
+/// Makes a program the leader of a new process group.
 pub fn lead_group(command: &mut Command) {
     std::os::unix::process::CommandExt::process_group(command, 0);
 }
 
-/// The process group of a started program. A process that makes a session of its own has left it.
+/// The process group of a started program. A process that starts a new session leaves it.
 #[derive(Debug)]
 pub struct Group(Option<Pid>);
 
@@ -117,19 +118,19 @@ impl Group {
         Self(i32::try_from(child.id()).ok().and_then(Pid::from_raw))
     }
 
-    /// Asks every process of the group to end; returns `false` if there is none.
+    /// Asks every process of the group to end; returns `false` if the group is empty.
     pub fn ask_to_end(&self) -> bool {
         self.0.is_some_and(|group| kill_process_group(group, Signal::TERM).is_ok())
     }
 
-    /// Tells whether a process of the group is left.
+    /// Returns `true` if a process of the group is left.
     pub fn is_alive(&self) -> bool {
         self.0.is_some_and(|group| test_kill_process_group(group).is_ok())
     }
 
     /// Ends every process of the group.
     pub fn kill(&self) {
-        // Fails where none is left.
+        // It fails if no process is left.
         let _ = self.0.map(|group| kill_process_group(group, Signal::KILL));
     }
 }

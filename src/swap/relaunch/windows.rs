@@ -22,18 +22,18 @@ use windows_sys::Win32::System::Threading::{
 
 /// The flags of a program without a console, in a new process group.
 const ALONE: u32 = DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP;
-/// An environment variable that tells that a program could not leave its starter's job.
+/// The environment variable of a program that could not leave the job of its parent.
 const IN_JOB: &str = "PATCHER_IN_JOB";
 
-/// How often a process is looked for that may not be opened.
+/// The pause between two looks for a process that this user may not open.
 const POLL: Duration = Duration::from_millis(50);
-/// The longest single wait, in milliseconds: the largest number stands for "for ever".
-const LONGEST: u32 = u32::MAX - 1;
+/// The longest single wait. The largest number would mean a wait without end.
+const LONGEST_MS: u32 = u32::MAX - 1;
 
-/// Waits until a process has ended, or until `patience` is over; tells whether it has ended.
+/// Waits until a process has ended, or until `patience` is over; returns `true` if it has ended.
 ///
-/// Holds on to the process itself, so that another one with the same number is not taken for it.
-/// One of another user, which may not be held, is looked for by its number again and again.
+/// A handle refers to the process itself, even if another process gets the same id. If this user
+/// may not open the process, the function looks for the id every 50 ms.
 pub fn wait_for_exit(pid: u32, patience: Option<Duration>) -> bool {
     let deadline = patience.map(|patience| Instant::now() + patience);
     loop {
@@ -43,7 +43,7 @@ pub fn wait_for_exit(pid: u32, patience: Option<Duration>) -> bool {
         if !handle.is_null() {
             // SAFETY: it was opened above, and is closed here only.
             let process = unsafe { OwnedHandle::from_raw_handle(handle) };
-            let wait = left.map_or(LONGEST, |left| u32::try_from(left.as_millis()).unwrap_or(LONGEST));
+            let wait = left.map_or(LONGEST_MS, |left| u32::try_from(left.as_millis()).unwrap_or(LONGEST_MS));
             // SAFETY: the handle is open.
             if unsafe { WaitForSingleObject(process.as_raw_handle(), wait) } == WAIT_OBJECT_0 {
                 return true;
@@ -59,7 +59,7 @@ pub fn wait_for_exit(pid: u32, patience: Option<Duration>) -> bool {
     }
 }
 
-/// Tells whether a process can become another program.
+/// `true` on systems where a process can become another program.
 pub const CAN_REPLACE: bool = false;
 
 /// Fails: a process cannot become another program on Windows.
@@ -70,7 +70,7 @@ pub fn replace_process(_command: Command, _path: &Path) -> Result<Infallible> {
     Err(Machine::Unsupported { what: "replacing a process" }.into())
 }
 
-/// Tells whether an input or output of this process is a console, which stands for that of `_pid`.
+/// Returns `true` if an input or output of this process is a console, instead of that of `_pid`.
 pub fn uses_terminal(_pid: u32) -> bool {
     std::io::stdin().is_terminal() || std::io::stdout().is_terminal() || std::io::stderr().is_terminal()
 }
@@ -80,44 +80,46 @@ pub fn is_service() -> bool {
     false
 }
 
-/// Nothing: a program that is started with [`detach`] has no console to lose, and there are no
-/// sessions to leave.
+/// Does nothing: a program that [`detach`] has started has no console to lose.
 pub fn leave_session() {}
 
-/// Starts a program without a console, in a new process group, and with none of this one's inputs
-/// and outputs: a pipe that somebody reads from this program must not stay open for as long as that
-/// one runs.
+/// Makes a command start without a console, in a new process group, and without this program's
+/// inputs and outputs.
+///
+/// Otherwise a pipe that another program reads from this one would stay open while the started
+/// program runs.
 pub fn detach(command: &mut Command) {
-    // A service's job, or a terminal's, may end with it: the helper must outlive it.
+    // The helper must outlive the job of a service or a terminal, which may end with this program.
     command.creation_flags(ALONE | CREATE_BREAKAWAY_FROM_JOB);
     for kind in [STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, STD_ERROR_HANDLE] {
-        // SAFETY: the standard handles may be asked for at any time; one that is missing or closed
-        // is refused, which does no harm: then there is nothing to hand down.
+        // SAFETY: both functions may be called at any time. For a missing or closed handle they
+        // fail, and then the started program inherits nothing.
         unsafe { SetHandleInformation(GetStdHandle(kind), HANDLE_FLAG_INHERIT, 0) };
     }
 }
 
-/// Lets a program that could not leave the job of this process stay in it; returns `false` the
-/// second time.
+/// Lets a command start in the job of this process, which it could not leave.
+///
+/// Returns `false` the second time.
 pub fn stay_in_job(command: &mut Command) -> bool {
-    // The standard library does not tell the flags that were set.
+    // The standard library has no way to read the flags of a command.
     let is_first = command.get_envs().all(|(name, _)| name != IN_JOB);
     command.creation_flags(ALONE).env(IN_JOB, "1");
     is_first
 }
 
-/// Nothing: a started program is put into its group when it runs.
+/// Does nothing: [`Group::of`] puts a started program into its group.
 pub fn lead_group(_command: &mut Command) {}
 
-/// The job of a started program, in which are all processes that it starts.
+/// The job of a started program, which also contains the processes that it starts.
 #[derive(Debug)]
 pub struct Group(Option<OwnedHandle>);
 
 impl Group {
     /// Puts a started program into a new job.
     ///
-    /// What it has started before is not in it. Where the system refuses, the program alone is
-    /// ended.
+    /// Processes that it started before are not in it. If the system refuses the job, only the
+    /// program itself can be ended.
     pub fn of(child: &Child) -> Self {
         // SAFETY: no attributes and no name.
         let job = unsafe { CreateJobObjectW(std::ptr::null(), std::ptr::null()) };
@@ -131,12 +133,12 @@ impl Group {
         Self((joined != 0).then_some(job))
     }
 
-    /// There is no way to ask a process without a console or windows to end.
+    /// Returns `false`: a process without a console and windows cannot be asked to end.
     pub fn ask_to_end(&self) -> bool {
         false
     }
 
-    /// Never asked for, as no process was asked to end.
+    /// Returns `false`; the caller uses it only after [`ask_to_end`](Self::ask_to_end).
     pub fn is_alive(&self) -> bool {
         false
     }

@@ -252,7 +252,7 @@ impl Supplier {
         is_fresh
     }
 
-    /// A panic in the program's function leaves the last credentials.
+    /// Locks the state. If the program's function has panicked, it has the last credentials.
     fn lock(&self) -> MutexGuard<'_, SupplierState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -19,9 +19,9 @@ use crate::values::digest::Sha256;
 use std::io::{self, Cursor};
 use url::Url;
 
-/// The limit for the growth of a manifest that comes as a delta, as a multiple of the known one.
+/// A manifest that comes as a delta has at most this multiple of the known one's size,
 const MAX_GROWTH: u64 = 4;
-/// The bytes that such a manifest may have beyond that multiple.
+/// plus this many bytes.
 const MAX_ADDED_BYTES: u64 = 1 << 20;
 
 /// The manifest that a client has installed.
@@ -87,7 +87,8 @@ pub fn newest(
     let whole = || manifest(source, &url, cancel);
     let manifest = match failure {
         None => retries.run(cancel, whole)?,
-        // A server that has failed several times is asked for one other file, and once.
+        // The server has failed for the head, retries included. It gets one request for the
+        // manifest.
         Some(error) => whole().map_err(|_| error)?,
     };
     Ok(Newest { head, manifest: Some(manifest) })
@@ -140,7 +141,7 @@ fn rebuild(
     if head.size > MAX_MANIFEST_BYTES.min(MAX_GROWTH * sizes.old + MAX_ADDED_BYTES) {
         return Ok(None);
     }
-    // A slow delta leaves time for the whole manifest. One that is larger than it is not worth it.
+    // A slow delta leaves time for the whole manifest. A delta is at most as large as the manifest.
     let limited = cancel.child_for_half_the_time();
     let delta = match small_file(source, url, head.size, &limited) {
         Ok(delta) => delta,
@@ -156,7 +157,7 @@ fn rebuild(
     Ok(is_right.then_some(bytes))
 }
 
-/// Bytes that take no more of them once the token is cancelled.
+/// A buffer that refuses writes once the token is cancelled.
 struct CancellableBytes<'a> {
     bytes: Vec<u8>,
     cancel: &'a CancelToken,

@@ -60,11 +60,13 @@ impl ArrivingFile {
     }
 }
 
-/// A reader of an arriving file that uses it as far as it goes, even if the whole is wrong.
+/// A reader that uses the bytes of an arriving file, even if the whole file is wrong.
 pub struct Reader<'a>(&'a ArrivingFile);
 
 impl Reader<'_> {
-    /// As [`ArrivingFile::wait_for`]. The fetch may remove the file only while bytes are missing.
+    /// Waits as [`ArrivingFile::wait_for`] does.
+    ///
+    /// Until the reader waits for more bytes than there are, the fetch may not remove the file.
     pub fn wait_for(&self, length: u64) -> bool {
         self.0.set_reader_needs(Some(length));
         self.0.wait_for(length)

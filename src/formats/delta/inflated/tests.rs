@@ -27,8 +27,7 @@ struct Archives {
 }
 
 impl Archives {
-    /// The contents of the old streams are "one" and "two", those of the new ones "TWO" and
-    /// "three".
+    /// Makes archives: the old streams contain "one" and "two", the new ones "TWO" and "three".
     fn new() -> Self {
         let [one, two, three] = [("one", 20), ("two", 300), ("three", 3000)].map(|(word, count)| lines(word, count));
         let old = [b"head", &deflate(&one, zlib(6))[..], b"-", &deflate(&two, zlib(6)), b"end"].concat();
@@ -107,12 +106,12 @@ fn lines(word: &str, count: u32) -> Vec<u8> {
     (0..count).flat_map(|number| line(number).into_bytes()).collect()
 }
 
-/// A delta of mode 0 without blocks.
+/// Returns a delta of mode 0 without blocks.
 fn of_extra(old: &[u8], new: &[u8]) -> Vec<u8> {
     HandMadeDelta::new(old, new, &[], b"", new).bytes()
 }
 
-/// The differences of "HEAD" from "head".
+/// Returns the differences of "HEAD" from "head".
 fn differences() -> [u8; 4] {
     std::array::from_fn(|at| b"HEAD"[at].wrapping_sub(b"head"[at]))
 }

@@ -16,12 +16,12 @@ pub struct SampleSection {
     bytes: Vec<u8>,
 }
 
-/// A data section; `kind` is `sh_type` in ELF files.
+/// Returns a data section; `kind` is `sh_type` in ELF files.
 pub fn data(name: &'static str, kind: u32, address: u32, bytes: Vec<u8>) -> SampleSection {
     SampleSection { name, kind, executable: false, address, bytes }
 }
 
-/// A code section.
+/// Returns a code section.
 pub fn code(name: &'static str, address: u32, bytes: Vec<u8>) -> SampleSection {
     SampleSection { name, kind: 1, executable: true, address, bytes }
 }

@@ -59,7 +59,7 @@ fn projection(old: &[u8], new: &[u8], pieces: &[(u32, u32, u32)], learn: bool) -
     Projection::new(old, new, BlockMap::new(pieces), settings(learn), 1024)
 }
 
-/// A program with code at 0x1000, and the same program with its code moved by 0x100.
+/// Returns a program with code at 0x1000, and the same program with its code moved by 0x100.
 fn moved() -> (Vec<u8>, Vec<u8>) {
     let at = |address| elf(62, 0, &[code(".text", address, vec![0x90; 0x400])]);
     (at(0x1000), at(0x1100))

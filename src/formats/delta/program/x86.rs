@@ -72,17 +72,17 @@ impl OpcodeForm {
     /// As `OPERAND`, but only for `test`.
     const WIDE_TEST: OpcodeForm = OpcodeForm(OpcodeForm::RULE | 6);
 
-    /// An immediate of this many bytes, without ModRM.
+    /// Returns the form with an immediate of this many bytes, without ModRM.
     const fn bytes(immediate: u8) -> OpcodeForm {
         OpcodeForm(immediate)
     }
 
-    /// ModRM, then an immediate of this many bytes.
+    /// Returns the form with ModRM and then an immediate of this many bytes.
     const fn modrm(immediate: u8) -> OpcodeForm {
         OpcodeForm::bytes(immediate).after_modrm()
     }
 
-    /// The same form after ModRM.
+    /// Returns this form with ModRM before it.
     const fn after_modrm(self) -> OpcodeForm {
         OpcodeForm(OpcodeForm::MODRM | self.0)
     }

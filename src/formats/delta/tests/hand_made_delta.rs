@@ -88,7 +88,7 @@ pub fn run(old: &[u8], delta: &[u8], sizes: &FileSizes) -> Result<Vec<u8>, Delta
     result.map(|()| out)
 }
 
-/// A delta of about 1 MiB whose blocks are longer than one piece of the block loop.
+/// Returns a delta of about 1 MiB whose blocks are longer than one piece of the block loop.
 pub fn large() -> (Vec<u8>, Vec<u8>, HandMadeDelta) {
     let old: Vec<u8> = (0..400_000u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
     let (first, second) = old.split_at(900_000);
@@ -116,7 +116,7 @@ pub fn large() -> (Vec<u8>, Vec<u8>, HandMadeDelta) {
     (old, new, draft)
 }
 
-/// A delta that swaps the halves of a file: all extra bytes, packed with the old file as
+/// Returns a delta that swaps the halves of a file: all extra bytes, packed with the old file as
 /// dictionary.
 pub fn dictionary_delta() -> (Vec<u8>, Vec<u8>, Vec<u8>) {
     let old: Vec<u8> = (0..2500u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).collect();

@@ -1,5 +1,4 @@
-//! Reads the first section of a manifest: what a release is, and what it says to clients and to
-//! people.
+//! Reads the `meta` section of a manifest: the facts of a release for clients and for people.
 
 use super::{object, path};
 use crate::error::Defect;
@@ -16,7 +15,7 @@ use semver::Version;
 use std::collections::BTreeSet;
 use url::Url;
 
-/// The meta section and the line that it starts on.
+/// Reads the meta section; returns the line that it starts on as well.
 pub(super) fn read(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> Result<(Meta, u64), XmlError> {
     let mut meta = Meta {
         component: element.value("component", Defect::Name)?,

@@ -1,5 +1,4 @@
-//! Reads manifest format 1: first the signature lines are cut out by bytes, then what is left is
-//! parsed, once.
+//! Reads manifest format 1: cuts out the signature lines by bytes, then parses the rest once.
 //!
 //! Nothing unsigned is ever parsed and nothing parsed is unsigned: [`SignedBytes::body`] is at the
 //! same time what the signatures are over and all that [`parse`] sees.
@@ -132,7 +131,7 @@ fn document(body: &[u8]) -> Result<Manifest, XmlError> {
     Ok(Manifest { meta, files, links })
 }
 
-/// The next tag, which must open `name`.
+/// Reads the next tag, which must open `name`.
 fn open<'a>(reader: &mut XmlReader<'a>, name: &str, line: u64) -> Result<XmlElement<'a>, XmlError> {
     match reader.tag()? {
         Some(XmlTag::Open(element)) if element.name == name => Ok(element),
@@ -141,7 +140,7 @@ fn open<'a>(reader: &mut XmlReader<'a>, name: &str, line: u64) -> Result<XmlElem
     }
 }
 
-/// For each file and link, in that order, the line it stands on.
+/// The line of each file, followed by the line of each link.
 type Lines = Vec<u64>;
 
 fn files(
@@ -215,8 +214,8 @@ fn path(element: &XmlElement<'_>, text: &str) -> Result<RelPath, XmlError> {
     RelPath::new(text).map_err(|defect| element.error(Defect::Path(defect), format!("path {text:?}: {defect}")))
 }
 
-/// The rules that hold between paths: no two are one name, launch is a file, links lead to what is
-/// listed.
+/// Checks the rules between paths: no two are one name, `launch` is a file, and links lead to
+/// listed files or folders.
 fn check_paths(meta: &Meta, meta_line: u64, files: &[File], links: &[Link], lines: &Lines) -> Result<(), XmlError> {
     let paths = || files.iter().map(|file| &file.path).chain(links.iter().map(|link| &link.path));
     rel_path::check_conflicts(paths()).map_err(|PathConflict { index, kind }| {
@@ -262,14 +261,14 @@ fn check_paths(meta: &Meta, meta_line: u64, files: &[File], links: &[Link], line
     Ok(())
 }
 
-/// Where a link leads, as a path from the component's folder; none when that is outside of it.
+/// Returns the target of a link as a path from the component's folder; `None` if it is outside.
 pub(crate) fn resolve(link: &RelPath, target: &str) -> Option<String> {
     let mut segments: Vec<&str> = link.parent().map_or_else(Vec::new, |parent| parent.split('/').collect());
     let mut descending = false;
     for segment in target.split('/') {
         match segment {
-            // `a/../b` may be another file than `b` once a folder is a link: only leading dots have
-            // one meaning.
+            // If `a` is a link to a folder, `a/../b` may be another file than `b`. Only leading
+            // dots have one meaning.
             ".." if descending => return None,
             ".." => {
                 segments.pop()?;

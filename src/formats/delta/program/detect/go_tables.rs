@@ -320,7 +320,7 @@ mod tests {
     use crate::formats::delta::program::field::FieldKind;
     use crate::formats::delta::program::samples::*;
 
-    /// A program with one function and one type.
+    /// Returns a program with one function and one type.
     fn go() -> Vec<u8> {
         const BASE: u64 = 0x40_0000;
         let mut table = words([0xffff_fff1, 0x0801_0000]);
