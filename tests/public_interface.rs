@@ -54,7 +54,7 @@ fn parse(path: &Path) -> syn::File {
     syn::parse_file(&fs::read_to_string(path).unwrap()).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The items of all files of the library, each with the top module that holds it.
+/// Returns the items of all files of the library, each with the top module that holds it.
 fn items() -> Vec<(String, Item)> {
     let src = root().join("src");
     let files = walkdir::WalkDir::new(&src).sort_by_file_name().into_iter();
@@ -82,7 +82,7 @@ impl Listed {
     }
 }
 
-/// The public `use` lines of `src/lib.rs`, in order.
+/// Returns the public `use` lines of `src/lib.rs`, in order.
 fn listed() -> Vec<Listed> {
     let mut listed = Vec::new();
     for item in parse(&root().join("src/lib.rs")).items {
@@ -223,7 +223,7 @@ fn implementation(mut item: ItemImpl) -> Option<ItemImpl> {
     (is_trait || !item.items.is_empty()).then_some(item)
 }
 
-/// The declarations and implementations of a listed item.
+/// Returns the declarations and implementations of a listed item.
 fn interface(listed: &Listed, items: &[(String, Item)]) -> Vec<Item> {
     let is_it =
         |(module, item): &&(String, Item)| *module == listed.source && name(item).as_ref() == Some(&listed.name);

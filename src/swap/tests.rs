@@ -35,7 +35,7 @@ fn file(content: &str) -> PathContent {
 const FOLDER_MODE: u32 = if cfg!(unix) { 0o775 } else { 0o755 };
 
 impl Scene {
-    /// The journal at `state`, backups made, and nothing of the swap done yet.
+    /// Installs the old version with backups, and writes a journal that says `state`.
     fn new(state: State) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let root = InstallRoot::new(dir.path().to_owned());
@@ -165,7 +165,7 @@ fn a_plan_for_another_folder_is_not_carried_out() {
     assert!(!scene.path("elsewhere").exists() && scene.path(".patcher/journal").exists());
 }
 
-/// A swap that is committed, its new version on probation.
+/// Returns a scene whose new version is installed and on probation.
 fn on_probation() -> Scene {
     let scene = Scene::new(State::Committed);
     scene.write("core/a", "new a");

@@ -1,5 +1,5 @@
-//! A small ext4 in a file, mounted where an install root is, that can be shut down as a power cut
-//! does it.
+//! A small ext4 in a file, mounted as an install root, which a test can shut down as a power cut
+//! does.
 
 use crate::support::deadline::wait_for;
 use crate::support::left_out;
@@ -10,16 +10,15 @@ use std::process::Command;
 
 /// `EXT4_IOC_SHUTDOWN`, `_IOR('X', 125, __u32)`.
 const SHUTDOWN: u32 = 0x8004_587d;
-/// Nothing is written by itself: no commit for an hour, and a file's data only when it is asked
-/// for.
+/// Mount options with which the file system writes nothing before a sync: no commit for an hour.
 const OPTIONS: &str = "loop,data=ordered,commit=3600,noauto_da_alloc";
 
-/// What becomes of the file system's journal when the power goes.
+/// The part of the file system's journal that survives a power cut.
 #[derive(Debug, Clone, Copy)]
 pub enum Cut {
-    /// What it holds in memory is lost.
+    /// The journal's part in memory is lost.
     LosingTheLog,
-    /// It is written, and nothing else is.
+    /// The whole journal is written, and nothing else.
     WithTheLog,
 }
 
@@ -36,14 +35,14 @@ impl Cut {
 /// An image and the folder that it is mounted at.
 pub struct Disk {
     image: PathBuf,
-    /// How often it was brought back.
+    /// The number of times that its contents were restored.
     number: u32,
     at: PathBuf,
     mounted: bool,
 }
 
 impl Disk {
-    /// A fresh file system; none where it cannot be mounted.
+    /// Makes a new file system and mounts it; returns `None` if it cannot be mounted here.
     pub fn new(image: &Path, at: &Path, megabytes: u64) -> Option<Self> {
         let mkfs = left_out::program("mkfs.ext4")?;
         File::create(image).unwrap().set_len(megabytes << 20).unwrap();

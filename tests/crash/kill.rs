@@ -1,4 +1,4 @@
-//! Killed before any call that changes the disk, a program leaves all old or all new.
+//! Kills a program before each call that changes the disk: it leaves the old or the new version.
 
 use crate::sample;
 use crate::scene::Scene;
@@ -9,8 +9,7 @@ fn run(scene: &Scene) {
     let mut tally = Tally::new("kill", scene.name);
     for point in sample::of(scene.points("start")) {
         scene.bring_back("start");
-        // What another process does at the same time may have made it one call fewer; then it has
-        // come to its end.
+        // Another process may have saved the program a call. Then it ends before the point.
         let run = scene.disturb(scene.program(), KILL, &point);
         let found = scene.settle();
         tally.count(

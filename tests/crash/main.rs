@@ -1,15 +1,15 @@
-//! Never half updated: programs that swap are killed, starved and cut off at every call that
-//! changes the disk, and what is found after `recover` is exactly the old or exactly the new tree.
+//! Crash tests: kills, errors and power cuts at every system call of a swap that changes the disk.
+//! After `recover`, the tree is exactly the old or exactly the new one.
 //!
-//! strace disturbs a program on entering a call. Every call that is not known to only read is
-//! disturbed, so that these are all the states that there are. A run tries every
-//! [`sample::EVERY`]-th point, other ones each day; `benches/crash.sh` tries all of them and writes
-//! the tables of `benches/results/crash.md`.
+//! strace disturbs a program when it enters a call. Every call that is not known to only read is a
+//! point, so the points cover all states of the disk. A run tries every [`sample::EVERY`]-th point,
+//! other ones each day. `benches/crash.sh` tries all points and writes the tables of
+//! `benches/results/crash.md`.
 
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test whose world cannot be set up fails")]
 
-/// Makes a test of a mode out of each scenario.
+/// Makes a test of each scenario for the mode of a module.
 macro_rules! scenarios {
     ($($name:ident),+ $(,)?) => { $(
         #[test]

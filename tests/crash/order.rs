@@ -1,10 +1,9 @@
-//! What is synced before what, held against the strictest file system that POSIX allows: one on
-//! which nothing lasts but what was synced itself, and everything else may or may not.
+//! The order of syncs, compared with the strictest file system that POSIX allows: only files and
+//! folders that were synced themselves are sure to survive a power cut.
 //!
-//! ext4 writes its journal in order and so keeps more than it must; this is where a sync that only
-//! other file systems need is missed. When the journal takes its next state, everything that the
-//! program has changed so far must last already; when the program ends, so must the component and
-//! the journal's last change.
+//! ext4 writes its journal in order, and so keeps more than it must. A sync that only other file
+//! systems need is found here. When the updater's journal takes its next state, all earlier changes
+//! must be synced. When the program ends, the component and the journal's last change must be.
 
 use crate::scene::Scene;
 use crate::trace::Call;
@@ -23,7 +22,7 @@ const LOOSE: [&str; 9] = [
     "stage/core/objects",
 ];
 
-/// What was changed and not synced since.
+/// The changes that were not synced.
 #[derive(Default)]
 struct Unsynced {
     /// Folders by path, with the last change of an entry.
@@ -46,14 +45,14 @@ impl Unsynced {
                 self.files.remove(path);
             }
             _ if !call.succeeded() => {}
-            // Made under this name to be moved into its place at once.
+            // A link is made under this name and moved to its place at once.
             "symlinkat" | "linkat" if call.quoted(1) == Some("ready") => {}
             "renameat" | "linkat" => {
                 let path = |at: usize| Some(format!("{}/{}", call.descriptor(at)?, call.quoted(at)?));
                 let (from, to) = (path(0), path(1));
                 changed(folders, folder(1));
-                // The updater's own second name of a file that was moved out is nothing that
-                // anything depends on.
+                // Nothing depends on the old name of a file that moves out of the updater's
+                // folders.
                 let is_own = folder(0).is_some_and(|path| path.contains("/.patcher/"));
                 if call.name == "renameat" && !is_own {
                     changed(folders, folder(0));
@@ -72,7 +71,7 @@ impl Unsynced {
                 if let (Some(folder), Some(name)) = (call.descriptor(0), call.quoted(0)) {
                     let path = format!("{folder}/{name}");
                     self.files.remove(&path);
-                    // What is gone need not last.
+                    // Changes in a removed folder need no sync.
                     folders.retain(|folder, _| *folder != path && !folder.starts_with(&format!("{path}/")));
                 }
                 changed(folders, folder(0));
@@ -96,7 +95,7 @@ impl Unsynced {
         }
     }
 
-    /// What should have been synced below one of `places`.
+    /// Returns the unsynced changes below one of `places`.
     fn below(&self, places: &[String]) -> Vec<String> {
         let is_loose = |path: &str| LOOSE.iter().any(|name| path.ends_with(&format!("/.patcher/{name}")));
         let changes = self.folders.iter().chain(&self.files);
@@ -107,7 +106,7 @@ impl Unsynced {
     }
 }
 
-/// The journal's state folder, when this call gives it another state or ends it.
+/// Returns the state folder if this call changes or removes the journal.
 fn journals(call: &Call) -> Option<&str> {
     let at = match call.name.as_str() {
         "renameat" => 1,
@@ -121,7 +120,7 @@ fn run(scene: &Scene) {
     follow(scene, &[]);
 }
 
-/// Follows a program that strace, with these options, has an eye on.
+/// Runs the program with these options of strace, and checks that each sync comes in time.
 fn follow(scene: &Scene, options: &[&str]) {
     scene.bring_back("start");
     let (_, calls) = scene.calls_with(options, scene.program());
@@ -134,7 +133,7 @@ fn follow(scene: &Scene, options: &[&str]) {
         .collect();
     for call in calls.iter().filter(|call| call.changes()) {
         if let (Some(folder), "renameat") = (journals(call), call.name.as_str()) {
-            // The journal's own folder is synced right afterwards, for the new state's sake.
+            // The journal's own folder is synced right after the rename.
             let found = unsynced.below(&everything);
             wrong.extend(found.into_iter().filter(|words| !words.starts_with(&format!("{folder} after"))));
             states += 1;
@@ -146,7 +145,7 @@ fn follow(scene: &Scene, options: &[&str]) {
     }
     let components = ["core", "addon"].map(|name| user.component(name).display().to_string());
     wrong.extend(unsynced.below(&components).into_iter().filter(|words| !words.contains("/.patcher")));
-    // Whether there is a component at all stands in the folder that it lies in.
+    // The folder above a component says whether the component exists.
     let parents = components.iter().filter_map(|path| path.rsplit_once('/')).map(|(parent, _)| parent);
     wrong.extend(parents.filter_map(|parent| unsynced.folders.get(parent)).cloned());
     let last = last.expect("the journal has changed");

@@ -1,17 +1,18 @@
-//! A recovery that is killed before any call that changes the disk is finished by the next one.
+//! Kills a recovery before each call that changes the disk: the next recovery finishes it.
 
 use crate::sample;
 use crate::scene::Scene;
 use crate::tally::{End, Tally};
 use crate::trace::{Call, KILL, changes, points};
 
-/// The states with the most to undo and the most to clean up that a killed program leaves: it is
-/// killed when the journal is about to say that everything is done, and when it has just said so.
+/// Saves the two states with the most to undo and the most to clean up, and returns their names.
+///
+/// The program is killed just before and just after the journal says that everything is done.
 fn interrupted(scene: &Scene) -> Vec<&'static str> {
     scene.bring_back("start");
     let (_, calls) = scene.calls(scene.program());
     let changes = changes(&calls);
-    // A state is written ahead, by this program or by the one before it, and then takes a rename.
+    // This program or an earlier one writes a state ahead. A rename then makes it the journal.
     let says = |call: &Call, word: &str| {
         let writes = call.name == "write" && call.text.contains(&format!("\"{word} "));
         writes || call.name == "renameat" && call.quoted(0) == Some(&format!("journal.{word}"))

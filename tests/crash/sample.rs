@@ -1,13 +1,13 @@
-//! Which points of a scenario are tried: all of them, or a share that is another one each day.
+//! The sample: the points of a scenario to try, which are all, or another share each day.
 
 use std::env;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// How many points there are for one that is tried, unless `CRASH_EVERY` says otherwise.
+/// One of this many points is tried, unless `CRASH_EVERY` names another number.
 pub const EVERY: u64 = 30;
 const SECONDS_A_DAY: u64 = 86_400;
 
-/// A share of `points`.
+/// Returns the points to try.
 pub fn of<T>(points: Vec<T>) -> Vec<T> {
     let every = number("CRASH_EVERY").unwrap_or(EVERY).max(1);
     let today = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / SECONDS_A_DAY;

@@ -1,4 +1,4 @@
-//! What is disturbed: each way in which files are swapped, over a tree with every kind of change.
+//! The scenarios: each way in which a program swaps files, over a tree with every kind of change.
 
 use crate::scene::{Promise, Scene};
 use crate::support::left_out;
@@ -15,16 +15,17 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::Command;
 
-/// Version 1 as it is published, and version 2.
+/// The published versions 1 and 2.
 struct Releases {
     one: Tree,
     two: Tree,
 }
 
-/// Every kind of change: files replaced, added, removed, moved, made executable and no longer,
-/// renamed in case alone, alone or with their folder; a file that becomes a folder and a folder
-/// that becomes a file; links that change, come and go; folders that come and folders that end up
-/// empty; twice the same content; files that the user has a hand in.
+/// Returns two versions between which every kind of change occurs.
+///
+/// Files are replaced, added, removed, moved, made executable or no longer executable, and renamed
+/// in case alone, by themselves and with their folder. A file becomes a folder and a folder a file.
+/// Links and folders come and go. One content occurs twice. The user changes some of the files.
 fn releases(apps: Apps<'_>) -> Releases {
     let base = Tree::default().file("same", b"same", 0o644).file("settings", b"default", 0o644);
     let one = base.clone().file("bin/app", apps.0, 0o755).file("gone/deep/x", b"x", 0o644);
@@ -48,8 +49,10 @@ impl Releases {
         publisher.release(component, &version, tree).preserve("settings").downgrade().whole().sign();
     }
 
-    /// What the user does to version 1: files of their own, one of them where version 2 brings one;
-    /// files changed that version 2 brings, drops and leaves alone; one made read-only.
+    /// Changes version 1 as a user does.
+    ///
+    /// It adds files, one of them at a path of version 2. It changes files that version 2 replaces,
+    /// drops and keeps, and makes one read-only.
     fn touch(dir: &Path) {
         let own = Tree::default().file("own", b"mine", 0o600).file("brought", b"mine too", 0o640);
         let own = own.file("shared/mine", b"my neighbour", 0o644).file("settings", b"mine", 0o644);
@@ -57,7 +60,7 @@ impl Releases {
         fs::set_permissions(dir.join("read only"), fs::Permissions::from_mode(0o444)).unwrap();
     }
 
-    /// Version 2 with what is the user's.
+    /// Returns version 2 with the files of the user.
     fn two_touched(&self) -> Tree {
         let two = self.two.clone().file("own", b"mine", 0o600).file("brought.saved", b"mine too", 0o640);
         two.file("shared/mine", b"my neighbour", 0o644).file("settings", b"mine", 0o644).file("left", b"my edit", 0o644)
@@ -89,14 +92,14 @@ impl Stage {
         Some(Self { tracer, world, releases })
     }
 
-    /// The same, version 2 staged.
+    /// Returns [`outdated`](Self::outdated) with version 2 staged.
     fn staged(apps: Apps<'_>, elsewhere: Option<&Path>) -> Option<Self> {
         let stage = Self::outdated(apps, elsewhere)?;
         stage.world.user.ok(&["download"]);
         Some(stage)
     }
 
-    /// The same, with the plan written and the helper's turn to come.
+    /// Returns [`staged`](Self::staged) with the swap prepared for the helper.
     fn prepared(apps: Apps<'_>, elsewhere: Option<&Path>) -> Option<Self> {
         let stage = Self::staged(apps, elsewhere)?;
         stage.prepare();
@@ -107,7 +110,7 @@ impl Stage {
     fn prepare(&self) {
         let user = &self.world.user;
         let apply = user.command(&["apply"]);
-        // Killed at the first rename after that of the journal: its next state's.
+        // Kill it at the first rename after the one that writes `PREPARED`.
         for number in 1.. {
             let point = Point::new("renameat", number);
             self.tracer.disturb(&apply, KILL, &point, &user.path("trace")).unwrap();
@@ -131,8 +134,10 @@ impl Stage {
         command
     }
 
-    /// The helper, and a process that it is to wait for: one that ends when the helper says that it
-    /// waits, or has ended, or does not get to say so.
+    /// Returns the helper with a process to wait for.
+    ///
+    /// The process ends when the helper logs that it waits, when the helper has ended, or after
+    /// 1 s.
     fn waiting_helper(&self) -> Command {
         const APP: &str = r#"
             log=$1
@@ -149,14 +154,14 @@ impl Stage {
         command
     }
 
-    /// The scene of `program`, which gets to its end.
+    /// Returns the scene of `program`. `complete` is the command that completes the swap.
     fn scene(self, name: &'static str, mut program: Command, complete: Option<Command>) -> Scene {
         let mut complete = complete.unwrap_or_else(|| again(&mut program));
         Scene::new(name, self.tracer, self.world, program, &mut complete)
     }
 }
 
-/// The same command once more.
+/// Returns a copy of a command.
 fn again(command: &mut Command) -> Command {
     let mut again = Command::new(command.get_program());
     again.args(command.get_args());
@@ -166,28 +171,28 @@ fn again(command: &mut Command) -> Command {
     again
 }
 
-/// The helper gets ready while the program runs, and swaps when it has ended.
+/// The helper makes itself ready while the program runs, and swaps when it has ended.
 pub fn helper() -> Option<Scene> {
     let stage = Stage::prepared(WORKS, None)?;
     let (program, two) = (stage.waiting_helper(), stage.releases.two_touched());
     Some(stage.scene("helper", program, None).ends_in(&[("core", &two)]))
 }
 
-/// The program swaps what is staged.
+/// The program swaps the staged version.
 pub fn apply() -> Option<Scene> {
     let stage = Stage::staged(WORKS, None)?;
     let (program, two) = (stage.user().command(&["apply"]), stage.releases.two_touched());
     Some(stage.scene("apply in process", program, None).ends_in(&[("core", &two)]))
 }
 
-/// The program swaps what is staged, a probation or none.
+/// The program swaps the staged version without a probation.
 pub fn apply_unwatched() -> Option<Scene> {
     let stage = Stage::staged(WORKS, None)?;
     let (program, two) = (stage.user().command(&["--probation", "0", "apply"]), stage.releases.two_touched());
     Some(stage.scene("apply without probation", program, None).ends_in(&[("core", &two)]))
 }
 
-/// The program swaps what is staged, while another swap has been prepared.
+/// The program swaps the staged version over another prepared swap.
 pub fn apply_over_prepared() -> Option<Scene> {
     let stage = Stage::prepared(WORKS, None)?;
     let newer = Releases { one: Tree::default(), two: stage.releases.two.clone().file("bin/app", b"3", 0o755) };
@@ -213,7 +218,7 @@ pub fn two_components() -> Option<Scene> {
     Some(stage.scene("two components", program, None).ends_in(&[("core", &two), ("addon", &addon.two)]))
 }
 
-/// A component is installed where there was none.
+/// A component is installed for the first time.
 pub fn first_install() -> Option<Scene> {
     let stage = Stage::outdated(WORKS, None)?;
     let (user, two) = (stage.user(), stage.releases.two.clone());
@@ -223,7 +228,7 @@ pub fn first_install() -> Option<Scene> {
     Some(stage.scene("first install", program, None).ends_in(&[("core", &two)]))
 }
 
-/// A component goes.
+/// A component is removed.
 pub fn remove() -> Option<Scene> {
     let stage = Stage::outdated(WORKS, None)?;
     let program = stage.user().command(&["remove", "core"]);
@@ -233,7 +238,7 @@ pub fn remove() -> Option<Scene> {
     Some(stage.scene("remove", program, None).ends_in(&[("core", &left)]))
 }
 
-/// A scene whose component lies on another file system than the install root.
+/// Makes a scene whose component lies on another file system than the install root.
 fn elsewhere(make: impl FnOnce(&Path) -> Option<Scene>) -> Option<Scene> {
     let device = |path: &Path| path.metadata().map(|found| found.dev()).ok();
     let here = device(&std::env::temp_dir());
@@ -258,7 +263,7 @@ pub fn other_disk() -> Option<Scene> {
     })
 }
 
-/// A component on another file system goes, its folder too.
+/// A component on another file system is removed, with its folder.
 pub fn remove_other_disk() -> Option<Scene> {
     elsewhere(|dir| {
         let stage = Stage::outdated(WORKS, Some(dir))?;
@@ -270,7 +275,7 @@ pub fn remove_other_disk() -> Option<Scene> {
     })
 }
 
-/// The new version is kept.
+/// The new version is confirmed.
 pub fn keep() -> Option<Scene> {
     let stage = Stage::staged(WORKS, None)?;
     stage.user().ok(&["apply"]);
@@ -279,7 +284,7 @@ pub fn keep() -> Option<Scene> {
     Some(scene.promising(Some(Promise { code: 0, end: End::After })))
 }
 
-/// The old version comes back.
+/// The new version is rolled back.
 pub fn take_back() -> Option<Scene> {
     let stage = Stage::staged(WORKS, None)?;
     let old = Tree::read(&stage.user().component("core"));
@@ -289,7 +294,7 @@ pub fn take_back() -> Option<Scene> {
     Some(scene.promising(Some(Promise { code: 0, end: End::After })))
 }
 
-/// The helper swaps, starts the new version, which fails, and returns to the old one.
+/// The helper swaps, starts the new version, which fails, and rolls back.
 pub fn failing_version() -> Option<Scene> {
     let stage = Stage::prepared(FAILS, None)?;
     let (mut program, complete) = (stage.helper(), stage.helper());
@@ -299,8 +304,7 @@ pub fn failing_version() -> Option<Scene> {
     Some(scene.promising(Some(Promise { code: 25, end: End::Before })))
 }
 
-/// A program starts whose helper never came to do its work: it hands over, and the new version
-/// starts.
+/// A program starts after its helper has failed to run: it hands over, and the new version starts.
 pub fn next_start() -> Option<Scene> {
     let scribe = fs::read(programs::scribe()).unwrap();
     let stage = Stage::prepared((&[&scribe[..], b"1"].concat(), &[&scribe[..], b"2"].concat()), None)?;

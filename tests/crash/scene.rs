@@ -1,5 +1,5 @@
-//! An install root that is brought back to the same state before every run of a program, and the
-//! two states that it may be in afterwards.
+//! A scene: an install root in the same state before every run of a program, and the two states
+//! that are right afterwards.
 
 use crate::support::run::Run;
 use crate::support::scripted::Scripted;
@@ -14,36 +14,36 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// What each component's folder holds, and the manifest in it.
-pub type State = BTreeMap<String, (Tree, Option<Vec<u8>>)>;
+/// The tree of each component, and its manifest.
+pub type TreeState = BTreeMap<String, (Tree, Option<Vec<u8>>)>;
 
-/// What a program's exit code promises.
+/// The state that an exit code of the program promises.
 #[derive(Debug, Clone, Copy)]
 pub struct Promise {
     pub code: i32,
     pub end: End,
 }
 
-/// A program, the state from which it starts, and those between which nothing is left when it is
-/// disturbed.
+/// A program, the state before it runs, and the state after it has run undisturbed.
 pub struct Scene {
     pub name: &'static str,
     pub world: World<Scripted>,
-    /// None where another process than the first does the work.
+    /// `None` if another process than the first does the work.
     pub promise: Option<Promise>,
-    /// Whether a failure that the program reports means that everything is as before.
+    /// `true` if the state before must be there after a failure that the program reports.
     pub failure_is_before: bool,
     tracer: Tracer,
     program: Command,
-    before: State,
-    after: State,
-    /// The folder of the components elsewhere, which goes with the scene.
+    before: TreeState,
+    after: TreeState,
+    /// The folder of the components elsewhere, which is deleted with the scene.
     elsewhere: Option<tempfile::TempDir>,
 }
 
 impl Scene {
-    /// The state of `world` now is where `program` starts; `complete` leads from there to `after`,
-    /// as it is expected.
+    /// Makes a scene in which `program` starts from the present state of `world`.
+    ///
+    /// `complete` is the command that leads to the state after.
     pub fn new(
         name: &'static str,
         tracer: Tracer,
@@ -79,18 +79,18 @@ impl Scene {
         self
     }
 
-    /// Holds on to a folder that components lie in.
+    /// Keeps a temporary folder with components until the end of the scene.
     pub fn keep(&mut self, dir: tempfile::TempDir) {
         self.elsewhere = Some(dir);
     }
 
-    /// Nothing but the state after is whole: for a program that only tidies up.
+    /// Accepts the state after only: for a program that only cleans up.
     pub fn only_after(mut self) -> Self {
         self.before = self.after.clone();
         self
     }
 
-    /// What the first process's exit code promises.
+    /// Sets the state that the exit code of the first process promises.
     pub fn promising(mut self, promise: Option<Promise>) -> Self {
         self.promise = promise;
         self.failure_is_before = false;
@@ -101,12 +101,12 @@ impl Scene {
         &self.world.user
     }
 
-    /// What the journal says; nothing when there is none.
+    /// Returns the text of the journal, which is empty without a journal.
     pub fn journal(&self) -> String {
         fs::read_to_string(self.user().state("journal")).unwrap_or_default()
     }
 
-    /// Remembers the install root, and components elsewhere, as they are now.
+    /// Saves the install root, and components elsewhere, as they are now.
     pub fn save(&self, name: &str) {
         let user = self.user();
         copy(&user.root(), &user.path(name));
@@ -115,7 +115,7 @@ impl Scene {
         }
     }
 
-    /// Brings back what was remembered.
+    /// Restores a saved state.
     pub fn bring_back(&self, name: &str) {
         let user = self.user();
         copy(&user.path(name), &user.root());
@@ -124,17 +124,17 @@ impl Scene {
         }
     }
 
-    /// Every call of the undisturbed program from the state that is there now.
+    /// Runs a program undisturbed from the present state, and returns all its calls.
     pub fn calls(&self, program: &Command) -> (Run, Vec<Call>) {
         self.calls_with(&[], program)
     }
 
-    /// The same, strace being given these options too.
+    /// Does as [`calls`](Self::calls), with more options of strace.
     pub fn calls_with(&self, options: &[&str], program: &Command) -> (Run, Vec<Call>) {
         self.tracer.watch(options, program, &self.user().path("trace"))
     }
 
-    /// Every point of the program from a remembered state, and the program.
+    /// Returns every point of the program when it starts from a saved state.
     pub fn points(&self, state: &str) -> Vec<Point> {
         self.bring_back(state);
         points(&self.calls(&self.program).1)
@@ -144,13 +144,15 @@ impl Scene {
         &self.program
     }
 
-    /// Runs a program with something done to it at a point; none when it did not come there.
+    /// Runs a program and disturbs it at a point; returns `None` if it does not reach the point.
     pub fn disturb(&self, program: &Command, what: &str, point: &Point) -> Option<Run> {
         self.tracer.disturb(program, what, point, &self.user().path("trace"))
     }
 
-    /// Recovers, ends a probation, and tells which state it is: the same before and after, and
-    /// nothing left of the swap.
+    /// Recovers, ends a probation, and returns the state.
+    ///
+    /// The state must be the same before and after the end of the probation, and nothing of the
+    /// swap may be left.
     pub fn settle(&self) -> Result<End, String> {
         let failed = |error: patcher::Error| format!("{} ({})", error, error.code());
         let patcher = self.patcher();
@@ -158,7 +160,7 @@ impl Scene {
         let end = self.end()?;
         patcher.confirm().map_err(failed)?;
         if self.end()? != end {
-            return Err("what was confirmed is not what was there".to_owned());
+            return Err("`confirm` changed the state".to_owned());
         }
         match ["journal", "txn"].iter().find(|left| self.user().state(left).exists()) {
             Some(left) => Err(format!("{left} is left")),
@@ -166,7 +168,7 @@ impl Scene {
         }
     }
 
-    /// The program's own handle.
+    /// Returns the program's own handle.
     fn patcher(&self) -> Patcher {
         let mut config = Config::new(self.user().root()).trusted_key(fs::read_to_string(self.user().key()).unwrap());
         for (name, dir) in &self.user().elsewhere {
@@ -175,7 +177,7 @@ impl Scene {
         Patcher::new(config).unwrap()
     }
 
-    /// Which state the components are in.
+    /// Returns the state that the components are in.
     pub fn end(&self) -> Result<End, String> {
         let found = state(self.user());
         if found == self.after {
@@ -184,7 +186,7 @@ impl Scene {
         if found == self.before {
             return Ok(End::Before);
         }
-        let differences = |wanted: &State| {
+        let differences = |wanted: &TreeState| {
             let mut text = String::new();
             for (component, (tree, manifest)) in wanted {
                 let empty = Default::default();
@@ -204,7 +206,7 @@ impl Scene {
         ))
     }
 
-    /// What the run promised, held against what was found.
+    /// Compares the promise of the run's exit code with the state that was found.
     pub fn kept(&self, run: &Run, end: End) -> Result<End, String> {
         match self.promise {
             Some(Promise { code, end: promised }) if run.code == Some(code) && promised != end => {
@@ -215,7 +217,7 @@ impl Scene {
     }
 }
 
-fn state(user: &User) -> State {
+fn state(user: &User) -> TreeState {
     let one = |name: &str| {
         let dir = user.component(name);
         (name.to_owned(), (Tree::read(&dir), fs::read(dir.join("manifest.xml")).ok()))

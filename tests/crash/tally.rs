@@ -1,10 +1,10 @@
-//! What came of the points of a scenario in one mode; with `CRASH_TABLE` set, also a line in that
-//! file.
+//! The tally: the outcomes of a scenario in one mode. `CRASH_TABLE` names a file that gets a line
+//! for each tally.
 
 use std::fs::File;
 use std::io::Write as _;
 
-/// Which of its two whole states a tree is in.
+/// The complete state that a tree is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     Before,
@@ -34,7 +34,7 @@ impl Tally {
         }
     }
 
-    /// Writes the line, and expects that nothing was wrong.
+    /// Writes the line, and fails if an outcome was wrong.
     #[track_caller]
     pub fn close(self) {
         let Self { mode, scenario, before, after, wrong } = self;

@@ -1,4 +1,4 @@
-//! What a program asks of the system, and strace, which disturbs it at a call.
+//! The system calls of a program, and strace, which disturbs the program at a call.
 
 use crate::support::left_out;
 use crate::support::run::Run;
@@ -7,8 +7,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Calls that change nothing that a crash leaves behind. Whatever is not among them is a point at
-/// which to disturb.
+/// Calls that change nothing on a disk. Every other call is a point at which to disturb.
 const HARMLESS: &str = " access arch_prctl bind brk chdir clock_nanosleep clone clone3 close close_range connect dup dup2 \
     epoll_create1 epoll_ctl epoll_wait eventfd2 execve exit exit_group faccessat faccessat2 fadvise64 fcntl flock fstat \
     fstatfs futex getcwd getdents64 getegid geteuid getgid getpeername getpid getppid getrandom getsockname getsockopt \
@@ -17,7 +16,7 @@ const HARMLESS: &str = " access arch_prctl bind brk chdir clock_nanosleep clone 
     rt_sigreturn sched_getaffinity sched_yield sendmmsg sendmsg sendto set_robust_list set_tid_address setsid setsockopt \
     shutdown sigaltstack socket socketpair stat statfs statx sysinfo tgkill umask uname vfork wait4 waitid ";
 
-/// What strace is asked to do with a call.
+/// The action of strace that kills the program at a call.
 pub const KILL: &str = "signal=SIGKILL";
 
 /// A call of a program.
@@ -25,12 +24,12 @@ pub const KILL: &str = "signal=SIGKILL";
 pub struct Call {
     pub thread: u32,
     pub name: String,
-    /// Its arguments and what came of it, as strace shows them with the paths of descriptors.
+    /// Its arguments and its result, as strace shows them with the paths of descriptors.
     pub text: String,
 }
 
 impl Call {
-    /// Whether it may change the disk.
+    /// Returns `true` if it may change the disk.
     pub fn changes(&self) -> bool {
         match self.name.as_str() {
             "open" | "openat" => self.text.contains("O_CREAT") || self.text.contains("O_TRUNC"),
@@ -38,17 +37,17 @@ impl Call {
         }
     }
 
-    /// The path that the kernel shows for its descriptor at place `number` among its arguments.
+    /// Returns the path of the descriptor that is argument `number`, counted among descriptors.
     pub fn descriptor(&self, number: usize) -> Option<&str> {
         self.text.split('<').nth(number + 1)?.split('>').next()
     }
 
-    /// The quoted argument at place `number` among those.
+    /// Returns quoted argument `number`, counted among quoted ones.
     pub fn quoted(&self, number: usize) -> Option<&str> {
         self.text.split('"').nth(2 * number + 1)
     }
 
-    /// Whether it did what it was asked to.
+    /// Returns `true` if the call succeeded.
     pub fn succeeded(&self) -> bool {
         !self.text.contains(") = -1 ")
     }
@@ -58,14 +57,14 @@ impl Call {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Point {
     pub call: String,
-    /// What must be named by its arguments, where the call is not one of many.
+    /// The path that its arguments must name; `None` to count all calls of this name.
     path: Option<String>,
-    /// The how manyth of these calls that a thread makes.
+    /// The number of the call among those of its thread, from 1.
     number: usize,
 }
 
 impl Point {
-    /// The `number`-th call of a name.
+    /// Returns the point at the `number`-th call of a name.
     pub fn new(call: &str, number: usize) -> Self {
         Self { call: call.to_owned(), path: None, number }
     }
@@ -78,7 +77,7 @@ impl fmt::Display for Point {
     }
 }
 
-/// A strace that is known to work here.
+/// A strace that works on this machine.
 pub struct Tracer(PathBuf);
 
 impl Tracer {
@@ -91,14 +90,14 @@ impl Tracer {
         Some(Self(strace))
     }
 
-    /// Runs a program, undisturbed but for what `options` say, and gives all its calls.
+    /// Runs a program with these options of strace, and returns all its calls.
     pub fn watch(&self, options: &[&str], program: &Command, trace: &Path) -> (Run, Vec<Call>) {
         let run = self.run(&[&["-y", "-s", "4096"], options].concat(), program, trace);
         let text = String::from_utf8_lossy(&std::fs::read(trace).unwrap()).into_owned();
         (run, text.lines().filter_map(call).collect())
     }
 
-    /// Runs a program with something done to it at a point; none when it did not come there.
+    /// Runs a program and disturbs it at a point; returns `None` if it does not reach the point.
     pub fn disturb(&self, program: &Command, what: &str, point: &Point, trace: &Path) -> Option<Run> {
         let Point { call, path, number } = point;
         let (only, inject) = (format!("trace={call}"), format!("inject={call}:{what}:when={number}"));
@@ -131,7 +130,7 @@ fn call(line: &str) -> Option<Call> {
     is_name.then(|| Call { thread: thread.parse().unwrap(), name: name.to_owned(), text: text.to_owned() })
 }
 
-/// Every point of a run.
+/// Returns every point of a run.
 pub fn points(calls: &[Call]) -> Vec<Point> {
     let mut points: Vec<Point> = changes(calls).into_iter().map(|(_, point)| point).collect();
     points.sort();
@@ -139,9 +138,10 @@ pub fn points(calls: &[Call]) -> Vec<Point> {
     points
 }
 
-/// The calls that may change the disk, in their order, each with the point at which it is
-/// disturbed: strace counts for each thread by itself, so that what other threads than the first do
-/// is named by its path, and so is the making of a file among all that are opened.
+/// Returns the calls that may change the disk, in order, each with the point to disturb it at.
+///
+/// strace counts the calls of each thread apart. So the path names a call of any thread but the
+/// first, and the creation of a file among all calls that open one.
 pub fn changes(calls: &[Call]) -> Vec<(&Call, Point)> {
     let mut counts: BTreeMap<(u32, &str, Option<&str>), usize> = BTreeMap::new();
     let first = calls.first().map(|call| call.thread);
@@ -154,7 +154,7 @@ pub fn changes(calls: &[Call]) -> Vec<(&Call, Point)> {
         };
         let count = counts.entry((call.thread, &call.name, path)).or_default();
         *count += 1;
-        // A thread that wakes another one up is not on any disk, and cannot fail.
+        // A write to an eventfd, which wakes another thread, changes no disk.
         if call.descriptor(0).is_some_and(|path| path.starts_with("anon_inode:")) {
             continue;
         }

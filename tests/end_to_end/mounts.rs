@@ -13,7 +13,7 @@ fn tree(text: &str) -> Tree {
     Tree::default().file("app", text.as_bytes(), 0o755).file("data/inner/x", text.as_bytes(), 0o644)
 }
 
-/// A world with version 1 published and an empty root.
+/// Returns a world with version 1 published and an empty root.
 fn world() -> World<Scripted> {
     let world = World::honest();
     world.publish("1.0.0", &tree("1"));

@@ -29,7 +29,7 @@ pub fn in_namespace(world: &World<Scripted>, mounts: &str, script: &str) -> Opti
     Some(run)
 }
 
-/// The JSON objects that the commands of a script have printed.
+/// Returns the JSON objects that the commands of a script have printed.
 pub fn objects(run: &Run) -> Vec<Value> {
     run.out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {run:#?}"))).collect()
 }

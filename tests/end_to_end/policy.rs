@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 /// Puts a copy over `/etc`, with an empty `/etc/patcher`.
 const MOUNT: &str = "cp -a /etc $DIR/etc && mount --bind $DIR/etc /etc && rm -rf /etc/patcher && mkdir /etc/patcher";
 
-/// A world with version 1 installed and version 2 published.
+/// Returns a world with version 1 installed and version 2 published.
 fn world() -> World<Scripted> {
     World::outdated().0
 }

@@ -8,7 +8,7 @@ use crate::support::world::World;
 use patcher::{Config, Patcher, RollbackReason, Started, Version};
 use std::fs;
 
-/// A program that adds a line to `lives` when it runs, and then runs `then`.
+/// Returns a program that adds a line to `lives` when it runs, and then runs `then`.
 fn program(version: &str, then: &str) -> Tree {
     let script = format!("#!/bin/sh\necho {version} \"$@\" >> \"$PATCHER_TEST_LIVES\"\n{then}\n");
     Tree::default().file("app", script.as_bytes(), 0o755).file("version", version.as_bytes(), 0o644)
@@ -184,7 +184,7 @@ fn without_a_probation_nothing_is_kept() {
     assert!(!scene.user().state("txn").exists() && !scene.user().state("journal").exists());
 }
 
-/// The program's own handle at its start.
+/// Returns the program's own handle at its start.
 fn start(user: &User) -> Started {
     let key = fs::read_to_string(user.key()).unwrap();
     Patcher::new(Config::new(user.root()).trusted_key(key)).unwrap().start().unwrap()

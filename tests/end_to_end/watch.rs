@@ -171,13 +171,13 @@ fn an_expired_release_is_reported_as_stale() {
     watching.stop();
 }
 
-/// The program's own handle on the user's root.
+/// Returns the program's own handle on the user's root.
 pub fn patcher(user: &User) -> Patcher {
     let key = std::fs::read_to_string(user.key()).unwrap();
     Patcher::new(Config::new(user.root()).trusted_key(key).stall_timeout(Duration::from_secs(3600))).unwrap()
 }
 
-/// A schedule with a first check at once, and no second one.
+/// Returns a schedule with a first check at once, and no second one.
 fn once() -> WatchOptions {
     WatchOptions::default().first_within(Duration::ZERO).interval(Duration::from_secs(3600))
 }

@@ -10,7 +10,7 @@ use patcher::internal::timestamp::Timestamp;
 use rsa::pkcs8::{DecodePublicKey as _, EncodePublicKey as _};
 use std::fs;
 
-/// The freshness key. It is no key of the client, and no release is signed by it.
+/// Returns the freshness key, which signs no release and is not among the client's keys.
 fn online() -> &'static Key {
     stranger()
 }
@@ -56,7 +56,7 @@ fn after(seconds: i64) -> Timestamp {
     Timestamp::from_unix(Timestamp::now().unix() + seconds)
 }
 
-/// The heads that prove nothing about `release`.
+/// Returns the heads that prove nothing about `release`.
 fn proofless(release: &Release) -> Vec<(&'static str, Option<Vec<u8>>)> {
     let plain = || head(release);
     let valid = || stamped(plain(), online(), after(3600));

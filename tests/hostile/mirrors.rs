@@ -41,8 +41,8 @@ impl Mirrors {
     }
 }
 
-/// The name of a defect of the first mirror, its reply for the manifest, and the code if the second
-/// mirror has it too.
+/// Returns the defects of a mirror: the name, the reply for the manifest, and the code if both
+/// mirrors have the defect.
 fn lies(world: &World) -> Vec<(&'static str, Reply, &'static str)> {
     let changed = |change: &dyn Fn(&mut Release)| {
         let mut release = world.new.clone();

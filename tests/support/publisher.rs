@@ -68,17 +68,17 @@ impl Publisher {
         self.urls = urls.into_iter().collect();
     }
 
-    /// The folder that the server serves.
+    /// Returns the folder that the server serves.
     pub fn site(&self) -> PathBuf {
         self.dir.path().join("site")
     }
 
-    /// The file of the public key.
+    /// Returns the file of the public key.
     pub fn public_key(&self) -> PathBuf {
         self.dir.path().join("release.pub.pem")
     }
 
-    /// The file of a component's latest manifest on the site.
+    /// Returns the file of a component's latest manifest on the site.
     pub fn manifest(&self, component: &str) -> PathBuf {
         self.site().join(component).join("manifest.xml")
     }

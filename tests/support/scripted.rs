@@ -1,5 +1,5 @@
-//! A server in this process that answers by a script: with a file of its site, or with a lie, byte
-//! for byte. It records every request.
+//! A scripted server in this process: it answers with a file of its site, or with any other bytes,
+//! and records every request.
 
 use super::world::Serving;
 use patcher::internal::digest::Sha256;
@@ -22,18 +22,18 @@ pub struct Request {
 }
 
 impl Request {
-    /// The value of a header, by its name in lower case.
+    /// Returns the value of a header, by its name in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
         lines.find(|(found, _)| found.to_lowercase() == name).map(|(_, value)| value)
     }
 
-    /// The first byte that the client asks for: 0 without a range.
+    /// Returns the first byte that the client asks for: 0 without a range.
     pub fn first_byte(&self) -> u64 {
         self.range().map_or(0, |(first, _)| first)
     }
 
-    /// The first byte of the range, and the last one if the header names it.
+    /// Returns the first byte of the range, and the last one if the header names it.
     fn range(&self) -> Option<(u64, Option<u64>)> {
         let (first, last) = self.header("range")?.strip_prefix("bytes=")?.split_once('-')?;
         Some((first.parse().ok()?, last.parse().ok()))
@@ -66,33 +66,33 @@ pub enum Reply {
 }
 
 impl Reply {
-    /// A status without a body.
+    /// Returns a status without a body.
     pub fn status(status: u16) -> Self {
         Reply::Status(status, String::new(), Vec::new())
     }
 
-    /// A redirect.
+    /// Returns a redirect.
     pub fn redirect(status: u16, location: &str) -> Self {
         Reply::Status(status, format!("Location: {location}\r\n"), Vec::new())
     }
 
-    /// A status line with these header lines and this body; nothing is added.
+    /// Returns a status line with these header lines and this body; nothing is added.
     pub fn head(status: &str, lines: &str, body: &[u8]) -> Self {
         Reply::Raw(answer(status, lines, body))
     }
 
-    /// True if the client gives up only at its timeout.
+    /// Returns `true` if the client gives up only at its timeout.
     pub fn is_silence(&self) -> bool {
         matches!(self, Reply::SilentBody | Reply::Silence(_) | Reply::Trickle(..))
     }
 }
 
-/// The bytes of an answer.
+/// Returns the bytes of an answer.
 pub fn answer(status: &str, lines: &str, body: &[u8]) -> Vec<u8> {
     [format!("HTTP/1.1 {status} x\r\nConnection: close\r\n{lines}\r\n").as_bytes(), body].concat()
 }
 
-/// The header line for the rest of a file from a byte on.
+/// Returns the header line for the rest of a file from a byte on.
 pub fn content_range(from: usize, total: usize) -> String {
     format!("Content-Range: bytes {from}-{}/{total}\r\n", total - 1)
 }
@@ -122,7 +122,7 @@ enum Site {
     Memory(Mutex<BTreeMap<String, Vec<u8>>>),
 }
 
-/// An end for an endless answer, which no client may read as far as.
+/// The size of an endless answer. No client may read that far.
 const ENDLESS_BYTES: u64 = 1 << 30;
 /// The longest time without a request from a client that has connected.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -165,7 +165,7 @@ impl Scripted {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Puts a file on a site in memory, in place of one with that path.
+    /// Puts a file on a site in memory, and replaces an earlier one with this path.
     pub fn put(&self, path: &str, bytes: Vec<u8>) {
         let Site::Memory(files) = &self.shared.site else { panic!("the site is a folder") };
         files.lock().unwrap().insert(path.to_owned(), bytes);
@@ -239,7 +239,7 @@ impl Site {
         }
     }
 
-    /// The status, header lines and body with which a web server answers.
+    /// Returns the status, header lines and body with which a web server answers.
     fn answer(&self, request: &Request) -> (u16, String, Vec<u8>) {
         let path = request.path.split('?').next().unwrap_or_default();
         let Some(bytes) = self.read(path) else {

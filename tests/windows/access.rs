@@ -33,7 +33,7 @@ fn set_access(folder: &Path, list: &str) {
     }
 }
 
-/// An install root that all users may write to.
+/// Returns an install root that all users may write to.
 fn open_root() -> (TempDir, InstallRoot) {
     let dir = TempDir::new().unwrap();
     let root = InstallRoot::new(dir.path().join("root"));

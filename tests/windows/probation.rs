@@ -1,4 +1,4 @@
-//! The time between a swap and the new version's word that it works.
+//! The probation: the time between a swap and the confirmation of the new version.
 
 use crate::deadline::wait_for;
 use crate::program::{self, BODY, BROKEN, FAILURE, Program, with_talk};
@@ -8,13 +8,13 @@ use patcher::internal::swap;
 use std::path::Path;
 use std::process::Command;
 
-/// Version 1 is installed, and what `last` makes different is staged.
+/// Installs version 1, and stages the version whose program ends with `last`.
 fn world(last: &str) -> World {
     let (one, other) = (program::bytes("1"), program::bytes(last));
     World::on_probation(tree([("app.exe", &one), ("old", b"1")]), tree([("app.exe", &other), ("new", b"2")]))
 }
 
-/// The helper, which starts the program and watches it for so many seconds.
+/// Returns the helper, which starts the program and watches it for `seconds`.
 fn helper(world: &World, talk: &Path, seconds: &str) -> Command {
     let mut helper = world.helper();
     helper.args(["--probation", seconds, "--restart", "--"]).arg(world.core("app.exe")).args(BODY);

@@ -1,5 +1,5 @@
-//! A program that runs until it is told to end: this very test program, copied, with one of its
-//! tests as the body.
+//! A program that runs until a test ends it: a copy of this test program, with one test as the
+//! body.
 
 #![expect(unsafe_code, reason = "loads a library the way programs do")]
 
@@ -13,18 +13,19 @@ use windows_sys::Win32::Foundation::{FreeLibrary, HMODULE};
 use windows_sys::Win32::Storage::FileSystem::FILE_SHARE_READ;
 use windows_sys::Win32::System::LibraryLoader::{DONT_RESOLVE_DLL_REFERENCES, LoadLibraryExW};
 
-/// The variable that names the folder in which the program and its test tell each other things.
+/// The variable with the folder through which the program and its test exchange messages.
 const TALK: &str = "PATCHER_TEST_TALK";
-/// What makes the test harness run the body and nothing else.
+/// The arguments with which the test harness runs the body only.
 pub const BODY: [&str; 4] = ["program::body", "--exact", "--ignored", "--nocapture"];
 
 /// The last bytes of a program that does not work.
 pub const BROKEN: &str = "broken";
-/// The exit code of one.
+/// The exit code of such a program.
 pub const FAILURE: i32 = 3;
 
-/// The body of the program: tells its working folder, and ends when a file `stop` is there. A
-/// broken one fails at once.
+/// The body of the program: reports its working folder, and ends when a file `stop` exists.
+///
+/// A broken program fails at once.
 #[test]
 #[ignore = "the body of a program that other tests start"]
 fn body() {
@@ -35,20 +36,20 @@ fn body() {
     let talk = PathBuf::from(std::env::var_os(TALK).unwrap());
     let words = format!("{}\n{}", std::process::id(), std::env::current_dir().unwrap().display());
     fs::write(talk.join("started.new"), words).unwrap();
-    // Where an earlier program's words are being read at this moment, they cannot be replaced.
+    // The rename fails while the test reads the message of an earlier program.
     wait_for("the words to be taken", || fs::rename(talk.join("started.new"), talk.join("started")).ok());
     wait_for("the order to stop", || talk.join("stop").exists().then_some(()));
     fs::write(talk.join("stopped"), "").unwrap();
 }
 
-/// The bytes of a program; those of another version end otherwise, which a program does not mind.
+/// Returns the bytes of a program. Each version has other bytes at the end, which have no effect.
 pub fn bytes(version: &str) -> Vec<u8> {
     let mut bytes = fs::read(std::env::current_exe().unwrap()).unwrap();
     bytes.extend(version.as_bytes());
     bytes
 }
 
-/// The running program, which is told to stop and waited for in the end.
+/// The running program. The test ends it and waits for it when this is dropped.
 pub struct Program {
     talk: PathBuf,
     pub child: Option<Child>,
@@ -65,7 +66,7 @@ impl Program {
         program
     }
 
-    /// One that somebody else starts.
+    /// Returns a program that another process starts.
     pub fn started_by_another(talk: &Path) -> Self {
         Self { talk: talk.to_owned(), child: None }
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use tiny_http::{Response, Server};
 
-/// A server of a folder's files, which ends with the process.
+/// Returns a server of a folder's files, which ends with the process.
 fn serve(site: PathBuf) -> String {
     let server = Arc::new(Server::http("127.0.0.1:0").unwrap());
     let url = format!("http://{}/", server.server_addr());

@@ -32,13 +32,13 @@ pub struct World {
 }
 
 impl World {
-    /// `old` installed in the folder `root` of a temporary one, `new` staged, and the swap
-    /// prepared.
+    /// Installs `old` in the folder `root` of a temporary folder, stages `new`, and prepares the
+    /// swap.
     pub fn prepared(root: &str, old: Tree, new: Tree) -> Self {
         Self::with(root, old, new, false)
     }
 
-    /// The same, with a probation to come for the new version.
+    /// Does as [`prepared`](Self::prepared), with a probation for the new version.
     pub fn on_probation(old: Tree, new: Tree) -> Self {
         Self::with("root", old, new, true)
     }
@@ -57,12 +57,12 @@ impl World {
         world
     }
 
-    /// A path in the temporary folder.
+    /// Returns a path in the temporary folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    /// A path in the component.
+    /// Returns a path in the component.
     pub fn core(&self, path: &str) -> PathBuf {
         self.root.dir.join("core").join(path.split('/').collect::<PathBuf>())
     }
@@ -95,7 +95,7 @@ impl World {
             from: Some(Version::new(1, 0, 0)),
             to: Some(ReleaseContent { version: Version::new(2, 0, 0), sequence: 2, content: Sha256::of(b"2") }),
             new_folders: after.difference(&before).cloned().collect(),
-            // Sorted, a folder stands before those in it.
+            // In sorted order, a folder comes before the folders in it.
             old_folders: before
                 .iter()
                 .rev()
@@ -107,7 +107,7 @@ impl World {
         Transaction { probation: self.probation, components: vec![component], ..Transaction::default() }
     }
 
-    /// The hash of a new file, and a number of its own.
+    /// Returns the staged name of a new file: the hash, and a number that no other file has.
     fn staged_name(&self, path: &str) -> String {
         format!("{}-{}", Sha256::of(&self.new[path]), self.new.keys().take_while(|other| **other != path).count())
     }
@@ -116,7 +116,7 @@ impl World {
         swap::apply(&self.root, &self.lock())
     }
 
-    /// What a program does that has started well.
+    /// Confirms the new version, as a program does that works.
     pub fn confirm(&self) -> Result<bool> {
         swap::confirm(&self.root)
     }
@@ -125,7 +125,7 @@ impl World {
         swap::recover(&self.root, &self.lock())
     }
 
-    /// The helper with its root, not started yet.
+    /// Returns the command of the helper with its root.
     pub fn helper(&self) -> Command {
         let mut command = Command::new(program("patcher-helper.exe"));
         command.arg("--root").arg(&self.root.dir);
@@ -178,7 +178,7 @@ impl World {
         assert_eq!(self.aside(), 0);
     }
 
-    /// How many files were moved aside and are still there.
+    /// Returns the number of files that were moved aside and still exist.
     pub fn aside(&self) -> usize {
         match Dir::open(&self.root.state.dir).unwrap().folder("aside").unwrap() {
             Some(folder) => folder.names().unwrap().len(),
@@ -187,7 +187,7 @@ impl World {
     }
 }
 
-/// A program of the workspace, built before.
+/// Returns the path of a program of the workspace, which must be built.
 pub fn program(name: &str) -> PathBuf {
     let path = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join(name);
     assert!(path.is_file(), "{} is not built", path.display());

@@ -10,7 +10,7 @@ mod objects;
 
 use pyo3::prelude::*;
 
-/// The module `patcher._native`.
+/// Fills the module `patcher._native`.
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<handle::Handle>()?;

@@ -7,7 +7,7 @@ use semver::Version;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// What a tree holds, by path: the content of files, and a slash for folders.
+/// A tree: each path with the content of the file, or a slash for a folder.
 type Contents = BTreeMap<String, String>;
 
 /// A component before and after: files changed, added, dropped, moved, renamed in case only,
@@ -39,9 +39,9 @@ struct World {
 }
 
 impl World {
-    /// The old tree installed, the new one staged, and nothing prepared yet.
+    /// Installs the old tree and stages the new one.
     fn new() -> Self {
-        // Hundreds of swaps, and no power that is lost: they need not wait for a disk.
+        // Hundreds of swaps without a power cut need not wait for a disk.
         let memory = Path::new("/dev/shm");
         let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
         let root = InstallRoot::new(dir.path().to_owned());
@@ -109,7 +109,7 @@ impl World {
         recover(&self.root, &state::lock_updater(&state_dir, Duration::ZERO)?)
     }
 
-    /// Which of the two trees is there, with nothing left of the swap.
+    /// Returns which of the two trees is installed, and expects that nothing of the swap is left.
     #[track_caller]
     fn outcome(&self, when: &str) -> &'static str {
         let found = read(&self.root.dir.join("core"));

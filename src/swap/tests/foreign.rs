@@ -37,13 +37,13 @@ fn content(text: &str, mode: u32) -> PathContent {
     PathContent::File { sha256: Sha256::of(text.as_bytes()), mode }
 }
 
-/// A manifest of a version, without files.
+/// Returns a manifest of a version, without files.
 fn manifest(version: &str) -> String {
     format!("<manifest format=\"1\">\n  <meta component=\"core\" version=\"{version}\" sequence=\"1\"/>\n</manifest>\n")
 }
 
 impl World {
-    /// The new version installed over the old one, and on probation.
+    /// Installs the old version and swaps to the new one, which is then on probation.
     fn on_probation() -> Self {
         let memory = std::env::var_os("FOREIGN_DIR").map_or(PathBuf::from("/dev/shm"), PathBuf::from);
         let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
@@ -133,7 +133,8 @@ impl World {
         assert_eq!(recover(&self.root, &self.lock()).unwrap(), Recovery::Nothing, "{when}");
     }
 
-    /// Every text below the root, so that a byte of the user's is found wherever it went.
+    /// Returns every text below the root, so that the test finds the user's bytes wherever they
+    /// are.
     fn texts(&self) -> BTreeSet<String> {
         let entries = walkdir::WalkDir::new(self.dir.path()).into_iter().filter_map(std::result::Result::ok);
         entries.filter_map(|entry| fs::read_to_string(entry.path()).ok()).collect()
