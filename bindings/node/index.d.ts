@@ -100,7 +100,7 @@ export class Staged {
 /**
  * A thread that checks periodically. It does not keep the process alive.
  *
- * It goes on after an error, also if `error` has no listener.
+ * It continues after an error, also if `error` has no listener.
  */
 export class Watcher extends EventEmitter<WatchEvents> {
   private constructor ()
