@@ -1,5 +1,5 @@
-//! The chunk index and what is rebuilt by it: hostile rows, segments and local files give an error
-//! or a file that fits the index, and never more bytes than signed.
+//! The chunk index and the files that it rebuilds: hostile rows, segments and local files give an
+//! error or a file that fits the index, and never more bytes than signed.
 //!
 //! The input is the index, the segments, and local files; two bytes each say how long the first two
 //! are.

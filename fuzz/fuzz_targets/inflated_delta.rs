@@ -1,5 +1,5 @@
-//! The reader of inflated deltas: whatever the list of streams says, it makes no more than the
-//! signed size, and asks for no more scratch space than 8 times both files.
+//! The reader of inflated deltas: for any list of streams, it makes at most the signed size, and
+//! asks for at most 8 times both files of scratch space.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! The signature cut: what it takes apart is the same file when it is put together again.
+//! The cut of signature lines: body and signatures put together again are the same file.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! A call that fails once, whatever the reason: the program undoes what it did or gets along
-//! without, and what it reports is what is there.
+//! A call fails once: the program undoes its changes or works without the call, and its report is
+//! true.
 
 use crate::sample;
 use crate::scene::Scene;
@@ -18,8 +18,8 @@ fn run(scene: &Scene) {
             let found = scene.settle();
             let found = match (run, at_once) {
                 (_, Err(words)) if scene.failure_is_before => Err(format!("before the recovery: {words}")),
-                // A way back of which a step fails is gone to its end by the recovery; until then
-                // the program says so.
+                // If a step of a rollback fails, the recovery finishes it. Until then the program
+                // must report a failure.
                 (Some(run), Err(words)) if scene.promise.is_some_and(|promise| run.code == Some(promise.code)) => {
                     Err(format!("reported as done, and before the recovery: {words}"))
                 }

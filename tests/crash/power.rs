@@ -1,5 +1,5 @@
-//! The power goes at any call that changes the disk: after the mount that follows, `recover` finds
-//! all old or all new, and what a program had reported as done is done.
+//! The power fails at each call that changes the disk. After the next mount, `recover` leads to the
+//! old or the new version, and a reported success has survived.
 
 use crate::disk::{Cut, Disk};
 use crate::sample;
@@ -31,8 +31,7 @@ fn run(scene: &Scene) {
             disk.cut(cut);
             tally.count(&point.to_string(), scene.settle());
         }
-        // Nothing disturbs it, and the power goes at the moment at which it has reported its
-        // success.
+        // The power fails right after an undisturbed run has reported its success.
         disk.bring_back(&start);
         let (run, _) = scene.calls(scene.program());
         disk.cut(cut);

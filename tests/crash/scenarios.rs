@@ -68,7 +68,7 @@ impl Releases {
 }
 
 /// A world with version 1 installed and touched, and version 2 published.
-struct Stage {
+struct SwapSetup {
     tracer: Tracer,
     world: World<Scripted>,
     releases: Releases,
@@ -79,7 +79,7 @@ type Apps<'a> = (&'a [u8], &'a [u8]);
 const WORKS: Apps<'_> = (b"#!/bin/sh\nexit 0 # 1\n", b"#!/bin/sh\nexit 0 # 2\n");
 const FAILS: Apps<'_> = (WORKS.0, b"#!/bin/sh\nexit 3\n");
 
-impl Stage {
+impl SwapSetup {
     fn outdated(apps: Apps<'_>, elsewhere: Option<&Path>) -> Option<Self> {
         let tracer = Tracer::find()?;
         let mut world = World::honest();
@@ -173,28 +173,28 @@ fn again(command: &mut Command) -> Command {
 
 /// The helper makes itself ready while the program runs, and swaps when it has ended.
 pub fn helper() -> Option<Scene> {
-    let stage = Stage::prepared(WORKS, None)?;
+    let stage = SwapSetup::prepared(WORKS, None)?;
     let (program, two) = (stage.waiting_helper(), stage.releases.two_touched());
     Some(stage.scene("helper", program, None).ends_in(&[("core", &two)]))
 }
 
 /// The program swaps the staged version.
 pub fn apply() -> Option<Scene> {
-    let stage = Stage::staged(WORKS, None)?;
+    let stage = SwapSetup::staged(WORKS, None)?;
     let (program, two) = (stage.user().command(&["apply"]), stage.releases.two_touched());
     Some(stage.scene("apply in process", program, None).ends_in(&[("core", &two)]))
 }
 
 /// The program swaps the staged version without a probation.
 pub fn apply_unwatched() -> Option<Scene> {
-    let stage = Stage::staged(WORKS, None)?;
+    let stage = SwapSetup::staged(WORKS, None)?;
     let (program, two) = (stage.user().command(&["--probation", "0", "apply"]), stage.releases.two_touched());
     Some(stage.scene("apply without probation", program, None).ends_in(&[("core", &two)]))
 }
 
 /// The program swaps the staged version over another prepared swap.
 pub fn apply_over_prepared() -> Option<Scene> {
-    let stage = Stage::prepared(WORKS, None)?;
+    let stage = SwapSetup::prepared(WORKS, None)?;
     let newer = Releases { one: Tree::default(), two: stage.releases.two.clone().file("bin/app", b"3", 0o755) };
     newer.publish(&stage.world.publisher, "core", 3);
     stage.user().ok(&["download"]);
@@ -204,7 +204,7 @@ pub fn apply_over_prepared() -> Option<Scene> {
 
 /// Two components change together.
 pub fn two_components() -> Option<Scene> {
-    let stage = Stage::outdated(WORKS, None)?;
+    let stage = SwapSetup::outdated(WORKS, None)?;
     let addon = Releases {
         one: Tree::default().file("a", b"1", 0o644).file("b/c", b"1", 0o755),
         two: Tree::default().file("a", b"2", 0o644).file("d/e", b"2", 0o755),
@@ -220,7 +220,7 @@ pub fn two_components() -> Option<Scene> {
 
 /// A component is installed for the first time.
 pub fn first_install() -> Option<Scene> {
-    let stage = Stage::outdated(WORKS, None)?;
+    let stage = SwapSetup::outdated(WORKS, None)?;
     let (user, two) = (stage.user(), stage.releases.two.clone());
     fs::remove_dir_all(user.root()).unwrap();
     fs::create_dir(user.root()).unwrap();
@@ -230,7 +230,7 @@ pub fn first_install() -> Option<Scene> {
 
 /// A component is removed.
 pub fn remove() -> Option<Scene> {
-    let stage = Stage::outdated(WORKS, None)?;
+    let stage = SwapSetup::outdated(WORKS, None)?;
     let program = stage.user().command(&["remove", "core"]);
     let left = Tree::default().file("own", b"mine", 0o600).file("brought", b"mine too", 0o640);
     let left = left.file("shared/mine", b"my neighbour", 0o644).file("settings", b"mine", 0o644);
@@ -256,7 +256,7 @@ fn elsewhere(make: impl FnOnce(&Path) -> Option<Scene>) -> Option<Scene> {
 /// The helper swaps a component on another file system.
 pub fn other_disk() -> Option<Scene> {
     elsewhere(|dir| {
-        let stage = Stage::prepared(WORKS, Some(dir))?;
+        let stage = SwapSetup::prepared(WORKS, Some(dir))?;
         assert!(dir.join(".patcher/stage").is_dir());
         let (program, two) = (stage.helper(), stage.releases.two_touched());
         Some(stage.scene("another file system", program, None).ends_in(&[("core", &two)]))
@@ -266,7 +266,7 @@ pub fn other_disk() -> Option<Scene> {
 /// A component on another file system is removed, with its folder.
 pub fn remove_other_disk() -> Option<Scene> {
     elsewhere(|dir| {
-        let stage = Stage::outdated(WORKS, Some(dir))?;
+        let stage = SwapSetup::outdated(WORKS, Some(dir))?;
         stage.releases.publish(&stage.world.publisher, "core", 1);
         stage.releases.one.write(dir);
         stage.world.install("core");
@@ -277,7 +277,7 @@ pub fn remove_other_disk() -> Option<Scene> {
 
 /// The new version is confirmed.
 pub fn keep() -> Option<Scene> {
-    let stage = Stage::staged(WORKS, None)?;
+    let stage = SwapSetup::staged(WORKS, None)?;
     stage.user().ok(&["apply"]);
     let (program, two) = (stage.user().command(&["confirm"]), stage.releases.two_touched());
     let scene = stage.scene("confirm", program, None).ends_in(&[("core", &two)]).only_after();
@@ -286,7 +286,7 @@ pub fn keep() -> Option<Scene> {
 
 /// The new version is rolled back.
 pub fn take_back() -> Option<Scene> {
-    let stage = Stage::staged(WORKS, None)?;
+    let stage = SwapSetup::staged(WORKS, None)?;
     let old = Tree::read(&stage.user().component("core"));
     stage.user().ok(&["apply"]);
     let program = stage.user().command(&["rollback"]);
@@ -296,7 +296,7 @@ pub fn take_back() -> Option<Scene> {
 
 /// The helper swaps, starts the new version, which fails, and rolls back.
 pub fn failing_version() -> Option<Scene> {
-    let stage = Stage::prepared(FAILS, None)?;
+    let stage = SwapSetup::prepared(FAILS, None)?;
     let (mut program, complete) = (stage.helper(), stage.helper());
     program.args(["--restart", "--"]).arg(stage.user().component("core").join("bin/app"));
     let two = stage.releases.two_touched();
@@ -307,7 +307,7 @@ pub fn failing_version() -> Option<Scene> {
 /// A program starts after its helper has failed to run: it hands over, and the new version starts.
 pub fn next_start() -> Option<Scene> {
     let scribe = fs::read(programs::scribe()).unwrap();
-    let stage = Stage::prepared((&[&scribe[..], b"1"].concat(), &[&scribe[..], b"2"].concat()), None)?;
+    let stage = SwapSetup::prepared((&[&scribe[..], b"1"].concat(), &[&scribe[..], b"2"].concat()), None)?;
     let user = stage.user();
     let mut program = Command::new(user.component("core").join("bin/app"));
     program.arg(user.root()).arg(user.key()).arg(programs::helper()).arg(user.path("lines"));

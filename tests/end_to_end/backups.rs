@@ -1,5 +1,5 @@
-//! A program writes to files of the version before, which the probation keeps as backups: what is
-//! lost of it is fetched again.
+//! A program writes to files of the version before, which are backups during a probation: a
+//! rollback fetches the damaged ones again.
 
 use crate::support::scripted::Scripted;
 use crate::support::tree::Tree;

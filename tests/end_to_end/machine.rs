@@ -297,7 +297,7 @@ fn a_program_that_may_open_few_files_is_updated() {
     world.user.prepare(&mut command, &["--json", "apply"]);
     Run::of(&mut command).ends(0);
     two.assert_is(&world.user.tree("core"));
-    // The way back needs no more.
+    // The rollback needs no more file descriptors than the swap.
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -n 24; exec \"$@\"", "sh"]).arg(programs::patcher());
     world.user.prepare(&mut command, &["--json", "rollback"]);

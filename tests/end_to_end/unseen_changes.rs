@@ -10,7 +10,8 @@ use crate::support::world::World;
 use std::fs;
 use std::process::{Command, Stdio};
 
-/// A program that dirties a mapped file, says so, and writes to it again when it is told to.
+/// A program that writes to a mapped file, reports that, and writes again when the test asks for
+/// it.
 const MAPS: &str = "
 import mmap, sys
 file = open(sys.argv[1], 'r+b')

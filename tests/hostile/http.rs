@@ -435,7 +435,7 @@ fn not_modified_is_refused() {
     assert_eq!(world.update(), "updated to 2.0.0");
 }
 
-/// A user who waits for the answer is not kept waiting by what the watcher was told.
+/// A user who asks does not wait because of an answer to the watcher.
 #[test]
 fn a_user_asks_again_after_a_minute_although_the_server_wants_to_be_left_alone() {
     let world = World::new();

@@ -63,7 +63,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Where it runs and what it has of the one that started it.
+/// Appends the session, the working folder, the inputs and outputs, and inherited variables.
 fn describe(line: &mut String) -> Result<(), Box<dyn Error>> {
     let stat = fs::read_to_string("/proc/self/stat")?;
     let after_name = stat.rsplit(") ").next().unwrap_or_default();

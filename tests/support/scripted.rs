@@ -107,7 +107,7 @@ pub struct Scripted {
 }
 
 struct Shared {
-    site: Site,
+    site: ServedFiles,
     script: Mutex<Arc<Script>>,
     requests: Mutex<Vec<Request>>,
     sent: AtomicU64,
@@ -117,7 +117,7 @@ struct Shared {
 }
 
 /// The files that the server has.
-enum Site {
+enum ServedFiles {
     Folder(PathBuf),
     Memory(Mutex<BTreeMap<String, Vec<u8>>>),
 }
@@ -130,15 +130,15 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 impl Scripted {
     /// Serves a folder by a script.
     pub fn serve(site: &Path, script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
-        Self::start(Site::Folder(site.to_owned()), Arc::new(script))
+        Self::start(ServedFiles::Folder(site.to_owned()), Arc::new(script))
     }
 
     /// Serves an empty site in memory.
     pub fn in_memory() -> Self {
-        Self::start(Site::Memory(Mutex::default()), Arc::new(|_| Reply::Site))
+        Self::start(ServedFiles::Memory(Mutex::default()), Arc::new(|_| Reply::Site))
     }
 
-    fn start(site: Site, script: Arc<Script>) -> Self {
+    fn start(site: ServedFiles, script: Arc<Script>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared {
@@ -167,7 +167,7 @@ impl Scripted {
 
     /// Puts a file on a site in memory, and replaces an earlier one with this path.
     pub fn put(&self, path: &str, bytes: Vec<u8>) {
-        let Site::Memory(files) = &self.shared.site else { panic!("the site is a folder") };
+        let ServedFiles::Memory(files) = &self.shared.site else { panic!("the site is a folder") };
         files.lock().unwrap().insert(path.to_owned(), bytes);
     }
 
@@ -231,11 +231,11 @@ impl Drop for Scripted {
     }
 }
 
-impl Site {
+impl ServedFiles {
     fn read(&self, path: &str) -> Option<Vec<u8>> {
         match self {
-            Site::Folder(dir) => std::fs::read(dir.join(path.trim_start_matches('/'))).ok(),
-            Site::Memory(files) => files.lock().unwrap().get(path).cloned(),
+            ServedFiles::Folder(dir) => std::fs::read(dir.join(path.trim_start_matches('/'))).ok(),
+            ServedFiles::Memory(files) => files.lock().unwrap().get(path).cloned(),
         }
     }
 

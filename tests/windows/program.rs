@@ -71,7 +71,7 @@ impl Program {
         Self { talk: talk.to_owned(), child: None }
     }
 
-    /// Its process id and its working folder, as soon as it runs.
+    /// Waits until it runs, and returns its process id and working folder.
     pub fn started(&self) -> (u32, PathBuf) {
         let words = wait_for("the program", || fs::read_to_string(self.talk.join("started")).ok());
         let (pid, dir) = words.split_once('\n').unwrap();
@@ -95,7 +95,7 @@ impl Drop for Program {
     }
 }
 
-/// Lets a program, and what it starts, talk in a folder.
+/// Lets a program, and the programs that it starts, exchange messages through a folder.
 pub fn with_talk<'a>(command: &'a mut Command, talk: &Path) -> &'a mut Command {
     fs::create_dir_all(talk).unwrap();
     command.env(TALK, talk)

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// The longest line of a session. Release notes are the longest part of a line.
 const MAX_LINE_BYTES: u64 = 4 << 20;
-/// The time in which a session ends after its input. It may be writing what it has fetched.
+/// The time that a session has to end after its input. It may still write fetched bytes.
 const END_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A running session. It ends when it is dropped.
