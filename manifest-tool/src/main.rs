@@ -15,7 +15,7 @@ use std::process::ExitCode;
 #[derive(Parser)]
 #[command(name = "manifest-tool", version)]
 struct Cli {
-    /// Say more: what led to an error, every file of a manifest
+    /// Print the causes of an error, and with `inspect` all files and release notes
     #[arg(short, long, global = true)]
     verbose: bool,
     #[command(subcommand)]

@@ -13,7 +13,7 @@ use std::path::Path;
 pub struct Globs(GlobSet);
 
 impl Globs {
-    /// Compiles `patterns`; `setting` is what they are for.
+    /// Compiles `patterns`. `setting` is their setting, for messages.
     ///
     /// # Errors
     /// [`Caller::BadSetting`] for the first one that is no glob.

@@ -49,7 +49,7 @@ const MIN_BASE64_RUN: usize = 40;
 /// The largest file that can be a private key in DER.
 const MAX_DER_BYTES: usize = 16 << 10;
 
-/// Tells whether a name promises a secret.
+/// Returns `true` if a name promises a secret.
 pub fn has_secret_name(path: &Path) -> bool {
     static GLOBS: OnceLock<GlobSet> = OnceLock::new();
     let globs = GLOBS.get_or_init(|| {
@@ -103,7 +103,7 @@ pub fn scan(reader: &mut impl Read) -> io::Result<Scanned> {
     }
 }
 
-/// Tells whether text or a program holds a private key in PEM.
+/// Returns `true` if text or a program holds a private key in PEM.
 ///
 /// The marker alone is no key: many programs and manuals name it.
 pub fn holds_private_key(bytes: &[u8]) -> bool {

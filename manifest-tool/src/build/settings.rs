@@ -95,8 +95,9 @@ impl Settings {
         })
     }
 
-    /// Returns the manifest's description of the release, without objects and without what it
-    /// takes over from earlier releases.
+    /// Returns the manifest's description of the release.
+    ///
+    /// It lacks the objects, and the values that are inherited from earlier releases.
     pub fn meta(&self, sequence: u64, layout: SiteLayout) -> Meta {
         Meta {
             component: self.component.clone(),

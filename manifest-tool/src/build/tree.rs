@@ -24,7 +24,7 @@ use walkdir::{DirEntry, WalkDir};
 
 /// The files and links of a build folder, each sorted by path.
 #[derive(Debug)]
-pub struct Tree {
+pub struct BuildTree {
     dir: PathBuf,
     /// The files, at least one.
     pub files: Vec<TreeFile>,
@@ -52,7 +52,7 @@ pub struct TreeFile {
     pub may_hold_key: bool,
 }
 
-impl Tree {
+impl BuildTree {
     /// Reads the folder `dir`, following no links in it.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Warnings about a build folder: clients accept the release, but the publisher hardly meant it.
 
 use super::settings::Settings;
-use super::tree::Tree;
+use super::tree::BuildTree;
 use crate::error::{Error, Result};
 use patcher::internal::manifest::Platform;
 use patcher::internal::rel_path::RelPath;
@@ -32,7 +32,7 @@ impl BuildWarning {
     ///
     /// # Errors
     /// An I/O error.
-    pub fn all(tree: &Tree, settings: &Settings) -> Result<Vec<Self>> {
+    pub fn all(tree: &BuildTree, settings: &Settings) -> Result<Vec<Self>> {
         let mut warnings = Vec::new();
         let launched = tree.files.iter().find(|file| Some(&file.path) == settings.launch.as_ref());
         // Windows has no such permission, so that a build folder there has no executable file.

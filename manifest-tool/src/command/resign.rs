@@ -12,8 +12,8 @@ use patcher::internal::manifest::{Channel, Component};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Sign the latest release of a component again, with the next sequence and a new term; objects
-/// stay as they are
+/// Sign the latest release of a component again, with the next sequence and new dates; objects stay
+/// as they are
 #[derive(Debug, clap::Args)]
 pub struct ResignArgs {
     /// The component
@@ -25,7 +25,7 @@ pub struct ResignArgs {
     #[arg(long, default_value = "stable")]
     channel: Channel,
     /// When clients start to refuse the release: a time, days from now as in 180d, or never
-    /// [default: a term of the same length]
+    /// [default: as long after signing as before]
     #[arg(long, value_name = "TIME")]
     expires: Option<String>,
     /// The share of clients that are offered the release, as in 50% [default: unchanged]
@@ -51,7 +51,7 @@ pub fn run(args: ResignArgs, out: &mut impl Write) -> Result<()> {
     renew(&site, &component, &terms, platforms, signing, out)
 }
 
-/// Issues the releases of a component again and writes their new terms.
+/// Issues the releases of a component again and prints their dates.
 ///
 /// # Errors
 /// Those of [`reissue::renew`], and of reading keys.

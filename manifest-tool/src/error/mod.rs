@@ -132,7 +132,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// A link leads out of the build folder, or to nothing that is published.
-    #[error("{} leads to `{target}`, which is no published file and no folder of one", path.display())]
+    #[error("{} leads to `{target}`, which is neither a published file nor a folder with one", path.display())]
     LinkTarget {
         /// The link.
         path: PathBuf,
@@ -182,7 +182,7 @@ pub enum Error {
         key: Sha256,
     },
     /// The site has a release with this sequence or a higher one.
-    #[error("sequence {sequence} is used up, {} has it or a higher one; make what is to be signed again", path.display())]
+    #[error("sequence {sequence} is taken: {} has it or a higher one; write the bytes to sign again", path.display())]
     SequenceTaken {
         /// The manifest's sequence.
         sequence: u64,
@@ -280,7 +280,7 @@ pub enum Error {
         detail: String,
     },
     /// `verify` found problems, and has listed them.
-    #[error("{problems} of {checked} manifests and objects are not what clients will take")]
+    #[error("clients would refuse {problems} of {checked} manifests and objects")]
     Unsound {
         /// The number of problems.
         problems: usize,

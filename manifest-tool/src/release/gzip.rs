@@ -13,11 +13,11 @@ use std::io::{self, Read, Write};
 
 /// Content from this size on is compressed in segments. Smaller content costs about as much by
 /// chunks as whole: an index and ranges of it are two round trips more.
-pub const INDEXED_FROM: u64 = 128 << 10;
+pub const INDEXED_FROM_BYTES: u64 = 128 << 10;
 /// A segment ends at the first cut after about this many bytes.
 ///
 /// A segment costs about 36 bytes for a flush and its own codes: less than 1 % for any content.
-const SEGMENT: usize = 6 << 10;
+const SEGMENT_BYTES: usize = 6 << 10;
 
 /// The result of one compression.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct Compressed {
     pub content: Sha256,
     /// The gzip.
     pub object: Object,
-    /// The index of its segments; none for content that is small, or larger than an index can say.
+    /// The index of its segments; `None` for a content that is small, or too large for an index.
     pub index: Option<ChunkIndex>,
 }
 
@@ -39,7 +39,7 @@ pub fn compress(input: &mut impl Read, size: u64, output: &mut impl Write) -> io
     let sink = HashingWriter { hasher: Sha256Hasher::default(), output };
     let mut encoder = GzBuilder::new().mtime(0).write(sink, Compression::best());
     let mut content = Sha256Hasher::default();
-    let mut segments = (size >= INDEXED_FROM).then(Segments::default);
+    let mut segments = (size >= INDEXED_FROM_BYTES).then(Segments::default);
     let mut chunker = Chunker::new(input);
     while let Some((_, chunk)) = chunker.next_chunk()? {
         content.update(chunk);
@@ -57,11 +57,12 @@ pub fn compress(input: &mut impl Read, size: u64, output: &mut impl Write) -> io
 /// Where segments end: at a cut of the content, when they are long enough.
 struct Segments {
     index: ChunkIndexBuilder,
-    /// Tells about how many bytes a chunk will take, without ending the block of the real one.
+    /// Estimates the compressed size of a chunk, without ending a block of the real compressor.
     estimate: Compress,
     packed: Vec<u8>,
-    /// Of the segment under way: content, and about how many bytes that will take.
+    /// The bytes of content in the present segment.
     length: usize,
+    /// The estimate of its compressed size.
     estimated: usize,
 }
 
@@ -77,7 +78,7 @@ impl Default for Segments {
 impl Segments {
     /// Ends the segment if `chunk` is better put into the next, and takes note of the chunk.
     fn before(&mut self, chunk: &[u8], encoder: &mut GzEncoder<HashingWriter<'_, impl Write>>) -> io::Result<()> {
-        if self.estimated >= SEGMENT || self.length + chunk.len() > MAX_SEGMENT_BYTES {
+        if self.estimated >= SEGMENT_BYTES || self.length + chunk.len() > MAX_SEGMENT_BYTES {
             encoder.flush()?;
             self.index.end_segment(encoder.get_ref().hasher.length());
             (self.length, self.estimated) = (0, 0);
@@ -175,9 +176,9 @@ mod tests {
     #[test]
     fn small_content_has_no_index() {
         let content = mixed();
-        assert_eq!(compressed(&content[..INDEXED_FROM as usize - 1]).1.index, None);
-        let (gz, compressed) = compressed(&content[..INDEXED_FROM as usize]);
+        assert_eq!(compressed(&content[..INDEXED_FROM_BYTES as usize - 1]).1.index, None);
+        let (gz, compressed) = compressed(&content[..INDEXED_FROM_BYTES as usize]);
         let index = compressed.index.unwrap();
-        assert_eq!(ChunkIndex::parse(&index.to_bytes(), INDEXED_FROM, gz.len() as u64).unwrap(), index);
+        assert_eq!(ChunkIndex::parse(&index.to_bytes(), INDEXED_FROM_BYTES, gz.len() as u64).unwrap(), index);
     }
 }

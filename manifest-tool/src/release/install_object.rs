@@ -3,7 +3,7 @@
 //! Files with the same extension resemble each other, so they are neighbours. Blocks are packed on
 //! all cores. The finished object is unpacked with the client's own code before it counts.
 
-use crate::build::tree::{Tree, TreeFile};
+use crate::build::tree::{BuildTree, TreeFile};
 use crate::delta::encode::stream_packing::pack_block;
 use crate::delta::plan::memory_budget::MemoryBudget;
 use crate::error::{Error, Result};
@@ -44,7 +44,7 @@ pub fn reusable(site: &ComponentSite, earlier: &[Manifest], new: &Manifest) -> O
 /// [`Error::Changed`] for a file with another hash than before; an I/O error.
 pub fn write(
     site: &ComponentSite,
-    tree: &Tree,
+    tree: &BuildTree,
     manifest: &Manifest,
     memory: u64,
     progress: &ProgressLine,

@@ -21,7 +21,7 @@ pub mod stepping_stones;
 
 use crate::build::links::Shortened;
 use crate::build::settings::Settings;
-use crate::build::tree::Tree;
+use crate::build::tree::BuildTree;
 use crate::build::warnings::BuildWarning;
 use crate::delta::plan::{self, DeltaLimits, NewFiles, update_objects};
 use crate::error::{Error, Result};
@@ -123,7 +123,7 @@ pub fn sign(
     signing: &Signing,
     progress: ProgressLine,
 ) -> Result<ReleaseSummary> {
-    let tree = Tree::scan(build, settings)?;
+    let tree = BuildTree::scan(build, settings)?;
     let hashes = pack::hash(&tree, &progress)?;
     let mut contents: Contents<'_> = hashes.iter().copied().zip(&tree.files).collect();
     let layout = choose_layout(site, &settings.component, policy.layout)?;
@@ -214,7 +214,7 @@ fn choose_layout(site: &Path, component: &Component, wanted: Option<SiteLayout>)
 }
 
 /// Assembles the manifest of `tree`; `packed` returns the objects of a content.
-fn assemble(meta: Meta, tree: &Tree, hashes: &[Sha256], packed: impl Fn(Object) -> GzObjects) -> Manifest {
+fn assemble(meta: Meta, tree: &BuildTree, hashes: &[Sha256], packed: impl Fn(Object) -> GzObjects) -> Manifest {
     let has_gz = meta.layout == SiteLayout::Folders;
     let files = tree.files.iter().zip(hashes).map(|(file, sha256)| {
         let GzObjects { gz, chunks } = packed(Object { size: file.size, sha256: *sha256 });

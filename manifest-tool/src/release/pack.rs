@@ -6,7 +6,7 @@
 //! must get what was signed.
 
 use crate::build::secrets::{self, Scanned};
-use crate::build::tree::{Tree, TreeFile};
+use crate::build::tree::{BuildTree, TreeFile};
 use crate::error::{Error, Result};
 use crate::release::gzip;
 use crate::site::{ComponentSite, GzObjects};
@@ -30,7 +30,7 @@ pub type Contents<'a> = HashMap<Sha256, &'a TreeFile>;
 /// # Errors
 /// [`Error::PublishedKey`], [`Error::Changed`] for a file that grew or shrank, or the system's
 /// answer.
-pub fn hash(tree: &Tree, progress: &ProgressLine) -> Result<Vec<Sha256>> {
+pub fn hash(tree: &BuildTree, progress: &ProgressLine) -> Result<Vec<Sha256>> {
     progress.phase("hashing");
     progress.expect(tree.files.iter().map(|file| file.size).sum());
     let files = largest_first(tree.files.iter().enumerate(), |(_, file)| file);
@@ -56,7 +56,7 @@ pub fn hash(tree: &Tree, progress: &ProgressLine) -> Result<Vec<Sha256>> {
 /// # Errors
 /// [`Error::Changed`] for a file with another hash than before, or the system's answer.
 pub fn compress(
-    tree: &Tree,
+    tree: &BuildTree,
     contents: &Contents<'_>,
     site: &ComponentSite,
     progress: &ProgressLine,

@@ -14,7 +14,7 @@ use std::path::Path;
 /// Stamps the heads of all releases on `site` that name `key` as their freshness key, and returns
 /// these releases.
 ///
-/// Each head is made anew from the manifest, which one of `trusted` must have signed.
+/// The tool makes each head from the manifest, which one of `trusted` must have signed.
 ///
 /// # Errors
 /// [`Error::NothingToStamp`] if no release names the key; those of

@@ -10,7 +10,7 @@ mod request;
 use crate::error::{Error, Result};
 use faults::Faults;
 use patcher::internal::fs::open_regular;
-use request::{Request, Wanted};
+use request::{ServedRequest, Wanted};
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -79,7 +79,7 @@ impl SiteServer {
     fn answer(&self, mut stream: TcpStream) -> io::Result<String> {
         stream.set_read_timeout(Some(CLIENT_TIMEOUT))?;
         stream.set_write_timeout(Some(CLIENT_TIMEOUT))?;
-        let Some(request) = Request::read(&mut stream)? else {
+        let Some(request) = ServedRequest::read(&mut stream)? else {
             write_head(&mut stream, 400, &[("Content-Length", "0".to_owned())])?;
             return Ok("400 a request that is not HTTP/1.1".to_owned());
         };

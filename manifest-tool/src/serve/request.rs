@@ -8,7 +8,7 @@ const MAX_HEAD_BYTES: usize = 16 * 1024;
 
 /// A request of a client.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Request {
+pub struct ServedRequest {
     /// The method, as in `GET`.
     pub method: String,
     /// The path, which begins with `/`, without a query.
@@ -36,7 +36,7 @@ pub enum Wanted {
     },
 }
 
-impl Request {
+impl ServedRequest {
     /// Reads a request; returns `None` if it is not HTTP/1.1 or too long.
     ///
     /// # Errors
@@ -105,15 +105,15 @@ fn parse_range(value: &str) -> Option<Wanted> {
 mod tests {
     use super::*;
 
-    fn request(head: &str) -> Option<Request> {
-        Request::read(&mut head.as_bytes()).unwrap()
+    fn request(head: &str) -> Option<ServedRequest> {
+        ServedRequest::read(&mut head.as_bytes()).unwrap()
     }
 
     #[test]
     fn a_request_has_a_method_a_path_and_a_range() {
         let found = request("GET /core/latest.xml?x=1 HTTP/1.1\r\nHost: x\r\nrange: bytes=5-9\r\n\r\n").unwrap();
         let wanted = Wanted::Range { start: 5, end: Some(9) };
-        assert_eq!(found, Request { method: "GET".into(), path: "/core/latest.xml".into(), wanted });
+        assert_eq!(found, ServedRequest { method: "GET".into(), path: "/core/latest.xml".into(), wanted });
         assert_eq!(parse_range("bytes=5-"), Some(Wanted::Range { start: 5, end: None }));
         assert_eq!(parse_range("bytes=-5"), Some(Wanted::Last { bytes: 5 }));
         for wrong in ["bytes=1-2,4-5", "bytes=a-b", "items=1-2", "bytes=-", "bytes=99999999999999999999-"] {
@@ -136,7 +136,8 @@ mod tests {
         std::fs::create_dir_all(site.join("core")).unwrap();
         std::fs::write(site.join("core/latest.xml"), "x").unwrap();
         std::fs::write(dir.path().join("secret"), "x").unwrap();
-        let file = |path: &str| Request { method: "GET".into(), path: path.into(), wanted: Wanted::Whole }.file(&site);
+        let file =
+            |path: &str| ServedRequest { method: "GET".into(), path: path.into(), wanted: Wanted::Whole }.file(&site);
         assert_eq!(file("/core/latest.xml"), Some(site.join("core/latest.xml")));
         for wrong in ["/../secret", "/core/../../secret", "/core//latest.xml", "/%2e%2e/secret", "/core/", "/", "/a\\b"]
         {

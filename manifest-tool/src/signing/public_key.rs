@@ -9,7 +9,7 @@ use std::path::Path;
 /// Reads the PEM that `flag` names.
 ///
 /// # Errors
-/// [`Caller::BadSetting`] for what is no public key that clients take, or the system's answer.
+/// [`Caller::BadSetting`] for a file that is no public key that clients accept; an I/O error.
 pub fn load(flag: &'static str, path: &Path) -> Result<PublicKey> {
     let pem = fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
     PublicKey::from_pem(&pem).map_err(|error| {

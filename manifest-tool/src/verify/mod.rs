@@ -25,7 +25,7 @@ use patcher::internal::rel_path::RelPath;
 use patcher::internal::timestamp::Timestamp;
 use patcher::internal::trust::{self, ReleaseTarget};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
-use replay::{Replayed, Updates};
+use replay::{Replayed, UpdateReplay};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufReader, Read as _, Seek as _, SeekFrom, Write as _};
@@ -34,7 +34,7 @@ use url::Url;
 
 /// The result of a verification.
 #[derive(Debug, Default)]
-pub struct Findings {
+pub struct SiteFindings {
     /// The number of manifests.
     pub manifests: usize,
     /// The latest releases that are right.
@@ -104,9 +104,9 @@ impl Verifier<'_> {
     ///
     /// # Errors
     /// A network that does not deliver; everything else is a finding.
-    pub fn verify(&self, urls: &[Url]) -> Result<Findings> {
-        let mut findings = Findings { manifests: urls.len(), ..Findings::default() };
-        let (mut objects, mut updates, mut installs) = (Objects::new(), Updates::default(), Installs::default());
+    pub fn verify(&self, urls: &[Url]) -> Result<SiteFindings> {
+        let mut findings = SiteFindings { manifests: urls.len(), ..SiteFindings::default() };
+        let (mut objects, mut updates, mut installs) = (Objects::new(), UpdateReplay::default(), Installs::default());
         let mut stones = BTreeSet::new();
         for url in urls {
             let manifest = match self.manifest(url) {

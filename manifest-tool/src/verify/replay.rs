@@ -23,16 +23,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use url::Url;
 
 /// The largest delta that is read at once. Larger ones are copied to a temporary file.
-const MAX_DELTA_IN_MEMORY: u64 = 4 << 20;
+const MAX_IN_MEMORY_DELTA_BYTES: u64 = 4 << 20;
 
 /// Update objects, and the places of the files that they start from.
 #[derive(Default)]
-pub struct Updates {
+pub struct UpdateReplay {
     contents: HashMap<Sha256, ContentAt>,
     /// The install objects that were unpacked.
     unpacked: Mutex<HashMap<Url, Option<Arc<InstallContents>>>>,
     objects: BTreeMap<Url, IndexedObject>,
-    /// The deltas that were applied, by the hash of their bytes and by what they read and make.
+    /// The applied deltas: the hashes of the delta, of the files that it reads, and of the result.
     done: Mutex<HashSet<(Sha256, Vec<Sha256>, Sha256)>>,
 }
 
@@ -47,7 +47,7 @@ enum ContentAt {
 /// The result of a replay.
 #[derive(Default)]
 pub struct Replayed {
-    /// The number of deltas that make what they should.
+    /// The number of deltas with the right result.
     pub right: usize,
     /// The number of deltas that start from a file that is not on the site.
     pub not_applied: usize,
@@ -55,7 +55,7 @@ pub struct Replayed {
     pub wrong: Vec<Error>,
 }
 
-impl Updates {
+impl UpdateReplay {
     /// Adds the files that can be rebuilt from a release below the URL `base`.
     pub fn add_contents(&mut self, manifest: &Manifest, base: &Url) {
         let names = SiteNames::of(&manifest.meta);
@@ -152,7 +152,7 @@ impl Updates {
         let words = |error: io::Error| error.to_string();
         let bases = || [Some(row.base), row.second_base].into_iter().flatten();
         object.seek(SeekFrom::Start(position.start)).map_err(words)?;
-        let mut patch = tempfile::SpooledTempFile::new(MAX_DELTA_IN_MEMORY as usize);
+        let mut patch = tempfile::SpooledTempFile::new(MAX_IN_MEMORY_DELTA_BYTES as usize);
         io::copy(&mut object.take(row.size), &mut patch).map_err(words)?;
         patch.rewind().map_err(words)?;
         let (hash, _) = Sha256::of_reader(&mut patch).map_err(words)?;

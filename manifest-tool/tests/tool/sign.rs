@@ -258,7 +258,7 @@ mod unix {
             let publisher = Publisher::new();
             symlink(first, publisher.path("build/a")).unwrap();
             symlink(second, publisher.path("build/b")).unwrap();
-            publisher.sign(&[]).fails(21, "which is no published file");
+            publisher.sign(&[]).fails(21, "which is neither a published file");
             assert!(!publisher.path("site").exists());
         }
     }

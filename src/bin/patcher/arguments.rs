@@ -11,8 +11,8 @@ use std::time::Duration;
 
 /// The beginning of a key that is given as text.
 const PEM_START: &str = "-----BEGIN ";
-/// The largest key or certificate file that the program reads.
-const MAX_PEM_BYTES: u64 = 1 << 20;
+/// The most bytes that the program reads of a file of keys, certificates or headers.
+const MAX_SMALL_FILE_BYTES: u64 = 1 << 20;
 
 /// Returns the end of a command's help: two examples, in an installation at `/opt/app`.
 macro_rules! examples {
@@ -187,7 +187,7 @@ pub enum PatcherCommand {
         #[arg(long, value_name = "N")]
         floor: Option<u64>,
     },
-    /// Check for newer releases: exit code 10 if there are some
+    /// Check for newer releases: exit code 10 if an update is available
     #[command(after_help = examples!("check", "--json check core"))]
     Check {
         /// The components; all installed ones by default
@@ -258,7 +258,7 @@ pub enum PatcherCommand {
     /// Show the installed components and the updates in progress
     #[command(after_help = examples!("status", "--json status"))]
     Status,
-    /// Look for everything that could prevent an update: exit code 12 if there is something
+    /// Look for everything that could prevent an update: exit code 12 if something does
     #[command(after_help = examples!("doctor", "--json doctor"))]
     Doctor,
     /// Show past updates and their results, the newest first
@@ -351,7 +351,7 @@ impl PatcherArguments {
             // A program that has its key compiled in needs no file.
             config = match key.to_str().filter(|key| key.starts_with(PEM_START)) {
                 Some(text) => config.trusted_key(text),
-                None => config.trusted_key(read_pem(Path::new(key))?),
+                None => config.trusted_key(read_small_file(Path::new(key))?),
             };
         }
         if let Some(deadline) = self.all_users {
@@ -397,7 +397,7 @@ impl PatcherArguments {
         }
         for header in &self.headers {
             let lines = match header.strip_prefix('@') {
-                Some(path) => read_pem(Path::new(path))?,
+                Some(path) => read_small_file(Path::new(path))?,
                 None => header.clone(),
             };
             for line in lines.lines().filter(|line| !line.trim().is_empty()) {
@@ -411,11 +411,11 @@ impl PatcherArguments {
                 value: String::new(),
                 detail: "it is for no server; use --site".to_owned(),
             })?;
-            let key = self.client_key.as_deref().map(read_pem).transpose()?.unwrap_or_default();
-            config = config.client_identity(origin, format!("{}\n{key}", read_pem(path)?));
+            let key = self.client_key.as_deref().map(read_small_file).transpose()?.unwrap_or_default();
+            config = config.client_identity(origin, format!("{}\n{key}", read_small_file(path)?));
         }
         if let Some(path) = &self.cacert {
-            config = config.add_root_certificate(read_pem(path)?);
+            config = config.add_root_certificate(read_small_file(path)?);
         }
         Ok(config)
     }
@@ -480,10 +480,11 @@ impl PatcherArguments {
     }
 }
 
-fn read_pem(path: &Path) -> Result<String> {
+/// Reads a file of keys, certificates or headers.
+fn read_small_file(path: &Path) -> Result<String> {
     let failed = |source| Error::from(Machine::Io { action: "read", path: path.to_owned(), source });
     let mut text = String::new();
     let file = std::fs::File::open(path).map_err(failed)?;
-    file.take(MAX_PEM_BYTES).read_to_string(&mut text).map_err(failed)?;
+    file.take(MAX_SMALL_FILE_BYTES).read_to_string(&mut text).map_err(failed)?;
     Ok(text)
 }

@@ -53,12 +53,12 @@ pub struct SigningFlags {
     /// it for each, in the order of the client's list. The tool uses no other release of the site
     #[arg(long = "trust", value_name = "PUB")]
     trusted: Vec<PathBuf>,
-    /// Retire this public key, and all keys before it in the client's list: clients that see the
-    /// release accept no release any more that counts them. Later releases keep it
+    /// Retire this public key, and all keys before it in the client's list: a client that has seen
+    /// the release refuses every release that counts one of them. Later releases keep it
     #[arg(long, value_name = "PUB")]
     retire: Option<PathBuf>,
     /// Demand stamps by this key, which is online: clients report `stale` instead of "up to date"
-    /// unless `manifest-tool stamp` has signed the head lately. Later releases keep it
+    /// unless the head has a valid stamp by `manifest-tool stamp`. Later releases keep it
     #[arg(long, value_name = "PUB")]
     freshness_key: Option<PathBuf>,
     /// Stop demanding stamps
@@ -90,7 +90,7 @@ impl TrustFlags {
     }
 }
 
-/// Tells whether the mode of a private key's file lets other users read it.
+/// Returns `true` if the mode of a private key's file lets other users read it.
 #[cfg(unix)]
 fn is_readable_by_others(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;

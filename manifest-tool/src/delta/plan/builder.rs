@@ -4,7 +4,7 @@ use super::DeltaTask;
 use super::delta_graph::{DeltaBytes, DeltaEdge};
 use super::memory_budget::MemoryBudget;
 use super::second_bases::NewContentSample;
-use crate::build::tree::Tree;
+use crate::build::tree::BuildTree;
 use crate::delta::encode::{self as delta, EncodedDelta};
 use crate::error::{Error, Result};
 use crate::hashing_sink::HashingSink;
@@ -27,7 +27,7 @@ use tempfile::TempPath;
 pub struct DeltaBuilder<'a> {
     site: &'a ComponentSite,
     contents: &'a SiteContents<'a>,
-    tree: &'a Tree,
+    tree: &'a BuildTree,
     budget: MemoryBudget,
     limit: u64,
     progress: &'a ProgressLine,
@@ -52,7 +52,7 @@ impl<'a> DeltaBuilder<'a> {
     pub fn new(
         site: &'a ComponentSite,
         contents: &'a SiteContents<'a>,
-        tree: &'a Tree,
+        tree: &'a BuildTree,
         limit: u64,
         progress: &'a ProgressLine,
     ) -> Self {

@@ -27,7 +27,7 @@ mod shortcuts;
 pub mod stored_deltas;
 pub mod update_objects;
 
-use crate::build::tree::{Tree, TreeFile};
+use crate::build::tree::{BuildTree, TreeFile};
 use crate::error::Result;
 use crate::site::contents::SiteContents;
 use crate::site::{ComponentSite, SiteRelease};
@@ -65,7 +65,7 @@ pub struct DeltaLimits {
 #[derive(Debug, Clone, Copy)]
 pub struct NewFiles<'a> {
     /// The build folder.
-    pub tree: &'a Tree,
+    pub tree: &'a BuildTree,
     /// The hashes of its files, in the same order.
     pub hashes: &'a [Sha256],
 }
@@ -212,7 +212,7 @@ fn contents_of(manifest: &Manifest) -> impl Iterator<Item = &Sha256> {
 fn tasks<'a>(
     previous: &'a [Manifest],
     contents: &SiteContents<'_>,
-    tree: &'a Tree,
+    tree: &'a BuildTree,
     hashes: &[Sha256],
     graph: &DeltaGraph,
     gz: &impl Fn(&Sha256) -> Option<Object>,

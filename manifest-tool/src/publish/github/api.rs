@@ -28,7 +28,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time that each request may take, in addition to that for its body.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// The slowest upload that is waited for, in bytes per second.
-const MIN_UPLOAD_RATE: u64 = 16 << 10;
+const MIN_UPLOAD_BYTES_PER_SECOND: u64 = 16 << 10;
 /// The number of entries that a page of a list has.
 const PAGE_ENTRIES: usize = 100;
 
@@ -173,7 +173,7 @@ impl Api {
         let address = release.upload_url.split('{').next().unwrap_or_default();
         let mut url = Url::parse(address).map_err(|error| failed("use", address, error.to_string(), error))?;
         url.query_pairs_mut().append_pair("name", name);
-        let timeout = REQUEST_TIMEOUT + Duration::from_secs(size / MIN_UPLOAD_RATE);
+        let timeout = REQUEST_TIMEOUT + Duration::from_secs(size / MIN_UPLOAD_BYTES_PER_SECOND);
         let request = self.request(Method::POST, &url, JSON).timeout(timeout);
         let request = request.header(CONTENT_TYPE, content_type).header(CONTENT_LENGTH, size).body(body);
         let response = match request.send() {

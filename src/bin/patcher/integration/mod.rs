@@ -1,6 +1,6 @@
 //! Desktop integration: the menu entry, icon and autostart of a component, for one user.
 //!
-//! All shown files are those of the signed release, or what the caller passes. The names of the
+//! All shown texts and files are from the signed release or from the caller. The names of the
 //! written files have the component's name and a hash of its folder, so that two installations do
 //! not share them. A second run replaces the files.
 

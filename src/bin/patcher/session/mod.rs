@@ -13,7 +13,7 @@ use crate::commands::execute;
 use crate::report::{Report, error_object, outcome_object, print_json};
 use input::{Input, MAX_LINE_BYTES, inputs};
 use patcher::{Caller, CancelToken, Config, Error, Patcher, Result, Started, ToJson as _, Value, Watcher};
-use request::{Method, Request, bad, watch_options};
+use request::{Method, SessionRequest, bad, watch_options};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::mpsc::Receiver;
@@ -56,7 +56,7 @@ pub fn run(arguments: &PatcherArguments, session: &SessionArguments) -> Result<(
     let inputs = inputs(pid);
     std::thread::scope(|scope| {
         let served = session.serve(scope, &inputs);
-        // The program has ended, or wants no more. Complete files stay staged.
+        // The program has ended, or has closed the input. Complete files stay staged.
         session.cancel.cancel();
         served
     })
@@ -100,7 +100,7 @@ impl Session {
 
     /// Carries out a request here if it is quick, else in a thread.
     fn accept<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, line: &[u8]) {
-        let request = match Request::parse(line) {
+        let request = match SessionRequest::parse(line) {
             Ok(request) => request,
             Err(error) => return answer(None, Err(error)),
         };

@@ -8,7 +8,7 @@ use serde::Deserialize;
 /// A request of the parent process.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Request {
+pub struct SessionRequest {
     /// The number that the answer repeats.
     pub id: u64,
     method: String,
@@ -81,7 +81,7 @@ pub enum Mode {
     ApplyOnExit,
 }
 
-impl Request {
+impl SessionRequest {
     /// Parses a line.
     ///
     /// # Errors

@@ -36,7 +36,7 @@ pub fn find_streams(file: &[u8]) -> Vec<FoundStream> {
             continue;
         }
         let found = zip_member(file, at).or_else(|| gzip_member(file, at)).or_else(|| zlib_stream(file, at));
-        let Some(Header { start, name, is_zlib }) = found else { continue };
+        let Some(StreamHeader { start, name, is_zlib }) = found else { continue };
         let Some((bytes, length)) = inflater.measure(&file[start..], is_zlib) else { continue };
         if bytes >= MIN_STREAM_BYTES {
             streams.push(FoundStream { range: start..start + bytes, length, name });
@@ -54,7 +54,7 @@ pub fn inflate(stream: &[u8], length: usize) -> Vec<u8> {
 }
 
 /// The bytes before a stream.
-struct Header {
+struct StreamHeader {
     /// Where the stream starts.
     start: usize,
     name: Range<usize>,
@@ -63,17 +63,17 @@ struct Header {
 }
 
 /// Reads a zip member's local header: method deflate, not encrypted.
-fn zip_member(file: &[u8], at: usize) -> Option<Header> {
+fn zip_member(file: &[u8], at: usize) -> Option<StreamHeader> {
     let header = file.get(at..at + 30)?;
     let is_deflated = header.starts_with(b"PK\x03\x04") && header[6] & 1 == 0 && header[8..10] == [8, 0];
     let length = |at: usize| usize::from(u16::from_le_bytes([header[at], header[at + 1]]));
     let name = at + 30..at + 30 + length(26);
     let start = name.end + length(28);
-    (is_deflated && start <= file.len()).then_some(Header { start, name, is_zlib: false })
+    (is_deflated && start <= file.len()).then_some(StreamHeader { start, name, is_zlib: false })
 }
 
 /// Reads the header of a gzip member (RFC 1952, section 2.3).
-fn gzip_member(file: &[u8], at: usize) -> Option<Header> {
+fn gzip_member(file: &[u8], at: usize) -> Option<StreamHeader> {
     let flags = match file.get(at..at + 4)? {
         [0x1f, 0x8b, 8, flags] if flags & 0xe0 == 0 => *flags,
         _ => return None,
@@ -95,13 +95,13 @@ fn gzip_member(file: &[u8], at: usize) -> Option<Header> {
     if flags & 2 != 0 {
         start += 2;
     }
-    (start <= file.len()).then_some(Header { start, name, is_zlib: false })
+    (start <= file.len()).then_some(StreamHeader { start, name, is_zlib: false })
 }
 
 /// Reads the header of a zlib stream (RFC 1950).
-fn zlib_stream(file: &[u8], at: usize) -> Option<Header> {
+fn zlib_stream(file: &[u8], at: usize) -> Option<StreamHeader> {
     let is_zlib = ZLIB_HEADERS.iter().any(|header| file[at..].starts_with(header));
-    is_zlib.then_some(Header { start: at + 2, name: 0..0, is_zlib })
+    is_zlib.then_some(StreamHeader { start: at + 2, name: 0..0, is_zlib })
 }
 
 /// Inflates streams to find out where they end.
