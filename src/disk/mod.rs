@@ -1,5 +1,4 @@
-//! The disk: where things are (`layout`), what is there (`inventory`), and all changes to it
-//! (`fs`).
+//! The disk: the paths of files (`layout`), their contents (`inventory`), and all changes (`fs`).
 
 pub mod fs;
 pub mod inventory;

@@ -16,8 +16,8 @@ impl Patcher {
     ///
     /// `from` names the component's manifest: an `http`, `https` or `file` URL, or a path. A URL
     /// that ends in `/` and the path of a folder stand for the newest manifest of the channel: that
-    /// for the platform, or else the one for all platforms. The
-    /// download skips files that the component's folder already holds.
+    /// for the platform, or else the one for all platforms. The download skips files that the
+    /// component's folder already holds.
     ///
     /// A release that was rolled back or failed on this machine before is installed all the same.
     ///

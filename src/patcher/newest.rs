@@ -42,8 +42,8 @@ fn same_platform(installed: &Meta, newest: &Meta) -> Result<(), Refused> {
 impl Patcher {
     /// Fetches the newest manifest from the first mirror that has an acceptable one.
     ///
-    /// The client asks the next mirror
-    /// if one is unreachable or serves a manifest that is refused or has expired.
+    /// The client asks the next mirror if one is unreachable or serves a manifest that is refused
+    /// or has expired.
     pub(super) fn fetch_newest(
         &self,
         state_dir: &Dir,

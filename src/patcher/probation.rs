@@ -109,8 +109,9 @@ impl Previous {
         self.patcher.restart_by_helper(&state_dir, Some(RollbackReason::Asked), is_in_place)
     }
 
-    /// Fetches what is missing of the version before. Where that fails, the rollback says what is
-    /// missing.
+    /// Fetches the damaged files of the version before.
+    ///
+    /// If that fails, the rollback reports which file is missing.
     fn mend_backups(&self) -> Vec<SavedFile> {
         self.patcher.fetch_damaged_backups().unwrap_or_default()
     }

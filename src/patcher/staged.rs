@@ -198,8 +198,7 @@ impl Patcher {
     /// now.
     ///
     /// # Errors
-    /// [`Refused`](crate::Refused) if a staged manifest is not acceptable any more,
-    /// [`Error::Busy`].
+    /// [`Refused`](crate::Refused) if a staged manifest is no longer acceptable; [`Error::Busy`].
     pub fn staged(&self) -> Result<Option<Staged>> {
         let rules = self.require_updates_on()?;
         if state::open(&self.shared.root)?.is_none() {

@@ -204,12 +204,11 @@ impl Patcher {
         }
     }
 
-    /// Lets the helper do the work and start the program again. Returns `true` if the program must
-    /// end for that.
+    /// Lets the helper swap or roll back, and start the program again.
     ///
-    /// Where the process can become another program, the helper does it in the process, so that the
-    /// run with its terminal and its outputs goes on as the other version. Then this method does
-    /// not return.
+    /// Returns `true` if the program must end for that. If the process can become another program,
+    /// this method does not return: the process becomes the helper, and then the other version. The
+    /// run keeps its terminal and its outputs.
     ///
     /// It returns `false` if there is no helper, or if the helper started the program for the swap
     /// as it is now: a second round would change nothing.

@@ -79,9 +79,9 @@ impl fmt::Display for RollbackReason {
             RollbackReason::NotStarted => f.write_str("it could not be started"),
             RollbackReason::Silent => f.write_str("it did not confirm that it works"),
             RollbackReason::Unconfirmed => {
-                f.write_str("it was started again and again and never confirmed that it works")
+                f.write_str("it was started several times and never confirmed that it works")
             }
-            RollbackReason::Asked => f.write_str("the old version was asked for"),
+            RollbackReason::Asked => f.write_str("a user or the program asked for the old version"),
         }
     }
 }

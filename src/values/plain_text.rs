@@ -24,7 +24,7 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-/// Tells whether a terminal acts on a character instead of showing it.
+/// Returns `true` if a terminal acts on a character instead of showing it.
 fn is_active(character: char) -> bool {
     match character {
         '\n' | '\t' => false,

@@ -13,16 +13,16 @@ mod uncounted {
     }
 
     /// The counter of a thread, which the threads that it starts share.
-    pub struct Handle;
+    pub struct StepCounter;
 
     #[inline]
-    pub fn handle() -> Handle {
-        Handle
+    pub fn handle() -> StepCounter {
+        StepCounter
     }
 
     /// Continues the counting in this thread.
     #[inline]
-    pub fn enter(_steps: &Handle) {}
+    pub fn enter(_steps: &StepCounter) {}
 }
 #[cfg(not(test))]
 pub use uncounted::{enter, handle, next};
@@ -83,13 +83,13 @@ mod counted {
         }
     }
 
-    pub fn handle() -> Handle {
+    pub fn handle() -> StepCounter {
         CURRENT.with_borrow(Clone::clone)
     }
 
-    type Handle = Option<Arc<Count>>;
+    type StepCounter = Option<Arc<Count>>;
 
-    pub fn enter(steps: &Handle) {
+    pub fn enter(steps: &StepCounter) {
         CURRENT.set(steps.clone());
     }
 

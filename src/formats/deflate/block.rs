@@ -3,7 +3,7 @@
 use super::bit_writer::BitWriter;
 use super::code_lengths::CodeDescription;
 use super::huffman::{MAX_SYMBOLS, PrefixCode};
-use super::match_search::Match;
+use super::match_search::BackReference;
 use super::parameters::{DeflateKind, DeflateParameters};
 use super::symbols::{
     DISTANCE_BASES, DISTANCE_CODES, DISTANCE_EXTRA_BITS, END_OF_BLOCK, LENGTH_BASES, LENGTH_EXTRA_BITS, LITERAL_CODES,
@@ -32,7 +32,7 @@ struct Symbol {
 }
 
 /// The symbols since the end of the last block.
-pub struct Block {
+pub struct DeflateBlock {
     symbols: Vec<Symbol>,
     literal_counts: [u32; LITERAL_CODES],
     distance_counts: [u32; DISTANCE_CODES],
@@ -42,7 +42,7 @@ pub struct Block {
     ends_early: bool,
 }
 
-impl Block {
+impl DeflateBlock {
     /// Creates an empty block.
     pub fn new(parameters: &DeflateParameters) -> Self {
         let max_symbols = parameters.block_symbols();
@@ -80,7 +80,7 @@ impl Block {
 
     /// Adds a match when the parser is at `position`, and returns whether the block is full.
     #[inline]
-    pub fn add_match(&mut self, found: Match, position: u64) -> bool {
+    pub fn add_match(&mut self, found: BackReference, position: u64) -> bool {
         let symbol = Symbol { distance: found.distance as u16, value: (found.length - MIN_MATCH) as u8 };
         self.literal_counts[LITERALS + 1 + length_code(symbol.value)] += 1;
         self.distance_counts[distance_code(symbol.distance.wrapping_sub(1))] += 1;

@@ -29,7 +29,7 @@ struct LengthSymbol {
 pub struct CodeDescription {
     symbols: Vec<LengthSymbol>,
     code: PrefixCode,
-    /// How many lengths of the third code are written.
+    /// The number of written lengths of the third code.
     written: usize,
     literals: usize,
     distances: usize,

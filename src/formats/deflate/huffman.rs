@@ -25,7 +25,7 @@ impl PrefixCode {
     ///
     /// It has at least two symbols. Symbols without a use are added if necessary.
     pub fn from_counts(counts: &[u32], max_bits: usize) -> Self {
-        Tree::new(counts).into_code(max_bits)
+        CodeTree::new(counts).into_code(max_bits)
     }
 
     /// Assigns codes to lengths in the order of RFC 1951, section 3.2.2.
@@ -54,7 +54,7 @@ impl PrefixCode {
 }
 
 /// A tree that grows from its leaves. The nodes below `symbols` are the leaves.
-struct Tree {
+struct CodeTree {
     counts: [u32; MAX_NODES],
     depths: [u8; MAX_NODES],
     parents: [u16; MAX_NODES],
@@ -64,7 +64,7 @@ struct Tree {
     heap: Vec<u16>,
 }
 
-impl Tree {
+impl CodeTree {
     fn new(symbol_counts: &[u32]) -> Self {
         let mut counts = [0; MAX_NODES];
         counts[..symbol_counts.len()].copy_from_slice(symbol_counts);

@@ -6,7 +6,7 @@ use super::window::{MAX_DISTANCE_BYTES, Window};
 
 /// A match at the current position.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Match {
+pub struct BackReference {
     /// Its length in bytes. The search returns `shorter_than` or less if it finds none.
     pub length: usize,
     /// The number of bytes from its start to the position.
@@ -15,14 +15,14 @@ pub struct Match {
 
 /// Searches the chain that starts at `candidate` for a match longer than `at_least` bytes.
 ///
-/// The first longest match wins. It returns the length `at_least` if there is none. A match does
-/// not extend beyond the input.
-pub fn longest_match(window: &Window, mut candidate: usize, at_least: usize, effort: &Effort) -> Match {
+/// The first longest match wins. Without a longer match, the result has the length `at_least`. A
+/// match does not extend beyond the input.
+pub fn longest_match(window: &Window, mut candidate: usize, at_least: usize, effort: &Effort) -> BackReference {
     let (bytes, position) = (window.bytes(), window.position());
     let longest = window.lookahead().min(MAX_MATCH);
-    let mut best = Match { length: at_least, distance: 0 };
+    let mut best = BackReference { length: at_least, distance: 0 };
     if at_least >= longest {
-        return Match { length: longest, distance: 0 };
+        return BackReference { length: longest, distance: 0 };
     }
     let nice = effort.nice.min(longest);
     let limit = position.saturating_sub(MAX_DISTANCE_BYTES);
@@ -36,7 +36,7 @@ pub fn longest_match(window: &Window, mut candidate: usize, at_least: usize, eff
         if earlier[best.length - 1..=best.length] == last && earlier[..2] == first {
             let length = common_prefix(earlier, ahead);
             if length > best.length {
-                best = Match { length, distance: position - candidate };
+                best = BackReference { length, distance: position - candidate };
                 if length >= nice {
                     return best;
                 }

@@ -6,7 +6,7 @@
 //!
 //! The work of an encoder, in the order of the files:
 //!
-//! 1. [`parameters`]: what the producer chose when it called zlib.
+//! 1. [`parameters`]: the choices of the program that called zlib.
 //! 2. `window`: the last 32 KiB of the input and up to 32 KiB after them, with *hash chains*. A
 //!    chain links the positions at which the same three bytes begin.
 //! 3. `match_search`: follows a chain and returns the longest *match*, an earlier equal string.
@@ -65,7 +65,7 @@ mod tests;
 pub use parameters::{DeflateKind, DeflateParameters, DeflateStrategy};
 
 use bit_writer::BitWriter;
-use block::Block;
+use block::DeflateBlock;
 use parser::Parser;
 use window::Window;
 
@@ -74,7 +74,7 @@ pub struct DeflateEncoder {
     parameters: DeflateParameters,
     window: Window,
     parser: Parser,
-    block: Block,
+    block: DeflateBlock,
     bits: BitWriter,
 }
 
@@ -85,7 +85,7 @@ impl DeflateEncoder {
             parameters,
             window: Window::new(&parameters),
             parser: Parser::new(&parameters),
-            block: Block::new(&parameters),
+            block: DeflateBlock::new(&parameters),
             bits: BitWriter::default(),
         }
     }

@@ -1,8 +1,8 @@
 //! Parser: turns the input into literals and matches.
 
 use super::bit_writer::BitWriter;
-use super::block::Block;
-use super::match_search::{Match, longest_match};
+use super::block::DeflateBlock;
+use super::match_search::{BackReference, longest_match};
 use super::parameters::{DeflateParameters, DeflateStrategy, Effort};
 use super::symbols::MIN_MATCH;
 use super::window::{MAX_DISTANCE_BYTES, MIN_LOOKAHEAD_BYTES, Window};
@@ -19,7 +19,7 @@ pub struct Parser {
     effort: Effort,
     is_filtered: bool,
     /// The match at the position before the current one. Only the lazy parser has one.
-    previous: Match,
+    previous: BackReference,
     /// `true` if the byte before the position is in no symbol yet.
     is_literal_pending: bool,
 }
@@ -30,13 +30,13 @@ impl Parser {
         Self {
             effort: parameters.effort(),
             is_filtered: parameters.strategy() == DeflateStrategy::Filtered,
-            previous: Match { length: NO_MATCH, distance: 0 },
+            previous: BackReference { length: NO_MATCH, distance: 0 },
             is_literal_pending: false,
         }
     }
 
     /// Parses until too little input is ahead, or all of it if it `is_last`.
-    pub fn parse(&mut self, window: &mut Window, block: &mut Block, bits: &mut BitWriter, is_last: bool) {
+    pub fn parse(&mut self, window: &mut Window, block: &mut DeflateBlock, bits: &mut BitWriter, is_last: bool) {
         loop {
             if window.lookahead() < MIN_LOOKAHEAD_BYTES {
                 window.slide();
@@ -52,19 +52,19 @@ impl Parser {
     }
 
     /// Writes the last block.
-    pub fn finish(&mut self, window: &Window, block: &mut Block, bits: &mut BitWriter) {
+    pub fn finish(&mut self, window: &Window, block: &mut DeflateBlock, bits: &mut BitWriter) {
         if std::mem::take(&mut self.is_literal_pending) {
             block.add_literal(window.bytes()[window.position() - 1], window.total());
         }
         block.write(window, window.total(), bits, true);
-        self.previous = Match { length: NO_MATCH, distance: 0 };
+        self.previous = BackReference { length: NO_MATCH, distance: 0 };
     }
 
     /// Adds the next symbol, and returns whether the block is full.
-    fn step(&self, window: &mut Window, block: &mut Block) -> bool {
+    fn step(&self, window: &mut Window, block: &mut DeflateBlock) -> bool {
         let found = match candidate(window) {
             Some(candidate) => longest_match(window, candidate, NO_MATCH, &self.effort),
-            None => Match::default(),
+            None => BackReference::default(),
         };
         if found.length < MIN_MATCH {
             let is_full = block.add_literal(window.bytes()[window.position()], window.total());
@@ -90,9 +90,9 @@ impl Parser {
     /// If the match at that byte is at least as long as the one at the position, it becomes a
     /// symbol. Otherwise the byte becomes a literal, and the match at the position is kept for the
     /// next step.
-    fn step_lazily(&mut self, window: &mut Window, block: &mut Block) -> bool {
+    fn step_lazily(&mut self, window: &mut Window, block: &mut DeflateBlock) -> bool {
         let previous = self.previous;
-        let mut found = Match { length: NO_MATCH, distance: 0 };
+        let mut found = BackReference { length: NO_MATCH, distance: 0 };
         if let Some(candidate) = candidate(window)
             && previous.length < self.effort.lazy
         {
@@ -116,7 +116,7 @@ impl Parser {
             }
             window.advance(1);
             self.is_literal_pending = false;
-            self.previous = Match { length: NO_MATCH, distance: 0 };
+            self.previous = BackReference { length: NO_MATCH, distance: 0 };
             return is_full;
         }
         let is_full =

@@ -60,7 +60,7 @@ impl Window {
         count
     }
 
-    /// Drops the first half if no match can reach it any more.
+    /// Drops the first half once no match can reach it.
     pub fn slide(&mut self) {
         if self.position < HALF_BYTES + MAX_DISTANCE_BYTES {
             return;

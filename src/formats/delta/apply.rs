@@ -10,17 +10,17 @@ use super::program::ProgramPrediction;
 use super::{DeltaError, StreamKind};
 use std::io::{self, Cursor, Read, Seek, Write};
 
-/// Number of bytes of a block that one iteration handles.
+/// The number of bytes of a block that one iteration handles.
 ///
 /// Part of the format: a field that crosses the end of such a piece is not predicted.
 pub const STEP_BYTES: usize = 64 * 1024;
 
-/// The sizes of the old and the new file in bytes, as the manifest states them.
+/// The sizes of the old and the new file in bytes, which the caller knows from signed data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileSizes {
-    /// Size of the file that the delta starts from.
+    /// The size of the file that the delta starts from.
     pub old: u64,
-    /// Size of the file that the delta makes.
+    /// The size of the file that the delta makes.
     pub new: u64,
 }
 
@@ -76,7 +76,7 @@ pub fn apply<F: Read + Write + Seek + Send>(
     }
 }
 
-/// Refuses to create a scratch file: for small files, which no archive is among.
+/// Refuses to create a scratch file: for manifests, which contain no deflate streams.
 ///
 /// # Errors
 /// Always.

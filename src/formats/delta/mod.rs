@@ -12,7 +12,8 @@
 //!   most [`MAX_DICTIONARY_BYTES`]; [`program`] and [`inflated`] list their additional memory.
 //! - A delta with bytes that no stream or block uses is invalid.
 //! - The block loop is the same for all modes. Only the [`Prediction`] differs.
-//! - An archive can have a delta of several: [`inflated`] applies them to what its streams contain.
+//! - The delta of an archive consists of several deltas: [`inflated`] applies them to the contents
+//!   of its streams.
 //!
 //! Reading order: [`DeltaHeader`], then `apply.rs`, then [`program`], then [`inflated`].
 //! `manifest-tool/src/delta/encode` is the counterpart that makes deltas. `docs/reference/delta.md`
@@ -41,7 +42,7 @@ pub use joined_files::JoinedFiles;
 
 use std::io;
 
-/// The method names of deltas, as in manifests, that [`apply()`] supports.
+/// The names of the methods that [`apply()`] supports, as tables of update objects write them.
 pub const METHODS: [&str; 4] = ["plain", "program1", "dictionary", "inflated1"];
 
 /// The ways in which applying a delta fails.

@@ -1,4 +1,4 @@
-//! Release notes: what is new, for people, in the languages that the publisher writes.
+//! Release notes: texts for people about a release, in the languages of the publisher.
 
 use super::Meta;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Other programs that write into a component between an update and the way back.
+//! Other programs write into a component between an update and its rollback.
 
 use super::*;
 use crate::swap::{SavedFile, finish};
@@ -405,7 +405,7 @@ fn one_to_three_changes_at_random_lead_back_and_lose_nothing() {
         for number in 0..=chance.below(3) {
             let (change, path) = (CHANGES[chance.below(CHANGES.len())], PATHS[chance.below(PATHS.len())]);
             let text = change.make(&world, path, &format!("text {number} of the user's"));
-            // A text that grew is told by what it grew to.
+            // The longer text replaces a text that has grown.
             texts.retain(|(_, other)| !text.as_ref().is_some_and(|text| text.starts_with(other)));
             // A later change may remove what an earlier one made: that is the user's doing.
             let below = |other: &str| other == path || other.starts_with(&format!("{path}/"));

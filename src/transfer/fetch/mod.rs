@@ -86,7 +86,8 @@ pub trait Fetch: Send + Sync {
         let _ = (url, base);
     }
 
-    /// Tells the proxy for a URL and where it comes from, without user name and password.
+    /// Describes the proxy for a URL and the origin of this setting, without user name and
+    /// password.
     fn explain_proxy(&self, url: &Url) -> String {
         let _ = url;
         "no proxy".to_owned()

@@ -27,7 +27,7 @@ pub struct StallGuard<'a> {
     rate_limit: Option<Arc<RateLimit>>,
     received: u64,
     last_byte: Instant,
-    window: Window,
+    window: StallWindow,
 }
 
 impl<'a> StallGuard<'a> {
@@ -35,7 +35,15 @@ impl<'a> StallGuard<'a> {
     pub fn new(body: Body, url: &'a Url, cancel: &'a CancelToken) -> Self {
         let now = Instant::now();
         let Body { reader, rate_limit, .. } = body;
-        Self { reader, url, cancel, rate_limit, received: 0, last_byte: now, window: Window { since: now, bytes: 0 } }
+        Self {
+            reader,
+            url,
+            cancel,
+            rate_limit,
+            received: 0,
+            last_byte: now,
+            window: StallWindow { since: now, bytes: 0 },
+        }
     }
 
     /// Passes the body to `sink` piece by piece, until it ends or exceeds `limit` bytes.
@@ -116,12 +124,12 @@ impl<'a> StallGuard<'a> {
 
 /// The bytes received since the start of the current [`STALL_WINDOW`].
 #[derive(Debug, Clone, Copy)]
-struct Window {
+struct StallWindow {
     since: Instant,
     bytes: u64,
 }
 
-impl Window {
+impl StallWindow {
     /// Counts bytes received at `now`; returns `false` when a whole window had too few.
     fn is_fast_enough(&mut self, now: Instant, count: u64) -> bool {
         self.bytes += count;
@@ -143,10 +151,10 @@ mod tests {
     fn a_trickling_body_is_given_up_after_a_window() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut window = Window { since: start, bytes: 0 };
+        let mut window = StallWindow { since: start, bytes: 0 };
         assert!(window.is_fast_enough(at(59), 1), "the window is not over yet");
         assert!(!window.is_fast_enough(at(60), 1));
-        let mut window = Window { since: start, bytes: 0 };
+        let mut window = StallWindow { since: start, bytes: 0 };
         assert!(window.is_fast_enough(at(60), 60_000));
         assert!(!window.is_fast_enough(at(120), 59_999), "each window is checked alone");
         assert!(window.is_fast_enough(at(180), 1_000_000));

@@ -22,7 +22,7 @@ pub struct ContentPlan {
 /// The last way to a content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WholeContent {
-    /// A gzip of its own.
+    /// A gzip of this content alone.
     Gz(Object),
     /// Blocks of the [install object](super::Plan::install), in a flat layout.
     Blocks {

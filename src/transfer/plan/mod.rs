@@ -3,22 +3,22 @@
 //! A plan is a value, computed from manifests and an inventory of the disk. This module reads and
 //! writes no file.
 //!
-//! For each file, the plan chooses the cheapest of:
+//! A file whose content and mode are right stays. For every other content, the plan lists the ways
+//! to obtain it, the cheapest first:
 //!
-//! 1. keep the file, if its content and mode are right;
-//! 2. copy a local file with the same content;
-//! 3. apply rows of the update object, which the publisher made for the installed release;
-//! 4. fetch the chunks that no local file has;
-//! 5. fetch the whole `.gz`, or in a flat layout the blocks of the install object with it.
+//! 1. copy a local file with the same content;
+//! 2. apply rows of the update object, which the publisher made for the installed release;
+//! 3. fetch the chunks that no local file has;
+//! 4. fetch the whole `.gz`, or in a flat layout the blocks of the install object with it.
 //!
-//! If the install object costs less than the ways 3 and 5 together, as in a first installation, it
-//! replaces the ways 3 to 5 of all contents.
+//! If the install object costs less than the ways 2 and 4 together, as in a first installation, it
+//! replaces the ways 2 to 4 of all contents.
 //!
 //! If a way fails, `stage` tries the next one.
 //!
-//! Files that no manifest lists belong to the user. They are never deleted: one that is in the way
-//! of the release is moved aside. A modified file of the installed release is replaced by the new
-//! one, or kept if the new release drops it.
+//! Files that no manifest lists belong to the user. The client never deletes them, and moves one
+//! aside that is in the way of the release. It replaces a modified file of the installed release,
+//! or keeps it if the new release drops the file.
 //!
 //! Read in this order: this file, `content_plan` (the ways to a content), `planner` (the rules for
 //! each path), `row_chain` (the rows of an update object that make a content).

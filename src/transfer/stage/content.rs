@@ -8,8 +8,8 @@
 //! The first three only save bytes. Errors of local files and of the objects that they need lead to
 //! the next way. Errors of the last way end the download.
 //!
-//! A flat layout has no `.gz`. What the other ways do not make there comes from blocks of the
-//! install object, after all workers have ended (`blocks_fill`).
+//! A flat layout has no `.gz`. There the last way is `blocks_fill`: after all workers have ended,
+//! it makes the missing contents from blocks of the install object.
 
 use super::object::to_signed;
 use super::progress::Phase;

@@ -65,7 +65,7 @@ impl<'a> InstallUnpacker<'a, '_> {
 
     /// Stages the contents of the blocks at `positions` in the incomplete file `name`.
     ///
-    /// `wait_for` returns `false` if the first so many bytes of the file will not arrive.
+    /// `wait_for(n)` returns `false` if the first `n` bytes of the file will not arrive.
     ///
     /// # Errors
     /// As [`unpack`](Self::unpack).

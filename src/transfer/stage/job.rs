@@ -1,6 +1,7 @@
 //! A job: one content of a plan and all paths that get it.
 //!
-//! [`jobs`] turns a plan into jobs in the order in which workers start them.
+//! [`jobs`] turns a plan into jobs in the order in which workers start them: first those with rows
+//! of the update object, then the others by size, the largest first.
 
 use super::staged_names;
 use crate::disk::inventory::PathContent;

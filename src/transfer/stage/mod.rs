@@ -21,8 +21,9 @@
 //!    the list. For a large download the mirrors race first (`mirror_race`).
 //! 3. A worker tries up to four ways to a content, the cheapest first (`content`): copy a local
 //!    file, apply rows of the update object (`update_rows`), combine chunks (`chunked`), fetch the
-//!    whole `.gz` (`whole`). A flat layout has no `.gz`: after the workers, `blocks_fill` makes
-//!    what is missing from blocks of the install object.
+//!    whole `.gz` (`whole`). A *row* is one delta of the update object, with the files that it
+//!    reads. A flat layout has no `.gz`: after the workers, `blocks_fill` makes the missing
+//!    contents from blocks of the install object.
 //! 4. Every way that needs the network fetches *objects* (`object`), mirror by mirror. A `.gz` is
 //!    verified against its signed SHA-256 before it is used. `update_rows`, `install_unpack` and
 //!    `chunked` use parts of an object before that; there the SHA-256 of the finished file decides.

@@ -14,12 +14,12 @@ use std::sync::Mutex;
 use url::Url;
 
 /// A site with one object. A function of the requested range returns each response.
-struct Site<F> {
+struct MemorySite<F> {
     answer: F,
     asked: Mutex<Vec<Option<ByteRange>>>,
 }
 
-impl<F: Fn(Option<ByteRange>) -> (Box<dyn Read + Send>, u64) + Send + Sync> Fetch for Site<F> {
+impl<F: Fn(Option<ByteRange>) -> (Box<dyn Read + Send>, u64) + Send + Sync> Fetch for MemorySite<F> {
     fn get(&self, request: &Request<'_>) -> Result<Body> {
         self.asked.lock().unwrap().push(request.range);
         let (reader, offset) = (self.answer)(request.range);
@@ -121,8 +121,8 @@ impl StageScene {
     }
 }
 
-fn site<F>(answer: F) -> Site<F> {
-    Site { answer, asked: Mutex::default() }
+fn site<F>(answer: F) -> MemorySite<F> {
+    MemorySite { answer, asked: Mutex::default() }
 }
 
 fn whole(bytes: Vec<u8>) -> (Box<dyn Read + Send>, u64) {

@@ -32,7 +32,7 @@ pub struct UpdateFill<'a, 'b> {
 }
 
 /// Rows that were chosen from one of several objects.
-struct Choice<'a> {
+struct UsableUpdate<'a> {
     indexed: IndexedObject,
     rows: ChosenRows<'a>,
     /// The bytes that the contents of the rows would cost otherwise.
@@ -40,7 +40,7 @@ struct Choice<'a> {
 }
 
 impl<'a, 'b> UpdateFill<'a, 'b> {
-    /// Returns `None` if the plan has no update object, or needs none any more.
+    /// Returns `None` if the plan has no update object, or if all its contents are staged.
     pub fn new(
         stage: &'a Stage,
         plan: &'b Plan,
@@ -86,24 +86,24 @@ impl<'a, 'b> UpdateFill<'a, 'b> {
         })
     }
 
-    /// Reads the tables first, and then fetches what is needed of the best object.
+    /// Reads the tables first, and then fetches the needed part of the best object.
     fn fill_from_table(&self) -> Result<BTreeSet<Sha256>> {
         let arriving = ArrivingFile::default();
-        let mut best: Option<Choice<'_>> = None;
+        let mut best: Option<UsableUpdate<'_>> = None;
         for indexed in self.planned.objects() {
             let fetch = self.fetch(*indexed, &arriving, false);
             let Some(table) = fetch.fetch_table()? else { continue };
             let rows = fetch.choose(table, &self.wanted, false);
             let saved = rows.chains.keys().map(|content| self.plan.contents[content].own_cost()).sum();
             if best.as_ref().map_or(saved > 0, |best| saved > best.saved) {
-                best = Some(Choice { indexed: *indexed, rows, saved });
+                best = Some(UsableUpdate { indexed: *indexed, rows, saved });
             }
         }
         let planned_bytes = match (self.planned, &best) {
             (PlannedObject::Exact { indexed, rest, .. }, _) => indexed.object.size.saturating_add(*rest),
             (PlannedObject::Search(_) | PlannedObject::Install(_), best) => best.as_ref().map_or(0, |best| best.saved),
         };
-        let Some(Choice { indexed, rows, .. }) = best else {
+        let Some(UsableUpdate { indexed, rows, .. }) = best else {
             self.report_total(planned_bytes, 0);
             return self.run(None);
         };

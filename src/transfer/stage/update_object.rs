@@ -4,8 +4,8 @@
 //!   request. Workers apply its deltas while the rest arrives.
 //! - Otherwise the client reads the table first. If it needs at least half of the deltas, it then
 //!   fetches the rest of the object, else only ranges of it.
-//! - If the installed release is unknown, the client reads the tables of several objects and takes
-//!   the one that makes the most.
+//! - If the installed release is unknown, the client reads the tables of several objects. It takes
+//!   the object that saves the most bytes.
 //!
 //! The table is verified with its signed SHA-256. A delta is not verified by itself: the SHA-256 of
 //! the file that it makes decides. A damaged object therefore costs at most its own bytes.

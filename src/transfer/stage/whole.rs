@@ -1,4 +1,4 @@
-//! The last way to a content: fetches the whole `.gz`, then decompresses and verifies it.
+//! The fourth way to a content: fetches the whole `.gz`, then decompresses and verifies it.
 //!
 //! The object is verified before it is decompressed: no unverified byte reaches the decompressor.
 //! The second pass over the object reads from the page cache.

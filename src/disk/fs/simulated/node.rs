@@ -16,7 +16,7 @@ pub struct Node {
     pub durable: Option<(Kind, u32)>,
 }
 
-/// The kind of a node with what it holds.
+/// The kind of a node, with its content.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Kind {
     File(Arc<[u8]>),
@@ -92,7 +92,8 @@ impl Node {
         }
     }
 
-    /// Makes the bytes and the mode durable, or takes back what is not.
+    /// Makes the bytes and the mode durable if they are `kept`; otherwise restores the durable
+    /// ones.
     pub fn settle(&mut self, kept: bool) {
         match (&mut self.durable, kept) {
             (Some((Kind::Folder(_), mode)), true) => *mode = self.mode,

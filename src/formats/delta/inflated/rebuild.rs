@@ -109,7 +109,7 @@ impl JobQueue {
         state.next - 1
     }
 
-    /// Hands over a piece of a job; returns `false` if it is not needed any more.
+    /// Passes on a piece of a job; returns `false` if the reader has stopped.
     fn push(&self, job: usize, piece: Option<Vec<u8>>) -> bool {
         let must_wait =
             |state: &mut QueueState| state.buffered >= MAX_BUFFERED_BYTES && state.current != job && !state.is_stopped;

@@ -1,7 +1,7 @@
 //! Reads manifest format 1: cuts out the signature lines by bytes, then parses the rest once.
 //!
-//! Nothing unsigned is ever parsed and nothing parsed is unsigned: [`SignedBytes::body`] is at the
-//! same time what the signatures are over and all that [`parse`] sees.
+//! Nothing unsigned is ever parsed and nothing parsed is unsigned: the signatures cover
+//! [`SignedBytes::body`], and [`parse`] reads exactly these bytes.
 
 mod meta;
 
@@ -23,7 +23,7 @@ const FILES_END: &[u8] = b"</files>\n";
 /// A manifest's signed bytes and its signature lines, apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedBytes {
-    /// The file without its signature lines: what is signed, and what is parsed.
+    /// The file without its signature lines: the bytes that are signed and parsed.
     pub body: Vec<u8>,
     /// The signature lines, in order.
     pub signatures: Vec<Signature>,
@@ -253,8 +253,10 @@ fn check_paths(meta: &Meta, meta_line: u64, files: &[File], links: &[Link], line
         // found either.
         let target = resolve(&link.path, &link.target);
         if !target.is_some_and(|target| targets.contains(target.as_str())) {
-            let detail =
-                format!("the target {:?} of {:?} is no listed file and no folder of one", link.target, link.path);
+            let detail = format!(
+                "the target {:?} of {:?} is neither a listed file nor a folder with one",
+                link.target, link.path
+            );
             return Err(XmlError { defect: Defect::LinkTarget, line: *line, detail });
         }
     }
