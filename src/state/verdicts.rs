@@ -81,7 +81,7 @@ impl fmt::Display for RollbackReason {
             RollbackReason::Unconfirmed => {
                 f.write_str("it was started several times and never confirmed that it works")
             }
-            RollbackReason::Asked => f.write_str("a user or the program asked for the old version"),
+            RollbackReason::Asked => f.write_str("the old version was requested"),
         }
     }
 }

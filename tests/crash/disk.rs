@@ -23,7 +23,7 @@ pub enum Cut {
 }
 
 impl Cut {
-    /// `EXT4_GOING_FLAGS_NOLOGFLUSH` and `EXT4_GOING_FLAGS_LOGFLUSH`.
+    /// Returns `EXT4_GOING_FLAGS_NOLOGFLUSH` or `EXT4_GOING_FLAGS_LOGFLUSH`.
     fn flags(self) -> u32 {
         match self {
             Cut::LosingTheLog => 2,

@@ -12,8 +12,7 @@ fn tree(text: &str) -> Tree {
     tree.file("data", format!("data {text}").as_bytes(), 0o644).file("same", b"same", 0o644)
 }
 
-/// Version 2 on probation, and a program that still has two files of version 1 open and writes to
-/// them.
+/// Puts version 2 on probation while a program writes to two open files of version 1.
 fn damaged() -> World<Scripted> {
     let mut world = World::honest();
     world.user.options = ["--retries", "0"].map(Into::into).to_vec();

@@ -1,6 +1,6 @@
 //! Publishing: copies a site to the folder or object store that clients read.
 //!
-//! [`SiteFiles`] lists the files to send, and a [`Destination`] takes them.
+//! `site_files` lists the files to send, and a [`Destination`] takes them.
 //!
 //! - The order is objects, past manifests and manifest deltas, latest manifests, heads. So at any
 //!   moment, each manifest at the destination names objects that are there, and each head names a

@@ -126,7 +126,7 @@ mod tests {
         (gz, compressed)
     }
 
-    /// Text that repeats itself somewhat, and bytes that do not.
+    /// Returns text that repeats itself in part, followed by bytes that do not.
     fn mixed() -> Vec<u8> {
         let mut content: Vec<u8> = (0..120_000u64).flat_map(|n| (n * n % 9973).to_string().into_bytes()).collect();
         content.extend((0..40_000u64).flat_map(|n| *Sha256::of(&n.to_le_bytes()).as_bytes()).take(300_000));

@@ -14,7 +14,7 @@ pub struct Retries {
 }
 
 impl Default for Retries {
-    /// Three retries, after 0.5 s, 1 s and 2 s.
+    /// Returns the usual retries: three, after 0.5 s, 1 s and 2 s.
     fn default() -> Self {
         Self { count: 3, pause: Duration::from_millis(500) }
     }
