@@ -114,7 +114,7 @@ pub fn watch_process(arguments: &Arguments, plan: Sha256, pid: u32, log: &mut Lo
             return None;
         }
         if has_ended {
-            let has_started = || Some(Starts::load_or_default(&state::open(root).ok()??).ok()?.unconfirmed(&plan) > 0);
+            let has_started = || Some(Starts::load_or_default(&state::open(root).ok()??).ok()?.has_started(&plan));
             if has_started().unwrap_or(true) {
                 log.line(format_args!("the new version ended and was not confirmed; it has more starts to do so"));
                 return None;

@@ -178,6 +178,9 @@ impl Patcher {
                 }
                 if !starts.had_terminal(&plan) || self.shared.program.uses_terminal() {
                     change_starts(state_dir, |starts| starts.count_unconfirmed(plan));
+                } else if !starts.has_started(&plan) {
+                    // The helper rolls back a version that never comes to `init`.
+                    change_starts(state_dir, |starts| starts.record_start(plan));
                 }
             }
             _ => {}

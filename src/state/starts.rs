@@ -48,6 +48,17 @@ impl Starts {
         self.unconfirmed = Some((plan, self.unconfirmed(&plan).saturating_add(1)));
     }
 
+    /// Records a start of the version that the swap with this plan installed, without counting it.
+    pub fn record_start(&mut self, plan: Sha256) {
+        self.unconfirmed = Some((plan, self.unconfirmed(&plan)));
+    }
+
+    /// Returns `true` if the version that the swap with this plan installed has ever come to
+    /// `init`.
+    pub fn has_started(&self, plan: &Sha256) -> bool {
+        self.unconfirmed.is_some_and(|(of, _)| of == *plan)
+    }
+
     /// Returns `true` if a program with a terminal asked for the swap with this plan.
     pub fn had_terminal(&self, plan: &Sha256) -> bool {
         self.terminal.as_ref() == Some(plan)
@@ -180,6 +191,9 @@ mod tests {
         assert_eq!((starts.unconfirmed(&one), starts.unconfirmed(&two)), (2, 0));
         starts.count_unconfirmed(two);
         assert_eq!((starts.unconfirmed(&one), starts.unconfirmed(&two)), (0, 1));
+        assert_eq!((starts.has_started(&one), starts.has_started(&two)), (false, true));
+        starts.record_start(one);
+        assert_eq!((starts.unconfirmed(&one), starts.has_started(&one)), (0, true));
     }
 
     #[test]

@@ -49,13 +49,17 @@ impl Scene {
 
     /// Writes the plan and ends the helper at once.
     pub fn prepare(&self) {
+        self.prepare_for(Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap());
+    }
+
+    /// Writes the plan for the end of a process, ends the helper at once, and then the process.
+    pub fn prepare_for(&self, mut app: Child) {
         let _ = fs::remove_file(self.world.user.state("helper.log"));
-        let mut app = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
         self.world.user.ok(&["apply", "--wait-pid", &app.id().to_string()]);
         let helper = self.helper_that_waits();
         assert!(Command::new("kill").args(["-KILL", &helper]).status().unwrap().success());
         wait_for("the helper's end", || is_gone(&helper).then_some(()));
-        drop(app.stdin.take());
+        app.kill().unwrap();
         app.wait().unwrap();
     }
 

@@ -105,6 +105,17 @@ fn starts_without_the_terminal_of_the_version_before_do_not_convict() {
     scene.world.user.has("core", &scene.two);
 }
 
+/// A script runs the tool first after a user's run in a terminal has downloaded the update.
+#[test]
+fn a_first_start_without_the_terminal_of_the_version_before_does_not_convict() {
+    let (scene, terminal) = (Scene::staged(), Terminal::new());
+    scene.prepare_for(terminal.start(Command::new("sleep").arg("600")));
+    // The run goes on as the new version, in the same process.
+    assert_eq!(scene.start("exit:9 / exit:1").wait().unwrap().code(), Some(1));
+    scene.wait_for_log("it has more starts to do so");
+    scene.world.user.has("core", &scene.two);
+}
+
 #[test]
 fn a_version_that_the_command_line_starts_without_the_terminal_is_not_convicted() {
     let (scene, terminal) = (Scene::staged(), Terminal::new());
