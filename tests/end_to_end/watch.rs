@@ -8,6 +8,7 @@ use crate::support::world::World;
 use patcher::{Config, Patcher, WatchEvent, WatchMode, WatchOptions, Watcher};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -219,6 +220,17 @@ fn a_watcher_stops_at_once_and_when_it_is_dropped_too() {
     drop(watcher);
     assert!(start.elapsed() < AT_ONCE, "a download holds it up");
     assert!(events.recv_timeout(EVENT_TIMEOUT).is_err(), "it told of something after its end");
+    // A check that waits for a silent server holds up no program that ends.
+    world.server.follow(|_| Reply::SilentBody);
+    world.server.take_paths();
+    fs::remove_file(world.user.state("watch.xml")).ok();
+    let (watcher, events) = watch(&patcher, once().mode(WatchMode::Notify));
+    wait_for("the silent head", || (!world.server.take_paths().is_empty()).then_some(()));
+    let start = Instant::now();
+    drop(watcher);
+    assert!(start.elapsed() < AT_ONCE, "a check holds it up");
+    drop(events);
+    world.server.follow(|_| Reply::Site);
     // Before the first check the watcher is idle.
     let (watcher, events) = watch(&patcher, once().mode(WatchMode::Notify));
     let start = Instant::now();

@@ -34,10 +34,8 @@ impl<F: FnMut(WatchEvent<'_>)> WatchLoop<F> {
     /// Checks again and again until the watcher stops.
     pub fn run(&mut self) {
         let schedule = self.options.schedule;
-        let (last, mut failures) = match WatcherState::load_or_default(&self.state_dir) {
-            Ok(WatcherState { last: Some((at, failures)) }) => (Some(at), failures),
-            _ => (None, 0),
-        };
+        let last = WatcherState::load_or_default(&self.state_dir).unwrap_or_default().last;
+        let mut failures = last.map_or(0, |(_, failures)| failures);
         let mut pause = schedule.first(last, Timestamp::now(), random_fraction());
         while self.sleep(pause) {
             let result = match self.check() {

@@ -140,7 +140,7 @@ impl Watcher {
         options: WatchOptions,
         on_event: impl FnMut(WatchEvent<'_>) + Send + 'static,
     ) -> Result<Self> {
-        let signal = Arc::new(WakeSignal::default());
+        let signal = Arc::new(WakeSignal::new(&patcher.cancel));
         if patcher.is_updated_by_service() {
             let mut observer = ObserveLoop::new(patcher.clone(), on_event, Arc::clone(&signal));
             return Self::spawn(signal, move || observer.run(options.schedule.interval));
@@ -149,7 +149,7 @@ impl Watcher {
         let state_dir = state::open_or_create(patcher.root())?;
         let alone = Lock::exclusive(&state_dir, LOCK_NAME, "the watcher", Duration::ZERO)?;
         let mut watch_loop = WatchLoop {
-            patcher: patcher.clone(),
+            patcher: patcher.cancelled_by(&signal.cancel),
             options,
             on_event,
             state_dir,
@@ -175,7 +175,7 @@ impl Watcher {
         self.signal.wake(Wake::Check);
     }
 
-    /// Stops the watcher and a download in progress, and waits for its thread.
+    /// Stops the watcher and a check or a download in progress, and waits for its thread.
     ///
     /// In the watcher's own callback it does not wait: the thread ends when the callback returns.
     pub fn stop(mut self) {

@@ -24,14 +24,16 @@ pub struct Schedule {
 
 impl Schedule {
     /// Returns the pause before the first check. `random` is between 0 and 1.
-    pub fn first(&self, last: Option<Timestamp>, now: Timestamp, random: f64) -> Duration {
+    ///
+    /// `last` is the time of the last check with the failures in a row that it ends. After a
+    /// failure the next check comes as early as in a watcher that was not stopped.
+    pub fn first(&self, last: Option<(Timestamp, u32)>, now: Timestamp, random: f64) -> Duration {
         let delay = self.first_within.mul_f64(random);
-        let since = last.and_then(|last| u64::try_from(now.unix() - last.unix()).ok()).map(Duration::from_secs);
+        let Some((at, failures)) = last else { return delay };
         // A last check in the future was recorded by a wrong clock and does not count.
-        match since {
-            Some(since) if since < self.interval => (self.interval - since).max(delay),
-            _ => delay,
-        }
+        let Ok(since) = u64::try_from(now.unix() - at.unix()).map(Duration::from_secs) else { return delay };
+        let pause = if failures == 0 { self.interval } else { self.retry(failures, None, random) };
+        pause.saturating_sub(since).max(delay)
     }
 
     /// Returns the pause after a successful check.
@@ -71,18 +73,24 @@ mod tests {
     fn the_first_check_comes_at_a_random_time_soon() {
         assert_eq!(SCHEDULE.first(None, at(0), 0.0), Duration::ZERO);
         assert_eq!(SCHEDULE.first(None, at(0), 0.5), Duration::from_secs(50));
-        assert_eq!(SCHEDULE.first(Some(at(-99_999)), at(0), 0.5), Duration::from_secs(50));
+        assert_eq!(SCHEDULE.first(Some((at(-99_999), 0)), at(0), 0.5), Duration::from_secs(50));
     }
 
     #[test]
     fn a_watcher_that_starts_anew_does_not_ask_before_its_time() {
-        assert_eq!(SCHEDULE.first(Some(at(-600)), at(0), 0.5), Duration::from_secs(3000));
-        assert_eq!(SCHEDULE.first(Some(at(-3590)), at(0), 0.5), Duration::from_secs(50));
+        assert_eq!(SCHEDULE.first(Some((at(-600), 0)), at(0), 0.5), Duration::from_secs(3000));
+        assert_eq!(SCHEDULE.first(Some((at(-3590), 0)), at(0), 0.5), Duration::from_secs(50));
+    }
+
+    #[test]
+    fn a_watcher_that_starts_anew_after_a_failure_retries_as_soon_as_the_one_before() {
+        let first = |seconds: i64, failures| SCHEDULE.first(Some((at(-seconds), failures)), at(0), 1.0).as_secs();
+        assert_eq!([first(0, 1), first(600, 1), first(0, 5), first(800, 5), first(0, 99)], [100, 100, 960, 160, 3600]);
     }
 
     #[test]
     fn a_check_in_the_future_was_none() {
-        assert_eq!(SCHEDULE.first(Some(at(600)), at(0), 0.5), Duration::from_secs(50));
+        assert_eq!(SCHEDULE.first(Some((at(600), 0)), at(0), 0.5), Duration::from_secs(50));
     }
 
     #[test]

@@ -5,11 +5,11 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A signal from the watcher's handle to its thread.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct WakeSignal {
     pending: Mutex<Wake>,
     changed: Condvar,
-    /// Cancels a download in progress when the watcher stops.
+    /// Cancels a check or a download in progress when the watcher stops.
     pub cancel: CancelToken,
 }
 
@@ -23,6 +23,11 @@ pub(super) enum Wake {
 }
 
 impl WakeSignal {
+    /// Creates a signal whose token `cancel` also cancels.
+    pub fn new(cancel: &CancelToken) -> Self {
+        Self { pending: Mutex::default(), changed: Condvar::new(), cancel: cancel.child() }
+    }
+
     /// Wakes the thread. After `Wake::Stop`, other signals have no effect.
     pub fn wake(&self, wake: Wake) {
         if wake == Wake::Stop {
