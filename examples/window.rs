@@ -21,7 +21,7 @@ fn main() {
     let _ = std::io::stdin().read_line(&mut String::new());
 }
 
-/// Checks in a thread, now and every four hours. Each new version opens the window once.
+/// Checks in a thread every four hours. Each new version opens the window once.
 fn watch() -> Result<Watcher> {
     let options = WatchOptions::default().first_within(Duration::from_secs(1)).mode(WatchMode::Notify);
     Watcher::start(patcher::handle()?, options, |event| {
