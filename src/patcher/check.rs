@@ -171,7 +171,8 @@ impl Patcher {
         }
         let mirrors = self.base_urls(&trusted.manifest().meta);
         let Some(stone) = trusted.manifest().stepping_stone_for(&installed.manifest.meta.version) else {
-            check.updates.push(self.plan_update(component, Some(installed), trusted, mirrors)?);
+            let update = self.plan_update(component, Some(installed), trusted, mirrors)?;
+            check.updates.push(Update { unproven: stamp.err(), ..update });
             return Ok(());
         };
         let earlier = self.fetch_stepping_stone(&component, &installed, &trusted, stone, deadline)?;
@@ -181,7 +182,7 @@ impl Patcher {
             return Ok(());
         }
         let update = self.plan_update(component, Some(installed), earlier, mirrors)?;
-        check.updates.push(Update { stepping_stone_to: Some(trusted), ..update });
+        check.updates.push(Update { stepping_stone_to: Some(trusted), unproven: stamp.err(), ..update });
         Ok(())
     }
 
@@ -227,14 +228,15 @@ impl Patcher {
     /// installed component does not accept its version.
     ///
     /// # Errors
-    /// [`Machine::Io`]; [`Refused::Requires`] if installed components do not fit together.
+    /// [`Machine::Io`]; [`Refused::Requires`] if installed components do not fit together;
+    /// [`Refused::NoStamp`] if a deferred release demands a stamp that is missing.
     pub(crate) fn defer_unmet_requirements(&self, check: &mut Check) -> Result<()> {
         while let Err(error) = self.check_requirements(&check.updates) {
             let Error::Refused(Refused::Requires { component, required, .. }) = &error else { return Err(error) };
             let position = |name: &Component| check.updates.iter().position(|update| update.component() == name);
             let Some(at) = position(component).or_else(|| position(required)) else { return Err(error) };
             let update = check.updates.remove(at);
-            check.deferred.push(update.deferred(DeferralReason::Requires(error.to_string())));
+            check.deferred.push(update.deferred(DeferralReason::Requires(error.to_string()))?);
         }
         Ok(())
     }

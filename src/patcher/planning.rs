@@ -35,6 +35,7 @@ impl Patcher {
             cancel: self.cancel.clone(),
             is_repair: false,
             stepping_stone_to: None,
+            unproven: None,
         })
     }
 

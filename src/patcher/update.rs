@@ -6,6 +6,7 @@ use super::Patcher;
 use super::Staged;
 use super::deferred::{DeferralReason, Deferred};
 use crate::disk::inventory::{Inventory, PathContent};
+use crate::error::Refused;
 use crate::formats::manifest::{Component, Language, Manifest, Notes};
 use crate::swap::SavedFile;
 use crate::transfer::fetch::CancelToken;
@@ -49,6 +50,10 @@ pub struct Update {
     pub(super) is_repair: bool,
     /// The newest release, if this one is a stepping stone to it.
     pub(super) stepping_stone_to: Option<TrustedManifest>,
+    /// The error if nothing proves that the newest release is the newest one.
+    ///
+    /// To install the release, the client needs no proof, but to defer it.
+    pub(super) unproven: Option<Refused>,
 }
 
 impl Update {
@@ -164,7 +169,11 @@ impl Update {
     }
 
     /// Returns the release as deferred for this reason.
-    pub(super) fn deferred(&self, reason: DeferralReason) -> Deferred {
-        Deferred::of(self.trusted.manifest(), reason)
+    ///
+    /// # Errors
+    /// [`Refused::NoStamp`] if the release demands a stamp that is missing: an attacker could serve
+    /// a release that does not fit this machine, and hide the later ones.
+    pub(super) fn deferred(self, reason: DeferralReason) -> Result<Deferred, Refused> {
+        self.unproven.map_or_else(|| Ok(Deferred::of(self.trusted.manifest(), reason)), Err)
     }
 }

@@ -6,6 +6,7 @@ use super::world::{HEAD, MANIFEST, World};
 use crate::support::scripted::Reply;
 use patcher::internal::digest::Sha256;
 use patcher::internal::head::{Head, Stamp};
+use patcher::internal::manifest::Requirement;
 use patcher::internal::timestamp::Timestamp;
 use rsa::pkcs8::{DecodePublicKey as _, EncodePublicKey as _};
 use std::fs;
@@ -176,4 +177,20 @@ fn a_release_that_is_deferred_needs_the_proof_as_well() {
     }
     put(&world, Some(stamped(head(&few), online(), after(3600)).to_bytes()));
     assert!(world.check().contains("RolloutPaused"), "{}", world.check());
+}
+
+#[test]
+fn a_release_that_is_deferred_for_its_requirements_needs_the_proof_as_well() {
+    let (world, _) = up_to_date();
+    // An attacker shows a release that does not fit what is installed, and hides the later ones.
+    let mut unfit = fresh(&world.new);
+    unfit.manifest.meta.requires =
+        vec![Requirement { component: "addon".parse().unwrap(), version: ">=2".parse().unwrap() }];
+    world.offer(&unfit, &[first()]);
+    for (what, head) in proofless(&unfit) {
+        put(&world, head);
+        assert_eq!(world.check(), "stale", "{what}");
+    }
+    put(&world, Some(stamped(head(&unfit), online(), after(3600)).to_bytes()));
+    assert!(world.check().contains("Requires"), "{}", world.check());
 }

@@ -168,7 +168,7 @@ impl<F: FnMut(WatchEvent<'_>)> WatchLoop<F> {
         for update in updates {
             // The user may have skipped the update when the program reported it.
             if !update.is_critical() && self.patcher.is_skipped(update.component(), update.to())? {
-                check.deferred.push(update.deferred(DeferralReason::Skipped));
+                check.deferred.push(update.deferred(DeferralReason::Skipped)?);
             } else {
                 check.updates.push(update.cancelled_by(&self.signal.cancel));
             }
