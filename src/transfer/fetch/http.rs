@@ -15,6 +15,7 @@ use super::origin_headers::{OriginHeaders, RequestHeader};
 use super::own_thread::OwnThread;
 use super::proxy::{self, Proxies, ProxyAddress};
 use super::tls::ClientIdentity;
+use super::tls_sessions::SESSION_LIFE;
 use super::{Body, ByteRange, Fetch, RateLimit, Request, tls, unreachable};
 use crate::error::{Caller, Error, Network, Result};
 use reqwest::blocking::Client;
@@ -143,6 +144,7 @@ fn client(settings: &HttpSettings, identity: Option<&ClientIdentity>, proxies: A
         .tls_backend_preconfigured(tls::config(&settings.root_certificates, identity)?)
         .connect_timeout(settings.connect_timeout)
         .timeout(settings.stall_timeout)
+        .pool_idle_timeout(SESSION_LIFE)
         .redirect(Policy::none())
         .user_agent(&settings.user_agent)
         .proxy(reqwest::Proxy::custom(move |url| proxies.proxy_for(url)));

@@ -15,6 +15,7 @@
 //!      │  host_slots.rs   waits for one of the four slots of the host
 //!      │  proxy.rs        chooses the proxy; system_proxy.rs reads the system's settings
 //!      │  tls.rs          trusts the system's and the program's authorities, has client certificates
+//!      │  tls_sessions.rs forgets what servers plant in a TLS handshake
 //!      ▼
 //!   call.rs      runs the request on its own thread, so that the caller can cancel
 //!      │  own_thread.rs   makes and drops the HTTP library's client outside of the caller's threads
@@ -53,6 +54,7 @@ mod retries;
 mod stall_guard;
 mod system_proxy;
 mod tls;
+mod tls_sessions;
 
 pub use cancel::CancelToken;
 pub use credentials::{Credentials, CredentialsReason, CredentialsSource};

@@ -4,9 +4,10 @@
 //! The process-wide defaults of rustls stay as they are: they belong to the program that uses this
 //! library.
 
+use super::tls_sessions::ShortSessions;
 use crate::error::{Caller, Result};
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
@@ -88,6 +89,7 @@ pub fn config(pems: &[String], identity: Option<&ClientIdentity>) -> Result<Clie
                 .map_err(|error| bad_identity(error.to_string()))?
         }
     };
+    config.resumption = Resumption::store(Arc::new(ShortSessions::default()));
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     #[cfg(feature = "http2")]
     config.alpn_protocols.insert(0, b"h2".to_vec());
