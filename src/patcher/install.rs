@@ -1,6 +1,6 @@
 //! The first installation of a component.
 
-use super::{Patcher, Update};
+use super::{InstalledManifest, Patcher, Update};
 use crate::disk::layout::SiteNames;
 use crate::error::{Error, Machine, Result};
 use crate::formats::manifest::{Component, Platform, SiteLayout};
@@ -30,13 +30,13 @@ impl Patcher {
         let mut url = fetch::parse_url_or_path("URL", from)?;
         let base = self.base_of(&url, &component);
         self.shared.source.take_credentials(&mut url, &base);
-        let mut places = self.manifests_in(&url, &component)?;
         let (state_dir, _downloading) = self.lock_downloading()?;
         // A new installation is how a user repairs a damaged manifest.
         let installed = match self.installed(&component) {
             Err(Error::Machine(Machine::InstalledManifest { .. })) => None,
             installed => installed?,
         };
+        let mut places = self.manifests_in(&url, &component, installed.as_ref())?;
         let mut seen = SeenReleases::load_or_default(&state_dir)?;
         let floors = self.floors(&component, installed.as_ref(), &seen);
         self.check_retry_after_of(&state_dir, &mut seen, &url, false)?;
@@ -78,14 +78,25 @@ impl Patcher {
     /// Returns the places of the newest manifest below a folder, or `url` itself if it names a
     /// file.
     ///
-    /// Only the manifest tells the layout of the site, so the client asks for the names of both.
-    fn manifests_in(&self, url: &Url, component: &Component) -> Result<Vec<Url>> {
+    /// Only the manifest tells the layout of the site, so the client asks for the names of both. A
+    /// component that is installed for this platform keeps to it: an attacker could hide its
+    /// releases, and the ones for `any` are older on many sites.
+    fn manifests_in(
+        &self,
+        url: &Url,
+        component: &Component,
+        installed: Option<&InstalledManifest>,
+    ) -> Result<Vec<Url>> {
         if !url.path().ends_with('/') {
             return Ok(vec![url.clone()]);
         }
+        let mut platforms = vec![self.shared.platform.clone(), Platform::any()];
+        if installed.is_some_and(|installed| installed.manifest.meta.platform == self.shared.platform) {
+            platforms.truncate(1);
+        }
         let mut places = Vec::new();
         for layout in [SiteLayout::Folders, SiteLayout::Flat] {
-            for platform in [self.shared.platform.clone(), Platform::any()] {
+            for platform in platforms.iter().cloned() {
                 let path = SiteNames::new(layout, component.clone(), platform).manifest(&self.shared.channel);
                 places.push(url.join(&path).map_err(|error| super::config::bad("URL", url.as_str(), error))?);
             }

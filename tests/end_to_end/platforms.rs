@@ -78,6 +78,13 @@ fn an_old_release_for_any_does_not_replace_that_of_a_platform() {
     });
     world.user.fails(21, "wrong-platform", &["--platform", "x86_64-linux", "update"]);
     world.user.has("core", &content("x86_64-linux", 1));
+    // A user who installs it again gets no release for `any`, either.
+    world.server.follow(|request| match request.path.contains("x86_64-linux") {
+        true => Reply::status(404),
+        false => Reply::Site,
+    });
+    world.user.fails(20, "http-status", &["--platform", "x86_64-linux", "install", "core", "--from", &folder]);
+    world.user.has("core", &content("x86_64-linux", 1));
     world.server.follow(|_| Reply::Site);
     linux(2);
     world.user.ok(&["--platform", "x86_64-linux", "update"]);
