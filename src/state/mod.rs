@@ -68,6 +68,21 @@ pub fn open(root: &InstallRoot) -> Result<Option<Dir>> {
     }
 }
 
+/// Checks that a folder of the updater belongs to this user, and that no other user can write to
+/// it.
+///
+/// # Errors
+/// [`Machine::OtherOwner`], [`Machine::WritableByOthers`], [`Machine::Io`].
+#[cfg(feature = "client")]
+pub fn check_folder(dir: &Dir) -> Result<()> {
+    let path = || dir.path().to_owned();
+    match dir.writers()? {
+        FolderWriters::Owner => Ok(()),
+        FolderWriters::OtherOwner => Err(Machine::OtherOwner { path: path() }.into()),
+        FolderWriters::Others => Err(Machine::WritableByOthers { path: path() }.into()),
+    }
+}
+
 /// Checks that every entry of the state folder belongs to this user alone.
 ///
 /// # Errors

@@ -1,6 +1,8 @@
 //! State folders that other users can change.
 
+use super::publisher::Release;
 use super::world::{World, check};
+use patcher::Patcher;
 use patcher::internal::swap::Recovery;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -59,4 +61,31 @@ fn a_file_of_another_user_in_the_state_folder_is_refused() {
     fs::remove_file(&foreign).unwrap();
     assert_eq!(check(&world.patcher()), "update to 2.0.0");
     assert_eq!(world.patcher().recover().unwrap(), Recovery::Nothing);
+}
+
+/// A component on another file system than the state folder has a work folder of its own.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_work_folder_that_others_can_write_is_refused() {
+    use std::os::unix::fs::MetadataExt as _;
+    let world = World::new();
+    let device = |path: &std::path::Path| path.metadata().map(|found| found.dev()).ok();
+    let memory = std::path::Path::new("/dev/shm");
+    if device(memory).is_none() || device(memory) == device(&world.root()) {
+        println!("SKIPPED: /dev/shm is no other file system");
+        return;
+    }
+    let there = tempfile::tempdir_in(memory).unwrap();
+    let work = there.path().join("addon/.patcher");
+    fs::create_dir_all(&work).unwrap();
+    fs::set_permissions(&work, Permissions::from_mode(0o777)).unwrap();
+    let url = format!("{}addon/", world.server.url());
+    world.publish(&Release::new("addon", "1.0.0", 1, &url).file("x", b"x", false));
+    let patcher = Patcher::new(world.config().component("addon", there.path().join("addon"))).unwrap();
+    let install = || patcher.install("addon", &format!("{url}manifest.xml")).unwrap().download(|_| {});
+    assert_eq!(install().unwrap_err().code(), "writable-by-others");
+    assert_eq!(fs::read_dir(&work).unwrap().count(), 0);
+    fs::set_permissions(&work, Permissions::from_mode(0o700)).unwrap();
+    install().unwrap().apply().unwrap();
+    assert_eq!(fs::read(there.path().join("addon/x")).unwrap(), b"x");
 }

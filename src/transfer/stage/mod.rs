@@ -90,6 +90,7 @@ use crate::disk::inventory::PathContent;
 use crate::disk::layout::{InstallRoot, STAGED_FILES_DIR_NAME, STAGES_DIR_NAME};
 use crate::error::Result;
 use crate::formats::manifest::{Component, Object};
+use crate::state;
 use crate::transfer::plan::{ContentPlan, PathChange, Plan};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::{MANIFEST_NAME, STATE_DIR_NAME};
@@ -120,13 +121,17 @@ impl Stage {
     ///
     /// # Errors
     /// [`Machine::Io`](crate::error::Machine::Io),
-    /// [`Machine::UnsafePath`](crate::error::Machine::UnsafePath).
+    /// [`Machine::UnsafePath`](crate::error::Machine::UnsafePath); those of
+    /// [`state::check_folder`] for the component's own work folder.
     pub fn open(root: &InstallRoot, state_dir: &Dir, component: &Component) -> Result<Self> {
         let dir = root.component(component);
         let in_own_work_dir = nearest_folder(&dir)?.mount()? != state_dir.mount()?;
         let stages = if in_own_work_dir {
             fs::create_root(&dir)?;
-            Dir::open(&dir)?.folder_or_new(STATE_DIR_NAME, 0o700)?.folder_or_new(STAGES_DIR_NAME, 0o700)?
+            let work = Dir::open(&dir)?.folder_or_new(STATE_DIR_NAME, 0o700)?;
+            // As the state folder, it may have been made by another user.
+            state::check_folder(&work)?;
+            work.folder_or_new(STAGES_DIR_NAME, 0o700)?
         } else {
             state_dir.folder_or_new(STAGES_DIR_NAME, 0o700)?
         };
