@@ -1,6 +1,6 @@
 //! A bucket of an object store that speaks S3: Amazon's, Aliyun's OSS, MinIO, Ceph and others.
 
-use super::{Destination, ListedFile, RemoteFile, ResponseHeaders};
+use super::{CheckedFile, Destination, ListedFile, RemoteFile, ResponseHeaders};
 use crate::error::{Error, Result};
 use futures_util::TryStreamExt as _;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, Checksum};
@@ -14,9 +14,7 @@ use patcher::internal::fs::Lock;
 use patcher::internal::layout::SiteNames;
 use patcher::internal::manifest::Object;
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::Read as _;
-use std::path::Path;
 use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
@@ -79,14 +77,15 @@ impl Cloud {
     }
 
     /// Sends a large file part by part.
-    fn put_parts(&self, path: &str, from: &Path, mut file: File, options: PutMultipartOptions) -> Result<()> {
+    fn put_parts(&self, path: &str, from: &CheckedFile, options: PutMultipartOptions) -> Result<()> {
+        let mut file = from.reader()?;
         let failed = |source| failed("send", &self.name(path), source);
         let mut upload =
             self.runtime.block_on(self.store.put_multipart_opts(&self.key(path), options)).map_err(failed)?;
         let mut send = || loop {
             let mut part = Vec::new();
             let read = file.by_ref().take(PART_BYTES).read_to_end(&mut part);
-            if read.map_err(|error| Error::io("read", from, error))? == 0 {
+            if read.map_err(|error| Error::io("read", from.path(), error))? == 0 {
                 break self.runtime.block_on(upload.complete()).map(drop).map_err(failed);
             }
             self.runtime.block_on(upload.put_part(part.into())).map_err(failed)?;
@@ -155,15 +154,13 @@ impl Destination for Cloud {
         Ok(None)
     }
 
-    fn put(&self, path: &str, from: &Path, headers: ResponseHeaders) -> Result<()> {
-        let local = |error| Error::io("read", from, error);
-        let mut file = File::open(from).map_err(local)?;
+    fn put(&self, path: &str, from: &CheckedFile, headers: ResponseHeaders) -> Result<()> {
         let attributes = attributes(headers);
-        if file.metadata().map_err(local)?.len() > PART_BYTES {
-            return self.put_parts(path, from, file, PutMultipartOptions { attributes, ..Default::default() });
+        if from.bytes() > PART_BYTES {
+            return self.put_parts(path, from, PutMultipartOptions { attributes, ..Default::default() });
         }
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(local)?;
+        from.reader()?.read_to_end(&mut bytes).map_err(|error| Error::io("read", from.path(), error))?;
         let options = PutOptions { attributes, ..PutOptions::default() };
         let key = self.key(path);
         let put = self.store.put_opts(&key, bytes.into(), options);

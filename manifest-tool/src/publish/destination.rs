@@ -1,11 +1,11 @@
 //! A destination: the folder or store that clients or their web server read.
 
+use super::CheckedFile;
 use crate::error::Result;
 use patcher::internal::fs::Lock;
 use patcher::internal::layout::SiteNames;
 use patcher::internal::manifest::{Meta, Object};
 use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
 use std::time::SystemTime;
 
 /// A folder or an object store that clients or their web server read.
@@ -61,7 +61,7 @@ pub trait Destination: Send + Sync {
     ///
     /// # Errors
     /// [`crate::Error::ObjectStore`], or the system's answer.
-    fn put(&self, path: &str, from: &Path, headers: ResponseHeaders) -> Result<()>;
+    fn put(&self, path: &str, from: &CheckedFile, headers: ResponseHeaders) -> Result<()>;
 
     /// Checks that clients get a sent object as it should be.
     ///

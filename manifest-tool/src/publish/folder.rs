@@ -1,6 +1,6 @@
 //! A folder that a web server serves, on this machine or mounted from another.
 
-use super::{Destination, ListedFile, RemoteFile, ResponseHeaders};
+use super::{CheckedFile, Destination, ListedFile, RemoteFile, ResponseHeaders};
 use crate::error::{Error, Result};
 use crate::site::site_keys::SiteKeys;
 use crate::site::{self, ComponentSite};
@@ -10,8 +10,8 @@ use patcher::internal::layout::SiteNames;
 use patcher::internal::manifest::{MAX_MANIFEST_BYTES, Object};
 use std::collections::HashMap;
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::io::{self, Read as _};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 /// A folder. It is created when the first file is written.
@@ -71,13 +71,14 @@ impl Destination for Folder {
         ComponentSite::new(&self.dir, component.clone(), SiteKeys::default()).lock().map(Some)
     }
 
-    fn put(&self, path: &str, from: &Path, headers: ResponseHeaders) -> Result<()> {
+    fn put(&self, path: &str, from: &CheckedFile, headers: ResponseHeaders) -> Result<()> {
         let path = self.dir.join(path);
+        let mut source = from.reader()?;
         if headers == ResponseHeaders::of("manifest.xml") {
-            let bytes = read_regular(from, MAX_MANIFEST_BYTES).map_err(|error| Error::io("read", from, error))?;
+            let mut bytes = Vec::new();
+            source.read_to_end(&mut bytes).map_err(|error| Error::io("read", from.path(), error))?;
             return site::replace(&path, &bytes);
         }
-        let mut source = open_regular(from).map_err(|error| Error::io("read", from, error))?;
         let mut file = site::temporary_in(path.parent().unwrap_or(&self.dir))?;
         io::copy(&mut source, file.as_file_mut()).map_err(|error| Error::io("write", &path, error))?;
         file.persist(&path).map_err(|error| Error::io("create", &path, error.error))?;

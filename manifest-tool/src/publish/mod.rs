@@ -14,6 +14,7 @@
 //! - The tool removes nothing. After `prune`, a copying program can delete the files that the site
 //!   no longer has.
 
+mod checked_file;
 #[cfg(feature = "cloud")]
 mod cloud;
 mod destination;
@@ -21,6 +22,7 @@ mod folder;
 mod github;
 mod site_files;
 
+pub use checked_file::CheckedFile;
 #[cfg(feature = "cloud")]
 pub use cloud::{Cloud, StoreAddress};
 pub use destination::{Destination, ListedFile, RemoteFile, ResponseHeaders};
@@ -32,7 +34,7 @@ use crate::site::heads::head_with_stamp_of;
 use crate::site::manifest_file::ManifestFile;
 use crate::site::site_keys::SiteKeys;
 use patcher::internal::digest::Sha256;
-use patcher::internal::fs::{open_regular, read_regular};
+use patcher::internal::fs::read_regular;
 use patcher::internal::head::{Head, MAX_HEAD_BYTES};
 use patcher::internal::layout::SiteNames;
 use patcher::internal::manifest::{Meta, Object};
@@ -95,7 +97,7 @@ pub fn publish(site: &Path, keys: &SiteKeys, destination: &dyn Destination, opti
     let items = || files.past.iter().chain(files.latest.iter().map(|(item, _)| item));
     let mut paths: BTreeSet<&str> = files.objects.keys().chain(&heads).map(String::as_str).collect();
     paths.extend(items().map(|item| item.path.as_str()));
-    let sizes = files.objects.values().map(|(_, object)| object.size).chain(items().map(|item| item.bytes));
+    let sizes = files.objects.values().map(|(_, object)| object.size).chain(items().map(|item| item.content.size));
     destination.prepare(&paths, sizes.max().unwrap_or(0))?;
     let mut found = HashMap::new();
     for dir in &files.dirs {
@@ -114,7 +116,7 @@ pub fn publish(site: &Path, keys: &SiteKeys, destination: &dyn Destination, opti
         unstamped: Vec::new(),
         uploads: new.len() + past.len() + latest.len(),
     };
-    sent.bytes += past.iter().chain(latest.iter().map(|(item, ..)| item)).map(|item| item.bytes).sum::<u64>();
+    sent.bytes += past.iter().chain(latest.iter().map(|(item, ..)| item)).map(|item| item.content.size).sum::<u64>();
     if options.is_dry_run {
         for ((_, manifest), path) in files.latest.iter().zip(&heads) {
             sent.add(&NewHead::of(site, manifest, path, destination)?, manifest);
@@ -127,12 +129,16 @@ pub fn publish(site: &Path, keys: &SiteKeys, destination: &dyn Destination, opti
     threads.install(|| {
         new.into_par_iter().try_for_each(|(path, (from, object))| {
             let headers = ResponseHeaders::of(path);
-            check_object(from, object)?;
-            destination.put(path, from, headers)?;
+            let checked = CheckedFile::open(from, object)?;
+            let checked = checked.ok_or_else(|| Error::DamagedObject { path: from.clone() })?;
+            destination.put(path, &checked, headers)?;
             destination.check(path, object, headers)
         })?;
-        past.into_par_iter()
-            .try_for_each(|item| destination.put(&item.path, &item.from, ResponseHeaders::of(&item.path)))
+        past.into_par_iter().try_for_each(|item| {
+            let checked = CheckedFile::open(&item.from, &item.content)?;
+            let checked = checked.ok_or_else(|| Error::Changed { path: item.from.clone() })?;
+            destination.put(&item.path, &checked, ResponseHeaders::of(&item.path))
+        })
     })?;
     for (item, manifest, theirs) in &latest {
         destination.replace(&item.path, &manifest.bytes, theirs.as_ref(), ResponseHeaders::of(&item.path))?;
@@ -230,16 +236,9 @@ fn must_replace(
     Ok(theirs.bytes != ours.bytes)
 }
 
-/// Checks the bytes of an object on the site.
-fn check_object(path: &Path, object: &Object) -> Result<()> {
-    let failed = |error| Error::io("read", path, error);
-    let found = Sha256::of_reader(&mut open_regular(path).map_err(failed)?).map_err(failed)?;
-    if found == (object.sha256, object.size) { Ok(()) } else { Err(Error::DamagedObject { path: path.to_owned() }) }
-}
-
 /// Returns `true` if the destination has a past manifest of the same size that is not older than
 /// that of the site.
 fn is_current(item: &SiteFile, there: Option<&ListedFile>) -> bool {
     let (Some(there), Some(modified)) = (there, item.modified) else { return false };
-    there.bytes == item.bytes && there.modified >= modified
+    there.bytes == item.content.size && there.modified >= modified
 }

@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::site::manifest_file::ManifestFile;
 use crate::site::site_keys::SiteKeys;
 use crate::site::{self, ComponentSite, ManifestDeltaFile, Manifests, manifest_deltas};
+use patcher::internal::digest::Sha256;
 use patcher::internal::fs::Lock;
 use patcher::internal::layout::SiteNames;
 use patcher::internal::manifest::{Object, SiteLayout};
@@ -20,8 +21,8 @@ pub(super) struct SiteFile {
     pub from: PathBuf,
     /// The path at the destination.
     pub path: String,
-    /// The size.
-    pub bytes: u64,
+    /// The size and the hash of the verified bytes.
+    pub content: Object,
     /// The time of the last change on the site.
     pub modified: Option<SystemTime>,
 }
@@ -88,8 +89,8 @@ impl SiteFiles {
                 }
                 self.objects.entry(below(&place)).or_insert((place, signed));
             }
-            let (path, bytes) = (below(&file.path), file.bytes.len() as u64);
-            let item = SiteFile { from: file.path.clone(), path, bytes, modified: modified(&file.path) };
+            let (path, content) = (below(&file.path), content(&file.bytes));
+            let item = SiteFile { from: file.path.clone(), path, content, modified: modified(&file.path) };
             if is_latest { self.latest.push((item, file)) } else { self.past.push(item) }
         }
         Ok(())
@@ -113,12 +114,16 @@ impl SiteFiles {
             let modified = modified(&path);
             let mut copy = NamedTempFile::new().map_err(|error| Error::io("create", "a temporary file", error))?;
             copy.write_all(&bytes).map_err(|error| Error::io("write", copy.path(), error))?;
-            let (from, bytes) = (copy.path().to_owned(), bytes.len() as u64);
-            self.past.push(SiteFile { from, path: below(&path), bytes, modified });
+            let (from, content) = (copy.path().to_owned(), content(&bytes));
+            self.past.push(SiteFile { from, path: below(&path), content, modified });
             self.copies.push(copy.into_temp_path());
         }
         Ok(())
     }
+}
+
+fn content(bytes: &[u8]) -> Object {
+    Object { size: bytes.len() as u64, sha256: Sha256::of(bytes) }
 }
 
 /// Returns the time of the last change of a file.

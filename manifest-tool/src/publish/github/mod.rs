@@ -10,17 +10,15 @@
 
 mod api;
 
-use super::{Destination, ListedFile, RemoteFile, ResponseHeaders};
+use super::{CheckedFile, Destination, ListedFile, RemoteFile, ResponseHeaders};
 use crate::error::{Error, Result};
 use api::{Api, Asset, GitHubRelease, Uploaded, backoff, failed, limited};
 use patcher::internal::digest::Sha256;
 use patcher::internal::error::Caller;
-use patcher::internal::fs::{Lock, open_regular};
+use patcher::internal::fs::Lock;
 use patcher::internal::layout::SiteNames;
 use patcher::internal::manifest::{MAX_MANIFEST_BYTES, Meta, Object};
 use std::collections::{BTreeSet, HashMap};
-use std::fs::File;
-use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -198,13 +196,9 @@ impl Destination for GitHub {
         Ok(None)
     }
 
-    fn put(&self, path: &str, from: &Path, headers: ResponseHeaders) -> Result<()> {
-        self.upload(path, headers, &|| {
-            let local = |error| Error::io("read", from, error);
-            let file: File = open_regular(from).map_err(local)?;
-            let size = file.metadata().map_err(local)?.len();
-            Ok((reqwest::blocking::Body::sized(file, size), size))
-        })
+    fn put(&self, path: &str, from: &CheckedFile, headers: ResponseHeaders) -> Result<()> {
+        let size = from.bytes();
+        self.upload(path, headers, &|| Ok((reqwest::blocking::Body::sized(from.reader()?, size), size)))
     }
 
     fn check(&self, path: &str, object: &Object, _: ResponseHeaders) -> Result<()> {
