@@ -60,7 +60,7 @@ pub fn run(args: PromoteArgs, out: &mut impl Write) -> Result<()> {
     let promotion = Promotion { to, stepping_stones, allow_downgrade: args.allow_downgrade };
     let signing = args.signing.load()?;
     for platform in args.platforms.select_to_sign(&site, &component, &terms.channel, &signing)? {
-        let site = ComponentSite::find(&site, &component, platform, signing.site_keys())?;
+        let site = ComponentSite::find(&site, &component, platform, signing.site_keys()?)?;
         let meta = reissue::promote(&site, &terms, promotion.clone(), &signing)?;
         write_release(&meta, out)?;
         write_terms(&meta, out)?;

@@ -65,7 +65,7 @@ pub(super) fn renew(
 ) -> Result<()> {
     let signing = signing.load()?;
     for platform in platforms.select_to_sign(site, component, &terms.channel, &signing)? {
-        let site = ComponentSite::find(site, component, platform, signing.site_keys())?;
+        let site = ComponentSite::find(site, component, platform, signing.site_keys()?)?;
         let meta = reissue::renew(&site, terms, &signing)?;
         write_release(&meta, out)?;
         write_terms(&meta, out)?;

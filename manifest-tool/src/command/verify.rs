@@ -21,6 +21,9 @@ pub struct VerifyArgs {
     /// A public key that clients trust; repeat it for each
     #[arg(long = "key", value_name = "PUB", required = true)]
     keys: Vec<PathBuf>,
+    /// How many of these keys must have signed
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    threshold: usize,
 }
 
 /// Runs the command.
@@ -29,7 +32,7 @@ pub struct VerifyArgs {
 /// [`Error::Unsound`] after all problems are listed; an error that prevents the check.
 pub fn run(args: VerifyArgs, out: &mut impl Write) -> Result<()> {
     let keys = args.keys.iter().map(|path| public_key::load("--key", path)).collect::<Result<_>>()?;
-    let keys = TrustedKeys::new(keys, 1)?;
+    let keys = TrustedKeys::new(keys, args.threshold)?;
     let source = Sources::new(&HttpSettings::default())?;
     let (urls, past) = if args.site.contains("://") {
         let mut url = parse(&args.site)?;

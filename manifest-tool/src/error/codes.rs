@@ -32,6 +32,7 @@ impl Error {
             Error::Changed { .. } => "changed",
             Error::ManifestFile { .. } => "manifest-file",
             Error::OtherSigner { .. } => "other-signer",
+            Error::FewSigners { .. } => "few-signers",
             Error::Signature { .. } => "signature",
             Error::SequenceTaken { .. } => "sequence-taken",
             Error::VersionNotNewer { .. } => "version-not-newer",
@@ -103,6 +104,7 @@ impl Error {
             | Error::NoFiles { .. }
             | Error::ManifestFile { .. }
             | Error::OtherSigner { .. }
+            | Error::FewSigners { .. }
             | Error::Signature { .. }
             | Error::SequenceTaken { .. }
             | Error::LastSequence

@@ -171,6 +171,16 @@ pub enum Error {
         /// The manifest.
         path: PathBuf,
     },
+    /// Too few of the given keys have signed a manifest of the site.
+    #[error("{} is signed by {valid} of the given keys that are not retired, and {needed} must have signed it; --trust PUB.pem names further keys, --threshold accepts fewer signatures", path.display())]
+    FewSigners {
+        /// The manifest.
+        path: PathBuf,
+        /// The number of given keys that have signed, retired ones not counted.
+        valid: usize,
+        /// The number of keys that must have signed.
+        needed: usize,
+    },
     /// A signature by another program does not match the manifest.
     #[error("{} is not the signature of {} by key {key}; it has to be the bytes of RSASSA-PKCS1-v1_5 with SHA-256 over what `body` shows", path.display(), manifest.display())]
     Signature {

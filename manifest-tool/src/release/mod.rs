@@ -112,9 +112,9 @@ pub struct ReleasePolicy {
 /// Publishes the folder `build` on `site`, and shows the progress until the manifest is signed.
 ///
 /// # Errors
-/// [`Error::VersionNotNewer`], those of [`StonePolicy::choose`], and everything that a client would
-/// refuse, all before anything is written; [`Error::Changed`] when a file of the build folder
-/// changes meanwhile; an I/O error.
+/// [`Error::VersionNotNewer`], [`Error::RolledBackSite`], those of [`StonePolicy::choose`], and
+/// everything that a client would refuse, all before anything is written; [`Error::Changed`] when a
+/// file of the build folder changes meanwhile; an I/O error.
 pub fn sign(
     build: &Path,
     site: &Path,
@@ -131,13 +131,14 @@ pub fn sign(
     // A release that clients would refuse fails before the site's folder is created.
     signing.check(&assemble(draft_meta(settings.meta(1, layout)), &tree, &hashes, stand_in))?;
     let names = SiteNames::new(layout, settings.component.clone(), settings.platform.clone());
-    let site = ComponentSite::new(site, names, signing.site_keys());
+    let site = ComponentSite::new(site, names, signing.site_keys()?);
     let _lock = site.lock()?;
     let survey = site.survey(|sha256| contents.contains_key(sha256))?;
     let mut meta = settings.meta(next_sequence(survey.last_sequence, signing.sequence)?, layout);
     signing.inherit(&mut meta, &survey)?;
-    let Survey { packed: reused, known: known_contents, releases, ignored, .. } = survey;
     let latest = site.read_latest(&meta.channel)?;
+    latest.iter().try_for_each(|latest| survey.check_is_newest(latest))?;
+    let Survey { packed: reused, known: known_contents, releases, ignored, .. } = survey;
     if !policy.allow_downgrade {
         check_version(&assemble(draft_meta(meta.clone()), &tree, &hashes, stand_in), latest.as_ref())?;
     }

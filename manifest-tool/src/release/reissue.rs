@@ -78,6 +78,7 @@ pub fn promote(site: &ComponentSite, terms: &Terms, mut promotion: Promotion, si
     let mut manifest = renewed(site, terms, signing)?;
     let latest = site.read_latest(&promotion.to)?;
     let survey = site.survey(|_| false)?;
+    latest.iter().try_for_each(|latest| survey.check_is_newest(latest))?;
     manifest.meta.channel = promotion.to;
     if !promotion.allow_downgrade {
         check_version(&manifest, latest.as_ref())?;
@@ -127,7 +128,7 @@ fn renewed(site: &ComponentSite, terms: &Terms, signing: &Signing) -> Result<Man
     let Meta { component, platform, .. } = latest.manifest.meta.clone();
     let target = ReleaseTarget { component, channel: terms.channel.clone(), platform };
     let check = |keys: &_| trust::verify(latest.bytes, keys, &target, &[]);
-    let mut manifest = signing.site_keys().verify(&latest.path, check)?.manifest().clone();
+    let mut manifest = signing.site_keys()?.verify(&latest.path, check)?.manifest().clone();
     let meta = &mut manifest.meta;
     let same_length = |expires: Timestamp| {
         Timestamp::from_unix(terms.issued.unix().saturating_add(expires.unix() - meta.issued.unix()))

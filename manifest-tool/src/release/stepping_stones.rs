@@ -90,7 +90,7 @@ impl StonePolicy {
             return Ok(Vec::new());
         };
         let check = |keys: &_| trust::verify(latest.bytes.clone(), keys, &target(meta), &[]);
-        let verified = signing.site_keys().verify(&latest.path, check)?;
+        let verified = signing.site_keys()?.verify(&latest.path, check)?;
         let mut stones = verified.manifest().meta.stepping_stones.clone();
         stones.retain(|stone| stone.below.cmp_precedence(&meta.version).is_le());
         Ok(stones)
@@ -123,7 +123,7 @@ fn verified_stone(release: &SiteRelease, below: &Version, meta: &Meta, signing: 
     let stone = SteppingStone { below: below.clone(), sequence: other.sequence, body: release.body };
     let bytes = ManifestFile::read(&release.path)?.bytes;
     let check = |keys: &_| trust::verify_stepping_stone(bytes, keys, &target(meta), &stone, &[]);
-    signing.site_keys().verify(&release.path, check)?;
+    signing.site_keys()?.verify(&release.path, check)?;
     Ok(stone)
 }
 

@@ -27,6 +27,8 @@ pub struct Signing {
     pub signer: Signer,
     /// Further keys that may have signed earlier releases.
     pub trusted: Vec<PublicKey>,
+    /// How many keys must have signed an earlier release; `None` means as many as sign now.
+    pub threshold: Option<usize>,
     /// The key that the next release retires; `None` keeps the one of the newest release.
     pub retires: Option<Sha256>,
     /// The freshness key that the next release names.
@@ -69,8 +71,19 @@ impl Signing {
     /// Returns the keys whose releases on the site count: the trusted and the signing ones.
     ///
     /// The trusted ones come first: they are older, and a release may have retired them.
-    pub fn site_keys(&self) -> SiteKeys {
-        SiteKeys::new(self.trusted.iter().cloned().chain(self.public_keys()))
+    ///
+    /// # Errors
+    /// [`Caller::BadSetting`](patcher::internal::error::Caller::BadSetting) for a threshold that
+    /// the keys cannot reach.
+    pub fn site_keys(&self) -> Result<SiteKeys> {
+        let keys = SiteKeys::new(self.trusted.iter().cloned().chain(self.public_keys()));
+        let signers = SiteKeys::new(self.public_keys()).count();
+        match self.threshold {
+            Some(threshold) => keys.needing(threshold),
+            // Without a key here, the threshold is not known.
+            None if signers == 0 => Ok(keys),
+            None => keys.needing(signers),
+        }
     }
 
     /// Signs with every key that is here, and reads the result as a client does.
@@ -117,7 +130,7 @@ impl Signing {
         meta.retires = self.retires.or(survey.retires);
         meta.freshness = match &self.freshness {
             FreshnessKey::Unchanged => survey.freshness.clone(),
-            FreshnessKey::Key(key) if self.site_keys().contains(key) => {
+            FreshnessKey::Key(key) if self.site_keys()?.contains(key) => {
                 return Err(Error::FreshnessSigner { key: key.id() });
             }
             FreshnessKey::Key(key) => Some(key.to_spki()?),

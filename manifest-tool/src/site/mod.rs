@@ -140,10 +140,10 @@ impl ComponentSite {
         Ok(lock)
     }
 
-    /// Reads a manifest of this component that a trusted key has signed.
+    /// Reads a manifest of this component that enough trusted keys have signed.
     ///
     /// # Errors
-    /// [`Error::OtherSigner`], [`Error::ManifestFile`], or an I/O error.
+    /// [`Error::OtherSigner`], [`Error::FewSigners`], [`Error::ManifestFile`], or an I/O error.
     pub fn read(&self, path: &Path) -> Result<ManifestFile> {
         let bytes = read_regular(path, MAX_MANIFEST_BYTES).map_err(|error| Error::io("read", path, error))?;
         self.trusted(path, bytes)
@@ -213,7 +213,9 @@ impl ComponentSite {
         let mut manifests = Manifests { latest, ..Manifests::default() };
         for path in self.past_manifests()? {
             match self.read(&path) {
-                Err(Error::OtherSigner { .. } | Error::ManifestFile { .. }) => manifests.ignored.push(path),
+                Err(Error::OtherSigner { .. } | Error::FewSigners { .. } | Error::ManifestFile { .. }) => {
+                    manifests.ignored.push(path);
+                }
                 file => manifests.past.push(file?),
             }
         }

@@ -32,6 +32,23 @@ pub struct Survey {
     pub ignored: Vec<PathBuf>,
 }
 
+impl Survey {
+    /// Checks that no release of the same channel comes after `latest`.
+    ///
+    /// An attacker who can write to the site could put an old manifest in the place of the latest
+    /// one, which has a lower version, and other stepping stones.
+    ///
+    /// # Errors
+    /// [`Error::RolledBackSite`].
+    pub fn check_is_newest(&self, latest: &ManifestFile) -> Result<()> {
+        let Meta { channel, sequence, .. } = &latest.manifest.meta;
+        match self.releases.iter().find(|other| other.meta.channel == *channel && other.meta.sequence > *sequence) {
+            Some(newer) => Err(Error::RolledBackSite { latest: latest.path.clone(), newer: newer.path.clone() }),
+            None => Ok(()),
+        }
+    }
+}
+
 /// A release on the site, as its manifest describes it.
 #[derive(Debug)]
 pub struct SiteRelease {

@@ -2,6 +2,17 @@
 //! no object with other bytes than its manifest names.
 
 use crate::publisher::{Publisher, day, program};
+#[cfg(unix)]
+use manifest_tool::Result;
+#[cfg(unix)]
+use manifest_tool::publish::{
+    CheckedFile, Destination, Folder, ListedFile, PublishOptions, RemoteFile, ResponseHeaders, publish,
+};
+use patcher::internal::keys::PublicKey;
+#[cfg(unix)]
+use patcher::internal::{fs::Lock, layout::SiteNames, manifest::Object};
+#[cfg(unix)]
+use std::collections::HashMap;
 use std::fs;
 use std::process::Stdio;
 
@@ -55,6 +66,51 @@ fn an_edited_or_forged_latest_manifest_stops_every_command() {
     assert!(!publisher.path("www").exists());
     publisher.write(LATEST, good);
     publisher.sign_as("1.3.0", &[]).ok();
+}
+
+/// An attacker with one key of two and write access to the site must not get the other signature.
+#[test]
+fn one_stolen_key_of_two_decides_nothing_on_a_site() {
+    let publisher = with_stranger();
+    let both = ["--key", "release.key.pem", "--key", "stranger.key.pem"];
+    publisher.run(&[&["resign", "core", "--threshold", "1"][..], &both].concat()).ok();
+    let mut forged = publisher.manifest(LATEST);
+    forged.meta.sequence = u64::MAX;
+    forged.meta.retires = Some(PublicKey::from_pem(&text(&publisher, "release.pub.pem")).unwrap().id());
+    let good = publisher.read(LATEST);
+    let bytes = publisher.signed(&forged, "stranger.key.pem");
+
+    // Among the past releases it uses up no sequence, and retires nothing.
+    publisher.write("site/core/releases/9.xml", &bytes);
+    assert!(publisher.run(&[&["resign", "core"][..], &both].concat()).ok().contains("sequence 4"));
+    assert_eq!(publisher.manifest(LATEST).meta.retires, None);
+
+    publisher.write(LATEST, &bytes);
+    publisher.write("build/manifest.xml", &bytes);
+    let trust = ["--trust", "release.pub.pem", "--trust", "stranger.pub.pem", "--threshold", "2"];
+    let promote = ["promote", "core", "--from", "stable", "--to", "beta"];
+    for signing in [&["resign", "core"][..], &["pause", "core"], &promote] {
+        publisher
+            .run(&[signing, &both].concat())
+            .fails(21, "signed by 1 of the given keys that are not retired, and 2 must");
+    }
+    publisher.sign_as("1.3.0", &both).fails(21, "signed by 1 of the given keys that are not retired, and 2 must");
+    for command in [&["publish", "site", "www"][..], &["prune", "core", "--keep", "0"], &["bundle", "build"]] {
+        publisher
+            .run(&[command, &trust].concat())
+            .fails(21, "signed by 1 of the given keys that are not retired, and 2 must");
+    }
+    let verify = ["verify", "site", "--key", "release.pub.pem", "--key", "stranger.pub.pem", "--threshold"];
+    assert!(publisher.run(&[&verify[..], &["2"]].concat()).out.contains("signed by 1 of the 2"));
+    publisher.run(&[&verify[..], &["3"]].concat()).fails(2, "threshold");
+    assert_eq!(publisher.read(LATEST), bytes);
+
+    publisher.write(LATEST, good);
+    publisher.run(&[&["resign", "core", "--sequence", "7"][..], &both].concat()).ok();
+}
+
+fn text(publisher: &Publisher, path: &str) -> String {
+    String::from_utf8(publisher.read(path)).unwrap()
 }
 
 #[test]
@@ -127,7 +183,9 @@ fn a_retired_key_stays_retired_in_later_releases() {
     publisher.run(&["resign", "core", "--key", "stranger.key.pem"]).ok();
     assert_eq!(retired(LATEST), id);
     // The retired key alone signs nothing that follows.
-    publisher.sign_as("1.5.0", &["--trust", "stranger.pub.pem"]).fails(21, "signed by 0 of the 1");
+    publisher
+        .sign_as("1.5.0", &["--trust", "stranger.pub.pem"])
+        .fails(21, "signed by 0 of the given keys that are not retired");
 }
 
 /// Two publishers at once: every round gives two sequences.
@@ -161,11 +219,17 @@ fn an_old_manifest_in_the_place_of_the_latest_one_is_not_signed_again() {
     // The attacker keeps the latest manifest among the past ones, or takes it away.
     publisher.write("site/core/releases/4.xml", publisher.read(LATEST));
     publisher.write(LATEST, publisher.read("site/core/releases/3.xml"));
+    publisher.sign_as("1.5.0", &["--channel", "beta"]).ok();
     let before = publisher.read(LATEST);
-    for command in [&["resign", "core"][..], &["pause", "core"], &["stamp", "site", "--key", "fresh.key.pem"]] {
+    let promote = ["promote", "core", "--from", "beta", "--to", "stable"];
+    let stamp = ["stamp", "site", "--key", "fresh.key.pem"];
+    for command in [&["resign", "core"][..], &["pause", "core"], &stamp, &promote] {
         publisher.run(command).fails(21, "was the site rolled back?");
         assert_eq!(publisher.read(LATEST), before);
     }
+    // Its version is not the one to be above, and its stepping stones are not those to be kept.
+    publisher.sign_as("1.6.0", &[]).fails(21, "was the site rolled back?");
+    assert_eq!(publisher.read(LATEST), before);
 }
 
 #[cfg(unix)]
@@ -213,4 +277,63 @@ fn endless_files_end_with_an_error() {
     let made = std::process::Command::new("mkfifo").arg(publisher.path("build/component.toml")).status();
     assert!(made.unwrap().success());
     publisher.sign_as("1.3.0", &[]).fails(22, "no regular file");
+}
+
+/// A destination before which an attacker replaces a file of the site, after `publish` has read it.
+#[cfg(unix)]
+struct Late {
+    folder: Folder,
+    file: std::path::PathBuf,
+    secret: std::path::PathBuf,
+}
+
+#[cfg(unix)]
+impl Destination for Late {
+    fn list(&self, below: &str) -> Result<HashMap<String, ListedFile>> {
+        let _ = fs::remove_file(&self.file);
+        std::os::unix::fs::symlink(&self.secret, &self.file).unwrap();
+        self.folder.list(below)
+    }
+
+    fn read(&self, path: &str) -> Result<Option<RemoteFile>> {
+        self.folder.read(path)
+    }
+
+    fn replace(&self, path: &str, bytes: &[u8], old: Option<&RemoteFile>, headers: ResponseHeaders) -> Result<()> {
+        self.folder.replace(path, bytes, old, headers)
+    }
+
+    fn lock(&self, component: &SiteNames) -> Result<Option<Lock>> {
+        self.folder.lock(component)
+    }
+
+    fn put(&self, path: &str, from: &CheckedFile, headers: ResponseHeaders) -> Result<()> {
+        self.folder.put(path, from, headers)
+    }
+
+    fn check(&self, path: &str, object: &Object, headers: ResponseHeaders) -> Result<()> {
+        self.folder.check(path, object, headers)
+    }
+
+    fn name(&self, path: &str) -> String {
+        self.folder.name(path)
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_replaced_while_a_site_is_published_is_not_sent() {
+    for (name, expected) in [("releases/1.xml", "changed"), ("objects", "damaged-object")] {
+        let publisher = with_stranger();
+        publisher.write("secret", "password");
+        let file =
+            if name == "objects" { publisher.objects().remove(0) } else { publisher.path("site/core").join(name) };
+        let late = Late { folder: Folder::new(publisher.path("www")), file, secret: publisher.path("secret") };
+        let options = PublishOptions { parallel: 1, is_dry_run: false };
+        let error = publish(&publisher.path("site"), &publisher.site_keys(), &late, options).unwrap_err();
+        assert_eq!(error.code(), expected, "{error}");
+        for entry in walkdir::WalkDir::new(publisher.path("www")).into_iter().map(|entry| entry.unwrap()) {
+            assert_ne!(fs::read(entry.path()).unwrap_or_default(), b"password", "{}", entry.path().display());
+        }
+    }
 }

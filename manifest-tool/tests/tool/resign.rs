@@ -80,7 +80,9 @@ fn resign_renews_one_channel_under_a_sequence_above_all_channels() {
 #[test]
 fn a_second_key_is_added_by_naming_both() {
     let publisher = with_standby_key();
-    resign(&publisher, 1, &["--key", "release.key.pem", "--key", "standby.key.pem"]).ok();
+    let both = ["--key", "release.key.pem", "--key", "standby.key.pem"];
+    resign(&publisher, 1, &both).fails(21, "--threshold");
+    resign(&publisher, 1, &[&both[..], &["--threshold", "1"]].concat()).ok();
     publisher.verified(LATEST, &["release.pub.pem", "standby.pub.pem"], &[]).unwrap();
     resign(&publisher, 1, &["--key", "standby.key.pem"]).ok();
     publisher.verified(LATEST, &["standby.pub.pem"], &[]).unwrap();

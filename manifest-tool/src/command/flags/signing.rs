@@ -53,6 +53,10 @@ pub struct SigningFlags {
     /// it for each, in the order of the client's list. The tool uses no other release of the site
     #[arg(long = "trust", value_name = "PUB")]
     trusted: Vec<PathBuf>,
+    /// How many of these keys must have signed a release of the site, so that the tool uses it
+    /// [default: as many as sign now]
+    #[arg(long, value_name = "N")]
+    threshold: Option<usize>,
     /// Retire this public key, and all keys before it in the client's list: a client that has seen
     /// the release refuses every release that counts one of them. Later releases keep it
     #[arg(long, value_name = "PUB")]
@@ -76,17 +80,20 @@ pub struct TrustFlags {
     /// [default: ./release.pub.pem]
     #[arg(long = "trust", value_name = "PUB")]
     trusted: Vec<PathBuf>,
+    /// How many of these keys must have signed a release
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    threshold: usize,
 }
 
 impl TrustFlags {
     /// Reads the keys.
     ///
     /// # Errors
-    /// Those of [`public_key::load`].
+    /// Those of [`public_key::load`] and [`SiteKeys::needing`].
     pub fn load(&self) -> Result<SiteKeys> {
         let default = [PathBuf::from(PUBLIC_KEY)];
         let paths = if self.trusted.is_empty() { &default[..] } else { &self.trusted };
-        Ok(SiteKeys::new(load_keys(paths)?))
+        SiteKeys::new(load_keys(paths)?).needing(self.threshold)
     }
 }
 
@@ -146,7 +153,8 @@ impl SigningFlags {
         };
         let readable = keys.into_iter().filter(|path| is_readable_by_others(path)).collect();
         let retires = retire.map(|key| key.id());
-        Ok(Signing { signer, trusted, readable, retires, freshness, sequence: self.sequence })
+        let (threshold, sequence) = (self.threshold, self.sequence);
+        Ok(Signing { signer, trusted, threshold, readable, retires, freshness, sequence })
     }
 
     fn key_paths(&self) -> Vec<PathBuf> {
