@@ -10,7 +10,7 @@ use super::side::{Owner, Side};
 use crate::disk::fs::{self, Dir, Found, Tree};
 use crate::disk::inventory::{Inventory, PathContent};
 use crate::disk::layout::STAGED_FILES_DIR_NAME;
-use crate::error::{Machine, Result};
+use crate::error::{Error, Machine, Result};
 use crate::state::journal::{Step, SwapPath};
 use std::collections::BTreeSet;
 
@@ -49,7 +49,7 @@ pub fn bring(parts: &[ComponentSwap], side: Side, saved: &mut Vec<SavedFile>) ->
         }
         part.tree.forget();
         for (path, mode) in part.coming_folders(side) {
-            follow(make_folder(part, path, mode, saved))?;
+            follow(make_folder(part, side, path, mode, saved))?;
         }
     }
     for is_manifest in [false, true] {
@@ -146,8 +146,8 @@ fn remove_folder(tree: &Tree, path: &str) -> Result<()> {
 }
 
 /// Makes a folder of this side, with the folders above it.
-fn make_folder(part: &ComponentSwap, path: &str, mode: u32, saved: &mut Vec<SavedFile>) -> Result<()> {
-    clear_way(part, path, true, saved)?;
+fn make_folder(part: &ComponentSwap, side: Side, path: &str, mode: u32, saved: &mut Vec<SavedFile>) -> Result<()> {
+    clear_way(part, side, path, true, saved)?;
     if let Found::Folder { mode: found } = part.tree.find(path)?
         && found & 0o777 != mode & 0o777
     {
@@ -161,7 +161,7 @@ fn make_folder(part: &ComponentSwap, path: &str, mode: u32, saved: &mut Vec<Save
 
 /// Makes sure that `path` is a folder: what stands in the way moves beside, and missing folders are
 /// made.
-fn clear_way(part: &ComponentSwap, path: &str, is_planned: bool, saved: &mut Vec<SavedFile>) -> Result<()> {
+fn clear_way(part: &ComponentSwap, side: Side, path: &str, is_planned: bool, saved: &mut Vec<SavedFile>) -> Result<()> {
     if path.is_empty() {
         return Ok(());
     }
@@ -169,7 +169,7 @@ fn clear_way(part: &ComponentSwap, path: &str, is_planned: bool, saved: &mut Vec
     for folder in ends.map(|end| &path[..end]) {
         match part.tree.find(folder)? {
             Found::Folder { .. } => continue,
-            Found::Absent => {}
+            Found::Absent => save_other_letters(part, side, folder, saved)?,
             _ => save(part, folder, saved)?,
         }
         let (dir, name) = part.tree.parent(folder)?;
@@ -195,6 +195,23 @@ fn save(part: &ComponentSwap, path: &str, saved: &mut Vec<SavedFile>) -> Result<
     Ok(())
 }
 
+/// Moves an entry beside that is the same name in other letters, in a folder that ignores case.
+///
+/// On the way to the new side it stops the swap instead, as the old side is whole.
+fn save_other_letters(part: &ComponentSwap, side: Side, path: &str, saved: &mut Vec<SavedFile>) -> Result<()> {
+    if side == Side::New {
+        return Ok(());
+    }
+    let (dir, name) = part.tree.parent(path)?;
+    match dir.check_name(name) {
+        Err(Error::Machine(Machine::NameTaken { by, .. })) => {
+            let folder = path.strip_suffix(name).unwrap_or_default();
+            save(part, &(folder.to_owned() + &by), saved)
+        }
+        checked => checked,
+    }
+}
+
 /// Puts this side's file or link at its path.
 fn fill(part: &ComponentSwap, side: Side, index: usize, step: &Step, saved: &mut Vec<SavedFile>) -> Result<()> {
     let path = step.place.as_str();
@@ -202,10 +219,13 @@ fn fill(part: &ComponentSwap, side: Side, index: usize, step: &Step, saved: &mut
     if owner == Owner::Wanted {
         return Ok(());
     }
-    clear_way(part, folder_of(path), false, saved)?;
+    clear_way(part, side, folder_of(path), false, saved)?;
     let (dir, name) = part.tree.parent(path)?;
     let is_in_the_way = match dir.find(name)? {
-        Found::Absent => false,
+        Found::Absent => {
+            save_other_letters(part, side, path, saved)?;
+            false
+        }
         Found::Folder { .. } => {
             part.tree.forget();
             !dir.remove_folder(name)?
@@ -293,7 +313,11 @@ fn verify(part: &ComponentSwap, side: Side) -> Result<()> {
             None => side.examine(part, step)?,
         };
         let keeps = match side.wanted(step) {
-            PathContent::File { .. } | PathContent::Link { .. } => owner == Owner::Wanted,
+            // If only the mode differs between the sides, both have these bytes. The old file may
+            // have got another mode after the plan was made.
+            PathContent::File { .. } | PathContent::Link { .. } => {
+                owner == Owner::Wanted || owner == Owner::Other && step.old.same_bytes(&step.new)
+            }
             PathContent::Folder => matches!(part.tree.find(step.place.as_str())?, Found::Folder { .. }),
             PathContent::Absent => owner != Owner::Other,
         };
@@ -325,7 +349,7 @@ pub fn save_written_backups(part: &ComponentSwap, saved: &mut Vec<SavedFile>) ->
             // Another program has put it there between the check of the file and its backup.
             _ => {}
         }
-        clear_way(part, folder_of(path.as_str()), false, saved)?;
+        clear_way(part, Side::Old, folder_of(path.as_str()), false, saved)?;
         let (dir, name) = part.tree.parent(path.as_str())?;
         let saved_as = move_beside(&part.backups, &backup, &dir, name)?;
         dir.sync()?;

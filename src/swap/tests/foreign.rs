@@ -45,6 +45,13 @@ fn manifest(version: &str) -> String {
 impl World {
     /// Installs the old version and swaps to the new one, which is then on probation.
     fn on_probation() -> Self {
+        let world = Self::prepared();
+        world.make_live();
+        world
+    }
+
+    /// The old version, with the new one staged and the swap prepared.
+    fn prepared() -> Self {
         let memory = std::env::var_os("FOREIGN_DIR").map_or(PathBuf::from("/dev/shm"), PathBuf::from);
         let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
         let world = Self { root: InstallRoot::new(dir.path().to_owned()), dir };
@@ -98,9 +105,12 @@ impl World {
             Transaction { probation: true, components: vec![component], ..Transaction::default() },
         )
         .unwrap();
-        make_live(&world.root, &world.lock(), None).unwrap().unwrap();
-        finish(&world.root, &world.lock());
         world
+    }
+
+    fn make_live(&self) {
+        make_live(&self.root, &self.lock(), None).unwrap().unwrap();
+        finish(&self.root, &self.lock());
     }
 
     fn lock(&self) -> Lock {
@@ -314,6 +324,26 @@ fn a_damaged_backup_is_found_before_anything_changes() {
     assert!(confirm(&world.root).unwrap());
     assert_eq!(fs::read_to_string(world.at("a.saved")).unwrap(), "written through an open file");
     assert_eq!(fs::read_to_string(world.at("a")).unwrap(), "new a");
+}
+
+#[test]
+fn a_mode_that_changed_after_the_plan_was_made_does_not_bar_the_way_back() {
+    // Of `mode`, the swap changes the mode alone. The last one is that of the new version.
+    for mode in [0o600, 0o755] {
+        let set = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        let world = World::prepared();
+        set(&world.at("mode"));
+        world.make_live();
+        assert_eq!(world.roll_back().unwrap(), [], "{mode:o}");
+        world.is_old(&format!("after {mode:o} before the swap"));
+        // A program that has the old file open changes the mode of its backup.
+        let world = World::on_probation();
+        let backups = fs::read_dir(world.dir.path().join(".patcher/txn/core")).unwrap();
+        let mut backups = backups.map(|entry| entry.unwrap().path());
+        set(&backups.find(|path| fs::read_to_string(path).is_ok_and(|text| text == "mode")).unwrap());
+        assert_eq!(world.roll_back().unwrap(), [], "{mode:o}");
+        world.is_old(&format!("after {mode:o} of the backup"));
+    }
 }
 
 #[test]

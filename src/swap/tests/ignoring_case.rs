@@ -6,8 +6,10 @@ use crate::disk::fs::simulated::{Disk, Event, Kind, Mounted};
 use crate::disk::inventory::Inventory;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Renamed in case alone, with and without a change, alone and with its folder.
-const OLD: [(&str, &str); 4] = [("Readme", "read"), ("Docs/a", "a"), ("NOTES", "old notes"), ("app", "old app")];
+/// Renamed in case alone, with and without a change, alone and with its folder; and a file that the
+/// new version drops.
+const OLD: [(&str, &str); 5] =
+    [("Readme", "read"), ("Docs/a", "a"), ("NOTES", "old notes"), ("app", "old app"), ("DROPPED", "dropped")];
 const NEW: [(&str, &str); 4] = [("README", "read"), ("docs/a", "a"), ("notes", "new notes"), ("app", "new app")];
 
 fn start() -> Disk {
@@ -120,4 +122,20 @@ fn an_entry_is_found_by_its_own_name_alone() {
     assert_eq!(dir.rename("app", &dir, "README").unwrap_err().code(), "name-taken");
     assert_eq!(dir.make_folder("docs", 0o755).unwrap_err().code(), "name-taken");
     assert_eq!(files(&mounted.disk()), tree(&OLD));
+}
+
+#[test]
+fn something_of_the_users_in_other_letters_moves_beside_on_the_way_back() {
+    let swapped = run(&start(), None, swap).1;
+    // A file in a folder of the new version, and one with the name of a file that the new version
+    // dropped.
+    for (path, saved_as) in [("docs/mine", "docs.saved/mine"), ("dropped", "dropped.saved")] {
+        let mut disk = swapped.clone();
+        disk.add_file(&format!("root/core/{path}"), b"mine", 0o644);
+        let (done, disk, _) = run(&disk, None, back);
+        done.unwrap();
+        let mut all = tree(&OLD);
+        all.insert(saved_as.to_owned(), "mine".to_owned());
+        assert_eq!(files(&disk), all);
+    }
 }
