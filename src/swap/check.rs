@@ -133,16 +133,17 @@ fn check_rights(part: &ComponentSwap, side: Side) -> Result<()> {
                 None => path = path.rsplit_once('/').map_or("", |(above, _)| above),
             }
         };
-        if !folder.is_writable() {
+        // An append-only folder takes new entries, and lets none go.
+        if !folder.is_writable() || folder.is_fixed(".")? {
             return refused(folder.path().to_owned());
         }
         if folder.mount()? != mount {
             return Err(Machine::MountInside { path: folder.path().to_owned() }.into());
         }
     }
-    for step in part.steps.steps.iter().filter(|step| side.wanted(step) != side.other(step)) {
-        let path = step.place.as_str();
-        if matches!(part.tree.find(path)?, Found::File { .. } | Found::Link { .. } | Found::Special) {
+    let steps = part.steps.steps.iter().filter(|step| side.wanted(step) != side.other(step));
+    for path in steps.map(|step| step.place.as_str()).chain(part.leaving_folders(side)) {
+        if !matches!(part.tree.find(path)?, Found::Absent | Found::Blocked { .. }) {
             let (dir, name) = part.tree.parent(path)?;
             if dir.is_fixed(name)? {
                 return refused(dir.join(name));

@@ -263,6 +263,60 @@ fn an_immutable_file_leaves_the_old_version() {
 }
 
 #[test]
+fn a_folder_that_lets_no_entry_go_is_found_before_the_first_change() {
+    let Some(chattr) = left_out::program("chattr") else { return };
+    let world = World::honest();
+    // The new file comes first, so that an undo would have to remove it.
+    let one = Tree::default().file("lib/b", b"b 1", 0o644);
+    let two = Tree::default().file("lib/a", b"a 2", 0o644).file("lib/b", b"b 2", 0o644);
+    world.publish("1.0.0", &one);
+    world.install("core");
+    world.publish("2.0.0", &two);
+    let folder = world.user.component("core").join("lib");
+    let set = |flag: &str| Run::of(Command::new(&chattr).arg(flag).arg(&folder)).code == Some(0);
+    if !set("+a") {
+        return left_out::report("no folder can be made append-only here");
+    }
+    let run = world.user.run(&["--json", "update"]);
+    assert!(set("-a"));
+    run.fails(22, "not-writable");
+    one.assert_is(&world.user.tree("core"));
+    assert!(!world.user.state("journal").exists());
+    world.user.ok(&["update"]);
+    assert!(set("+a"));
+    let run = world.user.run(&["--json", "rollback"]);
+    assert!(set("-a"));
+    run.fails(22, "not-writable");
+    two.assert_is(&world.user.tree("core"));
+    assert_eq!(world.user.ok(&["status"])["swap"], "probation");
+    world.user.ok(&["rollback"]);
+    one.assert_is(&world.user.tree("core"));
+}
+
+#[test]
+fn another_users_file_in_a_sticky_folder_is_found_before_the_first_change() {
+    if !is_root() {
+        return left_out::report("files of two users need root");
+    }
+    let (world, ..) = outdated();
+    fs::set_permissions(world.user.path("."), Permissions::from_mode(0o755)).unwrap();
+    give_to_nobody(&world.user.root());
+    let Some(run) = run_as_nobody(&world, &["--json", "update"]) else { return };
+    assert_eq!(run.code, Some(0), "{run:#?}");
+    let folder = world.user.component("core").join("lib/inner");
+    for path in [&folder, &folder.join("x")] {
+        chown(path, Some(0), Some(0)).unwrap();
+    }
+    fs::set_permissions(&folder, Permissions::from_mode(0o1777)).unwrap();
+    let run = run_as_nobody(&world, &["--json", "rollback"]).unwrap();
+    run.fails(22, "not-writable");
+    assert_eq!(fs::read(world.user.component("core").join("bin/app")).unwrap(), b"app 2");
+    fs::set_permissions(&folder, Permissions::from_mode(0o777)).unwrap();
+    let run = run_as_nobody(&world, &["--json", "rollback"]).unwrap();
+    assert_eq!(run.code, Some(0), "{run:#?}");
+}
+
+#[test]
 fn a_component_in_a_folder_that_the_user_may_not_change_is_removed() {
     let (world, ..) = outdated();
     fs::set_permissions(world.user.path("."), Permissions::from_mode(0o755)).unwrap();

@@ -1,8 +1,11 @@
 //! The file system of a folder: its mount, its free space, and attributes that prevent changes.
 
-use super::{Dir, Error, Result, calls};
-use rustix::fs::AtFlags;
+use super::{Dir, Error, Result, calls, permissions};
+use rustix::fs::{AtFlags, Stat};
 use rustix::io::Errno;
+
+/// The permission bit of a folder whose entries only their owners and its owner can remove.
+const STICKY: u32 = 0o1000;
 
 impl Dir {
     /// Returns a number that is the same for all folders of one mount. Renames work among them.
@@ -43,11 +46,22 @@ impl Dir {
         }
     }
 
-    /// Returns `true` if an attribute prevents the removal of an entry (`chattr +i`, `chattr +a`).
+    /// Returns `true` if this user cannot remove an entry: because of an attribute (`chattr +i`,
+    /// `chattr +a`), or because the entry and the folder, which is sticky, belong to other users.
     ///
     /// # Errors
     /// [`Machine::Io`].
     pub fn is_fixed(&self, name: &str) -> Result<bool> {
+        let user = rustix::process::geteuid();
+        let folder = calls::fstat(&self.fd).map_err(|errno| self.error("examine", ".", errno))?;
+        let is_others = |stat: &Stat| stat.st_uid != user.as_raw();
+        if permissions(&folder) & STICKY != 0
+            && !user.is_root()
+            && is_others(&folder)
+            && self.raw_stat(name)?.is_some_and(|found| is_others(&found))
+        {
+            return Ok(true);
+        }
         #[cfg(target_os = "linux")]
         {
             use rustix::fs::{StatxAttributes, StatxFlags};
