@@ -67,7 +67,7 @@ impl Patcher {
     /// Returns the names of the installed components, sorted.
     ///
     /// A component is installed if its folder holds a manifest. [`status`](Self::status) tells
-    /// their versions.
+    /// their versions. Folders and links of the user beside the components do not count.
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -84,12 +84,16 @@ impl Patcher {
             }
         }
         for name in Dir::open(&root.dir)?.names()? {
-            if let Ok(component) = name.parse::<Component>()
-                && root.dir.join(&name).is_dir()
-                && !self.is_copy(&component)
-                && has_manifest(&component)?
-            {
-                components.insert(component);
+            let Ok(component) = name.parse::<Component>() else { continue };
+            if !root.dir.join(&name).is_dir() || self.is_users(&component) {
+                continue;
+            }
+            match has_manifest(&component) {
+                Ok(false) => {}
+                Ok(true) => drop(components.insert(component)),
+                // A folder that this user cannot read.
+                Err(error) if self.is_seen(&component) => return Err(error),
+                Err(_) => {}
             }
         }
         Ok(components.into_iter().collect())
@@ -220,15 +224,30 @@ impl Patcher {
         Machine::InstalledManifest { component: component.clone(), path, detail }.into()
     }
 
-    /// Returns `true` if a folder of the root holds another component's manifest: a copy that the
-    /// user made.
-    fn is_copy(&self, component: &Component) -> bool {
+    /// Returns `true` if an entry of the root is no component but something of the user's: a copy
+    /// of a component, a link, or a folder with another program's `manifest.xml`.
+    ///
+    /// A component that was seen on a site stays one, so that its damaged manifest is reported.
+    fn is_users(&self, component: &Component) -> bool {
+        const ROOT_ELEMENT: &[u8] = b"<manifest format=";
         let read = || {
-            let dir = Dir::open(&self.shared.root.checked_component(component).ok()?).ok()?;
-            let signed = SignedBytes::split(dir.read_small(MANIFEST_NAME, MAX_MANIFEST_BYTES).ok()??).ok()?;
-            manifest::parse(&signed.body).ok()
+            let dir = Dir::open(&self.shared.root.checked_component(component)?)?;
+            dir.read_small(MANIFEST_NAME, MAX_MANIFEST_BYTES)
         };
-        read().is_some_and(|manifest| manifest.meta.component != *component)
+        let Ok(Some(bytes)) = read() else { return !self.is_seen(component) };
+        let is_like_manifest = bytes.windows(ROOT_ELEMENT.len()).any(|window| window == ROOT_ELEMENT);
+        let signed = SignedBytes::split(bytes).ok();
+        match signed.and_then(|signed| manifest::parse(&signed.body).ok()) {
+            Some(manifest) => manifest.meta.component != *component,
+            None => !is_like_manifest && !self.is_seen(component),
+        }
+    }
+
+    /// Returns `true` if a release of the component was seen on a site.
+    fn is_seen(&self, component: &Component) -> bool {
+        let seen = state::open(&self.shared.root).ok().flatten();
+        let seen = seen.and_then(|state_dir| SeenReleases::load_or_default(&state_dir).ok());
+        seen.is_some_and(|seen| seen.components().any(|seen| seen == *component))
     }
 }
 

@@ -335,6 +335,21 @@ fn a_component_in_a_folder_that_the_user_may_not_change_is_removed() {
 }
 
 #[test]
+fn a_folder_of_another_user_beside_a_component_stops_no_command() {
+    let (world, ..) = outdated();
+    fs::set_permissions(world.user.path("."), Permissions::from_mode(0o755)).unwrap();
+    give_to_nobody(&world.user.root());
+    let private = world.user.root().join("private");
+    fs::create_dir(&private).unwrap();
+    fs::set_permissions(&private, Permissions::from_mode(0o000)).unwrap();
+    for command in ["verify", "update", "repair"] {
+        let Some(run) = run_as_nobody(&world, &["--json", command]) else { return };
+        assert_eq!(run.code, Some(0), "{run:#?}");
+    }
+    fs::set_permissions(&private, Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
 fn a_program_that_may_open_few_files_is_updated() {
     let world = World::honest();
     let tree = |text: &str| {

@@ -65,6 +65,24 @@ fn a_copy_of_a_component_beside_it_and_foreign_names_stop_no_command() {
 }
 
 #[test]
+fn links_and_manifests_of_other_programs_beside_a_component_stop_no_command() {
+    let (world, ..) = on_probation();
+    let root = world.user.root();
+    std::os::unix::fs::symlink("core", root.join("current")).unwrap();
+    let foreign = Tree::default().file("addin/manifest.xml", b"<?xml version=\"1.0\"?>\n<OfficeApp/>\n", 0o644);
+    foreign.link("linked/manifest.xml", "../core/manifest.xml").write_into(&root);
+    fs::create_dir_all(root.join("folder/manifest.xml")).unwrap();
+    for command in ["check", "verify", "repair"] {
+        world.user.ok(&[command]);
+    }
+    let status = world.user.ok(&["status"]);
+    assert_eq!(status["components"].as_array().map(Vec::len), Some(1), "{status:#}");
+    // A component whose manifest is damaged is still one.
+    fs::write(world.user.component("core").join("manifest.xml"), "damaged").unwrap();
+    world.user.fails(22, "installed-manifest", &["check"]);
+}
+
+#[test]
 fn an_install_root_that_was_moved_during_a_probation_is_rolled_back() {
     let (world, one, _) = on_probation();
     let (root, moved) = (world.user.root(), world.user.path("moved"));
