@@ -7,6 +7,8 @@ mod explore;
 #[cfg(unix)]
 mod foreign;
 #[cfg(unix)]
+mod growth;
+#[cfg(unix)]
 mod ignoring_case;
 mod ready;
 

@@ -205,6 +205,21 @@ mod tests {
         assert_eq!(cut.paths().into_keys().collect::<Vec<_>>(), ["a", "a/b", "a/b/c"]);
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn a_file_whose_sync_fails_is_not_taken_for_a_durable_one() {
+        use crate::disk::fs::simulated::{Disk, Event, Fault, Mounted};
+        let mut disk = Disk::default();
+        for name in ["stage/a", "stage/b"] {
+            disk.add_file(name, b"staged", 0o600);
+        }
+        let mounted = Mounted::new(disk);
+        let stage = Dir::open(&mounted.path().join("stage")).unwrap();
+        mounted.schedule(mounted.steps(), Event::Fault(Fault::NoSync));
+        assert_eq!(stage.seal_files(&[("a", 0o644)]).unwrap_err().code(), "io");
+        assert_eq!(stage.names().unwrap(), ["b"]);
+    }
+
     #[test]
     fn processes_that_replace_a_file_at_once_do_not_disturb_each_other() {
         let dir = tempfile::tempdir().unwrap();
