@@ -11,7 +11,8 @@ if [ -z "$libraries" ]; then
     libraries=${CARGO_TARGET_DIR:-$here/../target}/release
 fi
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$here/../Cargo.toml")
-mkdir -p "$prefix/lib/pkgconfig" "$prefix/include"
+mkdir -p "$prefix/lib/pkgconfig" "$prefix/lib/cmake/patcher" "$prefix/include"
 cp "$libraries/libpatcher.so" "$libraries/libpatcher.a" "$prefix/lib/"
 cp "$here/include/patcher.h" "$prefix/include/"
 sed "s|@VERSION@|$version|" "$here/patcher.pc.in" > "$prefix/lib/pkgconfig/patcher.pc"
+cp "$here/patcher-config.cmake" "$prefix/lib/cmake/patcher/"

@@ -20,30 +20,40 @@ def prefix(tmp_path_factory):
     return prefix
 
 
-def compile_app(compiler, prefix, folder, version):
-    """Compiles the example with the flags of pkg-config. Returns the program."""
+def compile_with_pkg_config(prefix, folder, version):
+    """Compiles the example in C with the flags of pkg-config. Returns the program."""
     program = folder / f"app-{version}"
     environment = {**os.environ, "PKG_CONFIG_PATH": f"{prefix}/lib/pkgconfig"}
     flags = run("pkg-config", "--cflags", "--libs", "patcher", env=environment).split()
-    language = ["-x", "c++", "-std=c++17"] if "++" in compiler else ["-x", "c", "-std=c11"]
-    flags = [*WARNINGS, f'-DVERSION="{version}"', "-Wl,-rpath,$ORIGIN", "-x", "none", *flags]
-    run(compiler, *language, C / "examples/app.c", *flags, "-o", program)
+    flags = [*WARNINGS, f'-DVERSION="{version}"', "-Wl,-rpath,$ORIGIN", *flags]
+    run("gcc", "-std=c11", C / "examples/app.c", *flags, "-o", program)
     return program
 
 
-def files(compiler, prefix, folder, version):
+def compile_with_cmake(prefix, folder, version):
+    """Compiles both examples with CMake. Returns the program in C++."""
+    build = folder / f"cmake-{version}"
+    run("cmake", "-S", C / "examples", "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}", f"-DVERSION={version}")
+    run("cmake", "--build", build)
+    return build / "app_cpp"
+
+
+def files(compile_app, prefix, folder, version):
     return {
-        "bin/app": compile_app(compiler, prefix, folder, version),
+        "bin/app": compile_app(prefix, folder, version),
         "bin/libpatcher.so": stripped(BINDINGS / "libpatcher.so", folder),
         "bin/patcher-helper": stripped(PROGRAMS / "patcher-helper", folder),
     }
 
 
-@pytest.mark.parametrize("compiler, valgrind", [("gcc", False), ("gcc", True), ("g++", False)])
-def test_a_program_updates_and_is_rolled_back(world, prefix, compiler, valgrind):
-    world.publish("1.0.0", files(compiler, prefix, world.folder, "1"))
+@pytest.mark.parametrize(
+    "compile_app, valgrind",
+    [(compile_with_pkg_config, False), (compile_with_pkg_config, True), (compile_with_cmake, False)],
+)
+def test_a_program_updates_and_is_rolled_back(world, prefix, compile_app, valgrind):
+    world.publish("1.0.0", files(compile_app, prefix, world.folder, "1"))
     world.install()
-    world.publish("2.0.0", files(compiler, prefix, world.folder, "2"))
+    world.publish("2.0.0", files(compile_app, prefix, world.folder, "2"))
     program = world.root / "app/bin/app"
     wrapper = []
     if valgrind:
@@ -62,7 +72,7 @@ def test_a_program_updates_and_is_rolled_back(world, prefix, compiler, valgrind)
     wait_for("its confirmation", lambda: world.swap() is None)
     assert world.version() == "2.0.0"
     # Version 3 ends with an error, and version 2 returns.
-    world.publish("3.0.0", files(compiler, prefix, world.folder, "3"))
+    world.publish("3.0.0", files(compile_app, prefix, world.folder, "3"))
     assert start("3") == "2 runs\n"
     wait_for("the rollback", lambda: "2 is back" in world.output())
     assert world.version() == "2.0.0" and "it ended with exit code 7" in world.helper_log()
