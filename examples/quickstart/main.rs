@@ -2,7 +2,8 @@
 //!
 //! A publisher makes keys, builds a small program, signs it and serves it. A user installs and runs
 //! it. The publisher releases the next version, and the running program becomes it. An attacker
-//! tries two attacks. All programs are real and run on this machine alone. The quickstart fails if
+//! tries two attacks. The publisher releases a broken version, and the program returns to the one
+//! before. All programs are real and run on this machine alone. The quickstart fails if
 //! a step differs from the story, and deletes its files if all steps succeed.
 
 mod installation;
@@ -37,13 +38,13 @@ fn main() -> ExitCode {
         eprintln!("\nquickstart: {} is not removed: {error}", path.display());
         return ExitCode::FAILURE;
     }
-    println!("\n1.0.0 became 1.1.0 by itself; what was forged or old was refused.");
+    println!("\n1.0.0 became 1.1.0 by itself. Forged and old manifests were refused, and 1.2.0 was undone.");
     println!("Nothing is left behind: no process, no {}.", path.display());
     ExitCode::SUCCESS
 }
 
 fn story(dir: &Path) -> Result<()> {
-    title("patcher: a release, its update, and two attacks");
+    title("patcher: a release, its update, two attacks, and a broken release");
     tell("folder", &dir.display().to_string());
 
     step(1, "Build what comes with patcher (the first time this takes minutes)");
@@ -114,6 +115,20 @@ fn story(dir: &Path) -> Result<()> {
     site.replace(&head_path, &head)?;
     installation.greeter.wait_for("up to date")?;
     site.report();
+
+    step(12, "The publisher releases 1.2.0, and forgets a file that the program needs");
+    workshop.build("1.2.0", "Good night", &key, &site.url("greeter/"))?;
+    workshop.forget_greeting()?;
+    workshop.sign()?;
+
+    step(13, "1.2.0 ends with an error before it confirms, so the helper brings 1.1.0 back");
+    installation.greeter.wait_for("the helper takes over")?;
+    installation.helper.wait_for("greeter: 1.1.0 -> 1.2.0")?;
+    installation.helper.wait_for("started")?;
+    installation.greeter.wait_for("Good evening, this is greeter 1.1.0")?;
+    installation.greeter.wait_for("1.2.0 is deferred")?;
+    site.report();
+    installation.require_complete("1.1.0")?;
     installation.stop()?;
     installation.greeter.wait_for("goodbye")
 }

@@ -69,6 +69,11 @@ impl Workshop {
         Ok(fs::write(build.join("component.toml"), settings)?)
     }
 
+    /// Removes the greeting from the folder `build`: without it, the greeter ends with an error.
+    pub fn forget_greeting(&self) -> Result<()> {
+        Ok(fs::remove_file(self.dir.join("build/share/greeting.txt"))?)
+    }
+
     /// Returns the folder of the releases for this platform, below the site.
     pub fn releases(&self) -> String {
         format!("greeter/{}/", Platform::host())
