@@ -1,109 +1,80 @@
-//! Folders by handle and path. While a [`Dir`] is open, no program can rename or remove its folder,
-//! so its path keeps leading to this folder, which was no link when it was opened.
+//! Folders on Windows, by handle and path.
 //!
-//! - Names are taken as they are written: an entry whose name differs in case is another one, which
-//!   is not there, and nothing is made, replaced or removed in its place.
-//! - Paths are verbatim (`\\?\`), so that they may be longer than 260 characters and nothing in
-//!   them has a second meaning.
-//! - There are no permission bits. Files have the mode 0644, folders 0755; a file with the
+//! While a [`Dir`] is open, no program can rename or remove its folder. So its path keeps leading to
+//! this folder, which was no link when it was opened.
+//!
+//! - Names are compared exactly. An entry whose name differs only in case counts as absent, and
+//!   nothing is created, replaced or removed in its place.
+//! - Paths have the prefix `\\?\`: they may be longer than 260 characters, and Windows takes each
+//!   name literally.
+//! - There are no permission bits. Folders have the mode 0755 and files 0644; a file with the
 //!   attribute "read-only" has 0444.
-//! - A file that is in use may refuse to go: each change is tried again for 30 seconds, after the
-//!   first one also by moving the file aside, which the system allows for running programs.
-//! - There is no way to sync a folder. Renames return when they are on the disk, and NTFS keeps the
-//!   order of changes.
+//! - Windows may refuse to change a file in use. Each change is retried for 30 s, and after 1 s
+//!   also by moving the file aside, which Windows allows for running programs.
+//! - Folders cannot be synced. Renames return when they are on the disk, and NTFS keeps the order of
+//!   changes.
 
 mod access;
+mod attributes;
 mod calls;
+mod open;
 mod patience;
+mod replace;
 
 use super::{Fingerprint, FolderWriters, Found, LINKS, PLAIN, steps};
 use crate::error::{Error, Machine, Result};
-use patience::{LITTLE_PATIENCE, PATIENCE, insist, is_in_use};
+pub(super) use attributes::set_mode;
+use open::{open_folder, retry_open, verbatim};
+use patience::{PATIENCE, insist, is_in_use};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::windows::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::windows::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use windows_sys::Win32::Foundation::{
-    ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS, ERROR_DIR_NOT_EMPTY, ERROR_DIRECTORY, ERROR_FILE_EXISTS,
-    ERROR_INVALID_FUNCTION, ERROR_NOT_SAME_DEVICE, ERROR_NOT_SUPPORTED, ERROR_TOO_MANY_LINKS, GENERIC_READ,
-    GENERIC_WRITE,
-};
+use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_DIR_NOT_EMPTY, GENERIC_READ};
 use windows_sys::Win32::Storage::FileSystem::{
-    FILE_ADD_FILE, FILE_ADD_SUBDIRECTORY, FILE_ATTRIBUTE_DIRECTORY, FILE_ATTRIBUTE_REPARSE_POINT,
-    FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, FILE_LIST_DIRECTORY, FILE_READ_ATTRIBUTES,
-    FILE_SHARE_READ, FILE_SHARE_WRITE, READ_CONTROL, SYNCHRONIZE,
+    FILE_ADD_FILE, FILE_ADD_SUBDIRECTORY, FILE_ATTRIBUTE_REPARSE_POINT, FILE_FLAG_BACKUP_SEMANTICS,
+    FILE_FLAG_OPEN_REPARSE_POINT,
 };
 
 /// The mode that every folder has.
 const FOLDER: u32 = 0o755;
 /// The mode of a file that has the attribute "read-only".
 const READ_ONLY: u32 = 0o444;
-/// The folder, in the updater's own, of files that were in use when they had to go.
-const ASIDE: &str = "aside";
 
 /// `true` if [`Dir::fingerprint`] shows every change of a file. On Windows a program can set all
 /// times of a file.
 pub const FINGERPRINTS: bool = false;
 
-/// An open folder. Names are single segments. A link in the place of a folder or file is refused
-/// and never followed.
+/// An open folder.
+///
+/// Names are single segments. A link in the place of a folder or file is refused, never followed.
 #[derive(Debug)]
 pub struct Dir {
-    /// Not shared for deletion: that is what holds the folder in its place.
+    /// Not shared for deletion, so the folder cannot be renamed or removed.
     handle: File,
     path: PathBuf,
-    /// The same, verbatim and without links.
+    /// The same path without links, and with the prefix `\\?\`.
     real: PathBuf,
-    /// The updater's own folder that has the one for files aside.
+    /// The work folder that contains the folder for files moved aside.
     work: Option<Arc<Path>>,
 }
 
 impl Dir {
-    /// Opens a folder by a path that the user has chosen, so it follows links on the way.
+    /// Opens a folder by a path that the user has chosen, and follows links in it.
     ///
     /// # Errors
-    /// [`Machine::Io`], an absent folder included.
+    /// [`Machine::Io`], also for an absent folder.
     pub fn open(path: &Path) -> Result<Self> {
         let failed = |error| Error::io("open", path, error);
         let handle = open_folder(path, 0).map_err(failed)?;
         if !handle.metadata().map_err(failed)?.is_dir() {
             return Err(failed(io::ErrorKind::NotADirectory.into()));
         }
-        // Some volumes do not tell where they are; then the path is taken as it is given.
+        // Some volumes cannot resolve a path to its canonical form.
         let real = fs::canonicalize(path).or_else(|_| verbatim(path)).map_err(failed)?;
         Ok(Self { handle, path: path.to_owned(), real, work: None })
-    }
-
-    /// Lets files that are in use and must go be moved to a folder in `work`, on a system that does
-    /// not let them be removed. Folders opened in this one do the same.
-    pub fn with_aside(mut self, work: &Dir) -> Self {
-        self.work = Some(work.real.as_path().into());
-        self
-    }
-
-    /// Lets files in this folder, one of the updater's own, be moved aside within it.
-    pub fn with_own_aside(mut self) -> Self {
-        self.work = Some(self.real.as_path().into());
-        self
-    }
-
-    /// Removes the files that were moved aside in this folder and are no longer in use.
-    ///
-    /// # Errors
-    /// [`Machine::UnsafePath`] if the entry for such files is no folder.
-    pub fn sweep_aside(&self) -> Result<()> {
-        let Some(aside) = self.folder(ASIDE)? else { return Ok(()) };
-        for name in aside.names()? {
-            let path = aside.real(&name);
-            // A file in use stays until the next call.
-            let _ = set_read_only(&path, false).and_then(|()| fs::remove_file(&path));
-        }
-        drop(aside);
-        let _ = fs::remove_dir(self.real(ASIDE));
-        Ok(())
     }
 
     /// Returns the path that the folder was opened by, for messages.
@@ -120,16 +91,17 @@ impl Dir {
         self.real.join(name)
     }
 
-    /// Returns `true` if there is an entry of exactly this name.
+    /// Returns `true` if an entry has exactly this name.
     fn has(&self, name: &str) -> Result<bool> {
         Ok(self.stored(name)?.is_some_and(|stored| stored == OsStr::new(name)))
     }
 
+    /// Returns the name of an entry as its folder stores it, which may differ in case.
     fn stored(&self, name: &str) -> Result<Option<OsString>> {
         calls::stored_name(&self.real(name)).map_err(|error| self.error("examine", name, error))
     }
 
-    /// Checks that no entry has the same name in other letters.
+    /// Checks that no entry has a name that differs only in case.
     ///
     /// # Errors
     /// [`Machine::NameTaken`].
@@ -162,7 +134,7 @@ impl Dir {
         Ok(Some(Self { handle, path: self.join(name), real, work: self.work.clone() }))
     }
 
-    /// Opens a folder in it, made when it is absent.
+    /// Opens a subfolder, and creates it if it is absent.
     ///
     /// # Errors
     /// As [`folder`](Self::folder) and [`make_folder`](Self::make_folder).
@@ -174,8 +146,9 @@ impl Dir {
         self.folder(name)?.ok_or_else(|| self.error("open", name, io::ErrorKind::NotFound.into()))
     }
 
-    /// Makes a folder, with the rights that the one above it hands down; one that is there is left
-    /// as it is. With a `mode` that gives others no right, only trusted users can write to it.
+    /// Creates a folder that inherits the rights of its parent; an existing folder stays as it is.
+    ///
+    /// If `mode` gives other users no right, only trusted users can write to the new folder.
     ///
     /// # Errors
     /// [`Machine::NameTaken`], [`Machine::Io`].
@@ -191,7 +164,7 @@ impl Dir {
         }
     }
 
-    /// Nothing: folders have no permission bits here.
+    /// Does nothing: folders have no permission bits on Windows.
     ///
     /// # Errors
     /// None.
@@ -199,7 +172,7 @@ impl Dir {
         Ok(())
     }
 
-    /// Removes an empty folder and tells whether it is gone: one that holds something stays.
+    /// Removes an empty folder; returns `false` if it is not empty and stays.
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -236,8 +209,8 @@ impl Dir {
     fn open_regular(&self, name: &str, options: &mut OpenOptions) -> Result<File> {
         let real = self.real(name);
         let failed = |error| self.error("open", name, error);
-        // With "backup semantics" a folder opens too, and can be told from a file that may not be
-        // read.
+        // With "backup semantics" folders open as well. Otherwise a folder would look like a file
+        // without read permission.
         let flags = FILE_FLAG_BACKUP_SEMANTICS;
         let file =
             retry_open(|| options.custom_flags(flags | FILE_FLAG_OPEN_REPARSE_POINT).open(&real)).map_err(failed)?;
@@ -248,15 +221,15 @@ impl Dir {
         if found.file_attributes() & FILE_ATTRIBUTE_REPARSE_POINT == 0 {
             return Ok(file);
         }
-        // No link, but content that the file system keeps elsewhere (deduplication, cloud storage):
-        // it has to be opened as any other program does.
+        // This reparse point is no link: the file system keeps its content elsewhere, for
+        // deduplication or in a cloud. Without the flag, Windows fetches the content.
         options.custom_flags(flags).open(&real).map_err(failed)
     }
 
-    /// Makes a new file for writing; there must be none.
+    /// Creates a file for writing.
     ///
     /// # Errors
-    /// [`Machine::Io`].
+    /// [`Machine::Io`], also if the name exists.
     pub fn create(&self, name: &str) -> Result<File> {
         steps::next("create")?;
         let real = self.real(name);
@@ -264,7 +237,7 @@ impl Dir {
         retry_open(create).map_err(|error| self.error("create", name, error))
     }
 
-    /// Opens a file of the updater's own for reading and writing, made when absent.
+    /// Opens a state file for reading and writing, and creates it if it is absent.
     ///
     /// # Errors
     /// [`Machine::UnsafePath`] if the entry is no regular file, [`Machine::Io`].
@@ -274,7 +247,7 @@ impl Dir {
         self.open_regular(name, options.read(true).write(true).create(true).truncate(false))
     }
 
-    /// Nothing: there are no fingerprints.
+    /// Returns `None`: Windows has no fingerprints.
     ///
     /// # Errors
     /// None.
@@ -282,7 +255,7 @@ impl Dir {
         Ok(None)
     }
 
-    /// Always: there are no fingerprints.
+    /// Returns `true`: without fingerprints any change may go unseen.
     ///
     /// # Errors
     /// None.
@@ -304,9 +277,9 @@ impl Dir {
             found => found.map_err(|error| self.error("examine", name, error))?,
         };
         let kind = found.file_type();
-        // To the standard library a junction is one too.
+        // The standard library counts a junction as a link.
         Ok(if kind.is_symlink() {
-            // No release has a link on Windows, so the target of an unreadable one does not matter.
+            // Releases for Windows have no links, so the target of an unreadable link is not needed.
             let target = fs::read_link(&real).unwrap_or_default();
             Found::Link { target: target.to_string_lossy().into_owned() }
         } else if found.is_dir() {
@@ -317,131 +290,12 @@ impl Dir {
         })
     }
 
-    /// Refuses: making links takes a right here that programs do not have, and a release with links
-    /// is refused before.
+    /// Fails always: Windows lets few users create links, and refuses releases with links earlier.
     ///
     /// # Errors
     /// [`Machine::Unsupported`].
     pub fn make_link(&self, _name: &str, _target: &str) -> Result<()> {
         Err(Machine::Unsupported { what: LINKS }.into())
-    }
-
-    /// Renames an entry over whatever file `to_name` is in `to`.
-    ///
-    /// The target is absent for a moment only where it is in use and must be moved aside.
-    ///
-    /// # Errors
-    /// [`Machine::InUse`], [`Machine::NameTaken`], [`Machine::Io`].
-    pub fn rename(&self, name: &str, to: &Dir, to_name: &str) -> Result<()> {
-        steps::next("replace")?;
-        to.check_name(to_name)?;
-        let failed = |error| to.error("replace", to_name, error);
-        match to.find(to_name)? {
-            Found::Folder { .. } => return Err(failed(io::ErrorKind::IsADirectory.into())),
-            Found::File { mode, .. } => to.make_writable(to_name, mode)?,
-            _ => {}
-        }
-        let (from, target) = (self.real(name), to.real(to_name));
-        insist(PATIENCE, |is_late| {
-            let moved = to.unless_denied(calls::move_file(&from, &target, true));
-            match moved {
-                Err(error) if is_late && is_in_use(&error) => {
-                    let Ok(aside) = to.move_aside(to_name) else { return Err(error) };
-                    calls::move_file(&from, &target, false).inspect_err(|_| {
-                        // Back, so that the target is absent no longer than it must be.
-                        let _ = calls::move_file(&aside, &target, false);
-                    })
-                }
-                moved => moved,
-            }
-        })
-        .map_err(failed)
-    }
-
-    /// Renames an entry to a free name; returns `false` if the name is taken.
-    ///
-    /// # Errors
-    /// [`Machine::InUse`], [`Machine::Io`].
-    pub fn rename_new(&self, name: &str, to: &Dir, to_name: &str) -> Result<bool> {
-        steps::next("move")?;
-        let (from, target) = (self.real(name), to.real(to_name));
-        let mut is_taken = false;
-        let moved = insist(PATIENCE, |_| match to.unless_denied(calls::move_file(&from, &target, false)) {
-            Err(error) if calls::is(&error, &[ERROR_ALREADY_EXISTS, ERROR_FILE_EXISTS]) => {
-                is_taken = true;
-                Ok(())
-            }
-            moved => moved,
-        });
-        moved.map(|()| !is_taken).map_err(|error| to.error("move to", to_name, error))
-    }
-
-    /// Gives a file a second name; returns `false` if this file system cannot.
-    ///
-    /// # Errors
-    /// [`Machine::Io`], an existing `to_name` included.
-    pub fn hard_link(&self, name: &str, to: &Dir, to_name: &str) -> Result<bool> {
-        steps::next("link")?;
-        const CANNOT: [u32; 5] = [
-            ERROR_INVALID_FUNCTION,
-            ERROR_NOT_SUPPORTED,
-            ERROR_NOT_SAME_DEVICE,
-            ERROR_TOO_MANY_LINKS,
-            ERROR_ACCESS_DENIED,
-        ];
-        match fs::hard_link(self.real(name), to.real(to_name)) {
-            Ok(()) => Ok(true),
-            Err(error) if calls::is(&error, &CANNOT) => Ok(false),
-            Err(error) => Err(to.error("link", to_name, error)),
-        }
-    }
-
-    /// Removes a file or a link; does nothing if it is absent. One that is in use is moved aside.
-    ///
-    /// # Errors
-    /// [`Machine::InUse`], [`Machine::Io`].
-    pub fn remove_file(&self, name: &str) -> Result<()> {
-        steps::next("remove")?;
-        let real = self.real(name);
-        let remove: fn(&Path) -> io::Result<()> = match self.find(name)? {
-            Found::Absent => return Ok(()),
-            Found::File { mode, .. } => {
-                self.make_writable(name, mode)?;
-                |path| fs::remove_file(path)
-            }
-            // A junction is a folder to the system, and removed as one.
-            Found::Link { .. }
-                if fs::symlink_metadata(&real)
-                    .is_ok_and(|found| found.file_attributes() & FILE_ATTRIBUTE_DIRECTORY != 0) =>
-            {
-                |path| fs::remove_dir(path)
-            }
-            _ => |path| fs::remove_file(path),
-        };
-        let own = self.work.as_deref().is_some_and(|work| real.starts_with(work));
-        let patience = if own { LITTLE_PATIENCE } else { PATIENCE };
-        let done = insist(patience, |is_late| match self.unless_denied(remove(&real)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) if is_late && is_in_use(&error) => self.move_aside(name).map(drop).map_err(|_| error),
-            done => done,
-        });
-        done.map_err(|error| self.error("remove", name, error))
-    }
-
-    /// Moves a file that is in use to the updater's own folder, where it stays until
-    /// [`sweep_aside`](Self::sweep_aside).
-    fn move_aside(&self, name: &str) -> io::Result<PathBuf> {
-        let work = self.work.as_deref().ok_or(io::ErrorKind::Unsupported)?;
-        let opened = Dir::open(work).and_then(|work| work.folder_or_new(ASIDE, 0));
-        let aside = opened.map_err(|error| io::Error::other(error.to_string()))?;
-        let mut number = 0_u32;
-        loop {
-            let path = aside.real(&number.to_string());
-            match calls::move_file(&self.real(name), &path, false) {
-                Err(error) if calls::is(&error, &[ERROR_ALREADY_EXISTS, ERROR_FILE_EXISTS]) => number += 1,
-                moved => return moved.map(|()| path),
-            }
-        }
     }
 
     /// Turns "access denied" into a final error if this user may not change the folder at all.
@@ -454,36 +308,7 @@ impl Dir {
         }
     }
 
-    /// Takes the attribute "read-only" off a file that is about to go: the system would keep it.
-    fn make_writable(&self, name: &str, mode: u32) -> Result<()> {
-        if mode == READ_ONLY { self.ensure_mode(name, PLAIN) } else { Ok(()) }
-    }
-
-    /// Gives a file the attribute "read-only" or takes it off, as `mode` says.
-    ///
-    /// # Errors
-    /// [`Machine::Io`], an absent file included.
-    pub fn ensure_mode(&self, name: &str, mode: u32) -> Result<()> {
-        steps::next("set the mode of")?;
-        let set = set_read_only(&self.real(name), is_read_only(mode));
-        set.map_err(|error| self.error("set the attributes of", name, error))
-    }
-
-    /// Gives a file its mode, and makes its bytes last.
-    ///
-    /// # Errors
-    /// [`Machine::Io`], an absent file included.
-    pub fn seal(&self, name: &str, mode: u32) -> Result<()> {
-        steps::next("sync")?;
-        // Only who may write may sync.
-        self.ensure_mode(name, PLAIN)?;
-        let mut options = OpenOptions::new();
-        let file = self.open_regular(name, options.access_mode(GENERIC_READ | GENERIC_WRITE))?;
-        file.sync_all().map_err(|error| self.error("sync", name, error))?;
-        self.ensure_mode(name, mode)
-    }
-
-    /// The names of all entries.
+    /// Returns the names of all entries, sorted.
     ///
     /// # Errors
     /// [`Machine::Io`]; [`Machine::UnsafePath`] for a name that is not Unicode.
@@ -498,8 +323,10 @@ impl Dir {
         Ok(names)
     }
 
-    /// Nothing: the system has no such call. Renames are on the disk when they return, and what was
-    /// changed before one is in the file system's log before it.
+    /// Does nothing: Windows has no such call.
+    ///
+    /// Renames are on the disk when they return, and earlier changes precede them in the file
+    /// system's log.
     ///
     /// # Errors
     /// None.
@@ -507,7 +334,7 @@ impl Dir {
         Ok(())
     }
 
-    /// Returns `false`: no attribute keeps a file from being replaced for good here.
+    /// Returns `false`: no attribute of Windows prevents a replacement permanently.
     ///
     /// # Errors
     /// None.
@@ -515,14 +342,14 @@ impl Dir {
         Ok(false)
     }
 
-    /// Returns `true` if this user may make entries.
+    /// Returns `true` if this user may create entries.
     pub fn is_writable(&self) -> bool {
         let mut options = OpenOptions::new();
         options.access_mode(FILE_ADD_FILE | FILE_ADD_SUBDIRECTORY).custom_flags(FILE_FLAG_BACKUP_SEMANTICS);
         options.open(&self.real).is_ok()
     }
 
-    /// A number that is the same for all folders of one volume: entries can be renamed among them.
+    /// Returns the serial number of the volume; files can be renamed within one volume.
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -532,7 +359,7 @@ impl Dir {
 
     /// Checks that the file system keeps the order of changes through a power cut.
     ///
-    /// FAT and exFAT have no log of changes and no second names of files.
+    /// FAT and exFAT have neither a log of changes nor hard links.
     ///
     /// # Errors
     /// [`Machine::Unsupported`], [`Machine::Io`].
@@ -546,8 +373,9 @@ impl Dir {
         }
     }
 
-    /// The folder's own volume: one that is mounted in a folder is a reparse point, and no folder
-    /// to the updater.
+    /// Returns the folder's own volume.
+    ///
+    /// A volume that is mounted in a folder is a reparse point, which the updater refuses as a folder.
     ///
     /// # Errors
     /// As [`mount`](Self::mount).
@@ -573,7 +401,7 @@ impl Dir {
         Ok(None)
     }
 
-    /// The bytes that are free for this user on the folder's volume.
+    /// Returns the bytes that are free for this user on the folder's volume.
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -593,90 +421,13 @@ impl Dir {
 #[cfg(feature = "client")]
 pub fn belongs_to_administrators(path: &Path) -> io::Result<bool> {
     let mut options = OpenOptions::new();
-    options.access_mode(READ_CONTROL).custom_flags(FILE_FLAG_BACKUP_SEMANTICS);
+    options.access_mode(windows_sys::Win32::Storage::FileSystem::READ_CONTROL).custom_flags(FILE_FLAG_BACKUP_SEMANTICS);
     access::belongs_to_administrators(&options.open(path)?)
-}
-
-/// The path as the system keeps it, with nothing in it that has a second meaning.
-fn verbatim(path: &Path) -> io::Result<PathBuf> {
-    use std::path::{Component, Prefix};
-    let absolute = std::path::absolute(path)?;
-    let start = match absolute.components().next() {
-        Some(Component::Prefix(prefix)) => match prefix.kind() {
-            Prefix::Disk(_) => r"\\?\",
-            Prefix::UNC(..) => r"\\?\UNC",
-            _ => "",
-        },
-        _ => "",
-    };
-    let mut verbatim = OsString::from(start);
-    let rest = absolute.as_os_str();
-    match start {
-        // One of the two backslashes before the server's name stays.
-        r"\\?\UNC" => verbatim.push(OsString::from_wide(&rest.encode_wide().skip(1).collect::<Vec<_>>())),
-        _ => verbatim.push(rest),
-    }
-    Ok(verbatim.into())
-}
-
-fn open_folder(path: &Path, flags: u32) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.access_mode(FILE_LIST_DIRECTORY | FILE_READ_ATTRIBUTES | READ_CONTROL | SYNCHRONIZE);
-    options.share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE);
-    options.custom_flags(FILE_FLAG_BACKUP_SEMANTICS | flags);
-    match retry_open(|| options.open(path)) {
-        // A file with a slash after it.
-        Err(error) if calls::is(&error, &[ERROR_DIRECTORY]) => Err(io::ErrorKind::NotADirectory.into()),
-        opened => opened,
-    }
-}
-
-/// Opens what another program may hold for a moment; a refusal for want of rights is final.
-fn retry_open(mut open: impl FnMut() -> io::Result<File>) -> io::Result<File> {
-    let mut opened = None;
-    let tried = insist(PATIENCE, |_| match open() {
-        Err(error) if calls::is(&error, &[ERROR_ACCESS_DENIED]) => {
-            opened = Some(Err(error));
-            Ok(())
-        }
-        Err(error) => Err(error),
-        Ok(file) => {
-            opened = Some(Ok(file));
-            Ok(())
-        }
-    });
-    match opened {
-        Some(opened) => opened,
-        None => Err(tried.err().unwrap_or_else(|| io::ErrorKind::Other.into())),
-    }
-}
-
-fn is_read_only(mode: u32) -> bool {
-    mode & 0o200 == 0
-}
-
-fn set_read_only(path: &Path, read_only: bool) -> io::Result<()> {
-    let mut permissions = fs::symlink_metadata(path)?.permissions();
-    if permissions.readonly() == read_only {
-        return Ok(());
-    }
-    permissions.set_readonly(read_only);
-    fs::set_permissions(path, permissions)
 }
 
 /// Creates a folder by its path.
 pub(super) fn create_folder(path: &Path) -> io::Result<()> {
     fs::create_dir(path)
-}
-
-/// The attribute "read-only" of an open file, by the bit that lets its owner write.
-pub(super) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
-    let mut permissions = file.metadata()?.permissions();
-    if permissions.readonly() == is_read_only(mode) {
-        return Ok(());
-    }
-    permissions.set_readonly(is_read_only(mode));
-    file.set_permissions(permissions)
 }
 
 /// Makes the bytes of an open file durable.
