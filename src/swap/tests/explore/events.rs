@@ -1,6 +1,6 @@
 //! The events that an exploration lets happen.
 
-use super::{NEW, OLD, USERS};
+use super::{Trees, USERS};
 use crate::disk::fs::simulated::{Disk, Event, Fault, ForeignWrite};
 use std::collections::BTreeSet;
 
@@ -19,29 +19,36 @@ pub fn event_path(event: &Event) -> Option<&str> {
     }
 }
 
-/// Every foreign write to every path that the swap touches.
-pub fn foreign_writes() -> Vec<Event> {
-    let paths: BTreeSet<&str> = OLD.iter().chain(&NEW).map(|(path, _)| *path).collect();
-    let mut writes = Vec::new();
-    for path in paths.into_iter().map(|path| format!("root/core/{path}")) {
-        writes.extend([
-            ForeignWrite::InPlace(path.clone(), USERS),
-            ForeignWrite::Replace(path.clone(), USERS),
-            ForeignWrite::Remove(path.clone()),
-            ForeignWrite::SetMode(path.clone(), 0o600),
-            ForeignWrite::Folder(path.clone(), USERS),
-            ForeignWrite::Link(path, "elsewhere"),
-        ]);
+impl Trees {
+    /// Returns every foreign write to every file of both versions.
+    pub fn foreign_writes(self) -> Vec<Event> {
+        let mut writes = Vec::new();
+        for path in self.paths().into_iter().map(|path| format!("root/core/{path}")) {
+            writes.extend([
+                ForeignWrite::InPlace(path.clone(), USERS),
+                ForeignWrite::Replace(path.clone(), USERS),
+                ForeignWrite::Remove(path.clone()),
+                ForeignWrite::SetMode(path.clone(), 0o600),
+                ForeignWrite::Folder(path.clone(), USERS),
+                ForeignWrite::Link(path, "elsewhere"),
+            ]);
+        }
+        writes.into_iter().map(Event::Write).collect()
     }
-    writes.into_iter().map(Event::Write).collect()
-}
 
-/// Every fault of the machine, some of them at one path.
-pub fn faults() -> Vec<Event> {
-    let immutable = ["root/core/app", "root/core/new/y", "root/core/gone/x", "root/core/settings"];
-    let immutable = immutable.map(|path| Fault::Immutable(path.to_owned()));
-    let everywhere = [Fault::NoSpace, Fault::NoSync, Fault::ReadOnly, Fault::Gone];
-    everywhere.into_iter().chain(immutable).map(Event::Fault).collect()
+    /// Returns every fault of the machine, some of them at one path.
+    pub fn faults(self) -> Vec<Event> {
+        let mut immutable = self.paths();
+        // A file that stays, or one that becomes a folder, adds time and no state.
+        immutable.retain(|path| !["kept", "turns", "turns/z"].contains(path));
+        let immutable = immutable.into_iter().map(|path| Fault::Immutable(format!("root/core/{path}")));
+        let everywhere = [Fault::NoSpace, Fault::NoSync, Fault::ReadOnly, Fault::Gone];
+        everywhere.into_iter().chain(immutable).map(Event::Fault).collect()
+    }
+
+    fn paths(self) -> BTreeSet<&'static str> {
+        self.old.iter().chain(self.new).map(|(path, _)| *path).collect()
+    }
 }
 
 /// The disks that a power cut can leave: nothing or all that is unsynced lasts, all but one, one

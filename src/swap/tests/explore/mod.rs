@@ -20,131 +20,73 @@ mod events;
 mod full_disk;
 mod pairs;
 mod processes;
+mod trees;
 
 use super::*;
 use crate::disk::fs::simulated::{Disk, Event, Kind, Mounted};
 use crate::error::Caller;
-use events::{event_path, faults, foreign_writes, power_cuts};
+use events::{event_path, power_cuts};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use trees::{FOLDER_BECOMES_FILE, MOST_CHANGES, Trees, component};
 
 /// The runs of second events, unless `EXPLORE_RUNS` says otherwise.
 const PAIRED_RUNS: usize = 2_000;
 /// The text of everything that another program writes.
 const USERS: &str = "bytes of the user";
 
-/// A component before and after: replaced, added, dropped, kept, and a file that becomes a folder.
-const OLD: [(&str, &str); 5] =
-    [("app", "old app"), ("gone/x", "x"), ("kept", "kept"), ("settings", "old settings"), ("turns", "file")];
-const NEW: [(&str, &str); 5] =
-    [("app", "new app"), ("kept", "kept"), ("new/y", "y"), ("settings", "new settings"), ("turns/z", "z")];
-/// A component that was removed.
-const REMOVED: [(&str, &str); 0] = [];
-
-fn staged_name(content: &str) -> String {
-    format!("{}-0", Sha256::of(content.as_bytes()))
-}
-
-/// A disk with the old tree installed and the new one staged.
-fn start() -> Disk {
-    let mut disk = Disk::default();
-    for (path, content) in OLD {
-        disk.add_file(&format!("root/core/{path}"), content.as_bytes(), 0o644);
-    }
-    disk.add_folder("root/.patcher", 0o700);
-    for (_, content) in NEW.iter().filter(|entry| !OLD.contains(entry)) {
-        disk.add_file(&format!("root/.patcher/stage/core/files/{}", staged_name(content)), content.as_bytes(), 0o644);
-    }
-    disk
-}
-
 fn root(mounted: &Mounted) -> InstallRoot {
     InstallRoot::new(mounted.path().join("root"))
 }
 
-fn transaction(probation: bool) -> Transaction {
-    let new_folders = ["new", "turns"].map(str::to_owned).into();
-    Transaction {
-        probation,
-        components: vec![steps_to(&NEW, new_folders, vec![("gone".to_owned(), 0o755)])],
-        ..Transaction::default()
-    }
-}
-
-/// The swap that removes the component.
-fn removal() -> Transaction {
-    let steps = steps_to(&REMOVED, Vec::new(), vec![("gone".to_owned(), 0o755)]);
-    Transaction { probation: false, components: vec![ComponentSteps { to: None, ..steps }], ..Transaction::default() }
-}
-
-fn steps_to(new_files: &[(&str, &str)], new_folders: Vec<String>, old_folders: Vec<(String, u32)>) -> ComponentSteps {
-    let content = |tree: &[(&str, &str)], path: &str| {
-        tree.iter().find(|(name, _)| *name == path).map_or(PathContent::Absent, |(_, text)| file(text))
-    };
-    let paths: BTreeSet<&str> = OLD.iter().chain(new_files).map(|(path, _)| *path).collect();
-    let mut steps = Vec::new();
-    for path in paths {
-        let (old, new) = (content(&OLD, path), content(new_files, path));
-        if old != new {
-            let staged = new_files.iter().find(|(name, _)| *name == path).map(|(_, text)| staged_name(text));
-            steps.push(Step { place: SwapPath::Listed(RelPath::new(path).unwrap()), old, new, staged });
-        }
-    }
-    ComponentSteps {
-        component: "core".parse().unwrap(),
-        own_work_dir: false,
-        from: Some(Version::new(1, 0, 0)),
-        to: Some(ReleaseContent { version: Version::new(2, 0, 0), sequence: 2, content: Sha256::of(b"2") }),
-        new_folders,
-        old_folders,
-        steps,
-    }
-}
-
 /// A program of the updater. `Ok(true)` says that the new version is installed, `Ok(false)` the old
 /// one.
-type Action = fn(&InstallRoot) -> Result<bool>;
+type Action = fn(Trees, &InstallRoot) -> Result<bool>;
 
 fn locked<T>(root: &InstallRoot, action: impl FnOnce(&Lock) -> Result<T>) -> Result<T> {
     let state_dir = state::open_or_create(root)?;
     action(&state::lock_updater(&state_dir, Duration::ZERO)?)
 }
 
-fn swap_for_good(root: &InstallRoot) -> Result<bool> {
+fn swap_for_good(trees: Trees, root: &InstallRoot) -> Result<bool> {
     locked(root, |lock| {
-        prepare(root, lock, transaction(false))?;
+        prepare(root, lock, trees.transaction(false))?;
         apply(root, lock).map(|applied| applied.is_some())
     })
 }
 
-fn swap_on_probation(root: &InstallRoot) -> Result<bool> {
+fn swap_on_probation(trees: Trees, root: &InstallRoot) -> Result<bool> {
     locked(root, |lock| {
-        prepare(root, lock, transaction(true))?;
+        prepare(root, lock, trees.transaction(true))?;
         apply(root, lock).map(|applied| applied.is_some())
     })
 }
 
 /// As the helper swaps: ready before the program's end, live after it.
-fn swap_by_the_helper(root: &InstallRoot) -> Result<bool> {
+fn swap_by_the_helper(trees: Trees, root: &InstallRoot) -> Result<bool> {
     locked(root, |lock| {
-        prepare(root, lock, transaction(true))?;
+        prepare(root, lock, trees.transaction(true))?;
         let ready = make_ready(root, lock).ok().flatten();
         make_live(root, lock, ready).map(|applied| applied.is_some())
     })
 }
 
-fn remove_the_component(root: &InstallRoot) -> Result<bool> {
+fn remove_the_component(trees: Trees, root: &InstallRoot) -> Result<bool> {
     locked(root, |lock| {
-        prepare(root, lock, removal())?;
+        prepare(root, lock, trees.removal())?;
         apply(root, lock).map(|applied| applied.is_some())
     })
 }
 
-fn return_to_the_old_version(root: &InstallRoot) -> Result<bool> {
+fn return_to_the_old_version(_: Trees, root: &InstallRoot) -> Result<bool> {
     locked(root, |lock| roll_back(root, lock, RollbackReason::Asked).map(|applied| applied.is_none()))
 }
 
-fn confirm_the_new_version(root: &InstallRoot) -> Result<bool> {
+fn confirm_the_new_version(_: Trees, root: &InstallRoot) -> Result<bool> {
     confirm(root).map(|_| true)
+}
+
+fn recover_once(_: Trees, root: &InstallRoot) -> Result<bool> {
+    locked(root, |lock| recover(root, lock).map(|_| true))
 }
 
 /// What a run left.
@@ -155,77 +97,43 @@ struct Run {
     happened: bool,
 }
 
-fn run(disk: &Disk, action: Action, event: Option<(usize, Event)>) -> Run {
-    let mounted = Mounted::new(disk.clone());
-    if let Some((at, event)) = event {
-        mounted.schedule(at, event);
+impl Trees {
+    /// Runs an action on a copy of a disk.
+    fn run(self, disk: &Disk, action: Action, event: Option<(usize, Event)>) -> Run {
+        let mounted = Mounted::new(disk.clone());
+        if let Some((at, event)) = event {
+            mounted.schedule(at, event);
+        }
+        let result = action(self, &root(&mounted));
+        Run { result, disk: mounted.disk(), steps: mounted.steps(), happened: mounted.has_happened() }
     }
-    let result = action(&root(&mounted));
-    Run { result, disk: mounted.disk(), steps: mounted.steps(), happened: mounted.has_happened() }
-}
 
-/// The component's files and folders by path.
-fn component(disk: &Disk) -> BTreeMap<String, String> {
-    let text = |kind: &Kind| match kind {
-        Kind::File(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        Kind::Folder(_) => "/".to_owned(),
-        Kind::Link(target) => format!("-> {target}"),
-    };
-    let inside = |path: &str| path.strip_prefix("root/core/").map(str::to_owned);
-    disk.paths().iter().filter_map(|(path, node)| Some((inside(path)?, text(&node.kind)))).collect()
-}
-
-fn tree(files: &[(&str, &str)]) -> BTreeMap<String, String> {
-    let mut tree: BTreeMap<_, _> = files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
-    let folders = files.iter().filter_map(|(path, _)| path.split_once('/'));
-    tree.extend(folders.map(|(folder, _)| (folder.to_owned(), "/".to_owned())));
-    tree
-}
-
-/// Which version the component is, apart from `touched` and all below and beside it.
-fn version(disk: &Disk, touched: &[&str]) -> Option<&'static str> {
-    let without = |tree: BTreeMap<String, String>| -> BTreeMap<String, String> {
-        let is_touched = |path: &str| {
-            touched.iter().any(|touched| {
-                let top = |path: &str| {
-                    path.split('/').next().unwrap_or_default().split(".saved").next().unwrap_or_default().to_owned()
-                };
-                top(path) == top(touched)
-            })
+    /// Recovers once and compares the outcome with the rules; returns the rule that is broken.
+    fn broken_rule(self, left: &Run, disk: Disk, touched: &[&str], may_confirm: bool) -> Option<String> {
+        let files_of_the_user = files_of_the_user(&disk);
+        let recovered = self.run(&disk, recover_once, None);
+        if let Err(error) = &recovered.result {
+            return Some(format!("stuck: {error}"));
+        }
+        let Some(found) = self.version(&recovered.disk, touched) else {
+            return Some(format!("mixed: {:?}", component(&recovered.disk)));
         };
-        tree.into_iter().filter(|(path, _)| !is_touched(path)).collect()
-    };
-    let found = without(component(disk));
-    // A removed component is the new version of a removal.
-    let versions: [(&str, &[(&str, &str)]); 3] = [("old", &OLD), ("new", &NEW), ("new", &REMOVED)];
-    versions.into_iter().find(|(_, files)| found == without(tree(files))).map(|(name, _)| name)
-}
-
-/// Recovers once and holds the outcome against the rules; returns what breaks one.
-fn broken_rule(left: &Run, disk: Disk, touched: &[&str], may_confirm: bool) -> Option<String> {
-    let files_of_the_user = files_of_the_user(&disk);
-    let recovered = run(&disk, |root| locked(root, |lock| recover(root, lock).map(|_| true)), None);
-    if let Err(error) = &recovered.result {
-        return Some(format!("stuck: {error}"));
+        if let Ok(is_new) = left.result
+            && is_new != (found == "new")
+        {
+            return Some(format!("reported {} and is {found}", if is_new { "new" } else { "old" }));
+        }
+        if self::files_of_the_user(&recovered.disk) < files_of_the_user {
+            return Some("lost bytes of the user".to_owned());
+        }
+        let paths = recovered.disk.paths();
+        let left_over = |name: &str| paths.contains_key(&format!("root/.patcher/{name}"));
+        let on_probation = found == "new" && may_confirm;
+        if !on_probation && (left_over("journal") || left_over("txn")) {
+            return Some("something of the swap is left".to_owned());
+        }
+        None
     }
-    let Some(found) = version(&recovered.disk, touched) else {
-        return Some(format!("mixed: {:?}", component(&recovered.disk)));
-    };
-    if let Ok(is_new) = left.result
-        && is_new != (found == "new")
-    {
-        return Some(format!("reported {} and is {found}", if is_new { "new" } else { "old" }));
-    }
-    if self::files_of_the_user(&recovered.disk) < files_of_the_user {
-        return Some("lost bytes of the user".to_owned());
-    }
-    let paths = recovered.disk.paths();
-    let left_over = |name: &str| paths.contains_key(&format!("root/.patcher/{name}"));
-    let on_probation = found == "new" && may_confirm;
-    if !on_probation && (left_over("journal") || left_over("txn")) {
-        return Some("something of the swap is left".to_owned());
-    }
-    None
 }
 
 /// The number of files that hold what another program wrote, each counted once under all its names.
@@ -261,76 +169,85 @@ impl Tally {
     }
 }
 
-/// Lets every event meet every step of an action, then recovers.
-fn explore(name: &'static str, disk: &Disk, action: Action, may_confirm: bool) {
-    let mut tally = Tally::default();
-    let total = run(disk, action, None).steps;
-    let mut seconds: Vec<Disk> = Vec::new();
-    for at in 0..=total {
-        let dead = run(disk, action, Some((at, Event::Death)));
-        if tally.states.insert(dead.disk.fingerprint()) {
-            seconds.push(dead.disk.clone());
-        }
-        tally.judge(name, &format!("death at {at}"), broken_rule(&dead, dead.disk.clone(), &[], may_confirm));
-        for (number, cut) in power_cuts(&dead.disk).into_iter().enumerate() {
-            if tally.states.insert(cut.fingerprint()) {
-                tally.judge(
-                    name,
-                    &format!("power cut {number} at {at}"),
-                    broken_rule(&dead, cut.clone(), &[], may_confirm),
-                );
-                seconds.push(cut);
+impl Trees {
+    /// Lets every event meet every step of an action, then recovers.
+    fn explore(self, name: &str, disk: &Disk, action: Action, may_confirm: bool) {
+        let mut tally = Tally::default();
+        let total = self.run(disk, action, None).steps;
+        let mut seconds: Vec<Disk> = Vec::new();
+        for at in 0..=total {
+            let dead = self.run(disk, action, Some((at, Event::Death)));
+            if tally.states.insert(dead.disk.fingerprint()) {
+                seconds.push(dead.disk.clone());
+            }
+            tally.judge(name, &format!("death at {at}"), self.broken_rule(&dead, dead.disk.clone(), &[], may_confirm));
+            for (number, cut) in power_cuts(&dead.disk).into_iter().enumerate() {
+                if tally.states.insert(cut.fingerprint()) {
+                    tally.judge(
+                        name,
+                        &format!("power cut {number} at {at}"),
+                        self.broken_rule(&dead, cut.clone(), &[], may_confirm),
+                    );
+                    seconds.push(cut);
+                }
+            }
+            for event in self.faults().into_iter().chain(self.foreign_writes()) {
+                let left = self.run(disk, action, Some((at, event.clone())));
+                if !left.happened {
+                    continue;
+                }
+                let words = format!("{event:?} at {at}");
+                let broken = self.broken_rule(&left, left.disk.clone(), event_path(&event).as_slice(), may_confirm);
+                tally.judge(name, &words, broken);
+                if left.result.is_ok() {
+                    // What was reported lasts through a power cut.
+                    let cut = left.disk.clone().power_cut(|_| false);
+                    let broken = self.broken_rule(&left, cut, event_path(&event).as_slice(), may_confirm);
+                    tally.judge(name, &format!("{words}, then a power cut"), broken);
+                }
+                if event_path(&event).is_none() && tally.states.insert(left.disk.fingerprint()) {
+                    seconds.push(left.disk);
+                }
             }
         }
-        for event in faults().into_iter().chain(foreign_writes()) {
-            let left = run(disk, action, Some((at, event.clone())));
-            if !left.happened {
-                continue;
-            }
-            let words = format!("{event:?} at {at}");
-            let broken = broken_rule(&left, left.disk.clone(), event_path(&event).as_slice(), may_confirm);
-            tally.judge(name, &words, broken);
-            if left.result.is_ok() {
-                // What was reported lasts through a power cut.
-                let cut = left.disk.clone().power_cut(|_| false);
-                let broken = broken_rule(&left, cut, event_path(&event).as_slice(), may_confirm);
-                tally.judge(name, &format!("{words}, then a power cut"), broken);
-            }
-            if event_path(&event).is_none() && tally.states.insert(left.disk.fingerprint()) {
-                seconds.push(left.disk);
-            }
-        }
+        let limit = std::env::var("EXPLORE_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(PAIRED_RUNS);
+        self.explore_recovery(name, seconds, &mut tally, may_confirm, limit);
+        tally.report(name);
     }
-    let limit = std::env::var("EXPLORE_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(PAIRED_RUNS);
-    explore_recovery(name, seconds, &mut tally, may_confirm, limit);
-    tally.report(name);
-}
 
-/// Lets a second event meet every step of the recovery from each state that a first event led to.
-fn explore_recovery(name: &str, starts: Vec<Disk>, tally: &mut Tally, may_confirm: bool, limit: usize) {
-    let recovery: Action = |root| locked(root, |lock| recover(root, lock).map(|_| true));
-    let first = tally.runs;
-    let events: Vec<Event> = [Event::Death].into_iter().chain(faults()).chain(foreign_writes()).collect();
-    // Starts spread over all steps of the first action, so that a bounded run sees each part of it.
-    let stride = starts.len().div_ceil(64).max(1);
-    for offset in 0..stride {
-        for disk in starts.iter().skip(offset).step_by(stride) {
-            let total = run(disk, recovery, None).steps;
-            for at in 0..total {
-                for event in &events {
-                    if tally.runs - first >= limit {
-                        return;
-                    }
-                    let mut left = run(disk, recovery, Some((at, event.clone())));
-                    // A recovery reports no version.
-                    left.result = Err(Caller::NothingStaged.into());
-                    let words = format!("then {event:?} at {at} of the recovery");
-                    tally.states.insert(left.disk.fingerprint());
-                    let touched = event_path(event);
-                    tally.judge(name, &words, broken_rule(&left, left.disk.clone(), touched.as_slice(), may_confirm));
-                    if *event == Event::Death {
-                        let cut = left.disk.clone().power_cut(|_| false);
-                        tally.judge(name, &format!("{words}, a power cut"), broken_rule(&left, cut, &[], may_confirm));
+    /// Lets a second event meet every step of the recovery from each state that a first event led to.
+    fn explore_recovery(self, name: &str, starts: Vec<Disk>, tally: &mut Tally, may_confirm: bool, limit: usize) {
+        let first = tally.runs;
+        let events: Vec<Event> = [Event::Death].into_iter().chain(self.faults()).chain(self.foreign_writes()).collect();
+        // Starts spread over all steps of the first action, so that a bounded run sees each part of it.
+        let stride = starts.len().div_ceil(64).max(1);
+        for offset in 0..stride {
+            for disk in starts.iter().skip(offset).step_by(stride) {
+                let total = self.run(disk, recover_once, None).steps;
+                for at in 0..total {
+                    for event in &events {
+                        if tally.runs - first >= limit {
+                            return;
+                        }
+                        let mut left = self.run(disk, recover_once, Some((at, event.clone())));
+                        // A recovery reports no version.
+                        left.result = Err(Caller::NothingStaged.into());
+                        let words = format!("then {event:?} at {at} of the recovery");
+                        tally.states.insert(left.disk.fingerprint());
+                        let touched = event_path(event);
+                        tally.judge(
+                            name,
+                            &words,
+                            self.broken_rule(&left, left.disk.clone(), touched.as_slice(), may_confirm),
+                        );
+                        if *event == Event::Death {
+                            let cut = left.disk.clone().power_cut(|_| false);
+                            tally.judge(
+                                name,
+                                &format!("{words}, a power cut"),
+                                self.broken_rule(&left, cut, &[], may_confirm),
+                            );
+                        }
                     }
                 }
             }
@@ -338,40 +255,39 @@ fn explore_recovery(name: &str, starts: Vec<Disk>, tally: &mut Tally, may_confir
     }
 }
 
-/// A disk with the new version on probation.
-fn on_probation() -> Disk {
-    let swapped = run(&start(), swap_on_probation, None);
-    assert!(swapped.result.unwrap());
-    assert_eq!(version(&swapped.disk, &[]), Some("new"));
-    swapped.disk
+/// Explores an action from the old version, or from the new one on probation, for all trees.
+fn explore(name: &str, start: fn(Trees) -> Disk, action: Action, may_confirm: bool) {
+    for (trees, kind) in [(MOST_CHANGES, "most changes"), (FOLDER_BECOMES_FILE, "a folder becomes a file")] {
+        trees.explore(&format!("{name}, {kind}"), &start(trees), action, may_confirm);
+    }
 }
 
 #[test]
 fn a_swap_for_good_survives_every_event() {
-    explore("swap for good", &start(), swap_for_good, false);
+    explore("swap for good", Trees::start, swap_for_good, false);
 }
 
 #[test]
 fn a_swap_on_probation_survives_every_event() {
-    explore("swap on probation", &start(), swap_on_probation, true);
+    explore("swap on probation", Trees::start, swap_on_probation, true);
 }
 
 #[test]
 fn a_swap_by_the_helper_survives_every_event() {
-    explore("swap by the helper", &start(), swap_by_the_helper, true);
+    explore("swap by the helper", Trees::start, swap_by_the_helper, true);
 }
 
 #[test]
 fn a_rollback_survives_every_event() {
-    explore("rollback", &on_probation(), return_to_the_old_version, true);
+    explore("rollback", Trees::on_probation, return_to_the_old_version, true);
 }
 
 #[test]
 fn a_confirmation_survives_every_event() {
-    explore("confirmation", &on_probation(), confirm_the_new_version, true);
+    explore("confirmation", Trees::on_probation, confirm_the_new_version, true);
 }
 
 #[test]
 fn a_removal_survives_every_event() {
-    explore("removal", &start(), remove_the_component, false);
+    explore("removal", Trees::start, remove_the_component, false);
 }

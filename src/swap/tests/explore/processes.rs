@@ -1,6 +1,6 @@
 //! A second process at each lock, and the helper's way from a swap to a complete program.
 
-use super::events::{event_path, faults, foreign_writes};
+use super::events::event_path;
 use super::*;
 use crate::disk::fs::simulated::{Fault, locks};
 
@@ -11,8 +11,8 @@ const HELPER_RUNS: usize = 2_000;
 fn run_with_second(disk: &Disk, action: Action, second: Action, at: usize) -> Run {
     let mounted = Mounted::new(disk.clone());
     let other = root(&mounted);
-    locks::schedule(at, Box::new(move || drop(second(&other))));
-    let result = action(&root(&mounted));
+    locks::schedule(at, Box::new(move || drop(second(MOST_CHANGES, &other))));
+    let result = action(MOST_CHANGES, &root(&mounted));
     locks::places();
     // Either process may have had the last word.
     let result = result.and(Err(Caller::NothingStaged.into()));
@@ -23,18 +23,14 @@ fn run_with_second(disk: &Disk, action: Action, second: Action, at: usize) -> Ru
 fn places(disk: &Disk, action: Action) -> usize {
     let mounted = Mounted::new(disk.clone());
     locks::places();
-    let _ = action(&root(&mounted));
+    let _ = action(MOST_CHANGES, &root(&mounted));
     locks::places()
-}
-
-fn recover_once(root: &InstallRoot) -> Result<bool> {
-    locked(root, |lock| recover(root, lock).map(|_| true))
 }
 
 #[test]
 fn a_second_process_at_each_lock_leaves_a_whole_version() {
-    let (fresh, probation) = (start(), on_probation());
-    let applying = run(&probation, return_to_the_old_version, Some((100, Event::Death))).disk;
+    let (fresh, probation) = (MOST_CHANGES.start(), MOST_CHANGES.on_probation());
+    let applying = MOST_CHANGES.run(&probation, return_to_the_old_version, Some((100, Event::Death))).disk;
     let actions: [(&str, Action); 7] = [
         ("swap for good", swap_for_good),
         ("swap on probation", swap_on_probation),
@@ -52,7 +48,7 @@ fn a_second_process_at_each_lock_leaves_a_whole_version() {
                 for at in 0..places {
                     let left = run_with_second(disk, action, second, at);
                     tally.states.insert(left.disk.fingerprint());
-                    let broken = broken_rule(&left, left.disk.clone(), &[], true);
+                    let broken = MOST_CHANGES.broken_rule(&left, left.disk.clone(), &[], true);
                     tally.judge(name, &format!("{other} at lock {at}"), broken);
                 }
             }
@@ -101,8 +97,8 @@ fn helper_loop(root: &InstallRoot, confirms: bool, mut begin: impl FnMut(&Result
     returned
 }
 
-fn helper(root: &InstallRoot) -> Result<bool> {
-    locked(root, |lock| prepare(root, lock, transaction(true)))?;
+fn helper(trees: Trees, root: &InstallRoot) -> Result<bool> {
+    locked(root, |lock| prepare(root, lock, trees.transaction(true)))?;
     helper_loop(root, false, |_| {}).map(|()| false)
 }
 
@@ -111,12 +107,12 @@ fn begun(disk: &Disk, confirms: bool, at: usize, event: &Event) -> (Vec<Begun>, 
     let mounted = Mounted::new(disk.clone());
     mounted.schedule(at, event.clone());
     let mut begun = Vec::new();
-    let result = locked(&root(&mounted), |lock| prepare(&root(&mounted), lock, transaction(true)));
+    let result = locked(&root(&mounted), |lock| prepare(&root(&mounted), lock, MOST_CHANGES.transaction(true)));
     let result = result.and_then(|()| {
         helper_loop(&root(&mounted), confirms, |changed| {
             let is_refused =
                 matches!(changed, Err(Error::Machine(Machine::UndoFailed { .. } | Machine::JournalUnreadable { .. })));
-            begun.push(match version(&mounted.disk(), event_path(event).as_slice()) {
+            begun.push(match MOST_CHANGES.version(&mounted.disk(), event_path(event).as_slice()) {
                 _ if is_refused => Begun::NotAtAll,
                 Some(_) => Begun::Whole,
                 None => Begun::Mixed,
@@ -130,8 +126,9 @@ fn begun(disk: &Disk, confirms: bool, at: usize, event: &Event) -> (Vec<Begun>, 
 
 #[test]
 fn the_helper_starts_nothing_that_is_mixed() {
-    let disk = start();
-    let events: Vec<Event> = [Event::Death].into_iter().chain(faults()).chain(foreign_writes()).collect();
+    let disk = MOST_CHANGES.start();
+    let events: Vec<Event> =
+        [Event::Death].into_iter().chain(MOST_CHANGES.faults()).chain(MOST_CHANGES.foreign_writes()).collect();
     let limit = std::env::var("EXPLORE_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(HELPER_RUNS);
     let mut tally = Tally::default();
     for confirms in [true, false] {
@@ -153,7 +150,7 @@ fn the_helper_starts_nothing_that_is_mixed() {
                     tally.judge("helper", &words, Some("a full disk: nothing was started".to_owned()));
                 }
                 tally.states.insert(left.disk.fingerprint());
-                let broken = broken_rule(&left, left.disk.clone(), event_path(event).as_slice(), true);
+                let broken = MOST_CHANGES.broken_rule(&left, left.disk.clone(), event_path(event).as_slice(), true);
                 tally.judge("helper", &words, broken);
             }
         }
