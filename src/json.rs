@@ -180,6 +180,7 @@ impl ToJson for Status {
             }),
             "active": self.updates.to_json(),
             "paused": text(self.paused_since),
+            "adoption": self.adoption_count,
             "set_aside": self.damaged_files,
             "policy": match &self.policy {
                 Ok(policy) => json!(policy.as_ref().map(|policy| json!({

@@ -145,6 +145,7 @@ export interface Status {
   previous: { component: string, version: string | null }[]
   active: Active[]
   paused: string | null
+  adoption: boolean
   set_aside: string[]
   /** The rules of the administrator; `null` without a policy file. */
   policy: null | { path: string, rules: string[] } | { error: { code: string, message: string } }

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::formats::manifest::{Channel, Component, Meta, Platform, SiteLayout};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::{MANIFEST_NAME, STATE_DIR_NAME};
+use semver::Version;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use url::Url;
@@ -119,6 +120,16 @@ impl SiteNames {
         match self.layout {
             SiteLayout::Folders => format!("{}releases/{to}/from-{from}.delta", self.dir()),
             SiteLayout::Flat => format!("{}-{to}-from-{from}.delta", self.stem()),
+        }
+    }
+
+    /// Returns the path of the object that counts one installation with `version` in a week.
+    ///
+    /// The week is that of [`Timestamp::week`](crate::values::timestamp::Timestamp::week).
+    pub fn adoption(&self, week: &str, version: &Version) -> String {
+        match self.layout {
+            SiteLayout::Folders => format!("{}adoption/{week}/{version}", self.dir()),
+            SiteLayout::Flat => format!("{}-adoption-{week}-{version}", self.stem()),
         }
     }
 

@@ -128,7 +128,11 @@ impl Patcher {
         let mut check = Check::default();
         for component in components {
             let installed = self.require_installed(&component)?;
+            let meta = installed.counted_meta();
             self.find_update(&state_dir, component, installed, &rules, &deadline, &mut check)?;
+            if let Some(meta) = meta {
+                self.count_adoption(&meta, &deadline);
+            }
         }
         self.defer_unmet_requirements(&mut check)?;
         Ok(check)

@@ -1,5 +1,6 @@
 //! The handle: one install root, its trusted keys, and every operation on it.
 
+mod adoption;
 mod backups;
 mod check;
 mod choices;

@@ -29,6 +29,8 @@ pub struct Status {
     pub rollback: Vec<ComponentChange>,
     /// The time at which the user paused downloads; `None` if they are allowed.
     pub paused_since: Option<Timestamp>,
+    /// `true` if the user agrees to be counted once a week.
+    pub adoption_count: bool,
     /// The names of damaged state files, which the client renamed and replaced.
     pub damaged_files: Vec<String>,
     /// The administrator's rules, or the error of a policy that cannot be used; `None` without one.
@@ -130,6 +132,7 @@ impl Patcher {
             swap: swap::pending(&self.shared.root)?.map(SwapStatus::new),
             rollback: self.rollback_changes()?,
             paused_since: self.paused_since()?,
+            adoption_count: self.choices()?.allows_adoption(),
             damaged_files: state_dir.map_or(Ok(Vec::new()), |state_dir| state::damaged_files(&state_dir))?,
             policy: self.policy(),
         })

@@ -9,7 +9,7 @@ use crate::formats::xml::{DECLARATION, XmlError, XmlReader, XmlTag, push_attribu
 use crate::values::digest::Sha256;
 use crate::values::timestamp::Timestamp;
 use semver::Version;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, RandomState};
 
 /// The most skipped versions in the file. The oldest ones are dropped.
@@ -23,6 +23,9 @@ pub struct Choices {
     skipped: Vec<(Component, Version)>,
     removed: BTreeSet<Component>,
     draw: Option<u64>,
+    /// The components whose adoption was counted, each with the last week; `None` if the user has
+    /// not agreed to be counted.
+    counted_weeks: Option<BTreeMap<Component, String>>,
 }
 
 impl Choices {
@@ -53,6 +56,23 @@ impl Choices {
     /// Records whether the user has removed this component; returns `true` if that is a change.
     pub fn set_removed(&mut self, component: &Component, is_removed: bool) -> bool {
         if is_removed { self.removed.insert(component.clone()) } else { self.removed.remove(component) }
+    }
+
+    /// Returns `true` if the user agrees that adoption is counted.
+    pub fn allows_adoption(&self) -> bool {
+        self.counted_weeks.is_some()
+    }
+
+    /// Records whether the user agrees that adoption is counted.
+    pub fn allow_adoption(&mut self, is_allowed: bool) {
+        self.counted_weeks = if is_allowed { Some(self.counted_weeks.take().unwrap_or_default()) } else { None };
+    }
+
+    /// Records that a component is counted in a week; returns `false` if it must not be counted
+    /// (again).
+    pub fn count_adoption(&mut self, component: &Component, week: &str) -> bool {
+        let Some(weeks) = &mut self.counted_weeks else { return false };
+        weeks.insert(component.clone(), week.to_owned()).as_deref() != Some(week)
     }
 
     /// Draws the random number if there is none; returns `true` if it did.
@@ -87,6 +107,11 @@ impl StateFile for Choices {
                     .push((element.value("component", Defect::Name)?, element.value("version", Defect::Version)?)),
                 "removed" => drop(choices.removed.insert(element.value("component", Defect::Name)?)),
                 "draw" => choices.draw = Some(element.number("number")?),
+                "adoption" => choices.allow_adoption(true),
+                "counted" => {
+                    let (component, week) = (element.value("component", Defect::Name)?, element.required("week")?);
+                    choices.count_adoption(&component, &week);
+                }
                 _ => return Err(element.unknown()),
             }
             element.finish()?;
@@ -119,6 +144,15 @@ impl StateFile for Choices {
             push_attribute(&mut text, "number", number);
             text.push_str("/>\n");
         }
+        if let Some(weeks) = &self.counted_weeks {
+            text.push_str("  <adoption/>\n");
+            for (component, week) in weeks {
+                text.push_str("  <counted");
+                push_attribute(&mut text, "component", component);
+                push_attribute(&mut text, "week", week);
+                text.push_str("/>\n");
+            }
+        }
         text.push_str("</choices>\n");
         text
     }
@@ -138,7 +172,21 @@ mod tests {
         choices.skip(core(), Version::new(2, 0, 0));
         assert!(choices.set_removed(&core(), true) && !choices.set_removed(&core(), true));
         choices.draw_number();
+        choices.allow_adoption(true);
+        assert!(choices.count_adoption(&core(), "2026-W49"));
         assert_eq!(Choices::parse(choices.write().as_bytes()), Ok(choices));
+    }
+
+    #[test]
+    fn a_component_is_counted_once_a_week_and_only_if_the_user_agrees() {
+        let mut choices = Choices::default();
+        let mut count = |allowed: bool, week| {
+            choices.allow_adoption(allowed);
+            choices.count_adoption(&core(), week)
+        };
+        let weeks =
+            [(false, "2026-W49"), (true, "2026-W49"), (true, "2026-W49"), (true, "2026-W50"), (false, "2026-W51")];
+        assert_eq!(weeks.map(|(allowed, week)| count(allowed, week)), [false, true, false, true, false]);
     }
 
     #[test]

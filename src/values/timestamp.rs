@@ -38,6 +38,14 @@ impl Timestamp {
     pub fn unix(self) -> i64 {
         self.0
     }
+
+    /// Returns the week in UTC as ISO 8601 writes it: `2026-W01`.
+    #[cfg(feature = "client")]
+    pub fn week(self) -> String {
+        let at = OffsetDateTime::from_unix_timestamp(self.0).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let (year, week, _) = at.to_iso_week_date();
+        format!("{year:04}-W{week:02}")
+    }
 }
 
 impl fmt::Display for Timestamp {
@@ -87,6 +95,14 @@ mod tests {
             "9999-12-31T23:59:59Z",
         ] {
             assert_eq!(text.parse::<Timestamp>().unwrap().to_string(), text);
+        }
+    }
+
+    #[cfg(feature = "client")]
+    #[test]
+    fn a_week_belongs_to_the_year_of_its_thursday() {
+        for (day, week) in [("2026-01-01", "2026-W01"), ("2027-01-03", "2026-W53"), ("2027-01-04", "2027-W01")] {
+            assert_eq!(format!("{day}T00:00:00Z").parse::<Timestamp>().unwrap().week(), week);
         }
     }
 

@@ -39,6 +39,7 @@ macro_rules! on_every_server {
 #[path = "../support/mod.rs"]
 mod support;
 
+mod adoption;
 mod archives;
 mod async_programs;
 mod backups;

@@ -62,6 +62,7 @@ impl Release {
             launch: None,
             rollout: None,
             critical: false,
+            adoption: false,
             retires: None,
             layout: SiteLayout::Folders,
             base_urls: vec![base_url.parse().unwrap()],

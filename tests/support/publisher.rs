@@ -168,7 +168,13 @@ impl Release<'_> {
 
     /// Leaves the files that match `glob` to the user after the installation.
     pub fn preserve(mut self, glob: &str) -> Self {
-        self.settings = format!("preserve = [{glob:?}]\n");
+        self.settings.push_str(&format!("preserve = [{glob:?}]\n"));
+        self
+    }
+
+    /// Counts the installations of users who agree.
+    pub fn adoption(mut self) -> Self {
+        self.settings.push_str("adoption = true\n");
         self
     }
 

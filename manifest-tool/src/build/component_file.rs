@@ -39,6 +39,8 @@ pub struct ComponentFile {
     pub expires: Option<String>,
     /// The rollout, as [`rollout`](crate::setting::rollout) parses it.
     pub rollout: Option<String>,
+    /// `true` enables the weekly count of installations whose users agree.
+    pub adoption: bool,
     /// Names of other components, each with a range of versions.
     #[serde(deserialize_with = "pairs")]
     pub requires: Vec<(String, String)>,

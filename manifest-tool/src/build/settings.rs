@@ -33,6 +33,7 @@ pub struct Settings {
     rollout: Option<u8>,
     /// `true` offers the release to all clients, even to those that the rollout leaves out.
     pub critical: bool,
+    adoption: bool,
     notes: Vec<Notes>,
     /// Files that are not published.
     pub ignore: Globs,
@@ -84,6 +85,7 @@ impl Settings {
                 None => None,
             },
             critical: false,
+            adoption: file.adoption,
             ignore: Globs::new("ignore", &file.ignore)?,
             allow: Globs::new("allow", &file.allow)?,
             allow_keys: Globs::new("allow-key", &file.allow_keys)?,
@@ -113,6 +115,7 @@ impl Settings {
             requires: self.requires.clone(),
             rollout: self.rollout,
             critical: self.critical,
+            adoption: self.adoption,
             retires: None,
             stepping_stones: Vec::new(),
             updates: Vec::new(),

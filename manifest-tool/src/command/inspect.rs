@@ -49,6 +49,9 @@ pub fn run(args: InspectArgs, verbose: bool, out: &mut impl Write) -> Result<()>
     if meta.critical {
         writeln!(out, "critical   true")?;
     }
+    if meta.adoption {
+        writeln!(out, "adoption   counted once a week if the user agrees")?;
+    }
     for SteppingStone { below, sequence, .. } in &meta.stepping_stones {
         writeln!(out, "first to   releases/{sequence}.xml, when below {below}")?;
     }

@@ -123,6 +123,15 @@ pub struct PatcherArguments {
     pub command: PatcherCommand,
 }
 
+/// A decision of the user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Decision {
+    /// Agree
+    On,
+    /// Disagree
+    Off,
+}
+
 /// The display of a download's progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ProgressStyle {
@@ -287,6 +296,12 @@ pub enum PatcherCommand {
     /// Allow downloads again, and continue an interrupted one
     #[command(after_help = examples!("resume", "--json resume"))]
     Resume,
+    /// Agree to be counted once a week, or disagree; without this command, nothing is counted
+    #[command(after_help = examples!("adoption on", "adoption off"))]
+    Adoption {
+        /// Your decision
+        decision: Decision,
+    },
     /// Skip a version of a component
     #[command(after_help = examples!("skip core", "skip core 2.0.0"))]
     Skip {
@@ -327,6 +342,7 @@ impl PatcherCommand {
                 | Self::Status
                 | Self::History
                 | Self::Pause
+                | Self::Adoption { .. }
                 | Self::Integrate(_)
                 | Self::Completions { .. }
                 | Self::Man { .. }

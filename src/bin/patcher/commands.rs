@@ -1,6 +1,6 @@
 //! The commands: each runs one operation of the library and returns its outcome.
 
-use crate::arguments::{PatcherArguments, PatcherCommand};
+use crate::arguments::{Decision, PatcherArguments, PatcherCommand};
 use crate::integration::{self, IntegrationChanges};
 use crate::report::Report;
 use crate::session;
@@ -33,6 +33,8 @@ pub enum CommandOutcome {
     Printed,
     /// `pause`: downloads are paused.
     Paused,
+    /// `adoption`: `true` if the user agrees to be counted.
+    AdoptionCount(bool),
     /// `skip`: the component, and the skipped version; `None` if there is no newer one.
     Skipped(String, Option<Version>),
     /// `history`: the past updates.
@@ -112,6 +114,10 @@ pub fn execute(
         Command::Confirm { version } => confirm(patcher, version.as_deref()).map(CommandOutcome::Confirmed),
         Command::Rollback { name } => roll_back(patcher, name.as_deref()),
         Command::Pause => patcher.pause().map(|()| CommandOutcome::Paused),
+        Command::Adoption { decision } => {
+            let is_allowed = matches!(decision, Decision::On);
+            patcher.allow_adoption_count(is_allowed).map(|()| CommandOutcome::AdoptionCount(is_allowed))
+        }
         Command::Resume => {
             patcher.resume()?;
             Ok(CommandOutcome::Staged(download(patcher.unfinished()?, report)?, Vec::new()))

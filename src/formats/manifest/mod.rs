@@ -79,6 +79,9 @@ pub struct Meta {
     pub rollout: Option<u8>,
     /// `true` offers the release to all clients, whatever the rollout and whatever a user skipped.
     pub critical: bool,
+    /// `true` lets clients whose user agrees fetch the [counting
+    /// object](crate::disk::layout::SiteNames::adoption) once a week.
+    pub adoption: bool,
     /// The key that this release retires, with all keys before it in a client's list.
     pub retires: Option<Sha256>,
     /// The names that the site gives to the files of the component.

@@ -30,6 +30,9 @@ pub fn body(manifest: &Manifest) -> Vec<u8> {
     if meta.critical {
         push_attribute(&mut text, "critical", true);
     }
+    if meta.adoption {
+        push_attribute(&mut text, "adoption", true);
+    }
     if let Some(retires) = meta.retires {
         push_attribute(&mut text, "retires", retires);
     }

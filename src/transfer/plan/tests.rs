@@ -18,6 +18,7 @@ pub fn release(entries: &[&str]) -> Manifest {
         launch: None,
         rollout: None,
         critical: false,
+        adoption: false,
         retires: None,
         layout: SiteLayout::Folders,
         base_urls: vec!["http://localhost/".parse().unwrap()],

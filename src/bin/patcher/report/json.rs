@@ -21,6 +21,7 @@ pub fn outcome_object(outcome: &CommandOutcome) -> Option<Value> {
             object
         }
         CommandOutcome::Paused => json!({ "paused": true }),
+        CommandOutcome::AdoptionCount(is_allowed) => json!({ "adoption": is_allowed }),
         CommandOutcome::Skipped(component, version) => {
             json!({ "component": component, "skipped": version.as_ref().map(ToString::to_string) })
         }

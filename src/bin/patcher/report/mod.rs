@@ -139,6 +139,8 @@ impl Report {
                 applied.iter().for_each(print_changes);
             }
             CommandOutcome::Printed => {}
+            CommandOutcome::AdoptionCount(true) => say!("counted once a week, where the publisher counts"),
+            CommandOutcome::AdoptionCount(false) => say!("not counted"),
             CommandOutcome::Paused => say!("paused: nothing is downloaded until `resume`"),
             CommandOutcome::Skipped(component, Some(version)) => say!("{component}: {version} is skipped"),
             CommandOutcome::Skipped(component, None) => say!("{component}: up to date"),
@@ -190,6 +192,9 @@ impl Report {
             say!("{:<20} {:<16} staged", staged.component, staged.version);
         }
         status.updates.iter().for_each(print_update_status);
+        if status.adoption_count {
+            say!("you agree to be counted once a week; `adoption off` ends it");
+        }
         if let Some(since) = status.paused_since {
             say!("downloads are paused since {since}; `resume` allows them");
         }

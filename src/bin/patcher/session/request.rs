@@ -1,6 +1,6 @@
 //! Requests: one JSON object a line, with an id, a method and its parameters.
 
-use crate::arguments::PatcherCommand;
+use crate::arguments::{Decision, PatcherCommand};
 use crate::quantities::duration;
 use patcher::{Caller, Result, Value, WatchMode, WatchOptions};
 use serde::Deserialize;
@@ -53,6 +53,8 @@ pub enum Method {
     Pause {},
     /// Allows downloads, and continues an interrupted one.
     Resume {},
+    /// Records whether the user agrees to be counted once a week.
+    Adoption { on: bool },
     /// Skips a version; the newest one if none is named.
     Skip { component: String, version: Option<String> },
     /// Shows what is installed, staged and in progress.
@@ -129,6 +131,9 @@ impl Method {
             Method::Remove { component } => PatcherCommand::Remove { name: component },
             Method::Verify { components } => PatcherCommand::Verify { names: components },
             Method::Pause {} => PatcherCommand::Pause,
+            Method::Adoption { on } => {
+                PatcherCommand::Adoption { decision: if on { Decision::On } else { Decision::Off } }
+            }
             Method::Resume {} => PatcherCommand::Resume,
             Method::Skip { component, version } => PatcherCommand::Skip { name: component, version },
             Method::Status {} => PatcherCommand::Status,

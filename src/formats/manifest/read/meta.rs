@@ -31,6 +31,7 @@ pub(super) fn read(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> R
         },
         rollout: rollout(&mut element)?,
         critical: element.boolean("critical")?,
+        adoption: element.boolean("adoption")?,
         retires: element.optional_value("retires", Defect::Hash)?,
         layout: layout(&mut element)?,
         base_urls: Vec::new(),
