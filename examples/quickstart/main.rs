@@ -3,8 +3,8 @@
 //! A publisher makes keys, builds a small program, signs it and serves it. A user installs and runs
 //! it. The publisher releases the next version, and the running program becomes it. An attacker
 //! tries two attacks. The publisher releases a broken version, and the program returns to the one
-//! before. All programs are real and run on this machine alone. The quickstart fails if
-//! a step differs from the story, and deletes its files if all steps succeed.
+//! before. All programs are real and run on this machine alone. The quickstart fails if a step
+//! differs from the story, and deletes its files if all steps succeed.
 
 mod installation;
 mod log;

@@ -9,7 +9,8 @@ use std::path::Path;
 use windows_sys::Win32::Foundation::{GENERIC_READ, GENERIC_WRITE};
 
 impl Dir {
-    /// Clears the attribute of a file, because Windows neither removes nor replaces a read-only file.
+    /// Clears the attribute of a file, because Windows neither removes nor replaces a read-only
+    /// file.
     pub(super) fn make_writable(&self, name: &str, mode: u32) -> Result<()> {
         if mode == READ_ONLY { self.ensure_mode(name, PLAIN) } else { Ok(()) }
     }

@@ -1,7 +1,7 @@
 //! Folders on Windows, by handle and path.
 //!
-//! While a [`Dir`] is open, no program can rename or remove its folder. So its path keeps leading to
-//! this folder, which was no link when it was opened.
+//! While a [`Dir`] is open, no program can rename or remove its folder. So its path keeps leading
+//! to this folder, which was no link when it was opened.
 //!
 //! - Names are compared exactly. An entry whose name differs only in case counts as absent, and
 //!   nothing is created, replaced or removed in its place.
@@ -11,21 +11,21 @@
 //!   attribute "read-only" has 0444.
 //! - Windows may refuse to change a file in use. Each change is retried for 30 s, and after 1 s
 //!   also by moving the file aside, which Windows allows for running programs.
-//! - Folders cannot be synced. Renames return when they are on the disk, and NTFS keeps the order of
-//!   changes.
+//! - Folders cannot be synced. Renames return when they are on the disk, and NTFS keeps the order
+//!   of changes.
 
 mod access;
 mod attributes;
 mod calls;
 mod open;
-mod patience;
 mod replace;
+mod retries;
 
 use super::{Fingerprint, FolderWriters, Found, LINKS, PLAIN, steps};
 use crate::error::{Error, Machine, Result};
 pub(super) use attributes::set_mode;
 use open::{open_folder, retry_open, verbatim};
-use patience::{PATIENCE, insist, is_in_use};
+use retries::{RETRY_TIMEOUT, is_in_use, retry_while_in_use};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -158,7 +158,7 @@ impl Dir {
         let real = self.real(name);
         let is_private = mode & 0o077 == 0;
         let create = || if is_private { access::create_folder(&real, &self.handle) } else { fs::create_dir(&real) };
-        match insist(PATIENCE, |_| self.unless_denied(create())) {
+        match retry_while_in_use(RETRY_TIMEOUT, |_| self.unless_denied(create())) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             done => done.map_err(|error| self.error("make the folder", name, error)),
         }
@@ -182,7 +182,7 @@ impl Dir {
             return Ok(true);
         }
         let real = self.real(name);
-        match insist(PATIENCE, |_| self.unless_denied(fs::remove_dir(&real))) {
+        match retry_while_in_use(RETRY_TIMEOUT, |_| self.unless_denied(fs::remove_dir(&real))) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
             Err(error) if calls::is(&error, &[ERROR_DIR_NOT_EMPTY]) => Ok(false),
@@ -279,7 +279,8 @@ impl Dir {
         let kind = found.file_type();
         // The standard library counts a junction as a link.
         Ok(if kind.is_symlink() {
-            // Releases for Windows have no links, so the target of an unreadable link is not needed.
+            // Releases for Windows have no links, so the target of an unreadable link is not
+            // needed.
             let target = fs::read_link(&real).unwrap_or_default();
             Found::Link { target: target.to_string_lossy().into_owned() }
         } else if found.is_dir() {
@@ -375,7 +376,8 @@ impl Dir {
 
     /// Returns the folder's own volume.
     ///
-    /// A volume that is mounted in a folder is a reparse point, which the updater refuses as a folder.
+    /// A volume that is mounted in a folder is a reparse point, which the updater refuses as a
+    /// folder.
     ///
     /// # Errors
     /// As [`mount`](Self::mount).

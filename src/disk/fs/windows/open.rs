@@ -1,7 +1,7 @@
 //! Opening folders and files: the paths and flags that the system needs for it.
 
 use super::calls;
-use super::patience::{PATIENCE, insist};
+use super::retries::{RETRY_TIMEOUT, retry_while_in_use};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -52,7 +52,7 @@ pub fn open_folder(path: &Path, flags: u32) -> io::Result<File> {
 /// Retries `open` while another program uses the file; "access denied" is returned at once.
 pub fn retry_open(mut open: impl FnMut() -> io::Result<File>) -> io::Result<File> {
     let mut opened = None;
-    let tried = insist(PATIENCE, |_| match open() {
+    let tried = retry_while_in_use(RETRY_TIMEOUT, |_| match open() {
         Err(error) if calls::is(&error, &[ERROR_ACCESS_DENIED]) => {
             opened = Some(Err(error));
             Ok(())

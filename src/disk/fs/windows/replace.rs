@@ -4,7 +4,7 @@
 //! So such a file is *moved aside*: to the folder `aside` of the updater's work folder, where it
 //! stays until [`Dir::sweep_aside`] finds that no program uses it any more.
 
-use super::patience::{LITTLE_PATIENCE, PATIENCE, insist, is_in_use};
+use super::retries::{LEFTOVER_RETRY_TIMEOUT, RETRY_TIMEOUT, is_in_use, retry_while_in_use};
 use super::{Dir, Found, attributes, calls, steps};
 use crate::error::Result;
 use std::fs;
@@ -67,7 +67,7 @@ impl Dir {
             _ => {}
         }
         let (from, target) = (self.real(name), to.real(to_name));
-        insist(PATIENCE, |is_late| {
+        retry_while_in_use(RETRY_TIMEOUT, |is_late| {
             let moved = to.unless_denied(calls::move_file(&from, &target, true));
             match moved {
                 Err(error) if is_late && is_in_use(&error) => {
@@ -91,13 +91,14 @@ impl Dir {
         steps::next("move")?;
         let (from, target) = (self.real(name), to.real(to_name));
         let mut is_taken = false;
-        let moved = insist(PATIENCE, |_| match to.unless_denied(calls::move_file(&from, &target, false)) {
-            Err(error) if calls::is(&error, &[ERROR_ALREADY_EXISTS, ERROR_FILE_EXISTS]) => {
-                is_taken = true;
-                Ok(())
-            }
-            moved => moved,
-        });
+        let moved =
+            retry_while_in_use(RETRY_TIMEOUT, |_| match to.unless_denied(calls::move_file(&from, &target, false)) {
+                Err(error) if calls::is(&error, &[ERROR_ALREADY_EXISTS, ERROR_FILE_EXISTS]) => {
+                    is_taken = true;
+                    Ok(())
+                }
+                moved => moved,
+            });
         moved.map(|()| !is_taken).map_err(|error| to.error("move to", to_name, error))
     }
 
@@ -144,8 +145,8 @@ impl Dir {
             _ => |path| fs::remove_file(path),
         };
         let own = self.work.as_deref().is_some_and(|work| real.starts_with(work));
-        let patience = if own { LITTLE_PATIENCE } else { PATIENCE };
-        let done = insist(patience, |is_late| match self.unless_denied(remove(&real)) {
+        let timeout = if own { LEFTOVER_RETRY_TIMEOUT } else { RETRY_TIMEOUT };
+        let done = retry_while_in_use(timeout, |is_late| match self.unless_denied(remove(&real)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) if is_late && is_in_use(&error) => self.move_aside(name).map(drop).map_err(|_| error),
             done => done,

@@ -89,7 +89,7 @@ fn recover_once(_: Trees, root: &InstallRoot) -> Result<bool> {
     locked(root, |lock| recover(root, lock).map(|_| true))
 }
 
-/// What a run left.
+/// The result of a run, and the disk after it.
 struct Run {
     result: Result<bool>,
     disk: Disk,
@@ -200,7 +200,7 @@ impl Trees {
                 let broken = self.broken_rule(&left, left.disk.clone(), event_path(&event).as_slice(), may_confirm);
                 tally.judge(name, &words, broken);
                 if left.result.is_ok() {
-                    // What was reported lasts through a power cut.
+                    // A reported success lasts through a power cut.
                     let cut = left.disk.clone().power_cut(|_| false);
                     let broken = self.broken_rule(&left, cut, event_path(&event).as_slice(), may_confirm);
                     tally.judge(name, &format!("{words}, then a power cut"), broken);
@@ -215,11 +215,13 @@ impl Trees {
         tally.report(name);
     }
 
-    /// Lets a second event meet every step of the recovery from each state that a first event led to.
+    /// Lets a second event meet every step of the recovery from each state that a first event led
+    /// to.
     fn explore_recovery(self, name: &str, starts: Vec<Disk>, tally: &mut Tally, may_confirm: bool, limit: usize) {
         let first = tally.runs;
         let events: Vec<Event> = [Event::Death].into_iter().chain(self.faults()).chain(self.foreign_writes()).collect();
-        // Starts spread over all steps of the first action, so that a bounded run sees each part of it.
+        // Starts spread over all steps of the first action, so that a bounded run sees each part of
+        // it.
         let stride = starts.len().div_ceil(64).max(1);
         for offset in 0..stride {
             for disk in starts.iter().skip(offset).step_by(stride) {

@@ -17,8 +17,10 @@ pub const MOST_CHANGES: Trees = Trees {
     old: &[("app", "old app"), ("gone/x", "x"), ("kept", "kept"), ("settings", "old settings"), ("turns", "file")],
     new: &[("app", "new app"), ("kept", "kept"), ("new/y", "y"), ("settings", "new settings"), ("turns/z", "z")],
 };
-/// A folder that becomes a file. It has a small component of its own, because the time of an
-/// exploration grows with the square of the number of files.
+/// A folder that becomes a file.
+///
+/// It is a separate, small component, because the time of an exploration grows with the square of
+/// the number of files.
 pub const FOLDER_BECOMES_FILE: Trees =
     Trees { old: &[("app", "old app"), ("place/v", "v")], new: &[("app", "new app"), ("place", "a file now")] };
 /// The version of a component that was removed.

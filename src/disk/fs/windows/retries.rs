@@ -1,5 +1,5 @@
-//! Insisting: a virus scanner, an indexer or a backup holds a file for a moment, and the system
-//! then refuses to change it.
+//! Retries: Windows refuses to change a file while a virus scanner, an indexer or a backup holds it
+//! for a moment.
 
 use super::calls;
 use std::io;
@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_LOCK_VIOLATION, ERROR_SHARING_VIOLATION};
 
 /// The time for attempts to change a file that another program holds.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const RETRY_TIMEOUT: Duration = Duration::from_secs(30);
 /// The time for attempts to remove a leftover, which can also be removed later.
-pub const LITTLE_PATIENCE: Duration = Duration::from_secs(2);
-/// The time after which the holder of a file counts as a running program, which keeps it.
-const GENTLE: Duration = Duration::from_secs(1);
+pub const LEFTOVER_RETRY_TIMEOUT: Duration = Duration::from_secs(2);
+/// The time after which the holder of a file counts as a running program.
+const ASIDE_DELAY: Duration = Duration::from_secs(1);
 /// The first pause; each is twice as long as the one before, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -23,15 +23,16 @@ pub fn is_in_use(error: &io::Error) -> bool {
     calls::is(error, &[ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION])
 }
 
-/// Repeats `action` until it works, fails for another reason than that a file is in use, or takes
-/// too long. It is told whether it is time for stronger means.
-pub fn insist(patience: Duration, mut action: impl FnMut(bool) -> io::Result<()>) -> io::Result<()> {
+/// Retries `action` while a file is in use, for at most `timeout`.
+///
+/// The argument of `action` is `true` after 1 s, when it should also try to move the file aside.
+pub fn retry_while_in_use(timeout: Duration, mut action: impl FnMut(bool) -> io::Result<()>) -> io::Result<()> {
     let start = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {
-        let is_late = start.elapsed() >= GENTLE;
+        let is_late = start.elapsed() >= ASIDE_DELAY;
         match action(is_late) {
-            Err(error) if is_in_use(&error) && !(is_late && start.elapsed() >= patience) => std::thread::sleep(pause),
+            Err(error) if is_in_use(&error) && !(is_late && start.elapsed() >= timeout) => std::thread::sleep(pause),
             result => return result,
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
