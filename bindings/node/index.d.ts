@@ -57,6 +57,8 @@ export class Patcher {
   pause (): Promise<void>
   /** Allows downloads again. */
   resume (): Promise<void>
+  /** Records whether the user agrees to be counted once a week; ask the user first. */
+  allowAdoptionCount (allowed: boolean): Promise<void>
   /** Skips a version of a component. */
   skip (component: string, version: string): Promise<void>
   /** Removes a component. Returns the files that the user has changed, which stay. */

@@ -185,6 +185,11 @@ class Patcher {
     await call(() => this.#native.resume())
   }
 
+  /** Records whether the user agrees to be counted once a week; ask the user first. */
+  async allowAdoptionCount (allowed) {
+    await call(() => this.#native.allowAdoptionCount(allowed))
+  }
+
   /** Skips a version of a component. */
   async skip (component, version) {
     await call(() => this.#native.skip(component, version))

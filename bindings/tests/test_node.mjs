@@ -220,6 +220,8 @@ test('a watcher emits the events of electron-updater', async (t) => {
   const [busy] = await event(app.watch(), 'error')
   assert(busy instanceof BusyError)
   assert.strictEqual((await app.staged()).updates[0].to, '2.0.0')
+  await app.allowAdoptionCount(true)
+  assert.strictEqual((await app.status()).adoption, true)
   await app.skip('app', '2.0.0')
   watcher.checkNow()
   const [{ held }] = await event(watcher, 'update-not-available')

@@ -153,6 +153,8 @@ def test_a_watcher_calls_back(world):
     watcher.stop()
     assert [event["event"] for event in events[:2]] == ["checking", "update-found"]
     assert app.staged().updates[0]["to"] == "2.0.0"
+    app.allow_adoption_count(True)
+    assert app.status()["adoption"] is True
     app.skip("app", "2.0.0")
     assert app.check().held[0]["why"] == "skipped"
 

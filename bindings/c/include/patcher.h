@@ -166,6 +166,11 @@ int32_t patcher_pause(const struct patcher_app *app, struct patcher_error **erro
 // Allows downloads again. `patcher_unfinished` returns those that were interrupted.
 int32_t patcher_resume(const struct patcher_app *app, struct patcher_error **error);
 
+// Records whether the user agrees to be counted once a week; ask the user first.
+int32_t patcher_allow_adoption_count(const struct patcher_app *app,
+                                     bool allowed,
+                                     struct patcher_error **error);
+
 // Skips a version of a component. Critical releases are still offered.
 int32_t patcher_skip(const struct patcher_app *app,
                      const char *component,

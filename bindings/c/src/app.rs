@@ -261,6 +261,13 @@ pub unsafe extern "C" fn patcher_resume(app: *const App, error: *mut *mut Failur
     unsafe { fallible(error, || Ok(App::handle(app)?.resume().map(drop)?)) }
 }
 
+/// Records whether the user agrees to be counted once a week; ask the user first.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn patcher_allow_adoption_count(app: *const App, allowed: bool, error: *mut *mut Failure) -> i32 {
+    // SAFETY: the caller promises these pointers.
+    unsafe { fallible(error, || Ok(App::handle(app)?.allow_adoption_count(allowed)?)) }
+}
+
 /// Skips a version of a component. Critical releases are still offered.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn patcher_skip(

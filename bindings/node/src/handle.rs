@@ -145,6 +145,13 @@ impl Handle {
         promise(env, move || patcher.resume().map(drop))
     }
 
+    /// Records whether the user agrees to be counted once a week.
+    #[napi]
+    pub fn allow_adoption_count<'env>(&self, env: &'env Env, allowed: bool) -> Result<Object<'env>> {
+        let patcher = self.0.clone();
+        promise(env, move || patcher.allow_adoption_count(allowed))
+    }
+
     /// Skips a version of a component.
     #[napi]
     pub fn skip<'env>(&self, env: &'env Env, component: String, version: String) -> Result<Object<'env>> {

@@ -263,6 +263,10 @@ class Patcher:
         """Allows downloads again."""
         self._native.resume()
 
+    def allow_adoption_count(self, allowed: bool) -> None:
+        """Records whether the user agrees to be counted once a week; ask the user first."""
+        self._native.allow_adoption_count(allowed)
+
     def skip(self, component: str, version: str) -> None:
         """Skips a version of a component."""
         self._native.skip(component, version)

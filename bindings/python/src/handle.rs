@@ -184,6 +184,10 @@ impl Handle {
         released(py, || self.0.resume().map(drop))
     }
 
+    fn allow_adoption_count(&self, py: Python<'_>, allowed: bool) -> PyResult<()> {
+        released(py, || self.0.allow_adoption_count(allowed))
+    }
+
     fn skip(&self, py: Python<'_>, component: String, version: String) -> PyResult<()> {
         let version = version.parse::<Version>().map_err(|error| CallerError::new_err(error.to_string()))?;
         released(py, || self.0.skip(&component, &version))
