@@ -17,6 +17,8 @@ pub const MIN_BITS: usize = 2048;
 pub const MAX_BITS: usize = 4096;
 /// The only accepted public exponent.
 pub const EXPONENT: u32 = 65_537;
+/// The first line of a public key (RFC 7468, section 13).
+const PEM_BEGIN: &str = "-----BEGIN PUBLIC KEY-----";
 
 /// A public key that may sign manifests.
 #[derive(Clone, PartialEq, Eq)]
@@ -36,6 +38,9 @@ impl PublicKey {
         let bad = |detail: String| Caller::BadKey { detail };
         if pem.contains("PRIVATE KEY") {
             return Err(bad("it is a private key; the program takes the .pub.pem".into()).into());
+        }
+        if !pem.contains(PEM_BEGIN) {
+            return Err(bad(format!("it has no line `{PEM_BEGIN}`")).into());
         }
         // The limits below are checked on the parsed key; the crate's own are wider.
         let key = RsaPublicKey::from_public_key_pem(pem.trim()).map_err(|error| bad(error.to_string()))?;
@@ -162,7 +167,9 @@ mod tests {
         assert_eq!(code(&pem(2040, EXPONENT)), "bad-key");
         assert_eq!(code(&pem(2048, 3)), "bad-key");
         assert_eq!(code("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"), "bad-key");
-        assert_eq!(code(""), "bad-key");
+        assert!(
+            PublicKey::from_pem("").unwrap_err().to_string().contains("it has no line `-----BEGIN PUBLIC KEY-----`")
+        );
         assert_eq!(code("-----BEGIN PRIVATE KEY-----\n"), "bad-key");
     }
 
