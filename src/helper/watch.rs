@@ -6,7 +6,7 @@ use super::arguments::Arguments;
 use super::log::Log;
 use crate::disk::layout::InstallRoot;
 use crate::state;
-use crate::state::journal::{Journal, State};
+use crate::state::journal::{Journal, JournalState};
 use crate::state::{RollbackReason, Starts, StateFile as _};
 use crate::swap::relaunch;
 use crate::values::digest::Sha256;
@@ -33,7 +33,7 @@ pub fn output(root: &InstallRoot) -> Option<File> {
 /// Returns the plan of the swap whose version is on probation.
 pub fn on_probation(root: &InstallRoot) -> Option<Sha256> {
     match Journal::peek(&state::open(root).ok()??) {
-        Ok(Some((State::Committed, plan))) => Some(plan),
+        Ok(Some((JournalState::Committed, plan))) => Some(plan),
         _ => None,
     }
 }

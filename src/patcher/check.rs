@@ -4,7 +4,7 @@ use super::deadline::Deadline;
 use super::deferred::{DeferralReason, Deferred};
 use super::newest::NewestRelease;
 use super::{InstalledManifest, Patcher, Update};
-use crate::disk::fs::{Dir, PLAIN};
+use crate::disk::fs::{Dir, PLAIN_MODE};
 use crate::error::{Error, Machine, Refused, Result};
 use crate::formats::manifest::{Component, MAX_MANIFEST_BYTES, Manifest, Meta};
 use crate::policy::PolicyRules;
@@ -204,7 +204,7 @@ impl Patcher {
         match dir.read_small(MANIFEST_NAME, MAX_MANIFEST_BYTES)? {
             Some(found) if found == installed => {
                 dir.remove_temporaries(Some(MANIFEST_NAME))?;
-                dir.replace(MANIFEST_NAME, trusted.bytes(), PLAIN)
+                dir.replace(MANIFEST_NAME, trusted.bytes(), PLAIN_MODE)
             }
             _ => Ok(()),
         }

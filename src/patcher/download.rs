@@ -6,7 +6,7 @@ use crate::disk::fs::{Dir, Tree};
 use crate::disk::inventory::{PathContent, content_at};
 use crate::disk::layout::SiteNames;
 use crate::error::{Caller, Error, Result};
-use crate::state::journal::{ComponentSteps, Journal, ReleaseContent, State};
+use crate::state::journal::{ComponentSteps, Journal, JournalState, ReleaseContent};
 use crate::state::{self, SeenReleases, StateFile as _};
 use crate::swap;
 use crate::transfer::fetch::Mirrors;
@@ -149,7 +149,7 @@ impl Patcher {
     fn is_prepared(&self, state_dir: &Dir, updates: &[Update]) -> Result<bool> {
         let root = &self.shared.root;
         let lock = state::lock_updater(state_dir, LOCK_TIMEOUT)?;
-        let Some(Journal { state: State::Prepared, transaction, .. }) = Journal::read(state_dir)? else {
+        let Some(Journal { state: JournalState::Prepared, transaction, .. }) = Journal::read(state_dir)? else {
             return Ok(false);
         };
         let is_in_swap =

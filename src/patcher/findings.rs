@@ -2,13 +2,13 @@
 
 use super::deadline::Deadline;
 use super::{Check, Patcher};
-use crate::disk::fs::{EXECUTABLE, Tree};
+use crate::disk::fs::{EXECUTABLE_MODE, Tree};
 use crate::disk::layout::SiteNames;
 use crate::error::{Error, Machine, Result};
 use crate::formats::head::MAX_HEAD_BYTES;
 use crate::formats::manifest::Component;
 use crate::policy::{Policy, is_metered};
-use crate::state::{self, journal::State};
+use crate::state::{self, journal::JournalState};
 use crate::swap;
 use crate::transfer::fetch;
 use crate::transfer::stage::{nearest_folder, preflight};
@@ -206,7 +206,7 @@ impl Patcher {
             preflight::check_mounts(&tree, entries.iter().map(|entry| entry.path().as_str()))?;
         }
         if let Ok(Some(state_dir)) = state::open(&self.shared.root) {
-            preflight::check_mode(&state_dir, EXECUTABLE)?;
+            preflight::check_mode(&state_dir, EXECUTABLE_MODE)?;
         }
         Ok(Verdict::Good(format!("{} is on one file system with permission bits", dir.display())))
     }
@@ -257,10 +257,10 @@ impl Patcher {
     fn examine_swap(&self) -> Result<Verdict> {
         let text = match swap::pending(self.root())? {
             None => return Ok(Verdict::Good("none is in progress".to_owned())),
-            Some(State::Prepared) => "one is prepared and waits for the end of the program",
-            Some(State::Applying) => "one was interrupted and has to be undone",
-            Some(State::Committed) => "the new version is on probation",
-            Some(State::Confirmed) => "one is confirmed, and its backups remain to be deleted",
+            Some(JournalState::Prepared) => "one is prepared and waits for the end of the program",
+            Some(JournalState::Applying) => "one was interrupted and has to be undone",
+            Some(JournalState::Committed) => "the new version is on probation",
+            Some(JournalState::Confirmed) => "one is confirmed, and its backups remain to be deleted",
         };
         Ok(Verdict::Notice(text.to_owned()))
     }

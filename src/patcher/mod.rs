@@ -48,7 +48,7 @@ use crate::error::{Caller, Error, Result};
 use crate::formats::manifest::{Channel, Component, Language, Platform};
 use crate::policy::default_path;
 use crate::state;
-use crate::state::journal::{State, Transaction};
+use crate::state::journal::{JournalState, Transaction};
 use crate::swap::relaunch::{self, HelperProgram, Job};
 use crate::swap::{self, Applied, Recovery};
 use crate::transfer::fetch::{CancelToken, Fetch, Retries, Sources};
@@ -215,7 +215,7 @@ impl Patcher {
         state::check_entries(&state_dir)?;
         self.serve_all_users()?;
         let lock = state::lock_updater(&state_dir, LOCK_TIMEOUT)?;
-        if matches!(swap::pending(root)?, Some(State::Applying | State::Confirmed)) {
+        if matches!(swap::pending(root)?, Some(JournalState::Applying | JournalState::Confirmed)) {
             swap::recover(root, &lock)?;
         }
         // The history can wait; a full disk must not keep a command from making room.

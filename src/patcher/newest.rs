@@ -7,7 +7,7 @@ use crate::disk::fs::Dir;
 use crate::disk::layout::SiteNames;
 use crate::error::{Error, Refused, Result};
 use crate::formats::manifest::{Component, Meta, Platform, SignedBytes, SiteLayout, SteppingStone};
-use crate::state::journal::{Journal, State};
+use crate::state::journal::{Journal, JournalState};
 use crate::state::{SeenReleases, StateFile as _};
 use crate::swap;
 use crate::transfer::fetch::{self, CancelToken, KnownManifest, Newest};
@@ -157,7 +157,7 @@ impl Patcher {
     ///
     /// Helper and start do the same before they carry it out, so a failure here does no harm.
     pub(super) fn discard_superseded_swap(&self, state_dir: &Dir) {
-        if matches!(Journal::peek(state_dir), Ok(Some((State::Prepared, _))))
+        if matches!(Journal::peek(state_dir), Ok(Some((JournalState::Prepared, _))))
             && let Ok((_, lock)) = self.lock()
         {
             let _ = swap::discard_superseded(&self.shared.root, &lock);

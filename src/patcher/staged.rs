@@ -181,7 +181,8 @@ impl Staged {
 
 impl Update {
     fn swap_steps(&self, stage: &Stage) -> Result<ComponentSteps> {
-        let new_manifest = PathContent::File { sha256: Sha256::of(self.trusted.bytes()), mode: crate::disk::fs::PLAIN };
+        let new_manifest =
+            PathContent::File { sha256: Sha256::of(self.trusted.bytes()), mode: crate::disk::fs::PLAIN_MODE };
         let versions = (self.from.clone(), Some(self.trusted.manifest().into()));
         let manifests = (self.old_manifest.clone(), new_manifest);
         let root = &self.patcher.shared.root;

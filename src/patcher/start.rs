@@ -5,7 +5,7 @@ use super::{Patcher, UpdatesOff};
 use crate::disk::fs::{Dir, Lock};
 use crate::error::{Error, Machine, Result};
 use crate::formats::manifest::Component;
-use crate::state::journal::{Journal, State, Transaction};
+use crate::state::journal::{Journal, JournalState, Transaction};
 use crate::state::{self, PendingNotice, RollbackReason, Starts, StateFile as _};
 use crate::swap::relaunch::{self, Job};
 use crate::swap::{self, Applied, Recovery};
@@ -108,14 +108,14 @@ impl Patcher {
         let is_first_run = Starts::load(state_dir)?.is_none();
         let state = Journal::peek(state_dir)?.map(|(state, _)| state);
         let unfinished = match state {
-            Some(State::Prepared | State::Applying) => Journal::read(state_dir)?,
+            Some(JournalState::Prepared | JournalState::Applying) => Journal::read(state_dir)?,
             _ => None,
         };
         let mut recovery = Recovery::Nothing;
         match state {
-            Some(State::Applying) => recovery = self.recover_with_network(SWAP_TIMEOUT)?,
+            Some(JournalState::Applying) => recovery = self.recover_with_network(SWAP_TIMEOUT)?,
             // Only the deletion of backups is left; the start does not wait for it.
-            Some(State::Confirmed) => {
+            Some(JournalState::Confirmed) => {
                 if let Ok(lock) = state::lock_updater(state_dir, Duration::ZERO) {
                     recovery = swap::recover(root, &lock)?;
                 }
@@ -143,7 +143,7 @@ impl Patcher {
         };
         if recovery == Recovery::Nothing
             && let Some(journal) = own_swap
-            && !matches!(Journal::peek(state_dir)?, Some((State::Prepared | State::Applying, plan)) if plan == journal.plan)
+            && !matches!(Journal::peek(state_dir)?, Some((JournalState::Prepared | JournalState::Applying, plan)) if plan == journal.plan)
             // While this process waited for the lock, the helper has replaced the file of its
             // program.
             && self.hand_over(state_dir, None)
@@ -168,9 +168,9 @@ impl Patcher {
         self.discard_superseded_swap(state_dir);
         match Journal::peek(state_dir)? {
             // It waits until the policy allows updates again.
-            Some((State::Prepared, _)) if self.policy_off().is_some() => {}
-            Some((State::Prepared, _)) => return self.replace(state_dir, None, |lock| swap::apply(root, lock)),
-            Some((State::Committed, plan)) => {
+            Some((JournalState::Prepared, _)) if self.policy_off().is_some() => {}
+            Some((JournalState::Prepared, _)) => return self.replace(state_dir, None, |lock| swap::apply(root, lock)),
+            Some((JournalState::Committed, plan)) => {
                 let starts = Starts::load_or_default(state_dir)?;
                 if starts.unconfirmed(&plan) >= MAX_UNCONFIRMED_STARTS {
                     let reason = RollbackReason::Unconfirmed;
@@ -294,7 +294,7 @@ pub(super) fn resolve(program: &Path) -> Option<PathBuf> {
 ///
 /// A later start without one does not count as a failure of the new version.
 pub(super) fn record_terminal(state_dir: &Dir) {
-    if let Ok(Some((State::Prepared, plan))) = Journal::peek(state_dir) {
+    if let Ok(Some((JournalState::Prepared, plan))) = Journal::peek(state_dir) {
         change_starts(state_dir, |starts| starts.set_terminal(plan));
     }
 }

@@ -4,7 +4,7 @@ use super::{Patcher, Update};
 use crate::error::Result;
 use crate::formats::manifest::{Channel, Component};
 use crate::policy::Policy;
-use crate::state::journal::{Journal, State};
+use crate::state::journal::{Journal, JournalState};
 use crate::state::{self, ActiveUpdate, PastUpdate, UpdateState, UpdateType};
 use crate::swap::{self, ComponentChange};
 use crate::transfer::stage::Stage;
@@ -192,8 +192,8 @@ impl Patcher {
         for update in &mut active.updates {
             update.state = match (update.state, swap) {
                 (UpdateState::Downloading, _) if is_paused => UpdateState::Paused,
-                (UpdateState::Staged, Some(State::Prepared)) => UpdateState::Pending,
-                (UpdateState::Staged, Some(State::Applying)) => UpdateState::Applying,
+                (UpdateState::Staged, Some(JournalState::Prepared)) => UpdateState::Pending,
+                (UpdateState::Staged, Some(JournalState::Applying)) => UpdateState::Applying,
                 (state, _) => state,
             };
         }
@@ -220,12 +220,12 @@ impl UpdateStatus {
 }
 
 impl SwapStatus {
-    fn new(state: State) -> Self {
+    fn new(state: JournalState) -> Self {
         match state {
-            State::Prepared => Self::Prepared,
-            State::Applying => Self::Interrupted,
-            State::Committed => Self::Probation,
-            State::Confirmed => Self::Confirmed,
+            JournalState::Prepared => Self::Prepared,
+            JournalState::Applying => Self::Interrupted,
+            JournalState::Committed => Self::Probation,
+            JournalState::Confirmed => Self::Confirmed,
         }
     }
 }

@@ -6,7 +6,7 @@
 //! has a deadline, and a starting program waits for a short time only.
 
 use super::{Patcher, UpdatesOff};
-use crate::disk::fs::{Dir, Lock, PLAIN};
+use crate::disk::fs::{Dir, Lock, PLAIN_MODE};
 use crate::disk::layout::ALL_USERS_LOCK_NAME;
 use crate::error::{Error, Result};
 use crate::formats::manifest::Component;
@@ -38,7 +38,7 @@ impl Patcher {
         if self.shared.all_users.is_some() {
             let dir = Dir::open(&self.shared.root.dir)?;
             drop(dir.open_or_create(ALL_USERS_LOCK_NAME)?);
-            dir.ensure_mode(ALL_USERS_LOCK_NAME, PLAIN)?;
+            dir.ensure_mode(ALL_USERS_LOCK_NAME, PLAIN_MODE)?;
         }
         Ok(())
     }

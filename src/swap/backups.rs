@@ -9,7 +9,7 @@ use crate::disk::layout::InstallRoot;
 use crate::error::{Machine, Result};
 use crate::formats::manifest::{Component, MAX_MANIFEST_BYTES};
 use crate::state;
-use crate::state::journal::{Journal, State, SwapPath};
+use crate::state::journal::{Journal, JournalState, SwapPath};
 use crate::values::digest::Sha256;
 
 /// The damaged backups of one component, and the manifest that tells how to fetch their contents.
@@ -102,7 +102,7 @@ pub fn replace(
 /// Reads the journal of a swap whose backups matter.
 fn current(root: &InstallRoot) -> Result<Option<Journal>> {
     let Some(state_dir) = state::open(root)? else { return Ok(None) };
-    let matters = |journal: &Journal| matches!(journal.state, State::Applying | State::Committed);
+    let matters = |journal: &Journal| matches!(journal.state, JournalState::Applying | JournalState::Committed);
     Ok(Journal::read(&state_dir)?.filter(matters))
 }
 

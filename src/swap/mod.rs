@@ -32,7 +32,7 @@ use crate::disk::fs::{Dir, Lock};
 use crate::disk::layout::InstallRoot;
 use crate::error::{Error, Machine, Result};
 use crate::formats::manifest::Component;
-use crate::state::journal::{ComponentSteps, Journal, State, TRANSACTIONS, Transaction};
+use crate::state::journal::{ComponentSteps, Journal, JournalState, TRANSACTIONS, Transaction};
 use crate::state::{self, RollbackReason, SeenReleases, StateFile as _, SwapOutcome, Verdicts};
 use crate::values::timestamp::Timestamp;
 use component::ComponentSwap;
@@ -223,7 +223,7 @@ pub fn make_live(root: &InstallRoot, lock: &Lock, ready: Option<Ready>) -> Resul
     // starts; `finish` makes them durable.
     let _ = state::record_outcome(&state_dir, components, SwapOutcome::Applied, Timestamp::now());
     record_saved(&state_dir, &journal.transaction, &saved);
-    if journal.state == State::Committed {
+    if journal.state == JournalState::Committed {
         for steps in components {
             let _ = cleanup::retire_stage(root, steps);
         }
@@ -245,7 +245,7 @@ fn swap(
     saved: &mut Vec<SavedFile>,
 ) -> Result<(), Box<Failed>> {
     // If this fails, no file has changed, in either state of the journal.
-    journal.advance(state_dir, State::Applying).map_err(|cause| Box::new(Failed { cause, undone: Ok(()) }))?;
+    journal.advance(state_dir, JournalState::Applying).map_err(|cause| Box::new(Failed { cause, undone: Ok(()) }))?;
     if let Err(cause) = exchange::bring(parts, Side::New, saved) {
         return Err(Box::new(Failed { cause, undone: exchange::bring(parts, Side::Old, saved) }));
     }
@@ -253,7 +253,8 @@ fn swap(
     let Err(cause) = journal.advance(state_dir, end) else { return Ok(()) };
     // The commit may or may not be on the disk. The journal must say `APPLYING`, durably, before a
     // file goes back.
-    let undone = journal.advance(state_dir, State::Applying).and_then(|()| exchange::bring(parts, Side::Old, saved));
+    let undone =
+        journal.advance(state_dir, JournalState::Applying).and_then(|()| exchange::bring(parts, Side::Old, saved));
     Err(Box::new(Failed { cause, undone }))
 }
 
@@ -266,13 +267,13 @@ pub fn finish(root: &InstallRoot, _lock: &Lock) -> Vec<SavedFile> {
     // The outcomes that an updater has moved to the history need no sync.
     let _ = state::sync_outcomes(&state_dir);
     match Journal::read(&state_dir) {
-        Ok(Some(journal)) if journal.state == State::Confirmed => {
+        Ok(Some(journal)) if journal.state == JournalState::Confirmed => {
             record_outcome(&state_dir, &journal.transaction, SwapOutcome::Confirmed);
             clean_up(root, &state_dir, &journal.transaction)
         }
-        Ok(Some(journal)) if journal.state == State::Committed => {
+        Ok(Some(journal)) if journal.state == JournalState::Committed => {
             // So that a rollback needs no space for its journal.
-            let _ = journal.write_ahead(&state_dir, &[State::Applying]);
+            let _ = journal.write_ahead(&state_dir, &[JournalState::Applying]);
             Vec::new()
         }
         _ => Vec::new(),
@@ -281,7 +282,7 @@ pub fn finish(root: &InstallRoot, _lock: &Lock) -> Vec<SavedFile> {
 
 /// Returns the prepared swap; `None` if there is none, or if it has begun.
 fn prepared(state_dir: &Dir) -> Result<Option<Journal>> {
-    Ok(Journal::read(state_dir)?.filter(|journal| journal.state == State::Prepared))
+    Ok(Journal::read(state_dir)?.filter(|journal| journal.state == JournalState::Prepared))
 }
 
 fn check_and_back_up(root: &InstallRoot, transaction: &Transaction) -> Result<Vec<ComponentSwap>> {
@@ -311,11 +312,11 @@ pub fn recover(root: &InstallRoot, _lock: &Lock) -> Result<Recovery> {
         return Ok(Recovery::Nothing);
     };
     match journal.state {
-        State::Prepared => {
+        JournalState::Prepared => {
             cleanup::discard(root, &state_dir, &journal.transaction);
             Ok(Recovery::Discarded)
         }
-        State::Applying => {
+        JournalState::Applying => {
             let mut saved = Vec::new();
             let recovered = undo_or_complete(root, &state_dir, &mut journal, &mut saved);
             record_saved(&state_dir, &journal.transaction, &saved);
@@ -331,8 +332,8 @@ pub fn recover(root: &InstallRoot, _lock: &Lock) -> Result<Recovery> {
             }
             recovered.map_err(|cause| Machine::UndoFailed { cause: Box::new(cause) }.into())
         }
-        State::Committed => Ok(Recovery::Nothing),
-        State::Confirmed => {
+        JournalState::Committed => Ok(Recovery::Nothing),
+        JournalState::Confirmed => {
             clean_up(root, &state_dir, &journal.transaction);
             Ok(Recovery::Finished)
         }
@@ -384,7 +385,7 @@ fn undo_or_complete(
 /// As [`Journal::read`].
 pub fn on_probation(root: &InstallRoot) -> Result<Option<Journal>> {
     let Some(state_dir) = state::open(root)? else { return Ok(None) };
-    Ok(Journal::read(&state_dir)?.filter(|journal| journal.state == State::Committed))
+    Ok(Journal::read(&state_dir)?.filter(|journal| journal.state == JournalState::Committed))
 }
 
 /// Ends the probation of a new version, which stays: its backups go. Returns `false` when no
@@ -396,7 +397,8 @@ pub fn on_probation(root: &InstallRoot) -> Result<Option<Journal>> {
 /// # Errors
 /// As [`Journal::read`]; [`Machine::Io`].
 pub fn confirm(root: &InstallRoot) -> Result<bool> {
-    let Some(transaction) = decide(root, State::Confirmed, |_| Ok(()))?.map(|(journal, _)| journal.transaction) else {
+    let Some(transaction) = decide(root, JournalState::Confirmed, |_| Ok(()))?.map(|(journal, _)| journal.transaction)
+    else {
         return Ok(false);
     };
     let state_dir = state::open_or_create(root)?;
@@ -412,7 +414,7 @@ pub fn confirm(root: &InstallRoot) -> Result<bool> {
 /// probation.
 fn decide<T>(
     root: &InstallRoot,
-    state: State,
+    state: JournalState,
     check: impl FnOnce(&Journal) -> Result<T>,
 ) -> Result<Option<(Journal, T)>> {
     if on_probation(root)?.is_none() {
@@ -444,7 +446,7 @@ pub fn roll_back(root: &InstallRoot, _lock: &Lock, reason: RollbackReason) -> Re
         let _ = condemn(root, &journal.transaction, reason);
         Ok(parts)
     };
-    let Some((journal, parts)) = decide(root, State::Applying, check)? else { return Ok(None) };
+    let Some((journal, parts)) = decide(root, JournalState::Applying, check)? else { return Ok(None) };
     let state_dir = state::open_or_create(root)?;
     let mut saved = Vec::new();
     let undone = exchange::bring(&parts, Side::Old, &mut saved);
@@ -506,7 +508,7 @@ fn count_failure(state_dir: &Dir, transaction: &Transaction, code: &'static str)
 ///
 /// # Errors
 /// As [`Journal::read`].
-pub fn pending(root: &InstallRoot) -> Result<Option<State>> {
+pub fn pending(root: &InstallRoot) -> Result<Option<JournalState>> {
     let Some(state_dir) = state::open(root)? else { return Ok(None) };
     Ok(Journal::read(&state_dir)?.map(|journal| journal.state))
 }

@@ -12,7 +12,7 @@ use crate::disk::fs::{Dir, FINGERPRINTS, Fingerprint};
 use crate::disk::inventory::{PathContent, content_at};
 use crate::disk::layout::InstallRoot;
 use crate::error::Result;
-use crate::state::journal::{Journal, State};
+use crate::state::journal::{Journal, JournalState};
 use std::thread;
 use std::time::Duration;
 
@@ -49,13 +49,13 @@ impl Ready {
         // fingerprints.
         let unseen = parts.iter().map(unseen).collect::<Result<_>>()?;
         parts.iter().try_for_each(check::check_forth)?;
-        journal.write_ahead(state_dir, &[State::Applying, journal.transaction.installed()])?;
+        journal.write_ahead(state_dir, &[JournalState::Applying, journal.transaction.installed()])?;
         Ok(Some(Self { journal, fingerprints, unseen }))
     }
 
     /// The swap, if it is as ready as it was.
     pub(super) fn if_untouched(self, root: &InstallRoot, state_dir: &Dir) -> Option<(Journal, Vec<ComponentSwap>)> {
-        if Journal::peek(state_dir).ok()?? != (State::Prepared, self.journal.plan) {
+        if Journal::peek(state_dir).ok()?? != (JournalState::Prepared, self.journal.plan) {
             return None;
         }
         let parts = open_parts(root, &self.journal.transaction).ok()?;

@@ -38,7 +38,7 @@ const FOLDER_MODE: u32 = if cfg!(unix) { 0o775 } else { 0o755 };
 
 impl Scene {
     /// Installs the old version with backups, and writes a journal that says `state`.
-    fn new(state: State) -> Self {
+    fn new(state: JournalState) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let root = InstallRoot::new(dir.path().to_owned());
         let scene = Self { dir, root };
@@ -115,7 +115,7 @@ fn whatever_part_of_a_swap_was_done_is_undone() {
         |scene| scene.write("core/new/y", "y"),
     ];
     for done in 0..=steps.len() {
-        let scene = Scene::new(State::Applying);
+        let scene = Scene::new(JournalState::Applying);
         steps[..done].iter().for_each(|step| step(&scene));
         assert_eq!(scene.recover().unwrap(), Recovery::RolledBack);
         assert!(scene.is_old(), "after {done} steps");
@@ -125,11 +125,11 @@ fn whatever_part_of_a_swap_was_done_is_undone() {
 
 #[test]
 fn a_prepared_swap_is_forgotten_and_a_confirmed_one_is_cleaned_up() {
-    let scene = Scene::new(State::Prepared);
+    let scene = Scene::new(JournalState::Prepared);
     assert_eq!(scene.recover().unwrap(), Recovery::Discarded);
     assert!(scene.is_old());
 
-    let scene = Scene::new(State::Confirmed);
+    let scene = Scene::new(JournalState::Confirmed);
     scene.write("core/a", "new a");
     assert_eq!(scene.recover().unwrap(), Recovery::Finished);
     assert_eq!(fs::read_to_string(scene.path("core/a")).unwrap(), "new a");
@@ -138,7 +138,7 @@ fn a_prepared_swap_is_forgotten_and_a_confirmed_one_is_cleaned_up() {
 
 #[test]
 fn a_file_of_the_users_in_a_new_folder_stays() {
-    let scene = Scene::new(State::Applying);
+    let scene = Scene::new(JournalState::Applying);
     scene.write("core/new/mine", "mine");
     assert_eq!(scene.recover().unwrap(), Recovery::RolledBack);
     assert_eq!(fs::read_to_string(scene.path("core/new/mine")).unwrap(), "mine");
@@ -146,7 +146,7 @@ fn a_file_of_the_users_in_a_new_folder_stays() {
 
 #[test]
 fn a_damaged_backup_is_not_restored_and_everything_is_kept() {
-    let scene = Scene::new(State::Applying);
+    let scene = Scene::new(JournalState::Applying);
     scene.write("core/a", "new a");
     scene.write(".patcher/txn/core/0", "damaged");
     assert_eq!(scene.recover().unwrap_err().code(), "undo-failed");
@@ -160,7 +160,7 @@ fn a_damaged_backup_is_not_restored_and_everything_is_kept() {
 
 #[test]
 fn a_plan_for_another_folder_is_not_carried_out() {
-    let mut scene = Scene::new(State::Applying);
+    let mut scene = Scene::new(JournalState::Applying);
     let name: crate::formats::manifest::Component = "core".parse().unwrap();
     scene.root.elsewhere.insert(name, scene.path("elsewhere"));
     assert_eq!(scene.recover().unwrap_err().code(), "undo-failed");
@@ -169,7 +169,7 @@ fn a_plan_for_another_folder_is_not_carried_out() {
 
 /// Returns a scene whose new version is installed and on probation.
 fn on_probation() -> Scene {
-    let scene = Scene::new(State::Committed);
+    let scene = Scene::new(JournalState::Committed);
     scene.write("core/a", "new a");
     fs::remove_dir_all(scene.path("core/old")).unwrap();
     scene.write("core/new/y", "y");
@@ -220,7 +220,7 @@ fn what_was_changed_on_probation_is_kept_beside() {
 
 #[test]
 fn an_undone_swap_is_counted_against_its_release() {
-    let scene = Scene::new(State::Applying);
+    let scene = Scene::new(JournalState::Applying);
     scene.recover().unwrap();
     let verdicts = Verdicts::load_or_default(&state::open_or_create(&scene.root).unwrap()).unwrap();
     assert_eq!(verdicts.failed_swaps(&"core".parse().unwrap(), 2), 1);

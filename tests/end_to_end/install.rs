@@ -1,6 +1,6 @@
 //! First installations.
 
-use crate::support::server::Kind;
+use crate::support::server::ServerKind;
 use crate::support::tree::Tree;
 use crate::support::user::User;
 use crate::support::world::World;
@@ -11,7 +11,7 @@ use std::process::Command;
 
 on_every_server!(an_install_brings_exactly_what_was_published);
 
-fn an_install_brings_exactly_what_was_published(kind: Kind) {
+fn an_install_brings_exactly_what_was_published(kind: ServerKind) {
     let Some(world) = World::on(kind) else { return };
     let tree = Tree::from_seed(1);
     let published = world.publish("1.0.0", &tree);

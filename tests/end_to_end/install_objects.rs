@@ -2,7 +2,7 @@
 
 use crate::support::publisher::{Published, Publisher};
 use crate::support::scripted::{Reply, Scripted};
-use crate::support::server::Kind;
+use crate::support::server::ServerKind;
 use crate::support::tree::{Tree, noise};
 use crate::support::user::User;
 use crate::support::world::World;
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 on_every_server!(an_installation_takes_two_requests);
 
-fn an_installation_takes_two_requests(kind: Kind) {
+fn an_installation_takes_two_requests(kind: ServerKind) {
     let Some(world) = World::on(kind) else { return };
     let published = world.publisher.release("core", "1.0.0", &release()).install_object().sign();
     world.install("core");

@@ -2,7 +2,7 @@
 
 use crate::support::deadline::wait_for;
 use crate::support::publisher::Published;
-use crate::support::server::{Kind, PIECE_BYTES, Sent, Server};
+use crate::support::server::{PIECE_BYTES, Sent, Server, ServerKind};
 use crate::support::tree::{Tree, noise, numbers};
 use crate::support::user::User;
 use crate::support::world::{Serving as _, World};
@@ -66,7 +66,7 @@ fn sum(sent: &[Sent]) -> u64 {
     sent.iter().filter(|sent| sent.path.contains("/objects/")).map(|sent| sent.bytes).sum()
 }
 
-fn twenty_kills_cost_no_more_than_the_bytes_in_transit(slow: Kind, quick: Kind) {
+fn twenty_kills_cost_no_more_than_the_bytes_in_transit(slow: ServerKind, quick: ServerKind) {
     let Some(world) = World::on(slow) else { return };
     let Some(quick) = Server::start(quick, &world.publisher.site()) else { return };
     let one = Tree::default().file("app", b"1", 0o755);
@@ -123,10 +123,10 @@ fn twenty_kills_cost_no_more_than_the_bytes_in_transit(slow: Kind, quick: Kind) 
 
 #[test]
 fn by_nginx() {
-    twenty_kills_cost_no_more_than_the_bytes_in_transit(Kind::NginxSlow, Kind::Nginx);
+    twenty_kills_cost_no_more_than_the_bytes_in_transit(ServerKind::NginxSlow, ServerKind::Nginx);
 }
 
 #[test]
 fn by_apache() {
-    twenty_kills_cost_no_more_than_the_bytes_in_transit(Kind::ApacheSlow, Kind::Apache);
+    twenty_kills_cost_no_more_than_the_bytes_in_transit(ServerKind::ApacheSlow, ServerKind::Apache);
 }

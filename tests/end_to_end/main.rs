@@ -9,27 +9,27 @@
 macro_rules! on_every_server {
     ($($name:ident),+ $(,)?) => { $(
         mod $name {
-            use crate::support::server::Kind;
+            use crate::support::server::ServerKind;
 
             #[test]
             fn nginx() {
-                super::$name(Kind::Nginx);
+                super::$name(ServerKind::Nginx);
             }
             #[test]
             fn nginx_with_encoding() {
-                super::$name(Kind::NginxEncoding);
+                super::$name(ServerKind::NginxEncoding);
             }
             #[test]
             fn apache() {
-                super::$name(Kind::Apache);
+                super::$name(ServerKind::Apache);
             }
             #[test]
             fn apache_with_encoding() {
-                super::$name(Kind::ApacheEncoding);
+                super::$name(ServerKind::ApacheEncoding);
             }
             #[test]
             fn apache_that_decompresses() {
-                super::$name(Kind::ApacheInflating);
+                super::$name(ServerKind::ApacheInflating);
             }
         }
     )+ };

@@ -4,7 +4,7 @@ use crate::support::deadline::{wait_at_most, wait_for};
 use crate::support::publisher::Published;
 use crate::support::run::Run;
 use crate::support::scripted::{Reply, Scripted};
-use crate::support::server::Kind;
+use crate::support::server::ServerKind;
 use crate::support::tree::{Entry, Tree, noise};
 use crate::support::world::World;
 use rustix::process::{Pid, Signal, kill_process};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 on_every_server!(a_missing_object_is_the_networks_fault);
 
-fn a_missing_object_is_the_networks_fault(kind: Kind) {
+fn a_missing_object_is_the_networks_fault(kind: ServerKind) {
     let Some(world) = World::on(kind) else { return };
     let one = Tree::from_seed(1);
     world.publish("1.0.0", &one);

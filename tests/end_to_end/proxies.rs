@@ -4,7 +4,7 @@ use crate::support::left_out;
 use crate::support::proxy::{Proxy, Speaks};
 use crate::support::run::Run;
 use crate::support::scripted::{Reply, Scripted};
-use crate::support::server::{Kind, Server};
+use crate::support::server::{Server, ServerKind};
 use crate::support::tree::Tree;
 use crate::support::world::World;
 use std::process::Command;
@@ -16,10 +16,10 @@ const LOGIN: (&str, &str) = ("me", "se-cret");
 const WRONG: (&str, &str) = ("me", "un-known");
 
 /// Creates a world with version 1 on the site, whose user trusts the server and never retries.
-fn world(kind: Kind) -> Option<(World<Server>, Tree)> {
+fn world(kind: ServerKind) -> Option<(World<Server>, Tree)> {
     let mut world = World::on(kind)?;
     world.user.options = ["--retries", "0"].map(Into::into).to_vec();
-    if kind == Kind::NginxTls {
+    if kind == ServerKind::NginxTls {
         world.user.options.extend(["--cacert".into(), world.server.authority().display().to_string()]);
     }
     let one = Tree::from_seed(1);
@@ -29,7 +29,7 @@ fn world(kind: Kind) -> Option<(World<Server>, Tree)> {
 
 /// Installs and updates through a proxy, from a site over http and one over https.
 fn everything_goes_by(speaks: Speaks, scheme: &str, login: Login<'_>) {
-    for kind in [Kind::Nginx, Kind::NginxTls] {
+    for kind in [ServerKind::Nginx, ServerKind::NginxTls] {
         let Some((mut world, one)) = world(kind) else { return };
         let Some(proxy) = Proxy::start(speaks, login) else { return };
         world.user.options.extend(["--proxy".into(), proxy.url(scheme, login)]);
@@ -71,12 +71,12 @@ fn a_site_is_reached_by_a_socks_proxy_with_a_password() {
 #[test]
 fn a_wrong_proxy_password_is_a_network_error_and_is_not_printed() {
     for (speaks, scheme) in [(Speaks::Http, "http"), (Speaks::Socks5, "socks5")] {
-        for kind in [Kind::Nginx, Kind::NginxTls] {
+        for kind in [ServerKind::Nginx, ServerKind::NginxTls] {
             let Some((world, _)) = world(kind) else { return };
             let Some(proxy) = Proxy::start(speaks, Some(LOGIN)) else { return };
             let url = world.manifest_url("core");
             // The proxy's answer has its own status only without a tunnel.
-            let answers = speaks == Speaks::Http && kind == Kind::Nginx;
+            let answers = speaks == Speaks::Http && kind == ServerKind::Nginx;
             let code = if answers { "http-status" } else { "unreachable" };
             for login in [None, Some(WRONG)] {
                 let proxy = proxy.url(scheme, login);
@@ -93,7 +93,7 @@ fn a_wrong_proxy_password_is_a_network_error_and_is_not_printed() {
 
 #[test]
 fn an_invalid_proxy_address_is_reported_without_its_password() {
-    let Some((world, _)) = world(Kind::Nginx) else { return };
+    let Some((world, _)) = world(ServerKind::Nginx) else { return };
     for proxy in ["ftp://me:se-cret@127.0.0.1", "http://me:se-cret@127.0.0.1:none"] {
         let run = world.user.run(&["--json", "-v", "--proxy", proxy, "check"]);
         run.fails(2, "bad-setting");
@@ -103,7 +103,7 @@ fn an_invalid_proxy_address_is_reported_without_its_password() {
 
 #[test]
 fn an_unreachable_proxy_is_not_bypassed() {
-    let Some((world, _)) = world(Kind::Nginx) else { return };
+    let Some((world, _)) = world(ServerKind::Nginx) else { return };
     let url = world.manifest_url("core");
     world.server.take_requests();
     for proxy in ["http://127.0.0.1:9", "socks5://127.0.0.1:9"] {
@@ -122,7 +122,8 @@ fn check(world: &World<Server>, environment: &[(&str, &str)], more: &[&str]) -> 
 
 #[test]
 fn the_environment_names_proxies_and_exceptions() {
-    for (kind, names) in [(Kind::Nginx, ["http_proxy", "ALL_PROXY"]), (Kind::NginxTls, ["https_proxy", "HTTPS_PROXY"])]
+    for (kind, names) in
+        [(ServerKind::Nginx, ["http_proxy", "ALL_PROXY"]), (ServerKind::NginxTls, ["https_proxy", "HTTPS_PROXY"])]
     {
         let Some((world, _)) = world(kind) else { return };
         world.install("core");
@@ -146,7 +147,7 @@ fn the_environment_names_proxies_and_exceptions() {
 #[test]
 fn the_settings_of_the_desktop_name_a_proxy_where_the_environment_names_none() {
     let Some(gsettings) = left_out::program("gsettings") else { return };
-    let Some((world, _)) = world(Kind::Nginx) else { return };
+    let Some((world, _)) = world(ServerKind::Nginx) else { return };
     world.install("core");
     let Some(proxy) = Proxy::start(Speaks::Http, None) else { return };
     let (address, home) = (proxy.url("http", None), world.user.path("settings"));

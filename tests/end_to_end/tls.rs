@@ -1,12 +1,12 @@
 //! A site over https, with a certificate of an authority that only this user trusts.
 
-use crate::support::server::Kind;
+use crate::support::server::ServerKind;
 use crate::support::tree::Tree;
 use crate::support::world::{Serving as _, World};
 
 #[test]
 fn a_site_over_https_needs_an_authority_that_is_trusted() {
-    let Some(mut world) = World::on(Kind::NginxTls) else { return };
+    let Some(mut world) = World::on(ServerKind::NginxTls) else { return };
     let one = Tree::from_seed(1);
     world.publish("1.0.0", &one);
     let url = world.manifest_url("core");
@@ -24,7 +24,7 @@ fn a_site_over_https_needs_an_authority_that_is_trusted() {
 
 #[test]
 fn a_redirect_from_https_to_http_is_not_followed() {
-    let Some(mut world) = World::on(Kind::NginxTls) else { return };
+    let Some(mut world) = World::on(ServerKind::NginxTls) else { return };
     world.publish("1.0.0", &Tree::from_seed(1));
     let authority = world.server.authority().display().to_string();
     world.user.options.extend(["--cacert".into(), authority]);
@@ -36,7 +36,7 @@ fn a_redirect_from_https_to_http_is_not_followed() {
 
 #[test]
 fn a_private_site_gets_a_client_certificate_and_the_query_of_its_url() {
-    let Some(mut world) = World::on(Kind::NginxPrivate) else { return };
+    let Some(mut world) = World::on(ServerKind::NginxPrivate) else { return };
     let one = Tree::from_seed(1);
     world.publish("1.0.0", &one);
     world.user.options.extend(["--cacert".into(), world.server.authority().display().to_string()]);
@@ -75,7 +75,7 @@ fn a_private_site_gets_a_client_certificate_and_the_query_of_its_url() {
 }
 
 /// Counts the connections of a check and a download of many objects, four at a time.
-fn connections(kind: Kind) -> Option<Vec<(String, bool)>> {
+fn connections(kind: ServerKind) -> Option<Vec<(String, bool)>> {
     let mut world = World::on(kind)?;
     world.user.options.extend(["--cacert".into(), world.server.authority().display().to_string()]);
     let one = Tree::from_seed(1);
@@ -93,13 +93,13 @@ fn connections(kind: Kind) -> Option<Vec<(String, bool)>> {
 
 #[test]
 fn a_check_and_download_need_one_connection_by_http_2() {
-    let Some(connections) = connections(Kind::NginxHttp2) else { return };
+    let Some(connections) = connections(ServerKind::NginxHttp2) else { return };
     assert_eq!(connections, [("HTTP/2.0".to_owned(), false)]);
 }
 
 #[test]
 fn connections_are_used_again_and_so_are_tls_sessions() {
-    let Some(connections) = connections(Kind::NginxTls) else { return };
+    let Some(connections) = connections(ServerKind::NginxTls) else { return };
     assert!(connections.len() <= 5, "{connections:?}");
     // A server gives two tickets with each full handshake, each for one connection.
     assert!(connections.iter().filter(|(_, resumed)| !resumed).count() <= 2, "{connections:?}");

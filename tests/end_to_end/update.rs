@@ -1,6 +1,6 @@
 //! Updates from release to release: the requests, and the files afterwards.
 
-use crate::support::server::{Kind, Request, Sent};
+use crate::support::server::{Request, Sent, ServerKind};
 use crate::support::tree::Tree;
 use crate::support::user::User;
 use crate::support::world::World;
@@ -13,7 +13,7 @@ on_every_server!(
     only_changed_objects_are_requested,
 );
 
-fn updates_lead_through_every_release_and_past_one(kind: Kind) {
+fn updates_lead_through_every_release_and_past_one(kind: ServerKind) {
     let Some(world) = World::on(kind) else { return };
     // Every server gets another tree.
     let seed = 10 * (kind as u64 + 1);
@@ -37,7 +37,7 @@ fn updates_lead_through_every_release_and_past_one(kind: Kind) {
     late.has("core", &three);
 }
 
-fn a_check_that_finds_nothing_is_one_request(kind: Kind) {
+fn a_check_that_finds_nothing_is_one_request(kind: ServerKind) {
     let Some(world) = World::on(kind) else { return };
     world.publish("1.0.0", &Tree::from_seed(2));
     world.install("core");
@@ -57,7 +57,7 @@ fn a_check_that_finds_nothing_is_one_request(kind: Kind) {
 
 #[test]
 fn a_manifest_arrives_compressed_if_the_server_compresses() {
-    for (kind, packs) in [(Kind::Nginx, false), (Kind::NginxEncoding, true), (Kind::Apache, true)] {
+    for (kind, packs) in [(ServerKind::Nginx, false), (ServerKind::NginxEncoding, true), (ServerKind::Apache, true)] {
         let Some(world) = World::on(kind) else { continue };
         let tree = Tree::from_seed(2);
         world.publish("1.0.0", &tree);
@@ -76,7 +76,7 @@ fn a_manifest_arrives_compressed_if_the_server_compresses() {
     }
 }
 
-fn only_changed_objects_are_requested(kind: Kind) {
+fn only_changed_objects_are_requested(kind: ServerKind) {
     let Some(world) = World::on(kind) else { return };
     let one = Tree::from_seed(3);
     let two = one.mutate(4);

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 /// The server program and its configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ServerKind {
     /// As Debian configures it: `gzip on`.
     Nginx,
     /// Declares `.gz` files to be an encoding, and compresses all types.
@@ -80,15 +80,17 @@ const READY: &str = "/is-it-you";
 
 impl Server {
     /// Starts a server for the folder `site`. Returns `None` if it is not installed.
-    pub fn start(kind: Kind, site: &Path) -> Option<Self> {
+    pub fn start(kind: ServerKind, site: &Path) -> Option<Self> {
         let name = match kind {
-            Kind::Nginx
-            | Kind::NginxEncoding
-            | Kind::NginxTls
-            | Kind::NginxHttp2
-            | Kind::NginxPrivate
-            | Kind::NginxSlow => "nginx",
-            Kind::Apache | Kind::ApacheEncoding | Kind::ApacheInflating | Kind::ApacheSlow => "apache2",
+            ServerKind::Nginx
+            | ServerKind::NginxEncoding
+            | ServerKind::NginxTls
+            | ServerKind::NginxHttp2
+            | ServerKind::NginxPrivate
+            | ServerKind::NginxSlow => "nginx",
+            ServerKind::Apache | ServerKind::ApacheEncoding | ServerKind::ApacheInflating | ServerKind::ApacheSlow => {
+                "apache2"
+            }
         };
         let config = if name == "nginx" { nginx } else { apache };
         let program = left_out::program(name)?;
@@ -97,7 +99,7 @@ impl Server {
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let port = free_port();
         let tls_port = match kind {
-            Kind::NginxTls | Kind::NginxHttp2 | Kind::NginxPrivate => {
+            ServerKind::NginxTls | ServerKind::NginxHttp2 | ServerKind::NginxPrivate => {
                 certify(dir.path(), &left_out::program("openssl")?);
                 Some(free_port())
             }
@@ -255,21 +257,21 @@ fn certify(dir: &Path, openssl: &Path) {
     run("x509 -req -in client.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out client.pem");
 }
 
-fn nginx(kind: Kind, dir: &Path, site: &Path, port: u16, tls_port: Option<u16>) -> String {
+fn nginx(kind: ServerKind, dir: &Path, site: &Path, port: u16, tls_port: Option<u16>) -> String {
     let (dir, site) = (dir.display(), site.display());
     // Its workers can read a temporary folder only as the user that made it.
     let user = if is_root() { "user root;" } else { "" };
     let types = Path::new("/etc/nginx/mime.types");
     let types = if types.exists() { format!("include {};", types.display()) } else { String::new() };
     let encoding = match kind {
-        Kind::NginxEncoding => "gzip_min_length 1; gzip_proxied any; gzip_types *; gzip_vary on;
+        ServerKind::NginxEncoding => "gzip_min_length 1; gzip_proxied any; gzip_types *; gzip_vary on;
             location ~ \\.gz$ { add_header Content-Encoding x-gzip; }"
             .to_owned(),
         // Ten pieces per second.
-        Kind::NginxSlow => {
+        ServerKind::NginxSlow => {
             format!("tcp_nopush off; sendfile_max_chunk {PIECE_BYTES}; limit_rate {};", 10 * PIECE_BYTES)
         }
-        Kind::NginxPrivate => format!(
+        ServerKind::NginxPrivate => format!(
             "ssl_client_certificate {dir}/ca.pem; ssl_verify_client optional;
             location / {{
                 if ($ssl_client_verify != SUCCESS) {{ return 401; }}
@@ -278,7 +280,7 @@ fn nginx(kind: Kind, dir: &Path, site: &Path, port: u16, tls_port: Option<u16>) 
         ),
         _ => String::new(),
     };
-    let http2 = if kind == Kind::NginxHttp2 { " http2" } else { "" };
+    let http2 = if kind == ServerKind::NginxHttp2 { " http2" } else { "" };
     let tls = tls_port.map_or(String::new(), |tls_port| {
         format!(
             "listen 127.0.0.1:{tls_port} ssl{http2}; ssl_certificate {dir}/tls.pem; ssl_certificate_key {dir}/tls.key;
@@ -321,7 +323,7 @@ http {{
     )
 }
 
-fn apache(kind: Kind, dir: &Path, site: &Path, port: u16, _: Option<u16>) -> String {
+fn apache(kind: ServerKind, dir: &Path, site: &Path, port: u16, _: Option<u16>) -> String {
     let modules = ["/usr/lib/apache2/modules", "/usr/lib64/httpd/modules", "/usr/libexec/apache2"];
     let modules = modules.map(PathBuf::from).into_iter().find(|path| path.is_dir()).unwrap();
     let loaded = ["mpm_event", "authz_core", "mime", "dir", "alias", "filter", "deflate", "negotiation", "setenvif"];
@@ -334,12 +336,12 @@ fn apache(kind: Kind, dir: &Path, site: &Path, port: u16, _: Option<u16>) -> Str
     // Apache refuses to start as root without another user for its workers.
     let user = if is_root() { "User #65534\nGroup #65534" } else { "" };
     let special = match kind {
-        Kind::ApacheEncoding => "AddEncoding x-gzip .gz".to_owned(),
-        Kind::ApacheInflating => {
+        ServerKind::ApacheEncoding => "AddEncoding x-gzip .gz".to_owned(),
+        ServerKind::ApacheInflating => {
             "AddEncoding x-gzip .gz\n<FilesMatch \"\\.gz$\">\nSetOutputFilter INFLATE\n</FilesMatch>".to_owned()
         }
         // Five pieces per second; the unit of the limit is KiB/s.
-        Kind::ApacheSlow => {
+        ServerKind::ApacheSlow => {
             format!(
                 "<FilesMatch \"\\.gz$\">\nSetOutputFilter RATE_LIMIT\nSetEnv rate-limit {}\n</FilesMatch>",
                 5 * PIECE_BYTES / 1024

@@ -2,7 +2,7 @@
 
 use super::publisher::{Published, Publisher};
 use super::scripted::{Reply, Request, Scripted};
-use super::server::{Kind, Server};
+use super::server::{Server, ServerKind};
 use super::tree::Tree;
 use super::user::User;
 
@@ -15,7 +15,7 @@ pub struct World<S> {
 
 impl World<Server> {
     /// Creates a world with a real server. Returns `None` if it is not installed.
-    pub fn on(kind: Kind) -> Option<Self> {
+    pub fn on(kind: ServerKind) -> Option<Self> {
         let mut publisher = Publisher::new();
         let server = Server::start(kind, &publisher.site())?;
         publisher.serve_at([server.url()]);

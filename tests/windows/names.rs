@@ -1,7 +1,7 @@
 //! Names that differ in case only, and long ones.
 
 use crate::world::{World, tree};
-use patcher::internal::fs::{Dir, Found, PLAIN, Tree};
+use patcher::internal::fs::{Dir, Found, PLAIN_MODE, Tree};
 use std::fs;
 
 #[test]
@@ -10,14 +10,14 @@ fn a_name_in_other_letters_is_told_and_never_taken_for_the_same() {
     fs::create_dir(dir.path().join("Folder")).unwrap();
     fs::write(dir.path().join("Folder/Name"), "mine").unwrap();
     let tree = Tree::open(dir.path()).unwrap().unwrap();
-    assert_eq!(tree.find("Folder/Name").unwrap(), Found::File { size: 4, mode: PLAIN });
+    assert_eq!(tree.find("Folder/Name").unwrap(), Found::File { size: 4, mode: PLAIN_MODE });
     assert_eq!(tree.find("Folder/name").unwrap(), Found::Absent);
     assert_eq!(tree.find("folder/Name").unwrap(), Found::Absent);
     let folder = tree.folder("Folder").unwrap().unwrap();
     assert!(folder.open_file("name").unwrap().is_none());
     folder.remove_file("NAME").unwrap();
     assert_eq!(folder.check_name("name").unwrap_err().code(), "name-taken");
-    assert_eq!(folder.replace("name", b"new", PLAIN).unwrap_err().code(), "name-taken");
+    assert_eq!(folder.replace("name", b"new", PLAIN_MODE).unwrap_err().code(), "name-taken");
     assert_eq!(tree.root().make_folder("FOLDER", 0).unwrap_err().code(), "name-taken");
     assert_eq!(fs::read(dir.path().join("Folder/Name")).unwrap(), b"mine");
     assert_eq!(folder.names().unwrap(), ["Name"]);

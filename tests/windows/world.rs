@@ -2,9 +2,9 @@
 
 use crate::deadline::wait_for;
 use patcher::internal::digest::Sha256;
-use patcher::internal::fs::{Dir, PLAIN};
+use patcher::internal::fs::{Dir, PLAIN_MODE};
 use patcher::internal::inventory::PathContent;
-use patcher::internal::journal::{ComponentSteps, ReleaseContent, State, Step, SwapPath, Transaction};
+use patcher::internal::journal::{ComponentSteps, JournalState, ReleaseContent, Step, SwapPath, Transaction};
 use patcher::internal::layout::InstallRoot;
 use patcher::internal::rel_path::RelPath;
 use patcher::internal::swap::{self, Recovery};
@@ -75,7 +75,7 @@ impl World {
     fn transaction(&self) -> Transaction {
         let content = |tree: &Tree, path: &str| {
             tree.get(path)
-                .map_or(PathContent::Absent, |bytes| PathContent::File { sha256: Sha256::of(bytes), mode: PLAIN })
+                .map_or(PathContent::Absent, |bytes| PathContent::File { sha256: Sha256::of(bytes), mode: PLAIN_MODE })
         };
         let folders = |tree: &Tree| -> BTreeSet<String> {
             let above = |path: &&str| path.match_indices('/').map(|(at, _)| path[..at].to_owned()).collect::<Vec<_>>();
@@ -135,7 +135,7 @@ impl World {
 
     /// Waits until files are being replaced.
     pub fn wait_for_swap(&self) {
-        wait_for("the swap", || (swap::pending(&self.root).ok()? == Some(State::Applying)).then_some(()));
+        wait_for("the swap", || (swap::pending(&self.root).ok()? == Some(JournalState::Applying)).then_some(()));
     }
 
     pub fn log(&self) -> String {

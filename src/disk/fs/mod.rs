@@ -40,9 +40,9 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 /// The permission bits of an executable file.
-pub const EXECUTABLE: u32 = 0o755;
+pub const EXECUTABLE_MODE: u32 = 0o755;
 /// The permission bits of every other file.
-pub const PLAIN: u32 = 0o644;
+pub const PLAIN_MODE: u32 = 0o644;
 
 /// The most temporary names beside one file, and the most attempts to replace it.
 const TEMPORARY_NAMES: u32 = 1000;
@@ -54,7 +54,7 @@ pub const LINKS: &str = "a release with symbolic links";
 ///
 /// Windows has no such bits, and every file counts as plain.
 pub fn mode(executable: bool) -> u32 {
-    if executable && cfg!(unix) { EXECUTABLE } else { PLAIN }
+    if executable && cfg!(unix) { EXECUTABLE_MODE } else { PLAIN_MODE }
 }
 
 /// The users who can change the entries of a folder.

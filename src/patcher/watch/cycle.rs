@@ -5,7 +5,7 @@ use crate::disk::fs::Dir;
 use crate::error::{Error, Network, Refused, Result};
 use crate::patcher::deadline::Deadline;
 use crate::patcher::{Check, ComponentVersion, DeferralReason, Patcher, Staged, Update};
-use crate::state::journal::State;
+use crate::state::journal::JournalState;
 use crate::state::{ActiveUpdate, StateFile as _, UpdateState, WatcherState};
 use crate::swap;
 use crate::values::timestamp::Timestamp;
@@ -189,7 +189,8 @@ impl<F: FnMut(WatchEvent<'_>)> WatchLoop<F> {
             if self.apply(staged)? {
                 return Ok(());
             }
-        } else if mode == WatchMode::ApplyOnExit && swap::pending(self.patcher.root())? != Some(State::Prepared) {
+        } else if mode == WatchMode::ApplyOnExit && swap::pending(self.patcher.root())? != Some(JournalState::Prepared)
+        {
             staged.apply_on_exit()?;
         }
         if !releases.iter().all(|release| was_staged(&before, release)) {

@@ -26,7 +26,7 @@ const MAX_LINE_BYTES: u64 = 100;
 
 /// The state of a swap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum JournalState {
     /// Everything is staged; nothing is changed.
     Prepared,
     /// Everything is backed up; files are being replaced.
@@ -37,7 +37,7 @@ pub enum State {
     Confirmed,
 }
 
-impl State {
+impl JournalState {
     const ALL: [Self; 4] = [Self::Prepared, Self::Applying, Self::Committed, Self::Confirmed];
 
     /// Returns the word in the journal.
@@ -62,7 +62,7 @@ impl State {
 #[derive(Debug)]
 pub struct Journal {
     /// The state of the swap.
-    pub state: State,
+    pub state: JournalState,
     /// The changes.
     pub transaction: Transaction,
     /// The hash of its plan, which identifies the swap.
@@ -76,7 +76,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`Machine::JournalUnreadable`].
-    pub fn peek(state_dir: &Dir) -> Result<Option<(State, Sha256)>> {
+    pub fn peek(state_dir: &Dir) -> Result<Option<(JournalState, Sha256)>> {
         let unreadable = |detail| unreadable(state_dir, detail);
         let Some(line) =
             state_dir.read_small(JOURNAL, MAX_LINE_BYTES).map_err(|error| unreadable(error.to_string()))?
@@ -110,7 +110,7 @@ impl Journal {
             // The plan is removed after everything else that is cleaned up, just before the
             // journal.
             return match state {
-                State::Confirmed => Ok(Some(Self { state, transaction: Transaction::default(), plan })),
+                JournalState::Confirmed => Ok(Some(Self { state, transaction: Transaction::default(), plan })),
                 _ => Err(unreadable("its plan is missing".into()).into()),
             };
         };
@@ -122,7 +122,7 @@ impl Journal {
         Ok(Some(Self { state, transaction, plan }))
     }
 
-    /// Writes the plan of a new swap and the state [`State::Prepared`].
+    /// Writes the plan of a new swap and the state [`JournalState::Prepared`].
     ///
     /// # Errors
     /// [`Machine::StateDamaged`] for a plan that could not be read again, [`Machine::Io`]. After an
@@ -138,8 +138,8 @@ impl Journal {
         // The journal of an earlier prepared swap must not lie beside the new plan.
         Self::end(state_dir)?;
         folder.replace(PLAN, text.as_bytes(), 0o600)?;
-        let mut journal = Self { state: State::Prepared, transaction, plan: Sha256::of(text.as_bytes()) };
-        journal.advance(state_dir, State::Prepared)?;
+        let mut journal = Self { state: JournalState::Prepared, transaction, plan: Sha256::of(text.as_bytes()) };
+        journal.advance(state_dir, JournalState::Prepared)?;
         Ok(journal)
     }
 
@@ -150,7 +150,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`Machine::Io`].
-    pub fn write_ahead(&self, state_dir: &Dir, states: &[State]) -> Result<()> {
+    pub fn write_ahead(&self, state_dir: &Dir, states: &[JournalState]) -> Result<()> {
         let folder = state_dir.folder_or_new(TRANSACTIONS, 0o700)?;
         let mut before = (state_dir, JOURNAL.to_owned());
         for state in states {
@@ -169,7 +169,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`Machine::Io`]; the disk then has the state before or the new one.
-    pub fn advance(&mut self, state_dir: &Dir, state: State) -> Result<()> {
+    pub fn advance(&mut self, state_dir: &Dir, state: JournalState) -> Result<()> {
         let line = self.line(state);
         match state_dir.folder(TRANSACTIONS)? {
             // Its bytes were durable before it had this name.
@@ -184,7 +184,7 @@ impl Journal {
     }
 
     /// Returns the text of the journal for this state of the swap.
-    fn line(&self, state: State) -> String {
+    fn line(&self, state: JournalState) -> String {
         format!("{} {}\n", state.word(), self.plan)
     }
 
@@ -206,9 +206,9 @@ fn unreadable(state_dir: &Dir, detail: String) -> Machine {
     Machine::JournalUnreadable { path: layout.journal(), detail }
 }
 
-fn parse_line(line: &str) -> Option<(State, Sha256)> {
+fn parse_line(line: &str) -> Option<(JournalState, Sha256)> {
     let (word, hash) = line.strip_suffix('\n')?.split_once(' ')?;
-    let state = State::ALL.into_iter().find(|state| state.word() == word)?;
+    let state = JournalState::ALL.into_iter().find(|state| state.word() == word)?;
     Some((state, hash.parse().ok()?))
 }
 
@@ -224,7 +224,8 @@ mod tests {
         let dir = Dir::open(dir.path()).unwrap();
         assert!(Journal::read(&dir).unwrap().is_none());
         let mut journal = Journal::begin(&dir, example()).unwrap();
-        for state in [State::Prepared, State::Applying, State::Committed, State::Confirmed] {
+        for state in [JournalState::Prepared, JournalState::Applying, JournalState::Committed, JournalState::Confirmed]
+        {
             journal.advance(&dir, state).unwrap();
             let read = Journal::read(&dir).unwrap().unwrap();
             assert_eq!((read.state, &read.transaction), (state, &example()));
@@ -238,11 +239,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let dir = Dir::open(dir.path()).unwrap();
         let mut journal = Journal::begin(&dir, example()).unwrap();
-        journal.write_ahead(&dir, &[State::Applying, State::Committed]).unwrap();
-        assert_eq!(Journal::peek(&dir).unwrap(), Some((State::Prepared, journal.plan)));
+        journal.write_ahead(&dir, &[JournalState::Applying, JournalState::Committed]).unwrap();
+        assert_eq!(Journal::peek(&dir).unwrap(), Some((JournalState::Prepared, journal.plan)));
         let folder = dir.folder(TRANSACTIONS).unwrap().unwrap();
         folder.replace("journal.COMMITTED", b"COMMITTED of another plan\n", 0o600).unwrap();
-        for (state, left) in [(State::Applying, false), (State::Committed, true)] {
+        for (state, left) in [(JournalState::Applying, false), (JournalState::Committed, true)] {
             journal.advance(&dir, state).unwrap();
             assert_eq!(Journal::peek(&dir).unwrap(), Some((state, journal.plan)));
             assert_eq!(folder.find(&state.ahead()).unwrap() != Found::Absent, left);

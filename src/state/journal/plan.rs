@@ -8,7 +8,7 @@ use crate::disk::inventory::PathContent;
 use crate::error::{Defect, Result};
 use crate::formats::manifest::{Component, Manifest, Meta};
 use crate::formats::xml::{DECLARATION, XmlElement, XmlError, XmlReader, XmlTag, push_attribute};
-use crate::state::journal::State;
+use crate::state::journal::JournalState;
 use crate::values::digest::Sha256;
 use crate::values::rel_path::{MANIFEST_NAME, PathDefect, RelPath};
 use semver::Version;
@@ -109,8 +109,8 @@ impl FromStr for SwapPath {
 
 impl Transaction {
     /// Returns the state that the journal gets when the new version is installed.
-    pub fn installed(&self) -> State {
-        if self.probation { State::Committed } else { State::Confirmed }
+    pub fn installed(&self) -> JournalState {
+        if self.probation { JournalState::Committed } else { JournalState::Confirmed }
     }
 
     /// Reads a plan.

@@ -357,7 +357,7 @@ fn an_older_state_folder_leaves_a_newer_tree_untouched() {
     // The journal of a swap in its middle, from before the tree: there is nothing to undo.
     let state_dir = state::open_or_create(&world.root).unwrap();
     let mut journal = Journal::read(&state_dir).unwrap().unwrap();
-    journal.advance(&state_dir, State::Applying).unwrap();
+    journal.advance(&state_dir, JournalState::Applying).unwrap();
     assert_eq!(recover(&world.root, &world.lock()).unwrap(), Recovery::Discarded);
     assert_eq!(fs::read_to_string(world.at("a")).unwrap(), "a of version 3");
 }
@@ -376,7 +376,7 @@ fn a_swap_whose_way_back_is_barred_is_completed() {
     fs::write(world.dir.path().join(".patcher/txn/core/0"), "damaged").unwrap();
     let state_dir = state::open_or_create(&world.root).unwrap();
     let mut journal = Journal::read(&state_dir).unwrap().unwrap();
-    journal.advance(&state_dir, State::Applying).unwrap();
+    journal.advance(&state_dir, JournalState::Applying).unwrap();
     fs::remove_file(world.at("link")).unwrap();
     assert_eq!(recover(&world.root, &world.lock()).unwrap(), Recovery::Finished);
     assert_eq!(fs::read_link(world.at("link")).unwrap(), PathBuf::from("added"));

@@ -2,7 +2,7 @@
 //! with `casefold`.
 
 use super::*;
-use crate::disk::fs::simulated::{Disk, Event, Kind, Mounted};
+use crate::disk::fs::simulated::{Disk, Event, Mounted, NodeKind};
 use crate::disk::inventory::Inventory;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,8 +48,8 @@ fn transaction() -> Transaction {
 }
 
 fn files(disk: &Disk) -> BTreeMap<String, String> {
-    let text = |kind: &Kind| match kind {
-        Kind::File(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+    let text = |kind: &NodeKind| match kind {
+        NodeKind::File(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
         _ => None,
     };
     let inside = |path: &str| path.strip_prefix("root/core/").map(str::to_owned);

@@ -8,7 +8,7 @@ use super::*;
 impl Scene {
     /// Prepared, with everything staged.
     fn prepared() -> Self {
-        let scene = Scene::new(State::Prepared);
+        let scene = Scene::new(JournalState::Prepared);
         for content in ["new a", "y"] {
             scene.write(&format!(".patcher/stage/core/files/{}-0", Sha256::of(content.as_bytes())), content);
         }

@@ -75,7 +75,7 @@ mod tests {
             plan.changes.push(PathChange {
                 path: RelPath::new(&size.to_string()).unwrap(),
                 old: PathContent::Absent,
-                new: PathContent::File { sha256: hash(size), mode: crate::disk::fs::PLAIN },
+                new: PathContent::File { sha256: hash(size), mode: crate::disk::fs::PLAIN_MODE },
                 saved_from: None,
             });
             let step = |row| RowStep { row, base: StepBase::Empty, second_base: None };

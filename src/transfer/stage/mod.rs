@@ -167,10 +167,10 @@ impl Stage {
         // because it is older than a release seen before.
         self.dir.remove_file(MANIFEST_NAME)?;
         match newest {
-            Some(newest) => self.dir.replace(NEWEST, newest, fs::PLAIN)?,
+            Some(newest) => self.dir.replace(NEWEST, newest, fs::PLAIN_MODE)?,
             None => self.dir.remove_file(NEWEST)?,
         }
-        self.dir.replace(MANIFEST_NAME, bytes, fs::PLAIN)
+        self.dir.replace(MANIFEST_NAME, bytes, fs::PLAIN_MODE)
     }
 
     /// Removes the files of earlier downloads that `plan` does not use.

@@ -43,7 +43,7 @@ pub fn swap_steps(
         let staged = (new != PathContent::Absent).then(|| MANIFEST_NAME.to_owned());
         if staged.is_some() {
             stage.files.remove_file(MANIFEST_NAME)?;
-            stage.dir.copy(MANIFEST_NAME, &stage.files, MANIFEST_NAME, crate::disk::fs::PLAIN)?;
+            stage.dir.copy(MANIFEST_NAME, &stage.files, MANIFEST_NAME, crate::disk::fs::PLAIN_MODE)?;
         }
         steps.push(Step { place: SwapPath::Manifest, old, new, staged });
     }

@@ -72,6 +72,6 @@ impl<'a, 'b> Worker<'a, 'b> {
 pub fn mode(content: &PathContent) -> u32 {
     match content {
         PathContent::File { mode, .. } => *mode,
-        _ => crate::disk::fs::PLAIN,
+        _ => crate::disk::fs::PLAIN_MODE,
     }
 }

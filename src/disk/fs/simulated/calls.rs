@@ -3,7 +3,7 @@
 //! A descriptor or a path of the real file system is passed on to `rustix`.
 
 use super::disk::ROOT;
-use super::{Kind, MountState, Node, lock, mounted_at, named_by};
+use super::{MountState, Node, NodeKind, lock, mounted_at, named_by};
 use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, RenameFlags, Stat, Statx, StatxAttributes, StatxFlags};
 use rustix::io::{Errno, Result};
 use std::ffi::{CStr, CString};
@@ -47,11 +47,11 @@ pub fn openat(folder: &impl AsFd, name: &str, flags: OFlags, mode: Mode) -> Resu
         None => return Err(Errno::NOENT),
     };
     let bytes = match (&state.disk.nodes[&node].kind, flags.contains(OFlags::DIRECTORY)) {
-        (Kind::Link(_), false) => return Err(Errno::LOOP),
-        (Kind::File(_) | Kind::Link(_), true) => return Err(Errno::NOTDIR),
-        (Kind::Folder(_), _) if creates => return Err(Errno::ISDIR),
-        (Kind::Folder(_), _) => None,
-        (Kind::File(bytes), false) => Some(bytes.clone()),
+        (NodeKind::Link(_), false) => return Err(Errno::LOOP),
+        (NodeKind::File(_) | NodeKind::Link(_), true) => return Err(Errno::NOTDIR),
+        (NodeKind::Folder(_), _) if creates => return Err(Errno::ISDIR),
+        (NodeKind::Folder(_), _) => None,
+        (NodeKind::File(bytes), false) => Some(bytes.clone()),
     };
     let writes = flags.intersects(OFlags::RDWR | OFlags::WRONLY);
     if writes && !is_new {
@@ -212,9 +212,9 @@ pub fn statx(folder: &impl AsFd, name: &str, flags: AtFlags, mask: StatxFlags) -
 fn describe(state: &MountState, id: u64, mut stat: Stat) -> Stat {
     let node = &state.disk.nodes[&id];
     let (kind, size) = match &node.kind {
-        Kind::File(bytes) => (FileType::RegularFile, bytes.len()),
-        Kind::Folder(entries) => (FileType::Directory, entries.len()),
-        Kind::Link(target) => (FileType::Symlink, target.len()),
+        NodeKind::File(bytes) => (FileType::RegularFile, bytes.len()),
+        NodeKind::Folder(entries) => (FileType::Directory, entries.len()),
+        NodeKind::Link(target) => (FileType::Symlink, target.len()),
     };
     stat.st_size = i64::try_from(size).unwrap_or(i64::MAX);
     stat.st_mode = kind.as_raw_mode() | node.mode;
@@ -229,7 +229,7 @@ pub fn readlinkat(folder: &impl AsFd, name: &str, buffer: Vec<u8>) -> Result<CSt
     state.step(false)?;
     let node = state.disk.entry(id, name).ok_or(Errno::NOENT)?;
     match &state.disk.nodes[&node].kind {
-        Kind::Link(target) => CString::new(target.as_str()).map_err(|_| Errno::INVAL),
+        NodeKind::Link(target) => CString::new(target.as_str()).map_err(|_| Errno::INVAL),
         _ => Err(Errno::INVAL),
     }
 }

@@ -23,7 +23,7 @@ mod node;
 
 pub use disk::{Disk, NodeId};
 pub use event::{Event, Fault, ForeignWrite};
-pub use node::{Kind, Node};
+pub use node::{Node, NodeKind};
 
 use rustix::fs::MemfdFlags;
 use rustix::io::Errno;

@@ -1,6 +1,6 @@
 //! The attribute "read-only", the only permission of a file that the updater keeps on Windows.
 
-use super::{Dir, PLAIN, READ_ONLY, steps};
+use super::{Dir, PLAIN_MODE, READ_ONLY_MODE, steps};
 use crate::error::Result;
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -12,7 +12,7 @@ impl Dir {
     /// Clears the attribute of a file, because Windows neither removes nor replaces a read-only
     /// file.
     pub(super) fn make_writable(&self, name: &str, mode: u32) -> Result<()> {
-        if mode == READ_ONLY { self.ensure_mode(name, PLAIN) } else { Ok(()) }
+        if mode == READ_ONLY_MODE { self.ensure_mode(name, PLAIN_MODE) } else { Ok(()) }
     }
 
     /// Sets or clears the attribute of a file: read-only means that the owner cannot write.
@@ -32,7 +32,7 @@ impl Dir {
     pub fn seal(&self, name: &str, mode: u32) -> Result<()> {
         steps::next("sync")?;
         // Syncing needs a handle that can write.
-        self.ensure_mode(name, PLAIN)?;
+        self.ensure_mode(name, PLAIN_MODE)?;
         let mut options = OpenOptions::new();
         let file = self.open_regular(name, options.access_mode(GENERIC_READ | GENERIC_WRITE))?;
         file.sync_all().map_err(|error| self.error("sync", name, error))?;

@@ -21,7 +21,7 @@ mod open;
 mod replace;
 mod retries;
 
-use super::{Fingerprint, FolderWriters, Found, LINKS, PLAIN, steps};
+use super::{Fingerprint, FolderWriters, Found, LINKS, PLAIN_MODE, steps};
 use crate::error::{Error, Machine, Result};
 pub(super) use attributes::set_mode;
 use open::{open_folder, retry_open, verbatim};
@@ -39,9 +39,9 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 
 /// The mode that every folder has.
-const FOLDER: u32 = 0o755;
+const FOLDER_MODE: u32 = 0o755;
 /// The mode of a file that has the attribute "read-only".
-const READ_ONLY: u32 = 0o444;
+const READ_ONLY_MODE: u32 = 0o444;
 
 /// `true` if [`Dir::fingerprint`] shows every change of a file. On Windows a program can set all
 /// times of a file.
@@ -284,9 +284,9 @@ impl Dir {
             let target = fs::read_link(&real).unwrap_or_default();
             Found::Link { target: target.to_string_lossy().into_owned() }
         } else if found.is_dir() {
-            Found::Folder { mode: FOLDER }
+            Found::Folder { mode: FOLDER_MODE }
         } else {
-            let mode = if found.permissions().readonly() { READ_ONLY } else { PLAIN };
+            let mode = if found.permissions().readonly() { READ_ONLY_MODE } else { PLAIN_MODE };
             Found::File { size: found.len(), mode }
         })
     }

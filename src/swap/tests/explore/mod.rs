@@ -23,7 +23,7 @@ mod processes;
 mod trees;
 
 use super::*;
-use crate::disk::fs::simulated::{Disk, Event, Kind, Mounted};
+use crate::disk::fs::simulated::{Disk, Event, Mounted, NodeKind};
 use crate::error::Caller;
 use events::{event_path, power_cuts};
 use std::collections::{BTreeMap, BTreeSet, HashSet};

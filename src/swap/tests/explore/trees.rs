@@ -126,10 +126,10 @@ fn tree(files: Files) -> BTreeMap<String, String> {
 
 /// Returns the component's files and folders on a disk by path.
 pub fn component(disk: &Disk) -> BTreeMap<String, String> {
-    let text = |kind: &Kind| match kind {
-        Kind::File(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        Kind::Folder(_) => FOLDER.to_owned(),
-        Kind::Link(target) => format!("-> {target}"),
+    let text = |kind: &NodeKind| match kind {
+        NodeKind::File(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        NodeKind::Folder(_) => FOLDER.to_owned(),
+        NodeKind::Link(target) => format!("-> {target}"),
     };
     let inside = |path: &str| path.strip_prefix("root/core/").map(str::to_owned);
     disk.paths().iter().filter_map(|(path, node)| Some((inside(path)?, text(&node.kind)))).collect()
