@@ -61,7 +61,8 @@ impl Greeter {
 
     fn run(&mut self, version: &str, key: &str) -> Result<(), Box<dyn std::error::Error>> {
         patcher::init(Config::new(&self.root).trusted_key(key))?;
-        let greeting = fs::read_to_string(self.root.join(COMPONENT).join("share/greeting.txt"))?;
+        let path = self.root.join(COMPONENT).join("share/greeting.txt");
+        let greeting = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         self.log(format_args!("{}, this is greeter {version}", greeting.trim()));
         patcher::confirm()?;
         let (stop, end) = (self.root.join("greeter.stop"), Instant::now() + MAX_RUN_TIME);

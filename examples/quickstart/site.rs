@@ -71,7 +71,7 @@ impl Site {
         for equal in answers.chunk_by(Answer::eq) {
             let Answer { path, status, bytes } = &equal[0];
             let times = if equal.len() > 1 { format!("  {} times", equal.len()) } else { String::new() };
-            tell("site", &format!("GET {:<36}{status}{:>9}{times}", shortened(path), size(*bytes)));
+            tell("site", &format!("GET {:<35} {status}{:>9}{times}", shortened(path), size(*bytes)));
         }
         answers.dedup();
         answers
