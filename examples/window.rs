@@ -22,9 +22,9 @@ fn main() {
 }
 
 /// Checks in a thread every four hours. Each new version opens the window once.
-fn watch() -> Result<Watcher> {
+fn watch() -> Result<Option<Watcher>> {
     let options = WatchOptions::default().first_within(Duration::from_secs(1)).mode(WatchMode::Notify);
-    Watcher::start(patcher::handle()?, options, |event| {
+    Watcher::start_if_needed(patcher::handle()?, options, |event| {
         if let WatchEvent::UpdateFound(_) = event
             && let Err(error) = ask_user()
         {

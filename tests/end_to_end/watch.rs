@@ -245,10 +245,22 @@ fn a_root_has_one_watcher() {
     let patcher = patcher(&world.user);
     let (watcher, events) = watch(&patcher, once());
     assert_eq!(Watcher::start(&patcher, once(), |_| {}).unwrap_err().code(), "busy");
+    assert!(Watcher::start_if_needed(&patcher, once(), |_| {}).unwrap().is_none());
     world.user.fails(23, "busy", &["watch"]);
     watcher.stop();
     drop(events);
-    Watcher::start(&patcher, once(), |_| {}).unwrap().stop();
+    Watcher::start_if_needed(&patcher, once(), |_| {}).unwrap().unwrap().stop();
+}
+
+#[test]
+fn a_program_that_is_not_installed_needs_no_watcher() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::honest();
+    let key = std::fs::read_to_string(world.user.key()).unwrap();
+    let patcher = Patcher::new(Config::new(dir.path()).trusted_key(key)).unwrap();
+    assert_eq!(Watcher::start(&patcher, once(), |_| {}).unwrap_err().code(), "nothing-installed");
+    assert!(Watcher::start_if_needed(&patcher, once(), |_| {}).unwrap().is_none());
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
 #[test]

@@ -9,9 +9,9 @@ mod observe;
 mod schedule;
 mod wake;
 
-use super::{ComponentVersion, Deferred, Patcher, Update};
+use super::{ComponentVersion, Deferred, Patcher, Update, UpdatesOff};
 use crate::disk::fs::Lock;
-use crate::error::{Error, Refused, Result};
+use crate::error::{Error, Machine, Refused, Result};
 use crate::formats::manifest::Component;
 use crate::state::{self, UpdateState};
 use crate::transfer::stage::Progress;
@@ -161,6 +161,25 @@ impl Watcher {
             watch_loop.run();
             drop(alone);
         })
+    }
+
+    /// Starts a watcher; returns `None` if this program needs none.
+    ///
+    /// It needs none while another instance of the program watches, if nothing is installed (as
+    /// with `cargo run`), or if this user cannot change the installation.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), without the errors of these three states.
+    pub fn start_if_needed(
+        patcher: &Patcher,
+        options: WatchOptions,
+        on_event: impl FnMut(WatchEvent<'_>) + Send + 'static,
+    ) -> Result<Option<Self>> {
+        match Self::start(patcher, options, on_event) {
+            Ok(watcher) => Ok(Some(watcher)),
+            Err(Error::Busy { .. } | Error::Machine(Machine::NothingInstalled { .. })) => Ok(None),
+            Err(error) => UpdatesOff::from_error(error, &patcher.root().state.dir).map(|_| None),
+        }
     }
 
     /// Runs a loop in a thread until `signal` stops it.
