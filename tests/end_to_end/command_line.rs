@@ -90,7 +90,7 @@ fn every_answer_in_json_has_its_fields() {
     let status = |components: serde_json::Value| {
         json!({
             "components": components, "staged": [], "swap": null, "previous": [], "active": [], "paused": null,
-            "set_aside": [], "policy": null,
+            "adoption": false, "set_aside": [], "policy": null,
         })
     };
     assert_eq!(user.ok(&["status"]), status(json!([])));
