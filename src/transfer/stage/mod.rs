@@ -122,7 +122,7 @@ impl Stage {
     /// # Errors
     /// [`Machine::Io`](crate::error::Machine::Io),
     /// [`Machine::UnsafePath`](crate::error::Machine::UnsafePath); those of
-    /// [`state::check_folder`] for the component's own work folder.
+    /// [`state::check_folder`] and [`preflight::check_mode`] for the component's own work folder.
     pub fn open(root: &InstallRoot, state_dir: &Dir, component: &Component) -> Result<Self> {
         let dir = root.component(component);
         let in_own_work_dir = nearest_folder(&dir)?.mount()? != state_dir.mount()?;
@@ -130,7 +130,11 @@ impl Stage {
             fs::create_root(&dir)?;
             let work = Dir::open(&dir)?.folder_or_new(STATE_DIR_NAME, 0o700)?;
             // As the state folder, it may have been made by another user.
-            state::check_folder(&work)?;
+            state::check_folder(&work).or_else(|error| {
+                // Without permission bits, every folder looks like one that others can write.
+                preflight::check_mode(&work, fs::PLAIN_MODE)?;
+                Err(error)
+            })?;
             work.folder_or_new(STAGES_DIR_NAME, 0o700)?
         } else {
             state_dir.folder_or_new(STAGES_DIR_NAME, 0o700)?
