@@ -129,14 +129,14 @@ fn attach_does_not_publish_a_release_that_was_overtaken() {
     device_signs(&publisher, "core.body", "core.sig");
     let body = publisher.read("core.body");
     let overtaken = ["--site", "site", "--trust", "release-2.pub.pem"];
-    attach(&publisher, "core.body", &overtaken).fails(21, "sequence 1 is used up");
+    attach(&publisher, "core.body", &overtaken).fails(21, "sequence 1 is taken");
     assert_eq!(publisher.read("core.body"), body);
 
     publisher.sign(&["--key", "release-2.key.pem"]).ok();
     publisher.write("core.body", publisher.run(&["body", "site/core/releases/1.xml"]).ok());
     device_signs(&publisher, "core.body", "core.sig");
     let old = [&overtaken[..], &["--output", "old.xml"]].concat();
-    attach(&publisher, "site/core/releases/1.xml", &old).fails(21, "sequence 1 is used up");
+    attach(&publisher, "site/core/releases/1.xml", &old).fails(21, "sequence 1 is taken");
     assert!(!publisher.path("old.xml").exists());
 }
 
