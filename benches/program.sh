@@ -64,7 +64,7 @@ build() {
 
 copy bare
 copy slim --no-default-features --features client
-copy default
+copy default --features default
 
 echo '| hexyl 0.16.0 | bytes | more bytes | crates | more crates | build, s |'
 echo '|---|---|---|---|---|---|'
