@@ -61,11 +61,8 @@ pub fn open(root: &InstallRoot) -> Result<Option<Dir>> {
         parent => parent?,
     };
     let Some(dir) = parent.folder(name)? else { return Ok(None) };
-    match dir.writers()? {
-        FolderWriters::Owner => Ok(Some(dir.with_own_aside())),
-        FolderWriters::OtherOwner => Err(Machine::OtherOwner { path: path.clone() }.into()),
-        FolderWriters::Others => Err(Machine::WritableByOthers { path: path.clone() }.into()),
-    }
+    check_folder(&dir)?;
+    Ok(Some(dir.with_own_aside()))
 }
 
 /// Checks that a folder of the updater belongs to this user, and that no other user can write to
@@ -73,7 +70,6 @@ pub fn open(root: &InstallRoot) -> Result<Option<Dir>> {
 ///
 /// # Errors
 /// [`Machine::OtherOwner`], [`Machine::WritableByOthers`], [`Machine::Io`].
-#[cfg(feature = "client")]
 pub fn check_folder(dir: &Dir) -> Result<()> {
     let path = || dir.path().to_owned();
     match dir.writers()? {
