@@ -81,6 +81,22 @@ fn a_users_file_at_a_new_path_is_saved_beside_it() {
 }
 
 #[test]
+fn a_write_to_a_saved_file_does_not_bar_the_rollback() {
+    let world = World::honest();
+    world.publish("1.0.0", &simple());
+    world.install("core");
+    let dir = world.user.component("core");
+    Tree::default().file("new", b"mine", 0o600).write_into(&dir);
+    world.publish("2.0.0", &simple().file("new", b"new", 0o644));
+    world.user.ok(&["download"]);
+    world.user.ok(&["apply"]);
+    std::fs::write(dir.join("new.saved"), "mine, edited").unwrap();
+    world.user.ok(&["rollback"]);
+    let all = simple().file("new", b"mine", 0o600).file("new.saved", b"mine, edited", 0o600);
+    all.assert_is(&world.user.tree("core"));
+}
+
+#[test]
 fn a_file_that_the_user_changed_stays_when_a_release_drops_it() {
     let world = World::honest();
     world.publish("1.0.0", &simple().file("config", b"default", 0o644).file("other", b"other", 0o644));

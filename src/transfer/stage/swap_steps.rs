@@ -66,14 +66,15 @@ pub fn swap_steps(
     })
 }
 
-/// Links a user's file into the stage, so that it keeps its mode and its timestamps.
+/// Copies a user's file into the stage; the swap moves the copy to its new name.
 ///
-/// The swap moves it to its new name.
+/// The backup is a second name of the file itself. If the user writes into the moved copy during a
+/// probation, the backup stays whole, and a rollback brings the file back.
 fn stage_users_file(tree: &Tree, from: &RelPath, files: &Dir, name: &str, content: &PathContent) -> Result<()> {
     let (dir, old_name) = tree.parent(from.as_str())?;
     files.remove_file(name)?;
     match content {
-        PathContent::File { mode, .. } => dir.link_or_copy(old_name, files, name, *mode),
+        PathContent::File { mode, .. } => dir.copy(old_name, files, name, *mode),
         _ => Ok(()),
     }
 }
