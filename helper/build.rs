@@ -1,7 +1,6 @@
 //! Embeds the manifest that tells Windows how to run `patcher-helper.exe`.
 //!
-//! On Linux it leaves the index of unwinding tables out where nothing unwinds: a panic ends the
-//! helper.
+//! On Linux it leaves the unwinding tables out where nothing unwinds: a panic ends the helper.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -13,6 +12,10 @@ fn main() {
     let is = |name: &str, value: &str| std::env::var(name).is_ok_and(|found| found == value);
     // The profile that has `panic = "abort"`.
     if is("CARGO_CFG_TARGET_OS", "linux") && is("PROFILE", "release") {
-        println!("cargo::rustc-link-arg-bins=-Wl,--no-eh-frame-hdr");
+        let folder = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
+        println!("cargo::rerun-if-changed=without-unwinding.ld");
+        for argument in ["-Wl,--no-eh-frame-hdr", "-T", &format!("{folder}/without-unwinding.ld")] {
+            println!("cargo::rustc-link-arg-bins={argument}");
+        }
     }
 }
