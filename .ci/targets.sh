@@ -21,12 +21,17 @@ install_zig() {
     PATH=$zig_folder/bin:$PATH
 }
 
+# Prints the path of the linker for Windows.
+find_linker() {
+    command -v x86_64-w64-mingw32-gcc || command -v x86_64-w64-mingw32-gcc-win32
+}
+
 # Makes cargo use Debian's compiler and, for Windows, Debian's linker.
 use_rustc() {
     local linker
     unset RUSTC_WRAPPER CARGO_BUILD_TARGET
     export RUSTC=$rustc RUSTFLAGS=--sysroot=$std
-    linker=$(command -v x86_64-w64-mingw32-gcc || command -v x86_64-w64-mingw32-gcc-win32 || true)
+    linker=$(find_linker || true)
     export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER=$linker CC_x86_64_pc_windows_gnu=$linker
 }
 
@@ -58,10 +63,15 @@ build_std() (
     trap 'rm -rf "$work"' EXIT
     cargo init --quiet --lib --vcs none --name empty "$work/empty"
     printf '\n[workspace]\n' >> "$work/empty/Cargo.toml"
+    # Programs that abort on a panic need one crate that is built so. The rest unwinds.
+    printf '%s\n' '#!/bin/sh' \
+        'case " $* " in *" --crate-name panic_abort "*) set -- "$@" -Cpanic=abort ;; esac' \
+        'exec "$@"' > "$work/wrapper"
+    chmod +x "$work/wrapper"
     cd "$work/empty"
     # The stable compiler takes unstable options with RUSTC_BOOTSTRAP. Bitcode is for the link-time
     # optimization of programs.
-    env -u RUSTC_WRAPPER RUSTFLAGS=-Cembed-bitcode=yes RUSTC=$rustc RUSTC_BOOTSTRAP=1 \
+    env RUSTC_WRAPPER="$work/wrapper" RUSTFLAGS=-Cembed-bitcode=yes RUSTC=$rustc RUSTC_BOOTSTRAP=1 \
         CARGO_TARGET_DIR="$work/target" cargo build --quiet --release --target "$target" \
         -Z build-std=std,test,proc_macro,panic_abort,panic_unwind
     mkdir -p "$work/library/lib"
