@@ -246,6 +246,8 @@ pub enum Defect {
     LinkTarget,
     /// `launch` is not a listed file.
     Launch,
+    /// `title` or `publisher` is no name for people, `icon` is not a listed file, or none is given.
+    Appearance,
     /// The freshness key is not base64, or has more than 600 bytes.
     Freshness,
     /// An update object is not from an earlier release, is named twice, or is smaller than its
@@ -291,6 +293,7 @@ impl Defect {
             Defect::PathIsFolder => "path-is-folder",
             Defect::LinkTarget => "link-target",
             Defect::Launch => "manifest-launch",
+            Defect::Appearance => "manifest-appearance",
             Defect::Freshness => "manifest-freshness",
             Defect::Update => "manifest-update",
         }

@@ -2,7 +2,6 @@
 
 pub mod digest;
 pub mod names;
-#[cfg(feature = "client")]
 pub mod plain_text;
 pub mod rel_path;
 pub mod release_order;

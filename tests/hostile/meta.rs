@@ -40,6 +40,27 @@ fn a_rollout_is_a_percentage_and_critical_a_boolean() {
 }
 
 #[test]
+fn names_for_people_are_one_line_and_the_icon_is_a_file() {
+    checks(|world| {
+        let long = "x".repeat(101);
+        let names = ["", " ", " a", "a ", "a\u{202e}b", "a\u{2028}b", &long];
+        let mut rows: Vec<Row> = Vec::new();
+        for key in ["title", "publisher"] {
+            let element = |name: &str| format!("<appearance {key}=\"{name}\"/>");
+            rows.extend(names.map(|name| added(world, &element(name), "manifest-appearance")));
+        }
+        rows.extend([
+            added(world, "<appearance/>", "manifest-appearance"),
+            added(world, "<appearance icon=\"none.png\"/>", "manifest-appearance"),
+            added(world, "<appearance icon=\"/bin/app\"/>", "path-absolute"),
+            added(world, "<appearance title=\"a\"/><appearance title=\"a\"/>", "manifest-element"),
+            added(world, "<appearance title=\"a\" name=\"b\"/>", "manifest-attribute"),
+        ]);
+        rows
+    });
+}
+
+#[test]
 fn stepping_stones_lead_upwards_and_back_in_time() {
     checks(|world| {
         let hash = sha256(b"").to_string();

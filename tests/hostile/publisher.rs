@@ -4,7 +4,7 @@
 pub use crate::support::key::{Key, sign};
 use patcher::internal::digest::Sha256;
 use patcher::internal::layout::{ObjectKind, object_path};
-use patcher::internal::manifest::{self, File, Link, Manifest, Meta, Object, Platform, SiteLayout};
+use patcher::internal::manifest::{self, Appearance, File, Link, Manifest, Meta, Object, Platform, SiteLayout};
 use patcher::internal::rel_path::RelPath;
 use std::io::Write as _;
 use std::sync::OnceLock;
@@ -60,6 +60,7 @@ impl Release {
             issued: "2024-01-01T00:00:00Z".parse().unwrap(),
             expires: Some("2999-01-01T00:00:00Z".parse().unwrap()),
             launch: None,
+            appearance: Appearance::default(),
             rollout: None,
             critical: false,
             adoption: false,

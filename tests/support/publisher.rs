@@ -172,6 +172,12 @@ impl Release<'_> {
         self
     }
 
+    /// Adds lines to `component.toml`.
+    pub fn settings(mut self, lines: &str) -> Self {
+        self.settings.push_str(lines);
+        self
+    }
+
     /// Counts the installations of users who agree.
     pub fn adoption(mut self) -> Self {
         self.settings.push_str("adoption = true\n");

@@ -35,6 +35,12 @@ pub struct ComponentFile {
     pub platform: Option<String>,
     /// The program to start after an update.
     pub launch: Option<String>,
+    /// The program's name for people.
+    pub title: Option<String>,
+    /// The publisher's name for people.
+    pub publisher: Option<String>,
+    /// The icon that desktops show.
+    pub icon: Option<String>,
     /// The expiry, as [`expiry`](crate::setting::expiry) parses it.
     pub expires: Option<String>,
     /// The rollout, as [`rollout`](crate::setting::rollout) parses it.

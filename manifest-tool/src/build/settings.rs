@@ -5,7 +5,9 @@ use super::globs::Globs;
 use super::notes;
 use crate::error::{Error, Result};
 use crate::setting::{checked, expiry, parsed, rollout};
-use patcher::internal::manifest::{Channel, Component, Meta, Notes, Platform, Requirement, SiteLayout, base_url};
+use patcher::internal::manifest::{
+    Appearance, Channel, Component, Meta, Notes, Platform, Requirement, SiteLayout, base_url,
+};
 use patcher::internal::rel_path::RelPath;
 use patcher::internal::timestamp::Timestamp;
 use semver::{Version, VersionReq};
@@ -27,6 +29,7 @@ pub struct Settings {
     pub platform: Platform,
     /// The program to start after an update.
     pub launch: Option<RelPath>,
+    appearance: Appearance,
     issued: Timestamp,
     expires: Option<Timestamp>,
     requires: Vec<Requirement>,
@@ -73,9 +76,11 @@ impl Settings {
             base_urls: base_urls.collect::<Result<_>>()?,
             channel: parsed("channel", file.channel.as_deref().unwrap_or("stable"))?,
             platform: parsed("platform", file.platform.as_deref().unwrap_or("any"))?,
-            launch: match &file.launch {
-                Some(launch) => Some(checked("launch", launch, RelPath::new(launch))?),
-                None => None,
+            launch: path("launch", file.launch.as_deref())?,
+            appearance: Appearance {
+                title: file.title.as_deref().map(|title| parsed("title", title)).transpose()?,
+                publisher: file.publisher.as_deref().map(|publisher| parsed("publisher", publisher)).transpose()?,
+                icon: path("icon", file.icon.as_deref())?,
             },
             issued,
             // Without an expiry, a client that is kept from the network would never notice it.
@@ -110,6 +115,7 @@ impl Settings {
             issued: self.issued,
             expires: self.expires,
             launch: self.launch.clone(),
+            appearance: self.appearance.clone(),
             layout,
             base_urls: self.base_urls.clone(),
             requires: self.requires.clone(),
@@ -124,6 +130,11 @@ impl Settings {
             notes: self.notes.clone(),
         }
     }
+}
+
+/// Parses the path of a file in the build folder.
+fn path(setting: &'static str, text: Option<&str>) -> Result<Option<RelPath>> {
+    text.map(|text| checked(setting, text, RelPath::new(text))).transpose()
 }
 
 /// Parses the version of a release.
@@ -161,6 +172,9 @@ mod tests {
             "channel = 'Beta'",
             "platform = 'linux'",
             "launch = '../app'",
+            "icon = '../app.png'",
+            "title = ' '",
+            "publisher = 'a\u{202e}b'",
             "expires = '2026-11-21T00:00:00Z'",
             "expires = '0d'",
             "expires = 'soon'",

@@ -5,7 +5,7 @@
 use crate::error::Result;
 use crate::site::manifest_file::ManifestFile;
 use patcher::internal::digest::Sha256;
-use patcher::internal::manifest::{File, SiteLayout, SteppingStone};
+use patcher::internal::manifest::{Appearance, File, SiteLayout, SteppingStone};
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::PathBuf;
@@ -36,6 +36,15 @@ pub fn run(args: InspectArgs, verbose: bool, out: &mut impl Write) -> Result<()>
     }
     if let Some(launch) = &meta.launch {
         writeln!(out, "launch     {launch}")?;
+    }
+    let Appearance { title, publisher, icon } = &meta.appearance;
+    for (name, value) in [("title", title), ("publisher", publisher)] {
+        if let Some(value) = value {
+            writeln!(out, "{name:<10} {value}")?;
+        }
+    }
+    if let Some(icon) = icon {
+        writeln!(out, "icon       {icon}")?;
     }
     for url in &meta.base_urls {
         writeln!(out, "url        {url}")?;

@@ -3,12 +3,14 @@
 //! [`parse`] reads bytes strictly, and [`body`] writes them canonically. `trust` decides which
 //! manifests a client accepts.
 
+mod appearance;
 mod notes;
 mod read;
 #[cfg(test)]
 mod tests;
 mod write;
 
+pub use appearance::{Appearance, DisplayName, NotADisplayName};
 pub use notes::{Language, NotALanguage, Notes};
 pub use read::{Signature, SignedBytes, base_url, notes_url, parse};
 pub use write::{body, with_signatures};
@@ -74,6 +76,8 @@ pub struct Meta {
     pub expires: Option<Timestamp>,
     /// The program to start, one of the listed files.
     pub launch: Option<RelPath>,
+    /// The names and the icon that desktops show.
+    pub appearance: Appearance,
     /// The share of clients that are offered the release, in percent from 0 (paused) to 99; `None`
     /// means all clients.
     pub rollout: Option<u8>,

@@ -9,6 +9,7 @@ const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccdde
 const GOOD: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <manifest format="1">
   <meta component="core" version="3.1.0" sequence="42" channel="stable" platform="x86_64-linux" issued="2026-11-21T00:00:00Z" expires="2027-05-20T00:00:00Z" launch="bin/app" rollout="10" critical="true">
+    <appearance title="„Editor“ &amp; more" publisher="Example Ltd" icon="etc/settings"/>
     <baseurl href="https://dl.example.com/core/"/>
     <baseurl href="http://mirror.example.com:8080/a%20b/core/"/>
     <requires component="runtime" version="&gt;=1.2"/>
@@ -96,6 +97,7 @@ fn each_rule_has_a_manifest_that_breaks_it() {
         format!("  </files>\n{}", "")
             .replace("  </files>", &format!("{}</files>", a_file.replace("\"x\"", &format!("\"{path}\""))))
     };
+    let long_name = format!("publisher=\"{}\"", "x".repeat(101));
     let nine_urls = "<baseurl href=\"http://a/\"/>".repeat(9);
     for (from, to, expected) in [
         ("<?xml version=\"1.0\" encoding=\"UTF-8\"?>", "<?xml version=\"1.0\"?>", Declaration),
@@ -141,6 +143,14 @@ fn each_rule_has_a_manifest_that_breaks_it() {
         ("expires=\"2027-05-20T00:00:00Z\"", "expires=\"never\"", Time),
         ("launch=\"bin/app\"", "launch=\"bin/other\"", Launch),
         ("launch=\"bin/app\"", "launch=\"/bin/app\"", Path(PathDefect::Absolute)),
+        ("icon=\"etc/settings\"", "icon=\"etc/other\"", Appearance),
+        ("icon=\"etc/settings\"", "icon=\"../settings\"", Path(PathDefect::Dots)),
+        ("title=\"„Editor“ &amp; more\"", "title=\"\"", Appearance),
+        ("title=\"„Editor“ &amp; more\"", "title=\" a\"", Appearance),
+        ("publisher=\"Example Ltd\"", "publisher=\"a\u{202e}b\"", Appearance),
+        ("publisher=\"Example Ltd\"", long_name.as_str(), Appearance),
+        ("    <appearance ", "    <appearance title=\"a\"/>\n    <appearance ", Element),
+        ("    <appearance ", "    <appearance/>\n    <appearance ", Appearance),
         ("https://dl.example.com/core/", "ftp://dl.example.com/core/", BaseUrl),
         ("https://dl.example.com/core/", "file:///core/", BaseUrl),
         ("https://dl.example.com/core/", "https://dl.example.com/core", BaseUrl),

@@ -1,7 +1,7 @@
 //! Writes manifest format 1 in its one canonical form: two spaces a level, attributes in a fixed
 //! order, paths sorted.
 
-use super::{IndexedObject, LinkOrFile, Manifest, Notes, Object, Signature, SiteLayout};
+use super::{Appearance, IndexedObject, LinkOrFile, Manifest, Notes, Object, Signature, SiteLayout};
 use crate::formats::xml::{DECLARATION, push_attribute};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -40,6 +40,7 @@ pub fn body(manifest: &Manifest) -> Vec<u8> {
         push_attribute(&mut text, "layout", meta.layout);
     }
     text.push_str(">\n");
+    push_appearance(&mut text, &meta.appearance);
     for url in &meta.base_urls {
         text.push_str("    <baseurl");
         push_attribute(&mut text, "href", url);
@@ -127,6 +128,23 @@ pub fn with_signatures(body: &[u8], signatures: &[Signature]) -> Vec<u8> {
     }
     file.extend_from_slice(LAST_LINE.as_bytes());
     file
+}
+
+fn push_appearance(text: &mut String, appearance: &Appearance) {
+    let Appearance { title, publisher, icon } = appearance;
+    if *appearance == Appearance::default() {
+        return;
+    }
+    text.push_str("    <appearance");
+    for (name, value) in [("title", title), ("publisher", publisher)] {
+        if let Some(value) = value {
+            push_attribute(text, name, value);
+        }
+    }
+    if let Some(icon) = icon {
+        push_attribute(text, "icon", icon);
+    }
+    text.push_str("/>\n");
 }
 
 fn push_notes(text: &mut String, notes: &Notes) {

@@ -1,7 +1,9 @@
 //! Plans for small trees, written as text.
 
 use super::*;
-use crate::formats::manifest::{File, IndexedObject, Link, Meta, Object, Platform, SiteLayout, UpdateObject};
+use crate::formats::manifest::{
+    Appearance, File, IndexedObject, Link, Meta, Object, Platform, SiteLayout, UpdateObject,
+};
 
 /// Builds a manifest: files as `path=content`, links as `path>target`.
 ///
@@ -16,6 +18,7 @@ pub fn release(entries: &[&str]) -> Manifest {
         issued: "2026-01-01T00:00:00Z".parse().unwrap(),
         expires: None,
         launch: None,
+        appearance: Appearance::default(),
         rollout: None,
         critical: false,
         adoption: false,

@@ -3,7 +3,7 @@
 use super::{object, path};
 use crate::error::Defect;
 use crate::formats::manifest::{
-    Component, IndexedObject, Language, MAX_BASE_URLS, MAX_FRESHNESS_KEY_BYTES, MAX_NOTES, MAX_NOTES_BYTES,
+    Appearance, Component, IndexedObject, Language, MAX_BASE_URLS, MAX_FRESHNESS_KEY_BYTES, MAX_NOTES, MAX_NOTES_BYTES,
     MAX_NOTES_LINES, MAX_STEPPING_STONES, MAX_UPDATE_OBJECTS, Meta, Notes, Object, Requirement, SiteLayout,
     SteppingStone, UpdateObject,
 };
@@ -29,6 +29,7 @@ pub(super) fn read(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> R
             Some(text) => Some(path(&element, &text)?),
             None => None,
         },
+        appearance: Appearance::default(),
         rollout: rollout(&mut element)?,
         critical: element.boolean("critical")?,
         adoption: element.boolean("adoption")?,
@@ -51,6 +52,7 @@ pub(super) fn read(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> R
     let mut required = BTreeSet::new();
     while let Some(XmlTag::Open(mut child)) = reader.tag()? {
         match child.name {
+            "appearance" if meta.appearance == Appearance::default() => meta.appearance = appearance(&mut child)?,
             "baseurl" if meta.base_urls.len() == MAX_BASE_URLS => {
                 return Err(child.error(Defect::Element, "more than 8 base URLs"));
             }
@@ -96,6 +98,21 @@ pub(super) fn read(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> R
         return Err(XmlError { defect: Defect::ElementMissing, line, detail });
     }
     Ok((meta, line))
+}
+
+fn appearance(element: &mut XmlElement<'_>) -> Result<Appearance, XmlError> {
+    let appearance = Appearance {
+        title: element.optional_value("title", Defect::Appearance)?,
+        publisher: element.optional_value("publisher", Defect::Appearance)?,
+        icon: match element.optional("icon") {
+            Some(text) => Some(path(element, &text)?),
+            None => None,
+        },
+    };
+    if appearance == Appearance::default() {
+        return Err(element.error(Defect::Appearance, "neither title nor publisher nor icon"));
+    }
+    Ok(appearance)
 }
 
 fn layout(element: &mut XmlElement<'_>) -> Result<SiteLayout, XmlError> {

@@ -214,8 +214,8 @@ fn path(element: &XmlElement<'_>, text: &str) -> Result<RelPath, XmlError> {
     RelPath::new(text).map_err(|defect| element.error(Defect::Path(defect), format!("path {text:?}: {defect}")))
 }
 
-/// Checks the rules between paths: no two are one name, `launch` is a file, and links lead to
-/// listed files or folders.
+/// Checks the rules between paths: no two are one name, `launch` and the icon are files,
+/// and links lead to listed files or folders.
 fn check_paths(meta: &Meta, meta_line: u64, files: &[File], links: &[Link], lines: &Lines) -> Result<(), XmlError> {
     let paths = || files.iter().map(|file| &file.path).chain(links.iter().map(|link| &link.path));
     rel_path::check_conflicts(paths()).map_err(|PathConflict { index, kind }| {
@@ -231,14 +231,13 @@ fn check_paths(meta: &Meta, meta_line: u64, files: &[File], links: &[Link], line
         };
         XmlError { defect, line: lines[index], detail }
     })?;
-    if let Some(launch) = &meta.launch
-        && !files.iter().any(|file| file.path == *launch)
-    {
-        return Err(XmlError {
-            defect: Defect::Launch,
-            line: meta_line,
-            detail: format!("launch `{launch}` is not a listed file"),
-        });
+    let named = [("launch", &meta.launch, Defect::Launch), ("icon", &meta.appearance.icon, Defect::Appearance)];
+    for (name, path, defect) in named {
+        if let Some(path) = path
+            && !files.iter().any(|file| file.path == *path)
+        {
+            return Err(XmlError { defect, line: meta_line, detail: format!("{name} `{path}` is not a listed file") });
+        }
     }
     if links.is_empty() {
         return Ok(());
