@@ -158,6 +158,21 @@ fn entries_follow_what_was_asked_last_and_can_be_deleted() {
 }
 
 #[test]
+fn title_and_icon_are_those_of_the_release_and_the_installer_names_its_uninstaller() {
+    let desktop = Desktop::new();
+    let tree = Tree::default().file("app", b"#!/bin/sh\n", 0o755).file("icon.png", &png(48), 0o644);
+    let release = desktop.world.publisher.release("core", "2.0.0", &tree).with(&["--launch", "app"]);
+    release.settings("title = \"My \\\\ App\"\nicon = \"icon.png\"\n").sign();
+    desktop.ok(&["update"]);
+    desktop.ok(&["integrate", "core", "--uninstaller", "/opt/un install"]);
+    let text = fs::read_to_string(desktop.entry()).unwrap();
+    assert!(text.contains("\nName=My \\\\ App\n") && text.contains("\nIcon=core-"), "{text}");
+    assert!(text.ends_with("\nExec=\"/opt/un install\"\n"), "{text}");
+    desktop.ok(&["integrate", "core", "--title", "Other"]);
+    assert!(fs::read_to_string(desktop.entry()).unwrap().contains("\nName=Other\n"));
+}
+
+#[test]
 fn only_files_of_the_signed_release_are_shown_and_started() {
     let desktop = Desktop::new();
     let core = desktop.world.user.component("core");

@@ -10,6 +10,7 @@ mod access;
 #[path = "../support/deadline.rs"]
 mod deadline;
 mod in_use;
+mod integration;
 mod manifests;
 mod names;
 mod probation;

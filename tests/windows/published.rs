@@ -26,13 +26,14 @@ fn serve(site: PathBuf) -> String {
     url
 }
 
-struct Workshop {
+/// A publisher, the server of the site, and an install root.
+pub struct Workshop {
     dir: TempDir,
-    url: String,
+    pub url: String,
 }
 
 impl Workshop {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let dir = TempDir::new().unwrap();
         fs::create_dir(dir.path().join("site")).unwrap();
         fs::create_dir(dir.path().join("root")).unwrap();
@@ -43,12 +44,12 @@ impl Workshop {
         workshop
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     #[track_caller]
-    fn run(&self, command: &mut Command, code: i32) -> String {
+    pub fn run(&self, command: &mut Command, code: i32) -> String {
         let Output { status, stdout, stderr } = command.output().unwrap();
         let words = [stdout, stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
         assert_eq!(status.code(), Some(code), "{command:?}: {words}");
@@ -56,6 +57,11 @@ impl Workshop {
     }
 
     fn publish(&self, version: &str, files: &[(&str, &[u8])]) {
+        self.publish_with(version, files, "");
+    }
+
+    /// Publishes a release with these lines in `component.toml`.
+    pub fn publish_with(&self, version: &str, files: &[(&str, &[u8])], settings: &str) {
         let build = self.path("build");
         let _ = fs::remove_dir_all(&build);
         for (path, bytes) in files {
@@ -63,6 +69,7 @@ impl Workshop {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, bytes).unwrap();
         }
+        fs::write(build.join("component.toml"), settings).unwrap();
         let mut tool = Command::new(built("manifest-tool.exe"));
         tool.arg("sign")
             .arg(&build)
@@ -74,7 +81,7 @@ impl Workshop {
         self.run(&mut tool, 0);
     }
 
-    fn patcher(&self, arguments: &[&str]) -> Command {
+    pub fn patcher(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(built("patcher.exe"));
         command.arg("--root").arg(self.path("root")).arg("--key").arg(self.path("release.pub.pem")).arg("--json");
         for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
@@ -84,7 +91,7 @@ impl Workshop {
         command
     }
 
-    fn core(&self, path: &str) -> PathBuf {
+    pub fn core(&self, path: &str) -> PathBuf {
         self.path("root").join("core").join(path)
     }
 }

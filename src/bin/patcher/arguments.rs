@@ -162,21 +162,25 @@ pub struct SessionArguments {
 pub struct IntegrateArguments {
     /// The component
     pub name: String,
-    /// The name that users read; the component's name by default
+    /// The name that users read; by default that of the release, or the component's name
     #[arg(long, value_name = "TEXT", conflicts_with = "remove")]
     pub title: Option<String>,
-    /// The icon, a .png or .svg of the release
+    /// The icon, a path of the release: a .png or .svg, on Windows an .ico; by default that of the
+    /// release
     #[arg(long, value_name = "PATH", conflicts_with = "remove")]
     pub icon: Option<String>,
     /// The program, a path of the release; by default the one that the release names
     #[arg(long, value_name = "PATH", conflicts_with = "remove")]
     pub program: Option<String>,
-    /// A category of the menu, as in Office; repeat it for several
+    /// A category of the menu on Linux, as in Office; repeat it for several
     #[arg(long = "category", value_name = "NAME", conflicts_with = "remove")]
     pub categories: Vec<String>,
     /// Start the program with the user's session, too
     #[arg(long, conflicts_with = "remove")]
     pub autostart: bool,
+    /// The program that the uninstall entry starts; by default `patcher remove`
+    #[arg(long, value_name = "FILE", conflicts_with = "remove")]
+    pub uninstaller: Option<PathBuf>,
     /// Delete the entries and the icon
     #[arg(long)]
     pub remove: bool,
@@ -261,7 +265,7 @@ pub enum PatcherCommand {
         /// The component
         name: String,
     },
-    /// Add a component to the user's menu, or to the programs that start with the session (Linux)
+    /// Add a component to the user's menu, or to the programs that start with the session
     #[command(after_help = examples!("integrate core --title Editor --icon share/icon.png", "integrate core --remove"))]
     Integrate(IntegrateArguments),
     /// Show the installed components and the updates in progress
@@ -449,31 +453,23 @@ impl PatcherArguments {
     /// # Errors
     /// [`Caller::BadSetting`] for a path that is not UTF-8, [`Machine::Io`].
     pub fn command_line(&self, command: &[&str]) -> Result<Vec<String>> {
-        let text = |path: &Path| {
-            let failed = |source| Machine::Io { action: "find", path: path.to_owned(), source };
-            let absolute = std::path::absolute(path).map_err(failed)?.into_os_string();
-            absolute.into_string().map_err(|path| {
-                let (value, detail) = (path.to_string_lossy().into_owned(), "it is not UTF-8".to_owned());
-                Error::from(Caller::BadSetting { setting: "path", value, detail })
-            })
-        };
         let own = std::env::current_exe();
         let own = own.map_err(|source| Machine::Io { action: "find", path: "patcher".into(), source })?;
-        let mut line = vec![text(&own)?, "--root".to_owned(), text(&self.root)?];
+        let mut line = vec![absolute(&own)?, "--root".to_owned(), absolute(&self.root)?];
         for key in &self.keys {
             let key = match key.to_str().filter(|key| key.starts_with(PEM_START)) {
                 Some(key) => key.to_owned(),
-                None => text(Path::new(key))?,
+                None => absolute(Path::new(key))?,
             };
             line.extend(["--key".to_owned(), key]);
         }
         line.extend(["--threshold".to_owned(), self.threshold.to_string()]);
         for component in &self.components {
             let (name, dir) = component.split_once('=').unwrap_or_default();
-            line.extend(["--component".to_owned(), format!("{name}={}", text(Path::new(dir))?)]);
+            line.extend(["--component".to_owned(), format!("{name}={}", absolute(Path::new(dir))?)]);
         }
         if let Some(dir) = &self.state_dir {
-            line.extend(["--state-dir".to_owned(), text(dir)?]);
+            line.extend(["--state-dir".to_owned(), absolute(dir)?]);
         }
         line.extend(command.iter().map(|&word| word.to_owned()));
         Ok(line)
@@ -494,6 +490,18 @@ impl PatcherArguments {
         let (name, value) = header.split_once(':').ok_or_else(|| bad("not NAME: VALUE"))?;
         Ok((origin, name.trim(), value.trim()))
     }
+}
+
+/// Returns the absolute path as text.
+///
+/// # Errors
+/// [`Caller::BadSetting`] for a path that is not UTF-8, [`Machine::Io`].
+pub fn absolute(path: &Path) -> Result<String> {
+    let failed = |source| Machine::Io { action: "find", path: path.to_owned(), source };
+    std::path::absolute(path).map_err(failed)?.into_os_string().into_string().map_err(|path| {
+        let (value, detail) = (path.to_string_lossy().into_owned(), "it is not UTF-8".to_owned());
+        Error::from(Caller::BadSetting { setting: "path", value, detail })
+    })
 }
 
 /// Reads a file of keys, certificates or headers.
