@@ -57,6 +57,7 @@ mod helper;
 mod history;
 mod install;
 mod install_objects;
+mod installer;
 mod instances;
 mod integration;
 mod interrupted;

@@ -36,6 +36,7 @@ impl Error {
             Error::Signature { .. } => "signature",
             Error::SequenceTaken { .. } => "sequence-taken",
             Error::VersionNotNewer { .. } => "version-not-newer",
+            Error::Installer { .. } => "installer",
             Error::NoSteppingStone { .. } => "no-stepping-stone",
             Error::SequenceNotAfter { .. } => "sequence-not-after",
             Error::LastSequence => "last-sequence",
@@ -125,6 +126,7 @@ impl Error {
             | Error::Conflict { .. }
             | Error::Changed { .. }
             | Error::CopyDiffers { .. }
+            | Error::Installer { .. }
             | Error::SigningProgram { .. }
             | Error::Sign { .. }
             | Error::Generate { .. }

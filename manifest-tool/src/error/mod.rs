@@ -211,6 +211,12 @@ pub enum Error {
         /// Their channel.
         channel: Channel,
     },
+    /// The installer for Windows cannot be built.
+    #[error("no installer was built: {detail}")]
+    Installer {
+        /// The reason.
+        detail: String,
+    },
     /// A release cannot be the stepping stone for older versions.
     #[error("clients below {below} cannot go first to {release}: {detail}")]
     NoSteppingStone {

@@ -91,9 +91,17 @@ impl TrustFlags {
     /// # Errors
     /// Those of [`public_key::load`] and [`SiteKeys::needing`].
     pub fn load(&self) -> Result<SiteKeys> {
-        let default = [PathBuf::from(PUBLIC_KEY)];
-        let paths = if self.trusted.is_empty() { &default[..] } else { &self.trusted };
-        SiteKeys::new(load_keys(paths)?).needing(self.threshold)
+        SiteKeys::new(load_keys(&self.paths())?).needing(self.threshold)
+    }
+
+    /// Returns the files of the keys.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        if self.trusted.is_empty() { vec![PUBLIC_KEY.into()] } else { self.trusted.clone() }
+    }
+
+    /// Returns the number of keys that must have signed a release.
+    pub fn threshold(&self) -> usize {
+        self.threshold
     }
 }
 
