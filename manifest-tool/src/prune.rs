@@ -50,18 +50,23 @@ impl Dropped {
     /// [`Error::EmptySite`] where no channel has a release, those of [`ComponentSite::read`] for a
     /// latest manifest, or an I/O error.
     pub fn find(site: &ComponentSite, keep: usize) -> Result<Self> {
-        // Other files in `releases/` keep no object and are left alone.
-        let Manifests { latest, past, .. } = site.manifests()?;
+        let Manifests { latest, past, ignored } = site.manifests()?;
+        // Past releases by retired keys go. Copies under other names and latest releases of other
+        // channels stay. Files that no trusted key has signed keep no object and are left alone.
+        let signed = ignored.iter().filter_map(|path| site.read_counting_or_not(path).ok());
+        let (retired, others): (Vec<_>, Vec<_>) =
+            signed.partition(|file| is_named_by_sequence(site, &file.path, &file.manifest));
         let parts =
             |files: Vec<ManifestFile>| files.into_iter().map(|file| (file.path, file.manifest)).collect::<Vec<_>>();
         let (latest, past) = (parts(latest), parts(past));
         if latest.is_empty() {
             return Err(Error::EmptySite { path: site.path(&site.names().dir()) });
         }
-        let kept = kept(site, &latest, &past, keep);
+        let kept = kept(&latest, &past, keep);
         let stays = |path: &Path| kept.contains(path);
-        let manifests = past.iter().filter(|(path, _)| !stays(path));
-        let manifests = manifests.map(|(path, _)| {
+        let retired = retired.iter().map(|file| &file.path);
+        let manifests = past.iter().map(|(path, _)| path).filter(|path| !stays(path)).chain(retired);
+        let manifests = manifests.map(|path| {
             let bytes = fs::metadata(path).map_err(|error| Error::io("read", path, error))?.len();
             Ok(DroppedFile { path: path.clone(), bytes })
         });
@@ -69,9 +74,11 @@ impl Dropped {
         let staying = latest.iter().chain(past.iter().filter(|(path, _)| stays(path)));
         let mut named: HashSet<String> =
             staying.flat_map(|(_, manifest)| site::objects(manifest)).map(|(path, _)| path).collect();
+        named.extend(others.iter().flat_map(|file| site::objects(&file.manifest)).map(|(path, _)| path));
         for other in site.other_platforms()? {
-            let Manifests { latest, past, .. } = other.manifests()?;
-            let objects = latest.iter().chain(&past).flat_map(|file| site::objects(&file.manifest));
+            let Manifests { latest, past, ignored } = other.manifests()?;
+            let ignored: Vec<_> = ignored.iter().filter_map(|path| other.read_counting_or_not(path).ok()).collect();
+            let objects = latest.iter().chain(&past).chain(&ignored).flat_map(|file| site::objects(&file.manifest));
             named.extend(objects.map(|(path, _)| path));
         }
         let mut dropped = Self { manifests, ..Self::default() };
@@ -130,15 +137,15 @@ impl Dropped {
     /// An I/O error.
     pub fn carry_out(&self, site: &ComponentSite) -> Result<()> {
         for file in &self.manifests {
-            remove(&file.path)?;
+            remove(site, &file.path)?;
         }
         if !self.manifests.is_empty() {
             site::sync(&site.releases_dir())?;
         }
         for file in &self.objects {
-            remove(&file.path)?;
+            remove(site, &file.path)?;
         }
-        for folder in &self.folders {
+        for folder in self.folders.iter().filter(|folder| site::is_folder(folder)) {
             // A `sign` at the same time may have put something there again.
             let _ = fs::remove_dir(folder);
         }
@@ -147,26 +154,14 @@ impl Dropped {
 }
 
 /// Returns the paths of the past manifests that stay.
-fn kept(
-    site: &ComponentSite,
-    latest: &[(PathBuf, Manifest)],
-    past: &[(PathBuf, Manifest)],
-    keep: usize,
-) -> HashSet<PathBuf> {
+fn kept(latest: &[(PathBuf, Manifest)], past: &[(PathBuf, Manifest)], keep: usize) -> HashSet<PathBuf> {
     let mut contents: HashMap<&Channel, HashSet<_>> = HashMap::new();
     for (_, manifest) in latest {
         contents.entry(&manifest.meta.channel).or_default().insert(manifest.content_id());
     }
-    let by_sequence: BTreeMap<u64, &(PathBuf, Manifest)> = past
-        .iter()
-        .filter(|(path, manifest)| is_named_by_sequence(site, path, manifest))
-        .map(|it| (it.1.meta.sequence, it))
-        .collect();
-    let mut kept: HashSet<PathBuf> = past
-        .iter()
-        .filter(|(path, manifest)| !is_named_by_sequence(site, path, manifest))
-        .map(|(path, _)| path.clone())
-        .collect();
+    let by_sequence: BTreeMap<u64, &(PathBuf, Manifest)> =
+        past.iter().map(|release| (release.1.meta.sequence, release)).collect();
+    let mut kept: HashSet<PathBuf> = HashSet::new();
     for (path, manifest) in by_sequence.values().rev() {
         let known = contents.entry(&manifest.meta.channel).or_default();
         // A release that was only renewed counts once; the content of the latest one does not
@@ -203,7 +198,8 @@ fn object_name(site: &ComponentSite, file: &Path) -> Option<String> {
     names.find(|name| site.path(name) == file)
 }
 
-fn remove(path: &Path) -> Result<()> {
+fn remove(site: &ComponentSite, path: &Path) -> Result<()> {
+    site.check_way(path)?;
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path, error)),
         _ => Ok(()),

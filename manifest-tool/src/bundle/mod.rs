@@ -33,7 +33,7 @@ impl SignedBuild {
     pub fn read(dir: &Path, keys: &SiteKeys) -> Result<Self> {
         let path = dir.join(MANIFEST_NAME);
         let bytes = read_regular(&path, MAX_MANIFEST_BYTES).map_err(|error| Error::io("read", &path, error))?;
-        let manifest = keys.verify(&path, |keys| authenticate(bytes, keys))?;
+        let manifest = keys.verify(&path, |keys| authenticate(bytes.clone(), keys))?;
         Ok(Self { dir: dir.to_owned(), manifest })
     }
 

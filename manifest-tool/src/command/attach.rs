@@ -50,7 +50,8 @@ pub fn run(args: AttachArgs, out: &mut impl Write) -> Result<()> {
     let meta = &signed.manifest().meta;
     let mut keys = args.trusted.iter().map(|path| public_key::load("--trust", path)).collect::<Result<Vec<_>>>()?;
     keys.push(public);
-    let site = args.site.map(|site| ComponentSite::new(&site, SiteNames::of(meta), SiteKeys::new(keys.clone())));
+    let keys = SiteKeys::new(keys).retiring(meta.retires);
+    let site = args.site.map(|site| ComponentSite::new(&site, SiteNames::of(meta), keys));
     let _lock = site.as_ref().map(ComponentSite::lock).transpose()?;
     if let Some(site) = &site {
         site.check_next(&signed)?;

@@ -114,7 +114,7 @@ fn sign_one(
         writeln!(out, "warning: {warning}")?;
     }
     for path in &summary.ignored {
-        writeln!(out, "{} is not a release by a trusted key, and was not used", path.display())?;
+        writeln!(out, "{} is not a release by a trusted key that counts, and was not used", path.display())?;
     }
     for Shortened { link, was } in &summary.shortened {
         writeln!(out, "{} -> {} (was {was})", link.path, link.target)?;

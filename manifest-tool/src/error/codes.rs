@@ -58,6 +58,8 @@ impl Error {
             Error::NotTaken { .. } => "not-taken",
             Error::NoObjectStores { .. } => "no-object-stores",
             Error::LinkInSite { .. } => "link-in-site",
+            Error::MisplacedManifest { .. } => "misplaced-manifest",
+            Error::RetiredRelease { .. } => "retired-release",
             Error::RolledBackSite { .. } => "rolled-back-site",
             Error::SequenceTwice { .. } => "sequence-twice",
             Error::SigningProgram { .. } => "signing-program",
@@ -100,6 +102,8 @@ impl Error {
             | Error::NotUtf8 { .. }
             | Error::LinkTarget { .. }
             | Error::LinkInSite { .. }
+            | Error::MisplacedManifest { .. }
+            | Error::RetiredRelease { .. }
             | Error::RolledBackSite { .. }
             | Error::Special { .. }
             | Error::NoFiles { .. }

@@ -367,10 +367,24 @@ pub enum Error {
         /// The address.
         place: String,
     },
-    /// A folder of the site is a link, which would lead writes and removals out of it.
-    #[error("{} is a link; folders of a site must be real folders", path.display())]
+    /// The folder of a component contains a link, which would lead writes and removals out of it.
+    #[error("{} is a link; a component's folder must contain files and folders only", path.display())]
     LinkInSite {
         /// The link.
+        path: PathBuf,
+    },
+    /// A manifest has the name of another release, such as that of another channel.
+    #[error("{} is a copy: its manifest is that of {}; remove it", path.display(), place.display())]
+    MisplacedManifest {
+        /// The manifest.
+        path: PathBuf,
+        /// The path of the release that it describes.
+        place: PathBuf,
+    },
+    /// A release of the site retires the keys that signed a manifest.
+    #[error("{} counts no longer: a release on the site retires keys that signed it; `resign` it with --retire of the same key if it is yours", path.display())]
+    RetiredRelease {
+        /// The manifest.
         path: PathBuf,
     },
     /// The site has a past manifest that is newer than the latest one.

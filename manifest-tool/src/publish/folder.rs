@@ -25,6 +25,15 @@ impl Folder {
     pub fn new(dir: PathBuf) -> Self {
         Self { dir }
     }
+
+    /// Returns the path of a file to change, after a check that no folder of its component on the
+    /// way is a link.
+    fn writable(&self, path: &str) -> Result<PathBuf> {
+        let component = path.split_once('/').map_or("", |(component, _)| component);
+        let file = self.dir.join(path);
+        site::check_way(&self.dir.join(component), &file)?;
+        Ok(file)
+    }
 }
 
 impl Destination for Folder {
@@ -64,7 +73,7 @@ impl Destination for Folder {
         if self.read(path)?.as_ref() != old {
             return Err(Error::Conflict { place: self.name(path) });
         }
-        site::replace(&self.dir.join(path), bytes)
+        site::replace(&self.writable(path)?, bytes)
     }
 
     fn lock(&self, component: &SiteNames) -> Result<Option<Lock>> {
@@ -72,7 +81,7 @@ impl Destination for Folder {
     }
 
     fn put(&self, path: &str, from: &CheckedFile, headers: ResponseHeaders) -> Result<()> {
-        let path = self.dir.join(path);
+        let path = self.writable(path)?;
         let mut source = from.reader()?;
         if headers == ResponseHeaders::of("manifest.xml") {
             let mut bytes = Vec::new();
@@ -86,7 +95,7 @@ impl Destination for Folder {
     }
 
     fn check(&self, path: &str, object: &Object, _: ResponseHeaders) -> Result<()> {
-        let path = self.dir.join(path);
+        let path = self.writable(path)?;
         let failed = |error| Error::io("read", &path, error);
         let (sha256, size) = Sha256::of_reader(&mut open_regular(&path).map_err(failed)?).map_err(failed)?;
         if (sha256, size) == (object.sha256, object.size) {

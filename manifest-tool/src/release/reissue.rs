@@ -127,7 +127,7 @@ fn renewed(site: &ComponentSite, terms: &Terms, signing: &Signing) -> Result<Man
     site.check_is_newest(&latest)?;
     let Meta { component, platform, .. } = latest.manifest.meta.clone();
     let target = ReleaseTarget { component, channel: terms.channel.clone(), platform };
-    let check = |keys: &_| trust::verify(latest.bytes, keys, &target, &[]);
+    let check = |keys: &_| trust::verify(latest.bytes.clone(), keys, &target, &[]);
     let mut manifest = signing.site_keys()?.verify(&latest.path, check)?.manifest().clone();
     let meta = &mut manifest.meta;
     let same_length = |expires: Timestamp| {

@@ -24,8 +24,7 @@ pub fn stamp(site: &Path, trusted: &SiteKeys, key: &PrivateKey, until: Timestamp
     let mut stamped = Vec::new();
     for component in site::releases(site, trusted)? {
         let _lock = component.lock_existing()?;
-        for path in component.latest_manifests()? {
-            let file = component.read(&path)?;
+        for file in component.manifests()?.latest {
             if file.manifest.meta.freshness.as_ref() != Some(&spki) {
                 continue;
             }

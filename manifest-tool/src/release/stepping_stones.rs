@@ -122,7 +122,7 @@ fn verified_stone(release: &SiteRelease, below: &Version, meta: &Meta, signing: 
     }
     let stone = SteppingStone { below: below.clone(), sequence: other.sequence, body: release.body };
     let bytes = ManifestFile::read(&release.path)?.bytes;
-    let check = |keys: &_| trust::verify_stepping_stone(bytes, keys, &target(meta), &stone, &[]);
+    let check = |keys: &_| trust::verify_stepping_stone(bytes.clone(), keys, &target(meta), &stone, &[]);
     signing.site_keys()?.verify(&release.path, check)?;
     Ok(stone)
 }

@@ -76,7 +76,7 @@ impl Signing {
     /// [`Caller::BadSetting`](patcher::internal::error::Caller::BadSetting) for a threshold that
     /// the keys cannot reach.
     pub fn site_keys(&self) -> Result<SiteKeys> {
-        let keys = SiteKeys::new(self.trusted.iter().cloned().chain(self.public_keys()));
+        let keys = SiteKeys::new(self.trusted.iter().cloned().chain(self.public_keys())).retiring(self.retires);
         let signers = SiteKeys::new(self.public_keys()).count();
         match self.threshold {
             Some(threshold) => keys.needing(threshold),
@@ -127,10 +127,11 @@ impl Signing {
     /// # Errors
     /// [`Error::FreshnessSigner`] for a freshness key that also signs the release.
     pub fn inherit(&self, meta: &mut Meta, survey: &Survey) -> Result<()> {
-        meta.retires = self.retires.or(survey.retires);
+        let keys = self.site_keys()?;
+        meta.retires = keys.later_retired(survey.retires, self.retires);
         meta.freshness = match &self.freshness {
-            FreshnessKey::Unchanged => survey.freshness.clone(),
-            FreshnessKey::Key(key) if self.site_keys()?.contains(key) => {
+            FreshnessKey::Unchanged => survey.freshness_of(&meta.channel),
+            FreshnessKey::Key(key) if keys.contains(key) => {
                 return Err(Error::FreshnessSigner { key: key.id() });
             }
             FreshnessKey::Key(key) => Some(key.to_spki()?),

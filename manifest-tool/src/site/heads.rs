@@ -6,7 +6,6 @@
 use super::ComponentSite;
 use crate::error::Result;
 use crate::site::manifest_file::ManifestFile;
-use crate::site::replace;
 use patcher::internal::digest::Sha256;
 use patcher::internal::head::{Head, Stamp};
 use patcher::internal::manifest::{Manifest, Meta};
@@ -43,6 +42,6 @@ impl ComponentSite {
     /// # Errors
     /// An I/O error.
     pub fn write_head(&self, head: &Head) -> Result<()> {
-        replace(&self.path(&self.names.head(&head.channel)), &head.to_bytes())
+        self.replace(&self.path(&self.names.head(&head.channel)), &head.to_bytes())
     }
 }

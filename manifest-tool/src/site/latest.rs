@@ -1,7 +1,7 @@
 //! The latest manifest of a channel: the one that clients ask for.
 
 use super::manifest_file::ManifestFile;
-use super::{ComponentSite, heads, manifest_deltas, replace};
+use super::{ComponentSite, heads, manifest_deltas};
 use crate::error::{Error, Result};
 use patcher::internal::digest::Sha256;
 use patcher::internal::manifest::{Channel, Meta};
@@ -42,7 +42,7 @@ impl ComponentSite {
             self.keep_past(latest.clone(), &superseded)?;
         }
         manifest_deltas::write(self, manifest)?;
-        replace(&latest, manifest.bytes())?;
+        self.replace(&latest, manifest.bytes())?;
         self.write_head(&heads::head(manifest.manifest(), manifest.order().body, manifest.bytes()))
     }
 
@@ -52,7 +52,7 @@ impl ComponentSite {
         // A file that no trusted key has signed is replaced.
         match self.read(&kept) {
             Ok(other) if other.signed.body != superseded.signed.body => Err(Error::SequenceTwice { latest, kept }),
-            _ => replace(&kept, &superseded.bytes),
+            _ => self.replace(&kept, &superseded.bytes),
         }
     }
 

@@ -203,10 +203,44 @@ pub fn is_file(path: &Path) -> bool {
 }
 
 /// Returns `true` for a link.
-pub fn is_link(path: &Path) -> bool {
+fn is_link(path: &Path) -> bool {
     // A slash at the end would lead through the link.
     let path: PathBuf = path.components().collect();
     path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink())
+}
+
+/// Checks that a component's folder contains no links: they would lead writes and removals out of
+/// it. The folder itself may be one.
+///
+/// # Errors
+/// [`Error::LinkInSite`], or an I/O error.
+pub fn check_no_links(dir: &Path, layout: SiteLayout) -> Result<()> {
+    let walk = walkdir::WalkDir::new(dir).min_depth(1);
+    let walk = match layout {
+        SiteLayout::Folders => walk,
+        SiteLayout::Flat => walk.max_depth(1),
+    };
+    for entry in walk {
+        let entry = entry.map_err(|error| Error::io("read", dir, error.into()))?;
+        // The folders beside a flat layout are other components.
+        let is_other = || layout == SiteLayout::Flat && entry.path().is_dir();
+        if entry.path_is_symlink() && !is_other() {
+            return Err(Error::LinkInSite { path: entry.into_path() });
+        }
+    }
+    Ok(())
+}
+
+/// Checks that no folder below `dir` on the way to `path` is a link.
+///
+/// # Errors
+/// [`Error::LinkInSite`].
+pub fn check_way(dir: &Path, path: &Path) -> Result<()> {
+    let folders = path.ancestors().skip(1).take_while(|folder| *folder != dir && folder.starts_with(dir));
+    match folders.into_iter().find(|folder| is_link(folder)) {
+        Some(link) => Err(Error::LinkInSite { path: link.to_owned() }),
+        None => Ok(()),
+    }
 }
 
 /// Returns `true` for a folder, and not for a link to one.

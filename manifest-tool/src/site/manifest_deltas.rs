@@ -4,7 +4,7 @@
 //! The delta starts from the signed bytes, which are the same whoever signed them.
 
 use super::manifest_file::ManifestFile;
-use super::{ComponentSite, Manifests, replace};
+use super::{ComponentSite, Manifests};
 use crate::delta::encode;
 use crate::error::{Error, Result};
 use patcher::internal::delta::{self, DeltaError, FileSizes};
@@ -40,7 +40,7 @@ pub fn write(site: &ComponentSite, new: &VerifiedManifest) -> Result<()> {
         let delta = encoded(&file.signed.body, new.bytes())?;
         let path = site.path(&site.names().manifest_delta(sequence, file.manifest.meta.sequence));
         // A client would fetch the whole manifest instead.
-        if delta.len() < new.bytes().len() { replace(&path, &delta) } else { Ok(()) }
+        if delta.len() < new.bytes().len() { site.replace(&path, &delta) } else { Ok(()) }
     })
 }
 

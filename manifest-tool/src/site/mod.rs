@@ -26,7 +26,7 @@ pub mod site_keys;
 mod survey;
 mod writing;
 
-pub use listing::{entries, is_file, is_folder, is_link, layout_of, platforms, releases};
+pub use listing::{check_way, entries, is_file, is_folder, layout_of, platforms, releases};
 pub use objects::{GzObjects, objects};
 pub use survey::{SiteRelease, Survey};
 pub(crate) use writing::temporary_in;
@@ -44,6 +44,7 @@ use patcher::internal::trust;
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// The time that a command waits for another one that changes the same component.
@@ -60,16 +61,18 @@ pub struct ComponentSite {
     dir: PathBuf,
     names: SiteNames,
     keys: SiteKeys,
+    /// The keys that no release of the site retires.
+    counting: OnceLock<SiteKeys>,
 }
 
-/// The manifests of a component that trusted keys vouch for.
+/// The manifests of a component that count: [`ComponentSite::read`].
 #[derive(Debug, Default)]
 pub struct Manifests {
     /// The latest manifest of each channel.
     pub latest: Vec<ManifestFile>,
     /// The manifests of past releases.
     pub past: Vec<ManifestFile>,
-    /// Other files in `releases/`.
+    /// Other files in `releases/`, and latest manifests by retired keys.
     pub ignored: Vec<PathBuf>,
 }
 
@@ -93,7 +96,7 @@ impl ComponentSite {
             SiteLayout::Folders => site.join(names.component().as_str()),
             SiteLayout::Flat => site.to_owned(),
         };
-        Self { site: site.to_owned(), dir, names, keys }
+        Self { site: site.to_owned(), dir, names, keys, counting: OnceLock::new() }
     }
 
     /// Names a component in the layout that it has on the site.
@@ -124,38 +127,62 @@ impl ComponentSite {
         self.lock_existing()
     }
 
-    /// Locks a folder that exists.
+    /// Locks a folder that exists, and checks that it contains no links.
     ///
     /// # Errors
     /// As [`lock`](Self::lock); [`Error::LinkInSite`].
     pub fn lock_existing(&self) -> Result<Lock> {
         let lock = Lock::exclusive(&Dir::open(&self.dir)?, LOCK_FILE, "the site", LOCK_TIMEOUT)?;
-        // A site is hostile input: a link would lead writes and removals out of it.
-        let platform_dir = self.names.dir();
-        for path in [platform_dir.as_str(), "objects", &format!("{platform_dir}releases")].map(|dir| self.path(dir)) {
-            if path != self.path("") && is_link(&path) {
-                return Err(Error::LinkInSite { path });
-            }
-        }
+        listing::check_no_links(&self.dir, self.names.layout())?;
         Ok(lock)
     }
 
-    /// Reads a manifest of this component that enough trusted keys have signed.
+    /// Checks again that no folder on the way to a file of the component is a link.
+    ///
+    /// An attacker may have made one since the folder was locked.
+    ///
+    /// # Errors
+    /// [`Error::LinkInSite`].
+    pub fn check_way(&self, path: &Path) -> Result<()> {
+        listing::check_way(&self.dir, path)
+    }
+
+    /// Writes a file of the component in one step.
+    ///
+    /// # Errors
+    /// [`Error::LinkInSite`], or an I/O error.
+    fn replace(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        self.check_way(path)?;
+        replace(path, bytes)
+    }
+
+    /// Reads a manifest of this component that counts.
+    ///
+    /// Enough trusted keys have signed it, none of which a release of the site retires, and it has
+    /// its own name.
+    ///
+    /// # Errors
+    /// [`Error::OtherSigner`], [`Error::FewSigners`], [`Error::RetiredRelease`],
+    /// [`Error::MisplacedManifest`], [`Error::ManifestFile`], or an I/O error.
+    pub fn read(&self, path: &Path) -> Result<ManifestFile> {
+        let file = self.read_signed(path, self.counting_keys()?)?;
+        self.check_place(&file)?;
+        Ok(file)
+    }
+
+    /// Reads a manifest of this component that enough trusted keys have signed, under any name,
+    /// and also if they are retired.
     ///
     /// # Errors
     /// [`Error::OtherSigner`], [`Error::FewSigners`], [`Error::ManifestFile`], or an I/O error.
-    pub fn read(&self, path: &Path) -> Result<ManifestFile> {
-        let bytes = read_regular(path, MAX_MANIFEST_BYTES).map_err(|error| Error::io("read", path, error))?;
-        self.trusted(path, bytes)
+    pub fn read_counting_or_not(&self, path: &Path) -> Result<ManifestFile> {
+        self.read_signed(path, &self.keys)
     }
 
-    /// Verifies a manifest of this component that came from `path`.
-    ///
-    /// # Errors
-    /// [`Error::OtherSigner`], [`Error::ManifestFile`].
-    pub fn trusted(&self, path: &Path, bytes: Vec<u8>) -> Result<ManifestFile> {
-        let verified = self.keys.verify(path, |keys| trust::authenticate(bytes, keys))?;
-        let file = ManifestFile::from_bytes(path, verified.bytes().to_vec())?;
+    fn read_signed(&self, path: &Path, keys: &SiteKeys) -> Result<ManifestFile> {
+        let bytes = read_regular(path, MAX_MANIFEST_BYTES).map_err(|error| Error::io("read", path, error))?;
+        keys.verify(path, |keys| trust::authenticate(bytes.clone(), keys))?;
+        let file = ManifestFile::from_bytes(path, bytes)?;
         let Meta { component, platform, layout, .. } = &file.manifest.meta;
         let wrong = |what, found: &str, expected: String| {
             let wrong = Refused::WrongTarget { what, found: found.to_owned(), expected };
@@ -171,6 +198,50 @@ impl ComponentSite {
             return wrong("layout", layout.as_str(), self.names.layout().to_string());
         }
         Ok(file)
+    }
+
+    /// Checks that a manifest has the name of its channel, or of its sequence.
+    ///
+    /// A copy under another name would count as the latest release of another channel.
+    fn check_place(&self, file: &ManifestFile) -> Result<()> {
+        let Meta { channel, sequence, .. } = &file.manifest.meta;
+        let (latest, past) = (self.latest_path(channel), self.release_path(*sequence));
+        if file.path == latest || file.path == past {
+            return Ok(());
+        }
+        let is_past = file.path.parent() == past.parent() && self.names.layout() == SiteLayout::Folders;
+        let place = if is_past { past } else { latest };
+        Err(Error::MisplacedManifest { path: file.path.clone(), place })
+    }
+
+    /// Returns the trusted keys without those that a release of the site retires.
+    fn counting_keys(&self) -> Result<&SiteKeys> {
+        if let Some(counting) = self.counting.get() {
+            return Ok(counting);
+        }
+        let retired = self.retired()?;
+        Ok(self.counting.get_or_init(|| self.keys.clone().without_first(retired)))
+    }
+
+    /// Returns the number of trusted keys that the releases for all platforms retire.
+    fn retired(&self) -> Result<usize> {
+        // A release by the only key cannot retire it.
+        if self.keys.count() < 2 {
+            return Ok(0);
+        }
+        let platforms = platforms(&self.site, &self.names)?;
+        let names = |platform| SiteNames::new(self.names.layout(), self.names.component().clone(), platform);
+        let sites = platforms.into_iter().map(|platform| Self::new(&self.site, names(platform), self.keys.clone()));
+        let mut retired = Vec::new();
+        for site in sites {
+            for path in site.latest_manifests()?.into_iter().chain(site.past_manifests()?) {
+                let Ok(file) = site.read_counting_or_not(&path) else { continue };
+                if site.check_place(&file).is_ok() {
+                    retired.push(file.manifest.meta.retires);
+                }
+            }
+        }
+        Ok(self.keys.retired_by_all(retired))
     }
 
     /// Returns the path of a file by its name.
@@ -201,21 +272,36 @@ impl ComponentSite {
         let platforms = platforms(&self.site, &self.names)?.into_iter();
         let others = platforms.filter(|platform| platform != self.names.platform());
         let names = |platform| SiteNames::new(self.names.layout(), self.names.component().clone(), platform);
-        Ok(others.map(|platform| Self::new(&self.site, names(platform), self.keys.clone())).collect())
+        let counting = self.counting_keys()?;
+        let site = |platform| Self {
+            counting: OnceLock::from(counting.clone()),
+            ..Self::new(&self.site, names(platform), self.keys.clone())
+        };
+        Ok(others.map(site).collect())
     }
 
-    /// Reads all manifests that trusted keys vouch for.
+    /// Reads all manifests that count.
     ///
     /// # Errors
-    /// Those of [`read`](Self::read) for a latest manifest. Such files in `releases/` are ignored.
+    /// Those of [`read`](Self::read) for a latest manifest, unless retired keys have signed it.
+    /// Such files and all others in `releases/` are ignored.
     pub fn manifests(&self) -> Result<Manifests> {
-        let latest = self.latest_manifests()?.iter().map(|path| self.read(path)).collect::<Result<Vec<_>>>()?;
-        let mut manifests = Manifests { latest, ..Manifests::default() };
+        let mut manifests = Manifests::default();
+        for path in self.latest_manifests()? {
+            match self.read(&path) {
+                Err(Error::RetiredRelease { .. }) => manifests.ignored.push(path),
+                file => manifests.latest.push(file?),
+            }
+        }
         for path in self.past_manifests()? {
             match self.read(&path) {
-                Err(Error::OtherSigner { .. } | Error::FewSigners { .. } | Error::ManifestFile { .. }) => {
-                    manifests.ignored.push(path);
-                }
+                Err(
+                    Error::OtherSigner { .. }
+                    | Error::FewSigners { .. }
+                    | Error::RetiredRelease { .. }
+                    | Error::MisplacedManifest { .. }
+                    | Error::ManifestFile { .. },
+                ) => manifests.ignored.push(path),
                 file => manifests.past.push(file?),
             }
         }
@@ -223,9 +309,13 @@ impl ComponentSite {
         let named: HashSet<Sha256> = (manifests.latest.iter().chain(&manifests.past))
             .flat_map(|file| file.manifest.meta.stepping_stones.iter().map(|stone| stone.body))
             .collect();
+        let is_stone = |file: &ManifestFile| {
+            file.path == self.release_path(file.manifest.meta.sequence)
+                && named.contains(&Sha256::of(&file.signed.body))
+        };
         for path in std::mem::take(&mut manifests.ignored) {
             match ManifestFile::read(&path) {
-                Ok(file) if named.contains(&Sha256::of(&file.signed.body)) => manifests.past.push(file),
+                Ok(file) if is_stone(&file) => manifests.past.push(file),
                 _ => manifests.ignored.push(path),
             }
         }

@@ -50,10 +50,12 @@ impl ComponentSite {
     /// # Errors
     /// An I/O error.
     pub fn new_object(&self) -> Result<NamedTempFile> {
-        match self.names.layout() {
-            SiteLayout::Folders => temporary_in(&self.path("objects")),
-            SiteLayout::Flat => temporary_in(&self.dir),
-        }
+        let dir = match self.names.layout() {
+            SiteLayout::Folders => self.path("objects"),
+            SiteLayout::Flat => self.dir.clone(),
+        };
+        self.check_way(&dir.join("new"))?;
+        temporary_in(&dir)
     }
 
     /// Puts a complete object in its place.
@@ -65,6 +67,7 @@ impl ComponentSite {
     /// An I/O error.
     pub fn add_object(&self, kind: ObjectKind, object: &Object, file: TempPath) -> Result<()> {
         let path = self.object_path(kind, &object.sha256);
+        self.check_way(&path)?;
         let dir = path.parent().unwrap_or(&self.dir);
         fs::create_dir_all(dir).map_err(|error| Error::io("create", dir, error))?;
         file.persist(&path).map_err(|error| Error::io("create", &path, error.error))?;

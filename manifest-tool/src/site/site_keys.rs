@@ -6,6 +6,7 @@
 //! several keys could leave a release on the site that the others sign again.
 
 use crate::error::{Error, Result};
+use patcher::internal::digest::Sha256;
 use patcher::internal::error::Refused;
 use patcher::internal::keys::{PublicKey, TrustedKeys};
 use patcher::internal::trust::VerifiedManifest;
@@ -16,6 +17,10 @@ use std::path::Path;
 pub struct SiteKeys {
     keys: Vec<PublicKey>,
     threshold: usize,
+    /// The number of keys, from the first one on, that count no longer.
+    retired: usize,
+    /// The key that the next release retires.
+    retiring: Option<Sha256>,
 }
 
 impl SiteKeys {
@@ -27,7 +32,7 @@ impl SiteKeys {
                 distinct.push(key);
             }
         }
-        Self { keys: distinct, threshold: 1 }
+        Self { keys: distinct, threshold: 1, retired: 0, retiring: None }
     }
 
     /// Sets how many of the keys must have signed a release.
@@ -38,6 +43,39 @@ impl SiteKeys {
     pub fn needing(self, threshold: usize) -> Result<Self> {
         TrustedKeys::new(self.keys.clone(), threshold)?;
         Ok(Self { threshold, ..self })
+    }
+
+    /// Names the key that the next release retires.
+    ///
+    /// Releases by this key count until each channel and platform has a release that retires it.
+    pub fn retiring(self, key: Option<Sha256>) -> Self {
+        Self { retiring: key, ..self }
+    }
+
+    /// Leaves out the first `retired` keys.
+    pub fn without_first(self, retired: usize) -> Self {
+        Self { retired, ..self }
+    }
+
+    /// Returns how many keys a release that retires `key` retires: it, and all keys before it.
+    ///
+    /// A key that is not among these retires none.
+    pub fn retired_by(&self, key: Option<Sha256>) -> usize {
+        self.keys.iter().position(|known| Some(known.id()) == key).map_or(0, |place| place + 1)
+    }
+
+    /// Returns how many keys count no longer if these keys are retired one after the other.
+    ///
+    /// A manifest that retires keys is signed by enough later ones, so the highest number decides.
+    pub fn retired_by_all(&self, retired: impl IntoIterator<Item = Option<Sha256>>) -> usize {
+        let again = self.retiring.map_or(0, |key| self.retired_by(Some(key)));
+        let counts = retired.into_iter().map(|key| self.retired_by(key)).filter(|count| *count != again);
+        counts.max().unwrap_or(0)
+    }
+
+    /// Returns the key of two that retires more keys; `new` if the list does not tell.
+    pub fn later_retired(&self, old: Option<Sha256>, new: Option<Sha256>) -> Option<Sha256> {
+        if self.retired_by(new) >= self.retired_by(old) { new.or(old) } else { old }
     }
 
     /// Returns the number of keys.
@@ -54,21 +92,27 @@ impl SiteKeys {
     /// signed.
     ///
     /// # Errors
-    /// [`Error::OtherSigner`], [`Error::FewSigners`], or [`Error::ManifestFile`] with the reason
-    /// that `check` gives.
+    /// [`Error::OtherSigner`], [`Error::FewSigners`], [`Error::RetiredRelease`], or
+    /// [`Error::ManifestFile`] with the reason that `check` gives.
     pub fn verify(
         &self,
         path: &Path,
-        check: impl FnOnce(&TrustedKeys) -> Result<VerifiedManifest, Refused>,
+        check: impl Fn(&TrustedKeys) -> Result<VerifiedManifest, Refused>,
     ) -> Result<VerifiedManifest> {
         let path = path.to_owned();
         if self.keys.is_empty() {
             return Err(Error::OtherSigner { path });
         }
-        check(&TrustedKeys::new(self.keys.clone(), self.threshold)?).map_err(|refused| match refused {
-            Refused::UnknownKey { .. } => Error::OtherSigner { path },
-            Refused::Threshold { valid, needed } => Error::FewSigners { path, valid, needed },
-            other => Error::ManifestFile { path, source: Box::new(other) },
-        })
+        let verified =
+            check(&TrustedKeys::new(self.keys.clone(), self.threshold)?).map_err(|refused| match refused {
+                Refused::UnknownKey { .. } => Error::OtherSigner { path: path.clone() },
+                Refused::Threshold { valid, needed } => Error::FewSigners { path: path.clone(), valid, needed },
+                other => Error::ManifestFile { path: path.clone(), source: Box::new(other) },
+            })?;
+        let counting = &self.keys[self.retired..];
+        if self.retired > 0 && check(&TrustedKeys::new(counting.to_vec(), self.threshold)?).is_err() {
+            return Err(Error::RetiredRelease { path });
+        }
+        Ok(verified)
     }
 }

@@ -7,7 +7,7 @@ use super::{ComponentSite, Manifests};
 use crate::error::{Error, Result};
 use patcher::internal::digest::Sha256;
 use patcher::internal::layout::ObjectKind;
-use patcher::internal::manifest::{Manifest, Meta, Object};
+use patcher::internal::manifest::{Channel, Manifest, Meta, Object};
 use patcher::internal::trust::VerifiedManifest;
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use std::collections::{HashMap, HashSet};
@@ -18,21 +18,30 @@ use std::path::PathBuf;
 pub struct Survey {
     /// The highest sequence of all platforms and channels.
     pub last_sequence: Option<u64>,
-    /// The key that the release with the highest sequence retires.
+    /// The key that the releases retire. Of several, it is the last one in the client's list.
     pub retires: Option<Sha256>,
     /// The freshness key that the release with the highest sequence names, as SPKI DER.
-    pub freshness: Option<Vec<u8>>,
+    freshness: Option<Vec<u8>>,
     /// For each wanted content, the objects that a release for any platform has already.
     pub packed: HashMap<Sha256, GzObjects>,
     /// The wanted contents that a release in a flat layout has already.
     pub known: HashSet<Sha256>,
     /// All releases for the platform.
     pub releases: Vec<SiteRelease>,
-    /// Files in `releases/` that no trusted key has signed. The tool ignores them.
+    /// Manifests that do not count: no trusted key has signed them, or only retired ones.
     pub ignored: Vec<PathBuf>,
 }
 
 impl Survey {
+    /// Returns the freshness key that a new release of `channel` keeps, as SPKI DER.
+    ///
+    /// It is that of the channel's newest release, or of the site's newest one for a new channel.
+    pub fn freshness_of(&self, channel: &Channel) -> Option<Vec<u8>> {
+        let of_channel = self.releases.iter().map(|release| &release.meta).filter(|meta| meta.channel == *channel);
+        let newest = of_channel.max_by_key(|meta| meta.sequence);
+        newest.map_or_else(|| self.freshness.clone(), |meta| meta.freshness.clone())
+    }
+
     /// Checks that no release of the same channel comes after `latest`.
     ///
     /// An attacker who can write to the site could put an old manifest in the place of the latest
@@ -77,7 +86,8 @@ impl ComponentSite {
     ///
     /// # Errors
     /// [`Error::OtherSigner`] and [`Error::ManifestFile`] for a latest manifest that no trusted key
-    /// has signed: the next sequence would be a guess. Such files in `releases/` are ignored.
+    /// has signed: the next sequence would be a guess. Such files in `releases/` are ignored, and
+    /// so are manifests by retired keys.
     pub fn survey(&self, is_wanted: impl Fn(&Sha256) -> bool) -> Result<Survey> {
         let mut survey = Survey::default();
         let mut packed: HashMap<Sha256, GzObjects> = HashMap::new();
@@ -89,10 +99,12 @@ impl ComponentSite {
             let Manifests { latest, past, .. } = other.manifests()?;
             manifests.extend(latest.into_iter().chain(past).map(|file| (file, false)));
         }
+        let retires = manifests.iter().map(|(file, _)| &file.manifest.meta).filter(|meta| meta.retires.is_some());
+        let last = retires.max_by_key(|meta| (self.keys.retired_by(meta.retires), meta.sequence));
+        survey.retires = last.and_then(|meta| meta.retires);
         for (ManifestFile { path, manifest, signed, .. }, is_own) in manifests {
             if survey.last_sequence < Some(manifest.meta.sequence) {
                 survey.last_sequence = Some(manifest.meta.sequence);
-                survey.retires = manifest.meta.retires;
                 survey.freshness.clone_from(&manifest.meta.freshness);
             }
             for file in manifest.files.iter().filter(|file| is_wanted(&file.sha256)) {

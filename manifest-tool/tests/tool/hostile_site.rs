@@ -240,7 +240,6 @@ fn links_and_pipes_on_a_site_lead_nowhere() {
     // A file that is no manifest delta is not published, whatever it is.
     let secret = publisher.path("release.key.pem");
     fs::create_dir_all(publisher.path("site/core/releases/2")).unwrap();
-    symlink(&secret, publisher.path("site/core/releases/2/from-0.delta")).unwrap();
     fs::hard_link(&secret, publisher.path("site/core/releases/2/from-7.delta")).unwrap();
     fs::copy(&secret, publisher.path("site/core/releases/2/from-1.delta")).unwrap();
     for pipe in ["site/core/releases/9.xml", "site/core/releases/2/from-3.delta"] {
@@ -255,14 +254,89 @@ fn links_and_pipes_on_a_site_lead_nowhere() {
     publisher.write(&format!("outside/ab/ab{}.gz", "0".repeat(62)), "not yours");
     fs::rename(publisher.path("site/core/objects"), publisher.path("kept")).unwrap();
     symlink(publisher.path("outside"), publisher.path("site/core/objects")).unwrap();
-    for command in [&["prune", "core", "--keep", "0"][..], &["resign", "core"], &["publish", "site", "www"]] {
-        publisher.run(command).fails(21, "is a link");
-    }
-    publisher.sign_as("1.9.0", &[]).fails(21, "is a link");
+    refuses_links(&publisher);
     assert_eq!(fs::read_dir(publisher.path("outside/ab")).unwrap().count(), 1);
     fs::remove_file(publisher.path("site/core/objects")).unwrap();
     fs::rename(publisher.path("kept"), publisher.path("site/core/objects")).unwrap();
     publisher.sign_as("1.9.0", &[]).ok();
+}
+
+/// Expects that no command takes a site with a link.
+#[cfg(unix)]
+fn refuses_links(publisher: &Publisher) {
+    for command in [&["prune", "core", "--keep", "0"][..], &["resign", "core"], &["publish", "site", "www"]] {
+        publisher.run(command).fails(21, "is a link");
+    }
+    publisher.sign_as("1.9.0", &[]).fails(21, "is a link");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_at_any_depth_of_a_component_is_refused_before_anything_is_written() {
+    use std::os::unix::fs::symlink;
+    let publisher = with_stranger();
+    let outside = publisher.path("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::create_dir_all(publisher.path("site/core/x86_64-linux/releases")).unwrap();
+    let prefix = (0..=255).map(|byte| format!("objects/{byte:02x}"));
+    let prefix = prefix.map(|name| format!("site/core/{name}")).find(|name| !publisher.path(name).exists()).unwrap();
+    let latest = "site/core/beta.xml".to_owned();
+    let deltas = ["", "x86_64-linux/"].map(|dir| format!("site/core/{dir}releases/3"));
+    for name in deltas.into_iter().chain([prefix, latest]) {
+        symlink(&outside, publisher.path(&name)).unwrap();
+        refuses_links(&publisher);
+        fs::remove_file(publisher.path(&name)).unwrap();
+        // The destination is as hostile as the site.
+        let copy = publisher.path(name.replacen("site", "www", 1));
+        fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        symlink(&outside, &copy).unwrap();
+        publisher.run(&["publish", "site", "www"]).fails(21, "is a link");
+        fs::remove_dir_all(publisher.path("www")).unwrap();
+    }
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+    // The publisher's own link to the site or to a component is none inside of a component.
+    fs::rename(publisher.path("site/core"), publisher.path("kept")).unwrap();
+    symlink(publisher.path("kept"), publisher.path("site/core")).unwrap();
+    publisher.sign_as("1.9.0", &[]).ok();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_becomes_a_link_while_a_site_is_published_leads_nowhere() {
+    let publisher = with_stranger();
+    fs::create_dir_all(publisher.path("www/core/releases")).unwrap();
+    fs::create_dir(publisher.path("outside")).unwrap();
+    let (file, secret) = (publisher.path("www/core/objects"), publisher.path("outside"));
+    let late = Late { folder: Folder::new(publisher.path("www")), file, secret };
+    let options = PublishOptions { parallel: 1, is_dry_run: false };
+    let error = publish(&publisher.path("site"), &publisher.site_keys(), &late, options).unwrap_err();
+    assert_eq!(error.code(), "link-in-site", "{error}");
+    assert_eq!(fs::read_dir(publisher.path("outside")).unwrap().count(), 0);
+}
+
+/// A copy under the name of another channel would be stamped, and its head would be published.
+#[test]
+fn a_manifest_counts_under_its_own_name_only() {
+    for layout in ["folders", "flat"] {
+        let publisher = Publisher::new();
+        publisher.run(&["keygen", "fresh", "--bits", "2048"]).ok();
+        let flags = ["--layout", layout, "--freshness-key", "fresh.pub.pem"];
+        publisher.sign_with_install_object("1.0.0", &flags).ok();
+        publisher.write("build/bin/app", program(2));
+        publisher.sign_with_install_object("1.1.0", &[]).ok();
+        let (past, head, copy) = match layout {
+            "flat" => ("site/core-1.xml", "site/core.latest.xml", "site/core.manifest.zeta.xml"),
+            _ => ("site/core/releases/1.xml", "site/core/latest.xml", "site/core/zeta.xml"),
+        };
+        let before = publisher.read(head);
+        publisher.write(copy, publisher.read(past));
+        publisher.run(&["stamp", "site", "--key", "fresh.key.pem"]).fails(21, "is a copy");
+        publisher.run(&["publish", "site", "www"]).fails(21, "is a copy");
+        publisher.run(&["resign", "core"]).fails(21, "is a copy");
+        assert_eq!(publisher.read(head), before);
+        fs::remove_file(publisher.path(copy)).unwrap();
+        publisher.run(&["stamp", "site", "--key", "fresh.key.pem"]).ok();
+    }
 }
 
 /// A link to such a device has no end, and a pipe has no beginning.
@@ -273,7 +347,7 @@ fn endless_files_end_with_an_error() {
     let publisher = with_stranger();
     fs::remove_file(publisher.path(LATEST)).unwrap();
     symlink("/dev/zero", publisher.path(LATEST)).unwrap();
-    publisher.run(&["resign", "core"]).fails(22, "no regular file");
+    publisher.run(&["resign", "core"]).fails(21, "is a link");
     let made = std::process::Command::new("mkfifo").arg(publisher.path("build/component.toml")).status();
     assert!(made.unwrap().success());
     publisher.sign_as("1.3.0", &[]).fails(22, "no regular file");

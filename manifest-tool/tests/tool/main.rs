@@ -21,6 +21,7 @@ mod prune;
 mod publish;
 mod publisher;
 mod resign;
+mod retired_keys;
 mod rollout;
 mod sign;
 mod stamp;

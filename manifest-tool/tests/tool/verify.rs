@@ -126,6 +126,7 @@ fn an_expired_manifest_and_one_of_another_channel_are_found() {
     fs::rename(publisher.path("site/core/manifest.xml"), publisher.path("site/core/beta.xml")).unwrap();
     let run = verify(&publisher);
     run.fails(21, "1 of 1");
+    fs::remove_file(publisher.path("site/core/beta.xml")).unwrap();
     publisher.sign(&[]).ok();
     fs::copy(publisher.path("site/core/manifest.xml"), publisher.path("site/core/beta.xml")).unwrap();
     assert!(verify(&publisher).out.contains("`stable`, not `beta`"));
