@@ -37,20 +37,24 @@ pub struct AttachArgs {
     /// each, in the order of the client's list
     #[arg(long = "trust", value_name = "PUB")]
     trusted: Vec<PathBuf>,
+    /// How many of these keys must have signed a release of the site, the result included
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "site")]
+    threshold: usize,
 }
 
 /// Runs the command.
 ///
 /// # Errors
-/// [`Error::Signature`], everything else that a client would refuse, and [`Error::SequenceTaken`],
-/// all before anything is written; an I/O error.
+/// [`Error::Signature`], [`Error::FewSigners`], everything else that a client would refuse, and
+/// [`Error::SequenceTaken`], all before anything is written; an I/O error.
 pub fn run(args: AttachArgs, out: &mut impl Write) -> Result<()> {
     let public = public_key::load("--key", &args.key)?;
     let signed = attach(&args, &public)?;
     let meta = &signed.manifest().meta;
     let mut keys = args.trusted.iter().map(|path| public_key::load("--trust", path)).collect::<Result<Vec<_>>>()?;
     keys.push(public);
-    let keys = SiteKeys::new(keys).retiring(meta.retires);
+    let keys = SiteKeys::new(keys).retiring(meta.retires).needing(args.threshold)?;
+    keys.verify(&args.manifest, |keys| trust::authenticate(signed.bytes().to_vec(), keys))?;
     let site = args.site.map(|site| ComponentSite::new(&site, SiteNames::of(meta), keys));
     let _lock = site.as_ref().map(ComponentSite::lock).transpose()?;
     if let Some(site) = &site {

@@ -189,3 +189,28 @@ fn a_program_signs_the_digest_and_its_signature_is_verified() {
     publisher.sign(&["--signer", device]).usage_error();
     sign("1.2.0", device, &["--key", "release.key.pem"]).usage_error();
 }
+
+/// A thief of one key of two must not block the honest publisher, nor publish alone.
+#[test]
+fn a_result_with_too_few_signatures_is_not_published() {
+    let Some(publisher) = with_device() else { return };
+    new_device(&publisher, "other");
+    let trust = ["--trust", "device.pub.pem", "--trust", "other.pub.pem", "--threshold", "2"];
+    publisher.sign(&[&["--body", "core.body"][..], &trust].concat()).ok();
+    device_signs(&publisher, "core.body", "core.sig");
+    attach(&publisher, "core.body", &["--output", "one.xml"]).ok();
+    let site = [&["--site", "site"][..], &trust].concat();
+    attach(&publisher, "core.body", &site).fails(21, "signed by 1 of the given keys");
+    assert!(!publisher.path(LATEST).exists());
+
+    // The thief of the device's key uses up the sequences.
+    let forged = String::from_utf8(publisher.read("core.body")).unwrap();
+    publisher.write("forged", forged.replace("sequence=\"1\"", "sequence=\"900\""));
+    device_signs(&publisher, "forged", "core.sig");
+    attach(&publisher, "forged", &["--output", "site/core/releases/900.xml"]).ok();
+    publisher.openssl(&["dgst", "-sha256", "-sign", "other.secret", "-out", "other.sig", "core.body"]);
+    let second = ["attach", "one.xml", "--signature", "other.sig", "--key", "other.pub.pem"];
+    publisher.run(&[&second[..], &["--site", "site", "--trust", "device.pub.pem"]].concat()).fails(21, "900.xml");
+    publisher.run(&[&second[..], &site].concat()).ok();
+    publisher.verified(LATEST, &["device.pub.pem", "other.pub.pem"], &[]).unwrap();
+}
