@@ -38,6 +38,19 @@ pub fn on_probation(root: &InstallRoot) -> Option<Sha256> {
     }
 }
 
+/// Returns `true` if the version that this swap installed is not on probation any more, or if the
+/// journal cannot be read.
+fn has_ended(root: &InstallRoot, plan: Sha256, log: &mut Log) -> bool {
+    let state_dir = state::open(root).ok().flatten();
+    match state_dir.map(|state_dir| Journal::peek(&state_dir)) {
+        Some(Ok(Some((JournalState::Committed, found)))) if found == plan => return false,
+        Some(Ok(_)) => log.line(format_args!("the new version was confirmed")),
+        // The user may have moved the install root.
+        _ => log.line(format_args!("the journal cannot be read any more: the new version is not watched")),
+    }
+    true
+}
+
 /// Watches the program until it confirms or fails; returns the reason for a rollback.
 ///
 /// `plan` names the swap that installed the version. A program may fail only because it lacks the
@@ -53,8 +66,7 @@ pub fn watch(
     loop {
         let ended = started.child.try_wait().ok()?;
         // Read the journal after the status: the program may confirm just before it ends.
-        if on_probation(root) != Some(plan) {
-            log.line(format_args!("the new version was confirmed"));
+        if has_ended(root, plan, log) {
             return None;
         }
         if let Some(status) = ended {
@@ -108,12 +120,11 @@ pub fn watch_process(arguments: &Arguments, plan: Sha256, pid: u32, log: &mut Lo
     let root = &arguments.root;
     let deadline = Instant::now().checked_add(arguments.probation);
     loop {
-        let has_ended = relaunch::wait_for_exit(pid, Some(POLL));
-        if on_probation(root) != Some(plan) {
-            log.line(format_args!("the new version was confirmed"));
+        let is_gone = relaunch::wait_for_exit(pid, Some(POLL));
+        if has_ended(root, plan, log) {
             return None;
         }
-        if has_ended {
+        if is_gone {
             let has_started = || Some(Starts::load_or_default(&state::open(root).ok()??).ok()?.has_started(&plan));
             if has_started().unwrap_or(true) {
                 log.line(format_args!("the new version ended and was not confirmed; it has more starts to do so"));

@@ -32,9 +32,15 @@ impl Patcher {
         self.shared.source.take_credentials(&mut url, &base);
         let (state_dir, _downloading) = self.lock_downloading()?;
         // A new installation is how a user repairs a damaged manifest.
-        let installed = match self.installed(&component) {
+        let installed = match self.require_installed(&component) {
+            Ok(installed) => Some(installed),
             Err(Error::Machine(Machine::InstalledManifest { .. })) => None,
-            installed => installed?,
+            Err(Error::Machine(Machine::NotInstalled { .. } | Machine::NothingInstalled { .. })) => {
+                // Until the first check of the installed component, its folder may lack a manifest.
+                self.change_choices(|choices| choices.set_removed(&component, true))?;
+                None
+            }
+            Err(error) => return Err(error),
         };
         let mut places = self.manifests_in(&url, &component, installed.as_ref())?;
         let mut seen = SeenReleases::load_or_default(&state_dir)?;
@@ -54,9 +60,6 @@ impl Patcher {
         let (mut verdicts, manifest) = (Verdicts::load_or_default(&state_dir)?, trusted.manifest());
         if verdicts.remove(&component, &manifest.content_id(), manifest.meta.sequence) {
             verdicts.save(&state_dir)?;
-        }
-        if self.choices()?.is_removed(&component) {
-            self.change_choices(|choices| choices.set_removed(&component, false))?;
         }
         self.check_requirements_with(std::iter::once(&manifest.meta), None)?;
         // The place of the manifest is the first mirror; the base URLs that the manifest names

@@ -48,12 +48,12 @@ impl Choices {
         self.skipped.len() < before
     }
 
-    /// Returns `true` if the user has removed this component.
+    /// Returns `true` if the user has removed this component, or if its installation has not ended.
     pub fn is_removed(&self, component: &Component) -> bool {
         self.removed.contains(component)
     }
 
-    /// Records whether the user has removed this component; returns `true` if that is a change.
+    /// Records whether this component counts as removed; returns `true` if that is a change.
     pub fn set_removed(&mut self, component: &Component, is_removed: bool) -> bool {
         if is_removed { self.removed.insert(component.clone()) } else { self.removed.remove(component) }
     }

@@ -5,7 +5,7 @@ use crate::error::{Error, Machine, Result};
 use crate::formats::xml::XmlError;
 
 /// The suffix of a damaged file.
-const DAMAGED: &str = ".damaged";
+pub(super) const DAMAGED: &str = ".damaged";
 
 /// A file of the state folder in XML.
 pub trait StateFile: Default {

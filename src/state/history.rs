@@ -295,6 +295,7 @@ mod tests {
         ComponentSteps {
             component: "core".parse().unwrap(),
             own_work_dir: false,
+            elsewhere: false,
             from: Some(Version::new(0, 9, 0)),
             to: Some(to),
             new_folders: Vec::new(),

@@ -242,6 +242,7 @@ mod tests {
         vec![ComponentSteps {
             component: "core".parse().unwrap(),
             own_work_dir: false,
+            elsewhere: false,
             from: None,
             to: Some(to),
             new_folders: Vec::new(),

@@ -209,13 +209,21 @@ fn third_release(part: &ComponentSwap) -> Option<String> {
     (outline.component == part.steps.component.as_str() && !is_known).then_some(text)
 }
 
-/// Returns `true` if the component is a third release and whole.
+/// Returns `true` if the component is a third release, which the user may have changed since.
 ///
-/// The journal of the interrupted swap is out of date then.
-pub fn is_whole_third_release(part: &ComponentSwap) -> bool {
+/// The journal of the interrupted swap is out of date then. No listed path holds a content that
+/// only the swap can have left there.
+pub fn is_third_release(part: &ComponentSwap) -> bool {
     let Some(text) = third_release(part) else { return false };
     let files = Outline::read(&text).map(|outline| outline.files()).unwrap_or_default();
     let paths = files.iter().map(|(path, _)| path.as_str());
     let Ok(found) = Inventory::take(part.tree.root().path(), paths, THREADS) else { return false };
-    files.iter().all(|(path, sha256)| sha256.is_some() && found.content(path).sha256() == *sha256)
+    let is_of_swap = |path: &str, content: &PathContent| {
+        let mut steps = part.steps.steps.iter().filter(|step| step.place.as_str() == path);
+        steps.any(|step| content.same_bytes(&step.old) || content.same_bytes(&step.new))
+    };
+    files.iter().all(|(path, sha256)| {
+        let content = found.content(path);
+        sha256.is_some() && (content.sha256() == *sha256 || !is_of_swap(path, content))
+    })
 }

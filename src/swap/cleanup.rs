@@ -1,7 +1,7 @@
 //! The clean-up after a swap: journal, backups, stages and empty folders.
 //!
-//! No function here returns an error: the installed version is complete even if leftovers stay. The
-//! next start removes them.
+//! Leftovers are no error: the installed version is complete, and the next start removes them. Only
+//! a file of the user that lies among the backups and cannot leave them is one.
 
 use super::component::{ComponentSwap, RETIRED, work_dir};
 use super::exchange;
@@ -17,29 +17,46 @@ use crate::values::rel_path::STATE_DIR_NAME;
 ///
 /// The journal goes first, so that no leftover can be taken for a backup. A journal that cannot be
 /// removed keeps its backups: the next recovery then finds everything old and ends the swap again.
-pub fn discard(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) {
-    if Journal::end(state_dir).is_err() {
-        return;
-    }
+/// Adds the files of the user among the backups.
+///
+/// # Errors
+/// As [`clean_up`]; [`Machine::Io`] for a journal that cannot be removed.
+pub fn discard(
+    root: &InstallRoot,
+    state_dir: &Dir,
+    transaction: &Transaction,
+    saved: &mut Vec<SavedFile>,
+) -> Result<()> {
+    transaction.components.iter().try_for_each(|steps| save_written_backups(root, steps, saved))?;
+    Journal::end(state_dir)?;
     for steps in &transaction.components {
         let _ = remove_work(root, steps, TRANSACTIONS);
         let _ = remove_vacated(root, steps, steps.from.is_some());
     }
     let _ = state_dir.remove_leftovers(TRANSACTIONS);
+    Ok(())
 }
 
-/// Ends a swap whose new version is installed; returns the files of the user among the backups.
+/// Ends a swap whose new version is installed; adds the files of the user among the backups.
 ///
-/// The journal is removed last, so that another clean-up follows a crash. It stays while a file of
-/// the user is only among the backups.
-pub fn clean_up(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) -> Vec<SavedFile> {
-    let (mut saved, mut is_done) = (Vec::new(), true);
+/// The journal is removed last, so that another clean-up follows a crash.
+///
+/// # Errors
+/// [`Machine::Io`], [`Machine::OtherTree`]: a file of the user is only among the backups, and the
+/// journal stays with them.
+pub fn clean_up(
+    root: &InstallRoot,
+    state_dir: &Dir,
+    transaction: &Transaction,
+    saved: &mut Vec<SavedFile>,
+) -> Result<()> {
+    let mut first = Ok(());
     for steps in &transaction.components {
-        match save_written_backups(root, steps, &mut saved) {
-            Ok(()) | Err(Error::Machine(Machine::OtherTree { .. })) => {
+        match save_written_backups(root, steps, saved) {
+            Ok(()) => {
                 let _ = remove_work(root, steps, TRANSACTIONS);
             }
-            Err(_) => is_done = false,
+            Err(error) => first = first.and(Err(error)),
         }
         // After a probation the stage may belong to the next update.
         if !transaction.probation {
@@ -47,11 +64,11 @@ pub fn clean_up(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) 
         }
         let _ = remove_vacated(root, steps, steps.to.is_some());
     }
-    if is_done {
+    if first.is_ok() {
         let _ = state_dir.remove_leftovers(TRANSACTIONS);
         let _ = Journal::end(state_dir);
     }
-    saved
+    first
 }
 
 /// Moves backups that a program has written to beside the paths that they came from.
@@ -62,8 +79,12 @@ fn save_written_backups(root: &InstallRoot, steps: &ComponentSteps, saved: &mut 
     if !has_backups(root, steps)? {
         return Ok(());
     }
-    let part = ComponentSwap::open(root, steps.clone())?;
-    exchange::save_written_backups(&part, saved)
+    match ComponentSwap::open(root, steps.clone()) {
+        Ok(part) => exchange::save_written_backups(&part, saved),
+        // The component is gone, and its backups with it.
+        Err(Error::Machine(Machine::OtherTree { .. })) if !steps.elsewhere => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 fn has_backups(root: &InstallRoot, steps: &ComponentSteps) -> Result<bool> {

@@ -46,9 +46,10 @@ impl ComponentSwap {
     /// one; [`Machine::UnsafePath`], [`Machine::Io`].
     pub fn open(root: &InstallRoot, steps: ComponentSteps) -> Result<Self> {
         let dir = root.checked_component(&steps.component)?;
-        let may_be_elsewhere =
-            root.elsewhere.contains_key(&steps.component) || root.state.dir != root.dir.join(STATE_DIR_NAME);
-        if may_be_elsewhere && steps.from.is_some() && Tree::open(&dir)?.is_none() {
+        let is_named = root.elsewhere.contains_key(&steps.component);
+        let may_be_elsewhere = is_named || root.state.dir != root.dir.join(STATE_DIR_NAME);
+        let is_lost = may_be_elsewhere && steps.from.is_some() && Tree::open(&dir)?.is_none();
+        if is_lost || steps.elsewhere && !is_named {
             return Err(Machine::OtherTree { component: steps.component.clone(), dir }.into());
         }
         make_component_folder(&dir)?;

@@ -8,7 +8,7 @@ use super::component::{ComponentSwap, FOLDER, RETIRED};
 use super::saved::{SavedFile, move_beside};
 use super::side::{Owner, Side};
 use crate::disk::fs::{self, Dir, Found, Tree};
-use crate::disk::inventory::{Inventory, PathContent};
+use crate::disk::inventory::{Inventory, PathContent, content_at};
 use crate::disk::layout::STAGED_FILES_DIR_NAME;
 use crate::error::{Error, Machine, Result};
 use crate::state::journal::{Step, SwapPath};
@@ -342,7 +342,11 @@ pub fn save_written_backups(part: &ComponentSwap, saved: &mut Vec<SavedFile>) ->
             Found::Absent => continue,
             Found::File { .. } => {
                 let Some(mut file) = part.backups.open_file(&backup)? else { continue };
-                if fs::hash(&mut file, &part.backups.join(&backup))?.0 == *sha256 {
+                let written = fs::hash(&mut file, &part.backups.join(&backup))?.0;
+                // After an undo the backup may be a second name of the file at its path.
+                let is_at_its_path =
+                    || content_at(&part.tree, path.as_str()).is_ok_and(|content| content.sha256() == Some(written));
+                if written == *sha256 || is_at_its_path() {
                     continue;
                 }
             }

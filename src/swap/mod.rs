@@ -103,12 +103,22 @@ pub enum Recovery {
 /// A version that is still on probation counts as confirmed: it has prepared the next update.
 ///
 /// # Errors
-/// [`Machine::Io`]; then nothing is prepared.
+/// [`Machine::Io`], also where a user's file cannot leave the backups of the swap before; then
+/// nothing is prepared.
 pub fn prepare(root: &InstallRoot, lock: &Lock, transaction: Transaction) -> Result<()> {
     confirm(root)?;
     // A confirmation without the updater's lock leaves the clean-up to the next one that holds it.
     recover(root, lock)?;
-    Journal::begin(&state::open_or_create(root)?, transaction).map(drop)
+    let state_dir = state::open_or_create(root)?;
+    if let Some(Journal { state, transaction, .. }) = Journal::read(&state_dir)? {
+        // A file of the user is only among the backups, which this swap would replace.
+        let end = if state == JournalState::Confirmed { cleanup::clean_up } else { cleanup::discard };
+        end(root, &state_dir, &transaction, &mut Vec::new())?;
+    }
+    // Creates the file of this lock: on a disk that is full later, the new version can be decided
+    // about all the same.
+    drop(state::lock_deciding(&state_dir)?);
+    Journal::begin(&state_dir, transaction).map(drop)
 }
 
 /// Discards a prepared swap if a newer release of one of its components has been seen since.
@@ -123,7 +133,7 @@ pub fn discard_superseded(root: &InstallRoot, _lock: &Lock) -> Result<bool> {
     let Some(journal) = prepared(&state_dir)? else { return Ok(false) };
     let is_superseded = is_superseded(&state_dir, &journal.transaction);
     if is_superseded {
-        cleanup::discard(root, &state_dir, &journal.transaction);
+        discard(root, &state_dir, &journal.transaction);
         record_outcome(&state_dir, &journal.transaction, SwapOutcome::Failed("superseded"));
     }
     Ok(is_superseded)
@@ -190,7 +200,7 @@ pub fn make_live(root: &InstallRoot, lock: &Lock, ready: Option<Ready>) -> Resul
             match check_and_back_up(root, &journal.transaction) {
                 Ok(parts) => (journal, parts),
                 Err(error) => {
-                    cleanup::discard(root, &state_dir, &journal.transaction);
+                    discard(root, &state_dir, &journal.transaction);
                     count_failure(&state_dir, &journal.transaction, error.code());
                     return Err(error);
                 }
@@ -206,7 +216,7 @@ pub fn make_live(root: &InstallRoot, lock: &Lock, ready: Option<Ready>) -> Resul
             // Windows cannot remove a folder that is open.
             drop(parts);
             if undone.is_ok() {
-                cleanup::discard(root, &state_dir, &journal.transaction);
+                discard(root, &state_dir, &journal.transaction);
             }
             count_failure(&state_dir, &journal.transaction, cause.code());
             record_saved(&state_dir, &journal.transaction, &saved);
@@ -272,8 +282,10 @@ pub fn finish(root: &InstallRoot, _lock: &Lock) -> Vec<SavedFile> {
             clean_up(root, &state_dir, &journal.transaction)
         }
         Ok(Some(journal)) if journal.state == JournalState::Committed => {
-            // So that a rollback needs no space for its journal.
-            let _ = journal.write_ahead(&state_dir, &[JournalState::Applying]);
+            // So that neither decision needs space for its journal.
+            for state in [JournalState::Applying, JournalState::Confirmed] {
+                let _ = journal.write_ahead(&state_dir, &[state]);
+            }
             Vec::new()
         }
         _ => Vec::new(),
@@ -313,7 +325,7 @@ pub fn recover(root: &InstallRoot, _lock: &Lock) -> Result<Recovery> {
     };
     match journal.state {
         JournalState::Prepared => {
-            cleanup::discard(root, &state_dir, &journal.transaction);
+            discard(root, &state_dir, &journal.transaction);
             Ok(Recovery::Discarded)
         }
         JournalState::Applying => {
@@ -323,7 +335,7 @@ pub fn recover(root: &InstallRoot, _lock: &Lock) -> Result<Recovery> {
             match recovered {
                 Ok(Recovery::Finished) => {}
                 Ok(recovery) => {
-                    cleanup::discard(root, &state_dir, &journal.transaction);
+                    discard(root, &state_dir, &journal.transaction);
                     if recovery == Recovery::RolledBack {
                         count_failure(&state_dir, &journal.transaction, "interrupted");
                     }
@@ -349,9 +361,10 @@ fn undo_or_complete(
     journal: &mut Journal,
     saved: &mut Vec<SavedFile>,
 ) -> Result<Recovery> {
-    let parts = open_parts(root, &journal.transaction)?;
-    if parts.iter().any(check::is_whole_third_release) {
-        // The state folder is older than the tree: the swap ended long ago.
+    let mut parts = open_parts(root, &journal.transaction)?;
+    // The state folder is older than these components: their swap ended long ago.
+    parts.retain(|part| !check::is_third_release(part));
+    if parts.is_empty() {
         return Ok(Recovery::Discarded);
     }
     parts.iter().try_for_each(check::recognise)?;
@@ -397,14 +410,15 @@ pub fn on_probation(root: &InstallRoot) -> Result<Option<Journal>> {
 /// # Errors
 /// As [`Journal::read`]; [`Machine::Io`].
 pub fn confirm(root: &InstallRoot) -> Result<bool> {
-    let Some(transaction) = decide(root, JournalState::Confirmed, |_| Ok(()))?.map(|(journal, _)| journal.transaction)
-    else {
-        return Ok(false);
-    };
+    let Some((journal, ())) = decide(root, JournalState::Confirmed, |_| Ok(()))? else { return Ok(false) };
     let state_dir = state::open_or_create(root)?;
-    record_outcome(&state_dir, &transaction, SwapOutcome::Confirmed);
-    if let Ok(_lock) = state::lock_updater(&state_dir, Duration::ZERO) {
-        clean_up(root, &state_dir, &transaction);
+    record_outcome(&state_dir, &journal.transaction, SwapOutcome::Confirmed);
+    // Meanwhile another updater may have cleaned up, and begun the next swap.
+    let is_current = || Journal::peek(&state_dir).is_ok_and(|now| now == Some((journal.state, journal.plan)));
+    if let Ok(_lock) = state::lock_updater(&state_dir, Duration::ZERO)
+        && is_current()
+    {
+        clean_up(root, &state_dir, &journal.transaction);
     }
     Ok(true)
 }
@@ -454,7 +468,7 @@ pub fn roll_back(root: &InstallRoot, _lock: &Lock, reason: RollbackReason) -> Re
     record_saved(&state_dir, &journal.transaction, &saved);
     undone.map_err(|cause| Machine::UndoFailed { cause: Box::new(cause) })?;
     record_outcome(&state_dir, &journal.transaction, SwapOutcome::RolledBack(reason));
-    cleanup::discard(root, &state_dir, &journal.transaction);
+    saved.extend(discard(root, &state_dir, &journal.transaction));
     let Applied { components, saved } = Applied::new(journal.transaction, saved);
     Ok(Some(Applied { components: components.into_iter().map(ComponentChange::reversed).collect(), saved }))
 }
@@ -470,7 +484,17 @@ fn condemn(root: &InstallRoot, transaction: &Transaction, reason: RollbackReason
 /// Cleans up behind a swap that is live, and records the user's files that were found among its
 /// backups.
 fn clean_up(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) -> Vec<SavedFile> {
-    let saved = cleanup::clean_up(root, state_dir, transaction);
+    let mut saved = Vec::new();
+    let _ = cleanup::clean_up(root, state_dir, transaction, &mut saved);
+    record_saved(state_dir, transaction, &saved);
+    saved
+}
+
+/// Ends a swap that has changed no file, or was undone, and records the user's files that were
+/// found among its backups.
+fn discard(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) -> Vec<SavedFile> {
+    let mut saved = Vec::new();
+    let _ = cleanup::discard(root, state_dir, transaction, &mut saved);
     record_saved(state_dir, transaction, &saved);
     saved
 }

@@ -92,6 +92,7 @@ impl World {
         let component = ComponentSteps {
             component: "core".parse().unwrap(),
             own_work_dir: false,
+            elsewhere: false,
             from: Some(Version::new(1, 0, 0)),
             to: Some(ReleaseContent { version: Version::new(2, 0, 0), sequence: 2, content: Sha256::of(b"2") }),
             new_folders: after.difference(&before).cloned().collect(),

@@ -43,9 +43,8 @@ impl Lock {
         if holder(dir, name) != Some(std::process::id()) {
             let mut beside = if cfg!(windows) { Some(dir.open_or_create(&beside(name))?) } else { None };
             let file = beside.as_mut().unwrap_or(&mut file);
-            let left =
-                file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
-            left.map_err(|error| Error::io("write", dir.join(name), error))?;
+            // Only for messages. A full disk may have no block for it.
+            let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
         }
         Ok(Self {
             file,

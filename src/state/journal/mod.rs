@@ -11,6 +11,8 @@ pub use plan::{ComponentSteps, ReleaseContent, Step, SwapPath, Transaction};
 use crate::disk::fs::{Dir, Found};
 use crate::disk::layout::StateDir;
 use crate::error::{Machine, Result};
+#[cfg(feature = "client")]
+use crate::state::file::DAMAGED;
 use crate::values::digest::Sha256;
 
 /// The journal's file name in the state folder.
@@ -120,6 +122,21 @@ impl Journal {
         let transaction = Transaction::parse(&bytes)
             .map_err(|flaw| unreadable(format!("plan line {}: {}", flaw.line, flaw.detail)))?;
         Ok(Some(Self { state, transaction, plan }))
+    }
+
+    /// Renames the backups and a journal that cannot be read to `NAME.damaged`.
+    ///
+    /// # Errors
+    /// [`Machine::Io`], also if such a folder of backups exists.
+    #[cfg(feature = "client")]
+    pub fn set_aside(state_dir: &Dir) -> Result<()> {
+        // The journal last: without it, the backups would be leftovers.
+        for name in [TRANSACTIONS, JOURNAL] {
+            if state_dir.find(name)? != Found::Absent {
+                state_dir.rename(name, state_dir, &format!("{name}{DAMAGED}"))?;
+            }
+        }
+        state_dir.sync()
     }
 
     /// Writes the plan of a new swap and the state [`JournalState::Prepared`].

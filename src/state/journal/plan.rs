@@ -36,6 +36,8 @@ pub struct ComponentSteps {
     /// `true` if stage and backups lie in the component's own `.patcher`, because it is on another
     /// file system.
     pub own_work_dir: bool,
+    /// `true` if the configuration names the component's folder.
+    pub elsewhere: bool,
     /// The version before, for people.
     pub from: Option<Version>,
     /// The release after; `None` for a removal.
@@ -158,6 +160,7 @@ pub(super) fn write(transaction: &Transaction) -> String {
         text.push_str("  <component");
         push_attribute(&mut text, "name", &part.component);
         push_attribute(&mut text, "own-work-dir", part.own_work_dir);
+        push_attribute(&mut text, "elsewhere", part.elsewhere);
         if let Some(version) = &part.from {
             push_attribute(&mut text, "from", version);
         }
@@ -198,6 +201,7 @@ fn component(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> Result<
     let mut part = ComponentSteps {
         component: element.value("name", Defect::Name)?,
         own_work_dir: element.boolean("own-work-dir")?,
+        elsewhere: element.boolean("elsewhere")?,
         from: element.optional_value("from", Defect::Version)?,
         to: match element.optional_value("to", Defect::Version)? {
             Some(version) => Some(ReleaseContent {
@@ -271,6 +275,7 @@ pub mod tests {
             components: vec![ComponentSteps {
                 component: "core".parse().unwrap(),
                 own_work_dir: false,
+                elsewhere: false,
                 from: Some(Version::new(1, 0, 0)),
                 to: Some(ReleaseContent {
                     version: Version::new(2, 0, 0),

@@ -58,6 +58,7 @@ pub fn swap_steps(
     Ok(ComponentSteps {
         component: component.clone(),
         own_work_dir: stage.in_own_work_dir,
+        elsewhere: root.elsewhere.contains_key(component),
         from,
         to,
         new_folders: folders.new,

@@ -92,6 +92,7 @@ impl Trees {
         ComponentSteps {
             component: "core".parse().unwrap(),
             own_work_dir: false,
+            elsewhere: false,
             from: Some(Version::new(1, 0, 0)),
             to,
             new_folders,
