@@ -34,7 +34,7 @@ impl<T: ToJson> ToJson for Vec<T> {
 
 impl ToJson for Check {
     fn to_json(&self) -> Value {
-        json!({ "updates": self.updates.to_json(), "held": self.deferred.to_json() })
+        json!({ "updates": self.updates.to_json(), "deferred": self.deferred.to_json() })
     }
 }
 
@@ -60,14 +60,14 @@ impl ToJson for Update {
             "bytes": self.download_size(),
             "type": if self.is_partial() { "partial" } else { "complete" },
             "critical": self.is_critical(),
-            "on_the_way_to": text(self.stepping_stone_to()),
+            "stepping_stone_to": text(self.stepping_stone_to()),
             "notes": self.notes_for_user().map(|notes| json!({
                 "language": notes.language.as_str(),
                 "href": notes.href.as_ref().map(|url| url.as_str()),
                 "lines": notes.lines,
             })),
             "saved": self.saved().to_json(),
-            "left": self.kept().iter().map(|path| path.as_str()).collect::<Vec<_>>(),
+            "kept": self.kept().iter().map(|path| path.as_str()).collect::<Vec<_>>(),
         })
     }
 }
@@ -97,7 +97,7 @@ impl ToJson for Deferred {
 
 impl ToJson for SavedFile {
     fn to_json(&self) -> Value {
-        json!({ "component": self.component.as_str(), "path": self.path, "kept_as": self.saved_as })
+        json!({ "component": self.component.as_str(), "path": self.path, "saved_as": self.saved_as })
     }
 }
 
@@ -168,7 +168,6 @@ impl ToJson for Started {
 
 impl ToJson for Status {
     fn to_json(&self) -> Value {
-        let previous = |change: &ComponentChange| json!({ "component": change.component.as_str(), "version": text(change.to.as_ref()) });
         json!({
             "components": self.components.to_json(),
             "staged": self.staged.to_json(),
@@ -178,10 +177,10 @@ impl ToJson for Status {
                 SwapStatus::Probation => "probation",
                 SwapStatus::Confirmed => "confirmed",
             }),
-            "active": self.updates.to_json(),
+            "updates": self.updates.to_json(),
             "paused": text(self.paused_since),
             "adoption": self.adoption_count,
-            "set_aside": self.damaged_files,
+            "damaged_files": self.damaged_files,
             "policy": match &self.policy {
                 Ok(policy) => json!(policy.as_ref().map(|policy| json!({
                     "path": policy.path.display().to_string(),
@@ -189,7 +188,7 @@ impl ToJson for Status {
                 }))),
                 Err(error) => json!({ "error": { "code": error.code(), "message": error.to_string() } }),
             },
-            "previous": self.rollback.iter().map(previous).collect::<Vec<_>>(),
+            "rollback": self.rollback.to_json(),
         })
     }
 }
@@ -230,7 +229,7 @@ impl ToJson for UpdateStatus {
             "component": self.component.as_str(),
             "type": self.kind.to_string(),
             "from": text(self.from.as_ref()),
-            "version": self.to.to_string(),
+            "to": self.to.to_string(),
             "sequence": self.sequence,
             "state": self.state.to_string(),
             "found": self.found.to_string(),
@@ -309,7 +308,7 @@ impl ToJson for WatchEvent<'_> {
                 let (component, version, state) = (component.as_str(), version.to_string(), state.to_string());
                 json!({ "event": "reminder", "component": component, "version": version, "state": state })
             }
-            WatchEvent::UpToDate(deferred) => json!({ "event": "up-to-date", "held": deferred.to_json() }),
+            WatchEvent::UpToDate(deferred) => json!({ "event": "up-to-date", "deferred": deferred.to_json() }),
             WatchEvent::Stale(error) => json!({ "event": "stale", "message": error.to_string() }),
             WatchEvent::Failed { error, retry_in } => {
                 let mut event = error.to_json();

@@ -301,7 +301,7 @@ fn every_type_in_a_public_signature_is_public() {
     let mut missing = BTreeMap::new();
     for listed in listed.iter().filter(|listed| !listed.is_of_another_crate()) {
         for item in interface(listed, &items) {
-            // What a trait implementation mentions is the trait's matter.
+            // Types in a trait implementation belong to the trait.
             if matches!(&item, Item::Impl(item) if item.trait_.is_some()) {
                 continue;
             }

@@ -13,7 +13,7 @@
 
 import { EventEmitter } from 'node:events'
 import type {
-  Applied, CallOptions, CheckOptions, Damage, DownloadOptions, Held, Past, Settings, Started, Status, Update,
+  Applied, CallOptions, CheckOptions, Damage, Deferred, DownloadOptions, Past, Settings, Started, Status, Update,
   WatchEvents, WatchOptions
 } from './shapes'
 
@@ -76,7 +76,7 @@ export class Check {
   #private
   private constructor ()
   readonly updates: Update[]
-  readonly held: Held[]
+  readonly deferred: Deferred[]
 }
 
 /** Updates that are completely downloaded. One swap installs all of them or none. */

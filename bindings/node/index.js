@@ -26,9 +26,9 @@ const natives = new WeakMap()
 class Check {
   constructor (native) {
     natives.set(this, native)
-    const { updates, held } = JSON.parse(native.json())
+    const { updates, deferred } = JSON.parse(native.json())
     this.updates = updates
-    this.held = held
+    this.deferred = deferred
   }
 }
 

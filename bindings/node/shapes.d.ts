@@ -6,7 +6,7 @@ import type { PatcherError } from './index'
 export interface SavedFile {
   component: string
   path: string
-  kept_as: string
+  saved_as: string
 }
 
 /** A version of a component. */
@@ -35,15 +35,15 @@ export interface Update {
   type: 'partial' | 'complete'
   critical: boolean
   /** The newest version if `to` is a stepping stone. */
-  on_the_way_to: string | null
+  stepping_stone_to: string | null
   notes: { language: string, href: string | null, lines: string[] } | null
   saved: SavedFile[]
   /** The paths that the release drops but the user has changed; they stay. */
-  left: string[]
+  kept: string[]
 }
 
 /** The reason why a newer release is not offered. */
-export type HeldReason =
+export type DeferralReason =
   | 'rolled-back'
   | 'swap-failed'
   | 'paused'
@@ -56,10 +56,10 @@ export type HeldReason =
   | 'policy-metered'
 
 /** A newer release that is not offered now. */
-export interface Held {
+export interface Deferred {
   component: string
   version: string
-  why: HeldReason
+  why: DeferralReason
   reason: string | null
 }
 
@@ -99,11 +99,11 @@ export type UpdateState =
   | 'applying' | 'applied' | 'confirmed' | 'rolled-back' | 'failed'
 
 /** An update in progress. */
-export interface Active {
+export interface UpdateStatus {
   component: string
   type: 'partial' | 'complete'
   from: string | null
-  version: string
+  to: string
   sequence: number
   state: UpdateState
   found: string
@@ -142,11 +142,12 @@ export interface Status {
   components: Installed[]
   staged: Release[]
   swap: null | 'prepared' | 'interrupted' | 'probation' | 'confirmed'
-  previous: { component: string, version: string | null }[]
-  active: Active[]
+  /** The changes that a rollback would make. */
+  rollback: Change[]
+  updates: UpdateStatus[]
   paused: string | null
   adoption: boolean
-  set_aside: string[]
+  damaged_files: string[]
   /** The rules of the administrator; `null` without a policy file. */
   policy: null | { path: string, rules: string[] } | { error: { code: string, message: string } }
 }
@@ -223,7 +224,7 @@ export interface WatchEvents {
   'checking-for-update': [{ event: 'checking' }]
   /** Once for each version. */
   'update-available': [{ event: 'update-found', updates: Release[] }]
-  'update-not-available': [{ event: 'up-to-date', held: Held[] }]
+  'update-not-available': [{ event: 'up-to-date', deferred: Deferred[] }]
   /** At most 20 times in a second. */
   'download-progress': [Progress]
   /** Once for each version. `Patcher.staged` returns the updates. */

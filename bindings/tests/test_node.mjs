@@ -224,8 +224,8 @@ test('a watcher emits the events of electron-updater', async (t) => {
   assert.strictEqual((await app.status()).adoption, true)
   await app.skip('app', '2.0.0')
   watcher.checkNow()
-  const [{ held }] = await event(watcher, 'update-not-available')
-  assert.strictEqual(held[0].why, 'skipped')
+  const [{ deferred }] = await event(watcher, 'update-not-available')
+  assert.strictEqual(deferred[0].why, 'skipped')
   await watcher.stop()
   // Without a listener, an error does not end the program.
   const away = new Patcher(world.root, { keys: [world.key], site: 'http://127.0.0.1:9/', stallTimeout: 1 })
@@ -296,10 +296,10 @@ test('the types declare the fields of the schema', () => {
     Release: schema.release.properties,
     Change: schema.change.properties,
     Update: schema.update.properties,
-    Held: schema.held.properties,
+    Deferred: schema.deferred.properties,
     Progress: withoutId,
     Damage: schema.verified.properties.components.items.properties.damaged.items.properties,
-    Active: schema.active.properties,
+    UpdateStatus: schema.update_status.properties,
     Past: schema.past.properties,
     Status: schema.status.properties
   }

@@ -156,7 +156,7 @@ def test_a_watcher_calls_back(world):
     app.allow_adoption_count(True)
     assert app.status()["adoption"] is True
     app.skip("app", "2.0.0")
-    assert app.check().held[0]["why"] == "skipped"
+    assert app.check().deferred[0]["why"] == "skipped"
 
 
 def test_the_types_are_complete():

@@ -17,7 +17,7 @@ if (started.started === 'updates-off') console.log(started.why)
 const stop = new AbortController()
 const found = await app.check({ components: ['app'], signal: stop.signal })
 const sizes: number[] = found.updates.map((update: Update) => update.bytes)
-const reasons: string[] = found.held.map((held) => held.why)
+const reasons: string[] = found.deferred.map((deferred) => deferred.why)
 const staged = await app.download(found, {
   onProgress: ({ bytes, bytes_total: total, seconds_left: left }) => console.log(bytes / total, left ?? '?'),
   signal: stop.signal
@@ -48,6 +48,6 @@ new Patcher('/opt/app', {})
 // @ts-expect-error: a watcher has three modes
 app.watch({ mode: 'apply' })
 // @ts-expect-error: only a check makes updates
-await app.download({ updates: [], held: [] })
+await app.download({ updates: [], deferred: [] })
 // @ts-expect-error: an event has no such field
 watcher.on('update-available', ({ version }) => console.log(version))

@@ -7,7 +7,7 @@ use patcher::internal::journal::Transaction;
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(transaction) = Transaction::parse(bytes) {
         for part in &transaction.components {
-            let steps = part.steps.iter().map(|step| step.place.as_str());
+            let steps = part.steps.iter().map(|step| step.path.as_str());
             let folders =
                 part.new_folders.iter().chain(part.old_folders.iter().map(|(path, _)| path)).map(String::as_str);
             for path in steps.chain(folders) {

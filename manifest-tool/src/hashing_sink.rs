@@ -1,9 +1,9 @@
-//! Hashes what a client would write.
+//! Hashing sink: a writer that only hashes the bytes, such as a file that a client would write.
 
 use patcher::internal::digest::Sha256Hasher;
 use std::io::{self, Write};
 
-/// Takes everything and keeps its hash.
+/// A writer that keeps nothing but the hash of all bytes.
 #[derive(Default)]
 pub struct HashingSink(pub Sha256Hasher);
 

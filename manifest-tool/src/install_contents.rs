@@ -10,11 +10,11 @@ use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom, Write};
 use std::ops::Range;
 use std::sync::Mutex;
 
-/// The unpacked stream of an install object, and the place of each content in it.
+/// The unpacked stream of an install object, and the position of each content in it.
 #[derive(Debug)]
 pub struct InstallContents {
     stream: Mutex<File>,
-    places: HashMap<Sha256, Range<u64>>,
+    positions: HashMap<Sha256, Range<u64>>,
 }
 
 impl InstallContents {
@@ -36,12 +36,12 @@ impl InstallContents {
             })?;
         }
         let mut start = 0;
-        let place = |content: &patcher::internal::manifest::Object| {
-            let place = start..start + content.size;
-            start = place.end;
-            (content.sha256, place)
+        let position = |content: &patcher::internal::manifest::Object| {
+            let position = start..start + content.size;
+            start = position.end;
+            (content.sha256, position)
         };
-        Ok(Self { places: table.contents.iter().map(place).collect(), stream: Mutex::new(stream) })
+        Ok(Self { positions: table.contents.iter().map(position).collect(), stream: Mutex::new(stream) })
     }
 
     /// Copies a content; returns `false` if the object does not hold it as it should be.
@@ -49,10 +49,10 @@ impl InstallContents {
     /// # Errors
     /// An I/O error.
     pub fn copy(&self, content: &Sha256, mut output: impl Write) -> io::Result<bool> {
-        let Some(place) = self.places.get(content) else { return Ok(false) };
+        let Some(position) = self.positions.get(content) else { return Ok(false) };
         let mut stream = self.stream.lock().map_err(|_| io::Error::other("another thread has panicked"))?;
-        stream.seek(SeekFrom::Start(place.start))?;
-        let (mut bytes, mut hasher) = ((&mut *stream).take(place.end - place.start), Sha256Hasher::default());
+        stream.seek(SeekFrom::Start(position.start))?;
+        let (mut bytes, mut hasher) = ((&mut *stream).take(position.end - position.start), Sha256Hasher::default());
         let mut buffer = vec![0; 128 * 1024];
         loop {
             match bytes.read(&mut buffer)? {

@@ -3,11 +3,10 @@
 //!
 //! - The latest release of every channel, the kept releases and the stepping stones of both stay,
 //!   and so do all objects that they name.
-//! - Manifests under names that this tool does not give stay.
 //! - Objects that a release for another platform names stay.
+//! - Manifests and other files whose names this tool does not give stay.
 //! - The tool removes manifests first and makes that durable, and then objects. So at any moment,
 //!   no manifest names an object that is gone.
-//! - Files stay whose names are neither those of past manifests nor those of objects.
 
 use crate::error::{Error, Result};
 use crate::site::manifest_file::ManifestFile;
@@ -43,8 +42,7 @@ pub struct DroppedFile {
 }
 
 impl Dropped {
-    /// Finds the files that can be removed if each channel keeps `keep` releases besides its
-    /// latest.
+    /// Finds the files that can be removed if each channel keeps `keep` past releases.
     ///
     /// # Errors
     /// [`Error::EmptySite`] where no channel has a release, those of [`ComponentSite::read`] for a
@@ -146,7 +144,7 @@ impl Dropped {
             remove(site, &file.path)?;
         }
         for folder in self.folders.iter().filter(|folder| site::is_folder(folder)) {
-            // A `sign` at the same time may have put something there again.
+            // A `sign` at the same time may have put an object there; then the folder stays.
             let _ = fs::remove_dir(folder);
         }
         Ok(())
@@ -164,8 +162,7 @@ fn kept(latest: &[(PathBuf, Manifest)], past: &[(PathBuf, Manifest)], keep: usiz
     let mut kept: HashSet<PathBuf> = HashSet::new();
     for (path, manifest) in by_sequence.values().rev() {
         let known = contents.entry(&manifest.meta.channel).or_default();
-        // A release that was only renewed counts once; the content of the latest one does not
-        // count.
+        // A release and its renewals count as one. The content of the latest one does not count.
         let content = manifest.content_id();
         if known.contains(&content) || known.len() <= keep {
             known.insert(content);
@@ -189,7 +186,7 @@ fn is_named_by_sequence(site: &ComponentSite, path: &Path, manifest: &Manifest) 
     path == site.release_path(manifest.meta.sequence)
 }
 
-/// Returns the name of a file that has the name and place of an object of the component.
+/// Returns the name of an object of the component; `None` for any other file.
 fn object_name(site: &ComponentSite, file: &Path) -> Option<String> {
     let stem = file.file_stem()?.to_str()?;
     let hash = stem.get(stem.len().checked_sub(HASH_DIGITS)?..)?.parse().ok()?;

@@ -10,10 +10,10 @@ use std::str::FromStr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The content of a path, or the content that it should have: enough to tell old from new.
+/// The content of a path, as it is or as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum PathContent {
-    /// Nothing.
+    /// No entry.
     Absent,
     /// A file.
     File {
@@ -27,7 +27,7 @@ pub enum PathContent {
         /// The text of the link.
         target: String,
     },
-    /// A folder. No release brings one by itself, but it can be in a file's way.
+    /// A folder. No release lists one, but a folder can be at the path of a file.
     Folder,
 }
 
@@ -100,7 +100,7 @@ impl FromStr for PathContent {
 pub struct Inventory {
     /// The content of each path, and the size of a file in bytes.
     contents: BTreeMap<String, (PathContent, u64)>,
-    /// Files and links that stand where a path has a folder, and so make it absent.
+    /// Files and links at the path of a folder of an examined path, which is therefore absent.
     blocked: Vec<(String, PathContent)>,
 }
 
@@ -171,7 +171,7 @@ impl Inventory {
         self.contents.get(path).map_or(0, |(_, size)| *size)
     }
 
-    /// Returns the files and links that stand where an examined path has a folder.
+    /// Returns the files and links at the path of a folder of an examined path.
     pub fn blocked(&self) -> impl Iterator<Item = (&str, &PathContent)> {
         self.blocked.iter().map(|(at, content)| (at.as_str(), content))
     }

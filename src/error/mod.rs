@@ -1,4 +1,4 @@
-//! Errors, grouped by the one who can remove the cause: publisher, network, machine or caller.
+//! Errors, grouped by their cause: the publisher, the network, this machine or the caller.
 //!
 //! Every error has a stable [`code`](Error::code) and the exit code of the command line programs. A
 //! message is one line that starts in lower case. It says what failed, where, and why. It gives no
@@ -19,7 +19,7 @@ use std::path::Path;
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Any error of this crate, grouped by the one who can remove the cause.
+/// Any error of this crate, grouped by its cause.
 ///
 /// ```no_run
 /// use patcher::Error;
@@ -137,7 +137,7 @@ impl Error {
         }
     }
 
-    /// Returns `true` if the same call may succeed soon without a change by anyone.
+    /// Returns `true` if the same call may succeed soon without any change.
     ///
     /// Such errors are most errors of the network, a busy install root, and a cancelled download.
     pub fn is_retryable(&self) -> bool {

@@ -85,7 +85,7 @@ pub struct ContentCutter<'a> {
     contents: &'a [Object],
     /// The content at the position of the stream.
     content: usize,
-    /// The bytes of it that are to come.
+    /// The number of its bytes that are still to come.
     left: u64,
 }
 
@@ -167,7 +167,7 @@ pub fn wrong_contents(mut blocks: impl Read, table: &InstallTable) -> Vec<usize>
         Ok::<(), std::convert::Infallible>(())
     };
     let _ = hash(&[]);
-    // Nothing after a block that cannot be unpacked is looked at.
+    // Contents after a block that cannot be unpacked count as wrong.
     let _ = table.blocks.iter().try_for_each(|block| unpack(&mut blocks, block, &mut hash));
     (0..is_right.len()).filter(|content| !is_right[*content]).collect()
 }

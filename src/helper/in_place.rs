@@ -44,7 +44,7 @@ fn become_program(arguments: &Arguments, changed: Result<()>, log: &mut Log) -> 
         Err(error @ Error::Machine(Machine::UndoFailed { .. } | Machine::JournalUnreadable { .. })) => {
             return Err(error);
         }
-        // A complete version is there, and its user waits for it.
+        // The installed version is complete, and the user waits for it.
         Err(error) => log.error(&error),
         Ok(()) => {}
     }

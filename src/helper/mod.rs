@@ -105,10 +105,10 @@ fn run(arguments: &Arguments, log: &mut Log) -> Result<Option<RollbackReason>> {
     if let Err(error) = &changed {
         log.error(error);
     }
-    // Before the start, as the program may confirm at once.
+    // Read before the start: the program may confirm at once.
     let plan = watch::on_probation(&arguments.root);
     let started = start(arguments, &changed, log);
-    // After the start, so that the user does not wait for it.
+    // This comes after the start, so that the user does not wait for it.
     finish(arguments, log);
     let failure = match started {
         Ok(None) => None,

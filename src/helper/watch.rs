@@ -1,6 +1,6 @@
-//! The watch over a version on probation: waits for its confirmation, and finds out that it failed.
+//! The watch over a version on probation: waits for its confirmation, or detects its failure.
 //!
-//! If it failed, the log gets the last lines that it printed.
+//! After a failure, it copies the last lines that the version printed into the log.
 
 use super::arguments::Arguments;
 use super::log::Log;
@@ -53,8 +53,9 @@ fn has_ended(root: &InstallRoot, plan: Sha256, log: &mut Log) -> bool {
 
 /// Watches the program until it confirms or fails; returns the reason for a rollback.
 ///
-/// `plan` names the swap that installed the version. A program may fail only because it lacks the
-/// terminal that the version before had. That counts as a start without a confirmation.
+/// `plan` names the swap that installed the version. A program that lost the terminal of the
+/// version before may fail for that reason alone. Such a failure only counts as a start without a
+/// confirmation.
 pub fn watch(
     arguments: &Arguments,
     plan: Sha256,
@@ -84,7 +85,7 @@ pub fn watch(
                     log.line(format_args!("the new version ended and was not confirmed; it has more starts to do so"))
                 }
             }
-            // A script may have ended before the program that it started.
+            // The command may be a script that has ended, while the program that it started runs.
             if reason.is_some()
                 && let Err(error) = relaunch::end(started)
             {

@@ -70,7 +70,7 @@ impl Patcher {
     /// Stages the missing contents, and returns their names in the stage.
     fn fetch_contents(&self, state_dir: &Dir, damaged: &DamagedBackups) -> Result<Vec<String>> {
         let (shared, component) = (&self.shared, &damaged.component);
-        // The plan of the swap vouches for its bytes; the signature is a second reason.
+        // The plan of the swap has the hash of this manifest; the signature is an additional check.
         let verified = trust::authenticate(damaged.manifest.clone(), &shared.keys)?;
         let old = verified.manifest();
         let installed = InstalledManifest {

@@ -52,7 +52,7 @@ impl Offer {
 impl Patcher {
     /// Looks for a newer release of one component.
     ///
-    /// Without an update, the result tells why there is none.
+    /// Without an update, the result tells the reason.
     ///
     /// A manifest that installs the same files as the installed one, for example a renewed manifest
     /// with a later expiry date, replaces the installed manifest silently.

@@ -98,7 +98,8 @@ impl Patcher {
 
     /// Changes and saves the user's choices.
     ///
-    /// It takes a short lock of its own: `pause` must work during a download, which holds others.
+    /// It takes a separate lock for a moment: `pause` must work during a download, which holds the
+    /// other locks.
     pub(super) fn change_choices<T>(&self, change: impl FnOnce(&mut Choices) -> T) -> Result<()> {
         let state_dir = state::open_or_create(&self.shared.root)?;
         let _turn = state::lock_choosing(&state_dir)?;

@@ -55,7 +55,7 @@ impl Patcher {
         let floors = self.floors(component, Some(installed), seen);
         // Otherwise a head that names the installed release would keep the client on a release
         // older than the newest one it has seen.
-        let newest_seen = seen.release(component, &self.shared.channel).map(|release| &release.place);
+        let newest_seen = seen.release(component, &self.shared.channel).map(|release| &release.order);
         let body = SignedBytes::split(installed.bytes.clone()).map(|signed| signed.body).unwrap_or_default();
         let names = SiteNames::of(&installed.manifest.meta);
         let known = KnownManifest {
@@ -220,7 +220,7 @@ impl Patcher {
             let floor = Floor::Number { key: order.key, sequence: order.sequence };
             (!self.shared.allow_downgrade).then_some(floor)
         });
-        let seen = seen.release(component, channel).map(|release| Floor::Release(release.place.clone()));
+        let seen = seen.release(component, channel).map(|release| Floor::Release(release.order.clone()));
         let configured = self.shared.floors.get(component).cloned();
         installed.into_iter().chain(seen).chain(configured).collect()
     }

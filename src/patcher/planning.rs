@@ -3,7 +3,7 @@
 use super::{InstalledManifest, Patcher, Update};
 use crate::disk::fs::{Found, Tree};
 use crate::disk::inventory::{Inventory, hash_threads};
-use crate::error::{Machine, Result};
+use crate::error::{Error, Machine, Result};
 use crate::formats::manifest::{Component, Manifest};
 use crate::transfer::plan::{LocalFile, Obstacle, Plan, PlanInput};
 use crate::trust::TrustedManifest;
@@ -23,6 +23,10 @@ impl Patcher {
     ) -> Result<Update> {
         let (plan, inventory) = self.plan(&component, installed.as_ref(), Some(trusted.manifest()))?;
         let old_manifest = inventory.content(MANIFEST_NAME).clone();
+        // While the check waited for the network, another process may have rolled back or removed.
+        if installed.as_ref().is_some_and(|old| old_manifest.sha256() != Some(Sha256::of(&old.bytes))) {
+            return Err(Error::Busy { what: "the install root", holder: None });
+        }
         Ok(Update {
             patcher: self.clone(),
             component,

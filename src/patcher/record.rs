@@ -123,7 +123,7 @@ impl Ledger for DownloadRecord<'_> {
         let at = match state.patches.get(&object.sha256) {
             Some(at) => *at,
             None => {
-                // An object that the plan did not begin with: a cheaper one failed.
+                // The plan did not begin with this object: a cheaper way has failed.
                 let update = state.update();
                 update.patches.push(new_patch(String::new(), kind, object));
                 update.fallbacks += 1;

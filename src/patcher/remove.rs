@@ -34,13 +34,11 @@ impl Patcher {
         let versions = (Some(installed.manifest.meta.version.clone()), None);
         let steps = stage::swap_steps(root, &component, &stage, &plan, manifests, versions)?;
         drop(stage);
-        self.swap(
-            &state_dir,
-            &lock,
-            Transaction { probation: false, components: vec![steps], ..Transaction::default() },
-        )?;
         // Without this record, checks report a lost manifest if files of the user stay.
-        let _ = self.change_choices(|choices| choices.set_removed(&component, true));
+        let record = |is_removed| self.change_choices(|choices| choices.set_removed(&component, is_removed));
+        let _ = record(true);
+        let transaction = Transaction { probation: false, components: vec![steps], ..Transaction::default() };
+        self.swap(&state_dir, &lock, transaction).inspect_err(|_| drop(record(false)))?;
         Ok(plan.kept)
     }
 }

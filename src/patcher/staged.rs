@@ -168,9 +168,9 @@ impl Staged {
             let newest = update.stepping_stone_to.as_ref().unwrap_or(&update.trusted);
             let channel = &newest.manifest().meta.channel;
             if let Some(floor) = seen.release(&update.component, channel)
-                && floor.place.is_after(newest.order(), keys)
+                && floor.order.is_after(newest.order(), keys)
             {
-                let (found, floor) = (newest.order().sequence, floor.place.sequence);
+                let (found, floor) = (newest.order().sequence, floor.order.sequence);
                 return Err(Refused::Rollback { found, floor }.into());
             }
             self.patcher.record_seen(state_dir, &mut seen, newest)?;
@@ -255,7 +255,7 @@ impl Patcher {
     /// Returns the components that have a stage, in the state folder or in a folder of their own.
     pub(super) fn components_with_stage(&self, state_dir: &Dir) -> Result<Vec<Component>> {
         let mut names = state_dir.folder(STAGES_DIR_NAME)?.map_or(Ok(Vec::new()), |stages| stages.names())?;
-        // A component on another file system has its stage in a folder of its own.
+        // A component on another file system has its stage in its own folder.
         let inside = Dir::open(&self.shared.root.dir)?.names()?;
         let inside = inside.iter().filter_map(|name| name.parse::<Component>().ok());
         for component in inside.chain(self.shared.root.elsewhere.keys().cloned()) {

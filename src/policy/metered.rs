@@ -4,7 +4,7 @@
 
 use std::process::{Command, Stdio};
 
-/// Returns `true` for a metered network; `None` if nothing here knows.
+/// Returns `true` for a metered network; `None` if that is unknown.
 pub fn is_metered() -> Option<bool> {
     if !cfg!(target_os = "linux") {
         return None;

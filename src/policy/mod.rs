@@ -116,7 +116,7 @@ impl PolicyRules {
         is_forbidden.then_some(PolicyRule::Metered)
     }
 
-    /// Returns these rules, with those of `narrower` in the place of the same rules here.
+    /// Returns these rules, with those replaced that `narrower` sets.
     fn overridden_by(self, narrower: Self) -> Self {
         let mut versions = self.versions;
         versions.extend(narrower.versions);

@@ -76,7 +76,7 @@ pub struct ObjectDownload {
 }
 
 impl ActiveUpdates {
-    /// Returns the update of a component; `None` if there is none.
+    /// Returns the update of a component, if it has one.
     pub fn of(&self, component: &Component) -> Option<&ActiveUpdate> {
         self.updates.iter().find(|update| update.component == *component)
     }

@@ -68,14 +68,15 @@ impl Choices {
         self.counted_weeks = if is_allowed { Some(self.counted_weeks.take().unwrap_or_default()) } else { None };
     }
 
-    /// Records that a component is counted in a week; returns `false` if it must not be counted
-    /// (again).
+    /// Records that a component is counted in a week.
+    ///
+    /// Returns `false` if the user has not agreed, or if the week was counted before.
     pub fn count_adoption(&mut self, component: &Component, week: &str) -> bool {
         let Some(weeks) = &mut self.counted_weeks else { return false };
         weeks.insert(component.clone(), week.to_owned()).as_deref() != Some(week)
     }
 
-    /// Draws the random number if there is none; returns `true` if it did.
+    /// Draws the random number unless it was drawn before; returns `true` if it is new.
     pub fn draw_number(&mut self) -> bool {
         let none = self.draw.is_none();
         self.draw.get_or_insert_with(|| RandomState::new().hash_one(0));

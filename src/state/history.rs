@@ -84,7 +84,7 @@ pub fn load_updates(state_dir: &Dir, limit: Option<usize>) -> Result<(ActiveUpda
     history.limit = limit.unwrap_or(history.limit);
     history.updates.truncate(history.limit);
     for line in read_outcomes(state_dir) {
-        history.note(&line, &mut active);
+        history.record(&line, &mut active);
     }
     Ok((active, history))
 }
@@ -133,18 +133,19 @@ fn read_outcomes(state_dir: &Dir) -> Vec<OutcomeLine> {
 }
 
 impl History {
-    fn note(&mut self, line: &OutcomeLine, active: &mut ActiveUpdates) {
+    fn record(&mut self, line: &OutcomeLine, active: &mut ActiveUpdates) {
         let Ok(result) = line.result.parse::<UpdateState>() else { return };
         let same = |past: &PastUpdate| past.component == line.component && past.sequence == line.sequence;
         if self.updates.iter().any(|past| same(past) && past.time_of(result) == Some(line.at)) {
             return;
         }
         let is_it = |update: &ActiveUpdate| update.component == line.component && update.sequence == line.sequence;
-        let under_way = if active.of(&line.component).is_some_and(is_it) { active.take(&line.component) } else { None };
+        let in_progress =
+            if active.of(&line.component).is_some_and(is_it) { active.take(&line.component) } else { None };
         let known = self.updates.iter().position(|past| same(past) && past.result == UpdateState::Applied);
         let mut past = match known {
             Some(at) => self.updates.remove(at),
-            None => PastUpdate::new(line, under_way.as_ref()),
+            None => PastUpdate::new(line, in_progress.as_ref()),
         };
         past.result = result;
         match result {
@@ -157,7 +158,7 @@ impl History {
             _ => {
                 past.failed = Some(line.at);
                 // It may be tried again.
-                active.updates.extend(under_way.map(|update| ActiveUpdate {
+                active.updates.extend(in_progress.map(|update| ActiveUpdate {
                     state: UpdateState::Failed,
                     error: line.detail.clone(),
                     ..update
@@ -173,22 +174,22 @@ impl History {
 }
 
 impl PastUpdate {
-    fn new(line: &OutcomeLine, under_way: Option<&ActiveUpdate>) -> Self {
+    fn new(line: &OutcomeLine, in_progress: Option<&ActiveUpdate>) -> Self {
         Self {
             component: line.component.clone(),
-            kind: under_way.map(|update| update.kind).unwrap_or_default(),
+            kind: in_progress.map(|update| update.kind).unwrap_or_default(),
             from: line.from.clone(),
             to: line.to.clone(),
             sequence: line.sequence,
-            found: under_way.map(|update| update.found),
-            staged: under_way.and_then(|update| update.staged),
+            found: in_progress.map(|update| update.found),
+            staged: in_progress.and_then(|update| update.staged),
             installed: None,
             confirmed: None,
             rolled_back: None,
             failed: None,
-            bytes: under_way.map_or(0, |update| update.bytes),
-            seconds: under_way.map_or(0, |update| update.seconds),
-            fallbacks: under_way.map_or(0, |update| update.fallbacks),
+            bytes: in_progress.map_or(0, |update| update.bytes),
+            seconds: in_progress.map_or(0, |update| update.seconds),
+            fallbacks: in_progress.map_or(0, |update| update.fallbacks),
             result: UpdateState::Applied,
             error: None,
             unknown: Vec::new(),

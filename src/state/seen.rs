@@ -33,8 +33,8 @@ pub struct SeenRelease {
     pub component: Component,
     /// The channel.
     pub channel: Channel,
-    /// Its place in the order of releases.
-    pub place: ReleaseOrder,
+    /// Its position in the release order.
+    pub order: ReleaseOrder,
 }
 
 /// A server that asked clients to wait.
@@ -62,7 +62,7 @@ impl SeenReleases {
     /// Returns the hashes of the highest bodies of a component, one for each channel.
     pub fn bodies(&self, component: &Component) -> impl Iterator<Item = Sha256> {
         let releases = self.releases.iter().filter(move |release| release.component == *component);
-        releases.map(|release| release.place.body)
+        releases.map(|release| release.order.body)
     }
 
     /// Records a verified manifest; returns `true` if it is higher than the one before.
@@ -72,11 +72,11 @@ impl SeenReleases {
         let release = SeenRelease {
             component: meta.component.clone(),
             channel: meta.channel.clone(),
-            place: verified.order().clone(),
+            order: verified.order().clone(),
         };
         let same = |other: &&mut SeenRelease| other.component == release.component && other.channel == release.channel;
         match self.releases.iter_mut().find(same) {
-            Some(known) if release.place.is_after(&known.place, keys) => *known = release,
+            Some(known) if release.order.is_after(&known.order, keys) => *known = release,
             Some(_) => return false,
             None => self.releases.push(release),
         }
@@ -132,7 +132,7 @@ impl StateFile for SeenReleases {
                 "release" => seen.releases.push(SeenRelease {
                     component: element.value("component", Defect::Name)?,
                     channel: element.value("channel", Defect::Name)?,
-                    place: ReleaseOrder {
+                    order: ReleaseOrder {
                         key: element.value("key", Defect::Hash)?,
                         sequence: element.number("sequence")?,
                         body: element.value("body", Defect::Hash)?,
@@ -158,9 +158,9 @@ impl StateFile for SeenReleases {
             text.push_str("  <release");
             push_attribute(&mut text, "component", &release.component);
             push_attribute(&mut text, "channel", &release.channel);
-            push_attribute(&mut text, "key", release.place.key);
-            push_attribute(&mut text, "sequence", release.place.sequence);
-            push_attribute(&mut text, "body", release.place.body);
+            push_attribute(&mut text, "key", release.order.key);
+            push_attribute(&mut text, "sequence", release.order.sequence);
+            push_attribute(&mut text, "body", release.order.body);
             text.push_str("/>\n");
         }
         for wait in &self.waits {
@@ -181,8 +181,8 @@ mod tests {
     use crate::disk::fs::Dir;
 
     fn example() -> SeenReleases {
-        let place = ReleaseOrder { key: Sha256::of(b"key"), sequence: u64::MAX, body: Sha256::of(b"body") };
-        let release = SeenRelease { component: "core".parse().unwrap(), channel: "stable".parse().unwrap(), place };
+        let order = ReleaseOrder { key: Sha256::of(b"key"), sequence: u64::MAX, body: Sha256::of(b"body") };
+        let release = SeenRelease { component: "core".parse().unwrap(), channel: "stable".parse().unwrap(), order };
         let wait = RetryAfter {
             host: "a:8080".into(),
             until: "2027-01-01T00:00:00Z".parse().unwrap(),

@@ -53,7 +53,7 @@ impl Starts {
         self.unconfirmed = Some((plan, self.unconfirmed(&plan)));
     }
 
-    /// Returns `true` if the version that the swap with this plan installed has ever come to
+    /// Returns `true` if the version that the swap with this plan installed has ever reached
     /// `init`.
     pub fn has_started(&self, plan: &Sha256) -> bool {
         self.unconfirmed.is_some_and(|(of, _)| of == *plan)

@@ -100,7 +100,7 @@ impl RollbackReason {
     }
 }
 
-/// The text is no [`RollbackReason::word`].
+/// The error for a text that no [`RollbackReason::word`] returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a reason for a rollback")]
 pub struct NotARollbackReason;
@@ -123,7 +123,7 @@ impl FromStr for RollbackReason {
 }
 
 impl Verdicts {
-    /// Returns the verdict on a release that was rolled back; `None` if there is none.
+    /// Returns the verdict on a release, if it was rolled back.
     pub fn bad_release(&self, component: &Component, content: &Sha256) -> Option<&BadRelease> {
         self.bad.iter().find(|bad| bad.component == *component && bad.content == *content)
     }

@@ -1,5 +1,6 @@
-//! Damaged backups: old files whose only copy a program has written to or removed. They can be
-//! fetched again, as the old manifest is kept.
+//! Damaged backups: backups that another program has written to or removed.
+//!
+//! Their contents can be fetched again, because the manifest of the old version is kept.
 
 use super::component::ComponentSwap;
 use super::{SavedFile, check, exchange, open_parts, record_saved};
@@ -60,9 +61,10 @@ pub fn damaged(root: &InstallRoot, _lock: &Lock) -> Result<Vec<DamagedBackups>> 
     Ok(all)
 }
 
-/// Puts fetched contents in the place of damaged backups. They lie in the component's stage under
-/// `staged`, sealed. A damaged backup moves beside its path first, as its bytes are the user's;
-/// these files are returned.
+/// Replaces damaged backups by fetched contents, and returns the files that it moved for that.
+///
+/// `staged` has the names of the fetched contents in the component's stage, in the order of
+/// `damaged`. A damaged backup first moves beside its target, because its bytes are the user's.
 ///
 /// # Errors
 /// [`Machine::StageDamaged`] for a content that is not as it should be; [`Machine::Io`].
@@ -83,14 +85,14 @@ pub fn replace(
             let backup = index.to_string();
             let Some(stage) = part.stages.iter().find(|stage| stage.open_file(name).is_ok_and(|file| file.is_some()))
             else {
-                let path = part.tree.root().join(part.steps.steps[*index].place.as_str());
+                let path = part.tree.root().join(part.steps.steps[*index].path.as_str());
                 let detail = format!("{sha256} is not staged");
                 return Err(Machine::StageDamaged { path, detail }.into());
             };
             stage.rename(name, &part.backups, &backup)?;
         }
         part.backups.sync()?;
-        // Whatever the stage held, the backups hold what the old version needs.
+        // The hashes decide whether the old version is complete, not the names in the stage.
         check::check_backups(&part)?;
     }
     if let Some(state_dir) = state::open(root)? {
@@ -99,17 +101,17 @@ pub fn replace(
     Ok(saved)
 }
 
-/// Reads the journal of a swap whose backups matter.
+/// Reads the journal of a swap that may still need its backups.
 fn current(root: &InstallRoot) -> Result<Option<Journal>> {
     let Some(state_dir) = state::open(root)? else { return Ok(None) };
     let matters = |journal: &Journal| matches!(journal.state, JournalState::Applying | JournalState::Committed);
     Ok(Journal::read(&state_dir)?.filter(matters))
 }
 
-/// Reads the manifest of the version before, from its backup or from its place.
+/// Reads the manifest of the old version, from its backup or from the component's folder.
 fn old_manifest(part: &ComponentSwap) -> Result<Vec<u8>> {
     let steps = &part.steps.steps;
-    let at = steps.iter().position(|step| step.place == SwapPath::Manifest);
+    let at = steps.iter().position(|step| step.path == SwapPath::Manifest);
     let damaged = || Machine::BackupDamaged { path: part.tree.root().join(SwapPath::Manifest.as_str()) };
     let at = at.ok_or_else(damaged)?;
     let backup = part.backups.read_small(&at.to_string(), MAX_MANIFEST_BYTES)?;

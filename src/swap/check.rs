@@ -1,4 +1,5 @@
-//! The checks before the first change. They change nothing.
+//! Checks: whether a swap or its undo can succeed. They come before the first change, and change
+//! nothing.
 
 use super::changed;
 use super::component::{ComponentSwap, THREADS};
@@ -24,13 +25,13 @@ pub fn check_forth(part: &ComponentSwap) -> Result<()> {
     let dir = part.tree.root().path();
     let targets = part.inventory()?;
     for step in &part.steps.steps {
-        let found = targets.content(step.place.as_str());
+        let found = targets.content(step.path.as_str());
         if *found != step.old && !found.same_bytes(&step.old) {
-            return Err(changed(dir.join(step.place.as_str()), format!("{found}, not {}", step.old)));
+            return Err(changed(dir.join(step.path.as_str()), format!("{found}, not {}", step.old)));
         }
     }
     for (at, content) in targets.blocked() {
-        let goes = |step: &Step| step.new == PathContent::Absent && step.place.as_str() == at && step.old == *content;
+        let goes = |step: &Step| step.new == PathContent::Absent && step.path.as_str() == at && step.old == *content;
         if !part.steps.steps.iter().any(goes) {
             return Err(Machine::UnsafePath { path: dir.join(at) }.into());
         }
@@ -59,11 +60,11 @@ fn check_staged(part: &ComponentSwap, steps: &[&Step]) -> Result<()> {
         }
         unseen = rest;
     }
-    let missing = |step: &Step| damaged(part.tree.root().join(step.place.as_str()), "it is not staged".to_owned());
+    let missing = |step: &Step| damaged(part.tree.root().join(step.path.as_str()), "it is not staged".to_owned());
     unseen.first().map_or(Ok(()), |step| Err(missing(step)))
 }
 
-/// Checks that a component's old version can come back.
+/// Checks that a component's old version can be restored.
 ///
 /// Every missing file has a whole backup, and this user can change every folder.
 ///
@@ -81,7 +82,7 @@ pub fn check_back(part: &ComponentSwap) -> Result<()> {
 pub fn check_backups(part: &ComponentSwap) -> Result<()> {
     for index in 0..part.steps.steps.len() {
         if is_backup_damaged(part, index)? {
-            let path = part.tree.root().join(part.steps.steps[index].place.as_str());
+            let path = part.tree.root().join(part.steps.steps[index].path.as_str());
             return Err(Machine::BackupDamaged { path }.into());
         }
     }
@@ -124,8 +125,15 @@ pub fn check_completion(part: &ComponentSwap) -> Result<()> {
 fn check_rights(part: &ComponentSwap, side: Side) -> Result<()> {
     let refused = |path: PathBuf| Err(Machine::NotWritable { path }.into());
     let mount = part.tree.root().mount()?;
+    // The component may have been moved to another disk since the plan was made.
+    if part.backups.mount()? != mount {
+        return Err(Machine::MountInside { path: part.tree.root().path().to_owned() }.into());
+    }
+    if !part.backups.is_writable() || part.backups.is_fixed(".")? {
+        return refused(part.backups.path().to_owned());
+    }
     for path in part.changed_folders() {
-        // A missing folder is created in the nearest existing one.
+        // A missing folder is created in the nearest one that exists.
         let mut path = path.as_str();
         let folder = loop {
             match part.tree.find_folder(path)? {
@@ -133,7 +141,7 @@ fn check_rights(part: &ComponentSwap, side: Side) -> Result<()> {
                 None => path = path.rsplit_once('/').map_or("", |(above, _)| above),
             }
         };
-        // An append-only folder takes new entries, and lets none go.
+        // An append-only folder takes new entries, but none can be removed.
         if !folder.is_writable() || folder.is_fixed(".")? {
             return refused(folder.path().to_owned());
         }
@@ -142,7 +150,7 @@ fn check_rights(part: &ComponentSwap, side: Side) -> Result<()> {
         }
     }
     let steps = part.steps.steps.iter().filter(|step| side.wanted(step) != side.other(step));
-    for path in steps.map(|step| step.place.as_str()).chain(part.leaving_folders(side)) {
+    for path in steps.map(|step| step.path.as_str()).chain(part.leaving_folders(side)) {
         if !matches!(part.tree.find(path)?, Found::Absent | Found::Blocked { .. }) {
             let (dir, name) = part.tree.parent(path)?;
             if dir.is_fixed(name)? {
@@ -156,10 +164,10 @@ fn check_rights(part: &ComponentSwap, side: Side) -> Result<()> {
     Ok(())
 }
 
-/// Checks that a component's files are those of the swap.
+/// Checks that a component's files are those of one of the swap's versions.
 ///
-/// The journal may have been restored from a backup, and the component may have moved. Only the
-/// contents of the files tell.
+/// The user may have restored the journal from a copy, or moved the component. Only the contents of
+/// the files show that.
 ///
 /// # Errors
 /// [`Machine::OtherTree`], [`Machine::Io`].
@@ -168,7 +176,7 @@ pub fn recognise(part: &ComponentSwap) -> Result<()> {
     if third_release(part).is_some() {
         return other();
     }
-    // A state folder in its install root moves with the root. Only one in another place can meet
+    // A state folder in its install root moves with the root. Only one outside of it can belong to
     // another tree. A component that is added or removed has no files on one side to compare.
     if !part.may_be_elsewhere || part.steps.from.is_none() || part.steps.to.is_none() {
         return Ok(());
@@ -192,11 +200,11 @@ fn other_tree(part: &ComponentSwap) -> Error {
     Machine::OtherTree { component, dir }.into()
 }
 
-/// Reads the component's manifest if it is that of neither version of the swap.
+/// Returns the component's manifest if it is that of neither version of the swap.
 ///
-/// The journal is older than the tree then.
+/// Then the component is a *third release*, and the journal is older than the tree.
 fn third_release(part: &ComponentSwap) -> Option<String> {
-    let step = part.steps.steps.iter().find(|step| step.place == SwapPath::Manifest)?;
+    let step = part.steps.steps.iter().find(|step| step.path == SwapPath::Manifest)?;
     if Side::Old.examine(part, step).ok()? != Owner::User {
         return None;
     }
@@ -219,11 +227,12 @@ pub fn is_third_release(part: &ComponentSwap) -> bool {
     let paths = files.iter().map(|(path, _)| path.as_str());
     let Ok(found) = Inventory::take(part.tree.root().path(), paths, THREADS) else { return false };
     let is_of_swap = |path: &str, content: &PathContent| {
-        let mut steps = part.steps.steps.iter().filter(|step| step.place.as_str() == path);
+        let mut steps = part.steps.steps.iter().filter(|step| step.path.as_str() == path);
         steps.any(|step| content.same_bytes(&step.old) || content.same_bytes(&step.new))
     };
     files.iter().all(|(path, sha256)| {
         let content = found.content(path);
-        sha256.is_some() && (content.sha256() == *sha256 || !is_of_swap(path, content))
+        let is_users = *content == PathContent::Absent || !is_of_swap(path, content);
+        sha256.is_some() && (content.sha256() == *sha256 || is_users)
     })
 }

@@ -73,8 +73,8 @@ pub fn clean_up(
 
 /// Moves backups that a program has written to beside the paths that they came from.
 ///
-/// A backup is a second name of the old file. A program that held the file open has written the
-/// user's only copy.
+/// A backup is a second name of the old file. So a program that had the file open wrote to the
+/// backup as well, and the backup is the only copy of these bytes.
 fn save_written_backups(root: &InstallRoot, steps: &ComponentSteps, saved: &mut Vec<SavedFile>) -> Result<()> {
     if !has_backups(root, steps)? {
         return Ok(());
@@ -98,7 +98,7 @@ fn has_backups(root: &InstallRoot, steps: &ComponentSteps) -> Result<bool> {
 
 /// Moves the rest of a component's stage among its backups, which are removed later.
 ///
-/// Moving a folder takes less time than removing its entries, while the user waits.
+/// The user waits meanwhile, and moving a folder takes less time than removing its entries.
 pub fn retire_stage(root: &InstallRoot, steps: &ComponentSteps) -> Result<()> {
     // Windows cannot move a folder while a file in it is open.
     if cfg!(windows) {
@@ -144,9 +144,8 @@ fn remove_vacated(root: &InstallRoot, steps: &ComponentSteps, installed: bool) -
 
 /// Removes the leftovers of earlier runs in the state folder and in the components' work folders.
 ///
-/// These are files that were in use when they had to be removed ([`Dir::with_aside`]), and
-/// temporary files of processes that were killed. Files that are still in use stay until the next
-/// time.
+/// Leftovers are files that were in use when they had to be removed ([`Dir::with_aside`]), and
+/// temporary files of killed processes. Files that are still in use stay until the next start.
 pub fn sweep(root: &InstallRoot) {
     if let Ok(Some(state_dir)) = state::open(root) {
         let _ = state_dir.sweep_aside();

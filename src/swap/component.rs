@@ -15,7 +15,7 @@ use std::rc::Rc;
 /// The number of threads that hash. Asking the system for the number of cores would add some
 /// kilobytes to the helper.
 pub const THREADS: usize = 4;
-/// The folder among the backups that the stage is moved to once the swap is committed.
+/// The folder among the backups that the stage moves to once the swap is committed.
 pub const RETIRED: &str = STAGES_DIR_NAME;
 /// The mode of the folders of a release.
 pub const FOLDER: u32 = 0o755;
@@ -33,8 +33,8 @@ pub struct ComponentSwap {
     pub backups: Rc<Dir>,
     /// `true` if the configuration names the component's folder or the state folder.
     pub may_be_elsewhere: bool,
-    /// `true` if [`check_forth`](super::check::check_forth) has found every target old, so that
-    /// steps need not look again.
+    /// `true` if [`check_forth`](super::check::check_forth) has found every target old. Then the
+    /// exchange need not examine them again.
     pub checked: bool,
 }
 
@@ -66,7 +66,7 @@ impl ComponentSwap {
         Ok(Self { steps, tree, stages, backups: Rc::new(backups), may_be_elsewhere, checked: false })
     }
 
-    /// Tells whether every target is known to hold the content that this side replaces.
+    /// Returns `true` if every target is known to have the content that this side replaces.
     pub fn was_checked(&self, side: Side) -> bool {
         self.checked && side == Side::New
     }
@@ -87,10 +87,11 @@ impl ComponentSwap {
         }
     }
 
-    /// Returns the folders in which a step makes, replaces or removes an entry; the component's own
-    /// is the empty path.
+    /// Returns the folders in which a step makes, replaces or removes an entry.
+    ///
+    /// The empty path is the component's folder.
     pub fn changed_folders(&self) -> Vec<String> {
-        let changed = self.steps.steps.iter().map(|step| step.place.as_str());
+        let changed = self.steps.steps.iter().map(|step| step.path.as_str());
         let made = self.steps.new_folders.iter().map(String::as_str);
         let removed = self.steps.old_folders.iter().map(|(path, _)| path.as_str());
         let parent = |path: &str| path.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned());
@@ -119,26 +120,26 @@ impl ComponentSwap {
     /// # Errors
     /// As [`Inventory::take`].
     pub fn inventory(&self) -> Result<Inventory> {
-        let paths = self.steps.steps.iter().map(|step| step.place.as_str());
+        let paths = self.steps.steps.iter().map(|step| step.path.as_str());
         Inventory::take(self.tree.root().path(), paths, THREADS)
     }
 
-    /// Gives every file that will go a second name, durably, so that it can come back.
+    /// Backs up every old file: gives it a second name, durably.
     ///
     /// # Errors
     /// [`Machine::Io`].
     pub fn back_up(&self) -> Result<()> {
-        // Backups of an attempt that was given up.
+        // Backups of an earlier attempt that was given up.
         for left in self.backups.names()? {
             self.backups.remove_tree(&left)?;
         }
         for (index, step) in self.steps.steps.iter().enumerate() {
             let PathContent::File { mode, .. } = step.old else { continue };
-            let (dir, name) = self.tree.parent(step.place.as_str())?;
+            let (dir, name) = self.tree.parent(step.path.as_str())?;
             let backup = index.to_string();
-            // The old manifest tells where the contents of damaged backups can be fetched. No
-            // program can write to a copy.
-            match step.place {
+            // The manifest is copied: no other program has its copy open, and the client needs it
+            // to fetch the contents of damaged backups.
+            match step.path {
                 SwapPath::Manifest => dir.copy(name, &self.backups, &backup, mode)?,
                 SwapPath::Listed(_) => dir.link_or_copy(name, &self.backups, &backup, mode)?,
             }
@@ -159,14 +160,16 @@ fn make_component_folder(dir: &Path) -> Result<()> {
         && let Found::Folder { mode } = Dir::open(above)?.find(name)?
         && mode & 0o777 != FOLDER
     {
-        // A mode is not content: where it cannot be set, the installation goes on.
+        // A mode is not content: a failure here is ignored.
         let _ = Dir::open(dir)?.set_mode(mode & 0o7000 | FOLDER);
     }
     Ok(())
 }
 
-/// Opens the folder of stages and backups: the state folder, or one in the component where that is
-/// on another file system.
+/// Opens the folder of stages and backups.
+///
+/// It is the state folder. A component on another file system has its own one, `.patcher` in the
+/// component's folder.
 ///
 /// # Errors
 /// [`Machine::Io`], [`Machine::UnsafePath`].

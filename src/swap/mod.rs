@@ -1,18 +1,31 @@
 //! Swaps: staged files go live for all components of an update, or for none.
 //!
 //! 1. [`prepare`] writes plan and journal: `PREPARED`.
-//! 2. [`make_live`] checks everything, gives every old file a second name, and writes `APPLYING`.
-//! 3. It removes, makes folders, renames files over their targets, manifests last; it syncs and
-//!    hashes again.
-//! 4. It writes `COMMITTED`: the moment at which the new version is installed, on probation. A swap
+//! 2. [`make_live`] checks everything, backs up every old file, and writes `APPLYING`.
+//! 3. It then brings all components to the new version: it removes files, makes folders, renames
+//!    staged files over their targets, and replaces the manifests last. It syncs and hashes what it
+//!    has changed.
+//! 4. It writes `COMMITTED`. From this moment the new version is installed, on probation. A swap
 //!    without a probation writes `CONFIRMED`.
-//! 5. [`confirm`] ends the probation; [`roll_back`] returns to the old version by the undo of
-//!    step 3.
+//! 5. [`confirm`] ends the probation. [`roll_back`] returns to the old version: it undoes step 3.
 //!
-//! A crash before step 4 ends in the old version, and one after it in the new one: [`recover`]
-//! compares the disk with the plan and never counts steps. Files of the user are never deleted and
-//! never a reason to fail; see `side`. `docs/design/crash-safety.md` states the guarantees and how
-//! they are proven.
+//! A crash before step 4 ends in the old version, and one after it in the new one. [`recover`]
+//! compares the disk with the plan and never counts steps. The swap never deletes a file of the
+//! user, and never fails because of one. `docs/design/crash-safety.md` states the guarantees and
+//! how they are proven.
+//!
+//! | file | noun |
+//! |---|---|
+//! | `side` | the old or the new version, and the owner of each path |
+//! | `component` | the steps of one component, and its backups |
+//! | `saved` | files of the user that were in the way |
+//! | `outline`, `check` | a manifest's version; the checks before the first change |
+//! | `exchange` | the change itself, and its undo |
+//! | `ready` | backups and checks while the program still runs |
+//! | `outcomes`, `cleanup` | the records of a swap; its leftovers |
+//! | `probation` | confirmation and rollback |
+//! | `backups` | backups that were damaged, and are fetched again |
+//! | `relaunch` | the helper and the program, started by each other |
 
 #[cfg(feature = "client")]
 pub mod backups;
@@ -20,7 +33,9 @@ mod check;
 mod cleanup;
 mod component;
 mod exchange;
+mod outcomes;
 mod outline;
+mod probation;
 mod ready;
 pub mod relaunch;
 mod saved;
@@ -33,14 +48,15 @@ use crate::disk::layout::InstallRoot;
 use crate::error::{Error, Machine, Result};
 use crate::formats::manifest::Component;
 use crate::state::journal::{ComponentSteps, Journal, JournalState, TRANSACTIONS, Transaction};
-use crate::state::{self, RollbackReason, SeenReleases, StateFile as _, SwapOutcome, Verdicts};
+use crate::state::{self, SeenReleases, StateFile as _, SwapOutcome};
 use crate::values::timestamp::Timestamp;
 use component::ComponentSwap;
+use outcomes::{count_failure, record_outcome, record_saved};
 use semver::Version;
 use side::Side;
-use std::time::Duration;
 
 pub use cleanup::sweep;
+pub use probation::{confirm, on_probation, roll_back};
 pub use ready::Ready;
 pub use saved::SavedFile;
 
@@ -98,16 +114,16 @@ pub enum Recovery {
     Finished,
 }
 
-/// Writes the plan of a swap whose files are all staged. The helper can then carry it out.
+/// Writes plan and journal of a swap whose files are all staged, for [`apply`] or the helper.
 ///
-/// A version that is still on probation counts as confirmed: it has prepared the next update.
+/// It confirms a version on probation: a version that prepares the next update works.
 ///
 /// # Errors
 /// [`Machine::Io`], also where a user's file cannot leave the backups of the swap before; then
 /// nothing is prepared.
 pub fn prepare(root: &InstallRoot, lock: &Lock, transaction: Transaction) -> Result<()> {
     confirm(root)?;
-    // A confirmation without the updater's lock leaves the clean-up to the next one that holds it.
+    // A confirmation that did not get the updater's lock has left its clean-up undone.
     recover(root, lock)?;
     let state_dir = state::open_or_create(root)?;
     if let Some(Journal { state, transaction, .. }) = Journal::read(&state_dir)? {
@@ -123,8 +139,8 @@ pub fn prepare(root: &InstallRoot, lock: &Lock, transaction: Transaction) -> Res
 
 /// Discards a prepared swap if a newer release of one of its components has been seen since.
 ///
-/// Returns `true` if it discarded one. The staged files are kept, and the history tells why the
-/// swap did not happen.
+/// Returns `true` if it discarded one. The staged files are kept. The history says that the swap
+/// was `superseded`.
 ///
 /// # Errors
 /// As [`Journal::read`].
@@ -141,8 +157,9 @@ pub fn discard_superseded(root: &InstallRoot, _lock: &Lock) -> Result<bool> {
 
 /// Returns `true` if `seen.xml` has a release that was not seen when the swap was prepared.
 ///
-/// The seen order only rises. So such a release is above the prepared one: it is newer, or it
-/// retires a key of the prepared one. An unreadable `seen.xml` knows no release.
+/// The order of seen releases only rises. So such a release is above the prepared one: it is newer,
+/// or it retires a key that signed the prepared one. If `seen.xml` is unreadable, the result is
+/// `false`.
 fn is_superseded(state_dir: &Dir, transaction: &Transaction) -> bool {
     let seen = SeenReleases::load_or_default(state_dir).unwrap_or_default();
     let of_components = transaction.components.iter().filter(|steps| steps.to.is_some());
@@ -150,8 +167,9 @@ fn is_superseded(state_dir: &Dir, transaction: &Transaction) -> bool {
         && of_components.flat_map(|steps| seen.bodies(&steps.component)).any(|body| !transaction.seen.contains(&body))
 }
 
-/// Prepares the swap that the journal names while the program still runs; returns `None` if there
-/// is none.
+/// Makes backups and checks of the prepared swap while the program still runs.
+///
+/// Returns `None` if no swap is prepared.
 ///
 /// # Errors
 /// The reason why the swap is not possible now. It may be possible after the program's end.
@@ -159,7 +177,7 @@ pub fn make_ready(root: &InstallRoot, _lock: &Lock) -> Result<Option<Ready>> {
     state::open(root)?.map_or(Ok(None), |state_dir| Ready::make(root, &state_dir))
 }
 
-/// Carries out the swap that [`prepare`] wrote; returns `None` if there is none.
+/// Carries out the prepared swap, with all its clean-up; returns `None` if none is prepared.
 ///
 /// # Errors
 /// As [`make_live`].
@@ -174,9 +192,8 @@ pub fn apply(root: &InstallRoot, lock: &Lock) -> Result<Option<Applied>> {
 
 /// Carries out the prepared swap, and leaves all work that can wait to [`finish`].
 ///
-/// The user may be waiting for the program to start.
-///
-/// If the swap was made `ready` and no file has changed since, the checks are not repeated.
+/// The user may be waiting for the program to start. If the swap was made `ready` and no file has
+/// changed since, the checks are not repeated.
 ///
 /// # Errors
 /// - [`Machine::Changed`], [`Machine::NotWritable`] and others if the check before the first change
@@ -247,7 +264,7 @@ struct Failed {
     undone: Result<()>,
 }
 
-/// Moves the files to the new version, and the journal from `PREPARED` to the state that says so.
+/// Brings the files to the new version, and the journal to `COMMITTED` or `CONFIRMED`.
 fn swap(
     state_dir: &Dir,
     journal: &mut Journal,
@@ -261,8 +278,8 @@ fn swap(
     }
     let end = journal.transaction.installed();
     let Err(cause) = journal.advance(state_dir, end) else { return Ok(()) };
-    // The commit may or may not be on the disk. The journal must say `APPLYING`, durably, before a
-    // file goes back.
+    // The commit may or may not be on the disk. The journal must say `APPLYING`, durably, before
+    // the undo changes a file.
     let undone =
         journal.advance(state_dir, JournalState::Applying).and_then(|()| exchange::bring(parts, Side::Old, saved));
     Err(Box::new(Failed { cause, undone }))
@@ -292,7 +309,7 @@ pub fn finish(root: &InstallRoot, _lock: &Lock) -> Vec<SavedFile> {
     }
 }
 
-/// Returns the prepared swap; `None` if there is none, or if it has begun.
+/// Returns the journal of the prepared swap; `None` if no swap is prepared.
 fn prepared(state_dir: &Dir) -> Result<Option<Journal>> {
     Ok(Journal::read(state_dir)?.filter(|journal| journal.state == JournalState::Prepared))
 }
@@ -304,7 +321,7 @@ fn check_and_back_up(root: &InstallRoot, transaction: &Transaction) -> Result<Ve
     Ok(parts)
 }
 
-/// Makes everything that the way back needs, so that it needs no space.
+/// Makes the backups and the spare folders, so that an undo needs no disk space.
 fn back_up(parts: &[ComponentSwap]) -> Result<()> {
     parts.iter().try_for_each(ComponentSwap::back_up)?;
     parts.iter().try_for_each(|part| exchange::make_spare_folders(part, Side::New))
@@ -352,9 +369,9 @@ pub fn recover(root: &InstallRoot, _lock: &Lock) -> Result<Recovery> {
     }
 }
 
-/// Ends a swap that stopped between the versions.
+/// Ends an interrupted swap: restores the old version.
 ///
-/// The old version comes back. If one of its backups is damaged, the new version is completed.
+/// If a backup is damaged, it completes the new version instead.
 fn undo_or_complete(
     root: &InstallRoot,
     state_dir: &Dir,
@@ -392,97 +409,7 @@ fn undo_or_complete(
     }
 }
 
-/// The swap whose new version is on probation.
-///
-/// # Errors
-/// As [`Journal::read`].
-pub fn on_probation(root: &InstallRoot) -> Result<Option<Journal>> {
-    let Some(state_dir) = state::open(root)? else { return Ok(None) };
-    Ok(Journal::read(&state_dir)?.filter(|journal| journal.state == JournalState::Committed))
-}
-
-/// Ends the probation of a new version, which stays: its backups go. Returns `false` when no
-/// version was on probation.
-///
-/// Needs no lock: a download or another updater does not keep a good version from saying so. Where
-/// another updater is at work, the backups go at the next start.
-///
-/// # Errors
-/// As [`Journal::read`]; [`Machine::Io`].
-pub fn confirm(root: &InstallRoot) -> Result<bool> {
-    let Some((journal, ())) = decide(root, JournalState::Confirmed, |_| Ok(()))? else { return Ok(false) };
-    let state_dir = state::open_or_create(root)?;
-    record_outcome(&state_dir, &journal.transaction, SwapOutcome::Confirmed);
-    // Meanwhile another updater may have cleaned up, and begun the next swap.
-    let is_current = || Journal::peek(&state_dir).is_ok_and(|now| now == Some((journal.state, journal.plan)));
-    if let Ok(_lock) = state::lock_updater(&state_dir, Duration::ZERO)
-        && is_current()
-    {
-        clean_up(root, &state_dir, &journal.transaction);
-    }
-    Ok(true)
-}
-
-/// Decides about the version on probation: `CONFIRMED` or, for a rollback, `APPLYING`. Of a
-/// confirmation and a rollback at the same time one comes first, and the other finds no version on
-/// probation.
-fn decide<T>(
-    root: &InstallRoot,
-    state: JournalState,
-    check: impl FnOnce(&Journal) -> Result<T>,
-) -> Result<Option<(Journal, T)>> {
-    if on_probation(root)?.is_none() {
-        return Ok(None);
-    }
-    let state_dir = state::open_or_create(root)?;
-    let _turn = state::lock_deciding(&state_dir)?;
-    let Some(mut journal) = on_probation(root)? else { return Ok(None) };
-    let checked = check(&journal)?;
-    journal.advance(&state_dir, state)?;
-    Ok(Some((journal, checked)))
-}
-
-/// Returns from a version on probation to the one before, and holds it against the release; returns
-/// `None` when no version is on probation.
-///
-/// # Errors
-/// [`Machine::BackupDamaged`], [`Machine::NotWritable`], [`Machine::OtherTree`] before the first
-/// change: the version on probation stays complete. [`Machine::UndoFailed`] with journal and
-/// backups kept: [`recover`] continues.
-pub fn roll_back(root: &InstallRoot, _lock: &Lock, reason: RollbackReason) -> Result<Option<Applied>> {
-    let check = |journal: &Journal| {
-        let parts = open_parts(root, &journal.transaction)?;
-        parts.iter().try_for_each(check::recognise)?;
-        parts.iter().try_for_each(check::check_back)?;
-        parts.iter().try_for_each(|part| exchange::make_spare_folders(part, Side::Old))?;
-        // Before the journal, so that a crash on the way back cannot end in the same release being
-        // offered again. A full disk is no reason to keep a version that does not work.
-        let _ = condemn(root, &journal.transaction, reason);
-        Ok(parts)
-    };
-    let Some((journal, parts)) = decide(root, JournalState::Applying, check)? else { return Ok(None) };
-    let state_dir = state::open_or_create(root)?;
-    let mut saved = Vec::new();
-    let undone = exchange::bring(&parts, Side::Old, &mut saved);
-    drop(parts);
-    record_saved(&state_dir, &journal.transaction, &saved);
-    undone.map_err(|cause| Machine::UndoFailed { cause: Box::new(cause) })?;
-    record_outcome(&state_dir, &journal.transaction, SwapOutcome::RolledBack(reason));
-    saved.extend(discard(root, &state_dir, &journal.transaction));
-    let Applied { components, saved } = Applied::new(journal.transaction, saved);
-    Ok(Some(Applied { components: components.into_iter().map(ComponentChange::reversed).collect(), saved }))
-}
-
-/// Holds a rollback against the releases of a swap.
-fn condemn(root: &InstallRoot, transaction: &Transaction, reason: RollbackReason) -> Result<()> {
-    let state_dir = state::open_or_create(root)?;
-    let mut verdicts = Verdicts::load_or_default(&state_dir)?;
-    verdicts.record_rollback(&transaction.components, reason, Timestamp::now());
-    verdicts.save(&state_dir)
-}
-
-/// Cleans up behind a swap that is live, and records the user's files that were found among its
-/// backups.
+/// Cleans up after a confirmed swap, and records the user's files that were among its backups.
 fn clean_up(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) -> Vec<SavedFile> {
     let mut saved = Vec::new();
     let _ = cleanup::clean_up(root, state_dir, transaction, &mut saved);
@@ -499,36 +426,7 @@ fn discard(root: &InstallRoot, state_dir: &Dir, transaction: &Transaction) -> Ve
     saved
 }
 
-/// Adds the user's files that were moved aside to the history, durably as far as the disk allows.
-fn record_saved(state_dir: &Dir, transaction: &Transaction, saved: &[SavedFile]) {
-    for SavedFile { component, path, saved_as } in saved {
-        let of = |steps: &&ComponentSteps| steps.component == *component;
-        let steps = transaction.components.iter().find(of).cloned();
-        let steps: Vec<ComponentSteps> = steps.into_iter().collect();
-        let _ = state::record_outcome(state_dir, &steps, SwapOutcome::Saved { path, saved_as }, Timestamp::now());
-    }
-}
-
-/// Adds the outcome of a swap to the history and makes it durable.
-///
-/// After a failure, the outcome is missing in the history and nothing else suffers.
-fn record_outcome(state_dir: &Dir, transaction: &Transaction, outcome: SwapOutcome) {
-    let _ = state::record_outcome(state_dir, &transaction.components, outcome, Timestamp::now())
-        .and_then(|()| state::sync_outcomes(state_dir));
-}
-
-/// Counts a failure against the releases of a swap.
-///
-/// If that cannot be written, the next failure counts.
-fn count_failure(state_dir: &Dir, transaction: &Transaction, code: &'static str) {
-    record_outcome(state_dir, transaction, SwapOutcome::Failed(code));
-    let _ = Verdicts::load_or_default(state_dir).and_then(|mut verdicts| {
-        verdicts.count_failed_swap(&transaction.components);
-        verdicts.save(state_dir)
-    });
-}
-
-/// Returns `true` if a swap is prepared, under way, on probation or not cleaned up.
+/// Returns the state of the journal; `None` if no swap is prepared, in progress or on probation.
 ///
 /// # Errors
 /// As [`Journal::read`].
@@ -546,14 +444,14 @@ impl From<Recovery> for Option<&'static str> {
     fn from(recovery: Recovery) -> Self {
         match recovery {
             Recovery::Nothing => None,
-            Recovery::Discarded => Some("a prepared swap was forgotten; what is staged is kept"),
+            Recovery::Discarded => Some("a prepared swap was discarded; the staged files are kept"),
             Recovery::RolledBack => Some("an interrupted swap was undone; the old version is complete"),
-            Recovery::Finished => Some("the new version was installed; what was left of the swap was cleaned up"),
+            Recovery::Finished => Some("the new version is installed; the leftovers of the swap were removed"),
         }
     }
 }
 
-/// An error that says that the plan and this machine do not fit together.
+/// Makes the error for a path that is not as the plan says.
 fn changed(path: std::path::PathBuf, detail: impl Into<String>) -> Error {
     Machine::Changed { path, detail: detail.into() }.into()
 }

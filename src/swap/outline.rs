@@ -1,8 +1,8 @@
-//! The outline of a manifest: enough to tell releases apart, read without the rules that trust
-//! needs.
+//! The outline of a manifest: component, version and files, read without verifying anything.
 //!
-//! The helper must be small, and the full reader would be a third of it. Nothing is installed by an
-//! outline; it only keeps a journal that is out of date from touching a third release.
+//! The helper must be small, and the full reader would be a third of it. An outline never decides
+//! what is installed. It only shows that a journal is stale: the installed release is then neither
+//! of the swap's two versions.
 
 use crate::values::digest::Sha256;
 
@@ -15,13 +15,13 @@ pub struct Outline<'a> {
 }
 
 impl<'a> Outline<'a> {
-    /// Reads an outline; returns `None` for what is no manifest.
+    /// Reads an outline; returns `None` if the text is no manifest.
     pub fn read(text: &'a str) -> Option<Self> {
         let meta = *elements(text, "meta").first()?;
         Some(Self { component: attribute(meta, "component")?, version: attribute(meta, "version")?, text })
     }
 
-    /// Returns the path and the hash of every file that the user is not free to change.
+    /// Returns the path and the hash of every file, except for those with `preserve`.
     pub fn files(&self) -> Vec<(String, Option<Sha256>)> {
         let files = elements(self.text, "file").into_iter();
         let files = files.filter(|file| attribute(file, "preserve") != Some("true"));
@@ -30,7 +30,7 @@ impl<'a> Outline<'a> {
     }
 }
 
-/// Returns the attributes of every element of a name.
+/// Returns the attributes of every element with this name, as text.
 fn elements<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
     let (mut elements, mut rest) = (Vec::new(), text);
     while let Some((_, element)) = rest.split_once('<') {

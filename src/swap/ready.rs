@@ -1,9 +1,11 @@
-//! The preparation of a swap while the program still runs, so that the program is away for no
-//! longer than the renames take. It reads the plan, makes the backups, hashes every file, and
-//! writes the next states of the journal beside it.
+//! A ready swap: its backups and checks are made while the program still runs.
+//!
+//! After the program has ended, only the renames are left to do, so the program is away for a short
+//! time. [`Ready::make`] reads the plan, makes the backups, hashes every file, and writes the next
+//! states of the journal beside it.
 //!
 //! After the program has ended, an unchanged [`Fingerprint`] shows that a file is unchanged. A file
-//! that can change without a new fingerprint is hashed again. After any other change, the swap
+//! that can change without a new fingerprint is hashed again. If anything has changed, the swap
 //! repeats all checks.
 
 use super::component::ComponentSwap;
@@ -31,7 +33,8 @@ pub struct Ready {
 impl Ready {
     /// Prepares the swap that the journal names.
     ///
-    /// The result is `None` if there is none, or if fingerprints do not show all changes of files.
+    /// The result is `None` if no swap is prepared, or if the system has no fingerprints that show
+    /// every change of a file.
     ///
     /// # Errors
     /// The reason why the swap is not possible now. It may be possible after the program's end.
@@ -42,18 +45,18 @@ impl Ready {
         let Some(journal) = prepared(state_dir)? else { return Ok(None) };
         let parts = open_parts(root, &journal.transaction)?;
         back_up(&parts)?;
-        // A second name is a change, too.
+        // A backup is a second name, and a new name changes the file's time.
         thread::sleep(TICK);
         let fingerprints = fingerprints(&parts)?;
-        // Before the files are hashed: a program that begins to write later gives them new
-        // fingerprints.
+        // The fingerprints come before the hashes: a program that begins to write later gives the
+        // file a new fingerprint.
         let unseen = parts.iter().map(unseen).collect::<Result<_>>()?;
         parts.iter().try_for_each(check::check_forth)?;
         journal.write_ahead(state_dir, &[JournalState::Applying, journal.transaction.installed()])?;
         Ok(Some(Self { journal, fingerprints, unseen }))
     }
 
-    /// The swap, if it is as ready as it was.
+    /// Returns the swap if no file has changed since [`make`](Self::make), otherwise `None`.
     pub(super) fn if_untouched(self, root: &InstallRoot, state_dir: &Dir) -> Option<(Journal, Vec<ComponentSwap>)> {
         if Journal::peek(state_dir).ok()?? != (JournalState::Prepared, self.journal.plan) {
             return None;
@@ -64,7 +67,7 @@ impl Ready {
         }
         for (part, unseen) in parts.iter().zip(&self.unseen) {
             for step in unseen.iter().map(|index| &part.steps.steps[*index]) {
-                let found = content_at(&part.tree, step.place.as_str()).ok()?;
+                let found = content_at(&part.tree, step.path.as_str()).ok()?;
                 if !found.same_bytes(&step.old) {
                     return None;
                 }
@@ -79,7 +82,7 @@ fn unseen(part: &ComponentSwap) -> Result<Vec<usize>> {
     let mut unseen = Vec::new();
     for (index, step) in part.steps.steps.iter().enumerate() {
         if matches!(step.old, PathContent::File { .. }) {
-            let (dir, name) = part.tree.parent(step.place.as_str())?;
+            let (dir, name) = part.tree.parent(step.path.as_str())?;
             if dir.may_change_unseen(name)? {
                 unseen.push(index);
             }
@@ -88,12 +91,12 @@ fn unseen(part: &ComponentSwap) -> Result<Vec<usize>> {
     Ok(unseen)
 }
 
-/// The fingerprints of all targets and staged files; none for what is absent.
+/// Returns the fingerprints of all targets and staged files; `None` for a file that is absent.
 fn fingerprints(parts: &[ComponentSwap]) -> Result<Vec<Option<Fingerprint>>> {
     let mut fingerprints = Vec::new();
     for part in parts {
         for step in &part.steps.steps {
-            fingerprints.push(part.tree.fingerprint(step.place.as_str())?);
+            fingerprints.push(part.tree.fingerprint(step.path.as_str())?);
             if let Some((stage, staged)) = part.staged_file(step)? {
                 fingerprints.push(stage.fingerprint(staged)?);
             }

@@ -21,7 +21,7 @@ pub struct SavedFile {
 }
 
 impl SavedFile {
-    /// Records that what was at `path` has the name `name` in the same folder now.
+    /// Describes an entry that was at `path` and is called `name` in the same folder now.
     pub(super) fn new(part: &ComponentSwap, path: &str, name: &str) -> Self {
         let saved_as = path.rsplit_once('/').map_or(name.to_owned(), |(folder, _)| format!("{folder}/{name}"));
         Self { component: part.steps.component.clone(), path: path.to_owned(), saved_as }
@@ -43,8 +43,9 @@ pub fn move_beside(from: &Dir, name: &str, to: &Dir, beside: &str) -> Result<Str
     }
 }
 
-/// Returns the `number`-th name beside a file, the file's own name cut where the whole would be too
-/// long.
+/// Returns the `number`-th name beside a file.
+///
+/// The file's own name is cut if the result would be longer than [`NAME_BYTES`].
 fn saved_name(name: &str, number: u32) -> String {
     let ending = if number == 1 { ".saved".to_owned() } else { format!(".saved-{number}") };
     let mut end = name.len().min(NAME_BYTES - ending.len());

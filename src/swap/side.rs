@@ -1,6 +1,6 @@
 //! The two versions of a swap, and the owner of each path between them.
 //!
-//! A path is the updater's while its kind and content equal the plan's old or new; a mode is not
+//! A path belongs to the updater while it has the old or the new content of the plan. A mode is not
 //! content. Everything else belongs to the user: the swap never deletes it and never fails because
 //! of it.
 
@@ -10,7 +10,7 @@ use crate::error::{Error, Machine, Result};
 use crate::state::journal::Step;
 use std::io::ErrorKind;
 
-/// The version that the swap moves a component to.
+/// The version that the exchange brings a component to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// The version before: a failed swap is undone, or a version on probation is rolled back.
@@ -54,7 +54,7 @@ impl Side {
         let (wanted, other) = (self.wanted(step), self.other(step));
         match found {
             Some(found) if found == wanted => Owner::Wanted,
-            // If the swap changes only a mode, the mode tells the sides apart.
+            // If the sides differ only in the mode, the mode decides which side it is.
             Some(found) if wanted.same_bytes(other) && found.same_bytes(wanted) => Owner::Other,
             Some(found) if found.same_bytes(wanted) => Owner::Wanted,
             Some(found) if found == other || found.same_bytes(other) => Owner::Other,
@@ -68,7 +68,7 @@ impl Side {
     /// # Errors
     /// [`Machine::Io`] if the disk does not answer.
     pub fn examine(self, part: &ComponentSwap, step: &Step) -> Result<Owner> {
-        let found = match content_at(&part.tree, step.place.as_str()) {
+        let found = match content_at(&part.tree, step.path.as_str()) {
             Ok(content) => Some(content),
             Err(Error::Machine(Machine::UnsafePath { .. })) => None,
             Err(Error::Machine(Machine::Io { source, .. })) if is_unreadable(&source) => None,

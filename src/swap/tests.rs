@@ -15,8 +15,8 @@ mod ready;
 use super::*;
 use crate::disk::fs::Found;
 use crate::disk::inventory::PathContent;
-use crate::state::StateFile as _;
 use crate::state::journal::{ComponentSteps, ReleaseContent, Step, SwapPath};
+use crate::state::{RollbackReason, Verdicts};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::RelPath;
 use semver::Version;
@@ -24,7 +24,7 @@ use std::fs;
 use std::time::Duration;
 
 /// A swap that replaces `a`, removes `old/x` with its folder, and adds `new/y`.
-struct Scene {
+struct SwapScene {
     dir: tempfile::TempDir,
     root: InstallRoot,
 }
@@ -36,7 +36,7 @@ fn file(content: &str) -> PathContent {
 /// The mode of the folder that goes: one that it would not have by itself, where there are modes.
 const FOLDER_MODE: u32 = if cfg!(unix) { 0o775 } else { 0o755 };
 
-impl Scene {
+impl SwapScene {
     /// Installs the old version with backups, and writes a journal that says `state`.
     fn new(state: JournalState) -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -52,7 +52,7 @@ impl Scene {
         }
         let step = |path: &str, old: PathContent, new: PathContent| {
             let staged = new.sha256().map(|hash| format!("{hash}-0"));
-            Step { place: SwapPath::Listed(RelPath::new(path).unwrap()), old, new, staged }
+            Step { path: SwapPath::Listed(RelPath::new(path).unwrap()), old, new, staged }
         };
         let component = ComponentSteps {
             component: "core".parse().unwrap(),
@@ -108,7 +108,7 @@ impl Scene {
 
 #[test]
 fn whatever_part_of_a_swap_was_done_is_undone() {
-    let steps: [fn(&Scene); 5] = [
+    let steps: [fn(&SwapScene); 5] = [
         |scene| fs::remove_file(scene.path("core/old/x")).unwrap(),
         |scene| fs::remove_dir(scene.path("core/old")).unwrap(),
         |scene| fs::create_dir(scene.path("core/new")).unwrap(),
@@ -116,7 +116,7 @@ fn whatever_part_of_a_swap_was_done_is_undone() {
         |scene| scene.write("core/new/y", "y"),
     ];
     for done in 0..=steps.len() {
-        let scene = Scene::new(JournalState::Applying);
+        let scene = SwapScene::new(JournalState::Applying);
         steps[..done].iter().for_each(|step| step(&scene));
         assert_eq!(scene.recover().unwrap(), Recovery::RolledBack);
         assert!(scene.is_old(), "after {done} steps");
@@ -126,11 +126,11 @@ fn whatever_part_of_a_swap_was_done_is_undone() {
 
 #[test]
 fn a_prepared_swap_is_forgotten_and_a_confirmed_one_is_cleaned_up() {
-    let scene = Scene::new(JournalState::Prepared);
+    let scene = SwapScene::new(JournalState::Prepared);
     assert_eq!(scene.recover().unwrap(), Recovery::Discarded);
     assert!(scene.is_old());
 
-    let scene = Scene::new(JournalState::Confirmed);
+    let scene = SwapScene::new(JournalState::Confirmed);
     scene.write("core/a", "new a");
     assert_eq!(scene.recover().unwrap(), Recovery::Finished);
     assert_eq!(fs::read_to_string(scene.path("core/a")).unwrap(), "new a");
@@ -139,7 +139,7 @@ fn a_prepared_swap_is_forgotten_and_a_confirmed_one_is_cleaned_up() {
 
 #[test]
 fn a_file_of_the_users_in_a_new_folder_stays() {
-    let scene = Scene::new(JournalState::Applying);
+    let scene = SwapScene::new(JournalState::Applying);
     scene.write("core/new/mine", "mine");
     assert_eq!(scene.recover().unwrap(), Recovery::RolledBack);
     assert_eq!(fs::read_to_string(scene.path("core/new/mine")).unwrap(), "mine");
@@ -147,7 +147,7 @@ fn a_file_of_the_users_in_a_new_folder_stays() {
 
 #[test]
 fn a_damaged_backup_is_not_restored_and_everything_is_kept() {
-    let scene = Scene::new(JournalState::Applying);
+    let scene = SwapScene::new(JournalState::Applying);
     scene.write("core/a", "new a");
     scene.write(".patcher/txn/core/0", "damaged");
     assert_eq!(scene.recover().unwrap_err().code(), "undo-failed");
@@ -161,7 +161,7 @@ fn a_damaged_backup_is_not_restored_and_everything_is_kept() {
 
 #[test]
 fn a_plan_for_another_folder_is_not_carried_out() {
-    let mut scene = Scene::new(JournalState::Applying);
+    let mut scene = SwapScene::new(JournalState::Applying);
     let name: crate::formats::manifest::Component = "core".parse().unwrap();
     scene.root.elsewhere.insert(name, scene.path("elsewhere"));
     assert_eq!(scene.recover().unwrap_err().code(), "undo-failed");
@@ -169,8 +169,8 @@ fn a_plan_for_another_folder_is_not_carried_out() {
 }
 
 /// Returns a scene whose new version is installed and on probation.
-fn on_probation() -> Scene {
-    let scene = Scene::new(JournalState::Committed);
+fn on_probation() -> SwapScene {
+    let scene = SwapScene::new(JournalState::Committed);
     scene.write("core/a", "new a");
     fs::remove_dir_all(scene.path("core/old")).unwrap();
     scene.write("core/new/y", "y");
@@ -221,7 +221,7 @@ fn what_was_changed_on_probation_is_kept_beside() {
 
 #[test]
 fn an_undone_swap_is_counted_against_its_release() {
-    let scene = Scene::new(JournalState::Applying);
+    let scene = SwapScene::new(JournalState::Applying);
     scene.recover().unwrap();
     let verdicts = Verdicts::load_or_default(&state::open_or_create(&scene.root).unwrap()).unwrap();
     assert_eq!(verdicts.failed_swaps(&"core".parse().unwrap(), 2), 1);

@@ -70,7 +70,7 @@ pub enum Floor {
 #[derive(Debug, Clone)]
 pub struct VerifiedManifest {
     manifest: Manifest,
-    place: ReleaseOrder,
+    order: ReleaseOrder,
     bytes: Vec<u8>,
 }
 
@@ -105,8 +105,8 @@ pub fn verify(
     floors: &[Floor],
 ) -> Result<VerifiedManifest, Refused> {
     let verified = authenticate(bytes, keys)?;
-    bind(&verified.manifest.meta, target)?;
-    floors.iter().try_for_each(|floor| order(&verified.place, floor, keys))?;
+    check_target(&verified.manifest.meta, target)?;
+    floors.iter().try_for_each(|floor| check_order(&verified.order, floor, keys))?;
     Ok(verified)
 }
 
@@ -141,22 +141,22 @@ pub fn verify_stepping_stone(
     floors: &[Floor],
 ) -> Result<VerifiedManifest, Refused> {
     let verified = authenticate(bytes, keys)?;
-    let VerifiedManifest { manifest: Manifest { meta, .. }, place, .. } = &verified;
-    bind(meta, target)?;
+    let VerifiedManifest { manifest: Manifest { meta, .. }, order, .. } = &verified;
+    check_target(meta, target)?;
     let other = |detail| Err(Refused::SteppingStone { sequence: stone.sequence, detail });
-    if place.body != stone.body {
+    if order.body != stone.body {
         return other("its content is another one");
     }
-    if place.sequence != stone.sequence {
+    if order.sequence != stone.sequence {
         return other("it has another sequence");
     }
     if meta.version.cmp_precedence(&stone.below).is_lt() {
         return other("its version is one that needs the stone itself");
     }
-    if floors.iter().any(|floor| matches!(floor, Floor::Release(installed) if installed.body == place.body)) {
+    if floors.iter().any(|floor| matches!(floor, Floor::Release(installed) if installed.body == order.body)) {
         return other("it is the release that is installed");
     }
-    floors.iter().try_for_each(|floor| order(place, floor, keys))?;
+    floors.iter().try_for_each(|floor| check_order(order, floor, keys))?;
     Ok(verified)
 }
 
@@ -169,33 +169,34 @@ pub fn verify_stepping_stone(
 pub fn authenticate(bytes: Vec<u8>, keys: &TrustedKeys) -> Result<VerifiedManifest, Refused> {
     let signed = SignedBytes::split(bytes.clone())?;
     let body = Sha256::of(&signed.body);
-    let (mut epochs, mut bad) = (Vec::new(), None);
+    // The positions of the keys with a good signature in the list of trusted keys.
+    let (mut signers, mut bad) = (Vec::new(), None);
     for signature in &signed.signatures {
         match keys.find(&signature.key) {
             None => {}
-            Some((epoch, key)) if key.verifies(&body, &signature.bytes) => epochs.push(epoch),
+            Some((position, key)) if key.verifies(&body, &signature.bytes) => signers.push(position),
             Some(_) => bad = Some(signature.key),
         }
     }
     let needed = keys.threshold();
-    if let Some(key) = bad.filter(|_| epochs.len() < needed) {
+    if let Some(key) = bad.filter(|_| signers.len() < needed) {
         return Err(Refused::BadSignature { key });
     }
-    if epochs.is_empty() {
+    if signers.is_empty() {
         let signer = signed.signatures.first().map_or(Sha256::of(b""), |signature| signature.key);
         return Err(Refused::UnknownKey { signer, trusted: keys.newest_id() });
     }
     let reached = |valid| if valid < needed { Err(Refused::Threshold { valid, needed }) } else { Ok(()) };
-    reached(epochs.len())?;
+    reached(signers.len())?;
     let manifest = manifest::parse(&signed.body)?;
-    let retired = manifest.meta.retires.and_then(|id| keys.find(&id)).map_or(0, |(epoch, _)| epoch + 1);
+    let epoch = manifest.meta.retires.and_then(|id| keys.find(&id)).map_or(0, |(position, _)| position + 1);
     // Any threshold of at least 1 also proves that a key is left after the retired ones.
-    reached(epochs.iter().filter(|epoch| **epoch >= retired).count())?;
-    let place = ReleaseOrder { key: keys.id(retired), sequence: manifest.meta.sequence, body };
-    Ok(VerifiedManifest { manifest, place, bytes })
+    reached(signers.iter().filter(|position| **position >= epoch).count())?;
+    let order = ReleaseOrder { key: keys.id(epoch), sequence: manifest.meta.sequence, body };
+    Ok(VerifiedManifest { manifest, order, bytes })
 }
 
-fn bind(meta: &Meta, target: &ReleaseTarget) -> Result<(), Refused> {
+fn check_target(meta: &Meta, target: &ReleaseTarget) -> Result<(), Refused> {
     let wrong = |what, found: &str, expected: &str| {
         Err(Refused::WrongTarget { what, found: found.to_owned(), expected: expected.to_owned() })
     };
@@ -211,17 +212,17 @@ fn bind(meta: &Meta, target: &ReleaseTarget) -> Result<(), Refused> {
     Ok(())
 }
 
-fn order(place: &ReleaseOrder, floor: &Floor, keys: &TrustedKeys) -> Result<(), Refused> {
+fn check_order(order: &ReleaseOrder, floor: &Floor, keys: &TrustedKeys) -> Result<(), Refused> {
     let (key, sequence) = match floor {
-        Floor::Release(seen) if seen.body == place.body => return Ok(()),
+        Floor::Release(seen) if seen.body == order.body => return Ok(()),
         Floor::Release(seen) => (&seen.key, seen.sequence),
         Floor::Number { key, sequence } => (key, *sequence),
     };
     let epoch = |key| keys.find(key).map(|(epoch, _)| epoch);
-    match (epoch(&place.key).cmp(&epoch(key)), place.sequence.cmp(&sequence)) {
+    match (epoch(&order.key).cmp(&epoch(key)), order.sequence.cmp(&sequence)) {
         (Ordering::Greater, _) | (Ordering::Equal, Ordering::Greater) => Ok(()),
         (Ordering::Less, _) => Err(Refused::RetiredKey { newer: *key }),
-        (Ordering::Equal, Ordering::Less) => Err(Refused::Rollback { found: place.sequence, floor: sequence }),
+        (Ordering::Equal, Ordering::Less) => Err(Refused::Rollback { found: order.sequence, floor: sequence }),
         (Ordering::Equal, Ordering::Equal) => match floor {
             Floor::Number { .. } => Ok(()),
             Floor::Release(_) => Err(Refused::SequenceConflict { sequence }),
@@ -232,7 +233,7 @@ fn order(place: &ReleaseOrder, floor: &Floor, keys: &TrustedKeys) -> Result<(), 
 impl ReleaseOrder {
     /// Returns `true` if this release comes after `other`.
     pub fn is_after(&self, other: &ReleaseOrder, keys: &TrustedKeys) -> bool {
-        let rank = |floor: &ReleaseOrder| (keys.find(&floor.key).map(|(epoch, _)| epoch), floor.sequence);
+        let rank = |order: &ReleaseOrder| (keys.find(&order.key).map(|(epoch, _)| epoch), order.sequence);
         rank(self) > rank(other)
     }
 }
@@ -243,9 +244,9 @@ impl VerifiedManifest {
         &self.manifest
     }
 
-    /// Returns the place in the order of releases.
+    /// Returns the release order.
     pub fn order(&self) -> &ReleaseOrder {
-        &self.place
+        &self.order
     }
 
     /// Returns the bytes of the file, signatures included.
@@ -276,7 +277,7 @@ impl VerifiedManifest {
     /// # Errors
     /// [`Refused::SteppingStone`] when `newest` does not name it.
     pub fn fresh_as_stepping_stone_of(self, newest: &TrustedManifest) -> Result<TrustedManifest, Refused> {
-        let ReleaseOrder { sequence, body, .. } = self.place;
+        let ReleaseOrder { sequence, body, .. } = self.order;
         if newest.manifest.meta.stepping_stones.iter().any(|stone| stone.body == body) {
             Ok(TrustedManifest { verified: self, warning: newest.warning })
         } else {

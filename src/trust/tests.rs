@@ -241,7 +241,7 @@ fn only_a_threshold_of_keys_decides_acceptance_and_order() {
                 for (other, floor) in &accepted {
                     let expected = oracle(one, threshold).cmp(&oracle(other, threshold));
                     assert_eq!(order.is_after(floor, &keys), expected.is_gt(), "{one:?} after {other:?}");
-                    let is_taken = super::order(order, &Floor::Release(floor.clone()), &keys).is_ok();
+                    let is_taken = super::check_order(order, &Floor::Release(floor.clone()), &keys).is_ok();
                     assert_eq!(is_taken, expected.is_ge(), "{one:?} over {other:?}");
                     // An attacker who adds or removes signatures of one body changes no order.
                     assert!((one.0, one.1) != (other.0, other.1) || order == floor, "{one:?} {other:?}");

@@ -6,7 +6,7 @@ use super::rel_path::is_device;
 use std::fmt;
 use std::str::FromStr;
 
-/// The name of a component: a part of the program with releases of its own, as in `core`.
+/// The name of a component, a part of the program with its own releases, as in `core`.
 ///
 /// A name has 1 to 64 characters of `a-z 0-9 _ -`, starts with a letter or digit, and is no DOS
 /// device such as `nul`. [`str::parse`] makes one, and it compares with text:

@@ -1,12 +1,12 @@
 //! The release order: epoch and sequence, by which a client tells a newer release from an older
 //! one.
 //!
-//! `trust` compares two of them. The helper only reads them: it verifies nothing and
-//! is built without RSA.
+//! `trust` compares two release orders. The helper only reads them: it verifies nothing and is
+//! built without RSA.
 
 use super::digest::Sha256;
 
-/// The position of a release in the order of releases.
+/// The epoch and sequence of one release, and its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseOrder {
     /// The first key that still counts, by which clients find the epoch. A key that a client does
@@ -14,6 +14,6 @@ pub struct ReleaseOrder {
     pub key: Sha256,
     /// The sequence.
     pub sequence: u64,
-    /// The hash of the body that had this place.
+    /// The hash of the release's body.
     pub body: Sha256,
 }

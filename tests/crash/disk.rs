@@ -71,15 +71,15 @@ impl Disk {
         }
     }
 
-    /// Remembers the image as it is, all written.
+    /// Saves a copy of the image, after all writes.
     pub fn save(&mut self, name: &Path) {
         self.unmount();
         fs::copy(&self.image, name).unwrap();
         self.mount().unwrap();
     }
 
-    /// Brings back a remembered image: as another file, as other processes may still have the last
-    /// one mounted in a namespace of their own.
+    /// Restores a saved image, as a new file: other processes may still have the last one mounted
+    /// in their own namespaces.
     pub fn bring_back(&mut self, name: &Path) {
         self.unmount();
         fs::remove_file(&self.image).unwrap();

@@ -2,12 +2,12 @@
 //! true.
 
 use crate::sample;
-use crate::scene::Scene;
+use crate::scene::CrashScene;
 use crate::tally::{End, Tally};
 
 const ERRORS: [&str; 5] = ["ENOSPC", "EIO", "EACCES", "EXDEV", "EROFS"];
 
-fn run(scene: &Scene) {
+fn run(scene: &CrashScene) {
     let points = scene.points("start");
     for error in ERRORS {
         let mut tally = Tally::new(error, scene.name);

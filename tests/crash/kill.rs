@@ -1,11 +1,11 @@
 //! Kills a program before each call that changes the disk: it leaves the old or the new version.
 
 use crate::sample;
-use crate::scene::Scene;
+use crate::scene::CrashScene;
 use crate::tally::Tally;
 use crate::trace::KILL;
 
-fn run(scene: &Scene) {
+fn run(scene: &CrashScene) {
     let mut tally = Tally::new("kill", scene.name);
     for point in sample::of(scene.points("start")) {
         scene.bring_back("start");

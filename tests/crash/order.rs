@@ -5,7 +5,7 @@
 //! systems need is found here. When the updater's journal takes its next state, all earlier changes
 //! must be synced. When the program ends, the component and the journal's last change must be.
 
-use crate::scene::Scene;
+use crate::scene::CrashScene;
 use crate::trace::Call;
 use std::collections::BTreeMap;
 
@@ -116,12 +116,12 @@ fn journals(call: &Call) -> Option<&str> {
     (call.quoted(at) == Some("journal")).then(|| call.descriptor(at)).flatten()
 }
 
-fn run(scene: &Scene) {
+fn run(scene: &CrashScene) {
     follow(scene, &[]);
 }
 
 /// Runs the program with these options of strace, and checks that each sync comes in time.
-fn follow(scene: &Scene, options: &[&str]) {
+fn follow(scene: &CrashScene, options: &[&str]) {
     scene.bring_back("start");
     let (_, calls) = scene.calls_with(options, scene.program());
     let mut unsynced = Unsynced::default();

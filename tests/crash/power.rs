@@ -3,7 +3,7 @@
 
 use crate::disk::{Cut, Disk};
 use crate::sample;
-use crate::scene::Scene;
+use crate::scene::CrashScene;
 use crate::support::left_out;
 use crate::support::run::Run;
 use crate::tally::Tally;
@@ -12,7 +12,7 @@ use std::process::Command;
 
 const MEGABYTES: u64 = 16;
 
-fn run(scene: &Scene) {
+fn run(scene: &CrashScene) {
     if !rustix::process::geteuid().is_root() {
         return left_out::report("only root can mount");
     }

@@ -1,14 +1,14 @@
 //! Kills a recovery before each call that changes the disk: the next recovery finishes it.
 
 use crate::sample;
-use crate::scene::Scene;
+use crate::scene::CrashScene;
 use crate::tally::{End, Tally};
 use crate::trace::{Call, KILL, changes, points};
 
 /// Saves the two states with the most to undo and the most to clean up, and returns their names.
 ///
 /// The program is killed just before and just after the journal says that everything is done.
-fn interrupted(scene: &Scene) -> Vec<&'static str> {
+fn interrupted(scene: &CrashScene) -> Vec<&'static str> {
     scene.bring_back("start");
     let (_, calls) = scene.calls(scene.program());
     let changes = changes(&calls);
@@ -33,7 +33,7 @@ fn interrupted(scene: &Scene) -> Vec<&'static str> {
     states
 }
 
-fn run(scene: &Scene) {
+fn run(scene: &CrashScene) {
     let states = interrupted(scene);
     assert!(!states.is_empty(), "{}: nothing to recover from", scene.name);
     let mut tally = Tally::new("kill in recovery", scene.name);

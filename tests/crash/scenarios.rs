@@ -1,6 +1,6 @@
 //! The scenarios: each way in which a program swaps files, over a tree with every kind of change.
 
-use crate::scene::{Promise, Scene};
+use crate::scene::{CrashScene, Promise};
 use crate::support::left_out;
 use crate::support::programs;
 use crate::support::publisher::Publisher;
@@ -155,9 +155,9 @@ impl SwapSetup {
     }
 
     /// Returns the scene of `program`. `complete` is the command that completes the swap.
-    fn scene(self, name: &'static str, mut program: Command, complete: Option<Command>) -> Scene {
+    fn scene(self, name: &'static str, mut program: Command, complete: Option<Command>) -> CrashScene {
         let mut complete = complete.unwrap_or_else(|| again(&mut program));
-        Scene::new(name, self.tracer, self.world, program, &mut complete)
+        CrashScene::new(name, self.tracer, self.world, program, &mut complete)
     }
 }
 
@@ -172,28 +172,28 @@ fn again(command: &mut Command) -> Command {
 }
 
 /// The helper makes itself ready while the program runs, and swaps when it has ended.
-pub fn helper() -> Option<Scene> {
+pub fn helper() -> Option<CrashScene> {
     let stage = SwapSetup::prepared(WORKS, None)?;
     let (program, two) = (stage.waiting_helper(), stage.releases.two_touched());
     Some(stage.scene("helper", program, None).ends_in(&[("core", &two)]))
 }
 
 /// The program swaps the staged version.
-pub fn apply() -> Option<Scene> {
+pub fn apply() -> Option<CrashScene> {
     let stage = SwapSetup::staged(WORKS, None)?;
     let (program, two) = (stage.user().command(&["apply"]), stage.releases.two_touched());
     Some(stage.scene("apply in process", program, None).ends_in(&[("core", &two)]))
 }
 
 /// The program swaps the staged version without a probation.
-pub fn apply_unwatched() -> Option<Scene> {
+pub fn apply_unwatched() -> Option<CrashScene> {
     let stage = SwapSetup::staged(WORKS, None)?;
     let (program, two) = (stage.user().command(&["--probation", "0", "apply"]), stage.releases.two_touched());
     Some(stage.scene("apply without probation", program, None).ends_in(&[("core", &two)]))
 }
 
 /// The program swaps the staged version over another prepared swap.
-pub fn apply_over_prepared() -> Option<Scene> {
+pub fn apply_over_prepared() -> Option<CrashScene> {
     let stage = SwapSetup::prepared(WORKS, None)?;
     let newer = Releases { one: Tree::default(), two: stage.releases.two.clone().file("bin/app", b"3", 0o755) };
     newer.publish(&stage.world.publisher, "core", 3);
@@ -203,7 +203,7 @@ pub fn apply_over_prepared() -> Option<Scene> {
 }
 
 /// Two components change together.
-pub fn two_components() -> Option<Scene> {
+pub fn two_components() -> Option<CrashScene> {
     let stage = SwapSetup::outdated(WORKS, None)?;
     let addon = Releases {
         one: Tree::default().file("a", b"1", 0o644).file("b/c", b"1", 0o755),
@@ -219,7 +219,7 @@ pub fn two_components() -> Option<Scene> {
 }
 
 /// A component is installed for the first time.
-pub fn first_install() -> Option<Scene> {
+pub fn first_install() -> Option<CrashScene> {
     let stage = SwapSetup::outdated(WORKS, None)?;
     let (user, two) = (stage.user(), stage.releases.two.clone());
     fs::remove_dir_all(user.root()).unwrap();
@@ -229,7 +229,7 @@ pub fn first_install() -> Option<Scene> {
 }
 
 /// A component is removed.
-pub fn remove() -> Option<Scene> {
+pub fn remove() -> Option<CrashScene> {
     let stage = SwapSetup::outdated(WORKS, None)?;
     let program = stage.user().command(&["remove", "core"]);
     let left = Tree::default().file("own", b"mine", 0o600).file("brought", b"mine too", 0o640);
@@ -239,7 +239,7 @@ pub fn remove() -> Option<Scene> {
 }
 
 /// Makes a scene whose component lies on another file system than the install root.
-fn elsewhere(make: impl FnOnce(&Path) -> Option<Scene>) -> Option<Scene> {
+fn elsewhere(make: impl FnOnce(&Path) -> Option<CrashScene>) -> Option<CrashScene> {
     let device = |path: &Path| path.metadata().map(|found| found.dev()).ok();
     let here = device(&std::env::temp_dir());
     let other = |path: &&str| device(Path::new(path)).is_some_and(|device| Some(device) != here);
@@ -254,7 +254,7 @@ fn elsewhere(make: impl FnOnce(&Path) -> Option<Scene>) -> Option<Scene> {
 }
 
 /// The helper swaps a component on another file system.
-pub fn other_disk() -> Option<Scene> {
+pub fn other_disk() -> Option<CrashScene> {
     elsewhere(|dir| {
         let stage = SwapSetup::prepared(WORKS, Some(dir))?;
         assert!(dir.join(".patcher/stage").is_dir());
@@ -264,7 +264,7 @@ pub fn other_disk() -> Option<Scene> {
 }
 
 /// A component on another file system is removed, with its folder.
-pub fn remove_other_disk() -> Option<Scene> {
+pub fn remove_other_disk() -> Option<CrashScene> {
     elsewhere(|dir| {
         let stage = SwapSetup::outdated(WORKS, Some(dir))?;
         stage.releases.publish(&stage.world.publisher, "core", 1);
@@ -276,7 +276,7 @@ pub fn remove_other_disk() -> Option<Scene> {
 }
 
 /// The new version is confirmed.
-pub fn keep() -> Option<Scene> {
+pub fn keep() -> Option<CrashScene> {
     let stage = SwapSetup::staged(WORKS, None)?;
     stage.user().ok(&["apply"]);
     let (program, two) = (stage.user().command(&["confirm"]), stage.releases.two_touched());
@@ -285,7 +285,7 @@ pub fn keep() -> Option<Scene> {
 }
 
 /// The new version is rolled back.
-pub fn take_back() -> Option<Scene> {
+pub fn take_back() -> Option<CrashScene> {
     let stage = SwapSetup::staged(WORKS, None)?;
     let old = Tree::read(&stage.user().component("core"));
     stage.user().ok(&["apply"]);
@@ -295,7 +295,7 @@ pub fn take_back() -> Option<Scene> {
 }
 
 /// The helper swaps, starts the new version, which fails, and rolls back.
-pub fn failing_version() -> Option<Scene> {
+pub fn failing_version() -> Option<CrashScene> {
     let stage = SwapSetup::prepared(FAILS, None)?;
     let (mut program, complete) = (stage.helper(), stage.helper());
     program.args(["--restart", "--"]).arg(stage.user().component("core").join("bin/app"));
@@ -305,7 +305,7 @@ pub fn failing_version() -> Option<Scene> {
 }
 
 /// A program starts after its helper has failed to run: it hands over, and the new version starts.
-pub fn next_start() -> Option<Scene> {
+pub fn next_start() -> Option<CrashScene> {
     let scribe = fs::read(programs::scribe()).unwrap();
     let stage = SwapSetup::prepared((&[&scribe[..], b"1"].concat(), &[&scribe[..], b"2"].concat()), None)?;
     let user = stage.user();

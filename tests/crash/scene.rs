@@ -25,7 +25,7 @@ pub struct Promise {
 }
 
 /// A program, the state before it runs, and the state after it has run undisturbed.
-pub struct Scene {
+pub struct CrashScene {
     pub name: &'static str,
     pub world: World<Scripted>,
     /// `None` if another process than the first does the work.
@@ -40,7 +40,7 @@ pub struct Scene {
     elsewhere: Option<tempfile::TempDir>,
 }
 
-impl Scene {
+impl CrashScene {
     /// Makes a scene in which `program` starts from the present state of `world`.
     ///
     /// `complete` is the command that leads to the state after.

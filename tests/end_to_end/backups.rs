@@ -50,7 +50,7 @@ fn a_rollback_fetches_what_a_program_has_overwritten_and_keeps_its_bytes() {
     world.user.has("core", &tree("2"));
     assert_eq!(world.user.ok(&["status"])["swap"], "probation");
     let done = world.user.ok(&["rollback"]);
-    assert_eq!(done["saved"], serde_json::json!([{ "component": "core", "path": "data", "kept_as": "data.saved" }]));
+    assert_eq!(done["saved"], serde_json::json!([{ "component": "core", "path": "data", "saved_as": "data.saved" }]));
     returned().assert_is(&world.user.tree("core"));
     world.user.ok(&["verify"]);
     let objects = world.server.take_paths();

@@ -89,8 +89,8 @@ fn every_answer_in_json_has_its_fields() {
     let user = &world.user;
     let status = |components: serde_json::Value| {
         json!({
-            "components": components, "staged": [], "swap": null, "previous": [], "active": [], "paused": null,
-            "adoption": false, "set_aside": [], "policy": null,
+            "components": components, "staged": [], "swap": null, "rollback": [], "updates": [], "paused": null,
+            "adoption": false, "damaged_files": [], "policy": null,
         })
     };
     assert_eq!(user.ok(&["status"]), status(json!([])));
@@ -98,14 +98,14 @@ fn every_answer_in_json_has_its_fields() {
     let first = user.ok(&["install", "core", "--from", &world.manifest_url("core")]);
     assert_eq!(
         first,
-        json!({ "applied": [{ "component": "core", "from": null, "to": "1.0.0" }], "saved": [], "held": [] })
+        json!({ "applied": [{ "component": "core", "from": null, "to": "1.0.0" }], "saved": [], "deferred": [] })
     );
     let installed = json!({
         "component": "core", "version": "1.0.0", "sequence": 1, "channel": "stable", "trusted": true,
     });
     assert_eq!(user.ok(&["status"]), status(json!([installed])));
-    assert_eq!(user.ok(&["check"]), json!({ "updates": [], "held": [] }));
-    assert_eq!(user.ok(&["update"]), json!({ "applied": [], "saved": [], "held": [] }));
+    assert_eq!(user.ok(&["check"]), json!({ "updates": [], "deferred": [] }));
+    assert_eq!(user.ok(&["update"]), json!({ "applied": [], "saved": [], "deferred": [] }));
     assert_eq!(user.ok(&["confirm"]), json!({ "confirmed": false }));
     assert_eq!(user.ok(&["recover"]), json!({ "recovery": "nothing" }));
     assert_eq!(user.ok(&["verify"]), json!({ "components": [{ "component": "core", "damaged": [] }] }));
@@ -113,21 +113,21 @@ fn every_answer_in_json_has_its_fields() {
     assert_eq!(published.manifest.files.len(), 1);
     let bytes = world.publish("2.0.0", &two).manifest.files[0].gz.unwrap().size;
     let update = json!({
-        "component": "core", "from": "1.0.0", "to": "2.0.0", "files": 1, "bytes": bytes, "saved": [], "left": [],
-        "type": "complete", "critical": false, "on_the_way_to": null, "notes": null,
+        "component": "core", "from": "1.0.0", "to": "2.0.0", "files": 1, "bytes": bytes, "saved": [], "kept": [],
+        "type": "complete", "critical": false, "stepping_stone_to": null, "notes": null,
     });
-    assert_eq!(user.json(10, &["check"]), json!({ "updates": [update], "held": [] }));
-    assert_eq!(user.ok(&["download"]), json!({ "staged": [update], "held": [] }));
+    assert_eq!(user.json(10, &["check"]), json!({ "updates": [update], "deferred": [] }));
+    assert_eq!(user.ok(&["download"]), json!({ "staged": [update], "deferred": [] }));
     assert_eq!(user.ok(&["status"])["staged"], json!([{ "component": "core", "version": "2.0.0" }]));
-    let swapped = |from: &str, to: &str| json!({ "applied": [{ "component": "core", "from": from, "to": to }], "saved": [], "held": [] });
+    let swapped = |from: &str, to: &str| json!({ "applied": [{ "component": "core", "from": from, "to": to }], "saved": [], "deferred": [] });
     assert_eq!(user.ok(&["apply"]), swapped("1.0.0", "2.0.0"));
-    assert_eq!(user.ok(&["download"]), json!({ "staged": [], "held": [] }));
+    assert_eq!(user.ok(&["download"]), json!({ "staged": [], "deferred": [] }));
     let status = user.ok(&["status"]);
     assert_eq!(status["swap"], "probation");
-    assert_eq!(status["previous"], json!([{ "component": "core", "version": "1.0.0" }]));
+    assert_eq!(status["rollback"], json!([{ "component": "core", "from": "2.0.0", "to": "1.0.0" }]));
     assert_eq!(user.ok(&["rollback"]), swapped("2.0.0", "1.0.0"));
-    let held = json!([{ "component": "core", "version": "2.0.0", "why": "rolled-back", "reason": "asked" }]);
-    assert_eq!(user.json(25, &["check"]), json!({ "updates": [], "held": held }));
+    let deferred = json!([{ "component": "core", "version": "2.0.0", "why": "rolled-back", "reason": "asked" }]);
+    assert_eq!(user.json(25, &["check"]), json!({ "updates": [], "deferred": deferred }));
     user.fails(2, "nothing-to-roll-back", &["rollback"]);
     user.ok(&["install", "core", "--from", &world.manifest_url("core")]);
     assert_eq!(user.ok(&["confirm"]), json!({ "confirmed": true }));

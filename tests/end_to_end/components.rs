@@ -47,8 +47,8 @@ fn components_that_need_each_other_are_updated_together_or_not_at_all() {
     world.install("core");
     publish(2);
     for one in ["core", "addon"] {
-        assert_eq!(world.user.json(0, &["check", one])["held"][0]["why"], "requires");
-        assert_eq!(world.user.json(21, &["update", one])["held"][0]["why"], "requires");
+        assert_eq!(world.user.json(0, &["check", one])["deferred"][0]["why"], "requires");
+        assert_eq!(world.user.json(21, &["update", one])["deferred"][0]["why"], "requires");
     }
     world.user.has("core", &tree("core 1"));
     world.user.has("addon", &tree("addon 1"));
@@ -110,7 +110,7 @@ fn components_that_require_each_other_are_not_applied_in_part() {
     // A skipped version blocks the components that require it, and no others.
     let updated = world.user.ok(&["update"]);
     assert_eq!(updated["applied"], json!([{ "component": "other", "from": "1.0.0", "to": "2.0.0" }]));
-    let why: Vec<_> = updated["held"].as_array().unwrap().iter().map(|held| &held["why"]).collect();
+    let why: Vec<_> = updated["deferred"].as_array().unwrap().iter().map(|deferred| &deferred["why"]).collect();
     assert_eq!(why, ["skipped", "requires"]);
     assert_eq!(world.user.ok(&["update"])["applied"], json!([]));
 }

@@ -71,8 +71,8 @@ fn the_minimal_program_becomes_the_new_version() {
     let mut child = start();
     wait_for("the update to wait for the program's end", || {
         let status = world.user.run(&["--json", "status"]).json();
-        let update = &status["active"][0];
-        (update["version"] == "2.0.0" && update["state"] == "pending").then_some(())
+        let update = &status["updates"][0];
+        (update["to"] == "2.0.0" && update["state"] == "pending").then_some(())
     });
     drop(child.stdin.take());
     assert!(child.wait_with_output().unwrap().status.success());
@@ -105,8 +105,8 @@ fn the_watching_program_restarts_on_its_users_command() {
     words.write_all(b"check\n").unwrap();
     wait_for("the update to be staged", || {
         let status = world.user.run(&["--json", "status"]).json();
-        let update = &status["active"][0];
-        (update["version"] == "2.0.0" && update["state"] == "staged").then_some(())
+        let update = &status["updates"][0];
+        (update["to"] == "2.0.0" && update["state"] == "staged").then_some(())
     });
     words.write_all(b"restart\n").unwrap();
     drop(words);

@@ -23,12 +23,12 @@ fn the_history_lists_updates_newest_first() {
     let user = &world.user;
     let bytes = user.json(10, &["check"])["updates"][0]["bytes"].clone();
     user.ok(&["download"]);
-    let active = user.ok(&["status"])["active"][0].clone();
+    let update = user.ok(&["status"])["updates"][0].clone();
     assert_eq!(
-        (&active["state"], &active["from"], &active["version"]),
+        (&update["state"], &update["from"], &update["to"]),
         (&"staged".into(), &"1.0.0".into(), &"2.0.0".into())
     );
-    assert_eq!((&active["bytes"], &active["sequence"]), (&bytes, &published.manifest.meta.sequence.into()));
+    assert_eq!((&update["bytes"], &update["sequence"]), (&bytes, &published.manifest.meta.sequence.into()));
     user.ok(&["apply"]);
     let history = user.ok(&["history"])["updates"].clone();
     let results: Vec<_> = history.as_array().unwrap().iter().map(|past| (&past["to"], &past["result"])).collect();
@@ -38,7 +38,7 @@ fn the_history_lists_updates_newest_first() {
     for time in ["found", "staged", "installed"] {
         assert!(newest[time].as_str().is_some_and(|time| time.ends_with('Z')), "{time}: {newest}");
     }
-    assert_eq!(user.ok(&["status"])["active"].as_array().map(Vec::len), Some(0));
+    assert_eq!(user.ok(&["status"])["updates"].as_array().map(Vec::len), Some(0));
     user.ok(&["rollback"]);
     let newest = user.ok(&["history"])["updates"][0].clone();
     assert_eq!((&newest["result"], &newest["error"]), (&"rolled-back".into(), &"asked".into()));
@@ -84,7 +84,7 @@ fn a_damaged_state_file_is_set_aside_and_reported() {
         user.json(10, &["check"]);
         user.ok(&["update"]);
         user.has("core", &two);
-        let told = user.ok(&["status"])["set_aside"].clone();
+        let told = user.ok(&["status"])["damaged_files"].clone();
         for file in ["active-update.xml", "updates.xml", "choices.xml", "verdicts.xml", "seen.xml"] {
             let kept = format!("{file}.damaged");
             assert!(told.as_array().unwrap().contains(&kept.as_str().into()), "{damage:?}: {file}: {told}");

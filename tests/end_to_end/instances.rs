@@ -122,7 +122,7 @@ fn a_release_whose_swap_failed_three_times_is_skipped_until_a_higher_one() {
     }
     let check = world.user.json(25, &["check"]);
     assert_eq!(
-        (check["held"][0]["version"].as_str(), check["held"][0]["why"].as_str()),
+        (check["deferred"][0]["version"].as_str(), check["deferred"][0]["why"].as_str()),
         (Some("2.0.0"), Some("swap-failed"))
     );
     world.user.json(25, &["update"]);

@@ -21,7 +21,7 @@ says 'exit 1'; P doctor
 says 'echo u 4'; P check; P update"#;
     let Some(run) = in_namespace(&world, MOUNT, script) else { return };
     let printed = objects(&run);
-    assert_eq!(printed[0]["held"][0]["why"], "policy-metered", "{printed:#?}");
+    assert_eq!(printed[0]["deferred"][0]["why"], "policy-metered", "{printed:#?}");
     assert_eq!(printed[1]["staged"], serde_json::json!([]));
     let policy = |found: &serde_json::Value| {
         let findings = found["findings"].as_array().unwrap();

@@ -6,14 +6,14 @@ use crate::support::tree::Tree;
 use crate::support::user::User;
 
 /// A first mirror that follows a script, and a second one that works.
-struct Mirrors {
+struct MirrorWorld {
     first: Scripted,
     second: Scripted,
     publisher: Publisher,
     user: User,
 }
 
-impl Mirrors {
+impl MirrorWorld {
     /// Creates a world with version 1 installed while both mirrors worked, and version 2 published.
     fn new() -> (Self, Published, Tree) {
         let mut publisher = Publisher::new();
@@ -37,7 +37,7 @@ fn the_second_mirror_serves_what_the_first_does_not_have() {
     let garbage = || Reply::Bytes(b"<html>Welcome to the hotel's network</html>".to_vec());
     let lies: [fn() -> Reply; 4] = [garbage, || Reply::status(503), || Reply::status(404), || Reply::CutAfter(10)];
     for lie in lies {
-        let (mirrors, published, next) = Mirrors::new();
+        let (mirrors, published, next) = MirrorWorld::new();
         mirrors.first.follow(move |_| lie());
         mirrors.user.ok(&["update"]);
         mirrors.user.has("core", &next);
@@ -47,7 +47,7 @@ fn the_second_mirror_serves_what_the_first_does_not_have() {
 
 #[test]
 fn the_second_mirror_serves_when_the_first_is_down() {
-    let (mut mirrors, _, next) = Mirrors::new();
+    let (mut mirrors, _, next) = MirrorWorld::new();
     // The port of `discard` (RFC 863), which no program serves today.
     mirrors.publisher.serve_at(["http://127.0.0.1:9/".to_owned(), mirrors.second.url()]);
     mirrors.publisher.release("core", "3.0.0", &next).sign();
@@ -60,7 +60,7 @@ fn the_second_mirror_serves_when_the_first_is_down() {
 
 #[test]
 fn an_outdated_mirror_is_skipped() {
-    let (mirrors, _, next) = Mirrors::new();
+    let (mirrors, _, next) = MirrorWorld::new();
     let old = std::fs::read(mirrors.user.component("core").join("manifest.xml")).unwrap();
     mirrors.user.ok(&["update"]);
     let last = next.mutate(3);
@@ -74,7 +74,7 @@ fn an_outdated_mirror_is_skipped() {
 
 #[test]
 fn one_bad_object_comes_from_the_second_mirror() {
-    let (mirrors, published, next) = Mirrors::new();
+    let (mirrors, published, next) = MirrorWorld::new();
     let bad = published.object("bin/app");
     let lie = bad.clone();
     mirrors
@@ -87,7 +87,7 @@ fn one_bad_object_comes_from_the_second_mirror() {
 
 #[test]
 fn the_first_refusal_is_reported_if_all_mirrors_fail() {
-    let (mirrors, ..) = Mirrors::new();
+    let (mirrors, ..) = MirrorWorld::new();
     let before = mirrors.user.tree("core");
     mirrors.first.follow(|_| Reply::Bytes(Vec::new()));
     mirrors.second.follow(|_| Reply::status(500));

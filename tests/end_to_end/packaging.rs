@@ -1,4 +1,4 @@
-//! What packagers need of both programs: completions of shells, and man pages.
+//! Completions of shells and man pages, which packagers need of both programs.
 
 use crate::support::left_out;
 use crate::support::programs;

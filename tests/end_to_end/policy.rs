@@ -1,4 +1,4 @@
-//! The administrator's policy, in a mount namespace with an `/etc/patcher` of its own.
+//! The administrator's policy, in a mount namespace with a separate `/etc/patcher`.
 
 use crate::namespace::{in_namespace, objects};
 use crate::support::left_out;
@@ -61,7 +61,7 @@ fn a_pinned_version_defers_all_others() {
     let world = world();
     let script = "P check; P download; sed -i s/1.0/2.0/ /etc/patcher/policy.toml; P check";
     let Some(printed) = under(&world, "[versions]\ncore = '~1.0'", script) else { return };
-    assert_eq!(printed[0]["held"][0]["why"], "policy-version", "{printed:#?}");
+    assert_eq!(printed[0]["deferred"][0]["why"], "policy-version", "{printed:#?}");
     assert_eq!(printed[1]["staged"], json!([]));
     assert_eq!(printed[2]["updates"][0]["to"], "2.0.0", "{printed:#?}");
 }
@@ -77,8 +77,8 @@ fn a_release_is_taken_some_days_after_its_first_sight() {
     };
     let script = format!("P check; {}; P check; {}; P check", earlier(7 * 24 - 1), earlier(7 * 24 + 1));
     let Some(printed) = under(&world, "cooldown-days = 7", &script) else { return };
-    assert_eq!(printed[0]["held"][0]["why"], "policy-cooldown", "{printed:#?}");
-    assert_eq!(printed[1]["held"][0]["why"], "policy-cooldown", "{printed:#?}");
+    assert_eq!(printed[0]["deferred"][0]["why"], "policy-cooldown", "{printed:#?}");
+    assert_eq!(printed[1]["deferred"][0]["why"], "policy-cooldown", "{printed:#?}");
     assert_eq!(printed[2]["updates"][0]["to"], "2.0.0", "{printed:#?}");
 }
 
@@ -87,7 +87,7 @@ fn a_critical_release_of_one_key_has_a_cooldown_too() {
     let world = world();
     world.publisher.run_tool(&["resign", "core", "--critical"]);
     let Some(printed) = under(&world, "cooldown-days = 7", "P check") else { return };
-    assert_eq!(printed[0]["held"][0]["why"], "policy-cooldown", "{printed:#?}");
+    assert_eq!(printed[0]["deferred"][0]["why"], "policy-cooldown", "{printed:#?}");
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn downloads_wait_for_their_part_of_the_day() {
     let write = |hours: String| format!("echo \"hours = '{hours}'\" > /etc/patcher/policy.toml");
     let script = format!("{}; P check; P update; {}; P update", write(hours(2, 3)), write(hours(-1, 2)));
     let Some(printed) = under(&world, "", &script) else { return };
-    assert_eq!(printed[0]["held"][0]["why"], "policy-hours", "{printed:#?}");
+    assert_eq!(printed[0]["deferred"][0]["why"], "policy-hours", "{printed:#?}");
     assert_eq!(printed[1]["applied"], json!([]));
     assert_eq!(printed[2]["applied"][0]["to"], "2.0.0", "{printed:#?}");
 }

@@ -15,13 +15,13 @@ fn program(version: &str, then: &str) -> Tree {
 }
 
 /// Version 1 of a working program and a prepared swap to version 2, which runs `then`.
-struct Scene {
+struct ProbationScene {
     world: World<Scripted>,
     one: Tree,
     two: Tree,
 }
 
-impl Scene {
+impl ProbationScene {
     fn new(then: &str) -> Self {
         let world = World::honest();
         let (one, two) = (program("1", ""), program("2", then));
@@ -59,7 +59,7 @@ impl Scene {
         wait_for("the old version", || fs::read_to_string(&lives).ok()?.ends_with("1 a b\n").then_some(()));
         self.user().has("core", &self.one);
         let check = self.user().json(25, &["check"]);
-        assert_eq!(check["held"][0]["reason"], reason);
+        assert_eq!(check["deferred"][0]["reason"], reason);
         self.user().json(25, &["update"]);
         assert_eq!(self.user().ok(&["status"])["swap"], serde_json::Value::Null);
     }
@@ -67,7 +67,7 @@ impl Scene {
 
 #[test]
 fn a_version_that_exits_with_an_error_is_rolled_back_and_its_output_saved() {
-    let scene = Scene::new("echo some words; echo last words >&2; exit 3");
+    let scene = ProbationScene::new("echo some words; echo last words >&2; exit 3");
     scene.restart("60");
     scene.has_returned("exited:3");
     scene.wait_for_log("it ended with exit code 3");
@@ -78,14 +78,14 @@ fn a_version_that_exits_with_an_error_is_rolled_back_and_its_output_saved() {
 
 #[test]
 fn a_version_that_is_killed_is_rolled_back() {
-    let scene = Scene::new("kill -SEGV $$");
+    let scene = ProbationScene::new("kill -SEGV $$");
     scene.restart("60");
     scene.has_returned("killed:11");
 }
 
 #[test]
 fn a_version_that_does_not_confirm_in_time_is_ended_and_rolled_back() {
-    let scene = Scene::new("exec sleep 600");
+    let scene = ProbationScene::new("exec sleep 600");
     scene.restart("1");
     scene.has_returned("silent");
 }
@@ -110,7 +110,7 @@ fn what_a_script_has_started_ends_with_it() {
         ("sleep 600 & echo $! > \"$PATCHER_TEST_LIVES.pid\"; wait", "1", "silent"),
         ("sleep 600 & echo $! > \"$PATCHER_TEST_LIVES.pid\"; exit 3", "60", "exited:3"),
     ] {
-        let scene = Scene::new(then);
+        let scene = ProbationScene::new(then);
         scene.restart(seconds);
         scene.has_returned(reason);
         wait_for_end(fs::read_to_string(scene.user().path("lives.pid")).unwrap().trim());
@@ -119,8 +119,9 @@ fn what_a_script_has_started_ends_with_it() {
 
 #[test]
 fn a_program_that_ignores_the_request_is_ended_with_all_it_started() {
-    let scene =
-        Scene::new("trap '' TERM; (trap '' TERM; sleep 600) & echo $! > \"$PATCHER_TEST_LIVES.pid\"; wait; wait");
+    let scene = ProbationScene::new(
+        "trap '' TERM; (trap '' TERM; sleep 600) & echo $! > \"$PATCHER_TEST_LIVES.pid\"; wait; wait",
+    );
     scene.restart("1");
     scene.has_returned("silent");
     wait_for_end(fs::read_to_string(scene.user().path("lives.pid")).unwrap().trim());
@@ -128,7 +129,7 @@ fn a_program_that_ignores_the_request_is_ended_with_all_it_started() {
 
 #[test]
 fn a_version_that_cannot_start_is_rolled_back() {
-    let scene = Scene::new("");
+    let scene = ProbationScene::new("");
     let two = scene.two.clone().file("app", b"#!/no/such/interpreter\n", 0o755);
     scene.world.publish("3.0.0", &two);
     scene.user().ok(&["download"]);
@@ -136,12 +137,12 @@ fn a_version_that_cannot_start_is_rolled_back() {
     let lives = scene.user().path("lives");
     wait_for("the old version", || lives.exists().then_some(()));
     scene.user().has("core", &scene.one);
-    assert_eq!(scene.user().json(25, &["check"])["held"][0]["reason"], "not-started");
+    assert_eq!(scene.user().json(25, &["check"])["deferred"][0]["reason"], "not-started");
 }
 
 #[test]
 fn a_version_that_confirms_stays() {
-    let scene = Scene::new("exec sleep 600");
+    let scene = ProbationScene::new("exec sleep 600");
     scene.restart("60");
     scene.wait_for_log("started ");
     assert_eq!(scene.user().ok(&["confirm"])["confirmed"], true);
@@ -156,7 +157,7 @@ fn a_version_that_confirms_stays() {
 
 #[test]
 fn a_version_that_exits_with_0_gets_further_starts() {
-    let scene = Scene::new("");
+    let scene = ProbationScene::new("");
     scene.restart("60");
     scene.wait_for_log("it has more starts");
     scene.user().has("core", &scene.two);
@@ -165,7 +166,7 @@ fn a_version_that_exits_with_0_gets_further_starts() {
 
 #[test]
 fn a_release_with_other_content_is_offered_after_a_bad_one_and_the_bad_one_signed_again_is_not() {
-    let scene = Scene::new("");
+    let scene = ProbationScene::new("");
     scene.user().ok(&["apply"]);
     scene.user().ok(&["rollback", "core"]);
     scene.world.publish("2.0.0", &scene.two.clone());
@@ -178,7 +179,7 @@ fn a_release_with_other_content_is_offered_after_a_bad_one_and_the_bad_one_signe
 
 #[test]
 fn without_a_probation_nothing_is_kept() {
-    let scene = Scene::new("");
+    let scene = ProbationScene::new("");
     scene.user().ok(&["--probation", "0", "apply"]);
     scene.user().fails(2, "nothing-to-roll-back", &["rollback"]);
     assert!(!scene.user().state("txn").exists() && !scene.user().state("journal").exists());
@@ -192,7 +193,7 @@ fn start(user: &User) -> Started {
 
 #[test]
 fn a_starting_program_learns_the_result_of_the_swap() {
-    let scene = Scene::new("");
+    let scene = ProbationScene::new("");
     assert_eq!(start(scene.user()), Started::FirstRun);
     assert_eq!(start(scene.user()), Started::Normal);
     scene.user().ok(&["apply"]);
@@ -206,12 +207,12 @@ fn a_starting_program_learns_the_result_of_the_swap() {
     assert_eq!(start(scene.user()), Started::RolledBack { component: component(), from: two(), to: one(), reason });
     scene.user().has("core", &scene.one);
     assert_eq!(start(scene.user()), Started::Normal);
-    assert_eq!(scene.user().json(25, &["check"])["held"][0]["reason"], "unconfirmed");
+    assert_eq!(scene.user().json(25, &["check"])["deferred"][0]["reason"], "unconfirmed");
 }
 
 #[test]
 fn a_confirmed_version_starts_any_number_of_times() {
-    let scene = Scene::new("");
+    let scene = ProbationScene::new("");
     scene.user().ok(&["apply"]);
     for _ in 0..3 {
         start(scene.user());

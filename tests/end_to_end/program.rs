@@ -80,8 +80,8 @@ fn an_update_on_exit_waits_for_the_last_instance() {
 fn wait_for_pending(scene: &Scene, version: &str) {
     wait_for("the update to wait for the program's end", || {
         let status = scene.world.user.run(&["--json", "status"]).json();
-        let active = &status["active"][0];
-        (active["state"] == "pending" && active["version"] == version).then_some(())
+        let update = &status["updates"][0];
+        (update["state"] == "pending" && update["to"] == version).then_some(())
     });
     scene.world.server.take_paths();
     let mut requests = Vec::new();

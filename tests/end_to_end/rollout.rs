@@ -11,8 +11,8 @@ fn a_release_with_a_rollout_of_0_is_deferred_until_the_rollout_grows() {
     world.publish("1.0.0", &one);
     world.install("core");
     world.publisher.release("core", "2.0.0", &two).with(&["--rollout", "0%"]).sign();
-    let held = world.user.ok(&["check"])["held"].clone();
-    assert_eq!(held, json!([{ "component": "core", "version": "2.0.0", "why": "paused", "reason": null }]));
+    let deferred = world.user.ok(&["check"])["deferred"].clone();
+    assert_eq!(deferred, json!([{ "component": "core", "version": "2.0.0", "why": "paused", "reason": null }]));
     world.user.ok(&["update"]);
     world.user.has("core", &one);
     world.publisher.run_tool(&["resign", "core", "--rollout", "100%"]);
@@ -20,7 +20,7 @@ fn a_release_with_a_rollout_of_0_is_deferred_until_the_rollout_grows() {
     // The kill switch also stops a staged release.
     world.user.ok(&["download"]);
     world.publisher.run_tool(&["pause", "core"]);
-    assert_eq!(world.user.ok(&["check"])["held"][0]["why"], "paused");
+    assert_eq!(world.user.ok(&["check"])["deferred"][0]["why"], "paused");
     world.publisher.run_tool(&["resign", "core", "--rollout", "100%"]);
     world.user.ok(&["update"]);
     world.user.has("core", &two);
@@ -35,7 +35,7 @@ fn a_skipped_version_is_deferred_and_a_higher_or_critical_one_offered() {
     assert_eq!(world.user.ok(&["skip", "core"]), json!({ "component": "core", "skipped": null }));
     world.publish("2.0.0", &two);
     assert_eq!(world.user.ok(&["skip", "core"]), json!({ "component": "core", "skipped": "2.0.0" }));
-    assert_eq!(world.user.ok(&["check"])["held"][0]["why"], "skipped");
+    assert_eq!(world.user.ok(&["check"])["deferred"][0]["why"], "skipped");
     world.user.ok(&["update"]);
     world.user.has("core", &one);
     world.publisher.run_tool(&["resign", "core", "--critical"]);
@@ -55,14 +55,14 @@ fn an_old_version_is_updated_over_the_stepping_stone() {
     world.publish("2.0.0", &trees[1]);
     world.publisher.release("core", "3.0.0", &trees[2]).with(&["--min-version", "2.0.0"]).sign();
     let update = world.user.json(10, &["check"])["updates"][0].clone();
-    assert_eq!((&update["to"], &update["on_the_way_to"]), (&json!("2.0.0"), &json!("3.0.0")));
+    assert_eq!((&update["to"], &update["stepping_stone_to"]), (&json!("2.0.0"), &json!("3.0.0")));
     world.user.ok(&["download"]);
     world.server.take_requests();
     world.user.ok(&["apply"]);
     assert!(world.server.take_requests().is_empty());
     world.user.has("core", &trees[1]);
     let update = world.user.json(10, &["check"])["updates"][0].clone();
-    assert_eq!((&update["to"], &update["on_the_way_to"]), (&json!("3.0.0"), &json!(null)));
+    assert_eq!((&update["to"], &update["stepping_stone_to"]), (&json!("3.0.0"), &json!(null)));
     world.user.ok(&["update"]);
     world.user.has("core", &trees[2]);
 }

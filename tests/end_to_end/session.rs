@@ -2,7 +2,7 @@
 
 use crate::support::deadline::wait_for;
 use crate::support::schema;
-use crate::support::scripted::{Reply, Request, Scripted};
+use crate::support::scripted::{Reply, Scripted, ScriptedRequest};
 use crate::support::tree::Tree;
 use crate::support::world::World;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 const PROGRAM: &str = "#!/bin/sh\necho VERSION >> \"$1/lines\"\n. \"$1/todo\"\n";
 
 /// A program in a component, and the process that stands for its run.
-struct Program {
+struct SessionProgram {
     world: World<Scripted>,
     run: Child,
 }
@@ -36,7 +36,7 @@ fn tree(version: &str) -> Tree {
     Tree::default().file("app", PROGRAM.replace("VERSION", version).as_bytes(), 0o755)
 }
 
-impl Program {
+impl SessionProgram {
     /// Installs version 1, publishes version 2, and starts a run.
     fn new() -> Self {
         Self::in_world(World::honest())
@@ -83,7 +83,7 @@ impl Program {
     }
 }
 
-impl Drop for Program {
+impl Drop for SessionProgram {
     fn drop(&mut self) {
         self.end();
     }
@@ -164,7 +164,7 @@ impl Session {
 
 #[test]
 fn a_program_updates_confirms_and_is_told_so_by_its_session() {
-    let mut program = Program::new();
+    let mut program = SessionProgram::new();
     let mut session = program.session();
     assert_eq!(session.ok("start", json!({})), json!({ "started": "first-run" }));
     let update = session.ok("check", json!({}))["updates"][0].clone();
@@ -189,7 +189,7 @@ fn a_program_updates_confirms_and_is_told_so_by_its_session() {
 
 #[test]
 fn a_download_of_another_component_leaves_the_chosen_restart_alone() {
-    let mut program = Program::new();
+    let mut program = SessionProgram::new();
     let addon = |text: &str| Tree::default().file("addon", text.as_bytes(), 0o644);
     program.world.publisher.release("addon", "1.0.0", &addon("1")).sign();
     program.world.install("addon");
@@ -207,7 +207,7 @@ fn a_download_of_another_component_leaves_the_chosen_restart_alone() {
 
 #[test]
 fn a_rolled_back_version_is_news_for_the_old_one() {
-    let mut program = Program::new();
+    let mut program = SessionProgram::new();
     let mut session = program.session();
     session.ok("start", json!({}));
     session.ok("download", json!({}));
@@ -219,13 +219,13 @@ fn a_rolled_back_version_is_news_for_the_old_one() {
     let mut session = program.session();
     let started = session.ok("start", json!({}));
     assert_eq!((&started["started"], &started["reason"]), (&json!("rolled-back"), &json!("exited:7")));
-    assert_eq!(session.ok("check", json!({}))["held"][0]["why"], "rolled-back");
+    assert_eq!(session.ok("check", json!({}))["deferred"][0]["why"], "rolled-back");
     session.end();
 }
 
 #[test]
 fn the_program_returns_to_the_version_before_on_request() {
-    let mut program = Program::new();
+    let mut program = SessionProgram::new();
     let mut session = program.session();
     session.ok("start", json!({}));
     session.ok("download", json!({}));
@@ -247,7 +247,7 @@ fn the_program_returns_to_the_version_before_on_request() {
 
 #[test]
 fn an_update_on_exit_is_applied_without_a_restart() {
-    let mut program = Program::new();
+    let mut program = SessionProgram::new();
     let mut session = program.session();
     session.ok("start", json!({}));
     session.ok("download", json!({}));
@@ -260,7 +260,7 @@ fn an_update_on_exit_is_applied_without_a_restart() {
 
 #[test]
 fn a_prepared_swap_is_carried_out_when_the_program_starts() {
-    let mut program = Program::new();
+    let mut program = SessionProgram::new();
     program.world.user.ok(&["download"]);
     let mut other = run();
     program.world.user.ok(&["apply", "--wait-pid", &other.id().to_string()]);
@@ -284,7 +284,7 @@ fn a_prepared_swap_is_carried_out_when_the_program_starts() {
 
 #[test]
 fn no_swap_happens_while_the_program_runs() {
-    let program = Program::new();
+    let program = SessionProgram::new();
     let mut session = program.session();
     session.ok("start", json!({}));
     session.ok("download", json!({}));
@@ -298,7 +298,7 @@ fn no_swap_happens_while_the_program_runs() {
 
 #[test]
 fn wrong_requests_get_an_answer_and_change_nothing() {
-    let program = Program::new();
+    let program = SessionProgram::new();
     let mut session = program.session();
     for (line, id) in [
         ("check", json!(null)),
@@ -328,7 +328,7 @@ fn wrong_requests_get_an_answer_and_change_nothing() {
 
 #[test]
 fn a_request_is_cancelled_and_can_be_repeated() {
-    let slow = |request: &Request| match request.path.contains("/objects/") {
+    let slow = |request: &ScriptedRequest| match request.path.contains("/objects/") {
         true => Reply::SilentBody,
         false => Reply::Site,
     };
@@ -338,12 +338,12 @@ fn a_request_is_cancelled_and_can_be_repeated() {
     world.publisher.release("app", "2.0.0", &tree("2")).whole().sign();
     fs::write(world.user.path("todo"), "").unwrap();
     world.server.follow(slow);
-    let program = Program { world, run: run() };
+    let program = SessionProgram { world, run: run() };
     let mut session = program.session();
     session.ok("start", json!({}));
     let download = session.send("download", json!({}));
     wait_for("the download", || {
-        (program.world.user.ok(&["status"])["active"][0]["state"] == "downloading").then_some(())
+        (program.world.user.ok(&["status"])["updates"][0]["state"] == "downloading").then_some(())
     });
     session.send_line(&json!({ "id": download, "method": "status" }).to_string());
     assert_eq!(session.answer(download)["error"]["code"], "bad-setting");
@@ -360,7 +360,7 @@ fn a_request_is_cancelled_and_can_be_repeated() {
 
 #[test]
 fn a_full_session_still_confirms_and_cancels() {
-    let program = Program::new();
+    let program = SessionProgram::new();
     program.world.server.follow(|_| Reply::SilentBody);
     let mut session = program.session();
     session.ok("start", json!({}));
@@ -374,7 +374,7 @@ fn a_full_session_still_confirms_and_cancels() {
 
 #[test]
 fn a_session_ends_with_its_program_while_another_process_holds_its_input() {
-    let mut program = Program::new();
+    let mut program = SessionProgram::new();
     let mut session = program.session();
     session.ok("start", json!({}));
     session.ok("download", json!({}));
@@ -388,7 +388,7 @@ fn a_session_ends_with_its_program_while_another_process_holds_its_input() {
 
 #[test]
 fn a_session_ends_with_its_input_during_a_download() {
-    let program = Program::new();
+    let program = SessionProgram::new();
     program.world.server.follow(|request| match request.path.contains("/objects/") {
         true => Reply::SilentBody,
         false => Reply::Site,
@@ -397,7 +397,7 @@ fn a_session_ends_with_its_input_during_a_download() {
     session.ok("start", json!({}));
     session.send("download", json!({}));
     wait_for("the download", || {
-        (program.world.user.ok(&["status"])["active"][0]["state"] == "downloading").then_some(())
+        (program.world.user.ok(&["status"])["updates"][0]["state"] == "downloading").then_some(())
     });
     let start = Instant::now();
     session.end();
@@ -406,7 +406,7 @@ fn a_session_ends_with_its_input_during_a_download() {
 
 #[test]
 fn a_watcher_reports_what_it_has_downloaded() {
-    let program = Program::new();
+    let program = SessionProgram::new();
     let mut session = program.session();
     session.ok("start", json!({}));
     session.fails("bad-setting", "watch", json!({ "first_within": "9999d" }));
@@ -420,6 +420,6 @@ fn a_watcher_reports_what_it_has_downloaded() {
     session.event("reminder");
     assert_eq!(session.ok("skip", json!({ "component": "app", "version": "2.0.0" }))["skipped"], "2.0.0");
     assert_eq!(session.ok("unwatch", json!({})), json!({ "watching": false }));
-    assert_eq!(session.ok("check", json!({}))["held"][0]["why"], "skipped");
+    assert_eq!(session.ok("check", json!({}))["deferred"][0]["why"], "skipped");
     session.end();
 }

@@ -87,7 +87,7 @@ fn a_new_version_in_a_terminal_has_three_starts_to_confirm() {
     for _ in 0..2 {
         assert_eq!(terminal.start(&mut scene.command("exit:0 / exit:1")).wait().unwrap().code(), Some(1));
     }
-    // The run goes on as the old version, in the same process.
+    // The run continues as the old version, in the same process.
     let mut child = terminal.start(&mut scene.command("exit:9 / exit:1"));
     let pid = child.id();
     assert_eq!(child.wait().unwrap().code(), Some(9));
@@ -110,7 +110,7 @@ fn starts_without_the_terminal_of_the_version_before_do_not_convict() {
 fn a_first_start_without_the_terminal_of_the_version_before_does_not_convict() {
     let (scene, terminal) = (Scene::staged(), Terminal::new());
     scene.prepare_for(terminal.start(Command::new("sleep").arg("600")));
-    // The run goes on as the new version, in the same process.
+    // The run continues as the new version, in the same process.
     assert_eq!(scene.start("exit:9 / exit:1").wait().unwrap().code(), Some(1));
     scene.wait_for_log("it has more starts to do so");
     scene.world.user.has("core", &scene.two);

@@ -63,9 +63,9 @@ fn a_pause_stops_another_processs_download_and_resume_continues_it() {
     assert_eq!(user.ok(&["pause"])["paused"], true);
     Run::ended(child.wait_with_output().unwrap()).fails(24, "cancelled");
     let status = user.ok(&["status"]);
-    let active = &status["active"][0];
-    assert_eq!((&active["component"], &active["state"]), (&"core".into(), &"paused".into()), "{status}");
-    assert!(active["bytes"].as_u64() > Some(0) && active["bytes"].as_u64() < active["bytes_total"].as_u64());
+    let update = &status["updates"][0];
+    assert_eq!((&update["component"], &update["state"]), (&"core".into(), &"paused".into()), "{status}");
+    assert!(update["bytes"].as_u64() > Some(0) && update["bytes"].as_u64() < update["bytes_total"].as_u64());
     user.fails(24, "paused", &["download"]);
     let have = part(user, &large);
     assert!(have > 50_000);

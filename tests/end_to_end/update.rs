@@ -1,6 +1,6 @@
 //! Updates from release to release: the requests, and the files afterwards.
 
-use crate::support::server::{Request, Sent, ServerKind};
+use crate::support::server::{LoggedRequest, Sent, ServerKind};
 use crate::support::tree::Tree;
 use crate::support::user::User;
 use crate::support::world::World;
@@ -46,7 +46,7 @@ fn a_check_that_finds_nothing_is_one_request(kind: ServerKind) {
         world.user.ok(&["check"]);
         let requests = world.server.take_requests();
         // An ETag that came back would let the server recognize the client.
-        assert_eq!(requests, [Request { status: 200, path: "/core/latest.xml".into(), etag: "-".into() }]);
+        assert_eq!(requests, [LoggedRequest { status: 200, path: "/core/latest.xml".into(), etag: "-".into() }]);
     }
     world.publish("1.1.0", &Tree::from_seed(2).mutate(1));
     world.user.ok(&["update"]);

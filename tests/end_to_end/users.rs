@@ -11,12 +11,12 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 /// An installation of root, and another user who runs its program.
-struct Shared {
+struct SharedRoot {
     scene: Scene,
     setpriv: PathBuf,
 }
 
-impl Shared {
+impl SharedRoot {
     fn new() -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
             left_out::report("programs of two users need root");
@@ -43,7 +43,7 @@ impl Shared {
 
 #[test]
 fn a_service_waits_for_the_programs_of_all_users_until_its_deadline() {
-    let Some(shared) = Shared::new() else { return };
+    let Some(shared) = SharedRoot::new() else { return };
     let user = &shared.scene.world.user;
     user.json(10, &["--all-users", "1h", "check"]);
     let end = user.path("end");
@@ -76,7 +76,7 @@ fn a_service_waits_for_the_programs_of_all_users_until_its_deadline() {
 
 #[test]
 fn a_program_of_another_user_learns_that_a_new_version_is_in_place() {
-    let Some(shared) = Shared::new() else { return };
+    let Some(shared) = SharedRoot::new() else { return };
     let user = &shared.scene.world.user;
     user.json(10, &["--all-users", "1h", "check"]);
     let end = user.path("end");
@@ -94,7 +94,7 @@ fn a_program_of_another_user_learns_that_a_new_version_is_in_place() {
 
 #[test]
 fn a_watching_service_applies_an_update_when_the_last_program_ends() {
-    let Some(shared) = Shared::new() else { return };
+    let Some(shared) = SharedRoot::new() else { return };
     let user = &shared.scene.world.user;
     user.json(10, &["--all-users", "1h", "check"]);
     let end = user.path("end");
@@ -116,7 +116,7 @@ fn a_watching_service_applies_an_update_when_the_last_program_ends() {
 
 #[test]
 fn without_a_service_the_program_of_another_user_is_told_whose_it_is() {
-    let Some(shared) = Shared::new() else { return };
+    let Some(shared) = SharedRoot::new() else { return };
     let user = &shared.scene.world.user;
     shared.start(1, &["exit:0"]).wait().unwrap();
     assert_has(&shared.scene.lines(1)[0], &["started=UpdatesOff(NotOurs { path: "]);

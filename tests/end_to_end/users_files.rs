@@ -28,7 +28,7 @@ fn files_that_no_release_lists_are_never_touched() {
     all.assert_is(&world.user.tree("core"));
 
     let removed = world.user.ok(&["remove", "core"]);
-    assert_eq!(removed, json!({ "removed": "core", "left": [] }));
+    assert_eq!(removed, json!({ "removed": "core", "kept": [] }));
     own.assert_is(&world.user.tree("core"));
 }
 
@@ -69,9 +69,9 @@ fn a_users_file_at_a_new_path_is_saved_beside_it() {
     world.publish("2.0.0", &brought);
     let found = world.user.json(10, &["check"]);
     let saved = json!([
-        { "component": "core", "path": "new", "kept_as": "new.saved-2" },
-        { "component": "core", "path": "new folder", "kept_as": "new folder.saved" },
-        { "component": "core", "path": "new link", "kept_as": "new link.saved" },
+        { "component": "core", "path": "new", "saved_as": "new.saved-2" },
+        { "component": "core", "path": "new folder", "saved_as": "new folder.saved" },
+        { "component": "core", "path": "new link", "saved_as": "new link.saved" },
     ]);
     assert_eq!(found["updates"][0]["saved"], saved);
     world.user.ok(&["update"]);
@@ -104,7 +104,7 @@ fn a_file_that_the_user_changed_stays_when_a_release_drops_it() {
     let changed = Tree::default().file("config", b"tuned", 0o644);
     changed.write_into(&world.user.component("core"));
     world.publish("2.0.0", &simple());
-    assert_eq!(world.user.ok(&["download"])["staged"][0]["left"], json!(["config"]));
+    assert_eq!(world.user.ok(&["download"])["staged"][0]["kept"], json!(["config"]));
     world.user.ok(&["apply"]);
     simple().file("config", b"tuned", 0o644).assert_is(&world.user.tree("core"));
 }
@@ -140,7 +140,7 @@ fn remove_deletes_the_releases_files_and_keeps_changed_ones() {
     world.install("core");
     let changed = Tree::default().file("a/b/config", b"tuned", 0o600);
     changed.write_into(&world.user.component("core"));
-    assert_eq!(world.user.ok(&["remove", "core"]), json!({ "removed": "core", "left": ["a/b/config"] }));
+    assert_eq!(world.user.ok(&["remove", "core"]), json!({ "removed": "core", "kept": ["a/b/config"] }));
     changed.assert_is(&world.user.tree("core"));
     world.user.fails(22, "not-installed", &["verify", "core"]);
 

@@ -103,7 +103,7 @@ fn a_watcher_may_apply_its_updates() {
     let watching = Watching::start(&world.user, &["--apply"]);
     assert_eq!(watching.next()["event"], "update-found");
     assert_eq!(watching.next(), json!({ "event": "applied", "updates": update() }));
-    assert_eq!(watching.next(), json!({ "event": "up-to-date", "held": [] }));
+    assert_eq!(watching.next(), json!({ "event": "up-to-date", "deferred": [] }));
     watching.stop();
     world.user.has("core", &two);
 }
@@ -314,19 +314,19 @@ fn an_update_that_requires_a_skipped_one_is_deferred() {
             let addon = updates.iter().find(|update| update.component() == "addon").unwrap();
             skips.skip("addon", addon.to()).unwrap();
         }
-        WatchEvent::UpToDate(held) => {
-            let held: Vec<_> = held.iter().map(|held| format!("{}: {}", held.component, held.reason)).collect();
-            sender.send(held).unwrap();
+        WatchEvent::UpToDate(deferred) => {
+            let lines: Vec<_> = deferred.iter().map(|one| format!("{}: {}", one.component, one.reason)).collect();
+            sender.send(lines).unwrap();
         }
         WatchEvent::Checking | WatchEvent::Progress(_) => {}
         other => sender.send(vec![format!("{other:?}")]).unwrap(),
     });
     let watcher = watcher.unwrap();
-    let held = ["addon: it was skipped", "core: core needs addon ^2, but its version is 1.0.0"];
+    let deferred = ["addon: it was skipped", "core: core needs addon ^2, but its version is 1.0.0"];
     // At once, and at each further request.
-    assert_eq!(events.recv_timeout(EVENT_TIMEOUT).unwrap(), held);
+    assert_eq!(events.recv_timeout(EVENT_TIMEOUT).unwrap(), deferred);
     watcher.check_now();
-    assert_eq!(events.recv_timeout(EVENT_TIMEOUT).unwrap(), held);
+    assert_eq!(events.recv_timeout(EVENT_TIMEOUT).unwrap(), deferred);
     watcher.stop();
     assert!(!world.server.take_paths().iter().any(|path| path.contains("/objects/")));
 }

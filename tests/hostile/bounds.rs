@@ -4,7 +4,7 @@
 
 use super::publisher::{Release, first, sign};
 use super::table::most_staged;
-use super::world::{MANIFEST, World};
+use super::world::{HostileWorld, MANIFEST};
 use crate::support::deadline::wait_for;
 use crate::support::programs;
 use crate::support::run::Run;
@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 const MIB: u64 = 1 << 20;
 
 /// Runs `patcher update`. Returns its output and its peak resident memory in bytes.
-fn run(world: &World) -> (Run, u64) {
+fn run(world: &HostileWorld) -> (Run, u64) {
     std::fs::write(world.path("key.pem"), &first().pem).unwrap();
     let mut program = Command::new(programs::patcher());
     program.arg("--root").arg(world.root()).arg("--key").arg(world.path("key.pem"));
@@ -39,7 +39,7 @@ fn run(world: &World) -> (Run, u64) {
 
 #[test]
 fn memory_stays_bounded_for_every_answer() {
-    let world = World::new();
+    let world = HostileWorld::new();
     let (honest, usual) = run(&world);
     assert_eq!(honest.code, Some(0), "{honest:?}");
     assert!(usual > 0);
@@ -47,14 +47,14 @@ fn memory_stays_bounded_for_every_answer() {
     let mut swelling = flate2::GzBuilder::new().write(Vec::new(), flate2::Compression::best());
     (0..4096).for_each(|_| swelling.write_all(&[0; 1 << 16]).unwrap());
     let swelling = swelling.finish().unwrap();
-    let object = |world: &World| world.new.object_path("bin/app");
+    let object = |world: &HostileWorld| world.new.object_path("bin/app");
     let tags = |text: &str| {
         Reply::Endless(
             answer("200", "", b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"),
             text.repeat(4096).into_bytes(),
         )
     };
-    type Lie<'a> = Box<dyn Fn(&World) -> (String, Reply) + 'a>;
+    type Lie<'a> = Box<dyn Fn(&HostileWorld) -> (String, Reply) + 'a>;
     // The name of the answer, its path and reply, the expected code, and the allowed memory above
     // normal.
     let rows: Vec<(&str, Lie, &str, u64)> = vec![
@@ -106,7 +106,7 @@ fn memory_stays_bounded_for_every_answer() {
         ),
     ];
     for (name, lie, code, more) in rows {
-        let world = World::new();
+        let world = HostileWorld::new();
         let before = world.snapshot().tree;
         let (path, reply) = lie(&world);
         world.server.lie(&path, reply);
@@ -120,7 +120,7 @@ fn memory_stays_bounded_for_every_answer() {
         assert_eq!(before.differences(&world.snapshot().tree), "", "{name}");
     }
     // Signed, so that the client inflates it: 256 MiB of zeros in 20 kB of gzip.
-    let world = World::new();
+    let world = HostileWorld::new();
     let url = format!("{}core/", world.server.url());
     let bomb = Release::new("core", "2.0.0", 20, &url).file_from("bin/app", &[1; 20_000], true, swelling);
     world.publish(&bomb);
@@ -129,7 +129,7 @@ fn memory_stays_bounded_for_every_answer() {
     assert!(peak <= usual + 8 * MIB, "a bomb: {} MiB, {} usually", peak / MIB, usual / MIB);
     assert!(world.staged_bytes() < MIB);
     // The memory for a long list grows no faster than the list.
-    let world = World::new();
+    let world = HostileWorld::new();
     let body = world.new.body();
     let hash = world.new.manifest.files[0].sha256;
     let files: String = (0..30_000)

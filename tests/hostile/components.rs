@@ -1,7 +1,7 @@
 //! Sets of components that do not fit together.
 
 use super::publisher::{Release, first, sign};
-use super::world::{MANIFEST, World, code, outcome};
+use super::world::{HostileWorld, MANIFEST, code, outcome};
 use crate::support::scripted::Reply;
 use patcher::DeferralReason;
 use patcher::internal::manifest::Requirement;
@@ -17,7 +17,7 @@ fn a_missing_required_component_is_refused() {
         ("core", "2.0.0-rc.1"),
         ("runtime", ">=0"),
     ] {
-        let world = World::new();
+        let world = HostileWorld::new();
         // tuf: extraneous dependencies; a component set is the program's, never a manifest's
         let mut addon =
             Release::new("addon", "1.0.0", 1, &format!("{}addon/", world.server.url())).file("x", b"x", false);
@@ -37,7 +37,7 @@ fn a_missing_required_component_is_refused() {
 
 #[test]
 fn releases_that_do_not_fit_together_are_not_mixed() {
-    let world = World::new();
+    let world = HostileWorld::new();
     let url = format!("{}addon/", world.server.url());
     let addon = |version: &str, sequence, range: &str| {
         let mut addon = Release::new("addon", version, sequence, &url).file("x", version.as_bytes(), false);
@@ -50,7 +50,7 @@ fn releases_that_do_not_fit_together_are_not_mixed() {
     let before = world.snapshot().tree;
     let refused = |components: &[&str], expected: &str| {
         let outcome = outcome(world.patcher().check(components).map(|check| match &check.deferred[..] {
-            [held] if check.updates.is_empty() && matches!(held.reason, DeferralReason::Requires(_)) => {
+            [deferred] if check.updates.is_empty() && matches!(deferred.reason, DeferralReason::Requires(_)) => {
                 "requires".to_owned()
             }
             _ => "all".to_owned(),
@@ -80,7 +80,7 @@ fn releases_that_do_not_fit_together_are_not_mixed() {
 /// tuf: `test_unusual_role_name`.
 #[test]
 fn a_components_name_is_checked_before_any_request() {
-    let world = World::new();
+    let world = HostileWorld::new();
     let url = format!("{}core/manifest.xml", world.server.url());
     let before = world.snapshot();
     for name in [

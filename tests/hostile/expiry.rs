@@ -1,14 +1,14 @@
 //! Expired releases, renewed ones, and releases from the future.
 
 use super::publisher::{first, sign};
-use super::world::{HEAD, MANIFEST, World};
+use super::world::{HEAD, HostileWorld, MANIFEST};
 use crate::support::scripted::Reply;
 use std::fs;
 
 /// tuf: `test_timestamp_expired`, `test_faketime`.
 #[test]
 fn an_expired_release_is_stale_however_it_is_served() {
-    let world = World::new();
+    let world = HostileWorld::new();
     let mut expired = world.offered_as("2.0.0", 20);
     expired.manifest.meta.expires = Some("2024-01-02T00:00:00Z".parse().unwrap());
     world.offer(&expired, &[first()]);
@@ -36,7 +36,7 @@ fn an_expired_release_is_stale_however_it_is_served() {
 /// tuf: `test_expired_local_timestamp`.
 #[test]
 fn an_installed_release_may_expire_and_be_renewed() {
-    let world = World::new();
+    let world = HostileWorld::new();
     let mut expired = world.old.clone();
     expired.manifest.meta.sequence = 11;
     expired.manifest.meta.expires = Some("2024-01-02T00:00:00Z".parse().unwrap());
@@ -64,7 +64,7 @@ fn an_installed_release_may_expire_and_be_renewed() {
 /// A clock that is behind cannot tell that a release has expired. The client warns and accepts.
 #[test]
 fn a_release_from_the_future_is_taken_with_a_warning() {
-    let world = World::new();
+    let world = HostileWorld::new();
     let mut future = world.new.clone();
     future.manifest.meta.issued = "2998-01-01T00:00:00Z".parse().unwrap();
     world.offer(&future, &[first()]);

@@ -3,7 +3,7 @@
 
 use super::publisher::{Key, Release, first, second, sign, stranger};
 use super::table::{Row, checks, manifest};
-use super::world::{MANIFEST, World, check, code, outcome, update};
+use super::world::{HostileWorld, MANIFEST, check, code, outcome, update};
 use crate::support::programs;
 use patcher::{Config, Patcher};
 use std::fs;
@@ -119,7 +119,7 @@ fn older_and_foreign_releases_are_refused_and_move_no_floor() {
 
 #[test]
 fn the_installed_floor_holds_without_the_state() {
-    type Damage = fn(&World);
+    type Damage = fn(&HostileWorld);
     let rows: &[(&str, Damage)] = &[
         ("no state folder", |w| fs::remove_dir_all(w.root().join(".patcher")).unwrap()),
         ("no memory", |w| fs::remove_file(w.state("seen.xml")).unwrap()),
@@ -140,7 +140,7 @@ fn the_installed_floor_holds_without_the_state() {
         ("10 MB remembered", |w| fs::write(w.state("seen.xml"), vec![b' '; 10 << 20]).unwrap()),
     ];
     for (name, damage) in rows {
-        let world = World::new();
+        let world = HostileWorld::new();
         world.offer(&world.offered_as("0.9.0", 9), &[first()]);
         damage(&world);
         assert_eq!(world.check(), "rollback", "{name}");
@@ -151,8 +151,8 @@ fn the_installed_floor_holds_without_the_state() {
 
 #[test]
 fn the_seen_floor_holds_without_the_installed_manifest() {
-    type Damage = fn(&World);
-    let manifest = |world: &World| world.core("manifest.xml");
+    type Damage = fn(&HostileWorld);
+    let manifest = |world: &HostileWorld| world.core("manifest.xml");
     let rows: &[(&str, Damage, &str)] = &[
         ("no manifest", |w| fs::remove_file(w.core("manifest.xml")).unwrap(), "installed-manifest"),
         ("an empty manifest", |w| fs::write(w.core("manifest.xml"), "").unwrap(), "installed-manifest"),
@@ -212,7 +212,7 @@ fn the_seen_floor_holds_without_the_installed_manifest() {
         ("a stranger's", |w| fs::write(w.core("manifest.xml"), sign(w.old.body(), &[stranger()])).unwrap(), "rollback"),
     ];
     for (name, damage, expected) in rows {
-        let world = World::new();
+        let world = HostileWorld::new();
         world.offer(&world.offered_as("0.9.0", 9), &[first()]);
         damage(&world);
         assert_eq!(world.check(), *expected, "{name}");
@@ -238,7 +238,7 @@ fn the_built_in_floor_holds_without_state_and_manifest() {
         (10, 10, "2.0.0"),
         (0, 0, "2.0.0"),
     ] {
-        let world = World::new();
+        let world = HostileWorld::new();
         fs::remove_dir_all(world.root().join(".patcher")).unwrap();
         fs::remove_file(world.core("manifest.xml")).unwrap();
         world.offer(&world.offered_as("2.0.0", sequence), &[first()]);
@@ -248,7 +248,7 @@ fn the_built_in_floor_holds_without_state_and_manifest() {
         assert_eq!(outcome, expected, "{floor} {sequence}");
     }
     // The same floor refuses a check.
-    let world = World::new();
+    let world = HostileWorld::new();
     let patcher = Patcher::new(world.config().floor("core", 30)).unwrap();
     assert_eq!(check(&patcher), "rollback");
     // A release that retires the key of the floor is above it.
@@ -258,7 +258,7 @@ fn the_built_in_floor_holds_without_state_and_manifest() {
 
 #[test]
 fn a_seen_release_raises_the_floor() {
-    let world = World::new();
+    let world = HostileWorld::new();
     world.offer(&world.offered_as("3.0.0", 30), &[first()]);
     assert_eq!(world.check(), "update to 3.0.0");
     let before = world.snapshot();
@@ -279,7 +279,7 @@ fn a_seen_release_raises_the_floor() {
 
 #[test]
 fn the_next_key_recovers_a_sequence_that_a_stolen_key_used_up() {
-    let world = World::new();
+    let world = HostileWorld::new();
     // tuf: test_new_timestamp_fast_forward_recovery
     world.offer(&world.offered_as("6.6.6", u64::MAX), &[first()]);
     assert_eq!(world.check(), "update to 6.6.6");
@@ -318,7 +318,7 @@ fn the_next_key_recovers_a_sequence_that_a_stolen_key_used_up() {
 
 #[test]
 fn one_stolen_key_of_three_replays_and_retires_nothing() {
-    let world = World::new();
+    let world = HostileWorld::new();
     let keys = [first(), second(), stranger()];
     let config = || world.config().trusted_key(&stranger().pem).threshold(2);
     let offered = |sequence, signers: &[&Key]| {
@@ -339,7 +339,7 @@ fn one_stolen_key_of_three_replays_and_retires_nothing() {
 
 #[test]
 fn a_strangers_manifest_uses_up_no_sequence() {
-    let world = World::new();
+    let world = HostileWorld::new();
     let before = world.snapshot();
     world.offer(&world.offered_as("6.6.6", u64::MAX), &[stranger()]);
     world.refuses("unknown-key");
@@ -351,14 +351,14 @@ fn a_strangers_manifest_uses_up_no_sequence() {
 /// An honest rollback: the old content under the next sequence.
 #[test]
 fn a_lower_version_under_a_higher_sequence_is_taken() {
-    let world = World::new();
+    let world = HostileWorld::new();
     world.offer(&world.offered_as("0.5.0", 20), &[first()]);
     assert_eq!(world.update(), "updated to 0.5.0");
 }
 
 #[test]
 fn each_channel_has_its_own_floor() {
-    let world = World::new();
+    let world = HostileWorld::new();
     let beta = |config: Config| Patcher::new(config.channel("beta")).unwrap();
     let mut release = world.offered_as("3.0.0-beta.1", 3);
     release.manifest.meta.channel = "beta".parse().unwrap();
@@ -387,7 +387,7 @@ fn each_channel_has_its_own_floor() {
 /// The command line: a floor for the first installation, and the way to an older channel.
 #[test]
 fn the_program_takes_a_floor_and_allows_a_downgrade_for_once() {
-    let world = World::new();
+    let world = HostileWorld::new();
     fs::write(world.path("key.pem"), &first().pem).unwrap();
     let run = |more: &[&str]| {
         let mut program = Command::new(programs::patcher());

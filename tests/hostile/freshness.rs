@@ -2,7 +2,7 @@
 //! never told "up to date" without a proof, and a newer release is offered whatever the head says.
 
 use super::publisher::{Key, Release, first, second, sign, stranger};
-use super::world::{HEAD, MANIFEST, World};
+use super::world::{HEAD, HostileWorld, MANIFEST};
 use crate::support::scripted::Reply;
 use patcher::internal::digest::Sha256;
 use patcher::internal::head::{Head, Stamp};
@@ -25,8 +25,8 @@ fn fresh(release: &Release) -> Release {
 }
 
 /// Creates a world in which release 11 names the freshness key, is installed, and is the newest.
-fn up_to_date() -> (World, Release) {
-    let world = World::new();
+fn up_to_date() -> (HostileWorld, Release) {
+    let world = HostileWorld::new();
     let mut release = fresh(&world.old);
     release.manifest.meta.sequence = 11;
     let bytes = sign(release.body(), &[first()]);
@@ -92,7 +92,7 @@ fn proofless(release: &Release) -> Vec<(&'static str, Option<Vec<u8>>)> {
     heads
 }
 
-fn put(world: &World, head: Option<Vec<u8>>) {
+fn put(world: &HostileWorld, head: Option<Vec<u8>>) {
     world.server.be_honest();
     match head {
         Some(bytes) => world.server.put(HEAD, bytes),
@@ -152,7 +152,7 @@ fn a_newer_release_is_offered_whatever_the_head_says() {
 
 #[test]
 fn a_release_without_a_freshness_key_needs_no_stamp() {
-    let world = World::new();
+    let world = HostileWorld::new();
     world.server.put(MANIFEST, sign(world.old.body(), &[first()]));
     for (what, head) in proofless(&world.old) {
         put(&world, head);

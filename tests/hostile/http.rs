@@ -2,14 +2,14 @@
 
 use super::publisher::gzip;
 use super::table::{Row, checks, row};
-use super::world::{HEAD, MANIFEST, SHORT_STALL_TIMEOUT, World, check};
+use super::world::{HEAD, HostileWorld, MANIFEST, SHORT_STALL_TIMEOUT, check};
 use crate::support::scripted::{Reply, answer};
 use patcher::internal::timestamp::Timestamp;
 use std::time::{Duration, SystemTime};
 
 const PAGE: &[u8] = b"<!DOCTYPE html><html><body>Please log in to use this network</body></html>\n";
 
-fn good(world: &World) -> Vec<u8> {
+fn good(world: &HostileWorld) -> Vec<u8> {
     world.server.file(MANIFEST)
 }
 
@@ -245,7 +245,7 @@ fn an_answer_that_is_not_http_is_reported() {
 
 #[test]
 fn a_check_ends_at_its_time_limit_while_bytes_still_arrive() {
-    let world = World::new();
+    let world = HostileWorld::new();
     let whole = answer("200", "Content-Length: 9999\r\n", &good(&world));
     world.server.lie(MANIFEST, Reply::Trickle(whole, Duration::from_millis(20)));
     let patcher = patcher::Patcher::new(world.config().check_timeout(Duration::from_millis(500))).unwrap();
@@ -318,7 +318,7 @@ fn redirects_are_followed_three_times_and_never_out_of_http() {
     });
     // The client counts hops over different addresses too, and does not follow the fourth.
     for (hops, expected) in [(1, "update to 2.0.0"), (3, "update to 2.0.0"), (4, "redirect"), (40, "redirect")] {
-        let world = World::new();
+        let world = HostileWorld::new();
         let good = good(&world);
         world.server.follow(move |request| {
             let hop = request.path.trim_start_matches("/hop/").parse().unwrap_or(0);
@@ -387,7 +387,7 @@ fn a_retry_after_is_obeyed_for_every_request_to_its_host() {
         (503, "Thu, 01 Jan 1970 00:00:00 GMT", false),
         (200, "120", false),
     ] {
-        let world = World::new();
+        let world = HostileWorld::new();
         let before = world.snapshot();
         world.server.lie(MANIFEST, Reply::Status(status, format!("Retry-After: {value}\r\n"), PAGE.to_vec()));
         assert_eq!(world.check(), if status == 200 { "manifest-html" } else { "http-status" }, "{value}");
@@ -411,7 +411,7 @@ fn a_retry_after_is_obeyed_for_every_request_to_its_host() {
 
 #[test]
 fn a_retry_after_on_an_object_counts_for_its_host() {
-    let world = World::new();
+    let world = HostileWorld::new();
     let path = world.new.object_path("bin/app");
     world.server.lie(&path, Reply::Status(503, "Retry-After: 300\r\n".into(), Vec::new()));
     assert_eq!(world.update(), "http-status");
@@ -423,7 +423,7 @@ fn a_retry_after_on_an_object_counts_for_its_host() {
 
 #[test]
 fn not_modified_is_refused() {
-    let world = World::new();
+    let world = HostileWorld::new();
     for lines in ["", "ETag: \"one\"\r\n", "Last-Modified: Thu, 01 Jan 1970 00:00:00 GMT\r\n"] {
         let before = world.snapshot();
         world.server.lie(MANIFEST, Reply::Status(304, lines.to_owned(), Vec::new()));
@@ -438,7 +438,7 @@ fn not_modified_is_refused() {
 /// A user who asks does not wait because of an answer to the watcher.
 #[test]
 fn a_user_asks_again_after_a_minute_although_the_server_wants_to_be_left_alone() {
-    let world = World::new();
+    let world = HostileWorld::new();
     let site = world.server.file(MANIFEST);
     world.server.lie(MANIFEST, Reply::Status(503, "Retry-After: 86400\r\n".into(), Vec::new()));
     assert_eq!(world.check(), "http-status");

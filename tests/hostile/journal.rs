@@ -1,13 +1,13 @@
 //! Hostile journals and plans in the state folder.
 
 use super::publisher::sha256;
-use super::world::{OUTSIDE, World, code, outcome, with_outside};
+use super::world::{HostileWorld, OUTSIDE, code, outcome, with_outside};
 use crate::support::tree::{Entry, Tree};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 /// Returns a plan for a swap of the program, in the updater's own form.
-fn plan(world: &World, change: impl Fn(String) -> String) -> String {
+fn plan(world: &HostileWorld, change: impl Fn(String) -> String) -> String {
     let app = sha256(&fs::read(world.core("bin/app")).unwrap());
     let evil = sha256(OUTSIDE);
     let release = format!("to=\"2.0.0\" sequence=\"2\" content=\"{app}\"");
@@ -19,7 +19,7 @@ fn plan(world: &World, change: impl Fn(String) -> String) -> String {
     ))
 }
 
-fn write_journal(world: &World, state: &str, plan: &str) {
+fn write_journal(world: &HostileWorld, state: &str, plan: &str) {
     fs::create_dir_all(world.state("txn/core")).unwrap();
     fs::write(world.state("txn/plan.xml"), plan).unwrap();
     fs::write(world.state("journal"), format!("{state} {}\n", sha256(plan.as_bytes()))).unwrap();
@@ -78,7 +78,7 @@ fn a_damaged_journal_or_plan_stops_every_call_and_deletes_nothing() {
             });
         }
     }
-    type Plant = fn(&World);
+    type Plant = fn(&HostileWorld);
     let others: &[(&str, Plant)] = &[
         ("an empty journal", |w| fs::write(w.state("journal"), "").unwrap()),
         ("garbage", |w| fs::write(w.state("journal"), [0xff; 80]).unwrap()),
@@ -122,7 +122,7 @@ fn a_damaged_journal_or_plan_stops_every_call_and_deletes_nothing() {
 
 /// Every call that needs the journal reports that it cannot be read, and changes nothing.
 #[track_caller]
-fn refuses_journal(name: &str, plant: impl Fn(&World)) {
+fn refuses_journal(name: &str, plant: impl Fn(&HostileWorld)) {
     let (world, outside) = with_outside();
     plant(&world);
     let before = world.snapshot();

@@ -1,7 +1,7 @@
 //! Links, pipes and folders that an attacker plants in the program or in the updater's folders.
 
 use super::table::not_installed;
-use super::world::{World, with_outside};
+use super::world::{HostileWorld, with_outside};
 use crate::support::tree::Tree;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -12,7 +12,7 @@ fn pipe(path: std::path::PathBuf) {
 
 #[test]
 fn nothing_is_written_through_a_link_inside_the_program() {
-    type Plant = fn(&World);
+    type Plant = fn(&HostileWorld);
     let rows: &[(&str, Plant, &str)] = &[
         (
             "a folder of files that change",
@@ -105,7 +105,7 @@ fn another_name_of_an_installed_file_keeps_its_bytes_and_mode() {
 
 #[test]
 fn the_updaters_own_folders_are_no_links() {
-    type Plant = fn(&World);
+    type Plant = fn(&HostileWorld);
     let rows: &[(&str, Plant)] = &[
         ("the state folder", |w| {
             fs::rename(w.root().join(".patcher"), w.path("state")).unwrap();

@@ -2,7 +2,7 @@
 
 use super::publisher::{Release, first, second, sha256, sign, stranger};
 use super::table::{Row, checks, manifest};
-use super::world::World;
+use super::world::HostileWorld;
 use patcher::internal::keys::{PublicKey, TrustedKeys};
 use patcher::internal::manifest::SteppingStone;
 use patcher::internal::trust::{Floor, ReleaseOrder, ReleaseTarget, verify_stepping_stone};
@@ -10,7 +10,7 @@ use patcher::internal::trust::{Floor, ReleaseOrder, ReleaseTarget, verify_steppi
 const META_END: &str = "  </meta>\n";
 
 /// Makes a row of the good body with one more line at the end of its meta section.
-fn added(world: &World, more: &str, expected: &'static str) -> Row {
+fn added(world: &HostileWorld, more: &str, expected: &'static str) -> Row {
     let body = world.new.body().replacen(META_END, &format!("    {more}\n{META_END}"), 1);
     let shown: String = more.chars().take(70).collect();
     manifest(shown, sign(body, &[first()]), expected)

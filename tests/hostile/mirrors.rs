@@ -2,19 +2,19 @@
 
 use super::publisher::{Release, first, sign, stranger};
 use super::table::not_installed;
-use super::world::{MANIFEST, World};
+use super::world::{HostileWorld, MANIFEST};
 use crate::support::scripted::{Reply, Scripted, answer};
 use crate::support::tree::noise;
 
 /// A world whose installed release names two mirrors. Both have 2.0.0.
-struct Mirrors {
-    world: World,
+struct HostileMirrors {
+    world: HostileWorld,
     second: Scripted,
 }
 
-impl Mirrors {
+impl HostileMirrors {
     fn new() -> Self {
-        let (world, second) = (World::new(), Scripted::in_memory());
+        let (world, second) = (HostileWorld::new(), Scripted::in_memory());
         let mut mirrors = Self { world, second };
         let named = |release: &Release, sequence: u64| {
             let mut release = release.clone();
@@ -43,7 +43,7 @@ impl Mirrors {
 
 /// Returns the defects of a mirror: the name, the reply for the manifest, and the code if both
 /// mirrors have the defect.
-fn lies(world: &World) -> Vec<(&'static str, Reply, &'static str)> {
+fn lies(world: &HostileWorld) -> Vec<(&'static str, Reply, &'static str)> {
     let changed = |change: &dyn Fn(&mut Release)| {
         let mut release = world.new.clone();
         change(&mut release);
@@ -87,10 +87,10 @@ fn lies(world: &World) -> Vec<(&'static str, Reply, &'static str)> {
 
 #[test]
 fn a_hostile_first_mirror_leads_to_the_next() {
-    let count = lies(&Mirrors::new().world).len();
+    let count = lies(&HostileMirrors::new().world).len();
     let mut problems = Vec::new();
     for index in 0..count {
-        let mirrors = Mirrors::new();
+        let mirrors = HostileMirrors::new();
         let (name, reply, _) = lies(&mirrors.world).swap_remove(index);
         mirrors.world.expect_silence(reply.is_silence());
         mirrors.world.server.lie(MANIFEST, reply);
@@ -105,7 +105,7 @@ fn a_hostile_first_mirror_leads_to_the_next() {
 
 #[test]
 fn if_all_mirrors_are_bad_the_first_refusal_is_reported() {
-    let mirrors = Mirrors::new();
+    let mirrors = HostileMirrors::new();
     let before = mirrors.world.snapshot();
     for (name, reply, expected) in lies(&mirrors.world) {
         if name == "expired" {
@@ -127,7 +127,7 @@ fn if_all_mirrors_are_bad_the_first_refusal_is_reported() {
 
 #[test]
 fn a_hostile_object_comes_from_the_next_mirror() {
-    let world = World::new();
+    let world = HostileWorld::new();
     let good = world.new.objects[0].clone();
     let lies = [
         ("not found", Reply::status(404)),
@@ -142,7 +142,7 @@ fn a_hostile_object_comes_from_the_next_mirror() {
         ("a wish to be left alone", Reply::Status(503, "Retry-After: 100\r\n".into(), Vec::new())),
     ];
     for (name, reply) in lies {
-        let mirrors = Mirrors::new();
+        let mirrors = HostileMirrors::new();
         let path = mirrors.world.new.object_path("bin/app");
         mirrors.world.expect_silence(reply.is_silence());
         mirrors.world.server.lie(&path, reply);
@@ -162,7 +162,7 @@ fn ranges(server: &Scripted, path: &str) -> Vec<String> {
 
 #[test]
 fn an_interrupted_object_is_resumed_at_the_next_mirror() {
-    let mirrors = Mirrors::new();
+    let mirrors = HostileMirrors::new();
     let (good, path) = (mirrors.world.new.objects[0].clone(), mirrors.world.new.object_path("bin/app"));
     let half = good.len() / 2;
     let cut = Reply::head("200", &format!("Content-Length: {}\r\n", good.len()), &good[..half]);
@@ -173,7 +173,7 @@ fn an_interrupted_object_is_resumed_at_the_next_mirror() {
 
 #[test]
 fn the_fastest_mirror_is_found_with_bytes_that_are_not_fetched_twice() {
-    let mirrors = Mirrors::new();
+    let mirrors = HostileMirrors::new();
     let mut release = mirrors.world.new.clone().file("large", &noise(7, 5_000_000), false);
     release.manifest.meta.sequence = 30;
     mirrors.world.publish(&release);
@@ -189,7 +189,7 @@ fn the_fastest_mirror_is_found_with_bytes_that_are_not_fetched_twice() {
 
 #[test]
 fn the_bytes_of_a_hostile_mirror_that_won_the_race_are_dropped() {
-    let mirrors = Mirrors::new();
+    let mirrors = HostileMirrors::new();
     let mut release = mirrors.world.new.clone().file("large", &noise(7, 5_000_000), false);
     release.manifest.meta.sequence = 30;
     mirrors.world.publish(&release);

@@ -2,13 +2,13 @@
 
 use super::publisher::{Release, first, gzip, sha256, sign};
 use super::table::{Row, most_staged, updates};
-use super::world::{HEAD, MANIFEST, World};
+use super::world::{HEAD, HostileWorld, MANIFEST};
 use crate::support::scripted::{Reply, answer};
 use crate::support::tree::noise;
 use std::io::Write as _;
 
 /// Returns the program's object, its content, and its path on the site.
-fn program(world: &World) -> (Vec<u8>, Vec<u8>, String) {
+fn program(world: &HostileWorld) -> (Vec<u8>, Vec<u8>, String) {
     (world.new.objects[0].clone(), noise(2, 5000).repeat(4), world.new.object_path("bin/app"))
 }
 
@@ -220,7 +220,7 @@ fn a_signed_object_that_is_no_gzip_of_its_file_is_refused() {
         ("gzip of the gzip", gzip(&good)),
     ];
     let count = rows.len();
-    let world = World::new();
+    let world = HostileWorld::new();
     let mut problems = Vec::new();
     let url = format!("{}core/", world.server.url());
     for (index, (name, object)) in rows.into_iter().enumerate() {
@@ -250,7 +250,7 @@ fn a_signed_object_that_is_no_gzip_of_its_file_is_refused() {
 
 #[test]
 fn impossible_sizes_are_reported_before_any_object_request() {
-    let world = World::new();
+    let world = HostileWorld::new();
     let body = world.new.body();
     let hash = sha256(b"x").to_string();
     let huge = |size: &str, gz: &str| {
@@ -278,7 +278,7 @@ fn impossible_sizes_are_reported_before_any_object_request() {
 
 #[test]
 fn an_endless_object_is_cut_off_at_its_size() {
-    let world = World::new();
+    let world = HostileWorld::new();
     let (good, raw, path) = program(&world);
     for (name, start, more) in [
         ("zeros", answer("200", "", b""), vec![0; 1 << 16]),

@@ -3,7 +3,7 @@
 
 use super::publisher::{first, sign};
 use super::table::{Row, checks, manifest};
-use super::world::World;
+use super::world::HostileWorld;
 use patcher::internal::xml::escape;
 
 /// Each spelling and the code that refuses it.
@@ -95,7 +95,7 @@ fn spellings() -> Vec<(String, &'static str)> {
     fixed.into_iter().map(|(path, code)| (path.to_owned(), code)).chain(made).collect()
 }
 
-fn rows(world: &World, from: &str, to: impl Fn(&str) -> String) -> Vec<Row> {
+fn rows(world: &HostileWorld, from: &str, to: impl Fn(&str) -> String) -> Vec<Row> {
     let body = world.new.body();
     assert!(body.contains(from), "{from}");
     let row = |(path, code): (String, &'static str)| {
@@ -175,7 +175,7 @@ fn paths_that_exclude_each_other_are_refused() {
 #[test]
 fn names_in_the_root_that_are_not_utf_8_are_ignored() {
     use std::os::unix::ffi::OsStrExt as _;
-    let world = super::world::World::new();
+    let world = super::world::HostileWorld::new();
     for name in [&b"\xff\xfe"[..], b"core\xff", b"\x80.xml"] {
         let path = world.root().join(std::ffi::OsStr::from_bytes(name));
         std::fs::create_dir(&path).unwrap();

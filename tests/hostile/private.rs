@@ -1,8 +1,8 @@
 //! Private sites: secret queries and credentials that the program supplies go to their server, and
 //! appear nowhere else.
 
-use super::world::{MANIFEST, World, check};
-use crate::support::scripted::{Reply, Request, Scripted};
+use super::world::{HostileWorld, MANIFEST, check};
+use crate::support::scripted::{Reply, Scripted, ScriptedRequest};
 use patcher::{Credentials, CredentialsReason, Patcher};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,12 +10,12 @@ use std::sync::{Arc, Mutex};
 const QUERY: &str = "sv=1&sig=s3cret";
 
 /// Answers with the site if the request has the secret query, and with 403 otherwise.
-fn demands_query(request: &Request) -> Reply {
+fn demands_query(request: &ScriptedRequest) -> Reply {
     if request.path.ends_with(&format!("?{QUERY}")) { Reply::Site } else { Reply::status(403) }
 }
 
 /// Expects that no file below the install root contains the secret.
-fn assert_nowhere(world: &World) {
+fn assert_nowhere(world: &HostileWorld) {
     for entry in walkdir::WalkDir::new(world.root()).into_iter().map(Result::unwrap) {
         let bytes = std::fs::read(entry.path()).unwrap_or_default();
         assert!(!bytes.windows(6).any(|window| window == b"s3cret"), "{:?}", entry.path());
@@ -24,7 +24,7 @@ fn assert_nowhere(world: &World) {
 
 #[test]
 fn a_secret_query_is_added_to_each_url_and_stored_nowhere() {
-    let world = World::new();
+    let world = HostileWorld::new();
     world.server.follow(demands_query);
     let patcher = |site: &str| Patcher::new(world.config().site(site)).unwrap();
     assert_eq!(check(&patcher(&world.server.url())), "http-status");
@@ -46,7 +46,7 @@ fn a_secret_query_is_added_to_each_url_and_stored_nowhere() {
 
 #[test]
 fn the_query_of_a_first_installation_serves_its_component_only() {
-    let world = World::new();
+    let world = HostileWorld::new();
     world.server.follow(demands_query);
     let from = format!("{}core/manifest.xml?{QUERY}", world.server.url());
     let patcher = world.patcher();
@@ -60,7 +60,7 @@ fn the_query_of_a_first_installation_serves_its_component_only() {
 /// A mirror, a redirect to it, and another customer's folder on the same server.
 #[test]
 fn no_other_server_and_no_other_folder_gets_the_query() {
-    let world = World::new();
+    let world = HostileWorld::new();
     let elsewhere = Scripted::in_memory();
     elsewhere.put(MANIFEST, world.server.file(MANIFEST));
     let target = format!("{}core/manifest.xml", elsewhere.url());
@@ -83,7 +83,7 @@ fn no_other_server_and_no_other_folder_gets_the_query() {
 /// A server that repeats the query in a redirect, as one that adds a slash does.
 #[test]
 fn a_query_in_a_redirect_is_not_recorded() {
-    let world = World::new();
+    let world = HostileWorld::new();
     let object = world.new.object_path("bin/app");
     world.server.follow(move |request| {
         let (path, query) = request.path.split_once('?').unwrap();
@@ -108,7 +108,7 @@ fn a_query_in_a_redirect_is_not_recorded() {
 
 #[test]
 fn the_program_supplies_fresh_credentials_when_the_server_refuses_the_old_ones() {
-    let world = World::new();
+    let world = HostileWorld::new();
     let valid = Arc::new(AtomicU32::new(1));
     let accepted = Arc::clone(&valid);
     world.server.follow(move |request| {
@@ -140,7 +140,7 @@ fn the_program_supplies_fresh_credentials_when_the_server_refuses_the_old_ones()
 /// A redirect and a mirror do not make the program reveal its credentials.
 #[test]
 fn supplied_credentials_go_to_their_server_only() {
-    let world = World::new();
+    let world = HostileWorld::new();
     let elsewhere = Scripted::in_memory();
     elsewhere.put(MANIFEST, world.server.file(MANIFEST));
     let target = format!("{}core/manifest.xml", elsewhere.url());

@@ -1,9 +1,9 @@
 //! The bytes of each request are the same for every user, on any machine and with any installation.
 
 use super::publisher::{first, sign};
-use super::world::{HEAD, MANIFEST, World, outcome};
+use super::world::{HEAD, HostileWorld, MANIFEST, outcome};
 use crate::support::programs;
-use crate::support::scripted::{Reply, Request, Scripted};
+use crate::support::scripted::{Reply, Scripted, ScriptedRequest};
 use patcher::Patcher;
 use std::os::unix::fs::MetadataExt as _;
 use std::process::{Command, Stdio};
@@ -24,7 +24,7 @@ fn sorted(head: &str) -> Vec<String> {
     lines
 }
 
-fn heads(requests: Vec<Request>) -> Vec<String> {
+fn heads(requests: Vec<ScriptedRequest>) -> Vec<String> {
     requests.into_iter().map(|request| request.head).collect()
 }
 
@@ -35,7 +35,7 @@ fn without_host(head: &str, host: &str) -> String {
 
 #[test]
 fn two_users_send_the_same_bytes() {
-    let (one, two) = (World::new(), World::new());
+    let (one, two) = (HostileWorld::new(), HostileWorld::new());
     // The other user has another version, root, set of files and components, and a longer history.
     assert_eq!(two.update(), "updated to 2.0.0");
     let mut later = two.new.clone();
@@ -62,7 +62,7 @@ fn two_users_send_the_same_bytes() {
 /// A server that names its answers is asked as if it had not: an ETag is a cookie.
 #[test]
 fn two_histories_leave_no_trace_in_any_request() {
-    let (one, two) = (World::new(), World::new());
+    let (one, two) = (HostileWorld::new(), HostileWorld::new());
     let cookies = |user: &'static str| {
         move |path: &str, bytes: Vec<u8>| {
             let _ = path;
@@ -92,7 +92,7 @@ fn two_histories_leave_no_trace_in_any_request() {
     for _ in 0..2 {
         assert_eq!((one.check(), two.check()), ("up to date".to_owned(), "up to date".to_owned()));
     }
-    let bytes = |world: &World| {
+    let bytes = |world: &HostileWorld| {
         let host = world.server.host();
         heads(world.server.take_requests()).iter().map(|head| without_host(head, &host)).collect::<Vec<_>>()
     };
@@ -104,7 +104,7 @@ fn two_histories_leave_no_trace_in_any_request() {
 
 #[test]
 fn all_clients_send_the_same_object_requests_and_a_range_only_to_resume() {
-    let world = World::new();
+    let world = HostileWorld::new();
     let path = world.new.object_path("bin/app");
     let good = world.new.objects[0].clone();
     world.server.lie(&path, Reply::head("200", &format!("Content-Length: {}\r\n", good.len()), &good[..1000]));
@@ -124,7 +124,7 @@ fn all_clients_send_the_same_object_requests_and_a_range_only_to_resume() {
 /// The client does not carry a server's cookie, a referer, or a password from a redirect.
 #[test]
 fn no_value_from_a_server_is_sent_back() {
-    let world = World::new();
+    let world = HostileWorld::new();
     let good = world.server.file(MANIFEST);
     let (host, url) = (world.server.host(), world.server.url());
     world.server.follow(move |request| {
@@ -149,7 +149,7 @@ fn no_value_from_a_server_is_sent_back() {
 /// The first installation on a platform looks like any other.
 #[test]
 fn a_first_installation_sends_the_same_bytes_as_any_other() {
-    let world = World::new();
+    let world = HostileWorld::new();
     let url = format!("{}core/manifest.xml", world.server.url());
     let elsewhere = world.path("elsewhere");
     std::fs::create_dir(&elsewhere).unwrap();
@@ -168,7 +168,7 @@ fn a_first_installation_sends_the_same_bytes_as_any_other() {
 /// The command line program, in two users' environments.
 #[test]
 fn the_program_sends_the_same_bytes_in_every_environment() {
-    let world = World::new();
+    let world = HostileWorld::new();
     std::fs::write(world.path("key.pem"), &first().pem).unwrap();
     let mut requests = Vec::new();
     for (user, language, home, zone) in
@@ -196,7 +196,7 @@ fn the_program_sends_the_same_bytes_in_every_environment() {
 
 #[test]
 fn a_programs_own_headers_go_to_their_origin_and_nowhere_else() {
-    let world = World::new();
+    let world = HostileWorld::new();
     let elsewhere = Scripted::in_memory();
     elsewhere.put(MANIFEST, world.server.file(MANIFEST));
     let target = format!("Location: {}core/manifest.xml\r\n", elsewhere.url().replace("//", "//me:too@"));
@@ -217,7 +217,7 @@ fn a_programs_own_headers_go_to_their_origin_and_nowhere_else() {
 /// A mirror is another origin.
 #[test]
 fn a_mirror_gets_no_header_and_no_password_of_another_origin() {
-    let world = World::new();
+    let world = HostileWorld::new();
     let mirror = Scripted::in_memory();
     let mut release = world.new.clone();
     release.manifest.meta.base_urls =
@@ -254,7 +254,7 @@ fn a_mirror_gets_no_header_and_no_password_of_another_origin() {
 /// The command line: a site with a password, and headers from a file.
 #[test]
 fn the_program_uses_secrets_and_shows_none() {
-    let world = World::new();
+    let world = HostileWorld::new();
     std::fs::write(world.path("key.pem"), &first().pem).unwrap();
     std::fs::write(world.path("headers"), "X-One: s3cret1\n\nhttp://mirror.invalid/ X-Two: s3cret2\n").unwrap();
     let site = world.server.url().replace("//", "//me:s3cret@");
@@ -289,7 +289,7 @@ fn the_program_uses_secrets_and_shows_none() {
 
 #[test]
 fn a_check_that_finds_nothing_new_is_one_small_request_and_writes_nothing() {
-    let world = World::new();
+    let world = HostileWorld::new();
     world.server.put(MANIFEST, sign(world.old.body(), &[first()]));
     world.put_head(&world.old);
     let patcher = world.patcher();

@@ -1,7 +1,7 @@
 //! Resumed downloads, from a server or a disk that lies about the bytes.
 
 use super::table::not_installed;
-use super::world::{World, update};
+use super::world::{HostileWorld, update};
 use crate::support::scripted::{Reply, answer, content_range};
 use crate::support::tree::Tree;
 use crate::support::tree::noise;
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A world in which half of the program's object is downloaded.
 struct Interrupted {
-    world: World,
+    world: HostileWorld,
     good: Vec<u8>,
     half: usize,
     path: String,
@@ -20,7 +20,7 @@ struct Interrupted {
 
 impl Interrupted {
     fn new() -> Self {
-        let world = World::new();
+        let world = HostileWorld::new();
         let (good, path) = (world.new.objects[0].clone(), world.new.object_path("bin/app"));
         let half = good.len() / 2;
         world.server.lie(&path, Reply::head("200", &format!("Content-Length: {}\r\n", good.len()), &good[..half]));
@@ -282,7 +282,7 @@ fn a_link_in_the_place_of_an_unfinished_object_is_not_followed() {
 #[test]
 fn a_redirected_download_resumes_at_the_target_or_the_own_address() {
     for gone in [false, true] {
-        let world = World::new();
+        let world = HostileWorld::new();
         let (good, path) = (world.new.objects[0].clone(), world.new.object_path("bin/app"));
         let half = good.len() / 2;
         world.server.put("/elsewhere", good.clone());

@@ -2,7 +2,7 @@
 
 use super::publisher::{Key, first, second, sha256, sign, stranger};
 use super::table::{checks, manifest, row};
-use super::world::{World, check};
+use super::world::{HostileWorld, check};
 use crate::support::scripted::Reply;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
@@ -13,17 +13,17 @@ use rsa::{Pkcs1v15Sign, Pss};
 const LINE: &str = "  <signature key=";
 
 /// Returns the good manifest, signed by the first key, as text.
-fn good(world: &World) -> String {
+fn good(world: &HostileWorld) -> String {
     String::from_utf8(sign(world.new.body(), &[first()])).unwrap()
 }
 
 /// Returns the good body with another signature by the first key.
-fn with(world: &World, bytes: Vec<u8>) -> Vec<u8> {
+fn with(world: &HostileWorld, bytes: Vec<u8>) -> Vec<u8> {
     with_signatures(world.new.body().as_bytes(), &[Signature { key: first().id, bytes }])
 }
 
 /// Returns the good manifest with another signature line.
-fn line(world: &World, change: impl Fn(&str) -> String) -> String {
+fn line(world: &HostileWorld, change: impl Fn(&str) -> String) -> String {
     let good = good(world);
     let line = good.lines().find(|line| line.starts_with(LINE)).unwrap();
     good.replacen(line, &change(line), 1)
@@ -311,7 +311,7 @@ fn a_truncated_or_flipped_manifest_is_refused() {
         });
         cut.collect()
     });
-    let world = World::new();
+    let world = HostileWorld::new();
     let good = good(&world).into_bytes();
     let before = world.snapshot();
     for at in (0..good.len()).step_by(16) {
@@ -326,7 +326,7 @@ fn a_truncated_or_flipped_manifest_is_refused() {
 
 #[test]
 fn the_threshold_counts_distinct_trusted_keys() {
-    let world = World::signed_by(&[first(), second()]);
+    let world = HostileWorld::signed_by(&[first(), second()]);
     let patcher = Patcher::new(world.config().threshold(2)).unwrap();
     let body = world.new.body();
     let bytes = body.as_bytes();

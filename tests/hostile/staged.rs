@@ -1,7 +1,7 @@
 //! Files that an attacker exchanges between download and swap.
 
 use super::publisher::{Key, Release, first, second, sign, stranger};
-use super::world::{HEAD, MANIFEST, OUTSIDE, World, check, outcome, with_outside};
+use super::world::{HEAD, HostileWorld, MANIFEST, OUTSIDE, check, outcome, with_outside};
 use crate::support::scripted::Reply;
 use crate::support::tree::Tree;
 use patcher::Patcher;
@@ -10,8 +10,8 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 #[test]
 fn files_exchanged_between_download_and_swap_are_found() {
-    type Exchange = fn(&World);
-    fn staged(world: &World) -> std::path::PathBuf {
+    type Exchange = fn(&HostileWorld);
+    fn staged(world: &HostileWorld) -> std::path::PathBuf {
         world.state(&format!("stage/core/files/{}-0", world.new.manifest.files[0].sha256))
     }
     let rows: &[(&str, Exchange, &str)] = &[
@@ -121,7 +121,7 @@ fn an_installed_file_has_the_manifests_mode_whatever_the_staged_one() {
 /// A later run trusts the staged manifest no more than the network.
 #[test]
 fn a_staged_manifest_is_verified_again() {
-    type Forge = fn(&World) -> Vec<u8>;
+    type Forge = fn(&HostileWorld) -> Vec<u8>;
     let rows: &[(&str, Forge, &str)] = &[
         ("a stranger's", |w| sign(w.new.body(), &[stranger()]), "unknown-key"),
         ("unsigned", |w| w.new.body().into_bytes(), "signature-count"),
@@ -186,12 +186,12 @@ fn a_folder_of_the_users_is_not_replaced() {
 
 /// Prepares the swap to 2.0.0, with a helper that does nothing, and returns what a machine that has
 /// seen `newer` knows.
-fn prepared_and_superseded(world: &World, newer: &Release, keys: &[&Key]) -> (Patcher, Vec<u8>) {
+fn prepared_and_superseded(world: &HostileWorld, newer: &Release, keys: &[&Key]) -> (Patcher, Vec<u8>) {
     let patcher = Patcher::new(world.config().helper("/bin/true")).unwrap();
     let staged = patcher.check_component("core").unwrap().update().unwrap().download(|_| {}).unwrap();
     staged.apply_after(None, None).unwrap();
     assert!(fs::read_to_string(world.state("journal")).unwrap().starts_with("PREPARED"));
-    let elsewhere = World::new();
+    let elsewhere = HostileWorld::new();
     elsewhere.offer(newer, keys);
     assert!(elsewhere.check().starts_with("update to "));
     (patcher, fs::read(elsewhere.state("seen.xml")).unwrap())
@@ -199,14 +199,14 @@ fn prepared_and_superseded(world: &World, newer: &Release, keys: &[&Key]) -> (Pa
 
 #[test]
 fn a_prepared_swap_that_a_newer_release_supersedes_is_discarded_by_check_and_start() {
-    type Newer = fn(&World) -> Release;
+    type Newer = fn(&HostileWorld) -> Release;
     let newer: [(Newer, &[&Key]); 2] = [
         (|world| world.offered_as("3.0.0", 30), &[first()]),
         // The prepared release counts a key that is retired now.
         (|world| world.offered_as("3.0.0", 3).retiring(first()), &[second()]),
     ];
     for (newer, keys) in newer {
-        let world = World::new();
+        let world = HostileWorld::new();
         let (patcher, _) = prepared_and_superseded(&world, &newer(&world), keys);
         let program = fs::read(world.core("bin/app")).unwrap();
         world.offer(&newer(&world), keys);
@@ -214,7 +214,7 @@ fn a_prepared_swap_that_a_newer_release_supersedes_is_discarded_by_check_and_sta
         assert!(!world.state("journal").exists());
         assert_eq!(fs::read(world.core("bin/app")).unwrap(), program);
 
-        let world = World::new();
+        let world = HostileWorld::new();
         let (patcher, seen) = prepared_and_superseded(&world, &newer(&world), keys);
         fs::write(world.state("seen.xml"), seen).unwrap();
         patcher.start().unwrap();
@@ -222,7 +222,7 @@ fn a_prepared_swap_that_a_newer_release_supersedes_is_discarded_by_check_and_sta
         assert_eq!(fs::read(world.core("bin/app")).unwrap(), program);
     }
     // Without a newer release, a start carries the swap out.
-    let world = World::new();
+    let world = HostileWorld::new();
     let (patcher, _) = prepared_and_superseded(&world, &world.offered_as("3.0.0", 30), &[first()]);
     assert_eq!(check(&patcher), "update to 2.0.0");
     let program = fs::read(world.core("bin/app")).unwrap();
@@ -232,7 +232,7 @@ fn a_prepared_swap_that_a_newer_release_supersedes_is_discarded_by_check_and_sta
 
 #[test]
 fn a_swap_is_not_prepared_after_a_newer_release_was_seen() {
-    let world = World::new();
+    let world = HostileWorld::new();
     let staged = world.patcher().check_component("core").unwrap().update().unwrap().download(|_| {}).unwrap();
     world.offer(&world.offered_as("3.0.0", 30), &[first()]);
     assert_eq!(world.check(), "update to 3.0.0");

@@ -1,7 +1,7 @@
 //! State folders that other users can change.
 
 use super::publisher::Release;
-use super::world::{World, check};
+use super::world::{HostileWorld, check};
 use patcher::Patcher;
 use patcher::internal::swap::Recovery;
 use std::fs::{self, Permissions};
@@ -12,7 +12,7 @@ const REFUSED: &str = "writable-by-others with exit 22";
 #[test]
 fn a_state_folder_that_others_can_write_is_refused() {
     for mode in [0o770, 0o775, 0o757, 0o777, 0o1777, 0o720] {
-        let world = World::new();
+        let world = HostileWorld::new();
         let state = world.root().join(".patcher");
         fs::set_permissions(&state, Permissions::from_mode(mode)).unwrap();
         let before = world.snapshot();
@@ -26,7 +26,7 @@ fn a_state_folder_that_others_can_write_is_refused() {
         assert_eq!(world.update(), "updated to 2.0.0", "{mode:o}");
     }
     for mode in [0o700, 0o750, 0o755] {
-        let world = World::new();
+        let world = HostileWorld::new();
         fs::set_permissions(world.root().join(".patcher"), Permissions::from_mode(mode)).unwrap();
         assert_eq!(world.update(), "updated to 2.0.0", "{mode:o}");
     }
@@ -35,7 +35,7 @@ fn a_state_folder_that_others_can_write_is_refused() {
 #[test]
 fn a_file_in_the_state_folder_that_others_can_write_is_refused() {
     for mode in [0o664, 0o646, 0o666, 0o620] {
-        let world = World::new();
+        let world = HostileWorld::new();
         fs::set_permissions(world.state("seen.xml"), Permissions::from_mode(mode)).unwrap();
         assert_eq!(world.check(), REFUSED, "{mode:o}");
         fs::remove_file(world.state("seen.xml")).unwrap();
@@ -46,7 +46,7 @@ fn a_file_in_the_state_folder_that_others_can_write_is_refused() {
 /// Only the superuser can give a file away.
 #[test]
 fn a_file_of_another_user_in_the_state_folder_is_refused() {
-    let world = World::new();
+    let world = HostileWorld::new();
     let foreign = world.state("choices.xml");
     fs::write(&foreign, "<choices format=\"1\"/>").unwrap();
     if std::os::unix::fs::chown(&foreign, Some(12_345), None).is_err() {
@@ -68,7 +68,7 @@ fn a_file_of_another_user_in_the_state_folder_is_refused() {
 #[test]
 fn a_work_folder_that_others_can_write_is_refused() {
     use std::os::unix::fs::MetadataExt as _;
-    let world = World::new();
+    let world = HostileWorld::new();
     let device = |path: &std::path::Path| path.metadata().map(|found| found.dev()).ok();
     let memory = std::path::Path::new("/dev/shm");
     if device(memory).is_none() || device(memory) == device(&world.root()) {

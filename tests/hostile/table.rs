@@ -1,7 +1,7 @@
 //! Tables of defects, and the checks that every row must pass.
 
 use super::publisher::sha256;
-use super::world::{HEAD, MANIFEST, World};
+use super::world::{HEAD, HostileWorld, MANIFEST};
 use crate::support::scripted::Reply;
 use crate::support::tree::Entry;
 use std::collections::BTreeMap;
@@ -28,15 +28,15 @@ pub fn manifest(name: impl Into<String>, bytes: impl Into<Vec<u8>>, expected: &'
 /// Checks for an update once per row. A refused manifest leads to no other request and changes no
 /// file.
 #[track_caller]
-pub fn checks(rows: fn(&World) -> Vec<Row>) {
-    let mut world = World::new();
+pub fn checks(rows: fn(&HostileWorld) -> Vec<Row>) {
+    let mut world = HostileWorld::new();
     let mut problems = Vec::new();
     let before = world.snapshot();
     let table = rows(&world);
     let count = table.len();
     for (index, row) in table.into_iter().enumerate() {
         if is_good(row.expected) {
-            let fresh = World::new();
+            let fresh = HostileWorld::new();
             let row = rows(&fresh).swap_remove(index);
             fresh.server.lie(&row.path, row.reply);
             let outcome = fresh.check();
@@ -59,7 +59,7 @@ pub fn checks(rows: fn(&World) -> Vec<Row>) {
         let differences = before.differences(&world.snapshot());
         if !differences.is_empty() {
             problems.push(format!("{}: {differences}", row.name));
-            world = World::new();
+            world = HostileWorld::new();
         }
     }
     finish(&world, count, problems);
@@ -67,10 +67,10 @@ pub fn checks(rows: fn(&World) -> Vec<Row>) {
 
 /// Updates once per row. A refused object leaves no bytes in the stage.
 #[track_caller]
-pub fn updates(rows: fn(&World) -> Vec<Row>) {
+pub fn updates(rows: fn(&HostileWorld) -> Vec<Row>) {
     // Before the first row, the manifest of 2.0.0 is known and the floor has moved.
     let prepared = || {
-        let world = World::new();
+        let world = HostileWorld::new();
         assert_eq!(world.check(), "update to 2.0.0");
         world
     };
@@ -116,7 +116,7 @@ pub fn updates(rows: fn(&World) -> Vec<Row>) {
 
 /// Ends a table: the client takes the good release in spite of all rows.
 #[track_caller]
-fn finish(world: &World, count: usize, mut problems: Vec<String>) {
+fn finish(world: &HostileWorld, count: usize, mut problems: Vec<String>) {
     world.expect_silence(false);
     world.server.be_honest();
     let outcome = world.update();
@@ -133,7 +133,7 @@ fn is_good(expected: &str) -> bool {
 }
 
 /// Lists the files of 2.0.0 that differ from the signed ones.
-pub fn not_installed(world: &World) -> Option<String> {
+pub fn not_installed(world: &HostileWorld) -> Option<String> {
     let damages = world.patcher().verify("core").map_err(|error| error.to_string());
     match damages {
         Ok(damages) if damages.is_empty() => None,
@@ -143,7 +143,7 @@ pub fn not_installed(world: &World) -> Option<String> {
 
 /// Returns the limit for the stage: all objects and files of the release, one read-ahead buffer,
 /// and the manifests.
-pub fn most_staged(world: &World) -> u64 {
+pub fn most_staged(world: &HostileWorld) -> u64 {
     let files = world.new.manifest.files.iter().map(|file| file.size + file.gz.unwrap().size).sum::<u64>();
     files + (64 << 10) + (64 << 10)
 }

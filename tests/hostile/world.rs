@@ -28,7 +28,7 @@ const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 const ROW_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The parts of a test. The server stops first.
-pub struct World {
+pub struct HostileWorld {
     pub server: Scripted,
     /// Version 1.0.0, sequence 10, installed.
     pub old: Release,
@@ -39,7 +39,7 @@ pub struct World {
     dir: TempDir,
 }
 
-impl World {
+impl HostileWorld {
     /// Creates a world whose user trusts two keys, with everything signed by the first.
     pub fn new() -> Self {
         Self::signed_by(&[first()])
@@ -190,8 +190,8 @@ impl World {
 pub const OUTSIDE: &[u8] = b"not yours";
 
 /// Creates a world with a folder beside the install root that no call may touch.
-pub fn with_outside() -> (World, Tree) {
-    let world = World::new();
+pub fn with_outside() -> (HostileWorld, Tree) {
+    let world = HostileWorld::new();
     fs::create_dir(world.path("outside")).unwrap();
     fs::write(world.path("outside/file"), OUTSIDE).unwrap();
     fs::write(world.path("outside/app"), OUTSIDE).unwrap();

@@ -3,18 +3,18 @@
 
 use super::publisher::{first, sha256, sign};
 use super::table::{Row, checks, manifest, row};
-use super::world::World;
+use super::world::HostileWorld;
 use crate::support::scripted::Reply;
 
 /// Signs the good body with `from` replaced once, or with `to` inserted if `from` is empty.
-fn changed(world: &World, from: &str, to: &str, expected: &'static str) -> Row {
+fn changed(world: &HostileWorld, from: &str, to: &str, expected: &'static str) -> Row {
     let body = world.new.body();
     assert!(body.contains(from), "{from}");
     let shown: String = to.chars().take(60).collect();
     manifest(format!("{from:?} -> {shown:?}"), sign(body.replacen(from, to, 1), &[first()]), expected)
 }
 
-fn all(world: &World, rows: &[(&str, &str, &'static str)]) -> Vec<Row> {
+fn all(world: &HostileWorld, rows: &[(&str, &str, &'static str)]) -> Vec<Row> {
     rows.iter().map(|(from, to, expected)| changed(world, from, to, expected)).collect()
 }
 

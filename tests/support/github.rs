@@ -40,7 +40,7 @@ pub enum Fault {
 
 #[derive(Default)]
 struct Repository {
-    releases: Vec<Release>,
+    releases: Vec<GitHubRelease>,
     /// The assets that were ever uploaded, by their number.
     next_id: u64,
     latest: Option<u64>,
@@ -54,7 +54,7 @@ struct Repository {
     storage: String,
 }
 
-struct Release {
+struct GitHubRelease {
     id: u64,
     tag: String,
     is_draft: bool,
@@ -138,7 +138,7 @@ impl GitHubServer {
             is_uploaded: true,
         };
         let assets = (0..assets).map(asset).collect();
-        state.releases.push(Release { id, tag: tag.to_owned(), is_draft: false, is_prerelease: false, assets });
+        state.releases.push(GitHubRelease { id, tag: tag.to_owned(), is_draft: false, is_prerelease: false, assets });
     }
 
     /// Returns the names of the assets of a public release, sorted.
@@ -326,7 +326,7 @@ impl Repository {
             (Method::Post, ["releases"]) => {
                 let (id, tag) = (self.take_id(), json["tag_name"].as_str().unwrap().to_owned());
                 let is_draft = json["draft"].as_bool().unwrap_or(false);
-                self.releases.push(Release { id, tag, is_draft, is_prerelease: false, assets: Vec::new() });
+                self.releases.push(GitHubRelease { id, tag, is_draft, is_prerelease: false, assets: Vec::new() });
                 ok(self.json(self.releases.last().unwrap())).with_status_code(201)
             }
             (Method::Patch, ["releases", id]) => {
@@ -365,7 +365,7 @@ impl Repository {
         }
     }
 
-    fn json(&self, release: &Release) -> serde_json::Value {
+    fn json(&self, release: &GitHubRelease) -> serde_json::Value {
         serde_json::json!({
             "id": release.id,
             "tag_name": release.tag,

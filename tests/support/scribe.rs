@@ -2,7 +2,7 @@
 //!
 //! `scribe ROOT KEY.pem HELPER LINES ORDER…` adds a line to the file LINES and does as the ORDER
 //! says: words for version 1, a slash, words for version 2, as in
-//! `restart / confirm wait:FILE exit:0`. Its version is the last byte of its own file.
+//! `restart / confirm wait:FILE exit:0`. Its version is the last byte of its file.
 
 use patcher::{Config, Patcher, Started, WatchEvent, WatchMode, WatchOptions, Watcher};
 use std::error::Error;

@@ -14,14 +14,14 @@ use std::time::Duration;
 
 /// A request of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
+pub struct ScriptedRequest {
     /// Every byte up to the empty line.
     pub head: String,
     /// The path, with its slash and a query.
     pub path: String,
 }
 
-impl Request {
+impl ScriptedRequest {
     /// Returns the value of a header, by its name in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
@@ -97,19 +97,19 @@ pub fn content_range(from: usize, total: usize) -> String {
     format!("Content-Range: bytes {from}-{}/{total}\r\n", total - 1)
 }
 
-type Script = dyn Fn(&Request) -> Reply + Send + Sync;
+type Script = dyn Fn(&ScriptedRequest) -> Reply + Send + Sync;
 
 /// The server, which stops when it is dropped.
 pub struct Scripted {
-    shared: Arc<Shared>,
+    shared: Arc<ScriptedState>,
     port: u16,
     thread: Option<JoinHandle<()>>,
 }
 
-struct Shared {
+struct ScriptedState {
     site: ServedFiles,
     script: Mutex<Arc<Script>>,
-    requests: Mutex<Vec<Request>>,
+    requests: Mutex<Vec<ScriptedRequest>>,
     sent: AtomicU64,
     object_bytes: AtomicU64,
     stopped: Mutex<bool>,
@@ -129,7 +129,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Scripted {
     /// Serves a folder by a script.
-    pub fn serve(site: &Path, script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+    pub fn serve(site: &Path, script: impl Fn(&ScriptedRequest) -> Reply + Send + Sync + 'static) -> Self {
         Self::start(ServedFiles::Folder(site.to_owned()), Arc::new(script))
     }
 
@@ -141,7 +141,7 @@ impl Scripted {
     fn start(site: ServedFiles, script: Arc<Script>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ScriptedState {
             site,
             script: Mutex::new(script),
             requests: Mutex::default(),
@@ -177,7 +177,7 @@ impl Scripted {
     }
 
     /// Follows another script from now on.
-    pub fn follow(&self, script: impl Fn(&Request) -> Reply + Send + Sync + 'static) {
+    pub fn follow(&self, script: impl Fn(&ScriptedRequest) -> Reply + Send + Sync + 'static) {
         *self.shared.script.lock().unwrap() = Arc::new(script);
     }
 
@@ -193,7 +193,7 @@ impl Scripted {
     }
 
     /// Returns the requests since the last call, in order.
-    pub fn take_requests(&self) -> Vec<Request> {
+    pub fn take_requests(&self) -> Vec<ScriptedRequest> {
         std::mem::take(&mut self.shared.requests.lock().unwrap())
     }
 
@@ -240,7 +240,7 @@ impl ServedFiles {
     }
 
     /// Returns the status, header lines and body with which a web server answers.
-    fn answer(&self, request: &Request) -> (u16, String, Vec<u8>) {
+    fn answer(&self, request: &ScriptedRequest) -> (u16, String, Vec<u8>) {
         let path = request.path.split('?').next().unwrap_or_default();
         let Some(bytes) = self.read(path) else {
             return (404, String::new(), b"<html>not found</html>".to_vec());
@@ -261,7 +261,7 @@ impl ServedFiles {
     }
 }
 
-impl Shared {
+impl ScriptedState {
     fn accept(self: &Arc<Self>, listener: &TcpListener) {
         let mut connections = Vec::new();
         for connection in listener.incoming() {
@@ -320,7 +320,7 @@ impl Shared {
     fn send_whole(
         &self,
         stream: &mut TcpStream,
-        request: &Request,
+        request: &ScriptedRequest,
         status: u16,
         lines: &str,
         body: &[u8],
@@ -332,7 +332,7 @@ impl Shared {
     fn send_head(
         &self,
         stream: &mut TcpStream,
-        request: &Request,
+        request: &ScriptedRequest,
         status: u16,
         lines: &str,
         body: &[u8],
@@ -387,7 +387,7 @@ impl Shared {
 }
 
 /// Reads the head of a request byte by byte: the client sends nothing after it.
-fn read_request(stream: &mut TcpStream) -> io::Result<Request> {
+fn read_request(stream: &mut TcpStream) -> io::Result<ScriptedRequest> {
     let mut bytes = Vec::new();
     while !bytes.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -396,5 +396,5 @@ fn read_request(stream: &mut TcpStream) -> io::Result<Request> {
     }
     let head = String::from_utf8_lossy(&bytes).into_owned();
     let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-    Ok(Request { head, path })
+    Ok(ScriptedRequest { head, path })
 }

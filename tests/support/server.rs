@@ -46,7 +46,7 @@ pub const PIECE_BYTES: u64 = 4096;
 
 /// A line of the access log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
+pub struct LoggedRequest {
     pub status: u16,
     pub path: String,
     /// The value of `If-None-Match`, `-` without that header.
@@ -135,7 +135,7 @@ impl Server {
     }
 
     /// Returns the requests since the last call, in order.
-    pub fn take_requests(&self) -> Vec<Request> {
+    pub fn take_requests(&self) -> Vec<LoggedRequest> {
         let log = self.dir.path().join("access.log");
         // Once the mark is in the log, so are all requests before it. Apache's workers log by
         // themselves, so one that was late has its turn while the second mark is on its way.
@@ -225,12 +225,12 @@ fn get(port: u16, path: &str) -> Option<String> {
     Some(answer)
 }
 
-fn request(line: &str) -> Request {
+fn request(line: &str) -> LoggedRequest {
     let mut parts = line.splitn(3, ' ');
     let mut part = || parts.next().unwrap().to_owned();
     let (status, path, etag) = (part(), part(), part());
     let unquoted = |text: &str| text[1..text.len() - 1].replace("\\\"", "\"").replace("\\x22", "\"");
-    Request { status: status.parse().unwrap(), path: unquoted(&path), etag: unquoted(&etag) }
+    LoggedRequest { status: status.parse().unwrap(), path: unquoted(&path), etag: unquoted(&etag) }
 }
 
 fn sent(line: &str) -> Sent {

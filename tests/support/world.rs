@@ -1,7 +1,7 @@
 //! A publisher, the server of its site, and a user.
 
 use super::publisher::{Published, Publisher};
-use super::scripted::{Reply, Request, Scripted};
+use super::scripted::{Reply, Scripted, ScriptedRequest};
 use super::server::{Server, ServerKind};
 use super::tree::Tree;
 use super::user::User;
@@ -26,7 +26,7 @@ impl World<Server> {
 
 impl World<Scripted> {
     /// Creates a world with a server that follows a script.
-    pub fn scripted(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+    pub fn scripted(script: impl Fn(&ScriptedRequest) -> Reply + Send + Sync + 'static) -> Self {
         let mut publisher = Publisher::new();
         let server = Scripted::serve(&publisher.site(), script);
         publisher.serve_at([server.url()]);

@@ -121,7 +121,7 @@ impl Drop for Library {
     }
 }
 
-/// Opens a file so that nobody may replace or remove it.
+/// Opens a file so that no process can replace or remove it.
 pub fn hold(path: &Path) -> File {
     OpenOptions::new().read(true).share_mode(FILE_SHARE_READ).open(path).unwrap()
 }

@@ -84,7 +84,7 @@ impl World {
         let (before, after) = (folders(&self.old), folders(&self.new));
         let paths: BTreeSet<&str> = self.old.keys().chain(self.new.keys()).copied().collect();
         let step = |path: &str| Step {
-            place: SwapPath::Listed(RelPath::new(path).unwrap()),
+            path: SwapPath::Listed(RelPath::new(path).unwrap()),
             old: content(&self.old, path),
             new: content(&self.new, path),
             staged: self.new.contains_key(path).then(|| self.staged_name(path)),

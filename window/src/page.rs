@@ -171,7 +171,7 @@ impl Page {
     }
 }
 
-/// Returns the progress bar of a download. A share of 0 is known until the first byte arrives.
+/// Returns the progress bar of a download. Before the first byte its share is 0, not unknown.
 fn progress_bar(story: &Story, texts: &Texts) -> PagePart {
     PagePart::Progress { name: texts.text(TextKey::Progress).to_owned(), share: Some(story.progress().share()) }
 }
@@ -250,7 +250,7 @@ mod tests {
 
     fn update(component: &str, to: &str, notes: &[&str]) -> Value {
         json!({ "component": component, "from": "2.0.0", "to": to, "bytes": 600_000, "critical": false,
-            "on_the_way_to": null, "notes": {"language": "en", "href": null, "lines": notes} })
+            "stepping_stone_to": null, "notes": {"language": "en", "href": null, "lines": notes} })
     }
 
     fn page(line: Value) -> Page {
@@ -287,7 +287,7 @@ mod tests {
     #[test]
     fn an_offer_of_several_releases_has_their_sum_and_all_notes() {
         let mut stone = update("app", "2.1.0", &["one"]);
-        (stone["on_the_way_to"], stone["critical"]) = (json!("3.0.0"), json!(true));
+        (stone["stepping_stone_to"], stone["critical"]) = (json!("3.0.0"), json!(true));
         stone["notes"]["href"] = json!("https://example.com/notes");
         let page = page(json!({"id": 1, "result": {"updates": [stone, update("tool", "7.0.0", &["two"])]}}));
         let shown = [

@@ -23,21 +23,21 @@ NOTES_JA = ["# 2.1 の新機能", "", "Greeter は**名前**で挨拶するよ�
 def update(notes=NOTES, component="greeter", to="2.1.0", language="en"):
     return {
         "component": component, "from": "2.0.0", "to": to, "files": 3, "bytes": 1_081_454, "type": "partial",
-        "critical": False, "on_the_way_to": None,
-        "notes": {"language": language, "href": None, "lines": notes}, "saved": [], "left": [],
+        "critical": False, "stepping_stone_to": None,
+        "notes": {"language": language, "href": None, "lines": notes}, "saved": [], "kept": [],
     }
 
 
 def found(*updates):
-    return ["check", [{"id": "ID", "result": {"updates": list(updates) or [update()], "held": []}}]]
+    return ["check", [{"id": "ID", "result": {"updates": list(updates) or [update()], "deferred": []}}]]
 
 
 def nothing():
-    return ["check", [{"id": "ID", "result": {"updates": [], "held": []}}]]
+    return ["check", [{"id": "ID", "result": {"updates": [], "deferred": []}}]]
 
 
 def staged():
-    return ["download", [{"id": "ID", "result": {"staged": [update()], "held": []}}]]
+    return ["download", [{"id": "ID", "result": {"staged": [update()], "deferred": []}}]]
 
 
 def progress():

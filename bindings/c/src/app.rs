@@ -226,8 +226,8 @@ pub unsafe extern "C" fn patcher_unfinished(
     }
 }
 
-/// Starts the helper, which returns to the version before when the program has ended, and starts
-/// it. The program must end after this call. In a terminal on Unix, and in the main process of a
+/// Lets the helper return to the version before and start it, after this program has ended. The
+/// program must end after this call. In a terminal on Unix, and in the main process of a
 /// systemd service, the call does not return.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn patcher_roll_back(app: *const App, error: *mut *mut Failure) -> i32 {

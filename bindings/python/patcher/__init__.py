@@ -80,7 +80,7 @@ class Check:
         self._native = native
         found = json.loads(native.json())
         self.updates: list[Object] = found["updates"]
-        self.held: list[Object] = found["held"]
+        self.deferred: list[Object] = found["deferred"]
 
     def __bool__(self) -> bool:
         return bool(self.updates)

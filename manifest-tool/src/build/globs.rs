@@ -1,8 +1,8 @@
-//! The globs of component.toml, with the meaning that `.gitignore` taught people.
+//! The globs of component.toml, with the meaning that they have in `.gitignore`.
 //!
 //! A glob without a slash matches a name in any folder; one with a slash matches from the build
-//! folder down. `*` stays within a name, `**` does not. A glob that matches a folder takes all that
-//! lies in it.
+//! folder down. `*` matches within a name, `**` across folders. A glob that matches a folder also
+//! matches everything in it.
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use patcher::internal::error::{Caller, Result};
@@ -33,8 +33,9 @@ impl Globs {
         Ok(Self(set))
     }
 
-    /// Returns `true` if a glob matches the path or a folder above it; the path is relative to the
-    /// build folder.
+    /// Returns `true` if a glob matches the path or a folder above it.
+    ///
+    /// The path is relative to the build folder.
     pub fn matches(&self, path: &Path) -> bool {
         path.ancestors().take_while(|path| !path.as_os_str().is_empty()).any(|path| self.0.is_match(path))
     }

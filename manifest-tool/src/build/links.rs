@@ -7,7 +7,7 @@ use patcher::internal::manifest::Link;
 use patcher::internal::rel_path::RelPath;
 use std::collections::{HashMap, HashSet};
 
-/// The limit for the number of links on the way to a file, as on Linux (path_resolution(7)).
+/// The most links that a path may lead through, as on Linux (path_resolution(7)).
 const MAX_LINKS: usize = 40;
 
 /// A link whose target was replaced by the end of its chain.
@@ -15,15 +15,15 @@ const MAX_LINKS: usize = 40;
 pub struct Shortened {
     /// The new link.
     pub link: Link,
-    /// Its target in the build folder.
+    /// The target that it has in the build folder.
     pub was: String,
 }
 
-/// Shortens the links that lead through others in place, and returns these.
+/// Shortens the links that lead through other links, and returns the shortened ones.
 pub fn shorten<'a>(files: impl Iterator<Item = &'a RelPath>, links: &mut [Link]) -> Vec<Shortened> {
-    let map = Map::new(files, links);
+    let paths = ReleasePaths::new(files, links);
     let mut shortened = Vec::new();
-    for (index, target) in links.iter().map(|link| map.shorter(link)).collect::<Vec<_>>().into_iter().enumerate() {
+    for (index, target) in links.iter().map(|link| paths.shorter(link)).collect::<Vec<_>>().into_iter().enumerate() {
         if let Some(target) = target {
             let was = std::mem::replace(&mut links[index].target, target);
             shortened.push(Shortened { link: links[index].clone(), was });
@@ -32,14 +32,14 @@ pub fn shorten<'a>(files: impl Iterator<Item = &'a RelPath>, links: &mut [Link])
     shortened
 }
 
-/// Returns the first link that leads to nothing that the release contains.
+/// Returns the first link that leads to neither a file of the release nor a folder with one.
 pub fn first_astray<'a>(files: impl Iterator<Item = &'a RelPath>, links: &[Link]) -> Option<&Link> {
-    let map = Map::new(files, links);
-    links.iter().find(|link| !map.leads_somewhere(link))
+    let paths = ReleasePaths::new(files, links);
+    links.iter().find(|link| !paths.leads_somewhere(link))
 }
 
 /// The paths of a release by kind.
-struct Map {
+struct ReleasePaths {
     files: HashSet<String>,
     /// The folders; `true` if a file lies below.
     folders: HashMap<String, bool>,
@@ -47,7 +47,7 @@ struct Map {
     links: HashMap<String, String>,
 }
 
-impl Map {
+impl ReleasePaths {
     fn new<'a>(files: impl Iterator<Item = &'a RelPath>, links: &[Link]) -> Self {
         let mut map = Self { files: HashSet::new(), folders: HashMap::new(), links: HashMap::new() };
         for link in links {
@@ -117,8 +117,8 @@ impl Map {
 /// Returns the path from the folder `from` to `to`.
 fn relative(from: &[&str], to: &[&str]) -> String {
     let shared = from.iter().zip(to).take_while(|(a, b)| a == b).count();
-    // A target must end with a name. So a link to a folder above it names that folder from the next
-    // folder above.
+    // A target must end with a name, not with `..`. So the target for a folder above the link goes
+    // one folder further up and names that folder.
     let shared = shared.min(to.len() - 1);
     let mut segments = vec![".."; from.len() - shared];
     segments.extend(&to[shared..]);

@@ -1,4 +1,4 @@
-//! Secrets that must not be published: private keys, and files whose names promise some.
+//! Secrets that must not be published: private keys, and files with the names of secrets.
 //!
 //! A build folder is hostile input: a step of the build, or a package that it fetched, may have put
 //! a key there.

@@ -83,7 +83,7 @@ impl Settings {
                 icon: path("icon", file.icon.as_deref())?,
             },
             issued,
-            // Without an expiry, a client that is kept from the network would never notice it.
+            // Without an expiry, a client would never notice that an attacker hides newer releases.
             expires: expiry(file.expires.as_deref().unwrap_or(DEFAULT_TERM), issued)?,
             rollout: match &file.rollout {
                 Some(percent) => rollout(percent)?,

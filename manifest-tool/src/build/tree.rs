@@ -4,7 +4,7 @@
 //! The tree leaves out `component.toml`, `manifest.xml`, `.patcher` and `.patcher-new-*` at the
 //! top, and all entries that the ignore globs match. It also leaves out files of systems and
 //! editors, such as `.DS_Store`, unless the allow globs match. Any other entry that cannot be
-//! published is an error, because a release without one of its files is worse.
+//! published is an error, because the release would lack a file.
 
 use crate::build::component_file::COMPONENT_FILE;
 use crate::build::links::{self, Shortened};
@@ -64,7 +64,7 @@ impl BuildTree {
         let relative = |entry: &DirEntry| entry.path().strip_prefix(dir).unwrap_or(entry.path()).to_owned();
         let updaters = [COMPONENT_FILE, MANIFEST_NAME, STATE_DIR_NAME];
         let walk = WalkDir::new(dir).min_depth(1).sort_by_file_name().into_iter().filter_entry(|entry| {
-            // Another `sign` may be about to write its manifest.
+            // Another `sign` may be writing its manifest, under a temporary name.
             let is_temporary = entry.file_name().to_str().is_some_and(|name| name.starts_with(TEMPORARY_PREFIX));
             let is_own_name = updaters.iter().any(|name| entry.file_name() == *name);
             let is_updaters = entry.depth() == 1 && (is_own_name || is_temporary);
@@ -132,8 +132,8 @@ impl BuildTree {
     /// Opens a file for reading.
     ///
     /// # Errors
-    /// [`Error::Changed`] if another file has taken its place since the folder was read, also
-    /// behind a link; an I/O error.
+    /// [`Error::Changed`] if the path has another file than when the folder was read, or is a link
+    /// now; an I/O error.
     pub fn open(&self, file: &TreeFile) -> Result<File> {
         let path = self.path(file);
         let opened = open_regular(&path).map_err(|error| Error::io("read", &path, error))?;

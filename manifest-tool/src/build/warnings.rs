@@ -1,4 +1,4 @@
-//! Warnings about a build folder: clients accept the release, but the publisher hardly meant it.
+//! Warnings about a build folder: clients accept the release, but it is probably a mistake.
 
 use super::settings::Settings;
 use super::tree::BuildTree;

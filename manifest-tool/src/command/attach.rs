@@ -33,8 +33,8 @@ pub struct AttachArgs {
     /// Publish the result as well on this site: the folder that is uploaded
     #[arg(long)]
     site: Option<PathBuf>,
-    /// A public key that may have signed earlier releases on the site, besides KEY; repeat it for
-    /// each, in the order of the client's list
+    /// A public key, other than KEY, that may have signed earlier releases on the site; repeat it
+    /// for each, in the order of the client's list
     #[arg(long = "trust", value_name = "PUB")]
     trusted: Vec<PathBuf>,
     /// How many of these keys must have signed a release of the site, the result included

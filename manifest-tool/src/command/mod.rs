@@ -1,4 +1,4 @@
-//! The commands of the program, one file each: their arguments, and how they are carried out.
+//! The commands of the program, one file each with its arguments and its function `run`.
 //!
 //! Flags stay in this folder. The other folders receive checked values.
 
@@ -53,7 +53,7 @@ fn write_release(meta: &Meta, out: &mut impl Write) -> Result<()> {
     Ok(())
 }
 
-/// Writes when a release expires, and the clients it is offered to.
+/// Writes the expiry of a release, and the clients that it is offered to.
 fn write_terms(meta: &Meta, out: &mut impl Write) -> Result<()> {
     match meta.expires {
         Some(expires) => writeln!(out, "expires {expires}")?,
@@ -82,7 +82,7 @@ fn named(meta: &Meta) -> String {
     format!("{}, channel {}{platform}", meta.component, meta.channel)
 }
 
-/// Writes the clients a release is offered to, unless all of them get it directly.
+/// Writes which clients a release is offered to, and the stepping stones before it.
 fn write_audience(meta: &Meta, out: &mut impl Write) -> Result<()> {
     match meta.rollout {
         _ if meta.critical => writeln!(out, "critical: offered to all clients, whatever the rollout")?,

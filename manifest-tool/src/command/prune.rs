@@ -17,8 +17,7 @@ use std::path::PathBuf;
 pub struct PruneArgs {
     /// The component
     component: Component,
-    /// The number of releases that each channel keeps besides its latest one; `sign` makes deltas
-    /// from them
+    /// The number of past releases that each channel keeps; `sign` makes deltas from them
     #[arg(long, value_name = "N")]
     keep: usize,
     /// The site: the folder that is uploaded

@@ -19,7 +19,8 @@ use patcher::internal::timestamp::Timestamp;
 use std::io::Write;
 use std::path::{self, Path, PathBuf};
 
-/// The most previous releases per channel: a manifest names 32 update objects.
+/// The highest value of `--updates`, which counts per channel. A manifest names at most 32 update
+/// objects.
 const MAX_UPDATES: usize = 16;
 
 /// Publish a build folder: objects and the latest manifest on the site, and BUILD/manifest.xml for
@@ -44,7 +45,7 @@ pub struct SignArgs {
     /// The number of previous releases that are updated by deltas; 0 makes none
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = parse_updates)]
     updates: usize,
-    /// Make no object with all contents of the release: new users fetch each file by itself
+    /// Make no install object: new users fetch each file by itself
     #[arg(long)]
     no_install_object: bool,
     /// The names of a new component's files: `folders`, or `flat` for stores without folders such
@@ -142,8 +143,8 @@ fn sign_one(
 
 /// Refuses the site, a key or another file inside the build folder, which would be published.
 pub(super) fn check_outside(path: &Path, build: &Path) -> Result<()> {
-    // An absent path cannot be resolved, and is compared as it is written. Reading an absent key
-    // reports it later.
+    // An absent path cannot be resolved, and is compared as it is written. An absent key fails
+    // later, when it is read.
     let real = |path: &Path| path.canonicalize().or_else(|_| path::absolute(path)).unwrap_or_else(|_| path.to_owned());
     if real(path).starts_with(real(build)) { Err(Error::InsideBuild { path: path.to_owned() }) } else { Ok(()) }
 }
@@ -154,7 +155,7 @@ fn parse_updates(text: &str) -> Result<usize, String> {
     count.ok_or_else(|| format!("not a number up to {MAX_UPDATES}"))
 }
 
-/// Parses a number of bytes, with a suffix K, M or G in steps of 1024.
+/// Parses a number of bytes, with a suffix K, M or G for a power of 1024.
 fn parse_size(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let shift = match text[digits.len()..].to_ascii_uppercase().as_str() {

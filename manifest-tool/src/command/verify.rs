@@ -21,7 +21,7 @@ pub struct VerifyArgs {
     /// A public key that clients trust; repeat it for each
     #[arg(long = "key", value_name = "PUB", required = true)]
     keys: Vec<PathBuf>,
-    /// How many of these keys must have signed
+    /// The number of these keys that must have signed
     #[arg(long, value_name = "N", default_value_t = 1)]
     threshold: usize,
 }

@@ -11,14 +11,10 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Error::Patcher(error) => error.code(),
+            Error::Key(error) => error.code(),
             Error::Delta { .. } => "delta",
             Error::SettingMissing { .. } => "setting-missing",
             Error::ComponentFile { .. } => "component-file",
-            Error::PrivateKey { .. } => "private-key",
-            Error::EncryptedKey { .. } => "encrypted-key",
-            Error::NoPassphrase { .. } => "no-passphrase",
-            Error::WrongPassphrase { .. } => "wrong-passphrase",
-            Error::NewPassphrase { .. } => "new-passphrase",
             Error::InsideBuild { .. } => "inside-build",
             Error::OutsideBuild { .. } => "outside-build",
             Error::PublishedKey { .. } => "published-key",
@@ -62,12 +58,7 @@ impl Error {
             Error::RetiredRelease { .. } => "retired-release",
             Error::RolledBackSite { .. } => "rolled-back-site",
             Error::SequenceTwice { .. } => "sequence-twice",
-            Error::SigningProgram { .. } => "signing-program",
-            Error::RetiredSigner { .. } => "retired-signer",
-            Error::FreshnessSigner { .. } => "freshness-signer",
             Error::NothingToStamp { .. } => "nothing-to-stamp",
-            Error::Sign { .. } => "sign",
-            Error::Generate { .. } => "generate",
             Error::Listen { .. } => "listen",
             Error::Output(_) => "output",
         }
@@ -77,13 +68,9 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Patcher(error) => error.exit_code(),
+            Error::Key(error) => error.exit_code(),
             Error::SettingMissing { .. }
             | Error::ComponentFile { .. }
-            | Error::PrivateKey { .. }
-            | Error::EncryptedKey { .. }
-            | Error::NoPassphrase { .. }
-            | Error::WrongPassphrase { .. }
-            | Error::NewPassphrase { .. }
             | Error::InsideBuild { .. }
             | Error::OutsideBuild { .. }
             | Error::PublishedKey { .. }
@@ -91,8 +78,6 @@ impl Error {
             | Error::VersionNotNewer { .. }
             | Error::NoSteppingStone { .. }
             | Error::SequenceNotAfter { .. }
-            | Error::RetiredSigner { .. }
-            | Error::FreshnessSigner { .. }
             | Error::NothingToStamp { .. }
             | Error::NotTaken { .. }
             | Error::NoObjectStores { .. } => 2,
@@ -131,9 +116,6 @@ impl Error {
             | Error::Changed { .. }
             | Error::CopyDiffers { .. }
             | Error::Installer { .. }
-            | Error::SigningProgram { .. }
-            | Error::Sign { .. }
-            | Error::Generate { .. }
             | Error::Listen { .. }
             | Error::Output(_) => 22,
         }

@@ -1,9 +1,13 @@
 //! The errors of the tool: those of a publisher, and those that a client has as well.
 //!
 //! A message says what failed and where. It may end with one line of advice, because only people
-//! read the messages of this tool. `codes` has the stable codes and the exit codes.
+//! read the messages of this tool. `codes` has the stable codes and the exit codes, `key` the
+//! errors of keys and passphrases.
 
 mod codes;
+mod key;
+
+pub use key::KeyError;
 
 use patcher::internal::digest::Sha256;
 use patcher::internal::error::{Caller, Machine, Refused};
@@ -31,6 +35,9 @@ pub enum Error {
         /// The reason.
         detail: String,
     },
+    /// A key cannot be read, made or used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// A required setting is missing.
     #[error("no {setting} is given; put `{key}` into component.toml or use {flag}")]
     SettingMissing {
@@ -50,42 +57,6 @@ pub enum Error {
         line: usize,
         /// The reason.
         detail: String,
-    },
-    /// A file holds no private key, or one whose public half clients refuse.
-    #[error("{} is not a usable private key: {detail}", path.display())]
-    PrivateKey {
-        /// The file.
-        path: PathBuf,
-        /// The reason.
-        detail: String,
-    },
-    /// A private key has another encryption than PKCS#8 with PBES2, AES, and HMAC-SHA-2 or scrypt.
-    #[error("{} is encrypted in a way that is not supported; `openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out NEW` makes one that is", path.display())]
-    EncryptedKey {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A passphrase is needed, and there is no terminal to ask for it.
-    #[error("{} needs a passphrase; use --passphrase-file, set ${variable}, or run it on a terminal", path.display())]
-    NoPassphrase {
-        /// The private key.
-        path: PathBuf,
-        /// The environment variable that may have it.
-        variable: &'static str,
-    },
-    /// The passphrase does not open the private key.
-    #[error("{} cannot be opened with this passphrase", path.display())]
-    WrongPassphrase {
-        /// The private key.
-        path: PathBuf,
-    },
-    /// A new private key cannot have this passphrase.
-    #[error("{} cannot be encrypted: {detail}", path.display())]
-    NewPassphrase {
-        /// The private key.
-        path: PathBuf,
-        /// The rule that the passphrase breaks.
-        detail: &'static str,
     },
     /// The site, a private key or another private file is inside the build folder.
     #[error("{} lies in the build folder and would be published; move it out", path.display())]
@@ -403,26 +374,6 @@ pub enum Error {
         /// The past manifest with the same sequence.
         kept: PathBuf,
     },
-    /// The signing program failed.
-    #[error("the signing program `{command}` failed: {detail}")]
-    SigningProgram {
-        /// The command.
-        command: String,
-        /// The reason.
-        detail: String,
-    },
-    /// The release retires a key that signs it.
-    #[error("the release retires key {key}, which signs it; sign with a later key")]
-    RetiredSigner {
-        /// The key's id.
-        key: Sha256,
-    },
-    /// The freshness key also signs releases. It is online, so its thief could sign releases.
-    #[error("key {key} signs releases; a freshness key must be another one")]
-    FreshnessSigner {
-        /// The id of the key.
-        key: Sha256,
-    },
     /// No release of the site names the freshness key.
     #[error("no release in {} names {key} as its freshness key", site.display())]
     NothingToStamp {
@@ -430,20 +381,6 @@ pub enum Error {
         site: PathBuf,
         /// The id of the key.
         key: Sha256,
-    },
-    /// A key could not sign.
-    #[error("key {key} cannot sign: {source}")]
-    Sign {
-        /// The key's id.
-        key: Sha256,
-        /// The reason.
-        source: rsa::Error,
-    },
-    /// A key pair could not be made.
-    #[error("no key could be made: {detail}")]
-    Generate {
-        /// The reason.
-        detail: String,
     },
     /// The server cannot listen at an address.
     #[error("cannot listen at {address}: {source}")]

@@ -1,9 +1,9 @@
 //! Stepping stones: earlier releases that clients with older versions install first.
 //!
-//! A [`StonePolicy`] says what the publisher wants; [`StonePolicy::choose`] finds releases on the
-//! site for it. A new manifest vouches only for releases that a key of this publisher signed:
-//! every release is verified before it becomes a stepping stone, and so is the latest manifest
-//! before its stepping stones are carried over.
+//! A [`StonePolicy`] holds the wishes of the publisher, and [`StonePolicy::choose`] finds releases
+//! on the site for it. The tool verifies every release before it becomes a stepping stone, and the
+//! latest manifest before a new release inherits its stepping stones. So a new manifest names only
+//! releases that a key of this publisher has signed.
 
 use crate::error::{Error, Result};
 use crate::signing::Signing;
@@ -29,7 +29,7 @@ pub struct StonePolicy {
 impl StonePolicy {
     /// Adds the versions of the stepping stones of `meta`, a release of another channel.
     ///
-    /// Only the versions are added: the target channel has releases of its own for them.
+    /// Only the versions are added: the target channel has its own releases for them.
     pub fn add_versions_of(&mut self, meta: &Meta) {
         if self.carry {
             self.min_versions.extend(meta.stepping_stones.iter().map(|stone| stone.below.clone()));

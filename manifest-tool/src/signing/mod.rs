@@ -9,7 +9,7 @@ pub mod private_key;
 pub mod program;
 pub mod public_key;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, KeyError, Result};
 use crate::site::site_keys::SiteKeys;
 use crate::site::{self, ComponentSite, Survey};
 use patcher::internal::digest::Sha256;
@@ -27,7 +27,7 @@ pub struct Signing {
     pub signer: Signer,
     /// Further keys that may have signed earlier releases.
     pub trusted: Vec<PublicKey>,
-    /// How many keys must have signed an earlier release; `None` means as many as sign now.
+    /// The number of keys that must have signed an earlier release; `None`: as many as sign now.
     pub threshold: Option<usize>,
     /// The key that the next release retires; `None` keeps the one of the newest release.
     pub retires: Option<Sha256>,
@@ -106,7 +106,7 @@ impl Signing {
                 let verified = trust::authenticate(signed, &trusted).map_err(|refused| match refused {
                     Refused::BadSignature { .. } | Refused::Manifest { .. } => {
                         let detail = format!("it did not return the signature of key {}", program.key.id());
-                        Error::SigningProgram { command: program.command.clone(), detail }
+                        Error::from(KeyError::SigningProgram { command: program.command.clone(), detail })
                     }
                     other => other.into(),
                 })?;
@@ -125,14 +125,14 @@ impl Signing {
     /// others.
     ///
     /// # Errors
-    /// [`Error::FreshnessSigner`] for a freshness key that also signs the release.
+    /// [`KeyError::FreshnessSigner`] for a freshness key that also signs the release.
     pub fn inherit(&self, meta: &mut Meta, survey: &Survey) -> Result<()> {
         let keys = self.site_keys()?;
         meta.retires = keys.later_retired(survey.retires, self.retires);
         meta.freshness = match &self.freshness {
             FreshnessKey::Unchanged => survey.freshness_of(&meta.channel),
             FreshnessKey::Key(key) if keys.contains(key) => {
-                return Err(Error::FreshnessSigner { key: key.id() });
+                return Err(KeyError::FreshnessSigner { key: key.id() }.into());
             }
             FreshnessKey::Key(key) => Some(key.to_spki()?),
             FreshnessKey::None => None,
@@ -152,7 +152,7 @@ impl Signing {
         }
         let retires = draft.meta.retires.filter(|id| keys.iter().any(|key| key.id() == *id));
         match retires {
-            Some(key) => Err(Error::RetiredSigner { key }),
+            Some(key) => Err(KeyError::RetiredSigner { key }.into()),
             None if is_same => Ok(()),
             None => Err(Error::ReadBack),
         }

@@ -2,7 +2,7 @@
 //!
 //! [`Zeroizing`] wipes them from memory after use.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, KeyError, Result};
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -25,7 +25,7 @@ impl Passphrases {
     /// Returns the passphrase of the private key `key`.
     ///
     /// # Errors
-    /// [`Error::NoPassphrase`] when no source has one and there is no terminal; an I/O error.
+    /// [`KeyError::NoPassphrase`] when no source has one and there is no terminal; an I/O error.
     pub fn of(&self, key: &Path) -> Result<Passphrase> {
         match self.read_file_or_variable()? {
             Some(passphrase) => Ok(passphrase),
@@ -36,10 +36,10 @@ impl Passphrases {
     /// Returns the passphrase for a new private key `key`; a terminal asks for it twice.
     ///
     /// # Errors
-    /// [`Error::NewPassphrase`] when it is empty or the two entries differ; those of
+    /// [`KeyError::NewPassphrase`] when it is empty or the two entries differ; those of
     /// [`of`](Self::of).
     pub fn for_new(&self, key: &Path) -> Result<Passphrase> {
-        let unfit = |detail| Err(Error::NewPassphrase { path: key.to_owned(), detail });
+        let unfit = |detail| Err(KeyError::NewPassphrase { path: key.to_owned(), detail }.into());
         let passphrase = match self.read_file_or_variable()? {
             Some(passphrase) => passphrase,
             None => {
@@ -66,7 +66,7 @@ impl Passphrases {
 /// Asks on the terminal. Without one, as in a build job, it fails instead of waiting.
 fn prompt(label: &str, key: &Path) -> Result<Passphrase> {
     if !io::stdin().is_terminal() {
-        return Err(Error::NoPassphrase { path: key.to_owned(), variable: VARIABLE });
+        return Err(KeyError::NoPassphrase { path: key.to_owned(), variable: VARIABLE }.into());
     }
     let answer = rpassword::prompt_password(format!("{label} {}: ", key.display()));
     let answer = answer.map_err(|error| Error::io("ask for the passphrase of", key, error))?;

@@ -7,7 +7,7 @@
 //! Signing is blinded. The time of the `rsa` crate's arithmetic depends on the key
 //! (RUSTSEC-2023-0071), and random blinding hides that. The signature is the same each time.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, KeyError, Result};
 use crate::signing::passphrase::{Passphrase, Passphrases};
 use patcher::internal::digest::Sha256;
 use patcher::internal::error::Caller;
@@ -45,25 +45,25 @@ impl PrivateKey {
     /// Makes a new key of `bits` bits, 2048 to 4096, from the system's randomness.
     ///
     /// # Errors
-    /// [`Error::Generate`].
+    /// [`KeyError::Generate`].
     pub fn generate(bits: usize) -> Result<Self> {
-        let failed = |detail: String| Error::Generate { detail };
+        let failed = |detail: String| KeyError::Generate { detail };
         let key = RsaPrivateKey::new(&mut OsRng, bits).map_err(|error| failed(error.to_string()))?;
-        Self::new(key).map_err(failed)
+        Ok(Self::new(key).map_err(failed)?)
     }
 
     /// Reads a PKCS#8 or PKCS#1 PEM; `passphrases` opens an encrypted one.
     ///
     /// # Errors
-    /// [`Error::PrivateKey`], [`Error::EncryptedKey`], [`Error::WrongPassphrase`], those of
-    /// [`Passphrases::of`], or an I/O error.
+    /// [`KeyError::PrivateKey`], [`KeyError::EncryptedKey`], [`KeyError::WrongPassphrase`], those
+    /// of [`Passphrases::of`], or an I/O error.
     pub fn load(path: &Path, passphrases: &Passphrases) -> Result<Self> {
         let pem = Zeroizing::new(fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?);
         let pem = pem.trim();
-        let unusable = |detail: String| Error::PrivateKey { path: path.to_owned(), detail };
-        // PKCS#1 has no encryption of its own: openssl's old one is in the PEM's header.
+        let unusable = |detail: String| KeyError::PrivateKey { path: path.to_owned(), detail };
+        // PKCS#1 itself has no encryption. openssl's old one is in the PEM's header.
         if pem.contains("Proc-Type: 4,ENCRYPTED") {
-            return Err(Error::EncryptedKey { path: path.to_owned() });
+            return Err(KeyError::EncryptedKey { path: path.to_owned() }.into());
         }
         let key = if pem.contains("BEGIN RSA PRIVATE KEY") {
             RsaPrivateKey::from_pkcs1_pem(pem).map_err(|error| unusable(error.to_string()))?
@@ -74,7 +74,7 @@ impl PrivateKey {
         } else {
             RsaPrivateKey::from_pkcs8_pem(pem).map_err(|error| unusable(error.to_string()))?
         };
-        Self::new(key).map_err(unusable)
+        Ok(Self::new(key).map_err(unusable)?)
     }
 
     /// Takes a key whose public half clients accept; otherwise returns the reason.
@@ -95,13 +95,13 @@ impl PrivateKey {
     /// Signs `body` with RSASSA-PKCS1-v1_5 and SHA-256 (RFC 8017, 8.2).
     ///
     /// # Errors
-    /// [`Error::Sign`].
+    /// [`KeyError::Sign`].
     pub fn sign(&self, body: &[u8]) -> Result<Signature> {
         let scheme = Pkcs1v15Sign::new::<rsa::sha2::Sha256>();
         let key = self.public.id();
         match self.key.sign_with_rng(&mut OsRng, scheme, Sha256::of(body).as_bytes()) {
             Ok(bytes) => Ok(Signature { key, bytes }),
-            Err(source) => Err(Error::Sign { key, source }),
+            Err(source) => Err(KeyError::Sign { key, source }.into()),
         }
     }
 
@@ -113,7 +113,7 @@ impl PrivateKey {
     /// [`Error::Exists`] if one of the files exists, before anything is written; an I/O error.
     pub fn save(&self, files: &KeyFiles, passphrase: Option<&Passphrase>) -> Result<()> {
         files.check_absent()?;
-        let failed = |error: pkcs8::Error| Error::Generate { detail: error.to_string() };
+        let failed = |error: pkcs8::Error| KeyError::Generate { detail: error.to_string() };
         create(&files.private, self.to_pem(passphrase).map_err(failed)?.as_bytes(), 0o600)?;
         let public = self.key.to_public_key().to_public_key_pem(LineEnding::LF);
         create(&files.public, public.map_err(|error| failed(error.into()))?.as_bytes(), 0o644)
@@ -159,8 +159,8 @@ impl KeyFiles {
 
 /// Decrypts the private key that was at `path`, and returns its PKCS#8 DER.
 fn open(path: &Path, der: &[u8], passphrases: &Passphrases) -> Result<SecretDocument> {
-    let unsupported = || Error::EncryptedKey { path: path.to_owned() };
-    let wrong = || Error::WrongPassphrase { path: path.to_owned() };
+    let unsupported = || KeyError::EncryptedKey { path: path.to_owned() };
+    let wrong = || KeyError::WrongPassphrase { path: path.to_owned() };
     let encrypted = EncryptedPrivateKeyInfo::try_from(der).map_err(|_| unsupported())?;
     let opened = encrypted.decrypt(passphrases.of(path)?).map_err(|error| match error {
         pkcs8::Error::EncryptedPrivateKey(
@@ -170,10 +170,10 @@ fn open(path: &Path, der: &[u8], passphrases: &Passphrases) -> Result<SecretDocu
         ) => unsupported(),
         _ => wrong(),
     })?;
-    // One wrong passphrase in 256 comes out with a padding, and then as nothing that is a key.
+    // About 1 of 256 wrong passphrases gives bytes with a valid padding, which are no key.
     match PrivateKeyInfo::try_from(opened.as_bytes()) {
         Ok(_) => Ok(opened),
-        Err(_) => Err(wrong()),
+        Err(_) => Err(wrong().into()),
     }
 }
 

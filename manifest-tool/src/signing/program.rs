@@ -3,7 +3,7 @@
 //! The command gets the 32 bytes of the SHA-256 on its standard input, and writes the bytes of the
 //! signature (RSASSA-PKCS1-v1_5) to its standard output.
 
-use crate::error::{Error, Result};
+use crate::error::{KeyError, Result};
 use patcher::internal::digest::Sha256;
 use patcher::internal::keys::PublicKey;
 use patcher::internal::manifest::Signature;
@@ -26,9 +26,9 @@ impl SigningProgram {
     /// Lets the command sign `body`. The caller verifies the signature.
     ///
     /// # Errors
-    /// [`Error::SigningProgram`].
+    /// [`KeyError::SigningProgram`].
     pub fn sign(&self, body: &[u8]) -> Result<Signature> {
-        let failed = |detail: String| Error::SigningProgram { command: self.command.clone(), detail };
+        let failed = |detail: String| KeyError::SigningProgram { command: self.command.clone(), detail };
         let (shell, option) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
         let mut command = Command::new(shell);
         command.arg(option).arg(&self.command).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -42,7 +42,7 @@ impl SigningProgram {
         let status = child.wait().map_err(|error| failed(error.to_string()))?;
         read.transpose().map_err(|error| failed(error.to_string()))?;
         if !status.success() {
-            return Err(failed(format!("it ended with {status}")));
+            return Err(failed(format!("it ended with {status}")).into());
         }
         Ok(Signature { key: self.key.id(), bytes })
     }

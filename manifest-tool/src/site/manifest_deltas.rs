@@ -1,7 +1,7 @@
 //! Manifest deltas: from the manifests of earlier releases to a new one.
 //!
 //! A client that has an earlier manifest fetches some hundred bytes instead of the whole manifest.
-//! The delta starts from the signed bytes, which are the same whoever signed them.
+//! The delta starts from the signed bytes, which do not depend on the signatures.
 
 use super::manifest_file::ManifestFile;
 use super::{ComponentSite, Manifests};

@@ -1,4 +1,4 @@
-//! The objects of a component on the site.
+//! Objects: the immutable files of a component on the site, which are named by their hashes.
 
 use super::{ComponentSite, temporary_in};
 use crate::error::{Error, Result};

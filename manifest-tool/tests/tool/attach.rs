@@ -1,6 +1,6 @@
 //! Signatures by another program: openssl plays the device that never gives out its key.
 
-use crate::publisher::{Publisher, Run, is_missing};
+use crate::publisher::{Publisher, ToolRun, is_missing};
 use patcher::internal::digest::Sha256;
 use patcher::internal::manifest::{Signature, SignedBytes, with_signatures};
 use std::fs;
@@ -28,7 +28,7 @@ fn device_signs(publisher: &Publisher, body: &str, signature: &str) {
     publisher.openssl(&["dgst", "-sha256", "-sign", "device.secret", "-out", signature, body]);
 }
 
-fn attach(publisher: &Publisher, manifest: &str, more: &[&str]) -> Run {
+fn attach(publisher: &Publisher, manifest: &str, more: &[&str]) -> ToolRun {
     let flags = ["attach", manifest, "--signature", "core.sig", "--key", "device.pub.pem"];
     publisher.run(&[&flags, more].concat())
 }

@@ -25,7 +25,7 @@ fn index_path(chunks: &Object) -> String {
     format!("site/core/{}", layout::object_path(ObjectKind::Chunks, &chunks.sha256))
 }
 
-fn verify(publisher: &Publisher) -> crate::publisher::Run {
+fn verify(publisher: &Publisher) -> crate::publisher::ToolRun {
     publisher.run(&["verify", "site", "--key", "release.pub.pem"])
 }
 

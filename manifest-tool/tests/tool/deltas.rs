@@ -47,8 +47,8 @@ fn a_release_has_an_update_object_from_each_of_the_last_ten() {
 
 #[test]
 fn older_clients_get_several_deltas_where_these_cost_less() {
-    // The new bytes of each release are so many that two deltas together are as small as a direct
-    // one.
+    // Most bytes of a delta are new bytes of the release, so two deltas together are as small as a
+    // direct one.
     let grown = |build: u64| [program(build), noise(1, 7)[..4000 * build as usize].to_vec()].concat();
     let publisher = Publisher::new();
     for build in 1..=5 {

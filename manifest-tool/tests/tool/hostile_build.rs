@@ -5,8 +5,8 @@ use crate::publisher::{Publisher, day};
 
 const SETTINGS: &str = "name = 'core'\nversion = '1.0.0'\nurls = ['https://dl.example.com/core/']\n";
 
-/// Signs the build folder with these settings besides the required ones.
-fn sign(publisher: &Publisher, settings: &str, more: &[&str]) -> crate::publisher::Run {
+/// Signs the build folder with these settings in addition to the required ones.
+fn sign(publisher: &Publisher, settings: &str, more: &[&str]) -> crate::publisher::ToolRun {
     publisher.write("build/component.toml", format!("{SETTINGS}{settings}"));
     publisher.run(&[&["sign", "build"], more].concat())
 }

@@ -28,7 +28,7 @@ fn path(object: &Object) -> String {
     format!("site/core/{}", object_path(ObjectKind::Install, &object.sha256))
 }
 
-fn verify(publisher: &Publisher) -> crate::publisher::Run {
+fn verify(publisher: &Publisher) -> crate::publisher::ToolRun {
     publisher.run(&["verify", "site", "--key", "release.pub.pem"])
 }
 

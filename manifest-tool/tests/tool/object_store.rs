@@ -1,6 +1,6 @@
 //! Sites in a bucket of a real S3 server on loopback: moto (<https://docs.getmoto.org>).
 
-use crate::publisher::{Publisher, Run};
+use crate::publisher::{Publisher, ToolRun};
 use patcher::internal::digest::Sha256;
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -84,7 +84,7 @@ impl Store {
     }
 
     /// Publishes to a prefix of the bucket.
-    fn publish(&self, publisher: &Publisher) -> Run {
+    fn publish(&self, publisher: &Publisher) -> ToolRun {
         let environment =
             [("AWS_ACCESS_KEY_ID", "key"), ("AWS_SECRET_ACCESS_KEY", "secret"), ("NO_PROXY", "127.0.0.1")];
         let environment = [&environment[..], &[("AWS_CHECKSUM_ALGORITHM", "sha256")]].concat();

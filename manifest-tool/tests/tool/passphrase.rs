@@ -1,6 +1,6 @@
 //! Private keys, encrypted by the tool and by openssl, and the three ways to give the passphrase.
 
-use crate::publisher::{Publisher, Run, is_missing};
+use crate::publisher::{Publisher, ToolRun, is_missing};
 
 const PASSPHRASE: &str = "correct horse";
 const VARIABLE: &str = "MANIFEST_KEY_PASSPHRASE";
@@ -13,7 +13,7 @@ fn publisher() -> Publisher {
     publisher
 }
 
-fn sign_with(publisher: &Publisher, key: &str, file: &str) -> Run {
+fn sign_with(publisher: &Publisher, key: &str, file: &str) -> ToolRun {
     publisher.sign(&["--key", key, "--passphrase-file", file])
 }
 

@@ -16,7 +16,7 @@ fn with_beta() -> Publisher {
     publisher
 }
 
-fn promote(publisher: &Publisher, more: &[&str]) -> crate::publisher::Run {
+fn promote(publisher: &Publisher, more: &[&str]) -> crate::publisher::ToolRun {
     publisher.run(&[&["promote", "core", "--from", "beta", "--to", "stable"], more].concat())
 }
 

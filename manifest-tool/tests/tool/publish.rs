@@ -1,10 +1,10 @@
 //! Sites that are published to a folder.
 
-use crate::publisher::{Publisher, Run, program};
+use crate::publisher::{Publisher, ToolRun, program};
 use std::fs;
 use std::path::Path;
 
-fn publish(publisher: &Publisher) -> Run {
+fn publish(publisher: &Publisher) -> ToolRun {
     publisher.run(&["publish", "site", "www"])
 }
 

@@ -34,7 +34,7 @@ pub struct Publisher {
 pub type ObjectState = (PathBuf, SystemTime, u64);
 
 /// The exit code and output of a run.
-pub struct Run {
+pub struct ToolRun {
     pub code: i32,
     pub out: String,
     pub err: String,
@@ -97,13 +97,13 @@ impl Publisher {
     }
 
     /// Runs the program in the publisher's folder.
-    pub fn run(&self, args: &[&str]) -> Run {
+    pub fn run(&self, args: &[&str]) -> ToolRun {
         self.run_with(args, &[])
     }
 
     /// Runs the program with more environment variables.
-    pub fn run_with(&self, args: &[&str], environment: &[(&str, &str)]) -> Run {
-        Run::of(self.command(args, environment).output().unwrap())
+    pub fn run_with(&self, args: &[&str], environment: &[(&str, &str)]) -> ToolRun {
+        ToolRun::of(self.command(args, environment).output().unwrap())
     }
 
     /// Returns a run of the program that is still to be started.
@@ -127,22 +127,22 @@ impl Publisher {
     }
 
     /// Signs `build` as version 1.0.0 of the component `core`, with `more` arguments.
-    pub fn sign(&self, more: &[&str]) -> Run {
+    pub fn sign(&self, more: &[&str]) -> ToolRun {
         self.sign_as("1.0.0", more)
     }
 
     /// Signs `build` as this version of the component `core`, with `more` arguments.
-    pub fn sign_as(&self, version: &str, more: &[&str]) -> Run {
+    pub fn sign_as(&self, version: &str, more: &[&str]) -> ToolRun {
         self.sign_on(day(0), version, more)
     }
 
     /// Signs `build` as [`sign_as`](Self::sign_as), with an install object.
-    pub fn sign_with_install_object(&self, version: &str, more: &[&str]) -> Run {
+    pub fn sign_with_install_object(&self, version: &str, more: &[&str]) -> ToolRun {
         self.run(&[&release_flags(version), more].concat())
     }
 
     /// Signs `build` at another time than today's midnight, without an install object.
-    pub fn sign_on(&self, time: Timestamp, version: &str, more: &[&str]) -> Run {
+    pub fn sign_on(&self, time: Timestamp, version: &str, more: &[&str]) -> ToolRun {
         let flags = [&release_flags(version), &["--no-install-object"][..], more].concat();
         self.run_with(&flags, &[("SOURCE_DATE_EPOCH", &time.unix().to_string())])
     }
@@ -235,7 +235,7 @@ fn release_flags(version: &str) -> [&str; 8] {
     ["sign", "build", "--component", "core", "--version", version, "--base-url", "https://dl.example.com/core/"]
 }
 
-impl Run {
+impl ToolRun {
     fn of(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Self { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
@@ -266,7 +266,7 @@ impl Run {
 
 /// Runs the program on a terminal and types `typed`. Errors come with the output.
 #[cfg(target_os = "linux")]
-pub fn on_terminal(publisher: &Publisher, args: &str, typed: &str) -> Run {
+pub fn on_terminal(publisher: &Publisher, args: &str, typed: &str) -> ToolRun {
     use std::io::Write as _;
     use std::process::Stdio;
     let mut terminal = Command::new("script")
@@ -280,7 +280,7 @@ pub fn on_terminal(publisher: &Publisher, args: &str, typed: &str) -> Run {
         .spawn()
         .unwrap();
     terminal.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
-    Run::of(terminal.wait_with_output().unwrap())
+    ToolRun::of(terminal.wait_with_output().unwrap())
 }
 
 /// Returns one key pair for all tests: a key takes longer to make than a test.

@@ -1,13 +1,13 @@
 //! Releases that are issued again.
 
-use crate::publisher::{Publisher, Run, day};
+use crate::publisher::{Publisher, ToolRun, day};
 use patcher::internal::trust::Floor;
 use std::fs;
 
 const LATEST: &str = "site/core/manifest.xml";
 
 /// Resigns `core`, `days` after it was signed.
-fn resign(publisher: &Publisher, days: i64, more: &[&str]) -> Run {
+fn resign(publisher: &Publisher, days: i64, more: &[&str]) -> ToolRun {
     let at = day(days).unix().to_string();
     publisher.run_with(&[&["resign", "core"], more].concat(), &[("SOURCE_DATE_EPOCH", &at)])
 }

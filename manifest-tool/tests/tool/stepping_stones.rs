@@ -1,6 +1,6 @@
 //! Releases that older versions must install first.
 
-use crate::publisher::{Publisher, Run};
+use crate::publisher::{Publisher, ToolRun};
 use std::fs;
 
 const LATEST: &str = "site/core/manifest.xml";
@@ -22,7 +22,7 @@ fn stones(publisher: &Publisher) -> Vec<String> {
     stones.iter().map(|stone| format!("{}={}", stone.below, stone.sequence)).collect()
 }
 
-fn verify(publisher: &Publisher) -> Run {
+fn verify(publisher: &Publisher) -> ToolRun {
     publisher.run(&["verify", "site", "--key", "release.pub.pem"])
 }
 

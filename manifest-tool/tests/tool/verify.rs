@@ -13,7 +13,7 @@ fn signed() -> Publisher {
     publisher
 }
 
-fn verify(publisher: &Publisher) -> crate::publisher::Run {
+fn verify(publisher: &Publisher) -> crate::publisher::ToolRun {
     publisher.run(&["verify", "site", "--key", "release.pub.pem"])
 }
 

@@ -1,6 +1,6 @@
 //! The commands: each runs one operation of the library and returns its outcome.
 
-use crate::arguments::{Decision, PatcherArguments, PatcherCommand};
+use crate::arguments::{PatcherArguments, PatcherCommand};
 use crate::integration::{self, IntegrationChanges};
 use crate::report::Report;
 use crate::session;
@@ -114,9 +114,8 @@ pub fn execute(
         Command::Confirm { version } => confirm(patcher, version.as_deref()).map(CommandOutcome::Confirmed),
         Command::Rollback { name } => roll_back(patcher, name.as_deref()),
         Command::Pause => patcher.pause().map(|()| CommandOutcome::Paused),
-        Command::Adoption { decision } => {
-            let is_allowed = matches!(decision, Decision::On);
-            patcher.allow_adoption_count(is_allowed).map(|()| CommandOutcome::AdoptionCount(is_allowed))
+        Command::Adoption { is_allowed } => {
+            patcher.allow_adoption_count(*is_allowed).map(|()| CommandOutcome::AdoptionCount(*is_allowed))
         }
         Command::Resume => {
             patcher.resume()?;

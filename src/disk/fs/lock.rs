@@ -105,7 +105,7 @@ impl Lock {
     ///
     /// Several processes may share the lock, and the id of one that has ended would mislead.
     pub fn nameless(self) -> Self {
-        // Only for messages.
+        // The id is for messages only, so a failure is ignored.
         let _ = self.file.set_len(0);
         self
     }

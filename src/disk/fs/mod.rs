@@ -1,13 +1,13 @@
 //! The disk: the only module that changes it.
 //!
-//! - [`Dir`] is an open folder. Below an install root every path is walked folder by folder from
-//!   one, and no step follows a symbolic link: a link that an attacker plants inside a component
-//!   leads nothing out of it.
+//! - [`Dir`] is an open folder. Below an install root, every path is walked from one open folder to
+//!   the next, and no step follows a symbolic link. So a link that an attacker plants inside a
+//!   component leads no access out of it.
 //! - [`Tree`] is a component's folder with paths of many segments.
 //! - [`Lock`] is a lock between processes.
 //!
-//! New files get a temporary name and are renamed into place. Modes are set on open files. What
-//! must survive a power cut is synced before anything relies on it.
+//! New files get a temporary name and are renamed into place. Modes are set on open files. A change
+//! that must survive a power cut is synced before a later change relies on it.
 
 #[cfg(feature = "client")]
 mod administrators;

@@ -12,7 +12,7 @@
 //!
 //! An attacker may have written the index, and local files may change. The parser checks that all
 //! numbers add up to the signed sizes, `rebuild` hashes each chunk again, and the caller hashes the
-//! whole file. docs/reference/manifest.md describes every byte.
+//! whole file. `docs/reference/site.md` describes every byte.
 
 mod chunker;
 mod index;

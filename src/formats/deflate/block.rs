@@ -94,7 +94,7 @@ impl DeflateBlock {
             || count == self.max_symbols
     }
 
-    /// Returns whether the block has few matches and still takes less than half of its input.
+    /// Returns `true` if the block has few matches and still takes less than half of its input.
     fn is_dense(&self, position: u64) -> bool {
         let matches: u64 = self.distance_counts.iter().copied().map(u64::from).sum();
         let distance_bits = self.distance_counts.iter().zip(DISTANCE_EXTRA_BITS);

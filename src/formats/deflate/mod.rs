@@ -26,7 +26,7 @@
 //! - Bytes after the end of the input are never compared.
 //!
 //! The output is part of delta format 1: `tests` compares it with golden hashes. An encoder with
-//! other output is another [`DeflateKind`]. `tests/deflate.rs` compares it with the C library.
+//! other output is another [`DeflateKind`]. `tests/deflate` compares it with the C library.
 //!
 //! # Notice
 //!

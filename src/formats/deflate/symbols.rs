@@ -47,7 +47,7 @@ const fn length_bases() -> [u8; 29] {
         bases[code] = bases[code - 1] + (1 << LENGTH_EXTRA_BITS[code - 1]);
         code += 1;
     }
-    // The length 258 has a code of its own.
+    // The length 258 has a separate code.
     bases[28] = 255;
     bases
 }

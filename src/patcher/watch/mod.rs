@@ -74,8 +74,8 @@ pub enum WatchMode {
     /// Download them; the helper applies them when this program has ended, and does not start it
     /// again.
     ApplyOnExit,
-    /// Download them, and apply them as soon as no instance of the program runs. For a process of
-    /// its own.
+    /// Download them, and apply them as soon as no instance of the program runs. For a separate
+    /// process.
     Apply,
 }
 

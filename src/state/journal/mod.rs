@@ -124,16 +124,21 @@ impl Journal {
         Ok(Some(Self { state, transaction, plan }))
     }
 
-    /// Renames the backups and a journal that cannot be read to `NAME.damaged`.
+    /// Renames the backups and a journal that cannot be read to `NAME.damaged`, `NAME-2.damaged`
+    /// and so on.
     ///
     /// # Errors
-    /// [`Machine::Io`], also if such a folder of backups exists.
+    /// [`Machine::Io`].
     #[cfg(feature = "client")]
     pub fn set_aside(state_dir: &Dir) -> Result<()> {
         // The journal last: without it, the backups would be leftovers.
         for name in [TRANSACTIONS, JOURNAL] {
-            if state_dir.find(name)? != Found::Absent {
-                state_dir.rename(name, state_dir, &format!("{name}{DAMAGED}"))?;
+            let mut aside = format!("{name}{DAMAGED}");
+            for number in 2.. {
+                if state_dir.find(name)? == Found::Absent || state_dir.rename_new(name, state_dir, &aside)? {
+                    break;
+                }
+                aside = format!("{name}-{number}{DAMAGED}");
             }
         }
         state_dir.sync()

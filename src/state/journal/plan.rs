@@ -73,7 +73,7 @@ impl From<&Manifest> for ReleaseContent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// The path.
-    pub place: SwapPath,
+    pub path: SwapPath,
     /// The content before the swap.
     pub old: PathContent,
     /// The content after the swap.
@@ -183,7 +183,7 @@ pub(super) fn write(transaction: &Transaction) -> String {
         }
         for step in &part.steps {
             text.push_str("    <step");
-            push_attribute(&mut text, "path", step.place.as_str());
+            push_attribute(&mut text, "path", step.path.as_str());
             push_attribute(&mut text, "old", &step.old);
             push_attribute(&mut text, "new", &step.new);
             if let Some(staged) = &step.staged {
@@ -224,7 +224,7 @@ fn component(reader: &mut XmlReader<'_>, mut element: XmlElement<'_>) -> Result<
                 part.old_folders.push((path, mode(&mut child)?));
             }
             "step" => part.steps.push(Step {
-                place: child.value("path", Defect::Syntax)?,
+                path: child.value("path", Defect::Syntax)?,
                 old: child.value("old", Defect::Syntax)?,
                 new: child.value("new", Defect::Syntax)?,
                 staged: match child.optional("staged") {
@@ -285,21 +285,21 @@ pub mod tests {
                 new_folders: vec!["a".into(), "a/b".into()],
                 old_folders: vec![("old".into(), 0o750)],
                 steps: vec![
-                    Step { place: listed("old/x"), old: file(b"1", 0o600), new: PathContent::Absent, staged: None },
+                    Step { path: listed("old/x"), old: file(b"1", 0o600), new: PathContent::Absent, staged: None },
                     Step {
-                        place: listed("a/b/<&>'".replace(['<', '>'], "").as_str()),
+                        path: listed("a/b/<&>'".replace(['<', '>'], "").as_str()),
                         old: PathContent::Absent,
                         new: file(b"2", 0o755),
                         staged: Some(format!("{}-0", Sha256::of(b"2"))),
                     },
                     Step {
-                        place: listed("link"),
+                        path: listed("link"),
                         old: PathContent::Folder,
                         new: PathContent::Link { target: "a/b".into() },
                         staged: None,
                     },
                     Step {
-                        place: SwapPath::Manifest,
+                        path: SwapPath::Manifest,
                         old: file(b"m", 0o644),
                         new: file(b"n", 0o644),
                         staged: Some(MANIFEST_NAME.into()),

@@ -33,12 +33,12 @@ const NEW: [(&str, &str); 8] = [
     ("to-folder/x", "new z"),
 ];
 
-struct World {
+struct SteppedSwap {
     _dir: tempfile::TempDir,
     root: InstallRoot,
 }
 
-impl World {
+impl SteppedSwap {
     /// Installs the old tree and stages the new one.
     fn new() -> Self {
         // Hundreds of swaps without a power cut need not wait for a disk.
@@ -77,7 +77,7 @@ impl World {
             }
             if old != new {
                 let staged = NEW.iter().find(|(name, _)| *name == path).map(|(_, text)| staged_name(text));
-                steps.push(Step { place: SwapPath::Listed(RelPath::new(path).unwrap()), old, new, staged });
+                steps.push(Step { path: SwapPath::Listed(RelPath::new(path).unwrap()), old, new, staged });
             }
         }
         let folder_mode = match Dir::open(&self.root.dir.join("core")).unwrap().find("gone").unwrap() {
@@ -165,7 +165,7 @@ fn read(dir: &Path) -> Contents {
 fn whatever_step_is_the_last_the_tree_is_old_or_new_after_recovery() {
     let mut outcomes = BTreeMap::new();
     for at in 0.. {
-        let world = World::new();
+        let world = SteppedSwap::new();
         let transaction = world.transaction();
         let steps = Steps::stopping(Stop::Dead, at);
         let swapped = world.swap(transaction);
@@ -174,7 +174,7 @@ fn whatever_step_is_the_last_the_tree_is_old_or_new_after_recovery() {
         world.recover().unwrap();
         let outcome = world.outcome(&format!("after a death at step {at}"));
         *outcomes.entry(outcome).or_insert(0) += 1;
-        // Whoever was told that it worked has the new version.
+        // A swap that reported success has led to the new version.
         assert!(outcome == "new" || !swapped.is_ok_and(|swapped| swapped), "step {at}");
         if !stopped {
             break;
@@ -186,7 +186,7 @@ fn whatever_step_is_the_last_the_tree_is_old_or_new_after_recovery() {
 #[test]
 fn whatever_step_fails_the_tree_is_old_or_new_at_once_or_after_recovery() {
     for at in 0.. {
-        let world = World::new();
+        let world = SteppedSwap::new();
         let transaction = world.transaction();
         let steps = Steps::stopping(Stop::Refused, at);
         let swapped = world.swap(transaction);
@@ -205,7 +205,7 @@ fn whatever_step_fails_the_tree_is_old_or_new_at_once_or_after_recovery() {
 fn whatever_step_of_the_recovery_is_the_last_the_next_one_ends_it() {
     // The deaths in the swap that leave the most to undo, and one after the commit.
     let total = (0..).find(|at| {
-        let world = World::new();
+        let world = SteppedSwap::new();
         let transaction = world.transaction();
         let steps = Steps::stopping(Stop::Dead, *at);
         let _ = world.swap(transaction);
@@ -214,7 +214,7 @@ fn whatever_step_of_the_recovery_is_the_last_the_next_one_ends_it() {
     let total = total.unwrap();
     for death in [total / 2, total * 3 / 4, total - 5] {
         for at in 0.. {
-            let world = World::new();
+            let world = SteppedSwap::new();
             let transaction = world.transaction();
             let steps = Steps::stopping(Stop::Dead, death);
             let _ = world.swap(transaction);

@@ -28,7 +28,7 @@ const NEW: [(&str, &str); 8] = [
     ("shared/new", "new shared"),
 ];
 
-struct World {
+struct ForeignWrites {
     dir: tempfile::TempDir,
     root: InstallRoot,
 }
@@ -42,7 +42,7 @@ fn manifest(version: &str) -> String {
     format!("<manifest format=\"1\">\n  <meta component=\"core\" version=\"{version}\" sequence=\"1\"/>\n</manifest>\n")
 }
 
-impl World {
+impl ForeignWrites {
     /// Installs the old version and swaps to the new one, which is then on probation.
     fn on_probation() -> Self {
         let world = Self::prepared();
@@ -79,17 +79,17 @@ impl World {
                     let mode = if path == "mode" { 0o755 } else { 0o644 };
                     fs::set_permissions(stage.join(name), fs::Permissions::from_mode(mode)).unwrap();
                 }
-                steps.push(Step { place: SwapPath::Listed(RelPath::new(path).unwrap()), old, new, staged });
+                steps.push(Step { path: SwapPath::Listed(RelPath::new(path).unwrap()), old, new, staged });
             }
         }
         let link = PathContent::Link { target: "a".into() };
-        let place = SwapPath::Listed(RelPath::new("link").unwrap());
-        steps.push(Step { place, old: link, new: PathContent::Link { target: "added".into() }, staged: None });
+        let path = SwapPath::Listed(RelPath::new("link").unwrap());
+        steps.push(Step { path, old: link, new: PathContent::Link { target: "added".into() }, staged: None });
         world.put("manifest.xml", &manifest("1.0.0"));
         fs::write(stage.join("manifest.xml"), manifest("2.0.0")).unwrap();
         let manifests = (content(&manifest("1.0.0"), 0o644), content(&manifest("2.0.0"), 0o644));
         let staged = Some("manifest.xml".to_owned());
-        steps.push(Step { place: SwapPath::Manifest, old: manifests.0, new: manifests.1, staged });
+        steps.push(Step { path: SwapPath::Manifest, old: manifests.0, new: manifests.1, staged });
         let component = ComponentSteps {
             component: "core".parse().unwrap(),
             own_work_dir: false,
@@ -209,7 +209,7 @@ fn remove(path: &Path) {
 
 impl Change {
     /// Makes the change and returns the user's text that must not get lost.
-    fn make(self, world: &World, path: &str, text: &str) -> Option<String> {
+    fn make(self, world: &ForeignWrites, path: &str, text: &str) -> Option<String> {
         let at = world.at(path);
         // Through a link another file would change, maybe one that the swap leaves alone.
         let is_file = at.symlink_metadata().is_ok_and(|found| found.is_file());
@@ -270,7 +270,7 @@ impl Change {
 
 #[test]
 fn a_version_that_writes_its_settings_can_be_rolled_back_and_they_stay() {
-    let world = World::on_probation();
+    let world = ForeignWrites::on_probation();
     world.put("added", "settings of the new version");
     assert_eq!(world.roll_back().unwrap(), []);
     world.is_old("after settings");
@@ -281,7 +281,7 @@ fn a_version_that_writes_its_settings_can_be_rolled_back_and_they_stay() {
 fn every_kind_of_change_at_every_path_leads_back_and_loses_nothing() {
     for change in CHANGES {
         for path in PATHS {
-            let world = World::on_probation();
+            let world = ForeignWrites::on_probation();
             let text = change.make(&world, path, "a text of the user's");
             world.roll_back().unwrap_or_else(|error| panic!("{change:?} at {path}: {error}"));
             world.is_old(&format!("after {change:?} at {path}"));
@@ -292,7 +292,7 @@ fn every_kind_of_change_at_every_path_leads_back_and_loses_nothing() {
 
 #[test]
 fn something_in_the_way_moves_beside_and_is_reported() {
-    let world = World::on_probation();
+    let world = ForeignWrites::on_probation();
     world.put("a", "mine");
     remove(&world.at("gone"));
     world.put("gone", "mine too");
@@ -310,7 +310,7 @@ fn something_in_the_way_moves_beside_and_is_reported() {
 
 #[test]
 fn a_damaged_backup_is_found_before_anything_changes() {
-    let world = World::on_probation();
+    let world = ForeignWrites::on_probation();
     let backups = world.dir.path().join(".patcher/txn/core");
     let backup = fs::read_dir(&backups).unwrap().map(|entry| entry.unwrap().path());
     let backup = backup.into_iter().find(|path| fs::read_to_string(path).is_ok_and(|text| text == "old a")).unwrap();
@@ -332,13 +332,13 @@ fn a_mode_that_changed_after_the_plan_was_made_does_not_bar_the_way_back() {
     // Of `mode`, the swap changes the mode alone. The last one is that of the new version.
     for mode in [0o600, 0o755] {
         let set = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-        let world = World::prepared();
+        let world = ForeignWrites::prepared();
         set(&world.at("mode"));
         world.make_live();
         assert_eq!(world.roll_back().unwrap(), [], "{mode:o}");
         world.is_old(&format!("after {mode:o} before the swap"));
         // A program that has the old file open changes the mode of its backup.
-        let world = World::on_probation();
+        let world = ForeignWrites::on_probation();
         let backups = fs::read_dir(world.dir.path().join(".patcher/txn/core")).unwrap();
         let mut backups = backups.map(|entry| entry.unwrap().path());
         set(&backups.find(|path| fs::read_to_string(path).is_ok_and(|text| text == "mode")).unwrap());
@@ -349,7 +349,7 @@ fn a_mode_that_changed_after_the_plan_was_made_does_not_bar_the_way_back() {
 
 #[test]
 fn an_older_state_folder_leaves_a_newer_tree_untouched() {
-    let world = World::on_probation();
+    let world = ForeignWrites::on_probation();
     world.put("a", "a of version 3");
     world.put("manifest.xml", &manifest("3.0.0"));
     assert_eq!(world.roll_back().unwrap_err().code(), "other-tree");
@@ -365,7 +365,7 @@ fn an_older_state_folder_leaves_a_newer_tree_untouched() {
 
 #[test]
 fn a_renewed_manifest_does_not_bar_the_way_back() {
-    let world = World::on_probation();
+    let world = ForeignWrites::on_probation();
     world.put("manifest.xml", &format!("{}\n", manifest("2.0.0")));
     assert_eq!(world.roll_back().unwrap(), []);
     world.is_old("after a renewed manifest");
@@ -373,7 +373,7 @@ fn a_renewed_manifest_does_not_bar_the_way_back() {
 
 #[test]
 fn a_swap_whose_way_back_is_barred_is_completed() {
-    let world = World::on_probation();
+    let world = ForeignWrites::on_probation();
     fs::write(world.dir.path().join(".patcher/txn/core/0"), "damaged").unwrap();
     let state_dir = state::open_or_create(&world.root).unwrap();
     let mut journal = Journal::read(&state_dir).unwrap().unwrap();
@@ -386,7 +386,7 @@ fn a_swap_whose_way_back_is_barred_is_completed() {
 
 #[test]
 fn an_install_root_may_move_during_a_probation() {
-    let world = World::on_probation();
+    let world = ForeignWrites::on_probation();
     let moved = tempfile::tempdir_in(world.dir.path().parent().unwrap()).unwrap();
     let to = moved.path().join("another root");
     fs::create_dir(&to).unwrap();
@@ -401,7 +401,7 @@ fn an_install_root_may_move_during_a_probation() {
 
 #[test]
 fn a_confirmation_needs_no_lock_and_a_rollback_after_it_finds_nothing() {
-    let world = World::on_probation();
+    let world = ForeignWrites::on_probation();
     let lock = world.lock();
     assert!(confirm(&world.root).unwrap());
     assert_eq!(roll_back(&world.root, &lock, RollbackReason::Silent).unwrap(), None);
@@ -430,7 +430,7 @@ fn one_to_three_changes_at_random_lead_back_and_lose_nothing() {
     let (runs, first) = (number("FOREIGN_RUNS").unwrap_or(200), number("FOREIGN_SEED").unwrap_or(1));
     for seed in first..first + runs {
         let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        let world = World::on_probation();
+        let world = ForeignWrites::on_probation();
         let mut texts: Vec<(String, String)> = Vec::new();
         let mut made = Vec::new();
         for number in 0..=chance.below(3) {

@@ -13,8 +13,8 @@ fn steps(folders: usize) -> usize {
     let step = |name: &String| {
         let new = file(name);
         let staged = new.sha256().map(|hash| format!("{hash}-0"));
-        let place = SwapPath::Listed(RelPath::new(&format!("{name}/file")).unwrap());
-        Step { place, old: PathContent::Absent, new, staged }
+        let path = SwapPath::Listed(RelPath::new(&format!("{name}/file")).unwrap());
+        Step { path, old: PathContent::Absent, new, staged }
     };
     let steps: Vec<Step> = names.iter().map(step).collect();
     for (name, step) in names.iter().zip(&steps) {

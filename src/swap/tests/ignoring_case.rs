@@ -33,7 +33,7 @@ fn transaction() -> Transaction {
     let step = |path: &&str| {
         let (old, new) = (of(&OLD, path), of(&NEW, path));
         let staged = new.sha256().map(|hash| format!("{hash}-0"));
-        Step { place: SwapPath::Listed(RelPath::from_record(path).unwrap()), old, new, staged }
+        Step { path: SwapPath::Listed(RelPath::from_record(path).unwrap()), old, new, staged }
     };
     let component = ComponentSteps {
         component: "core".parse().unwrap(),

@@ -1,22 +1,23 @@
-//! What was made ready while the program ran is used if it still holds, and done anew if anything
-//! was touched.
+//! Swaps that were made ready while the program ran: unchanged ones are used, others are checked
+//! again.
 
 #![cfg(unix)]
 
 use super::*;
 
-impl Scene {
+impl SwapScene {
     /// Prepared, with everything staged.
     fn prepared() -> Self {
-        let scene = Scene::new(JournalState::Prepared);
+        let scene = SwapScene::new(JournalState::Prepared);
         for content in ["new a", "y"] {
             scene.write(&format!(".patcher/stage/core/files/{}-0", Sha256::of(content.as_bytes())), content);
         }
         scene
     }
 
-    /// Makes the swap ready, lets `meanwhile` happen, and carries it out. The backups are marked,
-    /// and whether they are the ones that were made first is told.
+    /// Makes the swap ready, calls `meanwhile`, and carries the swap out.
+    ///
+    /// Returns `true` if the swap has used the first backups, which this function marks.
     fn swap_after(&self, meanwhile: impl FnOnce(&Self)) -> Result<bool> {
         let ready = make_ready(&self.root, &self.lock())?;
         assert!(ready.is_some());
@@ -30,25 +31,25 @@ impl Scene {
 
 #[test]
 fn what_nobody_has_touched_is_not_read_again() {
-    assert!(Scene::prepared().swap_after(|_| {}).unwrap());
+    assert!(SwapScene::prepared().swap_after(|_| {}).unwrap());
 }
 
 #[test]
 fn what_was_touched_is_read_again_and_may_be_as_it_was() {
-    let touch: [fn(&Scene); 4] = [
+    let touch: [fn(&SwapScene); 4] = [
         |scene| scene.write("core/a", "old a"),
         |scene| fs::hard_link(scene.path("core/old/x"), scene.path("core/mine")).unwrap(),
         |scene| scene.write(&format!(".patcher/stage/core/files/{}-0", Sha256::of(b"y")), "y"),
         |scene| drop(make_ready(&scene.root, &scene.lock())),
     ];
     for (number, touch) in touch.into_iter().enumerate() {
-        assert!(!Scene::prepared().swap_after(touch).unwrap(), "{number}");
+        assert!(!SwapScene::prepared().swap_after(touch).unwrap(), "{number}");
     }
 }
 
 #[test]
 fn what_has_changed_meanwhile_keeps_everything_old() {
-    let changes: [fn(&Scene); 4] = [
+    let changes: [fn(&SwapScene); 4] = [
         |scene| scene.write("core/a", "mine!"),
         |scene| fs::remove_file(scene.path("core/old/x")).unwrap(),
         |scene| scene.write("core/new/y", "mine"),
@@ -56,7 +57,7 @@ fn what_has_changed_meanwhile_keeps_everything_old() {
     ];
     let codes = ["changed", "changed", "changed", "stage-damaged"];
     for (number, (change, code)) in changes.into_iter().zip(codes).enumerate() {
-        let scene = Scene::prepared();
+        let scene = SwapScene::prepared();
         assert_eq!(scene.swap_after(change).unwrap_err().code(), code, "{number}");
         assert_ne!(fs::read_to_string(scene.path("core/a")).unwrap(), "new a");
         assert!(!scene.path(".patcher/journal").exists());
@@ -65,7 +66,7 @@ fn what_has_changed_meanwhile_keeps_everything_old() {
 
 #[test]
 fn another_swap_that_was_prepared_meanwhile_is_the_one_that_is_carried_out() {
-    let scene = Scene::prepared();
+    let scene = SwapScene::prepared();
     let ready = make_ready(&scene.root, &scene.lock()).unwrap();
     let mut other = prepared(&state::open_or_create(&scene.root).unwrap()).unwrap().unwrap().transaction;
     other.components[0].steps.remove(0);
@@ -77,7 +78,7 @@ fn another_swap_that_was_prepared_meanwhile_is_the_one_that_is_carried_out() {
 
 #[test]
 fn a_swap_that_somebody_else_has_ended_is_not_carried_out() {
-    let scene = Scene::prepared();
+    let scene = SwapScene::prepared();
     let ready = make_ready(&scene.root, &scene.lock()).unwrap();
     assert_eq!(scene.recover().unwrap(), Recovery::Discarded);
     assert_eq!(make_live(&scene.root, &scene.lock(), ready).unwrap(), None);
@@ -86,7 +87,7 @@ fn a_swap_that_somebody_else_has_ended_is_not_carried_out() {
 
 #[test]
 fn what_is_left_of_the_stage_goes_with_the_backups() {
-    let scene = Scene::prepared();
+    let scene = SwapScene::prepared();
     scene.write(".patcher/stage/core/manifest.xml", "new manifest");
     make_live(&scene.root, &scene.lock(), None).unwrap().unwrap();
     assert!(!scene.path(".patcher/stage/core").exists());

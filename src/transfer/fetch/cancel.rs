@@ -46,7 +46,7 @@ impl CancelToken {
         self.0.deadline.into_iter().chain(inherited).min()
     }
 
-    /// Returns whether only the deadline has cancelled this token.
+    /// Returns `true` if only the deadline has cancelled this token.
     pub(crate) fn is_timed_out(&self) -> bool {
         self.is_past_deadline()
             && !self.0.is_cancelled.load(Ordering::Relaxed)
@@ -62,7 +62,7 @@ impl CancelToken {
         self.0.is_cancelled.store(true, Ordering::Relaxed);
     }
 
-    /// Returns whether [`cancel`](Self::cancel) was called on this token or on a parent.
+    /// Returns `true` if [`cancel`](Self::cancel) was called on this token or on a parent.
     pub fn is_cancelled(&self) -> bool {
         self.0.is_cancelled.load(Ordering::Relaxed)
             || self.is_past_deadline()

@@ -1,9 +1,10 @@
 //! Credentials: the secrets by which a private server knows the client.
 //!
-//! Three kinds of settings bring them: headers of an origin ([`OriginHeaders`]), the query of a
-//! site's URL, and a function of the program that supplies fresh ones. A query goes to the URLs
-//! below its base URL and nowhere else: on many hosts, other customers have the same origin. It is
-//! added when a request is sent, so that no message, log or state file can contain it.
+//! Credentials come from three kinds of settings: headers of an origin ([`OriginHeaders`]), the
+//! query of a site's URL, and a function of the program that supplies fresh ones. The client adds a
+//! query to the URLs below its base URL and to no others: on many hosts, other customers have the
+//! same origin. It adds the query when it sends a request, so that no message, log or state file
+//! can contain it.
 
 use super::origin_headers::{OriginHeaders, basic_authorization, sensitive};
 use crate::error::{Caller, Result};
@@ -15,8 +16,8 @@ use url::Url;
 
 /// The shortest time between two requests for fresh credentials.
 ///
-/// Object stores answer 403 for files that do not exist. Without a limit, each of them would be a
-/// reason to ask the program.
+/// Object stores answer 403 for files that do not exist. Without a limit, the client would ask the
+/// program for each of them.
 const RENEWAL_PERIOD: Duration = Duration::from_secs(60);
 
 /// A secret by which a server knows the client. `Debug` does not show it.
@@ -158,8 +159,9 @@ impl AllCredentials {
         Ok(Self { headers, queries: RwLock::default(), suppliers })
     }
 
-    /// Moves the secrets of `url` to where only requests of this server use them: user name and
-    /// password for its origin, the query for the URLs below `base`.
+    /// Takes the secrets out of `url`, and keeps them for requests to this server only.
+    ///
+    /// User name and password are for its origin, the query for the URLs below `base`.
     pub fn take_from(&self, url: &mut Url, base: &Url) {
         self.headers.take_credentials(url);
         let query = url.query().filter(|query| !query.is_empty()).map(str::to_owned);
@@ -193,7 +195,7 @@ impl AllCredentials {
 
     /// Asks the program for fresh credentials after a server has refused those that were `sent`.
     ///
-    /// Returns `true` if there are some, and the request is worth a retry.
+    /// Returns `true` if there are fresh ones, so that a retry may succeed.
     pub fn renew(&self, url: &Url, sent: &SentCredentials, status: u16) -> bool {
         matches!(status, 401 | 403)
             && self.supplier(url).is_some_and(|supplier| supplier.renew(sent.supplied, status, Instant::now()))
@@ -252,7 +254,8 @@ impl Supplier {
         is_fresh
     }
 
-    /// Locks the state. If the program's function has panicked, it has the last credentials.
+    /// Locks the state. After a panic of the program's function, it has the credentials from
+    /// before.
     fn lock(&self) -> MutexGuard<'_, SupplierState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

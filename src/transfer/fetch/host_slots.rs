@@ -90,7 +90,7 @@ struct Host {
 }
 
 impl Host {
-    /// Returns whether a request that has waited for `waited` may start.
+    /// Returns `true` if a request that has waited for `waited` may start.
     fn has_free_slot(self, slots: usize, now: Instant, waited: Duration) -> bool {
         let is_warm = self.answered_at.is_some_and(|at| now.saturating_duration_since(at) < WARM_PERIOD);
         self.busy < if is_warm || waited >= FIRST_RESPONSE_TIMEOUT { slots } else { 1 }

@@ -328,7 +328,7 @@ fn bad_setting(setting: &'static str, value: &str, detail: String) -> Error {
     Caller::BadSetting { setting, value: value.to_owned(), detail }.into()
 }
 
-/// Returns whether a partial response contains exactly the requested range (RFC 9110, 14.4).
+/// Returns `true` if a partial response contains exactly the requested range (RFC 9110, 14.4).
 fn is_exactly(headers: &HeaderMap, ByteRange { start, end, total }: ByteRange) -> bool {
     let range = headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
     range == Some(&format!("bytes {start}-{}/{total}", end.saturating_sub(1)))
@@ -355,7 +355,7 @@ pub(super) fn innermost(error: &dyn std::error::Error) -> String {
     last.to_string()
 }
 
-/// Returns whether the connection was closed before the first byte of a response.
+/// Returns `true` if the connection was closed before the first byte of a response.
 fn was_closed(error: &reqwest::Error) -> bool {
     let mut causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
     let closed = |cause: &(dyn std::error::Error + 'static)| {
@@ -366,7 +366,7 @@ fn was_closed(error: &reqwest::Error) -> bool {
     !error.is_connect() && causes.any(closed)
 }
 
-/// Returns whether reading a body failed because no byte came within the stall timeout.
+/// Returns `true` if reading a body failed because no byte came within the stall timeout.
 pub(super) fn is_timeout(error: &io::Error) -> bool {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<reqwest::Error>());
     error.kind() == io::ErrorKind::TimedOut || inner.is_some_and(reqwest::Error::is_timeout)

@@ -43,7 +43,7 @@ impl Mirrors {
         self.lock().clone()
     }
 
-    /// Returns whether a download of this size justifies a race.
+    /// Returns `true` if a download of this size justifies a race.
     ///
     /// Mirrors do not race when one of them is a local folder.
     pub fn is_race_worthwhile(&self, download_bytes: u64) -> bool {

@@ -12,7 +12,7 @@
 //!      ▼
 //!   http.rs      redirects, headers, ranges
 //!      │  credentials.rs  adds the secrets of this server: origin_headers.rs, queries, fresh ones
-//!      │  host_slots.rs   waits for one of the four slots of the host
+//!      │  host_slots.rs   waits for a slot of the host
 //!      │  proxy.rs        chooses the proxy; system_proxy.rs reads the system's settings
 //!      │  tls.rs          trusts the system's and the program's authorities, has client certificates
 //!      │  tls_sessions.rs forgets what servers plant in a TLS handshake
@@ -143,7 +143,7 @@ impl ByteRange {
         Self { start, end: total, total }
     }
 
-    /// Returns whether the range ends where the object ends.
+    /// Returns `true` if the range ends where the object ends.
     fn is_rest(self) -> bool {
         self.end >= self.total
     }

@@ -4,9 +4,9 @@
 //! 2. If the mirror has a delta from the client's manifest to the new one, the client applies it.
 //! 3. Otherwise the client fetches the whole manifest.
 //!
-//! Head and delta are not trusted here. A head or delta that is missing, damaged, wrong or cannot
-//! be fetched leads to the next step, and the caller verifies the manifest in any case. The hash in
-//! the head only finds out whether the delta made the manifest that the head names.
+//! Head and delta are not trusted here: the caller verifies the manifest in any case. If a head or
+//! a delta is missing, damaged or wrong, the client takes the next step. The hash in the head only
+//! shows whether the delta has made the manifest that the head names.
 
 use super::manifest::{manifest, small_file};
 use super::{CancelToken, Fetch, Retries};

@@ -4,7 +4,7 @@ use super::CancelToken;
 use crate::error::{Error, Network, Result};
 use std::time::Duration;
 
-/// How often a request is repeated, and after which pauses.
+/// The number of retries of a request, and the pauses before them.
 #[derive(Debug, Clone, Copy)]
 pub struct Retries {
     /// The number of retries after the first attempt.

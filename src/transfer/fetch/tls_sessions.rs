@@ -78,8 +78,8 @@ impl ClientSessionStore for ShortSessions {
 mod tests {
     use super::*;
 
-    /// What a server plants by its choice of a group stands for its tickets, which only rustls
-    /// makes.
+    /// The server's choice of a key exchange group stands for its tickets, which a test cannot
+    /// make.
     #[test]
     fn a_later_check_resumes_no_session() {
         let (sessions, start) = (ShortSessions::default(), Instant::now());

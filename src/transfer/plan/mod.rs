@@ -147,7 +147,7 @@ impl Plan {
         self.contents.values().fold(object, |sum, content_plan| sum.saturating_add(content_plan.cost()))
     }
 
-    /// Returns whether any content is obtained by the update object or by chunks.
+    /// Returns `true` if any content is obtained by the update object or by chunks.
     pub fn is_partial(&self) -> bool {
         let by_chunks = |content_plan: &ContentPlan| content_plan.copy.is_none() && content_plan.chunks.is_some();
         match self.object {

@@ -162,7 +162,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Returns whether a path has the content that the installed release lists.
+    /// Returns `true` if a path has the content that the installed release lists.
     fn is_unmodified(&self, path: &str) -> bool {
         self.old.get(path).is_some_and(|old| old.same_bytes(self.input.inventory.content(path)))
     }

@@ -14,7 +14,7 @@ use crate::disk::layout::ObjectKind;
 use crate::error::{Refused, Result};
 use crate::formats::install_blocks::ContentCutter;
 use crate::formats::manifest::{IndexedObject, Object};
-use crate::formats::tables::{InstallTable, MAX_TABLE_BYTES, TableError};
+use crate::formats::tables::InstallTable;
 use crate::values::digest::Sha256;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -33,7 +33,7 @@ pub struct BlocksFill<'a, 'b> {
 }
 
 impl<'a, 'b> BlocksFill<'a, 'b> {
-    /// Returns `None` without a job.
+    /// Takes the contents that are missing; returns `None` if there is no job.
     pub fn new(
         jobs: Vec<ContentJob<'b>>,
         indexed: IndexedObject,
@@ -63,7 +63,9 @@ impl<'a, 'b> BlocksFill<'a, 'b> {
         let report_total = |actual: u64| {
             self.fetcher.report(Phase::Downloading, 0, to_signed(actual) - to_signed(planned));
         };
-        let (table, object) = (self.fetch_table()?, self.indexed.object);
+        let table =
+            self.fetcher.fetch_table(self.request(), self.indexed.table, TABLE_FAILURE, || self.read_table())?;
+        let object = self.indexed.object;
         let Some(table) = table else {
             report_total(object.size);
             return Ok(BTreeSet::new());
@@ -90,40 +92,17 @@ impl<'a, 'b> BlocksFill<'a, 'b> {
         Ok(unpacker.made)
     }
 
-    /// Fetches the table as the beginning of the whole object; returns `None` if no mirror sends
-    /// the right one.
-    fn fetch_table(&self) -> Result<Option<InstallTable>> {
-        let (table, name) = (self.indexed.table, self.indexed.object.sha256.to_string());
-        if table.size > MAX_TABLE_BYTES {
-            return Ok(None);
-        }
-        if let Some(Ok(known)) = self.read_table(&name)? {
-            return Ok(Some(known));
-        }
-        if self
-            .fetcher
-            .fetch_ranges(self.request(), &ObjectRanges::exactly(std::iter::once(0..table.size)), &name)?
-            .is_none()
-        {
-            return Ok(None);
-        }
-        let read = self.read_table(&name)?;
-        if !matches!(read, Some(Ok(_))) {
-            self.fetcher.record_failure(self.request(), TABLE_FAILURE);
-        }
-        Ok(read.and_then(Result::ok))
-    }
-
-    fn read_table(&self, name: &str) -> Result<Option<Result<InstallTable, TableError>>> {
-        let file = self.fetcher.stage.objects.open_file(&partial(name))?;
-        Ok(file.map(|file| InstallTable::read(file, &self.indexed)))
+    /// Reads the table at the front of the object; returns `None` if it is absent or not right.
+    fn read_table(&self) -> Result<Option<InstallTable>> {
+        let file = self.fetcher.stage.objects.open_file(&partial(&self.indexed.object.sha256.to_string()))?;
+        Ok(file.and_then(|file| InstallTable::read(file, &self.indexed).ok()))
     }
 
     /// Makes all contents that are not in `made` from the whole object, which is on disk.
     fn unpack_whole(&self, url: &Url, made: &BTreeSet<Sha256>) -> Result<BTreeSet<Sha256>> {
         let mut unpacker = self.unpacker(made);
         let name = self.indexed.object.sha256.to_string();
-        if let Some(Ok(table)) = self.read_table(&name)? {
+        if let Some(table) = self.read_table()? {
             let positions: Vec<_> = table.positions(self.indexed.table.size).into_iter().map(Some).collect();
             unpacker.unpack_blocks(&table, &positions, &name, |_| true)?;
         }

@@ -1,8 +1,8 @@
 //! Fills the stage: makes every content of a plan with a pool of workers.
 //!
-//! If the plan has an update object, `update_fill` fetches it in a thread of its own. The workers
-//! apply its deltas as they arrive, and fetch everything else themselves. An install object comes
-//! before the workers start (`install_fill`).
+//! If the plan has an update object, `update_fill` fetches it in a separate thread. The workers
+//! apply its deltas as they arrive, and fetch everything else themselves. An install object is
+//! fetched and unpacked before the workers start (`install_fill`).
 
 use super::Stage;
 use super::blocks_fill::BlocksFill;
@@ -27,8 +27,8 @@ use std::time::Instant;
 impl Stage {
     /// Stages every content of a plan. Contents that are staged already are not fetched again.
     ///
-    /// After an error, workers finish the contents that they have begun and start no new one. What
-    /// is complete stays staged.
+    /// After an error, workers finish the contents that they have begun and start no new one.
+    /// Complete contents stay staged.
     ///
     /// # Errors
     /// [`Refused`](crate::error::Refused) for an object that no mirror has as it was signed,

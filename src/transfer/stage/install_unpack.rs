@@ -46,8 +46,8 @@ impl<'a> InstallUnpacker<'a, '_> {
 
     /// Waits for the table and for each block, and stages the contents.
     ///
-    /// Returns `false` if the table is not right. A block that does not arrive or is not valid only
-    /// leaves its contents out.
+    /// Returns `false` if the table is not right. If a block does not arrive or is not valid, only
+    /// its contents are missing afterwards.
     ///
     /// # Errors
     /// [`Machine::Io`](crate::error::Machine::Io), [`Error::Cancelled`](crate::Error::Cancelled).

@@ -210,7 +210,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Returns whether every new file of a plan is staged with the right content.
+    /// Returns `true` if every new file of a plan is staged with the right content.
     ///
     /// # Errors
     /// [`Machine::Io`](crate::error::Machine::Io).

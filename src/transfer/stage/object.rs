@@ -14,6 +14,7 @@ use super::writer::Writer;
 use crate::disk::layout::ObjectKind;
 use crate::error::{Error, Network, Refused, Result};
 use crate::formats::manifest::Object;
+use crate::formats::tables::MAX_TABLE_BYTES;
 use crate::transfer::fetch::{ByteRange, Request, StallGuard, try_mirrors};
 use crate::values::digest::Sha256;
 use crate::values::rel_path::RelPath;
@@ -111,7 +112,7 @@ impl<'a> ObjectFetcher<'a, '_> {
         self.transfer.ledger.record(wanted.object, wanted.kind, url, event);
     }
 
-    /// Records that an object that was fetched is of no use.
+    /// Records that a fetched object cannot be used.
     pub fn record_failure(&self, wanted: ObjectRequest, code: &'static str) {
         let Some(mirror) = self.transfer.mirrors.in_order().into_iter().next() else { return };
         self.record(wanted, &mirror, ObjectEvent::Failed(code));
@@ -145,7 +146,7 @@ impl<'a> ObjectFetcher<'a, '_> {
         if found == (sha256, size) {
             return Ok(FetchedObject::Original(object));
         }
-        // A reader may still use the parts that are right.
+        // A reader may still be using parts of the object that are right.
         if let Some(arriving) = self.arriving {
             arriving.wait_for_reader();
         }
@@ -252,6 +253,36 @@ impl<'a> ObjectFetcher<'a, '_> {
             Err(Error::Refused(_) | Error::Network(_)) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Returns the table of an object; fetches it, as the beginning of the object, if it is absent.
+    ///
+    /// `read` reads it from the incomplete object. Returns `None` if no mirror sends the right one.
+    ///
+    /// # Errors
+    /// [`Machine::Io`](crate::error::Machine::Io), [`Error::Cancelled`]; errors of `read`.
+    pub fn fetch_table<T>(
+        &self,
+        wanted: ObjectRequest,
+        table: Object,
+        failure: &'static str,
+        read: impl Fn() -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
+        if table.size > MAX_TABLE_BYTES {
+            return Ok(None);
+        }
+        if let Some(known) = read()? {
+            return Ok(Some(known));
+        }
+        let beginning = ObjectRanges::exactly(std::iter::once(0..table.size));
+        if self.fetch_ranges(wanted, &beginning, &wanted.object.sha256.to_string())?.is_none() {
+            return Ok(None);
+        }
+        let found = read()?;
+        if found.is_none() {
+            self.record_failure(wanted, failure);
+        }
+        Ok(found)
     }
 
     fn arrived(&self, bytes: u64) {

@@ -65,7 +65,7 @@ pub fn check_mounts<'a>(tree: &Tree, paths: impl IntoIterator<Item = &'a str>) -
     let mount = tree.root().mount()?;
     for path in paths {
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
-        // A folder that is not there is made in the nearest one that is.
+        // A missing folder is created in the nearest one that exists.
         let mut path = parent;
         let folder = loop {
             match tree.find_folder(path)? {
@@ -135,7 +135,7 @@ fn check_name_is_free(tree: &Tree, path: &RelPath, leaving: &BTreeSet<&str>) -> 
     Ok(())
 }
 
-/// Returns whether the update removes everything in a folder.
+/// Returns `true` if the update removes everything in a folder.
 ///
 /// Returns `false` for an empty folder: the user may have created it for a purpose.
 fn is_vacated(tree: &Tree, path: &str, leaving: &BTreeSet<&str>) -> Result<bool> {
@@ -188,7 +188,7 @@ pub fn check_space(stage: &Stage, plan: &Plan, old_size: impl Fn(&PathChange) ->
     Ok(())
 }
 
-/// Returns whether the file system supports hard links. Backups then take no space.
+/// Returns `true` if the file system supports hard links. Backups then take no space.
 fn can_link(dir: &Dir) -> Result<bool> {
     let (probe, second) = ("link-probe", "link-probe-2");
     dir.remove_file(probe)?;

@@ -35,8 +35,8 @@ pub fn swap_steps(
         if let (Some(name), Some(from), Some(tree)) = (&staged, &change.saved_from, &tree) {
             stage_users_file(tree, from, &stage.files, name, &change.new)?;
         }
-        let place = SwapPath::Listed(change.path.clone());
-        steps.push(Step { place, old: change.old.clone(), new: change.new.clone(), staged });
+        let path = SwapPath::Listed(change.path.clone());
+        steps.push(Step { path, old: change.old.clone(), new: change.new.clone(), staged });
     }
     let (old, new) = manifest;
     if old != new {
@@ -45,7 +45,7 @@ pub fn swap_steps(
             stage.files.remove_file(MANIFEST_NAME)?;
             stage.dir.copy(MANIFEST_NAME, &stage.files, MANIFEST_NAME, crate::disk::fs::PLAIN_MODE)?;
         }
-        steps.push(Step { place: SwapPath::Manifest, old, new, staged });
+        steps.push(Step { path: SwapPath::Manifest, old, new, staged });
     }
     let staged = steps.iter().filter_map(|step| match (&step.staged, &step.new) {
         (Some(name), PathContent::File { mode, .. }) => Some((name.as_str(), *mode)),

@@ -108,7 +108,7 @@ impl StageScene {
         Ok(last)
     }
 
-    /// Returns whether the file is staged with its content and mode, and no other file is left.
+    /// Returns `true` if the file is staged with its content and mode, and no other file is left.
     fn is_filled(&self) -> bool {
         let wanted = &self.plan.changes[0].new;
         is_staged(&self.stage.files, &self.name, wanted).unwrap()

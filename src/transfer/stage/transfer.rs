@@ -19,7 +19,7 @@ pub struct Transfer<'a> {
     pub locate: &'a (dyn Fn(&LocalFile) -> PathBuf + Sync),
     /// Returns an installed file that has a content.
     pub find_local: &'a (dyn Fn(&Sha256) -> Option<LocalFile> + Sync),
-    /// How often to retry a request at one mirror.
+    /// The retries of a request at one mirror.
     pub retries: Retries,
     /// The number of contents to make at the same time.
     pub parallel: usize,

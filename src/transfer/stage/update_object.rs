@@ -100,28 +100,7 @@ impl<'a> UpdateFetch<'a, '_> {
     /// # Errors
     /// As [`fetch`](Self::fetch).
     pub fn fetch_table(&self) -> Result<Option<UpdateTable>> {
-        let table = self.indexed.table;
-        if table.size > MAX_TABLE_BYTES {
-            return Ok(None);
-        }
-        let name = self.indexed.object.sha256.to_string();
-        if let Some(known) = self.read_table(&partial(&name))? {
-            return Ok(Some(known));
-        }
-        match self.fetcher.fetch_ranges(
-            self.request(),
-            &ObjectRanges::exactly(std::iter::once(0..table.size)),
-            &name,
-        )? {
-            Some(_) => {
-                let table = self.read_table(&partial(&name))?;
-                if table.is_none() {
-                    self.fetcher.record_failure(self.request(), TABLE_FAILURE);
-                }
-                Ok(table)
-            }
-            None => Ok(None),
-        }
+        self.fetcher.fetch_table(self.request(), self.indexed.table, TABLE_FAILURE, || self.read_table())
     }
 
     /// Waits for the table at the front of the arriving object, and reads it.
@@ -130,13 +109,13 @@ impl<'a> UpdateFetch<'a, '_> {
     /// [`Machine::Io`](crate::error::Machine::Io).
     pub fn wait_for_table(&self) -> Result<Option<UpdateTable>> {
         let size = self.indexed.table.size;
-        let name = partial(&self.indexed.object.sha256.to_string());
-        if size > MAX_TABLE_BYTES || !self.arriving.wait_for(size) { Ok(None) } else { self.read_table(&name) }
+        if size > MAX_TABLE_BYTES || !self.arriving.wait_for(size) { Ok(None) } else { self.read_table() }
     }
 
-    /// Reads and verifies the table at the front of a file; returns `None` if it is not right.
-    fn read_table(&self, file: &str) -> Result<Option<UpdateTable>> {
-        let Some(file) = self.fetcher.stage.objects.open_file(file)? else { return Ok(None) };
+    /// Reads the table at the front of the object; returns `None` if it is absent or not right.
+    fn read_table(&self) -> Result<Option<UpdateTable>> {
+        let name = partial(&self.indexed.object.sha256.to_string());
+        let Some(file) = self.fetcher.stage.objects.open_file(&name)? else { return Ok(None) };
         match UpdateTable::read(file, &self.indexed) {
             Ok(table) => Ok(Some(table)),
             // A file that another mirror replaces meanwhile may be shorter again.

@@ -67,8 +67,8 @@ impl<'a> Worker<'a, '_> {
         let mut made = Writer::new(dir, name)?;
         let base = JoinedFiles::new(bases).map_err(|error| Error::io("read", dir.join(name), error))?;
         let sizes = FileSizes { old: base.size(), new: update.table.rows[step.row].to.size };
-        // The name contains the job's hash, so no other worker uses it. Windows may free a name
-        // only when the file is closed, so each file has another.
+        // The name contains the job's hash, so no other worker uses it. The number makes the names
+        // differ: Windows may free a name only when the file is closed.
         let mut scratch_files = 0;
         let scratch = |bytes| {
             scratch_files += 1;

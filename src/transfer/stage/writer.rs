@@ -105,7 +105,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Returns whether a staged file has the wanted content. Corrects its mode if it has.
+/// Returns `true` if a staged file has the wanted content. Corrects its mode if it has.
 pub fn is_staged(dir: &Dir, name: &str, wanted: &PathContent) -> Result<bool> {
     let PathContent::File { sha256, mode } = wanted else { return Ok(false) };
     let Some(mut file) = dir.open_file(name)? else { return Ok(false) };

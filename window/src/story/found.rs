@@ -47,7 +47,7 @@ impl FoundRelease {
             to: text("to").unwrap_or_default(),
             bytes: update["bytes"].as_u64().unwrap_or_default(),
             is_critical: update["critical"].as_bool().unwrap_or_default(),
-            last: text("on_the_way_to"),
+            last: text("stepping_stone_to"),
             notes: lines.collect::<Vec<_>>().join("\n"),
             notes_address: notes["href"].as_str().and_then(crate::notes::web_address),
         }

@@ -5,7 +5,7 @@ use crate::outcome::WindowOutcome;
 use serde_json::{Value, json};
 
 fn update(component: &str, to: &str) -> Value {
-    json!({ "component": component, "from": "2.0.0", "to": to, "bytes": 5, "critical": false, "on_the_way_to": null,
+    json!({ "component": component, "from": "2.0.0", "to": to, "bytes": 5, "critical": false, "stepping_stone_to": null,
         "notes": {"language": "en", "href": "https://example.com/", "lines": ["# Two", "- fast"]} })
 }
 
@@ -27,7 +27,7 @@ fn offered(updates: Value) -> Story {
     let (mut story, effects) = Story::check(vec!["app".to_owned()]);
     let check = json!({"id": 1, "method": "check", "params": {"components": ["app"]}});
     assert_eq!(effects, [StoryEffect::Send(check)]);
-    assert!(line(&mut story, json!({"id": 1, "result": {"updates": updates, "held": []}})).is_empty());
+    assert!(line(&mut story, json!({"id": 1, "result": {"updates": updates, "deferred": []}})).is_empty());
     story
 }
 
@@ -47,7 +47,7 @@ fn an_update_is_offered_downloaded_and_installed() {
     line(&mut story, event);
     let progress = story.progress();
     assert_eq!((progress.bytes, progress.seconds_left, progress.is_downloading), (3, Some(2), true));
-    line(&mut story, json!({"id": 2, "result": {"staged": [update("app", "2.1.0")], "held": []}}));
+    line(&mut story, json!({"id": 2, "result": {"staged": [update("app", "2.1.0")], "deferred": []}}));
     assert_eq!(story.state(), &StoryState::Ready);
     let versions = json!([{"component": "app", "version": "2.1.0"}]);
     let outcome = WindowOutcome::Restart(versions.clone());
@@ -66,7 +66,7 @@ fn without_an_update_the_program_is_up_to_date() {
 #[test]
 fn all_releases_are_skipped_before_the_window_ends() {
     let mut stone = update("tool", "1.5.0");
-    stone["on_the_way_to"] = json!("3.0.0");
+    stone["stepping_stone_to"] = json!("3.0.0");
     let mut story = offered(json!([update("app", "2.1.0"), stone]));
     let skip = |id, component, version| {
         let params = json!({"component": component, "version": version});
@@ -114,7 +114,7 @@ fn a_download_that_has_not_stopped_yet_resumes_when_it_has() {
 fn a_download_that_is_complete_before_it_pauses_is_ready() {
     let mut story = downloading();
     choose(&mut story, Choice::Pause);
-    line(&mut story, json!({"id": 2, "result": {"staged": [update("app", "2.1.0")], "held": []}}));
+    line(&mut story, json!({"id": 2, "result": {"staged": [update("app", "2.1.0")], "deferred": []}}));
     assert_eq!(story.state(), &StoryState::Ready);
 }
 
@@ -125,7 +125,7 @@ fn a_pause_of_another_program_ends_with_resume() {
     assert_eq!(story.state(), &StoryState::Paused(Pause::Everywhere));
     let resume = json!({"id": 3, "method": "resume", "params": {}});
     assert_eq!(choose(&mut story, Choice::Resume), [StoryEffect::Send(resume)]);
-    line(&mut story, json!({"id": 3, "result": {"staged": [update("app", "2.1.0")], "held": []}}));
+    line(&mut story, json!({"id": 3, "result": {"staged": [update("app", "2.1.0")], "deferred": []}}));
     assert_eq!(story.state(), &StoryState::Ready);
 }
 
@@ -159,7 +159,7 @@ fn a_session_that_cannot_begin_is_an_error() {
 #[test]
 fn an_update_that_is_ready_needs_no_session() {
     let mut story = downloading();
-    line(&mut story, json!({"id": 2, "result": {"staged": [update("app", "2.1.0")], "held": []}}));
+    line(&mut story, json!({"id": 2, "result": {"staged": [update("app", "2.1.0")], "deferred": []}}));
     story.take(StoryEvent::SessionEnded("it ended".to_owned()));
     assert_eq!(story.state(), &StoryState::Ready);
 }
@@ -179,7 +179,7 @@ fn a_rollback_is_the_newest_one_of_the_history() {
 #[test]
 fn answers_to_older_requests_change_nothing() {
     let mut story = downloading();
-    line(&mut story, json!({"id": 1, "result": {"updates": [], "held": []}}));
+    line(&mut story, json!({"id": 1, "result": {"updates": [], "deferred": []}}));
     line(&mut story, json!({"event": "progress", "id": 1, "bytes": 9}));
     assert_eq!((story.state(), story.progress().bytes), (&StoryState::Downloading, 0));
 }

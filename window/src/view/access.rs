@@ -74,7 +74,7 @@ pub fn tree(scene: &Scene, facts: &TreeFacts<'_>) -> TreeUpdate {
             SceneItemKind::Text(text) => label(&text.text),
             SceneItemKind::Status(text) => {
                 let mut node = label(&text.text);
-                // The bar has the value that a screen reader announces now and then.
+                // A screen reader announces the value of the bar from time to time.
                 node.set_live(Live::Off);
                 node
             }

@@ -386,13 +386,12 @@ impl ApplicationHandler<ViewEvent> for View {
     }
 }
 
-/// Starts a program of the user in a thread, because that may wait for the desktop. Without such a
-/// program nothing happens, and the window is still there.
+/// Runs `open` in a thread, because it may wait for the desktop. A failure has no effect.
 fn in_thread<T>(open: impl FnOnce() -> T + Send + 'static) {
     std::thread::spawn(move || drop(open()));
 }
 
-/// Returns the place of the moving part of a progress bar: to the end and back.
+/// Returns the position of the moving part of a progress bar, which goes to the end and back.
 fn motion(elapsed: Duration) -> f32 {
     let turn = elapsed.as_secs_f32() / MOTION_PERIOD.as_secs_f32() % 2.0;
     if turn < 1.0 { turn } else { 2.0 - turn }

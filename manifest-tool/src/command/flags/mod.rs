@@ -1,4 +1,4 @@
-//! Groups of flags, some of them shared by several commands, and the plain values they stand for.
+//! Groups of flags that commands share, and their conversion to checked values.
 
 pub mod platforms;
 pub mod release;

@@ -21,8 +21,8 @@ pub struct PlatformFlags {
 impl PlatformFlags {
     /// Returns the named platforms, or all that `component` has releases for.
     ///
-    /// A component without a release counts as one for the platform `any`, where the command then
-    /// finds nothing.
+    /// Without any release, it returns the platform `any`, for which the command then finds
+    /// nothing.
     ///
     /// # Errors
     /// An I/O error.

@@ -59,7 +59,7 @@ pub struct ReleaseFlags {
 }
 
 impl ReleaseFlags {
-    /// Returns the settings of `file` with those flags in their place that are given.
+    /// Returns the settings of `file`, with those replaced that a flag gives.
     ///
     /// # Errors
     /// [`Caller::BadSetting`](patcher::internal::error::Caller::BadSetting) for a flag that is not

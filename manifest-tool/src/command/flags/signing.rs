@@ -45,16 +45,16 @@ pub struct SigningFlags {
     /// The public key of the signing command
     #[arg(long, value_name = "PUB", requires = "signer")]
     signer_key: Option<PathBuf>,
-    /// Publish nothing, and write the bytes to be signed to FILE for a key in another place;
-    /// `attach` adds the signature and publishes
+    /// Publish nothing, and write the bytes to sign to FILE, for a key on another machine; `attach`
+    /// adds the signature and publishes
     #[arg(long, value_name = "FILE", conflicts_with_all = ["keys", "passphrase_file"])]
     body: Option<PathBuf>,
-    /// A public key that may have signed earlier releases, besides the keys that sign now; repeat
-    /// it for each, in the order of the client's list. The tool uses no other release of the site
+    /// A public key, other than those that sign now, that may have signed earlier releases; repeat
+    /// it for each, in the order of the client's list. Releases by other keys are not used
     #[arg(long = "trust", value_name = "PUB")]
     trusted: Vec<PathBuf>,
-    /// How many of these keys must have signed a release of the site, so that the tool uses it
-    /// [default: as many as sign now]
+    /// The number of keys that must have signed a release of the site. Releases with fewer
+    /// signatures are not used [default: the number of keys that sign now]
     #[arg(long, value_name = "N")]
     threshold: Option<usize>,
     /// Retire this public key, and all keys before it in the client's list: a client that has seen
@@ -80,7 +80,7 @@ pub struct TrustFlags {
     /// [default: ./release.pub.pem]
     #[arg(long = "trust", value_name = "PUB")]
     trusted: Vec<PathBuf>,
-    /// How many of these keys must have signed a release
+    /// The number of these keys that must have signed a release
     #[arg(long, value_name = "N", default_value_t = 1)]
     threshold: usize,
 }

@@ -24,7 +24,7 @@ pub struct StoneFlags {
 }
 
 impl StoneFlags {
-    /// Returns the policy of these flags over that of `component.toml`.
+    /// Returns the policy; flags take precedence over the settings of `component.toml`.
     ///
     /// # Errors
     /// [`Caller::BadSetting`](patcher::internal::error::Caller::BadSetting).

@@ -137,7 +137,7 @@ impl<'a> DiagonalScan<'a> {
         (missed.trailing_zeros() as usize + 1).clamp(MIN_MATCH_BYTES, VIEW_BYTES)
     }
 
-    /// Returns whether the diagonal leaves more than `slack` of `length` bytes at `place`
+    /// Returns `true` if the diagonal leaves more than `slack` of `length` bytes at `place`
     /// unexplained.
     fn misses_more(&self, place: usize, length: usize) -> bool {
         let mut missed = 0;
@@ -180,7 +180,7 @@ impl<'a> DiagonalScan<'a> {
         self.old.get(there..).map_or(0, |old| common_prefix(old, &self.new[place..]))
     }
 
-    /// Returns whether the diagonal explains the byte at `place`.
+    /// Returns `true` if the diagonal explains the byte at `place`.
     fn explains(&self, place: usize) -> bool {
         place < self.new.len() && self.old.get(place.wrapping_add_signed(self.diagonal)) == Some(&self.new[place])
     }

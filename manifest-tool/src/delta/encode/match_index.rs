@@ -88,7 +88,7 @@ impl<'a> MatchIndex<'a> {
         self.text
     }
 
-    /// Returns whether the text may contain the first `MIN_MATCH_BYTES` of `bytes`.
+    /// Returns `true` if the text may contain the first `MIN_MATCH_BYTES` of `bytes`.
     ///
     /// Always `false` for fewer bytes.
     #[inline]

@@ -18,7 +18,7 @@ const MIN_STREAMS_DIVISOR: usize = 4;
 /// The start of a zip.
 const ZIP_MAGIC: &[u8] = b"PK\x03\x04";
 
-/// Returns whether a file consists of deflate streams to a good part.
+/// Returns `true` if a file consists of deflate streams to a good part.
 ///
 /// # Errors
 /// An I/O error.

@@ -80,7 +80,7 @@ impl DeltaGraph {
         }
     }
 
-    /// Returns whether there is a delta between two contents that needs no second base.
+    /// Returns `true` if there is a delta between two contents that needs no second base.
     pub fn has(&self, from: &Sha256, to: &Sha256) -> bool {
         self.known.contains(&(*from, *to, None))
     }

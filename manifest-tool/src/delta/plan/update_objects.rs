@@ -22,7 +22,7 @@ use std::path::Path;
 /// Writes the update objects from `earlier` releases to `new`, and returns their lines.
 ///
 /// `earlier` starts with the most important release. A release with the content of another one, or
-/// of the new one, gets no object of its own.
+/// of the new one, gets no object.
 ///
 /// # Errors
 /// An I/O error.
@@ -93,7 +93,7 @@ impl UpdateDraft {
         draft
     }
 
-    /// Returns whether a client saves bytes by the object, its request included.
+    /// Returns `true` if a client saves bytes by the object, its request included.
     ///
     /// In a flat layout it has to save bytes against the install object, and to make every content.
     fn is_worth_it(&self, new: &Manifest) -> bool {

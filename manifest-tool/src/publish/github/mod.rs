@@ -1,12 +1,12 @@
 //! A release on GitHub, whose assets are the files of a flat site.
 //!
-//! - A release that does not exist yet becomes a draft. Clients see it whole or not at all: the
-//!   last step makes it public, and with a stable release the latest one. Nothing of it changes
-//!   then, so it may be immutable.
+//! - A release that does not exist yet becomes a draft. The last step makes it public, and the
+//!   latest one if it is stable. So clients see it whole or not at all. The tool changes nothing in
+//!   it afterwards, so GitHub may make it immutable.
 //! - In a release that is public, the tool replaces manifests and heads: it deletes the old asset
 //!   and uploads the new one. Clients that ask in between get 404, and retry or use the manifest.
-//! - An interrupted run continues: assets with the right size and digest stay, and what was cut off
-//!   is deleted and sent again.
+//! - An interrupted run continues: assets with the right size and digest stay. The tool deletes
+//!   incomplete assets and sends them again.
 
 mod api;
 

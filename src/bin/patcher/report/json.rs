@@ -12,12 +12,12 @@ pub fn outcome_object(outcome: &CommandOutcome) -> Option<Value> {
         CommandOutcome::Checked(check) => check.to_json(),
         CommandOutcome::Staged(staged, deferred) => {
             let staged = staged.as_ref().map_or(json!([]), |staged| staged.to_json());
-            json!({ "staged": staged, "held": deferred.to_json() })
+            json!({ "staged": staged, "deferred": deferred.to_json() })
         }
         CommandOutcome::Applied(applied, deferred) => {
             let mut object =
                 applied.as_ref().map_or(json!({ "applied": [], "saved": [] }), |applied| applied.to_json());
-            object["held"] = deferred.to_json();
+            object["deferred"] = deferred.to_json();
             object
         }
         CommandOutcome::Paused => json!({ "paused": true }),
@@ -35,7 +35,7 @@ pub fn outcome_object(outcome: &CommandOutcome) -> Option<Value> {
         }
         CommandOutcome::Recovered(recovery) => json!({ "recovery": recovery.to_json() }),
         CommandOutcome::Removed(component, kept) => {
-            json!({ "removed": component, "left": kept.iter().map(|path| path.as_str()).collect::<Vec<_>>() })
+            json!({ "removed": component, "kept": kept.iter().map(|path| path.as_str()).collect::<Vec<_>>() })
         }
         CommandOutcome::Integrated(component, changes) => {
             json!({ "component": component, "written": changes.written, "deleted": changes.deleted })

@@ -81,7 +81,7 @@ impl DownloadLine {
         let seconds = self.begun.elapsed().as_secs_f64();
         let saved = percent_saved(self.fetched, self.install_size);
         let saved = if saved > 0 { format!(", {saved}% of {install} saved") } else { String::new() };
-        // The display has no reader that could be told.
+        // A failure has no effect: the line is for display only.
         let _ = writeln!(std::io::stderr(), "fetched {fetched} in {seconds:.1} s{saved}");
     }
 }

@@ -1,6 +1,6 @@
 //! Requests: one JSON object a line, with an id, a method and its parameters.
 
-use crate::arguments::{Decision, PatcherCommand};
+use crate::arguments::PatcherCommand;
 use crate::quantities::duration;
 use patcher::{Caller, Result, Value, WatchMode, WatchOptions};
 use serde::Deserialize;
@@ -131,9 +131,7 @@ impl Method {
             Method::Remove { component } => PatcherCommand::Remove { name: component },
             Method::Verify { components } => PatcherCommand::Verify { names: components },
             Method::Pause {} => PatcherCommand::Pause,
-            Method::Adoption { on } => {
-                PatcherCommand::Adoption { decision: if on { Decision::On } else { Decision::Off } }
-            }
+            Method::Adoption { on } => PatcherCommand::Adoption { is_allowed: on },
             Method::Resume {} => PatcherCommand::Resume,
             Method::Skip { component, version } => PatcherCommand::Skip { name: component, version },
             Method::Status {} => PatcherCommand::Status,

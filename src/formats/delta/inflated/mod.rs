@@ -20,8 +20,8 @@
 //! - `rebuild` deflates the new contents on all cores, with the parameters in the list.
 //!
 //! Every number in the list is checked before it is used. The list bounds the scratch space: see
-//! [`MAX_SCRATCH_FACTOR`]. Besides the memory of one delta, the client needs 16 MiB for the list,
-//! and 8 MiB and 0.5 MiB per core for rebuilding.
+//! [`MAX_SCRATCH_FACTOR`]. In addition to the memory of one delta, the client needs 16 MiB for the
+//! list, and for rebuilding 8 MiB and 0.5 MiB per core.
 
 mod old_view;
 mod rebuild;

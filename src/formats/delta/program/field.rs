@@ -79,12 +79,12 @@ impl FieldKind {
         }
     }
 
-    /// Returns whether a field of this kind only looks like an address.
+    /// Returns `true` if a field of this kind only looks like an address.
     pub fn is_guess(self) -> bool {
         self.guess_counter().is_some()
     }
 
-    /// Returns whether `extra` is an address that must be projected before the word is written.
+    /// Returns `true` if `extra` is an address that must be projected before the word is written.
     pub fn has_base(self) -> bool {
         matches!(
             self,
@@ -92,7 +92,7 @@ impl FieldKind {
         )
     }
 
-    /// Returns whether the word holds only a part of its target.
+    /// Returns `true` if the word holds only a part of its target.
     ///
     /// Such a word does not reveal the whole new target, so nothing can be learned from it.
     pub fn is_partial(self) -> bool {

@@ -29,12 +29,12 @@ impl UnscannedPages {
         UnscannedPages { pages }
     }
 
-    /// Returns whether all pages are scanned.
+    /// Returns `true` if all pages are scanned.
     pub fn is_empty(&self) -> bool {
         self.pages.is_empty()
     }
 
-    /// Returns whether the byte at `offset` lies in an unscanned page.
+    /// Returns `true` if the byte at `offset` lies in an unscanned page.
     #[inline]
     pub fn contains(&self, offset: u32) -> bool {
         self.pages.get((offset / PAGE_BYTES) as usize).is_some_and(|is_unscanned| *is_unscanned)

@@ -33,7 +33,7 @@ pub struct X86Instruction {
 }
 
 impl X86Instruction {
-    /// Returns whether the displacement is relative to the next instruction.
+    /// Returns `true` if the displacement is relative to the next instruction.
     pub fn is_rip_relative(&self) -> bool {
         self.modrm & 0xc7 == 0x05
     }
@@ -43,7 +43,7 @@ impl X86Instruction {
         (self.sib & 0x38 != NO_INDEX).then_some(1 << (self.sib >> 6))
     }
 
-    /// Returns whether it is a call, jump or conditional jump with a four-byte distance.
+    /// Returns `true` if it is a call, jump or conditional jump with a four-byte distance.
     pub fn is_branch(&self) -> bool {
         matches!((self.map, self.opcode), (0, 0xe8 | 0xe9) | (1, 0x80..=0x8f))
     }

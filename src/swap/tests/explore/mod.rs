@@ -6,15 +6,18 @@
 //!   but a version on probation;
 //! - **no mix**: the component is the old one or the new one, apart from paths that another program
 //!   wrote to;
-//! - **durable**: a swap that reported success is there after a power cut;
+//! - **durable**: after a swap reported success, the new version survives a power cut;
 //! - **nothing lost**: the bytes that another program wrote still exist under some name.
 //!
 //! Single events are tried completely. Pairs are tried by a breadth-first search: a second event
-//! meets each step of the recovery from each state that a first event led to. States are told apart
-//! by their fingerprints, so that each is visited once. `EXPLORE_RUNS` bounds the pairs.
-//! `pairs` lets another program write before a rollback that is cut off; `processes` lets a second
-//! process run at each lock, and explores the helper's way from a swap to a complete program.
-//! `full_disk` lets the disk fill at each step, and expects a complete version without a recovery.
+//! meets each step of the recovery from each state that a first event led to. A fingerprint
+//! identifies each state, so that each is visited once. `EXPLORE_RUNS` limits the number of pairs.
+//!
+//! | file | explores |
+//! |---|---|
+//! | `pairs` | a write by another program before a rollback that is cut off |
+//! | `processes` | a second process at each lock, and the helper from a swap to a running program |
+//! | `full_disk` | a disk that fills at each step; expects a complete version without a recovery |
 
 mod events;
 mod full_disk;
@@ -90,7 +93,7 @@ fn recover_once(_: Trees, root: &InstallRoot) -> Result<bool> {
 }
 
 /// The result of a run, and the disk after it.
-struct Run {
+struct ExploredRun {
     result: Result<bool>,
     disk: Disk,
     steps: usize,
@@ -99,17 +102,17 @@ struct Run {
 
 impl Trees {
     /// Runs an action on a copy of a disk.
-    fn run(self, disk: &Disk, action: Action, event: Option<(usize, Event)>) -> Run {
+    fn run(self, disk: &Disk, action: Action, event: Option<(usize, Event)>) -> ExploredRun {
         let mounted = Mounted::new(disk.clone());
         if let Some((at, event)) = event {
             mounted.schedule(at, event);
         }
         let result = action(self, &root(&mounted));
-        Run { result, disk: mounted.disk(), steps: mounted.steps(), happened: mounted.has_happened() }
+        ExploredRun { result, disk: mounted.disk(), steps: mounted.steps(), happened: mounted.has_happened() }
     }
 
     /// Recovers once and compares the outcome with the rules; returns the rule that is broken.
-    fn broken_rule(self, left: &Run, disk: Disk, touched: &[&str], may_confirm: bool) -> Option<String> {
+    fn broken_rule(self, left: &ExploredRun, disk: Disk, touched: &[&str], may_confirm: bool) -> Option<String> {
         let files_of_the_user = files_of_the_user(&disk);
         let recovered = self.run(&disk, recover_once, None);
         if let Err(error) = &recovered.result {

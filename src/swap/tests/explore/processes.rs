@@ -8,7 +8,7 @@ use crate::disk::fs::simulated::{Fault, locks};
 const HELPER_RUNS: usize = 2_000;
 
 /// Runs an action, and a second process at one place where a lock is taken or released.
-fn run_with_second(disk: &Disk, action: Action, second: Action, at: usize) -> Run {
+fn run_with_second(disk: &Disk, action: Action, second: Action, at: usize) -> ExploredRun {
     let mounted = Mounted::new(disk.clone());
     let other = root(&mounted);
     locks::schedule(at, Box::new(move || drop(second(MOST_CHANGES, &other))));
@@ -16,7 +16,7 @@ fn run_with_second(disk: &Disk, action: Action, second: Action, at: usize) -> Ru
     locks::places();
     // Either process may have had the last word.
     let result = result.and(Err(Caller::NothingStaged.into()));
-    Run { result, disk: mounted.disk(), steps: mounted.steps(), happened: mounted.has_happened() }
+    ExploredRun { result, disk: mounted.disk(), steps: mounted.steps(), happened: mounted.has_happened() }
 }
 
 /// The number of places at which an action takes or releases a lock.
@@ -103,7 +103,7 @@ fn helper(trees: Trees, root: &InstallRoot) -> Result<bool> {
 }
 
 /// Lets an event meet a step of the helper's loop, and returns what it started.
-fn begun(disk: &Disk, confirms: bool, at: usize, event: &Event) -> (Vec<Begun>, Run) {
+fn begun(disk: &Disk, confirms: bool, at: usize, event: &Event) -> (Vec<Begun>, ExploredRun) {
     let mounted = Mounted::new(disk.clone());
     mounted.schedule(at, event.clone());
     let mut begun = Vec::new();
@@ -120,7 +120,7 @@ fn begun(disk: &Disk, confirms: bool, at: usize, event: &Event) -> (Vec<Begun>, 
         })
     });
     let result = result.and(Err(Caller::NothingStaged.into()));
-    let run = Run { result, disk: mounted.disk(), steps: mounted.steps(), happened: mounted.has_happened() };
+    let run = ExploredRun { result, disk: mounted.disk(), steps: mounted.steps(), happened: mounted.has_happened() };
     (begun, run)
 }
 

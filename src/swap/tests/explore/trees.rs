@@ -86,7 +86,7 @@ impl Trees {
             };
             if old != new {
                 let staged = matches!(new, PathContent::File { .. }).then(|| staged_name(&tree(new_files)[path]));
-                steps.push(Step { place: SwapPath::Listed(RelPath::new(path).unwrap()), old, new, staged });
+                steps.push(Step { path: SwapPath::Listed(RelPath::new(path).unwrap()), old, new, staged });
             }
         }
         ComponentSteps {

@@ -94,7 +94,7 @@ impl ChangedStreams {
     }
 }
 
-/// Returns whether the content of a stream starts like a program: ELF, PE or thin Mach-O.
+/// Returns `true` if the content of a stream starts like a program: ELF, PE or thin Mach-O.
 fn is_program(file: &[u8], stream: &FoundStream) -> bool {
     let start = inflate(&file[stream.range.clone()], 4);
     matches!(start[..], [0x7f, b'E', b'L', b'F', ..] | [b'M', b'Z', ..] | [0xcf, 0xfa, 0xed, 0xfe, ..])

@@ -61,7 +61,7 @@ fn all_parameters() -> Vec<DeflateParameters> {
     all.into_iter().flatten().filter_map(new).collect()
 }
 
-/// Returns whether an encoder makes a stream from its content.
+/// Returns `true` if an encoder makes a stream from its content.
 fn is_made_by(parameters: DeflateParameters, file: &[u8], stream: &FoundStream) -> bool {
     let (content, stream) = (inflate(&file[stream.range.clone()], stream.length), &file[stream.range.clone()]);
     let (mut encoder, mut made, mut at) = (DeflateEncoder::new(parameters), Vec::new(), 0);

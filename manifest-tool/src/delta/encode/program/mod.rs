@@ -124,7 +124,7 @@ struct BestDraft {
     estimate: u64,
 }
 
-/// Returns whether a file starts like a program, so that other files are not read as a whole.
+/// Returns `true` if a file starts like a program, so that other files are not read as a whole.
 fn begins_as_program(file: &mut (impl Read + Seek)) -> io::Result<bool> {
     let mut magic = [0; 4];
     file.rewind()?;

@@ -53,7 +53,7 @@ impl<'a> ParsedProgram<'a> {
         labelled
     }
 
-    /// Returns whether enough targets differ between two projections to match again.
+    /// Returns `true` if enough targets differ between two projections to match again.
     pub(super) fn has_moved(&self, one: &Projection, other: &Projection) -> bool {
         let asked = self.fields.iter().step_by(SAMPLED_FIELDS_STEP);
         let targets = asked.filter_map(|field| self.target(field));

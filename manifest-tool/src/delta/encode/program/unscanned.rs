@@ -56,7 +56,7 @@ impl BestDraft {
 }
 
 impl ParsedProgram<'_> {
-    /// Returns whether the unscanned pages cover enough of the code or of the fields.
+    /// Returns `true` if the unscanned pages cover enough of the code or of the fields.
     fn is_worth(&self, unscanned: &UnscannedPages) -> bool {
         let (mut code, mut unscanned_code) = (0, 0);
         for (section, _) in self.image.code() {

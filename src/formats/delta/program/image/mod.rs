@@ -81,7 +81,7 @@ pub struct ImageSection {
 }
 
 impl ImageSection {
-    /// Returns whether the section has this name, of at most 16 bytes.
+    /// Returns `true` if the section has this name, of at most 16 bytes.
     pub fn is_named(&self, name: &str) -> bool {
         let length = self.name.iter().position(|byte| *byte == 0).unwrap_or(self.name.len());
         self.name[..length] == *name.as_bytes()
@@ -92,7 +92,7 @@ impl ImageSection {
         self.offset.saturating_add(self.size)
     }
 
-    /// Returns whether the address lies in the section.
+    /// Returns `true` if the address lies in the section.
     pub fn contains(&self, address: u32) -> bool {
         address.wrapping_sub(self.address) < self.size
     }
@@ -131,7 +131,7 @@ impl ImageLayout {
         self.segments.iter().position(|segment| address.wrapping_sub(segment.address) < segment.memory_size)
     }
 
-    /// Returns whether a segment contains the address.
+    /// Returns `true` if a segment contains the address.
     pub fn contains(&self, address: u32) -> bool {
         self.segment_of(address).is_some()
     }
@@ -159,7 +159,7 @@ pub struct Image {
 }
 
 impl Image {
-    /// Returns whether a supported program may start with these bytes.
+    /// Returns `true` if a supported program may start with these bytes.
     pub fn is_magic(magic: &[u8; 4]) -> bool {
         matches!(
             magic,
@@ -187,7 +187,7 @@ impl Image {
         })
     }
 
-    /// Returns whether a section with instructions contains the address.
+    /// Returns `true` if a section with instructions contains the address.
     pub fn is_code(&self, address: u32) -> bool {
         self.code().any(|(section, _)| section.contains(address))
     }
