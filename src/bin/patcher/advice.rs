@@ -55,7 +55,9 @@ pub fn advice(code: &str) -> Option<&'static str> {
         "name-taken" => "rename the file or folder, then try again",
         "not-installed" => "install it with `install COMPONENT --from URL`",
         "installed-manifest" => "`install COMPONENT --from URL` adopts the files that exist",
-        "journal-unreadable" => "`repair COMPONENT` completes the installed version; the backups are kept in `txn.damaged`",
+        "journal-unreadable" => {
+            "`repair COMPONENT` completes the installed version; the backups are kept in `txn.damaged`"
+        }
         "changed" | "changed-in-swap" => "check which program changes the file, then try again",
         "backup-damaged" => "try again with a network, which has the old file, or `confirm` the new version",
         "other-tree" => "`install COMPONENT --from URL` makes the component complete again",
