@@ -75,6 +75,7 @@ mod probation;
 mod program;
 mod progress;
 mod proxies;
+mod recoveries;
 mod refused;
 mod repair;
 mod rollback;
