@@ -68,7 +68,7 @@ fn decide<T>(
 /// # Errors
 /// [`Machine::BackupDamaged`], [`Machine::NotWritable`], [`Machine::OtherTree`] before the first
 /// change: the version on probation stays complete. [`Machine::UndoFailed`] with journal and
-/// backups kept: [`recover`] continues.
+/// backups kept: [`super::recover`] continues.
 pub fn roll_back(root: &InstallRoot, _lock: &Lock, reason: RollbackReason) -> Result<Option<Applied>> {
     let check = |journal: &Journal| {
         let parts = open_parts(root, &journal.transaction)?;
