@@ -159,6 +159,9 @@ fn is_stable(channel: &Channel) -> bool {
     channel.as_str() == "stable"
 }
 
+/// The end of the name of a damaged state file that was set aside.
+pub const DAMAGED_SUFFIX: &str = ".damaged";
+
 /// The name of the folder of stages in a state or work folder.
 pub const STAGES_DIR_NAME: &str = "stage";
 /// The folder of finished files in a component's stage.

@@ -128,9 +128,7 @@ impl Patcher {
         let mut check = Check::default();
         for component in components {
             let installed = self.require_installed(&component)?;
-            if self.choices()?.is_removed(&component) {
-                self.change_choices(|choices| choices.set_removed(&component, false))?;
-            }
+            self.record_installed(&component)?;
             let meta = installed.counted_meta();
             self.find_update(&state_dir, component, installed, &rules, &deadline, &mut check)?;
             if let Some(meta) = meta {

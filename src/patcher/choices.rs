@@ -96,6 +96,14 @@ impl Patcher {
         Ok(choices)
     }
 
+    /// Records that the component is installed: from now on, a missing manifest is an error.
+    pub(super) fn record_installed(&self, component: &Component) -> Result<()> {
+        if self.choices()?.is_removed(component) {
+            self.change_choices(|choices| choices.set_removed(component, false))?;
+        }
+        Ok(())
+    }
+
     /// Changes and saves the user's choices.
     ///
     /// It takes a separate lock for a moment: `pause` must work during a download, which holds the

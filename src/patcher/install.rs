@@ -36,7 +36,7 @@ impl Patcher {
             Ok(installed) => Some(installed),
             Err(Error::Machine(Machine::InstalledManifest { .. })) => None,
             Err(Error::Machine(Machine::NotInstalled { .. } | Machine::NothingInstalled { .. })) => {
-                // Until the first check of the installed component, its folder may lack a manifest.
+                // Until the installation ends, the component's folder may lack a manifest.
                 self.change_choices(|choices| choices.set_removed(&component, true))?;
                 None
             }

@@ -48,7 +48,7 @@ use crate::error::{Caller, Error, Result};
 use crate::formats::manifest::{Channel, Component, Language, Platform};
 use crate::policy::default_path;
 use crate::state;
-use crate::state::journal::{JournalState, Transaction};
+use crate::state::journal::{ComponentSteps, JournalState, Transaction};
 use crate::swap::relaunch::{self, HelperProgram, Job};
 use crate::swap::{self, Applied, Recovery};
 use crate::transfer::fetch::{CancelToken, Fetch, Retries, Sources};
@@ -240,10 +240,16 @@ impl Patcher {
         if self.runs_from(&transaction) {
             return Err(Error::Busy { what: state::PROGRAM, holder: Some(self.shared.program.process()) });
         }
-        self.while_not_running(state_dir, || {
+        let is_installed = |steps: &&ComponentSteps| steps.to.is_some();
+        let installed = transaction.components.iter().filter(is_installed).map(|steps| steps.component.clone());
+        let installed: Vec<Component> = installed.collect();
+        let applied = self.while_not_running(state_dir, || {
             swap::prepare(&self.shared.root, lock, transaction)?;
             swap::apply(&self.shared.root, lock)?.ok_or_else(|| Caller::NothingStaged.into())
-        })
+        })?;
+        // If it fails, the next check does it.
+        let _ = installed.iter().try_for_each(|component| self.record_installed(component));
+        Ok(applied)
     }
 
     /// Runs `action` while no other instance of the program runs, and keeps new instances waiting.

@@ -1,11 +1,9 @@
 //! State files in XML: read whole, replaced in one step, and renamed if they are damaged.
 
 use crate::disk::fs::Dir;
+use crate::disk::layout::DAMAGED_SUFFIX;
 use crate::error::{Error, Machine, Result};
 use crate::formats::xml::XmlError;
-
-/// The suffix of a damaged file.
-pub(super) const DAMAGED: &str = ".damaged";
 
 /// A file of the state folder in XML.
 pub trait StateFile: Default {
@@ -38,7 +36,7 @@ pub trait StateFile: Default {
         };
         Ok(Some(read.unwrap_or_else(|| {
             // Where it cannot be renamed, the next `save` replaces it.
-            let _ = state_dir.rename(Self::NAME, state_dir, &format!("{}{DAMAGED}", Self::NAME));
+            let _ = state_dir.rename(Self::NAME, state_dir, &format!("{}{DAMAGED_SUFFIX}", Self::NAME));
             Self::default()
         })))
     }
@@ -66,7 +64,7 @@ pub trait StateFile: Default {
 /// [`Machine::Io`].
 pub fn damaged_files(state_dir: &Dir) -> Result<Vec<String>> {
     let mut names = state_dir.names()?;
-    names.retain(|name| name.ends_with(DAMAGED));
+    names.retain(|name| name.ends_with(DAMAGED_SUFFIX));
     names.sort_unstable();
     Ok(names)
 }

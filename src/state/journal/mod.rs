@@ -9,10 +9,10 @@ mod plan;
 pub use plan::{ComponentSteps, ReleaseContent, Step, SwapPath, Transaction};
 
 use crate::disk::fs::{Dir, Found};
+#[cfg(feature = "client")]
+use crate::disk::layout::DAMAGED_SUFFIX;
 use crate::disk::layout::StateDir;
 use crate::error::{Machine, Result};
-#[cfg(feature = "client")]
-use crate::state::file::DAMAGED;
 use crate::values::digest::Sha256;
 
 /// The journal's file name in the state folder.
@@ -133,12 +133,12 @@ impl Journal {
     pub fn set_aside(state_dir: &Dir) -> Result<()> {
         // The journal last: without it, the backups would be leftovers.
         for name in [TRANSACTIONS, JOURNAL] {
-            let mut aside = format!("{name}{DAMAGED}");
+            let mut aside = format!("{name}{DAMAGED_SUFFIX}");
             for number in 2.. {
                 if state_dir.find(name)? == Found::Absent || state_dir.rename_new(name, state_dir, &aside)? {
                     break;
                 }
-                aside = format!("{name}-{number}{DAMAGED}");
+                aside = format!("{name}-{number}{DAMAGED_SUFFIX}");
             }
         }
         state_dir.sync()
