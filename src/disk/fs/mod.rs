@@ -202,18 +202,22 @@ impl Dir {
 
     /// Copies a file and makes its bytes and mode durable; `to_name` must be free.
     ///
+    /// After a crash, `to_name` is still free or has the whole copy.
+    ///
     /// # Errors
     /// [`Machine::Io`].
     pub fn copy(&self, name: &str, to: &Dir, to_name: &str, mode: u32) -> Result<()> {
         let absent = || Error::io("open", self.join(name), io::ErrorKind::NotFound.into());
         let mut source = self.open_file(name)?.ok_or_else(absent)?;
-        let mut target = to.create(to_name)?;
-        steps::next("write")?;
-        let copied = io::copy(&mut source, &mut target);
-        let kept = copied.and_then(|_| set_mode(&target, mode)).and_then(|()| system::sync_file(&target));
-        kept.map_err(|error| {
-            let _ = to.remove_file(to_name);
-            Error::io("copy to", to.join(to_name), error)
+        let (temporary, mut target) = to.create_temporary(to_name)?;
+        let copied = steps::next("write").and_then(|()| {
+            let copied = io::copy(&mut source, &mut target);
+            let kept = copied.and_then(|_| set_mode(&target, mode)).and_then(|()| system::sync_file(&target));
+            kept.map_err(|error| Error::io("copy to", to.join(to_name), error))
+        });
+        drop(target);
+        copied.and_then(|()| to.rename(&temporary, to, to_name)).inspect_err(|_| {
+            let _ = to.remove_file(&temporary);
         })
     }
 
