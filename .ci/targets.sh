@@ -35,7 +35,7 @@ use_rustc() {
     export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER=$linker CC_x86_64_pc_windows_gnu=$linker
 }
 
-# Calls cargo for a target: cross_cargo build|test TARGET [ARGUMENT...]
+# Calls cargo for a target: cross_cargo build|check|test TARGET [ARGUMENT...]
 cross_cargo() {
     local command=$1 target=$2 cargo=(cargo-zigbuild "${1/build/zigbuild}")
     case $target in

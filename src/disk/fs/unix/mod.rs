@@ -109,7 +109,7 @@ impl Dir {
     /// [`Machine::Io`].
     pub fn make_folder(&self, name: &str, mode: u32) -> Result<()> {
         steps::next("make the folder")?;
-        match calls::mkdirat(&self.fd, name, Mode::from_raw_mode(mode)) {
+        match calls::mkdirat(&self.fd, name, Mode::from_raw_mode(mode as rustix::fs::RawMode)) {
             Ok(()) => Ok(()),
             Err(Errno::EXIST) => self.check_name(name),
             Err(errno) => Err(self.error("make the folder", name, errno)),

@@ -13,7 +13,7 @@ impl Dir {
     /// # Errors
     /// [`Machine::Io`].
     pub fn mount(&self) -> Result<u64> {
-        Ok(self.mount_at("", AtFlags::EMPTY_PATH)?.unwrap_or_default())
+        Ok(self.mount_at("")?.unwrap_or_default())
     }
 
     /// Returns the number of the mount that an entry is on; `None` if the entry is absent.
@@ -23,22 +23,28 @@ impl Dir {
     /// # Errors
     /// [`Machine::Io`].
     pub fn mount_of(&self, name: &str) -> Result<Option<u64>> {
-        self.mount_at(name, AtFlags::SYMLINK_NOFOLLOW)
+        self.mount_at(name)
     }
 
+    /// Returns the number of the mount of an entry, or of the folder itself if the name is empty.
     #[cfg_attr(target_os = "linux", expect(clippy::unnecessary_cast, reason = "the field has other types on macOS"))]
-    fn mount_at(&self, name: &str, flags: AtFlags) -> Result<Option<u64>> {
+    fn mount_at(&self, name: &str) -> Result<Option<u64>> {
         // A bind mount has the device of its file system, but no rename leads into it. Linux before
         // 5.8 does not distinguish mounts.
         #[cfg(target_os = "linux")]
-        match calls::statx(&self.fd, name, flags, rustix::fs::StatxFlags::MNT_ID) {
-            Ok(found) if found.stx_mask & rustix::fs::StatxFlags::MNT_ID.bits() != 0 => {
-                return Ok(Some(found.stx_mnt_id));
+        {
+            use rustix::fs::StatxFlags;
+            let flags = if name.is_empty() { AtFlags::EMPTY_PATH } else { AtFlags::SYMLINK_NOFOLLOW };
+            match calls::statx(&self.fd, name, flags, StatxFlags::MNT_ID) {
+                Ok(found) if found.stx_mask & StatxFlags::MNT_ID.bits() != 0 => return Ok(Some(found.stx_mnt_id)),
+                Err(Errno::NOENT) => return Ok(None),
+                _ => {}
             }
-            Err(Errno::NOENT) => return Ok(None),
-            _ => {}
         }
-        let stat = if name.is_empty() { calls::fstat(&self.fd) } else { calls::statat(&self.fd, name, flags) };
+        let stat = match name {
+            "" => calls::fstat(&self.fd),
+            _ => calls::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW),
+        };
         match stat {
             Ok(stat) => Ok(Some(stat.st_dev as u64)),
             Err(Errno::NOENT) => Ok(None),

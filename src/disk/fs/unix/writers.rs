@@ -1,6 +1,6 @@
 //! The users who can change a folder, by its owner and its permission bits.
 
-use super::{Dir, Result, calls};
+use super::{Dir, Result, calls, permissions};
 use crate::disk::fs::FolderWriters;
 use rustix::fs::FileType;
 
@@ -14,7 +14,7 @@ impl Dir {
     /// [`Machine::Io`].
     pub fn writers(&self) -> Result<FolderWriters> {
         let stat = calls::fstat(&self.fd).map_err(|errno| self.error("examine", ".", errno))?;
-        Ok(match stat.st_mode & OTHERS_WRITE {
+        Ok(match permissions(&stat) & OTHERS_WRITE {
             _ if stat.st_uid != rustix::process::geteuid().as_raw() => FolderWriters::OtherOwner,
             0 => FolderWriters::Owner,
             _ => FolderWriters::Others,
@@ -31,7 +31,7 @@ impl Dir {
             let Some(stat) = self.raw_stat(&name)? else { continue };
             // The permission bits of links have no meaning.
             let is_link = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
-            if stat.st_uid != user || (!is_link && stat.st_mode & OTHERS_WRITE != 0) {
+            if stat.st_uid != user || (!is_link && permissions(&stat) & OTHERS_WRITE != 0) {
                 return Ok(Some(name));
             }
         }
