@@ -4,6 +4,7 @@
 
 use crate::error::Result;
 use patcher::internal::error::Caller;
+use patcher::internal::fetch::without_secrets;
 use patcher::internal::timestamp::Timestamp;
 use std::fmt::Display;
 use std::str::FromStr;
@@ -22,6 +23,14 @@ pub fn parsed<T: FromStr<Err: Display>>(setting: &'static str, text: &str) -> Re
 /// [`Caller::BadSetting`] for `Err`.
 pub fn checked<T>(setting: &'static str, text: &str, value: Result<T, impl Display>) -> Result<T> {
     value.map_err(|error| Caller::BadSetting { setting, value: text.to_owned(), detail: error.to_string() }.into())
+}
+
+/// Returns the value of a setting that is a URL, or an error that hides the URL's secrets.
+///
+/// # Errors
+/// [`Caller::BadSetting`] for `Err`.
+pub fn checked_url<T>(setting: &'static str, text: &str, value: Result<T, impl Display>) -> Result<T> {
+    checked(setting, without_secrets(text), value)
 }
 
 /// Parses the expiry of a release: a time, a number of days after `issued`, or `never`.

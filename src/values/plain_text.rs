@@ -24,6 +24,25 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
+/// Writes the same characters of a JSON text as `\u202e`, which is the same text for JSON.
+///
+/// The text is of one line, as serde_json writes it.
+#[cfg(feature = "cli")]
+pub fn escaped_json(json: &str) -> Cow<'_, str> {
+    if !json.contains(is_active) {
+        return Cow::Borrowed(json);
+    }
+    let mut plain = String::with_capacity(json.len() + 8);
+    for character in json.chars() {
+        if is_active(character) {
+            let _ = write!(plain, "\\u{:04x}", u32::from(character));
+        } else {
+            plain.push(character);
+        }
+    }
+    Cow::Owned(plain)
+}
+
 /// Returns `true` if a terminal acts on a character instead of showing it.
 fn is_active(character: char) -> bool {
     match character {
@@ -48,6 +67,12 @@ mod tests {
             ("\u{2066}\u{200f}\u{61c}\u{2028}", "\\u{2066}\\u{200f}\\u{61c}\\u{2028}"),
         ] {
             assert_eq!(escaped(text), plain);
+        }
+        #[cfg(feature = "cli")]
+        for (json, plain) in
+            [("\"exe.\u{202e}gpj\"", "\"exe.\\u202egpj\""), ("\"\u{9b}\u{7f}\u{2066}\"", "\"\\u009b\\u007f\\u2066\"")]
+        {
+            assert_eq!(escaped_json(json), plain);
         }
         for text in ["", "a\tb\nc", "„fast“ — naïve", "日本語 العربية עברית", "👩‍🚀"] {
             assert!(matches!(escaped(text), Cow::Borrowed(same) if same == text), "{text}");

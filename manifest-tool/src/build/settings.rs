@@ -4,7 +4,7 @@ use super::component_file::ComponentFile;
 use super::globs::Globs;
 use super::notes;
 use crate::error::{Error, Result};
-use crate::setting::{checked, expiry, parsed, rollout};
+use crate::setting::{checked, checked_url, expiry, parsed, rollout};
 use patcher::internal::manifest::{
     Appearance, Channel, Component, Meta, Notes, Platform, Requirement, SiteLayout, base_url,
 };
@@ -64,7 +64,7 @@ impl Settings {
         if file.urls.is_empty() {
             return Err(missing("URL", "urls", "--base-url")());
         }
-        let base_urls = file.urls.iter().map(|url| checked("base-url", url, base_url(url)));
+        let base_urls = file.urls.iter().map(|url| checked_url("base-url", url, base_url(url)));
         let requires = file.requires.iter().map(|(name, range)| {
             Ok(Requirement { component: parsed("requires", name)?, version: parsed::<VersionReq>("requires", range)? })
         });

@@ -2,9 +2,9 @@
 
 use super::{counted, write_expiry_warning};
 use crate::error::{Error, Result};
+use crate::setting::checked_url;
 use crate::signing::public_key;
 use crate::verify::{Verifier, latest_manifests, past_manifests};
-use patcher::internal::error::Caller;
 use patcher::internal::fetch::{Fetch as _, HttpSettings, Sources};
 use patcher::internal::keys::TrustedKeys;
 use patcher::internal::timestamp::Timestamp;
@@ -35,7 +35,7 @@ pub fn run(args: VerifyArgs, out: &mut impl Write) -> Result<()> {
     let keys = TrustedKeys::new(keys, args.threshold)?;
     let source = Sources::new(&HttpSettings::default())?;
     let (urls, past) = if args.site.contains("://") {
-        let mut url = parse(&args.site)?;
+        let mut url = checked_url("URL", &args.site, Url::parse(&args.site))?;
         let base = url.clone();
         source.take_credentials(&mut url, &base);
         (vec![url], Vec::new())
@@ -67,9 +67,4 @@ pub fn run(args: VerifyArgs, out: &mut impl Write) -> Result<()> {
         }
         problems => Err(Error::Unsound { problems, checked: findings.manifests + findings.objects }),
     }
-}
-
-fn parse(url: &str) -> Result<Url> {
-    Url::parse(url)
-        .map_err(|error| Caller::BadSetting { setting: "URL", value: url.to_owned(), detail: error.to_string() }.into())
 }

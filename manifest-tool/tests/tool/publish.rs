@@ -143,3 +143,22 @@ fn a_dry_run_tells_what_would_be_sent_and_sends_nothing() {
     publisher.run(&["publish", "site", "copy"]).ok();
     assert_eq!(publisher.run(&["publish", "site", "copy", "--dry-run"]).ok(), "0 files to send, 0 bytes\n");
 }
+
+#[test]
+fn passwords_in_urls_are_never_shown() {
+    let publisher = Publisher::new();
+    publisher.sign(&[]).ok();
+    let url = "https://me:hunter2@example.com:port/?signature=hunter2#hunter2";
+    let runs = [
+        publisher.run(&["verify", url, "--key", "release.pub.pem"]),
+        publisher.sign(&["--base-url", url]),
+        publisher.run_with(
+            &["publish", "site", "github:owner/repo@v1", "--trust", "release.pub.pem"],
+            &[("GITHUB_API_URL", url), ("GITHUB_TOKEN", "hunter2")],
+        ),
+    ];
+    for run in runs {
+        run.fails(2, "example.com:port");
+        assert!(!run.out.contains("hunter2") && !run.err.contains("hunter2"), "{}", run.err);
+    }
+}

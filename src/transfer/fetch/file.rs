@@ -17,7 +17,11 @@ use url::Url;
 pub fn parse_url_or_path(setting: &'static str, text: &str) -> Result<Url> {
     let bad = |detail: String| Caller::BadSetting { setting, value: without_secrets(text).to_owned(), detail };
     let path = match Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") => return Ok(url),
+        Ok(mut url) if matches!(url.scheme(), "http" | "https") => {
+            // No server gets to see it, and it may be a secret.
+            url.set_fragment(None);
+            return Ok(url);
+        }
         Ok(url) if url.scheme() == "file" => {
             url.to_file_path().map_err(|()| bad("not the URL of a local file".to_owned()))?
         }

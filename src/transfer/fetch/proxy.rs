@@ -161,14 +161,16 @@ pub fn redacted(proxy: &Url) -> String {
     format!("{}://{host}{port}", proxy.scheme())
 }
 
-/// Returns the part of a URL that cannot contain a password or a query, even if it is malformed.
+/// Returns the part of a URL that cannot contain a password, a query or a fragment, even if it is
+/// malformed.
 pub fn without_secrets(text: &str) -> &str {
     let (before, query) = text.split_once('?').unwrap_or((text, ""));
     // A question mark in a password that is not escaped.
     if query.contains('@') && !before.contains('@') {
         return "";
     }
-    before.rsplit('@').next().unwrap_or_default()
+    let after_password = before.rsplit('@').next().unwrap_or_default();
+    after_password.split('#').next().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -247,6 +249,7 @@ mod tests {
             ("https://h/apps/?sig=secret", "https://h/apps/"),
             ("https://me:secret@h/apps/?sig=secret@secret", "h/apps/"),
             ("https://me:sec?ret@h/", ""),
+            ("https://me:sec#ret@h/#secret", "h/"),
         ] {
             assert_eq!(without_secrets(url), shown);
         }

@@ -5,6 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::publish::RemoteFile;
+use crate::setting::checked_url;
 use patcher::internal::error::Caller;
 use patcher::internal::fetch;
 use patcher::internal::timestamp::Timestamp;
@@ -31,6 +32,10 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 const MIN_UPLOAD_BYTES_PER_SECOND: u64 = 16 << 10;
 /// The number of entries that a page of a list has.
 const PAGE_ENTRIES: usize = 100;
+/// The most pages of a list; GitHub serves at most 10,000 entries.
+const MAX_PAGES: usize = 100;
+/// The longest answer. A page of 100 assets has about 200 kB.
+const MAX_ANSWER_BYTES: u64 = 16 << 20;
 
 /// A release of a repository.
 #[derive(Debug, Clone, Deserialize)]
@@ -99,7 +104,7 @@ impl Api {
         let detail = "it needs a token with the right to write contents".to_owned();
         let authorization = authorization.ok_or_else(|| bad("GITHUB_TOKEN", "", detail))?;
         let base = std::env::var("GITHUB_API_URL").unwrap_or_else(|_| DEFAULT_API.to_owned());
-        let base = Url::parse(&base).map_err(|error| bad("GITHUB_API_URL", &base, error.to_string()))?;
+        let base = checked_url("GITHUB_API_URL", &base, Url::parse(&base))?;
         let client = Client::builder()
             .tls_backend_preconfigured(fetch::tls_config(&[], None)?)
             .connect_timeout(CONNECT_TIMEOUT)
@@ -172,6 +177,10 @@ impl Api {
         // The address ends in a template: `…/assets{?name,label}`.
         let address = release.upload_url.split('{').next().unwrap_or_default();
         let mut url = Url::parse(address).map_err(|error| failed("use", address, error.to_string(), error))?;
+        if !takes_uploads(&url, &self.base) {
+            let detail = format!("uploads go to the host of {} only", self.base);
+            return Err(failed("use", address, detail.clone(), detail));
+        }
         url.query_pairs_mut().append_pair("name", name);
         let timeout = REQUEST_TIMEOUT + Duration::from_secs(size / MIN_UPLOAD_BYTES_PER_SECOND);
         let request = self.request(Method::POST, &url, JSON).timeout(timeout);
@@ -182,7 +191,7 @@ impl Api {
         };
         let status = response.status().as_u16();
         let wait = wait_for(response.headers());
-        let text = response.text().unwrap_or_default();
+        let text = text_of(&url, response).unwrap_or_default();
         match status {
             200..=299 => Ok(Uploaded::Done(parsed(&url, &text)?)),
             422 if text.contains("already_exists") => Ok(Uploaded::Exists),
@@ -221,7 +230,7 @@ impl Api {
     /// Reads all pages of a list.
     fn pages<T: for<'a> Deserialize<'a>>(&self, path: &str) -> Result<Vec<T>> {
         let mut all = Vec::new();
-        for page in 1.. {
+        for page in 1..=MAX_PAGES {
             let url = self.url(&format!("{path}?per_page={PAGE_ENTRIES}&page={page}"))?;
             let some: Vec<T> = self.json(&url, &|| self.request(Method::GET, &url, JSON))?;
             let is_last = some.len() < PAGE_ENTRIES;
@@ -293,11 +302,28 @@ fn accepted(action: &'static str, url: &Url, response: Response) -> Result<Respo
     if response.status().is_success() {
         return Ok(response);
     }
-    Err(refused(action, url, status, &response.text().unwrap_or_default()))
+    Err(refused(action, url, status, &text_of(url, response).unwrap_or_default()))
+}
+
+/// Returns `true` if the token may go to an upload address that the API names.
+///
+/// That is an address on the API's own host, or on `uploads.X` for an API on `api.X`.
+fn takes_uploads(url: &Url, api: &Url) -> bool {
+    let host = api.host_str().unwrap_or_default();
+    let upload_host = host.strip_prefix("api.").map(|rest| format!("uploads.{rest}"));
+    let is_known_host = url.host_str().is_some_and(|found| found == host || Some(found) == upload_host.as_deref());
+    is_known_host && url.scheme() == api.scheme() && url.port_or_known_default() == api.port_or_known_default()
 }
 
 fn text_of(url: &Url, response: Response) -> Result<String> {
-    response.text().map_err(|error| failed("read", url.as_str(), innermost(&error), error))
+    let mut text = String::new();
+    let read = response.take(MAX_ANSWER_BYTES + 1).read_to_string(&mut text);
+    read.map_err(|error| failed("read", url.as_str(), innermost(&error), error))?;
+    if text.len() as u64 > MAX_ANSWER_BYTES {
+        let detail = format!("the answer has more than {MAX_ANSWER_BYTES} bytes");
+        return Err(failed("read", url.as_str(), detail.clone(), detail));
+    }
+    Ok(text)
 }
 
 fn parsed<T: for<'a> Deserialize<'a>>(url: &Url, text: &str) -> Result<T> {
@@ -307,7 +333,9 @@ fn parsed<T: for<'a> Deserialize<'a>>(url: &Url, text: &str) -> Result<T> {
 /// Returns the error of an answer, with the message of GitHub.
 fn refused(action: &'static str, url: &Url, status: u16, text: &str) -> Error {
     let json: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
-    let message = json["message"].as_str().map(|message| format!(": {message}")).unwrap_or_default();
+    // One line, whatever the server sends.
+    let words: Vec<&str> = json["message"].as_str().unwrap_or_default().split_whitespace().collect();
+    let message = if words.is_empty() { String::new() } else { format!(": {}", words.join(" ")) };
     failed(action, url.as_str(), format!("HTTP status {status}{message}"), text.to_owned())
 }
 
@@ -329,4 +357,39 @@ pub fn failed(
 /// Returns the text of the innermost error, which names the cause.
 fn innermost(error: &dyn std::error::Error) -> String {
     std::iter::successors(Some(error), |error| error.source()).last().map(ToString::to_string).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_goes_to_the_api_and_its_upload_host_only() {
+        let takes = |upload: &str, api: &str| takes_uploads(&Url::parse(upload).unwrap(), &Url::parse(api).unwrap());
+        for (upload, api) in [
+            ("https://uploads.github.com/repos/o/r/releases/1/assets", "https://api.github.com"),
+            ("https://uploads.sub.ghe.com/repos/o/r/releases/1/assets", "https://api.sub.ghe.com"),
+            ("https://git.example.com/api/uploads/repos/o/r/releases/1/assets", "https://git.example.com/api/v3"),
+            ("http://127.0.0.1:8080/upload", "http://127.0.0.1:8080/"),
+        ] {
+            assert!(takes(upload, api), "{upload}");
+        }
+        for (upload, api) in [
+            ("https://uploads.github.com.evil.example/a", "https://api.github.com"),
+            ("https://evil.example/a", "https://api.github.com"),
+            ("http://uploads.github.com/a", "https://api.github.com"),
+            ("https://uploads.github.com:8443/a", "https://api.github.com"),
+            ("https://uploads.example.com/a", "https://git.example.com/api/v3"),
+            ("file:///etc/passwd", "https://api.github.com"),
+        ] {
+            assert!(!takes(upload, api), "{upload}");
+        }
+    }
+
+    #[test]
+    fn a_message_of_the_server_stays_on_one_line() {
+        let url = Url::parse("https://api.github.com/").unwrap();
+        let error = refused("read", &url, 403, r#"{"message": "no\nerror: all is well\r\n"}"#).to_string();
+        assert!(error.ends_with("HTTP status 403: no error: all is well"), "{error}");
+    }
 }

@@ -11,7 +11,7 @@ use crate::advice::advice;
 use crate::arguments::{PatcherArguments, PatcherCommand, ProgressStyle};
 use crate::commands::CommandOutcome;
 use indicatif::HumanBytes;
-use patcher::internal::plain_text::escaped;
+use patcher::internal::plain_text::{escaped, escaped_json};
 use patcher::internal::progress_line::ProgressLine;
 use patcher::{
     Applied, ComponentChange, Damage, Deferred, Error, Finding, InstalledComponent, PastUpdate, SavedFile, Status,
@@ -47,7 +47,7 @@ pub struct Report {
 
 /// Prints a JSON object in a line. A closed output is ignored: the exit code tells the result.
 pub fn print_json(object: &Value) {
-    let _ = writeln!(io::stdout(), "{object}");
+    let _ = writeln!(io::stdout(), "{}", escaped_json(&object.to_string()));
 }
 
 impl Report {
