@@ -33,10 +33,11 @@ impl DisplayName {
 
     /// Returns the name of a file or folder that shows this name.
     ///
-    /// Characters that no file name on Windows has are `-`. Returns `None` where even this makes no
-    /// name that all systems accept.
+    /// Characters that no file name on Windows has are `-`, and so is `%`: Windows puts variables
+    /// in its place when it reads a shortcut. Returns `None` where even this makes no name that all
+    /// systems accept.
     pub fn file_name(&self) -> Option<String> {
-        let is_reserved = |c: char| matches!(c, '\\' | '/' | ':' | '*' | '?' | '"' | '<' | '>' | '|');
+        let is_reserved = |c: char| matches!(c, '\\' | '/' | ':' | '*' | '?' | '"' | '<' | '>' | '|' | '%');
         let name: String = self.0.chars().map(|c| if is_reserved(c) { '-' } else { c }).collect();
         RelPath::new(&name).is_ok().then_some(name)
     }
@@ -71,6 +72,7 @@ mod tests {
     fn a_name_that_no_file_can_have_makes_no_file_name() {
         let file_name = |text: &str| text.parse::<DisplayName>().unwrap().file_name();
         assert_eq!(file_name("R&D: \"1/2\" é").as_deref(), Some("R&D- -1-2- é"));
+        assert_eq!(file_name("%PATH% 100%").as_deref(), Some("-PATH- 100-"));
         assert_eq!(file_name("..\\x").as_deref(), Some("..-x"));
         for text in ["nul", "../..", "..", "a.", "manifest.xml", ".patcher"] {
             assert_eq!(file_name(text), None, "{text}");
