@@ -152,8 +152,8 @@ int32_t patcher_unfinished(const struct patcher_app *app,
                            struct patcher_updates **updates,
                            struct patcher_error **error);
 
-// Starts the helper, which returns to the version before when the program has ended, and starts
-// it. The program must end after this call. In a terminal on Unix, and in the main process of a
+// Lets the helper return to the version before and start it, after this program has ended. The
+// program must end after this call. In a terminal on Unix, and in the main process of a
 // systemd service, the call does not return.
 int32_t patcher_roll_back(const struct patcher_app *app, struct patcher_error **error);
 
