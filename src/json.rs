@@ -126,6 +126,7 @@ impl ToJson for Recovery {
             Recovery::Nothing => "nothing",
             Recovery::Discarded => "discarded",
             Recovery::RolledBack => "rolled-back",
+            Recovery::Completed => "completed",
             Recovery::Finished => "finished",
         }
         .into()

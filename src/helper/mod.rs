@@ -243,7 +243,7 @@ fn complete(arguments: &Arguments, changed: Result<()>, log: &mut Log) -> Result
             Ok(())
         });
         match recovered {
-            Ok(()) if found == Some(Recovery::Finished) => return Ok(()),
+            Ok(()) if matches!(found, Some(Recovery::Completed | Recovery::Finished)) => return Ok(()),
             Ok(()) => return Err(Machine::SwapUndone { cause }.into()),
             Err(error) => log.error(&error),
         }

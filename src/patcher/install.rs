@@ -1,6 +1,7 @@
 //! The first installation of a component.
 
 use super::{InstalledManifest, Patcher, Update};
+use crate::disk::fs::create_root;
 use crate::disk::layout::SiteNames;
 use crate::error::{Error, Machine, Result};
 use crate::formats::manifest::{Component, Platform, SiteLayout};
@@ -30,6 +31,8 @@ impl Patcher {
         let mut url = fetch::parse_url_or_path("URL", from)?;
         let base = self.base_of(&url, &component);
         self.shared.source.take_credentials(&mut url, &base);
+        // A state folder in the install root would create it as well.
+        create_root(&self.shared.root.dir)?;
         let (state_dir, _downloading) = self.lock_downloading()?;
         // A new installation is how a user repairs a damaged manifest.
         let installed = match self.require_installed(&component) {

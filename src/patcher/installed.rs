@@ -7,9 +7,11 @@ use crate::error::{Error, Machine, Refused, Result};
 use crate::formats::manifest::{self, Component, LinkOrFile, MAX_MANIFEST_BYTES, Manifest, SignedBytes};
 use crate::state::{self, SeenReleases, StateFile as _};
 use crate::trust::{self, ReleaseOrder};
-use crate::values::rel_path::{MANIFEST_NAME, RelPath};
+use crate::values::rel_path::{MANIFEST_NAME, RelPath, STATE_DIR_NAME};
 use std::collections::BTreeSet;
 use std::fmt;
+use std::fs::DirEntry;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// The manifest of an installed component.
@@ -204,14 +206,17 @@ impl Patcher {
 
     /// Returns the components that were seen on a site, have a folder without a manifest, and were
     /// not removed.
+    ///
+    /// A folder with nothing but a work folder counts as bare: a disk may not be mounted there.
     fn lost_components(&self) -> Result<Vec<Component>> {
         let root = &self.shared.root;
         let Some(state_dir) = state::open(root)? else { return Ok(Vec::new()) };
         let choices = self.choices()?;
+        let is_content = |entry: io::Result<DirEntry>| entry.is_ok_and(|entry| entry.file_name() != STATE_DIR_NAME);
         let is_lost = |component: &Component| {
             let dir = root.component(component);
             !choices.is_removed(component)
-                && std::fs::read_dir(&dir).is_ok_and(|mut entries| entries.next().is_some())
+                && std::fs::read_dir(&dir).is_ok_and(|mut entries| entries.any(is_content))
                 && !dir.join(MANIFEST_NAME).exists()
         };
         Ok(SeenReleases::load_or_default(&state_dir)?.components().filter(is_lost).collect())

@@ -106,6 +106,8 @@ pub(super) fn download_rule(rules: &PolicyRules) -> Option<PolicyRule> {
 /// Returns the minute of the day by the machine's clock, in local time.
 fn minute_of_day() -> u32 {
     use chrono::Timelike as _;
-    let now = chrono::Local::now();
+    // `Local::now` panics if the clock is before 1970.
+    let now = chrono::DateTime::from_timestamp(Timestamp::now().unix(), 0).unwrap_or_default();
+    let now = now.with_timezone(&chrono::Local);
     now.hour() * 60 + now.minute()
 }

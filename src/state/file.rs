@@ -1,6 +1,6 @@
 //! State files in XML: read whole, replaced in one step, and renamed if they are damaged.
 
-use crate::disk::fs::Dir;
+use crate::disk::fs::{Dir, Found};
 use crate::disk::layout::DAMAGED_SUFFIX;
 use crate::error::{Error, Machine, Result};
 use crate::formats::xml::XmlError;
@@ -23,7 +23,7 @@ pub trait StateFile: Default {
 
     /// Reads the file; returns `None` if it is absent or damaged.
     ///
-    /// A damaged file is renamed to `NAME.damaged`.
+    /// A damaged file, or an entry of another kind, is renamed to `NAME.damaged`.
     ///
     /// # Errors
     /// [`Machine::Io`].
@@ -31,12 +31,14 @@ pub trait StateFile: Default {
         let read = match state_dir.read_small(Self::NAME, Self::MAX_BYTES) {
             Ok(None) => return Ok(None),
             Ok(Some(bytes)) => Self::parse(&bytes).ok(),
-            Err(Error::Machine(Machine::StateDamaged { .. })) => None,
+            Err(Error::Machine(Machine::StateDamaged { .. } | Machine::UnsafePath { .. })) => None,
             Err(error) => return Err(error),
         };
         Ok(Some(read.unwrap_or_else(|| {
-            // Where it cannot be renamed, the next `save` replaces it.
-            let _ = state_dir.rename(Self::NAME, state_dir, &format!("{}{DAMAGED_SUFFIX}", Self::NAME));
+            // A folder does not replace a file. Where a file cannot be renamed, the next `save`
+            // replaces it.
+            let aside = format!("{}{DAMAGED_SUFFIX}", Self::NAME);
+            let _ = state_dir.rename(Self::NAME, state_dir, &aside).or_else(|_| set_aside(state_dir, Self::NAME));
             Self::default()
         })))
     }
@@ -56,6 +58,22 @@ pub trait StateFile: Default {
     fn save(&self, state_dir: &Dir) -> Result<()> {
         state_dir.replace(Self::NAME, self.write().as_bytes(), 0o600)
     }
+}
+
+/// Renames an entry to `NAME.damaged`, or to `NAME-2.damaged` and so on; does nothing if it is
+/// absent.
+///
+/// # Errors
+/// [`Machine::Io`].
+pub(super) fn set_aside(state_dir: &Dir, name: &str) -> Result<()> {
+    let mut aside = format!("{name}{DAMAGED_SUFFIX}");
+    for number in 2.. {
+        if state_dir.find(name)? == Found::Absent || state_dir.rename_new(name, state_dir, &aside)? {
+            break;
+        }
+        aside = format!("{name}-{number}{DAMAGED_SUFFIX}");
+    }
+    Ok(())
 }
 
 /// Returns the names of damaged files, which were renamed.

@@ -3,14 +3,15 @@
 //! Leftovers are no error: the installed version is complete, and the next start removes them. Only
 //! a file of the user that lies among the backups and cannot leave them is one.
 
-use super::component::{ComponentSwap, RETIRED, work_dir};
+use super::component::{ComponentSwap, RETIRED, existing_work_dir, is_lost, work_dir};
 use super::exchange;
+use super::outcomes::record_saved;
 use super::saved::SavedFile;
 use crate::disk::fs::{Dir, Tree};
 use crate::disk::layout::{InstallRoot, STAGES_DIR_NAME};
 use crate::error::{Error, Machine, Result};
-use crate::state;
-use crate::state::journal::{ComponentSteps, Journal, TRANSACTIONS, Transaction};
+use crate::state::journal::{ComponentSteps, Journal, TRANSACTIONS, Transaction, WaitingCleanups};
+use crate::state::{self, StateFile as _};
 use crate::values::rel_path::STATE_DIR_NAME;
 
 /// Ends a swap that has changed no file, or was undone.
@@ -39,7 +40,8 @@ pub fn discard(
 
 /// Ends a swap whose new version is installed; adds the files of the user among the backups.
 ///
-/// The journal is removed last, so that another clean-up follows a crash.
+/// The journal is removed last, so that another clean-up follows a crash. The clean-up of a
+/// component whose disk is not mounted waits for it, and bars no swap of the others.
 ///
 /// # Errors
 /// [`Machine::Io`], [`Machine::OtherTree`]: a file of the user is only among the backups, and the
@@ -51,11 +53,11 @@ pub fn clean_up(
     saved: &mut Vec<SavedFile>,
 ) -> Result<()> {
     let mut first = Ok(());
+    let mut waiting = Vec::new();
     for steps in &transaction.components {
-        match save_written_backups(root, steps, saved) {
-            Ok(()) => {
-                let _ = remove_work(root, steps, TRANSACTIONS);
-            }
+        match remove_backups(root, steps, saved) {
+            Ok(()) => {}
+            Err(error) if waits(&error, steps) => waiting.push(steps.clone()),
             Err(error) => first = first.and(Err(error)),
         }
         // After a probation the stage may belong to the next update.
@@ -64,11 +66,49 @@ pub fn clean_up(
         }
         let _ = remove_vacated(root, steps, steps.to.is_some());
     }
+    if first.is_ok() && !waiting.is_empty() {
+        first = WaitingCleanups::add(state_dir, waiting);
+    }
     if first.is_ok() {
         let _ = state_dir.remove_leftovers(TRANSACTIONS);
         let _ = Journal::end(state_dir);
     }
     first
+}
+
+/// Cleans up behind earlier swaps of components that were lost then, and are back now.
+///
+/// # Errors
+/// As [`clean_up`]. A component that is still lost is no error.
+pub fn clean_up_waiting(root: &InstallRoot, state_dir: &Dir) -> Result<()> {
+    let Some(WaitingCleanups(transaction)) = WaitingCleanups::load(state_dir)? else { return Ok(()) };
+    let mut saved = Vec::new();
+    let (mut first, mut waiting) = (Ok(()), Vec::new());
+    for steps in &transaction.components {
+        if let Err(error) = remove_backups(root, steps, &mut saved) {
+            if !waits(&error, steps) {
+                first = first.and(Err(error));
+            }
+            waiting.push(steps.clone());
+        }
+    }
+    record_saved(state_dir, &transaction, &saved);
+    if waiting.len() < transaction.components.len() {
+        WaitingCleanups::keep(state_dir, waiting)?;
+    }
+    first
+}
+
+/// Returns `true` if the component's backups are on another disk, which is not mounted now.
+fn waits(error: &Error, steps: &ComponentSteps) -> bool {
+    steps.own_work_dir && matches!(error, Error::Machine(Machine::OtherTree { .. }))
+}
+
+/// Removes the backups of a component, once no file of the user is only among them.
+fn remove_backups(root: &InstallRoot, steps: &ComponentSteps, saved: &mut Vec<SavedFile>) -> Result<()> {
+    save_written_backups(root, steps, saved)?;
+    let _ = remove_work(root, steps, TRANSACTIONS);
+    Ok(())
 }
 
 /// Moves backups that a program has written to beside the paths that they came from.
@@ -82,17 +122,24 @@ fn save_written_backups(root: &InstallRoot, steps: &ComponentSteps, saved: &mut 
     match ComponentSwap::open(root, steps.clone()) {
         Ok(part) => exchange::save_written_backups(&part, saved),
         // The component is gone, and its backups with it.
-        Err(Error::Machine(Machine::OtherTree { .. })) if !steps.elsewhere => Ok(()),
+        Err(Error::Machine(Machine::OtherTree { .. })) if is_gone(root, steps) => Ok(()),
         Err(error) => Err(error),
     }
 }
 
+/// Returns `true` if a component that no configuration has named does not exist any more.
+fn is_gone(root: &InstallRoot, steps: &ComponentSteps) -> bool {
+    !steps.elsewhere && !steps.own_work_dir && !root.elsewhere.contains_key(&steps.component)
+}
+
 fn has_backups(root: &InstallRoot, steps: &ComponentSteps) -> Result<bool> {
-    let dir = root.component(&steps.component);
-    if steps.own_work_dir && Tree::open(&dir)?.is_none() {
-        return Ok(false);
+    // After a removal the folder is bare, with its disk and without.
+    if steps.to.is_some() && is_lost(root, steps)? {
+        let (component, dir) = (steps.component.clone(), root.component(&steps.component));
+        return Err(Machine::OtherTree { component, dir }.into());
     }
-    let Some(folder) = work_dir(root, steps)?.folder(TRANSACTIONS)? else { return Ok(false) };
+    let Some(work) = existing_work_dir(root, steps)? else { return Ok(false) };
+    let Some(folder) = work.folder(TRANSACTIONS)? else { return Ok(false) };
     Ok(folder.folder(steps.component.as_str())?.is_some())
 }
 
@@ -116,10 +163,8 @@ pub fn retire_stage(root: &InstallRoot, steps: &ComponentSteps) -> Result<()> {
 /// Removes a component's folder of one kind from the state or work folder.
 fn remove_work(root: &InstallRoot, steps: &ComponentSteps, kind: &str) -> Result<()> {
     // A work folder inside the component was removed with it.
-    if steps.own_work_dir && Tree::open(&root.component(&steps.component))?.is_none() {
-        return Ok(());
-    }
-    match work_dir(root, steps)?.folder(kind)? {
+    let Some(work) = existing_work_dir(root, steps)? else { return Ok(()) };
+    match work.folder(kind)? {
         Some(folder) => folder.remove_leftovers(steps.component.as_str()),
         None => Ok(()),
     }

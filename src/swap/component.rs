@@ -7,7 +7,7 @@ use crate::error::{Machine, Result};
 use crate::state;
 use crate::state::journal::{ComponentSteps, Step, SwapPath, TRANSACTIONS};
 use crate::swap::side::Side;
-use crate::values::rel_path::STATE_DIR_NAME;
+use crate::values::rel_path::{MANIFEST_NAME, STATE_DIR_NAME};
 use std::ffi::OsStr;
 use std::path::Path;
 use std::rc::Rc;
@@ -42,14 +42,14 @@ impl ComponentSwap {
     /// Opens the folders of a component's steps; creates the component's folder if it is absent.
     ///
     /// # Errors
-    /// [`Machine::OtherTree`] if the component was installed in another folder and is not in this
-    /// one; [`Machine::UnsafePath`], [`Machine::Io`].
+    /// [`Machine::OtherTree`] if the component was installed in another folder, or is
+    /// [lost](is_lost): nothing is written then. [`Machine::UnsafePath`], [`Machine::Io`].
     pub fn open(root: &InstallRoot, steps: ComponentSteps) -> Result<Self> {
         let dir = root.checked_component(&steps.component)?;
         let is_named = root.elsewhere.contains_key(&steps.component);
         let may_be_elsewhere = is_named || root.state.dir != root.dir.join(STATE_DIR_NAME);
-        let is_lost = may_be_elsewhere && steps.from.is_some() && Tree::open(&dir)?.is_none();
-        if is_lost || steps.elsewhere && !is_named {
+        let is_absent = may_be_elsewhere && steps.from.is_some() && Tree::open(&dir)?.is_none();
+        if is_absent || steps.elsewhere != is_named || is_lost(root, &steps)? {
             return Err(Machine::OtherTree { component: steps.component.clone(), dir }.into());
         }
         make_component_folder(&dir)?;
@@ -166,7 +166,31 @@ fn make_component_folder(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Opens the folder of stages and backups.
+/// Returns `true` if the component is on another file system that is not mounted now.
+///
+/// Its folder is absent or bare: it has neither the manifest, nor the stage, nor the backups of the
+/// swap.
+///
+/// # Errors
+/// [`Machine::Io`].
+pub fn is_lost(root: &InstallRoot, steps: &ComponentSteps) -> Result<bool> {
+    if !steps.own_work_dir {
+        return Ok(false);
+    }
+    let Some(tree) = Tree::open(&root.component(&steps.component))? else { return Ok(true) };
+    if tree.find(MANIFEST_NAME)? != Found::Absent {
+        return Ok(false);
+    }
+    let Some(work) = tree.root().folder(STATE_DIR_NAME)? else { return Ok(true) };
+    let of_component = |kind| work.folder(kind)?.map_or(Ok(None), |all| all.folder(steps.component.as_str()));
+    if of_component(STAGES_DIR_NAME)?.is_some() {
+        return Ok(false);
+    }
+    // The backup of the old manifest is removed after the manifest is in its place again.
+    of_component(TRANSACTIONS)?.map_or(Ok(true), |backups| Ok(steps.from.is_some() && backups.names()?.is_empty()))
+}
+
+/// Opens the folder of stages and backups; creates it if it is absent.
 ///
 /// It is the state folder. A component on another file system has its own one, `.patcher` in the
 /// component's folder.
@@ -179,4 +203,16 @@ pub fn work_dir(root: &InstallRoot, steps: &ComponentSteps) -> Result<Dir> {
         return Ok(work.with_own_aside());
     }
     state::open_or_create(root)
+}
+
+/// Opens the folder of stages and backups; returns `None` if it is absent.
+///
+/// # Errors
+/// As [`work_dir`].
+pub fn existing_work_dir(root: &InstallRoot, steps: &ComponentSteps) -> Result<Option<Dir>> {
+    if !steps.own_work_dir {
+        return state::open(root);
+    }
+    let Some(tree) = Tree::open(&root.component(&steps.component))? else { return Ok(None) };
+    Ok(tree.root().folder(STATE_DIR_NAME)?.map(Dir::with_own_aside))
 }

@@ -110,7 +110,10 @@ pub enum Recovery {
     Discarded,
     /// An interrupted swap was undone; the old version is installed.
     RolledBack,
-    /// The new version is installed; the leftovers of the swap were removed.
+    /// An interrupted swap was completed, because the old version could not be; the new version is
+    /// installed.
+    Completed,
+    /// The new version was installed before; the leftovers of its swap were removed.
     Finished,
 }
 
@@ -126,6 +129,7 @@ pub fn prepare(root: &InstallRoot, lock: &Lock, transaction: Transaction) -> Res
     // A confirmation that did not get the updater's lock has left its clean-up undone.
     recover(root, lock)?;
     let state_dir = state::open_or_create(root)?;
+    cleanup::clean_up_waiting(root, &state_dir)?;
     if let Some(Journal { state, transaction, .. }) = Journal::read(&state_dir)? {
         // A file of the user is only among the backups, which this swap would replace.
         let end = if state == JournalState::Confirmed { cleanup::clean_up } else { cleanup::discard };
@@ -335,6 +339,7 @@ fn back_up(parts: &[ComponentSwap]) -> Result<()> {
 pub fn recover(root: &InstallRoot, _lock: &Lock) -> Result<Recovery> {
     let Some(state_dir) = state::open(root)? else { return Ok(Recovery::Nothing) };
     sweep(root);
+    let _ = cleanup::clean_up_waiting(root, &state_dir);
     let Some(mut journal) = Journal::read(&state_dir)? else {
         // A crash after the journal was removed and before its leftovers were.
         let _ = state_dir.remove_leftovers(TRANSACTIONS);
@@ -350,7 +355,7 @@ pub fn recover(root: &InstallRoot, _lock: &Lock) -> Result<Recovery> {
             let recovered = undo_or_complete(root, &state_dir, &mut journal, &mut saved);
             record_saved(&state_dir, &journal.transaction, &saved);
             match recovered {
-                Ok(Recovery::Finished) => {}
+                Ok(Recovery::Completed) => {}
                 Ok(recovery) => {
                     discard(root, &state_dir, &journal.transaction);
                     if recovery == Recovery::RolledBack {
@@ -403,7 +408,7 @@ fn undo_or_complete(
                 SwapOutcome::Applied,
                 Timestamp::now(),
             );
-            Ok(Recovery::Finished)
+            Ok(Recovery::Completed)
         }
         Err(error) => Err(error),
     }
@@ -446,6 +451,7 @@ impl From<Recovery> for Option<&'static str> {
             Recovery::Nothing => None,
             Recovery::Discarded => Some("a prepared swap was discarded; the staged files are kept"),
             Recovery::RolledBack => Some("an interrupted swap was undone; the old version is complete"),
+            Recovery::Completed => Some("an interrupted swap was completed; the new version is complete"),
             Recovery::Finished => Some("the new version is installed; the leftovers of the swap were removed"),
         }
     }

@@ -133,3 +133,14 @@ fn a_component_that_is_installed_under_a_narrow_mask_serves_all_users() {
         assert_eq!(format!("{found:o}"), format!("{mode:o}"), "{path}");
     }
 }
+
+#[test]
+fn a_new_root_may_have_its_state_folder_elsewhere() {
+    let mut world = World::honest();
+    let tree = Tree::from_seed(5);
+    world.publish("1.0.0", &tree);
+    fs::remove_dir(world.user.root()).unwrap();
+    world.user.options = vec!["--state-dir".to_owned(), world.user.path("state").display().to_string()];
+    world.install("core");
+    world.user.has("core", &tree);
+}

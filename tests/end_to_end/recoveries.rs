@@ -1,13 +1,17 @@
 //! Recoveries after events between two commands: other settings, other installers, lost state.
 
-use crate::support::scripted::Scripted;
+use crate::support::scripted::{Reply, Scripted};
 use crate::support::tree::Tree;
 use crate::support::user::User;
 use crate::support::world::{Serving, World};
+use crate::support::{deadline, left_out};
 use serde_json::json;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 fn tree(text: &str) -> Tree {
     let tree = Tree::default().file("app", format!("app {text}").as_bytes(), 0o755);
@@ -157,4 +161,135 @@ fn a_failed_installation_blocks_no_other_component() {
     // The component was seen complete, so its manifest is missed from now on.
     fs::remove_file(addon.join("manifest.xml")).unwrap();
     world.user.fails(22, "installed-manifest", &["check"]);
+}
+
+#[test]
+fn a_rollback_in_a_folder_that_was_named_later_is_refused() {
+    let mut world = on_probation(false);
+    let (inside, named) = (world.user.component("addon"), world.user.path("named/addon"));
+    for is_copy in [false, true] {
+        fs::create_dir_all(&named).unwrap();
+        if is_copy {
+            tree("2").write(&named);
+        }
+        world.user.elsewhere.insert("addon".to_owned(), named.clone());
+        world.user.fails(22, "other-tree", &["rollback"]);
+        let journal = fs::read_to_string(world.user.state("journal")).unwrap();
+        interrupt(&world.user);
+        world.user.fails(22, "undo-failed", &["recover"]);
+        fs::write(world.user.state("journal"), journal).unwrap();
+        world.user.elsewhere.clear();
+    }
+    world.user.ok(&["rollback"]);
+    world.user.has("core", &tree("1"));
+    assert_eq!(fs::read(inside.join("data")).unwrap(), b"data 1");
+    tree("2").assert_is(&Tree::read(&named));
+}
+
+#[test]
+fn a_recovery_says_which_version_is_in_place() {
+    let world = on_probation(false);
+    interrupt(&world.user);
+    assert_eq!(world.user.ok(&["recover"])["recovery"], "rolled-back");
+    let world = on_probation(false);
+    interrupt(&world.user);
+    for backup in fs::read_dir(world.user.state("txn/core")).unwrap() {
+        let backup = backup.unwrap().path();
+        if backup.is_file() {
+            fs::write(backup, "written by a program").unwrap();
+        }
+    }
+    assert_eq!(world.user.ok(&["recover"])["recovery"], "completed");
+    world.user.has("core", &tree("2"));
+    world.user.has("addon", &tree("2"));
+}
+
+/// Makes an entry immutable while `action` runs. Returns `false` if that is not possible here.
+#[must_use]
+fn while_immutable(path: &Path, action: impl FnOnce()) -> bool {
+    let Some(chattr) = left_out::program("chattr") else { return false };
+    let set = |flag| Command::new(&chattr).arg(flag).arg(path).status().is_ok_and(|status| status.success());
+    if !set("+i") {
+        left_out::report("no entry can be made immutable here");
+        return false;
+    }
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(action));
+    assert!(set("-i"));
+    result.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    true
+}
+
+#[test]
+fn a_clean_up_that_is_barred_refuses_the_next_swap_until_the_users_text_is_safe() {
+    let world = World::honest();
+    world.publish("1.0.0", &tree("1").file("dir/dropped", b"dropped", 0o644).file("dir/kept", b"kept", 0o644));
+    world.install("core");
+    let two = tree("2").file("dir/kept", b"kept", 0o644);
+    let path = world.user.component("core").join("dir/dropped");
+    let mut file = File::options().append(true).open(path).unwrap();
+    world.publish("2.0.0", &two);
+    world.user.ok(&["update"]);
+    file.write_all(b", and the user's words").unwrap();
+    let three = tree("3").file("dir/kept", b"kept", 0o644);
+    world.publish("3.0.0", &three);
+    let is_tried = while_immutable(&world.user.component("core").join("dir"), || {
+        world.user.ok(&["confirm"]);
+        assert_ne!(world.user.run(&["--json", "update"]).code, Some(0));
+        world.user.has("core", &two);
+    });
+    if !is_tried {
+        return;
+    }
+    world.user.ok(&["update"]);
+    world.user.ok(&["confirm"]);
+    let all = three.file("dir/dropped.saved", b"dropped, and the user's words", 0o644);
+    all.assert_is(&world.user.tree("core"));
+}
+
+#[test]
+fn a_rollback_checks_the_folder_of_the_backups_before_the_first_change() {
+    let world = on_probation(false);
+    let is_tried = while_immutable(&world.user.state("txn/core"), || {
+        world.user.fails(22, "not-writable", &["rollback"]);
+        assert_eq!(world.user.ok(&["status"])["swap"], "probation");
+    });
+    if is_tried {
+        world.user.ok(&["rollback"]);
+        world.user.has("core", &tree("1"));
+    }
+}
+
+/// A rollback ends the version from which the update was planned.
+#[test]
+fn an_update_that_waits_for_the_network_notices_a_rollback() {
+    let (gate, asked) = (Arc::new(Mutex::new(())), Arc::new(AtomicBool::new(false)));
+    let (inner, heard) = (gate.clone(), asked.clone());
+    let world = World::scripted(move |request| {
+        if request.path.contains("/objects/") {
+            heard.store(true, Ordering::SeqCst);
+            drop(inner.lock());
+        }
+        Reply::Site
+    });
+    let (one, two) = (tree("1").file("only-1", b"1", 0o644), tree("2").file("only-2", b"2", 0o644));
+    world.publish("1.0.0", &one);
+    world.install("core");
+    world.publish("2.0.0", &two);
+    world.user.ok(&["update"]);
+    let three = tree("3");
+    world.publish("3.0.0", &three);
+    asked.store(false, Ordering::SeqCst);
+    let update = std::thread::scope(|scope| {
+        let held = gate.lock().unwrap();
+        let update = scope.spawn(|| world.user.run(&["--json", "update"]));
+        deadline::wait_for("the update's request", || asked.load(Ordering::SeqCst).then_some(()));
+        world.user.ok(&["rollback"]);
+        drop(held);
+        update.join().unwrap()
+    });
+    if update.code != Some(0) {
+        world.user.has("core", &one);
+        world.user.ok(&["update"]);
+    }
+    three.assert_is(&world.user.tree("core"));
 }

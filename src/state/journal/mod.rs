@@ -5,14 +5,16 @@
 //! plan.
 
 mod plan;
+mod waiting;
 
 pub use plan::{ComponentSteps, ReleaseContent, Step, SwapPath, Transaction};
+pub use waiting::WaitingCleanups;
 
 use crate::disk::fs::{Dir, Found};
-#[cfg(feature = "client")]
-use crate::disk::layout::DAMAGED_SUFFIX;
 use crate::disk::layout::StateDir;
 use crate::error::{Machine, Result};
+#[cfg(feature = "client")]
+use crate::state::file::set_aside;
 use crate::values::digest::Sha256;
 
 /// The journal's file name in the state folder.
@@ -104,10 +106,8 @@ impl Journal {
     pub fn read(state_dir: &Dir) -> Result<Option<Self>> {
         let unreadable = |detail| unreadable(state_dir, detail);
         let Some((state, plan)) = Self::peek(state_dir)? else { return Ok(None) };
-        let bytes = match state_dir.folder(TRANSACTIONS)? {
-            Some(folder) => folder.read_small(PLAN, MAX_PLAN_BYTES)?,
-            None => None,
-        };
+        let read = |folder: Option<Dir>| folder.map_or(Ok(None), |folder| folder.read_small(PLAN, MAX_PLAN_BYTES));
+        let bytes = state_dir.folder(TRANSACTIONS).and_then(read).map_err(|error| unreadable(error.to_string()))?;
         let Some(bytes) = bytes else {
             // The plan is removed after everything else that is cleaned up, just before the
             // journal.
@@ -133,13 +133,7 @@ impl Journal {
     pub fn set_aside(state_dir: &Dir) -> Result<()> {
         // The journal last: without it, the backups would be leftovers.
         for name in [TRANSACTIONS, JOURNAL] {
-            let mut aside = format!("{name}{DAMAGED_SUFFIX}");
-            for number in 2.. {
-                if state_dir.find(name)? == Found::Absent || state_dir.rename_new(name, state_dir, &aside)? {
-                    break;
-                }
-                aside = format!("{name}-{number}{DAMAGED_SUFFIX}");
-            }
+            set_aside(state_dir, name)?;
         }
         state_dir.sync()
     }
@@ -193,9 +187,12 @@ impl Journal {
     /// [`Machine::Io`]; the disk then has the state before or the new one.
     pub fn advance(&mut self, state_dir: &Dir, state: JournalState) -> Result<()> {
         let line = self.line(state);
+        // Whatever else has this name is of no use, and bars no decision.
+        let read = |folder: &Dir| folder.read_small(&state.ahead(), MAX_LINE_BYTES).ok().flatten();
+        let is_ahead = |folder: &Dir| read(folder).as_deref() == Some(line.as_bytes());
         match state_dir.folder(TRANSACTIONS)? {
             // Its bytes were durable before it had this name.
-            Some(folder) if folder.read_small(&state.ahead(), MAX_LINE_BYTES)?.as_deref() == Some(line.as_bytes()) => {
+            Some(folder) if is_ahead(&folder) => {
                 folder.rename(&state.ahead(), state_dir, JOURNAL)?;
                 state_dir.sync()?;
             }
