@@ -121,3 +121,26 @@ fn the_helper_without_a_prepared_swap_only_starts_the_program() {
     Run::of(&mut Command::new(programs::helper())).ends(2);
     Run::of(Command::new(programs::helper()).arg("--help")).ends(0);
 }
+
+/// The user moves the install root while the helper watches the new version.
+#[test]
+fn a_journal_that_cannot_be_read_is_no_confirmation() {
+    let (world, one, two) = staged();
+    let mut app = App::start();
+    let (alive, moved) = (world.user.path("alive"), world.user.path("moved"));
+    fs::write(&alive, "").unwrap();
+    let script = format!("while [ -e '{}' ]; do sleep 0.05; done", alive.display());
+    world.user.ok(&["--probation", "600", "apply", "--wait-pid", &app.pid(), "--restart", "--", "sh", "-c", &script]);
+    app.end();
+    wait_for("the probation", || (world.user.ok(&["status"])["swap"] == "probation").then_some(()));
+    wait_for_log(&world, "core: 1.0.0 -> 2.0.0");
+    fs::rename(world.user.root(), &moved).unwrap();
+    let log = moved.join(".patcher/helper.log");
+    wait_for("the helper", || fs::read_to_string(&log).ok()?.contains("cannot be read any more").then_some(()));
+    fs::remove_file(alive).unwrap();
+    assert!(!fs::read_to_string(&log).unwrap().contains("was confirmed"));
+    fs::rename(&moved, world.user.root()).unwrap();
+    world.user.has("core", &two);
+    world.user.ok(&["rollback"]);
+    world.user.has("core", &one);
+}

@@ -187,7 +187,10 @@ fn a_full_disk_bars_no_decision() {
     let disk = "truncate -s 12M $DIR/image && mkfs.ext4 -q -F $DIR/image && mount -o loop $DIR/image $ROOT";
     let Some(_) = left_out::program("mkfs.ext4") else { return };
     for decision in ["P confirm", "P rollback core"] {
-        for start in ["true", "echo '{\"id\":1,\"method\":\"start\"}' | P session > /dev/null 2>&1"] {
+        for start in [
+            "true",
+            "echo '{\"id\":1,\"method\":\"start\"}' | P session --program $ROOT/core/app -- $ROOT/core/app > $DIR/session",
+        ] {
             let world = two_components();
             let script = format!(
                 "{INSTALL_BOTH} > /dev/null && P update core > /dev/null; {start}; \
@@ -198,6 +201,8 @@ fn a_full_disk_bars_no_decision() {
             let Some(run) = in_namespace(&world, disk, &script) else { return };
             let version = if decision == "P confirm" { '2' } else { '1' };
             assert!(run.code == Some(0) && run.out.ends_with(version), "{decision} {start}: {run:#?}");
+            let session = fs::read_to_string(world.user.path("session"));
+            assert!(start == "true" || session.is_ok_and(|session| session.contains("\"started\"")), "{run:#?}");
         }
     }
 }

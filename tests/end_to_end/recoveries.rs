@@ -4,12 +4,12 @@ use crate::support::scripted::{Reply, Scripted};
 use crate::support::tree::Tree;
 use crate::support::user::User;
 use crate::support::world::{Serving, World};
-use crate::support::{deadline, left_out};
+use crate::support::{deadline, left_out, programs};
 use serde_json::json;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -292,4 +292,29 @@ fn an_update_that_waits_for_the_network_notices_a_rollback() {
         world.user.ok(&["update"]);
     }
     three.assert_is(&world.user.tree("core"));
+}
+
+/// A process that confirms is stopped before it cleans up, while another one begins the next swap.
+#[test]
+fn a_slow_confirmation_does_not_clean_up_behind_the_next_swap() {
+    let Some(strace) = left_out::program("strace") else { return };
+    let world = on_probation(false);
+    publish(&world, "3.0.0", "3");
+    let mut command = Command::new(strace);
+    // With -D the child is the confirming process. Its second sync is that of the outcomes.
+    command.args(["-D", "-o", "/dev/null", "-e", "inject=fsync:signal=SIGSTOP:when=2"]);
+    command.arg(programs::patcher());
+    world.user.prepare(&mut command, &["confirm"]);
+    let mut slow = command.stdout(Stdio::null()).spawn().unwrap();
+    deadline::wait_for("the confirmation", || {
+        fs::read_to_string(world.user.state("journal")).ok()?.starts_with("CONFIRMED").then_some(())
+    });
+    world.user.ok(&["update"]);
+    assert!(slow.try_wait().unwrap().is_none(), "the confirmation was not stopped");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&slow), rustix::process::Signal::CONT).unwrap();
+    assert!(slow.wait().unwrap().success());
+    assert_eq!(world.user.ok(&["status"])["swap"], "probation");
+    world.user.ok(&["rollback"]);
+    world.user.has("core", &tree("2"));
+    world.user.has("addon", &tree("2"));
 }

@@ -379,7 +379,7 @@ fn a_swap_whose_way_back_is_barred_is_completed() {
     let mut journal = Journal::read(&state_dir).unwrap().unwrap();
     journal.advance(&state_dir, JournalState::Applying).unwrap();
     fs::remove_file(world.at("link")).unwrap();
-    assert_eq!(recover(&world.root, &world.lock()).unwrap(), Recovery::Finished);
+    assert_eq!(recover(&world.root, &world.lock()).unwrap(), Recovery::Completed);
     assert_eq!(fs::read_link(world.at("link")).unwrap(), PathBuf::from("added"));
     assert!(crate::swap::on_probation(&world.root).unwrap().is_some());
 }

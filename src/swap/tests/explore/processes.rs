@@ -72,7 +72,7 @@ fn helper_loop(root: &InstallRoot, confirms: bool, mut begin: impl FnMut(&Result
         let Err(Error::Machine(Machine::UndoFailed { cause })) = changed else { return changed };
         for _ in 0..5 {
             match locked(root, |lock| recover(root, lock)) {
-                Ok(Recovery::Finished) => return Ok(()),
+                Ok(Recovery::Completed | Recovery::Finished) => return Ok(()),
                 Ok(_) => return Err(Machine::SwapUndone { cause }.into()),
                 Err(_) => {}
             }
