@@ -134,18 +134,6 @@ fn the_updaters_own_folders_are_no_links() {
             let _ = fs::remove_dir_all(w.state("stage/core/objects"));
             symlink(w.path("outside"), w.state("stage/core/objects")).unwrap();
         }),
-        ("the memory", |w| {
-            fs::remove_file(w.state("seen.xml")).unwrap();
-            symlink(w.path("outside/file"), w.state("seen.xml")).unwrap();
-        }),
-        ("a pipe for a memory", |w| {
-            fs::remove_file(w.state("seen.xml")).unwrap();
-            pipe(w.state("seen.xml"));
-        }),
-        ("a folder for a memory", |w| {
-            fs::remove_file(w.state("seen.xml")).unwrap();
-            fs::create_dir(w.state("seen.xml")).unwrap();
-        }),
         ("the lock", |w| {
             fs::remove_file(w.state("lock")).unwrap();
             symlink(w.path("outside/file"), w.state("lock")).unwrap();
@@ -181,6 +169,27 @@ fn the_updaters_own_folders_are_no_links() {
     }
     println!("{} rows", rows.len());
     assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// Another kind of entry tells no more than a damaged file, which counts as empty.
+#[test]
+fn a_memory_of_another_kind_is_set_aside_and_not_followed() {
+    type Plant = fn(&HostileWorld);
+    let rows: [(&str, Plant); 3] = [
+        ("a link", |w| symlink(w.path("outside/file"), w.state("seen.xml")).unwrap()),
+        ("a pipe", |w| pipe(w.state("seen.xml"))),
+        ("a folder", |w| fs::create_dir(w.state("seen.xml")).unwrap()),
+    ];
+    for (name, plant) in rows {
+        let (world, outside) = with_outside();
+        fs::remove_file(world.state("seen.xml")).unwrap();
+        plant(&world);
+        let planted = fs::symlink_metadata(world.state("seen.xml")).unwrap().file_type();
+        assert_eq!(world.update(), "updated to 2.0.0", "{name}");
+        let aside = fs::symlink_metadata(world.state("seen.xml.damaged")).unwrap().file_type();
+        assert_eq!(aside, planted, "{name}");
+        outside.assert_is(&Tree::read(&world.path("outside")));
+    }
 }
 
 /// Backups of earlier swaps are only leftovers, so a link in their place is removed like one.
