@@ -1,9 +1,10 @@
 //! State files in XML: read whole, replaced in one step, and renamed if they are damaged.
 
-use crate::disk::fs::{Dir, Found};
+use crate::disk::fs::Dir;
 use crate::disk::layout::DAMAGED_SUFFIX;
 use crate::error::{Error, Machine, Result};
 use crate::formats::xml::XmlError;
+use crate::state::journal::set_aside;
 
 /// A file of the state folder in XML.
 pub trait StateFile: Default {
@@ -58,22 +59,6 @@ pub trait StateFile: Default {
     fn save(&self, state_dir: &Dir) -> Result<()> {
         state_dir.replace(Self::NAME, self.write().as_bytes(), 0o600)
     }
-}
-
-/// Renames an entry to `NAME.damaged`, or to `NAME-2.damaged` and so on; does nothing if it is
-/// absent.
-///
-/// # Errors
-/// [`Machine::Io`].
-pub(super) fn set_aside(state_dir: &Dir, name: &str) -> Result<()> {
-    let mut aside = format!("{name}{DAMAGED_SUFFIX}");
-    for number in 2.. {
-        if state_dir.find(name)? == Found::Absent || state_dir.rename_new(name, state_dir, &aside)? {
-            break;
-        }
-        aside = format!("{name}-{number}{DAMAGED_SUFFIX}");
-    }
-    Ok(())
 }
 
 /// Returns the names of damaged files, which were renamed.

@@ -16,6 +16,7 @@ mod starts;
 #[cfg(feature = "client")]
 mod update;
 mod verdicts;
+mod waiting;
 #[cfg(feature = "client")]
 mod watched;
 
@@ -36,6 +37,7 @@ pub use starts::{PendingNotice, Starts};
 #[cfg(feature = "client")]
 pub use update::{UnknownAttribute, UnknownWord, UpdateState, UpdateType};
 pub use verdicts::{BadRelease, MAX_SWAP_ATTEMPTS, NotARollbackReason, RollbackReason, Verdicts};
+pub use waiting::WaitingCleanups;
 #[cfg(feature = "client")]
 pub use watched::WatcherState;
 

@@ -10,8 +10,8 @@ use super::saved::SavedFile;
 use crate::disk::fs::{Dir, Tree};
 use crate::disk::layout::{InstallRoot, STAGES_DIR_NAME};
 use crate::error::{Error, Machine, Result};
-use crate::state::journal::{ComponentSteps, Journal, TRANSACTIONS, Transaction, WaitingCleanups};
-use crate::state::{self, StateFile as _};
+use crate::state::journal::{ComponentSteps, Journal, TRANSACTIONS, Transaction};
+use crate::state::{self, StateFile as _, WaitingCleanups};
 use crate::values::rel_path::STATE_DIR_NAME;
 
 /// Ends a swap that has changed no file, or was undone.

@@ -5,16 +5,12 @@
 //! plan.
 
 mod plan;
-mod waiting;
 
-pub use plan::{ComponentSteps, ReleaseContent, Step, SwapPath, Transaction};
-pub use waiting::WaitingCleanups;
+pub use plan::{ComponentSteps, ReleaseContent, Step, SwapPath, Transaction, write as write_plan};
 
 use crate::disk::fs::{Dir, Found};
-use crate::disk::layout::StateDir;
+use crate::disk::layout::{DAMAGED_SUFFIX, StateDir};
 use crate::error::{Machine, Result};
-#[cfg(feature = "client")]
-use crate::state::file::set_aside;
 use crate::values::digest::Sha256;
 
 /// The journal's file name in the state folder.
@@ -24,7 +20,7 @@ pub const TRANSACTIONS: &str = "txn";
 const PLAN: &str = "plan.xml";
 /// The longest plan that the updater reads: 200,000 steps of a path and two contents each, for
 /// several components.
-const MAX_PLAN_BYTES: u64 = 256 << 20;
+pub const MAX_PLAN_BYTES: u64 = 256 << 20;
 /// The longest journal that the updater reads.
 const MAX_LINE_BYTES: u64 = 100;
 
@@ -218,6 +214,22 @@ impl Journal {
         state_dir.remove_file(JOURNAL)?;
         state_dir.sync()
     }
+}
+
+/// Renames an entry to `NAME.damaged`, or to `NAME-2.damaged` and so on; does nothing if it is
+/// absent.
+///
+/// # Errors
+/// [`Machine::Io`].
+pub fn set_aside(state_dir: &Dir, name: &str) -> Result<()> {
+    let mut aside = format!("{name}{DAMAGED_SUFFIX}");
+    for number in 2.. {
+        if state_dir.find(name)? == Found::Absent || state_dir.rename_new(name, state_dir, &aside)? {
+            break;
+        }
+        aside = format!("{name}-{number}{DAMAGED_SUFFIX}");
+    }
+    Ok(())
 }
 
 fn unreadable(state_dir: &Dir, detail: String) -> Machine {

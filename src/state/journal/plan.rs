@@ -146,7 +146,7 @@ impl Transaction {
 }
 
 /// Writes a plan as [`Transaction::parse`] reads it.
-pub(super) fn write(transaction: &Transaction) -> String {
+pub fn write(transaction: &Transaction) -> String {
     let mut text = format!("{DECLARATION}<transaction format=\"1\">\n");
     if transaction.probation {
         text.push_str("  <probation/>\n");

@@ -3,12 +3,11 @@
 //! It has the form of a plan. The journal ends meanwhile, so that the other components can be
 //! updated.
 
-use super::MAX_PLAN_BYTES;
-use super::plan::{self, ComponentSteps, Transaction};
 use crate::disk::fs::Dir;
 use crate::error::Result;
 use crate::formats::xml::XmlError;
 use crate::state::file::StateFile;
+use crate::state::journal::{ComponentSteps, MAX_PLAN_BYTES, Transaction, write_plan};
 
 /// The steps of the components whose clean-ups wait.
 #[derive(Debug, Default)]
@@ -48,6 +47,6 @@ impl StateFile for WaitingCleanups {
     }
 
     fn write(&self) -> String {
-        plan::write(&self.0)
+        write_plan(&self.0)
     }
 }
