@@ -5,7 +5,7 @@
 use super::stream_writer::Spool;
 use liblzma::stream::{Filters, LzmaOptions, Stream};
 use liblzma::write::XzEncoder;
-use lzma_rust2::{Lzma2Options, Lzma2Writer};
+use lzma_rust2::{Lzma2Options, Lzma2Writer, MfType};
 use patcher::internal::delta::{DeltaMode, StreamKind, StreamLengths};
 use rayon::prelude::*;
 use std::cmp::Reverse;
@@ -29,6 +29,11 @@ const MIN_LZMA_DICTIONARY_BYTES: u64 = 4096;
 /// take 0.2 to 0.8 % more bytes for differences, but up to 1.7 % for extra bytes, which are
 /// therefore packed whole.
 pub const HALVED_FROM_BYTES: u64 = 256 * 1024;
+
+/// From this size on, a dictionary is indexed by hash chains if few bytes are packed with it.
+const LARGE_DICTIONARY_BYTES: usize = 256 * 1024;
+/// Few bytes are less than 1/64 of the dictionary.
+const FEW_BYTES_DIVISOR: usize = 64;
 
 /// Number and size of the samples of a stream that choose its context.
 const SAMPLE_COUNT: u64 = 8;
@@ -216,6 +221,11 @@ fn compress_halves(
     Ok(first - 1 + last)
 }
 
+/// Returns `true` if indexing a dictionary takes longer than packing so few bytes with it.
+pub fn is_little_beside(dictionary: &[u8], size: u64) -> bool {
+    dictionary.len() >= LARGE_DICTIONARY_BYTES && size < (dictionary.len() / FEW_BYTES_DIVISOR) as u64
+}
+
 /// Packs a stream with a preset dictionary, as strongly as `xz -9e`.
 ///
 /// liblzma does not accept a preset dictionary.
@@ -231,6 +241,11 @@ fn compress_with_dictionary(
     lzma.dict_size = (dictionary.len() as u64 + size).max(MIN_LZMA_DICTIONARY_BYTES) as u32;
     (lzma.lc, lzma.lp, lzma.pb) = (context.literal_bits, 0, context.position_bits);
     (lzma.nice_len, lzma.depth_limit) = (273, 512);
+    // Hash chains are built faster than trees: for an old manifest of 700 kB in 40 ms instead of
+    // 350 ms. They find matches as good where few bytes are packed.
+    if is_little_beside(dictionary, size) {
+        lzma.mf = MfType::Hc4;
+    }
     lzma.preset_dict = Some(dictionary.to_vec());
     let mut encoder = Lzma2Writer::new(to, options);
     io::copy(raw, &mut encoder)?;

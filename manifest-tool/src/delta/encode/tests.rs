@@ -98,6 +98,17 @@ fn words_of_a_text_are_taken_from_the_dictionary() {
 }
 
 #[test]
+fn a_few_new_words_beside_a_large_old_file_are_taken_from_the_dictionary() {
+    let (old, added) = (text(6, 100_000), text(7, 1000));
+    let new = old.clone() + &added;
+    let delta = delta(old.as_bytes(), new.as_bytes(), PLENTY);
+    assert_eq!(DeltaHeader::read(&mut &delta[..]).unwrap().mode, DeltaMode::Dictionary);
+    let size = round_trip(old.as_bytes(), new.as_bytes(), PLENTY);
+    let alone = round_trip(b"", added.as_bytes(), PLENTY);
+    assert!(size < alone * 9 / 10, "{size} {alone}");
+}
+
+#[test]
 fn scattered_changes_stay_within_one_block() {
     let old = noise(3, 400_000);
     let mut new = old.clone();
