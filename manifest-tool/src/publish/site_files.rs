@@ -7,7 +7,8 @@ use crate::site::{self, ComponentSite, ManifestDeltaFile, Manifests, manifest_de
 use patcher::internal::digest::Sha256;
 use patcher::internal::fs::Lock;
 use patcher::internal::layout::SiteNames;
-use patcher::internal::manifest::{Object, SiteLayout};
+use patcher::internal::manifest::{Object, SiteLayout, SteppingStone};
+use patcher::internal::trust::authenticate;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
@@ -51,13 +52,13 @@ impl SiteFiles {
     pub fn of(dir: &Path, keys: &SiteKeys) -> Result<Self> {
         let mut files = Self::default();
         for site in site::releases(dir, keys)? {
-            files.add(dir, &site)?;
+            files.add(dir, &site, keys)?;
         }
         if files.latest.is_empty() { Err(Error::EmptySite { path: dir.to_owned() }) } else { Ok(files) }
     }
 
     /// Adds the releases of a component for one platform.
-    fn add(&mut self, dir: &Path, site: &ComponentSite) -> Result<()> {
+    fn add(&mut self, dir: &Path, site: &ComponentSite, keys: &SiteKeys) -> Result<()> {
         // No file of a component has a name that is not UTF-8.
         let below = |path: &Path| {
             let parts = path.strip_prefix(dir).unwrap_or(path).components();
@@ -79,6 +80,7 @@ impl SiteFiles {
         };
         self.dirs.extend([objects, site.releases_dir()].map(|path| below(&path)));
         let Manifests { latest, past, .. } = site.manifests()?;
+        check_stones(&latest, &past, keys)?;
         self.add_deltas(site, &latest, &past, below)?;
         let past = past.into_iter().map(|file| (file, false));
         for (file, is_latest) in latest.into_iter().map(|file| (file, true)).chain(past) {
@@ -120,6 +122,21 @@ impl SiteFiles {
         }
         Ok(())
     }
+}
+
+/// Checks that the site has every stepping stone of the latest manifests, signed by trusted keys.
+///
+/// The latest manifest names only the body of a stepping stone. An attacker could exchange its
+/// signature lines, so that older clients refuse it.
+fn check_stones(latest: &[ManifestFile], past: &[ManifestFile], keys: &SiteKeys) -> Result<()> {
+    for SteppingStone { below, sequence, body } in latest.iter().flat_map(|file| &file.manifest.meta.stepping_stones) {
+        let Some(stone) = past.iter().find(|file| Sha256::of(&file.signed.body) == *body) else {
+            let (release, detail) = (format!("sequence {sequence}"), "the site no longer has it".to_owned());
+            return Err(Error::NoSteppingStone { below: below.clone(), release, detail });
+        };
+        keys.verify(&stone.path, |keys| authenticate(stone.bytes.clone(), keys))?;
+    }
+    Ok(())
 }
 
 fn content(bytes: &[u8]) -> Object {

@@ -1,6 +1,8 @@
 //! Releases that older versions must install first.
 
 use crate::publisher::{Publisher, ToolRun};
+use patcher::internal::digest::Sha256;
+use patcher::internal::manifest::{Signature, SignedBytes, with_signatures};
 use std::fs;
 
 const LATEST: &str = "site/core/manifest.xml";
@@ -113,6 +115,23 @@ fn a_body_for_a_key_elsewhere_names_what_a_trusted_key_signed() {
     publisher.sign_as("3.0.0", &[&body[..], &["--trust", "key.pub.pem"]].concat()).ok();
     let out = publisher.run(&["inspect", "core.body"]).ok();
     assert!(out.contains("first to   releases/3.xml, when below 2.0.0\n"), "{out}");
+}
+
+#[test]
+fn a_stepping_stone_with_other_signatures_is_not_published() {
+    let publisher = with_history();
+    publisher.sign_as("3.0.0", &["--min-version", "2.0.0"]).ok();
+    let kept = "site/core/releases/3.xml";
+    let good = publisher.read(kept);
+    let publish = || publisher.run(&["publish", "site", "copy", "--trust", "release.pub.pem"]);
+    let thief = Signature { key: Sha256::of(b"thief"), bytes: vec![1; 256] };
+    publisher.write(kept, with_signatures(&SignedBytes::split(good.clone()).unwrap().body, &[thief]));
+    publish().fails(21, "3.xml");
+    fs::remove_file(publisher.path(kept)).unwrap();
+    publish().fails(2, "no longer has it");
+    assert!(!publisher.path("copy").exists());
+    publisher.write(kept, good);
+    publish().ok();
 }
 
 #[test]
