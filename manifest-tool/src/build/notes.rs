@@ -2,7 +2,7 @@
 
 use super::secrets::holds_private_key;
 use crate::error::{Error, Result};
-use crate::setting::{checked, parsed};
+use crate::setting::{checked, checked_url, parsed};
 use patcher::internal::fs::open_regular;
 use patcher::internal::manifest::{Language, MAX_NOTES_BYTES, Notes, notes_url};
 use std::io::Read as _;
@@ -26,10 +26,10 @@ pub fn read(given: &[(String, String)], dir: &Path) -> Result<Vec<Notes>> {
         let notes = &mut all[index];
         let is_address = source.contains("://");
         if if is_address { notes.href.is_some() } else { !notes.lines.is_empty() } {
-            return checked("notes", source, Err("the language has such notes already"));
+            return checked_url("notes", source, Err("the language has such notes already"));
         }
         if is_address {
-            notes.href = Some(checked("notes", source, notes_url(source))?);
+            notes.href = Some(checked_url("notes", source, notes_url(source))?);
         } else {
             notes.lines = checked("notes", source, lines(&text(source, dir)?))?;
         }

@@ -2,7 +2,7 @@
 
 use crate::build::component_file::{COMPONENT_FILE, TEMPLATE};
 use crate::error::{Error, Result};
-use crate::setting::checked;
+use crate::setting::checked_url;
 use patcher::internal::manifest::{Component, base_url};
 use semver::Version;
 use std::fmt::Display;
@@ -33,7 +33,7 @@ pub struct InitArgs {
 /// accepts; [`Error::Exists`], or an I/O error.
 pub fn run(args: InitArgs, out: &mut impl Write) -> Result<()> {
     let InitArgs { build, component, version, base_urls } = args;
-    let urls = base_urls.iter().map(|url| checked("base-url", url, base_url(url)));
+    let urls = base_urls.iter().map(|url| checked_url("base-url", url, base_url(url)));
     let urls = urls.map(|url| Ok(quoted(url?))).collect::<Result<Vec<_>>>()?.join(", ");
     // None of these values has a character that TOML gives a meaning.
     let settings = [

@@ -152,6 +152,8 @@ fn passwords_in_urls_are_never_shown() {
     let runs = [
         publisher.run(&["verify", url, "--key", "release.pub.pem"]),
         publisher.sign(&["--base-url", url]),
+        publisher.sign(&["--notes", &format!("en={url}")]),
+        publisher.run(&["init", "new", "--base-url", url]),
         publisher.run_with(
             &["publish", "site", "github:owner/repo@v1", "--trust", "release.pub.pem"],
             &[("GITHUB_API_URL", url), ("GITHUB_TOKEN", "hunter2")],
