@@ -52,6 +52,17 @@ const BEGIN: &[u8] = b"-----BEGIN ";
 const WIDE_BEGIN: &[u8] = b"-\0-\0-\0-\0-\0B\0E\0G\0I\0N\0 \0";
 /// The beginning of a private key of PuTTY, before the number of the format.
 const PUTTY: &[u8] = b"PuTTY-User-Key-File-";
+/// The beginning of a private key of age, before the base32 of the key.
+const AGE: &[u8] = b"AGE-SECRET-KEY-1";
+/// A member that every JSON Web Key has (RFC 7517, 4.1).
+const JWK_TYPE: &[u8] = b"\"kty\"";
+/// The member with the private exponent or key (RFC 7518, 6.2.2 and 6.3.2).
+const JWK_PRIVATE: &[u8] = b"\"d\"";
+/// The beginning of PKCS#12 (RFC 7292, 4) after the length: version 3, and the type of the content.
+const PKCS12_VERSION: &[u8] = b"\x02\x01\x03\x30";
+const PKCS12_CONTENT: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07";
+/// The bytes in which that beginning lies.
+const PKCS12_HEAD_BYTES: usize = 32;
 /// The bytes of a file that are searched at a time.
 const WINDOW_BYTES: usize = 1 << 20;
 /// The bytes in which a key shows: its first lines, with the headers of old formats.
@@ -60,6 +71,8 @@ const HEAD_BYTES: usize = 1024;
 const OVERLAP_BYTES: usize = 2 * HEAD_BYTES;
 /// The shortest run of base64 that counts as key material. A full line has 64 or more characters.
 const MIN_BASE64_RUN: usize = 40;
+/// The shortest of two runs in lines one after the other that count as key material.
+const MIN_BASE64_LINE: usize = 24;
 /// The largest file that can be a private key in DER.
 const MAX_DER_BYTES: usize = 16 << 10;
 
@@ -109,7 +122,8 @@ pub fn scan(reader: &mut impl Read) -> io::Result<Scanned> {
         has_private_key |= holds_private_key(&window[..filled]);
         if count == 0 {
             let (sha256, size) = hasher.finish();
-            has_private_key |= usize::try_from(size).is_ok_and(|size| size == filled && is_der_key(&window[..filled]));
+            let whole = usize::try_from(size).ok().filter(|size| *size == filled).map(|size| &window[..size]);
+            has_private_key |= whole.is_some_and(|bytes| is_der_key(bytes) || is_pkcs12(bytes));
             return Ok(Scanned { sha256, size, has_private_key });
         }
         window.copy_within(filled - OVERLAP_BYTES..filled, 0);
@@ -117,7 +131,7 @@ pub fn scan(reader: &mut impl Read) -> io::Result<Scanned> {
     }
 }
 
-/// Returns `true` if text or a program holds a private key in PEM, or one of PuTTY.
+/// Returns `true` if text or a program holds a private key in PEM, in JSON, or of PuTTY or age.
 ///
 /// The marker alone is no key: many programs and manuals name it.
 pub fn holds_private_key(bytes: &[u8]) -> bool {
@@ -128,24 +142,56 @@ pub fn holds_private_key(bytes: &[u8]) -> bool {
             opens_pem_key(&narrow)
         })
         || memmem::find_iter(bytes, PUTTY).any(|start| opens_putty_key(head(start, HEAD_BYTES)))
+        || memmem::find_iter(bytes, AGE).any(|start| starts_with_run(head(start + AGE.len(), HEAD_BYTES)))
+        || memmem::find_iter(bytes, JWK_TYPE).any(|start| {
+            let from = start.saturating_sub(HEAD_BYTES);
+            holds_private_member(head(from, 2 * HEAD_BYTES))
+        })
 }
 
 fn opens_pem_key(head: &[u8]) -> bool {
     let rest = &head[BEGIN.len()..];
     let Some(end) = memmem::find(&rest[..rest.len().min(64)], b"-----") else { return false };
     let is_private = rest[..end].ends_with(b"PRIVATE KEY") || rest[..end].ends_with(b"PRIVATE KEY BLOCK");
-    is_private && longest_base64_run(&rest[end..]) >= MIN_BASE64_RUN
+    is_private && has_key_material(&rest[end..])
 }
 
 /// Returns `true` if these lines begin a key of PuTTY: its marker with the algorithm, and base64.
 fn opens_putty_key(head: &[u8]) -> bool {
     let is_name = matches!(head[PUTTY.len()..], [b'1'..=b'9', b':', b' ', first, ..] if first.is_ascii_alphabetic());
-    is_name && longest_base64_run(head) >= MIN_BASE64_RUN
+    is_name && has_key_material(head)
 }
 
-fn longest_base64_run(bytes: &[u8]) -> usize {
-    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
-    bytes.split(|byte| !is_base64(byte)).map(<[u8]>::len).max().unwrap_or(0)
+/// Returns `true` if bytes contain a long run of base64, or two shorter ones line by line.
+fn has_key_material(bytes: &[u8]) -> bool {
+    let texts = bytes.split(|byte| !is_base64(byte) && !byte.is_ascii_whitespace());
+    texts.into_iter().any(|text| {
+        let runs = text.split(u8::is_ascii_whitespace).map(<[u8]>::len).filter(|length| *length > 0);
+        let mut before = 0;
+        runs.into_iter().any(|length| {
+            let is_key = length >= MIN_BASE64_RUN || length.min(before) >= MIN_BASE64_LINE;
+            before = length;
+            is_key
+        })
+    })
+}
+
+/// Returns `true` if bytes start with a long run of base64, in the alphabet for URLs as well.
+fn starts_with_run(bytes: &[u8]) -> bool {
+    bytes.iter().take_while(|byte| is_base64(byte) || matches!(byte, b'-' | b'_')).count() >= MIN_BASE64_RUN
+}
+
+fn is_base64(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')
+}
+
+/// Returns `true` if JSON has the private member of a JSON Web Key.
+fn holds_private_member(json: &[u8]) -> bool {
+    memmem::find_iter(json, JWK_PRIVATE).any(|start| {
+        let rest = json[start + JWK_PRIVATE.len()..].trim_ascii_start();
+        let value = rest.strip_prefix(b":").map(<[u8]>::trim_ascii_start).and_then(|rest| rest.strip_prefix(b"\""));
+        value.is_some_and(starts_with_run)
+    })
 }
 
 /// Returns `true` if a whole file is a private key in DER, of any algorithm.
@@ -168,6 +214,13 @@ fn is_sec1_key(bytes: &[u8]) -> bool {
         _ => return false,
     };
     content.len() == length && content.starts_with(&[0x02, 0x01, 0x01, 0x04])
+}
+
+/// Returns `true` if a whole file is a store of keys in PKCS#12, under any name.
+fn is_pkcs12(bytes: &[u8]) -> bool {
+    let head = &bytes[..bytes.len().min(PKCS12_HEAD_BYTES)];
+    let version = memmem::find(head, PKCS12_VERSION);
+    bytes.first() == Some(&0x30) && version.is_some_and(|start| memmem::find(&head[start..], PKCS12_CONTENT).is_some())
 }
 
 #[cfg(test)]
@@ -231,6 +284,35 @@ mod tests {
     }
 
     #[test]
+    fn private_keys_of_other_programs_are_found() {
+        let key = RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 1024).unwrap();
+        let pem = key.to_pkcs8_pem(LineEnding::LF).unwrap();
+        let base64: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+        // In lines of other lengths, and with spaces at the ends.
+        for columns in [24, 32, 36, 76] {
+            let lines: Vec<&str> =
+                base64.as_bytes().chunks(columns).map(|line| str::from_utf8(line).unwrap()).collect();
+            for kind in ["RSA PRIVATE KEY", "EC PRIVATE KEY", "OPENSSH PRIVATE KEY", "PGP PRIVATE KEY BLOCK"] {
+                assert!(
+                    found(format!("-----BEGIN {kind}-----\n{}\n", lines.join(" \n")).as_bytes()),
+                    "{kind} {columns}"
+                );
+            }
+        }
+        let private = &base64.replace('+', "-").replace('/', "_")[..43];
+        let jwk = format!("{{\"kty\": \"EC\", \"crv\": \"P-256\", \"d\" : \"{private}\"}}");
+        let reversed = format!("{{\"d\":\"{private}\",\"kty\":\"OKP\"}}");
+        let age = format!("# created: 2026-01-01\nAGE-SECRET-KEY-1{}\n", "QPZRY9X8".repeat(7));
+        // As `openssl pkcs12 -export` writes it, and a short one.
+        let pkcs12 =
+            b"\x30\x82\x0a\x1f\x02\x01\x03\x30\x82\x09\xd5\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01\xa0\x82";
+        let short = b"\x30\x7d\x02\x01\x03\x30\x5b\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01\xa0";
+        for file in [jwk.as_bytes(), reversed.as_bytes(), age.as_bytes(), pkcs12, short] {
+            assert!(found(file), "{}", String::from_utf8_lossy(file));
+        }
+    }
+
+    #[test]
     fn markers_and_public_keys_are_no_private_keys() {
         let key = RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 1024).unwrap();
         let public = rsa::pkcs8::EncodePublicKey::to_public_key_pem(&key.to_public_key(), LineEnding::LF).unwrap();
@@ -239,6 +321,10 @@ mod tests {
         assert!(!found(b"openssl prints -----BEGIN PRIVATE KEY----- and then lines of base64"));
         let quoted = "PuTTY-User-Key-File-%d: %s\0PuTTY-User-Key-File-2: \0Private-Lines: \0Private-MAC: ";
         assert!(!found(quoted.as_bytes()));
+        let public_jwk = format!("{{\"kty\":\"EC\",\"x\":\"{}\",\"d\":1}}", "A".repeat(43));
+        assert!(!found(public_jwk.as_bytes()) && !found(b"AGE-SECRET-KEY-1\0AGE-SECRET-KEY-1%s"));
+        // A signature in CMS has another version.
+        assert!(!found(b"\x30\x82\x0a\x1f\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02\xa0\x82\x02\x01\x03\x30"));
         assert!(!found(b"") && !found(&[0x30; 100]) && !found(&vec![b'A'; 3 * WINDOW_BYTES]));
     }
 
