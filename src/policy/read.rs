@@ -230,4 +230,25 @@ core = '~2.3'
             std::fs::set_permissions(place, std::fs::Permissions::from_mode(0o755)).unwrap();
         }
     }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_policy_behind_a_link_that_other_users_can_replace_is_refused() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let dir = tempfile::tempdir().unwrap();
+        let (open, closed) = (dir.path().join("open"), dir.path().join("closed"));
+        std::fs::create_dir(&open).unwrap();
+        std::fs::create_dir(&closed).unwrap();
+        std::fs::write(closed.join("policy.toml"), "updates = false").unwrap();
+        std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o777)).unwrap();
+        symlink("../closed/policy.toml", open.join("policy.toml")).unwrap();
+        symlink(&open, closed.join("folder")).unwrap();
+        symlink("../closed", closed.join("sound")).unwrap();
+        for path in [open.join("policy.toml"), closed.join("folder/policy.toml")] {
+            assert_eq!(read_policy(&path, dir.path()).unwrap_err().code(), "policy", "{}", path.display());
+        }
+        // The user of this test owns the files, and only root is an administrator.
+        let is_root = rustix::process::geteuid().is_root();
+        assert_eq!(read_policy(&closed.join("sound/policy.toml"), dir.path()).is_ok(), is_root);
+    }
 }

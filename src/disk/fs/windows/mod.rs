@@ -419,11 +419,13 @@ impl Dir {
     }
 }
 
-/// Returns `true` if a file or folder belongs to the administrators or the system itself.
+/// Returns `true` if a file, folder or link belongs to the administrators or the system itself.
 #[cfg(feature = "client")]
 pub fn belongs_to_administrators(path: &Path) -> io::Result<bool> {
     let mut options = OpenOptions::new();
-    options.access_mode(windows_sys::Win32::Storage::FileSystem::READ_CONTROL).custom_flags(FILE_FLAG_BACKUP_SEMANTICS);
+    options
+        .access_mode(windows_sys::Win32::Storage::FileSystem::READ_CONTROL)
+        .custom_flags(FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT);
     access::belongs_to_administrators(&options.open(path)?)
 }
 
