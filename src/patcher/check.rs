@@ -9,7 +9,7 @@ use crate::error::{Error, Machine, Refused, Result};
 use crate::formats::manifest::{Component, MAX_MANIFEST_BYTES, Manifest, Meta};
 use crate::policy::PolicyRules;
 use crate::state::{self, MAX_SWAP_ATTEMPTS, SeenReleases, StateFile as _, Verdicts, WatcherState};
-use crate::trust::TrustedManifest;
+use crate::trust::{TrustWarning, TrustedManifest, clock_warning};
 use crate::values::rel_path::MANIFEST_NAME;
 use crate::values::timestamp::Timestamp;
 use std::time::Duration;
@@ -22,6 +22,8 @@ pub struct Check {
     pub updates: Vec<Update>,
     /// The newer releases that the client does not offer, with the reasons.
     pub deferred: Vec<Deferred>,
+    /// A fact about the newest releases that the user should know, also if nothing is newer.
+    pub warning: Option<TrustWarning>,
 }
 
 /// The result of a check of one component.
@@ -68,7 +70,7 @@ impl Patcher {
     /// - [`Error::Busy`] while another updater works on the install root.
     /// - [`Caller::BadSetting`](crate::Caller::BadSetting) for text that is not a component name.
     pub fn check_component(&self, component: impl AsRef<str>) -> Result<Offer> {
-        let Check { mut updates, mut deferred } = self.check(&[component])?;
+        let Check { mut updates, mut deferred, .. } = self.check(&[component])?;
         Ok(match (updates.pop(), deferred.pop()) {
             (Some(update), _) => Offer::Update(Box::new(update)),
             (None, Some(deferred)) => Offer::Deferred(deferred),
@@ -151,6 +153,9 @@ impl Patcher {
     ) -> Result<()> {
         let mut seen = SeenReleases::load_or_default(state_dir)?;
         let newest = self.fetch_newest(state_dir, &mut seen, &component, &installed, deadline)?;
+        // Without a newer manifest, the installed one is the newest.
+        let meta = newest.as_ref().map_or(&installed.manifest.meta, |newest| &newest.manifest.manifest().meta);
+        check.warning = check.warning.or(clock_warning(meta, Timestamp::now()));
         let Some(NewestRelease { manifest: trusted, stamp }) = newest else { return Ok(()) };
         if trusted.manifest().same_content(&installed.manifest) {
             // The order must rise: a copy of the installed manifest that lost a signature must not

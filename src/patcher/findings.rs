@@ -299,11 +299,13 @@ impl Patcher {
     }
 
     fn examine_release(&self, components: &[Component]) -> Result<Verdict> {
-        let Check { updates, deferred } = self.check(components)?;
+        let Check { updates, deferred, warning } = self.check(components)?;
         let offered = updates.iter().map(|update| format!("{} {} is available", update.component(), update.to()));
         let waiting = deferred.iter().map(|wait| format!("{} {}: {}", wait.component, wait.version, wait.reason));
-        let texts: Vec<String> = offered.chain(waiting).collect();
-        Ok(match (deferred.is_empty(), texts.is_empty()) {
+        let warning = warning.map(|warning| warning.to_string());
+        let is_good = deferred.is_empty() && warning.is_none();
+        let texts: Vec<String> = offered.chain(waiting).chain(warning).collect();
+        Ok(match (is_good, texts.is_empty()) {
             (true, true) => Verdict::Good("up to date".to_owned()),
             (true, false) => Verdict::Good(texts.join(", ")),
             (false, _) => Verdict::Notice(texts.join(", ")),

@@ -167,7 +167,9 @@ pub fn verify_stepping_stone(
 /// # Errors
 /// The first rule that the bytes break.
 pub fn authenticate(bytes: Vec<u8>, keys: &TrustedKeys) -> Result<VerifiedManifest, Refused> {
-    let signed = SignedBytes::split(bytes.clone())?;
+    // The signature lines are cut out and put back in place: a second copy of a large manifest that
+    // nothing has verified yet would double the memory.
+    let signed = SignedBytes::split(bytes)?;
     let body = Sha256::of(&signed.body);
     // The positions of the keys with a good signature in the list of trusted keys.
     let (mut signers, mut bad) = (Vec::new(), None);
@@ -193,7 +195,7 @@ pub fn authenticate(bytes: Vec<u8>, keys: &TrustedKeys) -> Result<VerifiedManife
     // Any threshold of at least 1 also proves that a key is left after the retired ones.
     reached(signers.iter().filter(|position| **position >= epoch).count())?;
     let order = ReleaseOrder { key: keys.id(epoch), sequence: manifest.meta.sequence, body };
-    Ok(VerifiedManifest { manifest, order, bytes })
+    Ok(VerifiedManifest { manifest, order, bytes: signed.into_file() })
 }
 
 fn check_target(meta: &Meta, target: &ReleaseTarget) -> Result<(), Refused> {
@@ -265,8 +267,7 @@ impl VerifiedManifest {
     /// [`Refused::Stale`] at and after the manifest's `expires`.
     pub fn fresh(self, now: Timestamp) -> Result<TrustedManifest, Refused> {
         not_expired(&self.manifest.meta, now)?;
-        let issued = self.manifest.meta.issued;
-        let warning = (issued > now).then_some(TrustWarning::ClockBehind { issued });
+        let warning = clock_warning(&self.manifest.meta, now);
         Ok(TrustedManifest { verified: self, warning })
     }
 
@@ -295,6 +296,11 @@ pub fn not_expired(meta: &Meta, now: Timestamp) -> Result<(), Refused> {
         Some(expires) if now >= expires => Err(Refused::Stale { expires }),
         _ => Ok(()),
     }
+}
+
+/// Returns a warning if a trusted manifest was signed after `now`.
+pub fn clock_warning(meta: &Meta, now: Timestamp) -> Option<TrustWarning> {
+    (meta.issued > now).then_some(TrustWarning::ClockBehind { issued: meta.issued })
 }
 
 impl TrustedManifest {

@@ -71,3 +71,23 @@ fn a_release_from_the_future_is_taken_with_a_warning() {
     let update = world.patcher().check_component("core").unwrap().update().unwrap();
     assert!(update.warning().is_some());
 }
+
+/// The warning also comes where an attacker hides the newer release: the client says "up to date".
+#[test]
+fn a_clock_before_the_installed_release_is_a_warning_although_nothing_is_newer() {
+    let world = HostileWorld::new();
+    let warning = || world.patcher().check_all().unwrap().warning;
+    assert_eq!(warning(), None);
+    let mut future = world.offered_as("2.1.0", 21);
+    future.manifest.meta.issued = "2998-01-01T00:00:00Z".parse().unwrap();
+    world.offer(&future, &[first()]);
+    assert!(warning().is_some());
+    assert_eq!(world.update(), "updated to 2.1.0");
+    for has_head in [false, true] {
+        if has_head {
+            world.put_head(&future);
+        }
+        let check = world.patcher().check_all().unwrap();
+        assert!(check.updates.is_empty() && check.warning.is_some(), "{check:?}");
+    }
+}

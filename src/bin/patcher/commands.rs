@@ -87,7 +87,7 @@ pub fn execute(
             let line = report.phase("checking");
             let update = patcher.install(name, from)?;
             drop(line);
-            report.warnings(std::slice::from_ref(&update));
+            report.warning(update.warning());
             apply(download(vec![update], report)?, Vec::new(), report)
         }
         Command::Check { names } => Ok(CommandOutcome::Checked(check(patcher, names, report)?)),
@@ -191,7 +191,7 @@ fn check(patcher: &Patcher, names: &[String], report: &Report) -> Result<Check> 
     let line = report.phase("checking");
     let check = patcher.check(&names_or_all(patcher, names)?)?;
     drop(line);
-    report.warnings(&check.updates);
+    report.warning(check.warning);
     Ok(check)
 }
 

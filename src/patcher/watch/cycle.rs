@@ -135,7 +135,7 @@ impl<F: FnMut(WatchEvent<'_>)> WatchLoop<F> {
         }
         (self.on_event)(WatchEvent::Checking);
         let active = self.patcher.active_updates()?;
-        let Check { updates, deferred } = {
+        let Check { updates, deferred, .. } = {
             let components = self.patcher.require_components()?;
             self.patcher.check_until(&components, Deadline::after(CHECK_TIMEOUT).in_background())?
         };

@@ -15,7 +15,7 @@ use patcher::internal::plain_text::{escaped, escaped_json};
 use patcher::internal::progress_line::ProgressLine;
 use patcher::{
     Applied, ComponentChange, Damage, Deferred, Error, Finding, InstalledComponent, PastUpdate, SavedFile, Status,
-    SwapStatus, Update, UpdateStatus, Value, Verdict, Version,
+    SwapStatus, TrustWarning, Update, UpdateStatus, Value, Verdict, Version,
 };
 use progress::{DownloadDisplay, DownloadLine, ProgressLines};
 use std::error::Error as _;
@@ -70,12 +70,10 @@ impl Report {
         EventLog { json: true, progress: Some(ProgressLines::default()) }
     }
 
-    /// Prints warnings about releases that the client accepts.
-    pub fn warnings(&self, updates: &[Update]) {
-        for update in updates {
-            if let Some(warning) = update.warning() {
-                say_error!("patcher: warning: {}: {warning}", update.component());
-            }
+    /// Prints a warning about releases that the client accepts.
+    pub fn warning(&self, warning: Option<TrustWarning>) {
+        if let Some(warning) = warning {
+            say_error!("patcher: warning: {warning}");
         }
     }
 
