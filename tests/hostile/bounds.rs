@@ -2,7 +2,7 @@
 
 #![cfg(target_os = "linux")]
 
-use super::publisher::{Release, first, sign};
+use super::publisher::{Release, first, gzip, sign, stranger};
 use super::table::most_staged;
 use super::world::{HostileWorld, MANIFEST};
 use crate::support::deadline::wait_for;
@@ -62,19 +62,29 @@ fn memory_stays_bounded_for_every_answer() {
             "a manifest without end",
             Box::new(|_| (MANIFEST.into(), Reply::Endless(answer("200", "", b""), zeros()))),
             "manifest-too-large",
-            128 * MIB,
+            72 * MIB,
         ),
         (
             "a manifest of tags without end",
             Box::new(|_| (MANIFEST.into(), tags("<a>"))),
             "manifest-too-large",
-            128 * MIB,
+            72 * MIB,
         ),
         (
             "a manifest of signatures without end",
             Box::new(|_| (MANIFEST.into(), tags("  <signature key=\"\"></signature>\n"))),
             "manifest-too-large",
-            128 * MIB,
+            72 * MIB,
+        ),
+        (
+            "a large manifest that no trusted key has signed",
+            Box::new(|world| {
+                let padded = format!("{}  </files>", " ".repeat(60 << 20));
+                let large = sign(world.new.body().replacen("  </files>", &padded, 1), &[stranger()]);
+                (MANIFEST.into(), Reply::Status(200, "Content-Encoding: gzip\r\n".into(), gzip(&large)))
+            }),
+            "unknown-key",
+            72 * MIB,
         ),
         (
             "headers without end",

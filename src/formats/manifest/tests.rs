@@ -409,7 +409,9 @@ fn signature_lines_are_cut_out_and_nothing_else() {
     assert_eq!(split.body, GOOD.as_bytes());
     assert_eq!(split.signatures[0], Signature { key: KEY.parse().unwrap(), bytes: vec![0, 0, 0] });
     assert_eq!(split.signatures[1].bytes, [1, 2]);
-    assert_eq!(with_signatures(&split.body, &split.signatures), signed(&(line(KEY, "AAAA") + &line(&other, "AQI="))));
+    let file = signed(&(line(KEY, "AAAA") + &line(&other, "AQI=")));
+    assert_eq!(with_signatures(&split.body, &split.signatures), file);
+    assert_eq!(split.into_file(), file);
 }
 
 #[test]

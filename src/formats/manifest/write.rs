@@ -121,13 +121,21 @@ pub fn body(manifest: &Manifest) -> Vec<u8> {
 
 /// Returns a manifest file: `body` with its signature lines.
 pub fn with_signatures(body: &[u8], signatures: &[Signature]) -> Vec<u8> {
-    let mut file = body.strip_suffix(LAST_LINE.as_bytes()).unwrap_or(body).to_vec();
+    let mut file = body.to_vec();
+    push_signatures(&mut file, signatures);
+    file
+}
+
+/// Inserts signature lines before the last line of a body.
+pub(super) fn push_signatures(file: &mut Vec<u8>, signatures: &[Signature]) {
+    if file.ends_with(LAST_LINE.as_bytes()) {
+        file.truncate(file.len() - LAST_LINE.len());
+    }
     for signature in signatures {
         let base64 = BASE64.encode(&signature.bytes);
         file.extend_from_slice(format!("  <signature key=\"{}\">{base64}</signature>\n", signature.key).as_bytes());
     }
     file.extend_from_slice(LAST_LINE.as_bytes());
-    file
 }
 
 fn push_appearance(text: &mut String, appearance: &Appearance) {

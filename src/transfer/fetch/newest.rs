@@ -152,9 +152,8 @@ fn rebuild(
     if delta::apply(Cursor::new(known.body), Cursor::new(delta), &sizes, delta::no_scratch, &mut rebuilt).is_err() {
         return if cancel.is_cancelled() { Err(Error::Cancelled) } else { Ok(None) };
     }
-    let bytes = rebuilt.bytes;
-    let is_right = SignedBytes::split(bytes.clone()).is_ok_and(|signed| Sha256::of(&signed.body) == head.body);
-    Ok(is_right.then_some(bytes))
+    let signed = SignedBytes::split(rebuilt.bytes).ok().filter(|signed| Sha256::of(&signed.body) == head.body);
+    Ok(signed.map(SignedBytes::into_file))
 }
 
 /// A buffer that refuses writes once the token is cancelled.

@@ -7,6 +7,7 @@ mod meta;
 
 pub use meta::{base_url, notes_url};
 
+use super::write::push_signatures;
 use super::{File, Link, MAX_FILES, MAX_MANIFEST_BYTES, MAX_SIGNATURES, Manifest, Meta, Object, SiteLayout};
 use crate::error::{Defect, Refused};
 use crate::formats::xml::{XmlElement, XmlError, XmlReader, XmlTag};
@@ -96,6 +97,15 @@ impl SignedBytes {
         file.truncate(cut_from);
         file.extend_from_slice(LAST_LINE);
         Ok(Self { body: file, signatures })
+    }
+
+    /// Returns the manifest file, in the memory of the body.
+    ///
+    /// After [`split`](Self::split) it is the same file, because signature lines have one form.
+    pub fn into_file(self) -> Vec<u8> {
+        let Self { body: mut file, signatures } = self;
+        push_signatures(&mut file, &signatures);
+        file
     }
 }
 
