@@ -28,11 +28,11 @@ template <typename Call> static bool succeeds(Call call) {
 static void update(patcher_app *app) {
     patcher_updates *found = nullptr;
     if (!succeeds([&](auto error) { return patcher_check(app, nullptr, &found, error); })) return;
-    const Updates updates(found);
+    Updates updates(found);
     if (patcher_updates_count(updates.get()) == 0) return;
     patcher_staged *downloaded = nullptr;
     const auto download = [&](auto error) {
-        return patcher_download(updates.get(), nullptr, nullptr, nullptr, &downloaded, error);
+        return patcher_download(updates.release(), nullptr, nullptr, nullptr, &downloaded, error);
     };
     if (!succeeds(download)) return;
     Staged staged(downloaded);
