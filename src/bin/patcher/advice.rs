@@ -61,8 +61,7 @@ pub fn advice(code: &str) -> Option<&'static str> {
         "changed" | "changed-in-swap" => "check which program changes the file, then try again",
         "backup-damaged" => "try again with a network, which has the old file, or `confirm` the new version",
         "other-tree" => {
-            "mount the component's disk, or name its folder as before; \
-                         `install COMPONENT --from URL` makes a component complete whose files are lost"
+            "mount its disk, or name its folder as before; `install COMPONENT --from URL` if its files are lost"
         }
         "swap-undone" => "remove the cause, then try again",
         "undo-failed" => "remove the cause, then run `recover`",
