@@ -81,7 +81,7 @@ impl<'a> DownloadRecord<'a> {
         let kind = if update.plan.is_partial() { UpdateType::Partial } else { UpdateType::Complete };
         let seconds_before = known.seconds;
         let by_hash = patches.iter().enumerate().map(|(at, patch)| (patch.hash, at)).collect();
-        active.set(ActiveUpdate { kind, patches, state: UpdateState::Downloading, error: None, staged: None, ..known });
+        active.set(ActiveUpdate { kind, patches, state: UpdateState::Downloading, error: None, ..known });
         let at = active.updates.len() - 1;
         let started = Instant::now();
         let mut state = RecordState { active, at, patches: by_hash, started, seconds_before, next_write: started };
@@ -102,7 +102,8 @@ impl<'a> DownloadRecord<'a> {
             Err(error @ Error::Refused(_)) => (UpdateState::Failed, Some(error.code().to_owned())),
             Err(error) => (UpdateState::Downloading, Some(error.code().to_owned())),
         };
-        update.staged = result.is_ok().then(Timestamp::now);
+        // A release that was staged before keeps its time: a service waits from then on.
+        update.staged = result.is_ok().then(|| update.staged.unwrap_or_else(Timestamp::now));
         state.write(self.state_dir)
     }
 

@@ -4,6 +4,7 @@ use crate::scene::{Scene, assert_has};
 use crate::support::deadline::wait_for;
 use crate::support::left_out;
 use crate::support::programs;
+use patcher::internal::timestamp::Timestamp;
 use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
@@ -70,6 +71,27 @@ fn a_service_waits_for_the_programs_of_all_users_until_its_deadline() {
     assert!(run.out.contains(&format!("held by process {}", program.id())), "{run:?}");
     user.ok(&["--all-users", "0s", "update"]);
     user.has("core", &shared.scene.one);
+    fs::write(&end, "").unwrap();
+    program.wait().unwrap();
+}
+
+#[test]
+fn checks_do_not_move_the_deadline_of_a_staged_update() {
+    let Some(shared) = SharedRoot::new() else { return };
+    let user = &shared.scene.world.user;
+    user.json(10, &["--all-users", "3d", "check"]);
+    let end = user.path("end");
+    let mut program = shared.start(1, &[&format!("wait:{}", end.display())]);
+    user.fails(23, "busy", &["--all-users", "3d", "update"]);
+    // Four days pass.
+    let record = user.state("active-update.xml");
+    let text = fs::read_to_string(&record).unwrap();
+    let (before, staged) = text.split_once(" staged=\"").unwrap();
+    let (_, after) = staged.split_once('"').unwrap();
+    let four_days_ago = Timestamp::from_unix(Timestamp::now().unix() - 4 * 86_400);
+    fs::write(&record, format!("{before} staged=\"{four_days_ago}\"{after}")).unwrap();
+    user.ok(&["--all-users", "3d", "update"]);
+    user.has("core", &shared.scene.two);
     fs::write(&end, "").unwrap();
     program.wait().unwrap();
 }

@@ -280,6 +280,10 @@ fn the_program_uses_secrets_and_shows_none() {
     );
     assert_eq!(asked[0].header("x-two"), None);
     assert_eq!(run(&["--header", "X-One: s3cret", "check"]), Some(2));
+    // A header for another origin is none for the site, in whatever case its scheme is written.
+    assert_eq!(run(&["--site", &site, "--header", "HTTPS://private/ X-Three: s3cret", "check"]), Some(10));
+    assert!(world.server.take_requests().iter().all(|asked| asked.header("https").is_none()));
+    assert_eq!(run(&["--site", &site, "--header", "ftp://private/ X-Three: s3cret", "check"]), Some(2));
     world.server.follow(|_| Reply::status(500));
     assert_eq!(run(&["--site", &site, "check"]), Some(20));
     assert_eq!(run(&["install", "other", "--from", &site]), Some(20));

@@ -138,11 +138,10 @@ impl PatcherArguments {
         // The line may hold a secret, and no message shows it.
         let bad =
             |detail: &str| Caller::BadSetting { setting: "header", value: String::new(), detail: detail.to_owned() };
-        let is_url = line.starts_with("http://") || line.starts_with("https://");
-        let (origin, header) = match line.split_once(' ').filter(|_| is_url) {
-            Some((origin, header)) => (Some(origin), header),
-            None => (None, line),
-        };
+        // The name of a header has no colon, so `NAME: http://…` is no URL.
+        let is_url = |word: &str| word.split_once("://").is_some_and(|(scheme, _)| !scheme.contains(':'));
+        let (first, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let (origin, header) = if is_url(first) { (Some(first), rest) } else { (None, line) };
         let origin = origin.or(self.asked_url());
         let origin = origin.ok_or_else(|| bad("it names no origin; put a URL before it, or use --site"))?;
         let (name, value) = header.split_once(':').ok_or_else(|| bad("not NAME: VALUE"))?;
